@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-PATIENCE_SECONDS = 1.5  # the default timeout of a health check is 2 s
+TIMEOUT_SECONDS = 1.5  # the default timeout of a health check is 2 s
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Readiness:
         """Return whether the instance is ready, and the answer that explains it."""
         database_head: str | None = None
         try:
-            with anyio.fail_after(PATIENCE_SECONDS):
+            with anyio.fail_after(TIMEOUT_SECONDS):
                 database_head = await read_head(engine)
         except (DBAPIError, TimeoutError, OSError):
             database = Database.UNREACHABLE

@@ -25,7 +25,7 @@ from sides import Side
 from timing import Timing, done, seconds
 
 _MIGRATION = "migrations/versions/8c1f6e93ab20_add_body_beside_content.py"
-_PATIENCE_SECONDS = 30
+_TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ def _removed(bench: Bench, container: str) -> Iterator[None]:
 
 
 def _until_200(url: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(url, timeout=5):

@@ -6,7 +6,7 @@ from docstrings import wrapped
 
 from slipway.commands.command import Command, Flag, Group
 from slipway.commands.flags import EVERYWHERE, EXIT_CODES
-from slipway.commands.registry import FUNCTIONS
+from slipway.commands.table import FUNCTIONS
 
 _INTRODUCTION = f"""\
 Each command is described once, in `ci/src/slipway/commands`: its help, its Dagger function and this

@@ -3,7 +3,7 @@
 import docstrings
 import record_schemas
 
-from slipway.commands.registry import COMMANDS
+from slipway.commands.table import COMMANDS
 from slipway.records.form import Record
 from slipway.records.refusal import Refusal
 

@@ -15,7 +15,7 @@ from slipway.release.bootstrap.roles import DEPLOY_ROLE, IMAGE_ROLE, RIGHTS
 from slipway.release.diagnosis import NEVER_STARTED
 from slipway.release.failures import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule
 from slipway.release.rights import Actions, granted
-from slipway.release.targets.registry import TARGETS
+from slipway.release.targets.supported import TARGETS
 from slipway.structure import constraints, kebab
 
 HERE = Path(__file__).parent
@@ -41,6 +41,7 @@ TABLES = (
     ("[tool.slipway.rehearsal]", settings.RehearsalCommits),
     ("[tool.slipway.checks]", settings.Checks),
     ("[tool.slipway.images]", settings.Images),
+    ("[tool.slipway.build]", settings.BuildStep),
 )
 _PERMISSIONS = """\
 `slipway permissions --environment NAME` prints the policy of an environment's deploy role with the
@@ -100,7 +101,7 @@ def _keys(kind: type) -> Iterator[str]:
         key = kebab(field.name)
         if field.name in kind.__annotations__ and (key in said or not dataclasses.is_dataclass(hints[field.name])):
             allowed = _allowed(hints[field.name])
-            if key not in ("environments", "github"):
+            if key not in ("environments", "github", "build"):
                 yield f"| `{key}` | {said.get(key, '')} | {allowed} | {_default(field)} |"
 
 

@@ -22,7 +22,7 @@ does, the history is proven in each of them; `slipway migrate` refuses such an e
 
 A server that you name (`--database-url`) must be disposable. The gate creates databases of its own on it and drops them
 afterwards, together with the roles that revisions created. It refuses a database that is not empty, and a URL that looks
-like production unless you pass `--allow-production-like`. A step that takes longer than `patience` is a finding. Passwords
+like production unless you pass `--allow-production-like`. A step that takes longer than `timeout` is a finding. Passwords
 and tokens from the service's variables are removed from all output."""
 _SINCE = """\
 All revisions are executed, and those are judged that a pull request would add: by default the ones that the default branch

@@ -55,10 +55,10 @@ async def test_a_lost_database_is_reported_and_the_instance_stays_ready(history,
 
 
 @pytest.mark.slow
-async def test_a_hanging_database_is_reported_when_patience_ends(history, monkeypatch, serving):
+async def test_a_hanging_database_is_reported_at_the_timeout(history, monkeypatch, serving):
     async with migrated_server(history, monkeypatch) as server, serving(server.url) as service:
         await service.get("/readyz")
-        monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.1)
+        monkeypatch.setattr(health, "TIMEOUT_SECONDS", 0.1)
         with frozen(server.url), anyio.fail_after(60):
             for _ in ("on the open connection", "on a new one"):
                 answer = await service.get("/readyz")

@@ -267,7 +267,7 @@ def test_a_revision_that_kills_the_process_and_leaves_another_behind_is_one_sent
     assert time.monotonic() - started < 30
 
 
-def test_patience_of_zero_seconds(capsys, service):
-    (service / "pyproject.toml").write_text(f"{PYPROJECT}[tool.slipway.migrations]\npatience = 0\n")
+def test_timeout_of_zero_seconds(capsys, service):
+    (service / "pyproject.toml").write_text(f"{PYPROJECT}[tool.slipway.migrations]\ntimeout = 0\n")
     code, error = gate(capsys, service)
-    assert (code, "migrations.patience: found 0, allowed is 1 or more" in error) == (2, True)
+    assert (code, "migrations.timeout: found 0, allowed is 1 or more" in error) == (2, True)

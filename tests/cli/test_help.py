@@ -10,7 +10,7 @@ from slipway.commands.command import AwsAccess, Flag, Group
 from slipway.commands.flags import EVERYWHERE, EXIT_CODES
 from slipway.commands.grammar import grammar, parse
 from slipway.commands.machine import explained
-from slipway.commands.registry import COMMANDS, FUNCTIONS
+from slipway.commands.table import COMMANDS, FUNCTIONS
 from slipway.errors import BadInputError
 from slipway.gate.rulebook import all_rules
 from slipway.release.bootstrap.roles import RIGHTS

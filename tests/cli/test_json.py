@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from slipway.cli import perform, run
 from slipway.commands.grammar import parse
-from slipway.commands.registry import COMMANDS
+from slipway.commands.table import COMMANDS
 from slipway.records.form import to_json
 from slipway.records.migration import Migration
 from slipway.records.proof import Coverage, Proof, Verdict, Versions

@@ -72,7 +72,7 @@ def test_a_report_that_cannot_be_written_there_is_one_sentence(project, server):
 
 def test_a_proof_that_cannot_be_written_there_is_one_sentence(project, server):
     database = json.dumps({"url": server, "variables": {}})
-    question = to_json(GateQuestion(config="alembic.ini", patience=60), indent=None)
+    question = to_json(GateQuestion(config="alembic.ini", timeout=60), indent=None)
     done = run("slipway.gate", "proof.json", cwd=project, stdin=question, SLIPWAY_DATABASE=database)
     assert (done.returncode, done.stderr) == (2, f"{project}/proof.json cannot be written: Permission denied\n")
 

@@ -12,7 +12,7 @@ from tests.simulator.account import BRISK, Account
 
 @pytest.fixture
 async def account() -> AsyncIterator[Account]:
-    async with opened(pace=replace(BRISK, patience=10, roll_back=3)) as account:
+    async with opened(pace=replace(BRISK, timeout=10, roll_back=3)) as account:
         yield account
 
 

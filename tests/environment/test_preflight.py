@@ -14,7 +14,7 @@ from slipway.postgres import binaries
 from slipway.records.checks import PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.targets.app_runner.spec import spec_of
-from slipway.release.targets.registry import APP_RUNNER
+from slipway.release.targets.supported import APP_RUNNER
 from slipway.simulator.cloud import LOGIN, simulated
 from slipway.workload.dependencies import Python
 from slipway.workload.process import HostBackend

@@ -35,7 +35,7 @@ metadata = sa.MetaData()
 {models}
 engine = sa.create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=sa.pool.NullPool{connect})
 with engine.connect() as connection:
-{said}    context.configure(connection=connection, {options})
+{env_lines}    context.configure(connection=connection, {options})
     with context.begin_transaction():
         context.run_migrations()
 """
@@ -86,7 +86,7 @@ def write_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteProje
     """Writes an alembic project, changes to its folder, and returns its settings file.
 
     - models: lines of env.py that fill `metadata`; without them env.py names no metadata. options: more arguments of `context.configure`.
-    - files: more files by name. lock_timeout: set by env.py when it connects, with the other limits. said: lines of env.py that use the connection first.
+    - files: more files by name. lock_timeout: set by env.py when it connects, with the other limits. env_lines: lines of env.py that use the connection first.
     """
 
     def write(
@@ -97,7 +97,7 @@ def write_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteProje
         ini: str = _INI,
         files: Mapping[str, str] = MappingProxyType({}),
         lock_timeout: str | None = "2s",
-        said: str = "",
+        env_lines: str = "",
     ) -> Path:
         versions = tmp_path / "migrations/versions"
         versions.mkdir(parents=True)
@@ -110,7 +110,7 @@ def write_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteProje
             env.replace("{connect}", connect)
             .replace("{models}", textwrap.dedent(models or ""))
             .replace("{options}", options.lstrip(", "))
-            .replace("{said}", textwrap.indent(said, "    "))
+            .replace("{env_lines}", textwrap.indent(env_lines, "    "))
         )
         (tmp_path / "migrations/env.py").write_text(filled)
         (tmp_path / "alembic.ini").write_text(ini)
@@ -184,8 +184,8 @@ def prove_history(
 
 
 def question(config: Path, /, **fields: Any) -> GateQuestion:
-    """The question about a project, with as much patience as the settings have."""
-    return GateQuestion(**{"config": str(config), "patience": 120, **fields})
+    """The question about a project, with the timeout that the settings have."""
+    return GateQuestion(**{"config": str(config), "timeout": 120, **fields})
 
 
 def named(url: URL, **variables: str) -> str:

@@ -4,9 +4,9 @@ from datetime import date
 
 import pytest
 
+from slipway.gate.findings.allowances import Allowance, Unreadable, read
 from slipway.gate.prove import prove
 from slipway.gate.rulebook import ALLOWABLE
-from slipway.gate.rules.allowances import Allowance, Unreadable, read
 from slipway.records.proof import Layer, Level, Verdict
 from tests.gate.conftest import question
 

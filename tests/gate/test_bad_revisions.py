@@ -62,8 +62,8 @@ HANGS = {
 @pytest.mark.parametrize("body", HANGS.values(), ids=HANGS)
 def test_a_revision_that_never_ends_is_a_finding(write_project, run_gate, server_url, server, body):
     write_project({**ONE, "two": ("one", body, ""), "three": ("two", *GOOD)})
-    _, written = run_gate(patience=2, database=named(server_url))
-    said = "TookTooLongError: revision two (migrations/versions/two.py) did not end within 2 s, the patience of [tool.slipway.migrations]"
+    _, written = run_gate(timeout=2, database=named(server_url))
+    said = "TookTooLongError: revision two (migrations/versions/two.py) did not end within 2 s, the timeout of [tool.slipway.migrations]"
     assert errors(written) == [("U01", "two", said)]
     assert left_over(server) == []
 
@@ -73,14 +73,14 @@ def test_a_revision_that_never_ends_in_another_process_of_the_gate_is_a_finding(
 ):
     long = {f"r{number:02}": (f"r{number - 1:02}" if number else None, "", "") for number in range(60)}
     write_project({**long, "r10": ("r09", HANGS["sleep"], "")})
-    _, written = run_gate(patience=2, database=named(server_url))
+    _, written = run_gate(timeout=2, database=named(server_url))
     assert [error[:2] for error in errors(written)] == [("U01", "r10")]
     assert left_over(server) == []
 
 
 def test_an_env_py_that_never_ends_is_one_sentence(write_project, run_gate, server_url):
     write_project(ONE, env="import time\ntime.sleep(1000)\n")
-    printed, _ = run_gate(patience=2, database=named(server_url))
+    printed, _ = run_gate(timeout=2, database=named(server_url))
     assert "migrations/env.py line 2 fails before the first revision: TookTooLongError" in printed
     assert len(printed.splitlines()) == 1
 
@@ -89,7 +89,7 @@ def test_a_revision_whose_import_never_ends_is_one_sentence(write_project, run_g
     write_project(ONE)
     with (tmp_path / "migrations/versions/one.py").open("a") as file:
         file.write("import time\ntime.sleep(1000)\n")
-    printed, _ = run_gate(patience=2, database=named(server_url))
+    printed, _ = run_gate(timeout=2, database=named(server_url))
     assert "the import of the revisions did not end within 2 s" in printed
     assert len(printed.splitlines()) == 1
 
@@ -102,7 +102,7 @@ def test_a_revision_that_catches_every_exception_is_ended_by_force(
     monkeypatch.setattr(deadline, "_GRACE_SECONDS", 1.0)
     forever = "import time\nwhile True:\n    try:\n        time.sleep(1000)\n    except BaseException:\n        pass"
     write_project({**ONE, "two": ("one", forever, "")})
-    printed = "".join(gate(patience=2, database=named(server_url)).communicate(timeout=300))
+    printed = "".join(gate(timeout=2, database=named(server_url)).communicate(timeout=300))
     assert "its process could not be interrupted in revision two (migrations/versions/two.py)" in printed
     assert left_over(server) == []
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from slipway.gate.findings import blocking
+from slipway.gate.findings.blocking import CAUSES, safe_index
 from slipway.gate.history import Node
-from slipway.gate.rules import blocking
-from slipway.gate.rules.blocking import CAUSES, safe_index
 from slipway.records.proof import Blocked, Layer, Level, Statement
 
 LAYERS = (Layer.TRACE,)

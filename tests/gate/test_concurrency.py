@@ -112,7 +112,7 @@ def test_statements_of_the_previous_release_wait_too(write_project, server_url):
         question(config, layers=LAYERS, start_after="one", previous=Previous(name="v1", models=(), recorded=said)),
         server_url,
     )
-    assert proof.revisions[-1].queue.said == ("recorded at app.py:7",)
+    assert proof.revisions[-1].queue.statements == ("recorded at app.py:7",)
 
 
 def test_a_writer_of_a_row_that_refers_to_a_locked_table_waits_too(write_project, server_url):
@@ -124,7 +124,7 @@ def test_a_writer_of_a_row_that_refers_to_a_locked_table_waits_too(write_project
     models = (Model(None, "c", (Column("id", written=True), Column("a_id", written=True))),)
     previous = Previous(name="v1", models=models)
     proof = prove(question(config, layers=LAYERS, start_after="one", previous=previous), server_url)
-    assert proof.revisions[-1].queue.said == tuple(
+    assert proof.revisions[-1].queue.statements == tuple(
         f"INSERT of a {kind} row, derived from the model of public.c" for kind in ("full", "bare")
     )
 

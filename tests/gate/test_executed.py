@@ -32,13 +32,25 @@ def test_an_old_revision_that_fails_is_an_error_of_the_first_new_one(prove_histo
     assert last.startswith("refused, layers: always, trace only: 1 error; 0 of 2 revisions up on")
 
 
+@pytest.mark.parametrize(
+    ("upgrade", "old", "instead"),
+    [
+        ("op.execute('CREATE EXTENSION nowhere')", "one", "U02: Install the extension nowhere on this Postgres, or"),
+        ("op.execute('CREATE TABLE b (c citext)')", None, "U01: Create the extension citext in an earlier revision"),
+    ],
+)
+def test_the_finding_on_a_missing_extension_says_how_to_get_it(prove_history, upgrade, old, instead):
+    (found,) = prove_history({"one": (None, upgrade, NOTHING), "two": NEW}, start_after=old).failures
+    assert f"{found.rule}: {found.remedy}".startswith(instead)
+
+
 def test_history_that_does_not_run_and_has_nothing_new_has_not_passed(prove_history):
     proof = prove_history({"one": (None, NO_ROLE, NOTHING)}, start_after="one")
     assert proof.verdict is Verdict.PASS
     assert (
         text(proof)
         .splitlines()[-1]
-        .startswith("not executed, layers: always, trace only: no findings; 0 of 1 revisions up on")
+        .startswith("not executed, layers: always, trace only: no findings; 0 of 1 revision up on")
     )
 
 
@@ -50,6 +62,9 @@ def test_a_failure_that_a_comment_allows_is_still_not_executed(prove_history, co
     proof = prove_history(history)
     assert [(finding.rule, finding.revision) for finding in proof.failures] == [("U02", "two")]
     assert "1 of 3 revisions" in text(proof).splitlines()[-1]
+    if comment == "T01":
+        (allowed,) = (finding for finding in proof.findings if finding.rule == "T01")
+        assert f"autocommit_block():\n    {fails}  # alone" in allowed.remedy
 
 
 def test_what_was_not_executed_cannot_be_allowed(prove_history):

@@ -6,8 +6,10 @@ import importlib.util
 import json
 import multiprocessing
 import os
+import re
 import sys
 from dataclasses import asdict
+from functools import cache
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
@@ -74,15 +76,21 @@ MUTATIONS = {
     "revisions run as a superuser": (f"{ROLES}revisions_run_as_the_main_user_of_rds", "role.py", "AND NOT rolsuper AND", "AND rolsuper AND"),
     "row-level security holds for seeds": (f"{ROLES}statements_from_which_row_level_security_hides_rows_are_errors", "session.py", 'rows_written(connection, "RESET SESSION AUTHORIZATION")', "pass"),
     "a grant on a column is overlooked": (f"{CHANGE}[GRANT SELECT (a) ON parent TO pg_monitor]", "catalog.py", " UNION {_REWRITTEN_COLUMNS} UNION", " UNION"),
-    "an old revision's failure explains the new ones": (NOT_EXECUTED, "../rules/schema.py", "finding.fails and finding.revision in failed", "finding.revision in failed"),
-    "an allowed failure has passed": ("test_executed.py::test_a_failure_that_a_comment_allows_is_still_not_executed[U01]", "../rules/schema.py", "finding.fails and finding.revision in failed", "finding.revision in failed"),
+    "an old revision's failure explains the new ones": (NOT_EXECUTED, "../findings/schema.py", "finding.fails and finding.revision in failed", "finding.revision in failed"),
+    "an allowed failure has passed": ("test_executed.py::test_a_failure_that_a_comment_allows_is_still_not_executed[U01]", "../findings/schema.py", "finding.fails and finding.revision in failed", "finding.revision in failed"),
     "the revisions that were not executed count as executed": (NOT_EXECUTED, "../prove.py", "revision in evidence.stairway.skipped", "False"),
     "what was not executed is no gap": (NOT_EXECUTED, "../prove.py", "if stairway and stairway.skipped:", "if not stairway:"),
     "a level turns off what was not executed": ("test_gate_command.py::test_a_level_that_is_none_is_bad_input[level2-[tool.slipway.migrations] levels: U02 cannot be 'off': what was not executed is always an error]", "../judge.py", "if rule in UNPROVEN and", "if rule in () and"),
 }  # fmt: skip
 
-# They cost each fork more than its test.
-UNUSED = ["cacheprovider", "xdist", "unraisableexception", "threadexception", "hypothesispytest", "slipway"]
+
+def module_of(file):
+    return ".".join((MEASURE / file).resolve().relative_to(SLIPWAY.parent).with_suffix("").parts)
+
+
+MUTATED = {module_of(file) for _, file, *_ in MUTATIONS.values()}
+# Plugins cost each fork more than its test: of those that are installed it has only anyio.
+OPTIONS = ["-x", "-q", "--tb=no", "-pno:cacheprovider", "-pno:unraisableexception", "-pno:threadexception", "-panyio"]
 
 pytestmark = pytest.mark.slow
 
@@ -98,23 +106,46 @@ class _Replaced(MetaPathFinder):
         return importlib.util.spec_from_file_location(fullname, self._file) if fullname == self._name else None
 
 
-def run_tests(tests, output, replacement=()):
-    """Runs tests in this process, a fork, with all modules of the gate and of the tests imported again."""
+@cache
+def imported_in(file):
+    """The names that a file imports, each as if it were a module."""
+    text = Path(file).read_text(encoding="utf-8")
+    names = set(re.findall(r"^ *import ([\w.]+)", text, re.MULTILINE))
+    for origin, parts in re.findall(r"^ *from (\S+) import (\([^)]*\)|.*)", text, re.MULTILINE):
+        names |= {origin, *(f"{origin}.{part}" for part in re.findall(r"\w+", parts))}
+    return names
+
+
+def importers(modules):
+    """These modules and all that were imported of the package and the tests and may hold what they define."""
+    ours = {
+        name: getattr(module, "__file__", None)
+        for name, module in sys.modules.items()
+        if name.startswith(("slipway.", "tests."))
+    }
+    while more := {name for name, file in ours.items() if file and imported_in(file) & modules} - modules:
+        modules = modules | more
+    return modules
+
+
+def run_tests(tests, output, outdated, replacement=()):
+    """Runs tests in this process, a fork, with what depends on the replaced module imported again."""
     for stream in (1, 2):
         os.dup2(output, stream)
     gc.disable()
-    for name in [
-        name for name in sys.modules if f"{name}.".startswith(("slipway.gate.", "slipway.migration.", "tests."))
-    ]:
-        del sys.modules[name]
+    for name in outdated:
+        package, _, last = name.rpartition(".")
+        if package in sys.modules:
+            vars(sys.modules[package]).pop(last, None)  # `from package import module` looks here first
+        sys.modules.pop(name, None)
     if replacement:
         sys.meta_path.insert(0, _Replaced(*replacement))
         importlib.import_module(replacement[0])  # before pytest's own importer of plugins
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
         del os.environ[name]
     os.chdir(HERE.parents[1])
-    options = ["-x", "-q", "--tb=no", *(f"-pno:{plugin}" for plugin in UNUSED)]
-    os._exit(pytest.main([*options, *(f"{HERE}/{test}" for test in tests)]))
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os._exit(pytest.main([*OPTIONS, *(f"{HERE}/{test}" for test in tests)]))
 
 
 @pytest.fixture
@@ -124,16 +155,14 @@ def passes(tmp_path, postgres, monkeypatch):
     def run(tests, file=None, before="", after=""):
         replacement = ()
         if file:
-            source = (MEASURE / file).resolve()
-            text = source.read_text(encoding="utf-8")
+            text = (MEASURE / file).read_text(encoding="utf-8")
             assert text.count(before) == 1, f"{file} does not contain {before!r} once: adapt the mutation"
-            module = ".".join(source.relative_to(SLIPWAY.parent).with_suffix("").parts)
-            replacement = (module, tmp_path / source.name)
+            replacement = (module_of(file), tmp_path / Path(file).name)
             replacement[1].write_text(text.replace(before, after), encoding="utf-8")
         monkeypatch.setenv("SLIPWAY_TESTS_SERVER", json.dumps(asdict(postgres)))
         with (tmp_path / "output").open("w+") as output:
             process = multiprocessing.get_context("fork").Process(
-                target=run_tests, args=(tests, output.fileno(), replacement)
+                target=run_tests, args=(tests, output.fileno(), importers({*replacement[:1]} or MUTATED), replacement)
             )
             process.start()
             process.join()

@@ -242,7 +242,7 @@ def test_a_table_that_takes_no_row_is_a_gap_and_no_finding(prove_history):
     proof = prove_history({"a": (None, table, "op.drop_table('odd')")})
     assert (proof.coverage.filled, proof.coverage.tables) == (0, 1)
     reason = 'new row for relation "odd" violates check constraint "odd_n_check"'
-    assert any(gap.startswith("1 of 1 tables could not be filled with rows: public.odd") for gap in proof.coverage.gaps)
+    assert any(gap.startswith("1 of 1 table could not be filled with rows: public.odd") for gap in proof.coverage.gaps)
     assert proof.coverage.empty == {"public.odd": reason}
 
 
@@ -267,7 +267,7 @@ def test_samples_of_the_settings_fill_a_column_that_no_literal_explains(prove_hi
 def test_a_revision_that_only_dislikes_values_of_our_own_making_is_a_gap_and_no_finding(prove_history, upgrade):
     proof = prove_history({"a": (None, *NOTES), "b": ("a", upgrade, "raise NotImplementedError")})
     assert of_rows(proof) == []
-    assert any(gap.startswith("1 revisions were not judged on rows") for gap in proof.coverage.gaps)
+    assert any(gap.startswith("1 revision not judged on rows") for gap in proof.coverage.gaps)
 
 
 READS = "import json\nfor (title,) in op.get_bind().execute(sa.text('SELECT title FROM notes')).fetchall():\n    {work}"
@@ -277,7 +277,7 @@ def test_what_python_makes_of_a_value_of_ours_is_a_gap_and_no_finding(prove_hist
     proof = prove_history({"a": (None, *NOTES), "b": ("a", READS.format(work="title and json.loads(title)"), "pass")})
     assert of_rows(proof) == []
     assert any(
-        "because they reject the generated values, the first is b (JSONDecodeError" in gap
+        "because the generated values are rejected, the first is b (JSONDecodeError" in gap
         for gap in proof.coverage.gaps
     )
 

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from slipway.gate import history, rulebook
+from slipway.gate.findings import graph
 from slipway.gate.layers.phrases import as_models
 from slipway.gate.rulebook import OPTIONAL, all_rules, ids, rule_named
 from slipway.gate.rulebook.rule import NOTHING, Rule
-from slipway.gate.rules import graph
 from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment
 from slipway.records.gate import Other, Previous, Recorded, Since
@@ -129,7 +129,7 @@ class Together:
         return {
             "models": example.models or None,
             "options": options or "transaction_per_migration=True",
-            "said": before,
+            "env_lines": before,
         }
 
 

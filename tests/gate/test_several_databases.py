@@ -8,6 +8,7 @@ from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment
 from slipway.migration.upgrade import upgrade
 from slipway.records.proof import Layer, Verdict
+from tests.gate.conftest import question
 
 pytestmark = pytest.mark.slow
 
@@ -67,6 +68,13 @@ def prove_databases(prove_history):
         return prove_history({}, env=env(**of_env), files=files)
 
     return run
+
+
+def test_a_required_release_that_was_not_named_is_one_error_of_the_first(write_project, prove_in_process, server_url):
+    config = write_project({}, env=env(), files={"migrations/versions/one.py": REVISION.replace("MORE", "")})
+    asked = question(config, layers=(Layer.PREVIOUS,), previous_required=True)
+    found = [(each.rule, each.measured) for each in prove_in_process(asked, server_url).failures]
+    assert found == [("C21", "in engine_name=users: no previous release was named")]
 
 
 def test_each_database_is_proven_with_its_own_models(prove_databases):

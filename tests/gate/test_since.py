@@ -4,8 +4,8 @@ import pytest
 
 from slipway.errors import BadInputError
 from slipway.gate import history
+from slipway.gate.findings import graph
 from slipway.gate.prove import prove
-from slipway.gate.rules import graph
 from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment
 from slipway.records.gate import Column, Model, Other, Previous, Since

@@ -60,7 +60,9 @@ def test_a_revision_that_fails_on_rows_by_itself_is_not_a_finding_on_the_transac
 
 def test_an_env_py_that_never_commits_is_the_only_error(prove_history):
     adds = ("one", ADDS[1], ADDS[2])
-    proof = prove_history({**BASE, "two": adds}, start_after="one", said='connection.execute(sa.text("SELECT 1"))\n')
+    proof = prove_history(
+        {**BASE, "two": adds}, start_after="one", env_lines='connection.execute(sa.text("SELECT 1"))\n'
+    )
     assert errors(proof) == [("T13", "two")]
     (found,) = [finding.measured for finding in proof.findings if finding.fails]
     assert found == "after env.py's own run a new connection reads one in alembic_version, not two"
@@ -68,5 +70,5 @@ def test_an_env_py_that_never_commits_is_the_only_error(prove_history):
 
 def test_a_table_of_versions_in_the_search_path_of_env_py_is_found_again(prove_history):
     schema = 'connection.execute(sa.text("CREATE SCHEMA IF NOT EXISTS app"))\nconnection.execute(sa.text("SET search_path = app"))\nconnection.commit()\n'
-    proof = prove_history({"one": (None, "op.execute('CREATE TABLE a ()')", "op.drop_table('a')")}, said=schema)
+    proof = prove_history({"one": (None, "op.execute('CREATE TABLE a ()')", "op.drop_table('a')")}, env_lines=schema)
     assert errors(proof) == []

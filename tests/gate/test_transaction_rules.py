@@ -2,8 +2,8 @@
 
 import pytest
 
+from slipway.gate.findings import data, transactions
 from slipway.gate.history import Node
-from slipway.gate.rules import data, transactions
 from slipway.records.proof import Statement
 
 NODE = Node(

@@ -191,7 +191,7 @@ async def test_a_patch_of_the_rehearsal_may_be_relative_to_gits_root_or_to_the_s
     files = {"pyproject.toml": PYPROJECT, "uv.lock": "", "x.patch": patch}
     repository({f"/services/notes/{name}": text for name, text in files.items()})
     folder = Folder(workspace, "/services/notes")
-    source = await source_of(folder, parse(PYPROJECT))
+    source = await source_of(folder, parse(PYPROJECT), {})
     engine.answers["contents"] = PYPROJECT
     engine.answers["contents"] = lambda chain: patch if "x.patch" in str(chain) else PYPROJECT
     await _patched(folder, source.files, source, "x.patch")

@@ -8,7 +8,7 @@ import pytest
 
 import slipway
 from slipway.commands.command import Command
-from slipway.commands.registry import FUNCTIONS
+from slipway.commands.table import FUNCTIONS
 from slipway.main import Environment, FunctionError, Gate, Rehearsal, Slipway
 from slipway.objects.call import Call
 from slipway.report.answers import CommandResult

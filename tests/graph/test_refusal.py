@@ -34,11 +34,11 @@ def engine_says(message, **extensions):
         ),
         (
             'rpc error: code = Unknown desc = secret env var not found: "NOT..."',
-            'a secret cannot be read, secret env var not found: "NOT...": correct the value of --credentials or --password',
+            'a secret cannot be read, secret env var not found: "NOT...": correct the value of --credentials, --password or --build-secrets',
         ),
         (
             'rpc error: code = Unknown desc = failed to run secret command "exit 3": exit status 3',
-            'a secret cannot be read, failed to run secret command "exit 3": exit status 3: correct the value of --credentials or --password',
+            'a secret cannot be read, failed to run secret command "exit 3": exit status 3: correct the value of --credentials, --password or --build-secrets',
         ),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 import slipway.main
 from slipway.commands.command import AwsAccess
-from slipway.commands.registry import FUNCTIONS
+from slipway.commands.table import FUNCTIONS
 from tests.graph.conftest import Engine, speaking
 
 HERE = Path(__file__).parent

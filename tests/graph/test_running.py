@@ -67,8 +67,8 @@ async def test_a_service_that_ends_is_explained_by_its_own_words(smoke, capsys, 
     assert lines[-1] in capsys.readouterr().out
 
 
-async def test_a_service_that_listens_nowhere_is_known_after_the_patience_of_the_settings(engine, smoke):
-    declares(engine, "patience = 1")
+async def test_a_service_that_listens_nowhere_is_known_after_the_timeout_of_the_settings(engine, smoke):
+    declares(engine, "timeout = 1")
     with pytest.raises(FunctionError, match="the service runs, but does not answer the health check on port 8000: "):
         await smoke("waiting", exit_code=None)
 

@@ -33,9 +33,16 @@ def revision(name, *down, new=True, statements=(STATEMENT,), **more):
     )
 
 
-def proof(*revisions, findings=(), verdict=Verdict.PASS, phrases=3):
+def proof(*revisions, findings=(), verdict=Verdict.PASS, statements=3):
     coverage = Coverage(
-        revisions=len(revisions), new=1, statements=1, tables=2, filled=2, previous="v1", phrases=phrases, said="said"
+        revisions=len(revisions),
+        new=1,
+        statements=1,
+        tables=2,
+        filled=2,
+        previous="v1",
+        previous_statements=statements,
+        previous_digest="sha",
     )
     versions = Versions(gate="0.1.0", python="3", sqlalchemy="2", alembic="1", driver="psycopg")
     return Proof(
@@ -68,7 +75,7 @@ def test_a_certificate_names_the_pair_of_heads_and_its_proof():
     text = to_json(proof(*HISTORY))
     made = certify(text, 1764000000)
     assert (made.before, made.after) == (("b",), ("c",))
-    assert (made.history, made.statements, made.previous, made.made) == ("files", "said", "v1", 1764000000)
+    assert (made.history, made.statements, made.previous, made.made) == ("files", "sha", "v1", 1764000000)
     assert from_json(Certificate, to_json(made), "it") == made
 
 
@@ -110,7 +117,7 @@ def test_verdicts_without_measurements_are_unknown(change, field):
 
 
 def test_without_statements_of_the_previous_release_nothing_is_known_of_it():
-    assert verdicts(proof(*HISTORY, phrases=0)).compatible is Ternary.UNKNOWN
+    assert verdicts(proof(*HISTORY, statements=0)).compatible is Ternary.UNKNOWN
 
 
 def test_a_refused_proof_gets_no_certificate():

@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from slipway.finder.tree import tree_at
 from slipway.local.gate import _unpack, previous_at
 from slipway.local.prove import AlembicOptions, NamedServer, Workplace
 from slipway.records.gate import Column, Model
@@ -73,4 +74,4 @@ def test_a_member_of_a_workspace_is_unpacked_with_the_lock_of_the_workspace(tmp_
         subprocess.run(["git", "-C", root, *arguments], check=True, capture_output=True)
     tree = tmp_path / "tree"
     assert _unpack(member, commit_at(root).revision, tree) == tree / "apps/notes"
-    assert lock_of(tree / "apps/notes") == tree / "uv.lock"
+    assert lock_of(tree / "apps/notes", tree_at(tree / "apps/notes")) == tree / "uv.lock"

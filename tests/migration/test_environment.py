@@ -146,7 +146,7 @@ def test_slipways_own_code_is_never_the_services(write_project, url, monkeypatch
         (SystemExit("\n  stop \n"), "SystemExit: stop"),
         (
             ValueError('extension "postgis" is not available\nDETAIL: …'),
-            'ValueError: extension "postgis" is not available; install it on this Postgres, on Debian and Ubuntu with the package postgresql-NN-postgis-3',
+            'ValueError: extension "postgis" is not available; install it on this Postgres',
         ),
         (
             PydanticsError("1 validation error for Settings\nTOKEN\n  [input_value='hunter2']"),

@@ -17,7 +17,11 @@ DEBIAN = f"{INSTALL}, on Debian and Ubuntu with the package"
             'could not open extension control file "/usr/share/postgresql/14/extension/vector.control": No such file or directory',
             f"{DEBIAN} postgresql-14-pgvector",
         ),
-        ('extension "plpython3u" is not available', f"{DEBIAN} postgresql-plpython3-NN"),
+        (
+            'extension "xml2" is not available\nDETAIL:  Could not open extension control file "/opt/venv/share/extension/xml2.control"',
+            INSTALL,
+        ),
+        ('extension "plpython3u" is not available', INSTALL),
         ('extension "of_our_own" is not available', INSTALL),
         ('extension "pg_trgm" already exists', ""),
     ],

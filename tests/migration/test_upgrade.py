@@ -301,7 +301,7 @@ def test_the_next_runner_begins_when_the_first_has_ended(url):
 
 def test_a_runner_that_waited_too_long_is_refused(url, monkeypatch):
     with alone(url):
-        monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.1)
+        monkeypatch.setattr(module, "_TIMEOUT_SECONDS", 0.1)
         with pytest.raises(RefusedError, match="another migration of this database is still running"), alone(url):
             pass
 

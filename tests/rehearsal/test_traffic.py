@@ -10,7 +10,7 @@ import pytest
 from slipway.errors import BadInputError
 from slipway.records.rehearsal import Traffic
 from slipway.rehearsal.play import Clients, act_of_clients
-from slipway.rehearsal.stage import PatientBackend
+from slipway.rehearsal.stage import WaitingBackend
 from slipway.workload.workload import LaunchSpec
 
 
@@ -112,7 +112,7 @@ async def test_an_instance_counts_as_started_when_it_listens(free_tcp_port):
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(listen_late)
-        async with PatientBackend(LateBackend(Late(free_tcp_port))).start(ORDER, print):
+        async with WaitingBackend(LateBackend(Late(free_tcp_port))).start(ORDER, print):
             events.append("started")
         tasks.cancel_scope.cancel()
     assert events == ["listens", "started"]
@@ -120,5 +120,5 @@ async def test_an_instance_counts_as_started_when_it_listens(free_tcp_port):
 
 async def test_an_instance_that_has_exited_is_not_waited_for(free_tcp_port):
     with anyio.fail_after(30):  # the wait itself would take 60 s
-        async with PatientBackend(LateBackend(Late(free_tcp_port, exit_code=1))).start(ORDER, print) as workload:
+        async with WaitingBackend(LateBackend(Late(free_tcp_port, exit_code=1))).start(ORDER, print) as workload:
             assert workload.exit_code == 1

@@ -22,7 +22,7 @@ OPERATIONS = {xform_name(name): name for name in MODEL.operation_names}
 # Seconds by which an answer is behind †: the service's own description lags most, and of it what is active.
 LAG, DESCRIPTION_LAG, ACTIVE_LAG = 2.0, 6.0, 40.0
 CANARY = 0.05
-START, HEALTH_PATIENCE, BAKE, DRAIN, ROLL_BACK = (
+START, HEALTH_TIMEOUT, BAKE, DRAIN, ROLL_BACK = (
     60,
     120,
     180,
@@ -315,7 +315,7 @@ def _moments(now: datetime, how: How, source: Revision | None) -> Iterator[Momen
     yield Moment(now, "PENDING", 0.0)
     yield Moment(after(5), "IN_PROGRESS", 0.0)
     if how in (How.UNHEALTHY, How.DELETE_FAILED):
-        yield from _way_back(after(START + HEALTH_PATIENCE), "tasks failed their health checks", back)
+        yield from _way_back(after(START + HEALTH_TIMEOUT), "tasks failed their health checks", back)
         return
     if source:
         yield Moment(after(START), "IN_PROGRESS", CANARY)

@@ -19,7 +19,7 @@ from slipway.release.errors import AwsRefusedError, BusyError, LostAnswerError, 
 
 SERVICES = "arn:aws:ecs:eu-west-1:123456789012:service/default"
 POLL_SECONDS = 30.0
-PATIENCE_SECONDS = 30 * 60.0
+TIMEOUT_SECONDS = 30 * 60.0
 _SHOWN_SECONDS = 30.0
 NO_PAUSE = "ECS Express Mode has no pause; delete the service, or let it run with the fewest tasks"
 _ENDINGS = {
@@ -137,9 +137,9 @@ class ExpressMode:
         """Its words as they change, until it has ended and the service's own description is no older than that."""
         began, told = self._time.now(), ""
         while not await self._is_over(operation):
-            if (self._time.now() - began).total_seconds() > PATIENCE_SECONDS:
+            if (self._time.now() - began).total_seconds() > TIMEOUT_SECONDS:
                 raise UnknownOutcomeError(
-                    f"{self._service} is still being changed after {PATIENCE_SECONDS / 60:.0f} minutes",
+                    f"{self._service} is still being changed after {TIMEOUT_SECONDS / 60:.0f} minutes",
                     "ask again with `slipway status`",
                 )
             found = await self._deployment(operation)
@@ -236,11 +236,11 @@ def _deletion(service: Mapping[str, Any]) -> str:
 
 
 def _not_begun(error: AwsRefusedError) -> SlipwayError:
-    if "assume role" in error.said.lower():
-        return NotReadyError(f"ECS cannot use a role yet ({error.said})", "wait, or check its trust policy")
-    if error.code in ("ServiceNotActiveException", "ServiceNotFoundException") or "Service " in error.said:
+    if "assume role" in error.message.lower():
+        return NotReadyError(f"ECS cannot use a role yet ({error.message})", "wait, or check its trust policy")
+    if error.code in ("ServiceNotActiveException", "ServiceNotFoundException") or "Service " in error.message:
         return BusyError(
-            f"the service has just been changed by another client ({error.said})", "run the same command again"
+            f"the service has just been changed by another client ({error.message})", "run the same command again"
         )
     return error
 

@@ -257,7 +257,7 @@ class OnExpress:
 @asynccontextmanager
 async def on_app_runner(update: float = 6) -> AsyncIterator[Platform]:
     """An update takes so many seconds."""
-    pace = replace(BRISK, patience=10, roll_back=3, update=update)
+    pace = replace(BRISK, timeout=10, roll_back=3, update=update)
     async with opened(pace=pace) as account:
         yield OnAppRunner(account)
 

@@ -24,7 +24,7 @@ from tests.release.scenarios import Scenario, Verb
 from tests.release.stage import SERVICE, Moved, Run, Stage, services
 from tests.simulator.account import BRISK, Account, image_of
 
-PACE = replace(BRISK, patience=10, roll_back=3)
+PACE = replace(BRISK, timeout=10, roll_back=3)
 
 
 @dataclass(frozen=True)

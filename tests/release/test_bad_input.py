@@ -14,7 +14,7 @@ from slipway.release.engine.goal import Live
 from slipway.release.engine.plan import plan
 from slipway.release.engine.run import reach
 from slipway.release.preflight.preflight import preflight, refuse
-from slipway.release.targets.registry import APP_RUNNER
+from slipway.release.targets.supported import APP_RUNNER
 from slipway.simulator.faults import Effect, Fault
 from slipway.simulator.iam import trusting
 from tests.release.desired import MUTATING, SCALING, Telling, aws_of, deployed, engine_of, spec, target_of

@@ -137,7 +137,7 @@ async def test_a_task_that_a_user_stops_is_a_refusal(account):
 
 
 async def test_after_the_timeout_the_outcome_is_unknown_and_the_same_command_finds_the_task(account):
-    ordered = order(await account.image(Script()), replace(TASK, patience=120))
+    ordered = order(await account.image(Script()), replace(TASK, timeout=120))
     with pytest.raises(UnknownOutcomeError) as caught:
         await runner_of(account, ordered).migrate(Telling())
     said = str(caught.value)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from slipway.release.rights import SHARED, Right
-from slipway.release.targets.registry import TARGETS
+from slipway.release.targets.supported import TARGETS
 
 SOURCE = Path(__file__).parents[2] / "ci/src/slipway"
 NAME = re.compile(r"app.?runner", re.IGNORECASE)

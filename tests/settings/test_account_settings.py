@@ -3,7 +3,7 @@
 import pytest
 
 from slipway.release.targets.app_runner.spec import spec_of
-from slipway.release.targets.registry import target_of
+from slipway.release.targets.supported import target_of
 from slipway.settings import Github, HealthPace, Network, Scaling, SettingsError, Subjects, TargetKind, parse
 from slipway.structure import MismatchError
 

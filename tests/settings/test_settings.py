@@ -151,6 +151,35 @@ def test_every_kind_of_key_is_read():
             service(images='{ packages = ["libpq5"], distroless = true }'),
             "images.packages: found beside distroless, allowed is one of them",
         ),
+        (
+            service(images='{ dockerfile = "Dockerfile", packages = ["libpq5"] }'),
+            "images.packages: found beside dockerfile, allowed is one of them",
+        ),
+        (
+            service(build='{ image = "node", commands = ["npm run build"], results = ["dist"] }'),
+            "build.commands[0]: found 'npm run build' (a text), allowed is a list",
+        ),
+        (
+            service(build='{ image = "node", commands = [[]], results = ["dist"] }'),
+            "build.commands[0]: found an empty list, allowed is a program and its arguments",
+        ),
+        (
+            service(
+                build='{ image = "node", commands = [["make"]], results = ["a"] }',
+                images='{ dockerfile = "Dockerfile" }',
+            ),
+            "build: found beside images.dockerfile, which can have a stage for it",
+        ),
+        (service(images='{ target = "web" }'), "images.target: found without dockerfile, which it is for"),
+        (service(images='{ dockerfile = "../Dockerfile" }'), "allowed is a file in the service's folder"),
+        (
+            service(images='{ dockerfile = "Dockerfile", arguments = { NPM_TOKEN = "s3cret" } }'),
+            "found 'NPM_TOKEN', allowed is a name without TOKEN, PASSWORD or the like",
+        ),
+        (
+            service(images='{ dockerfile = "Dockerfile", arguments = { INDEX = "https://me:s3cret@host/simple" } }'),
+            "images.arguments.INDEX: found something else, allowed is a value without a password, which belongs to",
+        ),
         (service(name="1"), "[tool.slipway] name: found 1 (a whole number), allowed is a text"),
         (service(port='"8000"'), "[tool.slipway] port: found '8000' (a text), allowed is a whole number"),
         (service(port="8000.0"), "[tool.slipway] port: found 8000.0 (a number), allowed is a whole number"),
@@ -234,7 +263,7 @@ def test_every_kind_of_key_is_read():
             migrated(cpu="256", memory="4096"),
             "migration.memory: found cpu 256 with memory 4096, allowed are 256 with 512 to 2048; 512 with 1024 to 4096; ",
         ),
-        (migrated(patience="0"), "migration.patience: found 0, allowed is 1 or more"),
+        (migrated(timeout="0"), "migration.timeout: found 0, allowed is 1 or more"),
         (migrated(subnet='["a"]'), "environments.staging.migration.subnet: unknown key, did you mean subnets?"),
         (
             staging(secrets='{ DATABASE_URL = "hunter2" }'),
@@ -250,14 +279,14 @@ def test_an_unusable_file_is_one_sentence_with_file_key_value_and_allowed_values
 
 
 def test_each_environment_chooses_its_migration_runner():
-    asked = parse(migrated(public_ip="true", patience="60")).environment("staging").migration
+    asked = parse(migrated(public_ip="true", timeout="60")).environment("staging").migration
     assert asked == MigrationRunner(
         runner=RunnerKind.ECS_TASK,
         subnets=("subnet-1",),
         security_groups=("sg-1",),
         execution_role="arn:role",
         public_ip=True,
-        patience=60,
+        timeout=60,
     )
     direct = migrated(runner='"direct"', subnets=None, security_groups=None, execution_role=None)
     assert parse(direct).environment("staging").migration == MigrationRunner(runner=RunnerKind.DIRECT)

@@ -29,7 +29,7 @@ INSTANCE_ROLE = "arn:aws:iam::123456789012:role/notes-instance"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 # Half an hour of the platform's time passes in six seconds, a deployment in a tenth of a second.
 SPEED = 300.0
-BRISK = Pace(pull=2, create=6, update=6, patience=30, route=3, roll_back=6)
+BRISK = Pace(pull=2, create=6, update=6, timeout=30, route=3, roll_back=6)
 SLOW = replace(BRISK, update=150)  # half a second, for tests that watch an operation
 # App Runner's answer to an update without a change violates its own model.
 UNCHANGED = 'Missing required parameter in input: "OperationId"'

@@ -243,7 +243,7 @@ async def test_a_release_has_interval_times_unhealthy_threshold_to_start_if_that
     wanted = asked(await account.image(script))
     wanted["HealthCheckConfiguration"] |= {"Interval": 5, "UnhealthyThreshold": threshold}
     created = await account.ask("apprunner", "create_service", ServiceName="slow", **wanted)
-    await account.cloud.clock.sleep(BRISK.pull + BRISK.create + 2 * BRISK.patience)
+    await account.cloud.clock.sleep(BRISK.pull + BRISK.create + 2 * BRISK.timeout)
     script.healthy = True
     assert (await account.settled(created["Service"]["ServiceArn"]))["Status"] == status
 

@@ -120,7 +120,7 @@ async def test_releases_run_as_processes_behind_an_address_that_stays(tmp_path, 
     def backend_at(url: str) -> HostBackend:
         return HostBackend(url, LOGIN, tmp_path / "cache")
 
-    pace = Pace(pull=1, create=1, update=1, patience=2000, route=1, roll_back=1)
+    pace = Pace(pull=1, create=1, update=1, timeout=2000, route=1, roll_back=1)
     async with (
         opened(backend_at, clock=Clock(100), pace=pace) as account,
         httpx.AsyncClient(verify=NO_CERTIFICATES) as client,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from slipway.local.adoption import workflow
 from slipway.release.bootstrap.roles import trusts_jobs
 from slipway.settings import Github
 
@@ -114,6 +115,11 @@ def test_no_checkout_persists_its_token(file):
     checkouts = [step for step in steps if step.get("uses", "").startswith("actions/checkout@")]
     assert checkouts or file.stem == "deploy"
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+def test_the_workflow_that_init_proposes_checks_out_as_ours_do():
+    pinned = {use for file in FILES for use in re.findall(r"actions/checkout@\w+", file.read_text())}
+    assert pinned == {*re.findall(r"actions/checkout@\w+", workflow(""))}
 
 
 @each_workflow

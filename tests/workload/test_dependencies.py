@@ -36,7 +36,7 @@ def tree(tmp_path):
 
 def key(tree: Path) -> str:
     plan = dependencies._Plan(
-        tree=tree, lock=lock_of(tree), view=tree_at(tree), linked=False, package=False, everything=False
+        tree=tree, lock=lock_of(tree, tree_at(tree)), view=tree_at(tree), linked=False, package=False, everything=False
     )
     return dependencies._key(plan)
 
@@ -48,13 +48,13 @@ def elsewhere(tree: Path) -> Path:
 
 def test_the_most_exact_lock_wins(tree):
     (tree / "requirements.txt").write_text("")
-    assert lock_of(tree).name == "uv.lock"
+    assert lock_of(tree, tree_at(tree)).name == "uv.lock"
     (tree / "pylock.toml").write_text("")
-    assert lock_of(tree).name == "uv.lock"
+    assert lock_of(tree, tree_at(tree)).name == "uv.lock"
     (tree / "uv.lock").unlink()
-    assert lock_of(tree).name == "pylock.toml"
+    assert lock_of(tree, tree_at(tree)).name == "pylock.toml"
     (tree / "pylock.toml").unlink()
-    assert lock_of(tree).name == "requirements.txt"
+    assert lock_of(tree, tree_at(tree)).name == "requirements.txt"
 
 
 @pytest.fixture
@@ -68,13 +68,13 @@ def member(tree):
 
 
 def test_the_lock_of_a_workspace_is_that_of_its_members(tree, member):
-    assert (workspace_of(member), lock_of(member)) == (tree, tree / "uv.lock")
+    assert (workspace_of(member), lock_of(member, tree_at(member))) == (tree, tree / "uv.lock")
     assert (workspace_of(member.with_name("old")), workspace_of(tree)) == (None, None)
     (tree / "uv.lock").unlink()
     with pytest.raises(BadInputError, match=r"the workspace .*/tree has no uv\.lock: run `uv lock` there"):
-        lock_of(member)
+        lock_of(member, tree_at(member))
     (member / "requirements.txt").touch()
-    assert lock_of(member) == member / "requirements.txt"
+    assert lock_of(member, tree_at(member)) == member / "requirements.txt"
 
 
 BACKEND = "\n[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
@@ -114,21 +114,21 @@ def test_a_package_in_a_work_tree_is_linked_and_nothing_is_written_beside_it(tre
 
 def test_a_foreign_lock_beside_one_that_uv_reads_does_not_matter(tree):
     (tree / "poetry.lock").write_text("")
-    assert lock_of(tree).name == "uv.lock"
+    assert lock_of(tree, tree_at(tree)).name == "uv.lock"
 
 
 def test_a_service_that_declares_no_dependencies_is_refused_with_the_next_step(tmp_path):
     with pytest.raises(
         BadInputError, match=r"no file declares the service's dependencies.*: pass its virtual environment"
     ):
-        lock_of(tmp_path)
+        lock_of(tmp_path, tree_at(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["poetry.lock", "pdm.lock", "Pipfile.lock", "requirements/prod.txt", "pyproject.toml"])
 def test_a_lock_of_another_tool_or_only_a_declaration_will_do(tmp_path, name):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(PROJECT if name == "pyproject.toml" else "alembic==1.16.2\n")
-    assert lock_of(tmp_path) == tmp_path / name
+    assert lock_of(tmp_path, tree_at(tmp_path)) == tmp_path / name
 
 
 def test_the_next_release_with_this_lock_finds_its_environment(tree):

@@ -16,6 +16,8 @@ from slipway.objects.verdict import Gate, Rehearsal, proven
 from slipway.records.image import LONG_AGO
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from slipway.graph.checks import CheckResult
     from slipway.graph.folder import Folder
     from slipway.graph.image import Source
@@ -53,6 +55,13 @@ class Slipway:
     uv_image: Annotated[str | None, Doc("a uv image instead of the pinned one")] = None
     postgres_image: Annotated[str | None, Doc("a Postgres image instead of the pinned ones")] = None
     registry_image: Annotated[str | None, Doc("a registry image instead of the pinned one, for the rehearsal")] = None
+    build_secrets: Annotated[
+        dagger.Secret | None,
+        Doc(
+            "values of the secrets of [tool.slipway.images], as lines NAME=value or a JSON object: "
+            '"cmd://env | grep ^UV_INDEX_", "file://build-secrets.json"'
+        ),
+    ] = None
 
     @described
     async def image(
@@ -62,7 +71,7 @@ class Slipway:
         from slipway.graph.folder import commit_of
 
         settings, source = await self._read(await self._folder(ws))
-        built = image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
+        built = await image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
         await built.sync()  # so that an error gets its sentence here
         return built
 
@@ -89,7 +98,7 @@ class Slipway:
 
         settings, source = await self._read(await self._folder(ws), needed=False)
         inside = f"/{source.member.path}" if source.member else "/"
-        release = await previous_in(previous, statements, settings.images, inside)
+        release = await previous_in(previous, statements, settings.images, source.secrets, inside)
         return (await proven(source, settings, postgres or [""], since, release)).shown("gate")
 
     @described
@@ -104,7 +113,7 @@ class Slipway:
         from slipway.graph.running import smoke
 
         settings, source = await self._read(await self._folder(ws))
-        await smoke(image.image(source, settings, image.Label()), settings)
+        await smoke(await image.image(source, settings, image.Label()), settings)
 
     @described
     @check
@@ -153,7 +162,7 @@ class Slipway:
 
         folder = await self._folder(ws)
         settings = await self._settings(folder, needed=False)
-        return await changes.locked(folder, settings, self.path, upgrade=upgrade)
+        return await changes.locked(folder, settings, self.path, await self._secrets(), upgrade=upgrade)
 
     @described
     async def revision(
@@ -179,7 +188,7 @@ class Slipway:
         from slipway.graph import image, running
 
         settings, source = await self._read(await self._folder(ws))
-        return await running.service(image.image(source, settings, image.Label()), settings)
+        return await running.service(await image.image(source, settings, image.Label()), settings)
 
     @described
     @up
@@ -198,7 +207,8 @@ class Slipway:
         from slipway.report.terminal import TerminalProgress
 
         folder = await self._folder(ws)
-        rehearsal = await rehearse(folder, await self._settings(folder), TerminalProgress(sys.stdout))
+        settings, secrets = await self._settings(folder), await self._secrets()
+        rehearsal = await rehearse(folder, settings, secrets, TerminalProgress(sys.stdout))
         return Rehearsal(
             verdict="passed" if rehearsal.passed else "failed",
             summary=rehearsal_report.text(rehearsal),
@@ -228,7 +238,7 @@ class Slipway:
         settings, source = await self._read(await self._folder(ws))
         given = RegistryLogin(username, password) if password else None
         login = given or await signed_in(address, await keys_of(credentials), registry)
-        built = image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
+        built = await image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
         await smoke(built, settings)
         pushed = await publish(built, address, login, registry)
         if source.lock_name == "uv.lock":
@@ -249,6 +259,11 @@ class Slipway:
     @described
     async def certificate(self, proof: Annotated[dagger.File, Doc(prove.certificate.flag("proof").doc)]) -> str:
         return (await Call().answer("certificate", proof=proof, red=True)).text
+
+    async def _secrets(self) -> "Mapping[str, dagger.Secret]":
+        from slipway.graph.build_secrets import read
+
+        return await read(self.build_secrets)
 
     async def _folder(self, ws: dagger.Workspace) -> "Folder":
         from slipway.graph.folder import folder_of
@@ -283,7 +298,7 @@ class Slipway:
         from slipway.graph.workspace import source_of
 
         settings = await self._settings(folder, needed=needed)
-        return settings, await source_of(folder, settings)
+        return settings, await source_of(folder, settings, await self._secrets())
 
 
 def _green(verdict: "CheckResult") -> str:

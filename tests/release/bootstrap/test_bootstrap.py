@@ -262,7 +262,7 @@ async def test_a_lost_answer_is_unknown_and_the_next_run_finds_out(account):
 
 
 async def test_after_the_timeout_the_outcome_is_unknown(account, monkeypatch):
-    monkeypatch.setattr(room, "_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(room, "_TIMEOUT_SECONDS", 1.0)
     assert "is still being" in await refusal(ground(account).apply(untold))
 
 

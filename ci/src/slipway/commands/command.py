@@ -138,7 +138,7 @@ class Command:
     """One command.
 
     - sentence: one for help, Dagger and pages. more: what its help adds.
-    - run: None for a function that only Dagger has. It returns None if it has already said everything.
+    - run: None for a function that only Dagger has. It returns None if it has already printed everything.
     - rights: the rows of the permissions table that its AWS calls need; by default the one of its name.
     - not_on_dagger: why Dagger has no such function. never_red: why its function succeeds whatever the exit code would be.
     - cache: how long an engine may keep its result: "never", "session", or "" for Dagger's default.

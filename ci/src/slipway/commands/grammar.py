@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import slipway
 from slipway.commands.command import Command, Flag, Flags, Group, named, unknown
 from slipway.commands.flags import EVERYWHERE, EXIT_CODES
-from slipway.commands.registry import COMMANDS, FUNCTIONS
+from slipway.commands.table import COMMANDS, FUNCTIONS
 from slipway.errors import BadInputError
 
 

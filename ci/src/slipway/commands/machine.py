@@ -127,7 +127,7 @@ def _of_rule(rule: "Rule") -> Iterator[str]:
 def _text(command: Command) -> str:
     from slipway.release.bootstrap.roles import RIGHTS
     from slipway.release.rights import granted
-    from slipway.release.targets.registry import TARGETS
+    from slipway.release.targets.supported import TARGETS
 
     parts = [f"{command.name}: {command.sentence}. It {command.access.value}."]
     if command.flags:

@@ -87,8 +87,9 @@ def settings_file(options: DoctorOptions) -> str:
 
 def lock(options: DoctorOptions) -> str:
     """Check the lock file; raises BadInputError."""
-    found = dependencies.lock_of(options.folder)
-    notes = "; ".join(dependencies.notes(options.folder))
+    view = tree_at(options.folder)
+    found = dependencies.lock_of(options.folder, view)
+    notes = "; ".join(dependencies.notes(view))
     return os.path.relpath(found, options.folder.resolve()) + (f"; {notes}" if notes else "")
 
 

@@ -23,7 +23,7 @@ from slipway.release.engine.plan import ServiceSpec
 from slipway.release.failures import PlatformWords
 from slipway.release.preflight import preflight as looks
 from slipway.release.preflight.checks import Checks, no, not_covered, ok
-from slipway.release.targets.registry import target_of
+from slipway.release.targets.supported import target_of
 from slipway.settings import Settings
 from slipway.workload.process import HostBackend, NoTreeError
 from slipway.workload.workload import Backend, HealthCheck, HealthResult, LaunchSpec, Workload, ask
@@ -117,7 +117,7 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
         return no("release", f"the release does not start: {error.what}", error.next_step)
     if ended is None:
         return ok("release", f"{backend.how} of it became healthy after {time.monotonic() - began:.1f} s")
-    if ended == platform.words.unhealthy and not answer.final and _patience(check) > _MOST_SECONDS:
+    if ended == platform.words.unhealthy and not answer.final and _seconds_to_start(check) > _MOST_SECONDS:
         return not_covered("release", f"it was not healthy after {_MOST_SECONDS:.0f} s, and the platform waits longer")
     if answer.detail.isdecimal():
         on_line.append(f"GET {check.path} -> {answer.detail}")
@@ -131,7 +131,7 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
     )
 
 
-def _patience(check: HealthCheck) -> float:
+def _seconds_to_start(check: HealthCheck) -> float:
     return check.interval * check.unhealthy_threshold
 
 
@@ -142,7 +142,7 @@ async def _until_healthy(
 
     Until the first healthy answer it polls more often than the platform does.
     """
-    deadline = time.monotonic() + min(_patience(check), _MOST_SECONDS)
+    deadline = time.monotonic() + min(_seconds_to_start(check), _MOST_SECONDS)
     answer, in_a_row, final = HealthResult(False, ""), 0, 0
     while in_a_row or (time.monotonic() < deadline and final < _FINAL_ANSWERS):
         if workload.exit_code is not None:

@@ -18,7 +18,7 @@ from slipway.release.engine.compatibility import readiness_from
 from slipway.release.engine.ledger import Ledger, digest_of, live_with
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus, Target, Time
-from slipway.release.targets.registry import TargetDescription, target_of
+from slipway.release.targets.supported import TargetDescription, target_of
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings
 

@@ -1,6 +1,7 @@
 """The service's application, as its modules define it."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _FACTORIES: Final = {
 _FLASK_FILES: Final = r"(?:docker/)?Dockerfile|\.flaskenv|(?:\w+/)?(?:[\w.]*\.)?(?:env[\w.-]*|[\w.-]*env)[._](?:example|sample|dist|template)|sample\.env|example\.env|Makefile|[\w-]+\.sh|(?:\w+/)?manifest\.yml|.*compose\.ya?ml"
 _ALCHEMY: Final = {"SQLAlchemyAsyncConfig", "SQLAlchemySyncConfig"}
 _ALCHEMY_NAMES: Final = {"alchemy", "alchemy_config", "sqlalchemy_config"}
+_CONFIGURES: Final = re.compile(rf"\b(?:{'|'.join(_ALCHEMY)})\b|^(?:{'|'.join(_ALCHEMY_NAMES)})\b", re.MULTILINE)
 _MODULES: Final = {"main", "app", "asgi", "wsgi", "server", "application", "api"}
 _VARIABLES: Final = {"app", "application", "api"}
 
@@ -52,10 +54,11 @@ class Application:
         return (self.factory, self.called, self.depth, self.module)
 
 
-def applications(tree: Tree) -> list[Application]:
+@functools.lru_cache(maxsize=1)
+def applications(tree: Tree) -> tuple[Application, ...]:
     """Return the applications in the service's modules, the likeliest first."""
     found = [each for name in tree.sources for each in _of_module(tree, name)]
-    return sorted(found, key=lambda application: application.order)
+    return tuple(sorted(found, key=lambda application: application.order))
 
 
 def application(tree: Tree) -> Iterator[Fact]:
@@ -82,7 +85,8 @@ def flask_application(tree: Tree) -> Iterator[Fact]:
 def alchemy(tree: Tree) -> Iterator[Fact]:
     """Yield advanced-alchemy's config objects: made at the top of a module, or called what its documentation calls them."""
     found = []
-    for name in tree.sources if any("advanced_alchemy" in tree.read(each) for each in tree.sources) else ():
+    uses = any("advanced_alchemy" in tree.read(each) for each in tree.sources)
+    for name in (each for each in tree.sources if uses and _CONFIGURES.search(tree.read(each))):
         for node in parsed(tree.read(name)).body:
             if (
                 isinstance(node, ast.Assign)

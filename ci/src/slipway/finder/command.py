@@ -9,7 +9,9 @@ from slipway.finder.start import Start
 _FOR_EVERYONE: Final = "0.0.0.0"  # noqa: S104 -- inside a container
 
 
-def command(start: Start | None, applications: Sequence[Application], packages: set[str], port: str) -> tuple[str, ...]:
+def command(
+    start: Start | None, applications: Sequence[Application], packages: frozenset[str], port: str
+) -> tuple[str, ...]:
     """Return the words of the command; empty when neither a file starts a server nor the code defines an application."""
     if start and start.server in {"litestar", "fastapi", "pserve", "flask", "uwsgi", "waitress-serve", "daphne"}:
         return (start.server, *start.arguments)
@@ -22,7 +24,7 @@ def command(start: Start | None, applications: Sequence[Application], packages: 
     return _of_server(server, target or (known.target if known else ""), port, factory=factory)
 
 
-def _server(packages: set[str], *, wsgi: bool) -> str:
+def _server(packages: frozenset[str], *, wsgi: bool) -> str:
     candidates = ("gunicorn",) if wsgi else ("uvicorn", "hypercorn", "granian")
     return next((name for name in candidates if name in packages), candidates[0])
 

@@ -30,10 +30,11 @@ def instructions(tree: Tree) -> Iterator[Instruction]:
     """Yield the instructions of the Dockerfile nearest to the service, and of the next ones."""
     for name in tree.matching(_FILES):
         if not name.startswith("../") or "python" in tree.read(name):
-            yield from _of_file(tree, name)
+            yield from instructions_of(tree, name)
 
 
-def _of_file(tree: Tree, name: str) -> Iterator[Instruction]:
+def instructions_of(tree: Tree, name: str) -> Iterator[Instruction]:
+    """Yield the instructions of one Dockerfile."""
     values: dict[str, str] = {}
     for place, text in _joined(tree, name):
         if (match := _INSTRUCTION.fullmatch(text)) is None:

@@ -1,5 +1,6 @@
 """The lock of the dependencies, and the groups and extras that the migrations need."""
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -73,19 +74,20 @@ def workspace(tree: Tree) -> Fact | None:
     return None
 
 
-def dependencies(tree: Tree) -> set[str]:
+@functools.lru_cache(maxsize=1)
+def dependencies(tree: Tree) -> frozenset[str]:
     """Return the names of what the project needs: its declared dependencies, or those of its requirements."""
     declared = {*_names(texts_in(tree.table(_PYPROJECT, "project").get("dependencies")))}
     declared |= {*map(normal, tree.table(_PYPROJECT, "tool", "poetry", "dependencies"))}
     if declared:
-        return declared
+        return frozenset(declared)
     pinned = lock(tree)
     texts = [
         tree.read(name)
         for name in (pinned.value if pinned else "", "requirements.in", "setup.cfg", "setup.py", "Pipfile")
     ]
     locked = {normal(name) for text in texts[:1] for name in _LOCKED.findall(text)}
-    return locked | {*_names(line.strip(" \"',") for text in texts for line in text.splitlines())}
+    return frozenset(locked).union(_names(line.strip(" \"',") for text in texts for line in text.splitlines()))
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def parts(tree: Tree) -> Iterator[Fact]:
         yield Fact(subject=part.subject, value=part.name, place=place, guessed=guessed)
 
 
-def needed(tree: Tree) -> set[str]:
+@functools.lru_cache(maxsize=1)
+def needed(tree: Tree) -> frozenset[str]:
     """Return the names of the dependencies, with those of the groups and extras that the migrations need."""
     return dependencies(tree).union(*(part.packages for part, _ in _needed(tree)))
 

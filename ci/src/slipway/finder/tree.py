@@ -54,7 +54,8 @@ class Tree:
 
     def matching(self, pattern: str) -> Iterator[str]:
         """Yield the names that match an expression as a whole: those nearest to the service's folder first."""
-        return (name for name in self.names if re.fullmatch(pattern, name))
+        whole = re.compile(pattern).fullmatch
+        return (name for name in self.names if whole(name))
 
     def lines(self, name: str) -> Iterator[tuple[str, str]]:
         """Yield the place and the text of each line of a file."""

@@ -64,7 +64,7 @@ def within(seconds: float, step: str) -> Iterator[None]:
         yield
     except _Expired as expired:
         raise TookTooLongError(
-            f"{step} did not end within {seconds:g} s, the patience of [tool.slipway.migrations]"
+            f"{step} did not end within {seconds:g} s, the timeout of [tool.slipway.migrations]"
         ).with_traceback(expired.__traceback__) from None
     finally:
         # Nested blocks share one limit, the one of the settings.

@@ -90,7 +90,7 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
     """Execute the history in one of the databases that env.py migrates, by default the first; raises BadInputError when it cannot be executed."""
     started = time.perf_counter()
     version = server_version(server)
-    with within(question.patience, "the import of the revisions"):
+    with within(question.timeout, "the import of the revisions"):
         environment = environment_of(question, server)
         environment.place = place
         initial = initial_of(question, environment)
@@ -138,7 +138,7 @@ def environment_of(question: GateQuestion, server: URL) -> Environment:
             scripts=question.scripts,
             app=question.app,
         )
-        return Environment(call, server, question.patience)
+        return Environment(call, server, question.timeout)
 
 
 def initial_of(question: GateQuestion, environment: Environment) -> InitialSchema | None:
@@ -198,7 +198,7 @@ def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:
     for node in evidence.history.before_new if baseline.role is not Role.SUPERUSER else ():
         failure = evidence.stairway.steps[node.id].failures.get(UP)
         if failure and failure.may_lack_rights:
-            return f"{node.id} ({failure.said})"
+            return f"{node.id} ({failure.message})"
     return ""
 
 

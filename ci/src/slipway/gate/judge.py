@@ -10,16 +10,7 @@ from typing import Final
 from slipway.errors import BadInputError
 from slipway.gate import rulebook
 from slipway.gate.evidence import Evidence
-from slipway.gate.history import Node
-from slipway.gate.layers.concurrency import Contention
-from slipway.gate.layers.stairway import StairwayResult
-from slipway.gate.names import few
-from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
-from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
-from slipway.gate.rulebook.rows import DROPS
-from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rulebook.waiting import NO_TIMEOUT, ONCE, UNLIMITED, EnvFile
-from slipway.gate.rules import (
+from slipway.gate.findings import (
     advice,
     allowances,
     blocking,
@@ -31,6 +22,15 @@ from slipway.gate.rules import (
     transactions,
     waiting,
 )
+from slipway.gate.history import Node
+from slipway.gate.layers.concurrency import Contention
+from slipway.gate.layers.stairway import StairwayResult
+from slipway.gate.names import few
+from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
+from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
+from slipway.gate.rulebook.rows import DROPS
+from slipway.gate.rulebook.rule import Rule
+from slipway.gate.rulebook.waiting import NO_TIMEOUT, ONCE, UNLIMITED, EnvFile
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
 

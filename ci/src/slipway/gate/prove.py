@@ -16,13 +16,13 @@ from slipway.gate import history, joining
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import fresh, server_version
 from slipway.gate.evidence import Evidence, environment_of, gather, initial_of
+from slipway.gate.findings.schema import not_executed, without_baseline
 from slipway.gate.history import History, Node
 from slipway.gate.judge import in_order, judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.phrases import as_models
 from slipway.gate.layers.spelled import all_spelled
 from slipway.gate.names import few
-from slipway.gate.rules.schema import not_executed, without_baseline
 from slipway.gate.steps import UP, run
 from slipway.migration import alembic_config
 from slipway.migration.database import keeping_connections
@@ -112,8 +112,8 @@ def _coverage(evidence: Evidence) -> Coverage:
         filled=evidence.rows.filled,
         empty=evidence.rows.empty,
         previous=evidence.previous.name if evidence.previous else "",
-        phrases=len(evidence.replay.phrases),
-        said=evidence.replay.digest,
+        previous_statements=len(evidence.replay.phrases),
+        previous_digest=evidence.replay.digest,
         transactions=evidence.together.last.transactions if evidence.together.last else "",
         layers=evidence.layers,
         gaps=tuple(_gaps(evidence, revisions)),

@@ -37,7 +37,7 @@ AGAIN: Final = "again"
 def run(environment: Environment, steps: Steps, **overrides: object) -> Options:
     """Run env.py with these steps and return the options of its `context.configure`; raises TookTooLongError, too."""
     env_py = environment.relative(str(environment.script.env_py_location))
-    with within(environment.patience, env_py), watching(before=_note_change), as_in_production():
+    with within(environment.timeout, env_py), watching(before=_note_change), as_in_production():
         return environment.run(steps, **overrides)
 
 
@@ -60,7 +60,7 @@ def by_itself(environment: Environment, node: Node, step: RevisionStep) -> Revis
 
     def run(**arguments: Any) -> None:
         commit_beneath(op.get_context())
-        with within(environment.patience, f"revision {node.id} ({node.file})"):
+        with within(environment.timeout, f"revision {node.id} ({node.file})"):
             function(**arguments)
 
     step.migration_fn = run
@@ -97,12 +97,12 @@ def version_table_of(context: MigrationContext) -> str:
     return f"{schema}.{context.version_table}" if schema else context.version_table
 
 
-def within_patience(environment: Environment, revision: str, step: RevisionStep) -> RevisionStep:
+def within_timeout(environment: Environment, revision: str, step: RevisionStep) -> RevisionStep:
     """Limit the time of a step, and leave everything else as alembic runs it."""
     function = step.migration_fn
 
     def run(**arguments: Any) -> None:
-        with within(environment.patience, f"revision {revision}"), _in_this_process():
+        with within(environment.timeout, f"revision {revision}"), _in_this_process():
             function(**arguments)
 
     step.migration_fn = run

@@ -4,7 +4,7 @@ import posixpath
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import dagger
 from dagger import dag
@@ -41,7 +41,9 @@ async def rewritten(source: Source, settings: Settings, folder: Folder, path: st
     return changeset
 
 
-async def locked(folder: Folder, settings: Settings, path: str, *, upgrade: bool) -> dagger.Changeset:
+async def locked(
+    folder: Folder, settings: Settings, path: str, secrets: Mapping[str, dagger.Secret], *, upgrade: bool
+) -> dagger.Changeset:
     """Update uv.lock, or write the first one; of a workspace's member, that of the workspace."""
     names = await folder.some(include=[UV_LOCK, REQUIREMENTS]).entries()
     if REQUIREMENTS in names and UV_LOCK not in names:
@@ -49,7 +51,7 @@ async def locked(folder: Folder, settings: Settings, path: str, *, upgrade: bool
         return _nothing()
     root = folder if UV_LOCK in names else await folder.at("..").above(UV_LOCK) or folder
     projects = root.some(include=[UV_LOCK, "pyproject.toml", "**/pyproject.toml"], gitignore=True)
-    new = relocked(projects, await python_of(folder, root, settings), settings, upgrade=upgrade)
+    new = relocked(projects, await python_of(folder, root, settings), settings, secrets, upgrade=upgrade)
     old = projects.filter(include=[UV_LOCK])
     up = posixpath.relpath(root.path, folder.path)
     return await _placed(old, old.with_file(UV_LOCK, new), root, posixpath.join(path, up))

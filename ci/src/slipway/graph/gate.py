@@ -11,7 +11,7 @@ from dagger import dag
 
 from slipway.errors import BadInputError
 from slipway.graph import bases, postgres
-from slipway.graph.image import PYTHON, Source, builder
+from slipway.graph.image import Source, proving, python_in
 from slipway.local.inside import why_not
 from slipway.local.prove import question_of
 from slipway.records.form import to_json
@@ -22,9 +22,10 @@ from slipway.settings import Migrations, Settings
 _MOUNTED = ["__init__.py", "database_url.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
 # Prints the dates of all comments that allow something for a time.
 _DATES = r"""
-import pathlib, re
-for file in pathlib.Path("/app").rglob("*.py"):
-    print(*re.findall(r"slipway:.*?until=(\d{4}-\d\d-\d\d)", file.read_text("utf-8", "replace")))
+import os, pathlib, re
+for file in pathlib.Path().rglob("*.py"):
+    if os.access(file, os.R_OK) and file.is_file():
+        print(*re.findall(r"slipway:.*?until=(\d{4}-\d\d-\d\d)", file.read_text("utf-8", "replace")))
 """
 _PROOF = "/tmp/proof.json"  # noqa: S108 -- inside a container
 
@@ -40,15 +41,15 @@ async def prove(
     await check_config(source, settings.migrations)
     database = {"url": postgres.url(), "variables": settings.migrations.told(postgres.url())}
     migrations = replace(settings.migrations, start_after=since or settings.migrations.start_after)
-    built = builder(source, settings)
+    built, python = await proving(source, settings), python_in(settings)
     # The question is a part of the cache's key, so it has a day of its own for each set of expired allowances.
-    today = day_of((await built.with_exec([PYTHON, "-I", "-c", _DATES]).stdout()).split(), datetime.now(UTC).date())
+    today = day_of((await built.with_exec([python, "-I", "-c", _DATES]).stdout()).split(), datetime.now(UTC).date())
     question = question_of(migrations, previous=previous, today=str(today))
     done = (
         lent(built, database)
         .with_service_binding(postgres.HOST, postgres.service(image, "gate"))
         .with_exec(
-            [PYTHON, "-m", "slipway.gate", _PROOF],
+            [python, "-m", "slipway.gate", _PROOF],
             stdin=to_json(question, indent=None),
             expect=dagger.ReturnType.ANY,
         )

@@ -5,23 +5,24 @@ its files are owned by root. Labels change with every commit and come last.
 """
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 
 import dagger
 from dagger import dag
 
-from slipway.errors import BadInputError
-from slipway.graph import bases
+from slipway.errors import BadInputError, ObstaclesError
+from slipway.graph import bases, dockerfile
+from slipway.graph.build_secrets import check_given, with_secrets, without_secrets
 from slipway.records.image import LONG_AGO
 from slipway.settings import Settings
 
 USER = "65532:65532"  # no base image has an account with this number
 HOME = "/app"
 _VENV = "/opt/venv"  # not below the sources, which tools of the checks read whole
-PYTHON = f"{_VENV}/bin/python"
+_PYTHON = f"{_VENV}/bin/python"
 _SITE = "/opt/site"
 _WORKSPACE = "/opt/workspace"  # of uv
 # Directory.withTimestamps fails at links that lead out of the directory, such as those to the interpreter.
@@ -87,6 +88,8 @@ class Source:
     """The input of an image: the lock and the sources. A `package` is installed itself, too.
 
     `python` is its minor version. Development dependencies are a group of uv's lock, or a `requirements-dev.txt`.
+    With a Dockerfile, `lock_name` may be empty, and `files` are its context. `secrets` are those of the build, by name,
+    and `step` has the files that the build step reads.
     """
 
     pyproject: dagger.File
@@ -97,6 +100,8 @@ class Source:
     python: str
     development: dagger.File | None = None
     member: Member | None = None
+    secrets: Mapping[str, dagger.Secret] = field(default_factory=dict)
+    step: dagger.Directory | None = None
 
     def with_files(self, files: dagger.Directory) -> "Source":
         return replace(self, files=files)
@@ -108,14 +113,26 @@ class Source:
         return [*libraries, *(["."] if self.package else [])]
 
 
-def builder(source: Source, settings: Settings) -> dagger.Container:
-    """Return a container with the service's dependencies and files; the gate runs in it, too."""
+def python_in(settings: Settings) -> str:
+    """Return the interpreter of the container in which the gate runs."""
+    return "python" if settings.images.dockerfile else _PYTHON
+
+
+async def proving(source: Source, settings: Settings) -> dagger.Container:
+    """Return the container in which the gate runs: the builder, or what the service's own Dockerfile builds."""
+    if settings.images.dockerfile:
+        return await dockerfile.proving(source.files, settings, source.secrets)
+    return _builder(source, settings)
+
+
+def _builder(source: Source, settings: Settings) -> dagger.Container:
+    """Return a container with the service's dependencies and files."""
     return _filled(_installed(source, settings), source)
 
 
 def development(source: Source, settings: Settings) -> dagger.Container:
     """Return the builder with development dependencies on the path, for lint, types and tests."""
-    installed = _dependencies(_with_uv(source.python, settings), source, development=True)
+    installed = _dependencies(source, settings, development=True)
     paths = {name: _RUNTIME[name] for name in ("PATH", "VIRTUAL_ENV")}
     return with_variables(_filled(installed, source), paths).with_directory(f"{HOME}/.git", _repository())
 
@@ -139,26 +156,64 @@ def _filled(installed: dagger.Container, source: Source) -> dagger.Container:
     # Sources of a member name the workspace, which is not here; the lock has been installed from.
     unlinked = ["--no-sources"] if source.member else []
     install = ["uv", "pip", "install", "--no-deps", *unlinked, "--target", _SITE, *source.packages]
-    return filled.with_exec(install).with_env_variable("PYTHONPATH", _SITE)
+    return _with_credentials(filled, source, [install]).with_env_variable("PYTHONPATH", _SITE)
 
 
-def image(source: Source, settings: Settings, label: Label) -> dagger.Container:
-    """Build the shipped image: dependencies with a constant time, the application with the commit's time."""
-    application = source.files
+async def image(source: Source, settings: Settings, label: Label) -> dagger.Container:
+    """Build the shipped image; raises BadInputError for a Dockerfile whose image does not fit."""
+    if settings.images.dockerfile:
+        return _labelled(await dockerfile.image(source.files, settings, source.secrets), settings, label)
+    runtime = _runtime(source, settings, label, await built_in_step(source, settings))
+    return _labelled(
+        runtime.with_user(USER).with_entrypoint([]).with_default_args(list(settings.command)), settings, label
+    )
+
+
+async def built_in_step(source: Source, settings: Settings) -> dagger.Directory:
+    """Run the build step, and return its results; raises ObstaclesError for all that it has not written."""
+    results, step = dag.directory(), settings.build
+    if step is None or source.step is None:
+        return results
+    check_given(settings.images, source.secrets)
+    container = with_secrets(_empty(settings).from_(step.image), source.secrets).with_workdir(HOME)
+    container = container.with_directory(HOME, source.step)
+    for command in step.commands:
+        container = container.with_exec([*command])
+    await container.sync()
+    obstacles = []
+    for name in step.results:
+        path = f"{HOME}/{name}"
+        if not await container.exists(path):
+            obstacles.append(
+                BadInputError(f"the build step wrote no {name}", "correct results or commands in [tool.slipway.build]")
+            )
+        elif await container.exists(path, expected_type=dagger.ExistsType.DIRECTORY_TYPE):
+            results = results.with_directory(name, container.directory(path))
+        else:
+            results = results.with_file(name, container.file(path))
+    if obstacles:
+        raise ObstaclesError(obstacles)
+    return results
+
+
+def _runtime(source: Source, settings: Settings, label: Label, results: dagger.Directory) -> dagger.Container:
+    """Put dependencies with a constant time and the application with the commit's time on the base."""
+    application = source.files.with_directory(".", results) if settings.build else source.files
     if source.packages:
-        application = application.with_directory(".site", builder(source, settings).directory(_SITE))
-    runtime = with_variables(
+        application = application.with_directory(".site", _builder(source, settings).directory(_SITE))
+    return with_variables(
         _base(source, settings)
         .with_directory("/", _installed(source, settings).rootfs().filter(include=[_VENV.removeprefix("/")]))
         .with_directory("/", dag.directory().with_directory(HOME, application).with_timestamps(label.committed))
         .with_workdir(HOME),
         _RUNTIME | ({"PYTHONPATH": f"{HOME}/.site"} if source.packages else {}),
     )
+
+
+def _labelled(runtime: dagger.Container, settings: Settings, label: Label) -> dagger.Container:
+    """Name port, origin and title; what changes with every commit comes last."""
     return (
-        runtime.with_user(USER)
-        .with_exposed_port(settings.port)
-        .with_entrypoint([])
-        .with_default_args(list(settings.command))
+        runtime.with_exposed_port(settings.port)
         .with_env_variable("GIT_REVISION", label.revision)
         .with_label("org.opencontainers.image.title", settings.name)
         .with_label("org.opencontainers.image.created", label.created)
@@ -198,18 +253,28 @@ def _empty(settings: Settings) -> dagger.Container:
 def sbom(source: Source, settings: Settings) -> dagger.File:
     """Export the lock as CycloneDX, unchanged from uv."""
     if source.lock_name != "uv.lock":
-        raise BadInputError(f"{source.lock_name} says too little for a bill of materials", "run `uv lock`")
+        raise BadInputError(
+            f"{source.lock_name or 'the service'} says too little for a bill of materials", "run `uv lock`"
+        )
     export = ["uv", "export", "--frozen", "--no-dev", "--format", "cyclonedx1.5", "--output-file", _SBOM]
     which = ["--package", source.member.name] if source.member else []
     return _locked(_with_uv(source.python, settings), source).with_exec([*export, *which]).file(_SBOM)
 
 
-def relocked(projects: dagger.Directory, python: str, settings: Settings, *, upgrade: bool) -> dagger.File:
+def relocked(
+    projects: dagger.Directory,
+    python: str,
+    settings: Settings,
+    secrets: Mapping[str, dagger.Secret],
+    *,
+    upgrade: bool,
+) -> dagger.File:
     """Update the lock for every pyproject.toml; with `upgrade` to the newest versions that they allow, read anew."""
     container = _with_uv(python, settings).with_directory(_WORKSPACE, projects)
     anew = {"SLIPWAY_CALL": uuid.uuid4().hex} if upgrade else {}
+    check_given(settings.images, secrets)
     return (
-        with_variables(container, anew)
+        with_secrets(with_variables(container, anew), secrets)
         .with_workdir(_WORKSPACE)
         .with_exec(["uv", "lock", *(["--upgrade"] if upgrade else [])])
         .file(f"{_WORKSPACE}/uv.lock")
@@ -227,9 +292,7 @@ def _locked(container: dagger.Container, source: Source) -> dagger.Container:
 
 def _installed(source: Source, settings: Settings) -> dagger.Container:
     """Install the dependencies only. All files get one time, /opt included: it is part of the layer."""
-    return _dependencies(_with_uv(source.python, settings), source, development=False).with_exec(
-        ["find", "/opt", *_SAME_TIMES]
-    )
+    return _dependencies(source, settings, development=False).with_exec(["find", "/opt", *_SAME_TIMES])
 
 
 def _with_uv(python: str, settings: Settings) -> dagger.Container:
@@ -242,8 +305,10 @@ def _with_uv(python: str, settings: Settings) -> dagger.Container:
     )
 
 
-def _dependencies(container: dagger.Container, source: Source, *, development: bool) -> dagger.Container:
+def _dependencies(source: Source, settings: Settings, *, development: bool) -> dagger.Container:
     """Install the locked dependencies; only the lock and pyproject.toml are mounted."""
+    check_given(settings.images, source.secrets)
+    container = _with_uv(source.python, settings)
     if source.lock_name == "uv.lock":
         which = ["--no-install-project"]
         if source.member:  # developers' tools may be in any group of the workspace
@@ -252,7 +317,8 @@ def _dependencies(container: dagger.Container, source: Source, *, development: b
                 *(["--all-packages"] if development else ["--package", source.member.name]),
             ]
         without = [] if development else ["--no-dev"]
-        installed = _locked(container, source).with_exec(["uv", "sync", "--locked", *which, "--no-editable", *without])
+        sync = ["uv", "sync", "--locked", *which, "--no-editable", *without]
+        installed = _with_credentials(_locked(container, source), source, [sync])
         for path in [_WORKSPACE] if source.member else [f"{HOME}/uv.lock", f"{HOME}/pyproject.toml"]:
             installed = installed.without_mount(path)
         return installed.with_workdir(HOME)
@@ -263,11 +329,21 @@ def _dependencies(container: dagger.Container, source: Source, *, development: b
         for name, file in files.items():
             container = container.with_mounted_file(f"{HOME}/{name}", file)
         wanted = [f"--requirement={name}" for name in files]
-        installed = container.with_exec(["uv", "venv", _VENV]).with_exec(["uv", "pip", "install", *wanted])
+        installed = _with_credentials(container, source, [["uv", "venv", _VENV], ["uv", "pip", "install", *wanted]])
         for name in files:
             installed = installed.without_mount(f"{HOME}/{name}")
         return installed
-    raise BadInputError(f"an image cannot be built from {source.lock_name}", "run `uv lock` and commit uv.lock")
+    raise BadInputError("nothing locks the dependencies for developers", "run `uv lock` and commit uv.lock")
+
+
+def _with_credentials(
+    container: dagger.Container, source: Source, commands: Sequence[Sequence[str]]
+) -> dagger.Container:
+    """Run commands of uv with the build's secrets, which no layer and no later command sees."""
+    container = with_secrets(container, source.secrets)
+    for command in commands:
+        container = container.with_exec([*command])
+    return without_secrets(container, source.secrets)
 
 
 def with_variables(container: dagger.Container, variables: Mapping[str, str]) -> dagger.Container:

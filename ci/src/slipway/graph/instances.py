@@ -106,10 +106,12 @@ async def started(service: dagger.Service, otherwise: str, *, kill: bool) -> Asy
 
 async def _service(container: dagger.Container, launch: LaunchSpec) -> dagger.Service:
     """Run the command under the supervisor. A unique label keeps the engine from sharing instances."""
-    command = [*launch.command] if launch.command else await container.default_args()
+    own = [*await container.entrypoint(), *await container.default_args()]
+    command = [*launch.command] if launch.command else own
     supervisor = (files("slipway.workload") / "supervisor.py").read_text(encoding="utf-8")
     return (
-        container.with_new_file(_SUPERVISOR, supervisor, permissions=0o444)
+        container.without_docker_healthcheck()  # the platform's check counts
+        .with_new_file(_SUPERVISOR, supervisor, permissions=0o444)
         .with_label("slipway.instance", uuid.uuid4().hex)
         .without_exposed_port(launch.port)
         .with_exposed_port(launch.port, experimental_skip_healthcheck=True)

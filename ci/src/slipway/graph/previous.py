@@ -1,5 +1,6 @@
 """The previous release: its models, read in an environment built from its own lock."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from slipway.errors import SlipwayError
 from slipway.graph import bases, postgres
 from slipway.graph.folder import Folder
 from slipway.graph.gate import lent, refuse
-from slipway.graph.image import PYTHON, builder
+from slipway.graph.image import proving, python_in
 from slipway.graph.refusal import meaning
 from slipway.graph.workspace import settings_of, source_of
 from slipway.local.gate import starting, with_recorded
@@ -25,21 +26,25 @@ _RECORD = "/tmp/previous.json"  # noqa: S108 -- inside a container
 
 
 async def previous_in(
-    directory: dagger.Directory | None, statements: dagger.File | None, images: "Images", path: str = "/"
+    directory: dagger.Directory | None,
+    statements: dagger.File | None,
+    images: "Images",
+    secrets: Mapping[str, dagger.Secret],
+    path: str = "/",
 ) -> Previous | None:
     """Read the previous release from a directory, on the base images of the current one; `path` leads to the service.
 
     The record carries the reason when its models cannot be read; raises BadInputError for malformed statements.
     """
-    previous = await _models_in(Folder(directory, path), images) if directory else Previous(name="")
+    previous = await _models_in(Folder(directory, path), images, secrets) if directory else Previous(name="")
     if statements:
         previous = with_recorded(previous, await statements.contents(), "the recorded statements")
     return previous if previous.name else None
 
 
-async def _models_in(folder: Folder, images: "Images") -> Previous:
+async def _models_in(folder: Folder, images: "Images", secrets: Mapping[str, dagger.Secret]) -> Previous:
     try:
-        return await _read(folder, images)
+        return await _read(folder, images, secrets)
     except SlipwayError as error:
         return Previous(name=_NAME, refusal=str(error))
     except dagger.QueryError as error:
@@ -48,14 +53,13 @@ async def _models_in(folder: Folder, images: "Images") -> Previous:
         return Previous(name=_NAME, refusal=str(refusal))
 
 
-async def _read(folder: Folder, images: "Images") -> Previous:
-    settings = replace(await settings_of(folder), images=images)
+async def _read(folder: Folder, images: "Images", secrets: Mapping[str, dagger.Secret]) -> Previous:
+    settings = replace(await settings_of(folder), images=images, build=None)
     migrations, url = settings.migrations, postgres.url()
     question = to_json(question_of(migrations, ask=Ask.MODELS, release=_NAME), indent=None)
-    command = [PYTHON, "-m", "slipway.gate", _RECORD]
-    container = lent(
-        builder(await source_of(folder, settings), settings), {"url": url, "variables": migrations.told(url)}
-    )
+    command = [python_in(settings), "-m", "slipway.gate", _RECORD]
+    built = await proving(await source_of(folder, settings, secrets), settings)
+    container = lent(built, {"url": url, "variables": migrations.told(url)})
     service = postgres.service(bases.postgres(images, migrations, None), "previous")
     done = container.with_service_binding(postgres.HOST, service).with_exec(
         command, stdin=question, expect=dagger.ReturnType.ANY

@@ -52,7 +52,17 @@ _RULES = (
             r"(?P<why>secret env var not found: \S+|failed to run secret command .+|failed to read secret file.+)"
         ),
         "a secret cannot be read, {why}",
-        "correct the value of --credentials or --password",
+        "correct the value of --credentials, --password or --build-secrets",
+    ),
+    _Rule(
+        re.compile(r'dockerBuild syntax frontend "(?P<name>[^"]+)" is unsupported'),
+        "the Dockerfile names the syntax {name}, which the engine does not know",
+        "remove that line, or name docker/dockerfile:1",
+    ),
+    _Rule(
+        re.compile(r"failed to convert Dockerfile to LLB: (?P<cause>.+)$"),
+        "the Dockerfile cannot be built, {cause}",
+        "correct it, and try with `docker build`",
     ),
 )
 

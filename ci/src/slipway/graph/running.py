@@ -29,13 +29,13 @@ _LAST_LINES = 40
 
 @dataclass(frozen=True)
 class _Nowhere:
-    """No platform: a release on the engine, with the `patience` of the settings in seconds."""
+    """No platform: a release on the engine, with the `timeout` of the settings in seconds."""
 
-    patience: int
+    timeout: int
     words: PlatformWords = NO_PLATFORM
 
     def health(self, spec: ServiceSpec) -> HealthCheck:
-        return HealthCheck(path=spec.health_path, interval=1, unhealthy_threshold=self.patience)
+        return HealthCheck(path=spec.health_path, interval=1, unhealthy_threshold=self.timeout)
 
 
 async def database(settings: Settings) -> dagger.Service:
@@ -54,7 +54,10 @@ async def service(image: dagger.Container, settings: Settings) -> dagger.Service
     told = migrating(image.with_service_binding(postgres.HOST, published.server))
     for name, value in settings.migrations.told(published.url(postgres.HOST)).items():
         told = told.with_secret_variable(name, dag.set_secret(f"{name}-up", value))
-    return told.as_service(args=["python", START, *settings.migrations.alembic, "--", *settings.command])
+    own = settings.images.dockerfile is not None
+    command = [*await image.entrypoint(), *await image.default_args()] if own else settings.command
+    started = told.without_docker_healthcheck()
+    return started.as_service(args=["python", START, *settings.migrations.alembic, "--", *command])
 
 
 def migrating(container: dagger.Container) -> dagger.Container:
@@ -70,7 +73,7 @@ async def smoke(image: dagger.Container, settings: Settings) -> str:
     variables = settings.migrations.told(postgres.url())
     async with started(server, "the database does not start", kill=True):
         migrated = migrate(backend.container, settings.migrations, postgres.url(), variables)
-        *_, last = await booted(migrated, backend, _spec(settings), variables, _Nowhere(settings.checks.patience))
+        *_, last = await booted(migrated, backend, _spec(settings), variables, _Nowhere(settings.checks.timeout))
     if last.verdict is PreflightResult.REFUSED:
         print(printable("\n".join(backend.lines[-_LAST_LINES:])))  # noqa: T201 -- the log of the function
         raise RefusedError(last.found, last.remedy)

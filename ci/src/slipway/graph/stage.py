@@ -51,9 +51,11 @@ class SourceRelease:
     source: Source
 
 
-async def rehearse(folder: Folder, settings: Settings, progress: Progress) -> Rehearsal:
+async def rehearse(
+    folder: Folder, settings: Settings, secrets: Mapping[str, dagger.Secret], progress: Progress
+) -> Rehearsal:
     """Play every act that the service's settings declare; raises SlipwayError."""
-    story = await _story(folder, settings)
+    story = await _story(folder, settings, secrets)
     async with staged(settings) as stage:
         return await play(story, stage, progress)
 
@@ -78,7 +80,7 @@ class EngineStage:
 
     async def build(self, release: SourceRelease) -> Image:
         """Build and push. The simulated ECR gets manifest and config; the layers stay in the registry that the engine pulls from."""
-        built = image(release.source, self.account.settings, Label(release.revision))
+        built = await image(release.source, self.account.settings, Label(release.revision))
         address = f"{REGISTRY_HOST}/{self.account.settings.name}:{release.revision[:12]}"
         digest = (await publish(built, address, None, self.registry)).digest
         async with registries.opened(
@@ -142,8 +144,8 @@ async def staged(settings: Settings) -> AsyncIterator[EngineStage]:
         )
 
 
-async def _story(folder: Folder, settings: Settings) -> Story[SourceRelease]:
-    source = await source_of(folder, settings)
+async def _story(folder: Folder, settings: Settings, secrets: Mapping[str, dagger.Secret]) -> Story[SourceRelease]:
+    source = await source_of(folder, settings, secrets)
     tree = whole(source)
     acts = settings.rehearsal
     release = await _release(tree, source, "The workspace")
@@ -161,7 +163,7 @@ async def _release(tree: dagger.Directory, like: Source, subject: str) -> Source
     source = replace(
         like,
         pyproject=pyproject,
-        lock=like.lock if like.member else tree.file(like.lock_name),
+        lock=like.lock if like.member or not like.lock_name else tree.file(like.lock_name),
         files=tree,
         package=package,
     )

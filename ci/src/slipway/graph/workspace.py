@@ -2,7 +2,7 @@
 
 import posixpath
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio
 import dagger
@@ -41,22 +41,32 @@ async def settings_of(folder: Folder, *, needed: bool = True) -> Settings:
         return Settings(name="service", command=("service",))
 
 
-async def source_of(folder: Folder, service: Settings) -> Source:
-    """Collect the files of the image; raises BadInputError when there is no lock."""
+async def source_of(folder: Folder, service: Settings, secrets: Mapping[str, dagger.Secret]) -> Source:
+    """Collect the files of the image; raises BadInputError when there is neither a lock nor a Dockerfile."""
     names = set(await folder.some(include=[*_LOCKS, _DEVELOPMENT]).entries())
     lock = next((name for name in _LOCKS if name in names), None)
-    root = folder if lock else await _root_of(folder)
-    files = await check_sources(folder, files_of(folder, service.sources), service.sources, "[tool.slipway]")
+    alone = lock is not None or service.images.dockerfile is not None
+    root = folder if alone else await _root_of(folder)
+    sources = () if service.images.dockerfile else service.sources
+    files = await check_sources(folder, files_of(folder, sources), sources, "[tool.slipway]")
+    step = service.build
+    read = (
+        await check_sources(folder, files_of(folder, step.sources), step.sources, "[tool.slipway.build]")
+        if step
+        else None
+    )
     pyproject = folder.file("pyproject.toml")
     return Source(
         pyproject=pyproject,
         lock=root.file(lock or UV_LOCK),
-        lock_name=lock or UV_LOCK,
+        lock_name=lock or ("" if alone else UV_LOCK),
         files=files,
         package=is_package(await pyproject.contents()),
         python=await python_of(folder, root, service),
+        step=read,
         development=folder.file(_DEVELOPMENT) if _DEVELOPMENT in names else None,
         member=None if root is folder else await _member(folder, root),
+        secrets={name: secret for name, secret in secrets.items() if name in service.images.secrets},
     )
 
 
@@ -135,7 +145,7 @@ async def check_sources(
 def whole(source: Source) -> dagger.Directory:
     """Return all files of a source with their paths in the service's folder."""
     files = source.files.with_file("pyproject.toml", source.pyproject)
-    return files if source.member else files.with_file(source.lock_name, source.lock)
+    return files if source.member or not source.lock_name else files.with_file(source.lock_name, source.lock)
 
 
 def files_of(folder: Folder, sources: Sequence[str]) -> dagger.Directory:

@@ -27,7 +27,7 @@ def certify(text: str, made: int) -> Certificate:
     return Certificate(
         history=proof.history,
         previous=proof.coverage.previous,
-        statements=proof.coverage.said,
+        statements=proof.coverage.previous_digest,
         before=heads_before(proof),
         after=proof.heads,
         revisions=tuple(_verdicts(proof, revision) for revision in proof.revisions if revision.new),
@@ -67,7 +67,9 @@ def _verdicts(proof: Proof, revision: Revision) -> Verdicts:
     return Verdicts(
         id=revision.id,
         rerunnable=_ternary(Implication.NOT_RERUNNABLE not in implied, known=seen and tried),
-        compatible=_ternary(Implication.INCOMPATIBLE not in implied, known=seen and proof.coverage.phrases > 0),
+        compatible=_ternary(
+            Implication.INCOMPATIBLE not in implied, known=seen and proof.coverage.previous_statements > 0
+        ),
         blocking=_ternary(Implication.BLOCKING in implied, known=seen and measured),
         reversible=_ternary(Implication.IRREVERSIBLE not in implied, known=seen),
         destructive=_ternary(Implication.DESTRUCTIVE in implied, known=seen and proof.coverage.tables > 0),

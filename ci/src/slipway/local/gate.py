@@ -11,7 +11,7 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import BadInputError, SlipwayError
-from slipway.finder.tree import repository_of
+from slipway.finder.tree import repository_of, tree_at
 from slipway.local.cache import prune_daily
 from slipway.local.prove import (
     AlembicOptions,
@@ -53,7 +53,9 @@ async def gate(
         previous = with_recorded(previous, text_of(statements, "the recorded statements"), str(statements))
     proof = await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
     made = (
-        () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(notes, at.folder)
+        ()
+        if options.python or at.python.folder.name == ".venv"
+        else await anyio.to_thread.run_sync(lambda: notes(tree_at(at.folder)))
     )
     coverage = replace(proof.coverage, gaps=(*made, *proof.coverage.gaps))
     path = at.folder.relative_to(repository_of(at.folder)).as_posix()

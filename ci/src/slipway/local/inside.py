@@ -5,6 +5,7 @@ Only the package itself is lent to the service's interpreter: the libraries inst
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -18,7 +19,7 @@ import anyio.abc
 import anyio.to_thread
 
 import slipway
-from slipway.errors import RefusedError, SlipwayError
+from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.migration.output import secrets_in, without
 from slipway.records.form import from_json
 from slipway.records.refusal import Refusal
@@ -28,6 +29,10 @@ from slipway.workload.dependencies import Python
 _VARIABLE = "SLIPWAY_DATABASE"
 _LAST_WORDS_SECONDS = 1
 _STOP_SECONDS = 5
+# Our own import of a newer name; an error of the service's files is answered by a Refusal.
+_TOO_OLD = re.compile(
+    r"(ImportError: cannot import name .* from|ModuleNotFoundError: No module named) '(sqlalchemy|alembic)\."
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,13 @@ class Inside:
 def why_not(what: str, written: str | None, errors: str) -> SlipwayError:
     """Return the reason for a missing answer: the refusal in the output file, or the last line of standard error."""
     if written is None:
-        return RefusedError(what, one_line(errors.strip().rpartition("\n")[2], 600) or "it printed nothing")
+        last = errors.strip().rpartition("\n")[2]
+        if _TOO_OLD.match(last):
+            return BadInputError(
+                "the service's SQLAlchemy or alembic is too old",
+                "the gate needs SQLAlchemy 1.4.24 and alembic 1.8 or newer in the service's environment",
+            )
+        return RefusedError(what, one_line(last, 600) or "it printed nothing")
     return from_json(Refusal, written, what).error()
 
 

@@ -48,6 +48,8 @@ def _config_object(app: str) -> Any:
     try:
         found = getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:
-        said = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
-        raise BadInputError(f"the object {app} of advanced-alchemy cannot be loaded: {said}", CONFIG_MISSING) from error
+        message = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+        raise BadInputError(
+            f"the object {app} of advanced-alchemy cannot be loaded: {message}", CONFIG_MISSING
+        ) from error
     return next(iter(found)) if isinstance(found, (list, tuple)) else found

@@ -21,9 +21,9 @@ def application_of(app: str) -> Any:
         return cli.ScriptInfo(app_import_path=app or None).load_app()
     except (Exception, SystemExit) as error:
         lines = str(error).strip().splitlines()
-        said = ": ".join([type(error).__name__, *lines[-1:]])
+        message = ": ".join([type(error).__name__, *lines[-1:]])
         not_found = any(text in str(error) for text in _NOT_FOUND)
         what = f"the Flask application {app} cannot be loaded" if app else "Flask finds no application"
         raise BadInputError(
-            what, APP_MISSING if not_found or not app else f"{said}; correct that, or {APP_MISSING}"
+            what, APP_MISSING if not_found or not app else f"{message}; correct that, or {APP_MISSING}"
         ) from error

@@ -35,11 +35,11 @@ _VARIABLES: Final = "variables it needs go to [tool.slipway.migrations] variable
 
 
 class Environment:
-    """An alembic environment: settings file, revisions, env.py; `patience` is the gate's limit for a step, in seconds."""
+    """An alembic environment: settings file, revisions, env.py; `timeout` is the gate's limit for a step, in seconds."""
 
-    def __init__(self, call: Call, url: URL, patience: float = math.inf) -> None:
+    def __init__(self, call: Call, url: URL, timeout: float = math.inf) -> None:
         self.folder = call.folder
-        self.patience = patience
+        self.timeout = timeout
         self.url = url
         self.place = 0  # of the database that is used, among those that env.py migrates
         self.databases: list[str] = []  # their names, as env.py has used them so far
@@ -211,9 +211,9 @@ def sentence(error: BaseException) -> str:
     """Format an error in one line: its type, first line and Postgres' details, or for pydantic every wrong field without its value."""
     if type(error).__module__.startswith("pydantic") and (fields := _fields(error)):
         return f"{type(error).__name__}: {fields}"
-    said = ": ".join(filter(None, [type(error).__name__, first_line(error)]))
+    message = ": ".join(filter(None, [type(error).__name__, first_line(error)]))
     hint = remedy(str(error))
-    return "; ".join([said, hint] if hint else [said, *details(error)])
+    return "; ".join([message, hint] if hint else [message, *details(error)])
 
 
 def _fields(error: Any) -> str:

@@ -13,7 +13,7 @@ _UNAVAILABLE: Final = (
     re.compile(r'extension "(?P<name>[^"]+)" is not available'),
     re.compile(r'could not open extension control file "[^"]*/(?P<name>[^/"]+)\.control"'),
 )
-_MAJOR: Final = re.compile(r"/(\d+)/extension/")
+_MAJOR: Final = re.compile(r"/postgresql/(\d+)/extension/")  # the folder of Debian's packages; PostgreSQL 18 names none
 
 _CONTRIB: Final = frozenset(
     """amcheck autoinc bloom btree_gin btree_gist citext cube dblink dict_int dict_xsyn earthdistance file_fdw fuzzystrmatch hstore insert_username
@@ -119,17 +119,24 @@ def _of_pg8000(original: Any) -> dict[str, str]:
 
 def remedy(message: str) -> str:
     """Return the next step for the message that an extension, or what it brings, is missing; empty for any other message."""
-    if match := next((match for lacking in _UNAVAILABLE if (match := lacking.search(message))), None):
-        major = _MAJOR.search(message)
-        package = _PACKAGES.get(match["name"])
-        if package is None:
-            return "install it on this Postgres"
-        return f"install it on this Postgres, on Debian and Ubuntu with the package {package.format(major=major[1] if major else 'NN')}"
+    if extension := not_installed(message):
+        major, package = _MAJOR.search(message), _PACKAGES.get(extension)
+        named = f", on Debian and Ubuntu with the package {package.format(major=major[1])}" if major and package else ""
+        return f"install it on this Postgres{named}"
+    if extension := not_created(message):
+        return (
+            f"the extension {extension} brings it: create it in an earlier revision, "
+            "or name it in [tool.slipway.migrations] extensions if production has it already"
+        )
+    return ""
+
+
+def not_installed(message: str) -> str:
+    """Return the extension that the server does not have, according to its message; otherwise empty."""
+    return next((match["name"] for pattern in _UNAVAILABLE if (match := pattern.search(message))), "")
+
+
+def not_created(message: str) -> str:
+    """Return the extension that brings what is missing, according to the message; otherwise empty."""
     missing = _MISSING.search(message)
-    extension = _EXTENSION_OF.get(missing[missing.lastgroup or 0]) if missing else None
-    if extension is None:
-        return ""
-    return (
-        f"the extension {extension} brings it: create it in an earlier revision, "
-        "or name it in [tool.slipway.migrations] extensions if production has it already"
-    )
+    return _EXTENSION_OF.get(missing[missing.lastgroup or 0], "") if missing else ""

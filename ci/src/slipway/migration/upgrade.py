@@ -28,7 +28,7 @@ _LOCK = zlib.crc32(b"slipway: one migration at a time")
 # lock_not_available, deadlock_detected: rolled back, and a retry may succeed
 _RETRYABLE = {"55P03", "40P01"}
 _ATTEMPTS = 6
-_PATIENCE_SECONDS = 300.0
+_TIMEOUT_SECONDS = 300.0
 
 
 def look(environment: Environment, url: URL) -> Standing:
@@ -217,11 +217,11 @@ def alone(url: URL) -> Iterator[None]:
 
 
 def _acquire(connection: Connection) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}):
         if time.monotonic() > deadline:
             raise RefusedError(
                 "another migration of this database is still running",
-                f"it has held the lock for {_PATIENCE_SECONDS:.0f} s; look at pg_locks",
+                f"it has held the lock for {_TIMEOUT_SECONDS:.0f} s; look at pg_locks",
             )
         time.sleep(0.2)

@@ -3,18 +3,17 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import dagger
 
 from slipway.commands.command import Flags, named
-from slipway.commands.registry import FUNCTIONS
+from slipway.commands.table import FUNCTIONS
 from slipway.errors import BadInputError
 from slipway.objects.function import FunctionError
 
 if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
-    from slipway.objects.environment import Environment
     from slipway.records.progress import Event, Progress
     from slipway.release.aws.client import Keys
     from slipway.report.answers import CommandResult
@@ -23,11 +22,19 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
+class Opened(Protocol):
+    """An environment that the caller has opened: its name is an argument of the commands."""
+
+    path: str  # of the service
+    credentials: dagger.Secret | None
+    endpoint: dagger.Service | None  # of the simulator, instead of AWS
+
+
 @dataclasses.dataclass(frozen=True)
 class Call:
     """The caller of a command: one call of a Dagger function. `there` and `ws` are None for a command of no environment."""
 
-    there: "Environment | None" = None
+    there: Opened | None = None
     ws: dagger.Workspace | None = None
     starts: bool = True
 

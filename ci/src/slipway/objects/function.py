@@ -10,7 +10,7 @@ from dagger import Doc, dag, function
 from dagger.mod._exceptions import FunctionError  # the one error of which the SDK logs no traceback
 
 from slipway.commands.command import named
-from slipway.commands.registry import FUNCTIONS
+from slipway.commands.table import FUNCTIONS
 from slipway.errors import within
 
 __all__ = ["Credentials", "FunctionError", "described", "directory", "documented", "object_type", "one_sentence"]

@@ -130,7 +130,7 @@ async def proven(
         for major in majors:
             tasks.start_soon(prove_on, major)
     proofs = [from_json(Proof, await files[major].contents(), "the gate's proof") for major in majors]
-    verdicts = {proof.said for proof in proofs}
+    verdicts = {proof.verdict_in_words for proof in proofs}
     return Gate(
         verdict=next((verdict for verdict in ("refused", "not executed") if verdict in verdicts), "passed"),
         summary="\n".join(map(text, proofs)),

@@ -50,8 +50,8 @@ _CONFIGURATION = (
 
 
 @dataclass(frozen=True)
-class Account:
-    """The unprivileged user that a server runs as."""
+class SystemUser:
+    """The unprivileged user of the operating system that a server runs as."""
 
     uid: int
     gid: int
@@ -65,15 +65,15 @@ class Account:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
-def account_for_server() -> Account | None:
+def user_for_server() -> SystemUser | None:
     """Return the user for the server, None for the current one; root needs another."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
         with suppress(KeyError):
             entry = pwd.getpwnam(name)
-            return Account(entry.pw_uid, entry.pw_gid)
-    return Account(65534, 65534)
+            return SystemUser(entry.pw_uid, entry.pw_gid)
+    return SystemUser(65534, 65534)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +82,8 @@ class DataDirectory:
 
     path: Path
     password: str  # the superuser's
-    binaries: Binaries  # that the account can execute
-    account: Account | None
+    binaries: Binaries  # that the user can execute
+    user: SystemUser | None
     shelf: Path | None = None  # its place in the cache
 
     def databases(self) -> frozenset[str]:
@@ -103,25 +103,23 @@ def prepared(binaries: Binaries, shelf: str | None = None) -> Iterator[DataDirec
 
     With a `shelf` it starts as a copy of the one that `keep` stored under that name.
     """
-    account = account_for_server()
+    user = user_for_server()
     home = _make_home()
     try:
-        if account:
-            account.own(home)
-        binaries = _within_reach(binaries, home, account)
+        if user:
+            user.own(home)
+        binaries = _within_reach(binaries, home, user)
         template = cache() / f"postgres-{_key(binaries)}"
         kept = _shelf(binaries, shelf) if shelf else None
         if (kept and _copied(kept, home / "cluster")) or _copied(template, home / "cluster"):
             pass
         else:
-            _initialise(binaries, home / "cluster", account)
+            _initialise(binaries, home / "cluster", user)
             _store(home / "cluster", template)
-        if account:
-            account.own(home / "cluster")
+        if user:
+            user.own(home / "cluster")
         password = (home / "cluster/password").read_text(encoding="ascii")
-        yield DataDirectory(
-            path=home / "cluster/data", password=password, binaries=binaries, account=account, shelf=kept
-        )
+        yield DataDirectory(path=home / "cluster/data", password=password, binaries=binaries, user=user, shelf=kept)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -147,9 +145,9 @@ def _make_home() -> Path:
     return Path(tempfile.mkdtemp(prefix=f"slipway-postgres-{os.getpid()}-", dir=parent))
 
 
-def _within_reach(binaries: Binaries, home: Path, account: Account | None) -> Binaries:
+def _within_reach(binaries: Binaries, home: Path, user: SystemUser | None) -> Binaries:
     """Copy an installation that the unprivileged user cannot reach, for example under a home folder."""
-    if account is None or all(folder.stat().st_mode & 0o001 for folder in binaries.directory.resolve().parents):
+    if user is None or all(folder.stat().st_mode & 0o001 for folder in binaries.directory.resolve().parents):
         return binaries
     parts = (binaries.root, *binaries.libraries)
     around, copy = os.path.commonpath([part.parent for part in parts]), home / "installation"
@@ -178,17 +176,17 @@ def _key(binaries: Binaries) -> str:
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
 
 
-def _initialise(binaries: Binaries, cluster: Path, account: Account | None) -> None:
+def _initialise(binaries: Binaries, cluster: Path, user: SystemUser | None) -> None:
     cluster.mkdir()
     password, stored = secrets.token_urlsafe(24), cluster / "stored-password"
     for file, content in ((cluster / "password", password), (stored, _stored(password))):
         file.touch(mode=0o600)
         file.write_text(content, encoding="ascii")
-    if account:
-        account.own(cluster)
+    if user:
+        user.own(cluster)
     command = [str(binaries.directory / "initdb"), *_INITDB, f"--pwfile={stored}", f"--pgdata={cluster / 'data'}"]
     made = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd="/", **(account.process() if account else {})
+        command, capture_output=True, text=True, check=False, cwd="/", **(user.process() if user else {})
     )
     if made.returncode:
         raise BadInputError(f"initdb of PostgreSQL {binaries.version} failed", made.stderr.strip().rpartition("\n")[2])

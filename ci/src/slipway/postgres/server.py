@@ -74,7 +74,7 @@ def _start(data: DataDirectory, port: int) -> Popen[bytes]:
     """Start the server; not with anyio, whose version 3 cannot start a process as another user."""
     with (data.path.parent / "log").open("wb") as log:
         command = [data.binaries.directory / "postgres", "-D", data.path, "-p", str(port), "-k", data.path.parent]
-        identity: dict[str, Any] = data.account.process() if data.account else {}
+        identity: dict[str, Any] = data.user.process() if data.user else {}
         return Popen(
             list(map(str, command)), stdin=DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True, **identity
         )

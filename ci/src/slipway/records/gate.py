@@ -142,7 +142,7 @@ class GateQuestion(Record, schema="slipway/gate-question/1"):
     """All inputs of a run of the gate but its server; a field without a default takes that of `[tool.slipway.migrations]`."""
 
     config: str  # alembic's settings file, relative to the working directory
-    patience: float  # seconds for one step of a revision, and for env.py
+    timeout: float  # seconds for one step of a revision, and for env.py
     section: str = "alembic"  # of that file
     x_arguments: tuple[str, ...] = ()  # as `alembic -x` takes them
     directory: str = ""  # the working directory of alembic, relative to the service's folder, as all files here are

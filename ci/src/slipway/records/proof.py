@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Final
 
 from slipway.records.form import Record
+from slipway.records.words import counted
 
 OFF: Final = "off"  # in the place of a level: the rule is ignored
 UNSEEN: Final = "(not seen by the gate)"  # in the place of a statement whose effects were found in the catalog
@@ -94,14 +95,14 @@ class Queue:
     """The sessions that waited behind a revision while it waited for an open transaction.
 
     - behind: the table that the transaction had written to, the last that the revision locks.
-    - readers, writers: tables whose readers or writers waited. said: waiting statements of the previous release, by their place.
+    - readers, writers: tables whose readers or writers waited. statements: those of the previous release that waited, by their place.
     - deadlock: the table at which Postgres aborted one of the two transactions, or empty.
     """
 
     behind: str
     readers: tuple[str, ...]
     writers: tuple[str, ...]
-    said: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
     deadlock: str = ""
 
     @property
@@ -111,7 +112,7 @@ class Queue:
         who = [
             *([f"readers and writers of {', '.join(self.readers)}"] if self.readers else []),
             *([f"writers of {', '.join(only)}"] if only else []),
-            *([f"{len(self.said)} statements of the previous release"] if self.said else []),
+            *([f"{counted(len(self.statements), 'statement')} of the previous release"] if self.statements else []),
         ]
         waited = f"{' and '.join(who)} waited behind it" if who else "no session waited behind it"
         return f"while it waited for a transaction that had written to {self.behind}, {waited}"
@@ -209,7 +210,7 @@ class Coverage:
     - baseline: the schema that the history began on, and at which of its revisions; empty for an empty database.
     - chosen: which revisions count as new and how many do not, when the gate chose that itself.
     - filled: how many of `tables` held rows. empty: why one of the others did not, by its name.
-    - previous: the release replayed on the new schema; phrases: number of its statements; said: their sha256.
+    - previous: the release replayed on the new schema; previous_statements: their number; previous_digest: their sha256.
     """
 
     revisions: int
@@ -222,8 +223,8 @@ class Coverage:
     filled: int = 0
     empty: Mapping[str, str] = field(default_factory=dict)
     previous: str = ""
-    phrases: int = 0
-    said: str = ""
+    previous_statements: int = 0
+    previous_digest: str = ""
     transactions: str = ""
     layers: tuple[Layer, ...] = tuple(Layer)
 
@@ -270,7 +271,7 @@ class Proof(Record, schema="slipway/proof/1"):
         return replace(self, folder="", revisions=revisions, findings=findings)
 
     @property
-    def said(self) -> str:
+    def verdict_in_words(self) -> str:
         """The verdict in words; what did not execute a single revision has not passed."""
         if self.verdict is Verdict.FAIL:
             return f"refused, advisory until {self.advisory}" if self.advisory else "refused"
@@ -279,8 +280,9 @@ class Proof(Record, schema="slipway/proof/1"):
     @property
     def executed(self) -> str:
         """How many revisions ran in which direction: old ones are only upgraded."""
-        of_all = f" of {len(self.revisions)}" if self.unexecuted else ""
-        up = f"{self.coverage.revisions}{of_all} revisions up"
+        up = f"{counted(self.coverage.revisions, 'revision')} up"
+        if self.unexecuted:
+            up = f"{self.coverage.revisions} of {counted(len(self.revisions), 'revision')} up"
         if all(revision.new for revision in self.revisions):
             return f"{up}, down and up again"
         back = sum(revision.new and "up" in revision.fingerprints for revision in self.revisions)

@@ -58,10 +58,10 @@ async def opened(
     """
     settings, secrets = on_stage(settings, databases)
 
-    def patient_at(url: str) -> Backend:
-        return PatientBackend(backend_at(url))
+    def waiting_at(url: str) -> Backend:
+        return WaitingBackend(backend_at(url))
 
-    async with simulated(patient_at, clock=VirtualClock(), secrets=secrets) as cloud:
+    async with simulated(waiting_at, clock=VirtualClock(), secrets=secrets) as cloud:
         for environment in settings.environments.values():
             for role in filter(None, (environment.access_role, environment.instance_role)):
                 cloud.iam.put(role)
@@ -71,10 +71,10 @@ async def opened(
 
 
 @dataclass(frozen=True)
-class PatientBackend:
+class WaitingBackend:
     """A backend whose instances count as started when they listen.
 
-    The platform's clock jumps over waits, so a slow start of this machine must not use up the patience of its health check.
+    The platform's clock jumps over waits, so a slow start of this machine must not use up the time of its health checks.
     """
 
     backend: Backend

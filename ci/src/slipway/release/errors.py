@@ -51,13 +51,13 @@ class PlatformRefusedError(RefusedError):
 
 
 class AwsRefusedError(PlatformRefusedError):
-    """AWS answered with an error. `code` is its name, `said` its text in one line."""
+    """AWS answered with an error. `code` is its name, `message` its text in one line."""
 
     def __init__(self, service: str, operation: str, error: dict[str, Any]) -> None:
         self.code = str(error.get("Code", "Unknown"))
-        self.said = one_line(str(error.get("Message", "")))
+        self.message = one_line(str(error.get("Message", "")))
         super().__init__(
-            f"AWS refused {service} {operation} with {one_line(self.code)}: {self.said}".rstrip(": "),
+            f"AWS refused {service} {operation} with {one_line(self.code)}: {self.message}".rstrip(": "),
             _REMEDIES.get(self.code, _MESSAGE),
         )
 

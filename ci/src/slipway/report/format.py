@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from functools import cache
 from typing import Any
 
+from slipway.records.words import counted
 from slipway.untrusted import one_line, printable
 
 
@@ -25,11 +26,6 @@ def clock(seconds: float) -> str:
 def moment(seconds: int) -> str:
     """A Unix time in UTC: `2026-11-27 23:09:38Z`."""
     return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M:%SZ}"
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 error`, `2 errors`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def heads(revisions: Sequence[str], none: str = "no revision") -> str:

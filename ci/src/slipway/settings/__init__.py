@@ -10,6 +10,7 @@ from slipway import toml
 from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Scaling
 from slipway.settings.environment import Environment, MigrationRunner, Network, RunnerKind, TargetKind
 from slipway.settings.service import (
+    BuildStep,
     Checks,
     Github,
     Images,
@@ -88,6 +89,7 @@ def load_file(file: Path, *, named: bool = True) -> Settings:
 
 __all__ = [
     "AppRunnerEnvironment",
+    "BuildStep",
     "Checks",
     "Environment",
     "Github",

@@ -67,7 +67,7 @@ class MigrationRunner(Constrained):
     - cpu: of the task, in units, 1024 is one vCPU.
     - memory: of the task, in MB; Fargate accepts certain pairs with cpu only.
     - log-group: the existing log group that the task writes to; /slipway/ and the deployed service's name by default.
-    - patience: seconds after which slipway stops waiting; the task continues.
+    - timeout: seconds after which slipway stops waiting; the task continues.
     """
 
     runner: RunnerKind
@@ -80,7 +80,7 @@ class MigrationRunner(Constrained):
     cpu: int = 256
     memory: int = 512
     log_group: str | None = None
-    patience: Annotated[int, Range(1)] = 1800
+    timeout: Annotated[int, Range(1)] = 1800
 
     def __post_init__(self) -> None:
         super().__post_init__()

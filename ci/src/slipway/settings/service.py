@@ -24,6 +24,14 @@ _REPOSITORY_NAME = Pattern(  # ECR's
     r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*",
     "a name of small letters and digits, with single . _ - between them, 2 to 256 of them",
 )
+_INSIDE = Pattern(r"(?!/)(?!(?:.*/)?\.\.(?:/|$)).+", "a file in the service's folder")
+_NOT_SECRET = Pattern(
+    r"(?!(?i:.*(?<![A-Za-z])(?:TOKEN|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|(?:API|ACCESS|PRIVATE)[_-]?KEY)(?![A-Za-z])))[A-Za-z_]\w*",
+    "a name without TOKEN, PASSWORD or the like: an image's history shows its arguments, so list the name in secrets",
+)
+_NO_PASSWORD = Pattern(
+    r"(?s)(?!.*://[^/\s@]*:[^/\s@]+@).*", "a value without a password, which belongs to secrets", secret=True
+)
 _LEVELS = (*(level.value for level in Level), OFF)
 _Level = Annotated[str, Pattern("|".join(_LEVELS), f"one of {', '.join(map(repr, _LEVELS))}")]
 _BASELINE = Pattern(
@@ -57,7 +65,7 @@ class Migrations(Constrained):
     - levels: the levels of gate rules, by rule, such as {Q01 = "error", D03 = "off"}; docs/gate.md has the defaults.
     - database-variable: the environment variable in which the service expects its database's URL.
     - driver: the scheme of that URL, such as "postgresql+asyncpg".
-    - patience: seconds for each step of a revision, env.py included, on the gate's empty tables; a slower step is a finding.
+    - timeout: seconds for each step of a revision, env.py included, on the gate's empty tables; a slower step is a finding.
     - variables: further variables that the service needs to be imported, with stand-in values, which are not secrets, for the gate, the checks, the preflight and the rehearsal;
       {url}, {host}, {port}, {user}, {password} and {database} are replaced by parts of the database's URL.
     - samples: values for columns whose conditions the gate cannot satisfy, such as {"orders.code" = ["A-1", "B-2"]}; different rows take different ones.
@@ -78,7 +86,7 @@ class Migrations(Constrained):
     levels: Mapping[str, _Level] = field(default_factory=dict)
     database_variable: str = "DATABASE_URL"
     driver: Annotated[str, Pattern(r"postgresql.*", "postgresql or postgresql+DRIVER")] = "postgresql"
-    patience: Annotated[int, Range(1)] = 120
+    timeout: Annotated[int, Range(1)] = 120
     variables: Mapping[str, str] = field(default_factory=dict)
     samples: Mapping[str, Annotated[tuple[str, ...], Filled("one value or more")]] = field(default_factory=dict)
 
@@ -174,7 +182,7 @@ class Checks(Constrained):
     - types: such as ["mypy"].
     - tests: such as ["pytest"]; they get a Postgres of their own by the variables of [tool.slipway.migrations].
     - database: whether the tests' Postgres is "migrated" to the head, or "empty".
-    - patience: seconds in which the release must become healthy in the check smoke.
+    - timeout: seconds in which the release must become healthy in the check smoke.
     - sources: the files and folders that they need besides the service's own; everything that git tracks by default.
     """
 
@@ -184,7 +192,7 @@ class Checks(Constrained):
     types: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     database: TestDatabase = TestDatabase.MIGRATED
-    patience: Annotated[int, Range(1, 60)] = 60
+    timeout: Annotated[int, Range(1, 60)] = 60
     sources: tuple[str, ...] = ()
 
 
@@ -199,6 +207,12 @@ class Images(Constrained):
     - uv: holds /uv.
     - postgres: for the gate.
     - registry: for the rehearsal.
+    - dockerfile: the service's own Dockerfile, such as "Dockerfile", from which its image is built instead; the folder is the context.
+      CMD and ENTRYPOINT are kept; `command` starts an image that has neither.
+    - target: the stage of the Dockerfile that is shipped; the last one by default.
+    - arguments: values of the Dockerfile's ARG, by name. An image's history shows them: a secret belongs to `secrets`.
+    - secrets: names of build secrets; their values are passed with --build-secrets. A Dockerfile mounts each by its name as id; in slipway's own
+      image they are uv's variables, such as UV_INDEX_PRIVATE_PASSWORD, and `netrc` is a file.
     """
 
     platform: Annotated[str, Pattern(r"linux/[a-z0-9]+(?:/v[0-9]+)?", "one like linux/amd64 or linux/arm64")] = (
@@ -210,11 +224,39 @@ class Images(Constrained):
     uv: str | None = None
     postgres: str | None = None
     registry: str | None = None
+    dockerfile: Annotated[str, _INSIDE] | None = None
+    target: str | None = None
+    arguments: Mapping[Annotated[str, _NOT_SECRET], Annotated[str, _NO_PASSWORD]] = field(default_factory=dict)
+    secrets: tuple[Annotated[str, Pattern(r"[A-Za-z_][\w.-]*", "a name of letters, digits and _ . -")], ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.distroless and self.packages:
             raise MismatchError("packages", "found beside distroless, allowed is one of them")
+        both = {"distroless": self.distroless, "packages": self.packages}
+        if self.dockerfile and (other := next((name for name, value in both.items() if value), None)):
+            raise MismatchError(other, "found beside dockerfile, allowed is one of them")
+        for name in ("target", "arguments"):
+            if getattr(self, name) and not self.dockerfile:
+                raise MismatchError(name, "found without dockerfile, which it is for")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildStep(Constrained):
+    """`[tool.slipway.build]`: a step in a container of its own, such as of node, whose results are shipped with the sources.
+
+    - image: the image that it runs in, by digest, or of a mirror.
+    - commands: run one after the other in the service's folder, such as [["npm", "ci"], ["npm", "run", "build"]]; never passed through a shell.
+    - sources: the files and folders that they read; everything that git tracks by default.
+    - results: the files and folders that they write, and that are shipped.
+    """
+
+    image: str
+    commands: Annotated[
+        tuple[Annotated[tuple[str, ...], Filled("a program and its arguments")], ...], Filled("one command or more")
+    ]
+    results: Annotated[tuple[Annotated[str, _INSIDE], ...], Filled("one file or folder, or more")]
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +282,13 @@ class Settings(Constrained):
     rehearsal: RehearsalCommits = RehearsalCommits()
     checks: Checks = Checks()
     images: Images = Images()
+    build: BuildStep | None = None
     github: Github | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.build and self.images.dockerfile:
+            raise MismatchError("build", "found beside images.dockerfile, which can have a stage for it")
 
     def made_of(self, images: Mapping[str, Any]) -> "Settings":
         """Return the same settings with flags in the place of [tool.slipway.images]; raises SettingsError."""

@@ -113,16 +113,16 @@ class Secrets:
     def _living(self, name_or_arn: str) -> Secret:
         secret = self._existing(name_or_arn)
         if secret.deleted:
-            said = "You can't perform this operation on the secret because it was marked for deletion."
-            raise AwsError("InvalidRequestException", said)
+            message = "You can't perform this operation on the secret because it was marked for deletion."
+            raise AwsError("InvalidRequestException", message)
         return secret
 
 
 def _taken(secret: Secret) -> AwsError:
     """Explain why a name is taken, which it is until the secret is gone."""
     if secret.deleted:
-        said = "You can't create this secret because a secret with this name is already scheduled for deletion."
-        return AwsError("InvalidRequestException", said)
+        message = "You can't create this secret because a secret with this name is already scheduled for deletion."
+        return AwsError("InvalidRequestException", message)
     return AwsError("ResourceExistsException", f"The operation failed because the secret {secret.name} already exists.")
 
 
@@ -166,8 +166,8 @@ class Parameters:
         if not _NAME.fullmatch(name) or ("/" in name and not name.startswith("/")):
             raise AwsError("ValidationException", "Parameter name must be a fully qualified name.")
         if previous and not request.get("Overwrite"):
-            said = "The parameter already exists. To overwrite this value, set the overwrite option in the request to true."
-            raise AwsError("ParameterAlreadyExists", said)
+            message = "The parameter already exists. To overwrite this value, set the overwrite option in the request to true."
+            raise AwsError("ParameterAlreadyExists", message)
         kind = request.get("Type") or (previous.type if previous else _TYPE)
         version = previous.version + 1 if previous else 1
         self._parameters[name] = Parameter(

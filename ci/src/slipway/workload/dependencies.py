@@ -59,7 +59,7 @@ class Python:
         return path | ({"PYTHONPATH": str(self.site)} if self.site else {})
 
 
-def lock_of(tree: Path) -> Path:
+def lock_of(tree: Path, view: Tree) -> Path:
     """Find the file that pins the service's dependencies, its own or its workspace's; without one, the file that declares them.
 
     Raises BadInputError when there is neither.
@@ -71,7 +71,6 @@ def lock_of(tree: Path) -> Path:
         if (root / "uv.lock").is_file():
             return root / "uv.lock"
         raise BadInputError(f"the workspace {root} has no uv.lock", "run `uv lock` there and commit uv.lock")
-    view = tree_at(tree)
     found = lock(view) or declaration(view)
     if found is None:
         raise BadInputError(
@@ -135,9 +134,8 @@ class _Plan:
         return ["--python", f">={version}" if fact.guessed else version]
 
 
-def notes(tree: Path) -> tuple[str, ...]:
+def notes(view: Tree) -> tuple[str, ...]:
     """Return how the environment that `prepare` makes differs from production, one sentence each."""
-    view = tree_at(tree)
     declared = None if lock(view) else declaration(view)
     python = next(interpreter(view), None)
     old = python is not None and not python.guessed and _is_too_old(python.value)
@@ -167,14 +165,15 @@ def prepare(tree: Path, cache: Path, *, in_place: bool = False, everything: bool
     With `in_place` the tree is a work tree: packages in it are linked, so that they are always as they are edited, and no file is written
     beside it. With `everything` a uv.lock's extras and groups are all installed. Raises BadInputError, and RefusedError with uv's message.
     """
-    pinning = lock_of(tree)
+    view = tree_at(tree)
+    pinning = lock_of(tree, view)
     file = tree / "pyproject.toml"
     package = file.is_file() and is_package(file.read_text(encoding="utf-8"))
     built = package and pinning.name not in _NOT_INSTALLED
     if built:
         _check_named_files(tree)
     linked = in_place and (built or pinning.parent != tree)
-    plan = _Plan(tree=tree, lock=pinning, view=tree_at(tree), linked=linked, package=built, everything=everything)
+    plan = _Plan(tree=tree, lock=pinning, view=view, linked=linked, package=built, everything=everything)
     folder = cache / "environments" / _key(plan)
     with _locked(folder):
         if not (folder / READY).exists():

@@ -13,7 +13,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from queue import SimpleQueue
 from typing import Any, Final
 
@@ -48,6 +49,14 @@ class Replay:
     gaps: list[str] = field(default_factory=list)
 
 
+class _Rows(Enum):
+    """The rows of the tables; an upgrade that fails is tried again with the next."""
+
+    ALL = "NULLs, and UUIDs that several tables share"
+    PLAIN = "neither of these"
+    NONE = "nothing"
+
+
 def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: Mapping[str, Steps]) -> Replay:
     """Upgrade revision by revision, and execute the statements of the previous release after each new one.
 
@@ -62,11 +71,13 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
     changing = steps if assumed and any(_changes_tables(steps[node.id]) for node in nodes if node.added) else {}
     if not (previous.models or previous.recorded or own or changing):
         return Replay(missing=without_models, gaps=[without_models] if without_models else [])
-    result, error = _replay(baseline, previous, own, changing, on_rows=True)
-    name = previous.name or "the schema before each revision"
+    result, error = _replay(baseline, previous, own, changing, _Rows.ALL)
     if error:
-        result, error = _replay(baseline, previous, own, changing, on_rows=False)
-        result.gaps.append(f"{name} was replayed on empty tables only, because the upgrade fails on rows")
+        result, error = _replay(baseline, previous, own, changing, _Rows.PLAIN)
+    name = previous.name or "the schema before each revision"
+    if on_rows := error:
+        result, error = _replay(baseline, previous, own, changing, _Rows.NONE)
+        result.gaps.append(f"{name} was replayed on empty tables only, because the upgrade fails on rows ({on_rows})")
     if error:
         result.missing = f"{name} was not replayed to the end: {error}"
         result.gaps.append(result.missing)
@@ -90,7 +101,7 @@ def _may_break(steps: Steps) -> bool:
 
 
 def _replay(
-    baseline: Baseline, previous: Previous, own: Sequence[Model], changing: Mapping[str, Steps], *, on_rows: bool
+    baseline: Baseline, previous: Previous, own: Sequence[Model], changing: Mapping[str, Steps], rows: _Rows
 ) -> tuple[Replay, str | None]:
     """Pass through the history once; also return the error that ended it early."""
     result, nodes = Replay(), baseline.history.nodes
@@ -102,7 +113,8 @@ def _replay(
             own=own,
             result=result,
             sessions=sessions,
-            samples=baseline.samples if on_rows else None,
+            samples=baseline.samples,
+            rows=rows,
         )
 
         def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
@@ -129,7 +141,8 @@ class _Releases:
     own: Sequence[Model]
     result: Replay
     sessions: ExitStack
-    samples: seeds.Samples | None  # None: the tables stay empty
+    samples: seeds.Samples
+    rows: _Rows
     _version_table: str = ""
     _phrases: list[Phrase] = field(default_factory=list)
     _prepared: dict[Phrase, str] = field(default_factory=dict)  # the EXECUTE of each
@@ -182,31 +195,31 @@ class _Releases:
         """Find the statements of the new release that its own schema breaks."""
         if self.own:
             broken = elsewhere(self.database, self._broken)
-            known = self._broken_before | {each.said for refused in self.result.refused.values() for each in refused}
-            self.result.broken = [each for each in broken if each.said not in known]
+            known = self._broken_before | {each.message for refused in self.result.refused.values() for each in refused}
+            self.result.broken = [each for each in broken if each.message not in known]
 
     def _refused(self, connection: Connection) -> list[Refused]:
         return [refused for phrase in self._phrases if (refused := refusal(connection, phrase))]
 
     def _stale(self, connection: Connection) -> list[Refused]:
         outcomes = ((phrase, refusal(connection, Phrase(sql, ""))) for phrase, sql in self._prepared.items())
-        return [Refused(phrase, refused.said, refused.code) for phrase, refused in outcomes if refused]
+        return [Refused(phrase, refused.message, refused.code) for phrase, refused in outcomes if refused]
 
     def _working(self, connection: Connection) -> list[Phrase]:
         tables = self._tables(connection)
         self._released = {table.oid: {column["raw"] for column in table.columns} for table in tables}
         working = [*self._from_models(connection, tables), *self._from_tests(connection)]
-        self._broken_before = {each.said for each in self._broken(connection)} if self.own else set()
+        self._broken_before = {each.message for each in self._broken(connection)} if self.own else set()
         return list(dict.fromkeys(working))
 
     def _tables(self, connection: Connection) -> list[seeds.Table]:
         """Return the service's tables, and fill the new ones."""
         raw = connection.connection
-        every = seeds.tables(raw, 0, self.samples or {})
+        every = seeds.tables(raw, 0, self.samples)
         tables = [table for table in every if not is_table(table.name, self._version_table)]
         unfilled = [table for table in tables if table.oid not in self._filled]
-        if self.samples is not None:
-            seeds.fill(raw, unfilled)
+        if self.rows is not _Rows.NONE:
+            seeds.fill(raw, [replace(table, plain=self.rows is _Rows.PLAIN) for table in unfilled])
         self._filled.update(table.oid for table in tables)
         return tables
 

@@ -40,7 +40,7 @@ class Refused:
     """A statement that worked before a revision and fails after it; `code` is the SQLSTATE, or the place of an unreadable value."""
 
     phrase: Phrase
-    said: str
+    message: str
     code: str
 
 

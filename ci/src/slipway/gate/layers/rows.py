@@ -26,6 +26,7 @@ from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, report, run, step_of, 
 from slipway.migration.database import sqlstate
 from slipway.migration.environment import sentence
 from slipway.records.proof import Layer
+from slipway.records.words import counted
 
 # Errors that our invented values cause, unlike the application's: a cast that cannot read our text, a check or a reference that our row violates,
 # a refusal of an extension (39000), as pgcrypto's of values that it has not encrypted, an error of Python on JSON of another shape. A violation by
@@ -117,14 +118,14 @@ class _Run:
 
     def _gaps(self) -> Iterator[str]:
         if self._pending:
-            yield f"{len(self._pending)} revisions were not run on rows, the first is {self._pending[0].id} ({self._unreached})"
+            yield f"{counted(len(self._pending), 'revision')} not run on rows, the first is {self._pending[0].id} ({self._unreached})"
         if self._unfit:
-            yield f"{len(self._unfit)} revisions were not judged on rows, because they reject the generated values, the first is {self._unfit[0]}"
+            yield f"{counted(len(self._unfit), 'revision')} not judged on rows, because the generated values are rejected, the first is {self._unfit[0]}"
         if hidden := list(dict.fromkeys(self._out_of_sight)):
             yield f"row-level security hides rows of {few(hidden)} from the gate, because the server's role is no superuser"
         if empty := self._empty():
             yield (
-                f"{len(empty)} of {len(self._filled)} tables could not be filled with rows: {few(list(empty))};"
+                f"{len(empty)} of {counted(len(self._filled), 'table')} could not be filled with rows: {few(list(empty))};"
                 f" {next(iter(empty.values()))}; name values in [tool.slipway.migrations.samples]"
             )
 

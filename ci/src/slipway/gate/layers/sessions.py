@@ -39,7 +39,7 @@ _REVISION_WAITS = text(
     "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
 )
 _MOST_PER_REVISION = 6
-_PATIENCE_SECONDS = 5.0  # for a second runner that neither ends nor waits for a lock
+_TIMEOUT_SECONDS = 5.0  # for a second runner that neither ends nor waits for a lock
 _POLL_SECONDS = 0.01
 _WAITS = text(
     "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
@@ -112,7 +112,7 @@ class _OpenTransaction:
             behind=self._tables[-1],
             readers=tuple(table for table in self._tables if _waits(connection, f"SELECT FROM {table} LIMIT 0")),
             writers=tuple(table for table in self._tables if _waits(connection, f"DELETE FROM {table} WHERE false")),
-            said=tuple(each.origin for each in self._phrases if _waits(connection, each.sql)),
+            statements=tuple(each.origin for each in self._phrases if _waits(connection, each.sql)),
         )
 
     def _deadlock(self, connection: Connection, held: Collection[str]) -> str:
@@ -177,7 +177,7 @@ def _meet(node: Node, number: int, source: Replica, database: URL) -> tuple[Sequ
     def pause(_session: Session, line: int) -> None:
         met.append(line)
         go.set()
-        for _ in range(int(_PATIENCE_SECONDS / _POLL_SECONDS)):
+        for _ in range(int(_TIMEOUT_SECONDS / _POLL_SECONDS)):
             if second.is_done(_POLL_SECONDS) or elsewhere(database, lambda connection: connection.scalar(_WAITS)):
                 break
 

@@ -50,7 +50,7 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 class Failure:
     """A failed step."""
 
-    said: str  # the error in one line
+    message: str  # the error in one line
     file: str
     line: int
     declared: bool = False  # the revision declares that it has no downgrade
@@ -63,7 +63,7 @@ class Failure:
         """Describe an error of a step."""
         file, line = environment.place_of(error)
         return cls(
-            said=sentence(error),
+            message=sentence(error),
             file=file,
             line=line,
             declared=isinstance(error, NotImplementedError),

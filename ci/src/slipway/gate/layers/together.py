@@ -19,7 +19,7 @@ from slipway.gate.layers.rows import is_caused_by_our_values
 from slipway.gate.layers.stairway import Failure
 from slipway.gate.measure.session import literal, query
 from slipway.gate.names import is_table
-from slipway.gate.steps import Baseline, report, run, upgrade, within_patience
+from slipway.gate.steps import Baseline, report, run, upgrade, within_timeout
 from slipway.migration.database import with_connection
 from slipway.migration.upgrade import steps_to_head, transactions_of
 from slipway.records.proof import Layer
@@ -115,7 +115,7 @@ class _Upgrade:
         for step in steps:
             self.revision = step.revision.revision
             report(Layer.TOGETHER, self.revision, len(steps))
-            yield within_patience(environment, self.revision, step)
+            yield within_timeout(environment, self.revision, step)
         schema = context.version_table_schema
         named = ".".join(f'"{name}"' for name in (schema, context.version_table) if name)
         self.version_table = query(connection, _QUALIFIED.format(name=literal(named)))[0][0]

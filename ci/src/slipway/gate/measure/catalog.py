@@ -7,11 +7,13 @@ Objects of extensions are ignored, and so is the order of columns, which Postgre
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from slipway.gate.measure.role import MAIN_USER, OWNER
 from slipway.gate.measure.session import prepare_once, query
 from slipway.gate.measure.system_catalogs import FIRST_USER_OID, NEWEST_OID, RELATIONS, SYSTEM_CATALOGS, is_young
 
@@ -71,6 +73,9 @@ _QUESTIONS = {_TOUCHED_ONES: _TOUCHED, _YOUNG_ONES: _ALL_YOUNG}
 _KEYS = " UNION ALL ".join(catalog.keys() for catalog in SYSTEM_CATALOGS)
 
 Key = tuple[str, str]
+# The reader does not know the role that the gate made for the revisions.
+_OUR_ROLE: Final = re.compile(rf"\b(?:{MAIN_USER}|{OWNER})\b")
+_OWNED_BY_OUR_ROLE: Final = re.compile(rf" ?\| owner {_OUR_ROLE.pattern}\Z")
 Row = Sequence[Any]  # catalog, key, owner, kind, name, definition
 
 
@@ -83,7 +88,8 @@ class Line:
     definition: str
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.kind, self.name, self.definition) if part)
+        definition = _OUR_ROLE.sub("CURRENT_USER", _OWNED_BY_OUR_ROLE.sub("", self.definition))
+        return " ".join(part for part in (self.kind, self.name, definition) if part)
 
     def number(self) -> int:
         """Hash the line to a number; the sum over all lines is independent of their order."""

@@ -1,4 +1,4 @@
-"""The gate's rules as data, importable without sqlalchemy and alembic; the checks that find them are in `gate.rules`."""
+"""The gate's rules as data, importable without sqlalchemy and alembic; `gate.findings` applies them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

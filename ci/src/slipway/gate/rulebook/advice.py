@@ -29,7 +29,7 @@ WITHOUT_INDEX: Final = _advice(
     message="Deleting or re-keying a referenced row scans this whole table: no index starts with the foreign key's columns.",
     code="""\
 with op.get_context().autocommit_block():
-    op.create_index("ix_…", "…", ["…"], postgresql_concurrently=True)""",
+    op.create_index("ix_{table}_{column}", "{table}", [{columns}], postgresql_concurrently=True{schema})""",
     related=("L01", "L08"),
     before=NOTES_AND_AUTHORS,
     bad="""op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)""",

@@ -65,9 +65,9 @@ COLUMN_RENAMED: Final = _error(
     name="column renamed",
     message="The previous release still uses the column's old name.",
     code="""\
-op.add_column("…", sa.Column("new", …))  # the next release writes both
+op.add_column("{table}", sa.Column("{new}", …))  # the next release writes both
 # in the next revision: copy in batches; when the old column is no longer read:
-op.drop_column("…", "old")""",
+op.drop_column("{table}", "{old}")""",
     related=("C01", "C04"),
     bad="""op.alter_column("notes", "title", new_column_name="heading")""",
     good="""op.add_column("notes", sa.Column("heading", sa.Text()))  # the next release writes both""",
@@ -77,8 +77,8 @@ TABLE_RENAMED: Final = _error(
     name="table renamed",
     message="The previous release still uses the table's old name.",
     code="""\
-op.rename_table("old", "new")
-op.execute("CREATE VIEW old AS SELECT * FROM new")  # simple views accept writes; drop it in the release after""",
+op.rename_table("{table}", "{new}")
+op.execute("CREATE VIEW {table} AS SELECT * FROM {new}")  # simple views accept writes; drop it in the release after""",
     related=("C02", "C03"),
     bad="""op.rename_table("notes", "entries")""",
     good="""\

@@ -49,6 +49,8 @@ UNREACHED: Final = _error(
     advice="Let that revision run from an empty database. When it expects objects that no revision creates, add a revision before it that creates them: databases that have run the later one will never run it.",
     related=("T05", "U01"),
 )
+NOT_INSTALLED: Final = "Install the extension {extension} on this Postgres, or prove on a disposable server that has it: name that with --database-url, on Dagger its image as postgres in [tool.slipway.migrations]."
+NOT_CREATED: Final = "Create the extension {extension} in an earlier revision, or name it in extensions of [tool.slipway.migrations] if production has it already."
 NOT_ALLOWED: Final = _error(
     id="U03",
     name="upgrade needs more rights than production's role has",

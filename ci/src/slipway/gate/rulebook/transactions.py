@@ -26,7 +26,7 @@ CONCURRENTLY_INSIDE: Final = _error(
     message="Postgres refuses the statement in a transaction, and alembic runs every revision in one.",
     code="""\
 with op.get_context().autocommit_block():
-    …  # the statement, alone in its revision""",
+    {statement}  # alone in its revision""",
     related=("L01", "T02", "T06"),
     bad="""op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)""",
     good=CONCURRENT_INDEX,

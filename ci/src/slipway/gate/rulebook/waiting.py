@@ -93,9 +93,9 @@ PARENT_WAITS: Final = _note(
     message="A new table or column with a foreign key blocks writes to the referenced table until the transaction ends.",
     code="""\
 op.execute("SET LOCAL lock_timeout = '2s'")
-op.create_table(…)  # without the foreign key
+op.create_table("{table}", …)  # or op.add_column, without the foreign key
 # in a revision of its own:
-op.create_foreign_key(…, postgresql_not_valid=True)""",
+op.create_foreign_key("{name}", "{table}", "{parent}", [{columns}], …, postgresql_not_valid=True)""",
     related=("L08", "Q02"),
     before="""op.create_table("authors", sa.Column("id", sa.BigInteger(), primary_key=True))""",
     bad="""\

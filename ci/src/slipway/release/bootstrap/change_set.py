@@ -21,7 +21,7 @@ from slipway.release.errors import AwsRefusedError
 from slipway.untrusted import one_line
 
 _POLL_SECONDS = 3.0
-_PATIENCE_SECONDS = 15 * 60.0
+_TIMEOUT_SECONDS = 15 * 60.0
 _CLEANING_SECONDS = 60.0  # for deleting a change set that was only shown, also after Ctrl-C
 _OURS = "slipway:"  # the prefix of our tags
 _REVIEWED = "REVIEW_IN_PROGRESS"  # a stack without resources, left by a change set that was only shown
@@ -118,7 +118,7 @@ class StackChangeSet:
             described = await self._ask("describe_change_set", ChangeSetName=self._name)
             if described["Status"] in ("CREATE_COMPLETE", "FAILED"):
                 return described
-            self._check_patience(began, "the change set is still being made")
+            self._check_timeout(began, "the change set is still being made")
             await self._time.sleep(_POLL_SECONDS)
 
     async def _changes(self, page: Mapping[str, Any]) -> list[ResourceChange]:
@@ -138,7 +138,7 @@ class StackChangeSet:
                     self._tell(Event(_line(event)))
                     if status := self._ended(event):
                         return status
-            self._check_patience(began, "the stack is still being changed")
+            self._check_timeout(began, "the stack is still being changed")
             await self._time.sleep(_POLL_SECONDS)
 
     def _ended(self, event: Mapping[str, Any]) -> str | None:
@@ -147,10 +147,10 @@ class StackChangeSet:
         is_ours = event.get("ClientRequestToken") == self._name and event.get("PhysicalResourceId") == event["StackId"]
         return status if is_ours and not status.endswith("_IN_PROGRESS") else None
 
-    def _check_patience(self, began: Any, what: str) -> None:
-        if (self._time.now() - began).total_seconds() > _PATIENCE_SECONDS:
+    def _check_timeout(self, began: Any, what: str) -> None:
+        if (self._time.now() - began).total_seconds() > _TIMEOUT_SECONDS:
             raise UnknownOutcomeError(
-                f"{self._stack.name}: {what} after {_PATIENCE_SECONDS / 60:.0f} minutes",
+                f"{self._stack.name}: {what} after {_TIMEOUT_SECONDS / 60:.0f} minutes",
                 "run the same command again; it checks the stack first",
             )
 
@@ -166,7 +166,7 @@ class StackChangeSet:
         try:
             return dict((await self._ask("describe_stacks"))["Stacks"][0])
         except AwsRefusedError as error:
-            if error.code == "ValidationError" and "does not exist" in error.said:
+            if error.code == "ValidationError" and "does not exist" in error.message:
                 return None
             raise
 

@@ -11,7 +11,7 @@ from typing import Any
 from slipway.errors import BadInputError
 from slipway.release.cloudformation import Resource, retained
 from slipway.release.rights import Policy, Right, Scope, document, granted, narrowed
-from slipway.release.targets.registry import target_of
+from slipway.release.targets.supported import target_of
 from slipway.settings import Github, RunnerKind, Settings, SettingsError, Subjects
 
 _ISSUER = "token.actions.githubusercontent.com"

@@ -27,7 +27,7 @@ from slipway.release.bootstrap.roles import (
 from slipway.release.cloudformation import Part, Resource, output, resource, retained, role, start_task, trusts_service
 from slipway.release.engine.ledger import PREFIX
 from slipway.release.rights import REPOSITORY, Policy, Scope
-from slipway.release.targets.registry import target_of
+from slipway.release.targets.supported import target_of
 from slipway.settings import MigrationRunner, Network, Settings, SettingsError
 
 _LOG_DAYS = 90

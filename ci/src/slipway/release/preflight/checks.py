@@ -13,7 +13,7 @@ from slipway.untrusted import one_line
 
 Checks = tuple[Check, ...]
 
-_PATIENCE_SECONDS = 20.0
+_TIMEOUT_SECONDS = 20.0
 _PARTS = 6  # of an ARN
 
 
@@ -32,10 +32,10 @@ def not_covered(subject: str, why: str) -> Check:
 async def covered(subject: str, look: Awaitable[Checks]) -> Checks:
     """Return the checks of a look, or "not covered" when access is denied or AWS does not answer in time; raises when the credentials are unusable."""
     try:
-        with anyio.fail_after(_PATIENCE_SECONDS):
+        with anyio.fail_after(_TIMEOUT_SECONDS):
             return await look
     except TimeoutError:
-        return (not_covered(subject, f"AWS did not answer within {_PATIENCE_SECONDS:.0f} s"),)
+        return (not_covered(subject, f"AWS did not answer within {_TIMEOUT_SECONDS:.0f} s"),)
     except (LostAnswerError, AwsRefusedError) as error:
         if isinstance(error, AwsRefusedError) and error.is_unusable:
             raise

@@ -23,7 +23,7 @@ _CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.
 _WANTED = ("linux", "amd64")  # the platforms run no other
 _BUILD = "build it for linux/amd64 (docker build --platform linux/amd64) and push that"
 _MOST_BYTES = 4 * 1024 * 1024  # of a config
-_PATIENCE_SECONDS = 10.0
+_TIMEOUT_SECONDS = 10.0
 
 
 async def look(aws: Aws, spec: ServiceSpec) -> Checks:
@@ -119,7 +119,7 @@ async def _downloaded(url: str, digest: str) -> bytes:
     """Download a small blob from the URL that ECR has signed; raises httpx.HTTPError, RefusedError."""
     content = b""
     async with (
-        httpx.AsyncClient(timeout=_PATIENCE_SECONDS, verify=certificates()) as client,
+        httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, verify=certificates()) as client,
         client.stream("GET", url) as download,
     ):
         if download.is_error:

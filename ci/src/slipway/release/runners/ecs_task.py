@@ -157,7 +157,7 @@ class _Run:
                 )
             if tasks[0]["lastStatus"] == "STOPPED":
                 return await self._ended(tasks[0], task)
-            if (self.time.now() - began).total_seconds() > self.order.runner.patience:
+            if (self.time.now() - began).total_seconds() > self.order.runner.timeout:
                 raise self._timeout(task, str(tasks[0]["lastStatus"]))
             await self.time.sleep(POLL_SECONDS)
             if tasks[0]["lastStatus"] == "RUNNING":
@@ -199,7 +199,7 @@ class _Run:
         self.lines = lines
 
     def _timeout(self, task: _Task, status: str) -> UnknownOutcomeError:
-        minutes = self.order.runner.patience / 60
+        minutes = self.order.runner.timeout / 60
         stuck = "" if status == "RUNNING" else "; its subnets may have no route to ECR"
         return UnknownOutcomeError(
             f"after {minutes:.0f} minutes the migration's task {task.id} is still {one_line(status)}{stuck}",
@@ -237,7 +237,7 @@ def _explained(error: AwsRefusedError, order: TaskOrder) -> RefusedError:
     table = f"[tool.slipway.environments.{order.environment}.migration]"
     if error.code == "ClusterNotFoundException":
         return RefusedError(error.what, f"create the cluster {order.runner.cluster}, or correct cluster in {table}")
-    if "iam:PassRole" in error.said:
+    if "iam:PassRole" in error.message:
         return RefusedError(
             error.what, "allow the deploy role iam:PassRole on the task's roles, to ecs-tasks.amazonaws.com"
         )

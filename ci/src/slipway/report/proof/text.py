@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from slipway.records.proof import Finding, Level, Proof
-from slipway.report.format import counted, escaped, fenced
+from slipway.records.words import counted
+from slipway.report.format import escaped, fenced
 from slipway.untrusted import one_line, printable
 
 
@@ -17,10 +18,10 @@ def summary(proof: Proof) -> str:
     """Summarise in one line: the verdict, what was executed, how long it took."""
     done = f"{proof.executed} on PostgreSQL {one_line(proof.postgres)}"
     if proof.coverage.tables:
-        done += f", with rows in {proof.coverage.filled} of {proof.coverage.tables} tables,"
-    if proof.coverage.phrases:
-        done += f" {proof.coverage.phrases} statements of {one_line(proof.coverage.previous)} replayed,"
-    return f"{', '.join([proof.said, *_partial(proof)])}: {tally(proof.findings)}; {done} in {sum(proof.seconds.values()):.1f} s"
+        done += f", with rows in {proof.coverage.filled} of {counted(proof.coverage.tables, 'table')},"
+    if proof.coverage.previous_statements:
+        done += f" {counted(proof.coverage.previous_statements, 'statement')} of {one_line(proof.coverage.previous)} replayed,"
+    return f"{', '.join([proof.verdict_in_words, *_partial(proof)])}: {tally(proof.findings)}; {done} in {sum(proof.seconds.values()):.1f} s"
 
 
 def tally(findings: Iterable[Finding]) -> str:
@@ -89,7 +90,11 @@ def markdown(proof: Proof) -> str:
     """Render GitHub-flavoured Markdown."""
     shown = [finding for finding in proof.findings if finding.suppressed is None]
     extent = [f"- {escaped(line)}" for line in _extent(proof)]
-    parts = [f"## Migrations {proof.said}", escaped(summary(proof)), *(["\n".join(extent)] if extent else [])]
+    parts = [
+        f"## Migrations {proof.verdict_in_words}",
+        escaped(summary(proof)),
+        *(["\n".join(extent)] if extent else []),
+    ]
     parts += [_finding(finding) for finding in shown[:_SHOWN]]
     if len(shown) > _SHOWN:
         parts.append(f"{len(shown) - _SHOWN} more findings are in the full report.")
@@ -112,7 +117,7 @@ def comment(proof: Proof) -> str:
     ]
     if len(shown) > _LISTED:
         lines.append(f"- {len(shown) - _LISTED} more in the summary of the job")
-    parts = [f"### Migrations {proof.said}", escaped(summary(proof)), "\n".join(lines)]
+    parts = [f"### Migrations {proof.verdict_in_words}", escaped(summary(proof)), "\n".join(lines)]
     if shown:
         parts.append(f"<details><summary>{escaped(shown[0].rule)}: measured, and what to write instead</summary>")
         parts.append("\n\n".join(list(_in_markdown(shown[0]))[2:]))

@@ -36,7 +36,7 @@ class Pace:
     pull: float = 30
     create: float = 180
     update: float = 60
-    patience: float = 270
+    timeout: float = 270
     route: float = 60
     roll_back: float = 60
 
@@ -154,13 +154,13 @@ class Deployment:
         place = f"protocol `{'HTTP' if check.path else 'TCP'}`{path}, [Port: '{self._settings.get('Port', '8080')}']."
         self._log(f"Performing health check on {place}")
         # A service with a high threshold may take longer to start.
-        patience = max(self.platform.pace.patience, check.interval * check.unhealthy_threshold)
+        timeout = max(self.platform.pace.timeout, check.interval * check.unhealthy_threshold)
         began, in_a_row = clock.now(), 0
         while in_a_row < check.healthy_threshold:
             if workload.exit_code is not None:
                 self._log(f"{_STOPPED} Container exit code: {workload.exit_code}")
                 raise _FailedError("Container exited.")
-            if (clock.now() - began).total_seconds() > patience:
+            if (clock.now() - began).total_seconds() > timeout:
                 place = place.replace(" [Path", "[Path")
                 self._log(f"Health check failed on {place} Check your configured port number.")
                 raise _FailedError("Health check failed.")

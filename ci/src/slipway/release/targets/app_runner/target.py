@@ -31,7 +31,7 @@ WORDS = PlatformWords(
 )
 POLL_SECONDS = 3.0
 _PAGE = 20  # operations
-PATIENCE_SECONDS = 30 * 60.0
+TIMEOUT_SECONDS = 30 * 60.0
 IN_FLIGHT = frozenset({"PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
 _ENDINGS = {
     "SUCCEEDED": OperationStatus.SUCCEEDED,
@@ -94,16 +94,16 @@ class AppRunnerTarget:
         return await self._aws.call("apprunner", "create_service", ServiceName=wanted.name, Tags=tags, **request)
 
     async def follow(self, operation: Operation) -> AsyncIterator[Event]:
-        """Yield the platform's lines until the operation has ended; raises UnknownOutcomeError after PATIENCE_SECONDS.
+        """Yield the platform's lines until the operation has ended; raises UnknownOutcomeError after TIMEOUT_SECONDS.
 
         The log and the operation are polled in turn, one call every POLL_SECONDS.
         """
         began, shown, ended = self._time.now(), 0, False
         while not ended:
             ended = await self.ending(operation) is not OperationStatus.IN_FLIGHT
-            if (self._time.now() - began).total_seconds() > PATIENCE_SECONDS:
+            if (self._time.now() - began).total_seconds() > TIMEOUT_SECONDS:
                 raise UnknownOutcomeError(
-                    f"{self._service} is still being changed after {PATIENCE_SECONDS / 60:.0f} minutes",
+                    f"{self._service} is still being changed after {TIMEOUT_SECONDS / 60:.0f} minutes",
                     "ask again with `slipway status`",
                 )
             await self._time.sleep(POLL_SECONDS)
@@ -197,11 +197,11 @@ def ending_of(word: str) -> OperationStatus:
 
 def _not_begun(error: AwsRefusedError) -> SlipwayError:
     """Return why a change did not start; some reasons are temporary."""
-    if error.code == "InvalidRequestException" and re.search("assuming (access|instance) role", error.said):
-        return NotReadyError(f"App Runner cannot use the role yet ({error.said})", "wait, or check its trust policy")
-    taken = error.code == "InvalidRequestException" and "already exists" in error.said
+    if error.code == "InvalidRequestException" and re.search("assuming (access|instance) role", error.message):
+        return NotReadyError(f"App Runner cannot use the role yet ({error.message})", "wait, or check its trust policy")
+    taken = error.code == "InvalidRequestException" and "already exists" in error.message
     if taken or error.code in ("InvalidStateException", "ResourceNotFoundException"):
-        return BusyError(f"the service was changed at the same time ({error.said})", "run the same command again")
+        return BusyError(f"the service was changed at the same time ({error.message})", "run the same command again")
     return error
 
 

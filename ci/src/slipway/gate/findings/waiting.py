@@ -22,6 +22,10 @@ _DROPS = re.compile(
 _REFERS = re.compile(
     r"\A\s*(CREATE TABLE|ALTER TABLE .* ADD (COLUMN )?(?!CONSTRAINT\b).*\bREFERENCES\b)", re.IGNORECASE
 )
+_MADE = re.compile(
+    r'\A\s*(?:CREATE (?:\w+ )?TABLE|ALTER TABLE) (?:IF (?:NOT )?EXISTS )?(?:ONLY )?(?P<table>[\w."]+)', re.IGNORECASE
+)
+_KEY = re.compile(r'FOREIGN KEY ?\((?P<columns>[^()]+)\) REFERENCES (?P<parent>[\w."]+)', re.IGNORECASE)
 _TRIGGERS = re.compile(r"\A\s*(CREATE|DROP) (OR REPLACE )?(CONSTRAINT )?TRIGGER\b", re.IGNORECASE)
 _VIEWS = re.compile(r"\A\s*(CREATE OR REPLACE|DROP|ALTER) (RECURSIVE )?VIEW\b", re.IGNORECASE)
 _METADATA = re.compile(
@@ -70,7 +74,20 @@ def _unexpected_waits(node: Node, waiting: Sequence[Statement]) -> Iterator[Find
             by_rule.setdefault(rule.id, []).append((rule, statement, tables))
     for (rule, statement, tables), *others in by_rule.values():
         more = f"; and {len(others)} more" if others else ""
-        yield rule.finding(node, f"{_held(statement, tables)}, with lock_timeout = 0{more}", statement.line)
+        remedy = _without_reference(statement) if rule is rules.PARENT_WAITS else None
+        yield rule.finding(node, f"{_held(statement, tables)}, with lock_timeout = 0{more}", statement.line, remedy)
+
+
+def _without_reference(statement: Statement) -> str:
+    """Return the code that adds a foreign key on its own, with the names that the statement spells out."""
+    named = dict.fromkeys(("table", "columns", "parent"), "…")
+    for pattern in (_MADE, _KEY):
+        if match := pattern.search(statement.sql):
+            named |= {group: name.replace('"', "").rpartition(".")[2] for group, name in match.groupdict().items()}
+    columns = [column.strip() for column in named["columns"].split(",")]
+    name = "_".join([named["table"], *columns, "fkey"])
+    quoted = ", ".join(f'"{column}"' for column in columns)
+    return rules.PARENT_WAITS.code.format_map(named | {"columns": quoted, "name": name})
 
 
 def check_timeouts(

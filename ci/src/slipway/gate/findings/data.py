@@ -5,12 +5,12 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from slipway.gate.findings.blocking import with_growth
 from slipway.gate.history import Node
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.names import line_of
 from slipway.gate.rulebook import rows as rules
-from slipway.gate.rules.blocking import with_growth
 from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Growth, Statement
 
@@ -69,7 +69,7 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[F
     """Yield the findings on what one revision did to rows."""
     if failure := rows.failures.get(UP):
         advice = rules.FAILS_BY_CODE.get(failure.code or "")
-        yield rules.FAILS.finding(node, failure.said, failure.line_in(node, node.upgrade_line), advice)
+        yield rules.FAILS.finding(node, failure.message, failure.line_in(node, node.upgrade_line), advice)
     for each in rows.hidden:
         yield rules.HIDDEN.finding(node, str(each), each.line, rules.HIDDEN.code.format(table=each.table))
     yield from _losses(node, rows, statements)
@@ -84,7 +84,7 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[F
         yield rules.BEHIND.finding(node, str(behind), line, code)
     for step, line in ((DOWN, node.downgrade_line), (AGAIN, node.upgrade_line)):
         if (failure := rows.failures.get(step)) and not failure.declared:
-            yield rules.LOSES.finding(node, failure.said, failure.line_in(node, line))
+            yield rules.LOSES.finding(node, failure.message, failure.line_in(node, line))
 
 
 def _losses(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[Finding]:

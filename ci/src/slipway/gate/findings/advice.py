@@ -8,7 +8,7 @@ from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
 from slipway.gate.measure.locks import BLOCKING
-from slipway.gate.names import few, line_of
+from slipway.gate.names import few, line_of, parts
 from slipway.gate.rulebook import advice as rules
 from slipway.gate.rulebook.rule import Rule
 from slipway.records.proof import Finding, Statement
@@ -40,9 +40,9 @@ def check(node: Node, steps: Steps, at_head: Iterable[Line]) -> Iterator[Finding
         (rules.NAMELESS, [line for line in added if line.kind in _NAMED and not _is_in(steps.statements, line)]),
     ):
         if lines:
-            yield rule.finding(
-                node, few([line.name for line in lines]), line_of(lines[0].name.split(".")[-2:], steps.statements)
-            )
+            place = line_of(lines[0].name.split(".")[-2:], steps.statements)
+            remedy = "\n".join(map(_index_for, lines)) if rule is rules.WITHOUT_INDEX else None
+            yield rule.finding(node, few([line.name for line in lines]), place, remedy)
 
 
 def _mixed_concerns(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
@@ -66,6 +66,19 @@ def _is_indexed(line: Line, end: Iterable[Line]) -> bool:
     return any(
         index and index["table"] == table and set(_names(index["columns"])[: len(columns)]) == set(columns)
         for index in indexes
+    )
+
+
+def _index_for(line: Line) -> str:
+    """Return the code that makes the index which a foreign key lacks."""
+    schema, table, _ = parts(line.name)
+    key = _KEY.match(line.definition)
+    columns = [column.strip(' "') for column in key["columns"].split(",")] if key else []
+    return rules.WITHOUT_INDEX.code.format(
+        table=table,
+        column="_".join(columns),
+        columns=", ".join(f'"{column}"' for column in columns),
+        schema="" if schema == "public" else f', schema="{schema}"',
     )
 
 

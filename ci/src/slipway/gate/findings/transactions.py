@@ -1,9 +1,12 @@
 """T: whether a revision is one transaction, or can be run again after an interruption."""
 
+import ast
 import re
+import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
+from slipway.gate.findings.blocking import safe_index
 from slipway.gate.history import History, Node
 from slipway.gate.layers.interruption import Interruption
 from slipway.gate.layers.sessions import Encounter
@@ -11,7 +14,6 @@ from slipway.gate.layers.stairway import Failure
 from slipway.gate.layers.together import TogetherResult
 from slipway.gate.rulebook import transactions as rules
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rules.blocking import safe_index
 from slipway.records.proof import AUTOCOMMIT, Finding, Statement
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction, unsafe_new_enum_value_usage
@@ -41,6 +43,23 @@ _RESETS = re.compile(r"\A\s*(RESET|DISCARD)\b", re.IGNORECASE)
 def of_failure(failure: Failure) -> Rule | None:
     """Return the rule on transactions that explains a failing upgrade, or None."""
     return rules.BEGUN_BY_ENV if failure.begun_by_env else _BY_CODE.get(failure.code or "")
+
+
+def remedy_of(rule: Rule, node: Node, line: int) -> str | None:
+    """Return the remedy with the statement at this line of the revision; None when the rule's remedy names none."""
+    if rule is not rules.CONCURRENTLY_INSIDE:
+        return None
+    return rule.code.format(statement=_statement_at(node.source.decode(), line).replace("\n", "\n    "))
+
+
+def _statement_at(source: str, line: int) -> str:
+    """Return the source of the simple statement at a line; an ellipsis when a compound one is there."""
+    at = (each for each in ast.walk(ast.parse(source)) if isinstance(each, ast.Expr) and _covers(each, line))
+    return next((textwrap.dedent(ast.get_source_segment(source, each, padded=True) or "…") for each in at), "…")
+
+
+def _covers(statement: ast.stmt, line: int) -> bool:
+    return statement.lineno <= line <= (statement.end_lineno or statement.lineno)
 
 
 def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
@@ -98,8 +117,9 @@ def check_run(
     if stop:
         node = next((node for node in history.nodes if node.id == stop.revision), new[-1])
         rule = of_failure(stop.failure) or rules.FAILS_TOGETHER
-        measured = f"{stop.failure.said}; env.py runs {len(new)} new revisions in {last.transactions}"
-        yield rule.finding(node, measured, stop.failure.line_in(node, node.upgrade_line))
+        measured = f"{stop.failure.message}; env.py runs {len(new)} new revisions in {last.transactions}"
+        line = stop.failure.line_in(node, node.upgrade_line)
+        yield rule.finding(node, measured, line, remedy_of(rule, node, line))
     elif not last.stop and set(last.seen) != set(history.heads):
         measured = f"after env.py's own run a new connection reads {', '.join(last.seen) or 'nothing'} in {version_table}, not {', '.join(history.heads)}"
         yield rules.NOT_COMMITTED.finding(new[-1], measured)

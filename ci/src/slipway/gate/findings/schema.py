@@ -5,14 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from slipway.gate.findings import transactions
 from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Failure, StairwayResult, Steps
 from slipway.gate.measure.catalog import Change
 from slipway.gate.names import few
 from slipway.gate.rulebook import schema as rules
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rules import transactions
 from slipway.gate.steps import AGAIN, DOWN, UP
+from slipway.migration.reasons import not_created, not_installed
 from slipway.records.proof import Finding
 
 _MISSING: Final = frozenset({"42P01", "3F000", "42704"})  # a relation, a schema, a type
@@ -53,7 +54,7 @@ def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
     """Return how many revisions were not executed, and why."""
     first = next(node for node in nodes if node.id in stairway.skipped)
     failure = stairway.steps[first.id].failures.get(UP)
-    why = f"{failure.file}:{failure.line}: {failure.said}" if failure else stairway.why_skipped
+    why = f"{failure.file}:{failure.line}: {failure.message}" if failure else stairway.why_skipped
     skipped = f"{len(stairway.skipped)} of {len(nodes)} revisions were not executed, the first is {first.id}"
     return f"{skipped} ({why})" if why else skipped
 
@@ -69,14 +70,14 @@ def _not_allowed(node: Node, failure: Failure) -> Finding | None:
     """Return the finding on an upgrade that lacks a right, with the way to reach the same on RDS; None for another failure."""
     if not failure.lacks_rights:
         return None
-    advice = next((advice for words, advice in rules.ON_RDS if re.search(words, failure.said, re.IGNORECASE)), None)
-    return rules.NOT_ALLOWED.finding(node, failure.said, failure.line_in(node, node.upgrade_line), advice)
+    advice = next((advice for words, advice in rules.ON_RDS if re.search(words, failure.message, re.IGNORECASE)), None)
+    return rules.NOT_ALLOWED.finding(node, failure.message, failure.line_in(node, node.upgrade_line), advice)
 
 
 def _of_downgrade(failure: Failure) -> Rule:
     if failure.declared:
         return rules.ROLL_FORWARD
-    return rules.NAMELESS if _NO_NAME in failure.said else rules.RAISES
+    return rules.NAMELESS if _NO_NAME in failure.message else rules.RAISES
 
 
 def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:
@@ -90,14 +91,25 @@ def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:
 
 
 def _about(baseline: str, failure: Failure) -> str | None:
-    """Return the remedy for an upgrade that fails because of what the history begins on, None for another failure."""
+    """Return the remedy for an upgrade that fails because of an extension or of what the history begins on, None for another failure."""
+    if of_extension := _extension_first(failure.message):
+        return of_extension
     if baseline:
         return rules.IN_BASELINE if failure.code in _EXISTS else None
-    return rules.BEGIN_ON_SCHEMA if failure.code in _MISSING or failure.said.startswith("NoSuchTable") else None
+    return rules.BEGIN_ON_SCHEMA if failure.code in _MISSING or failure.message.startswith("NoSuchTable") else None
 
 
 def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int, remedy: str | None = None) -> Finding:
-    return rule.finding(node, failure.said, failure.line_in(node, otherwise), remedy)
+    line = failure.line_in(node, otherwise)
+    return rule.finding(node, failure.message, line, remedy or transactions.remedy_of(rule, node, line))
+
+
+def _extension_first(said: str) -> str | None:
+    """Return the next step when an error is due to a missing extension, whatever needed it."""
+    if extension := not_installed(said):
+        return rules.NOT_INSTALLED.format(extension=extension)
+    extension = not_created(said)
+    return rules.NOT_CREATED.format(extension=extension) if extension else None
 
 
 def _trace(node: Node, trace: Change) -> Iterator[Finding]:

@@ -25,11 +25,11 @@ class _Cause:
     did: str = ""  # pattern in the revision's statements
 
     def explains(self, refused: Refused, done: str) -> bool:
-        named = re.search(r'column "([^"]+)"', refused.said)
+        named = re.search(r'column "([^"]+)"', refused.message)
         did = self.did.replace("COLUMN_NAMED", re.escape(named[1]) if named else "")
         return (
             refused.code in self.codes
-            and re.search(self.error, refused.said, re.IGNORECASE) is not None
+            and re.search(self.error, refused.message, re.IGNORECASE) is not None
             and re.search(did, done, re.IGNORECASE) is not None
         )
 
@@ -37,6 +37,14 @@ class _Cause:
 _CONSTRAINTS: Final = ("23503", "23505", "23514", "23P01")
 _NAMED_CONSTRAINT: Final = re.compile(r'constraint "([^"]+)"')
 _WRITES: Final = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|DELETE FROM|MERGE|COPY)\b", re.IGNORECASE)
+_RENAMED: Final = {
+    rules.COLUMN_RENAMED: re.compile(
+        r'(?P<table>[\w."]+) RENAME (?:COLUMN )?(?P<old>\w+|"[^"]+") TO (?P<new>\w+|"[^"]+")', re.IGNORECASE
+    ),
+    rules.TABLE_RENAMED: re.compile(
+        r'(?P<table>(?:[\w"]+\.)?(?P<old>\w+|"[^"]+")) RENAME TO (?P<new>\w+|"[^"]+")', re.IGNORECASE
+    ),
+}
 # The first match is reported. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CAUSES: Final = (
     _Cause(rules.COLUMN_RENAMED, ("42703",), did=r"\bRENAME (COLUMN )?\S+ TO\b"),
@@ -88,8 +96,19 @@ def check(
     for (rule, _), failures in by_cause.items():
         if not (removed and rule is rules.NEW_LABEL):  # the label was renamed
             first = failures[0]
-            finding = rule.finding(node, _measured(first, len(failures) - 1), _line(first, statements))
+            measured, line = _measured(first, len(failures) - 1), _line(first, statements)
+            finding = rule.finding(node, measured, line, _remedy(rule, first, done))
             yield _if_used(finding) if first.phrase.assumed and rule not in _ALWAYS_USED else finding
+
+
+def _remedy(rule: Rule, refused: Refused, done: str) -> str | None:
+    """Return the remedy of a rename with both names; None when the rule's own names nothing."""
+    if rule not in _RENAMED:
+        return None
+    renames = [match for match in _RENAMED[rule].finditer(done) if match["old"].strip('"') in _names(refused)]
+    plain = (match.groupdict() for match in renames if "." not in match["table"])  # alembic takes a schema apart
+    names = {group: name.replace('"', "") for group, name in next(plain, {}).items()}
+    return rule.code.format_map({"table": "…", "old": "…", "new": "…"} | names)
 
 
 def _if_used(finding: Finding) -> Finding:
@@ -103,14 +122,14 @@ def _if_used(finding: Finding) -> Finding:
 
 def _is_by_rows(refused: Refused, added: Sequence[Line]) -> bool:
     """Whether rows that the revision wrote meet our values in a constraint that was there before: a backfill, no new rule."""
-    named = _NAMED_CONSTRAINT.search(refused.said) if refused.code in _CONSTRAINTS else None
+    named = _NAMED_CONSTRAINT.search(refused.message) if refused.code in _CONSTRAINTS else None
     return named is not None and all(line.name.rpartition(".")[2].strip('"') != named[1] for line in added)
 
 
 def _measured(refused: Refused, others: int = 0) -> str:
     more = f", and {others} more" if others else ""
     sql = "" if refused.phrase.unreadable else f": {refused.phrase.sql[:_SHOWN]}"
-    return f"{refused.said} ({refused.phrase.origin}{more}{sql})"
+    return f"{refused.message} ({refused.phrase.origin}{more}{sql})"
 
 
 def check_own(
@@ -119,7 +138,7 @@ def check_own(
     """Yield one finding per table on statements of the new release, at the last revision that names what the error names."""
     by_subject: dict[str, Refused] = {}
     for each in broken:
-        by_subject.setdefault(each.said, each)
+        by_subject.setdefault(each.message, each)
     added = [node for node in nodes if node.added]
     for each in by_subject.values():
         names = _names(each)
@@ -138,14 +157,14 @@ def _rule(refused: Refused, done: str) -> Rule:
 
 
 def _names(refused: Refused) -> set[str]:
-    return {_subject(refused), *re.findall(r'"([^"]+)"', refused.said)}
+    return {_subject(refused), *re.findall(r'"([^"]+)"', refused.message)}
 
 
 def _subject(refused: Refused) -> str:
     """Return the column that the error names, otherwise the first name in it, otherwise its text."""
-    column = re.search(r'column "?([\w.]+)"?', refused.said)
-    named = re.search(r'"([^"]+)"', refused.said)
-    return column[1].rpartition(".")[2] if column else named[1] if named else refused.said
+    column = re.search(r'column "?([\w.]+)"?', refused.message)
+    named = re.search(r'"([^"]+)"', refused.message)
+    return column[1].rpartition(".")[2] if column else named[1] if named else refused.message
 
 
 def _line(refused: Refused, statements: Sequence[Statement]) -> int | None:

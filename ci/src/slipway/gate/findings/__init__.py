@@ -1,0 +1,1 @@
+"""From what was measured to findings: each module derives those of a family of rules."""

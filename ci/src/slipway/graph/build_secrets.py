@@ -1,0 +1,62 @@
+"""Build secrets: named in the settings, passed by the caller, seen by single commands of a build and by no layer."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import dagger
+from dagger import dag
+
+from slipway.errors import BadInputError, ObstaclesError
+from slipway.settings import Images
+from slipway.untrusted import json_object
+
+_NETRC: Final = "netrc"  # the one secret that uv reads as a file
+_NETRC_FILE: Final = "/run/secrets/netrc"
+
+
+async def read(given: dagger.Secret | None) -> dict[str, dagger.Secret]:
+    """Read the values that a caller passes, by name: lines NAME=value, or a JSON object for values of several lines."""
+    if given is None:
+        return {}
+    text = await given.plaintext()
+    pairs = (line.partition("=") for line in text.splitlines())
+    values = json_object(text) or {name.strip(): value for name, equals, value in pairs if equals}
+    # A Dockerfile mounts a secret by this name.
+    return {name: dag.set_secret(name, value) for name, value in values.items() if isinstance(value, str) and value}
+
+
+def not_given(images: Images, secrets: Mapping[str, dagger.Secret]) -> Iterator[BadInputError]:
+    """Yield an error for each secret of the settings without a value."""
+    for name in images.secrets:
+        if name not in secrets:
+            yield BadInputError(
+                f"the build secret {name} has no value",
+                f"pass a line {name}=… with --build-secrets, of a file (file://FILE) or of a command's output (cmd://COMMAND)",
+            )
+
+
+def check_given(images: Images, secrets: Mapping[str, dagger.Secret]) -> None:
+    """Raise ObstaclesError for all secrets without a value."""
+    if obstacles := [*not_given(images, secrets)]:
+        raise ObstaclesError(obstacles)
+
+
+def with_secrets(container: dagger.Container, secrets: Mapping[str, dagger.Secret]) -> dagger.Container:
+    """Pass secrets as uv reads them."""
+    for name, secret in secrets.items():
+        if name == _NETRC:
+            mounted = container.with_mounted_secret(_NETRC_FILE, secret)
+            container = mounted.with_env_variable("NETRC", _NETRC_FILE)
+        else:
+            container = container.with_secret_variable(name, secret)
+    return container
+
+
+def without_secrets(container: dagger.Container, secrets: Mapping[str, dagger.Secret]) -> dagger.Container:
+    """Return the container as it was before `with_secrets`."""
+    for name in secrets:
+        if name == _NETRC:
+            container = container.without_mount(_NETRC_FILE).without_env_variable("NETRC")
+        else:
+            container = container.without_secret_variable(name)
+    return container

@@ -1,0 +1,48 @@
+"""Advice has the names of what was found."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from slipway.gate.findings import advice, compatibility, waiting
+from slipway.gate.layers.phrases import Phrase, Refused
+from slipway.gate.layers.stairway import Steps
+from slipway.gate.measure.catalog import Change, Line
+from slipway.gate.steps import UP
+from slipway.records.proof import Statement
+
+NODE = SimpleNamespace(id="two", file="two.py", old=None, upgrade_line=9)
+
+
+def executed(sql, locks):
+    nothing = {"rewrites": (), "builds": (), "scans": (), "blocks": {}, "measured": True, "ms": 1.0}
+    return Statement(sql=sql, line=10, transaction=True, locks=locks, **nothing)
+
+
+def test_the_missing_index_is_written_out():
+    key = Line("foreign key", "shop.notes.notes_author", 'FOREIGN KEY (author_id, "No 2") REFERENCES authors(id, no)')
+    findings = advice.check(NODE, Steps(changes={UP: Change(added=(key,))}), [key])
+    found = next(each for each in findings if each.rule == "S01")
+    index = 'op.create_index("ix_notes_author_id_No 2", "notes", ["author_id", "No 2"], postgresql_concurrently=True'
+    assert f'{index}, schema="shop")' in found.remedy
+
+
+def test_the_foreign_key_of_a_new_table_is_written_out():
+    sql = "CREATE TABLE notes (\n\tid BIGINT, \n\tFOREIGN KEY(author_id) REFERENCES authors (id)\n)"
+    statement = executed(sql, {"public.authors": "SHARE ROW EXCLUSIVE"})
+    found = next(each for each in waiting.check(NODE, [statement], None) if each.rule == "Q03")
+    assert 'op.create_foreign_key("notes_author_id_fkey", "notes", "authors", ["author_id"], …' in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("sql", "said", "code", "expected"),
+    [
+        ("notes RENAME title TO heading", "column a.title does not exist", "42703", 'op.drop_column("notes", "title")'),
+        ("notes RENAME TO items", 'relation "notes" does not exist', "42P01", 'op.rename_table("notes", "items")'),
+        ("x.notes RENAME TO items", 'relation "x.notes" does not exist', "42P01", 'op.rename_table("…", "…")'),
+    ],
+)
+def test_a_rename_is_undone_under_both_names(sql, said, code, expected):
+    refused = Refused(Phrase("SELECT 1", "models"), said, code)
+    (found,) = compatibility.check(NODE, [refused], [executed(f"ALTER TABLE {sql}", {})], [])
+    assert expected in found.remedy

@@ -1,0 +1,19 @@
+"""The service's environment has libraries that the gate cannot use."""
+
+import pytest
+
+from slipway.local.inside import why_not
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        (
+            "ImportError: cannot import name 'URL' from 'sqlalchemy.engine' (/venv/__init__.py)",
+            "too old: the gate needs",
+        ),
+        ("ModuleNotFoundError: No module named 'sqlalchemy'", "ended: ModuleNotFoundError"),
+    ],
+)
+def test_a_library_that_is_too_old_is_one_sentence(last, expected):
+    assert expected in str(why_not("it ended", None, f"Traceback\n{last}\n"))
