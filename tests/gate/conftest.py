@@ -166,6 +166,7 @@ def prove_history(
         layers: tuple[Layer, ...] = of_module,
         role: Role = Role.RDS_SUPERUSER,
         server: URL | None = None,
+        baseline: str = "",
         **project: Any,
     ) -> Proof:
         config = write_project(revisions, **project)
@@ -175,6 +176,7 @@ def prove_history(
             "start_after": start_after,
             "today": str(today),
             "layers": layers,
+            "baseline": baseline,
         }
         return prove_in_process(question(config, role=role, **asked), server or server_url)
 

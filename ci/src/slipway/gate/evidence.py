@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from slipway.errors import BadInputError, SlipwayError
 from slipway.gate import history
 from slipway.gate.connections import every_connection_led_to
-from slipway.gate.databases import drop_owners, server_version
+from slipway.gate.databases import drop_owners, fresh, owner_of, server_version
 from slipway.gate.deadline import within
 from slipway.gate.forks import beside
 from slipway.gate.history import History
@@ -28,10 +28,13 @@ from slipway.gate.layers.phrases import as_models
 from slipway.gate.layers.rows import RowsResult, run_on_rows
 from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.layers.together import TogetherResult, run_together
-from slipway.gate.steps import UP, Baseline
+from slipway.gate.steps import UP, Baseline, heads_of
 from slipway.gate.template_cache import TemplateCache, after_old
+from slipway.migration import initial_schema
 from slipway.migration.alembic_config import Call
+from slipway.migration.database import with_connection
 from slipway.migration.environment import Environment, sentence
+from slipway.migration.initial_schema import InitialSchema
 from slipway.migration.models import metadata_of
 from slipway.records.gate import GateQuestion, Previous, Role
 from slipway.records.proof import UNCOMPARED, Layer
@@ -58,6 +61,8 @@ class Evidence:
     previous: Previous | None = None
     previous_required: bool = False
     concurrency: ConcurrencyResult = field(default_factory=ConcurrencyResult)
+    baseline: str = ""  # the name of the schema that the history begins on
+    left_out: tuple[str, ...] = ()  # of the baseline, as sentences
     superuser_for: str = ""  # an old revision that only a superuser can run, with the error; all revisions ran as one
     seconds: dict[str, float] = field(default_factory=dict)  # wall time by layer
 
@@ -88,7 +93,8 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
     with within(question.timeout, "the import of the revisions"):
         environment = environment_of(question, server)
         environment.place = place
-    past = history.read(environment, question.start_after, question.since)
+        initial = initial_of(question, environment)
+    past = history.read(environment, question.start_after, question.since, initial)
     if not past.nodes and not past.broken:
         raise BadInputError(
             f"there is no revision in {environment.relative(environment.script.dir)}",
@@ -101,6 +107,7 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
         layers=_with_required(question.layers),
         previous=question.previous,
         previous_required=question.previous_required,
+        baseline=initial.name if initial else "",
     )
     evidence.seconds["load"] = round(time.perf_counter() - started, 3)
     if not past.broken:
@@ -111,6 +118,7 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
             extensions=question.extensions,
             role=question.role,
             samples=question.samples,
+            initial=initial,
         )
         try:
             _execute(evidence, empty, keep=question.keep)
@@ -133,20 +141,43 @@ def environment_of(question: GateQuestion, server: URL) -> Environment:
         return Environment(call, server, question.timeout)
 
 
+def initial_of(question: GateQuestion, environment: Environment) -> InitialSchema | None:
+    """Read the baseline if the question names one; raises BadInputError."""
+    if not question.baseline or environment.place:
+        return None
+    with every_connection_led_to(environment.url, session=()), environment.in_application():
+        return initial_schema.read(question.baseline, environment.folder)
+
+
 def _with_required(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     required = {Layer.ALWAYS, *layers, *([Layer.TRACE] if _NEED_TRACE.intersection(layers) else [])}
     return tuple(layer for layer in Layer if layer in required)
 
 
-def _execute(evidence: Evidence, empty: Baseline, *, keep: bool) -> None:
+@contextmanager
+def _begun(evidence: Evidence, empty: Baseline) -> Iterator[Baseline]:
+    """Yield the baseline with its initial schema, and without the revisions that its rows count as run; raises BadInputError."""
+    if empty.initial is None:
+        yield empty
+        return
+    with fresh(empty.server, empty.extensions, empty.role) as template:
+        build = partial(empty.initial.build, owner=owner_of(template))
+        evidence.left_out = with_connection(template, build)
+        if empty.initial.has_rows:
+            evidence.history = empty.history.after(heads_of(empty.environment, template))
+        yield replace(empty, template=template, history=evidence.history)
+
+
+def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
     """Run the old revisions, unless their result is cached, and the stairway over the new ones; then the other layers."""
-    past = evidence.history
-    cache = TemplateCache(empty, evidence.postgres) if keep and past.before_new else None
     with ExitStack() as stack:
+        empty = stack.enter_context(_begun(evidence, start))
+        past = empty.history
+        cache = TemplateCache(empty, evidence.postgres) if keep and past.before_new else None
         with evidence.timed("stairway and drift"):
             cached = cache.find() if cache else None
             baseline, earlier = cached or stack.enter_context(after_old(empty))
-            if cache and not cached and baseline.template:
+            if cache and not cached and baseline.old and baseline.template:
                 cache.store(baseline.template, earlier)
             result, evidence.compared = climb_all(
                 baseline, partial(_compare, empty), trace=Layer.TRACE in evidence.layers
@@ -158,7 +189,7 @@ def _execute(evidence: Evidence, empty: Baseline, *, keep: bool) -> None:
             _examine_new(evidence, result, baseline)
     if lacking:
         evidence.superuser_for = lacking
-        _execute(evidence, replace(empty, role=Role.SUPERUSER), keep=keep)
+        _execute(evidence, replace(start, role=Role.SUPERUSER), keep=keep)
 
 
 def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:

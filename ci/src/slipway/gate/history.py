@@ -15,6 +15,7 @@ from alembic.util import CommandError
 
 from slipway.errors import BadInputError
 from slipway.migration.environment import Environment
+from slipway.migration.initial_schema import InitialSchema
 from slipway.records.gate import Other, Since
 
 Parents = dict[str, tuple[str, ...]]
@@ -57,7 +58,8 @@ class History:
 
     nodes: tuple[Node, ...]
     heads: tuple[str, ...]
-    digest: str  # sha256 of the files
+    digest: str  # sha256 of the files, and of the baseline
+    begun: tuple[str, ...] = ()  # the heads of the baseline, whose revisions are not among the nodes
     broken: tuple[str, ...] = ()  # the problems that make the graph unusable
     released: str | None = None  # the git ref that the files were compared with
     ahead: tuple[Other, ...] = ()  # revisions that `tip` has and this tree lacks
@@ -71,12 +73,25 @@ class History:
         """The revisions before the first new one."""
         return tuple(itertools.takewhile(lambda node: not node.new, self.nodes))
 
+    def after(self, heads: tuple[str, ...]) -> "History":
+        """Return the history without the revisions that a baseline has run; raises BadInputError when it lacks one of them."""
+        parents = {node.id: node.parents for node in self.nodes}
+        if unknown := [head for head in heads if head not in parents]:
+            raise BadInputError(
+                f"the baseline is at {', '.join(unknown)}, which is no revision of this history",
+                "write the baseline from a database of this service, at a revision that is in the tree",
+            )
+        run = ancestors(reversed(list(parents.items())), heads)
+        return replace(self, nodes=tuple(node for node in self.nodes if node.id not in run), begun=heads)
+
     def upto(self, heads: Collection[str]) -> set[str]:
         """Return these revisions and their ancestors."""
         return ancestors(((node.id, node.parents) for node in reversed(self.nodes)), heads)
 
 
-def read(environment: Environment, start_after: str | None, since: Since | None = None) -> History:
+def read(
+    environment: Environment, start_after: str | None, since: Since | None = None, initial: InitialSchema | None = None
+) -> History:
     """Read the history of an environment; raises BadInputError when `start_after` or `since` is unknown."""
     script = environment.script
     with warnings.catch_warnings(record=True) as caught:
@@ -94,7 +109,7 @@ def read(environment: Environment, start_after: str | None, since: Since | None 
     parents = {item.revision: _parents(environment, item) for item in scripts}
     nodes = tuple(_node(environment, item, parents[item.revision]) for item in scripts)
     problems = tuple(dict.fromkeys(broken))
-    past = History(nodes=nodes, heads=heads, digest=_digest(environment, scripts), broken=problems)
+    past = History(nodes=nodes, heads=heads, digest=_digest(environment, scripts, initial), broken=problems)
     if since is None or (since.by_default is None and _is_revision(parents, since)):
         return replace(past, nodes=_older(nodes, parents, start_after, since))
     compared = _compared(nodes, since)
@@ -224,8 +239,8 @@ def _does_nothing(code: CodeType) -> bool:
     return not code.co_names and all(step.opname != "RAISE_VARARGS" for step in dis.get_instructions(code))
 
 
-def _digest(environment: Environment, scripts: Sequence[Script]) -> str:
-    total = hashlib.sha256()
+def _digest(environment: Environment, scripts: Sequence[Script], initial: InitialSchema | None) -> str:
+    total = hashlib.sha256(initial.digest.encode() if initial else b"")
     for name, path in sorted((environment.relative(script.path), script.path) for script in scripts):
         total.update(name.encode() + b"\0" + Path(path).read_bytes() + b"\0")
     return total.hexdigest()

@@ -53,7 +53,7 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
         findings = list(_after_comments(evidence, stairway, findings, today, own))
     findings = [_at_own_level(finding, own) for finding in findings]
     if stairway:
-        findings += schema.check_reached(evidence.history.nodes, stairway, findings)
+        findings += schema.check_reached(evidence.history.nodes, stairway, findings, evidence.baseline)
     return in_order(list(_folded(findings)))
 
 
@@ -125,7 +125,7 @@ def _env_file(evidence: Evidence) -> EnvFile:
 def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: Levels) -> Iterator[Finding]:
     steps = stairway.steps[node.id]
     contention = evidence.concurrency.revisions.get(node.id, Contention())
-    yield from schema.check(node, steps)
+    yield from schema.check(node, steps, evidence.baseline)
     yield from blocking.check(node, steps.statements, contention.growth, stairway.partitioned)
     yield from waiting.check(node, steps.statements, contention.queue, stairway.partitioned)
     yield from transactions.check(node, steps.statements)

@@ -15,8 +15,8 @@ from slipway.errors import BadInputError
 from slipway.gate import history, joining
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import fresh, server_version
-from slipway.gate.evidence import Evidence, environment_of, gather
-from slipway.gate.findings.schema import not_executed
+from slipway.gate.evidence import Evidence, environment_of, gather, initial_of
+from slipway.gate.findings.schema import not_executed, without_baseline
 from slipway.gate.history import History, Node
 from slipway.gate.judge import in_order, judge, read_levels
 from slipway.gate.layers.concurrency import Contention
@@ -52,6 +52,7 @@ def prove(question: GateQuestion, server: URL) -> Proof:
         postgres=evidence.postgres,
         history=evidence.history.digest,
         heads=evidence.history.heads,
+        begun=evidence.history.begun,
         revisions=revisions,
         findings=findings,
         coverage=replace(coverage, gaps=(*coverage.gaps, *_other_sections(evidence))),
@@ -63,6 +64,11 @@ def prove(question: GateQuestion, server: URL) -> Proof:
 def _of_each_database(question: GateQuestion, server: URL) -> Iterator[Evidence]:
     """Yield the evidence of each database that env.py migrates, the first before the others are known."""
     first = gather(question, server)
+    if question.baseline and len(first.environment.databases) > 1:
+        raise BadInputError(
+            f"env.py migrates several databases ({', '.join(first.environment.databases)}), and a baseline is the schema of one",
+            "remove baseline from [tool.slipway.migrations], and create what they begin on in a first revision",
+        )
     yield first
     for place in range(1, len(first.environment.databases)):
         # The previous release is asked in the first.
@@ -112,6 +118,7 @@ def _coverage(evidence: Evidence) -> Coverage:
         layers=evidence.layers,
         gaps=tuple(_gaps(evidence, revisions)),
         chosen=_chosen(evidence.history),
+        baseline=_begun(evidence.baseline, evidence.history),
     )
 
 
@@ -126,6 +133,12 @@ def _chosen(past: History) -> str:
     )
 
 
+def _begun(baseline: str, past: History) -> str:
+    """Describe the schema that the history began on; empty for an empty database."""
+    at = f" at {few(past.begun)}, whose revisions up to there were not executed" if past.begun else ""
+    return f"{baseline}{at}"
+
+
 def _is_skipped(evidence: Evidence, revision: str) -> bool:
     return evidence.stairway is None or revision in evidence.stairway.skipped
 
@@ -134,7 +147,8 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     """Yield one sentence for each part of the history that was not examined, the largest part first."""
     nodes, stairway = evidence.history.nodes, evidence.stairway
     if stairway and stairway.skipped:
-        yield not_executed(nodes, stairway)
+        yield f"{not_executed(nodes, stairway)}{without_baseline(nodes, stairway, evidence.baseline)}"
+    yield from evidence.left_out
     if evidence.superuser_for:
         yield f"all revisions ran as a superuser, without row-level security, because an old one needs that: {evidence.superuser_for}"
     if omitted := [layer.value for layer in Layer if layer not in evidence.layers]:
@@ -166,7 +180,9 @@ def listing(question: GateQuestion, server: URL) -> Listing:
     """List the revisions as alembic reads them; raises BadInputError."""
     if question.check_server:
         server_version(server)
-    past = history.read(environment_of(question, server), question.start_after, question.since)
+    environment = environment_of(question, server)
+    initial = initial_of(question, environment)
+    past = history.read(environment, question.start_after, question.since, initial)
     listed = tuple(Listed(node.id, node.file, node.upgrade_line, node.new) for node in past.nodes)
     return Listing(listed, past.digest)
 

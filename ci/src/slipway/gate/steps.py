@@ -14,7 +14,7 @@ from alembic import op
 from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
 from sqlalchemy.engine import URL
 
-from slipway.errors import RefusedError
+from slipway.errors import BadInputError, RefusedError
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import copy, fresh
 from slipway.gate.deadline import within
@@ -24,6 +24,7 @@ from slipway.gate.measure.role import as_in_production
 from slipway.gate.measure.session import leaving_the_session, note_change
 from slipway.gate.measure.statements import Execution, watching
 from slipway.migration.environment import Environment, Options, Steps, sentence
+from slipway.migration.initial_schema import InitialSchema
 from slipway.records.form import to_json
 from slipway.records.gate import PROGRESS_MARK, GateProgress, Role
 from slipway.records.proof import Layer
@@ -125,7 +126,7 @@ class Interrupted(BaseException):
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A history on a server, from an empty database on or from a `template` after its first `old` revisions."""
+    """A history on a server, from an empty database or its `initial` schema on, or from a `template` after its first `old` revisions."""
 
     history: History
     environment: Environment
@@ -133,6 +134,7 @@ class Baseline:
     extensions: tuple[str, ...]  # that the revisions need
     role: Role  # that runs them
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values by table.column, for rows
+    initial: InitialSchema | None = None
     template: URL | None = None
     old: int = 0
 
@@ -184,6 +186,19 @@ def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> s
             yield step_of(environment, node, UP)
 
     return walk(environment, database, steps)
+
+
+def heads_of(environment: Environment, database: URL) -> tuple[str, ...]:
+    """Return the revisions of a database; raises BadInputError when env.py fails."""
+    seen: list[str] = []
+
+    def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
+        seen.extend(heads)
+        yield from ()
+
+    if error := walk(environment, database, steps):
+        raise BadInputError("env.py fails on the baseline", error)
+    return tuple(sorted(seen))
 
 
 def walk(environment: Environment, database: URL, steps: Steps) -> str | None:

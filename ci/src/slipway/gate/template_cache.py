@@ -21,7 +21,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
 
 import slipway
-from slipway.gate.databases import create, fresh
+from slipway.gate.databases import create
 from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Stairway, Steps
 from slipway.gate.steps import Baseline
@@ -44,7 +44,7 @@ def after_old(empty: Baseline) -> Iterator[tuple[Baseline, Mapping[str, Steps]]]
     if not (old := empty.history.before_new):
         yield empty, {}
         return
-    with fresh(empty.server, empty.extensions, empty.role) as template:
+    with empty.database() as template:
         before = with_connection(empty.server, lambda connection: connection.scalar(_ROLES))
         result = Stairway(empty, 0, len(old), trace=False).climb_in(template)
         after = with_connection(empty.server, lambda connection: connection.scalar(_ROLES))
@@ -103,7 +103,8 @@ def _digest(old: Sequence[Node], empty: Baseline, postgres: str) -> str:
     versions = (slipway.__version__, platform.python_version(), sqlalchemy.__version__, alembic.__version__, postgres)
     config = empty.environment.config
     called = (config.config_ini_section, *(config.cmd_opts.x or () if config.cmd_opts else ()))
-    server = (*empty.extensions, empty.role.value, empty.server.get_driver_name())
+    initial = empty.initial.digest if empty.initial else ""
+    server = (*empty.extensions, initial, empty.role.value, empty.server.get_driver_name())
     inputs = (*versions, *server, *called, *(node.id for node in old))
     total = hashlib.sha256("\0".join(inputs).encode())
     for path in sorted(_files(empty.environment, old)):

@@ -43,7 +43,7 @@ def heads_before(proof: Proof) -> tuple[str, ...]:
     """Return the heads of a database that has run all old revisions and no new one."""
     old = [revision for revision in proof.revisions if not revision.new]
     followed = {parent for revision in old for parent in revision.down}
-    return tuple(sorted(revision.id for revision in old if revision.id not in followed))
+    return tuple(sorted({*proof.begun, *(revision.id for revision in old)} - followed))
 
 
 def why_not(certificate: Certificate, listing: Listing, live: Collection[str] | None, proof: str | None) -> str | None:

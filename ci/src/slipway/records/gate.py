@@ -150,6 +150,7 @@ class GateQuestion(Record, schema="slipway/gate-question/1"):
     app: str | None = None  # the Flask application in whose context env.py runs; empty: the one that Flask finds
     ask: Ask = Ask.PROOF
     extensions: tuple[str, ...] = ()  # created before the first revision
+    baseline: str = ""  # the schema before the first revision: an SQL file, or package.module:metadata
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values by table.column
     role: Role = Role.RDS_SUPERUSER  # of the revisions
     levels: Mapping[str, str] = field(default_factory=dict)  # rule: error, warning, note or off

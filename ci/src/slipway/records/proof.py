@@ -207,6 +207,7 @@ class Coverage:
     """The extent of a proof; `gaps` are sentences about what could not be executed.
 
     - transactions: those of env.py, in which the new revisions ran together; empty when they did not.
+    - baseline: the schema that the history began on, and at which of its revisions; empty for an empty database.
     - chosen: which revisions count as new and how many do not, when the gate chose that itself.
     - filled: how many of `tables` held rows. empty: why one of the others did not, by its name.
     - previous: the release replayed on the new schema; previous_statements: their number; previous_digest: their sha256.
@@ -216,6 +217,7 @@ class Coverage:
     new: int
     statements: int
     gaps: tuple[str, ...] = ()
+    baseline: str = ""
     chosen: str = ""
     tables: int = 0
     filled: int = 0
@@ -237,8 +239,8 @@ class Coverage:
 class Proof(Record, schema="slipway/proof/1"):
     """The executed history and its findings.
 
-    - postgres: the version that executed it. history: sha256 of the revision files.
-    - heads: of the history. seconds: wall time by layer.
+    - postgres: the version that executed it. history: sha256 of the revision files, and of the baseline if there is one.
+    - heads: of the history. begun: those of a baseline that has run revisions. seconds: wall time by layer.
     - folder: the service's in its repository, to which the names of files are relative; empty for the repository itself, or when unknown.
     - advisory: the day before which errors do not fail the job; empty when they do.
     """
@@ -247,6 +249,7 @@ class Proof(Record, schema="slipway/proof/1"):
     postgres: str
     history: str
     heads: tuple[str, ...]
+    begun: tuple[str, ...] = ()
     revisions: tuple[Revision, ...]
     findings: tuple[Finding, ...]
     coverage: Coverage

@@ -29,6 +29,7 @@ def _lines(adoption: Adoption) -> Iterator[str]:
         yield ""
         for finding in adoption.errors:
             yield f"ERROR {one_line(finding.rule)} {place(finding)}: {one_line(finding.message)} {one_line(finding.measured, 600)}"
+            yield from (f"      {line}" for line in printable(finding.remedy).splitlines())
         yield one_line(adoption.gate, 1000)
     yield from ("", _next_step(adoption))
 

@@ -34,6 +34,9 @@ _NO_PASSWORD = Pattern(
 )
 _LEVELS = (*(level.value for level in Level), OFF)
 _Level = Annotated[str, Pattern("|".join(_LEVELS), f"one of {', '.join(map(repr, _LEVELS))}")]
+_BASELINE = Pattern(
+    r"|[^:]+\.sql|[\w.]+:[\w.]+", 'an SQL file such as "migrations/baseline.sql", or "package.module:metadata"'
+)
 _TARGETS = Variants("target", {TargetKind.APP_RUNNER: AppRunnerEnvironment})
 
 
@@ -55,6 +58,8 @@ class Migrations(Constrained):
     - postgres: the major version in production ("17"), or an image reference with a digest.
     - extensions: Postgres extensions that must exist before the first revision.
     - role: the rights of the role that runs the revisions in production: "rds_superuser", as the main user of RDS; "owner" of the database, no more; "superuser".
+    - baseline: the schema that the first revision expects, if no revision creates it: an SQL file such as "migrations/baseline.sql", written by `pg_dump --schema-only`,
+      or "package.module:metadata", whose tables create_all makes. Revisions that the alembic_version of the file names count as run.
     - start-after: revisions up to this one are not reported.
     - previous: "required" makes it an error when the previous release could not be replayed on the new schema; with "wanted" the reports only say so.
     - levels: the levels of gate rules, by rule, such as {Q01 = "error", D03 = "off"}; docs/gate.md has the defaults.
@@ -75,6 +80,7 @@ class Migrations(Constrained):
     postgres: str = "18"
     extensions: tuple[str, ...] = ()
     role: Role = Role.RDS_SUPERUSER
+    baseline: Annotated[str, _BASELINE] = ""
     start_after: str | None = None
     previous: PreviousRelease = PreviousRelease.WANTED
     levels: Mapping[str, _Level] = field(default_factory=dict)

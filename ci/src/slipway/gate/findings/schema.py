@@ -16,15 +16,17 @@ from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.migration.reasons import not_created, not_installed
 from slipway.records.proof import Finding
 
+_MISSING: Final = frozenset({"42P01", "3F000", "42704"})  # a relation, a schema, a type
+_EXISTS: Final = frozenset({"42P07", "42P06", "42701", "42710"})  # a relation, a schema, a column, another object
 _NO_NAME: Final = "it has no name"  # the end of SQLAlchemy's error for a constraint without a name
 
 
-def check(node: Node, steps: Steps) -> Iterator[Finding]:
-    """Yield the findings on one revision's steps."""
+def check(node: Node, steps: Steps, baseline: str) -> Iterator[Finding]:
+    """Yield the findings on one revision's steps; `baseline` is the schema that the history began on, empty without one."""
     if UP in steps.failures:
         failure = steps.failures[UP]
         yield _not_allowed(node, failure) or _failed(
-            transactions.of_failure(failure) or rules.FAILS, node, failure, node.upgrade_line
+            transactions.of_failure(failure) or rules.FAILS, node, failure, node.upgrade_line, _about(baseline, failure)
         )
     elif DOWN in steps.failures:
         failure = steps.failures[DOWN]
@@ -36,13 +38,16 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
         yield from _check_return(node, steps)
 
 
-def check_reached(nodes: Sequence[Node], stairway: StairwayResult, found: Iterable[Finding]) -> Iterator[Finding]:
+def check_reached(
+    nodes: Sequence[Node], stairway: StairwayResult, found: Iterable[Finding], baseline: str
+) -> Iterator[Finding]:
     """Yield a finding on the first new revision that was not executed, unless one that counts says why."""
     failed = {node.id for node in nodes if UP in stairway.steps[node.id].failures}
     first = next((node for node in nodes if node.new and node.id in stairway.skipped), None)
     if first and not any(finding.fails and finding.revision in failed for finding in found):
-        said = "".join(stairway.steps[node].failures[UP].message for node in failed)
-        yield rules.UNREACHED.finding(first, not_executed(nodes, stairway), remedy=_extension_first(said))
+        failure = stairway.steps[stairway.skipped[0]].failures.get(UP)
+        remedy = _about(baseline, failure) if failure else None
+        yield rules.UNREACHED.finding(first, not_executed(nodes, stairway), remedy=remedy)
 
 
 def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
@@ -52,6 +57,13 @@ def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
     why = f"{failure.file}:{failure.line}: {failure.message}" if failure else stairway.why_skipped
     skipped = f"{len(stairway.skipped)} of {len(nodes)} revisions were not executed, the first is {first.id}"
     return f"{skipped} ({why})" if why else skipped
+
+
+def without_baseline(nodes: Sequence[Node], stairway: StairwayResult, baseline: str) -> str:
+    """Return what to add to the reason when a history without a baseline fails because an object is missing; otherwise nothing."""
+    failure = stairway.steps[next(node.id for node in nodes if node.id in stairway.skipped)].failures.get(UP)
+    lacks = failure is not None and _about(baseline, failure) == rules.BEGIN_ON_SCHEMA
+    return f"; {rules.SET_BASELINE}" if lacks else ""
 
 
 def _not_allowed(node: Node, failure: Failure) -> Finding | None:
@@ -78,10 +90,18 @@ def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:
         yield rules.DIFFERS.finding(node, _difference(other), node.downgrade_line)
 
 
-def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int) -> Finding:
+def _about(baseline: str, failure: Failure) -> str | None:
+    """Return the remedy for an upgrade that fails because of an extension or of what the history begins on, None for another failure."""
+    if of_extension := _extension_first(failure.message):
+        return of_extension
+    if baseline:
+        return rules.IN_BASELINE if failure.code in _EXISTS else None
+    return rules.BEGIN_ON_SCHEMA if failure.code in _MISSING or failure.message.startswith("NoSuchTable") else None
+
+
+def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int, remedy: str | None = None) -> Finding:
     line = failure.line_in(node, otherwise)
-    remedy = _extension_first(failure.message) if rule is rules.FAILS else transactions.remedy_of(rule, node, line)
-    return rule.finding(node, failure.message, line, remedy)
+    return rule.finding(node, failure.message, line, remedy or transactions.remedy_of(rule, node, line))
 
 
 def _extension_first(said: str) -> str | None:

@@ -66,7 +66,8 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
     without_models = f"the models of {previous.name} are not known: {previous.refusal}" if previous.refusal else ""
     own = own if any(_may_break(steps[node.id]) for node in baseline.history.nodes if node.added) else ()
     nodes = baseline.history.nodes
-    assumed = not (previous.models or previous.recorded) and any(node.old for node in nodes)
+    released = baseline.initial is not None or any(node.old for node in nodes)
+    assumed = released and not (previous.models or previous.recorded)
     changing = steps if assumed and any(_changes_tables(steps[node.id]) for node in nodes if node.added) else {}
     if not (previous.models or previous.recorded or own or changing):
         return Replay(missing=without_models, gaps=[without_models] if without_models else [])

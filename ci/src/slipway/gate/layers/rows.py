@@ -169,7 +169,7 @@ class _Run:
         own = version_table_of(context)
         while self._pending:
             node = self._pending[0]
-            if not self._filled and node is not self._nodes[0]:
+            if not self._filled and (self._baseline.initial or node is not self._nodes[0]):
                 self._fill(connection, own)
             if node.new and not self._failed:
                 self._repeat(node, connection)

@@ -27,6 +27,21 @@ FAILS: Final = _error(
     bad="""op.add_column("note", sa.Column("read", sa.Boolean()))""",
     good=ADD_COLUMN,
 )
+_DUMP: Final = """\
+pg_dump --schema-only --no-owner --no-privileges "$PRODUCTION" > baseline.sql
+pg_dump --data-only --table=alembic_version "$PRODUCTION" >> baseline.sql"""
+SET_BASELINE: Final = (
+    "if production had it before the first revision, write its schema with `pg_dump --schema-only` into a file, "
+    "and name that as baseline in [tool.slipway.migrations]"
+)
+# For an upgrade that lacks an object in a history without a baseline, and for one that finds its object there already in a history with one.
+BEGIN_ON_SCHEMA: Final = f"""\
+Correct the statement that fails. If production had its object before the first revision, let the history begin there:
+{_DUMP}
+and set baseline = "baseline.sql" in [tool.slipway.migrations]."""
+IN_BASELINE: Final = f"""\
+If the baseline is of a database that has run this revision, add the table that says so, which counts it as run:
+{_DUMP.splitlines()[1]}"""
 UNREACHED: Final = _error(
     id="U02",
     name="revision not reached",

@@ -1,0 +1,155 @@
+"""The schema that a history begins on: the statements of an SQL file, or the tables of a metadata."""
+
+import hashlib
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import MetaData
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from slipway.errors import BadInputError
+from slipway.migration.database import sqlstate
+from slipway.migration.dump import SqlStatement, statements
+from slipway.migration.environment import sentence
+
+_SETTING: Final = "baseline in [tool.slipway.migrations]"
+_UNDEFINED: Final = "42704"  # a role, or a parameter of another major version
+_EXISTS: Final = frozenset({"42P06", "42710"})  # a schema, an extension
+_MAY_LACK_ROLES: Final = ("GRANT", "REVOKE", "ALTER DEFAULT PRIVILEGES")
+_NOT_ALLOWED: Final = frozenset({"42501"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitialSchema:
+    """A baseline, as it was read; `statements` are those of a file, `metadata` has the tables of a module."""
+
+    name: str
+    statements: tuple[SqlStatement, ...] = ()
+    metadata: MetaData | None = None
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of what is built, whatever the layout of the file is."""
+        parts = [part.sql for part in self.statements] if self.metadata is None else list(_spelled(self.metadata))
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    @property
+    def has_rows(self) -> bool:
+        return any(part.sql[:6].upper() == "INSERT" for part in self.statements)
+
+    def build(self, connection: Connection, owner: str = "") -> tuple[str, ...]:
+        """Build it in an empty database, as a role if one is named; return what was left out, as sentences. Raises BadInputError."""
+        as_owner = f"SET ROLE {owner}" if owner else "RESET ROLE"
+        _execute(connection, as_owner)
+        try:
+            if self.metadata is not None:
+                _create_all(self.name, self.metadata, connection)
+                return ()
+            skipped = [part.line for part in self.statements if not self._runs(connection, part, as_owner)]
+        finally:
+            _execute(connection, "RESET ROLE")
+        lines = ", ".join(map(str, skipped))
+        return (f"{self.name} grants rights to roles that this server lacks (line {lines})",) if skipped else ()
+
+    def _runs(self, connection: Connection, part: SqlStatement, as_owner: str) -> bool:
+        """Execute a statement, once more as the session's own user if the owner may not; return False for one about roles that are missing."""
+        try:
+            _execute(connection, part.sql)
+        except DBAPIError as error:
+            if sqlstate(error) in _NOT_ALLOWED and as_owner != "RESET ROLE":
+                _execute(connection, "RESET ROLE")
+                try:
+                    return self._runs(connection, part, "RESET ROLE")
+                finally:
+                    _execute(connection, as_owner)
+            if _is_met(part.sql, sqlstate(error)):
+                return True
+            if part.sql.upper().startswith(_MAY_LACK_ROLES) and sqlstate(error) == _UNDEFINED:
+                return False
+            raise BadInputError(
+                f"{self.name} line {part.line + _lines_before(error, part.sql)} fails", sentence(error)
+            ) from error
+        return True
+
+
+def _execute(connection: Connection, sql: str) -> None:
+    connection.execution_options(no_parameters=True).exec_driver_sql(sql)
+
+
+def _is_met(sql: str, code: str | None) -> bool:
+    """Whether an error may be ignored: a parameter that this major version lacks, a schema or extension that exists."""
+    words = sql.upper().split(None, 2)[:2]
+    return words[:1] == ["SET"] or (code in _EXISTS and words in (["CREATE", "SCHEMA"], ["CREATE", "EXTENSION"]))
+
+
+def _lines_before(error: DBAPIError, sql: str) -> int:
+    """Return the number of lines in a statement before the position of its error, 0 when Postgres names none."""
+    original: Any = error.orig
+    fields = next(iter(getattr(original, "args", ())), None)
+    named = (
+        getattr(getattr(original, "diag", None), "statement_position", None)  # psycopg, psycopg2
+        or getattr(getattr(original, "__cause__", None), "position", None)  # asyncpg
+        or (fields.get("P") if isinstance(fields, dict) else None)  # pg8000
+    )
+    return sql.count("\n", 0, int(named)) if named else 0
+
+
+def _create_all(name: str, metadata: MetaData, connection: Connection) -> None:
+    try:
+        for schema in sorted({table.schema for table in metadata.tables.values() if table.schema}):
+            _execute(connection, f"CREATE SCHEMA IF NOT EXISTS {connection.dialect.identifier_preparer.quote(schema)}")
+        metadata.create_all(connection)
+    except Exception as error:
+        raise BadInputError(f"create_all of {name} fails", sentence(error)) from error
+
+
+def _spelled(metadata: MetaData) -> Iterator[str]:
+    """Yield the tables and indexes of a metadata as SQL, and the labels of its enums."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    for table in metadata.sorted_tables:
+        yield str(CreateTable(table).compile(dialect=dialect))
+        yield from sorted(str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes)
+        yield from (f"{column.name} {getattr(column.type, 'enums', '')}" for column in table.columns)
+
+
+def read(baseline: str, folder: Path) -> InitialSchema:
+    """Read `migrations/baseline.sql` in the service's folder, or import `package.module:metadata`; raises BadInputError."""
+    if not baseline.endswith(".sql"):
+        return InitialSchema(name=baseline, metadata=_metadata(baseline))
+    try:
+        text = (folder / baseline).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise BadInputError(
+            f"{baseline} cannot be read: {error.strerror or error}", f"correct {_SETTING}, and commit the file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(
+            f"{baseline} is not UTF-8", "write it with `pg_dump --format=plain --encoding=UTF8`"
+        ) from error
+    parts = statements(text, baseline)
+    if not parts:
+        raise BadInputError(f"{baseline} has no statement", f"correct {_SETTING}, or remove it")
+    return InitialSchema(name=baseline, statements=parts)
+
+
+def _metadata(baseline: str) -> MetaData:
+    """Import a metadata, or the object whose attribute it is, such as a declarative base."""
+    module, _, path = baseline.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for name in path.split("."):
+            found = getattr(found, name)
+    except (Exception, SystemExit) as error:
+        raise BadInputError(f"{baseline} cannot be imported: {sentence(error)}", f"correct {_SETTING}") from error
+    metadata = getattr(found, "metadata", found)
+    if not isinstance(metadata, MetaData) or not metadata.tables:
+        raise BadInputError(
+            f"{baseline} is no metadata with tables", f"name a MetaData, or a declarative base, as {_SETTING}"
+        )
+    return metadata
