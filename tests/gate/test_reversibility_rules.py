@@ -166,7 +166,7 @@ def test_statements_before_the_failing_one_are_kept(prove_history):
 
 
 def test_findings_older_than_start_after_do_not_count(prove_history):
-    allows = f"{TABLE}\n# slipway: allow X99 because nobody knows it"
+    allows = f"{TABLE}\n# slipway: allow X99 because no such rule exists"
     proof = prove_history({"one": (None, allows, DROP), "two": ("one", "", "")}, start_after="one")
     assert {finding.suppressed for finding in proof.findings} == {"older than start-after"}
     assert proof.verdict is Verdict.PASS

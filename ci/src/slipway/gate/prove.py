@@ -118,7 +118,7 @@ def _coverage(evidence: Evidence) -> Coverage:
         layers=evidence.layers,
         gaps=tuple(_gaps(evidence, revisions)),
         chosen=_chosen(evidence.history),
-        baseline=_begun(evidence.baseline, evidence.history),
+        baseline=_begun_on(evidence.baseline, evidence.history),
     )
 
 
@@ -133,7 +133,7 @@ def _chosen(past: History) -> str:
     )
 
 
-def _begun(baseline: str, past: History) -> str:
+def _begun_on(baseline: str, past: History) -> str:
     """Describe the schema that the history began on; empty for an empty database."""
     at = f" at {few(past.begun)}, whose revisions up to there were not executed" if past.begun else ""
     return f"{baseline}{at}"

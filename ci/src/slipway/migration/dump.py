@@ -19,9 +19,11 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_COMMENT_SIGN: Final = re.compile(r"/\*|\*/")
 _BLANK: Final = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z))*")
 _ROUTINE: Final = re.compile(r"CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE)\b")  # whose body may be BEGIN ATOMIC … END
 _COPY: Final = re.compile(r"COPY\s+(?P<into>.+?)\s+FROM\s+STDIN\b(?P<options>.*)", re.IGNORECASE | re.DOTALL)
+_END_OF_ROWS: Final = re.compile(r"^\\\.$", re.MULTILINE)
 _ROWS_AT_ONCE: Final = 100
 _ESCAPED: Final = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|([0-7]{1,3})|(.))", re.DOTALL)
 _ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -109,7 +111,7 @@ class _Reader:
     def _skip_comment(self) -> None:
         """Skip the rest of a comment, in which there may be others."""
         depth = 1
-        while depth and (sign := re.compile(r"/\*|\*/").search(self._text, self._at)):
+        while depth and (sign := _COMMENT_SIGN.search(self._text, self._at)):
             depth += 1 if sign[0] == "/*" else -1
             self._at = sign.end()
         self._at = len(self._text) if depth else self._at
@@ -136,7 +138,7 @@ class _Reader:
             raise BadInputError(
                 f"{self._file} line {line} has a COPY with options", "write its rows with `pg_dump --inserts`"
             )
-        end = re.compile(r"^\\\.$", re.MULTILINE).search(self._text, self._at)
+        end = _END_OF_ROWS.search(self._text, self._at)
         if end is None:
             raise BadInputError(f"{self._file} line {line} has a COPY without the end \\.", "write the file anew")
         begin = self._text.index("\n", self._at) + 1

@@ -22,7 +22,7 @@ _SETTING: Final = "baseline in [tool.slipway.migrations]"
 _UNDEFINED: Final = "42704"  # a role, or a parameter of another major version
 _EXISTS: Final = frozenset({"42P06", "42710"})  # a schema, an extension
 _MAY_LACK_ROLES: Final = ("GRANT", "REVOKE", "ALTER DEFAULT PRIVILEGES")
-_NOT_ALLOWED: Final = frozenset({"42501"})
+_NOT_ALLOWED: Final = "42501"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class InitialSchema:
         try:
             _execute(connection, part.sql)
         except DBAPIError as error:
-            if sqlstate(error) in _NOT_ALLOWED and as_owner != "RESET ROLE":
+            if sqlstate(error) == _NOT_ALLOWED and as_owner != "RESET ROLE":
                 _execute(connection, "RESET ROLE")
                 try:
                     return self._runs(connection, part, "RESET ROLE")

@@ -45,15 +45,14 @@ def check_reached(
     failed = {node.id for node in nodes if UP in stairway.steps[node.id].failures}
     first = next((node for node in nodes if node.new and node.id in stairway.skipped), None)
     if first and not any(finding.fails and finding.revision in failed for finding in found):
-        failure = stairway.steps[stairway.skipped[0]].failures.get(UP)
+        _, failure = _first_skipped(nodes, stairway)
         remedy = _about(baseline, failure) if failure else None
         yield rules.UNREACHED.finding(first, not_executed(nodes, stairway), remedy=remedy)
 
 
 def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
     """Return how many revisions were not executed, and why."""
-    first = next(node for node in nodes if node.id in stairway.skipped)
-    failure = stairway.steps[first.id].failures.get(UP)
+    first, failure = _first_skipped(nodes, stairway)
     why = f"{failure.file}:{failure.line}: {failure.message}" if failure else stairway.why_skipped
     skipped = f"{len(stairway.skipped)} of {len(nodes)} revisions were not executed, the first is {first.id}"
     return f"{skipped} ({why})" if why else skipped
@@ -61,9 +60,15 @@ def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
 
 def without_baseline(nodes: Sequence[Node], stairway: StairwayResult, baseline: str) -> str:
     """Return what to add to the reason when a history without a baseline fails because an object is missing; otherwise nothing."""
-    failure = stairway.steps[next(node.id for node in nodes if node.id in stairway.skipped)].failures.get(UP)
+    _, failure = _first_skipped(nodes, stairway)
     lacks = failure is not None and _about(baseline, failure) == rules.BEGIN_ON_SCHEMA
     return f"; {rules.SET_BASELINE}" if lacks else ""
+
+
+def _first_skipped(nodes: Sequence[Node], stairway: StairwayResult) -> tuple[Node, Failure | None]:
+    """Return the first revision that was not executed to its end, and the failure of its upgrade, if it has begun."""
+    first = next(node for node in nodes if node.id in stairway.skipped)
+    return first, stairway.steps[first.id].failures.get(UP)
 
 
 def _not_allowed(node: Node, failure: Failure) -> Finding | None:
