@@ -58,7 +58,7 @@ CERTIFICATE = file(
 )
 PROVEN = file(
     "certificate",
-    "a file that `slipway certificate` wrote; refuse to migrate when env.py runs the revisions in other transactions than were proven",
+    "a file that `slipway certificate` wrote; refuse to migrate if env.py groups the revisions into transactions differently than in the proof",
 )
 WITHOUT_PROOF = option(
     "without-proof",

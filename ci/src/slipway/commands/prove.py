@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from slipway.report.answers import CommandResult
 
 _WHOLE = "the engine caches the whole proof"
-_LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger proves them"
+_LISTED = "listing the revisions needs the service's own Python; on Dagger the gate reads them"
 
 
 @command(
@@ -58,13 +58,18 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
-        switch("quick", "execute only the stairway and drift: --layers always", one_of="layers", not_on_dagger=_WHOLE),
+        switch(
+            "quick",
+            "execute only graph, stairway and drift, as --layers always does",
+            one_of="layers",
+            not_on_dagger=_WHOLE,
+        ),
         option(
             "advisory",
             "DATE",
-            "exit 0 in spite of errors before this day, for a team that begins to use the gate (YYYY-MM-DD, UTC)",
+            "until this day exit 0 even if there are errors, for a team that begins to use the gate (YYYY-MM-DD, UTC)",
             parse=day,
-            not_on_dagger="the folder that the function returns as its report does not fail",
+            not_on_dagger="not needed: the report is returned even if there are errors",
         ),
         PYTHON,
         replace(
@@ -181,7 +186,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
     records=(JsonRecord("rehearsal", "1 when an act did not go as planned"),),
 )
 async def rehearse(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.rehearsal.here import rehearse
+    from slipway.rehearsal.local import rehearse
     from slipway.report import answers, files
 
     rehearsal = await rehearse(flags.source, caller.progress, flags.settings)
