@@ -1,11 +1,11 @@
-"""Prove migrations: gate, certificate, rehearse."""
+"""Prove migrations: gate, services, certificate, rehearse."""
 
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import Caller, Flags, Group, JsonRecord, command, file, option, switch
-from slipway.commands.flags import ALEMBIC, PYTHON, REPORT, SOURCE, day
+from slipway.commands.flags import ALEMBIC, CHANGED, PYTHON, REPORT, SOURCE, day
 
 if TYPE_CHECKING:
     from slipway.local.prove import GateOptions
@@ -120,6 +120,23 @@ def layers_of(names: str | None) -> "tuple[Layer, ...]":
     except ValueError:
         known = ", ".join(layer.value for layer in Layer)
         raise BadInputError(f"--layers {names} names an unknown layer", f"use some of {known}") from None
+
+
+@command(
+    Group.PROVE,
+    "List the services of a repository: every folder with a table [tool.slipway]",
+    flags=(replace(SOURCE, sentence="the folder to search (default: the current folder)"), CHANGED),
+    records=(JsonRecord("services", "folders are relative to the repository"),),
+    not_on_dagger="a matrix needs the list before its jobs call Dagger, each with --path",
+)
+async def services(flags: Flags, _caller: Caller) -> "CommandResult":
+    from anyio import to_thread
+
+    from slipway.local.services import services_in
+    from slipway.report import answers
+    from slipway.source import folder_of
+
+    return answers.of_services(await to_thread.run_sync(services_in, folder_of(flags.source), flags.changed))
 
 
 @command(
