@@ -145,12 +145,16 @@ def tables_of(survey: Survey) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _workflow(tree: Tree, survey: Survey) -> Iterator[AdoptedFile]:
-    """Yield the workflow that runs the gate on pull requests, unless the repository uses another CI."""
+    """Yield the workflow that runs the gate on pull requests, unless the repository uses another CI.
+
+    One workflow proves all services in folders; a service at the top of the repository has its own.
+    """
     folder = posixpath.join(*[".."] * tree.path.count("/"), ".." if tree.path else "", ".github/workflows")
     if next(tree.matching(_OTHER_CI), None) and not any(name.startswith(folder) for name in tree.names):
         return
-    name = f"{folder}/slipway{f'-{survey.value(Subject.NAME)}' if tree.path else ''}.yml"
-    running = next((each for each in tree.names if each.startswith(folder) and "slipway" in tree.read(each)), None)
+    name = f"{folder}/slipway{'-services' if tree.path else ''}.yml"
+    ours = re.compile(rf"slipway[^/].*(--all-services|services\.yml|{re.escape(tree.path)}\b)", re.DOTALL)
+    running = next((each for each in tree.names if each.startswith(folder) and ours.search(tree.read(each))), None)
     if running or name in tree:
         yield AdoptedFile(name=running or name, state=FileState.KEPT, reason="it was there already")
         return
@@ -158,10 +162,9 @@ def _workflow(tree: Tree, survey: Survey) -> Iterator[AdoptedFile]:
 
 
 def workflow(path: str) -> str:
-    """Return a workflow of GitHub that runs the gate in the service's folder."""
-    source = f" --source {shlex.quote(path)}" if path else ""
+    """Return a workflow of GitHub that runs the gate for the service at the top, or for all services of the repository."""
     return f"""\
-name: migrations{f" of {path}" if path else ""}
+name: migrations
 on: pull_request
 permissions: {{ contents: read }}
 jobs:
@@ -170,7 +173,7 @@ jobs:
     steps:
       - uses: {_CHECKOUT}
         with: {{ fetch-depth: 0, persist-credentials: false }}
-      - run: pipx run --spec 'slipway-cli[local]' slipway gate{source}
+      - run: pipx run --spec 'slipway-cli[local]' slipway gate{" --all-services" if path else ""}
 """
 
 
