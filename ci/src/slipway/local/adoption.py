@@ -4,6 +4,7 @@ A file is written only if it is new, and a table only where there is none: nothi
 """
 
 import posixpath
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -48,7 +49,7 @@ def propose(folder: Path) -> Adoption:
     """Return the adoption of a service as it is proposed; nothing is written."""
     tree = tree_at(folder)
     survey = find(tree)
-    files = (_table(tree, survey), *_workflow(tree, survey)) if not survey.obstacles else ()
+    files = (_table(tree, survey), *_workflow(tree)) if not survey.obstacles else ()
     return Adoption(
         service=survey.value(Subject.NAME),
         facts=survey.facts,
@@ -144,7 +145,7 @@ def tables_of(survey: Survey) -> tuple[dict[str, Any], dict[str, Any]]:
     return service | ({"health-path": health.value} if health and not health.guessed else {}), migrations
 
 
-def _workflow(tree: Tree, survey: Survey) -> Iterator[AdoptedFile]:
+def _workflow(tree: Tree) -> Iterator[AdoptedFile]:
     """Yield the workflow that runs the gate on pull requests, unless the repository uses another CI.
 
     One workflow proves all services in folders; a service at the top of the repository has its own.
@@ -153,12 +154,18 @@ def _workflow(tree: Tree, survey: Survey) -> Iterator[AdoptedFile]:
     if next(tree.matching(_OTHER_CI), None) and not any(name.startswith(folder) for name in tree.names):
         return
     name = f"{folder}/slipway{'-services' if tree.path else ''}.yml"
-    ours = re.compile(rf"slipway[^/].*(--all-services|services\.yml|{re.escape(tree.path)}\b)", re.DOTALL)
-    running = next((each for each in tree.names if each.startswith(folder) and ours.search(tree.read(each))), None)
+    workflows = (each for each in tree.names if each.startswith(folder))
+    running = next((each for each in workflows if _proves(tree.read(each), tree.path)), None)
     if running or name in tree:
         yield AdoptedFile(name=running or name, state=FileState.KEPT, reason="it was there already")
         return
     yield AdoptedFile(name=name, state=FileState.PROPOSED, added=workflow(tree.path), is_new=True)
+
+
+def _proves(text: str, path: str) -> bool:
+    """Whether a workflow runs slipway for the service in a folder of the repository."""
+    named = rf"--all-services|services\.yml@|source\W+{re.escape(path)}(?![\w/-])" if path else ""
+    return "slipway" in text and bool(re.search(named, text))
 
 
 def workflow(path: str) -> str:
