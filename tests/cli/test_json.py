@@ -61,6 +61,7 @@ class Runner:
 ASKED = {
     "init": (lambda world: ["--source", str(world.folder)], "adoption", 1),  # it has no history
     "gate": (lambda world: ["--source", str(world.folder)], "proof", 0),
+    "services": (lambda world: ["--source", str(world.folder)], "services", 0),
     "certificate": (lambda world: ["--proof", str(world.folder / "proof.json")], "certificate", 0),
     "rehearse": (lambda world: ["--source", str(world.folder)], "rehearsal", 0),
     "simulator": (lambda _: [], "listening", 0),

@@ -95,6 +95,13 @@ PYTHON = option(
     parse=Path,
     not_on_dagger="the gate runs in the service's image",
 )
+CHANGED = option(
+    "changed",
+    "REF",
+    "only services with changes since this git ref (default: where HEAD left the default branch); a file outside of all services concerns each",
+    bare="merge-base",
+    not_on_dagger="the workspace has no git history",
+)
 REPORT = option(
     "report", "DIR", "write the reports into this folder", parse=Path, not_on_dagger="the function returns the reports"
 )
