@@ -24,7 +24,7 @@ from slipway.migration.application import APP_MISSING, application_of
 from slipway.migration.database import closed_afterwards
 from slipway.migration.models import metadata_of, unchanged
 from slipway.migration.parts import Part
-from slipway.migration.reasons import details, first_line, remedy
+from slipway.migration.reasons import details, first_line, generated, remedy
 
 Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
 Options = Mapping[str, Any]
@@ -135,6 +135,8 @@ class Environment:
             return str(error)
         if isinstance(error, RuntimeError) and "application context" in str(error):
             return f"env.py runs in Flask's application context only; {APP_MISSING}"
+        if isinstance(error, ImportError) and (step := generated(str(error))):
+            return f"{sentence(error)}; {step}"
         if isinstance(error, ModuleNotFoundError):
             return f"{sentence(error)}; {_ANOTHER_ENVIRONMENT}"
         return f"{sentence(error)}; {x_argument_missing(self.wanted[-1]) if self.wanted else _VARIABLES}"
