@@ -140,6 +140,15 @@ SHAPES = {
             Subject.HEALTH_PATH: "/api/v1/health-check/",
         },
     ),
+    "a folder that the uv workspace above it leaves out": (
+        {
+            **ALEMBIC,
+            "../pyproject.toml": '[tool.uv.workspace]\nmembers = ["*"]\nexclude = ["back*"]\n',
+            "../uv.lock": "",
+            "requirements.txt": "alembic==1.16.2\n",
+        },
+        {Subject.WORKSPACE: "", Subject.LOCK: "requirements.txt"},
+    ),
     "uv with the web's dependencies in a group": (
         {
             **ALEMBIC,
@@ -180,7 +189,7 @@ SHAPES = {
 
 
 def surveyed(files):
-    return find(Tree.of(files))
+    return find(Tree.of(files, path="backend"))
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         option(
             "template",
             "KIND",
-            "print the template of the environment, or of what environments share, without asking AWS",
+            "print the template of the environment, or of what environments share, without calling AWS",
             choices=("environment", "shared"),
             bare="environment",
             one_of="act",
@@ -59,7 +59,7 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Print the IAM policy that commands need in an environment, without asking AWS",
+    "Print the IAM policy that commands need in an environment, without calling AWS",
     flags=(
         SOURCE,
         NAME,
@@ -87,7 +87,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run the simulated AWS account alone until it is interrupted",
+    "Run a simulated AWS account until it is interrupted",
     flags=(
         option("port", "N", "the port on 127.0.0.1 (default: a free one)", parse=int, default=0),
         option(

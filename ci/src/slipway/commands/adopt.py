@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @command(
     Group.PROVE,
-    "Show the settings and the workflow that a service needs, made from its own files; write them with `--yes`",
+    "Derive a service's settings and its workflow from its files and show them; write them with `--yes`",
     flags=(
         SOURCE,
         switch("yes", "write the files, and run the gate once", one_of="act"),

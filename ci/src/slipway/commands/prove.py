@@ -18,7 +18,7 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
 
 @command(
     Group.PROVE,
-    "Execute a service's migrations on an ephemeral Postgres and report what is wrong with them",
+    "Test a service's migrations by executing them on an ephemeral Postgres",
     flags=(
         SOURCE,
         *ALEMBIC,
@@ -124,7 +124,7 @@ def layers_of(names: str | None) -> "tuple[Layer, ...]":
 
 @command(
     Group.PROVE,
-    "Write a certificate from a proof, to ship with the image, or check one",
+    "Write a certificate from the gate's proof, to ship with the image, or check one",
     flags=(
         replace(SOURCE, not_on_dagger=_LISTED),
         file("proof", "certify this proof.json, written by `slipway gate --report`"),
@@ -168,7 +168,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.PROVE,
-    "Play a release on this machine in a simulated account, with the refused migration and the rollback that the settings define",
+    "Rehearse a release in a simulated account on this machine, with the refused migration and the rollback that the settings define",
     flags=(
         SOURCE,
         file(

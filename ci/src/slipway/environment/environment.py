@@ -156,7 +156,7 @@ async def pause(environment: ServiceEnvironment, tell: Tell) -> Outcome:
 
 
 async def resume(environment: ServiceEnvironment, tell: Tell) -> Outcome:
-    """Resume the service with the release it had; raises SlipwayError if the run cannot start."""
+    """Resume the paused service; raises SlipwayError if the run cannot start."""
     return await reach(environment.engine(tell), await _goal(environment, Verb.RESUME))
 
 

@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from slipway.finder.dockerfile import instructions
@@ -69,8 +70,14 @@ def _requirements(tree: Tree) -> Fact | None:
 
 def workspace(tree: Tree) -> Fact | None:
     """Return the folder of the uv workspace above the service that has it as a member."""
+    folders = tree.path.split("/")
     for name in tree.matching(r"(?:\.\./)+pyproject\.toml"):
-        if "workspace" in tree.table(name, "tool", "uv"):
+        own = PurePosixPath("/", *folders[-name.count("../") :])
+        found = tree.table(name, "tool", "uv", "workspace")
+        members, excluded = (
+            any(own.match(f"/{pattern}") for pattern in texts_in(found.get(key))) for key in ("members", "exclude")
+        )
+        if members and not excluded:
             return Fact(subject=Subject.WORKSPACE, value=name.removesuffix("/pyproject.toml"), place=name)
     return None
 

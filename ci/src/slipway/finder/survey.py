@@ -62,7 +62,7 @@ def _as_name(text: str) -> str:
 
 
 def _start(tree: Tree) -> Iterator[Fact]:
-    """Yield the application that a command starts, or that the code defines; a server, a port and a command in any case."""
+    """Yield facts on how the service starts: its application, server, port and command."""
     commanded, defined = [*starting(tree)], [*application(tree)]
     yield from commanded
     yield from defined

@@ -40,9 +40,9 @@ class Tree:
     folder: str = ""  # the name of the service's folder
 
     @classmethod
-    def of(cls, files: Mapping[str, str]) -> "Tree":
+    def of(cls, files: Mapping[str, str], path: str = "") -> "Tree":
         """Return the view of texts by name, such as those of a commit."""
-        return cls(names=_nearest_first(files), read=lambda name: files.get(name, ""))
+        return cls(names=_nearest_first(files), read=lambda name: files.get(name, ""), path=path)
 
     def __contains__(self, name: str) -> bool:
         return name in self._known

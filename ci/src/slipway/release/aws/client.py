@@ -6,7 +6,7 @@ An endpoint override receives stand-in credentials only: it is a simulator, and 
 
 import re
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -92,12 +92,20 @@ class Aws:
 
     async def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call `operation` (in boto3's spelling), with retries; raises SlipwayError. Cancelling the wait does not undo the call."""
-        repeatable = service == "ecr" or operation.startswith(_READS)
+        return await self._retried(service == "ecr" or operation.startswith(_READS), service, operation, parameters)
+
+    async def repeat(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
+        """Call `operation` like `call`, and retry it after a lost answer too: with these parameters it is idempotent."""
+        return await self._retried(True, service, operation, parameters)
+
+    async def _retried(
+        self, idempotent: bool, service: str, operation: str, parameters: Mapping[str, Any]
+    ) -> dict[str, Any]:
         for pause in _PAUSES:
             try:
                 return await self.once(service, operation, **parameters)
             except LostAnswerError:
-                if not repeatable:
+                if not idempotent:
                     raise
             except AwsRefusedError as error:
                 if error.code not in _THROTTLED:  # a throttled call was not carried out
