@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import create_engine, pool
@@ -87,6 +88,15 @@ def with_driver(url: URL) -> URL:
             create_engine(translated)  # imports the driver, without a connection
             return translated
     raise BadInputError("the service has no driver for Postgres", f"add one of {', '.join(DRIVERS)} to its lock")
+
+
+def asynchronous(url: URL) -> URL:
+    """Return the URL for an async engine, with another driver if its own is not async and one that is is installed."""
+    drivers = () if url.get_dialect()().is_async else ("asyncpg", "psycopg")
+    for driver in drivers:
+        if find_spec(driver):
+            return for_driver(url, f"postgresql+{driver}")
+    return url
 
 
 def for_driver(url: URL, name: str) -> URL:
