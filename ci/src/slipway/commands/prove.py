@@ -94,7 +94,9 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
     cache="session",
 )
 async def gate(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.local.services import services_below
     from slipway.report import answers, files
+    from slipway.source import folder_of
 
     if flags.all_services:
         proofs = await _every_proof(flags, caller)
@@ -103,7 +105,15 @@ async def gate(flags: Flags, caller: Caller) -> "CommandResult":
         return answers.of_proofs(proofs)
     if flags.changed:
         raise BadInputError("--changed chooses among several services", "pass --all-services, too")
-    proof = await _proof(flags, caller)
+    try:
+        proof = await _proof(flags, caller)
+    except BadInputError as error:
+        if below := services_below(folder_of(flags.source)):
+            raise BadInputError(
+                f"{folder_of(flags.source)} is no service, but has services below it: {', '.join(below)}",
+                "pass --all-services, or the folder of one with --source",
+            ) from error
+        raise
     if flags.report:
         files.write(flags.report, files.of_proof(proof))
     return answers.of_proof(proof)
