@@ -117,7 +117,7 @@ async def world(account, service, monkeypatch):
     monkeypatch.setattr("anyio.sleep_forever", anyio.lowlevel.checkpoint)  # so the simulator ends at once
     monkeypatch.setattr("slipway.local.gate.gate", proves)
     monkeypatch.setattr("slipway.environment.environment.ServiceEnvironment.migrating", migrating)
-    monkeypatch.setattr("slipway.rehearsal.here.rehearse", rehearses)
+    monkeypatch.setattr("slipway.rehearsal.local.rehearse", rehearses)
     send_directly(monkeypatch, account.cloud)
     environment = service / "cache/slipway/environments/0123"  # to measure this machine's takes long
     environment.mkdir(parents=True)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from slipway.records.services import Proofs
     from slipway.report.answers import CommandResult
 
-_WHOLE = "the engine caches the whole proof"
-_LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger proves them"
+_WHOLE = "not needed: the engine caches the whole proof"
+_LISTED = "listing the revisions needs the service's own Python; on Dagger the gate reads them"
 
 
 @command(
@@ -64,17 +64,22 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
         option(
             "layers",
             "LAYER,…",
-            "execute only these layers: always (graph, stairway and drift), trace, rows, together, interruption, previous, concurrency (default: all)",
+            "execute only these layers, of `always` (graph, stairway and drift), trace, rows, together, interruption, previous, concurrency (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
-        switch("quick", "execute only the stairway and drift: --layers always", one_of="layers", not_on_dagger=_WHOLE),
+        switch(
+            "quick",
+            "execute only graph, stairway and drift: the same as `--layers=always`",
+            one_of="layers",
+            not_on_dagger=_WHOLE,
+        ),
         option(
             "advisory",
             "DATE",
-            "exit 0 in spite of errors before this day, for a team that begins to use the gate (YYYY-MM-DD, UTC)",
+            "until this day exit 0 even if there are errors, for a team that begins to use the gate (YYYY-MM-DD, UTC)",
             parse=day,
-            not_on_dagger="the folder that the function returns as its report does not fail",
+            not_on_dagger="not needed: the report is returned even if there are errors",
         ),
         PYTHON,
         replace(
@@ -180,7 +185,7 @@ def layers_of(names: str | None) -> "tuple[Layer, ...]":
     "List the services of a repository: every folder with a table [tool.slipway]",
     flags=(replace(SOURCE, sentence="the folder to search (default: the current folder)"), CHANGED),
     records=(JsonRecord("services", "folders are relative to the repository"),),
-    not_on_dagger="a matrix needs the list before its jobs call Dagger, each with --path",
+    not_on_dagger="a CI matrix needs the list before its jobs start; each job calls Dagger with its --path",
 )
 async def services(flags: Flags, _caller: Caller) -> "CommandResult":
     from anyio import to_thread
@@ -250,7 +255,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
     records=(JsonRecord("rehearsal", "1 when an act did not go as planned"),),
 )
 async def rehearse(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.rehearsal.here import rehearse
+    from slipway.rehearsal.local import rehearse
     from slipway.report import answers, files
 
     rehearsal = await rehearse(flags.source, caller.progress, flags.settings)

@@ -34,11 +34,14 @@ def refuse(survey: Survey) -> None:
 
 def _facts(tree: Tree) -> Iterator[Fact]:
     yield _name(tree)
-    yield from settings.alembic(tree)
+    of_alembic = [*settings.alembic(tree)]
+    yield from of_alembic
     yield from interpreter(tree)
     yield from filter(None, (lock(tree) or declaration(tree), workspace(tree)))
     yield from parts(tree)
     yield from _start(tree)
+    if any(fact.value == "Flask-Migrate" for fact in of_alembic):
+        yield from flask_application(tree)
     yield from health_path(tree)
     yield from database(tree)
     yield from variables(tree)
@@ -63,7 +66,6 @@ def _start(tree: Tree) -> Iterator[Fact]:
     commanded, defined = [*starting(tree)], [*application(tree)]
     yield from commanded
     yield from defined
-    yield from flask_application(tree)
     yield from alchemy(tree)
     port = next((fact for fact in commanded if fact.subject is Subject.PORT), _DEFAULT_PORT)
     if port is _DEFAULT_PORT:

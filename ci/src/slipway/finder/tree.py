@@ -6,8 +6,10 @@ import functools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -21,6 +23,8 @@ _LARGEST: Final = 2_000_000  # bytes, enough for a long lock
 _NOT_THE_SERVICE: Final = re.compile(
     r"(^|/)(tests?|docs?|docs_src|examples?|scripts|migrations|alembic|versions|benchmarks|tools|templates|\{\{.*)/|(^|/)(test_[^/]*|conftest|setup|noxfile)\.py$"
 )
+
+_BEGINS: Final = re.compile(r"(?!(?:else|elif|except|finally)\b)[^\s#)\]}]")  # an outermost statement
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -166,11 +170,23 @@ def _is_namespace(folder: str, tree: Tree) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def parsed(text: str) -> ast.Module:
-    """Return the syntax tree of a module; an empty one when it does not parse."""
+    """Return the syntax tree of a module; of one that does not parse, as with the syntax of a newer Python, the statements that do."""
     try:
         return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    except SyntaxError:
+        return ast.Module(body=[*_readable(text)], type_ignores=[])
+    except (ValueError, RecursionError):
         return ast.Module(body=[], type_ignores=[])
+
+
+def _readable(text: str) -> Iterator[ast.stmt]:
+    """Yield the outermost statements that parse by themselves, at their lines."""
+    lines = text.splitlines(keepends=True)
+    begins = [at for at, line in enumerate(lines) if _BEGINS.match(line) and not (at and lines[at - 1][0] == "@")]
+    for begin, end in pairwise([*begins, len(lines)]):
+        with suppress(SyntaxError, ValueError, RecursionError):
+            for statement in ast.parse("".join(lines[begin:end])).body:
+                yield ast.increment_lineno(statement, begin)
 
 
 def called(call: ast.Call) -> str:
