@@ -61,6 +61,7 @@ class Runner:
 ASKED = {
     "init": (lambda world: ["--source", str(world.folder)], "adoption", 1),  # it has no history
     "gate": (lambda world: ["--source", str(world.folder)], "proof", 0),
+    "services": (lambda world: ["--source", str(world.folder)], "services", 0),
     "certificate": (lambda world: ["--proof", str(world.folder / "proof.json")], "certificate", 0),
     "rehearse": (lambda world: ["--source", str(world.folder)], "rehearsal", 0),
     "simulator": (lambda _: [], "listening", 0),
@@ -116,7 +117,7 @@ async def world(account, service, monkeypatch):
     monkeypatch.setattr("anyio.sleep_forever", anyio.lowlevel.checkpoint)  # so the simulator ends at once
     monkeypatch.setattr("slipway.local.gate.gate", proves)
     monkeypatch.setattr("slipway.environment.environment.ServiceEnvironment.migrating", migrating)
-    monkeypatch.setattr("slipway.rehearsal.here.rehearse", rehearses)
+    monkeypatch.setattr("slipway.rehearsal.local.rehearse", rehearses)
     send_directly(monkeypatch, account.cloud)
     environment = service / "cache/slipway/environments/0123"  # to measure this machine's takes long
     environment.mkdir(parents=True)

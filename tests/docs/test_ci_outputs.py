@@ -11,6 +11,7 @@ from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Examination, Outcome, Status
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.refusal import Refusal
+from slipway.records.services import Service, Services
 from slipway.report import answers
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/ci-outputs.md").read_text()
@@ -44,6 +45,7 @@ EACH = {
     "diagnose": answers.of_examination(Examination("staging", None, "succeeded")),
     "status": answers.of_situation(Situation(environment="staging", observed=Observed())),
     "history": answers.of_history(History("staging", ())),
+    "services": answers.of_services(Services((Service("services/notes"),))),
     "certificate --check": answers.of_validity(Validity(None, (), ())),
     "simulator": answers.of_listening(Listening("http://127.0.0.1:1")),
 }

@@ -36,7 +36,7 @@ def run_migrations(connection):
 
 
 async def main():
-    async with create_async_engine("postgresql+psycopg://", poolclass=pool.NullPool).connect() as connection:
+    async with create_async_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=pool.NullPool).connect() as connection:
         await connection.run_sync(run_migrations)
 
 
@@ -126,8 +126,9 @@ def test_all_heads_are_reached(migrate):
     assert set(migration.applied[1:]) == {"two", "side"}
 
 
-def test_an_async_env_py_works(migrate, ask):
-    assert migrate(TWO, env=ASYNC).applied == ("one", "two")
+def test_an_async_env_py_gets_the_url_with_an_async_driver(write_project, url, ask):
+    environment = Environment(Call(config=write_project(TWO, env=ASYNC)), url.set(drivername="postgresql+psycopg2"))
+    assert upgrade(environment, url).applied == ("one", "two")
     assert ask("SELECT version_num FROM alembic_version") == ["two"]
 
 

@@ -46,7 +46,7 @@ The platform rolled it back: the requested change is not live. It took 3 m 10 s.
 | --- | --- |
 | requested | {NEW} |
 | live | {OLD} |
-| address | a.awsapprunner.com |
+| url | a.awsapprunner.com |
 | deployment | 7 |
 | operation | 0123 |
 | database | no revision -&gt; 3f2a |

@@ -51,7 +51,7 @@ def test_a_plan_that_is_blocked_says_why():
         (Observed(status="DELETED", url="a.example"), ["staging: no service"]),
         (
             Observed(status="RUNNING", state=State.LIVE),
-            ["staging: RUNNING", "  digest:     none is live", "  address:    none"],
+            ["staging: RUNNING", "  digest:     none is live", "  url:        none"],
         ),
         (
             Observed(
@@ -60,7 +60,7 @@ def test_a_plan_that_is_blocked_says_why():
             [
                 "staging: OPERATION_IN_PROGRESS",
                 "  digest:     sha256:01",
-                "  address:    a.example",
+                "  url:        https://a.example",
                 "  live since: unknown: no deployment in the ledger released this digest",
                 "  in flight:  0123",
             ],

@@ -2,6 +2,7 @@
 
 import ast
 import io
+import os
 import subprocess
 import tarfile
 import warnings
@@ -111,11 +112,7 @@ def released(folder: Path, name: str) -> Since:
 
     Raises BadInputError.
     """
-    shallow = _is_shallow(folder)
-    commit = _merge_base(folder, shallow=shallow) if name == MERGE_BASE else _revision_of(folder, name)
-    if commit is None:
-        remedy = "name a revision, branch, tag or commit; `git fetch` brings those of other repositories"
-        raise BadInputError(f"git has no {name} in {folder}", _DEEPEN if shallow else remedy)
+    commit = _commit_named(folder, name)
     files = _names(git(folder, [*_LIST, commit]))
     changed = _names(git(folder, ["diff", "--name-only", "--no-renames", "--relative", "-z", commit]))
     edited = {file for file in changed if file in files and _is_edited(folder, commit, file)}
@@ -132,6 +129,14 @@ def released(folder: Path, name: str) -> Since:
         ahead=ahead,
         tip=tip,
     )
+
+
+def changed_files(repository: Path, name: str) -> set[str]:
+    """Return the files that differ from a git ref or the `merge-base`, untracked ones too, relative to the repository; raises BadInputError."""
+    commit = _commit_named(repository, name)
+    listed = git(repository, ["diff", "--name-only", "--no-renames", "-z", commit])
+    listed += git(repository, ["ls-files", "--others", "--exclude-standard", "-z"])
+    return {os.fsdecode(file) for file in listed.split(b"\0") if file}
 
 
 def unreleased(folder: Path) -> Since:
@@ -263,6 +268,16 @@ def _is_shallow(folder: Path) -> bool:
         raise BadInputError(
             f"git cannot read {folder} ({error.next_step})", "name a revision, or run the gate in a git repository"
         ) from error
+
+
+def _commit_named(folder: Path, name: str) -> str:
+    """Return the commit of a git ref, or of the `merge-base` with the default branch; raises BadInputError."""
+    shallow = _is_shallow(folder)
+    commit = _merge_base(folder, shallow=shallow) if name == MERGE_BASE else _revision_of(folder, name)
+    if commit is None:
+        remedy = "name a revision, branch, tag or commit; `git fetch` brings those of other repositories"
+        raise BadInputError(f"git has no {name} in {folder}", _DEEPEN if shallow else remedy)
+    return commit
 
 
 def _revision_of(folder: Path, name: str) -> str | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @command(
     Group.PROVE,
-    "Show the settings and the workflow that a service needs, made from its own files; write them with `--yes`",
+    "Derive a service's settings and its workflow from its files and show them; write them with `--yes`",
     flags=(
         SOURCE,
         switch("yes", "write the files, and run the gate once", one_of="act"),
@@ -45,7 +45,7 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
 
 
 async def _proven(flags: Flags, adopted: "Adoption") -> "Adoption":
-    """Run the gate once over the whole history, and add its verdict, or why it could not run. Only what no commit has is judged."""
+    """Run the gate once over the whole history, and add its verdict, or why it could not run. It judges only revisions that are not committed yet."""
     from slipway.local.gate import gate
     from slipway.local.prove import GateOptions
     from slipway.records.proof import Verdict

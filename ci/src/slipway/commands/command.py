@@ -56,7 +56,7 @@ class Flag:
     repeated: bool = False
     positional: bool = False
     choices: tuple[str, ...] = ()
-    bare: str = ""  # the value of the flag without one
+    bare: str = ""  # the value when the flag is passed alone
     one_of: str = ""  # flags of one label exclude each other; one of them must be passed if they are required
     on_dagger: str = ""  # how the argument of the Dagger function differs
     not_on_dagger: str = ""  # why the Dagger function does not take it

@@ -31,7 +31,7 @@ AS_PLANNED = JsonRecord("plan", "with `--dry-run`; 1 when it is blocked")
 
 @command(
     Group.RELEASE,
-    "Check what can be checked before a deployment, and list what cannot; change nothing",
+    "Check everything that a deployment needs, and list what cannot be checked; change nothing",
     AwsAccess.READS,
     flags=(*ENVIRONMENT, IMAGE),
     records=(JsonRecord("preflight", "1 when a check refuses the release; what is not covered does not count"),),

@@ -76,7 +76,7 @@ async def pause(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Resume a paused service with the release it had",
+    "Resume a paused service; it serves the same release as before",
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),

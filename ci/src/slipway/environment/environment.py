@@ -49,7 +49,7 @@ class ServiceEnvironment(ObservedEnvironment):
     transactions: str = ""
 
     def proven_by(self, certificate: Certificate | None) -> "ServiceEnvironment":
-        """Return the same environment, whose migrations are refused in other transactions than a certificate's."""
+        """Return the same environment; it refuses a migration whose transactions differ from those of a certificate."""
         return replace(self, transactions=certificate.transactions) if certificate else self
 
     @property
@@ -156,7 +156,7 @@ async def pause(environment: ServiceEnvironment, tell: Tell) -> Outcome:
 
 
 async def resume(environment: ServiceEnvironment, tell: Tell) -> Outcome:
-    """Resume the service with the release it had; raises SlipwayError if the run cannot start."""
+    """Resume the paused service; raises SlipwayError if the run cannot start."""
     return await reach(environment.engine(tell), await _goal(environment, Verb.RESUME))
 
 

@@ -34,11 +34,14 @@ def refuse(survey: Survey) -> None:
 
 def _facts(tree: Tree) -> Iterator[Fact]:
     yield _name(tree)
-    yield from settings.alembic(tree)
+    of_alembic = [*settings.alembic(tree)]
+    yield from of_alembic
     yield from interpreter(tree)
     yield from filter(None, (lock(tree) or declaration(tree), workspace(tree)))
     yield from parts(tree)
     yield from _start(tree)
+    if any(fact.value == "Flask-Migrate" for fact in of_alembic):
+        yield from flask_application(tree)
     yield from health_path(tree)
     yield from database(tree)
     yield from variables(tree)
@@ -59,11 +62,10 @@ def _as_name(text: str) -> str:
 
 
 def _start(tree: Tree) -> Iterator[Fact]:
-    """Yield the application that a command starts, or that the code defines; a server, a port and a command in any case."""
+    """Yield facts on how the service starts: its application, server, port and command."""
     commanded, defined = [*starting(tree)], [*application(tree)]
     yield from commanded
     yield from defined
-    yield from flask_application(tree)
     yield from alchemy(tree)
     port = next((fact for fact in commanded if fact.subject is Subject.PORT), _DEFAULT_PORT)
     if port is _DEFAULT_PORT:

@@ -33,10 +33,7 @@ _PROOF = "/tmp/proof.json"  # noqa: S108 -- inside a container
 async def prove(
     source: Source, settings: Settings, major: str | None, since: str | None, previous: Previous | None = None
 ) -> dagger.File:
-    """Prove the workspace's history, with the `previous` release on the new schema; raises SlipwayError when the gate cannot run.
-
-    Returns the Proof as JSON.
-    """
+    """Return the Proof of the workspace's history as JSON; raises SlipwayError when the gate cannot run."""
     image = bases.postgres(settings.images, settings.migrations, major)
     await check_config(source, settings.migrations)
     database = {"url": postgres.url(), "variables": settings.migrations.told(postgres.url())}

@@ -109,9 +109,10 @@ def since_of(folder: Path, name: str) -> Since:
 def python_of(folder: Path, named: Path | None) -> Python:
     """Return the service's own Python: the named environment, its .venv, or one made from its lock. Raises BadInputError."""
     if named is not None:
-        if not (named / "bin/python").exists():
+        home = named.parent.parent if named.is_file() else named  # its interpreter may be named as well
+        if not (home / "bin/python").exists():
             raise BadInputError(f"{named} is no virtual environment", "name the folder that holds bin/python")
-        return Python(named.resolve())
+        return Python(home.resolve())
     for project in filter(None, (folder, workspace_of(folder))):
         if (project / ".venv/bin/python").exists():
             return Python(project / ".venv")

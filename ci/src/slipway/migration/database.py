@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import create_engine, pool
@@ -17,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from slipway.database_url import DRIVERS, PLACE, filled, parts_of
 from slipway.errors import BadInputError
 from slipway.migration.events import listening
+from slipway.migration.reasons import of_pg8000
 
 T = TypeVar("T")
 
@@ -86,6 +88,15 @@ def with_driver(url: URL) -> URL:
             create_engine(translated)  # imports the driver, without a connection
             return translated
     raise BadInputError("the service has no driver for Postgres", f"add one of {', '.join(DRIVERS)} to its lock")
+
+
+def asynchronous(url: URL) -> URL:
+    """Return the URL for an async engine, with another driver if its own is not async and one that is is installed."""
+    drivers = () if url.get_dialect()().is_async else ("asyncpg", "psycopg")
+    for driver in drivers:
+        if find_spec(driver):
+            return for_driver(url, f"postgresql+{driver}")
+    return url
 
 
 def for_driver(url: URL, name: str) -> URL:
@@ -338,7 +349,8 @@ def sqlstate(error: BaseException | None) -> str | None:
     """Return the SQLSTATE of an error, or of the nearest one in its chain, with any driver."""
     while error is not None:
         original: Any = error.orig if isinstance(error, DBAPIError) else error
-        code: Any = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+        named = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+        code: Any = named or of_pg8000(original).get("C")
         if isinstance(code, str):
             return code
         error = error.__cause__ or error.__context__

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from subprocess import CalledProcessError
 from typing import Any, Final
 
@@ -66,6 +67,10 @@ _EXTENSION_OF: Final = {member: extension for members, extension in _MEMBERS.ite
     "gist": "btree_gist",
 }
 
+_NO_MODULE: Final = re.compile(
+    r"No module named '(?P<module>[\w.]+)'|cannot import name '(?P<name>\w+)' from (?:partially initialized module )?'(?P<package>[\w.]+)' (?:\(most likely[^)]*\) )?\([^)]*__init__\.py\)"
+)
+
 # Postgres quotes values of rows in these places; they do not belong in a log.
 _VALUES: Final = (
     (re.compile(r"Failing row contains \(.*\)", re.DOTALL), ""),
@@ -92,7 +97,7 @@ def details(error: BaseException) -> Iterator[str]:
 def _labelled(original: Any) -> Iterator[tuple[str, str]]:
     diagnosis = getattr(original, "diag", None)  # psycopg, psycopg2
     by_asyncpg = getattr(original, "__cause__", None)
-    by_pg8000 = _of_pg8000(original)
+    by_pg8000 = of_pg8000(original)
     for label, code in (("DETAIL", "D"), ("HINT", "H"), ("CONTEXT", "W")):
         name = label.lower()
         text = (
@@ -108,11 +113,12 @@ def first_line(error: BaseException) -> str:
     """Return the first line of an error's message; the whole message of a RAISE, and of pg8000, which gives a dictionary."""
     original: Any = error.orig if isinstance(error, DBAPIError) else error
     raised = getattr(getattr(original, "diag", None), "message_primary", None) or ""
-    text = _of_pg8000(original).get("M") or str(error)
+    text = of_pg8000(original).get("M") or str(error)
     return " ".join([*text.strip().splitlines()[:1], *raised.splitlines()[1:]])
 
 
-def _of_pg8000(original: Any) -> dict[str, str]:
+def of_pg8000(original: Any) -> dict[str, str]:
+    """Return the fields of an error of pg8000, by the letters of Postgres' protocol; nothing for other drivers."""
     fields = next(iter(getattr(original, "args", ())), None)
     return fields if isinstance(fields, dict) and "M" in fields else {}
 
@@ -129,6 +135,17 @@ def remedy(message: str) -> str:
             "or name it in [tool.slipway.migrations] extensions if production has it already"
         )
     return ""
+
+
+def generated(message: str) -> str:
+    """Return the next step for the message that a module of the service itself is missing; empty for any other message."""
+    match = _NO_MODULE.search(message)
+    module = "" if match is None else match["module"] or f"{match['package']}.{match['name']}"
+    spec = find_spec(module.partition(".")[0]) if "." in module else None
+    places = [spec.origin or "", *(spec.submodule_search_locations or ())] if spec else []
+    if not places or any("site-packages" in place for place in places):
+        return ""
+    return f"no file of the service is {module}; if its build generates that module, run this step before slipway"
 
 
 def not_installed(message: str) -> str:

@@ -1,5 +1,6 @@
 """The result of every command in each form in which it is read: JSON, text, Markdown, step outputs, exit code."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +19,12 @@ from slipway.records.plan import Action, Plan
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
+from slipway.records.services import Proofs, Services
 from slipway.report import adoption as adoption_text
 from slipway.report import rehearsal, release, release_markdown
 from slipway.report import text as plain
 from slipway.report.format import fenced, heads
+from slipway.report.proof import services
 from slipway.report.proof.text import markdown as proof_markdown
 from slipway.report.proof.text import text as proof_text
 from slipway.untrusted import one_line, printable
@@ -134,6 +137,24 @@ def of_proof(proof: Proof) -> CommandResult:
         markdown=proof_markdown(proof.in_repository()),
         outputs={"verdict": proof.verdict.value, "errors": str(len(proof.failures))},
     )
+
+
+def of_proofs(proofs: Proofs) -> CommandResult:
+    errors = sum(len(proof.failures) for proof in proofs.proven)
+    return CommandResult(
+        record=proofs,
+        text=services.text(proofs),
+        code=proofs.exit_code,
+        markdown=services.markdown(proofs),
+        outputs={"verdict": proofs.verdict.value, "errors": str(errors)},
+    )
+
+
+def of_services(record: Services) -> CommandResult:
+    """The text has one folder a line, for a shell; the output is a list for the matrix of a workflow."""
+    folders = [service.folder for service in record.services]
+    text = "".join(f"{one_line(folder)}\n" for folder in folders)
+    return CommandResult(record=record, text=text, outputs={"folders": json.dumps(folders)})
 
 
 def of_preflight(record: Preflight) -> CommandResult:

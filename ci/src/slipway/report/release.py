@@ -41,7 +41,7 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     observed = situation.observed
     if observed.state is not State.ABSENT:
         yield "digest", observed.digest or "none is live"
-        yield "address", observed.url or "none"
+        yield "url", _url(observed.url) if observed.url else "none"
     if situation.live:
         yield "live since", _deployment(situation.live)
     elif observed.digest and not situation.unseen:

@@ -45,7 +45,7 @@ def of_outcome(outcome: Outcome) -> str:
     facts = [
         ("requested", outcome.requested),
         ("live", outcome.live or "nothing"),
-        ("address", outcome.url or "none"),
+        ("url", outcome.url or "none"),
         ("deployment", str(outcome.number or "")),
         ("operation", outcome.operation or ""),
         ("database", migrated(outcome.migration) if outcome.migration else ""),

@@ -204,7 +204,7 @@ _COLOURED = re.compile(rf"^( {{0,4}})({'|'.join(map(re.escape, _COLOURS))})(?= |
 
 
 def coloured(text: str, stream: TextIO) -> str:
-    """Colour the verdict or severity that begins a line, unless `stream` is no terminal or NO_COLOR is set."""
+    """Colour the verdict or severity that begins a line, if `stream` is a terminal and NO_COLOR is not set."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
         return text
     return _COLOURED.sub(lambda match: f"{match[1]}\x1b[1;{_COLOURS[match[2]]}m{match[2]}\x1b[0m", text)

@@ -34,6 +34,7 @@ OLDEST_PYTHON = "3.10"  # on which the gate runs
 # Projects of other tools are imported from their sources: their build backends may be too old to build them.
 _NOT_INSTALLED = (*FOREIGN, "pyproject.toml")
 _FETCHED = re.compile(r"git\+(\S+?)(?:@[^@\s`]*)?`")
+_BUILT = re.compile(r"Failed to (?:build|download and build) `([^`]+)`")
 # Said about an interpreter; the second form names the archive that could not be downloaded.
 _NO_PYTHON = re.compile(
     r"No interpreter found for (?:Python )?(?:[<>=~]*)(\d[\d.]*)|Failed to download.*?cpython-(3\.\d+)"
@@ -330,8 +331,17 @@ def _refusal(arguments: Sequence[str], stderr: str, code: int) -> RefusedError:
             f"the dependency {without_password(fetched[1])} cannot be fetched: {one_line(causes[-1])}",
             "give git on this machine access to it, or pass the service's own virtual environment with --python DIR",
         )
-    reasons = dict.fromkeys((*causes[:1], *[cause for cause in causes if not cause.startswith("hint")][-1:]))
+    if built := _BUILT.search(stderr):
+        return RefusedError(
+            f"the package {built[1].partition(' @ ')[0]} does not build on this machine: {one_line(_last(causes))}",
+            "install what its build needs, or pass the service's own virtual environment with --python DIR",
+        )
+    reasons = dict.fromkeys((*causes[:1], _last(causes)))
     return RefusedError(f"uv {arguments[0]} failed", "; ".join(reasons) or f"exit code {code}")
+
+
+def _last(causes: Sequence[str]) -> str:
+    return next((cause.rstrip(".") for cause in reversed(causes) if not cause.startswith("hint")), "")
 
 
 def without_password(url: str) -> str:

@@ -146,7 +146,7 @@ def scope_of(settings: Settings, environment: str) -> Scope:
 
 
 def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
-    """Return the least that these verbs need in one environment; raises BadInputError for an unknown verb."""
+    """Return the smallest IAM policy that allows these commands in one environment; raises BadInputError for an unknown verb."""
     wanted = tuple(verbs)
     if unknown := [verb for verb in wanted if verb not in RIGHTS]:
         raise BadInputError(

@@ -19,7 +19,7 @@ from slipway.release.engine.outcome import end, follow, outcome_of, unchanged
 from slipway.release.engine.target import Operation
 from slipway.release.errors import BusyError, NotReadyError, PlatformRefusedError, or_unknown
 
-TIMEOUT_SECONDS = 30 * 60.0  # until other runs and operations have ended and released the deploy lock
+_OTHERS_SECONDS = 30 * 60.0  # until other runs and operations have ended and released the deploy lock
 _NOT_READY_SECONDS = 3 * 60.0  # a new role is usable everywhere after a minute and a half at most, as users report
 _WAIT_SECONDS = 5.0
 
@@ -97,7 +97,7 @@ async def _finished(run: Run) -> Outcome:
 
 async def _operation(run: Run) -> Operation | Outcome:
     """Return the operation of this number, already accepted or started now; waits as long as other runs take."""
-    deadline, not_ready_until, last_reason = run.seconds + TIMEOUT_SECONDS, 0.0, ""
+    deadline, not_ready_until, last_reason = run.seconds + _OTHERS_SECONDS, 0.0, ""
     while True:
         contents = await or_unknown(run.ledger.contents())
         if run.number in contents.accepted and (accepted := await or_unknown(run.ledger.accepted(run.number))):
@@ -115,7 +115,7 @@ async def _operation(run: Run) -> Operation | Outcome:
         except BusyError as error:
             if run.seconds > deadline:
                 raise RefusedError(
-                    f"{run.goal.service} could not be changed in {TIMEOUT_SECONDS / 60:.0f} minutes",
+                    f"{run.goal.service} could not be changed in {_OTHERS_SECONDS / 60:.0f} minutes",
                     f"{error.what}; run the same command again when that is over",
                 ) from error
             reason = error.what

@@ -197,7 +197,7 @@ _MODULES = {
 _BOOTSTRAP = """\
 import base64, json, pathlib, sys, tempfile, zlib
 with tempfile.TemporaryDirectory() as home:
-    for name, text in json.loads(zlib.decompress(base64.b64decode(sys.argv.pop(1)))).items():
+    for name, text in json.loads(zlib.decompress(base64.b85decode(sys.argv.pop(1)))).items():
         file = pathlib.Path(home, "slipway", name)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
@@ -209,7 +209,7 @@ with tempfile.TemporaryDirectory() as home:
 
 def lent_command(arguments: Sequence[str]) -> tuple[str, ...]:
     """Return the arguments of `python` that do the same as `-m slipway.migration ARGUMENTS…` with slipway installed."""
-    return ("-c", _BOOTSTRAP, base64.b64encode(archive()).decode(), *arguments)
+    return ("-c", _BOOTSTRAP, base64.b85encode(archive()).decode(), *arguments)
 
 
 def archive() -> bytes:

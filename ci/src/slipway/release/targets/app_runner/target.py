@@ -31,7 +31,7 @@ WORDS = PlatformWords(
 )
 POLL_SECONDS = 3.0
 _PAGE = 20  # operations
-TIMEOUT_SECONDS = 30 * 60.0
+_OPERATION_SECONDS = 30 * 60.0
 IN_FLIGHT = frozenset({"PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
 _ENDINGS = {
     "SUCCEEDED": OperationStatus.SUCCEEDED,
@@ -94,16 +94,16 @@ class AppRunnerTarget:
         return await self._aws.call("apprunner", "create_service", ServiceName=wanted.name, Tags=tags, **request)
 
     async def follow(self, operation: Operation) -> AsyncIterator[Event]:
-        """Yield the platform's lines until the operation has ended; raises UnknownOutcomeError after TIMEOUT_SECONDS.
+        """Yield the platform's lines until the operation has ended; raises UnknownOutcomeError after _OPERATION_SECONDS.
 
         The log and the operation are polled in turn, one call every POLL_SECONDS.
         """
         began, shown, ended = self._time.now(), 0, False
         while not ended:
             ended = await self.ending(operation) is not OperationStatus.IN_FLIGHT
-            if (self._time.now() - began).total_seconds() > TIMEOUT_SECONDS:
+            if (self._time.now() - began).total_seconds() > _OPERATION_SECONDS:
                 raise UnknownOutcomeError(
-                    f"{self._service} is still being changed after {TIMEOUT_SECONDS / 60:.0f} minutes",
+                    f"{self._service} is still being changed after {_OPERATION_SECONDS / 60:.0f} minutes",
                     "ask again with `slipway status`",
                 )
             await self._time.sleep(POLL_SECONDS)
