@@ -74,7 +74,7 @@ Base = declarative_base()
 sa.Table("users", Base.metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("mood", sa.Enum("good", name="mood")), schema="public")
 """
 MODELS = """
-sa.Table("users", metadata, sa.Column("id", sa.Integer, sa.Identity(always=True), primary_key=True), sa.Column("name", sa.Text, nullable=False),
+sa.Table("users", metadata, sa.Column("id", sa.Integer, sa.Identity(always=True), primary_key=True), sa.Column("name", sa.Text),
     sa.Column("note", sa.Text, server_default="it's; a \\\\b"), sa.Column("read", sa.Boolean), sa.Column("seen", sa.Text))
 """
 
@@ -82,6 +82,7 @@ sa.Table("users", metadata, sa.Column("id", sa.Integer, sa.Identity(always=True)
 def test_every_layer_begins_on_the_schema_and_the_rows_of_a_dump(prove_history, server_url):
     proof = prove_history(HISTORY, models=MODELS, files={"baseline.sql": DUMP}, baseline="baseline.sql")
     assert [finding for finding in proof.findings if finding.fails] == []
+    assert [finding.measured[:2] for finding in proof.findings if finding.rule == "drift-released"] == ["1:"]
     assert proof.verdict is Verdict.PASS
     assert proof.coverage.baseline == "baseline.sql"
     assert proof.coverage.gaps[0] == "baseline.sql grants rights to roles that this server lacks (line 38)"
