@@ -1,11 +1,14 @@
 """A history that begins on an existing schema: an SQL file as pg_dump writes it, or the tables of a module."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from slipway.errors import BadInputError
+from slipway.gate.findings import schema
 from slipway.gate.prove import listing
+from slipway.gate.rulebook.schema import BEGIN_ON_SCHEMA
 from slipway.local.certificate import heads_before
 from slipway.records.proof import Layer, Verdict
 from tests.gate.conftest import question
@@ -112,6 +115,8 @@ def test_a_wrong_baseline_and_a_missing_one_have_a_remedy(write_project, prove_i
         asked = question(config, baseline=baseline, layers=(Layer.TRACE,), **more)
         return [(finding.rule, finding.remedy) for finding in prove_in_process(asked, server_url).failures]
 
+    functionless = SimpleNamespace(code="42883", message="UndefinedFunction: function new_id() does not exist")
+    assert schema._about("", functionless) == BEGIN_ON_SCHEMA
     gap = prove_in_process(question(config, start_after="two", layers=(Layer.ALWAYS,)), server_url).coverage.gaps[0]
     assert gap.endswith("and name that as baseline in [tool.slipway.migrations]")
     (fails,), (unreached,) = remedy(), remedy(start_after="one")

@@ -17,6 +17,7 @@ from slipway.migration.reasons import not_created, not_installed
 from slipway.records.proof import Finding
 
 _MISSING: Final = frozenset({"42P01", "3F000", "42704"})  # a relation, a schema, a type
+_MISSING_FUNCTION: Final = re.compile(r"\bfunction .* does not exist")
 _EXISTS: Final = frozenset({"42P07", "42P06", "42701", "42710"})  # a relation, a schema, a column, another object
 _NO_NAME: Final = "it has no name"  # the end of SQLAlchemy's error for a constraint without a name
 
@@ -101,7 +102,8 @@ def _about(baseline: str, failure: Failure) -> str | None:
         return of_extension
     if baseline:
         return rules.IN_BASELINE if failure.code in _EXISTS else None
-    return rules.BEGIN_ON_SCHEMA if failure.code in _MISSING or failure.message.startswith("NoSuchTable") else None
+    lacks = failure.code in _MISSING or failure.message.startswith("NoSuchTable")
+    return rules.BEGIN_ON_SCHEMA if lacks or _MISSING_FUNCTION.search(failure.message) else None
 
 
 def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int, remedy: str | None = None) -> Finding:
