@@ -354,7 +354,9 @@ def sqlstate(error: BaseException | None) -> str | None:
     """Return the SQLSTATE of an error, or of the nearest one in its chain, with any driver."""
     while error is not None:
         original: Any = error.orig if isinstance(error, DBAPIError) else error
-        code: Any = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+        fields = next(iter(getattr(original, "args", ())), None)  # of pg8000
+        by_name = fields.get("C") if isinstance(fields, dict) else None
+        code: Any = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or by_name
         if isinstance(code, str):
             return code
         error = error.__cause__ or error.__context__
