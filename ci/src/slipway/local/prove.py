@@ -11,9 +11,6 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import BadInputError
-from slipway.finder.survey import find, refuse
-from slipway.finder.tree import tree_at
-from slipway.local.guess import migrations_in
 from slipway.local.inside import Database, started
 from slipway.postgres import binaries
 from slipway.postgres.server import running
@@ -30,7 +27,7 @@ from slipway.records.gate import (
 )
 from slipway.records.proof import Layer, Proof
 from slipway.settings import Migrations, MissingTableError
-from slipway.workload.dependencies import Python
+from slipway.workload.python import Python
 
 T = TypeVar("T")
 
@@ -90,6 +87,10 @@ def migrations_of(folder: Path) -> Migrations:
     try:
         return settings.load(folder, named=False).migrations
     except MissingTableError:
+        from slipway.finder.survey import find, refuse
+        from slipway.finder.tree import tree_at
+        from slipway.local.guess import migrations_in
+
         survey = find(tree_at(folder))
         refuse(survey)
         return migrations_in(survey)
