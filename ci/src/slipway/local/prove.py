@@ -90,8 +90,14 @@ def migrations_of(folder: Path) -> Migrations:
         from slipway.finder.survey import find, refuse
         from slipway.finder.tree import tree_at
         from slipway.local.guess import migrations_in
+        from slipway.local.services import services_below
 
         survey = find(tree_at(folder))
+        if survey.obstacles and (below := services_below(folder)):
+            raise BadInputError(
+                f"{folder} is no service, but has services below it: {', '.join(below)}",
+                "pass --all-services, or the folder of one with --source",
+            ) from None
         refuse(survey)
         return migrations_in(survey)
 
