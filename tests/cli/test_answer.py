@@ -10,7 +10,7 @@ import pytest
 from slipway.cli import say, say_no
 from slipway.errors import RefusedError
 from slipway.records.outcome import Diagnosis, Outcome, Status
-from slipway.report import answers
+from slipway.report.answers import release as answers
 
 ROLLED_BACK = Outcome(
     environment="staging",
@@ -105,7 +105,7 @@ def test_an_error_is_a_sentence_on_standard_error_and_for_a_program_a_record_too
 @pytest.mark.slow
 def test_the_exit_code_is_right_when_the_reader_closes_the_pipe():
     code = (
-        "import argparse, sys; from slipway.cli import say; from slipway.report.answers import CommandResult;"
+        "import argparse, sys; from slipway.cli import say; from slipway.report.answers.result import CommandResult;"
         "from slipway.records.command import Listening;"
         "sys.exit(say(argparse.Namespace(json=False), CommandResult(record=Listening(''), text='x' * 1_000_000, code=1)))"
     )

@@ -4,7 +4,7 @@ import pytest
 
 from slipway.local import adoption
 from slipway.records.adoption import FileState
-from slipway.report.answers import of_adoption
+from slipway.report.answers.adopt import of_adoption
 from slipway.settings import load
 from slipway.structure import kebab, write
 

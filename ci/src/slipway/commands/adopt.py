@@ -9,7 +9,7 @@ from slipway.errors import SlipwayError
 
 if TYPE_CHECKING:
     from slipway.records.adoption import Adoption
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
 
 
 @command(
@@ -28,7 +28,7 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
     from anyio import to_thread
 
     from slipway.local import adoption
-    from slipway.report import answers
+    from slipway.report.answers import adopt as answers
     from slipway.source import folder_of
 
     folder = folder_of(flags.source)

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, option
 from slipway.commands.flags import DRY_RUN, ENVIRONMENT
 from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed
-from slipway.records.outcome import Verb
 
 if TYPE_CHECKING:
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
 
 
 @command(
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 )
 async def status(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.status import status
-    from slipway.report import answers
+    from slipway.report.answers import service as answers
 
     return answers.of_situation(await status(await caller.environment(flags.environment)))
 
@@ -33,7 +32,7 @@ async def status(flags: Flags, caller: Caller) -> "CommandResult":
     records=(JsonRecord("history"),),
 )
 async def history(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.report import answers
+    from slipway.report.answers import service as answers
 
     return answers.of_history(await (await caller.environment(flags.environment)).history())
 
@@ -55,7 +54,7 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.status import diagnose
-    from slipway.report import answers
+    from slipway.report.answers import service as answers
 
     return answers.of_examination(await diagnose(await caller.environment(flags.environment), flags.number))
 
@@ -69,6 +68,7 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import pause, plan_change
+    from slipway.records.outcome import Verb
 
     there = await caller.environment(flags.environment)
     return await changed(flags, caller, lambda: plan_change(there, Verb.PAUSE), lambda tell: pause(there, tell))
@@ -83,6 +83,7 @@ async def pause(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import plan_change, resume
+    from slipway.records.outcome import Verb
 
     there = await caller.environment(flags.environment)
     return await changed(flags, caller, lambda: plan_change(there, Verb.RESUME), lambda tell: resume(there, tell))
@@ -101,6 +102,7 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def destroy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import destroy, plan_change
+    from slipway.records.outcome import Verb
 
     there, confirm = await caller.environment(flags.environment), flags.confirm
     return await changed(
