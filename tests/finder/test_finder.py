@@ -250,6 +250,28 @@ def test_another_spelling_is_read_and_nonsense_does_no_harm(files, subject, valu
     assert surveyed(ALEMBIC | files).value(subject) == value
 
 
+ROOT = "revision = 'a'\ndown_revision = None\ndef upgrade():\n    {}\n"
+NEXT = "revision: str = 'b'\ndown_revision: str = 'a'\ndef upgrade():\n    op.add_column('users', x)\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "place"),
+    [
+        ("op.alter_column('users', 'name')", "migrations/versions/a.py line 4"),
+        ("pass", "migrations/versions/b.py line 4"),
+        ("op.execute('CREATE EXTENSION citext')", "migrations/versions/b.py line 4"),
+        ("op.create_table('users')", None),
+        ("op.execute('CREATE TABLE users (id int)')", None),
+        ("run(Path('schema.sql'))", None),
+    ],
+)
+def test_a_history_whose_first_revision_changes_a_table_may_need_a_baseline(first, place):
+    files = {"migrations/versions/a.py": ROOT.format(first), "migrations/versions/b.py": NEXT}
+    fact = surveyed(ALEMBIC | files).fact(Subject.BASELINE)
+    assert (fact and fact.place) == place
+    assert fact is None or (fact.value, bool(fact.guessed)) == ("migrations/baseline.sql", True)
+
+
 def test_a_command_for_development_is_a_guess():
     server = surveyed(ALEMBIC | {"Makefile": "run:\n\tuvicorn app.main:app --port 9000\n"}).fact(Subject.SERVER)
     assert (server.value, bool(server.guessed)) == ("uvicorn", True)
