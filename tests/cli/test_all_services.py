@@ -67,3 +67,11 @@ def test_flags_of_one_service_and_of_all_exclude_each_other(capsys, tmp_path):
     assert run(["gate", "--all-services", "--statements", "x"]) == 2
     assert run(["gate", "--changed", "--source", str(tmp_path)]) == 2
     assert "pass --all-services, too" in capsys.readouterr().err
+
+
+def test_a_folder_of_services_that_is_none_itself_names_them(capsys, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "pyproject.toml").write_text(TABLE)
+    assert run(["gate", "--source", str(tmp_path)]) == 2
+    assert "is no service, but has services below it: a, b: pass --all-services" in capsys.readouterr().err

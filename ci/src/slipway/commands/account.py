@@ -113,7 +113,7 @@ async def simulator(flags: Flags, caller: Caller) -> None:
 
 @command(
     Group.ACCOUNT,
-    "Check the simulator's documented behaviour against the simulator itself or a real AWS account",
+    "Check that the behaviour documented for the simulator is that of the simulator, or of a real AWS account",
     AwsAccess.CHANGES,
     flags=(
         option("account", "NUMBER", "a real account, by its twelve digits"),
@@ -125,7 +125,10 @@ async def simulator(flags: Flags, caller: Caller) -> None:
         option("port", "N", "with --image: the port it listens on (default: 8000)", parse=int, default=8000),
         option("start-command", "COMMAND", "with --image: the command that starts it", default=""),
         option("access-role", "ARN", "with an --image in a private repository: the role that pulls it"),
-        replace(ENDPOINT, sentence="with --account: the URL of a stand-in for AWS; that confirms nothing"),
+        replace(
+            ENDPOINT,
+            sentence="with --account: call this stand-in for AWS instead; its answers confirm nothing about AWS",
+        ),
     ),
     records=(
         JsonRecord("conformance", "1 when something differs, 3 when something was not reached or not deleted"),

@@ -98,7 +98,7 @@ PYTHON = option(
 CHANGED = option(
     "changed",
     "REF",
-    "only services with changes since this git ref (default: where HEAD left the default branch); a file outside of all services concerns each",
+    "only services with changes since this git ref (default: where HEAD left the default branch); a change outside of all services counts for every service",
     bare="merge-base",
     not_on_dagger="the workspace has no git history",
 )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from slipway.records.services import Proofs
     from slipway.report.answers import CommandResult
 
-_WHOLE = "the engine caches the whole proof"
+_WHOLE = "not needed: the engine caches the whole proof"
 _LISTED = "listing the revisions needs the service's own Python; on Dagger the gate reads them"
 
 
@@ -64,13 +64,13 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "layers",
             "LAYER,…",
-            "execute only these layers: always (graph, stairway and drift), trace, rows, together, interruption, previous, concurrency (default: all)",
+            "execute only these layers, of `always` (graph, stairway and drift), trace, rows, together, interruption, previous, concurrency (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
         switch(
             "quick",
-            "execute only graph, stairway and drift, as --layers always does",
+            "execute only graph, stairway and drift: the same as `--layers=always`",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
@@ -94,7 +94,9 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
     cache="session",
 )
 async def gate(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.local.services import services_below
     from slipway.report import answers, files
+    from slipway.source import folder_of
 
     if flags.all_services:
         proofs = await _every_proof(flags, caller)
@@ -103,7 +105,15 @@ async def gate(flags: Flags, caller: Caller) -> "CommandResult":
         return answers.of_proofs(proofs)
     if flags.changed:
         raise BadInputError("--changed chooses among several services", "pass --all-services, too")
-    proof = await _proof(flags, caller)
+    try:
+        proof = await _proof(flags, caller)
+    except BadInputError as error:
+        if below := services_below(folder_of(flags.source)):
+            raise BadInputError(
+                f"{folder_of(flags.source)} is no service, but has services below it: {', '.join(below)}",
+                "pass --all-services, or the folder of one with --source",
+            ) from error
+        raise
     if flags.report:
         files.write(flags.report, files.of_proof(proof))
     return answers.of_proof(proof)
@@ -185,7 +195,7 @@ def layers_of(names: str | None) -> "tuple[Layer, ...]":
     "List the services of a repository: every folder with a table [tool.slipway]",
     flags=(replace(SOURCE, sentence="the folder to search (default: the current folder)"), CHANGED),
     records=(JsonRecord("services", "folders are relative to the repository"),),
-    not_on_dagger="a matrix needs the list before its jobs call Dagger, each with --path",
+    not_on_dagger="a CI matrix needs the list before its jobs start; each job calls Dagger with its --path",
 )
 async def services(flags: Flags, _caller: Caller) -> "CommandResult":
     from anyio import to_thread

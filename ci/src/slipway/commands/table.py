@@ -15,6 +15,10 @@ def _function(name: str, sentence: str, cache: str = "") -> Command:
 FUNCTIONS = (
     *COMMANDS,
     _function("image", "Build the service's image: small, non-root, reproducible, on pinned bases"),
+    _function(
+        "cli",
+        "Build the image of the command slipway, with Postgres, git and uv, for CI systems that run jobs in containers",
+    ),
     _function("sbom", "Write what the lock pins as a reproducible CycloneDX 1.5 document"),
     Command(
         name="publish",

@@ -40,6 +40,15 @@ def services_in(folder: Path, changed: str | None = None) -> Services:
     )
 
 
+def services_below(folder: Path) -> tuple[str, ...]:
+    """Return the folders of the services below a folder that is no service itself."""
+    with suppress(BadInputError):
+        folders = tuple(service.folder for service in services_in(folder).services)
+        if folder.resolve().relative_to(repository_of(folder)).as_posix() not in folders:
+            return folders
+    return ()
+
+
 def concerned_by(files: set[str], services: tuple[Service, ...]) -> set[Service]:
     """Return the services that changed files belong to; a file in the folder of none may concern each.
 

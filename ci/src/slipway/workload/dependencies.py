@@ -23,6 +23,7 @@ from slipway.finder.requirements import FOREIGN, constraints, requirements
 from slipway.finder.tree import Tree, tree_at
 from slipway.records.survey import Subject
 from slipway.untrusted import one_line
+from slipway.workload.inherited import PASSED, inherited
 
 LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
 _DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
@@ -39,6 +40,7 @@ _BUILT = re.compile(r"Failed to (?:build|download and build) `([^`]+)`")
 _NO_PYTHON = re.compile(
     r"No interpreter found for (?:Python )?(?:[<>=~]*)(\d[\d.]*)|Failed to download.*?cpython-(3\.\d+)"
 )
+_NO_LOGIN = re.compile(r"\b40[13]\b|[Cc]redentials|[Aa]uthenticat")
 _COMPILED = ["--compile-bytecode"]
 
 
@@ -300,15 +302,15 @@ def uv() -> str:
 
 
 def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
-    inherited = {
+    variables = {
         key: value
-        for key, value in os.environ.items()
-        if key not in ("UV_PYTHON", "VIRTUAL_ENV", "UV_PROJECT", "PYTHONPATH")
+        for key, value in inherited(os.environ, installing=True).items()
+        if key not in ("UV_PYTHON", "UV_PROJECT")
     }
     done = subprocess.run(
         [uv(), *arguments, "--quiet"],
         cwd=tree,
-        env=inherited | {"UV_PROJECT_ENVIRONMENT": str(folder)},
+        env=variables | {"UV_PROJECT_ENVIRONMENT": str(folder)},
         capture_output=True,
         text=True,
         check=False,
@@ -337,7 +339,8 @@ def _refusal(arguments: Sequence[str], stderr: str, code: int) -> RefusedError:
             "install what its build needs, or pass the service's own virtual environment with --python DIR",
         )
     reasons = dict.fromkeys((*causes[:1], _last(causes)))
-    return RefusedError(f"uv {arguments[0]} failed", "; ".join(reasons) or f"exit code {code}")
+    withheld = f"; name the variables that hold its credentials in {PASSED}" if _NO_LOGIN.search(stderr) else ""
+    return RefusedError(f"uv {arguments[0]} failed", ("; ".join(reasons) or f"exit code {code}") + withheld)
 
 
 def _last(causes: Sequence[str]) -> str:
