@@ -146,6 +146,9 @@ class CommandLine:
     def say(self, answer: "CommandResult") -> None:
         say(self.flags, answer, indent=None)
 
+    def stream(self, answer: "CommandResult") -> None:
+        print(_formed(self.flags, answer, indent=None), end="", flush=True)
+
     async def settings(self) -> "Settings":
         from slipway import settings
 
@@ -177,16 +180,18 @@ class CommandLine:
 
 def say(flags: Flags, answer: "CommandResult", indent: int | None = 2) -> int:
     """Print an answer and return its exit code; without `indent` JSON is one line."""
+    _write_job_files(answer)
+    _print(_formed(flags, answer, indent))
+    return answer.code
+
+
+def _formed(flags: Flags, answer: "CommandResult", indent: int | None) -> str:
     from slipway.records.form import to_json
     from slipway.report.text import coloured
 
-    _write_job_files(answer)
-    _print(
-        to_json(answer.record, indent)
-        if flags.json and answer.record is not None
-        else coloured(answer.text, sys.stdout)
-    )
-    return answer.code
+    if flags.json and answer.record is not None:
+        return to_json(answer.record, indent)
+    return coloured(answer.text, sys.stdout)
 
 
 def say_no(flags: Flags, error: SlipwayError) -> int:

@@ -13,6 +13,7 @@ from slipway.records.command import CacheReport, Listening
 from slipway.records.conformance import Conformance, Estimate, Left
 from slipway.records.form import Record, to_json
 from slipway.records.ledger import History, Situation
+from slipway.records.logs import Log, LogLine
 from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Examination, Outcome
 from slipway.records.plan import Action, Plan
@@ -117,6 +118,14 @@ def of_history(history: History) -> CommandResult:
             "live": (newest and newest.live) or "",
         },
     )
+
+
+def of_log(log: Log) -> CommandResult:
+    return CommandResult(record=log, text=release.of_log(log))
+
+
+def of_log_line(line: LogLine) -> CommandResult:
+    return CommandResult(record=line, text=f"{release.of_log_line(line)}\n")
 
 
 def of_permissions(permissions: Permissions) -> CommandResult:
