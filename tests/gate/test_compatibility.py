@@ -222,6 +222,7 @@ def test_a_trigger_that_names_what_was_dropped_breaks_the_new_release(replayed):
         ("ALTER TABLE jobs RENAME name TO title", ("C03", True)),
         ("ALTER TABLE jobs ADD size int NOT NULL DEFAULT 1; ALTER TABLE jobs ALTER size DROP DEFAULT", ("C05", True)),
         ("ALTER TYPE state RENAME VALUE 'done' TO 'finished'", ("C10", True)),
+        ("ALTER TYPE state ADD VALUE 'late'", ("C18", False)),
         ("ALTER TABLE jobs DROP name", ("C01", False)),
         ("CREATE TABLE others (id int REFERENCES jobs)", None),
     ],

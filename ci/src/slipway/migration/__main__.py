@@ -37,9 +37,9 @@ def main(arguments: list[str]) -> int:
         )
         environment = Environment(call, url)
         if options.look:
-            return look(environment, url)
+            return look(environment, url, options.baseline)
         report = partial(print, flush=True) if options.own else lambda _: None
-        return upgrade(environment, url, report, options.transactions)
+        return upgrade(environment, url, report, options.transactions, options.baseline)
 
     with discreet(options.secret) if options.own else nullcontext():
         return answer(options.file, ask)
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--directory", default="", help="the working directory of alembic (default: this one)")
     parser.add_argument("--scripts", default="", help="the folder with env.py, if the settings file names none")
     parser.add_argument("--app", help="the Flask application in whose context env.py runs, as FLASK_APP names it")
+    parser.add_argument("--baseline", default="", help="the schema that an empty database is given first")
     parser.add_argument("-x", action="append", default=[], metavar="KEY=VALUE", help="an argument for env.py")
     parser.add_argument("--look", action="store_true", help="change nothing, and write the revision of the database")
     parser.add_argument(

@@ -162,6 +162,8 @@ def _migration(migration: Migration, environment: str) -> Iterator[str]:
     if migration.unseen:
         yield f"{environment}: migrated, but the applied revisions are unknown: {one_line(migration.unseen, 600)}"
         return
+    if migration.baseline:
+        yield f"{environment}: it was empty, and began with {one_line(migration.baseline)}"
     if not migration.applied:
         yield f"{environment}: already at {heads(migration.after)}"
         return
