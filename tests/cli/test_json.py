@@ -79,6 +79,7 @@ ASKED = {
         "permissions",
         0,
     ),
+    "logs": (lambda world: [*world.staging, "--since", "1h"], "log", 0),
     "diagnose": (lambda world: world.staging, "examination", 0),
     "pause": (lambda world: world.staging, "outcome", 0),
     "resume": (lambda world: world.staging, "outcome", 0),

@@ -146,6 +146,9 @@ class CommandLine:
     def say(self, answer: "CommandResult") -> None:
         say(self.flags, answer, indent=None)
 
+    def stream(self, answer: "CommandResult") -> None:
+        print(_formed(self.flags, answer, indent=None), end="", flush=True)
+
     async def settings(self) -> "Settings":
         from slipway import settings
 
@@ -177,18 +180,21 @@ class CommandLine:
 
 def say(flags: Flags, answer: "CommandResult", indent: int | None = 2) -> int:
     """Print an answer and return its exit code; without `indent` JSON is one line."""
+    _write_job_files(answer)
+    _print(_formed(flags, answer, indent))
+    return answer.code
+
+
+def _formed(flags: Flags, answer: "CommandResult", indent: int | None) -> str:
     from slipway.records.form import to_json
 
-    _write_job_files(answer)
-    text = answer.text
     if flags.json and answer.record is not None:
-        text = to_json(answer.record, indent)
-    elif sys.stdout.isatty():
-        from slipway.report.colour import coloured
+        return to_json(answer.record, indent)
+    if not sys.stdout.isatty():
+        return answer.text
+    from slipway.report.colour import coloured
 
-        text = coloured(text, sys.stdout)
-    _print(text)
-    return answer.code
+    return coloured(answer.text, sys.stdout)
 
 
 def say_no(flags: Flags, error: SlipwayError) -> int:

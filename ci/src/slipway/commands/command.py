@@ -113,6 +113,10 @@ class Caller(Protocol):
         """Print an answer before the command ends."""
         ...
 
+    def stream(self, answer: "CommandResult") -> None:
+        """Print one of many answers, which is no result of the job; raises BrokenPipeError when the reader has gone."""
+        ...
+
     async def settings(self) -> "Settings":
         """Load the service's settings; raises SettingsError."""
         ...

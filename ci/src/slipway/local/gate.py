@@ -21,6 +21,7 @@ from slipway.local.prove import (
     migrations_of,
     prove,
     read_models,
+    snapshot,
 )
 from slipway.postgres.datadir import cache
 from slipway.records.form import from_json, text_of
@@ -64,6 +65,12 @@ async def revisions(options: GateOptions) -> Listing:
     """Return the revisions that `gate` would prove, without executing them; raises SlipwayError."""
     at, known = await _workplace(options)
     return await enumerate_revisions(at, known)
+
+
+async def baseline(options: GateOptions) -> str:
+    """Return the text of a baseline: the schema of the models, with all revisions counted as run; raises SlipwayError."""
+    at, _ = await _workplace(options)
+    return await snapshot(at)
 
 
 async def _workplace(options: GateOptions) -> tuple[Workplace, Since | None]:

@@ -25,6 +25,7 @@ from slipway.records.gate import (
     PreviousRelease,
     Since,
 )
+from slipway.records.migration import Baseline
 from slipway.records.proof import Layer, Proof
 from slipway.settings import Migrations, MissingTableError
 from slipway.workload.python import Python
@@ -152,6 +153,14 @@ async def read_models(at: Workplace, release: str, apart_from: Path | None = Non
     """Return the models of the release in a folder; raises SlipwayError, also when they come from the other folder."""
     other = str(apart_from or "")
     return await _answer(Previous, question_of(at.migrations, ask=Ask.MODELS, release=release, apart_from=other), at)
+
+
+async def snapshot(at: Workplace) -> str:
+    """Return the schema of the service's models as the text of a baseline; raises SlipwayError."""
+    arguments = [*at.migrations.runner, "--snapshot"]
+    async with started("slipway.migration", arguments, at.folder, at.python) as process, _url(at, Ask.MODELS) as url:
+        written = await process.answer(Database(url, at.migrations.told(url)))
+    return from_json(Baseline, written, "the baseline").sql
 
 
 async def _answer(

@@ -64,6 +64,8 @@ class Call:
     def say(self, answer: "CommandResult") -> None:
         print(answer.text, end="")  # noqa: T201
 
+    stream = say
+
     async def settings(self) -> "Settings":
         from slipway.graph.folder import folder_of
         from slipway.graph.workspace import settings_of

@@ -1,6 +1,7 @@
 """Results about a service that runs."""
 
 from slipway.records.ledger import History, Situation
+from slipway.records.logs import Log, LogLine
 from slipway.records.outcome import Examination
 from slipway.report import release, release_markdown
 from slipway.report.answers.result import CommandResult
@@ -45,3 +46,11 @@ def of_examination(examination: Examination) -> CommandResult:
         markdown=release_markdown.of_examination(examination),
         outputs={"ending": examination.ending, "operation": examination.operation or ""},
     )
+
+
+def of_log(log: Log) -> CommandResult:
+    return CommandResult(record=log, text=release.of_log(log))
+
+
+def of_log_line(line: LogLine) -> CommandResult:
+    return CommandResult(record=line, text=f"{release.of_log_line(line)}\n")
