@@ -120,6 +120,13 @@ def test_a_service_without_a_revision_is_adopted_before_its_first_one(folder):
     assert "the gate begins with the first revision" in of_adoption(initialised(folder)).text
 
 
+def test_the_services_own_dockerfile_goes_into_the_table_of_images(folder):
+    service(folder, {"Dockerfile": "FROM python:3.12 AS prod\nUSER app\nFROM prod AS dev\n"})
+    initialised(folder)
+    images = load(folder).images
+    assert (images.dockerfile, images.target) == ("Dockerfile", "prod")
+
+
 def test_a_baseline_is_a_file_of_its_own_and_named_in_the_table(folder):
     (folder / "migrations/versions/one.py").write_text(
         "revision = 'one'\ndown_revision = None\ndef upgrade():\n    op.drop_column('a', 'b')\n"
