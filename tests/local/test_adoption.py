@@ -1,5 +1,6 @@
 """`slipway init` writes at most what is missing, and touches nothing of the user's."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -97,6 +98,32 @@ def test_a_service_whose_pyproject_cannot_be_extended_gets_a_file_of_its_own(tmp
     assert load(folder).migrations.postgres == "17"
     if pyproject:
         assert (folder / "pyproject.toml").read_text() == pyproject
+
+
+PIECES = (
+    "[project]\nname = 'shop' # \u00e9",
+    "[tool]\nx = {a=1,\tb=2}",
+    "tool = {a={b=1}}",
+    '"tool"."q" = 1',
+    "[[tool.x]]\na=1\n[[tool.x]]",
+    '[tool.pytest]\na="""\n[tool.slipway]\n"""',
+    "[ tool . 'ruff' ]\nx = [\n 1, # one\n]",
+    "[tool.slipwayx]\na = 1\n# a comment",
+    "   \n\t",
+    "bad = = toml",
+)
+
+
+@pytest.mark.parametrize(("text", "ending"), [*zip(PIECES, itertools.cycle(("", "\r\n", "\n")), strict=False)])
+def test_every_byte_of_an_oddly_written_pyproject_stays_and_a_second_run_changes_nothing(folder, text, ending):
+    before = f"\ufeff{text}{ending}".replace("\n", ending or "\n").encode()
+    (folder / "pyproject.toml").write_bytes(before)
+    written = initialised(folder)
+    after = (folder / "pyproject.toml").read_bytes()
+    assert after.startswith(before)
+    assert written.obstacles == ()
+    assert (folder / "slipway.toml").exists() or b"[tool.slipway]" in after.removeprefix(before)
+    assert set(states(adoption.propose(folder)).values()) == {FileState.KEPT}
 
 
 def test_line_ends_of_windows_stay(tmp_path):

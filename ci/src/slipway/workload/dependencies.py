@@ -33,7 +33,7 @@ READY = "slipway-ready"
 OLDEST_PYTHON = "3.10"  # on which the gate runs
 # Projects of other tools are imported from their sources: their build backends may be too old to build them.
 _NOT_INSTALLED = (*FOREIGN, "pyproject.toml")
-_FETCHED = re.compile(r"git\+(\S+?)(?:@[^@\s`]*)?`")
+_FETCHED = re.compile(r"git\+((?:\w+://)?(?:[^/@\s`]*@)?[^@\s`]+)(?:@[^\s`]*)?`")
 _BUILT = re.compile(r"Failed to (?:build|download and build) `([^`]+)`")
 # Said about an interpreter; the second form names the archive that could not be downloaded.
 _NO_PYTHON = re.compile(
@@ -48,6 +48,7 @@ class Python:
 
     folder: Path
     site: Path | None = None  # contains the service itself when it is a package
+    made_from: str = ""  # the file with its dependencies; empty for an environment of the service's own
 
     @property
     def interpreter(self) -> Path:
@@ -182,8 +183,8 @@ def prepare(tree: Path, cache: Path, *, in_place: bool = False, everything: bool
             _install(plan, folder)
         (folder / READY).touch()
     if built or pinning.name == "uv.lock":
-        return Python(folder, _install_project(tree, folder) if built and not linked else None)
-    return Python(folder, tree / "src" if (tree / "src").is_dir() else tree)
+        return Python(folder, _install_project(tree, folder) if built and not linked else None, pinning.name)
+    return Python(folder, tree / "src" if (tree / "src").is_dir() else tree, pinning.name)
 
 
 def _check_named_files(tree: Path) -> None:
@@ -357,6 +358,7 @@ def check_environment(python: Python) -> None:
     if not libraries:
         return
     obstacles: list[SlipwayError] = []
+    origin = python.made_from or python.folder
     version = libraries[0].name.removeprefix("python")
     if _is_too_old(version):
         obstacles.append(
@@ -368,10 +370,12 @@ def check_environment(python: Python) -> None:
     for name, (spelled, oldest) in _PACKAGES.items():
         installed = _installed(libraries[0] / "site-packages", name)
         if installed is None and not _sees_others(python.folder):
-            what = f"{python.folder} has no {spelled}"
-            obstacles.append(BadInputError(what, f"install the service's dependencies there, {spelled} among them"))
+            what = f"{origin} has no {spelled}"
+            obstacles.append(
+                BadInputError(what, f"add the packages that the migrations need to it, {spelled} among them")
+            )
         elif installed is not None and installed < oldest:
-            what = f"{python.folder} has {spelled} {'.'.join(map(str, installed))}, and slipway needs {'.'.join(map(str, oldest))} or newer"
+            what = f"{origin} has {spelled} {'.'.join(map(str, installed))}, and slipway needs {'.'.join(map(str, oldest))} or newer"
             obstacles.append(BadInputError(what, f"update {spelled} in the service first"))
     if obstacles:
         raise ObstaclesError(obstacles)
