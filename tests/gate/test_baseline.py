@@ -1,11 +1,14 @@
 """A history that begins on an existing schema: an SQL file as pg_dump writes it, or the tables of a module."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from slipway.errors import BadInputError
+from slipway.gate.findings import schema
 from slipway.gate.prove import listing
+from slipway.gate.rulebook.schema import BEGIN_ON_SCHEMA
 from slipway.local.certificate import heads_before
 from slipway.records.proof import Layer, Verdict
 from tests.gate.conftest import question
@@ -74,7 +77,7 @@ Base = declarative_base()
 sa.Table("users", Base.metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("mood", sa.Enum("good", name="mood")), schema="public")
 """
 MODELS = """
-sa.Table("users", metadata, sa.Column("id", sa.Integer, sa.Identity(always=True), primary_key=True), sa.Column("name", sa.Text, nullable=False),
+sa.Table("users", metadata, sa.Column("id", sa.Integer, sa.Identity(always=True), primary_key=True), sa.Column("name", sa.Text),
     sa.Column("note", sa.Text, server_default="it's; a \\\\b"), sa.Column("read", sa.Boolean), sa.Column("seen", sa.Text))
 """
 
@@ -82,6 +85,7 @@ sa.Table("users", metadata, sa.Column("id", sa.Integer, sa.Identity(always=True)
 def test_every_layer_begins_on_the_schema_and_the_rows_of_a_dump(prove_history, server_url):
     proof = prove_history(HISTORY, models=MODELS, files={"baseline.sql": DUMP}, baseline="baseline.sql")
     assert [finding for finding in proof.findings if finding.fails] == []
+    assert [finding.measured[:2] for finding in proof.findings if finding.rule == "drift-released"] == ["1:"]
     assert proof.verdict is Verdict.PASS
     assert proof.coverage.baseline == "baseline.sql"
     assert proof.coverage.gaps[0] == "baseline.sql grants rights to roles that this server lacks (line 38)"
@@ -111,6 +115,8 @@ def test_a_wrong_baseline_and_a_missing_one_have_a_remedy(write_project, prove_i
         asked = question(config, baseline=baseline, layers=(Layer.TRACE,), **more)
         return [(finding.rule, finding.remedy) for finding in prove_in_process(asked, server_url).failures]
 
+    functionless = SimpleNamespace(code="42883", message="UndefinedFunction: function new_id() does not exist")
+    assert schema._about("", functionless) == BEGIN_ON_SCHEMA
     gap = prove_in_process(question(config, start_after="two", layers=(Layer.ALWAYS,)), server_url).coverage.gaps[0]
     assert gap.endswith("and name that as baseline in [tool.slipway.migrations]")
     (fails,), (unreached,) = remedy(), remedy(start_after="one")

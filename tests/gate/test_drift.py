@@ -20,11 +20,13 @@ MIGRATION = """
     op.execute("CREATE TYPE mood AS ENUM ('calm', 'wild')")
     op.execute("CREATE TABLE users (id serial PRIMARY KEY, name varchar(10) NOT NULL, age int DEFAULT 1, m mood)")
     op.execute("CREATE TABLE orders (id serial PRIMARY KEY, user_id int CONSTRAINT fk_user REFERENCES users ON DELETE CASCADE)")
+    op.execute("CREATE MATERIALIZED VIEW ages AS SELECT 1 AS age")
+    op.execute("CREATE INDEX ON ages (age)")
     op.execute("CREATE INDEX ix_age ON users (age) WHERE age > 1")
     op.execute("ALTER TABLE users ADD CONSTRAINT uq_name UNIQUE (name)")
     op.execute("ALTER TABLE users ADD CONSTRAINT ck_age CHECK (age > 0)")
 """
-UNDO = "op.execute('DROP TABLE orders, users')\nop.execute('DROP TYPE mood')"
+UNDO = "op.execute('DROP TABLE orders, users')\nop.execute('DROP MATERIALIZED VIEW ages')\nop.execute('DROP TYPE mood')"
 MODELS = """
     sa.Table(
         "users", metadata,
@@ -97,8 +99,8 @@ CHANGES = [
             "only the migrations have foreign key public.orders.fk_user FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE"),
         'sa.CheckConstraint("age > 0", name="ck_age"),': ("",
             "only the migrations have check public.users.ck_age CHECK ((age > 0))"),
-        'sa.Enum("calm", "wild", name="mood")': ('sa.Enum("calm", "wild", "sad", name="mood")',
-            "enum public.mood is \"'calm', 'wild'\" in the migrations, \"'calm', 'wild', 'sad'\" in the models"),
+        'sa.Enum("calm", "wild", name="mood")': ('sa.Enum("sad", "wild", "calm", name="mood")',
+            "enum public.mood has 'sad' only in the models"),
     },
 ]  # fmt: skip
 

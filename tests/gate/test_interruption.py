@@ -1,8 +1,11 @@
 """A revision that commits on its way is stopped there, and run again."""
 
+from textwrap import indent
+
 import pytest
 
 from slipway.records.proof import Layer
+from tests.gate.conftest import ENV
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +51,23 @@ def test_a_concurrent_index_is_also_stopped_in_the_middle_and_then_is_invalid(in
         ("T04", "interrupted in the middle of the statement on line 11 and run again, it leaves i invalid"),
     ]
     assert times == 2
+
+
+def test_an_env_file_that_tries_again_by_itself_keeps_the_invalid_index_too(interrupted):
+    tries_again = f"""
+from sqlalchemy.exc import OperationalError
+
+for _ in range(3):
+    try:
+{indent(ENV, "        ")}
+    except OperationalError:
+        continue
+    break
+"""
+    found, times = interrupted(
+        block("op.execute('CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON a (b)')"), env=tries_again
+    )
+    assert ([rule for rule, _ in found], times) == (["T04"], 2)
 
 
 def test_a_second_run_that_ends_in_another_schema_is_reported(interrupted):

@@ -26,9 +26,12 @@ def test_an_empty_downgrade_of_a_change_is_a_warning(only_finding):
     assert "table public.a" in finding.measured
 
 
-def test_an_empty_downgrade_of_rows_alone_is_fine(prove_history):
-    proof = prove_history({"one": (None, TABLE, DROP), "two": ("one", "op.execute('INSERT INTO a VALUES (1)')", "")})
-    assert proof.findings == ()
+def test_an_empty_downgrade_of_rows_and_of_a_validation_is_fine(prove_history):
+    checks = f"{TABLE}\nop.execute('ALTER TABLE a ADD CONSTRAINT c CHECK (id > 0) NOT VALID, ADD CONSTRAINT d CHECK (id > 1) NOT VALID')"
+    rows = "op.execute('INSERT INTO a VALUES (2)')\nop.execute('ALTER TABLE a VALIDATE CONSTRAINT c')"
+    more = "op.execute('ALTER TABLE a VALIDATE CONSTRAINT d')"
+    history = {"one": (None, checks, DROP), "two": ("one", rows, ""), "three": ("two", more, "op.execute('SELECT 1')")}
+    assert prove_history(history).findings == ()
 
 
 def test_a_missing_downgrade_function_counts_as_an_empty_one(prove_history):
@@ -77,11 +80,17 @@ def test_a_downgrade_that_raises_anything_else_fails(prove_history):
             DROP,
             "left behind: schema b; missing: schema other",
         ),
+        (
+            f"{TABLE}\nop.execute(\"ALTER TYPE mood ADD VALUE 'wild'\")",
+            DROP,
+            "left behind: enum public.mood 'wild'",
+        ),
     ],
-    ids=["a table", "a sequence", "too much", "a rename"],
+    ids=["a table", "a sequence", "too much", "a rename", "a label"],
 )
 def test_a_downgrade_that_leaves_a_trace_is_an_error(prove_history, upgrade, downgrade, measured):
-    base = (None, "op.execute('CREATE SCHEMA other')", "op.execute('DROP SCHEMA other')")
+    base = "op.execute('CREATE SCHEMA other')\nop.execute(\"CREATE TYPE mood AS ENUM ('calm')\")"
+    base = (None, base, "op.execute('DROP SCHEMA other')\nop.execute('DROP TYPE mood')")
     findings = prove_history({"zero": base, "one": ("zero", upgrade, downgrade)}).findings
     assert findings[0].rule == "R03"
     assert findings[0].level is Level.ERROR

@@ -1,5 +1,8 @@
 """T: statements that end a transaction, and statements that only look like it; models in a revision."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 from slipway.gate.findings import data, transactions
@@ -94,6 +97,15 @@ def test_foreign_keys_are_not_checked_together():
     assert [each.rule for each in transactions.check(NODE, keys)] == []
     nulls = [alter(3, "ALTER b SET NOT NULL"), alter(4, "ALTER c SET NOT NULL")]
     assert [each.rule for each in transactions.check(NODE, keys + nulls)] == ["T10"]
+
+
+def test_a_revision_that_another_one_imports_is_no_model(monkeypatch):
+    module = SimpleNamespace(__file__="versions/zero.py", User=type("User", (), {"__table__": None}))
+    monkeypatch.setitem(sys.modules, "zero", module)
+    importing = SimpleNamespace(source=b"from zero import User", id="one", file="one.py", old=None)
+    assert [each.rule for each in data.check_imports(importing, lambda _file: True)] == ["D06"]
+    module.down_revision = None
+    assert not [*data.check_imports(importing, lambda _file: True)]
 
 
 def test_a_proxy_that_works_only_within_a_request_is_not_a_model():

@@ -84,7 +84,9 @@ async def test_the_lock_is_written_or_updated_from_copies_and_upgraded_anew_each
     engine.answers |= {"entries": there, "findUp": lambda chain: None if "uv.lock" in str(chain) else "/pyproject.toml"}
     changeset = await Slipway().lock(workspace, upgrade=upgrade)
     (new,) = {step.arguments["source"] for step in engine.steps("withFile") if step.arguments["path"] == "uv.lock"}
-    steps = engine.chain_of(new)
+    steps = engine.chain_of(
+        engine.chain_of(new)[0].arguments["id"]
+    )  # it was synchronised, so that errors are seen here
     assert [step.arguments["args"] for step in steps if step.name == "withExec"] == [["uv", "lock", *(["--upgrade"] * upgrade)]]  # fmt: skip
     assert any(step.arguments.get("name") == "SLIPWAY_CALL" for step in steps) is upgrade
     assert not any(step.name == "withMountedFile" for step in steps)

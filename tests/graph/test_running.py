@@ -48,7 +48,7 @@ def smoke(engine, workspace, monkeypatch):
     [
         (
             ["exec gunicron: no such file or directory"],
-            "the command does not start: exec gunicron: no such file or directory: correct command in [tool.slipway]; what it names must be in the image, and be executable",
+            "the command does not start: exec gunicron: no such file or directory: correct command in [tool.slipway], or CMD of the service's own Dockerfile; what it names must be in the image, and be executable",
         ),
         (
             ["Traceback (most recent call last):", *["  File x"] * 99, "ValueError: 42 is no colour"],

@@ -7,7 +7,7 @@ import pytest
 
 from slipway.local import adoption
 from slipway.records.adoption import FileState
-from slipway.report.answers import of_adoption
+from slipway.report.answers.adopt import of_adoption
 from slipway.settings import load
 from slipway.structure import kebab, write
 
@@ -133,13 +133,16 @@ def test_line_ends_of_windows_stay(tmp_path):
     assert content.count(b"\n") == content.count(b"\r\n")
 
 
-def test_a_service_in_a_folder_gets_a_workflow_of_its_own_at_the_top_of_the_repository(tmp_path):
-    service(tmp_path, {".git/HEAD": ""})
-    folder = service(tmp_path / "services/shop", {name: text for name, text in FILES.items() if name != ".git/HEAD"})
-    initialised(folder)
-    workflow = (tmp_path / ".github/workflows/slipway-shop.yml").read_text()
-    assert "slipway gate --source services/shop\n" in workflow
-    assert len(workflow.splitlines()) <= 12
+def test_services_in_folders_share_a_workflow_that_proves_all_of_them(tmp_path):
+    alone = {name: text for name, text in FILES.items() if name != ".git/HEAD"}
+    service(tmp_path, {".git/HEAD": "", ".github/workflows/ours.yml": "run: slipway gate --source services/news\n"})
+    initialised(service(tmp_path / "services/shop", alone))
+    written = tmp_path / ".github/workflows/slipway-services.yml"
+    assert written.read_text().endswith("slipway gate --all-services\n")
+    assert len(written.read_text().splitlines()) <= 12
+    kept = {folder: states(adoption.propose(service(tmp_path / folder, alone))) for folder in ("services/news", "old")}
+    assert kept["services/news"]["../../.github/workflows/ours.yml"] is FileState.KEPT
+    assert kept["old"]["../.github/workflows/slipway-services.yml"] is FileState.KEPT
 
 
 def test_a_service_without_a_revision_is_adopted_before_its_first_one(folder):

@@ -251,6 +251,8 @@ def test_postgres_own_code_of_an_error_is_known(url, drivername):
             url.set(drivername=drivername), lambda connection: connection.execute(sa.text("SELECT no_such"))
         )
     assert sqlstate(caught.value) == "42703"
+    by_pg8000 = DBAPIError("", {}, Exception({"S": "ERROR", "M": "no such column", "C": "42703"}))
+    assert sqlstate(by_pg8000) == "42703"
 
 
 def test_an_error_without_a_code_has_none(url):

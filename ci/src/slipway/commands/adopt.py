@@ -10,7 +10,7 @@ from slipway.errors import SlipwayError
 if TYPE_CHECKING:
     from slipway.records.adoption import Adoption
     from slipway.records.proof import Proof
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
 
 
 @command(
@@ -29,7 +29,7 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
     from anyio import to_thread
 
     from slipway.local import adoption
-    from slipway.report import answers
+    from slipway.report.answers import adopt as answers
     from slipway.source import folder_of
 
     folder = folder_of(flags.source)
@@ -51,7 +51,7 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
 
 
 async def _proof(flags: Flags) -> "Proof | SlipwayError":
-    """Run the gate once over the whole history, or return why it could not run. Only what no commit has is judged."""
+    """Run the gate once over the whole history, or return why it could not run. It judges only revisions that are not committed yet."""
     from slipway.local.gate import gate
     from slipway.local.prove import GateOptions
     from slipway.source import commit_at

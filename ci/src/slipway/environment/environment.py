@@ -49,7 +49,7 @@ class ServiceEnvironment(ObservedEnvironment):
     transactions: str = ""
 
     def proven_by(self, certificate: Certificate | None) -> "ServiceEnvironment":
-        """Return the same environment, whose migrations are refused in other transactions than a certificate's."""
+        """Return the same environment; it refuses a migration whose transactions differ from those of a certificate."""
         return replace(self, transactions=certificate.transactions) if certificate else self
 
     @property

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from slipway import toml
 
-_PRUNED: Final = {"node_modules", "__pycache__", "site-packages", ".git", ".tox", ".nox", ".mypy_cache", "venv"}
+PRUNED: Final = {"node_modules", "__pycache__", "site-packages", ".git", ".tox", ".nox", ".mypy_cache", "venv"}
 _HIDDEN: Final = {".github", ".circleci", ".devcontainer"}  # the hidden folders that say something about a service
 # Of the folders above the service: their own files, and their folders of containers and CI.
 _ABOVE: Final = re.compile(r"(?:\.\./)+(?:[^/]+|(?:\.github|\.circleci|\.devcontainer|docker|deploy|compose)/.*)")
@@ -141,7 +141,7 @@ def _walk(top: Path) -> Iterator[str]:
             yield os.path.join(folder, "pyvenv.cfg")  # noqa: PTH118 -- os.walk yields texts
             continue
         folders[:] = [
-            name for name in folders if name not in _PRUNED and (name[0] != "." or name in (*_HIDDEN, ".venv"))
+            name for name in folders if name not in PRUNED and (name[0] != "." or name in (*_HIDDEN, ".venv"))
         ]
         yield from (os.path.join(folder, name) for name in files)  # noqa: PTH118
 

@@ -28,8 +28,9 @@ from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.names import few
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
 from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
-from slipway.gate.rulebook.rows import DROPS
+from slipway.gate.rulebook.rows import CASCADES, DELETES, DROPS, WHOLE_TABLE
 from slipway.gate.rulebook.rule import Rule
+from slipway.gate.rulebook.transactions import REPEATED
 from slipway.gate.rulebook.waiting import NO_TIMEOUT, ONCE, UNLIMITED, EnvFile
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
@@ -39,6 +40,8 @@ Levels = Mapping[str, Level | None]  # by rule; None turns it off
 _ORDER: Final = (Level.ERROR, Level.WARNING, Level.NOTE)
 SETTING: Final = "[tool.slipway.migrations] levels"
 _ONCE: Final = ids(ONCE)
+_JOINED: Final = ids((DROPS, DELETES, CASCADES))
+_ANSWERED_TOGETHER: Final = _JOINED | ids((WHOLE_TABLE, REPEATED))
 _LEVELS: Final = {level.value: level for level in Level} | {OFF: None}
 
 
@@ -67,8 +70,10 @@ def _folded(findings: Sequence[Finding]) -> Iterator[Finding]:
     together: dict[object, list[Finding]] = {}
     for finding in findings:
         place = None if finding.rule in _ONCE and finding.suppressed is None else finding.revision
-        key = (finding.rule, finding.level, place, finding.suppressed)
-        folds = finding.rule[0] in "LQ" or finding.rule == DROPS.id
+        # Advice on a rename names both names; other advice shows the way by one example.
+        advice = finding.remedy if finding.rule[0] == "C" else ""
+        key = (finding.rule, finding.level, place, finding.suppressed, advice)
+        folds = finding.rule[0] in "CLQ" or finding.rule in _ANSWERED_TOGETHER
         together.setdefault(key if folds else id(finding), []).append(finding)
     for first, *others in together.values():
         yield replace(first, measured=f"{first.measured}{_others(first, others)}")
@@ -77,7 +82,7 @@ def _folded(findings: Sequence[Finding]) -> Iterator[Finding]:
 def _others(first: Finding, others: Sequence[Finding]) -> str:
     if not others:
         return ""
-    if first.rule == DROPS.id:
+    if first.rule in _JOINED:
         return "".join(f"; {each.measured}" for each in others)
     revisions = list(dict.fromkeys(each.revision for each in others if each.revision != first.revision))
     lines = dict.fromkeys(str(each.line) for each in others if each.line != first.line)
@@ -101,9 +106,14 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
     if evidence.previous_required:
         yield from compatibility.check_replayed(evidence.history.nodes, _why_not_replayed(evidence))
+    if Layer.PREVIOUS in evidence.layers:
+        models = evidence.previous.models if evidence.previous else ()
+        yield from compatibility.check_defaults(evidence.history.nodes, stairway.steps, models)
     yield from compatibility.check_own(evidence.history.nodes, statements, evidence.replay.broken)
     if not isinstance(evidence.compared, str):
-        yield from drift.check(evidence.history, stairway.steps, evidence.compared, evidence.previous)
+        yield from drift.check(
+            evidence.history, stairway.steps, evidence.compared, evidence.previous, evidence.baseline
+        )
 
 
 def _why_not_replayed(evidence: Evidence) -> str:
@@ -134,6 +144,7 @@ def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: 
     yield from data.check_statements(node, steps.statements, contention.growth)
     if node.new:
         yield from data.check_references(node, steps)
+        yield from data.check_unchecked(node, steps, stairway.lines)
         yield from advice.check(node, steps, stairway.lines) if own.keys() & OPTIONAL else ()
         yield from data.check_imports(node, evidence.environment.is_own)
     if node.id in evidence.rows.revisions:

@@ -51,7 +51,8 @@ async def locked(
         return _nothing()
     root = folder if UV_LOCK in names else await folder.at("..").above(UV_LOCK) or folder
     projects = root.some(include=[UV_LOCK, "pyproject.toml", "**/pyproject.toml"], gitignore=True)
-    new = relocked(projects, await python_of(folder, root, settings), settings, secrets, upgrade=upgrade)
+    lock = relocked(projects, await python_of(folder, root, settings), settings, secrets, upgrade=upgrade)
+    new = await lock.sync()  # a changeset's own does not run it, and an error gets its sentence here
     old = projects.filter(include=[UV_LOCK])
     up = posixpath.relpath(root.path, folder.path)
     return await _placed(old, old.with_file(UV_LOCK, new), root, posixpath.join(path, up))

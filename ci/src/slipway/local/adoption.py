@@ -4,6 +4,7 @@ A file is written only if it is new, and a table only where there is none: nothi
 """
 
 import posixpath
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -55,7 +56,7 @@ def propose(folder: Path, baseline: str = "") -> Adoption:
     tree = tree_at(folder)
     survey = find(tree)
     named = survey.value(Subject.BASELINE) if baseline else ""
-    files = (_table(tree, survey, named), *_workflow(tree, survey)) if not survey.obstacles else ()
+    files = (_table(tree, survey, named), *_workflow(tree)) if not survey.obstacles else ()
     if named and files[0].state is FileState.PROPOSED:
         files += (AdoptedFile(name=named, state=FileState.PROPOSED, added=_ABOUT_BASELINE + baseline, is_new=True),)
     return Adoption(
@@ -160,24 +161,33 @@ def tables_of(survey: Survey) -> tuple[dict[str, Any], dict[str, Any]]:
     return service | ({"health-path": health.value} if health and not health.guessed else {}), migrations
 
 
-def _workflow(tree: Tree, survey: Survey) -> Iterator[AdoptedFile]:
-    """Yield the workflow that runs the gate on pull requests, unless the repository uses another CI."""
+def _workflow(tree: Tree) -> Iterator[AdoptedFile]:
+    """Yield the workflow that runs the gate on pull requests, unless the repository uses another CI.
+
+    One workflow proves all services in folders; a service at the top of the repository has its own.
+    """
     folder = posixpath.join(*[".."] * tree.path.count("/"), ".." if tree.path else "", ".github/workflows")
     if next(tree.matching(_OTHER_CI), None) and not any(name.startswith(folder) for name in tree.names):
         return
-    name = f"{folder}/slipway{f'-{survey.value(Subject.NAME)}' if tree.path else ''}.yml"
-    running = next((each for each in tree.names if each.startswith(folder) and "slipway" in tree.read(each)), None)
+    name = f"{folder}/slipway{'-services' if tree.path else ''}.yml"
+    workflows = (each for each in tree.names if each.startswith(folder))
+    running = next((each for each in workflows if _proves(tree.read(each), tree.path)), None)
     if running or name in tree:
         yield AdoptedFile(name=running or name, state=FileState.KEPT, reason="it was there already")
         return
     yield AdoptedFile(name=name, state=FileState.PROPOSED, added=workflow(tree.path), is_new=True)
 
 
+def _proves(text: str, path: str) -> bool:
+    """Whether a workflow runs slipway for the service in a folder of the repository."""
+    named = rf"--all-services|services\.yml@|source\W+{re.escape(path)}(?![\w/-])" if path else ""
+    return "slipway" in text and bool(re.search(named, text))
+
+
 def workflow(path: str) -> str:
-    """Return a workflow of GitHub that runs the gate in the service's folder."""
-    source = f" --source {shlex.quote(path)}" if path else ""
+    """Return a workflow of GitHub that runs the gate for the service at the top, or for all services of the repository."""
     return f"""\
-name: migrations{f" of {path}" if path else ""}
+name: migrations
 on: pull_request
 permissions: {{ contents: read }}
 jobs:
@@ -186,7 +196,7 @@ jobs:
     steps:
       - uses: {_CHECKOUT}
         with: {{ fetch-depth: 0, persist-credentials: false }}
-      - run: pipx run --spec 'slipway-cli[local]' slipway gate{source}
+      - run: pipx run --spec 'slipway-cli[local]' slipway gate{" --all-services" if path else ""}
 """
 
 

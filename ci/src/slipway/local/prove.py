@@ -11,9 +11,6 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import BadInputError
-from slipway.finder.survey import find, refuse
-from slipway.finder.tree import tree_at
-from slipway.local.guess import migrations_in
 from slipway.local.inside import Database, started
 from slipway.postgres import binaries
 from slipway.postgres.server import running
@@ -31,7 +28,7 @@ from slipway.records.gate import (
 from slipway.records.migration import Baseline
 from slipway.records.proof import Layer, Proof
 from slipway.settings import Migrations, MissingTableError
-from slipway.workload.dependencies import Python
+from slipway.workload.python import Python
 
 T = TypeVar("T")
 
@@ -91,7 +88,17 @@ def migrations_of(folder: Path) -> Migrations:
     try:
         return settings.load(folder, named=False).migrations
     except MissingTableError:
+        from slipway.finder.survey import find, refuse
+        from slipway.finder.tree import tree_at
+        from slipway.local.guess import migrations_in
+        from slipway.local.services import services_below
+
         survey = find(tree_at(folder))
+        if survey.obstacles and (below := services_below(folder)):
+            raise BadInputError(
+                f"{folder} is no service, but has services below it: {', '.join(below)}",
+                "pass --all-services, or the folder of one with --source",
+            ) from None
         refuse(survey)
         return migrations_in(survey)
 

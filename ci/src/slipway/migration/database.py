@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from slipway.database_url import DRIVERS, PLACE, filled, parts_of
 from slipway.errors import BadInputError
 from slipway.migration.events import listening
+from slipway.migration.reasons import of_pg8000
 
 T = TypeVar("T")
 
@@ -354,9 +355,8 @@ def sqlstate(error: BaseException | None) -> str | None:
     """Return the SQLSTATE of an error, or of the nearest one in its chain, with any driver."""
     while error is not None:
         original: Any = error.orig if isinstance(error, DBAPIError) else error
-        fields = next(iter(getattr(original, "args", ())), None)  # of pg8000
-        by_name = fields.get("C") if isinstance(fields, dict) else None
-        code: Any = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or by_name
+        named = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+        code: Any = named or of_pg8000(original).get("C")
         if isinstance(code, str):
             return code
         error = error.__cause__ or error.__context__

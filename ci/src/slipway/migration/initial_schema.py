@@ -18,6 +18,7 @@ from slipway.errors import BadInputError
 from slipway.migration.database import sqlstate
 from slipway.migration.dump import SqlStatement, statements
 from slipway.migration.environment import sentence
+from slipway.migration.reasons import of_pg8000
 
 _SETTING: Final = "baseline in [tool.slipway.migrations]"
 _UNDEFINED: Final = "42704"  # a role, or a parameter of another major version
@@ -117,11 +118,10 @@ def _is_met(sql: str, code: str | None) -> bool:
 def _lines_before(error: DBAPIError, sql: str) -> int:
     """Return the number of lines in a statement before the position of its error, 0 when Postgres names none."""
     original: Any = error.orig
-    fields = next(iter(getattr(original, "args", ())), None)
     named = (
         getattr(getattr(original, "diag", None), "statement_position", None)  # psycopg, psycopg2
         or getattr(getattr(original, "__cause__", None), "position", None)  # asyncpg
-        or (fields.get("P") if isinstance(fields, dict) else None)  # pg8000
+        or of_pg8000(original).get("P")
     )
     return sql.count("\n", 0, int(named)) if named else 0
 

@@ -97,7 +97,7 @@ def details(error: BaseException) -> Iterator[str]:
 def _labelled(original: Any) -> Iterator[tuple[str, str]]:
     diagnosis = getattr(original, "diag", None)  # psycopg, psycopg2
     by_asyncpg = getattr(original, "__cause__", None)
-    by_pg8000 = _of_pg8000(original)
+    by_pg8000 = of_pg8000(original)
     for label, code in (("DETAIL", "D"), ("HINT", "H"), ("CONTEXT", "W")):
         name = label.lower()
         text = (
@@ -113,11 +113,12 @@ def first_line(error: BaseException) -> str:
     """Return the first line of an error's message; the whole message of a RAISE, and of pg8000, which gives a dictionary."""
     original: Any = error.orig if isinstance(error, DBAPIError) else error
     raised = getattr(getattr(original, "diag", None), "message_primary", None) or ""
-    text = _of_pg8000(original).get("M") or str(error)
+    text = of_pg8000(original).get("M") or str(error)
     return " ".join([*text.strip().splitlines()[:1], *raised.splitlines()[1:]])
 
 
-def _of_pg8000(original: Any) -> dict[str, str]:
+def of_pg8000(original: Any) -> dict[str, str]:
+    """Return the fields of an error of pg8000, by the letters of Postgres' protocol; nothing for other drivers."""
     fields = next(iter(getattr(original, "args", ())), None)
     return fields if isinstance(fields, dict) and "M" in fields else {}
 

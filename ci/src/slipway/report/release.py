@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from slipway.records.ledger import History, Release, Situation
+from slipway.records.logs import Log, LogLine
 from slipway.records.migration import Heads, Migration, Readiness
 from slipway.records.outcome import Diagnosis, Examination, Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan, State
@@ -96,6 +97,18 @@ def _release_line(release: Release) -> str:
     return f"{release.number:>4}  {moment(release.ended)}  {what}{commit}{holder}{cause}{risk}"
 
 
+def of_log(log: Log) -> str:
+    """Render one line for each, oldest first."""
+    return "".join(f"{of_log_line(line)}\n" for line in log.lines)
+
+
+def of_log_line(line: LogLine) -> str:
+    """`2026-11-27 23:09:38.512Z  application  …`; the indentation of the text is kept."""
+    text = line.text.expandtabs(4)
+    indent = " " * min(len(text) - len(text.lstrip(" ")), 40)
+    return f"{moment(line.at, 'milliseconds')}  {line.source.value:<11}  {indent}{one_line(text, 8000)}".rstrip()
+
+
 def of_outcome(outcome: Outcome) -> str:
     """Render what happened and, after a failure, its cause, evidence and remedy."""
     return "\n".join(_lines(outcome)) + "\n"
@@ -130,7 +143,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield f"{outcome.status.value} {what}{service} in {environment} after {duration(outcome.seconds)}{number}"
     if outcome.requested:
         yield f"  requested: {one_line(outcome.requested)}"
-    yield f"  live:      {one_line(outcome.live or 'nothing')}"
+    yield f"  live:      {one_line(outcome.serving)}"
     if outcome.live and outcome.url:
         yield f"  url:       {_url(one_line(outcome.url, 600))}"
     if outcome.migration:

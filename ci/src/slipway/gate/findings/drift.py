@@ -18,46 +18,57 @@ _WHOLE = ("table", "partitioned table", "column")
 
 
 def check(
-    history: History, steps: Mapping[str, Steps], differences: Iterable[Difference], previous: Previous | None
+    history: History,
+    steps: Mapping[str, Steps],
+    differences: Iterable[Difference],
+    previous: Previous | None,
+    baseline: str,
 ) -> Iterator[Finding]:
     """Yield one finding per difference that a new revision or a changed model brought, and one for all others."""
-    origin = _Origin(history, {node.id: steps[node.id].upgraded for node in history.nodes}, previous)
     released = []
+    origin = _Origin(
+        history=history,
+        changes={node.id: steps[node.id].upgraded for node in history.nodes},
+        previous=previous,
+        begun=bool(baseline) or any(node.old for node in history.nodes),
+    )
     for difference in differences:
-        node = origin.of(difference)
-        if node and node.old:
+        touched = origin.last_touched(difference)
+        if origin.is_old(difference, touched):
             released.append(difference)
         else:
+            node = touched if touched and touched.new else origin.newest
             yield (rules.NAMED_APART if difference.named_apart else rules.DRIFT).finding(node, str(difference))
     if released:
         yield rules.RELEASED_DRIFT.finding(None, f"{len(released)}: {few(released)}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Origin:
     """Finds the revision that brought a difference; `previous` knows what the models were before."""
 
     history: History
     changes: Mapping[str, Change]
     previous: Previous | None
+    begun: bool  # something was there before the new revisions: old ones, or a baseline
 
-    def of(self, difference: Difference) -> Node | None:
-        """Return the revision, or None for a model that changed without a new one."""
-        touched = self._last_touched(difference)
-        if (touched and touched.new) or difference.models is None:
-            return touched or self.history.nodes[-1]
-        newest = next((node for node in reversed(self.history.nodes) if node.new), None)
+    @property
+    def newest(self) -> Node | None:
+        """The newest revision that is new; None when a model changed without one."""
+        return next((node for node in reversed(self.history.nodes) if node.new), None)
+
+    def is_old(self, difference: Difference, touched: Node | None) -> bool:
+        """Whether a difference was there before the new revisions and models; `touched` is the last revision that concerns it."""
+        if touched and touched.new:
+            return False
         known: Collection[str] = self.previous.spelled if self.previous else ()
-        if known and difference.spelled:
-            return self._released(touched) if difference.spelled in known else newest
-        missing = difference.migrations is None and difference.line.kind in _WHOLE
-        return (newest if missing else touched) or self.history.nodes[-1]
+        if difference.models and difference.spelled and known:
+            return difference.spelled in known
+        if difference.migrations is None and difference.line.kind in _WHOLE:
+            return self.newest is None
+        return self.begun
 
-    def _released(self, touched: Node | None) -> Node:
-        old = (node for node in reversed(self.history.nodes) if node.old)
-        return touched or next(old, self.history.nodes[-1])
-
-    def _last_touched(self, difference: Difference) -> Node | None:
+    def last_touched(self, difference: Difference) -> Node | None:
         """Return the last revision that changed or dropped the object, or its columns if only the models have it."""
         names = {(line.kind, line.name) for line in (difference.migrations, difference.models) if line}
         if difference.migrations is None:

@@ -1,15 +1,15 @@
 """R and U: schemas compared by their catalogs after each step."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from slipway.gate.findings import transactions
 from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Failure, StairwayResult, Steps
-from slipway.gate.measure.catalog import Change
-from slipway.gate.names import few
+from slipway.gate.measure.catalog import Change, Line
+from slipway.gate.names import few, parts
 from slipway.gate.rulebook import schema as rules
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.steps import AGAIN, DOWN, UP
@@ -17,6 +17,7 @@ from slipway.migration.reasons import not_created, not_installed
 from slipway.records.proof import Finding
 
 _MISSING: Final = frozenset({"42P01", "3F000", "42704"})  # a relation, a schema, a type
+_MISSING_FUNCTION: Final = re.compile(r"\bfunction .* does not exist")
 _EXISTS: Final = frozenset({"42P07", "42P06", "42701", "42710"})  # a relation, a schema, a column, another object
 _NO_NAME: Final = "it has no name"  # the end of SQLAlchemy's error for a constraint without a name
 
@@ -32,7 +33,7 @@ def check(node: Node, steps: Steps, baseline: str) -> Iterator[Finding]:
         failure = steps.failures[DOWN]
         yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line)
     elif node.keeps_on_downgrade:
-        if change := steps.upgraded:
+        if change := _to_undo(steps.upgraded):
             yield rules.EMPTY.finding(node, f"not undone: {few(change.added or change.removed)}", node.downgrade_line)
     elif DOWN in steps.changes:
         yield from _check_return(node, steps)
@@ -87,7 +88,7 @@ def _of_downgrade(failure: Failure) -> Rule:
 
 def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:
     trace = steps.changes[UP].then(steps.changes[DOWN])
-    if trace:
+    if _to_undo(trace):
         yield from _trace(node, trace)
     if AGAIN in steps.failures:
         yield _failed(rules.DIFFERS, node, steps.failures[AGAIN], node.upgrade_line)
@@ -101,7 +102,8 @@ def _about(baseline: str, failure: Failure) -> str | None:
         return of_extension
     if baseline:
         return rules.IN_BASELINE if failure.code in _EXISTS else None
-    return rules.BEGIN_ON_SCHEMA if failure.code in _MISSING or failure.message.startswith("NoSuchTable") else None
+    lacks = failure.code in _MISSING or failure.message.startswith("NoSuchTable")
+    return rules.BEGIN_ON_SCHEMA if lacks or _MISSING_FUNCTION.search(failure.message) else None
 
 
 def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int, remedy: str | None = None) -> Finding:
@@ -118,17 +120,42 @@ def _extension_first(said: str) -> str | None:
 
 
 def _trace(node: Node, trace: Change) -> Iterator[Finding]:
-    finding = rules.TRACE.finding(node, _difference(trace), node.downgrade_line)
-    enum = next((line.name.rpartition(".")[2] for line in trace.added if line.kind == "enum"), None)
+    finding = rules.TRACE.finding(node, _difference(_to_undo(trace)), node.downgrade_line)
+    there_before = set(map(_key, trace.removed))
+    enum = next((line for line in trace.added if line.kind == "enum" and _key(line) not in there_before), None)
     if enum:
-        code = rules.ENUM_TRACE.format(name=enum.strip('"'))
+        code = rules.ENUM_TRACE.format(name=parts(enum.name)[-1])
         finding = replace(finding, remedy=code, remedy_is_code=True)
     yield finding
 
 
+def _to_undo(change: Change) -> Change:
+    """Leave out the validation of a constraint, which needs no way back, and the labels of an enum that are on both sides."""
+    after, before = ({_key(line): line for line in lines} for lines in (change.added, change.removed))
+    validated = {
+        key for key in after.keys() & before.keys() if before[key].definition == f"{after[key].definition} NOT VALID"
+    }
+    return Change(
+        tuple(part for line in change.added if _key(line) not in validated for part in _apart(line, before)),
+        tuple(part for line in change.removed if _key(line) not in validated for part in _apart(line, after)),
+    )
+
+
+def _apart(line: Line, others: Mapping[tuple[str, str], Line]) -> Iterator[Line]:
+    other = others.get(_key(line))
+    if other is None or set(line.labels) == set(other.labels):
+        yield line
+    elif labels := [label for label in line.labels if label not in other.labels]:
+        yield replace(line, definition=", ".join(labels))
+
+
+def _key(line: Line) -> tuple[str, str]:
+    return line.kind, line.name
+
+
 def _difference(change: Change) -> str:
-    parts = [
+    sides = [
         f"left behind: {few(change.added)}" if change.added else "",
         f"missing: {few(change.removed)}" if change.removed else "",
     ]
-    return "; ".join(part for part in parts if part)
+    return "; ".join(part for part in sides if part)

@@ -64,11 +64,19 @@ class Difference:
             return f"only the models have {self.models}"
         if self.models is None:
             return f"only the migrations have {self.migrations}"
+        if self.line.kind == "enum":
+            return f"enum {self.line.name} has {' and '.join(_labels_apart(self.migrations, self.models))}"
         if self.named_apart:
             return (
                 f"{self.migrations.kind} is {self.migrations.name} in the migrations, {self.models.name} in the models"
             )
         return f"{self.migrations.kind} {self.migrations.name} is {self.migrations.definition!r} in the migrations, {self.models.definition!r} in the models"
+
+
+def _labels_apart(migrated: Line, modelled: Line) -> Iterator[str]:
+    for line, other, side in ((migrated, modelled, "migrations"), (modelled, migrated, "models")):
+        if labels := [label for label in line.labels if label not in other.labels]:
+            yield f"{', '.join(labels)} only in the {side}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,11 +222,11 @@ class Comparison:
         ours, theirs = (
             {line.name for line in schema.lines if line.kind in _TABLES} for schema in (self.migrated, self.modelled)
         )
-        children = {line.name for line in self.migrated.lines if line.kind == "child"}
+        apart = {line.name for line in self.migrated.lines if line.kind in ("child", "materialized view")}
         return frozenset(
             name
-            for name in ours | theirs
-            if name in children
+            for name in ours | theirs | apart
+            if name in apart
             or is_table(name, version_table)
             or self.autogenerate.omits_table(SchemaObject(*parts(name)), migrated=name in ours, modelled=name in theirs)
         )
@@ -246,6 +254,8 @@ class Comparison:
         """Whether two objects other than columns mean the same, whatever their names."""
         if migrated.kind in _TABLES:
             return _expressible(migrated, modelled) == _expressible(modelled, modelled)
+        if migrated.kind == "enum":  # ADD VALUE appends a label, wherever the models have it
+            return sorted(migrated.labels) == sorted(modelled.labels)
         if migrated.kind in ("primary key", "unique"):
             return _key(migrated) == _key(modelled)
         pattern = {"check": _CHECK, "index": _INDEX}.get(migrated.kind)
@@ -267,7 +277,7 @@ class Comparison:
         )
 
     def _agree_on_value(self, line: Line, mine: Column, its: Column) -> bool:
-        """Whether a row without a value for the column gets the same one."""
+        """Whether both schemas give the column the same value in a row that names none."""
         if mine.generated:
             return self.meaning.same_expression(_table_of(line), mine.expression or "", its.expression or "")
         if (mine.identity, mine.expression) == (its.identity, its.expression) or (mine.is_numbered and its.is_numbered):

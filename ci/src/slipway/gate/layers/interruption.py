@@ -87,22 +87,20 @@ def _each(node: Node, points: Sequence[tuple[int, bool]], source: Replica) -> It
     expected = uninterrupted(node, source)
     for number, during in points:
         with source.before(node) as database:
-            stop = _stopped_during if during else _stopped_after
-            line = stop(source.environment, node, number, database)
-            if line is None:  # this run took another path, or no lock was in its way
+            stop = _stop_during if during else _stop_after
+            line, ended = stop(source.environment, node, number, database)
+            if line is None:  # this run took another path
                 continue
-            failure = upgrade(source.environment, database, [node])
+            # An env.py that tries again by itself has already run it again, if the statement was stopped at all.
+            failure = upgrade(source.environment, database, [node]) if ended else None
             if failure:
                 yield Interruption(line=line, during=during, failure=failure)
                 continue
             state = with_connection(database, DatabaseState.of)
-            yield Interruption(
-                line=line,
-                during=during,
-                failure=None,
-                invalid=state.invalid_beside(expected),
-                otherwise=state.difference(expected),
-            )
+            otherwise = state.difference(expected)
+            if ended or otherwise:
+                invalid = state.invalid_beside(expected)
+                yield Interruption(line=line, during=during, failure=None, invalid=invalid, otherwise=otherwise)
 
 
 def uninterrupted(node: Node, source: Replica) -> "DatabaseState":
@@ -112,8 +110,8 @@ def uninterrupted(node: Node, source: Replica) -> "DatabaseState":
         return with_connection(database, DatabaseState.of)
 
 
-def _stopped_after(environment: Environment, node: Node, number: int, database: URL) -> int | None:
-    """Stop a revision after such a statement; return its line, or None when the revision was not stopped."""
+def _stop_after(environment: Environment, node: Node, number: int, database: URL) -> tuple[int | None, str | None]:
+    """Stop a revision after such a statement; return its line, None when it did not come so far, and how the run ended."""
     met: list[int] = []
 
     def stop(_session: Session, line: int) -> None:
@@ -122,25 +120,27 @@ def _stopped_after(environment: Environment, node: Node, number: int, database: 
 
     with at(node, number, after=stop):
         ended = upgrade(environment, database, [node])
-    return met[0] if met and ended else None
+    return next(iter(met), None), ended
 
 
-def _stopped_during(environment: Environment, node: Node, number: int, database: URL) -> int | None:
-    """Stop a revision by a transaction that blocks such a statement; return its line, or None when it was not stopped."""
+def _stop_during(environment: Environment, node: Node, number: int, database: URL) -> tuple[int | None, str | None]:
+    """Stop a revision by a transaction that blocks such a statement until it fails; return the same."""
     met: list[int] = []
     with ExitStack() as blocking:
 
         def block(session: Session, line: int) -> None:
-            if not met:
-                met.append(line)
-                with suppress(Exception):  # without the lock the statement is not stopped, and has no result
-                    blocking.enter_context(held(database, _lock_every_table, "a long transaction"))
-                with closing(session.connection.cursor()) as cursor:
-                    cursor.execute("SET lock_timeout = '20ms'")
+            if met:  # env.py tries again
+                blocking.close()
+                return
+            met.append(line)
+            with suppress(Exception):  # without the lock the statement is not stopped, which leaves no difference
+                blocking.enter_context(held(database, _lock_every_table, "a long transaction"))
+            with closing(session.connection.cursor()) as cursor:
+                cursor.execute("SET lock_timeout = '20ms'")
 
         with at(node, number, before=block):
             ended = upgrade(environment, database, [node])
-    return met[0] if met and ended else None
+    return next(iter(met), None), ended
 
 
 def _lock_every_table(connection: Connection) -> None:

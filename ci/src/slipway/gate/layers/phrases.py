@@ -89,7 +89,12 @@ def derived(connection: Connection, model: Model, table: seeds.Table) -> Iterato
 def assumed(connection: Connection, table: seeds.Table, used: Collection[str], before: str) -> Iterator[Phrase]:
     """Yield the statements of a release that uses these columns of a table, as far as they work before a revision."""
     columns = (
-        Column(each["raw"], not (each["default"] or each["made"]), bool(each["default"]) and not each["made"])
+        Column(
+            each["raw"],
+            written=not (each["default"] or each["made"]),
+            defaulted=bool(each["default"]) and not each["made"],
+            labels=tuple(each["labels"] or ()),
+        )
         for each in table.columns
         if each["raw"] in used
     )

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any, Final
 
 from slipway.gate.measure.role import MAIN_USER, OWNER
@@ -76,6 +77,8 @@ Key = tuple[str, str]
 # The reader does not know the role that the gate made for the revisions.
 _OUR_ROLE: Final = re.compile(rf"\b(?:{MAIN_USER}|{OWNER})\b")
 _OWNED_BY_OUR_ROLE: Final = re.compile(rf" ?\| owner {_OUR_ROLE.pattern}\Z")
+_LABEL: Final = re.compile(r"'(?:[^']|'')*'")
+_SHOWN: Final = 500  # characters of a line in a sentence
 Row = Sequence[Any]  # catalog, key, owner, kind, name, definition
 
 
@@ -89,7 +92,12 @@ class Line:
 
     def __str__(self) -> str:
         definition = _OUR_ROLE.sub("CURRENT_USER", _OWNED_BY_OUR_ROLE.sub("", self.definition))
-        return " ".join(part for part in (self.kind, self.name, definition) if part)
+        return shorten(" ".join((self.kind, self.name, definition)), _SHOWN, placeholder=" …")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of an enum, quoted."""
+        return tuple(_LABEL.findall(self.definition)) if self.kind == "enum" else ()
 
     def number(self) -> int:
         """Hash the line to a number; the sum over all lines is independent of their order."""

@@ -26,6 +26,7 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "status": (Right.OBSERVE, Right.READ_LEDGER),
     "history": (Right.READ_LEDGER,),
     "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
+    "logs": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
     "publish": (Right.PUSH,),
     "preflight": (Right.INSPECT, Right.PULL),
     "migrate-direct": (Right.READ_DATABASE_URL, Right.PULL),
@@ -146,7 +147,7 @@ def scope_of(settings: Settings, environment: str) -> Scope:
 
 
 def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
-    """Return the least that these verbs need in one environment; raises BadInputError for an unknown verb."""
+    """Return the smallest IAM policy that allows these commands in one environment; raises BadInputError for an unknown verb."""
     wanted = tuple(verbs)
     if unknown := [verb for verb in wanted if verb not in RIGHTS]:
         raise BadInputError(

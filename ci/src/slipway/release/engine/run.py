@@ -19,7 +19,7 @@ from slipway.release.engine.outcome import end, follow, outcome_of, unchanged
 from slipway.release.engine.target import Operation
 from slipway.release.errors import BusyError, NotReadyError, PlatformRefusedError, or_unknown
 
-TIMEOUT_SECONDS = 30 * 60.0  # until other runs and operations have ended and released the deploy lock
+_OTHERS_SECONDS = 30 * 60.0  # until other runs and operations have ended and released the deploy lock
 _NOT_READY_SECONDS = 3 * 60.0  # a new role is usable everywhere after a minute and a half at most, as users report
 _WAIT_SECONDS = 5.0
 
@@ -88,16 +88,14 @@ async def _finished(run: Run) -> Outcome:
         operation = await _operation(run)
         return operation if isinstance(operation, Outcome) else await follow(run, operation)
     except (UnknownOutcomeError, PlatformRefusedError) as error:  # a refused read leaves open what has started
-        run.say(f"deployment {run.number}: {error}")
-        why = Diagnosis("unknown", error.what, (), error.next_step)
-        return outcome_of(run, Status.UNKNOWN, Observed(), why=why)
-    except RefusedError as error:
+        return _unknown(run, error)
+    except SlipwayError as error:
         return await _refused(run, error)
 
 
 async def _operation(run: Run) -> Operation | Outcome:
     """Return the operation of this number, already accepted or started now; waits as long as other runs take."""
-    deadline, not_ready_until, last_reason = run.seconds + TIMEOUT_SECONDS, 0.0, ""
+    deadline, not_ready_until, last_reason = run.seconds + _OTHERS_SECONDS, 0.0, ""
     while True:
         contents = await or_unknown(run.ledger.contents())
         if run.number in contents.accepted and (accepted := await or_unknown(run.ledger.accepted(run.number))):
@@ -115,7 +113,7 @@ async def _operation(run: Run) -> Operation | Outcome:
         except BusyError as error:
             if run.seconds > deadline:
                 raise RefusedError(
-                    f"{run.goal.service} could not be changed in {TIMEOUT_SECONDS / 60:.0f} minutes",
+                    f"{run.goal.service} could not be changed in {_OTHERS_SECONDS / 60:.0f} minutes",
                     f"{error.what}; run the same command again when that is over",
                 ) from error
             reason = error.what
@@ -147,11 +145,16 @@ async def _superseded(run: Run, newer: int) -> Outcome:
     return await end(run, outcome_of(run, Status.SUPERSEDED, await run.look(), why=why))
 
 
-async def _refused(run: Run, error: RefusedError) -> Outcome:
-    """Record that this run has changed nothing of the service."""
+def _unknown(run: Run, error: SlipwayError) -> Outcome:
+    run.say(f"deployment {run.number}: {error}")
+    return outcome_of(run, Status.UNKNOWN, None, why=Diagnosis("unknown", error.what, (), error.next_step))
+
+
+async def _refused(run: Run, error: SlipwayError) -> Outcome:
+    """Record that this run has changed nothing of the service. A state that cannot be read may be the wanted one."""
     try:
         live = await run.look()
     except UnknownOutcomeError:
-        live = Observed()
+        return _unknown(run, error)
     why = Diagnosis("refused", error.what, (), error.next_step)
     return await end(run, outcome_of(run, Status.REFUSED, live, why=why))

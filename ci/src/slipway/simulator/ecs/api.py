@@ -90,7 +90,7 @@ class Ecs:
         }
 
     async def list_tasks(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """List the tasks that should run by default; stopped ones for an hour [M]."""
+        """List tasks, by default those whose desired status is RUNNING; stopped ones are kept for an hour [M]."""
         cluster = self._cluster(request)
         started_by, family = request.get("startedBy"), request.get("family")
         if started_by and family:
