@@ -121,7 +121,7 @@ async def test_a_revision_is_generated_on_a_migrated_postgres_and_proven_at_once
     steps, _ = changes(engine, await changeset.id())
     *_, command = (step.arguments["args"] for step in steps if step.name == "withExec")
     assert command[0] == "python"
-    assert command[2:] == ["--config=alembic.ini", "--", "alembic", "--config=alembic.ini", "revision", "--autogenerate", "--message=add body"]  # fmt: skip
+    assert command[2:] == ["--own=DATABASE_URL", "--config=alembic.ini", "--", "alembic", "--config=alembic.ini", "revision", "--autogenerate", "--message=add body"]  # fmt: skip
     assert "passed: no findings" in capsys.readouterr().out
     (gate,) = (chain for chain in engine.chains if chain[-1].name == "exitCode" and "slipway.gate" in str(chain))
     (files,) = (step.arguments["source"] for step in gate if step.name == "withDirectory" and step.arguments["path"] == "/app")  # fmt: skip

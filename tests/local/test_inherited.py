@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from slipway.local.inside import Database, started
-from slipway.workload.dependencies import Python, _uv
+from slipway.workload.dependencies import _uv
 from slipway.workload.inherited import PASSED, inherited
+from slipway.workload.python import Python
 
 TOKENS = {
     name: f"kanarie of {name}"

@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 
 from slipway import settings
+from slipway.environment import logs
 from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.environment import destroy, pause, resume
 from slipway.environment.preflight import preflight
@@ -210,6 +212,13 @@ async def examine(there: Scene) -> None:
     assert (await diagnose(there.staging, 2)).diagnosis
 
 
+async def read_logs(there: Scene) -> None:
+    await freely(there.account.cloud.guard, there.staging.deploy(await there.account.image(SICK), there.tell))
+    assert (await logs.of_deployment(there.staging, 1)).lines
+    await there.under_way()
+    assert (await logs.recent(there.staging, timedelta(hours=1))).lines
+
+
 async def inspect(there: Scene) -> None:
     """Run every check of a preflight; all pass, so slipway tries to start the release."""
     await there.released()
@@ -247,6 +256,7 @@ STORIES: dict[str, Story] = {
     "history": history,
     "deploy": deploy,
     "diagnose": examine,
+    "logs": read_logs,
     "preflight": inspect,
     "rollback": back,
     "promote-from": promote_from,

@@ -17,7 +17,7 @@ from slipway.errors import BadInputError
 if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
     from slipway.records.progress import Event, Progress
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
     from slipway.settings import Settings
 
 R = TypeVar("R")
@@ -111,6 +111,10 @@ class Caller(Protocol):
 
     def say(self, answer: "CommandResult") -> None:
         """Print an answer before the command ends."""
+        ...
+
+    def stream(self, answer: "CommandResult") -> None:
+        """Print one of many answers, which is no result of the job; raises BrokenPipeError when the reader has gone."""
         ...
 
     async def settings(self) -> "Settings":

@@ -1,14 +1,13 @@
-"""Operate a service: status, history, diagnose, pause, resume, destroy."""
+"""Operate a service: status, history, diagnose, logs, pause, resume, destroy."""
 
 from typing import TYPE_CHECKING
 
-from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, option
+from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, option, switch
 from slipway.commands.flags import DRY_RUN, ENVIRONMENT
 from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed
-from slipway.records.outcome import Verb
 
 if TYPE_CHECKING:
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
 
 
 @command(
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 )
 async def status(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.status import status
-    from slipway.report import answers
+    from slipway.report.answers import service as answers
 
     return answers.of_situation(await status(await caller.environment(flags.environment)))
 
@@ -33,7 +32,7 @@ async def status(flags: Flags, caller: Caller) -> "CommandResult":
     records=(JsonRecord("history"),),
 )
 async def history(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.report import answers
+    from slipway.report.answers import service as answers
 
     return answers.of_history(await (await caller.environment(flags.environment)).history())
 
@@ -55,9 +54,51 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.status import diagnose
-    from slipway.report import answers
+    from slipway.report.answers import service as answers
 
     return answers.of_examination(await diagnose(await caller.environment(flags.environment), flags.number))
+
+
+@command(
+    Group.SERVICE,
+    "Print what the application and the platform have written lately, or about one recorded deployment",
+    AwsAccess.READS,
+    flags=(
+        *ENVIRONMENT,
+        option("since", "SPAN", "only lines of this span, such as 90s, 10m, 2h or 3d (default: 10m)", one_of="lines"),
+        option(
+            "deployment",
+            "NUMBER",
+            "the lines of one deployment instead, by its number in `slipway history`, from its begin to its end",
+            parse=int,
+            one_of="lines",
+        ),
+        switch("follow", "continue with new lines until it is interrupted", not_on_dagger="a function returns once"),
+    ),
+    records=(
+        JsonRecord("log"),
+        JsonRecord("log-line", "with `--follow`: one on each line, as they come"),
+    ),
+    more="""\
+A line has its time in UTC, its source and its text; control characters are removed. Passwords in URLs, and values of `variables` with
+the name of a secret, are hidden; slipway does not know the values of `secrets`.""",
+)
+async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
+    from slipway.environment import logs
+    from slipway.errors import BadInputError
+    from slipway.report.answers import service as answers
+
+    if flags.deployment is not None and (flags.follow or flags.since):
+        raise BadInputError("a deployment has a begin and an end", "pass --deployment without --since and --follow")
+    since = logs.span(flags.since or "10m")
+    environment = await caller.environment(flags.environment)
+    if flags.deployment is not None:
+        return answers.of_log(await logs.of_deployment(environment, flags.deployment))
+    if not flags.follow:
+        return answers.of_log(await logs.recent(environment, since))
+    async for line in logs.follow(environment, since):
+        caller.stream(answers.of_log_line(line))
+    return None
 
 
 @command(
@@ -69,6 +110,7 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import pause, plan_change
+    from slipway.records.outcome import Verb
 
     there = await caller.environment(flags.environment)
     return await changed(flags, caller, lambda: plan_change(there, Verb.PAUSE), lambda tell: pause(there, tell))
@@ -83,6 +125,7 @@ async def pause(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import plan_change, resume
+    from slipway.records.outcome import Verb
 
     there = await caller.environment(flags.environment)
     return await changed(flags, caller, lambda: plan_change(there, Verb.RESUME), lambda tell: resume(there, tell))
@@ -101,6 +144,7 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def destroy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import destroy, plan_change
+    from slipway.records.outcome import Verb
 
     there, confirm = await caller.environment(flags.environment), flags.confirm
     return await changed(

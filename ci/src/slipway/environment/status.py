@@ -166,7 +166,7 @@ async def _history(environment: ObservedEnvironment) -> tuple[History, str]:
 async def diagnose(environment: ObservedEnvironment, number: int | None) -> Examination:
     """Examine deployment `number`, or the newest change of the service; raises SlipwayError if the platform cannot be read."""
     target = environment.target
-    operation = await target.newest() if number is None else await _operation_of(environment, number)
+    operation = await target.newest() if number is None else await operation_of(environment, number)
     if operation is None:
         return Examination(environment.name, None, NOTHING)
     ending = await target.ending(operation)
@@ -175,7 +175,8 @@ async def diagnose(environment: ObservedEnvironment, number: int | None) -> Exam
     return Examination(environment.name, operation.id, ending.value, diagnosis)
 
 
-async def _operation_of(environment: ObservedEnvironment, number: int) -> Operation:
+async def operation_of(environment: ObservedEnvironment, number: int) -> Operation:
+    """Return the platform's operation for deployment `number`; raises BadInputError if it has none."""
     accepted = await environment.ledger.accepted(number)
     if accepted is None:
         if await environment.ledger.intent(number) is None:

@@ -68,9 +68,9 @@ async def revision(
     server = postgres.service(bases.postgres(settings.images, settings.migrations), f"revision-{uuid.uuid4().hex}")
     bound = development(source, settings).with_service_binding(postgres.HOST, server)
     before = migrating(with_variables(bound, settings.migrations.told(postgres.url())))
-    arguments = settings.migrations.alembic
-    command = ("alembic", *arguments, "revision", "--autogenerate", f"--message={message}")
-    done = before.with_exec(["python", START, *arguments, "--", *command], expect=dagger.ReturnType.ANY)
+    migrations = settings.migrations
+    command = ("alembic", *migrations.alembic, "revision", "--autogenerate", f"--message={message}")
+    done = before.with_exec(["python", START, *migrations.own_runner, "--", *command], expect=dagger.ReturnType.ANY)
     result = await checks.result_of(done, "revision", command)
     if result.exit_code:
         raise RefusedError("the revision cannot be generated", result.why_not)

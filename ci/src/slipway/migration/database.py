@@ -26,6 +26,11 @@ VARIABLE = "SLIPWAY_DATABASE"
 
 _ASYNCPG = frozenset(["prepared_statement_cache_size", "statement_cache_size", "command_timeout"])
 
+# Extensions own relations of their own, such as postgis.
+RELATIONS = """SELECT count(*), min(concat(n.nspname, '.', c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
+
 _MAINTENANCE = frozenset({"postgres", "template1", "defaultdb"})
 
 # For our own engines: without it, each would begin with a search for the type hstore.
@@ -123,7 +128,8 @@ def is_direct() -> bool:
 
 
 @contextmanager
-def _directly() -> Iterator[None]:
+def directly() -> Iterator[None]:
+    """Exempt this thread from the redirection of connections during the block."""
     before, _thread.directly = _thread.directly, True
     try:
         yield
@@ -269,7 +275,7 @@ def keeping_connections(url: URL) -> Iterator[None]:
 def with_connection(url: URL, work: Callable[[Connection], T]) -> T:
     """Do some work on a connection in autocommit mode, with a sync or async driver; on a new one unless they are kept."""
     if url in _Kept.urls:
-        with _directly(), _kept_engine(url).connect() as connection:
+        with directly(), _kept_engine(url).connect() as connection:
             # Again, because the ping of SQLAlchemy 1.4 leaves connections of psycopg2 in transactions.
             return work(connection.execution_options(isolation_level="AUTOCOMMIT"))
     return _with_new_connection(url, work)

@@ -120,6 +120,15 @@ class Environment:
         return await self._text(ws, "diagnose", number=number)
 
     @described
+    async def logs(
+        self,
+        ws: dagger.Workspace,
+        since: Annotated[str | None, Doc(service.logs.flag("since").doc)] = None,
+        deployment: Annotated[int | None, Doc(service.logs.flag("deployment").doc)] = None,
+    ) -> str:
+        return await self._text(ws, "logs", since=since, deployment=deployment)
+
+    @described
     async def pause(self, ws: dagger.Workspace, dry_run: DryRun = False) -> str:  # noqa: FBT002 -- a flag
         return await self._text(ws, "pause", dry_run=dry_run)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from slipway.records.ledger import History, Release, Situation
+from slipway.records.logs import Log, LogLine
 from slipway.records.migration import Heads, Migration, Readiness
 from slipway.records.outcome import Diagnosis, Examination, Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan, State
@@ -94,6 +95,18 @@ def _release_line(release: Release) -> str:
     risk = f"  without proof: {one_line(release.risk)}" if release.risk else ""
     what = f"{release.verb.value:<8}  {release.status.value:<15}  {digest}"
     return f"{release.number:>4}  {moment(release.ended)}  {what}{commit}{holder}{cause}{risk}"
+
+
+def of_log(log: Log) -> str:
+    """Render one line for each, oldest first."""
+    return "".join(f"{of_log_line(line)}\n" for line in log.lines)
+
+
+def of_log_line(line: LogLine) -> str:
+    """`2026-11-27 23:09:38.512Z  application  …`; the indentation of the text is kept."""
+    text = line.text.expandtabs(4)
+    indent = " " * min(len(text) - len(text.lstrip(" ")), 40)
+    return f"{moment(line.at, 'milliseconds')}  {line.source.value:<11}  {indent}{one_line(text, 8000)}".rstrip()
 
 
 def of_outcome(outcome: Outcome) -> str:

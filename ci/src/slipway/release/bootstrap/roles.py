@@ -26,6 +26,7 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "status": (Right.OBSERVE, Right.READ_LEDGER),
     "history": (Right.READ_LEDGER,),
     "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
+    "logs": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
     "publish": (Right.PUSH,),
     "preflight": (Right.INSPECT, Right.PULL),
     "migrate-direct": (Right.READ_DATABASE_URL, Right.PULL),

@@ -145,8 +145,7 @@ def _container(order: TaskOrder, labels: Mapping[str, str]) -> dict[str, Any]:
 def _arguments(order: TaskOrder) -> list[str]:
     migrations = order.migrations
     return [
-        f"--own={migrations.database_variable}",
-        *migrations.runner,
+        *migrations.own_runner,
         *(f"--variable={name}={template}" for name, template in sorted(migrations.variables.items())),
         *(f"--secret={name}" for name in sorted(order.there.secrets)),
         *(["--look"] if order.look else [f"--transactions={order.transactions}"] if order.transactions else []),
@@ -184,8 +183,10 @@ _MODULES = {
         "alembic_config",
         "application",
         "database",
+        "dump",
         "environment",
         "events",
+        "initial_schema",
         "models",
         "output",
         "parts",
