@@ -128,6 +128,10 @@ class AppRunnerTarget:
             raise
         return ending_of(summary["Status"]) if summary else OperationStatus.IN_FLIGHT
 
+    async def ended(self, operation: Operation) -> datetime | None:
+        summary = await self._summary(operation)
+        return summary.get("EndedAt") if summary else None
+
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
         """Diagnose from the lines of this deployment and of its own instances."""
         platform = await self._platform_lines(operation)
