@@ -69,6 +69,7 @@ ASKED = {
     "plan": (lambda world: world.image, "plan", 0),
     "deploy": (lambda world: world.image, "outcome", 0),
     "status": (lambda world: world.staging, "situation", 0),
+    "open": (lambda world: world.staging, "address", 0),
     "history": (lambda world: world.staging, "history", 0),
     "promote": (lambda world: [*world.somewhere, "--from", "staging", "--to", "production"], "outcome", 0),
     "rollback": (lambda world: [*world.staging, "--without-proof", "there is no database"], "outcome", 0),

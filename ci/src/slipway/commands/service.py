@@ -1,4 +1,4 @@
-"""Operate a service: status, history, diagnose, logs, pause, resume, destroy."""
+"""Operate a service: status, open, history, diagnose, logs, pause, resume, destroy."""
 
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,51 @@ if TYPE_CHECKING:
     Group.SERVICE,
     "Show the live release, its deployment, operations in progress and readiness",
     AwsAccess.READS,
-    flags=ENVIRONMENT,
+    flags=(
+        *ENVIRONMENT,
+        switch(
+            "watch",
+            "repeat it until it is interrupted, or until the operation in progress has ended",
+            not_on_dagger="a function returns once",
+        ),
+    ),
     records=(JsonRecord("situation", "0 also when there is no service: `observed.status` is null then"),),
 )
-async def status(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.environment.status import status
+async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
+    from slipway.environment.status import status, watch
     from slipway.report import answers
 
-    return answers.of_situation(await status(await caller.environment(flags.environment)))
+    environment = await caller.environment(flags.environment)
+    if not flags.watch:
+        return answers.of_situation(await status(environment))
+    with caller.screen() as show:
+        async for situation in watch(environment):
+            show(answers.of_situation(situation))
+    return None
+
+
+@command(
+    Group.SERVICE,
+    "Print the public URL of a service, and open it in the browser of this machine, if there is one",
+    AwsAccess.READS,
+    flags=ENVIRONMENT,
+    records=(JsonRecord("address"),),
+    rights=("status",),
+    not_on_dagger="it has no browser; status has the URL",
+)
+async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -- the command's name
+    import sys
+
+    from slipway.environment.status import existing
+    from slipway.local.browser import open_in_browser
+    from slipway.records.ledger import Address
+    from slipway.report import answers
+
+    environment = await caller.environment(flags.environment)
+    address = Address(environment=environment.name, url=environment.address(await existing(environment)))
+    if sys.stdout.isatty() and not flags.json:
+        open_in_browser(address.url)
+    return answers.of_address(address)
 
 
 @command(

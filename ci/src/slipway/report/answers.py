@@ -12,7 +12,7 @@ from slipway.records.checks import DoctorReport, Preflight
 from slipway.records.command import CacheReport, Listening
 from slipway.records.conformance import Conformance, Estimate, Left
 from slipway.records.form import Record, to_json
-from slipway.records.ledger import History, Situation
+from slipway.records.ledger import Address, History, Situation
 from slipway.records.logs import Log, LogLine
 from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Examination, Outcome
@@ -118,6 +118,11 @@ def of_history(history: History) -> CommandResult:
             "live": (newest and newest.live) or "",
         },
     )
+
+
+def of_address(address: Address) -> CommandResult:
+    url = one_line(address.url)
+    return CommandResult(record=address, text=f"{url}\n", outputs={"url": url})
 
 
 def of_log(log: Log) -> CommandResult:
