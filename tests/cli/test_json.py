@@ -81,6 +81,7 @@ ASKED = {
         0,
     ),
     "logs": (lambda world: [*world.staging, "--since", "1h"], "log", 0),
+    "secret": (lambda world: ["list", *world.staging], "secret-list", 0),
     "diagnose": (lambda world: world.staging, "examination", 0),
     "pause": (lambda world: world.staging, "outcome", 0),
     "resume": (lambda world: world.staging, "outcome", 0),

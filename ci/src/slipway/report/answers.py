@@ -20,6 +20,7 @@ from slipway.records.plan import Action, Plan
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
+from slipway.records.secrets import SecretList, SecretVersion
 from slipway.records.services import Proofs, Services
 from slipway.report import adoption as adoption_text
 from slipway.report import rehearsal, release, release_markdown
@@ -131,6 +132,14 @@ def of_log(log: Log) -> CommandResult:
 
 def of_log_line(line: LogLine) -> CommandResult:
     return CommandResult(record=line, text=f"{release.of_log_line(line)}\n")
+
+
+def of_secret_list(record: SecretList) -> CommandResult:
+    return CommandResult(record=record, text=plain.of_secret_list(record), code=1 if record.missing else 0)
+
+
+def of_secret_version(record: SecretVersion) -> CommandResult:
+    return CommandResult(record=record, text=plain.of_secret_version(record))
 
 
 def of_permissions(permissions: Permissions) -> CommandResult:
