@@ -15,7 +15,7 @@ from slipway.records.form import to_json
 from slipway.records.migration import Migration
 from slipway.records.proof import Coverage, Proof, Verdict, Versions
 from slipway.records.rehearsal import Act, Rehearsal
-from slipway.workload.dependencies import READY
+from slipway.workload.python import READY
 from tests.release.direct import send_directly
 from tests.simulator.account import INSTANCE_ROLE, URI, Account
 

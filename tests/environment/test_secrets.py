@@ -1,4 +1,4 @@
-"""Secrets: those that are missing are named, and a new value goes to Secrets Manager and nowhere else."""
+"""Secrets: those that are missing are named, and a new value goes to Secrets Manager and to no other place."""
 
 import io
 import sys
@@ -9,7 +9,7 @@ import pytest
 from slipway.environment.secrets import secrets, set_secret
 from slipway.errors import BadInputError, RefusedError
 from slipway.local.prompt import secret_value
-from slipway.report import answers
+from slipway.report.answers import service as answers
 
 pytestmark = pytest.mark.slow
 

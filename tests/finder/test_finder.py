@@ -238,6 +238,10 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({".gitlab-ci.yml": "services:\n  - name: postgres:13\n"}, Subject.POSTGRES, "13"),
         ({"a.py": "class A(BaseSettings):\n    a: str = 'x'\nclass B(A):\n    b: int\n"}, Subject.VARIABLE, "B=1"),
         ({"a.py": "class A(BaseSettings):\n    model_config = SettingsConfigDict(env_prefix='shop_')\n    b: str\n"}, Subject.VARIABLE, "SHOP_B=slipway"),
+        ({"shop/setup.py": "environ.get('DB_URL', 'sqlite://')\n"}, Subject.DATABASE_VARIABLE, "DB_URL"),
+        ({"compose.override.sample.yml": "x:\n  command: gunicorn -c python:a.settings a.b:app\n"}, Subject.APPLICATION, "a.b:app"),
+        ({"scripts/docker/Dockerfile": "FROM python:3.12\nEXPOSE 5000\n"}, Subject.PORT, "5000"),
+        ({"tests/data/docker/Dockerfile": "FROM python:3.12\nEXPOSE 5000\n"}, Subject.PORT, "8000"),
         ({"a.py": "if 'CERT' in environ:\n    a = environ['CERT']\nos.environ['HOME']\nb = int(os.environ['WORKERS'])\n"}, Subject.VARIABLE, "WORKERS=1"),
         ({"gunicorn.conf.py": "environ['CERT']\n", "a.py": "environ['REDIS_DB']"}, Subject.VARIABLE, "REDIS_DB=slipway"),
         ({".env.example": "SMTP_USER= # leave it empty\n"}, Subject.VARIABLE, "SMTP_USER=slipway"),
@@ -248,6 +252,28 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
 )  # fmt: skip
 def test_another_spelling_is_read_and_nonsense_does_no_harm(files, subject, value):
     assert surveyed(ALEMBIC | files).value(subject) == value
+
+
+ROOT = "revision = 'a'\ndown_revision = None\ndef upgrade():\n    {}\n"
+NEXT = "revision: str = 'b'\ndown_revision: str = 'a'\ndef upgrade():\n    op.add_column('users', x)\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "place"),
+    [
+        ("op.alter_column('users', 'name')", "migrations/versions/a.py line 4"),
+        ("pass", "migrations/versions/b.py line 4"),
+        ("op.execute('CREATE EXTENSION citext')", "migrations/versions/b.py line 4"),
+        ("op.create_table('users')", None),
+        ("op.execute('CREATE TABLE users (id int)')", None),
+        ("run(Path('schema.sql'))", None),
+    ],
+)
+def test_a_history_whose_first_revision_changes_a_table_may_need_a_baseline(first, place):
+    files = {"migrations/versions/a.py": ROOT.format(first), "migrations/versions/b.py": NEXT}
+    fact = surveyed(ALEMBIC | files).fact(Subject.BASELINE)
+    assert (fact and fact.place) == place
+    assert fact is None or (fact.value, bool(fact.guessed)) == ("migrations/baseline.sql", True)
 
 
 def test_a_command_for_development_is_a_guess():

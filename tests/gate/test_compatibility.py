@@ -3,9 +3,10 @@
 import pytest
 import sqlalchemy as sa
 
+from slipway.gate.findings import compatibility
 from slipway.gate.layers.phrases import as_models
 from slipway.gate.prove import prove
-from slipway.records.gate import Column, Previous, Recorded
+from slipway.records.gate import Column, Model, Previous, Recorded
 from slipway.records.proof import Layer
 from tests.gate.conftest import question
 
@@ -223,6 +224,7 @@ def test_a_trigger_that_names_what_was_dropped_breaks_the_new_release(replayed):
         ("ALTER TABLE jobs ADD size int NOT NULL DEFAULT 1; ALTER TABLE jobs ALTER size DROP DEFAULT", ("C05", True)),
         ("ALTER TYPE state RENAME VALUE 'done' TO 'finished'", ("C10", True)),
         ("ALTER TYPE state ADD VALUE 'late'", ("C18", False)),
+        ("ALTER TABLE jobs ADD size int DEFAULT 1; ALTER TABLE jobs ALTER size DROP DEFAULT", ("C22", False)),
         ("ALTER TABLE jobs DROP name", ("C01", False)),
         ("CREATE TABLE others (id int REFERENCES jobs)", None),
     ],
@@ -251,3 +253,10 @@ def test_a_value_that_the_database_makes_is_not_written_by_insert():
         Column("twice", written=False),
         Column("n", written=True),
     )
+
+
+def test_a_dropped_default_matters_only_to_a_release_that_leaves_the_column_out():
+    held = Model(None, "jobs", (Column("kind", written=True), Column("size", written=False, defaulted=True)))
+    left_out = {each for each in ("kind", "size", "new") if compatibility._is_left_out([held], "public.jobs", each)}
+    assert left_out == {"size", "new"}
+    assert not compatibility._is_left_out([held], "public.others", "kind")

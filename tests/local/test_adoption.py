@@ -1,10 +1,12 @@
 """`slipway init` writes at most what is missing, and touches nothing of the user's."""
 
+from dataclasses import replace
+
 import pytest
 
 from slipway.local import adoption
 from slipway.records.adoption import FileState
-from slipway.report.answers import of_adoption
+from slipway.report.answers.adopt import of_adoption
 from slipway.settings import load
 from slipway.structure import kebab, write
 
@@ -119,6 +121,19 @@ def test_services_in_folders_share_a_workflow_that_proves_all_of_them(tmp_path):
 def test_a_service_without_a_revision_is_adopted_before_its_first_one(folder):
     (folder / "migrations/versions/one.py").unlink()
     assert "the gate begins with the first revision" in of_adoption(initialised(folder)).text
+
+
+def test_a_baseline_is_a_file_of_its_own_and_named_in_the_table(folder):
+    (folder / "migrations/versions/one.py").write_text(
+        "revision = 'one'\ndown_revision = None\ndef upgrade():\n    op.drop_column('a', 'b')\n"
+    )
+    assert adoption.propose(folder).may_need_baseline
+    written = adoption.written(folder, adoption.propose(folder, "CREATE TABLE a ();\n"))
+    assert (folder / "migrations/baseline.sql").read_text().endswith("\n\nCREATE TABLE a ();\n")
+    assert load(folder).migrations.baseline == "migrations/baseline.sql"
+    assert not adoption.propose(folder).may_need_baseline
+    text = of_adoption(replace(written, begins_later=True, passed=True)).text
+    assert text.endswith("the gate begins with the next revision, on the baseline\n")
 
 
 def test_obstacles_are_listed_and_nothing_is_proposed(tmp_path):

@@ -9,8 +9,9 @@ import anyio
 import pytest
 
 from slipway.local.inside import Database, started
-from slipway.workload.dependencies import Python, _uv
+from slipway.workload.dependencies import _uv
 from slipway.workload.inherited import PASSED, inherited
+from slipway.workload.python import Python
 
 TOKENS = {
     name: f"kanarie of {name}"

@@ -13,8 +13,9 @@ from slipway.local.prove import AlembicOptions, NamedServer, Workplace
 from slipway.records.gate import Column, Model
 from slipway.settings import Migrations
 from slipway.source import commit_at
-from slipway.workload.dependencies import Python, lock_of
+from slipway.workload.dependencies import lock_of
 from slipway.workload.inherited import PASSED
+from slipway.workload.python import Python
 from tests.forked import forking  # noqa: F401 -- a fixture
 
 pytestmark = pytest.mark.slow

@@ -22,13 +22,17 @@ def _same(part: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Planted:
-    """The replacements of a run's parts. `history` is the ledger as a verb reads it, `ledger` as the engine does."""
+    """The replacements of a run's parts. `history` is the ledger as a verb reads it, `ledger` as the engine does.
+
+    `is_patient` is whether a client that was answered once repeats its requests for minutes.
+    """
 
     goal: Callable[[Any], Goal] = _same
     engine: Callable[[Engine], Engine] = _same
     ledger: type[Ledger] = Ledger
     history: type[Ledger] = Ledger
     is_approved: bool = True
+    is_patient: bool = True
 
 
 NOTHING = Planted()

@@ -63,6 +63,7 @@ class Migrating(Enum):
 
     WELL = "migrated"
     FAILS = "migration fails"
+    UNUSABLE = "migration has unusable input"
     KILLED_BEFORE = "killed before the migration"
     KILLED_AFTER = "killed after the migration"
 
@@ -90,6 +91,23 @@ class Misfortune:
         return f"overtaken by {self.hand.value}" if self.effect is Effect.OVERTAKEN else self.effect.value
 
 
+class Loss(Enum):
+    """The loss of a running command's machine."""
+
+    NETWORK = "no network"  # connections are refused
+    CREDENTIALS = "expired credentials"
+    PROFILE = "credentials that cannot be refreshed"  # boto3 sends nothing any more
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A loss of the first run's machine at its request number `index`, from 0; the network returns after `seconds`."""
+
+    loss: Loss
+    index: int
+    seconds: float = 0
+
+
 @dataclass(frozen=True)
 class Second:
     """Another run, so many seconds after the first has begun."""
@@ -112,6 +130,7 @@ class Scenario:
     verb: Verb = Verb.DEPLOY
     image: Image = Image.HEALTHY
     misfortunes: tuple[Misfortune, ...] = ()
+    outage: Outage | None = None
     kill: Kill | None = None
     second: Second | None = None
     migrating: Migrating | None = None
@@ -126,6 +145,7 @@ class Scenario:
         """Yield the cells of (state, fault, verb) that it covers."""
         faults = [found.named for found in self.misfortunes]
         faults += ["killed"] if self.kill else []
+        faults += [self.outage.loss.value] if self.outage else []
         faults += [self.migrating.value] if self.migrating else []
         faults += [f"{self.failing} does not end"] if self.failing else []
         faults += [name for name in ("late", "young") if getattr(self, name)]
@@ -164,7 +184,7 @@ def possible() -> set[tuple[str, str, str]]:
 
 
 def _faults(verb: Verb) -> Iterator[str]:
-    yield from (*ALONE, *OVERTAKEN, *BESIDE)
+    yield from (*ALONE, *OVERTAKEN, *BESIDE, *(loss.value for loss in Loss))
     yield f"{_FAILING.get(verb, 'ROLLBACK')} does not end"
     if verb in FORWARD:
         yield from (found.value for found in Migrating)
@@ -189,7 +209,13 @@ def scenario(seed: int) -> Scenario:
         proven=draw.random() < 0.75,
         rest=draw.choice((0, 0, 30, 3600)),
         forgotten=verb is Verb.APPROVED and draw.random() < 0.4,
+        outage=_outage(draw) if draw.random() < 0.3 else None,
     )
+
+
+def _outage(draw: random.Random) -> Outage:
+    """Draw an outage after the first answer: without any answer, a run reports within seconds that it has no network."""
+    return Outage(draw.choice(list(Loss)), draw.randrange(1, 60), draw.choice((1, 10, 45, 120)))
 
 
 def _kill(draw: random.Random, verb: Verb) -> Kill:

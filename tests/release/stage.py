@@ -7,7 +7,7 @@ from typing import Any, Self
 from botocore.exceptions import ClientError
 
 from slipway.environment.environment import ServiceEnvironment as Environment
-from slipway.errors import RefusedError
+from slipway.errors import BadInputError, RefusedError
 from slipway.records.ledger import Intent, Lock, Release
 from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome, Status
@@ -327,6 +327,8 @@ class _Runner:
         await stage.account.cloud.clock.sleep(2)
         if run.migrating is Migrating.FAILS:
             raise RefusedError("the migration failed", "mend it")
+        if run.migrating is Migrating.UNUSABLE:
+            raise BadInputError("the database's URL is none", "correct it")
         if run.migrating is Migrating.KILLED_BEFORE:
             raise KilledError
         before, stage.head = stage.head, HEADS["wanted"]

@@ -7,11 +7,13 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     EndpointConnectionError,
     NoCredentialsError,
+    ProfileNotFound,
     ProxyConnectionError,
     SSLError,
+    UnauthorizedSSOTokenError,
 )
 
-from slipway.errors import UnknownOutcomeError
+from slipway.errors import BadInputError, UnknownOutcomeError
 from slipway.records.outcome import Status
 from slipway.release.aws.client import Aws
 from slipway.release.errors import AwsRefusedError, LostAnswerError
@@ -66,8 +68,8 @@ async def test_a_change_is_not_retried(account):
 
 
 async def test_aws_that_cannot_be_reached_leaves_the_outcome_unknown():
+    aws = Aws(REGION, "http://127.0.0.1:1", sleep=lambda _: anyio.lowlevel.checkpoint())
     with pytest.raises(UnknownOutcomeError, match="AWS cannot be reached") as unreachable:
-        aws = Aws(REGION, "http://127.0.0.1:1", sleep=lambda _: anyio.lowlevel.checkpoint())
         await aws.call("apprunner", "list_services")
     assert unreachable.value.exit_code == 3
 
@@ -105,8 +107,25 @@ async def test_a_change_is_not_retried_when_tls_fails_because_it_may_have_been_s
         await aws.call("apprunner", "delete_service", ServiceArn=ARN)
 
 
+async def test_a_request_that_boto3_finds_invalid_is_bad_input_also_during_a_run(account):
+    aws = Outage(account.cloud.url, 0)
+    for _ in range(2):
+        with pytest.raises(BadInputError, match=r"boto3 does not send this request: .*MaxResults"):
+            await aws.call("apprunner", "list_services", MaxResults="many")
+        await aws.call("apprunner", "list_services")
+
+
+@pytest.mark.parametrize("error", [ProfileNotFound(profile="prod"), UnauthorizedSSOTokenError()])
+async def test_a_profile_that_cannot_be_used_is_bad_input_with_its_reason_and_no_missing_network(error):
+    aws = Outage("http://127.0.0.1:1", 1, lambda **_: error)
+    aws.calls = 1
+    with pytest.raises(BadInputError, match=f"boto3 cannot make a request .{type(error).__name__}: .*profile"):
+        await aws.call("apprunner", "list_services")
+    assert aws.slept == 0
+
+
 async def test_credentials_that_are_lost_during_a_run_leave_the_outcome_unknown(account):
     aws = Outage(account.cloud.url, 1, lambda **_: NoCredentialsError())
     await aws.call("apprunner", "list_services")
-    with pytest.raises(UnknownOutcomeError, match="NoCredentialsError.*: sign in again and run the same command"):
+    with pytest.raises(UnknownOutcomeError, match=r"NoCredentialsError.*: sign in again and run the same command"):
         await aws.call("apprunner", "list_services")

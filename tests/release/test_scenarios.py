@@ -34,8 +34,10 @@ from tests.release.planted import (
 from tests.release.scenarios import (
     Hand,
     Image,
+    Loss,
     Migrating,
     Misfortune,
+    Outage,
     Scenario,
     State,
     Verb,
@@ -60,6 +62,10 @@ COUNTEREXAMPLES = {
         image=Image.UNHEALTHY,
         misfortunes=(Misfortune("UpdateService", Effect.MISSING_OPERATION_ID),),
         rest=HOUR,
+    ),
+    "unusable input after a number was taken is no exit 2": Scenario(State.RUNNING, migrating=Migrating.UNUSABLE),
+    "a service whose state cannot be read is not said to be down": Scenario(
+        State.RUNNING, Verb.DESTROY, outage=Outage(Loss.PROFILE, 20)
     ),
     "a release whose service has an unknown state is not superseded": Scenario(
         State.RUNNING, misfortunes=(Misfortune("DescribeService", Effect.UNKNOWN_STATUS, 3),)
@@ -163,6 +169,10 @@ MUTATIONS = {
     "a release that preflight refuses is deployed": (
         Planted(engine=unprepared),
         Scenario(State.RUNNING, image=Image.MISSING),
+    ),
+    "a connection that is refused ends the run": (
+        Planted(is_patient=False),
+        Scenario(State.RUNNING, outage=Outage(Loss.NETWORK, 30, 45)),
     ),
     "an approved plan is applied to any state": (
         Planted(is_approved=False),

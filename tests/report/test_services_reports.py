@@ -10,7 +10,7 @@ from slipway.records.proof import Verdict
 from slipway.records.refusal import Refusal
 from slipway.records.services import Proofs, ServiceProof
 from slipway.report import files
-from slipway.report.answers import of_proofs
+from slipway.report.answers.services import of_proofs
 
 REASON = "pyproject.toml is not TOML"
 

@@ -8,7 +8,8 @@ import pytest
 from slipway.errors import BadInputError, ObstaclesError, RefusedError
 from slipway.finder.tree import tree_at
 from slipway.workload import dependencies
-from slipway.workload.dependencies import Python, lock_of, prepare, workspace_of
+from slipway.workload.dependencies import lock_of, prepare
+from slipway.workload.python import Python, check_environment, workspace_of
 
 pytestmark = pytest.mark.slow
 
@@ -299,7 +300,7 @@ def environment(folder, python, *packages):
 def test_everything_in_an_environment_that_is_too_old_for_the_gate_is_named_at_once(tmp_path):
     python = environment(tmp_path, "3.9", "SQLAlchemy-1.3.24", "psycopg2-2.9")
     with pytest.raises(ObstaclesError) as refused:
-        dependencies.check_environment(python)
+        check_environment(python)
     assert [each.what.removeprefix(f"{tmp_path} has ") for each in refused.value.obstacles] == [
         "Python 3.9, and the gate runs on 3.10 or newer",
         "SQLAlchemy 1.3.24, and slipway needs 1.4 or newer",
@@ -309,7 +310,7 @@ def test_everything_in_an_environment_that_is_too_old_for_the_gate_is_named_at_o
 
 def test_an_environment_of_today_will_do(tmp_path):
     python = environment(tmp_path, "3.13", "sqlalchemy-1.4.54", "alembic-1.8.0")
-    dependencies.check_environment(python)
+    check_environment(python)
     shutil.rmtree(tmp_path / "lib/python3.13/site-packages/alembic-1.8.0.dist-info")
     (tmp_path / "pyvenv.cfg").write_text("include-system-site-packages = true\n")
-    dependencies.check_environment(python)
+    check_environment(python)

@@ -25,7 +25,7 @@ from slipway.untrusted import one_line, printable
 if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
     from slipway.records.progress import Event, Progress
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
     from slipway.settings import Settings
 
 R = TypeVar("R")
@@ -204,17 +204,20 @@ def say(flags: Flags, answer: "CommandResult", indent: int | None = 2) -> int:
 
 def _formed(flags: Flags, answer: "CommandResult", indent: int | None) -> str:
     from slipway.records.form import to_json
-    from slipway.report.text import coloured
 
     if flags.json and answer.record is not None:
         return to_json(answer.record, indent)
+    if not sys.stdout.isatty():
+        return answer.text
+    from slipway.report.colour import coloured
+
     return coloured(answer.text, sys.stdout)
 
 
 def say_no(flags: Flags, error: SlipwayError) -> int:
     """Print an error on standard error, with --json its record on standard output, and return its exit code."""
     from slipway.records.refusal import Refusal
-    from slipway.report.answers import of_refusal
+    from slipway.report.answers.release import of_refusal
 
     for each in error.obstacles if isinstance(error, ObstaclesError) else (error,):
         print(f"slipway: {one_line(str(each), 1000)}", file=sys.stderr)
@@ -230,7 +233,7 @@ def _print(text: str) -> None:
 
 
 def _write_job_files(answer: "CommandResult") -> None:
-    from slipway.report.answers import step_outputs
+    from slipway.report.answers.result import step_outputs
 
     outputs = {"exit-code": str(answer.code), **answer.outputs}
     _append("GITHUB_OUTPUT", step_outputs(outputs, f"slipway-{secrets.token_hex(16)}"))

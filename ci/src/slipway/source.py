@@ -4,17 +4,20 @@ import ast
 import io
 import os
 import subprocess
-import tarfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from slipway.errors import BadInputError
-from slipway.oci.artifact import File
 from slipway.records.gate import Other, Since
+
+if TYPE_CHECKING:
+    import tarfile
+
+    from slipway.oci.artifact import File
 
 MERGE_BASE: Final = "merge-base"
 _DEFAULT_NAMES = ("main", "master", "develop", "trunk")
@@ -40,8 +43,10 @@ class Commit:
     committed: int  # seconds since 1970
     subject: str
 
-    def files(self) -> Iterator[File]:
+    def files(self) -> "Iterator[File]":
         """Yield the files below `folder`, as `git archive` does."""
+        from slipway.oci.artifact import File
+
         with archive_at(self.folder, self.revision) as archive:
             for member in archive:
                 if member.issym():
@@ -87,8 +92,10 @@ def commit_at(folder: Path, name: str = "HEAD") -> Commit:
 
 
 @contextmanager
-def archive_at(folder: Path, commit: str) -> Iterator[tarfile.TarFile]:
+def archive_at(folder: Path, commit: str) -> "Iterator[tarfile.TarFile]":
     """Open an archive of the files below a folder at a commit (export-ignore is honoured); raises BadInputError."""
+    import tarfile
+
     packed = git(folder, ["archive", "--format=tar", commit, "."])
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         yield archive

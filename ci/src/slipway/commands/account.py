@@ -12,7 +12,7 @@ from slipway.commands.flags import ENDPOINT, ENVIRONMENT, NAME, SOURCE
 from slipway.errors import BadInputError
 
 if TYPE_CHECKING:
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
 
 
 @command(
@@ -45,12 +45,13 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import wall_clock
     from slipway.release.aws.client import Aws
     from slipway.release.bootstrap.template import stacks
-    from slipway.report import answers
+    from slipway.report.answers import account as answers
+    from slipway.report.answers.result import CommandResult
 
     settings = with_repository(await caller.settings(), flags.github)
     if flags.template:
         shared, own = stacks(settings, flags.environment)
-        return answers.CommandResult(record=None, text=(shared if flags.template == "shared" else own).text)
+        return CommandResult(record=None, text=(shared if flags.template == "shared" else own).text)
     aws = Aws(settings.environment(flags.environment).region, flags.endpoint_url)
     setup = AccountSetup(settings, flags.environment, aws, wall_clock())
     with caller.run() as tell:
@@ -77,7 +78,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
     from slipway.records.bootstrap import Permissions
     from slipway.release.bootstrap.roles import DEPLOY_ROLE, policy, scope_of
-    from slipway.report import answers
+    from slipway.report.answers import account as answers
 
     commands = tuple(flags.command or DEPLOY_ROLE)
     scope = scope_of(await caller.settings(), flags.environment)
@@ -105,7 +106,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def simulator(flags: Flags, caller: Caller) -> None:
     from slipway.local.simulator import Beginning, simulate
-    from slipway.report import answers
+    from slipway.report.answers import account as answers
 
     beginning = Beginning.of(flags.state, flags.faults, os.environ)
     await simulate(flags.port, flags.speed, lambda address: caller.say(answers.of_listening(address)), beginning)
@@ -152,7 +153,7 @@ async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.conformance.walks import estimate
     from slipway.local.conformance import Consent, in_no_time, permitted
     from slipway.records.conformance import Left
-    from slipway.report import answers
+    from slipway.report.answers import account as answers
     from slipway.report.text import of_estimate
 
     if flags.estimate:

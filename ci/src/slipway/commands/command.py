@@ -17,7 +17,7 @@ from slipway.errors import BadInputError
 if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
     from slipway.records.progress import Event, Progress
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
     from slipway.settings import Settings
 
 R = TypeVar("R")

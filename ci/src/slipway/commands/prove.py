@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from slipway.local.prove import GateOptions
     from slipway.records.proof import Layer, Proof
     from slipway.records.services import Proofs
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
 
 _WHOLE = "not needed: the engine caches the whole proof"
 _LISTED = "listing the revisions needs the service's own Python; on Dagger the gate reads them"
@@ -94,29 +94,28 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
     cache="session",
 )
 async def gate(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.local.services import services_below
-    from slipway.report import answers, files
-    from slipway.source import folder_of
-
     if flags.all_services:
-        proofs = await _every_proof(flags, caller)
-        if flags.report:
-            files.write(flags.report, files.of_proofs(proofs))
-        return answers.of_proofs(proofs)
+        return await _every_service(flags, caller)
     if flags.changed:
         raise BadInputError("--changed chooses among several services", "pass --all-services, too")
-    try:
-        proof = await _proof(flags, caller)
-    except BadInputError as error:
-        if below := services_below(folder_of(flags.source)):
-            raise BadInputError(
-                f"{folder_of(flags.source)} is no service, but has services below it: {', '.join(below)}",
-                "pass --all-services, or the folder of one with --source",
-            ) from error
-        raise
+    from slipway.report.answers.prove import of_proof
+
+    proof = await _proof(flags, caller)
     if flags.report:
+        from slipway.report import files
+
         files.write(flags.report, files.of_proof(proof))
-    return answers.of_proof(proof)
+    return of_proof(proof)
+
+
+async def _every_service(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.report import files
+    from slipway.report.answers.services import of_proofs
+
+    proofs = await _every_proof(flags, caller)
+    if flags.report:
+        files.write(flags.report, files.of_proofs(proofs))
+    return of_proofs(proofs)
 
 
 async def _proof(flags: Flags, caller: Caller) -> "Proof":
@@ -201,10 +200,10 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
     from anyio import to_thread
 
     from slipway.local.services import services_in
-    from slipway.report import answers
+    from slipway.report.answers.services import of_services
     from slipway.source import folder_of
 
-    return answers.of_services(await to_thread.run_sync(services_in, folder_of(flags.source), flags.changed))
+    return of_services(await to_thread.run_sync(services_in, folder_of(flags.source), flags.changed))
 
 
 @command(
@@ -235,7 +234,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.local.certificate import certify, why_not
     from slipway.local.gate import revisions
     from slipway.records.certificate import Certificate, Validity
-    from slipway.report import answers
+    from slipway.report.answers import certificate as answers
 
     proof = await caller.text(flags.proof, "the proof") if flags.proof else None
     if flags.check is None:
@@ -266,10 +265,11 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def rehearse(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.rehearsal.local import rehearse
-    from slipway.report import answers, files
+    from slipway.report import files
+    from slipway.report.answers.release import of_rehearsal
 
     rehearsal = await rehearse(flags.source, caller.progress, flags.settings)
     if flags.report:
         files.write(flags.report, files.of_rehearsal(rehearsal))
         caller.progress.section(f"the page: {flags.report / 'rehearsal.html'}")
-    return answers.of_rehearsal(rehearsal)
+    return of_rehearsal(rehearsal)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from slipway.records.outcome import Outcome
     from slipway.records.plan import Plan
     from slipway.records.progress import Tell
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
 
 AS_DEPLOY = JsonRecord("outcome", "as for `deploy`")
 AS_PLANNED = JsonRecord("plan", "with `--dry-run`; 1 when it is blocked")
@@ -38,7 +38,7 @@ AS_PLANNED = JsonRecord("plan", "with `--dry-run`; 1 when it is blocked")
 )
 async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.preflight import preflight
-    from slipway.report import answers
+    from slipway.report.answers import release as answers
 
     environment = await caller.environment(flags.environment)
     spec = environment.spec(environment.digest_of(flags.image))
@@ -54,7 +54,7 @@ async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     never_red="it returns the folder with plan.json, plan.txt and summary.md, also of a blocked plan",
 )
 async def plan(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.report import answers
+    from slipway.report.answers import release as answers
 
     environment = await caller.environment(flags.environment)
     return answers.of_plan(await environment.plan(environment.digest_of(flags.image)))
@@ -78,7 +78,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
 async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.errors import BadInputError
     from slipway.records.plan import Plan
-    from slipway.report import answers
+    from slipway.report.answers import release as answers
 
     if bool(flags.image) == bool(flags.plan):
         raise BadInputError("deploy needs one thing to deploy", "pass either --image or --plan")
@@ -178,7 +178,7 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
     rights=("migrate-direct", "migrate-ecs-task"),
 )
 async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.report import answers
+    from slipway.report.answers import release as answers
 
     evidence = await _evidence(flags, caller)
     environment = (await caller.environment(flags.environment)).proven_by(evidence.certificate)
@@ -196,7 +196,7 @@ async def changed(
     run: "Callable[[Tell], Awaitable[Outcome]]",
 ) -> "CommandResult":
     """Answer with the outcome of a run, or with --dry-run with its plan."""
-    from slipway.report import answers
+    from slipway.report.answers import release as answers
 
     if flags.dry_run:
         return answers.of_plan(await plan())

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, option, switch
 from slipway.commands.flags import DRY_RUN, ENVIRONMENT
 from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed
-from slipway.records.outcome import Verb
 
 if TYPE_CHECKING:
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
 
 
 @command(
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 )
 async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
     from slipway.environment.status import status, watch
-    from slipway.report import answers
+    from slipway.report.answers import service as answers
 
     environment = await caller.environment(flags.environment)
     if not flags.watch:
@@ -53,7 +52,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
     from slipway.environment.status import existing
     from slipway.local.browser import open_in_browser
     from slipway.records.ledger import Address
-    from slipway.report import answers
+    from slipway.report.answers import service as answers
 
     environment = await caller.environment(flags.environment)
     address = Address(environment=environment.name, url=environment.address(await existing(environment)))
@@ -70,7 +69,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
     records=(JsonRecord("history"),),
 )
 async def history(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.report import answers
+    from slipway.report.answers import service as answers
 
     return answers.of_history(await (await caller.environment(flags.environment)).history())
 
@@ -92,7 +91,7 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.status import diagnose
-    from slipway.report import answers
+    from slipway.report.answers import service as answers
 
     return answers.of_examination(await diagnose(await caller.environment(flags.environment), flags.number))
 
@@ -124,7 +123,7 @@ the name of a secret, are hidden; slipway does not know the values of `secrets`.
 async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     from slipway.environment import logs
     from slipway.errors import BadInputError
-    from slipway.report import answers
+    from slipway.report.answers import service as answers
 
     if flags.deployment is not None and (flags.follow or flags.since):
         raise BadInputError("a deployment has a begin and an end", "pass --deployment without --since and --follow")
@@ -162,7 +161,7 @@ async def secret(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.secrets import check_name, secrets, set_secret
     from slipway.errors import BadInputError
     from slipway.local.prompt import secret_value
-    from slipway.report import answers
+    from slipway.report.answers import service as answers
 
     if bool(flags.name) != (flags.action == "set"):
         raise BadInputError("set takes the name of a variable, and list takes none", "`slipway secret --help` has more")
@@ -182,6 +181,7 @@ async def secret(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import pause, plan_change
+    from slipway.records.outcome import Verb
 
     there = await caller.environment(flags.environment)
     return await changed(flags, caller, lambda: plan_change(there, Verb.PAUSE), lambda tell: pause(there, tell))
@@ -196,6 +196,7 @@ async def pause(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import plan_change, resume
+    from slipway.records.outcome import Verb
 
     there = await caller.environment(flags.environment)
     return await changed(flags, caller, lambda: plan_change(there, Verb.RESUME), lambda tell: resume(there, tell))
@@ -214,6 +215,7 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def destroy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import destroy, plan_change
+    from slipway.records.outcome import Verb
 
     there, confirm = await caller.environment(flags.environment), flags.confirm
     return await changed(

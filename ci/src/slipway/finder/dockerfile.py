@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from slipway.finder.tree import Tree
 
-_FILES = r"(?:\.\./)*(?:(?:docker|deploy|compose)/|tools/deploy/docker/)?(?:[\w-]+\.)?(?:Docker|Container)file(?:\.(?:prod|production|app|api|web|backend))?"
+_FILES = r"(?:\.\./)*(?:(?!tests?/|docs?/|examples?/)(?:[\w-]+/){0,2}(?:docker|deploy|compose|build)/)?(?:[\w-]+\.)?(?:Docker|Container)file(?:\.(?:prod|production|app|api|web|backend))?"
 _INSTRUCTION = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
 
 

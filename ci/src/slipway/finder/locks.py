@@ -137,8 +137,9 @@ def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
         if having and not wanted & known:
             known |= having[0].packages
             yield having[0], f"{', '.join(part.name for part in having[1:4])} has it too" if having[1:] else ""
-    for name in map(normal, sorted(imported(tree)) if others else ()):
-        having = [part for part in others if _provides(part.packages, name)]
+    shipped = [part for part in others if not _NOT_PRODUCTION.search(part.name)]
+    for name in map(normal, sorted(imported(tree)) if shipped else ()):
+        having = [part for part in shipped if _provides(part.packages, name)]
         if having and not _provides(known, name) and not _provides(_with_their_own(tree, known), name):
             known |= having[0].packages
             yield having[0], f"env.py needs {name}"

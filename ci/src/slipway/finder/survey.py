@@ -10,6 +10,7 @@ from slipway.finder.application import alchemy, application, applications, flask
 from slipway.finder.command import command
 from slipway.finder.database import database, other_database
 from slipway.finder.health import health_path
+from slipway.finder.history import beginning
 from slipway.finder.interpreter import interpreter
 from slipway.finder.locks import declaration, lock, needed, parts, workspace
 from slipway.finder.start import starting, starts
@@ -36,6 +37,9 @@ def _facts(tree: Tree) -> Iterator[Fact]:
     yield _name(tree)
     of_alembic = [*settings.alembic(tree)]
     yield from of_alembic
+    for fact in of_alembic:
+        if fact.subject is Subject.SCRIPTS:
+            yield from beginning(tree, fact.value)
     yield from interpreter(tree)
     yield from filter(None, (lock(tree) or declaration(tree), workspace(tree)))
     yield from parts(tree)

@@ -21,7 +21,7 @@ _HIDDEN: Final = {".github", ".circleci", ".devcontainer"}  # the hidden folders
 _ABOVE: Final = re.compile(r"(?:\.\./)+(?:[^/]+|(?:\.github|\.circleci|\.devcontainer|docker|deploy|compose)/.*)")
 _LARGEST: Final = 2_000_000  # bytes, enough for a long lock
 _NOT_THE_SERVICE: Final = re.compile(
-    r"(^|/)(tests?|docs?|docs_src|examples?|scripts|migrations|alembic|versions|benchmarks|tools|templates|\{\{.*)/|(^|/)(test_[^/]*|conftest|setup|noxfile)\.py$"
+    r"(^|/)(tests?|docs?|docs_src|examples?|scripts|migrations|alembic|versions|benchmarks|tools|templates|\{\{.*)/|(^|/)(test_[^/]*|conftest)\.py$|^(setup|noxfile)\.py$"
 )
 
 _BEGINS: Final = re.compile(r"(?!(?:else|elif|except|finally)\b)[^\s#)\]}]")  # an outermost statement

@@ -11,7 +11,7 @@ from slipway.records.survey import Fact, Subject
 
 _EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
-_SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH|CERT")
+_SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH(?!OR)|CERT")
 _LOOKS_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://[^/\s]*:[^/\s]*@.*")
 _HARMLESS: Final = re.compile(r"\d{1,6}|true|false", re.IGNORECASE)
 _STAND_INS: Final = {

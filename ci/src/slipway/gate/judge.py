@@ -106,6 +106,9 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
     if evidence.previous_required:
         yield from compatibility.check_replayed(evidence.history.nodes, _why_not_replayed(evidence))
+    if Layer.PREVIOUS in evidence.layers:
+        models = evidence.previous.models if evidence.previous else ()
+        yield from compatibility.check_defaults(evidence.history.nodes, stairway.steps, models)
     yield from compatibility.check_own(evidence.history.nodes, statements, evidence.replay.broken)
     if not isinstance(evidence.compared, str):
         yield from drift.check(
@@ -141,6 +144,7 @@ def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: 
     yield from data.check_statements(node, steps.statements, contention.growth)
     if node.new:
         yield from data.check_references(node, steps)
+        yield from data.check_unchecked(node, steps, stairway.lines)
         yield from advice.check(node, steps, stairway.lines) if own.keys() & OPTIONAL else ()
         yield from data.check_imports(node, evidence.environment.is_own)
     if node.id in evidence.rows.revisions:

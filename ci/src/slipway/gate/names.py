@@ -30,6 +30,11 @@ def is_table(qualified: str, spelled: str) -> bool:
     return name == wanted if "." in wanted else bool(wanted) and name.endswith(f".{wanted}")
 
 
+def quoted_parts(qualified: str) -> list[str]:
+    """Split a qualified name into its parts, as SQL spells them."""
+    return _PART.findall(qualified)
+
+
 def parts(qualified: str) -> tuple[str, ...]:
     """Split a qualified name into its parts, without quotes."""
-    return tuple(part.strip('"').replace('""', '"') for part in _PART.findall(qualified))
+    return tuple(part.strip('"').replace('""', '"') for part in quoted_parts(qualified))

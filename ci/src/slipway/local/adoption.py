@@ -26,6 +26,11 @@ _CHECKOUT: Final = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # 
 _OTHER_CI: Final = (
     r"(?:\.\./)*(?:\.gitlab-ci\.yml|azure-pipelines\.yml|Jenkinsfile|bitbucket-pipelines\.yml|\.circleci/config\.yml)"
 )
+_ABOUT_BASELINE: Final = """\
+-- The schema of the models when this service adopted slipway; it counts the revisions up to then as run.
+-- If production's differs, write this file from there: docs/how-to/adopt.md of slipway has the commands.
+
+"""
 # The keys of the settings, each with the subject of the facts that state it.
 _SERVICE: Final = {
     "name": Subject.NAME,
@@ -45,11 +50,14 @@ _MIGRATIONS: Final = {
 }
 
 
-def propose(folder: Path) -> Adoption:
-    """Return the adoption of a service as it is proposed; nothing is written."""
+def propose(folder: Path, baseline: str = "") -> Adoption:
+    """Return the adoption of a service as it is proposed, with the text of a baseline if it needs one; nothing is written."""
     tree = tree_at(folder)
     survey = find(tree)
-    files = (_table(tree, survey), *_workflow(tree)) if not survey.obstacles else ()
+    named = survey.value(Subject.BASELINE) if baseline else ""
+    files = (_table(tree, survey, named), *_workflow(tree)) if not survey.obstacles else ()
+    if named and files[0].state is FileState.PROPOSED:
+        files += (AdoptedFile(name=named, state=FileState.PROPOSED, added=_ABOUT_BASELINE + baseline, is_new=True),)
     return Adoption(
         service=survey.value(Subject.NAME),
         facts=survey.facts,
@@ -83,17 +91,18 @@ def _write(folder: Path, file: AdoptedFile) -> AdoptedFile:
     return replace(file, state=FileState.WRITTEN)
 
 
-def _table(tree: Tree, survey: Survey) -> AdoptedFile:
+def _table(tree: Tree, survey: Survey, baseline: str) -> AdoptedFile:
     """Return the table of the settings: at the end of pyproject.toml, or in a file of its own where there is none or it cannot be extended."""
     for name in (OWN_FILE, _PYPROJECT):
         if "slipway" in tree.table(name, "tool"):
             return AdoptedFile(name=name, state=FileState.KEPT, reason="it has [tool.slipway]")
     text = tree.read(_PYPROJECT)
     newline = "\r\n" if "\r\n" in text else "\n"
-    added = _join(text, table_of(survey)).replace("\n", newline)
+    table = table_of(survey, baseline)
+    added = _join(text, table).replace("\n", newline)
     if _PYPROJECT in tree and _is_extended(text, added):
         return AdoptedFile(name=_PYPROJECT, state=FileState.PROPOSED, added=added)
-    return AdoptedFile(name=OWN_FILE, state=FileState.PROPOSED, added=table_of(survey), is_new=True)
+    return AdoptedFile(name=OWN_FILE, state=FileState.PROPOSED, added=table, is_new=True)
 
 
 def _join(text: str, table: str) -> str:
@@ -111,9 +120,10 @@ def _is_extended(text: str, added: str) -> bool:
     return {**after, "tool": {key: value for key, value in tools.items() if key != "slipway"}} == {"tool": {}, **before}
 
 
-def table_of(survey: Survey) -> str:
+def table_of(survey: Survey, baseline: str = "") -> str:
     """Return the settings as text, with a comment beside each value that was guessed."""
     service, migrations = tables_of(survey)
+    migrations |= {"baseline": baseline} if baseline else {}
     variables = migrations.pop("variables", {})
     parts = [("[tool.slipway]", service, _SERVICE), ("[tool.slipway.migrations]", migrations, _MIGRATIONS)]
     lines = [line for heading, table, subjects in parts for line in _lines(heading, table, subjects, survey)]

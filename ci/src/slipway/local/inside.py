@@ -25,8 +25,8 @@ from slipway.migration.output import secrets_in, without
 from slipway.records.form import from_json
 from slipway.records.refusal import Refusal
 from slipway.untrusted import one_line
-from slipway.workload.dependencies import Python
 from slipway.workload.inherited import inherited
+from slipway.workload.python import Python
 
 _VARIABLE = "SLIPWAY_DATABASE"
 _LAST_WORDS_SECONDS = 1

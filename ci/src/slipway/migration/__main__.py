@@ -17,14 +17,14 @@ from slipway.migration.database import VARIABLE, named_in_environment, own_datab
 from slipway.migration.environment import Environment
 from slipway.migration.output import answer, discreet
 from slipway.migration.upgrade import look, upgrade
-from slipway.records.migration import Migration, Standing
+from slipway.records.migration import Baseline, Migration, Standing
 
 
 def main(arguments: list[str]) -> int:
     """Return the exit code: 0 when the database is at the head or was read; otherwise the file holds the reason."""
     options = _parser().parse_args(arguments)
 
-    def ask() -> Migration | Standing:
+    def ask() -> Migration | Standing | Baseline:
         url = _database(options)
         os.chdir(options.directory or ".")
         call = Call(
@@ -36,6 +36,10 @@ def main(arguments: list[str]) -> int:
             app=options.app,
         )
         environment = Environment(call, url)
+        if options.snapshot:
+            from slipway.migration.snapshot import snapshot  # not lent to a container
+
+            return snapshot(environment, url)
         if options.look:
             return look(environment, url, options.baseline)
         report = partial(print, flush=True) if options.own else lambda _: None
@@ -61,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--baseline", default="", help="the schema that an empty database is given first")
     parser.add_argument("-x", action="append", default=[], metavar="KEY=VALUE", help="an argument for env.py")
     parser.add_argument("--look", action="store_true", help="change nothing, and write the revision of the database")
+    parser.add_argument("--snapshot", action="store_true", help="change nothing, and write the models as a baseline")
     parser.add_argument(
         "--transactions", default="", metavar="WORDS", help="refuse unless env.py runs the revisions in these"
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
     from slipway.records.progress import Event, Progress
     from slipway.release.aws.client import Keys
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
     from slipway.settings import Settings
 
 R = TypeVar("R")

@@ -24,6 +24,13 @@ class Migration(Record, schema="slipway/migration/1"):
     unseen: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Baseline(Record, schema="slipway/baseline/1"):
+    """The text of an SQL file with the schema that a history begins on."""
+
+    sql: str
+
+
 Heads = tuple[str, ...]
 
 

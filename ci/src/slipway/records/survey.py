@@ -14,6 +14,7 @@ class Subject(Enum):
     CONFIG = "alembic settings"
     SCRIPTS = "alembic folder"
     DIRECTORY = "alembic's working directory"
+    BASELINE = "baseline"
     FRAMEWORK = "framework"
     PYTHON = "python"
     LOCK = "lock"

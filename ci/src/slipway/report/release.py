@@ -161,7 +161,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield f"{outcome.status.value} {what}{service} in {environment} after {duration(outcome.seconds)}{number}"
     if outcome.requested:
         yield f"  requested: {one_line(outcome.requested)}"
-    yield f"  live:      {one_line(outcome.live or 'nothing')}"
+    yield f"  live:      {one_line(outcome.serving)}"
     if outcome.live and outcome.url:
         yield f"  url:       {_url(one_line(outcome.url, 600))}"
     if outcome.migration:

@@ -45,7 +45,7 @@ def of_outcome(outcome: Outcome) -> str:
     what = action(outcome.verb)
     facts = [
         ("requested", outcome.requested),
-        ("live", outcome.live or "nothing"),
+        ("live", outcome.serving),
         ("url", outcome.url or "none"),
         ("deployment", str(outcome.number or "")),
         ("operation", outcome.operation or ""),

@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from slipway import toml
-from slipway.errors import BadInputError, ObstaclesError, RefusedError, SlipwayError
+from slipway.errors import BadInputError, RefusedError
 from slipway.finder.interpreter import interpreter
 from slipway.finder.locks import declaration, lock, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements
@@ -24,14 +23,13 @@ from slipway.finder.tree import Tree, tree_at
 from slipway.records.survey import Subject
 from slipway.untrusted import one_line
 from slipway.workload.inherited import PASSED, inherited
+from slipway.workload.python import OLDEST_PYTHON, READY, Python, document_of, is_too_old, workspace_of
 
 LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
 _DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
 _OF_THE_TREE = re.compile(r"^\s*(?:-[erc]|--(?:editable|requirement|constraint)\b|\.|[^#\n]*\bfile:)", re.MULTILINE)
 # In uv.lock, which uv alone writes; tomllib would need a quarter of a second for each start of an instance.
 _BESIDE_THE_PROJECT = re.compile(r'^source = \{ (?:editable|directory|virtual) = "(?!\.")', re.MULTILINE)
-READY = "slipway-ready"
-OLDEST_PYTHON = "3.10"  # on which the gate runs
 # Projects of other tools are imported from their sources: their build backends may be too old to build them.
 _NOT_INSTALLED = (*FOREIGN, "pyproject.toml")
 _FETCHED = re.compile(r"git\+(\S+?)(?:@[^@\s`]*)?`")
@@ -42,24 +40,6 @@ _NO_PYTHON = re.compile(
 )
 _NO_LOGIN = re.compile(r"\b40[13]\b|[Cc]redentials|[Aa]uthenticat")
 _COMPILED = ["--compile-bytecode"]
-
-
-@dataclass(frozen=True)
-class Python:
-    """A virtual environment."""
-
-    folder: Path
-    site: Path | None = None  # contains the service itself when it is a package
-
-    @property
-    def interpreter(self) -> Path:
-        return self.folder / "bin/python"
-
-    def variables(self) -> dict[str, str]:
-        """Return the variables of a process in this environment."""
-        programs = [self.folder / "bin", *([self.site / "bin"] if self.site else [])]
-        path = {"PATH": os.pathsep.join([*map(str, programs), os.defpath]), "VIRTUAL_ENV": str(self.folder)}
-        return path | ({"PYTHONPATH": str(self.site)} if self.site else {})
 
 
 def lock_of(tree: Path, view: Tree) -> Path:
@@ -81,27 +61,6 @@ def lock_of(tree: Path, view: Tree) -> Path:
             "pass its virtual environment with --python DIR, or run `uv init --bare`, `uv add` its packages, and commit uv.lock",
         )
     return tree / found.value
-
-
-def workspace_of(tree: Path) -> Path | None:
-    """Find the workspace that a project is a member of, as uv does: the nearest one above."""
-    for above in tree.resolve().parents:
-        workspace = _document(above / "pyproject.toml").get("tool", {}).get("uv", {}).get("workspace")
-        if workspace is not None:
-            members, excluded = (_folders(above, workspace.get(key, ())) for key in ("members", "exclude"))
-            return above if tree.resolve() in members - excluded else None
-    return None
-
-
-def _folders(root: Path, patterns: Sequence[str]) -> set[Path]:
-    return {folder.resolve() for pattern in patterns for folder in root.glob(pattern)}
-
-
-def _document(pyproject: Path) -> dict[str, Any]:
-    try:
-        return toml.loads(pyproject.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +92,7 @@ class _Plan:
         fact = next(interpreter(self.view), None)
         if fact is None or fact.place.endswith("pyvenv.cfg"):
             return []
-        version = OLDEST_PYTHON if _is_too_old(fact.value) else fact.value
+        version = OLDEST_PYTHON if is_too_old(fact.value) else fact.value
         return ["--python", f">={version}" if fact.guessed else version]
 
 
@@ -141,7 +100,7 @@ def notes(view: Tree) -> tuple[str, ...]:
     """Return how the environment that `prepare` makes differs from production, one sentence each."""
     declared = None if lock(view) else declaration(view)
     python = next(interpreter(view), None)
-    old = python is not None and not python.guessed and _is_too_old(python.value)
+    old = python is not None and not python.guessed and is_too_old(python.value)
     return tuple(
         filter(
             None,
@@ -155,11 +114,6 @@ def notes(view: Tree) -> tuple[str, ...]:
             ),
         )
     )
-
-
-def _is_too_old(version: str) -> bool:
-    minor = version.partition(".")[2]  # "13t" of a free-threaded one
-    return minor.isdecimal() and int(minor) < int(OLDEST_PYTHON.partition(".")[2])
 
 
 def prepare(tree: Path, cache: Path, *, in_place: bool = False, everything: bool = False) -> Python:
@@ -190,7 +144,7 @@ def prepare(tree: Path, cache: Path, *, in_place: bool = False, everything: bool
 
 def _check_named_files(tree: Path) -> None:
     """Raise BadInputError when a file is missing that the package's build reads."""
-    project = _document(tree / "pyproject.toml").get("project", {})
+    project = document_of(tree / "pyproject.toml").get("project", {})
     for key in ("readme", "license"):
         named = project.get(key)
         text = named.get("file") if isinstance(named, dict) else named if key == "readme" else None
@@ -349,48 +303,3 @@ def _last(causes: Sequence[str]) -> str:
 
 def without_password(url: str) -> str:
     return re.sub(r"(?<=://)[^/@]*@", "", url)
-
-
-_PACKAGES = {"sqlalchemy": ("SQLAlchemy", (1, 4)), "alembic": ("alembic", (1, 8))}
-
-
-def check_environment(python: Python) -> None:
-    """Raise ObstaclesError for everything in an environment that the gate cannot run with: too old a Python, SQLAlchemy or alembic, or none."""
-    libraries = sorted((python.folder / "lib").glob("python3.*"))
-    if not libraries:
-        return
-    obstacles: list[SlipwayError] = []
-    version = libraries[0].name.removeprefix("python")
-    if _is_too_old(version):
-        obstacles.append(
-            BadInputError(
-                f"{python.folder} has Python {version}, and the gate runs on {OLDEST_PYTHON} or newer",
-                "pass an environment of a newer one with --python DIR, or let slipway make one: remove .venv",
-            )
-        )
-    for name, (spelled, oldest) in _PACKAGES.items():
-        installed = _installed(libraries[0] / "site-packages", name)
-        if installed is None and not _sees_others(python.folder):
-            what = f"{python.folder} has no {spelled}"
-            obstacles.append(BadInputError(what, f"install the service's dependencies there, {spelled} among them"))
-        elif installed is not None and installed < oldest:
-            what = f"{python.folder} has {spelled} {'.'.join(map(str, installed))}, and slipway needs {'.'.join(map(str, oldest))} or newer"
-            obstacles.append(BadInputError(what, f"update {spelled} in the service first"))
-    if obstacles:
-        raise ObstaclesError(obstacles)
-
-
-def _sees_others(folder: Path) -> bool:
-    """Whether an environment also uses packages that are installed elsewhere: it is no virtual one, or sees the system's."""
-    config = folder / "pyvenv.cfg"
-    text = config.read_text(encoding="utf-8") if config.is_file() else ""
-    return not text or re.search(r"include-system-site-packages\s*=\s*true", text) is not None
-
-
-def _installed(site: Path, name: str) -> tuple[int, ...] | None:
-    """Return the version of an installed package, as its metadata's folder names it; None when it is not there."""
-    for folder in (*site.glob("*.dist-info"), *site.glob("*.egg-info")):
-        package, _, version = folder.name.partition("-")
-        if package.lower() == name:
-            return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-    return None

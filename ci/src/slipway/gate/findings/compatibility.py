@@ -7,11 +7,12 @@ from typing import Final
 
 from slipway.gate.history import Node
 from slipway.gate.layers.phrases import ADDED, HELD, Refused
+from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
-from slipway.gate.names import line_of
+from slipway.gate.names import is_table, line_of
 from slipway.gate.rulebook import compatibility as rules
 from slipway.gate.rulebook.rule import Rule
-from slipway.records.gate import Previous
+from slipway.records.gate import Model, Previous
 from slipway.records.proof import Finding, Level, Statement
 
 
@@ -68,6 +69,7 @@ _CAUSES: Final = (
     _Cause(rules.NOT_ALLOWED, ("42501",)),
     _Cause(rules.TRIGGER, ("P0001",)),
 )
+_HAS_VALUE: Final = re.compile(r"\b(?:not null|default|generated|identity)\b")
 _SHOWN = 300
 _ALWAYS_USED: Final = (rules.COLUMN_RENAMED, rules.TABLE_RENAMED, rules.NEW_NOT_NULL, rules.ENUM)  # by any release
 
@@ -144,6 +146,33 @@ def check_own(
         names = _names(each)
         node = next((node for node in reversed(added) if line_of(names, statements[node.id])), added[-1])
         yield rules.OWN.finding(node, _measured(each), line_of(names, statements[node.id]))
+
+
+def check_defaults(nodes: Sequence[Node], steps: Mapping[str, Steps], models: Sequence[Model]) -> Iterator[Finding]:
+    """Yield columns that a revision leaves with NULL instead of a default, in released tables that the models leave them out of."""
+    own: set[str] = set()  # tables that the new revisions create
+    for node in (node for node in nodes if node.added):
+        change = steps[node.id].upgraded
+        own |= {line.name for line in change.added if line.kind == "table"}
+        before = {line.name: line for line in change.removed}
+        for line in (line for line in change.added if line.kind == "column"):
+            table, _, column = line.name.rpartition(".")
+            kept = _HAS_VALUE.search(line.definition)
+            had_none = line.name in before and not _HAS_VALUE.search(before[line.name].definition)
+            if kept or had_none or table in own or not _is_left_out(models, table, column):
+                continue
+            drops = re.compile(
+                rf'\b{table.rpartition(".")[2]}\b.*\b{column}"? DROP DEFAULT\b', re.IGNORECASE | re.DOTALL
+            )
+            if dropped := next((each for each in steps[node.id].statements if drops.search(each.sql)), None):
+                measured = f"{line.name} is {line.definition!r} after the revision"
+                yield rules.LEFT_NULL.finding(node, measured, dropped.line)
+
+
+def _is_left_out(models: Sequence[Model], table: str, column: str) -> bool:
+    """Whether a release that has a table writes rows without a column; without models, it may."""
+    model = next((each for each in models if is_table(table, ".".join(filter(None, (each.schema, each.table))))), None)
+    return not models or (model is not None and not any(each.written and each.name == column for each in model.columns))
 
 
 def check_replayed(nodes: Sequence[Node], why_not: str) -> Iterator[Finding]:

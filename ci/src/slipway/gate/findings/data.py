@@ -3,13 +3,14 @@
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from slipway.gate.findings.blocking import with_growth
 from slipway.gate.history import Node
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Steps
-from slipway.gate.names import line_of
+from slipway.gate.measure.catalog import Line
+from slipway.gate.names import line_of, quoted_parts
 from slipway.gate.rulebook import rows as rules
 from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Growth, Statement
@@ -38,6 +39,16 @@ def check_references(node: Node, steps: Steps) -> Iterator[Finding]:
         if cascades and line.definition not in before and not line.name.startswith(new_tables):
             lines = (each.line for each in steps.statements if _CASCADES in each.sql.upper())
             yield rules.CASCADES.finding(node, f"{line.name}: {line.definition}", next(lines, None))
+
+
+def check_unchecked(node: Node, steps: Steps, at_end: Collection[Line]) -> Iterator[Finding]:
+    """Yield new constraints that are not valid at the end of the history."""
+    for line in steps.upgraded.added:
+        if line.definition.endswith(" NOT VALID") and line in at_end:
+            *table, name = quoted_parts(line.name)
+            code = rules.UNCHECKED.code.format(table=".".join(table), name=name)
+            place = line_of([name, "NOT VALID"], steps.statements)
+            yield rules.UNCHECKED.finding(node, f"{line.name}: {line.definition}", place, code)
 
 
 def check_imports(node: Node, is_own: Callable[[str], bool]) -> Iterator[Finding]:

@@ -302,3 +302,17 @@ NOT_REPLAYED: Final = _error(
     advice="Name its commit with --since (on Dagger the release with --previous), or repair what the finding names; or delete `previous` from [tool.slipway.migrations].",
     related=("C16",),
 )
+LEFT_NULL: Final = Rule(
+    id="C22",
+    name="default dropped from a column that stays empty",
+    level=Level.WARNING,
+    message="The previous release leaves the column to its default, which is dropped: until it is gone, its rows have NULL there.",
+    implies=NOTHING,
+    advice="Keep the default until the previous release is gone, and drop it in a revision of the release after.",
+    related=("C05", "C09"),
+    given=Given(previous=_MODELS),
+    bad="""\
+op.add_column("notes", sa.Column("kind", sa.Text(), server_default="plain"))
+op.alter_column("notes", "kind", server_default=None)""",
+    good="""op.add_column("notes", sa.Column("kind", sa.Text(), server_default="plain"))""",
+)

@@ -184,3 +184,19 @@ DELETES: Final = _destructive(
     bad="""op.execute("DELETE FROM notes WHERE title IS NULL")""",
     good="""op.execute("CREATE TABLE notes_untitled AS SELECT * FROM notes WHERE title IS NULL")""",
 )
+UNCHECKED: Final = Rule(
+    id="D12",
+    name="constraint that no revision validates",
+    level=Level.NOTE,
+    message="The constraint does not hold for the rows that were there before it, until a later revision validates it.",
+    implies=NOTHING,
+    code="""\
+# in the next revision:
+op.execute("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")""",
+    related=("L07", "L08", "L09"),
+    bad="""op.create_check_constraint("notes_title", "notes", "title <> ''", postgresql_not_valid=True)""",
+    good="""\
+op.create_check_constraint("notes_title", "notes", "title <> ''", postgresql_not_valid=True)
+# in the next revision:
+op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_title")""",
+)

@@ -96,14 +96,15 @@ class Aws:
 
     async def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call `operation` (in boto3's spelling), with retries; raises SlipwayError. Cancelling the wait does not undo the call."""
-        return await self._retried(service == "ecr" or operation.startswith(_READS), service, operation, parameters)
+        idempotent = service == "ecr" or operation.startswith(_READS)
+        return await self._retried(service, operation, parameters, idempotent=idempotent)
 
     async def repeat(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call `operation` like `call`, and retry it after a lost answer too: with these parameters it is idempotent."""
-        return await self._retried(True, service, operation, parameters)
+        return await self._retried(service, operation, parameters, idempotent=True)
 
     async def _retried(
-        self, idempotent: bool, service: str, operation: str, parameters: Mapping[str, Any]
+        self, service: str, operation: str, parameters: Mapping[str, Any], *, idempotent: bool
     ) -> dict[str, Any]:
         for pause in _PAUSES + (_LONGER if self._answered else ()):
             try:
@@ -156,7 +157,7 @@ class Aws:
         ) as error:  # ended too early, or timed out
             raise LostAnswerError(f"AWS did not answer {service} {operation} ({one_line(str(error))})") from error
         except exceptions.BotoCoreError as error:
-            raise _unusable(error, self._answered) from error
+            raise _unusable(error, answered=self._answered) from error
         self._answered = True
         return response
 
@@ -206,19 +207,22 @@ def _is_cut_off(client: Any, operation: str, response: dict[str, Any]) -> bool:
     return bool(model.output_shape and model.output_shape.members) and not set(response) - {"ResponseMetadata"}
 
 
-def _unusable(error: Exception, answered: bool) -> SlipwayError:
+def _unusable(error: Exception, *, answered: bool) -> SlipwayError:
     """Return the error of a request that boto3 did not send. After an `answered` one the run may have changed something."""
     kind = type(error).__name__
+    if kind == "ParamValidationError":
+        return BadInputError("boto3 does not send this request", one_line(str(error)))
     if answered:
         return UnknownOutcomeError(
             f"boto3 cannot make any further request ({kind}: {one_line(str(error))})",
             "sign in again and run the same command; it resumes this run",
         )
-    if "Credential" in kind:
+    if kind == "NoCredentialsError":
         return BadInputError(
             "there are no AWS credentials",
             "sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
-    if kind == "ParamValidationError":
-        return BadInputError("boto3 does not send this request", one_line(str(error)))
-    return UnreachableError(one_line(str(error)))
+    return BadInputError(
+        f"boto3 cannot make a request ({kind}: {one_line(str(error))})",
+        "sign in (aws sso login), or correct the profile or the setting that it names",
+    )

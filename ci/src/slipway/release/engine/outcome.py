@@ -6,7 +6,7 @@ from slipway.errors import SlipwayError, UnknownOutcomeError
 from slipway.records.ledger import Release
 from slipway.records.migration import Readiness
 from slipway.records.outcome import Diagnosis, Outcome, Status
-from slipway.records.plan import Observed
+from slipway.records.plan import Observed, State
 from slipway.records.progress import Phase
 from slipway.release.engine.engine import Run
 from slipway.release.engine.ledger import RELEASES, expected_seconds
@@ -14,12 +14,15 @@ from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY
 from slipway.release.engine.target import Operation
 
 _REMEMBERED = 20  # deployments
+_SERVING = (State.LIVE, State.BUSY, State.UNKNOWN)  # in these states a service without a digest may serve
 _SCHEMA_RULES = ("schema",)  # the rules of a diagnosis that point at a database without the release's schema
 
 
 def outcome_of(
-    run: Run, status: Status, live: Observed, *, operation: str | None = None, why: Diagnosis | None = None
+    run: Run, status: Status, observed: Observed | None, *, operation: str | None = None, why: Diagnosis | None = None
 ) -> Outcome:
+    """Return the outcome of a run; `observed` is None when the live state could not be read."""
+    live = observed or Observed(state=State.UNKNOWN)
     return Outcome(
         environment=run.goal.environment,
         service=run.goal.service,
@@ -28,6 +31,7 @@ def outcome_of(
         live=live.digest,
         url=live.url,
         seconds=run.seconds,
+        unseen=live.digest is None and live.state in _SERVING,
         operation=operation,
         diagnosis=why,
         verb=run.goal.verb,

@@ -88,10 +88,8 @@ async def _finished(run: Run) -> Outcome:
         operation = await _operation(run)
         return operation if isinstance(operation, Outcome) else await follow(run, operation)
     except (UnknownOutcomeError, PlatformRefusedError) as error:  # a refused read leaves open what has started
-        run.say(f"deployment {run.number}: {error}")
-        why = Diagnosis("unknown", error.what, (), error.next_step)
-        return outcome_of(run, Status.UNKNOWN, Observed(), why=why)
-    except RefusedError as error:
+        return _unknown(run, error)
+    except SlipwayError as error:
         return await _refused(run, error)
 
 
@@ -147,11 +145,16 @@ async def _superseded(run: Run, newer: int) -> Outcome:
     return await end(run, outcome_of(run, Status.SUPERSEDED, await run.look(), why=why))
 
 
-async def _refused(run: Run, error: RefusedError) -> Outcome:
-    """Record that this run has changed nothing of the service."""
+def _unknown(run: Run, error: SlipwayError) -> Outcome:
+    run.say(f"deployment {run.number}: {error}")
+    return outcome_of(run, Status.UNKNOWN, None, why=Diagnosis("unknown", error.what, (), error.next_step))
+
+
+async def _refused(run: Run, error: SlipwayError) -> Outcome:
+    """Record that this run has changed nothing of the service. A state that cannot be read may be the wanted one."""
     try:
         live = await run.look()
     except UnknownOutcomeError:
-        live = Observed()
+        return _unknown(run, error)
     why = Diagnosis("refused", error.what, (), error.next_step)
     return await end(run, outcome_of(run, Status.REFUSED, live, why=why))
