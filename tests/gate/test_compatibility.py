@@ -260,3 +260,27 @@ def test_a_dropped_default_matters_only_to_a_release_that_leaves_the_column_out(
     left_out = {each for each in ("kind", "size", "new") if compatibility._is_left_out([held], "public.jobs", each)}
     assert left_out == {"size", "new"}
     assert not compatibility._is_left_out([held], "public.others", "kind")
+
+
+@pytest.mark.parametrize(("known", "revisions"), [(True, {}), (False, {"two": ADDS})])
+def test_a_required_column_that_only_the_models_dropped_breaks_the_new_release(replayed, known, revisions):
+    required = table("CREATE TABLE a (id int PRIMARY KEY, b text NOT NULL)")
+    own = "sa.Table('a', metadata, sa.Column('id', sa.Integer, primary_key=True))"
+    live = Previous(name="v1", models=models(sa.Column("b", sa.Text))) if known else None
+    found, _ = replayed(live, required, own, **revisions)
+    assert [rule for rule, *_ in found] == ["C20"]
+
+
+def test_the_remedy_for_a_column_that_only_the_models_dropped_passes(write_project, server_url):
+    required = table("CREATE TABLE a (id int PRIMARY KEY, b text NOT NULL, c text)")
+    own = "sa.Table('a', metadata, sa.Column('id', sa.Integer, primary_key=True))"
+    config = write_project({"one": required, "two": ("one", "pass", "pass")}, models=own)
+    two = config.parent / "migrations/versions/two.py"
+    remedy = compatibility.rules.LEFT_OUT.format(table="a", column="b").partition("\n")[2]
+    downgrade = "def downgrade():\n    op.alter_column('a', 'b', nullable=False)\n"
+    two.write_text(f"from alembic import op\n\nrevision, down_revision = 'two', 'one'\n\n{remedy}\n\n{downgrade}")
+    live = Previous(name="v1", models=models(sa.Column("b", sa.Text), sa.Column("c", sa.Text)))
+    proof = prove(question(config, layers=LAYERS, start_after="one", previous=live), server_url)
+    found = {each.rule: each for each in proof.findings if each.rule[0] in "Cd"}
+    assert {rule: bool(each.suppressed) for rule, each in found.items()} == {"drift": True, "drift-released": False}
+    assert "c text (the models of v1 have it)" in found["drift-released"].measured

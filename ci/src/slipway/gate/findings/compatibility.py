@@ -37,6 +37,7 @@ class _Cause:
 
 _CONSTRAINTS: Final = ("23503", "23505", "23514", "23P01")
 _NAMED_CONSTRAINT: Final = re.compile(r'constraint "([^"]+)"')
+_NULL: Final = re.compile(r'null value in column "(?P<column>.+?)" of relation "(?P<table>.+?)"')
 _WRITES: Final = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|DELETE FROM|MERGE|COPY)\b", re.IGNORECASE)
 _RENAMED: Final = {
     rules.COLUMN_RENAMED: re.compile(
@@ -137,15 +138,22 @@ def _measured(refused: Refused, others: int = 0) -> str:
 def check_own(
     nodes: Sequence[Node], statements: Mapping[str, Sequence[Statement]], broken: Sequence[Refused]
 ) -> Iterator[Finding]:
-    """Yield one finding per table on statements of the new release, at the last revision that names what the error names."""
-    by_subject: dict[str, Refused] = {}
+    """Yield one finding per failure of the new release, at the last revision that names what the error names."""
+    by_failure: dict[str, Refused] = {}
     for each in broken:
-        by_subject.setdefault(each.message, each)
+        by_failure.setdefault(each.message.partition("; ")[0], each)
     added = [node for node in nodes if node.added]
-    for each in by_subject.values():
+    for each in by_failure.values():
         names = _names(each)
-        node = next((node for node in reversed(added) if line_of(names, statements[node.id])), added[-1])
-        yield rules.OWN.finding(node, _measured(each), line_of(names, statements[node.id]))
+        node = next((node for node in reversed(added) if line_of(names, statements[node.id])), None)
+        line = line_of(names, statements[node.id]) if node else None
+        yield rules.OWN.finding(node or next(reversed(added), None), _measured(each), line, _remedy_of_null(each))
+
+
+def _remedy_of_null(refused: Refused) -> str | None:
+    """Return the remedy of an INSERT that leaves a column out; None when the rule's own applies."""
+    null = _NULL.search(refused.message) if refused.code == "23502" else None
+    return null and rules.LEFT_OUT.format_map(null.groupdict())
 
 
 def check_defaults(nodes: Sequence[Node], steps: Mapping[str, Steps], models: Sequence[Model]) -> Iterator[Finding]:

@@ -38,8 +38,8 @@ COLUMN_DROPPED: Final = _error(
     id="C01",
     name="column dropped that the previous release uses",
     message="The previous release still names a dropped column.",
-    advice="Release code that no longer names the column; drop it in a revision of the release after.",
-    related=("C03", "D03"),
+    advice="Release code that no longer names the column, which must accept NULL or have a default by then (C20); drop it in a revision of the release after. Until then its drift is a note, or allowed by a comment in the revision that changes it.",
+    related=("C03", "C20", "D03", "drift"),
     given=Given(
         previous=_MODELS,
         good_previous="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True))""",
@@ -286,7 +286,7 @@ OWN: Final = _error(
     message="A statement of the new release fails on its own schema after the last revision.",
     implies=NOTHING,
     advice="Replace the trigger or function that still names what a revision dropped or renamed, in the same revision.",
-    related=("C14", "C17"),
+    related=("C01", "C14", "C17"),
     before=_TOUCHED,
     given=Given(models=_MODELS),
     bad="""op.drop_column("notes", "stars")""",
@@ -294,6 +294,11 @@ OWN: Final = _error(
 op.execute("DROP TRIGGER touching ON notes")
 op.drop_column("notes", "stars")""",
 )
+LEFT_OUT: Final = """\
+Keep the column in the models, or add a revision like this, and drop the column in the release after:
+# slipway: allow drift because the release after drops {column}
+def upgrade():
+    op.alter_column("{table}", "{column}", nullable=True)"""
 NOT_REPLAYED: Final = _error(
     id="C21",
     name="previous release not replayed",
