@@ -32,6 +32,9 @@ _DEVELOPMENT: Final = re.compile(r"dev|test|local|sample|example|override", re.I
 _COMMAND_LINE: Final = re.compile(r"\s*(?:command|entrypoint|start)\s*[:=]\s*(.+)")
 _PORTS: Final = re.compile(r"""\s*-\s*["']?(?:[\d.]+:)?(?:\$?[\w{}:-]*:)?(\d{4,5}):(\d{4,5})["']?\s*$""")
 _SCRIPTS: Final = r"(?:\w+/)?[^/]*\.sh|(?:\w+/)?(?:supervisord[\w-]*\.conf|justfile|Makefile|manifest\.yml)"
+_MIGRATES: Final = re.compile(
+    r"\balembic\b.*\b(?:upgrade|current|check|stamp)\b|\b(?:db|database|alchemy)\s(?:[^;&|]*\s)?upgrade\b", re.DOTALL
+)
 _FOR_DEVELOPERS: Final = re.compile(r"dev|Makefile|justfile")
 _BIND: Final = re.compile(r"""^bind\s*=\s*f?["'][^"']*:(\d{2,5})["']""", re.MULTILINE)
 
@@ -68,6 +71,29 @@ def starts(tree: Tree) -> Iterator[Start]:
     for place, command in _commands(tree):
         for server, arguments in _servers(command):
             yield Start(place, server, arguments)
+
+
+def migrating(tree: Tree, command: Sequence[str] = ()) -> str:
+    """Return the start command, or a line of the script that it runs, that migrates; empty when it does not.
+
+    Without a command the image's and the Procfile's count.
+    """
+    for each in [command] if command else _of_production(tree):
+        text = " ".join(each)
+        if _MIGRATES.search(text):
+            return text
+        for word in text.split():
+            script = re.escape(word.rpartition("/")[2])
+            for name in tree.matching(rf"(?:[\w.-]+/)*{script}") if script.endswith(("sh", "entrypoint")) else ():
+                if line := next((line for _, line in tree.lines(name) if _MIGRATES.search(line.partition("#")[0])), ""):
+                    return f"{name}: {line.strip()}"
+    return ""
+
+
+def _of_production(tree: Tree) -> Iterator[Sequence[str]]:
+    yield from (each.command for each in instructions(tree) if each.word in {"CMD", "ENTRYPOINT"})
+    for name in tree.matching(r"Procfile"):
+        yield from ((line.removeprefix("web:").strip(),) for _, line in tree.lines(name) if line.startswith("web:"))
 
 
 def _servers(command: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -35,7 +35,7 @@ from slipway.migration.alembic_config import Call
 from slipway.migration.database import with_connection
 from slipway.migration.environment import Environment, sentence
 from slipway.migration.initial_schema import InitialSchema
-from slipway.migration.models import metadata_of
+from slipway.migration.models import metadata_of, with_tables
 from slipway.records.gate import GateQuestion, Model, Previous, Role
 from slipway.records.proof import UNCOMPARED, Layer
 
@@ -251,7 +251,10 @@ def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference,
         return f"{UNCOMPARED}: the history does not reach its head"
     models = metadata_of(end.options)
     if not any(metadata.tables for metadata in models):
-        return f"{UNCOMPARED}: env.py gives {'a target_metadata without tables' if models else 'no target_metadata'}"
+        filled = with_tables(baseline.environment.is_own)
+        instead = f"; set it to {filled}, which has tables" if filled else ""
+        given = "a target_metadata without tables" if models else "no target_metadata"
+        return f"{UNCOMPARED}: env.py gives {given}{instead}"
     try:
         return drift.compare_with_models(
             baseline.server, end.migrated, end.options, end.version_table, baseline.extensions

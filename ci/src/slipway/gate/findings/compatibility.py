@@ -71,6 +71,7 @@ _CAUSES: Final = (
     _Cause(rules.TRIGGER, ("P0001",)),
 )
 _HAS_VALUE: Final = re.compile(r"\b(?:not null|default|generated|identity)\b")
+_NOT_TYPE: Final = re.compile(r" (?:not null|default|generated|identity|collate)\b.*", re.DOTALL)
 _SHOWN = 300
 _ALWAYS_USED: Final = (rules.COLUMN_RENAMED, rules.TABLE_RENAMED, rules.NEW_NOT_NULL, rules.ENUM)  # by any release
 
@@ -100,18 +101,25 @@ def check(
         if not (removed and rule is rules.NEW_LABEL):  # the label was renamed
             first = failures[0]
             measured, line = _measured(first, len(failures) - 1), _line(first, statements)
-            finding = rule.finding(node, measured, line, _remedy(rule, first, done))
+            finding = rule.finding(node, measured, line, _remedy(rule, first, done, added))
             yield _if_used(finding) if first.phrase.assumed and rule not in _ALWAYS_USED else finding
 
 
-def _remedy(rule: Rule, refused: Refused, done: str) -> str | None:
+def _remedy(rule: Rule, refused: Refused, done: str, added: Sequence[Line]) -> str | None:
     """Return the remedy of a rename with both names; None when the rule's own names nothing."""
     if rule not in _RENAMED:
         return None
     renames = [match for match in _RENAMED[rule].finditer(done) if match["old"].strip('"') in _names(refused)]
     plain = (match.groupdict() for match in renames if "." not in match["table"])  # alembic takes a schema apart
     names = {group: name.replace('"', "") for group, name in next(plain, {}).items()}
-    return rule.code.format_map({"table": "…", "old": "…", "new": "…"} | names)
+    names = {"table": "…", "old": "…", "new": "…"} | names
+    return rule.code.format_map({**names, "type": _type_of(f"{names['table']}.{names['new']}", added)})
+
+
+def _type_of(column: str, added: Sequence[Line]) -> str:
+    """Return the type of a new column from the catalog."""
+    lines = (line for line in added if line.kind == "column" and is_table(line.name.partition(".")[2], column))
+    return next((_NOT_TYPE.sub("", line.definition) for line in lines), "…")
 
 
 def _if_used(finding: Finding) -> Finding:
@@ -147,7 +155,9 @@ def check_own(
         names = _names(each)
         node = next((node for node in reversed(added) if line_of(names, statements[node.id])), None)
         line = line_of(names, statements[node.id]) if node else None
-        yield rules.OWN.finding(node or next(reversed(added), None), _measured(each), line, _remedy_of_null(each))
+        remedy = _remedy_of_null(each)
+        finding = rules.OWN.finding(node or next(reversed(added), None), _measured(each), line, remedy)
+        yield replace(finding, remedy_is_code=remedy is not None)
 
 
 def _remedy_of_null(refused: Refused) -> str | None:
