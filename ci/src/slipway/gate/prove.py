@@ -123,9 +123,11 @@ def _coverage(evidence: Evidence) -> Coverage:
 
 
 def _chosen(past: History) -> str:
-    """Describe the gate's own choice of the revisions that are judged; empty when all are, or the user chose."""
+    """Describe which revisions are judged when none is, or when the gate chose; otherwise empty."""
     new = sum(node.new for node in past.nodes)
     old = len(past.nodes) - new
+    if old and not new:
+        return f"none of {old} revisions: all are {past.nodes[-1].old}, and were run but not judged (--all judges them)"
     if not past.chosen or not old:
         return ""
     return (

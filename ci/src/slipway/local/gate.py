@@ -90,7 +90,14 @@ def _released(folder: Path, options: GateOptions, start_after: str | None) -> Si
     """Return the state after which revisions are judged; None when all are, or those after `start_after`."""
     if options.since:
         return since_of(folder, options.since)
-    return None if options.everything or start_after else unreleased(folder)
+    if options.everything:
+        return None
+    try:
+        return unreleased(folder)
+    except BadInputError:
+        if start_after:
+            return None
+        raise
 
 
 def _check_temporary_folder() -> None:

@@ -105,17 +105,15 @@ def migrations_of(folder: Path) -> Migrations:
 
 # The settings that travel to the gate as they are, under the same name.
 _SHARED: Final = {each.name for each in fields(GateQuestion)} & {each.name for each in fields(Migrations)} - {
-    "start_after",
-    "previous",
+    "previous"
 }
 
 
 def question_of(migrations: Migrations, **more: Any) -> GateQuestion:
-    """Return the question with a service's settings; `since` replaces their `start_after`."""
+    """Return the question with a service's settings."""
     return GateQuestion(
         **{name: getattr(migrations, name) for name in _SHARED},
         previous_required=migrations.previous is PreviousRelease.REQUIRED,
-        start_after=None if more.get("since") else migrations.start_after,
         **more,
     )
 
@@ -130,7 +128,7 @@ async def prove(
 ) -> Proof:
     """Prove the history of a folder; raises SlipwayError when it cannot be executed.
 
-    `since` replaces `start_after`; the `previous` release must work on the new schema; `progress` receives the current revision in words.
+    A `since` that the caller named replaces `start_after`; the `previous` release must work on the new schema; `progress` receives the current revision in words.
     """
     question = question_of(
         at.migrations,

@@ -155,7 +155,7 @@ class GateQuestion(Record, schema="slipway/gate-question/1"):
     role: Role = Role.RDS_SUPERUSER  # of the revisions
     levels: Mapping[str, str] = field(default_factory=dict)  # rule: error, warning, note or off
     start_after: str | None = None  # findings up to this revision do not count
-    since: Since | None = None  # replaces start_after
+    since: Since | None = None  # one that the caller named replaces start_after
     previous: Previous | None = None  # the live release, which must work on the new schema
     previous_required: bool = False  # it is an error when that could not be executed
     layers: tuple[Layer, ...] = tuple(Layer)
