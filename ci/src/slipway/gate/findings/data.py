@@ -17,6 +17,13 @@ from slipway.records.proof import Finding, Growth, Statement
 
 _WRITES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|DELETE FROM|MERGE)\b", re.IGNORECASE)
 _CASCADES = "ON DELETE CASCADE"
+# A statement that can be repeated on a part of the rows: on one table, and without values of its own.
+_REPEATABLE = re.compile(
+    r"(?P<begin>UPDATE (?:ONLY )?(?P<updated>[\w.\"]+) SET (?:(?!\bFROM\b).)+?|DELETE FROM (?:ONLY )?(?P<deleted>[\w.\"]+))"
+    r" WHERE (?P<condition>(?:(?!\bRETURNING\b).)+?);?",
+    re.IGNORECASE | re.DOTALL,
+)
+_VALUE = re.compile(r"%\(|%s|\$\d")
 _IN_BATCHES = re.compile(r"\b(LIMIT|FETCH)\b", re.IGNORECASE)
 
 
@@ -26,7 +33,18 @@ def check_statements(node: Node, statements: Iterable[Statement], growth: Sequen
         whole = statement.scans and not statement.blocks and not _IN_BATCHES.search(statement.sql)
         if whole and _WRITES.match(statement.sql):
             measured = f"writes while it scans {', '.join(statement.scans)}"
-            yield rules.WHOLE_TABLE.finding(node, with_growth(measured, statement, growth), statement.line)
+            measured = with_growth(measured, statement, growth)
+            yield rules.WHOLE_TABLE.finding(node, measured, statement.line, _in_batches(statement.sql))
+
+
+def _in_batches(sql: str) -> str | None:
+    """Return the code that repeats a statement on a thousand rows each time; None when it needs more than its text."""
+    match = _REPEATABLE.fullmatch(" ".join(sql.split()))
+    if match is None or _VALUE.search(sql):
+        return None
+    table = match["updated"] or match["deleted"]
+    batch = f"SELECT tableoid, ctid FROM {table} WHERE {match['condition']} LIMIT 1000"
+    return rules.BATCHED.format(begin=match["begin"], batch=batch)
 
 
 def check_references(node: Node, steps: Steps) -> Iterator[Finding]:

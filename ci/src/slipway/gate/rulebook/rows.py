@@ -101,6 +101,11 @@ with op.get_context().autocommit_block():  # each batch in its own transaction
     bad="""op.execute("UPDATE notes SET stars = 0 WHERE stars IS NULL")""",
     good=in_batches("UPDATE notes SET stars = 0 WHERE id IN (SELECT id FROM notes WHERE stars IS NULL LIMIT 1000)"),
 )
+BATCHED: Final = """\
+with op.get_context().autocommit_block():  # each batch in its own transaction; a row that is done must not meet the condition again
+    batch = '''{begin} WHERE (tableoid, ctid) IN ({batch})'''
+    while op.get_bind().exec_driver_sql(batch).rowcount:
+        pass"""
 LOSSY: Final = _destructive(
     id="D05",
     name="lossy cast",
