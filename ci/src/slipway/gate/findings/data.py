@@ -10,7 +10,7 @@ from slipway.gate.history import Node
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
-from slipway.gate.names import line_of, quoted_parts
+from slipway.gate.names import is_table, line_of, quoted_parts
 from slipway.gate.rulebook import rows as rules
 from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Growth, Statement
@@ -63,8 +63,10 @@ def check_unchecked(node: Node, steps: Steps, at_end: Collection[Line]) -> Itera
     """Yield new constraints that are not valid at the end of the history."""
     for line in steps.upgraded.added:
         if line.definition.endswith(" NOT VALID") and line in at_end:
-            *table, name = quoted_parts(line.name)
-            code = rules.UNCHECKED.code.format(table=".".join(table), name=name)
+            *names, name = quoted_parts(line.name)
+            of = ".".join(names)
+            kind = "DOMAIN" if any(each.kind == "domain" and is_table(each.name, of) for each in at_end) else "TABLE"
+            code = rules.UNCHECKED.code.format(kind=kind, of=of, name=name)
             place = line_of([name, "NOT VALID"], steps.statements)
             yield rules.UNCHECKED.finding(node, f"{line.name}: {line.definition}", place, code)
 

@@ -197,7 +197,7 @@ UNCHECKED: Final = Rule(
     implies=NOTHING,
     code="""\
 # in the next revision:
-op.execute("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")""",
+op.execute('''ALTER {kind} {of} VALIDATE CONSTRAINT {name}''')""",
     related=("L07", "L08", "L09"),
     bad="""op.create_check_constraint("notes_title", "notes", "title <> ''", postgresql_not_valid=True)""",
     good="""\
