@@ -16,6 +16,7 @@ OUTSIDE = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
     "benchmarks/README.md": "benchmarks/index.md",
     "benchmarks/gate.svg": "benchmarks/gate.svg",
     "ci/src/slipway/simulator/README.md": "simulator.md",

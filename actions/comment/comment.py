@@ -1,6 +1,6 @@
 """Write the gate's verdict as one comment of a pull request, and update it in later runs: comment.py REPORT [TITLE].
 
-The folder holds comment.md and proof.json of `slipway gate --report`; without them the gate could not run, for the reason in ERROR. A comment is information: whatever keeps it from being written is
+The folder holds comment.md and proof.json, or proofs.json, of `slipway gate --report`; without them the gate could not run, for the reason in ERROR. A comment is information: whatever keeps it from being written is
 one notice in the log, and the exit code is 0. Needs only the standard library.
 """
 
@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -69,9 +70,18 @@ def own_comment(comments: str, marker: str) -> str:
 
 def has_news(report: Path) -> bool:
     """Return whether the gate judged a new revision, found anything, or could not run."""
-    if not (report / "proof.json").is_file():
+    file = next((report / name for name in ("proof.json", "proofs.json") if (report / name).is_file()), None)
+    if file is None:
         return True
-    proof = json.loads((report / "proof.json").read_text(encoding="utf-8"))
+    record = json.loads(file.read_text(encoding="utf-8"))
+    proofs = [service["proof"] for service in record["services"]] if "services" in record else [record]
+    return any(map(is_news, proofs))
+
+
+def is_news(proof: Any) -> bool:
+    """Return whether a proof has a new revision or a finding, or could not be made."""
+    if proof is None:
+        return True
     return bool(proof["coverage"]["new"] or [each for each in proof["findings"] if each["suppressed"] is None])
 
 

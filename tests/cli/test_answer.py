@@ -1,16 +1,20 @@
 """Answers on standard output, exit codes, and the files of a GitHub job."""
 
 import argparse
+import contextlib
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
-from slipway.cli import say, say_no
+from slipway.cli import CommandLine, say, say_no
 from slipway.errors import RefusedError
+from slipway.records.logs import LogLine, LogSource
 from slipway.records.outcome import Diagnosis, Outcome, Status
-from slipway.report import answers
+from slipway.report.answers import release as answers
+from slipway.report.answers.service import of_log_line
 
 ROLLED_BACK = Outcome(
     environment="staging",
@@ -105,10 +109,33 @@ def test_an_error_is_a_sentence_on_standard_error_and_for_a_program_a_record_too
 @pytest.mark.slow
 def test_the_exit_code_is_right_when_the_reader_closes_the_pipe():
     code = (
-        "import argparse, sys; from slipway.cli import say; from slipway.report.answers import CommandResult;"
+        "import argparse, sys; from slipway.cli import say; from slipway.report.answers.result import CommandResult;"
         "from slipway.records.command import Listening;"
         "sys.exit(say(argparse.Namespace(json=False), CommandResult(record=Listening(''), text='x' * 1_000_000, code=1)))"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert (process.wait(), process.stderr.read()) == (1, b"")
+
+
+def test_one_of_many_answers_is_no_output_of_the_job_and_ends_with_its_reader(capsys, job, monkeypatch):
+    line = of_log_line(LogLine(at=1.5, source=LogSource.APPLICATION, stream="one", text="\x1b[1mready"))
+    CommandLine(PEOPLE).stream(line)
+    assert capsys.readouterr().out == "1970-01-01 00:00:01.500Z  application  ready\n"
+    with pytest.raises(FileNotFoundError):
+        job("GITHUB_OUTPUT")
+    reading, writing = os.pipe()
+    os.close(reading)
+    gone = os.fdopen(writing, "w")
+    monkeypatch.setattr(sys, "stdout", gone)
+    with pytest.raises(BrokenPipeError):
+        CommandLine(JSON).stream(line)
+    with contextlib.suppress(BrokenPipeError):
+        gone.close()
+
+
+def test_a_screen_in_a_pipe_prints_only_what_changes(capsys):
+    with CommandLine(PEOPLE).screen() as show:
+        for text in ("busy\n", "busy\n", "live\n"):
+            show(answers.CommandResult(record=None, text=text))
+    assert capsys.readouterr().out == "busy\nlive\n"

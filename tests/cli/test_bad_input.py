@@ -116,7 +116,8 @@ def test_a_syntax_error_in_a_revision_is_reported_by_file_and_line(capsys, servi
 def test_two_heads_are_an_answer_and_not_bad_input(capsys, service):
     revise(service, "b", "a")
     revise(service, "c", "a")
-    assert run(["gate", "--source", str(service), "--python", sys.prefix]) == 1
+    interpreter = f"{sys.prefix}/bin/python"  # or the folder above, as in the other tests
+    assert run(["gate", "--source", str(service), "--python", interpreter]) == 1
     assert "G01" in capsys.readouterr().out
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.cli import run
-from slipway.workload.dependencies import Python
+from slipway.workload.python import Python
 from tests.forked import forking  # noqa: F401 -- a fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_gate")]
@@ -107,7 +107,7 @@ def test_an_unknown_name_is_one_sentence_with_a_next_step(gate, service):
 @pytest.fixture
 def own_environment(monkeypatch):
     """Use this environment as the one of the previous release."""
-    monkeypatch.setattr("slipway.local.gate.prepare", lambda tree, cache, **_: Python(Path(sys.prefix)))
+    monkeypatch.setattr("slipway.workload.dependencies.prepare", lambda tree, cache, **_: Python(Path(sys.prefix)))
 
 
 MODELS = "import sqlalchemy as sa\nmetadata = sa.MetaData()\nsa.Table('a', metadata, sa.Column('id', sa.Integer))\n"

@@ -15,7 +15,7 @@ from slipway.records.form import to_json
 from slipway.records.migration import Migration
 from slipway.records.proof import Coverage, Proof, Verdict, Versions
 from slipway.records.rehearsal import Act, Rehearsal
-from slipway.workload.dependencies import READY
+from slipway.workload.python import READY
 from tests.release.direct import send_directly
 from tests.simulator.account import INSTANCE_ROLE, URI, Account
 
@@ -61,6 +61,7 @@ class Runner:
 ASKED = {
     "init": (lambda world: ["--source", str(world.folder)], "adoption", 1),  # it has no history
     "gate": (lambda world: ["--source", str(world.folder)], "proof", 0),
+    "services": (lambda world: ["--source", str(world.folder)], "services", 0),
     "certificate": (lambda world: ["--proof", str(world.folder / "proof.json")], "certificate", 0),
     "rehearse": (lambda world: ["--source", str(world.folder)], "rehearsal", 0),
     "simulator": (lambda _: [], "listening", 0),
@@ -68,6 +69,7 @@ ASKED = {
     "plan": (lambda world: world.image, "plan", 0),
     "deploy": (lambda world: world.image, "outcome", 0),
     "status": (lambda world: world.staging, "situation", 0),
+    "open": (lambda world: world.staging, "address", 0),
     "history": (lambda world: world.staging, "history", 0),
     "promote": (lambda world: [*world.somewhere, "--from", "staging", "--to", "production"], "outcome", 0),
     "rollback": (lambda world: [*world.staging, "--without-proof", "there is no database"], "outcome", 0),
@@ -78,6 +80,8 @@ ASKED = {
         "permissions",
         0,
     ),
+    "logs": (lambda world: [*world.staging, "--since", "1h"], "log", 0),
+    "secret": (lambda world: ["list", *world.staging], "secret-list", 0),
     "diagnose": (lambda world: world.staging, "examination", 0),
     "pause": (lambda world: world.staging, "outcome", 0),
     "resume": (lambda world: world.staging, "outcome", 0),
@@ -116,7 +120,7 @@ async def world(account, service, monkeypatch):
     monkeypatch.setattr("anyio.sleep_forever", anyio.lowlevel.checkpoint)  # so the simulator ends at once
     monkeypatch.setattr("slipway.local.gate.gate", proves)
     monkeypatch.setattr("slipway.environment.environment.ServiceEnvironment.migrating", migrating)
-    monkeypatch.setattr("slipway.rehearsal.here.rehearse", rehearses)
+    monkeypatch.setattr("slipway.rehearsal.local.rehearse", rehearses)
     send_directly(monkeypatch, account.cloud)
     environment = service / "cache/slipway/environments/0123"  # to measure this machine's takes long
     environment.mkdir(parents=True)

@@ -11,7 +11,8 @@ from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Examination, Outcome, Status
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.refusal import Refusal
-from slipway.report import answers
+from slipway.records.services import Service, Services
+from slipway.report.answers import account, certificate, release, service, services
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/ci-outputs.md").read_text()
 OUTCOME = Outcome(
@@ -24,11 +25,11 @@ OUTCOME = Outcome(
     seconds=1.0,
 )
 EACH = {
-    "all": answers.of_refusal(Refusal("no", "wait", 1)),
-    "preflight": answers.of_preflight(
+    "all": release.of_refusal(Refusal("no", "wait", 1)),
+    "preflight": release.of_preflight(
         Preflight(environment="staging", service="notes", image="notes@sha256:1", seconds=0.1, branches=())
     ),
-    "plan": answers.of_plan(
+    "plan": release.of_plan(
         Plan(
             environment="staging",
             service="notes",
@@ -38,14 +39,15 @@ EACH = {
             fingerprint="f00d",
         )
     ),
-    "deploy`, `promote`, `rollback`, `pause`, `resume`, `destroy": answers.of_outcome(OUTCOME),
-    "migrate": answers.of_migration(Migration(before=(), after=(), applied=(), attempts=1, seconds=0.1), "staging"),
-    "migrate --status": answers.of_standing(Standing((), ()), "staging"),
-    "diagnose": answers.of_examination(Examination("staging", None, "succeeded")),
-    "status": answers.of_situation(Situation(environment="staging", observed=Observed())),
-    "history": answers.of_history(History("staging", ())),
-    "certificate --check": answers.of_validity(Validity(None, (), ())),
-    "simulator": answers.of_listening(Listening("http://127.0.0.1:1")),
+    "deploy`, `promote`, `rollback`, `pause`, `resume`, `destroy": release.of_outcome(OUTCOME),
+    "migrate": release.of_migration(Migration(before=(), after=(), applied=(), attempts=1, seconds=0.1), "staging"),
+    "migrate --status": release.of_standing(Standing((), ()), "staging"),
+    "diagnose": service.of_examination(Examination("staging", None, "succeeded")),
+    "status": service.of_situation(Situation(environment="staging", observed=Observed())),
+    "history": service.of_history(History("staging", ())),
+    "services": services.of_services(Services((Service("services/notes"),))),
+    "certificate --check": certificate.of_validity(Validity(None, (), ())),
+    "simulator": account.of_listening(Listening("http://127.0.0.1:1")),
 }
 
 

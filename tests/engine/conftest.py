@@ -60,8 +60,7 @@ class Dagger:
 
     def check(self) -> subprocess.CompletedProcess[str]:
         """Run all checks; they take constructor arguments from a file only."""
-        images = dict(zip(*[iter(self._constructor())] * 2, strict=True))
-        settings = (f"SLIPWAY_{flag.replace('-', '')}={image}\n" for flag, image in images.items())
+        settings = (f"SLIPWAY_{flag.replace('-', '')}={image}\n" for flag, image in self.images.items())
         (self.folder / ".env").write_text("".join(settings))
         return self("check", *self._module)
 
@@ -72,6 +71,11 @@ class Dagger:
         with subprocess.Popen(command, cwd=self.folder) as process:
             yield process
             process.send_signal(signal.SIGINT)
+
+    @property
+    def images(self) -> dict[str, str]:
+        """The images of this machine, by flag."""
+        return dict(zip(*[iter(self._constructor())] * 2, strict=True))
 
     def _constructor(self) -> list[str]:
         return shlex.split(os.environ.get("SLIPWAY_ENGINE_ARGUMENTS", ""))

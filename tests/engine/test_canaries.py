@@ -8,9 +8,11 @@ import tarfile
 import httpx
 import pytest
 
+from slipway.graph.bases import python, uv
 from slipway.records.form import from_json
 from slipway.records.image import Reference
 from slipway.records.rehearsal import Rehearsal
+from slipway.settings import Images
 from slipway.simulator.cloud import LOGIN
 
 CREDENTIALS = {
@@ -38,11 +40,20 @@ def careless(elsewhere):
     return elsewhere
 
 
+def unpack(tar):
+    """Unpack an image and its layers beside it."""
+    image = tar.with_suffix("")
+    with tarfile.open(tar) as archive:
+        archive.extractall(image, filter="data")
+    for blob in image.rglob("*"):
+        if blob.is_file() and tarfile.is_tarfile(blob):
+            with tarfile.open(blob) as layer:
+                layer.extractall(blob.with_suffix(".layer"), filter="tar")
+
+
 def spilled(folder):
-    """Yield every output file, archives unpacked."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            yield path.name, path.read_bytes()
+    """Return the names of the files that contain a secret."""
+    return {path.name for path in folder.rglob("*") if path.is_file() and b"kanarie" in path.read_bytes()}
 
 
 def test_the_rehearsal_passes_and_an_image_is_published_and_no_secret_gets_into_output_layers_or_reports(
@@ -68,14 +79,8 @@ def test_the_rehearsal_passes_and_an_image_is_published_and_no_secret_gets_into_
     assert "kanarie" not in said
     # The rehearsal uses the word itself: "simulated App Runner".
     assert not any(LOGIN.password in done.stdout + done.stderr for done in calls[3:])
-    with tarfile.open(out / "image.tar") as image:
-        image.extractall(out / "image", filter="data")
-    for blob in (out / "image").rglob("*"):
-        if blob.is_file() and tarfile.is_tarfile(blob):
-            with tarfile.open(blob) as layer:
-                layer.extractall(blob.with_suffix(".layer"), filter="tar")
-    spilt = {name for name, content in spilled(out) if b"kanarie" in content}
-    assert spilt == {"pyproject.toml"}  # plain variables are public there, and it is shipped
+    unpack(out / "image.tar")
+    assert spilled(out) == {"pyproject.toml"}  # plain variables are public there, and it is shipped
 
 
 def every_act_passed(report):
@@ -92,3 +97,55 @@ def published(name, registry):
     image, login = Reference.parse(name), (LOGIN.user, LOGIN.password)
     listed = httpx.get(f"http://{registry}/v2/notes/referrers/{image.digest}", auth=login).json()["manifests"]
     assert [manifest["artifactType"] for manifest in listed] == ["application/vnd.cyclonedx+json"]
+
+
+DOCKERFILE = """
+FROM {uv} AS uv
+
+FROM {python} AS dependencies
+COPY --from=uv /uv /usr/local/bin/uv
+WORKDIR /app
+COPY pyproject.toml uv.lock ./
+ENV UV_SYSTEM_CERTS=1
+RUN --mount=type=secret,id=index-token,required=true cat /run/secrets/index-token && uv sync --locked --no-dev
+
+FROM {python} AS web
+ARG EDITION
+RUN test "$EDITION" = blue && test ! -e /run/secrets/index-token
+WORKDIR /app
+ENV PATH=/app/.venv/bin:$PATH
+COPY --from=dependencies /app/.venv .venv
+COPY . .
+USER 65532
+CMD ["uvicorn", "--factory", "app.main:from_environment", "--host", "0.0.0.0", "--port", "8000"]
+
+FROM web AS debug
+USER root
+"""
+IMAGES = """
+[tool.slipway.images]
+dockerfile = "Dockerfile"
+target = "web"
+arguments = { EDITION = "blue" }
+secrets = ["index-token"]
+"""
+
+
+def test_a_dockerfile_of_the_services_own_is_built_and_its_history_proven_in_it_and_its_secret_is_nowhere(elsewhere):
+    images = Images()
+    bases = {
+        "python": elsewhere.images.get("--python-image", python(images, "3.14")),
+        "uv": elsewhere.images.get("--uv-image", uv(images)),
+    }
+    (elsewhere.folder / "Dockerfile").write_text(DOCKERFILE.format(**bases))
+    pyproject = elsewhere.folder / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text() + IMAGES)
+    secrets, token = "--build-secrets=cmd://echo index-token=$TOKEN", {"TOKEN": "kanarie-token"}
+    out = elsewhere.folder / "out"
+    gate = elsewhere.call(secrets, "gate", "verdict", **token)
+    assert gate.stdout == "passed", gate.stderr
+    image = elsewhere.call(secrets, "image", "as-tarball", "-o", str(out / "image.tar"), **token)
+    assert image.returncode == 0, image.stderr
+    unpack(out / "image.tar")
+    assert not spilled(out)
+    assert "kanarie" not in "".join([gate.stdout, gate.stderr, image.stdout, image.stderr])

@@ -21,8 +21,8 @@ from slipway.release.runners.definition import definition
 from slipway.settings import SettingsError
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import LOGIN
-from slipway.workload.dependencies import Python
 from slipway.workload.process import HostBackend
+from slipway.workload.python import Python
 from tests.forked import forking  # noqa: F401 -- a fixture
 from tests.release.desired import DIGEST, aws_of, time_of
 from tests.simulator.account import ROLE, URI, opened

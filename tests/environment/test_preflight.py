@@ -16,8 +16,8 @@ from slipway.release.aws.client import Aws
 from slipway.release.targets.app_runner.spec import spec_of
 from slipway.release.targets.supported import APP_RUNNER
 from slipway.simulator.cloud import LOGIN, simulated
-from slipway.workload.dependencies import Python
 from slipway.workload.process import HostBackend
+from slipway.workload.python import Python
 from slipway.workload.workload import HealthCheck, HealthResult
 from tests.forked import forking  # noqa: F401 -- a fixture
 from tests.release.desired import spec

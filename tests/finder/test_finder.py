@@ -1,11 +1,14 @@
 """The finder reads the shapes of public services; each is rebuilt here with the few files that matter."""
 
+import base64
+
 import pytest
 
 from slipway.finder.survey import find
 from slipway.finder.tree import Tree, tree_at
 from slipway.records.survey import Subject
 
+SECRET = "slipwayslipwayslipwayslipwayslipwayslipways="
 ENV = "from alembic import context\n"
 ALEMBIC = {"alembic.ini": "[alembic]\nscript_location = migrations\n", "migrations/env.py": ENV}
 FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
@@ -95,7 +98,7 @@ SHAPES = {
             Subject.LOCK: "pdm.lock",
             Subject.PYTHON: "3.11",
             Subject.DATABASE_VARIABLE: "POSTGRES_DSN",
-            Subject.VARIABLE: ("POSTGRES_DSN={url}", "SECRET_KEY=slipway", "TRIES=1"),
+            Subject.VARIABLE: ("POSTGRES_DSN={url}", f"SECRET_KEY={SECRET}", "TRIES=1"),
         },
     ),
     "Pyramid with requirements of pip-tools, one file for each use": (
@@ -137,16 +140,30 @@ SHAPES = {
             Subject.HEALTH_PATH: "/api/v1/health-check/",
         },
     ),
+    "a folder that the uv workspace above it leaves out": (
+        {
+            **ALEMBIC,
+            "../pyproject.toml": '[tool.uv.workspace]\nmembers = ["*"]\nexclude = ["back*"]\n',
+            "../uv.lock": "",
+            "requirements.txt": "alembic==1.16.2\n",
+        },
+        {Subject.WORKSPACE: "", Subject.LOCK: "requirements.txt"},
+    ),
     "uv with the web's dependencies in a group": (
         {
             **ALEMBIC,
-            "pyproject.toml": '[project]\nname = "coins"\ndependencies = ["click"]\n[dependency-groups]\ntest = ["alembic", "asyncpg"]\nbase = ["asyncpg"]\nweb = ["alembic>=1.16", {include-group = "base"}]\n',
-            "uv.lock": "",
+            "pyproject.toml": '[project]\nname = "coins"\ndependencies = ["click"]\n[dependency-groups]\ntest = ["alembic", "asyncpg"]\nbase = ["asyncpg"]\nweb = ["alembic>=1.16", "client", {include-group = "base"}]\notel = ["opentelemetry-sdk"]\ndaemon = ["aiohttp"]\ndev = ["typing-extensions"]\n',
+            "uv.lock": '[[package]]\nname = "client"\ndependencies = [{ name = "aiohttp" }]\n',
+            "migrations/env.py": f"{ENV}from coins import plugins\n",
+            "coins/__init__.py": "",
+            # The syntax of a newer Python than slipway's may be among the modules.
+            "coins/plugins.py": "from .log import get_logger\nimport aiohttp\n\nclass Plugin[:\n    from daemon import x\n",
+            "coins/log.py": "import os\nfrom opentelemetry.sdk import trace\n",
             "gunicorn.conf.py": 'bind = "0.0.0.0:8010"\n',
             "main.py": "app = configure_production_app()\n",
         },
         {
-            Subject.GROUP: ("web",),
+            Subject.GROUP: ("web", "otel"),
             Subject.PORT: "8010",
             Subject.APPLICATION: "main:app",
             Subject.DRIVER: "postgresql+asyncpg",
@@ -172,7 +189,7 @@ SHAPES = {
 
 
 def surveyed(files):
-    return find(Tree.of(files))
+    return find(Tree.of(files, path="backend"))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -198,7 +215,8 @@ def test_every_value_names_its_place_and_whether_it_was_guessed():
 def test_values_of_secrets_are_not_read_from_an_example():
     example = "API_TOKEN=t0ken\nBROKER=amqp://me:pass@host\nDEBUG=1\nSALT=abc\n"
     values = surveyed(ALEMBIC | {".env.example": example}).values(Subject.VARIABLE)
-    assert values == ("API_TOKEN=slipway", "BROKER=slipway", "DEBUG=1", "SALT=slipway")
+    assert values == (f"API_TOKEN={SECRET}", f"BROKER={SECRET}", "DEBUG=1", f"SALT={SECRET}")
+    assert len(base64.urlsafe_b64decode(SECRET)) == 32  # what Fernet requires of a key
 
 
 DOCKERFILE = "FROM python:3.12\nCMD {}\n"
@@ -220,6 +238,13 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({".gitlab-ci.yml": "services:\n  - name: postgres:13\n"}, Subject.POSTGRES, "13"),
         ({"a.py": "class A(BaseSettings):\n    a: str = 'x'\nclass B(A):\n    b: int\n"}, Subject.VARIABLE, "B=1"),
         ({"a.py": "class A(BaseSettings):\n    model_config = SettingsConfigDict(env_prefix='shop_')\n    b: str\n"}, Subject.VARIABLE, "SHOP_B=slipway"),
+        ({"shop/setup.py": "environ.get('DB_URL', 'sqlite://')\n"}, Subject.DATABASE_VARIABLE, "DB_URL"),
+        ({"compose.override.sample.yml": "x:\n  command: gunicorn -c python:a.settings a.b:app\n"}, Subject.APPLICATION, "a.b:app"),
+        ({"scripts/docker/Dockerfile": "FROM python:3.12\nEXPOSE 5000\n"}, Subject.PORT, "5000"),
+        ({"tests/data/docker/Dockerfile": "FROM python:3.12\nEXPOSE 5000\n"}, Subject.PORT, "8000"),
+        ({"a.py": "if 'CERT' in environ:\n    a = environ['CERT']\nos.environ['HOME']\nb = int(os.environ['WORKERS'])\n"}, Subject.VARIABLE, "WORKERS=1"),
+        ({"gunicorn.conf.py": "environ['CERT']\n", "a.py": "environ['REDIS_DB']"}, Subject.VARIABLE, "REDIS_DB=slipway"),
+        ({".env.example": "SMTP_USER= # leave it empty\n"}, Subject.VARIABLE, "SMTP_USER=slipway"),
         ({"pyproject.toml": "tool = 3\nproject = []\n"}, Subject.CONFIG, "alembic.ini"),
         ({"pyproject.toml": "[tool.poetry]\nname = 'a b'\ndependencies = []\n[dependency-groups]\nx = 3\n"}, Subject.NAME, "a-b"),
         ({"a.py": "def (", "b.py": "a" + "+a" * 3000}, Subject.CONFIG, "alembic.ini"),
@@ -227,6 +252,51 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
 )  # fmt: skip
 def test_another_spelling_is_read_and_nonsense_does_no_harm(files, subject, value):
     assert surveyed(ALEMBIC | files).value(subject) == value
+
+
+STAGES = "FROM python:3.12 AS base\nCOPY . .\nUSER app\nFROM base AS {}\nFROM base AS {}\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "image", "is_guess"),
+    [
+        ({"Dockerfile": STAGES.format("production", "debug")}, ("Dockerfile", "production"), False),
+        ({"Dockerfile": STAGES.format("debug", "web")}, ("Dockerfile", ""), False),
+        ({"Dockerfile": "FROM python\nCOPY app alembic.ini req*.txt ./\nCOPY --from=x /a /b\n", "app/a.py": ""}, ("Dockerfile", ""), True),
+        ({"Dockerfile": "FROM python:3\n", "Dockerfile.prod": "FROM python:3\nUSER 1\n"}, ("Dockerfile.prod", ""), False),
+        ({"Dockerfile": 'FROM python:3\nCOPY ["backend/app", "/app"]\n'}, ("", ""), False),  # the repository is its context
+        ({"../Dockerfile": "FROM python:3\n"}, ("", ""), False),
+        ({"Dockerfile": "FROM node\nUSER node\n"}, ("", ""), False),
+        ({"Dockerfile": "COPY . .\nFROM"}, ("", ""), False),
+    ],
+)  # fmt: skip
+def test_the_services_own_dockerfile_is_proposed_when_the_folder_is_its_context(files, image, is_guess):
+    survey = surveyed(ALEMBIC | files)
+    assert (survey.value(Subject.DOCKERFILE), survey.value(Subject.TARGET)) == image
+    fact = survey.fact(Subject.DOCKERFILE)
+    assert bool(fact and fact.guessed) == is_guess
+
+
+ROOT = "revision = 'a'\ndown_revision = None\ndef upgrade():\n    {}\n"
+NEXT = "revision: str = 'b'\ndown_revision: str = 'a'\ndef upgrade():\n    op.add_column('users', x)\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "place"),
+    [
+        ("op.alter_column('users', 'name')", "migrations/versions/a.py line 4"),
+        ("pass", "migrations/versions/b.py line 4"),
+        ("op.execute('CREATE EXTENSION citext')", "migrations/versions/b.py line 4"),
+        ("op.create_table('users')", None),
+        ("op.execute('CREATE TABLE users (id int)')", None),
+        ("run(Path('schema.sql'))", None),
+    ],
+)
+def test_a_history_whose_first_revision_changes_a_table_may_need_a_baseline(first, place):
+    files = {"migrations/versions/a.py": ROOT.format(first), "migrations/versions/b.py": NEXT}
+    fact = surveyed(ALEMBIC | files).fact(Subject.BASELINE)
+    assert (fact and fact.place) == place
+    assert fact is None or (fact.value, bool(fact.guessed)) == ("migrations/baseline.sql", True)
 
 
 def test_a_command_for_development_is_a_guess():

@@ -84,7 +84,9 @@ async def test_the_lock_is_written_or_updated_from_copies_and_upgraded_anew_each
     engine.answers |= {"entries": there, "findUp": lambda chain: None if "uv.lock" in str(chain) else "/pyproject.toml"}
     changeset = await Slipway().lock(workspace, upgrade=upgrade)
     (new,) = {step.arguments["source"] for step in engine.steps("withFile") if step.arguments["path"] == "uv.lock"}
-    steps = engine.chain_of(new)
+    steps = engine.chain_of(
+        engine.chain_of(new)[0].arguments["id"]
+    )  # it was synchronised, so that errors are seen here
     assert [step.arguments["args"] for step in steps if step.name == "withExec"] == [["uv", "lock", *(["--upgrade"] * upgrade)]]  # fmt: skip
     assert any(step.arguments.get("name") == "SLIPWAY_CALL" for step in steps) is upgrade
     assert not any(step.name == "withMountedFile" for step in steps)
@@ -119,7 +121,7 @@ async def test_a_revision_is_generated_on_a_migrated_postgres_and_proven_at_once
     steps, _ = changes(engine, await changeset.id())
     *_, command = (step.arguments["args"] for step in steps if step.name == "withExec")
     assert command[0] == "python"
-    assert command[2:] == ["--config=alembic.ini", "--", "alembic", "--config=alembic.ini", "revision", "--autogenerate", "--message=add body"]  # fmt: skip
+    assert command[2:] == ["--own=DATABASE_URL", "--config=alembic.ini", "--", "alembic", "--config=alembic.ini", "revision", "--autogenerate", "--message=add body"]  # fmt: skip
     assert "passed: no findings" in capsys.readouterr().out
     (gate,) = (chain for chain in engine.chains if chain[-1].name == "exitCode" and "slipway.gate" in str(chain))
     (files,) = (step.arguments["source"] for step in gate if step.name == "withDirectory" and step.arguments["path"] == "/app")  # fmt: skip

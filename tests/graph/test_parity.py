@@ -11,7 +11,7 @@ from slipway.commands.command import Command
 from slipway.commands.table import FUNCTIONS
 from slipway.main import Environment, FunctionError, Gate, Rehearsal, Slipway
 from slipway.objects.call import Call
-from slipway.report.answers import CommandResult
+from slipway.report.answers.result import CommandResult
 
 # Arguments of Dagger functions for which the command line has no flag.
 ONLY_ON_DAGGER = {"gate": {"postgres", "previous"}}

@@ -290,7 +290,7 @@ async def test_the_services_own_tests_run_with_what_developers_need_beside_a_pos
     chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
     install, run = (step.arguments["args"] for step in chain if step.name == "withExec")
     assert "--no-dev" not in install
-    assert run == ["python", "/tmp/start.py", "--config=alembic.ini", "--", "pytest", "-q"]
+    assert run == ["python", "/tmp/start.py", "--own=DATABASE_URL", "--config=alembic.ini", "--", "pytest", "-q"]
     told = {step.arguments["name"]: step.arguments["value"] for step in chain if step.name == "withEnvVariable"}
     assert told["DATABASE_URL"] == "postgresql://postgres:postgres@database:5432/postgres"
     assert any(step.name == "withServiceBinding" for step in chain)

@@ -40,6 +40,10 @@ def engine_says(message, **extensions):
             'rpc error: code = Unknown desc = failed to run secret command "exit 3": exit status 3',
             'a secret cannot be read, failed to run secret command "exit 3": exit status 3: correct the value of --credentials, --password or --build-secrets',
         ),
+        (
+            f"failed to load container from converted ID: load Container@CodOChV4eGgz{'OmJmODM0MTRk' * 99}==: load Directory@{'aB3/' * 20}: failed to content hash dockerfile copy: failed to copy source directory: lstat /alembic.cfg: no such file or directory",
+            "the Dockerfile copies /alembic.cfg, which is not there: correct it, and look for it in .dockerignore and .gitignore, which leave files out of the build",
+        ),
     ],
 )
 def test_an_engine_error_becomes_one_sentence_with_a_next_step(message, sentence):
@@ -53,6 +57,16 @@ def test_the_error_of_a_failed_program_starts_at_its_word_error():
     )  # fmt: skip
     assert str(meaning(error)) == (
         "`uv sync --locked` ended with the exit code 1: error: The lockfile needs to be updated. hint: run `uv lock`."
+    )
+
+
+def test_what_a_compiler_reports_on_standard_output_is_shown_before_the_words_of_its_runner():
+    error = engine_says(
+        "exit code: 2", _type="EXEC_ERROR", cmd=["npm", "run", "build"], exitCode=2,
+        stdout="> web@1 build\n> tsc\n\nsrc/main.ts(1,7): error TS2322: no string\n\n", stderr="npm error command failed\n",
+    )  # fmt: skip
+    assert str(meaning(error)) == (
+        "`npm run build` ended with the exit code 2: src/main.ts(1,7): error TS2322: no string npm error command failed"
     )
 
 
@@ -70,7 +84,7 @@ def test_the_error_of_a_failed_build_omits_the_frames_of_its_traceback():
 async def test_an_unknown_engine_error_is_shown_in_its_own_words_without_a_traceback():
     @one_sentence
     async def command():
-        raise engine_says("something\nelse")
+        raise engine_says(f"load Container@{'aB3/' * 500}: something\nelse")
 
     assert meaning(engine_says("something else")) is None
     with pytest.raises(FunctionError, match=r"^the engine failed: something else$"):

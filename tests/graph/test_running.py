@@ -48,7 +48,7 @@ def smoke(engine, workspace, monkeypatch):
     [
         (
             ["exec gunicron: no such file or directory"],
-            "the command does not start: exec gunicron: no such file or directory: correct command in [tool.slipway]; what it names must be in the image, and be executable",
+            "the command does not start: exec gunicron: no such file or directory: correct command in [tool.slipway], or CMD of the service's own Dockerfile; what it names must be in the image, and be executable",
         ),
         (
             ["Traceback (most recent call last):", *["  File x"] * 99, "ValueError: 42 is no colour"],
@@ -90,6 +90,7 @@ async def test_up_migrates_then_becomes_the_command_of_the_settings(engine, work
     assert defined.arguments["args"] == [
         "python",
         "/tmp/start.py",
+        "--own=DATABASE_URL",
         "--config=alembic.ini",
         "--",
         "uvicorn",
@@ -100,15 +101,15 @@ async def test_up_migrates_then_becomes_the_command_of_the_settings(engine, work
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        (3, "alembic ended with the exit code 3"),
+        (3, "the migration ended with the exit code 3"),
         (0, "gunicron: executable file not found, No such file or directory: add its"),
     ],
 )
 def test_a_service_that_cannot_start_says_why_in_one_line(monkeypatch, tmp_path, code, why):
-    alembic = tmp_path / "alembic"
-    alembic.write_text(f"#!/bin/sh\nexit {code}\n")
-    alembic.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nexit {code}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(start.sys, "executable", str(python))
     assert start.main(["--config=alembic.ini"], ["gunicron", "app:app"]).startswith(why)
 
 

@@ -1,10 +1,13 @@
 """`slipway init` writes at most what is missing, and touches nothing of the user's."""
 
+import itertools
+from dataclasses import replace
+
 import pytest
 
 from slipway.local import adoption
 from slipway.records.adoption import FileState
-from slipway.report.answers import of_adoption
+from slipway.report.answers.adopt import of_adoption
 from slipway.settings import load
 from slipway.structure import kebab, write
 
@@ -97,6 +100,32 @@ def test_a_service_whose_pyproject_cannot_be_extended_gets_a_file_of_its_own(tmp
         assert (folder / "pyproject.toml").read_text() == pyproject
 
 
+PIECES = (
+    "[project]\nname = 'shop' # \u00e9",
+    "[tool]\nx = {a=1,\tb=2}",
+    "tool = {a={b=1}}",
+    '"tool"."q" = 1',
+    "[[tool.x]]\na=1\n[[tool.x]]",
+    '[tool.pytest]\na="""\n[tool.slipway]\n"""',
+    "[ tool . 'ruff' ]\nx = [\n 1, # one\n]",
+    "[tool.slipwayx]\na = 1\n# a comment",
+    "   \n\t",
+    "bad = = toml",
+)
+
+
+@pytest.mark.parametrize(("text", "ending"), [*zip(PIECES, itertools.cycle(("", "\r\n", "\n")), strict=False)])
+def test_every_byte_of_an_oddly_written_pyproject_stays_and_a_second_run_changes_nothing(folder, text, ending):
+    before = f"\ufeff{text}{ending}".replace("\n", ending or "\n").encode()
+    (folder / "pyproject.toml").write_bytes(before)
+    written = initialised(folder)
+    after = (folder / "pyproject.toml").read_bytes()
+    assert after.startswith(before)
+    assert written.obstacles == ()
+    assert (folder / "slipway.toml").exists() or b"[tool.slipway]" in after.removeprefix(before)
+    assert set(states(adoption.propose(folder)).values()) == {FileState.KEPT}
+
+
 def test_line_ends_of_windows_stay(tmp_path):
     folder = service(tmp_path, FILES | {"pyproject.toml": PROJECT.replace("\n", "\r\n")})
     initialised(folder)
@@ -104,18 +133,41 @@ def test_line_ends_of_windows_stay(tmp_path):
     assert content.count(b"\n") == content.count(b"\r\n")
 
 
-def test_a_service_in_a_folder_gets_a_workflow_of_its_own_at_the_top_of_the_repository(tmp_path):
-    service(tmp_path, {".git/HEAD": ""})
-    folder = service(tmp_path / "services/shop", {name: text for name, text in FILES.items() if name != ".git/HEAD"})
-    initialised(folder)
-    workflow = (tmp_path / ".github/workflows/slipway-shop.yml").read_text()
-    assert "slipway gate --source services/shop\n" in workflow
-    assert len(workflow.splitlines()) <= 12
+def test_services_in_folders_share_a_workflow_that_proves_all_of_them(tmp_path):
+    alone = {name: text for name, text in FILES.items() if name != ".git/HEAD"}
+    service(tmp_path, {".git/HEAD": "", ".github/workflows/ours.yml": "run: slipway gate --source services/news\n"})
+    initialised(service(tmp_path / "services/shop", alone))
+    written = tmp_path / ".github/workflows/slipway-services.yml"
+    assert written.read_text().endswith("slipway gate --all-services\n")
+    assert len(written.read_text().splitlines()) <= 12
+    kept = {folder: states(adoption.propose(service(tmp_path / folder, alone))) for folder in ("services/news", "old")}
+    assert kept["services/news"]["../../.github/workflows/ours.yml"] is FileState.KEPT
+    assert kept["old"]["../.github/workflows/slipway-services.yml"] is FileState.KEPT
 
 
 def test_a_service_without_a_revision_is_adopted_before_its_first_one(folder):
     (folder / "migrations/versions/one.py").unlink()
     assert "the gate begins with the first revision" in of_adoption(initialised(folder)).text
+
+
+def test_the_services_own_dockerfile_goes_into_the_table_of_images(folder):
+    service(folder, {"Dockerfile": "FROM python:3.12 AS prod\nUSER app\nFROM prod AS dev\n"})
+    initialised(folder)
+    images = load(folder).images
+    assert (images.dockerfile, images.target) == ("Dockerfile", "prod")
+
+
+def test_a_baseline_is_a_file_of_its_own_and_named_in_the_table(folder):
+    (folder / "migrations/versions/one.py").write_text(
+        "revision = 'one'\ndown_revision = None\ndef upgrade():\n    op.drop_column('a', 'b')\n"
+    )
+    assert adoption.propose(folder).may_need_baseline
+    written = adoption.written(folder, adoption.propose(folder, "CREATE TABLE a ();\n"))
+    assert (folder / "migrations/baseline.sql").read_text().endswith("\n\nCREATE TABLE a ();\n")
+    assert load(folder).migrations.baseline == "migrations/baseline.sql"
+    assert not adoption.propose(folder).may_need_baseline
+    text = of_adoption(replace(written, begins_later=True, passed=True)).text
+    assert text.endswith("the gate begins with the next revision, on the baseline\n")
 
 
 def test_obstacles_are_listed_and_nothing_is_proposed(tmp_path):

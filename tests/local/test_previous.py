@@ -13,7 +13,9 @@ from slipway.local.prove import AlembicOptions, NamedServer, Workplace
 from slipway.records.gate import Column, Model
 from slipway.settings import Migrations
 from slipway.source import commit_at
-from slipway.workload.dependencies import Python, lock_of
+from slipway.workload.dependencies import lock_of
+from slipway.workload.inherited import PASSED
+from slipway.workload.python import Python
 from tests.forked import forking  # noqa: F401 -- a fixture
 
 pytestmark = pytest.mark.slow
@@ -59,6 +61,7 @@ def test_a_release_whose_environment_cannot_be_made_is_read_in_todays(read):
 
 def test_models_of_todays_files_are_not_taken_for_those_of_the_release(read, monkeypatch, tmp_path):
     monkeypatch.setenv("TODAY", str(tmp_path))
+    monkeypatch.setenv(PASSED, "TODAY")
     previous = read()
     assert previous.models == ()
     assert previous.refusal.startswith("no file declares the service's dependencies")

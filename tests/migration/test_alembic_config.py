@@ -246,6 +246,15 @@ def test_a_flask_application_that_cannot_be_found_is_refused_with_the_key_to_set
         environment(scripts="migrations", app="nothing_here:x")
 
 
+def test_a_module_that_the_services_build_generates_is_named(flask, environment):
+    Path("shop_of_this_test").mkdir()
+    Path("shop_of_this_test/__init__.py").write_text("from shop_of_this_test import version\n")
+    with pytest.raises(
+        BadInputError, match=r"no file of the service is shop_of_this_test.version; if its build generat"
+    ):
+        environment(scripts="migrations", app="shop_of_this_test:create_app")
+
+
 ALCHEMY = """
 import types
 

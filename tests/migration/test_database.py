@@ -275,3 +275,8 @@ def test_a_pool_of_an_async_engine_keeps_no_connection_of_a_loop_that_has_ended(
         with closed_afterwards():
             pids.append(asyncio.run(session()))
     assert len(set(pids)) == 2
+
+
+def test_the_sqlstate_of_pg8000_is_among_its_fields():
+    error = sa.exc.ProgrammingError("", {}, Exception({"S": "ERROR", "C": "55P03", "M": "canceling statement"}))
+    assert sqlstate(error) == "55P03"

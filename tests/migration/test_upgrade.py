@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -11,7 +12,7 @@ from slipway.errors import BadInputError, RefusedError
 from slipway.migration import upgrade as module
 from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment
-from slipway.migration.upgrade import alone, upgrade
+from slipway.migration.upgrade import alone, look, upgrade
 from slipway.records.form import from_json, to_json
 from slipway.records.migration import Migration
 
@@ -36,7 +37,7 @@ def run_migrations(connection):
 
 
 async def main():
-    async with create_async_engine("postgresql+psycopg://", poolclass=pool.NullPool).connect() as connection:
+    async with create_async_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=pool.NullPool).connect() as connection:
         await connection.run_sync(run_migrations)
 
 
@@ -126,8 +127,9 @@ def test_all_heads_are_reached(migrate):
     assert set(migration.applied[1:]) == {"two", "side"}
 
 
-def test_an_async_env_py_works(migrate, ask):
-    assert migrate(TWO, env=ASYNC).applied == ("one", "two")
+def test_an_async_env_py_gets_the_url_with_an_async_driver(write_project, url, ask):
+    environment = Environment(Call(config=write_project(TWO, env=ASYNC)), url.set(drivername="postgresql+psycopg2"))
+    assert upgrade(environment, url).applied == ("one", "two")
     assert ask("SELECT version_num FROM alembic_version") == ["two"]
 
 
@@ -321,3 +323,44 @@ def test_an_async_driver_can_hold_the_lock_too(url, database):
 def test_a_database_that_cannot_be_reached_is_refused(url):
     with pytest.raises(RefusedError, match="the database cannot be reached"), alone(url.set(port=1)):
         pass
+
+
+BASELINE = """\
+SET transaction_timeout_of_18 = 0;
+SELECT pg_catalog.set_config('search_path', '', false);
+CREATE SCHEMA public;
+CREATE TABLE public.a (id int);
+GRANT SELECT ON public.a TO nobody_here;
+"""
+AT_ONE = "CREATE TABLE public.alembic_version (version_num text);\nCOPY public.alembic_version FROM stdin;\none\n\\.\n"
+
+
+@pytest.fixture
+def on_baseline(write_project, url):
+    """Writes a history that begins on an SQL file, and does `work` with it."""
+
+    def run(sql, work=upgrade, revisions=TWO, **options):
+        environment = Environment(Call(config=write_project(revisions)), url)
+        Path("baseline.sql").write_text(sql)
+        return work(environment, url, baseline="baseline.sql", **options)
+
+    return run
+
+
+def test_an_empty_database_begins_with_the_baseline_and_only_an_empty_one(on_baseline, ask):
+    sql, said = BASELINE + AT_ONE, []
+    before = on_baseline(sql, look)
+    assert (before.database, before.missing) == ((), ("two",))
+    began = on_baseline(sql, report=said.append)
+    assert (began.baseline, began.before, began.applied) == ("baseline.sql", ("one",), ("two",))
+    assert said[:2] == ["baseline baseline.sql", "baseline.sql grants rights to roles that this server lacks (line 5)"]
+    again = on_baseline("this is no SQL", report=said.append)
+    assert (again.baseline, again.before, on_baseline("no SQL", look).missing) == ("", ("two",), ())
+    assert ask("SELECT count(*) FROM information_schema.columns WHERE table_name = 'a'") == [2]
+
+
+def test_a_baseline_that_fails_leaves_the_database_empty(on_baseline, ask):
+    with pytest.raises(BadInputError, match="baseline.sql line 6 fails: .*UndefinedTable"):
+        on_baseline(BASELINE + "ALTER TABLE public.b ADD COLUMN c int;")
+    assert ask("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [0]
+    assert on_baseline(BASELINE, revisions={"one": (None, "op.add_column('a', sa.Column('c', sa.Text()))")}).applied

@@ -1,5 +1,7 @@
 import json
+from dataclasses import replace
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,8 +22,12 @@ ARTIFACT = Artifact(
 )
 
 
+async def at_once(_seconds: float) -> None:
+    """Sleep not at all."""
+
+
 async def push(url: str, artifact: Artifact = ARTIFACT, repository: str = "notes", login: Login | None = LOGIN) -> str:
-    async with opened(url, repository, login) as registry:
+    async with opened(url, repository, login, at_once) as registry:
         return await registry.push(artifact)
 
 
@@ -148,9 +154,42 @@ async def test_a_registry_that_does_not_answer_is_one_sentence():
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(RefusedError, match="does not answer"):
         await push(url)
-    async with opened(url, "notes", LOGIN) as registry:
+    async with opened(url, "notes", LOGIN, at_once) as registry:
         with pytest.raises(RefusedError, match="does not answer"):
             await registry.blob(ARTIFACT.config.digest)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "GET"])
+async def test_two_minutes_without_network_end_neither_a_push_nor_a_pull(registry_url, monkeypatch, method):
+    """The connection is lost while a request of this method is sent: also an upload that has begun."""
+    slept = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async def request(client, name, *args, **parts):
+        if name == method and sum(slept) < 120:
+            raise httpx.ReadError("reset")
+        return await send(client, name, *args, **parts)
+
+    async with opened(registry_url, "notes", LOGIN, sleep) as registry:
+        send = httpx.AsyncClient.request
+        await registry.push(replace(ARTIFACT, annotations={"not": "cut off"}))
+        monkeypatch.setattr(httpx.AsyncClient, "request", request)
+        digest = await registry.push(replace(ARTIFACT, layers=(Blob("application/x-layer", b"three"),)))
+        assert (await registry.manifest(digest))["layers"]
+
+
+async def test_a_registry_that_is_overloaded_is_asked_again():
+    digest = ARTIFACT.manifest().digest
+    place = f"GET /v2/notes/manifests/{digest}"
+    routes = {place: Response(status_code=503)}
+
+    async def recover(_seconds: float) -> None:
+        routes[place] = Response(ARTIFACT.manifest().content)
+
+    async with serving(answering(routes)) as address, opened(f"http://{address}", "notes", None, recover) as registry:
+        assert await registry.manifest_content(digest)
 
 
 def test_a_login_does_not_show_its_password():

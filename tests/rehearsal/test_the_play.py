@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def quick(monkeypatch):
     """Plays in this process: no layers that no act shows, and clients of AWS that are made once."""
-    monkeypatch.setattr("slipway.rehearsal.here.prove", partial(prove, layers=(Layer.ALWAYS, Layer.TRACE)))
+    monkeypatch.setattr("slipway.rehearsal.local.prove", partial(prove, layers=(Layer.ALWAYS, Layer.TRACE)))
     share_clients(monkeypatch)
 
 

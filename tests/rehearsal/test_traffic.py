@@ -9,7 +9,7 @@ import pytest
 
 from slipway.errors import BadInputError
 from slipway.records.rehearsal import Traffic
-from slipway.rehearsal.play import Clients, act_of_clients
+from slipway.rehearsal.clients import Clients, act_of_clients
 from slipway.rehearsal.stage import WaitingBackend
 from slipway.workload.workload import LaunchSpec
 

@@ -4,19 +4,23 @@ The account is the oracle: the digest at the public address, the operations, the
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from slipway.simulator.faults import Effect
 from tests.release.planted import NOTHING, Planted
 from tests.release.played import Ended, Played, There, play
-from tests.release.scenarios import BACK, FORWARD, Image, Migrating, Scenario, State, Verb
+from tests.release.scenarios import BACK, FORWARD, Image, Loss, Migrating, Scenario, State, Verb
 from tests.release.stage import HEADS
 
 _LIVE = ("RUNNING", "OPERATION_IN_PROGRESS")  # a maintenance or another client's change may have just started
 _BLOCKED = (State.PAUSED, State.DELETE_FAILED, State.BUSY, State.MAINTAINED)
+_FAILING = (Migrating.FAILS, Migrating.UNUSABLE)
 _KILLED = (Migrating.KILLED_BEFORE, Migrating.KILLED_AFTER)
 _RUNNING = (
     *(State.RUNNING, State.LIVE_ALREADY, State.BUSY, State.MAINTAINED, State.ROLLED_BACK, State.WENT_BACK),
-    *(State.MIGRATED, State.LEFT),
+    *(State.MIGRATED, State.LEFT, State.OVERTAKEN),
 )
+_ATTEMPTS = 6
 _THROTTLED_SECONDS = 40.0  # so long a run may be kept between its last look at the ledger and its migration
 
 
@@ -25,6 +29,7 @@ async def violations(story: Scenario, planted: Planted = NOTHING) -> list[str]:
     played = await play(story, planted)
     found = [
         *_lies(played),
+        *_answers(played),
         *_in_vain(played),
         *_changes(played),
         *_migrations(played),
@@ -60,14 +65,39 @@ def _lies(played: Played) -> Iterator[str]:
                 yield f"{name}: exit {code}, and it is so: {end.there}"
 
 
+def _answers(played: Played) -> Iterator[str]:
+    """Exit 2 means that nothing has been touched, and no answer says that nothing is live when it does not know."""
+    for end in played.ends:
+        if end.code == 2 and end.has_number:
+            yield f"{end.run.name}: exit 2 after it took a number"
+        if "live:      nothing" in end.answer and not _is_disturbed(played) and end.there.live:
+            yield f"{end.run.name}: says that nothing is live, and there is {end.there}"
+
+
 def _in_vain(played: Played) -> Iterator[str]:
-    """Without faults, a possible goal is reached."""
+    """Without faults, a possible goal is reached; two minutes without network are none."""
     story = played.story
+    if story.outage and story.outage.loss is not Loss.NETWORK:
+        return
+    yield from _not_both(played)
     if story.misfortunes or story.second or story.failing or (story.kill and story.image is not Image.HEALTHY):
         return
+    if any(end.code == 3 for end in played.ends):
+        yield "exit 3 where nothing hides the outcome"
     expected = _expected(story)
     if played.ends[-1].code != expected and not _had_ended(played, played.ends[-1]):
         yield f"exit {played.ends[-1].code} where nothing keeps it from {expected}"
+
+
+def _not_both(played: Played) -> Iterator[str]:
+    """Two jobs of one release both succeed."""
+    story = played.story
+    is_well = not (story.kill or story.failing) and story.migrating in (None, Migrating.WELL)
+    is_well &= all(found.effect is Effect.THROTTLED and found.times < _ATTEMPTS for found in story.misfortunes)
+    if story.second and story.second.same and is_well and _expected(replace(story, second=None)) == 0:
+        codes = [end.code for end in played.ends]
+        if codes != [0, 0] or played.changes > 1:
+            yield f"two jobs of one release ended with {codes}, after {played.changes} changes"
 
 
 def _expected(story: Scenario) -> int:
@@ -105,7 +135,7 @@ def _fails(story: Scenario) -> bool:
         case Verb.ROLLBACK | Verb.ROLLBACK_TO:
             return story.state is not State.WENT_BACK and story.image in (Image.UNHEALTHY, Image.DEAD)
         case _:
-            return story.image is not Image.HEALTHY or story.migrating is Migrating.FAILS
+            return story.image is not Image.HEALTHY or story.migrating in _FAILING
 
 
 def _is_true(end: Ended, there: There) -> bool:
@@ -165,9 +195,9 @@ def _migrations(played: Played) -> Iterator[str]:
         return
     if story.image is Image.MISSING and story.state is not State.LIVE_ALREADY and began:
         yield "the database was migrated for a release that is not in the repository"
-    if story.migrating is Migrating.FAILS and played.changes:
+    if story.migrating in _FAILING and played.changes:
         yield "a release was begun although its migration had failed"
-    if story.migrating not in (None, Migrating.FAILS) and played.changes and not played.hands:
+    if story.migrating not in (None, *_FAILING) and played.changes and not played.hands:
         ended = [found.ended for found in began if found.ended is not None]
         sent = [place for place, name in enumerate(played.requests) if name in ("CreateService", "UpdateService")]
         if not any(place >= min(ended, default=len(played.requests)) for place in sent[-1:]):
@@ -200,11 +230,13 @@ def _unproven(played: Played) -> Iterator[str]:
 def _left(played: Played) -> Iterator[str]:
     """Only runs that were killed, or could not write, leave records behind."""
     story = played.story
-    is_well = not story.misfortunes and story.kill is None and story.migrating not in _KILLED
+    is_well = not story.misfortunes and story.outage is None and story.kill is None and story.migrating not in _KILLED
     if is_well and played.is_locked and (played.changes or story.state is not State.LEFT):
         yield "a lock was left"
     if is_well and played.unfinished:
         yield f"unfinished: {sorted(played.unfinished)}"
+    if story.state is State.OVERTAKEN and is_well and played.changes and played.is_overtaken:
+        yield "the end of an overtaken deployment was not recorded"
     last = played.ends[-1]
     if last.run.again and last.code in (0, 1) and played.unfinished and max(played.claimed) in played.unfinished:
         yield f"the newest number, {max(played.claimed)}, is unfinished although all have ended"

@@ -22,13 +22,17 @@ def _same(part: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Planted:
-    """The replacements of a run's parts. `history` is the ledger as a verb reads it, `ledger` as the engine does."""
+    """The replacements of a run's parts. `history` is the ledger as a verb reads it, `ledger` as the engine does.
+
+    `is_patient` is whether a client that was answered once repeats its requests for minutes.
+    """
 
     goal: Callable[[Any], Goal] = _same
     engine: Callable[[Engine], Engine] = _same
     ledger: type[Ledger] = Ledger
     history: type[Ledger] = Ledger
     is_approved: bool = True
+    is_patient: bool = True
 
 
 NOTHING = Planted()
@@ -82,6 +86,13 @@ class NoLock(Ledger):
 class NoIntents(Ledger):
     async def intent(self, number):
         return None
+
+
+class NoUnended(Ledger):
+    """Leaves deployments open whose runs did not end them."""
+
+    async def unended(self, numbers):
+        return ()
 
 
 class BlindLock(DeployLock):

@@ -5,9 +5,11 @@ Of a run that is its exit code, the word SUPERSEDED, and what was there whenever
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
+from botocore.exceptions import ClientError, EndpointConnectionError, UnauthorizedSSOTokenError
 
 from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.environment import destroy, resume
@@ -17,10 +19,11 @@ from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Tell
 from slipway.release.engine.goal import Paused
 from slipway.release.engine.run import reach
+from slipway.report.release import of_outcome
 from tests.release.deployers import Kill, MortalAws, live, mortal
 from tests.release.direct import opened
 from tests.release.planted import NOTHING, Planted
-from tests.release.scenarios import Scenario, Verb
+from tests.release.scenarios import Loss, Outage, Scenario, Verb
 from tests.release.stage import SERVICE, Moved, Run, Stage, services
 from tests.simulator.account import BRISK, Account, image_of
 
@@ -39,7 +42,7 @@ class There:
 class Ended:
     """How a run ended: `code` is None when it was killed. `there` is what was there then, and `seen` whenever it asked for anything.
 
-    `is_written` is whether the ledger then had the end of its newest number.
+    `is_written` is whether the ledger then had the end of its newest number, `has_number` whether the run took one. `answer` is what it printed.
     """
 
     run: Run
@@ -49,6 +52,8 @@ class Ended:
     is_superseded: bool
     is_written: bool
     told: tuple[str, ...]
+    has_number: bool
+    answer: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Played:
     - changes: the number of operations that slipway started; after_hands: how many of them after another client's.
     - moved_by_hand: after how many requests another client moved the database. requests: all of them.
     - head: the database's. started: the digests that were started. oldest: the one that is no run's goal.
-    - claimed: when each number was taken, in the platform's seconds; unfinished: those that have no end.
+    - claimed: when each number was taken, in the platform's seconds; unfinished: those that have no end. is_overtaken: an older one has none.
     """
 
     story: Scenario
@@ -75,6 +80,7 @@ class Played:
     oldest: str
     claimed: Mapping[int, float]
     unfinished: frozenset[int]
+    is_overtaken: bool
     is_locked: bool
 
 
@@ -103,6 +109,7 @@ async def play(story: Scenario, planted: Planted = NOTHING) -> Played:
             oldest=stage.oldest,
             claimed={number: when for number, when in claimed.items() if number > stage.numbers},
             unfinished=frozenset(number for number in claimed if number > stage.numbers and number not in ended),
+            is_overtaken=any(number <= stage.numbers and number not in ended for number in claimed),
             is_locked="slipway.production.lock" in account.cloud.store.repositories["notes"].tags,
         )
 
@@ -113,14 +120,14 @@ async def _acted(stage: Stage) -> list[Ended]:
 
     async def act(run: Run, kill: Kill | None = None, after: float = 0.0) -> None:
         await clock.sleep(after)
-        ends.append(await _run(stage, run, kill))
+        ends.append(await _run(stage, run, kill, story.outage if run is first else None))
 
     first = await stage.first()
     stage.trouble()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(act, first, story.kill)
         if story.second:
-            tasks.start_soon(act, stage.second(story.second.verb), None, story.second.after)
+            tasks.start_soon(act, stage.second(story.second), None, story.second.after)
     stage.calm()
     await clock.sleep(story.rest)
     for end in [end for end in ends if end.code in (None, 3)]:
@@ -128,9 +135,9 @@ async def _acted(stage: Stage) -> list[Ended]:
     return ends
 
 
-async def _run(stage: Stage, run: Run, kill: Kill | None) -> Ended:
+async def _run(stage: Stage, run: Run, kill: Kill | None, outage: Outage | None) -> Ended:
     """As a process would."""
-    aws, told = _Watching(stage.account, kill), list[str]()
+    aws, told, answer = _Watching(stage, kill, outage), list[str](), ""
     environment = stage.environment("production", run)
     environment.__dict__["aws"] = aws
     code: int | None = None
@@ -139,6 +146,7 @@ async def _run(stage: Stage, run: Run, kill: Kill | None) -> Ended:
         try:
             outcome = await _done(stage, environment, run, lambda event: told.append(event.line))
             code, is_superseded = outcome.status.exit_code, outcome.status is Status.SUPERSEDED
+            answer = of_outcome(outcome)
         except Exception as error:
             if (said := within(error)) is None:
                 raise
@@ -152,6 +160,8 @@ async def _run(stage: Stage, run: Run, kill: Kill | None) -> Ended:
         is_superseded,
         max(_numbers(stage.account, "intent"), default=0) in _numbers(stage.account, "release"),
         tuple(line for line in told if line),
+        aws.has_number,
+        answer,
     )
 
 
@@ -178,19 +188,44 @@ async def _done(stage: Stage, environment: Environment, run: Run, tell: Tell) ->
 
 
 class _Watching(MortalAws):
-    """Remembers what was there whenever it asked."""
+    """Remembers what was there whenever it asked, and whether it took a number; an outage may cut it off."""
 
-    def __init__(self, account: Account, kill: Kill | None) -> None:
-        super().__init__(account, kill)
-        self._account = account
+    def __init__(self, stage: Stage, kill: Kill | None, outage: Outage | None) -> None:
+        super().__init__(stage.account, kill)
+        self._planted = stage.planted
+        self._outage = outage
+        self._sent = 0
+        self._until: datetime | None = None  # without network
         self.seen: list[There] = []
+        self.has_number = False
 
     async def once(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         self.seen.append(there(self._account))
         try:
-            return await super().once(service, operation, **parameters)
+            answer = await super().once(service, operation, **parameters)
         finally:
             self.seen.append(there(self._account))
+        self.has_number |= operation == "put_image" and parameters["imageTag"].endswith(".intent")
+        return answer
+
+    async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._answered &= self._planted.is_patient
+        if self._outage and self._sent >= self._outage.index:
+            self._fail(self._outage, operation)
+        self._sent += 1
+        return await super().send(service, operation, parameters)
+
+    def _fail(self, outage: Outage, operation: str) -> None:
+        """Raise boto3's error of a request that does not reach AWS, or is not accepted there."""
+        match outage.loss:
+            case Loss.CREDENTIALS:
+                raise ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "expired"}}, operation)
+            case Loss.PROFILE:
+                raise UnauthorizedSSOTokenError
+        now = self._account.cloud.clock.now()
+        self._until = self._until or now + timedelta(seconds=outage.seconds)
+        if now < self._until:
+            raise EndpointConnectionError(endpoint_url="https://aws")
 
 
 def there(account: Account) -> There:

@@ -30,6 +30,7 @@ class State(Enum):
     WENT_BACK = "went back"  # by slipway
     MIGRATED = "migrated"  # for the release that is live
     LEFT = "left by a killed run"  # of another goal, in its turn
+    OVERTAKEN = "overtaken"  # the release before went live after its run was cancelled
 
 
 class Verb(Enum):
@@ -63,6 +64,7 @@ class Migrating(Enum):
 
     WELL = "migrated"
     FAILS = "migration fails"
+    UNUSABLE = "migration has unusable input"
     KILLED_BEFORE = "killed before the migration"
     KILLED_AFTER = "killed after the migration"
 
@@ -90,12 +92,34 @@ class Misfortune:
         return f"overtaken by {self.hand.value}" if self.effect is Effect.OVERTAKEN else self.effect.value
 
 
+class Loss(Enum):
+    """The loss of a running command's machine."""
+
+    NETWORK = "no network"  # connections are refused
+    CREDENTIALS = "expired credentials"
+    PROFILE = "credentials that cannot be refreshed"  # boto3 sends nothing any more
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A loss of the first run's machine at its request number `index`, from 0; the network returns after `seconds`."""
+
+    loss: Loss
+    index: int
+    seconds: float = 0
+
+
 @dataclass(frozen=True)
 class Second:
     """Another run, so many seconds after the first has begun."""
 
     after: float
     verb: Verb = Verb.DEPLOY
+    same: bool = False  # release as the first's
+
+    @property
+    def named(self) -> str:
+        return f"beside {self.verb.value}{' of the same release' if self.same else ''}"
 
 
 @dataclass(frozen=True)
@@ -112,6 +136,7 @@ class Scenario:
     verb: Verb = Verb.DEPLOY
     image: Image = Image.HEALTHY
     misfortunes: tuple[Misfortune, ...] = ()
+    outage: Outage | None = None
     kill: Kill | None = None
     second: Second | None = None
     migrating: Migrating | None = None
@@ -126,10 +151,11 @@ class Scenario:
         """Yield the cells of (state, fault, verb) that it covers."""
         faults = [found.named for found in self.misfortunes]
         faults += ["killed"] if self.kill else []
+        faults += [self.outage.loss.value] if self.outage else []
         faults += [self.migrating.value] if self.migrating else []
         faults += [f"{self.failing} does not end"] if self.failing else []
         faults += [name for name in ("late", "young") if getattr(self, name)]
-        faults += [f"beside {self.second.verb.value}"] if self.second else []
+        faults += [self.second.named] if self.second else []
         for fault in faults or ["none"]:
             yield self.state.value, fault, self.verb.value
 
@@ -155,7 +181,7 @@ _RELEASING = ("CreateService", "UpdateService", "UpdateService")
 ALONE = (*(effect.value for effect in Effect if effect is not Effect.OVERTAKEN), "killed", "late", "young", "none")
 OVERTAKEN = tuple(f"overtaken by {hand.value}" for hand in Hand)
 _SECONDS = tuple(verb for verb in Verb if verb not in (Verb.APPROVED, Verb.ROLLBACK))
-BESIDE = tuple(f"beside {verb.value}" for verb in _SECONDS)
+BESIDE = tuple(Second(0, verb).named for verb in _SECONDS)
 
 
 def possible() -> set[tuple[str, str, str]]:
@@ -164,8 +190,10 @@ def possible() -> set[tuple[str, str, str]]:
 
 
 def _faults(verb: Verb) -> Iterator[str]:
-    yield from (*ALONE, *OVERTAKEN, *BESIDE)
+    yield from (*ALONE, *OVERTAKEN, *BESIDE, *(loss.value for loss in Loss))
     yield f"{_FAILING.get(verb, 'ROLLBACK')} does not end"
+    if verb is Verb.DEPLOY:
+        yield Second(0, same=True).named
     if verb in FORWARD:
         yield from (found.value for found in Migrating)
 
@@ -174,14 +202,14 @@ def scenario(seed: int) -> Scenario:
     """The story of this number."""
     draw = random.Random(seed)
     verb = draw.choice((*Verb, Verb.DEPLOY, Verb.ROLLBACK))
-    beside = draw.choice(_SECONDS)
+    beside = draw.choice((*_SECONDS, Verb.DEPLOY))
     return Scenario(
         state=draw.choice((*State, State.RUNNING)),
         verb=verb,
         image=draw.choice((*(Image.HEALTHY,) * 5, *Image)),
         misfortunes=tuple(_misfortune(draw, verb) for _ in range(draw.choice((0, 1, 1, 2, 3)))),
         kill=_kill(draw, verb) if draw.random() < 0.35 else None,
-        second=Second(draw.choice((0.0, 1.0, 5.0, 20.0, 60.0)), beside) if draw.random() < 0.3 else None,
+        second=_second(draw, verb, beside) if draw.random() < 0.3 else None,
         migrating=draw.choice((Migrating.WELL, *Migrating)) if verb in FORWARD and draw.random() < 0.4 else None,
         failing=_FAILING.get(verb, "ROLLBACK") if draw.random() < 0.12 else "",
         late=draw.random() < 0.08,
@@ -189,7 +217,18 @@ def scenario(seed: int) -> Scenario:
         proven=draw.random() < 0.75,
         rest=draw.choice((0, 0, 30, 3600)),
         forgotten=verb is Verb.APPROVED and draw.random() < 0.4,
+        outage=_outage(draw) if draw.random() < 0.3 else None,
     )
+
+
+def _second(draw: random.Random, verb: Verb, beside: Verb) -> Second:
+    same = verb is beside is Verb.DEPLOY and draw.random() < 0.7
+    return Second(draw.choice((0.0, 0.2, 1.0, 5.0, 20.0, 60.0)), beside, same)
+
+
+def _outage(draw: random.Random) -> Outage:
+    """Draw an outage after the first answer: without any answer, a run reports within seconds that it has no network."""
+    return Outage(draw.choice(list(Loss)), draw.randrange(1, 60), draw.choice((1, 10, 45, 120)))
 
 
 def _kill(draw: random.Random, verb: Verb) -> Kill:

@@ -270,13 +270,16 @@ async def test_an_operation_is_gone_with_its_service(account):
 
 
 async def test_the_evidence_is_of_this_deployment(account):
-    """The lines of the application before it began is no evidence."""
+    """The lines of the application before it began are no evidence, and neither are those of a later deployment."""
     broken = Script(lines=("KeyError: 'BEFORE'",), healthy=False)
     arn = await account.create(await account.image(broken))
     async with applied(account, spec(await account.image(Script(lines=("KeyError: 'NOW'",), exit_code=1)))) as (
         target,
         operation,
     ):
+        await account.settled(arn)
+        later = await account.image(Script(lines=("ModuleNotFoundError: No module named 'later'",), exit_code=1))
+        await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(later))
         await account.settled(arn)
         found = await target.evidence(operation, spec(OTHER))
     assert found.rule == "missing-variable"

@@ -1,8 +1,19 @@
 """AWS through boto3 and HTTP: how errors and lost answers reach the release engine."""
 
+import anyio
+import anyio.lowlevel
 import pytest
+from botocore.exceptions import (
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ProfileNotFound,
+    ProxyConnectionError,
+    SSLError,
+    UnauthorizedSSOTokenError,
+)
 
-from slipway.errors import UnknownOutcomeError
+from slipway.errors import BadInputError, UnknownOutcomeError
 from slipway.records.outcome import Status
 from slipway.release.aws.client import Aws
 from slipway.release.errors import AwsRefusedError, LostAnswerError
@@ -57,6 +68,64 @@ async def test_a_change_is_not_retried(account):
 
 
 async def test_aws_that_cannot_be_reached_leaves_the_outcome_unknown():
+    aws = Aws(REGION, "http://127.0.0.1:1", sleep=lambda _: anyio.lowlevel.checkpoint())
     with pytest.raises(UnknownOutcomeError, match="AWS cannot be reached") as unreachable:
-        await Aws(REGION, "http://127.0.0.1:1").call("apprunner", "list_services")
+        await aws.call("apprunner", "list_services")
     assert unreachable.value.exit_code == 3
+
+
+class Outage(Aws):
+    """AWS whose connections fail for the first `seconds` after a first answer; its sleep is counted, not slept."""
+
+    def __init__(self, endpoint, seconds, error=EndpointConnectionError):
+        super().__init__(REGION, endpoint, sleep=self._count)
+        self.slept, self.seconds, self.error, self.calls = 0.0, seconds, error, 0
+
+    async def _count(self, seconds):
+        self.slept += seconds
+
+    async def send(self, service, operation, parameters):
+        self.calls += 1
+        if self.calls > 1 and self.slept < self.seconds:
+            raise self.error(endpoint_url="https://apprunner", error="refused", proxy_url="")
+        return await super().send(service, operation, parameters)
+
+
+@pytest.mark.parametrize("error", [EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError])
+async def test_two_minutes_without_network_end_neither_a_read_nor_a_change(account, error):
+    aws = Outage(account.cloud.url, 120, error)
+    await aws.call("apprunner", "list_services")
+    with pytest.raises(AwsRefusedError, match="delete_service"):  # its answer, after the outage
+        await aws.call("apprunner", "delete_service", ServiceArn=ARN)
+    assert account.cloud.requests.count("DeleteService") == 1
+
+
+async def test_a_change_is_not_retried_when_tls_fails_because_it_may_have_been_sent(account):
+    aws = Outage(account.cloud.url, 1, SSLError)
+    await aws.call("apprunner", "list_services")
+    with pytest.raises(LostAnswerError):
+        await aws.call("apprunner", "delete_service", ServiceArn=ARN)
+
+
+async def test_a_request_that_boto3_finds_invalid_is_bad_input_also_during_a_run(account):
+    aws = Outage(account.cloud.url, 0)
+    for _ in range(2):
+        with pytest.raises(BadInputError, match=r"boto3 does not send this request: .*MaxResults"):
+            await aws.call("apprunner", "list_services", MaxResults="many")
+        await aws.call("apprunner", "list_services")
+
+
+@pytest.mark.parametrize("error", [ProfileNotFound(profile="prod"), UnauthorizedSSOTokenError()])
+async def test_a_profile_that_cannot_be_used_is_bad_input_with_its_reason_and_no_missing_network(error):
+    aws = Outage("http://127.0.0.1:1", 1, lambda **_: error)
+    aws.calls = 1
+    with pytest.raises(BadInputError, match=f"boto3 cannot make a request .{type(error).__name__}: .*profile"):
+        await aws.call("apprunner", "list_services")
+    assert aws.slept == 0
+
+
+async def test_credentials_that_are_lost_during_a_run_leave_the_outcome_unknown(account):
+    aws = Outage(account.cloud.url, 1, lambda **_: NoCredentialsError())
+    await aws.call("apprunner", "list_services")
+    with pytest.raises(UnknownOutcomeError, match=r"NoCredentialsError.*: sign in again and run the same command"):
+        await aws.call("apprunner", "list_services")

@@ -3,14 +3,17 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 
 from slipway import settings
+from slipway.environment import logs
 from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.environment import destroy, pause, resume
 from slipway.environment.preflight import preflight
 from slipway.environment.redeploy import CompatibilityEvidence, known_heads, live_in, promote, rollback
+from slipway.environment.secrets import secrets, set_secret
 from slipway.environment.status import diagnose, status
 from slipway.errors import BadInputError, SlipwayError, within
 from slipway.oci.artifact import EMPTY, Artifact
@@ -210,6 +213,20 @@ async def examine(there: Scene) -> None:
     assert (await diagnose(there.staging, 2)).diagnosis
 
 
+async def read_logs(there: Scene) -> None:
+    await freely(there.account.cloud.guard, there.staging.deploy(await there.account.image(SICK), there.tell))
+    assert (await logs.of_deployment(there.staging, 1)).lines
+    await there.under_way()
+    assert (await logs.recent(there.staging, timedelta(hours=1))).lines
+
+
+async def keep_secrets(there: Scene) -> None:
+    """Set the secret that the settings name, and make one that they lack, twice."""
+    assert not (await secrets(there.staging)).missing
+    assert not (await set_secret(there.staging, "URL", "new")).setting
+    assert [(await set_secret(there.staging, "TOKEN", value)).setting for value in ("one", "two")]
+
+
 async def inspect(there: Scene) -> None:
     """Run every check of a preflight; all pass, so slipway tries to start the release."""
     await there.released()
@@ -247,6 +264,8 @@ STORIES: dict[str, Story] = {
     "history": history,
     "deploy": deploy,
     "diagnose": examine,
+    "logs": read_logs,
+    "secret": keep_secrets,
     "preflight": inspect,
     "rollback": back,
     "promote-from": promote_from,

@@ -16,6 +16,7 @@ from tests.release.planted import (
     ForgetfulWhenTrue,
     NoIntents,
     NoLock,
+    NoUnended,
     PauseSettledByOperation,
     PauseTakenForGranted,
     Planted,
@@ -34,9 +35,12 @@ from tests.release.planted import (
 from tests.release.scenarios import (
     Hand,
     Image,
+    Loss,
     Migrating,
     Misfortune,
+    Outage,
     Scenario,
+    Second,
     State,
     Verb,
     possible,
@@ -60,6 +64,10 @@ COUNTEREXAMPLES = {
         image=Image.UNHEALTHY,
         misfortunes=(Misfortune("UpdateService", Effect.MISSING_OPERATION_ID),),
         rest=HOUR,
+    ),
+    "unusable input after a number was taken is no exit 2": Scenario(State.RUNNING, migrating=Migrating.UNUSABLE),
+    "a service whose state cannot be read is not said to be down": Scenario(
+        State.RUNNING, Verb.DESTROY, outage=Outage(Loss.PROFILE, 20)
     ),
     "a release whose service has an unknown state is not superseded": Scenario(
         State.RUNNING, misfortunes=(Misfortune("DescribeService", Effect.UNKNOWN_STATUS, 3),)
@@ -128,6 +136,22 @@ MUTATIONS = {
         Planted(ledger=NoIntents),
         Scenario(State.RUNNING, image=Image.UNHEALTHY, kill=_AT_THE_END),
     ),
+    "another job of the same release is not joined": (
+        Planted(ledger=NoIntents),
+        Scenario(
+            State.MAINTAINED,
+            misfortunes=(Misfortune("PutImage", Effect.THROTTLED),),
+            second=Second(0.2, same=True),
+        ),
+    ),
+    "an overtaken deployment is not ended": (
+        Planted(ledger=NoUnended),
+        Scenario(State.OVERTAKEN),
+    ),
+    "a rollback does not know an overtaken deployment": (
+        Planted(history=NoUnended),
+        Scenario(State.OVERTAKEN, Verb.ROLLBACK),
+    ),
     "a goal that is true already forgets its unfinished number": (
         Planted(goal=live_as(ForgetfulWhenTrue)),
         Scenario(State.RUNNING, kill=_AT_THE_END, rest=HOUR),
@@ -163,6 +187,10 @@ MUTATIONS = {
     "a release that preflight refuses is deployed": (
         Planted(engine=unprepared),
         Scenario(State.RUNNING, image=Image.MISSING),
+    ),
+    "a connection that is refused ends the run": (
+        Planted(is_patient=False),
+        Scenario(State.RUNNING, outage=Outage(Loss.NETWORK, 30, 45)),
     ),
     "an approved plan is applied to any state": (
         Planted(is_approved=False),

@@ -29,7 +29,7 @@ def renderers():
 
 
 def report_result():
-    return importlib.import_module("slipway.report.answers").CommandResult
+    return importlib.import_module("slipway.report.answers.result").CommandResult
 
 
 def is_record(kind):

@@ -8,9 +8,9 @@ import pytest
 
 from slipway.records.outcome import Outcome, Status
 from slipway.records.proof import Level
+from slipway.report.colour import coloured
 from slipway.report.proof.text import text
 from slipway.report.release import of_outcome
-from slipway.report.text import coloured
 
 GREEN, RED, YELLOW, BLUE = (f"\x1b[1;{code}m" for code in (32, 31, 33, 34))
 OUTCOME = Outcome(

@@ -123,6 +123,17 @@ def test_a_change_without_revisions_gets_no_comment(comment, github):
     assert comment("warned", new=0, findings=[None]) == "wrote the comment"
 
 
+def test_several_services_have_news_when_one_of_them_has(comment, github, tmp_path):
+    quiet = {"coverage": {"new": 0}, "findings": []}
+    comment(None)
+    github.comments.clear()
+    (tmp_path / "report/comment.md").write_text("two services")
+    for proofs, done in (((quiet, quiet), "no comment"), ((quiet, None), "wrote the comment")):
+        record = {"services": [{"proof": proof} for proof in proofs]}
+        (tmp_path / "report/proofs.json").write_text(json.dumps(record))
+        assert done in runpy.run_path(str(SCRIPT))["main"](tmp_path / "report", "api")
+
+
 def test_a_gate_that_could_not_run_replaces_an_older_verdict(comment, github, monkeypatch):
     comment("passed")
     monkeypatch.setenv("ERROR", "no ``` server\n@everyone")

@@ -263,6 +263,20 @@ def test_the_gate_prints_its_annotations_and_keeps_its_exit_code(tmp_path):
     assert (tmp_path / "out").read_text().splitlines() == ["name=slipway-gate-services-a-b"] * 2
 
 
+def test_the_matrix_of_services_that_the_guide_shows_has_twelve_lines_and_calls_our_workflows():
+    guide = (ROOT / "docs/how-to/ci.md").read_text()
+    (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL) if "services.yml" in block]
+    assert len(text.splitlines()) <= 12
+    for job in YAML(typ="safe").load(text)["jobs"].values():
+        called = load(re.sub(r"OWNER/slipway/\.github/(.*)@COMMIT", r"\1", job["uses"]))
+        assert {*job.get("with", ())} <= {*called["on"]["workflow_call"]["inputs"]}
+        wanted = [inner["permissions"].items() for inner in called["jobs"].values()]
+        assert set().union(*wanted) <= job["permissions"].items()
+    (*_, listing) = jobs("services")["list"]["steps"]
+    assert listing["run"] == '"$SLIPWAY" services $FLAGS'
+    assert jobs("services")["list"]["outputs"] == {"folders": "${{ steps.list.outputs.folders }}"}
+
+
 def test_deployments_to_one_environment_run_one_after_the_other():
     concurrency = jobs("environment")["call"]["concurrency"]
     assert concurrency == {"group": "${{ inputs.verb }}-${{ inputs.name }}", "cancel-in-progress": False}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from slipway.errors import BadInputError
 from slipway.oci.artifact import TreeConfig
 from slipway.workload import process
-from slipway.workload.dependencies import Python
 from slipway.workload.process import ProcessWorkload, Unpacked, on_this_machine, running
+from slipway.workload.python import Python
 from slipway.workload.workload import LaunchSpec
 
 pytestmark = pytest.mark.slow

@@ -1,9 +1,10 @@
 """Take a Python service with alembic migrations from a commit to production on AWS.
 
-The image is built once and named by digest, migrations are proven by execution, and a deployment reports what really happened.
+Migrations are tested by execution, and a deployment exits with 0 only when the requested image is live and healthy.
 
-Start with gate: it executes every revision on an ephemeral Postgres, new ones up, down and up again, measures the locks of each statement,
-and fails with the code to write instead. The service describes itself in [tool.slipway] of its pyproject.toml; name and command are enough.
+Start with gate. It executes every revision on an ephemeral Postgres; new ones go up, down and up again. It measures the locks of each
+statement, and shows a safe form of the dangerous ones. It needs no settings. The other commands read [tool.slipway] in the service's pyproject.toml,
+which needs a name and a command; init writes both.
 """
 
 __version__ = "0.1.0"

@@ -25,7 +25,7 @@ from slipway.untrusted import one_line, printable
 if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
     from slipway.records.progress import Event, Progress
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
     from slipway.settings import Settings
 
 R = TypeVar("R")
@@ -146,6 +146,26 @@ class CommandLine:
     def say(self, answer: "CommandResult") -> None:
         say(self.flags, answer, indent=None)
 
+    def stream(self, answer: "CommandResult") -> None:
+        print(_formed(self.flags, answer, indent=None), end="", flush=True)
+
+    @contextmanager
+    def screen(self) -> "Iterator[Callable[[CommandResult], None]]":
+        from slipway.report.terminal import replacing
+
+        if sys.stdout.isatty() and not self.flags.json:
+            with replacing(sys.stdout) as show:
+                yield lambda answer: show(answer.text)
+            return
+        shown: list[CommandResult] = []
+
+        def print_change(answer: "CommandResult") -> None:
+            if shown[-1:] != [answer]:
+                self.stream(answer)
+            shown[:] = [answer]
+
+        yield print_change
+
     async def settings(self) -> "Settings":
         from slipway import settings
 
@@ -177,22 +197,27 @@ class CommandLine:
 
 def say(flags: Flags, answer: "CommandResult", indent: int | None = 2) -> int:
     """Print an answer and return its exit code; without `indent` JSON is one line."""
-    from slipway.records.form import to_json
-    from slipway.report.text import coloured
-
     _write_job_files(answer)
-    _print(
-        to_json(answer.record, indent)
-        if flags.json and answer.record is not None
-        else coloured(answer.text, sys.stdout)
-    )
+    _print(_formed(flags, answer, indent))
     return answer.code
+
+
+def _formed(flags: Flags, answer: "CommandResult", indent: int | None) -> str:
+    from slipway.records.form import to_json
+
+    if flags.json and answer.record is not None:
+        return to_json(answer.record, indent)
+    if not sys.stdout.isatty():
+        return answer.text
+    from slipway.report.colour import coloured
+
+    return coloured(answer.text, sys.stdout)
 
 
 def say_no(flags: Flags, error: SlipwayError) -> int:
     """Print an error on standard error, with --json its record on standard output, and return its exit code."""
     from slipway.records.refusal import Refusal
-    from slipway.report.answers import of_refusal
+    from slipway.report.answers.release import of_refusal
 
     for each in error.obstacles if isinstance(error, ObstaclesError) else (error,):
         print(f"slipway: {one_line(str(each), 1000)}", file=sys.stderr)
@@ -208,7 +233,7 @@ def _print(text: str) -> None:
 
 
 def _write_job_files(answer: "CommandResult") -> None:
-    from slipway.report.answers import step_outputs
+    from slipway.report.answers.result import step_outputs
 
     outputs = {"exit-code": str(answer.code), **answer.outputs}
     _append("GITHUB_OUTPUT", step_outputs(outputs, f"slipway-{secrets.token_hex(16)}"))

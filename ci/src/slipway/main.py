@@ -260,6 +260,14 @@ class Slipway:
     async def certificate(self, proof: Annotated[dagger.File, Doc(prove.certificate.flag("proof").doc)]) -> str:
         return (await Call().answer("certificate", proof=proof, red=True)).text
 
+    @described
+    async def cli(self) -> dagger.Container:
+        from slipway.graph import command
+
+        built = command.image(self._on_bases(command.SETTINGS))
+        await built.sync()  # so that an error gets its sentence here
+        return built
+
     async def _secrets(self) -> "Mapping[str, dagger.Secret]":
         from slipway.graph.build_secrets import read
 
@@ -273,6 +281,10 @@ class Slipway:
     async def _settings(self, folder: "Folder", *, needed: bool = True) -> "Settings":
         from slipway.graph.workspace import settings_of
 
+        return self._on_bases(await settings_of(folder, needed=needed))
+
+    def _on_bases(self, settings: "Settings") -> "Settings":
+        """Return the settings with the images that arguments of the object name."""
         given = {
             "platform": self.platform,
             "distroless": self.distroless,
@@ -281,8 +293,7 @@ class Slipway:
             "postgres": self.postgres_image,
             "registry": self.registry_image,
         }
-        read = await settings_of(folder, needed=needed)
-        return read.made_of({name: value for name, value in given.items() if value})
+        return settings.made_of({name: value for name, value in given.items() if value})
 
     async def _rewritten(self, ws: dagger.Workspace, name: str) -> dagger.Changeset:
         """Run a command of [tool.slipway.checks], which sees the files of the checks too."""

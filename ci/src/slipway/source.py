@@ -2,18 +2,22 @@
 
 import ast
 import io
+import os
 import subprocess
-import tarfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from slipway.errors import BadInputError
-from slipway.oci.artifact import File
 from slipway.records.gate import Other, Since
+
+if TYPE_CHECKING:
+    import tarfile
+
+    from slipway.oci.artifact import File
 
 MERGE_BASE: Final = "merge-base"
 _DEFAULT_NAMES = ("main", "master", "develop", "trunk")
@@ -39,8 +43,10 @@ class Commit:
     committed: int  # seconds since 1970
     subject: str
 
-    def files(self) -> Iterator[File]:
+    def files(self) -> "Iterator[File]":
         """Yield the files below `folder`, as `git archive` does."""
+        from slipway.oci.artifact import File
+
         with archive_at(self.folder, self.revision) as archive:
             for member in archive:
                 if member.issym():
@@ -86,8 +92,10 @@ def commit_at(folder: Path, name: str = "HEAD") -> Commit:
 
 
 @contextmanager
-def archive_at(folder: Path, commit: str) -> Iterator[tarfile.TarFile]:
+def archive_at(folder: Path, commit: str) -> "Iterator[tarfile.TarFile]":
     """Open an archive of the files below a folder at a commit (export-ignore is honoured); raises BadInputError."""
+    import tarfile
+
     packed = git(folder, ["archive", "--format=tar", commit, "."])
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         yield archive
@@ -95,8 +103,9 @@ def archive_at(folder: Path, commit: str) -> Iterator[tarfile.TarFile]:
 
 def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> bytes:
     """Run git in a folder and return its output; raises BadInputError with git's message."""
+    environment = _outside_of_hooks(os.environ) if variables is None else variables
     try:
-        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, check=False, env=variables)
+        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, check=False, env=environment)
     except FileNotFoundError:
         raise BadInputError("git is not installed on this machine", "install git") from None
     if done.returncode:
@@ -106,16 +115,18 @@ def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | N
     return done.stdout
 
 
+def _outside_of_hooks(variables: Mapping[str, str]) -> dict[str, str]:
+    """Remove what git sets for its hooks: in a linked worktree, every folder would be the top of the repository."""
+    of_hooks = () if "GIT_WORK_TREE" in variables else ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
+    return {name: value for name, value in variables.items() if name not in of_hooks}
+
+
 def released(folder: Path, name: str) -> Since:
     """Read the service's migrations at a branch, tag or commit, or at the `merge-base` with the default branch.
 
     Raises BadInputError.
     """
-    shallow = _is_shallow(folder)
-    commit = _merge_base(folder, shallow=shallow) if name == MERGE_BASE else _revision_of(folder, name)
-    if commit is None:
-        remedy = "name a revision, branch, tag or commit; `git fetch` brings those of other repositories"
-        raise BadInputError(f"git has no {name} in {folder}", _DEEPEN if shallow else remedy)
+    commit = _commit_named(folder, name)
     files = _names(git(folder, [*_LIST, commit]))
     changed = _names(git(folder, ["diff", "--name-only", "--no-renames", "--relative", "-z", commit]))
     edited = {file for file in changed if file in files and _is_edited(folder, commit, file)}
@@ -132,6 +143,14 @@ def released(folder: Path, name: str) -> Since:
         ahead=ahead,
         tip=tip,
     )
+
+
+def changed_files(repository: Path, name: str) -> set[str]:
+    """Return the files that differ from a git ref or the `merge-base`, untracked ones too, relative to the repository; raises BadInputError."""
+    commit = _commit_named(repository, name)
+    listed = git(repository, ["diff", "--name-only", "--no-renames", "-z", commit])
+    listed += git(repository, ["ls-files", "--others", "--exclude-standard", "-z"])
+    return {os.fsdecode(file) for file in listed.split(b"\0") if file}
 
 
 def unreleased(folder: Path) -> Since:
@@ -263,6 +282,16 @@ def _is_shallow(folder: Path) -> bool:
         raise BadInputError(
             f"git cannot read {folder} ({error.next_step})", "name a revision, or run the gate in a git repository"
         ) from error
+
+
+def _commit_named(folder: Path, name: str) -> str:
+    """Return the commit of a git ref, or of the `merge-base` with the default branch; raises BadInputError."""
+    shallow = _is_shallow(folder)
+    commit = _merge_base(folder, shallow=shallow) if name == MERGE_BASE else _revision_of(folder, name)
+    if commit is None:
+        remedy = "name a revision, branch, tag or commit; `git fetch` brings those of other repositories"
+        raise BadInputError(f"git has no {name} in {folder}", _DEEPEN if shallow else remedy)
+    return commit
 
 
 def _revision_of(folder: Path, name: str) -> str | None:

@@ -89,14 +89,14 @@ Constraint = Range | Pattern | Filled
 
 @dataclass(frozen=True, eq=False)
 class Variants:
-    """The class of a table, chosen by the value of one of its keys; the annotated class itself for values without one."""
+    """The classes of a table by the value of its `key`; a value that has none takes the annotated class."""
 
     key: str
     kinds: Mapping[object, type]
 
 
 class Constrained:
-    """A dataclass whose annotated constraints hold however it is made: read from a file, built in code, or replaced."""
+    """A dataclass that checks its annotated constraints whenever an instance is made."""
 
     def __post_init__(self) -> None:
         hints = _hints(cast(Any, type(self)))

@@ -12,7 +12,7 @@ from slipway.commands.flags import ENDPOINT, ENVIRONMENT, NAME, SOURCE
 from slipway.errors import BadInputError
 
 if TYPE_CHECKING:
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
 
 
 @command(
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         option(
             "template",
             "KIND",
-            "print the template of the environment, or of what environments share, without asking AWS",
+            "print the template of the environment, or of what environments share, without calling AWS",
             choices=("environment", "shared"),
             bare="environment",
             one_of="act",
@@ -45,12 +45,13 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import wall_clock
     from slipway.release.aws.client import Aws
     from slipway.release.bootstrap.template import stacks
-    from slipway.report import answers
+    from slipway.report.answers import account as answers
+    from slipway.report.answers.result import CommandResult
 
     settings = with_repository(await caller.settings(), flags.github)
     if flags.template:
         shared, own = stacks(settings, flags.environment)
-        return answers.CommandResult(record=None, text=(shared if flags.template == "shared" else own).text)
+        return CommandResult(record=None, text=(shared if flags.template == "shared" else own).text)
     aws = Aws(settings.environment(flags.environment).region, flags.endpoint_url)
     setup = AccountSetup(settings, flags.environment, aws, wall_clock())
     with caller.run() as tell:
@@ -59,7 +60,7 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Print the IAM policy that commands need in an environment, without asking AWS",
+    "Print the IAM policy that commands need in an environment, without calling AWS",
     flags=(
         SOURCE,
         NAME,
@@ -77,7 +78,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
     from slipway.records.bootstrap import Permissions
     from slipway.release.bootstrap.roles import DEPLOY_ROLE, policy, scope_of
-    from slipway.report import answers
+    from slipway.report.answers import account as answers
 
     commands = tuple(flags.command or DEPLOY_ROLE)
     scope = scope_of(await caller.settings(), flags.environment)
@@ -87,13 +88,13 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run the simulated AWS account alone until it is interrupted",
+    "Run a simulated AWS account until it is interrupted",
     flags=(
         option("port", "N", "the port on 127.0.0.1 (default: a free one)", parse=int, default=0),
         option(
             "speed",
             "FACTOR",
-            "how many platform seconds pass in a real one: 60 makes minutes seconds (default: 1); releases start no faster, so above 60 health checks may fail",
+            "platform seconds per real second (default: 1); releases still start at real speed, so a factor of more than 60 can make their health checks fail",
             parse=float,
             default=1.0,
         ),
@@ -105,7 +106,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def simulator(flags: Flags, caller: Caller) -> None:
     from slipway.local.simulator import Beginning, simulate
-    from slipway.report import answers
+    from slipway.report.answers import account as answers
 
     beginning = Beginning.of(flags.state, flags.faults, os.environ)
     await simulate(flags.port, flags.speed, lambda address: caller.say(answers.of_listening(address)), beginning)
@@ -113,7 +114,7 @@ async def simulator(flags: Flags, caller: Caller) -> None:
 
 @command(
     Group.ACCOUNT,
-    "Check the simulator's documented behaviour against the simulator itself or a real AWS account",
+    "Check that the behaviour documented for the simulator is that of the simulator, or of a real AWS account",
     AwsAccess.CHANGES,
     flags=(
         option("account", "NUMBER", "a real account, by its twelve digits"),
@@ -125,7 +126,10 @@ async def simulator(flags: Flags, caller: Caller) -> None:
         option("port", "N", "with --image: the port it listens on (default: 8000)", parse=int, default=8000),
         option("start-command", "COMMAND", "with --image: the command that starts it", default=""),
         option("access-role", "ARN", "with an --image in a private repository: the role that pulls it"),
-        replace(ENDPOINT, sentence="with --account: the URL of a stand-in for AWS; that confirms nothing"),
+        replace(
+            ENDPOINT,
+            sentence="with --account: call this stand-in for AWS instead; its answers confirm nothing about AWS",
+        ),
     ),
     records=(
         JsonRecord("conformance", "1 when something differs, 3 when something was not reached or not deleted"),
@@ -135,8 +139,8 @@ async def simulator(flags: Flags, caller: Caller) -> None:
     more="""\
 Without --account it checks the simulator itself: that takes seconds and touches nothing. With --account it creates services in a
 real account, leads them through every state that can be reached from outside, and deletes them. It first prints what it will
-create and what that costs, and creates nothing until you pass --yes or type the account's number. It deletes everything after
-an interruption too, which takes until no operation is in progress; a second interruption leaves the rest, and --clean-up finds it.
+create and what that costs, and creates nothing until you pass --yes or type the account's number. After an interruption it waits
+for operations in progress, then deletes everything. A second interruption ends it at once; --clean-up deletes what was left.
 
 Account numbers and ARNs are removed from all records.""",
     not_on_dagger="a person agrees to what it creates and costs in a real account",
@@ -149,7 +153,7 @@ async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.conformance.walks import estimate
     from slipway.local.conformance import Consent, in_no_time, permitted
     from slipway.records.conformance import Left
-    from slipway.report import answers
+    from slipway.report.answers import account as answers
     from slipway.report.text import of_estimate
 
     if flags.estimate:

@@ -9,12 +9,13 @@ from slipway.errors import SlipwayError
 
 if TYPE_CHECKING:
     from slipway.records.adoption import Adoption
-    from slipway.report.answers import CommandResult
+    from slipway.records.proof import Proof
+    from slipway.report.answers.result import CommandResult
 
 
 @command(
     Group.PROVE,
-    "Show the settings and the workflow that a service needs, made from its own files; write them with `--yes`",
+    "Derive a service's settings and its workflow from its files and show them; write them with `--yes`",
     flags=(
         SOURCE,
         switch("yes", "write the files, and run the gate once", one_of="act"),
@@ -28,7 +29,7 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
     from anyio import to_thread
 
     from slipway.local import adoption
-    from slipway.report import answers
+    from slipway.report.answers import adopt as answers
     from slipway.source import folder_of
 
     folder = folder_of(flags.source)
@@ -37,19 +38,22 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
     proposed = await to_thread.run_sync(adoption.propose, folder)
     if not flags.yes or proposed.obstacles:
         return answers.of_adoption(proposed)
-    written = await to_thread.run_sync(adoption.written, folder, proposed)
-    if not written.has_revisions:
-        return answers.of_adoption(written)
+    if not proposed.has_revisions:
+        return answers.of_adoption(await to_thread.run_sync(adoption.written, folder, proposed))
     with caller.progress.step("proving the migrations"):
-        return answers.of_adoption(await _proven(flags, written))
+        result = await _proof(flags)
+        if text := await _baseline(flags, proposed, result):
+            proposed = await to_thread.run_sync(adoption.propose, folder, text)
+        written = await to_thread.run_sync(adoption.written, folder, proposed)
+        if text:
+            result = await _proof(flags)
+    return answers.of_adoption(_with(written, result))
 
 
-async def _proven(flags: Flags, adopted: "Adoption") -> "Adoption":
-    """Run the gate once over the whole history, and add its verdict, or why it could not run. Only what no commit has is judged."""
+async def _proof(flags: Flags) -> "Proof | SlipwayError":
+    """Run the gate once over the whole history, or return why it could not run. It judges only revisions that are not committed yet."""
     from slipway.local.gate import gate
     from slipway.local.prove import GateOptions
-    from slipway.records.proof import Verdict
-    from slipway.report.proof.text import summary
     from slipway.source import commit_at
 
     since: str | None = "HEAD"
@@ -58,11 +62,36 @@ async def _proven(flags: Flags, adopted: "Adoption") -> "Adoption":
     except SlipwayError:
         since = None  # there is no commit yet
     try:
-        proof = await gate(GateOptions(source=flags.source, python=flags.python, since=since))
+        return await gate(GateOptions(source=flags.source, python=flags.python, since=since))
     except SlipwayError as error:
-        return replace(adopted, gate=f"the gate could not run: {error}", passed=False)
-    errors = tuple(finding for finding in proof.findings if finding.fails)
-    executed = proof.coverage.revisions > 0
-    reason = "" if executed else f": {next(iter(proof.coverage.gaps), '')}"
-    passed = executed and proof.verdict is Verdict.PASS
-    return replace(adopted, gate=f"{summary(proof)}{reason}", errors=errors, passed=passed)
+        return error
+
+
+async def _baseline(flags: Flags, proposed: "Adoption", result: "Proof | SlipwayError") -> str:
+    """Return the text of a baseline when the history does not run without one; empty when it does, or the models cannot be read."""
+    from slipway.local.gate import baseline
+    from slipway.local.prove import GateOptions
+
+    if isinstance(result, SlipwayError) or not proposed.may_need_baseline or not result.unexecuted:
+        return ""
+    try:
+        return await baseline(GateOptions(source=flags.source, python=flags.python))
+    except SlipwayError:  # the gate's report has the way by pg_dump
+        return ""
+
+
+def _with(adopted: "Adoption", result: "Proof | SlipwayError") -> "Adoption":
+    """Add the gate's verdict, or why it could not run."""
+    from slipway.records.proof import Verdict
+    from slipway.report.proof.text import summary
+
+    if isinstance(result, SlipwayError):
+        return replace(adopted, gate=f"the gate could not run: {result}", passed=False)
+    errors = tuple(finding for finding in result.findings if finding.fails)
+    later = bool(result.begun) and not result.revisions
+    executed = result.coverage.revisions > 0
+    reason = "" if executed or later else f": {next(iter(result.coverage.gaps), '')}"
+    passed = (executed or later) and result.verdict is Verdict.PASS
+    return replace(
+        adopted, gate=f"{summary(result)}{reason}", errors=errors, passed=passed, begins_later=later and passed
+    )

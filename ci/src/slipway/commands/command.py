@@ -17,7 +17,7 @@ from slipway.errors import BadInputError
 if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
     from slipway.records.progress import Event, Progress
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
     from slipway.settings import Settings
 
 R = TypeVar("R")
@@ -56,7 +56,7 @@ class Flag:
     repeated: bool = False
     positional: bool = False
     choices: tuple[str, ...] = ()
-    bare: str = ""  # the value of the flag without one
+    bare: str = ""  # the value when the flag is passed alone
     one_of: str = ""  # flags of one label exclude each other; one of them must be passed if they are required
     on_dagger: str = ""  # how the argument of the Dagger function differs
     not_on_dagger: str = ""  # why the Dagger function does not take it
@@ -111,6 +111,14 @@ class Caller(Protocol):
 
     def say(self, answer: "CommandResult") -> None:
         """Print an answer before the command ends."""
+        ...
+
+    def stream(self, answer: "CommandResult") -> None:
+        """Print one of many answers, which is no result of the job; raises BrokenPipeError when the reader has gone."""
+        ...
+
+    def screen(self) -> AbstractContextManager[Callable[["CommandResult"], None]]:
+        """Show answers that replace each other on a terminal; elsewhere each that differs is printed after the one before."""
         ...
 
     async def settings(self) -> "Settings":

@@ -58,7 +58,7 @@ CERTIFICATE = file(
 )
 PROVEN = file(
     "certificate",
-    "a file that `slipway certificate` wrote; refuse to migrate when env.py runs the revisions in other transactions than were proven",
+    "a file that `slipway certificate` wrote; refuse to migrate if env.py groups the revisions into transactions differently than in the proof",
 )
 WITHOUT_PROOF = option(
     "without-proof",
@@ -94,6 +94,13 @@ PYTHON = option(
     "the service's virtual environment (default: .venv, or one made from its lock)",
     parse=Path,
     not_on_dagger="the gate runs in the service's image",
+)
+CHANGED = option(
+    "changed",
+    "REF",
+    "only services with changes since this git ref (default: where HEAD left the default branch); a change outside of all services counts for every service",
+    bare="merge-base",
+    not_on_dagger="the workspace has no git history",
 )
 REPORT = option(
     "report", "DIR", "write the reports into this folder", parse=Path, not_on_dagger="the function returns the reports"

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from slipway.commands.command import Caller, Command, Flag, Flags, Group, JsonRecord, command, option, switch, unknown
 from slipway.commands.flags import ENDPOINT, EXIT_CODES, SOURCE
-from slipway.records.command import Completion, Explanation
 
 if TYPE_CHECKING:
     from slipway.gate.rulebook.rule import Rule
-    from slipway.report.answers import CommandResult
+    from slipway.records.command import Explanation
+    from slipway.report.answers.result import CommandResult
 
 _HERE = "it is about the command line on your machine"
 
@@ -30,7 +30,7 @@ _HERE = "it is about the command line on your machine"
 async def doctor(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.doctor.check import DoctorOptions
     from slipway.doctor.checkup import check_up
-    from slipway.report import answers
+    from slipway.report.answers import machine as answers
     from slipway.source import folder_of
 
     options = DoctorOptions(folder_of(flags.source), flags.database_url, flags.endpoint_url, flags.offline)
@@ -47,7 +47,7 @@ async def doctor(flags: Flags, _caller: Caller) -> "CommandResult":
     not_on_dagger=_HERE,
 )
 async def explain(flags: Flags, _caller: Caller) -> "CommandResult":
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
 
     explanation = explained(flags.id, flags.commands)
     return CommandResult(record=explanation, text=explanation.text)
@@ -67,7 +67,8 @@ fish:  slipway completion fish > ~/.config/fish/completions/slipway.fish""",
     not_on_dagger=_HERE,
 )
 async def completion(flags: Flags, _caller: Caller) -> "CommandResult":
-    from slipway.report.answers import CommandResult
+    from slipway.records.command import Completion
+    from slipway.report.answers.result import CommandResult
 
     script = flags.complete(flags.shell)
     return CommandResult(record=Completion(flags.shell, script), text=script)
@@ -91,15 +92,16 @@ async def cache(flags: Flags, _caller: Caller) -> "CommandResult":
     from anyio import to_thread
 
     from slipway.local import cache
-    from slipway.report import answers
+    from slipway.report.answers import machine as answers
 
     work = cache.clear if flags.clear else cache.prune if flags.prune else cache.report
     return answers.of_cache(await to_thread.run_sync(work))
 
 
-def explained(subject: str, commands: Sequence[Command]) -> Explanation:
+def explained(subject: str, commands: Sequence[Command]) -> "Explanation":
     """Return the explanation of a rule or a command; raises BadInputError."""
     from slipway.gate.rulebook import all_rules, rule_named
+    from slipway.records.command import Explanation
 
     if rule := rule_named(subject):
         return Explanation(rule.id, "\n\n".join(_of_rule(rule)) + "\n")

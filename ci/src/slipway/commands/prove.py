@@ -1,24 +1,26 @@
-"""Prove migrations: gate, certificate, rehearse."""
+"""Prove migrations: gate, services, certificate, rehearse."""
 
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import Caller, Flags, Group, JsonRecord, command, file, option, switch
-from slipway.commands.flags import ALEMBIC, PYTHON, REPORT, SOURCE, day
+from slipway.commands.flags import ALEMBIC, CHANGED, PYTHON, REPORT, SOURCE, day
+from slipway.errors import BadInputError, within
 
 if TYPE_CHECKING:
     from slipway.local.prove import GateOptions
-    from slipway.records.proof import Layer
-    from slipway.report.answers import CommandResult
+    from slipway.records.proof import Layer, Proof
+    from slipway.records.services import Proofs
+    from slipway.report.answers.result import CommandResult
 
-_WHOLE = "the engine caches the whole proof"
-_LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger proves them"
+_WHOLE = "not needed: the engine caches the whole proof"
+_LISTED = "listing the revisions needs the service's own Python; on Dagger the gate reads them"
 
 
 @command(
     Group.PROVE,
-    "Execute a service's migrations on an ephemeral Postgres and report what is wrong with them",
+    "Test a service's migrations by executing them on an ephemeral Postgres",
     flags=(
         SOURCE,
         *ALEMBIC,
@@ -47,24 +49,37 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
             one_of="judged",
             not_on_dagger="without --since it judges all",
         ),
+        switch(
+            "all-services",
+            "prove every service of the repository, each with its own settings: every folder in DIR with a table [tool.slipway]",
+            one_of="release",
+            not_on_dagger="name one with --path; `slipway services` lists them",
+        ),
+        replace(CHANGED, sentence=f"with --all-services: {CHANGED.sentence}"),
         file(
             "statements",
             "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from its models at the ref of --since)",
+            one_of="release",
         ),
         option(
             "layers",
             "LAYER,…",
-            "execute only these layers: always (graph, stairway and drift), trace, rows, together, interruption, previous, concurrency (default: all)",
+            "execute only these layers, of `always` (graph, stairway and drift), trace, rows, together, interruption, previous, concurrency (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
-        switch("quick", "execute only the stairway and drift: --layers always", one_of="layers", not_on_dagger=_WHOLE),
+        switch(
+            "quick",
+            "execute only graph, stairway and drift: the same as `--layers=always`",
+            one_of="layers",
+            not_on_dagger=_WHOLE,
+        ),
         option(
             "advisory",
             "DATE",
-            "exit 0 in spite of errors before this day, for a team that begins to use the gate (YYYY-MM-DD, UTC)",
+            "until this day exit 0 even if there are errors, for a team that begins to use the gate (YYYY-MM-DD, UTC)",
             parse=day,
-            not_on_dagger="the folder that the function returns as its report does not fail",
+            not_on_dagger="not needed: the report is returned even if there are errors",
         ),
         PYTHON,
         replace(
@@ -72,14 +87,42 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
             sentence="write the proof into this folder, for people (the page index.html, Markdown, text), CI servers and editors",
         ),
     ),
-    records=(JsonRecord("proof", "1 when an error was found, 0 with `--advisory`"),),
+    records=(
+        JsonRecord("proof", "1 when an error was found, 0 with `--advisory`"),
+        JsonRecord("proofs", "with `--all-services`; the worst exit code of all"),
+    ),
     cache="session",
 )
 async def gate(flags: Flags, caller: Caller) -> "CommandResult":
+    if flags.all_services:
+        return await _every_service(flags, caller)
+    if flags.changed:
+        raise BadInputError("--changed chooses among several services", "pass --all-services, too")
+    from slipway.report.answers.prove import of_proof
+
+    proof = await _proof(flags, caller)
+    if flags.report:
+        from slipway.report import files
+
+        files.write(flags.report, files.of_proof(proof))
+    return of_proof(proof)
+
+
+async def _every_service(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.report import files
+    from slipway.report.answers.services import of_proofs
+
+    proofs = await _every_proof(flags, caller)
+    if flags.report:
+        files.write(flags.report, files.of_proofs(proofs))
+    return of_proofs(proofs)
+
+
+async def _proof(flags: Flags, caller: Caller) -> "Proof":
+    """Return the proof of the service in the folder `flags.source`; raises SlipwayError."""
     from slipway.local.gate import gate as prove_folder
     from slipway.local.prove import NamedServer
     from slipway.records.proof import Layer
-    from slipway.report import answers, files
 
     with caller.progress.step("proving the migrations"):
         proof = await prove_folder(
@@ -93,11 +136,36 @@ async def gate(flags: Flags, caller: Caller) -> "CommandResult":
             layers=(Layer.ALWAYS,) if flags.quick else layers_of(flags.layers),
             progress=caller.progress.detail,
         )
-    if flags.advisory and datetime.now(timezone.utc).date() < flags.advisory:
-        proof = replace(proof, advisory=flags.advisory.isoformat())
-    if flags.report:
-        files.write(flags.report, files.of_proof(proof))
-    return answers.of_proof(proof)
+    early = flags.advisory and datetime.now(timezone.utc).date() < flags.advisory
+    return replace(proof, advisory=flags.advisory.isoformat()) if early else proof
+
+
+async def _every_proof(flags: Flags, caller: Caller) -> "Proofs":
+    """Return the proofs of all services below the folder, one after the other; one that cannot be proven does not stop the others."""
+    from anyio import to_thread
+
+    from slipway.finder.tree import repository_of
+    from slipway.local.services import services_in
+    from slipway.records.refusal import Refusal
+    from slipway.records.services import Proofs, ServiceProof
+    from slipway.source import folder_of
+
+    folder = folder_of(flags.source)
+    listed = await to_thread.run_sync(services_in, folder, flags.changed)
+    proofs = []
+    for service in listed.services:
+        caller.progress.section(service.folder)
+        of_service = Flags(**vars(flags) | {"source": repository_of(folder) / service.folder})
+        try:
+            proof = await _proof(of_service, caller)
+            proofs.append(
+                ServiceProof(service.folder, replace(proof, folder="" if service.folder == "." else service.folder))
+            )
+        except Exception as error:
+            if (known := within(error)) is None:
+                raise
+            proofs.append(ServiceProof(service.folder, refusals=Refusal.every(known)))
+    return Proofs(tuple(proofs), tuple(service.folder for service in listed.unchanged), listed.since)
 
 
 def options_of(flags: Flags) -> "GateOptions":
@@ -110,7 +178,6 @@ def options_of(flags: Flags) -> "GateOptions":
 
 def layers_of(names: str | None) -> "tuple[Layer, ...]":
     """Read the names of layers; raises BadInputError for an unknown one."""
-    from slipway.errors import BadInputError
     from slipway.records.proof import Layer
 
     if names is None:
@@ -124,7 +191,24 @@ def layers_of(names: str | None) -> "tuple[Layer, ...]":
 
 @command(
     Group.PROVE,
-    "Write a certificate from a proof, to ship with the image, or check one",
+    "List the services of a repository: every folder with a table [tool.slipway]",
+    flags=(replace(SOURCE, sentence="the folder to search (default: the current folder)"), CHANGED),
+    records=(JsonRecord("services", "folders are relative to the repository"),),
+    not_on_dagger="a CI matrix needs the list before its jobs start; each job calls Dagger with its --path",
+)
+async def services(flags: Flags, _caller: Caller) -> "CommandResult":
+    from anyio import to_thread
+
+    from slipway.local.services import services_in
+    from slipway.report.answers.services import of_services
+    from slipway.source import folder_of
+
+    return of_services(await to_thread.run_sync(services_in, folder_of(flags.source), flags.changed))
+
+
+@command(
+    Group.PROVE,
+    "Write a certificate from the gate's proof, to ship with the image, or check one",
     flags=(
         replace(SOURCE, not_on_dagger=_LISTED),
         file("proof", "certify this proof.json, written by `slipway gate --report`"),
@@ -147,11 +231,10 @@ def layers_of(names: str | None) -> "tuple[Layer, ...]":
 async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
     import time
 
-    from slipway.errors import BadInputError
     from slipway.local.certificate import certify, why_not
     from slipway.local.gate import revisions
     from slipway.records.certificate import Certificate, Validity
-    from slipway.report import answers
+    from slipway.report.answers import certificate as answers
 
     proof = await caller.text(flags.proof, "the proof") if flags.proof else None
     if flags.check is None:
@@ -168,7 +251,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.PROVE,
-    "Play a release on this machine in a simulated account, with the refused migration and the rollback that the settings define",
+    "Rehearse a release in a simulated account on this machine, with the refused migration and the rollback that the settings define",
     flags=(
         SOURCE,
         file(
@@ -181,11 +264,12 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
     records=(JsonRecord("rehearsal", "1 when an act did not go as planned"),),
 )
 async def rehearse(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.rehearsal.here import rehearse
-    from slipway.report import answers, files
+    from slipway.rehearsal.local import rehearse
+    from slipway.report import files
+    from slipway.report.answers.release import of_rehearsal
 
     rehearsal = await rehearse(flags.source, caller.progress, flags.settings)
     if flags.report:
         files.write(flags.report, files.of_rehearsal(rehearsal))
         caller.progress.section(f"the page: {flags.report / 'rehearsal.html'}")
-    return answers.of_rehearsal(rehearsal)
+    return of_rehearsal(rehearsal)

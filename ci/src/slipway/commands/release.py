@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from slipway.records.outcome import Outcome
     from slipway.records.plan import Plan
     from slipway.records.progress import Tell
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
 
 AS_DEPLOY = JsonRecord("outcome", "as for `deploy`")
 AS_PLANNED = JsonRecord("plan", "with `--dry-run`; 1 when it is blocked")
@@ -31,14 +31,14 @@ AS_PLANNED = JsonRecord("plan", "with `--dry-run`; 1 when it is blocked")
 
 @command(
     Group.RELEASE,
-    "Check what can be checked before a deployment, and list what cannot; change nothing",
+    "Check everything that a deployment needs, and list what cannot be checked; change nothing",
     AwsAccess.READS,
     flags=(*ENVIRONMENT, IMAGE),
     records=(JsonRecord("preflight", "1 when a check refuses the release; what is not covered does not count"),),
 )
 async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.preflight import preflight
-    from slipway.report import answers
+    from slipway.report.answers import release as answers
 
     environment = await caller.environment(flags.environment)
     spec = environment.spec(environment.digest_of(flags.image))
@@ -54,7 +54,7 @@ async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     never_red="it returns the folder with plan.json, plan.txt and summary.md, also of a blocked plan",
 )
 async def plan(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.report import answers
+    from slipway.report.answers import release as answers
 
     environment = await caller.environment(flags.environment)
     return answers.of_plan(await environment.plan(environment.digest_of(flags.image)))
@@ -71,6 +71,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
             "plan", "an approved plan (plan.json) instead of an image; refused when it is out of date", one_of="release"
         ),
         CERTIFICATE,
+        switch("older", "deploy an image although a newer one was deployed after it; refused otherwise"),
         WITHOUT_START,
     ),
     records=(JsonRecord("outcome", "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 1 for every other status"),),
@@ -78,7 +79,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
 async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.errors import BadInputError
     from slipway.records.plan import Plan
-    from slipway.report import answers
+    from slipway.report.answers import release as answers
 
     if bool(flags.image) == bool(flags.plan):
         raise BadInputError("deploy needs one thing to deploy", "pass either --image or --plan")
@@ -88,7 +89,8 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
         if flags.plan:
             outcome = await environment.apply(await caller.record(Plan, flags.plan, "the plan"), tell, certificate)
         else:
-            outcome = await environment.deploy(environment.digest_of(flags.image), tell, certificate)
+            digest = environment.digest_of(flags.image)
+            outcome = await environment.deploy(digest, tell, certificate, older=flags.older)
     return answers.of_outcome(outcome)
 
 
@@ -178,7 +180,7 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
     rights=("migrate-direct", "migrate-ecs-task"),
 )
 async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.report import answers
+    from slipway.report.answers import release as answers
 
     evidence = await _evidence(flags, caller)
     environment = (await caller.environment(flags.environment)).proven_by(evidence.certificate)
@@ -196,7 +198,7 @@ async def changed(
     run: "Callable[[Tell], Awaitable[Outcome]]",
 ) -> "CommandResult":
     """Answer with the outcome of a run, or with --dry-run with its plan."""
-    from slipway.report import answers
+    from slipway.report.answers import release as answers
 
     if flags.dry_run:
         return answers.of_plan(await plan())

@@ -1,28 +1,64 @@
-"""Operate a service: status, history, diagnose, pause, resume, destroy."""
+"""Operate a service: status, open, history, diagnose, logs, secret, pause, resume, destroy."""
 
 from typing import TYPE_CHECKING
 
-from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, option
+from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, option, switch
 from slipway.commands.flags import DRY_RUN, ENVIRONMENT
 from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed
-from slipway.records.outcome import Verb
 
 if TYPE_CHECKING:
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
 
 
 @command(
     Group.SERVICE,
     "Show the live release, its deployment, operations in progress and readiness",
     AwsAccess.READS,
-    flags=ENVIRONMENT,
+    flags=(
+        *ENVIRONMENT,
+        switch(
+            "watch",
+            "repeat it until it is interrupted, or until the operation in progress has ended",
+            not_on_dagger="a function returns once",
+        ),
+    ),
     records=(JsonRecord("situation", "0 also when there is no service: `observed.status` is null then"),),
 )
-async def status(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.environment.status import status
-    from slipway.report import answers
+async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
+    from slipway.environment.status import status, watch
+    from slipway.report.answers import service as answers
 
-    return answers.of_situation(await status(await caller.environment(flags.environment)))
+    environment = await caller.environment(flags.environment)
+    if not flags.watch:
+        return answers.of_situation(await status(environment))
+    with caller.screen() as show:
+        async for situation in watch(environment):
+            show(answers.of_situation(situation))
+    return None
+
+
+@command(
+    Group.SERVICE,
+    "Print the public URL of a service, and open it in the browser of this machine, if there is one",
+    AwsAccess.READS,
+    flags=ENVIRONMENT,
+    records=(JsonRecord("address"),),
+    rights=("status",),
+    not_on_dagger="it has no browser; status has the URL",
+)
+async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -- the command's name
+    import sys
+
+    from slipway.environment.status import existing
+    from slipway.local.browser import open_in_browser
+    from slipway.records.ledger import Address
+    from slipway.report.answers import service as answers
+
+    environment = await caller.environment(flags.environment)
+    address = Address(environment=environment.name, url=environment.address(await existing(environment)))
+    if sys.stdout.isatty() and not flags.json:
+        open_in_browser(address.url)
+    return answers.of_address(address)
 
 
 @command(
@@ -33,7 +69,7 @@ async def status(flags: Flags, caller: Caller) -> "CommandResult":
     records=(JsonRecord("history"),),
 )
 async def history(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.report import answers
+    from slipway.report.answers import service as answers
 
     return answers.of_history(await (await caller.environment(flags.environment)).history())
 
@@ -55,9 +91,85 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.status import diagnose
-    from slipway.report import answers
+    from slipway.report.answers import service as answers
 
     return answers.of_examination(await diagnose(await caller.environment(flags.environment), flags.number))
+
+
+@command(
+    Group.SERVICE,
+    "Print what the application and the platform have written lately, or about one recorded deployment",
+    AwsAccess.READS,
+    flags=(
+        *ENVIRONMENT,
+        option("since", "SPAN", "only lines of this span, such as 90s, 10m, 2h or 3d (default: 10m)", one_of="lines"),
+        option(
+            "deployment",
+            "NUMBER",
+            "the lines of one deployment instead, by its number in `slipway history`, from its begin to its end",
+            parse=int,
+            one_of="lines",
+        ),
+        switch("follow", "continue with new lines until it is interrupted", not_on_dagger="a function returns once"),
+    ),
+    records=(
+        JsonRecord("log"),
+        JsonRecord("log-line", "with `--follow`: one on each line, as they come"),
+    ),
+    more="""\
+A line has its time in UTC, its source and its text; control characters are removed. Passwords in URLs, and values of `variables` with
+the name of a secret, are hidden; slipway does not know the values of `secrets`.""",
+)
+async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
+    from slipway.environment import logs
+    from slipway.errors import BadInputError
+    from slipway.report.answers import service as answers
+
+    if flags.deployment is not None and (flags.follow or flags.since):
+        raise BadInputError("a deployment has a begin and an end", "pass --deployment without --since and --follow")
+    since = logs.span(flags.since or "10m")
+    environment = await caller.environment(flags.environment)
+    if flags.deployment is not None:
+        return answers.of_log(await logs.of_deployment(environment, flags.deployment))
+    if not flags.follow:
+        return answers.of_log(await logs.recent(environment, since))
+    async for line in logs.follow(environment, since):
+        caller.stream(answers.of_log_line(line))
+    return None
+
+
+@command(
+    Group.SERVICE,
+    "List an environment's secrets and those that are missing; set one to a value that is typed or piped in",
+    AwsAccess.CHANGES,
+    flags=(
+        option("action", "list|set", "what to do", positional=True, choices=("list", "set")),
+        option("name", "NAME", "with set: the variable whose secret it is", positional=True, default=""),
+        *ENVIRONMENT,
+    ),
+    records=(
+        JsonRecord("secret-list", "of `list`; 1 when a secret is missing"),
+        JsonRecord("secret-version", "of `set`"),
+    ),
+    more="""\
+The value is typed at a prompt, which does not show it, or read from standard input, without its last line end. Where the settings name
+no existing secret for the variable, SERVICE/NAME is created, and the line that the settings lack is printed. A running service reads a
+new value only when its instances start again.""",
+    not_on_dagger="a person types the value",
+)
+async def secret(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.environment.secrets import check_name, secrets, set_secret
+    from slipway.errors import BadInputError
+    from slipway.local.prompt import secret_value
+    from slipway.report.answers import service as answers
+
+    if bool(flags.name) != (flags.action == "set"):
+        raise BadInputError("set takes the name of a variable, and list takes none", "`slipway secret --help` has more")
+    environment = await caller.environment(flags.environment)
+    if flags.action == "list":
+        return answers.of_secret_list(await secrets(environment))
+    check_name(flags.name)
+    return answers.of_secret_version(await set_secret(environment, flags.name, secret_value(flags.name)))
 
 
 @command(
@@ -69,6 +181,7 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import pause, plan_change
+    from slipway.records.outcome import Verb
 
     there = await caller.environment(flags.environment)
     return await changed(flags, caller, lambda: plan_change(there, Verb.PAUSE), lambda tell: pause(there, tell))
@@ -76,13 +189,14 @@ async def pause(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Resume a paused service with the release it had",
+    "Resume a paused service; it serves the same release as before",
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),
 )
 async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import plan_change, resume
+    from slipway.records.outcome import Verb
 
     there = await caller.environment(flags.environment)
     return await changed(flags, caller, lambda: plan_change(there, Verb.RESUME), lambda tell: resume(there, tell))
@@ -101,6 +215,7 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
 )
 async def destroy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import destroy, plan_change
+    from slipway.records.outcome import Verb
 
     there, confirm = await caller.environment(flags.environment), flags.confirm
     return await changed(

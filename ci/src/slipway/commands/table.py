@@ -15,6 +15,10 @@ def _function(name: str, sentence: str, cache: str = "") -> Command:
 FUNCTIONS = (
     *COMMANDS,
     _function("image", "Build the service's image: small, non-root, reproducible, on pinned bases"),
+    _function(
+        "cli",
+        "Build the image of the command slipway, with Postgres, git and uv, for CI systems that run jobs in containers",
+    ),
     _function("sbom", "Write what the lock pins as a reproducible CycloneDX 1.5 document"),
     Command(
         name="publish",
@@ -23,7 +27,11 @@ FUNCTIONS = (
         access=AwsAccess.CHANGES,
         rights=("publish",),
     ),
-    _function("migrations", "Fail if the gate refuses the migrations; the function gate shares its run", "session"),
+    _function(
+        "migrations",
+        "Fail if the gate refuses the migrations; the run is the same as that of the function gate",
+        "session",
+    ),
     _function("smoke", "Fail if the image does not become healthy beside a migrated database"),
     _function("lint", "Run the service's own lint, as [tool.slipway.checks] configures it"),
     _function("types", "Check the service's types, as [tool.slipway.checks] configures it"),
@@ -43,7 +51,7 @@ FUNCTIONS = (
     _function("service", "Run the service on its port beside a migrated Postgres", "never"),
     _function(
         "database",
-        "Run the Postgres of the function service on port 15432 and print its URL, with a generated password",
+        "Run the Postgres that the function `service` uses on port 15432 and print its URL, with a generated password",
         "never",
     ),
     _function("environment", "Open one environment, to deploy to it and to read it"),

@@ -31,7 +31,7 @@ async def migrate(release: Unpacked, migrations: Migrations, url: str) -> Migrat
 
 
 def in_transactions(proven: str) -> tuple[str, ...]:
-    """Return the options of a migration that refuses other transactions than these, if they are known."""
+    """Return the options of a migration that must use these transactions, if they are known."""
     return (f"--transactions={proven}",) if proven else ()
 
 

@@ -4,9 +4,11 @@ import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from slipway.finder.dockerfile import instructions
+from slipway.finder.imports import imported
 from slipway.finder.tree import Tree, table_in, texts_in
 from slipway.records.survey import Fact, Subject
 
@@ -68,8 +70,14 @@ def _requirements(tree: Tree) -> Fact | None:
 
 def workspace(tree: Tree) -> Fact | None:
     """Return the folder of the uv workspace above the service that has it as a member."""
+    folders = tree.path.split("/")
     for name in tree.matching(r"(?:\.\./)+pyproject\.toml"):
-        if "workspace" in tree.table(name, "tool", "uv"):
+        own = PurePosixPath("/", *folders[-name.count("../") :])
+        found = tree.table(name, "tool", "uv", "workspace")
+        members, excluded = (
+            any(own.match(f"/{pattern}") for pattern in texts_in(found.get(key))) for key in ("members", "exclude")
+        )
+        if members and not excluded:
             return Fact(subject=Subject.WORKSPACE, value=name.removesuffix("/pyproject.toml"), place=name)
     return None
 
@@ -123,11 +131,40 @@ def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
     chosen = [part for part in _parts(tree) if part.name in installed]
     yield from ((part, "") for part in chosen)
     known = dependencies(tree).union(*(part.packages for part in chosen))
+    others = sorted((part for part in _parts(tree) if part not in chosen), key=lambda part: part.order)
     for wanted in (ALEMBIC, DRIVERS):
-        having = sorted((part for part in _parts(tree) if wanted & part.packages), key=lambda part: part.order)
+        having = [part for part in others if wanted & part.packages]
         if having and not wanted & known:
             known |= having[0].packages
             yield having[0], f"{', '.join(part.name for part in having[1:4])} has it too" if having[1:] else ""
+    shipped = [part for part in others if not _NOT_PRODUCTION.search(part.name)]
+    for name in map(normal, sorted(imported(tree)) if shipped else ()):
+        having = [part for part in shipped if _provides(part.packages, name)]
+        if having and not _provides(known, name) and not _provides(_with_their_own(tree, known), name):
+            known |= having[0].packages
+            yield having[0], f"env.py needs {name}"
+
+
+def _provides(packages: frozenset[str], module: str) -> bool:
+    """Whether one of the packages has the name of a module, or begins with it, as opentelemetry-sdk does."""
+    return module in packages or any(each.startswith(f"{module}-") for each in packages)
+
+
+def _with_their_own(tree: Tree, packages: frozenset[str]) -> frozenset[str]:
+    """Return packages with those that they need themselves, as the lock names them."""
+    pinned = lock(tree)
+    locked = tree.toml(pinned.value).get("package") if pinned else None
+    of_each: dict[str, set[str]] = {}
+    for package in locked if isinstance(locked, list) else ():
+        named = package.get("dependencies", ())
+        of_each.setdefault(normal(str(package.get("name"))), set()).update(
+            _names(each.get("name", "") if isinstance(each, dict) else str(each) for each in named)
+        )
+    known, new = set[str](), set(packages)
+    while new:
+        known |= new
+        new = set().union(*(of_each.get(name, ()) for name in new)) - known
+    return frozenset(known)
 
 
 def _parts(tree: Tree) -> Iterator[Part]:

@@ -25,10 +25,10 @@ SERVERS: Final = (
 )
 _WITH_RUN: Final = {"flask", "litestar", "fastapi"}  # programs that start a server with `run` only
 _SEPARATORS: Final = {"&&", "||", ";", "|", "&"}
-_TARGET: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
+_TARGET: Final = re.compile(r"(?!python:)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
 _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
 _COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
-_DEVELOPMENT: Final = re.compile(r"dev|test|local", re.IGNORECASE)
+_DEVELOPMENT: Final = re.compile(r"dev|test|local|sample|example|override", re.IGNORECASE)
 _COMMAND_LINE: Final = re.compile(r"\s*(?:command|entrypoint|start)\s*[:=]\s*(.+)")
 _PORTS: Final = re.compile(r"""\s*-\s*["']?(?:[\d.]+:)?(?:\$?[\w{}:-]*:)?(\d{4,5}):(\d{4,5})["']?\s*$""")
 _SCRIPTS: Final = r"(?:\w+/)?[^/]*\.sh|(?:\w+/)?(?:supervisord[\w-]*\.conf|justfile|Makefile|manifest\.yml)"

@@ -9,7 +9,9 @@ from slipway.finder import alembic as settings
 from slipway.finder.application import alchemy, application, applications, flask_application
 from slipway.finder.command import command
 from slipway.finder.database import database, other_database
+from slipway.finder.dockerfile import own_image
 from slipway.finder.health import health_path
+from slipway.finder.history import beginning
 from slipway.finder.interpreter import interpreter
 from slipway.finder.locks import declaration, lock, needed, parts, workspace
 from slipway.finder.start import starting, starts
@@ -34,11 +36,18 @@ def refuse(survey: Survey) -> None:
 
 def _facts(tree: Tree) -> Iterator[Fact]:
     yield _name(tree)
-    yield from settings.alembic(tree)
+    of_alembic = [*settings.alembic(tree)]
+    yield from of_alembic
+    for fact in of_alembic:
+        if fact.subject is Subject.SCRIPTS:
+            yield from beginning(tree, fact.value)
     yield from interpreter(tree)
     yield from filter(None, (lock(tree) or declaration(tree), workspace(tree)))
     yield from parts(tree)
     yield from _start(tree)
+    if any(fact.value == "Flask-Migrate" for fact in of_alembic):
+        yield from flask_application(tree)
+    yield from own_image(tree)
     yield from health_path(tree)
     yield from database(tree)
     yield from variables(tree)
@@ -59,11 +68,10 @@ def _as_name(text: str) -> str:
 
 
 def _start(tree: Tree) -> Iterator[Fact]:
-    """Yield the application that a command starts, or that the code defines; a server, a port and a command in any case."""
+    """Yield facts on how the service starts: its application, server, port and command."""
     commanded, defined = [*starting(tree)], [*application(tree)]
     yield from commanded
     yield from defined
-    yield from flask_application(tree)
     yield from alchemy(tree)
     port = next((fact for fact in commanded if fact.subject is Subject.PORT), _DEFAULT_PORT)
     if port is _DEFAULT_PORT:

@@ -6,21 +6,25 @@ import functools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from slipway import toml
 
-_PRUNED: Final = {"node_modules", "__pycache__", "site-packages", ".git", ".tox", ".nox", ".mypy_cache", "venv"}
+PRUNED: Final = {"node_modules", "__pycache__", "site-packages", ".git", ".tox", ".nox", ".mypy_cache", "venv"}
 _HIDDEN: Final = {".github", ".circleci", ".devcontainer"}  # the hidden folders that say something about a service
 # Of the folders above the service: their own files, and their folders of containers and CI.
 _ABOVE: Final = re.compile(r"(?:\.\./)+(?:[^/]+|(?:\.github|\.circleci|\.devcontainer|docker|deploy|compose)/.*)")
 _LARGEST: Final = 2_000_000  # bytes, enough for a long lock
 _NOT_THE_SERVICE: Final = re.compile(
-    r"(^|/)(tests?|docs?|docs_src|examples?|scripts|migrations|alembic|versions|benchmarks|tools|templates|\{\{.*)/|(^|/)(test_[^/]*|conftest|setup|noxfile)\.py$"
+    r"(^|/)(tests?|docs?|docs_src|examples?|scripts|migrations|alembic|versions|benchmarks|tools|templates|\{\{.*)/|(^|/)(test_[^/]*|conftest)\.py$|^(setup|noxfile)\.py$"
 )
+
+_BEGINS: Final = re.compile(r"(?!(?:else|elif|except|finally)\b)[^\s#)\]}]")  # an outermost statement
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,9 +40,9 @@ class Tree:
     folder: str = ""  # the name of the service's folder
 
     @classmethod
-    def of(cls, files: Mapping[str, str]) -> "Tree":
+    def of(cls, files: Mapping[str, str], path: str = "") -> "Tree":
         """Return the view of texts by name, such as those of a commit."""
-        return cls(names=_nearest_first(files), read=lambda name: files.get(name, ""))
+        return cls(names=_nearest_first(files), read=lambda name: files.get(name, ""), path=path)
 
     def __contains__(self, name: str) -> bool:
         return name in self._known
@@ -137,7 +141,7 @@ def _walk(top: Path) -> Iterator[str]:
             yield os.path.join(folder, "pyvenv.cfg")  # noqa: PTH118 -- os.walk yields texts
             continue
         folders[:] = [
-            name for name in folders if name not in _PRUNED and (name[0] != "." or name in (*_HIDDEN, ".venv"))
+            name for name in folders if name not in PRUNED and (name[0] != "." or name in (*_HIDDEN, ".venv"))
         ]
         yield from (os.path.join(folder, name) for name in files)  # noqa: PTH118
 
@@ -166,11 +170,23 @@ def _is_namespace(folder: str, tree: Tree) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def parsed(text: str) -> ast.Module:
-    """Return the syntax tree of a module; an empty one when it does not parse."""
+    """Return the syntax tree of a module; of one that does not parse, as with the syntax of a newer Python, the statements that do."""
     try:
         return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    except SyntaxError:
+        return ast.Module(body=[*_readable(text)], type_ignores=[])
+    except (ValueError, RecursionError):
         return ast.Module(body=[], type_ignores=[])
+
+
+def _readable(text: str) -> Iterator[ast.stmt]:
+    """Yield the outermost statements that parse by themselves, at their lines."""
+    lines = text.splitlines(keepends=True)
+    begins = [at for at, line in enumerate(lines) if _BEGINS.match(line) and not (at and lines[at - 1][0] == "@")]
+    for begin, end in pairwise([*begins, len(lines)]):
+        with suppress(SyntaxError, ValueError, RecursionError):
+            for statement in ast.parse("".join(lines[begin:end])).body:
+                yield ast.increment_lineno(statement, begin)
 
 
 def called(call: ast.Call) -> str:

@@ -11,7 +11,7 @@ from slipway.records.survey import Fact, Subject
 
 _EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
-_SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH|CERT")
+_SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH(?!OR)|CERT")
 _LOOKS_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://[^/\s]*:[^/\s]*@.*")
 _HARMLESS: Final = re.compile(r"\d{1,6}|true|false", re.IGNORECASE)
 _STAND_INS: Final = {
@@ -20,9 +20,29 @@ _STAND_INS: Final = {
     "AmqpDsn": "amqp://localhost", "list": "[]", "List": "[]", "set": "[]", "dict": "{}", "Dict": "{}", "Path": ".", "UUID": "00000000-0000-4000-8000-000000000000",
 }  # fmt: skip
 _READING: Final = re.compile(r"Settings\)|environ\[|\b(?:config|env)\(|\benv\.(?:str|int|bool|list|url|float)\(")
+_CHECKED: Final = re.compile(r"""["'](\w+)["'] (?:not )?in (?:os\.)?environ\b""")  # before it is read
 _SETTINGS: Final = {"BaseSettings", "CustomBaseSettings", "BaseAppSettings"}
 _READERS: Final = {"config", "env"}
 _STAND_IN: Final = "slipway"
+_SECRET_STAND_IN: Final = "slipwayslipwayslipwayslipwayslipwayslipways="  # a Fernet key, and long enough for others
+_OF_THE_MACHINE: Final = {
+    *(
+        "HOME",
+        "PATH",
+        "USER",
+        "USERNAME",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "PWD",
+        "TMPDIR",
+        "TEMP",
+        "TMP",
+        "HOSTNAME",
+        "DISPLAY",
+    ),
+    *("APPDATA", "LOCALAPPDATA", "PROGRAMFILES", "PROGRAMDATA", "USERPROFILE", "VIRTUAL_ENV", "PYTHONPATH"),
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +64,9 @@ _PARTS: Final = {
     "database": r"DB|NAME|DATABASE|DBNAME",
 }
 _DATABASE: Final = re.compile(r"(^|_)(POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQLALCHEMY)")
+_OTHER_STORE: Final = re.compile(
+    r"(^|_)(REDIS|MYSQL|MARIADB|MONGO|MONGODB|RABBITMQ|CELERY|SQLITE|NEO4J|ELASTIC|INFLUX)"
+)
 _URL: Final = re.compile(r"postgres(ql)?(\+\w+)?://")
 _URL_NAME: Final = re.compile(r"(^|_)(URL|URI|DSN)$")
 
@@ -52,7 +75,7 @@ def word_for(name: str, value: str) -> str | None:
     """Return the placeholder for a variable with the database URL or a part of it, by its value and name."""
     if _URL.match(value):
         return "{url}"
-    if _DATABASE.search(name):
+    if _DATABASE.search(name) and not _OTHER_STORE.search(name):
         if _URL_NAME.search(name):
             return "{url}"
         return next((f"{{{word}}}" for word, ends in _PARTS.items() if re.search(rf"(^|_)({ends})$", name)), None)
@@ -66,7 +89,7 @@ def examples(tree: Tree) -> Iterator[Variable]:
         return
     for place, line in tree.lines(name):
         if match := _LINE.fullmatch(line):
-            yield Variable(match[1], match[2].partition(" #")[0].strip().strip("'\""), place)
+            yield Variable(match[1], f" {match[2]}".partition(" #")[0].strip().strip("'\""), place)
 
 
 def variables(tree: Tree) -> Iterator[Fact]:
@@ -87,21 +110,24 @@ def _value(name: str, listed: Variable | None, needed: Variable | None) -> tuple
     secret = _LOOKS_SECRET.fullmatch(example) or (_SECRET.search(name) and not _HARMLESS.fullmatch(example))
     if example and not secret and "${" not in example:
         return example, ""
+    if secret and (needed is None or needed.value == _STAND_IN):
+        return _SECRET_STAND_IN, "a stand-in"
     return needed.value if needed else _STAND_IN, "a stand-in"
 
 
 def _in_code(tree: Tree) -> Iterator[Variable]:
     """Yield the variables without which modules of the service fail."""
-    for name in tree.sources:
+    for name in (each for each in tree.sources if "." not in each.rpartition("/")[2].removesuffix(".py")):
         text = tree.read(name)
         if _READING.search(text):
             settings = set(_SETTINGS)  # the classes of the module that inherit from one of these, too
+            optional = _OF_THE_MACHINE.union(_CHECKED.findall(text))
             for node in ast.walk(parsed(text)):
                 if isinstance(node, ast.ClassDef) and _is_settings(node, settings):
                     settings.add(node.name)
                     yield from _of_class(node, name)
                 else:
-                    yield from _of_expression(node, name)
+                    yield from (each for each in _of_expression(node, name) if each.name not in optional)
 
 
 def _is_settings(node: ast.ClassDef, known: set[str]) -> bool:
@@ -149,13 +175,16 @@ def _of_kind(kind: str) -> str:
 
 
 def _of_expression(node: ast.AST, name: str) -> Iterator[Variable]:
-    """Yield the variable of `os.environ["X"]`, and of `config("X")` without a default."""
+    """Yield the variable of `os.environ["X"]`, also as a number, and of `config("X")` without a default."""
+    kind = called(node) if isinstance(node, ast.Call) and len(node.args) == 1 else ""
+    if isinstance(node, ast.Call) and kind in {"int", "float"}:
+        node = node.args[0]
     if (
         isinstance(node, ast.Subscript)
         and isinstance(node.ctx, ast.Load)
         and ast.unparse(node.value) in {"os.environ", "environ"}
     ):
-        key, kind = text_in(node.slice), ""
+        key = text_in(node.slice)
     elif (
         isinstance(node, ast.Call)
         and _reads(node)

@@ -23,15 +23,12 @@ from slipway.gate.deadline import unlimited
 from slipway.gate.measure.role import MAIN_USER, OWNER
 from slipway.gate.measure.session import query
 from slipway.gate.measure.statements import Execution, Session, watching
-from slipway.migration.database import held, sqlstate, with_connection
+from slipway.migration.database import RELATIONS, held, sqlstate, with_connection
 from slipway.migration.environment import sentence
 from slipway.migration.pooler import check_own_session
 from slipway.records.gate import Role
 
 OLDEST_MAJOR, NEWEST_MAJOR = 14, 18
-_RELATIONS = """SELECT count(*), min(concat(n.nspname, '.', c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
 # Copying files takes a third of the time of the default, which logs each page, unless the files must reach a disk.
 _SETTING = """SELECT CASE WHEN current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000
 THEN ' STRATEGY FILE_COPY' ELSE '' END, quote_ident(current_user), current_setting('is_superuser') = 'on',
@@ -92,7 +89,7 @@ def server_version(server: URL) -> str:
 
 def _version_and_relations(server: URL, connection: Connection) -> tuple[int, int, str]:
     check_own_session(server, connection)
-    return int(connection.scalar(text("SHOW server_version_num"))), *connection.execute(text(_RELATIONS)).one()
+    return int(connection.scalar(text("SHOW server_version_num"))), *connection.execute(text(RELATIONS)).one()
 
 
 @contextmanager

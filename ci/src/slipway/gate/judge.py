@@ -47,7 +47,7 @@ _LEVELS: Final = {level.value: level for level in Level} | {OFF: None}
 
 
 def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
-    """Return all findings, the worst first and suppressed ones last; `own` are the project's levels."""
+    """Return all findings, the worst first and suppressed ones last; `own` has the project's levels by rule."""
     findings = list(graph.check(evidence.history))
     if stairway := evidence.stairway:
         findings += _of_history(evidence, stairway)

@@ -51,7 +51,8 @@ async def locked(
         return _nothing()
     root = folder if UV_LOCK in names else await folder.at("..").above(UV_LOCK) or folder
     projects = root.some(include=[UV_LOCK, "pyproject.toml", "**/pyproject.toml"], gitignore=True)
-    new = relocked(projects, await python_of(folder, root, settings), settings, secrets, upgrade=upgrade)
+    lock = relocked(projects, await python_of(folder, root, settings), settings, secrets, upgrade=upgrade)
+    new = await lock.sync()  # a changeset's own does not run it, and an error gets its sentence here
     old = projects.filter(include=[UV_LOCK])
     up = posixpath.relpath(root.path, folder.path)
     return await _placed(old, old.with_file(UV_LOCK, new), root, posixpath.join(path, up))
@@ -67,9 +68,9 @@ async def revision(
     server = postgres.service(bases.postgres(settings.images, settings.migrations), f"revision-{uuid.uuid4().hex}")
     bound = development(source, settings).with_service_binding(postgres.HOST, server)
     before = migrating(with_variables(bound, settings.migrations.told(postgres.url())))
-    arguments = settings.migrations.alembic
-    command = ("alembic", *arguments, "revision", "--autogenerate", f"--message={message}")
-    done = before.with_exec(["python", START, *arguments, "--", *command], expect=dagger.ReturnType.ANY)
+    migrations = settings.migrations
+    command = ("alembic", *migrations.alembic, "revision", "--autogenerate", f"--message={message}")
+    done = before.with_exec(["python", START, *migrations.own_runner, "--", *command], expect=dagger.ReturnType.ANY)
     result = await checks.result_of(done, "revision", command)
     if result.exit_code:
         raise RefusedError("the revision cannot be generated", result.why_not)

@@ -50,7 +50,7 @@ async def tests(folder: Folder, source: Source, settings: Settings) -> CheckResu
     if settings.checks.database is TestDatabase.EMPTY or not settings.checks.tests:
         return await _run(told, "tests", settings.checks.tests)
     # One exec: as two, the first would come from the cache, and leave the database empty.
-    start = ("python", START, *settings.migrations.alembic, "--")
+    start = ("python", START, *settings.migrations.own_runner, "--")
     return await _run(migrating(told), "tests", settings.checks.tests, start)
 
 

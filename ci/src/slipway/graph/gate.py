@@ -19,6 +19,7 @@ from slipway.records.gate import Previous
 from slipway.settings import Migrations, Settings
 
 # The parts of slipway that run in the service's environment.
+LENT = "/opt/slipway"
 _MOUNTED = ["__init__.py", "database_url.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
 # Prints the dates of all comments that allow something for a time.
 _DATES = r"""
@@ -33,10 +34,7 @@ _PROOF = "/tmp/proof.json"  # noqa: S108 -- inside a container
 async def prove(
     source: Source, settings: Settings, major: str | None, since: str | None, previous: Previous | None = None
 ) -> dagger.File:
-    """Prove the workspace's history, with the `previous` release on the new schema; raises SlipwayError when the gate cannot run.
-
-    Returns the Proof as JSON.
-    """
+    """Return the Proof of the workspace's history as JSON; raises SlipwayError when the gate cannot run."""
     image = bases.postgres(settings.images, settings.migrations, major)
     await check_config(source, settings.migrations)
     database = {"url": postgres.url(), "variables": settings.migrations.told(postgres.url())}
@@ -94,10 +92,13 @@ def lent(container: dagger.Container, database: Mapping[str, object]) -> dagger.
 
 def with_slipway(container: dagger.Container) -> dagger.Container:
     """Mount slipway so that `python -m slipway.gate` and `slipway.migration` can run in a container of the service."""
+    return mounted(container).with_env_variable("PYTHONPATH", f"{LENT}:$PYTHONPATH", expand=True)
+
+
+def mounted(container: dagger.Container) -> dagger.Container:
+    """Mount slipway where no program of the service finds it."""
     package = dag.current_module().source().directory("src/slipway")
-    return container.with_directory("/opt/slipway/slipway", package, include=_MOUNTED).with_env_variable(
-        "PYTHONPATH", "/opt/slipway:$PYTHONPATH", expand=True
-    )
+    return container.with_directory(f"{LENT}/slipway", package, include=_MOUNTED)
 
 
 async def refuse(done: dagger.Container, written: str, what: str) -> None:

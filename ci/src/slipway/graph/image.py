@@ -226,7 +226,7 @@ def _labelled(runtime: dagger.Container, settings: Settings, label: Label) -> da
 def _base(source: Source, settings: Settings) -> dagger.Container:
     """Return the base of the runtime: the Python image, or for distroless only the files that are loaded."""
     if not settings.images.distroless:
-        return _python(source.python, settings)
+        return python_base(source.python, settings)
     script = (files("slipway.graph") / "distroless.py").read_text(encoding="utf-8")
     laid_out = (
         _installed(source, settings)
@@ -238,7 +238,7 @@ def _base(source: Source, settings: Settings) -> dagger.Container:
     return with_variables(bare, {"SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"})
 
 
-def _python(version: str, settings: Settings) -> dagger.Container:
+def python_base(version: str, settings: Settings) -> dagger.Container:
     """Return the base of builder and runtime: the Python image with the Debian packages of the settings."""
     base = _empty(settings).from_(bases.python(settings.images, version))
     if not settings.images.packages:
@@ -258,7 +258,7 @@ def sbom(source: Source, settings: Settings) -> dagger.File:
         )
     export = ["uv", "export", "--frozen", "--no-dev", "--format", "cyclonedx1.5", "--output-file", _SBOM]
     which = ["--package", source.member.name] if source.member else []
-    return _locked(_with_uv(source.python, settings), source).with_exec([*export, *which]).file(_SBOM)
+    return _locked(with_uv(source.python, settings), source).with_exec([*export, *which]).file(_SBOM)
 
 
 def relocked(
@@ -270,7 +270,7 @@ def relocked(
     upgrade: bool,
 ) -> dagger.File:
     """Update the lock for every pyproject.toml; with `upgrade` to the newest versions that they allow, read anew."""
-    container = _with_uv(python, settings).with_directory(_WORKSPACE, projects)
+    container = with_uv(python, settings).with_directory(_WORKSPACE, projects)
     anew = {"SLIPWAY_CALL": uuid.uuid4().hex} if upgrade else {}
     check_given(settings.images, secrets)
     return (
@@ -295,9 +295,9 @@ def _installed(source: Source, settings: Settings) -> dagger.Container:
     return _dependencies(source, settings, development=False).with_exec(["find", "/opt", *_SAME_TIMES])
 
 
-def _with_uv(python: str, settings: Settings) -> dagger.Container:
+def with_uv(python: str, settings: Settings) -> dagger.Container:
     return with_variables(
-        _python(python, settings)
+        python_base(python, settings)
         .with_file("/usr/local/bin/uv", _empty(settings).from_(bases.uv(settings.images)).file("/uv"))
         .with_workdir(HOME)
         .with_mounted_cache("/root/.cache/uv", dag.cache_volume("slipway-uv")),
@@ -308,7 +308,7 @@ def _with_uv(python: str, settings: Settings) -> dagger.Container:
 def _dependencies(source: Source, settings: Settings, *, development: bool) -> dagger.Container:
     """Install the locked dependencies; only the lock and pyproject.toml are mounted."""
     check_given(settings.images, source.secrets)
-    container = _with_uv(source.python, settings)
+    container = with_uv(source.python, settings)
     if source.lock_name == "uv.lock":
         which = ["--no-install-project"]
         if source.member:  # developers' tools may be in any group of the workspace

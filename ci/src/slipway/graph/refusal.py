@@ -13,6 +13,10 @@ from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.untrusted import one_line
 
 _ERROR_LINE = re.compile(r"^\s*(?:error|fatal)\b", re.IGNORECASE | re.MULTILINE)
+# Compilers such as tsc report on standard output, and npm says on standard error only that one failed.
+_REPORTED = re.compile(r"^.*\berror\b.*$", re.IGNORECASE | re.MULTILINE)
+# An object of the engine with its whole definition, as `failed to load container: load Container@CodOCh…:`.
+_OBJECT = re.compile(r"\b(?:load )?[A-Z]\w*@[\w+/=-]{40,}(?:: )?")
 _LONGEST = 1000
 # Words of uv, and what to do.
 _PYTHON_DOES_NOT_FIT = {
@@ -60,6 +64,11 @@ _RULES = (
         "remove that line, or name docker/dockerfile:1",
     ),
     _Rule(
+        re.compile(r"dockerfile copy: .*: lstat (?P<name>\S+): no such file or directory"),
+        "the Dockerfile copies {name}, which is not there",
+        "correct it, and look for it in .dockerignore and .gitignore, which leave files out of the build",
+    ),
+    _Rule(
         re.compile(r"failed to convert Dockerfile to LLB: (?P<cause>.+)$"),
         "the Dockerfile cannot be built, {cause}",
         "correct it, and try with `docker build`",
@@ -73,7 +82,7 @@ def meaning(error: BaseException) -> SlipwayError | None:
         if isinstance(inner, dagger.ExecError):
             return _failed(inner)
         for rule in _RULES:
-            if match := rule.words.search(one_line(str(inner), 2000)):
+            if match := rule.words.search(_said(inner)):
                 groups = {name: one_line(text, 400) for name, text in match.groupdict().items()}
                 return BadInputError(rule.what.format(**groups), rule.next_step)
     return None
@@ -82,7 +91,11 @@ def meaning(error: BaseException) -> SlipwayError | None:
 def words_of(error: BaseException) -> SlipwayError | None:
     """Return an engine's error that no rule knows, in its own words; None for any other error."""
     inner = next(_within(error), None)
-    return RefusedError("the engine failed", one_line(str(inner), _LONGEST)) if inner else None
+    return RefusedError("the engine failed", _shortened(_said(inner))) if inner else None
+
+
+def _said(error: dagger.QueryError) -> str:
+    return one_line(_OBJECT.sub("", str(error)), _LONGEST * 100)
 
 
 def _within(error: BaseException) -> Iterator[dagger.QueryError]:
@@ -100,7 +113,10 @@ def _failed(error: dagger.ExecError) -> SlipwayError:
         if words in output:
             return BadInputError(_shortened(output[begin:]), next_step)
     command = one_line(" ".join(error.command), 80)
-    return RefusedError(f"`{command}` ended with the exit code {error.exit_code}", _shortened(output[begin:]))
+    shown = output[begin:]
+    if (reported := _REPORTED.findall(error.stdout)) and reported[-1] not in output:
+        shown = f"{reported[-1]}\n{shown}"
+    return RefusedError(f"`{command}` ended with the exit code {error.exit_code}", _shortened(shown))
 
 
 def _shortened(text: str) -> str:

@@ -12,6 +12,7 @@ from dagger import dag
 from slipway.environment.preflight import booted
 from slipway.errors import RefusedError
 from slipway.graph import bases, postgres
+from slipway.graph.gate import mounted
 from slipway.graph.image import with_variables
 from slipway.graph.instances import ContainerInstance, launched, started
 from slipway.graph.migration import migrate
@@ -57,13 +58,13 @@ async def service(image: dagger.Container, settings: Settings) -> dagger.Service
     own = settings.images.dockerfile is not None
     command = [*await image.entrypoint(), *await image.default_args()] if own else settings.command
     started = told.without_docker_healthcheck()
-    return started.as_service(args=["python", START, *settings.migrations.alembic, "--", *command])
+    return started.as_service(args=["python", START, *settings.migrations.own_runner, "--", *command])
 
 
 def migrating(container: dagger.Container) -> dagger.Container:
-    """Mount the program that migrates, then becomes a command."""
+    """Mount slipway, and the program that migrates with it, then becomes a command."""
     start = (files("slipway.workload") / "start.py").read_text(encoding="utf-8")
-    return container.with_new_file(START, start, permissions=0o444)
+    return mounted(container).with_new_file(START, start, permissions=0o444)
 
 
 async def smoke(image: dagger.Container, settings: Settings) -> str:

@@ -4,6 +4,7 @@ A file is written only if it is new, and a table only where there is none: nothi
 """
 
 import posixpath
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -25,6 +26,11 @@ _CHECKOUT: Final = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # 
 _OTHER_CI: Final = (
     r"(?:\.\./)*(?:\.gitlab-ci\.yml|azure-pipelines\.yml|Jenkinsfile|bitbucket-pipelines\.yml|\.circleci/config\.yml)"
 )
+_ABOUT_BASELINE: Final = """\
+-- The schema of the models when this service adopted slipway; it counts the revisions up to then as run.
+-- If production's differs, write this file from there: docs/how-to/adopt.md of slipway has the commands.
+
+"""
 # The keys of the settings, each with the subject of the facts that state it.
 _SERVICE: Final = {
     "name": Subject.NAME,
@@ -32,6 +38,7 @@ _SERVICE: Final = {
     "port": Subject.PORT,
     "health-path": Subject.HEALTH_PATH,
 }
+_IMAGES: Final = {"dockerfile": Subject.DOCKERFILE, "target": Subject.TARGET}
 _MIGRATIONS: Final = {
     "config": Subject.CONFIG,
     "directory": Subject.DIRECTORY,
@@ -44,11 +51,14 @@ _MIGRATIONS: Final = {
 }
 
 
-def propose(folder: Path) -> Adoption:
-    """Return the adoption of a service as it is proposed; nothing is written."""
+def propose(folder: Path, baseline: str = "") -> Adoption:
+    """Return the adoption of a service as it is proposed, with the text of a baseline if it needs one; nothing is written."""
     tree = tree_at(folder)
     survey = find(tree)
-    files = (_table(tree, survey), *_workflow(tree, survey)) if not survey.obstacles else ()
+    named = survey.value(Subject.BASELINE) if baseline else ""
+    files = (_table(tree, survey, named), *_workflow(tree)) if not survey.obstacles else ()
+    if named and files[0].state is FileState.PROPOSED:
+        files += (AdoptedFile(name=named, state=FileState.PROPOSED, added=_ABOUT_BASELINE + baseline, is_new=True),)
     return Adoption(
         service=survey.value(Subject.NAME),
         facts=survey.facts,
@@ -82,17 +92,18 @@ def _write(folder: Path, file: AdoptedFile) -> AdoptedFile:
     return replace(file, state=FileState.WRITTEN)
 
 
-def _table(tree: Tree, survey: Survey) -> AdoptedFile:
+def _table(tree: Tree, survey: Survey, baseline: str) -> AdoptedFile:
     """Return the table of the settings: at the end of pyproject.toml, or in a file of its own where there is none or it cannot be extended."""
     for name in (OWN_FILE, _PYPROJECT):
         if "slipway" in tree.table(name, "tool"):
             return AdoptedFile(name=name, state=FileState.KEPT, reason="it has [tool.slipway]")
     text = tree.read(_PYPROJECT)
     newline = "\r\n" if "\r\n" in text else "\n"
-    added = _join(text, table_of(survey)).replace("\n", newline)
+    table = table_of(survey, baseline)
+    added = _join(text, table).replace("\n", newline)
     if _PYPROJECT in tree and _is_extended(text, added):
         return AdoptedFile(name=_PYPROJECT, state=FileState.PROPOSED, added=added)
-    return AdoptedFile(name=OWN_FILE, state=FileState.PROPOSED, added=table_of(survey), is_new=True)
+    return AdoptedFile(name=OWN_FILE, state=FileState.PROPOSED, added=table, is_new=True)
 
 
 def _join(text: str, table: str) -> str:
@@ -110,11 +121,17 @@ def _is_extended(text: str, added: str) -> bool:
     return {**after, "tool": {key: value for key, value in tools.items() if key != "slipway"}} == {"tool": {}, **before}
 
 
-def table_of(survey: Survey) -> str:
+def table_of(survey: Survey, baseline: str = "") -> str:
     """Return the settings as text, with a comment beside each value that was guessed."""
     service, migrations = tables_of(survey)
+    migrations |= {"baseline": baseline} if baseline else {}
     variables = migrations.pop("variables", {})
-    parts = [("[tool.slipway]", service, _SERVICE), ("[tool.slipway.migrations]", migrations, _MIGRATIONS)]
+    images = {key: survey.value(subject) for key, subject in _IMAGES.items() if service and survey.fact(subject)}
+    parts = [
+        ("[tool.slipway]", service, _SERVICE),
+        ("[tool.slipway.images]", images, _IMAGES),
+        ("[tool.slipway.migrations]", migrations, _MIGRATIONS),
+    ]
     lines = [line for heading, table, subjects in parts for line in _lines(heading, table, subjects, survey)]
     if variables:
         lines += ["", "[tool.slipway.migrations.variables] # stand-ins, no secrets"]
@@ -144,24 +161,33 @@ def tables_of(survey: Survey) -> tuple[dict[str, Any], dict[str, Any]]:
     return service | ({"health-path": health.value} if health and not health.guessed else {}), migrations
 
 
-def _workflow(tree: Tree, survey: Survey) -> Iterator[AdoptedFile]:
-    """Yield the workflow that runs the gate on pull requests, unless the repository uses another CI."""
+def _workflow(tree: Tree) -> Iterator[AdoptedFile]:
+    """Yield the workflow that runs the gate on pull requests, unless the repository uses another CI.
+
+    One workflow proves all services in folders; a service at the top of the repository has its own.
+    """
     folder = posixpath.join(*[".."] * tree.path.count("/"), ".." if tree.path else "", ".github/workflows")
     if next(tree.matching(_OTHER_CI), None) and not any(name.startswith(folder) for name in tree.names):
         return
-    name = f"{folder}/slipway{f'-{survey.value(Subject.NAME)}' if tree.path else ''}.yml"
-    running = next((each for each in tree.names if each.startswith(folder) and "slipway" in tree.read(each)), None)
+    name = f"{folder}/slipway{'-services' if tree.path else ''}.yml"
+    workflows = (each for each in tree.names if each.startswith(folder))
+    running = next((each for each in workflows if _proves(tree.read(each), tree.path)), None)
     if running or name in tree:
         yield AdoptedFile(name=running or name, state=FileState.KEPT, reason="it was there already")
         return
     yield AdoptedFile(name=name, state=FileState.PROPOSED, added=workflow(tree.path), is_new=True)
 
 
+def _proves(text: str, path: str) -> bool:
+    """Whether a workflow runs slipway for the service in a folder of the repository."""
+    named = rf"--all-services|services\.yml@|source\W+{re.escape(path)}(?![\w/-])" if path else ""
+    return "slipway" in text and bool(re.search(named, text))
+
+
 def workflow(path: str) -> str:
-    """Return a workflow of GitHub that runs the gate in the service's folder."""
-    source = f" --source {shlex.quote(path)}" if path else ""
+    """Return a workflow of GitHub that runs the gate for the service at the top, or for all services of the repository."""
     return f"""\
-name: migrations{f" of {path}" if path else ""}
+name: migrations
 on: pull_request
 permissions: {{ contents: read }}
 jobs:
@@ -170,7 +196,7 @@ jobs:
     steps:
       - uses: {_CHECKOUT}
         with: {{ fetch-depth: 0, persist-credentials: false }}
-      - run: pipx run --spec 'slipway-cli[local]' slipway gate{source}
+      - run: pipx run --spec 'slipway-cli[local]' slipway gate{" --all-services" if path else ""}
 """
 
 

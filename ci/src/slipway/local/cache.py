@@ -14,7 +14,7 @@ from typing import Final
 
 from slipway.postgres.datadir import cache
 from slipway.records.command import CacheEntry, CacheKind, CacheReport
-from slipway.workload.dependencies import READY
+from slipway.workload.python import READY
 
 LIMIT_BYTES: Final = 2 * 2**30
 _DAY: Final = 86_400

@@ -21,6 +21,7 @@ from slipway.local.prove import (
     migrations_of,
     prove,
     read_models,
+    snapshot,
 )
 from slipway.postgres.datadir import cache
 from slipway.records.form import from_json, text_of
@@ -29,7 +30,7 @@ from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
 from slipway.source import archive_at, folder_of, released, unreleased
-from slipway.workload.dependencies import Python, check_environment, notes, prepare, workspace_of
+from slipway.workload.python import Python, check_environment, workspace_of
 
 
 async def gate(
@@ -53,9 +54,7 @@ async def gate(
         previous = with_recorded(previous, text_of(statements, "the recorded statements"), str(statements))
     proof = await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
     made = (
-        ()
-        if options.python or at.python.folder.name == ".venv"
-        else await anyio.to_thread.run_sync(lambda: notes(tree_at(at.folder)))
+        () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(_notes, at.folder)
     )
     coverage = replace(proof.coverage, gaps=(*made, *proof.coverage.gaps))
     path = at.folder.relative_to(repository_of(at.folder)).as_posix()
@@ -66,6 +65,12 @@ async def revisions(options: GateOptions) -> Listing:
     """Return the revisions that `gate` would prove, without executing them; raises SlipwayError."""
     at, known = await _workplace(options)
     return await enumerate_revisions(at, known)
+
+
+async def baseline(options: GateOptions) -> str:
+    """Return the text of a baseline: the schema of the models, with all revisions counted as run; raises SlipwayError."""
+    at, _ = await _workplace(options)
+    return await snapshot(at)
 
 
 async def _workplace(options: GateOptions) -> tuple[Workplace, Since | None]:
@@ -109,13 +114,23 @@ def since_of(folder: Path, name: str) -> Since:
 def python_of(folder: Path, named: Path | None) -> Python:
     """Return the service's own Python: the named environment, its .venv, or one made from its lock. Raises BadInputError."""
     if named is not None:
-        if not (named / "bin/python").exists():
+        home = named.parent.parent if named.is_file() else named  # its interpreter may be named as well
+        if not (home / "bin/python").exists():
             raise BadInputError(f"{named} is no virtual environment", "name the folder that holds bin/python")
-        return Python(named.resolve())
+        return Python(home.resolve())
     for project in filter(None, (folder, workspace_of(folder))):
         if (project / ".venv/bin/python").exists():
             return Python(project / ".venv")
+    from slipway.workload.dependencies import prepare
+
     return prepare(folder, cache(), in_place=True)
+
+
+def _notes(folder: Path) -> tuple[str, ...]:
+    """Return what a report says about the environment that was made for a service."""
+    from slipway.workload.dependencies import notes
+
+    return notes(tree_at(folder))
 
 
 async def previous_at(today: Workplace, commit: str, name: str, alembic: AlembicOptions) -> Previous:
@@ -145,6 +160,8 @@ def _settings_at(tree: Path, today: Workplace) -> Migrations:
 
 async def _models_in(at: Workplace, name: str, *, everything: bool) -> Previous:
     """Return the models that a release names in its own environment, with `everything` that of all extras and groups; raises SlipwayError."""
+    from slipway.workload.dependencies import prepare
+
     own = await anyio.to_thread.run_sync(partial(prepare, at.folder, cache(), everything=everything))
     return await read_models(replace(at, python=own), name)
 

@@ -1,6 +1,7 @@
 """`python -m slipway.gate` and `slipway.migration` in the service's own environment, which has neither boto3 nor dagger.
 
-Only the package itself is lent to the service's interpreter: the libraries installed beside it would hide the service's own.
+Only the package itself is lent to the service's interpreter: the libraries installed beside it would hide the service's own. The process
+gets a home folder of its own, and few variables: a pull request's code must not find the tokens of the job that proves it.
 """
 
 import json
@@ -24,7 +25,8 @@ from slipway.migration.output import secrets_in, without
 from slipway.records.form import from_json
 from slipway.records.refusal import Refusal
 from slipway.untrusted import one_line
-from slipway.workload.dependencies import Python
+from slipway.workload.inherited import inherited
+from slipway.workload.python import Python
 
 _VARIABLE = "SLIPWAY_DATABASE"
 _LAST_WORDS_SECONDS = 1
@@ -117,13 +119,11 @@ async def started(module: str, arguments: Sequence[str], folder: Path, python: P
         output = _lend(Path(lent))
         own = python.variables()
         paths = os.pathsep.join(filter(None, (lent, own.get("PYTHONPATH", ""))))
-        variables = {
-            key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "AWS_", "DAGGER_", "UV_"))
-        }
+        home = {"HOME": str(_home(Path(lent)))}
         process = await anyio.open_process(
             [str(python.interpreter), "-m", module, *arguments, str(output)],
             cwd=folder,
-            env=variables | own | {"PYTHONPATH": paths, _VARIABLE: "-"},
+            env=home | inherited(os.environ) | own | {"PYTHONPATH": paths, _VARIABLE: "-"},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -145,6 +145,13 @@ async def _stop(process: anyio.abc.Process) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
+
+
+def _home(folder: Path) -> Path:
+    """Make an empty home folder; its name is none that could be imported."""
+    home = folder / ".home"
+    home.mkdir()
+    return home
 
 
 def _lend(folder: Path) -> Path:

@@ -11,9 +11,6 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import BadInputError
-from slipway.finder.survey import find, refuse
-from slipway.finder.tree import tree_at
-from slipway.local.guess import migrations_in
 from slipway.local.inside import Database, started
 from slipway.postgres import binaries
 from slipway.postgres.server import running
@@ -28,9 +25,10 @@ from slipway.records.gate import (
     PreviousRelease,
     Since,
 )
+from slipway.records.migration import Baseline
 from slipway.records.proof import Layer, Proof
 from slipway.settings import Migrations, MissingTableError
-from slipway.workload.dependencies import Python
+from slipway.workload.python import Python
 
 T = TypeVar("T")
 
@@ -90,7 +88,17 @@ def migrations_of(folder: Path) -> Migrations:
     try:
         return settings.load(folder, named=False).migrations
     except MissingTableError:
+        from slipway.finder.survey import find, refuse
+        from slipway.finder.tree import tree_at
+        from slipway.local.guess import migrations_in
+        from slipway.local.services import services_below
+
         survey = find(tree_at(folder))
+        if survey.obstacles and (below := services_below(folder)):
+            raise BadInputError(
+                f"{folder} is no service, but has services below it: {', '.join(below)}",
+                "pass --all-services, or the folder of one with --source",
+            ) from None
         refuse(survey)
         return migrations_in(survey)
 
@@ -145,6 +153,14 @@ async def read_models(at: Workplace, release: str, apart_from: Path | None = Non
     """Return the models of the release in a folder; raises SlipwayError, also when they come from the other folder."""
     other = str(apart_from or "")
     return await _answer(Previous, question_of(at.migrations, ask=Ask.MODELS, release=release, apart_from=other), at)
+
+
+async def snapshot(at: Workplace) -> str:
+    """Return the schema of the service's models as the text of a baseline; raises SlipwayError."""
+    arguments = [*at.migrations.runner, "--snapshot"]
+    async with started("slipway.migration", arguments, at.folder, at.python) as process, _url(at, Ask.MODELS) as url:
+        written = await process.answer(Database(url, at.migrations.told(url)))
+    return from_json(Baseline, written, "the baseline").sql
 
 
 async def _answer(

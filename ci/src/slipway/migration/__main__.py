@@ -17,14 +17,14 @@ from slipway.migration.database import VARIABLE, named_in_environment, own_datab
 from slipway.migration.environment import Environment
 from slipway.migration.output import answer, discreet
 from slipway.migration.upgrade import look, upgrade
-from slipway.records.migration import Migration, Standing
+from slipway.records.migration import Baseline, Migration, Standing
 
 
 def main(arguments: list[str]) -> int:
     """Return the exit code: 0 when the database is at the head or was read; otherwise the file holds the reason."""
     options = _parser().parse_args(arguments)
 
-    def ask() -> Migration | Standing:
+    def ask() -> Migration | Standing | Baseline:
         url = _database(options)
         os.chdir(options.directory or ".")
         call = Call(
@@ -36,10 +36,14 @@ def main(arguments: list[str]) -> int:
             app=options.app,
         )
         environment = Environment(call, url)
+        if options.snapshot:
+            from slipway.migration.snapshot import snapshot  # not lent to a container
+
+            return snapshot(environment, url)
         if options.look:
-            return look(environment, url)
+            return look(environment, url, options.baseline)
         report = partial(print, flush=True) if options.own else lambda _: None
-        return upgrade(environment, url, report, options.transactions)
+        return upgrade(environment, url, report, options.transactions, options.baseline)
 
     with discreet(options.secret) if options.own else nullcontext():
         return answer(options.file, ask)
@@ -58,8 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--directory", default="", help="the working directory of alembic (default: this one)")
     parser.add_argument("--scripts", default="", help="the folder with env.py, if the settings file names none")
     parser.add_argument("--app", help="the Flask application in whose context env.py runs, as FLASK_APP names it")
+    parser.add_argument("--baseline", default="", help="the schema that an empty database is given first")
     parser.add_argument("-x", action="append", default=[], metavar="KEY=VALUE", help="an argument for env.py")
     parser.add_argument("--look", action="store_true", help="change nothing, and write the revision of the database")
+    parser.add_argument("--snapshot", action="store_true", help="change nothing, and write the models as a baseline")
     parser.add_argument(
         "--transactions", default="", metavar="WORDS", help="refuse unless env.py runs the revisions in these"
     )

@@ -4,6 +4,7 @@ import importlib
 from typing import Any, Final
 
 from slipway.errors import BadInputError
+from slipway.migration.reasons import generated
 
 APP_MISSING: Final = 'name the application as app = "package.module:create_app" in [tool.slipway.migrations]'
 _NOT_FOUND: Final = ("Could not import", "Failed to find", "Could not locate")
@@ -24,6 +25,5 @@ def application_of(app: str) -> Any:
         message = ": ".join([type(error).__name__, *lines[-1:]])
         not_found = any(text in str(error) for text in _NOT_FOUND)
         what = f"the Flask application {app} cannot be loaded" if app else "Flask finds no application"
-        raise BadInputError(
-            what, APP_MISSING if not_found or not app else f"{message}; correct that, or {APP_MISSING}"
-        ) from error
+        step = generated(message) or f"correct that, or {APP_MISSING}"
+        raise BadInputError(what, APP_MISSING if not_found or not app else f"{message}; {step}") from error

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import create_engine, pool
@@ -24,6 +25,11 @@ T = TypeVar("T")
 VARIABLE = "SLIPWAY_DATABASE"
 
 _ASYNCPG = frozenset(["prepared_statement_cache_size", "statement_cache_size", "command_timeout"])
+
+# Extensions own relations of their own, such as postgis.
+RELATIONS = """SELECT count(*), min(concat(n.nspname, '.', c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
 
 _MAINTENANCE = frozenset({"postgres", "template1", "defaultdb"})
 
@@ -89,6 +95,15 @@ def with_driver(url: URL) -> URL:
     raise BadInputError("the service has no driver for Postgres", f"add one of {', '.join(DRIVERS)} to its lock")
 
 
+def asynchronous(url: URL) -> URL:
+    """Return the URL for an async engine, with another driver if its own is not async and one that is is installed."""
+    drivers = () if url.get_dialect()().is_async else ("asyncpg", "psycopg")
+    for driver in drivers:
+        if find_spec(driver):
+            return for_driver(url, f"postgresql+{driver}")
+    return url
+
+
 def for_driver(url: URL, name: str) -> URL:
     """Translate a URL for another driver: the name of the SSL parameter, and parameters that only asyncpg knows."""
     ours, theirs = ("ssl", "sslmode") if "asyncpg" in name else ("sslmode", "ssl")
@@ -113,7 +128,8 @@ def is_direct() -> bool:
 
 
 @contextmanager
-def _directly() -> Iterator[None]:
+def directly() -> Iterator[None]:
+    """Exempt this thread from the redirection of connections during the block."""
     before, _thread.directly = _thread.directly, True
     try:
         yield
@@ -259,7 +275,7 @@ def keeping_connections(url: URL) -> Iterator[None]:
 def with_connection(url: URL, work: Callable[[Connection], T]) -> T:
     """Do some work on a connection in autocommit mode, with a sync or async driver; on a new one unless they are kept."""
     if url in _Kept.urls:
-        with _directly(), _kept_engine(url).connect() as connection:
+        with directly(), _kept_engine(url).connect() as connection:
             # Again, because the ping of SQLAlchemy 1.4 leaves connections of psycopg2 in transactions.
             return work(connection.execution_options(isolation_level="AUTOCOMMIT"))
     return _with_new_connection(url, work)

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -21,16 +22,17 @@ from slipway.errors import BadInputError
 from slipway.migration import advanced_alchemy, alembic_config
 from slipway.migration.alembic_config import Call
 from slipway.migration.application import APP_MISSING, application_of
-from slipway.migration.database import closed_afterwards
+from slipway.migration.database import asynchronous, closed_afterwards
 from slipway.migration.models import metadata_of, unchanged
 from slipway.migration.parts import Part
-from slipway.migration.reasons import details, first_line, remedy
+from slipway.migration.reasons import details, first_line, generated, remedy
 
 Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
 Options = Mapping[str, Any]
 
 _SLIPWAY = Path(__file__).parents[1]
 _ANOTHER_ENVIRONMENT: Final = "pass the service's own virtual environment, which has it, with --python DIR"
+_ASYNCHRONOUS: Final = re.compile(r"\b(async_engine_from_config|create_async_engine|AsyncEngine)\b")
 _VARIABLES: Final = "variables it needs go to [tool.slipway.migrations] variables"
 
 
@@ -45,20 +47,29 @@ class Environment:
         self.databases: list[str] = []  # their names, as env.py has used them so far
         self.wanted: list[str] = []  # the keys of -x arguments that the project looked up and that were not passed
         self.config = alembic_config.read(call)
-        self.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
+        self._set_url(url)
         with warnings.catch_warnings(record=True) as self.warnings:
             warnings.simplefilter("always")
             try:
                 self.script = alembic_config.scripts_of(self.config)
             except (CommandError, ImportError, ValueError) as error:
                 raise BadInputError(f"{call.config} cannot be used", str(error)) from error
-            self.application = self._application(call)
+            wanted = asynchronous(url) if _ASYNCHRONOUS.search(self._env_py()) else url
+            self._set_url(wanted)
+            self.application = self._application(call, wanted)
             self._load()
 
-    def _application(self, call: Call) -> Any:
+    def _set_url(self, url: URL) -> None:
+        self.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
+
+    def _env_py(self) -> str:
+        file = Path(self.script.dir) / "env.py"
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+    def _application(self, call: Call, url: URL) -> Any:
         """Return the Flask application that env.py needs, or None; for advanced-alchemy its configuration is completed."""
         if advanced_alchemy.is_used_by(Path(self.script.dir) / "env.py"):
-            advanced_alchemy.extend(self.config, self.url, call.app)
+            advanced_alchemy.extend(self.config, url, call.app)
             return None
         return None if call.app is None else application_of(call.app)
 
@@ -135,6 +146,8 @@ class Environment:
             return str(error)
         if isinstance(error, RuntimeError) and "application context" in str(error):
             return f"env.py runs in Flask's application context only; {APP_MISSING}"
+        if isinstance(error, ImportError) and (step := generated(str(error))):
+            return f"{sentence(error)}; {step}"
         if isinstance(error, ModuleNotFoundError):
             return f"{sentence(error)}; {_ANOTHER_ENVIRONMENT}"
         return f"{sentence(error)}; {x_argument_missing(self.wanted[-1]) if self.wanted else _VARIABLES}"

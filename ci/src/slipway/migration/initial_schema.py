@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ _UNDEFINED: Final = "42704"  # a role, or a parameter of another major version
 _EXISTS: Final = frozenset({"42P06", "42710"})  # a schema, an extension
 _MAY_LACK_ROLES: Final = ("GRANT", "REVOKE", "ALTER DEFAULT PRIVILEGES")
 _NOT_ALLOWED: Final = "42501"
+_MAY_FAIL: Final = re.compile(r"(?i:SET|GRANT|REVOKE|ALTER\s+DEFAULT|CREATE\s+(?:SCHEMA|EXTENSION))\b")
+_INTO: Final = re.compile(r"INSERT\s+INTO\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,26 +47,49 @@ class InitialSchema:
     def has_rows(self) -> bool:
         return any(part.sql[:6].upper() == "INSERT" for part in self.statements)
 
+    def begun_at(self, version_table: str) -> tuple[str, ...]:
+        """Return the revisions that its rows count as run."""
+        rows = (part.sql for part in self.statements if _INTO.match(part.sql) and version_table in part.sql)
+        return tuple(id_ for sql in rows for id_ in re.findall(r"'(\w+)'", sql))
+
     def build(self, connection: Connection, owner: str = "") -> tuple[str, ...]:
-        """Build it in an empty database, as a role if one is named; return what was left out, as sentences. Raises BadInputError."""
+        """Build it in an empty database of the gate, as its owner; return what was left out, as sentences. Raises BadInputError."""
         as_owner = f"SET ROLE {owner}" if owner else "RESET ROLE"
         _execute(connection, as_owner)
         try:
-            if self.metadata is not None:
-                _create_all(self.name, self.metadata, connection)
-                return ()
-            skipped = [part.line for part in self.statements if not self._runs(connection, part, as_owner)]
+            return self._build(connection, as_owner)
         finally:
             _execute(connection, "RESET ROLE")
+
+    def build_in_transaction(self, connection: Connection) -> tuple[str, ...]:
+        """Build it in another empty database, which stays empty if that fails; return the same. Raises BadInputError."""
+        _execute(connection, "BEGIN")
+        left_out = self._build(connection, "")
+        _execute(connection, "COMMIT")
+        return left_out
+
+    def _build(self, connection: Connection, as_owner: str) -> tuple[str, ...]:
+        if self.metadata is not None:
+            _create_all(self.name, self.metadata, connection)
+            return ()
+        skipped = [part.line for part in self.statements if not self._runs(connection, part, as_owner)]
         lines = ", ".join(map(str, skipped))
         return (f"{self.name} grants rights to roles that this server lacks (line {lines})",) if skipped else ()
 
     def _runs(self, connection: Connection, part: SqlStatement, as_owner: str) -> bool:
-        """Execute a statement, once more as the session's own user if the owner may not; return False for one about roles that are missing."""
+        """Execute a statement, once more as the session's own user if the owner may not; return False for one about roles that are missing.
+
+        Without `as_owner`, the session is in a transaction.
+        """
+        may_fail = not as_owner and _MAY_FAIL.match(part.sql)
+        if may_fail:
+            _execute(connection, "SAVEPOINT slipway")
         try:
             _execute(connection, part.sql)
         except DBAPIError as error:
-            if sqlstate(error) == _NOT_ALLOWED and as_owner != "RESET ROLE":
+            if may_fail:
+                _execute(connection, "ROLLBACK TO SAVEPOINT slipway")
+            if sqlstate(error) == _NOT_ALLOWED and as_owner.startswith("SET"):
                 _execute(connection, "RESET ROLE")
                 try:
                     return self._runs(connection, part, "RESET ROLE")

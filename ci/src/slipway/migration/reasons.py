@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from subprocess import CalledProcessError
 from typing import Any, Final
 
@@ -65,6 +66,10 @@ _EXTENSION_OF: Final = {member: extension for members, extension in _MEMBERS.ite
     "gin": "btree_gin",
     "gist": "btree_gist",
 }
+
+_NO_MODULE: Final = re.compile(
+    r"No module named '(?P<module>[\w.]+)'|cannot import name '(?P<name>\w+)' from (?:partially initialized module )?'(?P<package>[\w.]+)' (?:\(most likely[^)]*\) )?\([^)]*__init__\.py\)"
+)
 
 # Postgres quotes values of rows in these places; they do not belong in a log.
 _VALUES: Final = (
@@ -130,6 +135,17 @@ def remedy(message: str) -> str:
             "or name it in [tool.slipway.migrations] extensions if production has it already"
         )
     return ""
+
+
+def generated(message: str) -> str:
+    """Return the next step for the message that a module of the service itself is missing; empty for any other message."""
+    match = _NO_MODULE.search(message)
+    module = "" if match is None else match["module"] or f"{match['package']}.{match['name']}"
+    spec = find_spec(module.partition(".")[0]) if "." in module else None
+    places = [spec.origin or "", *(spec.submodule_search_locations or ())] if spec else []
+    if not places or any("site-packages" in place for place in places):
+        return ""
+    return f"no file of the service is {module}; if its build generates that module, run this step before slipway"
 
 
 def not_installed(message: str) -> str:

@@ -5,6 +5,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -15,8 +16,10 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import RefusedError, SlipwayError
-from slipway.migration.database import every_connection_to, held, sqlstate, with_connection
+from slipway.migration import initial_schema
+from slipway.migration.database import RELATIONS, directly, every_connection_to, held, sqlstate, with_connection
 from slipway.migration.environment import Environment, sentence
+from slipway.migration.initial_schema import InitialSchema
 from slipway.migration.pooler import check_own_session
 from slipway.records.migration import Migration, Standing
 
@@ -31,11 +34,35 @@ _ATTEMPTS = 6
 _TIMEOUT_SECONDS = 300.0
 
 
-def look(environment: Environment, url: URL) -> Standing:
-    """Read the revision of a database; raises RefusedError."""
+def look(environment: Environment, url: URL, baseline: str = "") -> Standing:
+    """Read the revision of a database; what is missing in an empty one depends on the baseline. Raises RefusedError."""
     recognised = _own_session(url)
     with every_connection_to(url, (_LOCK_TIMEOUT,), recognised, single=True):
-        return _read(environment)
+        initial = _initial(environment, url, baseline)
+        standing = _read(environment, initial)
+    return replace(standing, database=()) if initial else standing
+
+
+def _initial(environment: Environment, url: URL, baseline: str) -> InitialSchema | None:
+    """Read the baseline if there is one, and the database is empty; raises BadInputError."""
+    if not baseline:
+        return None
+    with directly():
+        relations = with_connection(url, lambda connection: connection.execute(text(RELATIONS)).one()[0])
+    with environment.in_application():
+        return None if relations else initial_schema.read(baseline, environment.folder)
+
+
+def _begin(environment: Environment, url: URL, baseline: str, report: Callable[[str], object]) -> str:
+    """Give an empty database the schema that the history begins on; return the baseline's name, empty when it was not needed."""
+    initial = _initial(environment, url, baseline)
+    if initial is None:
+        return ""
+    report(f"baseline {initial.name}")
+    with directly():
+        for left_out in with_connection(url, initial.build_in_transaction):
+            report(left_out)
+    return initial.name
 
 
 def _own_session(url: URL) -> str:
@@ -53,12 +80,12 @@ def _own_session(url: URL) -> str:
         raise RefusedError("the database cannot be reached", sentence(error)) from error
 
 
-def _read(environment: Environment) -> Standing:
-    """Read the revision of the database to which connections are redirected now."""
+def _read(environment: Environment, initial: InitialSchema | None = None) -> Standing:
+    """Read the revision of the database to which connections are redirected now, or that of its initial schema."""
     heads_of_schemas: list[tuple[str, ...]] = []
 
-    def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterable[RevisionStep]:
-        heads_of_schemas.append(heads)
+    def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterable[RevisionStep]:
+        heads_of_schemas.append(initial.begun_at(context.version_table) if initial else heads)
         return ()
 
     try:
@@ -120,22 +147,27 @@ def _knows(script: ScriptDirectory, head: str) -> bool:
 
 
 def upgrade(
-    environment: Environment, url: URL, report: Callable[[str], object] = lambda _: None, proven: str = ""
+    environment: Environment,
+    url: URL,
+    report: Callable[[str], object] = lambda _: None,
+    proven: str = "",
+    baseline: str = "",
 ) -> Migration:
     """Run every missing revision and read back the database's revision; raises RefusedError when one fails.
 
     - report: called with each revision when it begins.
     - proven: the transactions of the proof; when env.py begins others, no revision runs.
+    - baseline: the schema that an empty database is given first.
     """
     started = time.monotonic()
     recognised = _own_session(url)
     with alone(url), every_connection_to(url, (_LOCK_TIMEOUT,), recognised, single=True):
         _visit(environment)
+        begun_on = _begin(environment, url, baseline, report)
         before, applied, attempts = _run(environment, report, proven)
         after = _read_back(environment)
-    return Migration(
-        before=before, after=after, applied=applied, attempts=attempts, seconds=round(time.monotonic() - started, 3)
-    )
+    seconds = round(time.monotonic() - started, 3)
+    return Migration(before=before, after=after, applied=applied, attempts=attempts, seconds=seconds, baseline=begun_on)
 
 
 def _read_back(environment: Environment) -> tuple[str, ...]:

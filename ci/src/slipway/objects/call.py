@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
     from slipway.records.progress import Event, Progress
     from slipway.release.aws.client import Keys
-    from slipway.report.answers import CommandResult
+    from slipway.report.answers.result import CommandResult
     from slipway.settings import Settings
 
 R = TypeVar("R")
@@ -63,6 +63,12 @@ class Call:
 
     def say(self, answer: "CommandResult") -> None:
         print(answer.text, end="")  # noqa: T201
+
+    stream = say
+
+    @contextmanager
+    def screen(self) -> "Iterator[Callable[[CommandResult], None]]":
+        yield self.say
 
     async def settings(self) -> "Settings":
         from slipway.graph.folder import folder_of

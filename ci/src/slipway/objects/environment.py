@@ -47,10 +47,17 @@ class Environment:
         image: Annotated[str | None, Doc(flags.IMAGE.doc)] = None,
         plan: Annotated[dagger.File | None, Doc(release.deploy.flag("plan").doc)] = None,
         certificate: Certificate = None,
+        older: Annotated[bool, Doc(release.deploy.flag("older").doc)] = False,  # noqa: FBT002 -- a flag
         without_start: WithoutStart = False,  # noqa: FBT002 -- a flag
     ) -> str:
         return await self._text(
-            ws, "deploy", image=image, plan=plan, certificate=certificate, without_start=without_start
+            ws,
+            "deploy",
+            image=image,
+            plan=plan,
+            certificate=certificate,
+            older=older,
+            without_start=without_start,
         )
 
     @described
@@ -111,6 +118,15 @@ class Environment:
         self, ws: dagger.Workspace, number: Annotated[int | None, Doc(service.diagnose.flag("number").doc)] = None
     ) -> str:
         return await self._text(ws, "diagnose", number=number)
+
+    @described
+    async def logs(
+        self,
+        ws: dagger.Workspace,
+        since: Annotated[str | None, Doc(service.logs.flag("since").doc)] = None,
+        deployment: Annotated[int | None, Doc(service.logs.flag("deployment").doc)] = None,
+    ) -> str:
+        return await self._text(ws, "logs", since=since, deployment=deployment)
 
     @described
     async def pause(self, ws: dagger.Workspace, dry_run: DryRun = False) -> str:  # noqa: FBT002 -- a flag

@@ -1,12 +1,17 @@
-"""A small registry client: push and pull by digest over the OCI distribution protocol."""
+"""A small registry client: push and pull by digest over the OCI distribution protocol.
+
+Everything that it does is idempotent, and is repeated while the registry does not answer: for two minutes once it has answered.
+"""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.oci.artifact import INDEX, MANIFEST, Artifact, Blob, digest_of
@@ -17,6 +22,9 @@ if TYPE_CHECKING:
     import httpx
 
 _DOCKER = "application/vnd.docker.distribution.manifest"
+_AT_FIRST = (0.5, 1.0)  # seconds before each further attempt, until the registry has answered once
+_PAUSES = (*_AT_FIRST, 2.0, 4.0, 8.0, *(16.0,) * 7)
+T = TypeVar("T")
 _ACCEPT = f"{MANIFEST}, {INDEX}, {_DOCKER}.v2+json, {_DOCKER}.list.v2+json"
 
 
@@ -31,24 +39,28 @@ class Login:
         return f"Login({self.user!r}, …)"
 
 
+class _SilentError(RefusedError):
+    """The registry does not answer, or answers that it cannot now."""
+
+
 class Registry:
     """A client for one repository of a registry."""
 
-    def __init__(self, client: "httpx.AsyncClient", repository: str) -> None:
+    def __init__(
+        self, client: "httpx.AsyncClient", repository: str, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    ) -> None:
         self._client = client
         self._repository = repository
+        self._sleep = sleep
+        self._answered = False
 
     async def push(self, artifact: Artifact) -> str:
         """Upload missing blobs, then the manifest; return its digest. Raises RefusedError."""
         for blob in (artifact.config, *artifact.layers):
-            await self._push_blob(blob)
+            await self._repeated(partial(self._push_blob, blob))
         manifest = artifact.manifest()
-        await self._send(
-            "PUT",
-            f"manifests/{manifest.digest}",
-            content=manifest.content,
-            headers={"content-type": manifest.media_type},
-        )
+        send = partial(self._send, content=manifest.content, headers={"content-type": manifest.media_type})
+        await self._repeated(partial(send, "PUT", f"manifests/{manifest.digest}"))
         return manifest.digest
 
     async def manifest(self, digest: str) -> dict[str, Any]:
@@ -67,12 +79,13 @@ class Registry:
 
     async def manifest_content(self, digest: str) -> bytes:
         """Fetch the bytes of a manifest and verify their digest."""
-        answer = await self._send("GET", f"manifests/{digest}", headers={"accept": _ACCEPT})
+        get = partial(self._send, "GET", f"manifests/{digest}", headers={"accept": _ACCEPT})
+        answer = await self._repeated(get)
         return _verified(answer.content, digest)
 
     async def blob(self, digest: str) -> bytes:
         """Fetch the bytes of a blob; raises BadInputError when it does not exist."""
-        answer = await self._send("GET", f"blobs/{digest}")
+        answer = await self._repeated(partial(self._send, "GET", f"blobs/{digest}"))
         return _verified(answer.content, digest)
 
     async def _push_blob(self, blob: Blob) -> None:
@@ -94,11 +107,27 @@ class Registry:
         import httpx
 
         try:
-            return await self._client.request(method, self._path(place), **request)
+            answer = await self._client.request(method, self._path(place), **request)
         except httpx.HTTPError as error:
-            raise RefusedError(
+            raise _SilentError(
                 f"the registry at {self._client.base_url} does not answer", str(error) or type(error).__name__
             ) from error
+
+        self._answered = True
+        if answer.is_server_error or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            raise _SilentError(f"the registry refused {method} {place} with {answer.status_code}", answer.text[:300])
+        return answer
+
+    async def _repeated(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do idempotent work, again and again while the registry is silent."""
+        for attempt, pause in enumerate(_PAUSES):
+            try:
+                return await work()
+            except _SilentError:
+                if not self._answered and attempt >= len(_AT_FIRST):
+                    raise
+            await self._sleep(pause)
+        return await work()
 
     async def _send(self, method: str, place: str, **request: Any) -> "httpx.Response":
         answer = await self._ask(method, place, **request)
@@ -115,14 +144,16 @@ class Registry:
 
 
 @asynccontextmanager
-async def opened(url: str, repository: str, login: Login | None) -> AsyncIterator[Registry]:
+async def opened(
+    url: str, repository: str, login: Login | None, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+) -> AsyncIterator[Registry]:
     """Open a repository of the registry at `url`."""
     import httpx
 
     auth = httpx.BasicAuth(login.user, login.password) if login else None
     client = httpx.AsyncClient(base_url=url, auth=auth, timeout=60, follow_redirects=True, verify=certificates())
     async with client:
-        yield Registry(client, repository)
+        yield Registry(client, repository, sleep)
 
 
 @cache

@@ -38,7 +38,7 @@ class Server:
 async def running(binaries: Binaries, shelf: str | None = None) -> AsyncIterator[Server]:
     """Run a server during the block and delete its data afterwards; raises BadInputError when it does not start.
 
-    With a `shelf`, databases that are left over exist again in the next server of this name.
+    With a `shelf`, a name, databases that the block leaves behind exist again in the next server with this name.
     """
     directory = prepared(binaries, shelf)
     data = await anyio.to_thread.run_sync(directory.__enter__)

@@ -162,7 +162,7 @@ class Run:
         return report
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the remarks of passed and skipped tests; those of failed ones are part of their failure."""
+        """Print the remarks of passed and skipped tests; a failed test has them in its own report."""
         reports = [report for name in ("passed", "skipped") for report in terminalreporter.getreports(name)]
         remarks = [
             (report.nodeid, text)

@@ -5,7 +5,7 @@ from enum import Enum
 
 from slipway.records.form import Record
 from slipway.records.proof import Finding
-from slipway.records.survey import Fact, Obstacle
+from slipway.records.survey import Fact, Obstacle, Subject
 
 
 class FileState(Enum):
@@ -54,7 +54,12 @@ class Adoption(Record, schema="slipway/adoption/1"):
     errors: tuple[Finding, ...] = ()
     passed: bool | None = None
     has_revisions: bool = True
+    begins_later: bool = False  # the baseline counts all of them as run
     checked: bool = False  # by --check
+
+    @property
+    def may_need_baseline(self) -> bool:
+        return not self.is_complete and any(fact.subject is Subject.BASELINE for fact in self.facts)
 
     @property
     def is_complete(self) -> bool:

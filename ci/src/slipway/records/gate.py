@@ -12,7 +12,7 @@ from slipway.records.refusal import Refusal
 
 @dataclass(frozen=True)
 class Listed:
-    """One revision in its file.
+    """A revision of the history and its place, as `slipway gate --list` prints it.
 
     - file: relative to the service's folder. line: of its `upgrade`. new: whether its findings are reported.
     """

@@ -11,6 +11,7 @@ class Migration(Record, schema="slipway/migration/1"):
 
     - before, after: heads read from the database; empty before the first revision.
     - applied: revisions in the order they ran. attempts: all but the last failed on a lock. seconds: wall time.
+    - baseline: the schema that the database was given first, because it was empty; empty for another.
     - unseen: why the fields above are unknown although the run succeeded, otherwise empty.
     """
 
@@ -19,7 +20,15 @@ class Migration(Record, schema="slipway/migration/1"):
     applied: tuple[str, ...]
     attempts: int
     seconds: float
+    baseline: str = ""
     unseen: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline(Record, schema="slipway/baseline/1"):
+    """The text of an SQL file with the schema that a history begins on."""
+
+    sql: str
 
 
 Heads = tuple[str, ...]

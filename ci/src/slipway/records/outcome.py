@@ -52,7 +52,8 @@ class Diagnosis:
 class Outcome(Record, schema="slipway/outcome/1"):
     """The requested and the live state after a run.
 
-    - requested: a digest, or empty for commands without one. live: the serving digest, or None.
+    - requested: a digest, or empty for commands without one. live: the serving digest; None when nothing serves, or when that is unknown.
+    - unseen: whether the serving digest is unknown: it could not be read, or the service runs an image by its tag.
     - seconds: of the platform's clock. number: of the deployment in the ledger, or None.
     - migration: of the database, even when the release failed afterwards.
     """
@@ -64,11 +65,17 @@ class Outcome(Record, schema="slipway/outcome/1"):
     live: str | None
     url: str | None
     seconds: float
+    unseen: bool = False
     operation: str | None = None
     diagnosis: Diagnosis | None = None
     verb: Verb = Verb.DEPLOY
     number: int | None = None
     migration: Migration | None = None
+
+    @property
+    def serving(self) -> str:
+        """The serving digest, `unknown` or `nothing`."""
+        return self.live or ("unknown" if self.unseen else "nothing")
 
 
 NOTHING = "no operation found: nothing was changed, or the service no longer exists"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from slipway.errors import BadInputError, RefusedError, SlipwayError, UnknownOutcomeError
+from slipway.errors import BadInputError, ObstaclesError, RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.form import Record
 
 _KINDS = {kind.exit_code: kind for kind in (RefusedError, BadInputError, UnknownOutcomeError)}
@@ -23,6 +23,11 @@ class Refusal(Record, schema="slipway/refusal/1"):
     @classmethod
     def of(cls, error: SlipwayError) -> "Refusal":
         return cls(error.what, error.next_step, error.exit_code)
+
+    @classmethod
+    def every(cls, error: SlipwayError) -> "tuple[Refusal, ...]":
+        """Return one for each obstacle of an error."""
+        return tuple(map(cls.of, error.obstacles if isinstance(error, ObstaclesError) else [error]))
 
     def error(self) -> SlipwayError:
         kind = _KINDS.get(self.exit_code, UnknownOutcomeError)  # a process of another version may send any number

@@ -1,30 +1,17 @@
 """The order of the acts, while clients request production."""
 
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import cycle
 from typing import Generic, TypeVar
 
 import anyio
-import httpx
-from anyio.abc import TaskGroup
 
-from slipway.errors import BadInputError
 from slipway.records.progress import Progress
-from slipway.records.rehearsal import Act, Rehearsal, Traffic
+from slipway.records.rehearsal import Act, Rehearsal
 from slipway.rehearsal.acts import Acts
+from slipway.rehearsal.clients import Clients, act_of_clients
 from slipway.rehearsal.stage import Candidate, Stage
-from slipway.workload.workload import NO_CERTIFICATES
 
 C = TypeVar("C", bound=Candidate)
-_CLIENTS = 2  # of each kind
-_INTERVAL_SECONDS = (
-    0.4  # between the requests of one client; a shorter one costs more than all other work of a rehearsal
-)
-_TIMEOUT_SECONDS = 60.0  # a lost connection, not a slow machine
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -77,92 +64,3 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
         acts=tuple(played),
         traffic=traffic,
     )
-
-
-def act_of_clients(traffic: Traffic) -> Act:
-    """Judge by failures alone: every client was served in every act, and how fast depends on the machine."""
-    counted = f"{traffic.requests} requests, {traffic.failed} failed, {traffic.rate:.0f} per second"
-    return Act(
-        name="clients",
-        title="clients request production during all acts, on new and on kept connections",
-        happened=f"{counted}, longest gap {traffic.longest_gap * 1000:.0f} ms",
-        how="HTTP clients",
-        passed=traffic.failed == 0,
-        seconds=traffic.seconds,
-        details=traffic.failures,
-    )
-
-
-class Clients:
-    """Several clients and their shared counts."""
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._paths = paths or ("/",)
-        self._started = self._last = 0.0
-        self._longest_gap = 0.0
-        self._finished = [0] * (2 * _CLIENTS)
-        self._failures: list[str] = []
-        self._progress = anyio.Event()
-
-    async def check(self, url: str) -> None:
-        """Raise BadInputError for a path that fails before any act; whatever a release does, it would fail in each."""
-        async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS) as client:
-            for path in self._paths:
-                if failure := await _failure(client, path):
-                    raise BadInputError(
-                        f"production fails the clients before any act, {failure}",
-                        "name paths that it answers in smoke-paths of [tool.slipway]",
-                    )
-
-    def start(self, url: str, tasks: TaskGroup) -> None:
-        """Send requests until the task group is cancelled."""
-        self._started = self._last = time.monotonic()
-        for number in range(len(self._finished)):
-            tasks.start_soon(partial(self._run, number, url))
-
-    async def served(self) -> None:
-        """Wait until every client has finished a request that it sent after this call; returns at once before the start."""
-        wanted = [finished + 2 for finished in self._finished]  # one may have been on its way already
-        while self._started and any(map(int.__lt__, self._finished, wanted)):
-            await self._progress.wait()
-
-    def traffic(self) -> Traffic:
-        return Traffic(
-            requests=sum(self._finished),
-            failed=len(self._failures),
-            seconds=round(self._last - self._started, 3),
-            longest_gap=round(self._longest_gap, 3),
-            failures=tuple(self._failures[:_SHOWN]),
-        )
-
-    async def _run(self, number: int, url: str) -> None:
-        """Send one client's requests; every second client keeps its connection."""
-        limits = httpx.Limits(max_keepalive_connections=number % 2)
-        async with httpx.AsyncClient(
-            base_url=url, limits=limits, timeout=_TIMEOUT_SECONDS, verify=NO_CERTIFICATES
-        ) as client:
-            due = time.monotonic()
-            for path in cycle(self._paths):
-                await self._request(client, path)
-                self._finished[number] += 1
-                self._progress.set()
-                self._progress = anyio.Event()
-                due = max(due + _INTERVAL_SECONDS, time.monotonic() - _INTERVAL_SECONDS)
-                await anyio.sleep(max(0, due - time.monotonic()))
-
-    async def _request(self, client: httpx.AsyncClient, path: str) -> None:
-        if failure := await _failure(client, path):
-            self._failures.append(failure)
-            return
-        now = time.monotonic()
-        self._longest_gap = max(self._longest_gap, now - self._last)
-        self._last = now
-
-
-async def _failure(client: httpx.AsyncClient, path: str) -> str | None:
-    """GET a path; return how it failed. An answer such as 404 comes from a service that runs."""
-    try:
-        response = await client.get(path)
-    except httpx.HTTPError as error:
-        return f"{path}: {type(error).__name__} {error}"
-    return f"{path}: {response.status_code}" if response.is_server_error else None

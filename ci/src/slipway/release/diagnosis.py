@@ -117,6 +117,11 @@ def _text(lines: Iterable[str], spec: ServiceSpec) -> str:
     for name, value in sorted(spec.variables.items(), key=lambda item: -len(item[1])):
         if len(value) >= _SHORTEST_SECRET:
             text = text.replace(value, f"(the value of {name})")
+    return without_values(text)
+
+
+def without_values(text: str) -> str:
+    """Remove what libraries quote: passwords in URLs, and the values of settings."""
     for pattern, instead in _VALUES:
         text = pattern.sub(instead, text)
     return text

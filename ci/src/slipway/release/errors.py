@@ -39,6 +39,13 @@ class NotReadyError(RefusedError):
     """The platform did not start the change because something it needs, a new role, is not visible everywhere yet."""
 
 
+class UnreachableError(UnknownOutcomeError):
+    """The request was not sent: there was no connection."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"AWS cannot be reached ({why})", "check the network and run the same command again")
+
+
 class LostAnswerError(UnknownOutcomeError):
     """The request may have been carried out: its answer was lost."""
 

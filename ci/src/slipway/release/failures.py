@@ -83,7 +83,7 @@ CAUSES = (
                 r"(?P<error>(?:^|/)(?:sh|bash|ash): (?:line )?\d+: .*(?:not found|Permission denied)$"
                 r"|executable file not found in \$PATH|^exec \S+: no such file or directory|can't open file .*)",
         "the command does not start: {error}",
-        "correct command in [tool.slipway]; what it names must be in the image, and be executable"),
+        "correct command in [tool.slipway], or CMD of the service's own Dockerfile; what it names must be in the image, and be executable"),
     FailureRule("architecture", "application", "`exec format error`", r"(?i:exec format error)",
         "the program was built for another architecture",
         "build the image for linux/amd64; the platform runs nothing else"),

@@ -9,6 +9,7 @@ from slipway.report.proof.text import place
 from slipway.untrusted import one_line, printable
 
 _SEVERAL: Final = {Subject.VARIABLE, Subject.GROUP, Subject.EXTRA, Subject.EXTENSION}
+_MOST_LINES: Final = 100  # of a file; only a baseline is longer
 
 
 def of_adoption(adoption: Adoption) -> str:
@@ -54,7 +55,10 @@ def _file(file: AdoptedFile) -> Iterator[str]:
     if file.state is not FileState.KEPT:
         yield f"--- {'/dev/null' if file.is_new else one_line(file.name)}"
         yield f"+++ {one_line(file.name)}"
-        yield from (f"+{line}" for line in printable(file.added).removesuffix("\n").split("\n"))
+        lines = printable(file.added).removesuffix("\n").split("\n")
+        yield from (f"+{line}" for line in lines[:_MOST_LINES])
+        if len(lines) > _MOST_LINES:
+            yield f"and {len(lines) - _MOST_LINES} more lines"
 
 
 def _next_step(adoption: Adoption) -> str:
@@ -70,6 +74,8 @@ def _next_step(adoption: Adoption) -> str:
         return "nothing was written; run `slipway init --yes` to write these files and run the gate"
     if not adoption.has_revisions:
         return "adopted: commit these files; the gate begins with the first revision, and there is none yet"
+    if adoption.begins_later:
+        return "adopted: commit these files; the gate begins with the next revision, on the baseline"
     return {
         None: "nothing to change",
         True: "adopted: commit these files",

@@ -10,8 +10,9 @@ from slipway.records.form import to_json
 from slipway.records.plan import Plan
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
+from slipway.records.services import Proofs
 from slipway.report import rehearsal as rehearsal_report
-from slipway.report.proof import page, programs, text
+from slipway.report.proof import page, programs, services, text
 from slipway.report.release import of_plan as plan_text
 from slipway.report.release_markdown import of_plan as plan_markdown
 
@@ -35,6 +36,17 @@ PROOF: Formats[Proof] = {
     "report.txt": text.text,
     "index.html": page.page,
 }
+PROOFS: Formats[Proofs] = {
+    "proofs.json": to_json,
+    "junit.xml": services.junit,
+    "proof.sarif": services.sarif,
+    "gl-code-quality-report.json": lambda proofs: programs.code_quality(*proofs.proven),
+    "annotations.txt": services.annotations,
+    "summary.md": services.markdown,
+    "comment.md": services.comment,
+    "report.txt": services.text,
+    "index.html": services.page,
+}
 REHEARSAL: Formats[Rehearsal] = {
     "rehearsal.json": to_json,
     "rehearsal.html": rehearsal_report.page,
@@ -52,12 +64,23 @@ of_rehearsal = partial(_rendered, REHEARSAL)
 of_plan = partial(_rendered, PLAN)  # the JSON for `deploy`, the others for the person who approves it
 
 
+def of_proofs(proofs: Proofs) -> dict[str, str]:
+    """Render the reports of all services, and those of each in a folder of its own."""
+    each = {
+        f"{services.place(service.folder)}/{name}": text
+        for service in proofs.services
+        if service.proof
+        for name, text in of_proof(service.proof).items()
+    }
+    return {**_rendered(PROOFS, proofs), **each}
+
+
 def write(folder: Path, files: Mapping[str, str]) -> None:
     """Write the files; raises BadInputError when the folder is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(content, encoding="utf-8")
     except OSError as error:
         raise BadInputError(f"cannot write the report to {folder}", error.strerror or str(error)) from error

@@ -23,9 +23,10 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def moment(seconds: int) -> str:
+def moment(seconds: float, precision: str = "seconds") -> str:
     """A Unix time in UTC: `2026-11-27 23:09:38Z`."""
-    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M:%SZ}"
+    time = datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None)
+    return f"{time.isoformat(' ', precision)}Z"
 
 
 def heads(revisions: Sequence[str], none: str = "no revision") -> str:

@@ -1,18 +1,16 @@
 """Records for a terminal, and the colours of their verdicts; proofs and releases have modules of their own."""
 
-import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Final, TextIO
+from typing import Final
 
 from slipway.records.bootstrap import Bootstrap, ResourceChange, ResourceFailure, Result, StackChange
 from slipway.records.checks import Check, DoctorCheck, DoctorReport, DoctorResult, Preflight, PreflightResult
 from slipway.records.command import CacheEntry, CacheKind, CacheReport
 from slipway.records.conformance import Conformance, ConformanceFinding, ConformanceVerdict, Estimate
 from slipway.records.migration import Migration, Standing
-from slipway.records.outcome import Status
-from slipway.records.proof import Level
+from slipway.records.secrets import SecretList, SecretVersion
+from slipway.records.words import counted
 from slipway.report.format import duration, heads, moment
 from slipway.untrusted import one_line
 
@@ -81,6 +79,24 @@ def _check(check: Check) -> Iterator[str]:
     yield from (f"         log: {one_line(line)}" for line in check.lines)
     if check.remedy:
         yield f"         {one_line(check.remedy, 600)}"
+
+
+def of_secret_list(record: SecretList) -> str:
+    """Render each secret with whether it exists; the last line has the totals."""
+    lines = [line for check in record.checks for line in _check(check)]
+    names = {check.subject for check in record.checks}
+    total = f"{counted(len(names), 'secret')}, {len(record.missing)} missing"
+    return "\n".join([f"{one_line(record.environment)}:", *lines, total]) + "\n"
+
+
+def of_secret_version(record: SecretVersion) -> str:
+    """Render where the value is, never the value."""
+    lines = [f"{one_line(record.name)}: {one_line(record.arn)} has the new version {one_line(record.version)}"]
+    if record.setting:
+        lines.append(
+            f"add to secrets of [tool.slipway.environments.{one_line(record.environment)}]: {one_line(record.setting)}"
+        )
+    return "\n".join([*lines, "a running service reads it only when its instances start again"]) + "\n"
 
 
 def of_checkup(report: DoctorReport) -> str:
@@ -162,6 +178,8 @@ def _migration(migration: Migration, environment: str) -> Iterator[str]:
     if migration.unseen:
         yield f"{environment}: migrated, but the applied revisions are unknown: {one_line(migration.unseen, 600)}"
         return
+    if migration.baseline:
+        yield f"{environment}: it was empty, and began with {one_line(migration.baseline)}"
     if not migration.applied:
         yield f"{environment}: already at {heads(migration.after)}"
         return
@@ -182,29 +200,3 @@ def of_standing(standing: Standing, environment: str) -> str:
     if standing.missing:
         lines.append(f"  missing: {heads(standing.missing)}")
     return "\n".join(lines) + "\n"
-
-
-_RED, _GREEN, _YELLOW, _BLUE = 31, 32, 33, 34  # SGR codes
-_COLOURS: Final = {
-    **{level.value.upper(): colour for level, colour in zip(Level, (_RED, _YELLOW, _BLUE), strict=True)},
-    **{status.value: {0: _GREEN, 3: _YELLOW}.get(status.exit_code, _RED) for status in Status},
-    "passed:": _GREEN,
-    "refused:": _RED,
-    "failed:": _RED,
-    "blocked": _RED,
-    "not covered:": _YELLOW,
-    "OK": _GREEN,
-    "ok": _GREEN,
-    "NO": _RED,
-    "NG": _RED,
-    "SKIP": _YELLOW,
-    "?": _YELLOW,
-}
-_COLOURED = re.compile(rf"^( {{0,4}})({'|'.join(map(re.escape, _COLOURS))})(?= |$)", re.MULTILINE)
-
-
-def coloured(text: str, stream: TextIO) -> str:
-    """Colour the verdict or severity that begins a line, unless `stream` is no terminal or NO_COLOR is set."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
-        return text
-    return _COLOURED.sub(lambda match: f"{match[1]}\x1b[1;{_COLOURS[match[2]]}m{match[2]}\x1b[0m", text)

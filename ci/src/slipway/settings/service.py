@@ -59,7 +59,8 @@ class Migrations(Constrained):
     - extensions: Postgres extensions that must exist before the first revision.
     - role: the rights of the role that runs the revisions in production: "rds_superuser", as the main user of RDS; "owner" of the database, no more; "superuser".
     - baseline: the schema that the first revision expects, if no revision creates it: an SQL file such as "migrations/baseline.sql", written by `pg_dump --schema-only`,
-      or "package.module:metadata", whose tables create_all makes. Revisions that the alembic_version of the file names count as run.
+      or "package.module:metadata", whose tables create_all makes. Every empty database begins with it, in production too; revisions that the
+      alembic_version of the file names count as run.
     - start-after: revisions up to this one are not reported.
     - previous: "required" makes it an error when the previous release could not be replayed on the new schema; with "wanted" the reports only say so.
     - levels: the levels of gate rules, by rule, such as {Q01 = "error", D03 = "off"}; docs/gate.md has the defaults.
@@ -99,11 +100,16 @@ class Migrations(Constrained):
     @property
     def runner(self) -> tuple[str, ...]:
         """The arguments of `python -m slipway.migration`, which also takes what alembic does not."""
-        named = {"directory": self.directory, "scripts": self.scripts, "app": self.app}
+        named = {"directory": self.directory, "scripts": self.scripts, "app": self.app, "baseline": self.baseline}
         own = tuple(
             f"--{name}={value}" for name, value in named.items() if value or (name == "app" and value is not None)
         )
         return (*self.alembic, *own)
+
+    @property
+    def own_runner(self) -> tuple[str, ...]:
+        """The arguments of `python -m slipway.migration` for the database that the service's own variable names."""
+        return (f"--own={self.database_variable}", *self.runner)
 
     def told(self, url: str) -> dict[str, str]:
         """Return the service's variables for the database at a plain postgresql:// URL."""

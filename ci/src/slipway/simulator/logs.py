@@ -1,5 +1,6 @@
 """Amazon CloudWatch Logs: groups, streams and events, written by the platform."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ class LogEvent:
 
     at: datetime  # the platform's time
     message: str
+    id: str
 
     @property
     def milliseconds(self) -> int:
@@ -30,11 +32,14 @@ class Logs:
 
     def __init__(self) -> None:
         self.late = 0.0  # seconds until an event becomes visible
+        self._ids = itertools.count()
         self._groups: dict[str, dict[str, list[LogEvent]]] = {}
         self.operations: Operations = operations_of(self)
 
     def write(self, group: str, stream: str, at: datetime, message: str) -> None:
-        self._groups.setdefault(group, {}).setdefault(stream, []).append(LogEvent(at, message))
+        self._groups.setdefault(group, {}).setdefault(stream, []).append(
+            LogEvent(at, message, f"{next(self._ids):056d}")
+        )
 
     def create(self, group: str) -> None:
         """Create an empty group unless it exists."""
@@ -88,10 +93,7 @@ class Logs:
 
     async def filter_log_events(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         matching = sorted(self._filtered(request, call), key=lambda item: (item[1].at, item[0]))
-        events = [
-            event.described() | {"logStreamName": stream, "eventId": f"{index:056d}"}
-            for index, (stream, event) in enumerate(matching)
-        ]
+        events = [event.described() | {"logStreamName": stream, "eventId": event.id} for stream, event in matching]
         return paged("events", events, request, most=_MOST_EVENTS, names=("nextToken", "limit")) | {
             "searchedLogStreams": []
         }

@@ -205,10 +205,7 @@ class RegistryProtocol:
         return JSONResponse({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}, media_type=INDEX)
 
     def _repository(self, request: Request, *actions: str) -> Repository:
-        """Find the repository and check the permissions, which are those of ECR's own operations [G].
-
-        A registry password does not identify the caller.
-        """
+        """Return the named repository, if its policy allows everybody the `actions` of ECR [G]: a registry password does not identify the caller."""
         _check_login(request)
         name = request.path_params["name"]
         if name not in self._store.repositories:

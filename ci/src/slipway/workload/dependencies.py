@@ -13,50 +13,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from slipway import toml
-from slipway.errors import BadInputError, ObstaclesError, RefusedError, SlipwayError
+from slipway.errors import BadInputError, RefusedError
 from slipway.finder.interpreter import interpreter
 from slipway.finder.locks import declaration, lock, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements
 from slipway.finder.tree import Tree, tree_at
 from slipway.records.survey import Subject
 from slipway.untrusted import one_line
+from slipway.workload.inherited import PASSED, inherited
+from slipway.workload.python import OLDEST_PYTHON, READY, Python, document_of, is_too_old, workspace_of
 
 LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
 _DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
 _OF_THE_TREE = re.compile(r"^\s*(?:-[erc]|--(?:editable|requirement|constraint)\b|\.|[^#\n]*\bfile:)", re.MULTILINE)
 # In uv.lock, which uv alone writes; tomllib would need a quarter of a second for each start of an instance.
 _BESIDE_THE_PROJECT = re.compile(r'^source = \{ (?:editable|directory|virtual) = "(?!\.")', re.MULTILINE)
-READY = "slipway-ready"
-OLDEST_PYTHON = "3.10"  # on which the gate runs
 # Projects of other tools are imported from their sources: their build backends may be too old to build them.
 _NOT_INSTALLED = (*FOREIGN, "pyproject.toml")
-_FETCHED = re.compile(r"git\+(\S+?)(?:@[^@\s`]*)?`")
+_FETCHED = re.compile(r"git\+((?:\w+://)?(?:[^/@\s`]*@)?[^@\s`]+)(?:@[^\s`]*)?`")
+_BUILT = re.compile(r"Failed to (?:build|download and build) `([^`]+)`")
 # Said about an interpreter; the second form names the archive that could not be downloaded.
 _NO_PYTHON = re.compile(
     r"No interpreter found for (?:Python )?(?:[<>=~]*)(\d[\d.]*)|Failed to download.*?cpython-(3\.\d+)"
 )
+_NO_LOGIN = re.compile(r"\b40[13]\b|[Cc]redentials|[Aa]uthenticat")
 _COMPILED = ["--compile-bytecode"]
-
-
-@dataclass(frozen=True)
-class Python:
-    """A virtual environment."""
-
-    folder: Path
-    site: Path | None = None  # contains the service itself when it is a package
-
-    @property
-    def interpreter(self) -> Path:
-        return self.folder / "bin/python"
-
-    def variables(self) -> dict[str, str]:
-        """Return the variables of a process in this environment."""
-        programs = [self.folder / "bin", *([self.site / "bin"] if self.site else [])]
-        path = {"PATH": os.pathsep.join([*map(str, programs), os.defpath]), "VIRTUAL_ENV": str(self.folder)}
-        return path | ({"PYTHONPATH": str(self.site)} if self.site else {})
 
 
 def lock_of(tree: Path, view: Tree) -> Path:
@@ -78,27 +61,6 @@ def lock_of(tree: Path, view: Tree) -> Path:
             "pass its virtual environment with --python DIR, or run `uv init --bare`, `uv add` its packages, and commit uv.lock",
         )
     return tree / found.value
-
-
-def workspace_of(tree: Path) -> Path | None:
-    """Find the workspace that a project is a member of, as uv does: the nearest one above."""
-    for above in tree.resolve().parents:
-        workspace = _document(above / "pyproject.toml").get("tool", {}).get("uv", {}).get("workspace")
-        if workspace is not None:
-            members, excluded = (_folders(above, workspace.get(key, ())) for key in ("members", "exclude"))
-            return above if tree.resolve() in members - excluded else None
-    return None
-
-
-def _folders(root: Path, patterns: Sequence[str]) -> set[Path]:
-    return {folder.resolve() for pattern in patterns for folder in root.glob(pattern)}
-
-
-def _document(pyproject: Path) -> dict[str, Any]:
-    try:
-        return toml.loads(pyproject.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +92,7 @@ class _Plan:
         fact = next(interpreter(self.view), None)
         if fact is None or fact.place.endswith("pyvenv.cfg"):
             return []
-        version = OLDEST_PYTHON if _is_too_old(fact.value) else fact.value
+        version = OLDEST_PYTHON if is_too_old(fact.value) else fact.value
         return ["--python", f">={version}" if fact.guessed else version]
 
 
@@ -138,7 +100,7 @@ def notes(view: Tree) -> tuple[str, ...]:
     """Return how the environment that `prepare` makes differs from production, one sentence each."""
     declared = None if lock(view) else declaration(view)
     python = next(interpreter(view), None)
-    old = python is not None and not python.guessed and _is_too_old(python.value)
+    old = python is not None and not python.guessed and is_too_old(python.value)
     return tuple(
         filter(
             None,
@@ -152,11 +114,6 @@ def notes(view: Tree) -> tuple[str, ...]:
             ),
         )
     )
-
-
-def _is_too_old(version: str) -> bool:
-    minor = version.partition(".")[2]  # "13t" of a free-threaded one
-    return minor.isdecimal() and int(minor) < int(OLDEST_PYTHON.partition(".")[2])
 
 
 def prepare(tree: Path, cache: Path, *, in_place: bool = False, everything: bool = False) -> Python:
@@ -181,13 +138,13 @@ def prepare(tree: Path, cache: Path, *, in_place: bool = False, everything: bool
             _install(plan, folder)
         (folder / READY).touch()
     if built or pinning.name == "uv.lock":
-        return Python(folder, _install_project(tree, folder) if built and not linked else None)
-    return Python(folder, tree / "src" if (tree / "src").is_dir() else tree)
+        return Python(folder, _install_project(tree, folder) if built and not linked else None, pinning.name)
+    return Python(folder, tree / "src" if (tree / "src").is_dir() else tree, pinning.name)
 
 
 def _check_named_files(tree: Path) -> None:
     """Raise BadInputError when a file is missing that the package's build reads."""
-    project = _document(tree / "pyproject.toml").get("project", {})
+    project = document_of(tree / "pyproject.toml").get("project", {})
     for key in ("readme", "license"):
         named = project.get(key)
         text = named.get("file") if isinstance(named, dict) else named if key == "readme" else None
@@ -299,15 +256,15 @@ def uv() -> str:
 
 
 def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
-    inherited = {
+    variables = {
         key: value
-        for key, value in os.environ.items()
-        if key not in ("UV_PYTHON", "VIRTUAL_ENV", "UV_PROJECT", "PYTHONPATH")
+        for key, value in inherited(os.environ, installing=True).items()
+        if key not in ("UV_PYTHON", "UV_PROJECT")
     }
     done = subprocess.run(
         [uv(), *arguments, "--quiet"],
         cwd=tree,
-        env=inherited | {"UV_PROJECT_ENVIRONMENT": str(folder)},
+        env=variables | {"UV_PROJECT_ENVIRONMENT": str(folder)},
         capture_output=True,
         text=True,
         check=False,
@@ -330,54 +287,19 @@ def _refusal(arguments: Sequence[str], stderr: str, code: int) -> RefusedError:
             f"the dependency {without_password(fetched[1])} cannot be fetched: {one_line(causes[-1])}",
             "give git on this machine access to it, or pass the service's own virtual environment with --python DIR",
         )
-    reasons = dict.fromkeys((*causes[:1], *[cause for cause in causes if not cause.startswith("hint")][-1:]))
-    return RefusedError(f"uv {arguments[0]} failed", "; ".join(reasons) or f"exit code {code}")
+    if built := _BUILT.search(stderr):
+        return RefusedError(
+            f"the package {built[1].partition(' @ ')[0]} does not build on this machine: {one_line(_last(causes))}",
+            "install what its build needs, or pass the service's own virtual environment with --python DIR",
+        )
+    reasons = dict.fromkeys((*causes[:1], _last(causes)))
+    withheld = f"; name the variables that hold its credentials in {PASSED}" if _NO_LOGIN.search(stderr) else ""
+    return RefusedError(f"uv {arguments[0]} failed", ("; ".join(reasons) or f"exit code {code}") + withheld)
+
+
+def _last(causes: Sequence[str]) -> str:
+    return next((cause.rstrip(".") for cause in reversed(causes) if not cause.startswith("hint")), "")
 
 
 def without_password(url: str) -> str:
     return re.sub(r"(?<=://)[^/@]*@", "", url)
-
-
-_PACKAGES = {"sqlalchemy": ("SQLAlchemy", (1, 4)), "alembic": ("alembic", (1, 8))}
-
-
-def check_environment(python: Python) -> None:
-    """Raise ObstaclesError for everything in an environment that the gate cannot run with: too old a Python, SQLAlchemy or alembic, or none."""
-    libraries = sorted((python.folder / "lib").glob("python3.*"))
-    if not libraries:
-        return
-    obstacles: list[SlipwayError] = []
-    version = libraries[0].name.removeprefix("python")
-    if _is_too_old(version):
-        obstacles.append(
-            BadInputError(
-                f"{python.folder} has Python {version}, and the gate runs on {OLDEST_PYTHON} or newer",
-                "pass an environment of a newer one with --python DIR, or let slipway make one: remove .venv",
-            )
-        )
-    for name, (spelled, oldest) in _PACKAGES.items():
-        installed = _installed(libraries[0] / "site-packages", name)
-        if installed is None and not _sees_others(python.folder):
-            what = f"{python.folder} has no {spelled}"
-            obstacles.append(BadInputError(what, f"install the service's dependencies there, {spelled} among them"))
-        elif installed is not None and installed < oldest:
-            what = f"{python.folder} has {spelled} {'.'.join(map(str, installed))}, and slipway needs {'.'.join(map(str, oldest))} or newer"
-            obstacles.append(BadInputError(what, f"update {spelled} in the service first"))
-    if obstacles:
-        raise ObstaclesError(obstacles)
-
-
-def _sees_others(folder: Path) -> bool:
-    """Whether an environment also uses packages that are installed elsewhere: it is no virtual one, or sees the system's."""
-    config = folder / "pyvenv.cfg"
-    text = config.read_text(encoding="utf-8") if config.is_file() else ""
-    return not text or re.search(r"include-system-site-packages\s*=\s*true", text) is not None
-
-
-def _installed(site: Path, name: str) -> tuple[int, ...] | None:
-    """Return the version of an installed package, as its metadata's folder names it; None when it is not there."""
-    for folder in (*site.glob("*.dist-info"), *site.glob("*.egg-info")):
-        package, _, version = folder.name.partition("-")
-        if package.lower() == name:
-            return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-    return None

@@ -20,7 +20,8 @@ from anyio.streams.text import TextReceiveStream
 from slipway.errors import BadInputError, RefusedError
 from slipway.oci.artifact import TREE, TreeConfig, read_config, unpack
 from slipway.oci.registry import Login, opened
-from slipway.workload.dependencies import Python, prepare
+from slipway.workload.dependencies import prepare
+from slipway.workload.python import Python
 from slipway.workload.workload import LaunchSpec
 
 _GRACE_SECONDS = 10.0

@@ -1,18 +1,22 @@
-"""`python start.py ALEMBIC_ARGUMENTS… -- COMMAND…`: migrate the database, then become the command.
+"""`python start.py ARGUMENTS… -- COMMAND…`: migrate the database with `slipway.migration`, then become the command.
 
-Mounted into a container for `dagger up` and the tests. It needs only the standard library, and no shell, because a distroless image has none.
+Both are mounted into a container for `dagger up` and the tests. It needs no shell, because a distroless image has none.
 """
 
 import os
 import subprocess
 import sys
 
+_SLIPWAY = "/opt/slipway"
 
-def main(alembic: list[str], command: list[str]) -> str:
+
+def main(migration: list[str], command: list[str]) -> str:
     """Return why the command was not started."""
-    code = subprocess.run(["alembic", *alembic, "upgrade", "heads"], check=False).returncode
+    path = os.pathsep.join(filter(None, (_SLIPWAY, os.environ.get("PYTHONPATH"))))  # of the migration only
+    program = [sys.executable, "-m", "slipway.migration", *migration]
+    code = subprocess.run(program, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
     if code:
-        return f"alembic ended with the exit code {code}, so {command[0]} was not started"
+        return f"the migration ended with the exit code {code}, so {command[0]} was not started"
     try:
         os.execvp(command[0], command)  # noqa: S606 -- the command takes this process's place
     except OSError as error:

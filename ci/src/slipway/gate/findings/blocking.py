@@ -36,7 +36,7 @@ def blocks(statement: Statement) -> bool:
 
 
 def safe_index(sql: str) -> str | None:
-    """Return the safe form of a statement that builds an index, with its names; None for any other statement."""
+    """Return the safe form of a statement that builds an index, with the statement's own names; None for any other statement."""
     plain = _CONCURRENTLY.sub("", sql)
     matches = ((cause, cause.pattern.search(plain)) for cause in CAUSES if cause.rule is rules.INDEX)
     return next((cause.remedy.format_map(_Gaps(match)) for cause, match in matches if match), None)

@@ -124,7 +124,7 @@ def _if_used(finding: Finding) -> Finding:
 
 
 def _is_by_rows(refused: Refused, added: Sequence[Line]) -> bool:
-    """Whether rows that the revision wrote meet our values in a constraint that was there before: a backfill, no new rule."""
+    """Whether the revision's own rows collide with the replayed ones under a constraint that is older than the revision."""
     named = _NAMED_CONSTRAINT.search(refused.message) if refused.code in _CONSTRAINTS else None
     return named is not None and all(line.name.rpartition(".")[2].strip('"') != named[1] for line in added)
 

@@ -277,7 +277,7 @@ class Comparison:
         )
 
     def _agree_on_value(self, line: Line, mine: Column, its: Column) -> bool:
-        """Whether a row without a value for the column gets the same one."""
+        """Whether both schemas give the column the same value in a row that names none."""
         if mine.generated:
             return self.meaning.same_expression(_table_of(line), mine.expression or "", its.expression or "")
         if (mine.identity, mine.expression) == (its.identity, its.expression) or (mine.is_numbered and its.is_numbered):

@@ -331,9 +331,9 @@ class Loop:
 
 @contextmanager
 def looping(node: Node, filled: Mapping[str, int], loops: list[Loop]) -> Iterator[None]:
-    """Record the lines on which alembic's session writes all rows of a table one by one; `filled` are the numbers of rows.
+    """Record the lines on which alembic's session writes all rows of a table one by one; `filled` has the number of rows of each table.
 
-    Only rows that are found count: a revision may go through a list of its own.
+    Statements that match no row do not count: a revision may loop over a list of its own.
     """
     written: Counter[tuple[int, str]] = Counter()
     before = 0

@@ -4,9 +4,10 @@ Idempotent calls are retried when no answer arrives; the others raise LostAnswer
 An endpoint override receives stand-in credentials only: it is a simulator, and must never see real keys.
 """
 
+import random
 import re
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -16,7 +17,7 @@ import anyio
 import anyio.to_thread
 
 from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
-from slipway.release.errors import AwsRefusedError, LostAnswerError
+from slipway.release.errors import AwsRefusedError, LostAnswerError, UnreachableError
 from slipway.untrusted import json_object, one_line
 
 _LINE = re.compile(r"^(?:export )?(AWS_[A-Z_]+)=(['\"]?)(.*)\2$", re.MULTILINE)
@@ -30,7 +31,9 @@ _NAMES = {
 _THROTTLED = frozenset(
     {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException"}
 )
-_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt, less a jitter
+_AT_FIRST = 1.0  # the longest pause while AWS has never answered: no network is reported in two seconds
+_LONGER = (16.0,) * 10  # and after those, once AWS has answered: an outage of two minutes ends no deployment
 _SERVER_ERROR = 500
 # These calls are idempotent. So is every call to ECR: a put names its content.
 _READS = ("describe_", "list_", "get_", "filter_", "batch_get_")
@@ -88,21 +91,34 @@ class Aws:
         self._sleep = sleep
         self._clients: dict[str, Any] = {}
         self._session: Any = None  # boto3's
+        self._answered = False
         self._making = threading.Lock()  # a boto3 session is not thread-safe
 
     async def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call `operation` (in boto3's spelling), with retries; raises SlipwayError. Cancelling the wait does not undo the call."""
-        repeatable = service == "ecr" or operation.startswith(_READS)
-        for pause in _PAUSES:
+        idempotent = service == "ecr" or operation.startswith(_READS)
+        return await self._retried(service, operation, parameters, idempotent=idempotent)
+
+    async def repeat(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
+        """Call `operation` like `call`, and retry it after a lost answer too: with these parameters it is idempotent."""
+        return await self._retried(service, operation, parameters, idempotent=True)
+
+    async def _retried(
+        self, service: str, operation: str, parameters: Mapping[str, Any], *, idempotent: bool
+    ) -> dict[str, Any]:
+        for pause in _PAUSES + (_LONGER if self._answered else ()):
             try:
                 return await self.once(service, operation, **parameters)
+            except UnreachableError:
+                if not self._answered and pause > _AT_FIRST:
+                    raise
             except LostAnswerError:
-                if not repeatable:
+                if not idempotent:
                     raise
             except AwsRefusedError as error:
                 if error.code not in _THROTTLED:  # a throttled call was not carried out
                     raise
-            await self._sleep(pause)
+            await self._sleep(pause * random.uniform(0.75, 1))  # noqa: S311 -- no secret
         return await self.once(service, operation, **parameters)
 
     async def pages(self, service: str, operation: str, /, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
@@ -117,20 +133,33 @@ class Aws:
 
     async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call once, without retries."""
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # 0.2 s that `--help` must not pay
+        from botocore import exceptions  # 0.2 s that `--help` must not pay
         from botocore.parsers import ResponseParserError
 
         try:
-            return await self.send(service, operation, parameters)
-        except ClientError as error:
+            response = await self.send(service, operation, parameters)
+        except exceptions.ClientError as error:
+            self._answered = True
             refused = AwsRefusedError(service, operation, dict(error.response.get("Error", {})))
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR:
                 raise LostAnswerError(refused.what) from error
             raise refused from error
-        except (HTTPClientError, ResponseParserError) as error:  # the connection ended too early, or timed out
+        except (
+            exceptions.EndpointConnectionError,
+            exceptions.ConnectTimeoutError,
+            exceptions.ProxyConnectionError,
+        ) as error:
+            raise UnreachableError(one_line(str(error))) from error
+        except (
+            exceptions.HTTPClientError,
+            exceptions.SSLError,
+            ResponseParserError,
+        ) as error:  # ended too early, or timed out
             raise LostAnswerError(f"AWS did not answer {service} {operation} ({one_line(str(error))})") from error
-        except BotoCoreError as error:
-            raise _unusable(error) from error
+        except exceptions.BotoCoreError as error:
+            raise _unusable(error, answered=self._answered) from error
+        self._answered = True
+        return response
 
     async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """Send one request with boto3; raises boto3's errors."""
@@ -178,15 +207,22 @@ def _is_cut_off(client: Any, operation: str, response: dict[str, Any]) -> bool:
     return bool(model.output_shape and model.output_shape.members) and not set(response) - {"ResponseMetadata"}
 
 
-def _unusable(error: Exception) -> SlipwayError:
+def _unusable(error: Exception, *, answered: bool) -> SlipwayError:
+    """Return the error of a request that boto3 did not send. After an `answered` one the run may have changed something."""
     kind = type(error).__name__
-    if "Credential" in kind:
+    if kind == "ParamValidationError":
+        return BadInputError("boto3 does not send this request", one_line(str(error)))
+    if answered:
+        return UnknownOutcomeError(
+            f"boto3 cannot make any further request ({kind}: {one_line(str(error))})",
+            "sign in again and run the same command; it resumes this run",
+        )
+    if kind == "NoCredentialsError":
         return BadInputError(
             "there are no AWS credentials",
             "sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
-    if kind == "ParamValidationError":
-        return BadInputError("boto3 does not send this request", one_line(str(error)))
-    return UnknownOutcomeError(
-        f"AWS cannot be reached ({one_line(str(error))})", "check the network and run the same command again"
+    return BadInputError(
+        f"boto3 cannot make a request ({kind}: {one_line(str(error))})",
+        "sign in (aws sso login), or correct the profile or the setting that it names",
     )

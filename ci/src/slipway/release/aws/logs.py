@@ -1,36 +1,63 @@
 """CloudWatch Logs of a service, as lines in order of time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from slipway.records.logs import LogSource
 from slipway.release.aws.client import Aws
 from slipway.release.errors import AwsRefusedError, or_absent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line; `message` is untrusted text, `stream` is the log stream's name."""
+    """One event; `message` is untrusted text, `stream` is the log stream's name, `id` is unique."""
 
     message: str
     stream: str
+    id: str
+    at: datetime
+
+
+Lines = Mapping[LogSource, tuple[Line, ...]]
 
 
 async def read(
-    aws: Aws, group: str, *, since: datetime | None = None, prefix: str | None = None
+    aws: Aws, group: str, *, since: datetime | None = None, until: datetime | None = None, prefix: str | None = None
 ) -> tuple[Line, ...] | None:
-    """Return the lines of a log group; None when it does not exist."""
+    """Return the lines of a log group, both times included; None when it does not exist."""
     request: dict[str, object] = {"logGroupName": group}
-    if since:
-        request["startTime"] = int(since.timestamp() * 1000)
+    request |= {key: _milliseconds(time) for key, time in (("startTime", since), ("endTime", until)) if time}
     if prefix:
         request["logStreamNamePrefix"] = prefix
     return await or_absent(_events(aws, request), "ResourceNotFoundException")
 
 
+async def of_new_streams(
+    aws: Aws, group: str, since: datetime, until: datetime | None = None
+) -> tuple[Line, ...] | None:
+    """Return the lines of streams that began since then; None when there are none: older instances keep writing."""
+    lines = await read(aws, group, since=since, until=until) or ()
+    new = set()
+    for stream in {line.stream for line in lines}:
+        start = await began(aws, group, stream)
+        if start is None or start >= since:
+            new.add(stream)
+    return tuple(line for line in lines if line.stream in new) or None
+
+
 async def _events(aws: Aws, request: dict[str, object]) -> tuple[Line, ...]:
     pages = aws.pages("logs", "filter_log_events", **request)
     events = [event async for page in pages for event in page["events"]]
-    return tuple(Line(event["message"], event["logStreamName"]) for event in events)
+    return tuple(
+        Line(
+            message=event["message"],
+            stream=event["logStreamName"],
+            id=event.get("eventId", ""),
+            at=datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
+        )
+        for event in events
+    )
 
 
 async def began(aws: Aws, group: str, stream: str) -> datetime | None:
@@ -41,3 +68,7 @@ async def began(aws: Aws, group: str, stream: str) -> datetime | None:
         return None
     made = next((found.get("creationTime") for found in answer["logStreams"] if found["logStreamName"] == stream), None)
     return None if made is None else datetime.fromtimestamp(made / 1000, UTC)
+
+
+def _milliseconds(time: datetime) -> int:
+    return int(time.timestamp() * 1000)

@@ -26,6 +26,8 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "status": (Right.OBSERVE, Right.READ_LEDGER),
     "history": (Right.READ_LEDGER,),
     "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
+    "secret": (Right.FIND_SECRETS, Right.STORE_VALUE),
+    "logs": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
     "publish": (Right.PUSH,),
     "preflight": (Right.INSPECT, Right.PULL),
     "migrate-direct": (Right.READ_DATABASE_URL, Right.PULL),
@@ -40,8 +42,8 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
 }
 # The role of jobs without a GitHub environment: they publish, and plan.
 IMAGE_ROLE = ("publish", "plan")
-# The role of jobs in a GitHub environment. Only a person deletes a service.
-DEPLOY_ROLE = tuple(verb for verb in RIGHTS if verb not in ("publish", "destroy"))
+# The role of jobs in a GitHub environment. Only a person deletes a service, or sets a secret.
+DEPLOY_ROLE = tuple(verb for verb in RIGHTS if verb not in ("publish", "destroy", "secret"))
 
 
 def roles_of(settings: Settings, environment: str) -> dict[str, str]:
@@ -146,7 +148,7 @@ def scope_of(settings: Settings, environment: str) -> Scope:
 
 
 def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
-    """Return the least that these verbs need in one environment; raises BadInputError for an unknown verb."""
+    """Return the smallest IAM policy that allows these commands in one environment; raises BadInputError for an unknown verb."""
     wanted = tuple(verbs)
     if unknown := [verb for verb in wanted if verb not in RIGHTS]:
         raise BadInputError(

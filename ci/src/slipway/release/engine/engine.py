@@ -103,7 +103,10 @@ class Run:
             check_still_true(self.approved, plan, observed)
 
     async def permit(self, observed: Observed) -> None:
-        """Raise RefusedError when the observed state must not be changed. A proof that was waived once is not needed any more after the migration."""
+        """Raise RefusedError when the observed state must not be changed.
+
+        A run asks before and after the migration. The reason for waiving a proof stays recorded, even if no proof is needed afterwards.
+        """
         self.risk = await self.engine.permit(observed) or self.risk
 
     def lock(self, newest: Operation | None) -> DeployLock:

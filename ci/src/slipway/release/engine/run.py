@@ -8,20 +8,21 @@ from contextlib import suppress
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.ledger import Intent
-from slipway.records.outcome import Diagnosis, Outcome, Status
+from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Phase
 from slipway.release.engine.change import change, migrate, recall_migration
 from slipway.release.engine.engine import RESUME, Engine, Run
-from slipway.release.engine.goal import Goal, check_sensible
-from slipway.release.engine.ledger import Contents, nonce
+from slipway.release.engine.goal import Goal, Live, check_sensible
+from slipway.release.engine.ledger import Contents, newer_than, nonce
 from slipway.release.engine.outcome import end, follow, outcome_of, unchanged
 from slipway.release.engine.target import Operation
 from slipway.release.errors import BusyError, NotReadyError, PlatformRefusedError, or_unknown
 
-TIMEOUT_SECONDS = 30 * 60.0  # until other runs and operations have ended and released the deploy lock
+_OTHERS_SECONDS = 30 * 60.0  # until other runs and operations have ended and released the deploy lock
 _NOT_READY_SECONDS = 3 * 60.0  # a new role is usable everywhere after a minute and a half at most, as users report
 _WAIT_SECONDS = 5.0
+_REMEMBERED = 100  # deployments, which ECR returns in one call
 
 
 async def reach(engine: Engine, goal: Goal, approved: Plan | None = None) -> Outcome:
@@ -56,6 +57,7 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
         return
     run.check_approved(plan, observed)
     run.enter(Phase.CHECK)
+    await _check_newer(run, contents)
     await run.engine.prepare()
     intent = Intent(
         environment=run.goal.environment,
@@ -70,16 +72,46 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
     run.number = (await run.ledger.claim(intent, contents.newest)).number
 
 
+async def _check_newer(run: Run, contents: Contents) -> None:
+    """Raise RefusedError for a release that was deployed before the one of now: a job of an old commit that ran again."""
+    goal = run.goal
+    if not isinstance(goal, Live) or goal.verb is not Verb.DEPLOY or goal.may_be_older or run.approved:
+        return
+    if older := newer_than(run.image, await run.ledger.newest_records(contents, _REMEMBERED)):
+        first, now = older
+        raise RefusedError(
+            f"this release is older than the one of now: deployment {first} brought it, and deployment {now} a newer one",
+            f"deploy the newest commit, go back with `slipway rollback {goal.environment} --to {first}`, or pass --older",
+        )
+
+
 async def _resumed(run: Run, contents: Contents) -> Intent | None:
     """Resume the newest intent if it has not ended, has the same goal, and started from the approved state; None otherwise."""
     newest = contents.newest
     intent = await run.ledger.intent(newest) if newest and newest not in contents.releases else None
-    if intent is None or intent.wanted != run.goal.hash:
-        return None
-    if run.approved is not None and intent.fingerprint != run.approved.fingerprint:
+    if intent is None or not _is_same(run, intent):
         return None
     run.number, run.risk = newest, run.engine.risk
     return intent
+
+
+def _is_same(run: Run, intent: Intent) -> bool:
+    """Return whether an intent has this run's goal, and started from the approved state."""
+    is_approved = run.approved is None or run.approved.fingerprint == intent.fingerprint
+    return intent.wanted == run.goal.hash and is_approved
+
+
+async def _adopted(run: Run, contents: Contents) -> bool:
+    """Continue as the newest deployment if it has the same goal, such as that of another job of one commit."""
+    newest = contents.newest
+    if newest in contents.releases and newest not in contents.accepted:  # it ended without a change
+        return False
+    intent = await or_unknown(run.ledger.intent(newest))
+    if intent is None or not _is_same(run, intent):
+        return False
+    run.say(f"following deployment {newest} of {intent.holder}, which does the same")
+    run.number = newest
+    return True
 
 
 async def _finished(run: Run) -> Outcome:
@@ -88,23 +120,23 @@ async def _finished(run: Run) -> Outcome:
         operation = await _operation(run)
         return operation if isinstance(operation, Outcome) else await follow(run, operation)
     except (UnknownOutcomeError, PlatformRefusedError) as error:  # a refused read leaves open what has started
-        run.say(f"deployment {run.number}: {error}")
-        why = Diagnosis("unknown", error.what, (), error.next_step)
-        return outcome_of(run, Status.UNKNOWN, Observed(), why=why)
-    except RefusedError as error:
+        return _unknown(run, error)
+    except SlipwayError as error:
         return await _refused(run, error)
 
 
 async def _operation(run: Run) -> Operation | Outcome:
     """Return the operation of this number, already accepted or started now; waits as long as other runs take."""
-    deadline, not_ready_until, last_reason = run.seconds + TIMEOUT_SECONDS, 0.0, ""
+    deadline, not_ready_until, last_reason = run.seconds + _OTHERS_SECONDS, 0.0, ""
     while True:
         contents = await or_unknown(run.ledger.contents())
         if run.number in contents.accepted and (accepted := await or_unknown(run.ledger.accepted(run.number))):
             await recall_migration(run)
             return accepted
         if contents.newest > run.number:
-            return await _superseded(run, contents.newest)
+            if not await _adopted(run, contents):
+                return await _superseded(run, contents.newest)
+            continue
         try:
             return await _attempt(run)
         except NotReadyError as error:
@@ -115,7 +147,7 @@ async def _operation(run: Run) -> Operation | Outcome:
         except BusyError as error:
             if run.seconds > deadline:
                 raise RefusedError(
-                    f"{run.goal.service} could not be changed in {TIMEOUT_SECONDS / 60:.0f} minutes",
+                    f"{run.goal.service} could not be changed in {_OTHERS_SECONDS / 60:.0f} minutes",
                     f"{error.what}; run the same command again when that is over",
                 ) from error
             reason = error.what
@@ -147,11 +179,16 @@ async def _superseded(run: Run, newer: int) -> Outcome:
     return await end(run, outcome_of(run, Status.SUPERSEDED, await run.look(), why=why))
 
 
-async def _refused(run: Run, error: RefusedError) -> Outcome:
-    """Record that this run has changed nothing of the service."""
+def _unknown(run: Run, error: SlipwayError) -> Outcome:
+    run.say(f"deployment {run.number}: {error}")
+    return outcome_of(run, Status.UNKNOWN, None, why=Diagnosis("unknown", error.what, (), error.next_step))
+
+
+async def _refused(run: Run, error: SlipwayError) -> Outcome:
+    """Record that this run has changed nothing of the service. A state that cannot be read may be the wanted one."""
     try:
         live = await run.look()
     except UnknownOutcomeError:
-        live = Observed()
+        return _unknown(run, error)
     why = Diagnosis("refused", error.what, (), error.next_step)
     return await end(run, outcome_of(run, Status.REFUSED, live, why=why))

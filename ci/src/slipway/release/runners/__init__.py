@@ -1,4 +1,7 @@
-"""The migration of an environment's database before a release, from the release's own image."""
+"""The migration of an environment's database before a release, from the release's own image.
+
+The runner on this machine is in `environment/migrate.py`, because it reads the environment's secrets.
+"""
 
 from typing import Protocol
 

@@ -145,8 +145,7 @@ def _container(order: TaskOrder, labels: Mapping[str, str]) -> dict[str, Any]:
 def _arguments(order: TaskOrder) -> list[str]:
     migrations = order.migrations
     return [
-        f"--own={migrations.database_variable}",
-        *migrations.runner,
+        *migrations.own_runner,
         *(f"--variable={name}={template}" for name, template in sorted(migrations.variables.items())),
         *(f"--secret={name}" for name in sorted(order.there.secrets)),
         *(["--look"] if order.look else [f"--transactions={order.transactions}"] if order.transactions else []),
@@ -184,8 +183,10 @@ _MODULES = {
         "alembic_config",
         "application",
         "database",
+        "dump",
         "environment",
         "events",
+        "initial_schema",
         "models",
         "output",
         "parts",
@@ -197,7 +198,7 @@ _MODULES = {
 _BOOTSTRAP = """\
 import base64, json, pathlib, sys, tempfile, zlib
 with tempfile.TemporaryDirectory() as home:
-    for name, text in json.loads(zlib.decompress(base64.b64decode(sys.argv.pop(1)))).items():
+    for name, text in json.loads(zlib.decompress(base64.b85decode(sys.argv.pop(1)))).items():
         file = pathlib.Path(home, "slipway", name)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
@@ -209,7 +210,7 @@ with tempfile.TemporaryDirectory() as home:
 
 def lent_command(arguments: Sequence[str]) -> tuple[str, ...]:
     """Return the arguments of `python` that do the same as `-m slipway.migration ARGUMENTS…` with slipway installed."""
-    return ("-c", _BOOTSTRAP, base64.b64encode(archive()).decode(), *arguments)
+    return ("-c", _BOOTSTRAP, base64.b85encode(archive()).decode(), *arguments)
 
 
 def archive() -> bytes:

@@ -6,7 +6,7 @@ the migration itself takes a lock in the database.
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,14 +19,13 @@ from slipway.records.progress import Event, Tell
 from slipway.release.aws import logs
 from slipway.release.aws.client import Aws
 from slipway.release.engine.target import Time
-from slipway.release.errors import AwsRefusedError, LostAnswerError, or_absent
+from slipway.release.errors import AwsRefusedError, or_absent
 from slipway.release.runners.definition import CONTAINER, PREFIX, TaskOrder, definition, label_of, request
 from slipway.release.runners.ending import Ended, migration_of, standing_of
 from slipway.untrusted import one_line
 
 POLL_SECONDS = 3.0
 _ANSWER_SECONDS = 60.0  # lines reach CloudWatch seconds after they were written, sometimes later
-_PAUSES = (0.0, 2.0, 5.0, 10.0)  # before each attempt, after a lost answer
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ class _Run:
         newest = await or_absent(call, "ClientException")  # the answer when there is none [F]
         if newest and label_of(newest["taskDefinition"]) == label_of(wanted):
             return str(newest["taskDefinition"]["taskDefinitionArn"])
-        answer = await self._repeated("register_task_definition", **wanted)
+        answer = await self._explained(self.aws.repeat("ecs", "register_task_definition", **wanted))
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
     async def _started(self, definition_arn: str, deployment: str | None) -> _Task:
@@ -127,23 +126,14 @@ class _Run:
         return task
 
     async def _run_task(self, definition_arn: str, token: str | None = None) -> Mapping[str, Any]:
-        answer = await self._repeated("run_task", **request(self.order, definition_arn, token or secrets.token_hex(32)))
+        parameters = request(self.order, definition_arn, token or secrets.token_hex(32))
+        answer = await self._explained(self.aws.repeat("ecs", "run_task", **parameters))
         for failure in answer.get("failures", []):
             reason = one_line(f"{failure.get('reason', '')} {failure.get('detail', '')}")
             raise RefusedError(
                 f"ECS found no capacity for the migration's task ({reason})", "run the same command again in a while"
             )
         return dict(answer["tasks"][0])
-
-    async def _repeated(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Make an idempotent call, repeated after a lost answer."""
-        for pause in _PAUSES[1:]:
-            try:
-                return await self._call(operation, **parameters)
-            except LostAnswerError as error:
-                self._say(f"{error.what}; retrying")
-                await self.time.sleep(pause)
-        return await self._call(operation, **parameters)
 
     async def _followed(self, task: _Task) -> Ended:
         """Poll log and task in turn, one call every POLL_SECONDS, until the task has stopped."""
@@ -223,8 +213,11 @@ class _Run:
         return list(answer["tasks"])
 
     async def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        return await self._explained(self.aws.call("ecs", operation, **parameters))
+
+    async def _explained(self, answer: Awaitable[dict[str, Any]]) -> dict[str, Any]:
         try:
-            return await self.aws.call("ecs", operation, **parameters)
+            return await answer
         except AwsRefusedError as error:
             raise _explained(error, self.order) from error
 

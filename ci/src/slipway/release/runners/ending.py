@@ -74,7 +74,14 @@ def migration_of(ended: Ended, order: TaskOrder) -> Migration:
             unseen=f"{record}; the task succeeded, so the database is at the release's head",
         )
     before, after, applied = (tuple(map(one_line, each)) for each in (record.before, record.after, record.applied))
-    return replace(record, before=before, after=after, applied=applied, unseen=one_line(record.unseen))
+    return replace(
+        record,
+        before=before,
+        after=after,
+        applied=applied,
+        baseline=one_line(record.baseline),
+        unseen=one_line(record.unseen),
+    )
 
 
 def standing_of(ended: Ended, order: TaskOrder) -> Standing:

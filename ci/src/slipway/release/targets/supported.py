@@ -2,15 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
+from slipway.release.aws.logs import Lines
 from slipway.release.cloudformation import Part
 from slipway.release.engine.plan import ServiceSpec
-from slipway.release.engine.target import Target, Time
+from slipway.release.engine.target import Operation, Target, Time
 from slipway.release.failures import PlatformWords
 from slipway.release.preflight.preflight import Look
 from slipway.release.rights import Grants
+from slipway.release.targets.app_runner import logs
 from slipway.release.targets.app_runner.account import GRANTS, parts
 from slipway.release.targets.app_runner.preflight import LOOKS, owned
 from slipway.release.targets.app_runner.spec import health_of, spec_of
@@ -31,6 +34,8 @@ class TargetDescription:
     - grants: the IAM actions of each right.
     - parts: the resources that bootstrap makes in the account, from the names of roles and the ARN of the repository.
     - words: the lines that the platform writes when a release does not start.
+    - log_since: what the service of an ARN and its platform have written since a time, by source, each in order of time.
+    - log_of_operation: the same about one operation and the instances that it started, until it ended.
     """
 
     connect: Callable[[Aws, str, Time], Target]
@@ -41,6 +46,8 @@ class TargetDescription:
     grants: Grants
     parts: Callable[[Settings, str, Mapping[str, str], str], list[Part]]
     words: PlatformWords
+    log_since: Callable[[Aws, str, datetime], Awaitable[Lines]]
+    log_of_operation: Callable[[Aws, Operation], Awaitable[Lines]]
 
 
 APP_RUNNER = TargetDescription(
@@ -52,6 +59,8 @@ APP_RUNNER = TargetDescription(
     grants=GRANTS,
     parts=parts,
     words=WORDS,
+    log_since=logs.since,
+    log_of_operation=logs.of_operation,
 )
 
 

@@ -1,7 +1,7 @@
 """A proof in words, worst findings first: for a terminal, and one screen of Markdown for a pull request."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from slipway.records.proof import Finding, Level, Proof
 from slipway.records.words import counted
@@ -109,20 +109,34 @@ _LISTED = 8
 
 def comment(proof: Proof) -> str:
     """Render one screen of Markdown for a comment: a line per finding, and the code to write for the first."""
-    shown = [finding for finding in proof.findings if finding.suppressed is None]
     lines = [f"- {escaped(line)}" for line in list(_extent(proof))[:_LISTED]]
-    lines += [
+    listed, instead = listing(proof.findings)
+    return (
+        "\n\n".join(
+            [
+                f"### Migrations {proof.verdict_in_words}",
+                escaped(summary(proof)),
+                *(["\n".join([*lines, *listed])] if lines or listed else []),
+                *instead,
+            ]
+        )
+        + "\n"
+    )
+
+
+def listing(findings: Sequence[Finding]) -> tuple[list[str], list[str]]:
+    """Return a line of Markdown for each of the first findings, and the paragraphs about the first one."""
+    shown = [finding for finding in findings if finding.suppressed is None]
+    lines = [
         f"- {_SIGNS[each.level]} **{escaped(each.rule)}** {escaped(place(each))}: {escaped(each.message)}"
         for each in shown[:_LISTED]
     ]
     if len(shown) > _LISTED:
         lines.append(f"- {len(shown) - _LISTED} more in the summary of the job")
-    parts = [f"### Migrations {proof.verdict_in_words}", escaped(summary(proof)), "\n".join(lines)]
-    if shown:
-        parts.append(f"<details><summary>{escaped(shown[0].rule)}: measured, and what to write instead</summary>")
-        parts.append("\n\n".join(list(_in_markdown(shown[0]))[2:]))
-        parts.append("</details>")
-    return "\n\n".join(filter(None, parts)) + "\n"
+    if not shown:
+        return lines, []
+    title = f"<details><summary>{escaped(shown[0].rule)}: measured, and what to write instead</summary>"
+    return lines, [title, *list(_in_markdown(shown[0]))[2:], "</details>"]
 
 
 def _finding(finding: Finding) -> str:

@@ -72,7 +72,7 @@ class SimulatedAppRunner:
         return self._deploy(service, "CREATE_SERVICE" if rebuilt else "UPDATE_SERVICE", wanted, call, scaling)
 
     async def start_deployment(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Deploys the same configuration again, with the image that its tag names now."""
+        """Deploy the same configuration again, with the image that its tag names now."""
         service = self._service(request)
         service.begins("StartDeployment")
         answer = self._deploy(service, "START_DEPLOYMENT", service.configuration, call)

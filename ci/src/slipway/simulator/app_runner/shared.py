@@ -85,7 +85,7 @@ class Shared:
         }
 
     async def create(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Creates a name, or the next revision of an existing one."""
+        """Create a name, or the next revision of an existing one."""
         name = request[f"{self._kind.noun}Name"]
         number = max((revision.number for revision in self._named(name)), default=0) + 1
         facts = {member: request.get(member, default) for member, default in self._kind.members.items()}
@@ -99,7 +99,7 @@ class Shared:
         return {self._kind.noun: self._described(self._revisions[arn])}
 
     async def describe(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Describes deleted revisions by ARN too; an ARN without a revision means the latest active one [M]."""
+        """Describe deleted revisions by ARN too; an ARN without a revision means the latest active one [M]."""
         arn = request[f"{self._kind.noun}Arn"]
         return {self._kind.noun: self._described(self._revisions.get(arn) or self._last(arn) or self._existing(arn))}
 
@@ -112,7 +112,7 @@ class Shared:
         return {self._kind.noun: self._described(revision)}
 
     async def list_active(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Lists active revisions, or the latest one of each name."""
+        """List active revisions, or the latest one of each name."""
         name = request.get(f"{self._kind.noun}Name")
         revisions = [each for each in self._revisions.values() if not each.deleted and name in (None, each.name)]
         if self._kind.latest and request.get("LatestOnly", name is None):

@@ -57,7 +57,7 @@ class Ecs:
         return {"cluster": {"clusterName": name, "clusterArn": _cluster_arn(name, call), "status": "ACTIVE"}}
 
     async def run_task(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Starts tasks; a repeated client token returns the tasks that it started."""
+        """Start tasks; a repeated client token returns the tasks that it started."""
         cluster = self._cluster(request)
         token = request.get("clientToken")
         parameters = {key: value for key, value in request.items() if key != "clientToken"}
@@ -90,7 +90,7 @@ class Ecs:
         }
 
     async def list_tasks(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Lists the tasks that should run by default; stopped ones for an hour [M]."""
+        """List tasks, by default those whose desired status is RUNNING; stopped ones are kept for an hour [M]."""
         cluster = self._cluster(request)
         started_by, family = request.get("startedBy"), request.get("family")
         if started_by and family:

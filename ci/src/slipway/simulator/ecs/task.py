@@ -86,7 +86,7 @@ class TaskDefinitions:
         return {"taskDefinition": definition.described(), **tags}
 
     async def list_task_definitions(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Lists active revisions by default, the newest of a family last [M]."""
+        """List active revisions by default, the newest of a family last [M]."""
         inactive = request.get("status", "ACTIVE") == "INACTIVE"
         prefix = request.get("familyPrefix")
         arns = [

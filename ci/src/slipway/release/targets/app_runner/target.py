@@ -9,16 +9,18 @@ from datetime import datetime
 from typing import Any
 
 from slipway.errors import SlipwayError, UnknownOutcomeError
+from slipway.records.logs import LogSource
 from slipway.records.outcome import Diagnosis, Verb
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.progress import Event
-from slipway.release.aws import logs
 from slipway.release.aws.client import Aws
+from slipway.release.aws.logs import of_new_streams
 from slipway.release.diagnosis import DeploymentLogs, diagnose
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus, Time
 from slipway.release.errors import AwsRefusedError, BusyError, NotReadyError, or_absent
 from slipway.release.failures import PlatformWords
+from slipway.release.targets.app_runner.logs import group_of, platform_lines
 from slipway.release.targets.app_runner.spec import observed_from, own, request_of
 from slipway.untrusted import one_line
 
@@ -31,7 +33,7 @@ WORDS = PlatformWords(
 )
 POLL_SECONDS = 3.0
 _PAGE = 20  # operations
-TIMEOUT_SECONDS = 30 * 60.0
+_OPERATION_SECONDS = 30 * 60.0
 IN_FLIGHT = frozenset({"PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
 _ENDINGS = {
     "SUCCEEDED": OperationStatus.SUCCEEDED,
@@ -94,16 +96,16 @@ class AppRunnerTarget:
         return await self._aws.call("apprunner", "create_service", ServiceName=wanted.name, Tags=tags, **request)
 
     async def follow(self, operation: Operation) -> AsyncIterator[Event]:
-        """Yield the platform's lines until the operation has ended; raises UnknownOutcomeError after TIMEOUT_SECONDS.
+        """Yield the platform's lines until the operation has ended; raises UnknownOutcomeError after _OPERATION_SECONDS.
 
         The log and the operation are polled in turn, one call every POLL_SECONDS.
         """
         began, shown, ended = self._time.now(), 0, False
         while not ended:
             ended = await self.ending(operation) is not OperationStatus.IN_FLIGHT
-            if (self._time.now() - began).total_seconds() > TIMEOUT_SECONDS:
+            if (self._time.now() - began).total_seconds() > _OPERATION_SECONDS:
                 raise UnknownOutcomeError(
-                    f"{self._service} is still being changed after {TIMEOUT_SECONDS / 60:.0f} minutes",
+                    f"{self._service} is still being changed after {_OPERATION_SECONDS / 60:.0f} minutes",
                     "ask again with `slipway status`",
                 )
             await self._time.sleep(POLL_SECONDS)
@@ -127,23 +129,19 @@ class AppRunnerTarget:
             raise
         return ending_of(summary["Status"]) if summary else OperationStatus.IN_FLIGHT
 
+    async def ended(self, operation: Operation) -> datetime | None:
+        summary = await self._summary(operation)
+        return summary.get("EndedAt") if summary else None
+
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
         """Diagnose from the lines of this deployment and of its own instances."""
         platform = await self._platform_lines(operation)
         summary = await self._summary(operation)
-        since = summary["StartedAt"] if summary else self._time.now()
-        return diagnose(DeploymentLogs(platform, await self._application_lines(operation, since)), spec, WORDS)
-
-    async def _application_lines(self, operation: Operation, since: datetime) -> tuple[str, ...] | None:
-        """Return the lines of instances that began since then, or None: instances of the live release keep writing."""
-        group = f"{_log_group(operation.arn)}/application"
-        lines = await logs.read(self._aws, group, since=since)
-        new = set()
-        for stream in {line.stream for line in lines or ()}:
-            began = await logs.began(self._aws, group, stream)
-            if began is None or began >= since:
-                new.add(stream)
-        return tuple(line.message for line in lines or () if line.stream in new) if new else None
+        since, until = (summary["StartedAt"], summary.get("EndedAt")) if summary else (self._time.now(), None)
+        group = group_of(operation.arn, LogSource.APPLICATION)
+        lines = await of_new_streams(self._aws, group, since, until)
+        application = tuple(line.message for line in lines) if lines else None
+        return diagnose(DeploymentLogs(platform, application), spec, WORDS)
 
     async def _describe(self) -> Mapping[str, Any] | None:
         """Describe the service; a deleted one is looked up again, because another may have its name now."""
@@ -177,9 +175,7 @@ class AppRunnerTarget:
         return None
 
     async def _platform_lines(self, operation: Operation) -> tuple[str, ...]:
-        stream = f"deployment/{operation.id.replace('-', '')}"
-        lines = await logs.read(self._aws, f"{_log_group(operation.arn)}/service", prefix=stream)
-        return tuple(line.message for line in lines or ())
+        return tuple(line.message for line in await platform_lines(self._aws, operation))
 
 
 async def find(aws: Aws, service: str) -> str | None:
@@ -203,9 +199,3 @@ def _not_begun(error: AwsRefusedError) -> SlipwayError:
     if taken or error.code in ("InvalidStateException", "ResourceNotFoundException"):
         return BusyError(f"the service was changed at the same time ({error.message})", "run the same command again")
     return error
-
-
-def _log_group(arn: str) -> str:
-    """Return /aws/apprunner/NAME/ID from arn:…:service/NAME/ID; the group's last part, service or application, follows."""
-    _, name, identity = arn.rsplit("/", 2)
-    return f"/aws/apprunner/{name}/{identity}"

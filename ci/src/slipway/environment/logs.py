@@ -1,0 +1,63 @@
+"""The log of a service: what its instances and the platform wrote lately, while it is followed, or about one deployment."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from slipway.environment.status import ObservedEnvironment, existing, operation_of
+from slipway.errors import BadInputError
+from slipway.migration.output import secrets_in, without
+from slipway.records.logs import Log, LogLine
+from slipway.release.aws.logs import Lines
+from slipway.release.diagnosis import without_values
+
+POLL_SECONDS: Final = 3.0
+_LATE: Final = timedelta(minutes=1)  # a line may reach CloudWatch so long after it was written
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def span(text: str) -> timedelta:
+    """Read a span such as 10m; raises BadInputError."""
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    if match is None:
+        raise BadInputError(f"{text!r:.40} is no span of time", "pass a number with s, m, h or d, such as 10m")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+async def recent(environment: ObservedEnvironment, since: timedelta) -> Log:
+    """Return the lines of the service in that span; raises RefusedError if there is no service."""
+    arn = (await existing(environment)).arn or ""
+    lines = await environment.described.log_since(environment.aws, arn, environment.time.now() - since)
+    return Log(environment=environment.name, lines=tuple(_shown(environment, lines)))
+
+
+async def of_deployment(environment: ObservedEnvironment, number: int) -> Log:
+    """Return the lines of a recorded deployment, from its begin to its end; raises BadInputError if it started no operation."""
+    operation = await operation_of(environment, number)
+    lines = await environment.described.log_of_operation(environment.aws, operation)
+    return Log(environment=environment.name, lines=tuple(_shown(environment, lines)), deployment=number)
+
+
+async def follow(environment: ObservedEnvironment, since: timedelta) -> AsyncIterator[LogLine]:
+    """Yield the lines of that span, and then each new one, until the caller stops."""
+    arn, start = (await existing(environment)).arn or "", environment.time.now() - since
+    seen = dict[str, datetime]()
+    while True:
+        read = await environment.described.log_since(environment.aws, arn, start)
+        new = {source: tuple(line for line in lines if line.id not in seen) for source, lines in read.items()}
+        for line in _shown(environment, new):
+            yield line
+        start = max(start, environment.time.now() - _LATE)
+        seen |= {line.id: line.at for lines in new.values() for line in lines}
+        seen = {id_: at for id_, at in seen.items() if at >= start}
+        await environment.time.sleep(POLL_SECONDS)
+
+
+def _shown(environment: ObservedEnvironment, read: Lines) -> Iterator[LogLine]:
+    """Yield lines in the order of their time, without the secrets that the settings reveal; an event of several lines becomes several."""
+    secrets = secrets_in(environment.own_settings.variables)
+    events = [(line, source) for source, lines in read.items() for line in lines]
+    for line, source in sorted(events, key=lambda event: event[0].at):
+        for text in without_values(without(secrets, line.message)).splitlines():
+            yield LogLine(at=line.at.timestamp(), source=source, stream=line.stream, text=text)

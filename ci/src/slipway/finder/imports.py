@@ -1,0 +1,47 @@
+"""The packages that alembic's env.py imports, itself and by the service's own modules; read, not imported."""
+
+import ast
+import functools
+import posixpath
+import sys
+from collections.abc import Iterator
+
+from slipway.finder.alembic import alembic
+from slipway.finder.tree import Tree, module_of, parsed
+from slipway.records.survey import Subject
+
+
+@functools.lru_cache(maxsize=1)
+def imported(tree: Tree) -> frozenset[str]:
+    """Return the outermost names of the packages without which env.py does not load."""
+    own = {module_of(name, tree): name for name in reversed([*tree.matching(r"[^.].*\.py")])}
+    scripts = next((fact.value for fact in alembic(tree) if fact.subject is Subject.SCRIPTS), "")
+    waiting, seen, packages = [posixpath.join(scripts, "env.py")], set[str](), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        for module in _imports(
+            parsed(tree.read(name)).body, module_of(name, tree), is_package=name.endswith("__init__.py")
+        ):
+            parts = module.split(".")
+            above = [own[path] for n in range(1, len(parts) + 1) if (path := ".".join(parts[:n])) in own]
+            waiting += above
+            packages |= set() if above else {parts[0]}
+    return frozenset(packages - sys.stdlib_module_names)
+
+
+def _imports(body: list[ast.stmt], module: str, *, is_package: bool) -> Iterator[str]:
+    """Yield the modules that are imported whenever a module is; not in functions, nor where a failure is caught."""
+    for node in body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = module.split(".")[: len(module.split(".")) - node.level + is_package] if node.level else []
+            origin = ".".join(filter(None, [*above, node.module or ""]))
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+        elif (isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test)) or isinstance(
+            node, (ast.With, ast.ClassDef)
+        ):
+            yield from _imports(node.body, module, is_package=is_package)

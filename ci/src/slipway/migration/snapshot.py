@@ -1,0 +1,62 @@
+"""The schema of a service's models as the SQL file of a baseline, at the head of its history."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import MetaData, create_mock_engine
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.engine import URL
+
+from slipway.errors import BadInputError
+from slipway.migration.database import every_connection_to
+from slipway.migration.environment import Environment
+from slipway.migration.models import metadata_of
+from slipway.records.migration import Baseline
+
+# Without parameters, so that the text has each per cent sign once.
+_DIALECT = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
+
+
+def snapshot(environment: Environment, url: URL) -> Baseline:
+    """Run env.py without a revision, and return the schema of the models that it names; raises BadInputError."""
+    contexts: list[MigrationContext] = []
+
+    def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterable[Any]:
+        contexts.append(context)
+        return ()
+
+    try:
+        with every_connection_to(url):
+            options = environment.run(steps, dont_mutate=True)
+        metadata = metadata_of(options)
+        created = [statement for each in metadata for statement in _created(each)]
+    except (Exception, SystemExit) as error:
+        raise BadInputError(f"{environment.spoken_place_of(error)} fails", environment.needs(error)) from error
+    if not contexts or not any(each.tables for each in metadata):
+        raise BadInputError("env.py sets no target_metadata with tables", "set it to the metadata of the models")
+    parts = (*created, *_versions(contexts[0], environment))
+    return Baseline(sql="".join(f"{part.strip()};\n\n" for part in parts).replace(", \n", ",\n"))
+
+
+def _created(metadata: MetaData) -> Iterator[str]:
+    """Yield the statements of create_all."""
+    quote = _DIALECT.identifier_preparer.quote
+    for schema in sorted({table.schema for table in metadata.tables.values() if table.schema}):
+        yield f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}"
+    statements: list[str] = []
+
+    def remember(element: Any, *_arguments: Any, **_options: Any) -> None:
+        statements.append(str(element.compile(dialect=_DIALECT)))
+
+    metadata.create_all(create_mock_engine("postgresql+psycopg2://", remember), checkfirst=False)
+    yield from statements
+
+
+def _versions(context: MigrationContext, environment: Environment) -> Iterator[str]:
+    """Yield the statements for the table in which alembic counts all revisions as run."""
+    quote = _DIALECT.identifier_preparer.quote
+    table = ".".join(quote(name) for name in (context.version_table_schema, context.version_table) if name)
+    yield f"CREATE TABLE {table} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+    for head in environment.script.get_heads():
+        yield f"INSERT INTO {table} (version_num) VALUES ('{head}')"

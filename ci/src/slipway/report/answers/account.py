@@ -1,0 +1,38 @@
+"""Results about an account, simulated or real."""
+
+from slipway.records.bootstrap import Bootstrap, Permissions
+from slipway.records.command import Listening
+from slipway.records.conformance import Conformance, Estimate, Left
+from slipway.report import text as plain
+from slipway.report.answers.result import CommandResult, fenced_result
+from slipway.untrusted import one_line, printable
+
+
+def of_bootstrap(record: Bootstrap) -> CommandResult:
+    well = all(stack.result.is_well for stack in record.stacks)
+    return fenced_result(record, plain.of_bootstrap(record), 0 if well else 1)
+
+
+def of_permissions(permissions: Permissions) -> CommandResult:
+    """The text is the policy alone, ready to be saved as a file."""
+    return CommandResult(record=permissions, text=f"{printable(permissions.policy)}\n")
+
+
+def of_listening(listening: Listening) -> CommandResult:
+    """The text is one line, because the process that starts the simulator reads one line."""
+    text = f"listening on {one_line(listening.url)}\n"
+    return CommandResult(record=listening, text=text, outputs={"url": listening.url})
+
+
+def of_conformance(record: Conformance) -> CommandResult:
+    return fenced_result(record, plain.of_conformance(record), record.exit_code, differing=str(len(record.differing)))
+
+
+def of_estimate(estimate: Estimate) -> CommandResult:
+    return CommandResult(record=estimate, text=plain.of_estimate(estimate, "a real account"))
+
+
+def of_left(left: Left) -> CommandResult:
+    """The reasons were printed while the run deleted its resources."""
+    text = f"{len(left.things)} resources could not be deleted" if left.things else "everything was deleted"
+    return CommandResult(record=left, text=f"{text}\n", code=3 if left.things else 0)

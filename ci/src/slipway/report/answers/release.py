@@ -1,0 +1,66 @@
+"""Results of releases, of their rehearsal, and of commands that failed."""
+
+from slipway.records.checks import Preflight
+from slipway.records.migration import Migration, Standing
+from slipway.records.outcome import Outcome
+from slipway.records.plan import Action, Plan
+from slipway.records.refusal import Refusal
+from slipway.records.rehearsal import Rehearsal
+from slipway.report import rehearsal, release, release_markdown
+from slipway.report import text as plain
+from slipway.report.answers.result import CommandResult, fenced_result
+
+
+def of_preflight(record: Preflight) -> CommandResult:
+    refusal = record.refusals[0].found if record.refusals else ""
+    return fenced_result(record, plain.of_preflight(record), 1 if refusal else 0, image=record.image, refusal=refusal)
+
+
+def of_plan(plan: Plan) -> CommandResult:
+    return CommandResult(
+        record=plan,
+        text=release.of_plan(plan),
+        code=1 if plan.action is Action.BLOCKED else 0,
+        markdown=release_markdown.of_plan(plan),
+        outputs={"action": plan.action.value, "image": plan.image, "reason": plan.reason},
+    )
+
+
+def of_outcome(outcome: Outcome) -> CommandResult:
+    return CommandResult(
+        record=outcome,
+        text=release.of_outcome(outcome),
+        code=outcome.status.exit_code,
+        markdown=release_markdown.of_outcome(outcome),
+        outputs={
+            "status": outcome.status.value,
+            "number": str(outcome.number or ""),
+            "requested": outcome.requested,
+            "live": outcome.live or "",
+            "url": outcome.url or "",
+            "operation": outcome.operation or "",
+            "cause": outcome.diagnosis.cause if outcome.diagnosis else "",
+        },
+    )
+
+
+def of_migration(record: Migration, environment: str) -> CommandResult:
+    text = plain.of_migration(record, environment)
+    return fenced_result(record, text, applied=str(len(record.applied)), head=",".join(record.after))
+
+
+def of_standing(standing: Standing, environment: str) -> CommandResult:
+    """A database ahead of the release fails: no upgrade leads from there to the release's head."""
+    text, code = plain.of_standing(standing, environment), 1 if standing.unknown else 0
+    return fenced_result(standing, text, code, head=",".join(standing.database), missing=str(len(standing.missing)))
+
+
+def of_rehearsal(record: Rehearsal) -> CommandResult:
+    return fenced_result(record, rehearsal.text(record), 0 if record.passed else 1)
+
+
+def of_refusal(refusal: Refusal) -> CommandResult:
+    """Render an error; the text is empty because its sentence goes to standard error."""
+    markdown = release_markdown.of_refusal(refusal)
+    outputs = {"error": f"{refusal.what}: {refusal.next_step}"}
+    return CommandResult(record=refusal, text="", code=refusal.exit_code, markdown=markdown, outputs=outputs)

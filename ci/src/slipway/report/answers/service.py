@@ -1,0 +1,72 @@
+"""Results about a service that runs."""
+
+from slipway.records.ledger import Address, History, Situation
+from slipway.records.logs import Log, LogLine
+from slipway.records.outcome import Examination
+from slipway.records.secrets import SecretList, SecretVersion
+from slipway.report import release, release_markdown
+from slipway.report import text as plain
+from slipway.report.answers.result import CommandResult
+from slipway.untrusted import one_line
+
+
+def of_situation(situation: Situation) -> CommandResult:
+    observed = situation.observed
+    return CommandResult(
+        record=situation,
+        text=release.of_situation(situation),
+        markdown=release_markdown.of_situation(situation),
+        outputs={
+            "state": observed.status or "",
+            "live": observed.digest or "",
+            "number": str(situation.live.number) if situation.live else "",
+            "url": observed.url or "",
+            "operation": observed.operation or "",
+        },
+    )
+
+
+def of_history(history: History) -> CommandResult:
+    """The outputs describe the newest deployment that has ended."""
+    newest = history.releases[0] if history.releases else None
+    return CommandResult(
+        record=history,
+        text=release.of_history(history),
+        markdown=release_markdown.of_history(history),
+        outputs={
+            "number": str(newest.number) if newest else "",
+            "status": newest.status.value if newest else "",
+            "live": (newest and newest.live) or "",
+        },
+    )
+
+
+def of_examination(examination: Examination) -> CommandResult:
+    return CommandResult(
+        record=examination,
+        text=release.of_examination(examination),
+        code=examination.exit_code,
+        markdown=release_markdown.of_examination(examination),
+        outputs={"ending": examination.ending, "operation": examination.operation or ""},
+    )
+
+
+def of_address(address: Address) -> CommandResult:
+    url = one_line(address.url)
+    return CommandResult(record=address, text=f"{url}\n", outputs={"url": url})
+
+
+def of_secret_list(record: SecretList) -> CommandResult:
+    return CommandResult(record=record, text=plain.of_secret_list(record), code=1 if record.missing else 0)
+
+
+def of_secret_version(record: SecretVersion) -> CommandResult:
+    return CommandResult(record=record, text=plain.of_secret_version(record))
+
+
+def of_log(log: Log) -> CommandResult:
+    return CommandResult(record=log, text=release.of_log(log))
+
+
+def of_log_line(line: LogLine) -> CommandResult:
+    return CommandResult(record=line, text=f"{release.of_log_line(line)}\n")

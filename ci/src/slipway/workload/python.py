@@ -1,0 +1,108 @@
+"""A service's virtual environment: one that exists, or that `dependencies` creates."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway import toml
+from slipway.errors import BadInputError, ObstaclesError, SlipwayError
+
+READY = "slipway-ready"
+OLDEST_PYTHON = "3.10"  # on which the gate runs
+
+
+@dataclass(frozen=True)
+class Python:
+    """A virtual environment."""
+
+    folder: Path
+    site: Path | None = None  # contains the service itself when it is a package
+    made_from: str = ""  # the file with its dependencies; empty for an environment of the service's own
+
+    @property
+    def interpreter(self) -> Path:
+        return self.folder / "bin/python"
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables of a process in this environment."""
+        programs = [self.folder / "bin", *([self.site / "bin"] if self.site else [])]
+        path = {"PATH": os.pathsep.join([*map(str, programs), os.defpath]), "VIRTUAL_ENV": str(self.folder)}
+        return path | ({"PYTHONPATH": str(self.site)} if self.site else {})
+
+
+def workspace_of(tree: Path) -> Path | None:
+    """Find the workspace that a project is a member of, as uv does: the nearest one above."""
+    for above in tree.resolve().parents:
+        workspace = document_of(above / "pyproject.toml").get("tool", {}).get("uv", {}).get("workspace")
+        if workspace is not None:
+            members, excluded = (_folders(above, workspace.get(key, ())) for key in ("members", "exclude"))
+            return above if tree.resolve() in members - excluded else None
+    return None
+
+
+def _folders(root: Path, patterns: Sequence[str]) -> set[Path]:
+    return {folder.resolve() for pattern in patterns for folder in root.glob(pattern)}
+
+
+def document_of(pyproject: Path) -> dict[str, Any]:
+    """Read a pyproject.toml; empty when it is missing or unusable."""
+    try:
+        return toml.loads(pyproject.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def is_too_old(version: str) -> bool:
+    minor = version.partition(".")[2]  # "13t" of a free-threaded one
+    return minor.isdecimal() and int(minor) < int(OLDEST_PYTHON.partition(".")[2])
+
+
+_PACKAGES = {"sqlalchemy": ("SQLAlchemy", (1, 4)), "alembic": ("alembic", (1, 8))}
+
+
+def check_environment(python: Python) -> None:
+    """Raise ObstaclesError for everything in an environment that the gate cannot run with: too old a Python, SQLAlchemy or alembic, or none."""
+    libraries = sorted((python.folder / "lib").glob("python3.*"))
+    if not libraries:
+        return
+    obstacles: list[SlipwayError] = []
+    origin = python.made_from or python.folder
+    version = libraries[0].name.removeprefix("python")
+    if is_too_old(version):
+        obstacles.append(
+            BadInputError(
+                f"{python.folder} has Python {version}, and the gate runs on {OLDEST_PYTHON} or newer",
+                "pass an environment of a newer one with --python DIR, or let slipway make one: remove .venv",
+            )
+        )
+    for name, (spelled, oldest) in _PACKAGES.items():
+        installed = _installed(libraries[0] / "site-packages", name)
+        if installed is None and not _sees_others(python.folder):
+            what = f"{origin} has no {spelled}"
+            obstacles.append(
+                BadInputError(what, f"add the packages that the migrations need to it, {spelled} among them")
+            )
+        elif installed is not None and installed < oldest:
+            what = f"{origin} has {spelled} {'.'.join(map(str, installed))}, and slipway needs {'.'.join(map(str, oldest))} or newer"
+            obstacles.append(BadInputError(what, f"update {spelled} in the service first"))
+    if obstacles:
+        raise ObstaclesError(obstacles)
+
+
+def _sees_others(folder: Path) -> bool:
+    """Whether an environment also uses packages that are installed elsewhere: it is no virtual one, or sees the system's."""
+    config = folder / "pyvenv.cfg"
+    text = config.read_text(encoding="utf-8") if config.is_file() else ""
+    return not text or re.search(r"include-system-site-packages\s*=\s*true", text) is not None
+
+
+def _installed(site: Path, name: str) -> tuple[int, ...] | None:
+    """Return the version of an installed package, as its metadata's folder names it; None when it is not there."""
+    for folder in (*site.glob("*.dist-info"), *site.glob("*.egg-info")):
+        package, _, version = folder.name.partition("-")
+        if package.lower() == name:
+            return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    return None
