@@ -191,6 +191,8 @@ def test_a_released_revision_that_is_not_in_the_tree_is_an_error(write_project, 
     gone = [each for each in graph.check(read_history(config, server_url, since)) if each.rule == "G07"]
     assert [finding.measured for finding in gone] == ([measured] if measured else [])
     assert all(finding.fails is ("database" in finding.measured) for finding in gone)
+    remedies = [finding.remedy for finding in gone if changed == GONE]
+    assert all("git checkout v1 -- " in each and 'revision = "two"' in each and "…" not in each for each in remedies)
 
 
 def test_revisions_that_the_target_branch_added_are_not_gone(write_project, server_url):
