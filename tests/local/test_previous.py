@@ -65,6 +65,9 @@ def test_a_commit_is_read_once_in_its_own_environment_and_again_when_the_variabl
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     first = read()
     assert [column.name for column in first.models[0].columns] == ["title"]
+    (kept,) = (tmp_path / "cache/slipway").glob("previous-*/previous.json")
+    kept.write_bytes(b"\xff")
+    assert read() == first  # and replaces what cannot be read
     (tmp_path / ".git/objects").rename(tmp_path / "gone")
     assert read() == first
     monkeypatch.setenv("LANG", "other")

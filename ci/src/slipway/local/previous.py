@@ -16,7 +16,7 @@ from slipway.errors import BadInputError, SlipwayError
 from slipway.finder.tree import repository_of
 from slipway.local.prove import AlembicOptions, Workplace, read_models
 from slipway.postgres.datadir import cache
-from slipway.records.form import from_json, to_json
+from slipway.records.form import from_json, text_of, to_json
 from slipway.records.gate import Previous
 from slipway.settings import Migrations
 from slipway.source import archive_at
@@ -33,7 +33,7 @@ async def previous_at(today: Workplace, commit: str, name: str, alembic: Alembic
     """
     kept = cache() / f"previous-{_key(today, commit, alembic)}" / "previous.json"
     with suppress(OSError, BadInputError):
-        known = from_json(Previous, await anyio.to_thread.run_sync(kept.read_text), str(kept))
+        known = from_json(Previous, await anyio.to_thread.run_sync(text_of, kept, "the models"), str(kept))
         os.utime(kept.parent)  # the cache is pruned by the time of the last use
         return replace(known, name=name)
     read = await _read_at(today, commit, name, alembic)
@@ -59,6 +59,8 @@ def _keep(previous: Previous, file: Path) -> None:
             folder = Path(made, "made")
             folder.mkdir()
             (folder / file.name).write_text(to_json(previous), encoding="utf-8")
+            with suppress(FileNotFoundError):  # one that cannot be read
+                file.parent.rename(Path(made, "before"))
             folder.rename(file.parent)
 
 
