@@ -35,6 +35,7 @@ class CacheKind(Enum):
     ENVIRONMENT = "environment"  # of a service, from its lock
     SERVER = "server"  # an initialised Postgres
     DATABASES = "databases"  # after the old revisions of a history
+    RELEASE = "release"  # the models of a previous one
 
 
 @dataclass(frozen=True)
