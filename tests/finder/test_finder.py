@@ -288,6 +288,15 @@ NEXT = "revision: str = 'b'\ndown_revision: str = 'a'\ndef upgrade():\n    op.ad
         ("pass", "migrations/versions/b.py line 4"),
         ("op.execute('CREATE EXTENSION citext')", "migrations/versions/b.py line 4"),
         ("op.create_table('users')", None),
+        ("op.create_table('users', sa.ForeignKeyConstraint(['a'], ['shop.users.id']))", None),
+        (
+            "op.create_table('users', sa.ForeignKeyConstraint(['a'], ['shop.events.id']))",
+            "migrations/versions/a.py line 4",
+        ),
+        (
+            "op.create_table('users', sa.Column('a', sa.Integer, sa.ForeignKey('events.id')))",
+            "migrations/versions/a.py line 4",
+        ),
         ("op.execute('CREATE TABLE users (id int)')", None),
         ("run(Path('schema.sql'))", None),
     ],
