@@ -82,9 +82,15 @@ class ServiceEnvironment(ObservedEnvironment):
                 return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}")
         return made
 
-    async def deploy(self, digest: str, tell: Tell, certificate: Certificate | None = None) -> Outcome:
-        """Deploy a digest and return the outcome; raises SlipwayError if the run cannot start."""
-        return await self.release(Live(self.spec(digest)), self.engine(tell, certificate=certificate))
+    async def deploy(
+        self, digest: str, tell: Tell, certificate: Certificate | None = None, *, older: bool = False
+    ) -> Outcome:
+        """Deploy a digest and return the outcome; raises SlipwayError if the run cannot start.
+
+        `older` allows a digest that was deployed before the one of now.
+        """
+        goal = Live(self.spec(digest), may_be_older=older)
+        return await self.release(goal, self.engine(tell, certificate=certificate))
 
     async def apply(self, approved: Plan, tell: Tell, certificate: Certificate | None = None) -> Outcome:
         """Deploy an approved plan and return the outcome; raises SlipwayError if a deployment would no longer do just that."""
@@ -183,9 +189,9 @@ async def _goal(environment: ServiceEnvironment, verb: Verb) -> Goal:
 
 
 def holder(environment: Mapping[str, str]) -> str:
-    """Return who deploys, for runs that wait for the lock: the URL of a GitHub job, or user@host."""
+    """Return who deploys, for the history and for runs that wait: a person in the job of a GitHub URL, or user@host."""
     if environment.get("GITHUB_ACTIONS"):
-        names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-        server, repository, run = (environment.get(name, "") for name in names)
-        return f"{server}/{repository}/actions/runs/{run}"
+        names = ("GITHUB_TRIGGERING_ACTOR", "GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+        person, server, repository, run = (environment.get(name, "") for name in names)
+        return f"{person or 'unknown'} in {server}/{repository}/actions/runs/{run}"
     return f"{environment.get('USER') or environment.get('USERNAME') or 'unknown'}@{socket.gethostname()}"

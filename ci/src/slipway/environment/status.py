@@ -1,5 +1,6 @@
 """One environment of a service, to be read: its platform, its ledger, and the answers of the live release."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,20 +12,22 @@ from slipway.records.image import Reference
 from slipway.records.ledger import History, Situation
 from slipway.records.migration import Readiness
 from slipway.records.outcome import NOTHING, Examination
-from slipway.records.plan import Observed
+from slipway.records.plan import Observed, State
 from slipway.release.aws.client import Aws, Keys
 from slipway.release.aws.ecr import EcrStore, check_repository
 from slipway.release.engine.compatibility import readiness_from
 from slipway.release.engine.ledger import Ledger, digest_of, live_with
+from slipway.release.engine.overtaken import with_ends
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus, Target, Time
 from slipway.release.targets.supported import TargetDescription, target_of
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings
 
-_HISTORY = 100  # deployments, which ECR returns in one call
+HISTORY = 100  # deployments, which ECR returns in one call
 _NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
 _TIMEOUT_SECONDS = 10
+_POLL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,10 @@ class ObservedEnvironment:
         """Return the newest deployments in the ledger, at most `most`."""
         return await self.ledger.history(most)
 
+    async def settled(self, history: History) -> History:
+        """Return a history with the ends that only the platform recorded."""
+        return await with_ends(history, self.ledger, self.target, self.time.now())
+
     async def status(self) -> Observed:
         """Observe the service on the platform."""
         return await self.target.observe()
@@ -151,9 +158,33 @@ async def status(environment: ObservedEnvironment) -> Situation:
     )
 
 
+async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:
+    """Yield the situation again and again; ends with an operation that was in progress."""
+    was_busy = False
+    while True:
+        situation = await status(environment)
+        yield situation
+        is_busy = situation.observed.state is State.BUSY
+        if was_busy and not is_busy:
+            return
+        was_busy = is_busy
+        await environment.time.sleep(_POLL_SECONDS)
+
+
+async def existing(environment: ObservedEnvironment) -> Observed:
+    """Return the service as the platform reports it; raises RefusedError when there is none."""
+    observed = await environment.status()
+    if observed.arn is None:
+        raise RefusedError(
+            f"there is no service {environment.service}",
+            "deploy one with `slipway deploy`; `slipway history` lists the deployments of a deleted one",
+        )
+    return observed
+
+
 async def _history(environment: ObservedEnvironment) -> tuple[History, str]:
     try:
-        return await environment.history(_HISTORY), ""
+        return await environment.settled(await environment.history(HISTORY)), ""
     except SlipwayError as error:
         return History(environment.name, ()), str(error)
 
