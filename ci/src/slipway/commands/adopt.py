@@ -96,7 +96,7 @@ def _with(adopted: "Adoption", result: "Proof | SlipwayError") -> "Adoption":
         return replace(adopted, gate=f"the gate could not run: {result}", passed=False)
     errors = tuple(finding for finding in result.findings if finding.fails)
     later = bool(result.begun) and not result.revisions
-    executed = result.coverage.revisions > 0
+    executed = bool(result.revisions) and not result.unexecuted
     reason = "" if executed or later else f": {next(iter(result.coverage.gaps), '')}"
     passed = (executed or later) and result.verdict is Verdict.PASS
     judged = f"\njudged: {result.coverage.chosen}" if result.coverage.chosen else ""

@@ -1,7 +1,7 @@
 """Prove the migrations in a folder, with its settings or without any, and with the previous release in git."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,9 +54,17 @@ async def gate(
     made = (
         () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(_notes, at.folder)
     )
-    coverage = replace(proof.coverage, gaps=(*made, *proof.coverage.gaps))
+    coverage = replace(proof.coverage, gaps=(*made, *_of_another_major(at, proof.postgres), *proof.coverage.gaps))
     path = at.folder.relative_to(repository_of(at.folder)).as_posix()
     return replace(proof, coverage=coverage, folder="" if path == "." else path)
+
+
+def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
+    """Yield how a server of ours differs from production's, because this machine has no other."""
+    wanted = at.migrations.major
+    if at.server is None and wanted and ran_on.partition(".")[0] != str(wanted):
+        why = f"this machine has no PostgreSQL {wanted}, which the settings name, or it lacks an extension"
+        yield f"the revisions ran on PostgreSQL {ran_on}: {why}"
 
 
 async def revisions(options: GateOptions) -> Listing:

@@ -13,6 +13,7 @@ from slipway import settings
 from slipway.errors import BadInputError
 from slipway.local.inside import Database, started
 from slipway.postgres import binaries
+from slipway.postgres.binaries import Binaries
 from slipway.postgres.server import running
 from slipway.records.form import from_json, to_json
 from slipway.records.gate import (
@@ -178,13 +179,22 @@ async def _url(at: Workplace, ask: Ask) -> AsyncIterator[str]:
     if at.server:
         yield at.server.url
         return
-    installation = await anyio.to_thread.run_sync(binaries.find, at.migrations.major)
+    installation = await anyio.to_thread.run_sync(_installation, at)
     if ask is Ask.LISTING:
         yield _NOWHERE
         return
     shelf = f"{at.folder}\0{sorted(at.migrations.variables.items())}"
     async with running(installation, shelf=shelf) as server:
         yield server.url
+
+
+def _installation(at: Workplace) -> Binaries:
+    """Find server binaries, of another major if only that has the extensions of the revisions."""
+    from slipway.finder.database import created_by_revisions
+    from slipway.finder.tree import tree_at
+
+    known = {*at.migrations.extensions, *created_by_revisions(tree_at(at.folder))}
+    return binaries.find(at.migrations.major, known)
 
 
 def _counted(progress: Callable[[str], None]) -> Callable[[str], bool]:
