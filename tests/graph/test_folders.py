@@ -123,7 +123,7 @@ async def test_an_error_names_the_folder_that_was_read(workspace, repository, pa
         await Slipway(path=path).image(workspace)
 
 
-async def test_the_gate_needs_no_settings_and_is_told_the_folder_for_the_names_of_files_in_its_reports(
+async def test_the_gate_needs_no_settings_and_gets_the_folder_for_the_names_of_files_in_its_reports(
     engine, workspace, repository
 ):
     service = {"/services/notes/pyproject.toml": "[project]", "/services/notes/uv.lock": ""}
