@@ -58,6 +58,7 @@ def prove(question: GateQuestion, server: URL) -> Proof:
         coverage=replace(coverage, gaps=(*coverage.gaps, *_other_sections(evidence))),
         verdict=Verdict.FAIL if any(finding.fails for finding in findings) else Verdict.PASS,
         seconds={name: sum(each.seconds.get(name, 0) for each in databases) for name in evidence.seconds},
+        folder=question.folder,
     )
 
 
