@@ -5,6 +5,7 @@ App Runner accepts no new customers since 2026-04-30; existing ones can still cr
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from slipway.errors import SlipwayError, UnknownOutcomeError
