@@ -224,7 +224,7 @@ def newer_than(image: str, records: Sequence[Release | Intent]) -> tuple[int, in
     first: dict[str, int] = {}
     for record in deployed:
         first.setdefault(record.image, record.number)
-    now = next((record for record in reversed(deployed) if isinstance(record, Intent) or was_live(record)), None)
+    now = next((record for record in reversed(deployed) if isinstance(record, Intent) or was_brought(record)), None)
     is_older = now is not None and first.get(image, now.number) < first[now.image]
     return (first[image], now.number) if now and is_older else None
 
@@ -242,12 +242,16 @@ def named_release(releases: Sequence[Release], number: int) -> Release:
 def release_before(releases: Sequence[Release], live: str | None) -> Release:
     """Return the newest release that was live and has another digest than `live`; `releases` newest first.
 
-    Raises RefusedError when there is none, and after a rollback: run twice, a rollback must not go back twice unless its user names a release.
+    Raises RefusedError when there is none, and after a rollback, also the platform's own: it must not go back twice unless its user names
+    a release.
     """
-    were_live = [release for release in releases if was_live(release)]
-    if were_live and were_live[0].verb is Verb.ROLLBACK:
-        raise RefusedError(f"the last deployment, {were_live[0].number}, was itself a rollback", _NAME_IT)
-    release = next((release for release in were_live if digest_of(release) != live), None)
+    newest = next((release for release in releases if was_brought(release) or _went_back(release)), None)
+    if newest and newest.verb is Verb.ROLLBACK:
+        raise RefusedError(f"the last deployment, {newest.number}, was itself a rollback", _NAME_IT)
+    if newest and _went_back(newest):
+        what = f"the platform has rolled back the last deployment, {newest.number}, to the release before"
+        raise RefusedError(what, _NAME_IT)
+    release = next((release for release in releases if was_live(release) and digest_of(release) != live), None)
     if release is None:
         raise RefusedError("no other release was ever live here", "deploy one with --image")
     return release
@@ -258,13 +262,22 @@ def is_rollback(intent: Intent | None) -> bool:
     return intent is not None and intent.verb is Verb.ROLLBACK
 
 
+def _went_back(release: Release) -> bool:
+    return release.verb in RELEASES and release.status is Status.ROLLED_BACK
+
+
+def was_brought(release: Release) -> bool:
+    """Return whether a release went live, also one whose address did not answer."""
+    return was_live(release) or (release.verb in RELEASES and release.status is Status.UNANSWERED)
+
+
 def was_live(release: Release) -> bool:
     return release.verb in RELEASES and release.status in (Status.SUCCEEDED, Status.NOOP)
 
 
 def live_with(releases: Sequence[Release], digest: str | None) -> Release | None:
-    """Return the newest release that was live with this digest; None if there is none. `releases` newest first."""
-    return next((release for release in releases if was_live(release) and digest_of(release) == digest), None)
+    """Return the newest release that went live with this digest; None if there is none. `releases` newest first."""
+    return next((release for release in releases if was_brought(release) and digest_of(release) == digest), None)
 
 
 def digest_of(record: Release | Intent) -> str:
