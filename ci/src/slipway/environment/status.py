@@ -71,7 +71,7 @@ class ObservedEnvironment:
     def store(self) -> EcrStore:
         return EcrStore(self.aws, self.settings.name)
 
-    @property
+    @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self.store, self.name)
 

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 PREFIX = "slipway."
 _LOCK = "lock"
+_KINDS = ("intent", "migrated", "accepted", "certificate", "release")
+_MOST_UNENDED = 20  # numbers, whose records the store returns in one call
 RELEASES = (Verb.DEPLOY, Verb.PROMOTE, Verb.ROLLBACK)
 _NAME_IT = "name one with --to; `slipway history` lists them"
 _NEWEST = 10  # durations of older deployments are another service's
@@ -70,14 +72,19 @@ class Contents:
 
 
 class Ledger:
-    """The records of one environment in a store."""
+    """The records of one environment in a store.
+
+    A ledger lists its store once, which takes a call for each thousand records. Afterwards it asks only for what can have come since:
+    records of numbers without an end, and of the next numbers.
+    """
 
     def __init__(self, store: Store, environment: str) -> None:
         self._store = store
         self._environment = environment
+        self._listed: set[tuple[int, str]] | None = None  # number and kind of every record
 
     async def contents(self) -> Contents:
-        """Return which records exist, with one call."""
+        """Return which records exist."""
         numbers: dict[str, set[int]] = {"intent": set(), "accepted": set(), "release": set()}
         for number, kind in await self._records():
             if kind in numbers:
@@ -172,16 +179,36 @@ class Ledger:
         lock = await self._one(Lock, self._lock_name) if stored else None
         return (lock, stored) if lock and stored else None
 
+    async def locked_by(self) -> int | None:
+        """Return the number that holds the lock; None when it is free. This needs no more than the right to read the ledger."""
+        lock = await self._one(Lock, self._lock_name)
+        return lock.number if lock else None
+
     async def release_lock(self, key: str) -> None:
         """Release a lock by the key that `lock` returned, so that a lock taken since then stays."""
         await self._store.remove(key)
 
     async def _records(self) -> Collection[tuple[int, str]]:
         """Return number and kind of every numbered record."""
+        unended = _unended(self._listed or ())
+        if self._listed is None or len(unended) > _MOST_UNENDED:
+            self._listed = self._numbered(await self._store.names())
+            return self._listed
+        while (new := await self._new(unended)) and max(new)[0] >= max(unended):
+            self._listed |= new
+            unended = _unended(self._listed)
+        self._listed |= new
+        return self._listed
+
+    async def _new(self, numbers: Collection[int]) -> set[tuple[int, str]]:
+        """Return the records that these numbers have now."""
+        texts = await self._store.get([self._name(number, kind) for number in numbers for kind in _KINDS])
+        return self._numbered(texts)
+
+    def _numbered(self, names: Collection[str]) -> set[tuple[int, str]]:
         beginning = f"{PREFIX}{self._environment}."
-        names = [name.removeprefix(beginning) for name in await self._store.names() if name.startswith(beginning)]
-        parts = [name.partition(".") for name in names]
-        return [(int(number), kind) for number, _, kind in parts if number.isdecimal()]
+        parts = [name.removeprefix(beginning).partition(".") for name in names if name.startswith(beginning)]
+        return {(int(number), kind) for number, _, kind in parts if number.isdecimal()}
 
     @property
     def _lock_name(self) -> str:
@@ -208,6 +235,13 @@ class Ledger:
         """Return the records of these names, in their order; absent ones are left out."""
         texts = await self._store.get(names) if names else {}
         return tuple(from_json(kind, texts[name], name) for name in names if name in texts)
+
+
+def _unended(records: Collection[tuple[int, str]]) -> list[int]:
+    """Return the numbers of which further records may come: those without an end, and the next ones."""
+    ended = {number for number, kind in records if kind == "release"}
+    newest = max((number for number, _ in records), default=0)
+    return sorted({number for number, _ in records} - ended) + [newest + following for following in range(1, 4)]
 
 
 def nonce() -> str:
