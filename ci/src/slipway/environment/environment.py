@@ -70,6 +70,7 @@ class ServiceEnvironment(ObservedEnvironment):
             prepare=self._check_owner,
             permit=permit,
             ask=self.readiness,
+            smoke=self.smoke_failure,
             certificate=certificate,
             risk=risk,
         )

@@ -19,10 +19,11 @@ class Verb(Enum):
 
 
 class Status(Enum):
-    """How a run ended. The exit code is 0 only when the requested state is live; for a release: its digest is live and healthy."""
+    """How a run ended. The exit code is 0 only when the requested state is live; for a release: its digest is live, healthy and answers."""
 
     SUCCEEDED = "SUCCEEDED"
     NOOP = "NOOP"
+    UNANSWERED = "UNANSWERED"  # live on the platform, but its public address does not answer as it should
     ROLLED_BACK = "ROLLED_BACK"
     CREATE_FAILED = "CREATE_FAILED"
     ROLLBACK_FAILED = "ROLLBACK_FAILED"

@@ -14,6 +14,7 @@ _SIGNS = {0: "✅", 1: "❌", 2: "❌", 3: "❓"}
 _SENTENCES = {
     Status.SUCCEEDED: "The requested change is live.",
     Status.NOOP: "The requested state was live already; nothing was changed.",
+    Status.UNANSWERED: "The release is live, but its address does not answer as it should.",
     Status.ROLLED_BACK: "The platform rolled it back: the requested change is not live.",
     Status.CREATE_FAILED: "The service could not be created.",
     Status.ROLLBACK_FAILED: "It did not become healthy, and the platform could not roll it back.",

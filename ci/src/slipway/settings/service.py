@@ -274,7 +274,7 @@ class Settings(Constrained):
     - sources: the files and folders that are shipped, besides pyproject.toml and the lock; everything that git tracks by default.
     - port: where it listens. The platform also sets PORT.
     - health-path: answers 200 when the service is ready; without it a TCP connection is enough.
-    - smoke-paths: asked with GET after a deploy to staging; each must answer below 400.
+    - smoke-paths: asked with GET after a deployment (default: the health path); each must answer below 400.
     """
 
     name: Annotated[str, _REPOSITORY_NAME]
