@@ -42,11 +42,12 @@ def of_history(history: History) -> CommandResult:
 
 
 def of_examination(examination: Examination) -> CommandResult:
+    """Only the text, which a person reads now, has lines of the log."""
     return CommandResult(
-        record=examination,
+        record=examination.kept,
         text=release.of_examination(examination),
         code=examination.exit_code,
-        markdown=release_markdown.of_examination(examination),
+        markdown=release_markdown.of_examination(examination.kept),
         outputs={"ending": examination.ending, "operation": examination.operation or ""},
     )
 
