@@ -6,6 +6,7 @@ accepted change is visible to every client, and derives the state from the deplo
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from slipway.errors import SlipwayError, UnknownOutcomeError
@@ -169,6 +170,10 @@ class ExpressMode:
             return OperationStatus.IN_FLIGHT
         ending = _ENDINGS.get(found["status"], OperationStatus.UNKNOWN)
         return OperationStatus.FAILED if ending is OperationStatus.ROLLBACK_FAILED and operation.creating else ending
+
+    async def ended(self, operation: Operation) -> datetime | None:
+        found = await self._deployment(operation)
+        return found.get("finishedAt") if found else None
 
     async def _end_of_deletion(self, operation: Operation) -> OperationStatus:
         service = await self._describe()

@@ -4,7 +4,9 @@ The account is the oracle: the digest at the public address, the operations, the
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from slipway.simulator.faults import Effect
 from tests.release.planted import NOTHING, Planted
 from tests.release.played import Ended, Played, There, play
 from tests.release.scenarios import BACK, FORWARD, Image, Loss, Migrating, Scenario, State, Verb
@@ -16,8 +18,9 @@ _FAILING = (Migrating.FAILS, Migrating.UNUSABLE)
 _KILLED = (Migrating.KILLED_BEFORE, Migrating.KILLED_AFTER)
 _RUNNING = (
     *(State.RUNNING, State.LIVE_ALREADY, State.BUSY, State.MAINTAINED, State.ROLLED_BACK, State.WENT_BACK),
-    *(State.MIGRATED, State.LEFT),
+    *(State.MIGRATED, State.LEFT, State.OVERTAKEN),
 )
+_ATTEMPTS = 6
 _THROTTLED_SECONDS = 40.0  # so long a run may be kept between its last look at the ledger and its migration
 
 
@@ -76,6 +79,7 @@ def _in_vain(played: Played) -> Iterator[str]:
     story = played.story
     if story.outage and story.outage.loss is not Loss.NETWORK:
         return
+    yield from _not_both(played)
     if story.misfortunes or story.second or story.failing or (story.kill and story.image is not Image.HEALTHY):
         return
     if any(end.code == 3 for end in played.ends):
@@ -83,6 +87,17 @@ def _in_vain(played: Played) -> Iterator[str]:
     expected = _expected(story)
     if played.ends[-1].code != expected and not _had_ended(played, played.ends[-1]):
         yield f"exit {played.ends[-1].code} where nothing keeps it from {expected}"
+
+
+def _not_both(played: Played) -> Iterator[str]:
+    """Two jobs of one release both succeed."""
+    story = played.story
+    is_well = not (story.kill or story.failing) and story.migrating in (None, Migrating.WELL)
+    is_well &= all(found.effect is Effect.THROTTLED and found.times < _ATTEMPTS for found in story.misfortunes)
+    if story.second and story.second.same and is_well and _expected(replace(story, second=None)) == 0:
+        codes = [end.code for end in played.ends]
+        if codes != [0, 0] or played.changes > 1:
+            yield f"two jobs of one release ended with {codes}, after {played.changes} changes"
 
 
 def _expected(story: Scenario) -> int:
@@ -220,6 +235,8 @@ def _left(played: Played) -> Iterator[str]:
         yield "a lock was left"
     if is_well and played.unfinished:
         yield f"unfinished: {sorted(played.unfinished)}"
+    if story.state is State.OVERTAKEN and is_well and played.changes and played.is_overtaken:
+        yield "the end of an overtaken deployment was not recorded"
     last = played.ends[-1]
     if last.run.again and last.code in (0, 1) and played.unfinished and max(played.claimed) in played.unfinished:
         yield f"the newest number, {max(played.claimed)}, is unfinished although all have ended"

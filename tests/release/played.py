@@ -63,7 +63,7 @@ class Played:
     - changes: the number of operations that slipway started; after_hands: how many of them after another client's.
     - moved_by_hand: after how many requests another client moved the database. requests: all of them.
     - head: the database's. started: the digests that were started. oldest: the one that is no run's goal.
-    - claimed: when each number was taken, in the platform's seconds; unfinished: those that have no end.
+    - claimed: when each number was taken, in the platform's seconds; unfinished: those that have no end. is_overtaken: an older one has none.
     """
 
     story: Scenario
@@ -80,6 +80,7 @@ class Played:
     oldest: str
     claimed: Mapping[int, float]
     unfinished: frozenset[int]
+    is_overtaken: bool
     is_locked: bool
 
 
@@ -108,6 +109,7 @@ async def play(story: Scenario, planted: Planted = NOTHING) -> Played:
             oldest=stage.oldest,
             claimed={number: when for number, when in claimed.items() if number > stage.numbers},
             unfinished=frozenset(number for number in claimed if number > stage.numbers and number not in ended),
+            is_overtaken=any(number <= stage.numbers and number not in ended for number in claimed),
             is_locked="slipway.production.lock" in account.cloud.store.repositories["notes"].tags,
         )
 
@@ -125,7 +127,7 @@ async def _acted(stage: Stage) -> list[Ended]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(act, first, story.kill)
         if story.second:
-            tasks.start_soon(act, stage.second(story.second.verb), None, story.second.after)
+            tasks.start_soon(act, stage.second(story.second), None, story.second.after)
     stage.calm()
     await clock.sleep(story.rest)
     for end in [end for end in ends if end.code in (None, 3)]:

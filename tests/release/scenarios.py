@@ -30,6 +30,7 @@ class State(Enum):
     WENT_BACK = "went back"  # by slipway
     MIGRATED = "migrated"  # for the release that is live
     LEFT = "left by a killed run"  # of another goal, in its turn
+    OVERTAKEN = "overtaken"  # the release before went live after its run was cancelled
 
 
 class Verb(Enum):
@@ -114,6 +115,11 @@ class Second:
 
     after: float
     verb: Verb = Verb.DEPLOY
+    same: bool = False  # release as the first's
+
+    @property
+    def named(self) -> str:
+        return f"beside {self.verb.value}{' of the same release' if self.same else ''}"
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,7 @@ class Scenario:
         faults += [self.migrating.value] if self.migrating else []
         faults += [f"{self.failing} does not end"] if self.failing else []
         faults += [name for name in ("late", "young") if getattr(self, name)]
-        faults += [f"beside {self.second.verb.value}"] if self.second else []
+        faults += [self.second.named] if self.second else []
         for fault in faults or ["none"]:
             yield self.state.value, fault, self.verb.value
 
@@ -175,7 +181,7 @@ _RELEASING = ("CreateService", "UpdateService", "UpdateService")
 ALONE = (*(effect.value for effect in Effect if effect is not Effect.OVERTAKEN), "killed", "late", "young", "none")
 OVERTAKEN = tuple(f"overtaken by {hand.value}" for hand in Hand)
 _SECONDS = tuple(verb for verb in Verb if verb not in (Verb.APPROVED, Verb.ROLLBACK))
-BESIDE = tuple(f"beside {verb.value}" for verb in _SECONDS)
+BESIDE = tuple(Second(0, verb).named for verb in _SECONDS)
 
 
 def possible() -> set[tuple[str, str, str]]:
@@ -186,6 +192,8 @@ def possible() -> set[tuple[str, str, str]]:
 def _faults(verb: Verb) -> Iterator[str]:
     yield from (*ALONE, *OVERTAKEN, *BESIDE, *(loss.value for loss in Loss))
     yield f"{_FAILING.get(verb, 'ROLLBACK')} does not end"
+    if verb is Verb.DEPLOY:
+        yield Second(0, same=True).named
     if verb in FORWARD:
         yield from (found.value for found in Migrating)
 
@@ -194,14 +202,14 @@ def scenario(seed: int) -> Scenario:
     """The story of this number."""
     draw = random.Random(seed)
     verb = draw.choice((*Verb, Verb.DEPLOY, Verb.ROLLBACK))
-    beside = draw.choice(_SECONDS)
+    beside = draw.choice((*_SECONDS, Verb.DEPLOY))
     return Scenario(
         state=draw.choice((*State, State.RUNNING)),
         verb=verb,
         image=draw.choice((*(Image.HEALTHY,) * 5, *Image)),
         misfortunes=tuple(_misfortune(draw, verb) for _ in range(draw.choice((0, 1, 1, 2, 3)))),
         kill=_kill(draw, verb) if draw.random() < 0.35 else None,
-        second=Second(draw.choice((0.0, 1.0, 5.0, 20.0, 60.0)), beside) if draw.random() < 0.3 else None,
+        second=_second(draw, verb, beside) if draw.random() < 0.3 else None,
         migrating=draw.choice((Migrating.WELL, *Migrating)) if verb in FORWARD and draw.random() < 0.4 else None,
         failing=_FAILING.get(verb, "ROLLBACK") if draw.random() < 0.12 else "",
         late=draw.random() < 0.08,
@@ -211,6 +219,11 @@ def scenario(seed: int) -> Scenario:
         forgotten=verb is Verb.APPROVED and draw.random() < 0.4,
         outage=_outage(draw) if draw.random() < 0.3 else None,
     )
+
+
+def _second(draw: random.Random, verb: Verb, beside: Verb) -> Second:
+    same = verb is beside is Verb.DEPLOY and draw.random() < 0.7
+    return Second(draw.choice((0.0, 0.2, 1.0, 5.0, 20.0, 60.0)), beside, same)
 
 
 def _outage(draw: random.Random) -> Outage:

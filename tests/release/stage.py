@@ -16,6 +16,7 @@ from slipway.records.plan import Plan
 from slipway.release.engine.engine import Engine
 from slipway.release.engine.ledger import Ledger, nonce
 from slipway.release.engine.plan import plan
+from slipway.release.engine.target import Operation
 from slipway.release.targets.app_runner.spec import request_of
 from slipway.simulator.app_runner.service import Service
 from slipway.simulator.clock import Clock
@@ -24,7 +25,7 @@ from tests.environment.environments import SETTINGS, Place
 from tests.release.deployers import KilledError
 from tests.release.desired import aws_of, time_of
 from tests.release.planted import NOTHING, Planted
-from tests.release.scenarios import FORWARD, Hand, Image, Migrating, Misfortune, Scenario, State, Verb
+from tests.release.scenarios import FORWARD, Hand, Image, Migrating, Misfortune, Scenario, Second, State, Verb
 from tests.simulator.account import ROLE, Account, asked
 from tests.simulator.scripted import Script
 
@@ -139,9 +140,9 @@ class Stage:
             approved = plan(environment.spec(digest), await environment.target.observe())
         return Run("first", story.verb, digest, story.proven, story.migrating, approved)
 
-    def second(self, verb: Verb) -> Run:
+    def second(self, second: Second) -> Run:
         wanted = {Verb.ROLLBACK_TO: self.older, Verb.PROMOTE: self.wanted}
-        return Run("second", verb, wanted.get(verb, self.others))
+        return Run("second", second.verb, self.wanted if second.same else wanted.get(second.verb, self.others))
 
     def again(self, run: Run) -> Run:
         """The same command; a migration that was killed is not killed again."""
@@ -210,7 +211,7 @@ class Stage:
         if state is State.CREATE_FAILED:
             await self._create(await self._image(self.head, Script(healthy=False)))
             return
-        arn = await self._create(self.live)
+        arn = await self._create({State.OVERTAKEN: self.older}.get(state, self.live))
         ask, service = self.account.ask, self.account.cloud.app_runner.services[arn]
         match state:
             case State.BUSY:
@@ -225,8 +226,9 @@ class Stage:
                 await self.account.settled(arn)
             case State.MAINTAINED:
                 self.account.cloud.app_runner.maintain(service, _MAINTENANCE_SECONDS)
-            case State.LEFT:
-                await self._leave(service.operations[-1].id)
+            case State.LEFT | State.OVERTAKEN:
+                leave = self._leave if state is State.LEFT else self._overtake
+                await leave(Operation(arn, service.operations[-1].id, creating=True))
 
     async def _create(self, digest: str) -> str:
         """Create the service as slipway does."""
@@ -246,6 +248,9 @@ class Stage:
         ledger, heads = self._ledger, (self.head,)
         for number, (digest, status, verb) in enumerate(past, 1):
             image = str(self.environment("production").spec(digest).image)
+            if self.story.state is State.OVERTAKEN and digest == self.older:
+                await self._claim(image, number)
+                continue
             known = (HEADS["before"],) if digest in (self.oldest, self.older) else heads
             record = Release(
                 environment="production",
@@ -265,9 +270,22 @@ class Stage:
             await ledger.end(record)
         self.numbers = len(past)
 
-    async def _leave(self, newest: str) -> None:
+    async def _overtake(self, newest: Operation) -> None:
+        """Deploy the live release over the one whose run has not ended its number."""
+        await self._ledger.accept(2, newest)
+        await self.account.ask("apprunner", "update_service", ServiceArn=newest.arn, **asked(self.live))
+        await self.account.settled(newest.arn)
+
+    async def _leave(self, newest: Operation) -> None:
         """Leave the records of a run that was killed while it held the lock."""
         image = str(self.environment("production").spec(self.others).image)
+        self.numbers += 1
+        await self._claim(image, self.numbers)
+        await self._ledger.acquire_lock(
+            Lock(environment="production", number=self.numbers, holder="the dead", newest=newest.id, nonce=nonce())
+        )
+
+    async def _claim(self, image: str, number: int) -> None:
         intent = Intent(
             environment="production",
             number=0,
@@ -277,11 +295,7 @@ class Stage:
             holder="the dead",
             nonce=nonce(),
         )
-        claimed = await self._ledger.claim(intent, self.numbers)
-        self.numbers = claimed.number
-        await self._ledger.acquire_lock(
-            Lock(environment="production", number=claimed.number, holder="the dead", newest=newest, nonce=nonce())
-        )
+        await self._ledger.claim(intent, number - 1)
 
     def _fault(self, found: Misfortune) -> Fault:
         return Fault(

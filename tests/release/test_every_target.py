@@ -4,7 +4,7 @@ import pytest
 
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action, State
-from slipway.release.engine.goal import Deleted, Paused, Resumed
+from slipway.release.engine.goal import Deleted, Live, Paused, Resumed
 from slipway.release.engine.plan import plan
 from slipway.release.engine.target import OperationStatus
 from slipway.simulator.faults import Effect, Fault
@@ -52,8 +52,8 @@ async def test_a_variable_that_differs_is_a_change_and_its_value_is_nowhere(plat
 
 async def test_a_rollback_is_a_deployment_of_a_recorded_digest(platform):
     first, second = await platform.release(), await platform.release()
-    for wanted in (first, second, first):
-        ended = await run(platform, wanted)
+    for goal in (Live(first), Live(second), Live(first, Verb.ROLLBACK)):
+        ended = await run(platform, goal)
     assert (ended.outcome.status, ended.live) == (Status.SUCCEEDED, first.image.digest)
     recorded = await platform.ledger.releases({1, 2, 3})
     assert [release.live for release in recorded] == [one.image.digest for one in (first, second, first)]

@@ -16,6 +16,7 @@ from tests.release.planted import (
     ForgetfulWhenTrue,
     NoIntents,
     NoLock,
+    NoUnended,
     PauseSettledByOperation,
     PauseTakenForGranted,
     Planted,
@@ -39,6 +40,7 @@ from tests.release.scenarios import (
     Misfortune,
     Outage,
     Scenario,
+    Second,
     State,
     Verb,
     possible,
@@ -133,6 +135,22 @@ MUTATIONS = {
     "an unfinished deployment is not resumed": (
         Planted(ledger=NoIntents),
         Scenario(State.RUNNING, image=Image.UNHEALTHY, kill=_AT_THE_END),
+    ),
+    "another job of the same release is not joined": (
+        Planted(ledger=NoIntents),
+        Scenario(
+            State.MAINTAINED,
+            misfortunes=(Misfortune("PutImage", Effect.THROTTLED),),
+            second=Second(0.2, same=True),
+        ),
+    ),
+    "an overtaken deployment is not ended": (
+        Planted(ledger=NoUnended),
+        Scenario(State.OVERTAKEN),
+    ),
+    "a rollback does not know an overtaken deployment": (
+        Planted(history=NoUnended),
+        Scenario(State.OVERTAKEN, Verb.ROLLBACK),
     ),
     "a goal that is true already forgets its unfinished number": (
         Planted(goal=live_as(ForgetfulWhenTrue)),

@@ -6,7 +6,9 @@ import anyio
 import pytest
 from botocore import xform_name
 
+from slipway.records.ledger import Lock
 from slipway.records.outcome import Status
+from slipway.release.engine.ledger import nonce
 from slipway.release.engine.lock import LIFE_SECONDS
 from tests.release.deployers import Ended, Kill
 from tests.release.platforms import Platform, run
@@ -84,6 +86,16 @@ async def test_two_runs_of_the_same_deployment_change_the_service_once(place):
         ends = await side_by_side(platform, wanted, wanted, apart=20)
         assert [end.code for end in ends] == [0, 0], ends
         assert len(platform.changes()) == 2
+
+
+async def test_the_lock_of_a_deployment_that_has_ended_is_freed_at_once(platform):
+    await run(platform, await platform.release())
+    left = Lock(environment="staging", number=1, holder="ann", newest=None, nonce=nonce())
+    assert await platform.ledger.acquire_lock(left)
+    ended = await run(platform, await platform.release())
+    assert ended.code == 0
+    assert "waiting: the lock of ann was left after its deployment's end and has been released" in ended.told
+    assert await platform.ledger.lock() is None
 
 
 async def test_the_lock_of_a_dead_run_is_taken_over_with_holder_and_age_named(platform):

@@ -71,6 +71,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
             "plan", "an approved plan (plan.json) instead of an image; refused when it is out of date", one_of="release"
         ),
         CERTIFICATE,
+        switch("older", "deploy an image although a newer one was deployed after it; refused otherwise"),
         WITHOUT_START,
     ),
     records=(JsonRecord("outcome", "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 1 for every other status"),),
@@ -88,7 +89,8 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
         if flags.plan:
             outcome = await environment.apply(await caller.record(Plan, flags.plan, "the plan"), tell, certificate)
         else:
-            outcome = await environment.deploy(environment.digest_of(flags.image), tell, certificate)
+            digest = environment.digest_of(flags.image)
+            outcome = await environment.deploy(digest, tell, certificate, older=flags.older)
     return answers.of_outcome(outcome)
 
 

@@ -82,9 +82,15 @@ class ServiceEnvironment(ObservedEnvironment):
                 return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}")
         return made
 
-    async def deploy(self, digest: str, tell: Tell, certificate: Certificate | None = None) -> Outcome:
-        """Deploy a digest and return the outcome; raises SlipwayError if the run cannot start."""
-        return await self.release(Live(self.spec(digest)), self.engine(tell, certificate=certificate))
+    async def deploy(
+        self, digest: str, tell: Tell, certificate: Certificate | None = None, *, older: bool = False
+    ) -> Outcome:
+        """Deploy a digest and return the outcome; raises SlipwayError if the run cannot start.
+
+        `older` allows a digest that was deployed before the one of now.
+        """
+        goal = Live(self.spec(digest), may_be_older=older)
+        return await self.release(goal, self.engine(tell, certificate=certificate))
 
     async def apply(self, approved: Plan, tell: Tell, certificate: Certificate | None = None) -> Outcome:
         """Deploy an approved plan and return the outcome; raises SlipwayError if a deployment would no longer do just that."""

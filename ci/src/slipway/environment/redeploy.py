@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from slipway.environment.environment import ServiceEnvironment
-from slipway.environment.status import ObservedEnvironment
+from slipway.environment.status import HISTORY, ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Certificate
 from slipway.records.ledger import Release
@@ -181,11 +181,11 @@ class RollbackDestination:
 async def destination(environment: ServiceEnvironment, to: int | None) -> RollbackDestination:
     """Return release `to`, or the one that was live before; raises SlipwayError if there is none."""
     ledger = environment.ledger
-    contents = await ledger.contents()
-    releases = await ledger.releases(contents.releases)
+    history = await environment.history(HISTORY)
+    releases = (await environment.settled(history)).releases
     if to is not None:
-        return _to(named_release(releases, to))
-    newest = await ledger.intent(contents.newest) if contents.newest not in contents.releases else None
+        return _to(named_release((*releases, *await ledger.releases([to])), to))
+    newest = await ledger.intent(history.newest) if history.newest in history.unfinished else None
     if newest is not None and is_rollback(newest):
         digest = digest_of(newest)
         release = live_with(releases, digest)

@@ -17,13 +17,14 @@ from slipway.release.aws.client import Aws, Keys
 from slipway.release.aws.ecr import EcrStore, check_repository
 from slipway.release.engine.compatibility import readiness_from
 from slipway.release.engine.ledger import Ledger, digest_of, live_with
+from slipway.release.engine.overtaken import with_ends
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus, Target, Time
 from slipway.release.targets.supported import TargetDescription, target_of
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings
 
-_HISTORY = 100  # deployments, which ECR returns in one call
+HISTORY = 100  # deployments, which ECR returns in one call
 _NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
 _TIMEOUT_SECONDS = 10
 _POLL_SECONDS = 5.0
@@ -95,6 +96,10 @@ class ObservedEnvironment:
     async def history(self, most: int = 20) -> History:
         """Return the newest deployments in the ledger, at most `most`."""
         return await self.ledger.history(most)
+
+    async def settled(self, history: History) -> History:
+        """Return a history with the ends that only the platform recorded."""
+        return await with_ends(history, self.ledger, self.target, self.time.now())
 
     async def status(self) -> Observed:
         """Observe the service on the platform."""
@@ -179,7 +184,7 @@ async def existing(environment: ObservedEnvironment) -> Observed:
 
 async def _history(environment: ObservedEnvironment) -> tuple[History, str]:
     try:
-        return await environment.history(_HISTORY), ""
+        return await environment.settled(await environment.history(HISTORY)), ""
     except SlipwayError as error:
         return History(environment.name, ()), str(error)
 

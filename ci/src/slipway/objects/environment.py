@@ -47,10 +47,17 @@ class Environment:
         image: Annotated[str | None, Doc(flags.IMAGE.doc)] = None,
         plan: Annotated[dagger.File | None, Doc(release.deploy.flag("plan").doc)] = None,
         certificate: Certificate = None,
+        older: Annotated[bool, Doc(release.deploy.flag("older").doc)] = False,  # noqa: FBT002 -- a flag
         without_start: WithoutStart = False,  # noqa: FBT002 -- a flag
     ) -> str:
         return await self._text(
-            ws, "deploy", image=image, plan=plan, certificate=certificate, without_start=without_start
+            ws,
+            "deploy",
+            image=image,
+            plan=plan,
+            certificate=certificate,
+            older=older,
+            without_start=without_start,
         )
 
     @described

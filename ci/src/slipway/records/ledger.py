@@ -55,7 +55,7 @@ class Accepted(Record, schema="slipway/accepted/1"):
 class Release(Record, schema="slipway/release/1"):
     """How a deployment ended.
 
-    - live: the digest that served at the end. ended: Unix time of the platform. holder: the person or job that deployed.
+    - live: the digest that served at the end. ended: Unix time of the platform. seconds: 0 when unknown. holder: the person or job that deployed.
     - heads: of the image's history. database: heads of its database at the end. Both are None when unknown.
     - commit: the image's source. risk: why a required proof was waived; empty when none was required.
     """
@@ -89,6 +89,11 @@ class History(Record, schema="slipway/history/1"):
     environment: str
     releases: tuple[Release, ...]
     unfinished: tuple[int, ...] = ()
+
+    @property
+    def newest(self) -> int:
+        """The newest number; 0 before the first."""
+        return max((*self.unfinished, *(release.number for release in self.releases)), default=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,12 +28,13 @@ DONE = {
 class Live:
     """A release is live and healthy: one that was built (deploy), is live elsewhere (promote), or is recorded (rollback).
 
-    `migrates` is whether slipway migrates the database before the first release.
+    `migrates` is whether slipway migrates the database before the first release, `may_be_older` whether a newer release may be replaced.
     """
 
     spec: ServiceSpec
     verb: Verb = Verb.DEPLOY
     migrates: bool = True
+    may_be_older: bool = False
 
     @property
     def environment(self) -> str:

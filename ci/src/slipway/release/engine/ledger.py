@@ -132,12 +132,29 @@ class Ledger:
         return await self._one(Intent, self._name(number, "intent"))
 
     async def accepted(self, number: int) -> Operation | None:
-        accepted = await self._one(Accepted, self._name(number, "accepted"))
-        return Operation(accepted.arn, accepted.operation, accepted.creating) if accepted else None
+        return self._operation(number, await self._store.get([self._name(number, "accepted")]))
+
+    async def unended(self, numbers: Collection[int]) -> tuple[tuple[Intent, Operation | None], ...]:
+        """Return the intents of these numbers, each with the accepted operation if there is one, with one call."""
+        names = [self._name(number, kind) for number in numbers for kind in ("intent", "accepted")]
+        texts = await self._store.get(names) if names else {}
+        intents = (self._parsed(Intent, number, "intent", texts) for number in numbers)
+        return tuple((intent, self._operation(intent.number, texts)) for intent in intents if intent)
 
     async def releases(self, numbers: Collection[int]) -> tuple[Release, ...]:
         """Return the ended deployments of these numbers, newest first."""
         return await self._all(Release, [self._name(number, "release") for number in sorted(numbers, reverse=True)])
+
+    async def newest_records(self, contents: Contents, most: int) -> tuple[Release | Intent, ...]:
+        """Return the newest deployments, oldest first: how each ended, or what it intends."""
+        numbers = sorted(contents.intents | contents.releases)[-most:]
+        kinds: dict[int, type[Release | Intent]] = {
+            number: Release if number in contents.releases else Intent for number in numbers
+        }
+        names = [self._name(number, kind.__name__.lower()) for number, kind in kinds.items()]
+        texts = await self._store.get(names) if names else {}
+        records = (self._parsed(kind, number, kind.__name__.lower(), texts) for number, kind in kinds.items())
+        return tuple(record for record in records if record)
 
     async def history(self, most: int) -> History:
         """Return the newest ended deployments, at most `most`, and the numbers of all unfinished ones."""
@@ -176,6 +193,14 @@ class Ledger:
     async def _put(self, kind: str, record: Intent | Accepted | Release) -> bool:
         return await self._store.put(self._name(record.number, kind), to_json(record))
 
+    def _parsed(self, kind: type[T], number: int, name: str, texts: Mapping[str, str]) -> T | None:
+        full = self._name(number, name)
+        return from_json(kind, texts[full], full) if full in texts else None
+
+    def _operation(self, number: int, texts: Mapping[str, str]) -> Operation | None:
+        accepted = self._parsed(Accepted, number, "accepted", texts)
+        return Operation(accepted.arn, accepted.operation, accepted.creating) if accepted else None
+
     async def _one(self, kind: type[T], name: str) -> T | None:
         return next(iter(await self._all(kind, [name])), None)
 
@@ -188,6 +213,20 @@ class Ledger:
 def nonce() -> str:
     """Return a random text that makes a record unique, so that another run's equal record is not taken for this run's."""
     return secrets.token_hex(8)
+
+
+def newer_than(image: str, records: Sequence[Release | Intent]) -> tuple[int, int] | None:
+    """Return the number that first brought an image, and the one that brought the newer image of now; None when there is no newer one.
+
+    Images are as old as their first deployment, so a rollback makes none newer. `records` oldest first.
+    """
+    deployed = [record for record in records if record.verb in RELEASES]
+    first: dict[str, int] = {}
+    for record in deployed:
+        first.setdefault(record.image, record.number)
+    now = next((record for record in reversed(deployed) if isinstance(record, Intent) or was_live(record)), None)
+    is_older = now is not None and first.get(image, now.number) < first[now.image]
+    return (first[image], now.number) if now and is_older else None
 
 
 def named_release(releases: Sequence[Release], number: int) -> Release:
@@ -236,5 +275,7 @@ def digest_of(record: Release | Intent) -> str:
 def expected_seconds(releases: Collection[Release]) -> float | None:
     """Return the median duration of the newest successes; None when there are too few."""
     newest = sorted(releases, key=lambda release: release.number, reverse=True)
-    seconds = [release.seconds for release in newest if release.status is Status.SUCCEEDED][:_NEWEST]
+    seconds = [release.seconds for release in newest if release.status is Status.SUCCEEDED and release.seconds][
+        :_NEWEST
+    ]
     return median(seconds) if len(seconds) >= _LEAST else None

@@ -57,10 +57,12 @@ class DeployLock:
             raise BusyError("another deployment has just released the lock", _WAIT)
         lock, stored = held
         holder = one_line(lock.holder)
-        if stored.age < LIFE_SECONDS:
+        has_ended = bool(await self._ledger.releases([lock.number]))
+        if stored.age < LIFE_SECONDS and not has_ended:
             raise BusyError(f"{holder} holds the lock", _WAIT)
         await self._take_over(lock, stored)
-        raise BusyError(f"the lock of {holder} had expired ({stored.age:.0f} s old) and has been released", _AGAIN)
+        why = f"had expired ({stored.age:.0f} s old)" if not has_ended else "was left after its deployment's end"
+        raise BusyError(f"the lock of {holder} {why} and has been released", _AGAIN)
 
     async def check(self) -> None:
         """Raise BusyError unless this run still holds the lock, and for long enough to send a request."""

@@ -1,15 +1,17 @@
 """The end of a run: an accepted operation is followed, the truth about it settled, and recorded in the ledger."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from slipway.errors import SlipwayError, UnknownOutcomeError
-from slipway.records.ledger import Release
+from slipway.records.ledger import History, Release
 from slipway.records.migration import Readiness
 from slipway.records.outcome import Diagnosis, Outcome, Status
 from slipway.records.plan import Observed, State
 from slipway.records.progress import Phase
 from slipway.release.engine.engine import Run
 from slipway.release.engine.ledger import RELEASES, expected_seconds
+from slipway.release.engine.overtaken import ends_of
 from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY
 from slipway.release.engine.target import Operation
 
@@ -80,8 +82,8 @@ async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outco
 
 async def follow(run: Run, operation: Operation) -> Outcome:
     """Follow an operation, settle what it came to, and record that; raises UnknownOutcomeError."""
-    target = run.engine.target
-    run.enter(Phase.CHANGE, await _expected(run))
+    target, past = run.engine.target, await _past(run)
+    run.enter(Phase.CHANGE, _expected(run, past))
     try:
         async for event in target.follow(operation):
             run.engine.tell(event)
@@ -92,17 +94,31 @@ async def follow(run: Run, operation: Operation) -> Outcome:
         raise UnknownOutcomeError(what, error.next_step) from error
     status = run.goal.truth(ending, operation, live)
     why = await _evidence(run, operation) if status.exit_code else None
-    return await end(run, outcome_of(run, status, live, operation=operation.id, why=why), live)
+    outcome = await end(run, outcome_of(run, status, live, operation=operation.id, why=why), live)
+    await _end_older(run, past)
+    return outcome
 
 
-async def _expected(run: Run) -> float | None:
-    """Return how many seconds earlier deployments of the kind took; None when the ledger does not say."""
+async def _past(run: Run) -> History:
+    """Return the newest deployments; none when the ledger cannot be read."""
     try:
-        past = (await run.ledger.history(_REMEMBERED)).releases
+        return await run.ledger.history(_REMEMBERED)
     except SlipwayError:
-        return None
+        return History(run.goal.environment, ())
+
+
+async def _end_older(run: Run, past: History) -> None:
+    """Record the end of older deployments whose runs did not; this run's own operation came after theirs."""
+    older = [number for number in past.unfinished if number < run.number]
+    with suppress(SlipwayError):  # the next run, or `status`, finds them again
+        for release in await ends_of(older, run.number, run.ledger, run.engine.target, run.engine.time.now()):
+            await run.ledger.end(release)
+
+
+def _expected(run: Run, past: History) -> float | None:
+    """Return how many seconds earlier deployments of the kind took; None when the ledger does not say."""
     is_release = run.goal.verb in RELEASES
-    return expected_seconds([release for release in past if (release.verb in RELEASES) == is_release])
+    return expected_seconds([release for release in past.releases if (release.verb in RELEASES) == is_release])
 
 
 async def _evidence(run: Run, operation: Operation) -> Diagnosis | None:

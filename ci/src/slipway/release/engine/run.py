@@ -8,13 +8,13 @@ from contextlib import suppress
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.ledger import Intent
-from slipway.records.outcome import Diagnosis, Outcome, Status
+from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Phase
 from slipway.release.engine.change import change, migrate, recall_migration
 from slipway.release.engine.engine import RESUME, Engine, Run
-from slipway.release.engine.goal import Goal, check_sensible
-from slipway.release.engine.ledger import Contents, nonce
+from slipway.release.engine.goal import Goal, Live, check_sensible
+from slipway.release.engine.ledger import Contents, newer_than, nonce
 from slipway.release.engine.outcome import end, follow, outcome_of, unchanged
 from slipway.release.engine.target import Operation
 from slipway.release.errors import BusyError, NotReadyError, PlatformRefusedError, or_unknown
@@ -22,6 +22,7 @@ from slipway.release.errors import BusyError, NotReadyError, PlatformRefusedErro
 _OTHERS_SECONDS = 30 * 60.0  # until other runs and operations have ended and released the deploy lock
 _NOT_READY_SECONDS = 3 * 60.0  # a new role is usable everywhere after a minute and a half at most, as users report
 _WAIT_SECONDS = 5.0
+_REMEMBERED = 100  # deployments, which ECR returns in one call
 
 
 async def reach(engine: Engine, goal: Goal, approved: Plan | None = None) -> Outcome:
@@ -56,6 +57,7 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
         return
     run.check_approved(plan, observed)
     run.enter(Phase.CHECK)
+    await _check_newer(run, contents)
     await run.engine.prepare()
     intent = Intent(
         environment=run.goal.environment,
@@ -70,16 +72,46 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
     run.number = (await run.ledger.claim(intent, contents.newest)).number
 
 
+async def _check_newer(run: Run, contents: Contents) -> None:
+    """Raise RefusedError for a release that was deployed before the one of now: a job of an old commit that ran again."""
+    goal = run.goal
+    if not isinstance(goal, Live) or goal.verb is not Verb.DEPLOY or goal.may_be_older or run.approved:
+        return
+    if older := newer_than(run.image, await run.ledger.newest_records(contents, _REMEMBERED)):
+        first, now = older
+        raise RefusedError(
+            f"this release is older than the one of now: deployment {first} brought it, and deployment {now} a newer one",
+            f"deploy the newest commit, go back with `slipway rollback {goal.environment} --to {first}`, or pass --older",
+        )
+
+
 async def _resumed(run: Run, contents: Contents) -> Intent | None:
     """Resume the newest intent if it has not ended, has the same goal, and started from the approved state; None otherwise."""
     newest = contents.newest
     intent = await run.ledger.intent(newest) if newest and newest not in contents.releases else None
-    if intent is None or intent.wanted != run.goal.hash:
-        return None
-    if run.approved is not None and intent.fingerprint != run.approved.fingerprint:
+    if intent is None or not _is_same(run, intent):
         return None
     run.number, run.risk = newest, run.engine.risk
     return intent
+
+
+def _is_same(run: Run, intent: Intent) -> bool:
+    """Return whether an intent has this run's goal, and started from the approved state."""
+    is_approved = run.approved is None or run.approved.fingerprint == intent.fingerprint
+    return intent.wanted == run.goal.hash and is_approved
+
+
+async def _adopted(run: Run, contents: Contents) -> bool:
+    """Continue as the newest deployment if it has the same goal, such as that of another job of one commit."""
+    newest = contents.newest
+    if newest in contents.releases and newest not in contents.accepted:  # it ended without a change
+        return False
+    intent = await or_unknown(run.ledger.intent(newest))
+    if intent is None or not _is_same(run, intent):
+        return False
+    run.say(f"following deployment {newest} of {intent.holder}, which does the same")
+    run.number = newest
+    return True
 
 
 async def _finished(run: Run) -> Outcome:
@@ -102,7 +134,9 @@ async def _operation(run: Run) -> Operation | Outcome:
             await recall_migration(run)
             return accepted
         if contents.newest > run.number:
-            return await _superseded(run, contents.newest)
+            if not await _adopted(run, contents):
+                return await _superseded(run, contents.newest)
+            continue
         try:
             return await _attempt(run)
         except NotReadyError as error:

@@ -84,5 +84,8 @@ class Target(Protocol):
     async def ending(self, operation: Operation) -> OperationStatus:
         """Return the operation's status now. An unknown status is UNKNOWN; an operation that is not shown yet is IN_FLIGHT."""
 
+    async def ended(self, operation: Operation) -> datetime | None:
+        """Return when the operation ended; None while it is in flight, or when the platform does not show it."""
+
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
         """Return why the operation failed, or who stopped it."""

@@ -5,6 +5,7 @@ App Runner accepts no new customers since 2026-04-30; existing ones can still cr
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from slipway.errors import SlipwayError, UnknownOutcomeError
@@ -127,6 +128,10 @@ class AppRunnerTarget:
                 return OperationStatus.GONE
             raise
         return ending_of(summary["Status"]) if summary else OperationStatus.IN_FLIGHT
+
+    async def ended(self, operation: Operation) -> datetime | None:
+        summary = await self._summary(operation)
+        return summary.get("EndedAt") if summary else None
 
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
         """Diagnose from the lines of this deployment and of its own instances."""

@@ -1,0 +1,100 @@
+"""Unfinished deployments: their run was killed, cancelled or cut off before it could record their end. The platform's own record ends them."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from slipway.errors import SlipwayError
+from slipway.records.ledger import History, Intent, Release
+from slipway.records.migration import Readiness
+from slipway.records.outcome import Status
+from slipway.release.engine.goal import settle, settle_state
+from slipway.release.engine.ledger import RELEASES, Ledger, digest_of
+from slipway.release.engine.target import Operation, OperationStatus, Target
+
+_MOST = 20  # unfinished deployments, of which each costs two requests
+
+
+async def with_ends(history: History, ledger: Ledger, target: Target, now: datetime) -> History:
+    """Return a history in which deployments that ended without their run have an end; writes nothing.
+
+    Without access to the platform's record they stay unfinished.
+    """
+    ends: tuple[Release, ...] = ()
+    with suppress(SlipwayError):
+        ends = await ends_of(history.unfinished, history.newest, ledger, target, now)
+    ended = {release.number for release in ends}
+    releases = sorted((*history.releases, *ends), key=lambda release: release.number, reverse=True)
+    unfinished = tuple(number for number in history.unfinished if number not in ended)
+    return History(history.environment, tuple(releases), unfinished)
+
+
+async def ends_of(
+    unfinished: Sequence[int], newest: int, ledger: Ledger, target: Target, now: datetime
+) -> tuple[Release, ...]:
+    """Return how unfinished deployments have ended, without those that may still be in progress.
+
+    A run records its operation before it releases the lock, and starts none when a newer number exists. So a number that has neither,
+    read in this order, started nothing.
+    """
+    if not unfinished:
+        return ()
+    held = await ledger.lock()
+    may_start = {newest, held[0].number} if held else {newest}
+    ends = []
+    for intent, operation in await ledger.unended(sorted(unfinished)[-_MOST:]):
+        if operation:
+            ends.append(await _end(intent, operation, ledger, target, now))
+        elif intent.number not in may_start:
+            cause = f"deployment {newest} came after this one"
+            ends.append(_release(intent, Status.SUPERSEDED, ended=now, cause=cause))
+    return tuple(release for release in ends if release.status is not Status.UNKNOWN)
+
+
+async def _end(intent: Intent, operation: Operation, ledger: Ledger, target: Target, now: datetime) -> Release:
+    ending = await target.ending(operation)
+    is_release = intent.verb in RELEASES
+    if ending is OperationStatus.SUCCEEDED:
+        status = Status.SUCCEEDED
+    elif is_release:
+        status = settle(ending, creating=operation.creating, live=None, desired=intent.image)
+    else:
+        status = settle_state(ending, reached=False)
+    migration = await ledger.migration(intent.number)
+    after = migration.after if migration and not migration.unseen else None
+    return _release(
+        intent,
+        status,
+        operation=operation.id,
+        live=digest_of(intent) if is_release and status is Status.SUCCEEDED else None,
+        readiness=Readiness(after, after),
+        ended=await target.ended(operation) or now,
+        cause="it ended on the platform after its run",
+    )
+
+
+def _release(
+    intent: Intent,
+    status: Status,
+    *,
+    ended: datetime,
+    cause: str,
+    operation: str | None = None,
+    live: str | None = None,
+    readiness: Readiness = Readiness(),  # noqa: B008 -- immutable
+) -> Release:
+    return Release(
+        environment=intent.environment,
+        number=intent.number,
+        image=intent.image,
+        status=status,
+        live=live,
+        operation=operation,
+        ended=int(ended.timestamp()),
+        seconds=0.0,
+        cause=cause,
+        verb=intent.verb,
+        holder=intent.holder,
+        heads=readiness.image,
+        database=readiness.database,
+    )
