@@ -17,7 +17,7 @@ from slipway.records.proof import Implication, Level
 
 _error: Final = partial(Rule, level=Level.ERROR, implies=BLOCKING)
 
-# The partitions with rows, as they are in production. What the partitioned table then gets, they have already: Postgres attaches it, on every level.
+# The partitions with rows, which get theirs first. Postgres attaches them when the partitioned table gets its own, on every level.
 _PARTITIONS: Final = """\
 op.get_bind().execute(sa.text('''SELECT relid::regclass::text FROM pg_partition_tree(to_regclass('{sql_table}')) WHERE isleaf ORDER BY relid''')).scalars().all()"""
 INDEX: Final = _error(
