@@ -178,6 +178,7 @@ async def secret(flags: Flags, caller: Caller) -> "CommandResult":
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),
+    rights=("pause", "webhook"),
 )
 async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import pause, plan_change
@@ -193,6 +194,7 @@ async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),
+    rights=("resume", "webhook"),
 )
 async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import plan_change, resume
@@ -212,6 +214,7 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
         option("confirm", "SERVICE", "the service's name again, since deletion is permanent", default=""),
     ),
     records=(AS_DEPLOY, AS_PLANNED),
+    rights=("destroy", "webhook"),
 )
 async def destroy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import destroy, plan_change

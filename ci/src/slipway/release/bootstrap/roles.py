@@ -26,6 +26,7 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "status": (Right.OBSERVE, Right.READ_LEDGER),
     "history": (Right.READ_LEDGER,),
     "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
+    "webhook": (Right.READ_WEBHOOK,),
     "secret": (Right.FIND_SECRETS, Right.STORE_VALUE),
     "logs": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
     "publish": (Right.PUSH,),
