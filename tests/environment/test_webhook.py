@@ -84,7 +84,7 @@ async def test_a_webhook_that_fails_changes_no_outcome_and_its_url_is_not_shown(
     assert "kanarie" not in "".join(staging.told)
 
 
-def test_a_text_calls_nobody_in_the_chat():
+def test_a_text_mentions_no_person_and_no_channel():
     why = Diagnosis("schema", "the <!channel> & <@U1>", ("kanarie",), "<https://evil.example|click>")
     outcome = Outcome(
         environment="staging", service="notes", status=Status.ROLLED_BACK, requested="", live=None, url=None, seconds=1, diagnosis=why,

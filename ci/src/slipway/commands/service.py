@@ -1,4 +1,4 @@
-"""Operate a service: status, open, history, diagnose, logs, secret, pause, resume, destroy."""
+"""Operate a service: status, open, history, diagnose, logs, secret, run, pause, resume, destroy."""
 
 from typing import TYPE_CHECKING
 
@@ -170,6 +170,38 @@ async def secret(flags: Flags, caller: Caller) -> "CommandResult":
         return answers.of_secret_list(await secrets(environment))
     check_name(flags.name)
     return answers.of_secret_version(await set_secret(environment, flags.name, secret_value(flags.name)))
+
+
+@command(
+    Group.SERVICE,
+    "Run a command once from the live image, in the VPC, and exit with its code",
+    AwsAccess.CHANGES,
+    flags=(
+        option("command", "COMMAND", "the command and its arguments, after --", positional=True, repeated=True),
+        *ENVIRONMENT,
+    ),
+    records=(JsonRecord("command-run", "with the exit code of the command"),),
+    more="""\
+For example: slipway run --environment staging -- python -m app.repair --since 2026-01-01
+
+The command runs in the ECS task of [tool.slipway.environments.NAME.migration], with the variables and secrets of the environment, and
+without a shell. Its lines are printed as they reach CloudWatch. When slipway is interrupted, the task continues. A task that does not
+start ends with 1, and one whose end is unknown with 3.""",
+)
+async def run(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.environment.one_off import run
+    from slipway.records.progress import Event
+    from slipway.report.answers import service as answers
+    from slipway.report.answers.result import CommandResult
+
+    environment = await caller.environment(flags.environment)
+    with caller.run() as tell:
+        show = (
+            (lambda line: tell(Event(line)))
+            if flags.json
+            else lambda line: caller.stream(CommandResult(record=None, text=f"{line}\n"))
+        )
+        return answers.of_command_run(await run(environment, flags.command, tell, show))
 
 
 @command(

@@ -1,5 +1,6 @@
 """Results about a service that runs."""
 
+from slipway.records.command import CommandRun
 from slipway.records.ledger import Address, History, Situation
 from slipway.records.logs import Log, LogLine
 from slipway.records.outcome import Examination
@@ -63,6 +64,12 @@ def of_secret_list(record: SecretList) -> CommandResult:
 
 def of_secret_version(record: SecretVersion) -> CommandResult:
     return CommandResult(record=record, text=plain.of_secret_version(record))
+
+
+def of_command_run(record: CommandRun) -> CommandResult:
+    """The text is empty after success: the command has printed its own."""
+    failed = f"{one_line(record.environment)}: the command ended with the exit code {record.exit_code}\n"
+    return CommandResult(record=record, text=failed if record.exit_code else "", code=record.exit_code)
 
 
 def of_log(log: Log) -> CommandResult:
