@@ -59,3 +59,13 @@ class CacheReport(Record, schema="slipway/cachereport/1"):
     limit: int
     entries: tuple[CacheEntry, ...]
     removed: tuple[CacheEntry, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandRun(Record, schema="slipway/command-run/1"):
+    """A command that has ended in a task of its own, from an environment's live image."""
+
+    environment: str
+    image: str
+    task: str
+    exit_code: int
