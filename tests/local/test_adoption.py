@@ -72,7 +72,7 @@ def test_the_table_says_what_was_found_and_what_was_guessed_and_every_other_byte
     assert (settings.migrations.postgres, settings.migrations.driver) == ("17", "postgresql+psycopg")
 
 
-def test_what_is_assumed_or_left_out_is_said(folder):
+def test_assumptions_and_commands_that_are_left_out_are_shown(folder):
     (folder / "compose.yml").unlink()
     (folder / "app/main.py").write_text("app = Flask()\n")
     (folder / "Procfile").write_text("web: alembic upgrade head; flask translate; gunicorn app.main:app\n")

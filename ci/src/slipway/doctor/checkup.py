@@ -34,7 +34,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
     }
 )
 
-# What alone needs the subject of a check; the gate and the rehearsal do without.
+# The only use of the subject of a check that the gate does without.
 _NEEDED_FOR = {
     **dict.fromkeys(("dagger", "engine", "docker", "registry"), "images"),
     "credentials": "releases on AWS",

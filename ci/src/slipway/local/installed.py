@@ -11,7 +11,7 @@ _NAME: Final = "slipway-gate"  # all that the gate needs; slipway-cli comes with
 
 
 def requirement() -> tuple[str, bool]:
-    """Return the requirement, and whether anybody can install it today; see `requirement_from`."""
+    """Return the requirement, and whether other machines can install it today; see `requirement_from`."""
     try:
         origin = distribution(_NAME).read_text("direct_url.json")
     except PackageNotFoundError:  # a checkout
@@ -22,7 +22,7 @@ def requirement() -> tuple[str, bool]:
 def requirement_from(origin: str | None) -> tuple[str, bool]:
     """Return the requirement by PEP 610's record of an installation, which an index leaves out.
 
-    From a folder or a wheel on this machine it is this version, which must be published before anybody can install it.
+    From a folder or a wheel on this machine it is this version, which must be published first.
     """
     record = json.loads(origin or "{}")
     url = urlsplit(record.get("url", ""))

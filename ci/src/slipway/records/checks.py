@@ -71,7 +71,7 @@ class DoctorResult(Enum):
 class DoctorCheck:
     """One check. `found` is untrusted text; `remedy` is the next step unless the result is OK.
 
-    - needed_for: what alone needs it; empty when the gate needs it, too.
+    - needed_for: the only use of it; empty when the gate needs it, too.
     """
 
     subject: str
