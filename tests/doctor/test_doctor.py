@@ -1,6 +1,7 @@
 """Doctor checks a machine; each check is one line with a remedy."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -107,6 +108,7 @@ async def look(subject, folder, **asked):
     line, _ = of_checkup(checkup).splitlines()
     answer, found, rest = line.split(maxsplit=2)
     assert found == subject
+    rest = re.sub(r" \(needed for [\w ]+ only\)$", "", rest)
     if answer != "OK":
         assert checkup.checks[0].remedy
     return answer, rest
@@ -347,6 +349,16 @@ async def test_docker_without_its_daemon(service, programs):
         "NG",
         "docker failed: Cannot connect to the Docker daemon at unix:///x.; start Docker",
     )
+
+
+async def test_what_only_images_need_is_marked_and_the_gate_lacks_nothing(service, programs):
+    programs.add("docker", DEAD_DOCKER)
+    line, total = of_checkup(await check_up(DoctorOptions(service), {"docker": CHECKS["docker"]})).splitlines()
+    assert line.endswith("; start Docker (needed for images only)")
+    assert total == "0 OK, 1 NG, 0 SKIP; `slipway gate` lacks nothing"
+    shutil.rmtree(service / ".git")
+    *_, total = of_checkup(await check_up(DoctorOptions(service), {"git": CHECKS["git"]})).splitlines()
+    assert total == "0 OK, 1 NG, 0 SKIP"
 
 
 async def test_docker_need_not_run_when_the_engine_is_elsewhere(service, programs, engine_socket):

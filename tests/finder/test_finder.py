@@ -314,6 +314,30 @@ def test_a_command_for_development_is_a_guess():
     assert (server.value, bool(server.guessed)) == ("uvicorn", True)
 
 
+SERVE = "gunicorn --bind 0.0.0.0:8000 app:app"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "left_out"),
+    [
+        ("Procfile", "web: flask db upgrade; flask compile; gunicorn app:app", ("flask db upgrade", "flask compile")),
+        ("Procfile", "web: flask db upgrade;gunicorn app:app", ("flask db upgrade",)),
+        ("Procfile", "web: gunicorn --access-logformat '%(h)s; %(l)s' app:app", ()),
+        ("Dockerfile", "FROM a\nCMD alembic upgrade head && exec gunicorn app:app\n", ("alembic upgrade head",)),
+        ("Dockerfile", 'FROM a\nCMD ["sh", "-c", "set -e; cd x && gunicorn app:app"]\n', ("cd x",)),
+        (
+            "compose.yml",
+            "  command: |\n    alembic upgrade head\n    gunicorn \\\n      app:app\n",
+            ("alembic upgrade head",),
+        ),
+        ("boot.sh", "#!/bin/sh\nset -e\nflask db upgrade\nexec gunicorn app:app\n", ("flask db upgrade",)),
+    ],
+)
+def test_the_other_commands_of_a_start_are_named(name, text, left_out):
+    survey = surveyed(ALEMBIC | {name: text})
+    assert (survey.value(Subject.COMMAND), survey.values(Subject.LEFT_OUT)) == (SERVE, left_out)
+
+
 @pytest.mark.parametrize(
     ("files", "what"),
     [

@@ -6,18 +6,20 @@ A file is written only if it is new, and a table only where there is none: nothi
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from slipway import settings, toml
 from slipway.errors import BadInputError
+from slipway.finder.start import MIGRATES
 from slipway.finder.survey import find
 from slipway.finder.tree import Tree, table_in, tree_at
 from slipway.local.guess import as_key, as_value, migrations_in
+from slipway.local.installed import requirement
 from slipway.records.adoption import AdoptedFile, Adoption, Drift, FileState
-from slipway.records.survey import Fact, Subject, Survey
+from slipway.records.survey import DEFAULT, Fact, Subject, Survey
 from slipway.settings import OWN_FILE, Migrations, MissingTableError, Settings
 from slipway.structure import kebab, write
 
@@ -64,11 +66,38 @@ def propose(folder: Path, baseline: str = "", start_after: str = "") -> Adoption
         files += (AdoptedFile(name=named, state=FileState.PROPOSED, added=_ABOUT_BASELINE + baseline, is_new=True),)
     return Adoption(
         service=survey.value(Subject.NAME),
-        facts=survey.facts,
+        facts=(*survey.facts, *_assumed(survey)),
         obstacles=survey.obstacles,
         files=files,
+        notes=(*_notes(survey, files),),
         has_revisions=_has_revisions(tree, survey.value(Subject.SCRIPTS)),
     )
+
+
+def _assumed(survey: Survey) -> Iterator[Fact]:
+    """Yield what holds where no file says anything."""
+    assumed = {
+        Subject.PYTHON: ("uv's choice", "no file names a version"),
+        Subject.POSTGRES: (Migrations().postgres, "no file names the major in production"),
+        Subject.HEALTH_PATH: ("none", "no health check or route found; the platform checks the port"),
+    }
+    for subject, (value, guessed) in assumed.items():
+        if survey.fact(subject) is None:
+            yield Fact(subject=subject, value=value, place=DEFAULT, guessed=guessed)
+
+
+def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
+    left_out = survey.values(Subject.LEFT_OUT)
+    if migrating := [each for each in left_out if MIGRATES.search(each)]:
+        yield f"the start command also migrates: slipway migrates before the release, so {' and '.join(migrating)} is left out"
+    if others := [each for each in left_out if each not in migrating]:
+        yield f"left out of the start command: {' and '.join(others)}; run it in a build step, such as RUN in a Dockerfile"
+    needed, installable = requirement()
+    if not installable and any(needed in file.added for file in files):
+        yield (
+            f"the workflow installs {needed}, because this slipway comes from a folder of this machine: "
+            "that version must be published, or replace it by a git address of slipway"
+        )
 
 
 def _has_revisions(tree: Tree, scripts: str) -> bool:
@@ -190,6 +219,7 @@ def _proves(text: str, path: str) -> bool:
 
 def workflow(path: str) -> str:
     """Return a workflow of GitHub that runs the gate for the service at the top, or for all services of the repository."""
+    needed, _ = requirement()
     return f"""\
 name: migrations
 on: pull_request
@@ -200,7 +230,7 @@ jobs:
     steps:
       - uses: {_CHECKOUT}
         with: {{ fetch-depth: 0, persist-credentials: false }}
-      - run: pipx run --spec 'slipway-cli[local]' slipway gate{" --all-services" if path else ""}
+      - run: pipx run --spec {shlex.quote(needed)} slipway gate{" --all-services" if path else ""}
 """
 
 

@@ -174,8 +174,8 @@ ENDS = (
         "the container was terminated (SIGTERM, exit code 143)",
         "look for what ends the server: a supervisor, a script, a health check of its own"),
     FailureRule("exit", "platform", "any other exit code", r"{exited}(?P<code>\d+)",
-        "the container ended by itself with the exit code {code}",
-        "its last line was: {last}"),
+        "the container ended by itself with the exit code {code}; its last line was: {last}",
+        "start it once on your machine with the command in [tool.slipway]"),
 )  # fmt: skip
 SILENCES = (
     FailureRule("slow-start", "application", "uvicorn's `Waiting for application startup.` without its `complete`",
