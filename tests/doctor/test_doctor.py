@@ -1,6 +1,7 @@
 """Doctor checks a machine; each check is one line with a remedy."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -107,6 +108,7 @@ async def look(subject, folder, **asked):
     line, _ = of_checkup(checkup).splitlines()
     answer, found, rest = line.split(maxsplit=2)
     assert found == subject
+    rest = re.sub(r" \(needed for [\w ]+ only\)$", "", rest)
     if answer != "OK":
         assert checkup.checks[0].remedy
     return answer, rest
@@ -349,6 +351,16 @@ async def test_docker_without_its_daemon(service, programs):
     )
 
 
+async def test_what_only_images_need_is_marked_and_the_gate_lacks_nothing(service, programs):
+    programs.add("docker", DEAD_DOCKER)
+    line, total = of_checkup(await check_up(DoctorOptions(service), {"docker": CHECKS["docker"]})).splitlines()
+    assert line.endswith("; start Docker (needed for images only)")
+    assert total == "0 OK, 1 NG, 0 SKIP; `slipway gate` lacks nothing"
+    shutil.rmtree(service / ".git")
+    *_, total = of_checkup(await check_up(DoctorOptions(service), {"git": CHECKS["git"]})).splitlines()
+    assert total == "0 OK, 1 NG, 0 SKIP"
+
+
 async def test_docker_need_not_run_when_the_engine_is_elsewhere(service, programs, engine_socket):
     programs.add("docker", DEAD_DOCKER)
     answer, line = await look("docker", service)
@@ -392,6 +404,7 @@ def signed_in(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
     monkeypatch.setenv("AWS_SESSION_TOKEN", CANARY)
+    monkeypatch.setenv("SLIPWAY_TRUSTED_ENDPOINTS", "127.0.0.1")
 
 
 async def test_no_credentials_are_no_fault(service):
@@ -403,6 +416,12 @@ async def test_credentials_that_boto3_finds_are_tried_and_named_by_arn(service, 
     async with simulated_account() as account:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", account.url)
         assert await look("credentials", service) == ("OK", "arn:aws:iam::123456789012:user/simulated")
+
+
+async def test_no_request_is_signed_for_a_host_that_is_neither_of_aws_nor_trusted(service, signed_in, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://localstack:4566")
+    answer, line = await look("credentials", service)
+    assert (answer, "would send requests, signed with your keys, to localstack" in line) == ("NG", True)
 
 
 async def test_credentials_of_an_account_that_no_environment_has(service, signed_in, monkeypatch):

@@ -244,6 +244,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"tests/data/docker/Dockerfile": "FROM python:3.12\nEXPOSE 5000\n"}, Subject.PORT, "8000"),
         ({"a.py": "if 'CERT' in environ:\n    a = environ['CERT']\nos.environ['HOME']\nb = int(os.environ['WORKERS'])\n"}, Subject.VARIABLE, "WORKERS=1"),
         ({"gunicorn.conf.py": "environ['CERT']\n", "a.py": "environ['REDIS_DB']"}, Subject.VARIABLE, "REDIS_DB=slipway"),
+        ({".env.example": "WORKERS=${WORKERS:-4}\n"}, Subject.VARIABLE, "WORKERS=4"),
         ({".env.example": "SMTP_USER= # leave it empty\n"}, Subject.VARIABLE, "SMTP_USER=slipway"),
         ({"pyproject.toml": "tool = 3\nproject = []\n"}, Subject.CONFIG, "alembic.ini"),
         ({"pyproject.toml": "[tool.poetry]\nname = 'a b'\ndependencies = []\n[dependency-groups]\nx = 3\n"}, Subject.NAME, "a-b"),
@@ -288,6 +289,15 @@ NEXT = "revision: str = 'b'\ndown_revision: str = 'a'\ndef upgrade():\n    op.ad
         ("pass", "migrations/versions/b.py line 4"),
         ("op.execute('CREATE EXTENSION citext')", "migrations/versions/b.py line 4"),
         ("op.create_table('users')", None),
+        ("op.create_table('users', sa.ForeignKeyConstraint(['a'], ['shop.users.id']))", None),
+        (
+            "op.create_table('users', sa.ForeignKeyConstraint(['a'], ['shop.events.id']))",
+            "migrations/versions/a.py line 4",
+        ),
+        (
+            "op.create_table('users', sa.Column('a', sa.Integer, sa.ForeignKey('events.id')))",
+            "migrations/versions/a.py line 4",
+        ),
         ("op.execute('CREATE TABLE users (id int)')", None),
         ("run(Path('schema.sql'))", None),
     ],
@@ -302,6 +312,30 @@ def test_a_history_whose_first_revision_changes_a_table_may_need_a_baseline(firs
 def test_a_command_for_development_is_a_guess():
     server = surveyed(ALEMBIC | {"Makefile": "run:\n\tuvicorn app.main:app --port 9000\n"}).fact(Subject.SERVER)
     assert (server.value, bool(server.guessed)) == ("uvicorn", True)
+
+
+SERVE = "gunicorn --bind 0.0.0.0:8000 app:app"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "left_out"),
+    [
+        ("Procfile", "web: flask db upgrade; flask compile; gunicorn app:app", ("flask db upgrade", "flask compile")),
+        ("Procfile", "web: flask db upgrade;gunicorn app:app", ("flask db upgrade",)),
+        ("Procfile", "web: gunicorn --access-logformat '%(h)s; %(l)s' app:app", ()),
+        ("Dockerfile", "FROM a\nCMD alembic upgrade head && exec gunicorn app:app\n", ("alembic upgrade head",)),
+        ("Dockerfile", 'FROM a\nCMD ["sh", "-c", "set -e; cd x && gunicorn app:app"]\n', ("cd x",)),
+        (
+            "compose.yml",
+            "  command: |\n    alembic upgrade head\n    gunicorn \\\n      app:app\n",
+            ("alembic upgrade head",),
+        ),
+        ("boot.sh", "#!/bin/sh\nset -e\nflask db upgrade\nexec gunicorn app:app\n", ("flask db upgrade",)),
+    ],
+)
+def test_the_other_commands_of_a_start_are_named(name, text, left_out):
+    survey = surveyed(ALEMBIC | {name: text})
+    assert (survey.value(Subject.COMMAND), survey.values(Subject.LEFT_OUT)) == (SERVE, left_out)
 
 
 @pytest.mark.parametrize(

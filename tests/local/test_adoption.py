@@ -1,11 +1,14 @@
 """`slipway init` writes at most what is missing, and touches nothing of the user's."""
 
 import itertools
+import json
 from dataclasses import replace
 
 import pytest
 
+from slipway import __version__
 from slipway.local import adoption
+from slipway.local.installed import requirement_from
 from slipway.records.adoption import FileState
 from slipway.report.answers.adopt import of_adoption
 from slipway.settings import load
@@ -22,6 +25,8 @@ FILES = {
     "compose.yml": "image: postgres:17\n",
     "pyproject.toml": PROJECT,
 }
+FOLDER = {"subdirectory": "distributions/gate"}
+GIT = {"vcs_info": {"vcs": "git", "commit_id": "c0ffee"}, **FOLDER}
 WORKFLOW = ".github/workflows/slipway.yml"
 
 
@@ -65,6 +70,43 @@ def test_the_table_says_what_was_found_and_what_was_guessed_and_every_other_byte
     assert settings.command == ("uvicorn", "app.main:app", "--host", "0.0.0.0", "--port", "8000")
     assert settings.migrations.variables == {"TRIES": "1"}
     assert (settings.migrations.postgres, settings.migrations.driver) == ("17", "postgresql+psycopg")
+
+
+def test_assumptions_and_commands_that_are_left_out_are_shown(folder):
+    (folder / "compose.yml").unlink()
+    (folder / "app/main.py").write_text("app = Flask()\n")
+    (folder / "Procfile").write_text("web: alembic upgrade head; flask translate; gunicorn app.main:app\n")
+    lines = of_adoption(adoption.propose(folder)).text.splitlines()
+    shown = {line.split("  ")[0]: line.partition("(")[2] for line in lines}
+    assert shown["python"] == "assumed: no file names a version)"
+    assert shown["postgres"] == "assumed: no file names the major in production)"
+    assert shown["health path"] == "assumed: no health check or route found; the platform checks the port)"
+    notes = [line for line in lines if line.startswith("NOTE")]
+    assert "slipway migrates before the release, so alembic upgrade head is left out" in notes[0]
+    assert "left out of the start command: flask translate;" in notes[1]
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ({"url": "https://token@example.com/o/slipway.git", **GIT}, "git+https://example.com/o/slipway.git@c0ffee"),
+        ({"url": "ssh://git@example.com/o/slipway", **GIT}, "git+ssh://git@example.com/o/slipway@c0ffee"),
+        ({"url": "https://example.com/s.zip", "archive_info": {}, **FOLDER}, "https://example.com/s.zip"),
+    ],
+)
+def test_a_workflow_installs_the_slipway_that_wrote_it(record, expected):
+    needed = f"slipway-gate[local] @ {expected}#subdirectory=distributions/gate"
+    assert requirement_from(json.dumps(record)) == (needed, True)
+
+
+def test_from_an_index_a_workflow_pins_the_version_and_from_a_folder_a_note_says_that_it_must_be_published(folder):
+    pinned = f"slipway-gate[local]=={__version__}"
+    assert requirement_from(None) == (pinned, True)
+    for record in ({"url": "file:///slipway", **GIT}, {"url": "file:///x.whl", "archive_info": {}}):
+        assert requirement_from(json.dumps(record)) == (pinned, False)
+    text = of_adoption(adoption.propose(folder)).text  # the tests run in a checkout
+    assert f"+      - run: pipx run --spec '{pinned}' slipway gate" in text.splitlines()
+    assert f"NOTE the workflow installs {pinned}, because this slipway comes from a folder" in text
 
 
 def test_a_second_time_changes_nothing(folder):

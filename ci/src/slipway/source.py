@@ -135,7 +135,7 @@ def released(folder: Path, name: str) -> Since:
     edited |= {file for file, (old, _) in moved.items() if _meaning(old) != _meaning((folder / file).read_bytes())}
     tip, ahead = _ahead(folder, name, files)
     return Since(
-        name=name,
+        name=commit[:12] if name == MERGE_BASE else name,
         files=tuple(sorted({*files, *moved})),
         edited=tuple(sorted(edited)),
         commit=commit,
@@ -156,7 +156,8 @@ def changed_files(repository: Path, name: str) -> set[str]:
 def unreleased(folder: Path) -> Since:
     """Return the state that a pull request's revisions are compared with: the default branch, otherwise the newest tag of a release.
 
-    When both have every revision, only the newest one is judged. Raises BadInputError in a shallow clone without the default branch.
+    A branch without revisions of its own has none to judge. On the default branch, when the tag has every revision too, only the newest
+    one is judged. Raises BadInputError in a shallow clone without the default branch.
     """
     try:
         if _is_shallow(folder):
@@ -172,8 +173,9 @@ def unreleased(folder: Path) -> Since:
         with suppress(BadInputError):
             since = released(folder, name)
             gone = {each.id for each in since.changed} - {each.id for each in (*since.ahead, *revisions.values())}
-            if gone or any(file in since.edited or file not in since.files for file in revisions):
-                return replace(since, by_default=_spoken(folder, since))
+            is_branch = name == MERGE_BASE and since.commit != _revision_of(folder, "HEAD")
+            if is_branch or gone or any(file in since.edited or file not in since.files for file in revisions):
+                return replace(since, by_default=_spoken(folder, name, since.tip))
     return Since(name="", by_default="", commit=_before_newest(folder, revisions))
 
 
@@ -183,12 +185,12 @@ def _newest_tag(folder: Path) -> str | None:
     return None
 
 
-def _spoken(folder: Path, since: Since) -> str:
+def _spoken(folder: Path, name: str, tip: str) -> str:
     """Return the name of what the work tree is compared with, such as `origin/main`."""
-    if since.name != MERGE_BASE:
-        return since.name
+    if name != MERGE_BASE:
+        return name
     with suppress(BadInputError):
-        return git(folder, ["rev-parse", "--abbrev-ref", since.tip]).decode().strip()
+        return git(folder, ["rev-parse", "--abbrev-ref", tip]).decode().strip()
     return "the default branch"
 
 

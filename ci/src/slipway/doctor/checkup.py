@@ -34,6 +34,12 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
     }
 )
 
+# The only use of the subject of a check that the gate does without.
+_NEEDED_FOR = {
+    **dict.fromkeys(("dagger", "engine", "docker", "registry"), "images"),
+    "credentials": "releases on AWS",
+}
+
 
 async def check_up(
     options: DoctorOptions, checks: Mapping[str, Check] = CHECKS, seconds: float = _SECONDS
@@ -42,7 +48,7 @@ async def check_up(
     done: dict[str, DoctorCheck] = {}
 
     async def run(subject: str, check: Check) -> None:
-        done[subject] = DoctorCheck(subject, *await _answer(check, options, seconds))
+        done[subject] = DoctorCheck(subject, *await _answer(check, options, seconds), _NEEDED_FOR.get(subject, ""))
 
     async with anyio.create_task_group() as tasks:
         for subject, check in checks.items():

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from typing import Final
 
 from slipway.finder.dockerfile import instructions, words
@@ -25,6 +25,12 @@ SERVERS: Final = (
 )
 _WITH_RUN: Final = {"flask", "litestar", "fastapi"}  # programs that start a server with `run` only
 _SEPARATORS: Final = {"&&", "||", ";", "|", "&"}
+_SHELL: Final = re.compile(r"(?:.*/)?(?:ba|da|a)?sh|-\w*c|exec|then|do")  # words before a command of a shell
+_JOINED: Final = re.compile(r"([\w./-]+)(;|&&)([\w./-]*)")  # without a space
+_OF_NO_EFFECT: Final = {"set", "echo", "sleep", "true", "wait", "exit", "while", "if", "fi", "done"}
+MIGRATES: Final = re.compile(
+    r"\b(?:alembic|flask|alchemy|litestar|python\S*|poetry|pdm|uv)\b.*(?<!-)\b(?:upgrade|migrate)\b"
+)
 _TARGET: Final = re.compile(r"(?!python:)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
 _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
 _COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
@@ -32,20 +38,18 @@ _DEVELOPMENT: Final = re.compile(r"dev|test|local|sample|example|override", re.I
 _COMMAND_LINE: Final = re.compile(r"\s*(?:command|entrypoint|start)\s*[:=]\s*(.+)")
 _PORTS: Final = re.compile(r"""\s*-\s*["']?(?:[\d.]+:)?(?:\$?[\w{}:-]*:)?(\d{4,5}):(\d{4,5})["']?\s*$""")
 _SCRIPTS: Final = r"(?:\w+/)?[^/]*\.sh|(?:\w+/)?(?:supervisord[\w-]*\.conf|justfile|Makefile|manifest\.yml)"
-_MIGRATES: Final = re.compile(
-    r"\balembic\b.*\b(?:upgrade|current|check|stamp)\b|\b(?:db|database|alchemy)\s(?:[^;&|]*\s)?upgrade\b", re.DOTALL
-)
 _FOR_DEVELOPERS: Final = re.compile(r"dev|Makefile|justfile")
 _BIND: Final = re.compile(r"""^bind\s*=\s*f?["'][^"']*:(\d{2,5})["']""", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Start:
-    """A command that starts a server, and its place."""
+    """A command that starts a server, its place, and the other commands there, which do not start it."""
 
     place: str
     server: str
     arguments: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
     @property
     def guessed(self) -> str:
@@ -69,8 +73,12 @@ class Start:
 def starts(tree: Tree) -> Iterator[Start]:
     """Yield the commands that start a server, the most binding first."""
     for place, command in _commands(tree):
-        for server, arguments in _servers(command):
-            yield Start(place, server, arguments)
+        commands = [*_split(command)]
+        for at, each in reversed([*enumerate(commands)]):
+            if found := _server(each):
+                others = (other for other in (*commands[:at], *commands[at + 1 :]) if other[0] not in _OF_NO_EFFECT)
+                yield Start(place, *found, (*_migrating(tree, place), *map(" ".join, others)))
+                break
 
 
 def migrating(tree: Tree, command: Sequence[str] = ()) -> str:
@@ -80,12 +88,12 @@ def migrating(tree: Tree, command: Sequence[str] = ()) -> str:
     """
     for each in [command] if command else _of_production(tree):
         text = " ".join(each)
-        if _MIGRATES.search(text):
+        if MIGRATES.search(text):
             return text
         for word in text.split():
             script = re.escape(word.rpartition("/")[2])
             for name in tree.matching(rf"(?:[\w.-]+/)*{script}") if script.endswith(("sh", "entrypoint")) else ():
-                if line := next((line for _, line in tree.lines(name) if _MIGRATES.search(line.partition("#")[0])), ""):
+                if line := next((line for _, line in tree.lines(name) if MIGRATES.search(line.partition("#")[0])), ""):
                     return f"{name}: {line.strip()}"
     return ""
 
@@ -96,14 +104,35 @@ def _of_production(tree: Tree) -> Iterator[Sequence[str]]:
         yield from ((line.removeprefix("web:").strip(),) for _, line in tree.lines(name) if line.startswith("web:"))
 
 
-def _servers(command: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the server that a command starts, with its arguments; the command of a shell is read as one."""
+def _split(command: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the commands that one line runs; the text for a shell is read as one."""
     flat = [word for text in command for word in (words(text) if " " in text else (text,))]
-    for index, word in enumerate(flat):
+    apart = [part for word in flat for part in _apart(word)]
+    while apart:
+        each = tuple(takewhile(lambda word: word not in _SEPARATORS, apart))
+        del apart[: len(each) + 1]
+        if plain := tuple(dropwhile(_SHELL.fullmatch, each)):
+            yield plain
+
+
+def _apart(word: str) -> Sequence[str]:
+    match = _JOINED.fullmatch(word)
+    return [*filter(None, match.groups())] if match else [word]
+
+
+def _server(command: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
+    for index, word in enumerate(command):
         name = word.rpartition("/")[2]
-        if name in SERVERS and (name not in _WITH_RUN or "run" in flat[index:]):
-            yield name, tuple(takewhile(lambda each: each not in _SEPARATORS, flat[index + 1 :]))
-            return
+        if name in SERVERS and (name not in _WITH_RUN or "run" in command[index:]):
+            return name, tuple(command[index + 1 :])
+    return None
+
+
+def _migrating(tree: Tree, place: str) -> Iterator[str]:
+    """Yield the lines of a script that migrate; its other lines are too many to name."""
+    name = place.rpartition(" line ")[0]
+    if name.endswith(".sh"):
+        yield from (line.strip() for at, line in tree.lines(name) if at != place and MIGRATES.search(line))
 
 
 def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -112,7 +141,7 @@ def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
     for name in tree.matching(r"Procfile"):
         for place, line in tree.lines(name):
             if line.startswith("web:"):
-                yield from ((place, words(part)) for part in reversed(re.split(r";|&&", line.removeprefix("web:"))))
+                yield place, words(line.removeprefix("web:"))
     for name in sorted(tree.matching(_COMPOSE), key=lambda name: bool(_DEVELOPMENT.search(name))):
         yield from _of_compose([*tree.lines(name)])
     for name in sorted(tree.matching(_SCRIPTS), key=lambda name: bool(_FOR_DEVELOPERS.search(name))):
@@ -127,17 +156,18 @@ def _of_compose(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str, tuple[s
         if match := _COMMAND_LINE.fullmatch(line):
             text = match[1].strip()
             if text in {">", ">-", "|", "|-"}:
-                text = _block(line, [text for _, text in lines[index + 1 :]])
+                text = _block(line, [text for _, text in lines[index + 1 :]], "; " if "|" in text else " ")
             yield place, words(text)
 
 
-def _block(line: str, following: Sequence[str]) -> str:
+def _block(line: str, following: Sequence[str], between: str) -> str:
     """Return the lines below one that are indented further, joined."""
 
     def indent(text: str) -> int:
         return len(text) - len(text.lstrip())
 
-    return " ".join(text.strip() for text in takewhile(lambda text: indent(text) > indent(line), following))
+    block = between.join(text.strip() for text in takewhile(lambda text: indent(text) > indent(line), following))
+    return block.replace(f"\\{between}", "")
 
 
 def starting(tree: Tree) -> Iterator[Fact]:

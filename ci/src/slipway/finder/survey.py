@@ -17,9 +17,9 @@ from slipway.finder.locks import declaration, lock, needed, parts, workspace
 from slipway.finder.start import starting, starts
 from slipway.finder.tree import Tree
 from slipway.finder.variables import variables
-from slipway.records.survey import Fact, Obstacle, Subject, Survey
+from slipway.records.survey import DEFAULT, Fact, Obstacle, Subject, Survey
 
-_DEFAULT_PORT = Fact(subject=Subject.PORT, value="8000", place="the default", guessed="no file names a port")
+_DEFAULT_PORT = Fact(subject=Subject.PORT, value="8000", place=DEFAULT, guessed="no file names a port")
 
 
 def find(tree: Tree) -> Survey:
@@ -48,6 +48,8 @@ def _facts(tree: Tree) -> Iterator[Fact]:
     if any(fact.value == "Flask-Migrate" for fact in of_alembic):
         yield from flask_application(tree)
     yield from own_image(tree)
+    if any(name.startswith("src/") for name in tree.sources):
+        yield Fact(subject=Subject.SOURCES, value="src", place="the folder src")
     yield from health_path(tree)
     yield from database(tree)
     yield from variables(tree)
@@ -81,6 +83,8 @@ def _start(tree: Tree) -> Iterator[Fact]:
         place = start.place if start else defined[0].place
         guessed = "" if start else "no file starts a server"
         yield Fact(subject=Subject.COMMAND, value=shlex.join(line), place=place, guessed=guessed)
+        for other in start.others if start else ():
+            yield Fact(subject=Subject.LEFT_OUT, value=other, place=place)
         if not any(fact.subject is Subject.SERVER for fact in commanded):
             yield Fact(subject=Subject.SERVER, value=line[0], place=place, guessed=guessed)
 

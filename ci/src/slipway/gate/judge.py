@@ -104,7 +104,7 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
     new = [node for node in evidence.history.nodes if node.new]
     locking = [node for node in new if any(statement.blocks for statement in stairway.steps[node.id].statements)]
     if stairway.together:
-        yield from transactions.check_together(new, locking)
+        yield from transactions.check_together(new, locking, _env_file(evidence))
     on_rows_alone = {revision for revision, rows in evidence.rows.revisions.items() if UP in rows.failures}
     yield from transactions.check_run(evidence.history, evidence.together, on_rows_alone, stairway.version_table)
     statements = {node.id: stairway.steps[node.id].statements for node in new}

@@ -6,18 +6,20 @@ A file is written only if it is new, and a table only where there is none: nothi
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from slipway import settings, toml
 from slipway.errors import BadInputError
+from slipway.finder.start import MIGRATES
 from slipway.finder.survey import find
 from slipway.finder.tree import Tree, table_in, tree_at
 from slipway.local.guess import as_key, as_value, migrations_in
+from slipway.local.installed import requirement
 from slipway.records.adoption import AdoptedFile, Adoption, Drift, FileState
-from slipway.records.survey import Fact, Subject, Survey
+from slipway.records.survey import DEFAULT, Fact, Subject, Survey
 from slipway.settings import OWN_FILE, Migrations, MissingTableError, Settings
 from slipway.structure import kebab, write
 
@@ -51,21 +53,51 @@ _MIGRATIONS: Final = {
 }
 
 
-def propose(folder: Path, baseline: str = "") -> Adoption:
-    """Return the adoption of a service as it is proposed, with the text of a baseline if it needs one; nothing is written."""
+def propose(folder: Path, baseline: str = "", start_after: str = "") -> Adoption:
+    """Return the adoption of a service as it is proposed; nothing is written.
+
+    `baseline` is the text of one, if the service needs it. Revisions up to `start_after` were there before slipway.
+    """
     tree = tree_at(folder)
     survey = find(tree)
     named = survey.value(Subject.BASELINE) if baseline else ""
-    files = (_table(tree, survey, named), *_workflow(tree)) if not survey.obstacles else ()
+    files = (_table(tree, survey, named, start_after), *_workflow(tree)) if not survey.obstacles else ()
     if named and files[0].state is FileState.PROPOSED:
         files += (AdoptedFile(name=named, state=FileState.PROPOSED, added=_ABOUT_BASELINE + baseline, is_new=True),)
     return Adoption(
         service=survey.value(Subject.NAME),
-        facts=survey.facts,
+        facts=(*survey.facts, *_assumed(survey)),
         obstacles=survey.obstacles,
         files=files,
+        notes=(*_notes(survey, files),),
         has_revisions=_has_revisions(tree, survey.value(Subject.SCRIPTS)),
     )
+
+
+def _assumed(survey: Survey) -> Iterator[Fact]:
+    """Yield what holds where no file says anything."""
+    assumed = {
+        Subject.PYTHON: ("uv's choice", "no file names a version"),
+        Subject.POSTGRES: (Migrations().postgres, "no file names the major in production"),
+        Subject.HEALTH_PATH: ("none", "no health check or route found; the platform checks the port"),
+    }
+    for subject, (value, guessed) in assumed.items():
+        if survey.fact(subject) is None:
+            yield Fact(subject=subject, value=value, place=DEFAULT, guessed=guessed)
+
+
+def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
+    left_out = survey.values(Subject.LEFT_OUT)
+    if migrating := [each for each in left_out if MIGRATES.search(each)]:
+        yield f"the start command also migrates: slipway migrates before the release, so {' and '.join(migrating)} is left out"
+    if others := [each for each in left_out if each not in migrating]:
+        yield f"left out of the start command: {' and '.join(others)}; run it in a build step, such as RUN in a Dockerfile"
+    needed, installable = requirement()
+    if not installable and any(needed in file.added for file in files):
+        yield (
+            f"the workflow installs {needed}, because this slipway comes from a folder of this machine: "
+            "that version must be published, or replace it by a git address of slipway"
+        )
 
 
 def _has_revisions(tree: Tree, scripts: str) -> bool:
@@ -92,14 +124,14 @@ def _write(folder: Path, file: AdoptedFile) -> AdoptedFile:
     return replace(file, state=FileState.WRITTEN)
 
 
-def _table(tree: Tree, survey: Survey, baseline: str) -> AdoptedFile:
+def _table(tree: Tree, survey: Survey, baseline: str, start_after: str) -> AdoptedFile:
     """Return the table of the settings: at the end of pyproject.toml, or in a file of its own where there is none or it cannot be extended."""
     for name in (OWN_FILE, _PYPROJECT):
         if "slipway" in tree.table(name, "tool"):
             return AdoptedFile(name=name, state=FileState.KEPT, reason="it has [tool.slipway]")
     text = tree.read(_PYPROJECT)
     newline = "\r\n" if "\r\n" in text else "\n"
-    table = table_of(survey, baseline)
+    table = table_of(survey, baseline, start_after)
     added = _join(text, table).replace("\n", newline)
     if _PYPROJECT in tree and _is_extended(text, added):
         return AdoptedFile(name=_PYPROJECT, state=FileState.PROPOSED, added=added)
@@ -121,10 +153,11 @@ def _is_extended(text: str, added: str) -> bool:
     return {**after, "tool": {key: value for key, value in tools.items() if key != "slipway"}} == {"tool": {}, **before}
 
 
-def table_of(survey: Survey, baseline: str = "") -> str:
+def table_of(survey: Survey, baseline: str = "", start_after: str = "") -> str:
     """Return the settings as text, with a comment beside each value that was guessed."""
     service, migrations = tables_of(survey)
     migrations |= {"baseline": baseline} if baseline else {}
+    migrations |= {"start-after": start_after} if start_after else {}
     variables = migrations.pop("variables", {})
     images = {key: survey.value(subject) for key, subject in _IMAGES.items() if service and survey.fact(subject)}
     parts = [
@@ -186,6 +219,7 @@ def _proves(text: str, path: str) -> bool:
 
 def workflow(path: str) -> str:
     """Return a workflow of GitHub that runs the gate for the service at the top, or for all services of the repository."""
+    needed, _ = requirement()
     return f"""\
 name: migrations
 on: pull_request
@@ -196,7 +230,7 @@ jobs:
     steps:
       - uses: {_CHECKOUT}
         with: {{ fetch-depth: 0, persist-credentials: false }}
-      - run: pipx run --spec 'slipway-cli[local]' slipway gate{" --all-services" if path else ""}
+      - run: pipx run --spec {shlex.quote(needed)} slipway gate{" --all-services" if path else ""}
 """
 
 

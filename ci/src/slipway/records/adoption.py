@@ -42,6 +42,7 @@ class Adoption(Record, schema="slipway/adoption/1"):
     """The state of a service's adoption.
 
     - files: what `init` writes. drift: with --check, where the settings and the service's files differ.
+    - notes: what to know about the files, one sentence each.
     - gate: the summary line of the gate's run, or why it could not run; empty when it was not run. errors: what made it red.
     """
 
@@ -50,6 +51,7 @@ class Adoption(Record, schema="slipway/adoption/1"):
     obstacles: tuple[Obstacle, ...] = ()
     files: tuple[AdoptedFile, ...] = ()
     drift: tuple[Drift, ...] = ()
+    notes: tuple[str, ...] = ()
     gate: str = ""
     errors: tuple[Finding, ...] = ()
     passed: bool | None = None

@@ -69,12 +69,16 @@ class DoctorResult(Enum):
 
 @dataclass(frozen=True)
 class DoctorCheck:
-    """One check. `found` is untrusted text; `remedy` is the next step unless the result is OK."""
+    """One check. `found` is untrusted text; `remedy` is the next step unless the result is OK.
+
+    - needed_for: the only use of it; empty when the gate needs it, too.
+    """
 
     subject: str
     result: DoctorResult
     found: str
     remedy: str = ""
+    needed_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,3 +90,7 @@ class DoctorReport(Record, schema="slipway/doctorreport/1"):
     @property
     def healthy(self) -> bool:
         return all(check.result is not DoctorResult.NG for check in self.checks)
+
+    @property
+    def gate_works(self) -> bool:
+        return all(check.result is not DoctorResult.NG for check in self.checks if not check.needed_for)

@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from slipway.records.form import Record
+
+DEFAULT: Final = "the default"  # the place of a value that is assumed because no file states one
 
 
 class Subject(Enum):
@@ -26,6 +29,8 @@ class Subject(Enum):
     ALCHEMY = "advanced-alchemy config"
     SERVER = "server"
     COMMAND = "command"
+    LEFT_OUT = "left out of it"  # another command beside the one that starts the server
+    SOURCES = "import path"
     PORT = "port"
     DOCKERFILE = "Dockerfile"
     TARGET = "Dockerfile's stage"

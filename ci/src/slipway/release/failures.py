@@ -174,8 +174,8 @@ ENDS = (
         "the container was terminated (SIGTERM, exit code 143)",
         "look for what ends the server: a supervisor, a script, a health check of its own"),
     FailureRule("exit", "platform", "any other exit code", r"{exited}(?P<code>\d+)",
-        "the container ended by itself with the exit code {code}",
-        "its last line was: {last}"),
+        "the container ended by itself with the exit code {code}; its last line was: {last}",
+        "start it once on your machine with the command in [tool.slipway]"),
 )  # fmt: skip
 SILENCES = (
     FailureRule("slow-start", "application", "uvicorn's `Waiting for application startup.` without its `complete`",
@@ -183,8 +183,8 @@ SILENCES = (
         "the release was not ready in time: its startup began and did not end",
         "do less before it answers, such as loading or connecting in the lifespan, or raise unhealthy-threshold in health-check of {table}", _UNHEALTHY),
     FailureRule("loopback", "application", "a server's words that it listens on 127.0.0.1, and no other address",
-                r"(?<!all addresses \(0\.0\.0\.0\)\n \* )(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://(?P<host>127\.0\.0\.1|localhost|\[::1\])",
-        "the release listens on {host}, where only it can reach itself",
+                r"(?<!all addresses \(0\.0\.0\.0\)\n \* )(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://(?P<loopback>127\.0\.0\.1|localhost|\[::1\])",
+        "the release listens on {loopback}, where only it can reach itself",
         "let it listen on 0.0.0.0: --host 0.0.0.0 for uvicorn and flask, --bind 0.0.0.0:{port} for gunicorn and hypercorn", _UNHEALTHY),
     FailureRule("other-port", "application", "a server's words that it listens on another port than that of the settings",
                 r"(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://[^\s/]*:(?!{port}\b)(?P<other>\d+)",

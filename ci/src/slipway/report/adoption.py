@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from slipway.records.adoption import AdoptedFile, Adoption, FileState
-from slipway.records.survey import Fact, Subject
+from slipway.records.survey import DEFAULT, Fact, Subject
 from slipway.report.proof.text import place
 from slipway.untrusted import one_line, printable
 
-_SEVERAL: Final = {Subject.VARIABLE, Subject.GROUP, Subject.EXTRA, Subject.EXTENSION}
+_SEVERAL: Final = {Subject.LEFT_OUT, Subject.VARIABLE, Subject.GROUP, Subject.EXTRA, Subject.EXTENSION}
 _MOST_LINES: Final = 100  # of a file; only a baseline is longer
 
 
@@ -26,6 +26,9 @@ def _lines(adoption: Adoption) -> Iterator[str]:
         yield from _file(file)
     for drift in adoption.drift:
         yield f"DRIFT {one_line(drift.key)}: the settings have {one_line(drift.has)}, {one_line(drift.place)} has {one_line(drift.found)}"
+    if adoption.notes:
+        yield ""
+    yield from (f"NOTE {one_line(note, 600)}" for note in adoption.notes)
     if adoption.gate:
         yield ""
         for finding in adoption.errors:
@@ -45,7 +48,8 @@ def _best(facts: Iterable[Fact]) -> Iterator[Fact]:
 
 
 def _fact(fact: Fact) -> str:
-    guessed = f" (guessed: {one_line(fact.guessed)})" if fact.guessed else ""
+    word = "assumed" if fact.place == DEFAULT else "guessed"
+    guessed = f" ({word}: {one_line(fact.guessed)})" if fact.guessed else ""
     return f"{fact.subject.value:22} {one_line(fact.value, 80):40} {one_line(fact.place)}{guessed}".rstrip()
 
 

@@ -103,6 +103,8 @@ def of_checkup(report: DoctorReport) -> str:
     """Render the whole report; the last line has the totals."""
     counts = Counter(check.result for check in report.checks)
     summary = ", ".join(f"{counts[result]} {result.value}" for result in DoctorResult)
+    if report.gate_works and not report.healthy:
+        summary += "; `slipway gate` lacks nothing"
     return "\n".join([*map(_doctor_check, report.checks), summary]) + "\n"
 
 
@@ -110,6 +112,7 @@ _CACHED: Final = {
     CacheKind.ENVIRONMENT: "environments of services",
     CacheKind.SERVER: "initialised Postgres servers",
     CacheKind.DATABASES: "databases after old revisions",
+    CacheKind.RELEASE: "models of previous releases",
 }
 
 
@@ -131,7 +134,8 @@ def _megabytes(entries: Iterable[CacheEntry]) -> str:
 
 def _doctor_check(check: DoctorCheck) -> str:
     sentence = "; ".join(one_line(part, 600) for part in (check.found, check.remedy) if part)
-    return f"{check.result.value:5} {one_line(check.subject):12} {sentence}"
+    needed = f" (needed for {check.needed_for} only)" if check.needed_for and check.result is DoctorResult.NG else ""
+    return f"{check.result.value:5} {one_line(check.subject):12} {sentence}{needed}"
 
 
 def of_estimate(estimate: Estimate, account: str) -> str:

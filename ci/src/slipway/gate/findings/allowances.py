@@ -32,9 +32,11 @@ class Allowance:
     until: date | None  # the last day on which it applies
     reason: str
 
-    def covers(self, rule: str, line: int | None) -> bool:
+    def covers(self, finding: Finding, file: str) -> bool:
+        """Whether it allows a finding; `file` is its own, and a finding in env.py has no line there."""
+        line = finding.line
         within = self.lines is None or (line is not None and self.lines[0] <= line <= self.lines[1])
-        return rule in self.rules and within
+        return finding.rule in self.rules and (within or finding.file != file)
 
     def expired(self, today: date) -> bool:
         return self.until is not None and self.until < today
@@ -81,7 +83,7 @@ def check(
     """
     every = list(findings)
     allowances = [comment for comment in comments if isinstance(comment, Allowance)]
-    yield from (_suppressed(finding, allowances, today) for finding in every)
+    yield from (_suppressed(finding, allowances, node.file, today) for finding in every)
     for comment in comments:
         if isinstance(comment, Unreadable):
             yield UNREADABLE.finding(node, f"line {comment.line}: {comment.problem}", comment.line)
@@ -151,11 +153,11 @@ def _day(text: str | None) -> date | None:
     return None
 
 
-def _suppressed(finding: Finding, allowances: Iterable[Allowance], today: date) -> Finding:
+def _suppressed(finding: Finding, allowances: Iterable[Allowance], file: str, today: date) -> Finding:
     """Return the finding, suppressed if a comment allows it today; expired comments are added to the measured fact."""
     if finding.suppressed is not None:
         return finding
-    covering = [allowance for allowance in allowances if allowance.covers(finding.rule, finding.line)]
+    covering = [allowance for allowance in allowances if allowance.covers(finding, file)]
     if valid := next((allowance for allowance in covering if not allowance.expired(today)), None):
         return replace(finding, suppressed=str(valid))
     expired = "".join(f"; line {allowance.line} allowed it until {allowance.until}" for allowance in covering)
@@ -164,7 +166,7 @@ def _suppressed(finding: Finding, allowances: Iterable[Allowance], today: date) 
 
 def _unused(node: Node, comment: Allowance, findings: list[Finding], looked_for: Collection[str]) -> Iterator[Finding]:
     for rule in comment.rules:
-        used = any(finding.rule == rule and comment.covers(rule, finding.line) for finding in findings)
+        used = any(finding.rule == rule and comment.covers(finding, node.file) for finding in findings)
         if rule in looked_for and not used:
             yield UNUSED.finding(node, f"there is no {rule} {_where(comment)}", comment.line)
 

@@ -4,6 +4,7 @@ import ast
 import re
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from slipway.gate.findings.blocking import safe_index
@@ -14,6 +15,7 @@ from slipway.gate.layers.stairway import Failure
 from slipway.gate.layers.together import TogetherResult
 from slipway.gate.rulebook import transactions as rules
 from slipway.gate.rulebook.rule import Rule
+from slipway.gate.rulebook.waiting import EnvFile
 from slipway.records.proof import AUTOCOMMIT, Finding, Statement
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction, unsafe_new_enum_value_usage
@@ -125,10 +127,12 @@ def check_run(
         yield rules.NOT_COMMITTED.finding(new[-1], measured)
 
 
-def check_together(new: Sequence[Node], locking: Sequence[Node]) -> Iterator[Finding]:
-    """Yield a finding when env.py runs several locking revisions in one transaction, at the newest of them."""
+def check_together(new: Sequence[Node], locking: Sequence[Node], env: EnvFile) -> Iterator[Finding]:
+    """Yield a finding on the newest revision when env.py runs several locking ones in one transaction, at env.py's line if known."""
     if len(locking) > 1:
-        yield rules.TOGETHER.finding(locking[-1], f"{len(locking)} of {len(new)} new revisions lock existing tables")
+        found = rules.TOGETHER.finding(locking[-1], f"{len(locking)} of {len(new)} new revisions lock existing tables")
+        line = env.configure_line
+        yield replace(found, file=env.file, line=line) if line else found
 
 
 def _ending_alembic_transaction(statements: Sequence[Statement]) -> Iterator[Statement]:

@@ -1,5 +1,6 @@
 """Q, L02 and L23: locks that are held for an instant, but that other sessions queue behind."""
 
+import ast
 import json
 import re
 from collections.abc import Mapping
@@ -43,6 +44,18 @@ class EnvFile:
     file: str
     source: str
     driver: str
+
+    @property
+    def configure_line(self) -> int | None:
+        """The line of the last `context.configure` that has no URL, which is the online one; None without such a call."""
+        calls = [
+            node.lineno
+            for node in ast.walk(ast.parse(self.source))
+            if isinstance(node, ast.Call)
+            and ast.unparse(node.func).endswith("context.configure")
+            and not any(keyword.arg in {"url", "literal_binds"} for keyword in node.keywords)
+        ]
+        return max(calls, default=None)
 
 
 LOCK_TIMEOUT: Final = MappingProxyType({"lock_timeout": "2s"})
