@@ -26,6 +26,7 @@ from slipway.gate.history import Node
 from slipway.gate.layers import phrases, seeds
 from slipway.gate.layers.phrases import Phrase, Refused, refusal
 from slipway.gate.layers.stairway import Steps
+from slipway.gate.measure.session import as_superuser
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import UP, Baseline, report, step_of, walk
 from slipway.migration.database import elsewhere, with_connection
@@ -36,6 +37,12 @@ _NAMES_ROWS = re.compile("23...")  # a violated constraint: it refers to rows th
 _BROKEN = re.compile("42(?!501)...|428C9")  # a statement that no values of its columns could save
 _NOT_NULL = "23502"
 _NULL = re.compile(r'column "(?P<column>.+?)" of relation "(?P<table>.+?)"')
+_IGNORE_FOREIGN_KEYS: Final = """
+DO $$ DECLARE of_key record; BEGIN
+    FOR of_key IN SELECT tgrelid::regclass AS relation, tgname AS name FROM pg_trigger JOIN pg_constraint c ON c.oid = tgconstraint
+        WHERE tgisinternal AND c.contype = 'f' AND tgenabled <> 'D'
+    LOOP EXECUTE 'ALTER TABLE ONLY ' || of_key.relation || ' DISABLE TRIGGER ' || quote_ident(of_key.name); END LOOP;
+END $$"""
 _PREPARING: Final = ("psycopg", "asyncpg")  # drivers that prepare statements by themselves
 
 
@@ -204,7 +211,7 @@ class _Releases:
             concerned = (
                 table
                 for table in self._tables(connection)
-                if table.name in locked or (enum and any(column["labels"] for column in table.columns))
+                if table.name in locked or (enum and any(column["read"] for column in table.columns))
             )
             return [
                 phrase
@@ -233,6 +240,7 @@ class _Releases:
             self.result.broken = [each for each in broken if _key(each) not in known]
 
     def _refused(self, connection: Connection) -> list[Refused]:
+        self._ignore_foreign_keys(connection)
         return [refused for phrase in self._phrases if (refused := refusal(connection, phrase))]
 
     def _stale(self, connection: Connection) -> list[Refused]:
@@ -247,14 +255,22 @@ class _Releases:
 
     def _tables(self, connection: Connection) -> list[seeds.Table]:
         """Return the service's tables, and fill the new ones."""
+        self._ignore_foreign_keys(connection)
         raw = connection.connection
         every = seeds.tables(raw, 0, self.samples)
         tables = [table for table in every if not is_table(table.name, self._version_table)]
+        if self.rows is _Rows.NONE:
+            return [replace(table, parents=()) for table in tables]
         unfilled = [table for table in tables if table.oid not in self._filled]
-        if self.rows is not _Rows.NONE:
-            seeds.fill(raw, [replace(table, plain=self.rows is _Rows.PLAIN) for table in unfilled])
+        seeds.fill(raw, [replace(table, plain=self.rows is _Rows.PLAIN) for table in unfilled])
         self._filled.update(table.oid for table in tables)
         return tables
+
+    def _ignore_foreign_keys(self, connection: Connection) -> None:
+        """Let empty tables accept rows without parents, so that their other constraints are asked, too."""
+        if self.rows is _Rows.NONE:
+            with as_superuser(connection.connection):
+                connection.exec_driver_sql(_IGNORE_FOREIGN_KEYS)
 
     def _from_models(self, connection: Connection, tables: Sequence[seeds.Table]) -> Iterator[Phrase]:
         unusable, unwritten = [], []
