@@ -132,3 +132,10 @@ def test_one_of_many_answers_is_no_output_of_the_job_and_ends_with_its_reader(ca
         CommandLine(JSON).stream(line)
     with contextlib.suppress(BrokenPipeError):
         gone.close()
+
+
+def test_a_screen_in_a_pipe_prints_only_what_changes(capsys):
+    with CommandLine(PEOPLE).screen() as show:
+        for text in ("busy\n", "busy\n", "live\n"):
+            show(answers.CommandResult(record=None, text=text))
+    assert capsys.readouterr().out == "busy\nlive\n"

@@ -81,7 +81,7 @@ async def test_a_value_that_the_settings_reveal_is_hidden(account, staging):
 
 
 async def test_without_a_service_or_an_operation_there_is_no_log(staging):
-    with pytest.raises(RefusedError, match="there is no service notes-staging, so it has no log"):
+    with pytest.raises(RefusedError, match="there is no service notes-staging: deploy one with"):
         await logs.recent(staging.environment, HOUR)
     with pytest.raises(BadInputError, match="the ledger has no deployment 7"):
         await logs.of_deployment(staging.environment, 7)

@@ -4,13 +4,15 @@ import pytest
 
 from slipway.environment.environment import ServiceEnvironment, destroy, pause
 from slipway.environment.redeploy import CompatibilityEvidence, rollback
-from slipway.environment.status import diagnose, status
+from slipway.environment.status import diagnose, status, watch
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.ledger import Intent
 from slipway.records.migration import Readiness
 from slipway.records.outcome import NOTHING, Status, Verb
+from slipway.records.plan import State
 from slipway.release.errors import AwsRefusedError
 from tests.environment.test_rollback import deployed
+from tests.simulator.account import asked
 from tests.simulator.scripted import Script
 
 pytestmark = pytest.mark.slow
@@ -126,3 +128,16 @@ async def test_a_refused_deployment_has_no_operation_to_examine(staging):
     await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
     with pytest.raises(BadInputError, match="deployment 3 started no operation on the platform"):
         await diagnose(staging.environment, 3)
+
+
+async def test_a_situation_is_watched_until_the_operation_in_progress_has_ended(account, staging):
+    await deployed(staging)
+    seen = []
+    async for situation in watch(staging.environment):
+        seen.append(situation.observed.state)
+        if len(seen) == 2:  # an operation that another client begins
+            arn = situation.observed.arn
+            await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
+    assert seen[:2] == [State.LIVE, State.LIVE]
+    assert State.BUSY in seen
+    assert seen[-1] is State.LIVE

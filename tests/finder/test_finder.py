@@ -254,6 +254,29 @@ def test_another_spelling_is_read_and_nonsense_does_no_harm(files, subject, valu
     assert surveyed(ALEMBIC | files).value(subject) == value
 
 
+STAGES = "FROM python:3.12 AS base\nCOPY . .\nUSER app\nFROM base AS {}\nFROM base AS {}\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "image", "is_guess"),
+    [
+        ({"Dockerfile": STAGES.format("production", "debug")}, ("Dockerfile", "production"), False),
+        ({"Dockerfile": STAGES.format("debug", "web")}, ("Dockerfile", ""), False),
+        ({"Dockerfile": "FROM python\nCOPY app alembic.ini req*.txt ./\nCOPY --from=x /a /b\n", "app/a.py": ""}, ("Dockerfile", ""), True),
+        ({"Dockerfile": "FROM python:3\n", "Dockerfile.prod": "FROM python:3\nUSER 1\n"}, ("Dockerfile.prod", ""), False),
+        ({"Dockerfile": 'FROM python:3\nCOPY ["backend/app", "/app"]\n'}, ("", ""), False),  # the repository is its context
+        ({"../Dockerfile": "FROM python:3\n"}, ("", ""), False),
+        ({"Dockerfile": "FROM node\nUSER node\n"}, ("", ""), False),
+        ({"Dockerfile": "COPY . .\nFROM"}, ("", ""), False),
+    ],
+)  # fmt: skip
+def test_the_services_own_dockerfile_is_proposed_when_the_folder_is_its_context(files, image, is_guess):
+    survey = surveyed(ALEMBIC | files)
+    assert (survey.value(Subject.DOCKERFILE), survey.value(Subject.TARGET)) == image
+    fact = survey.fact(Subject.DOCKERFILE)
+    assert bool(fact and fact.guessed) == is_guess
+
+
 ROOT = "revision = 'a'\ndown_revision = None\ndef upgrade():\n    {}\n"
 NEXT = "revision: str = 'b'\ndown_revision: str = 'a'\ndef upgrade():\n    op.add_column('users', x)\n"
 

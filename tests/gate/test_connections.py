@@ -98,10 +98,14 @@ def test_an_engine_whose_connections_a_function_makes_is_led_to_the_gates_databa
     assert proof.coverage.revisions == 1
 
 
-def test_a_connection_that_cannot_be_led_is_refused_before_its_first_statement(prove_history, decoy):
-    raw = "lambda: psycopg.Connection(psycopg.pq.PGconn.connect(decoy.encode()))"
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [("PGconn", "connects past psycopg"), ("PGconn.__base__", r"connects to the database test_\w+ of another server")],
+)
+def test_a_connection_that_cannot_be_led_is_refused_before_its_first_statement(prove_history, decoy, function, said):
+    raw = f"lambda: psycopg.Connection(psycopg.pq.{function}.connect(decoy.encode()))"
     env = ENV.replace("{decoy!r}", repr(decoy)) + CREATOR.replace("lambda: psycopg.connect(decoy)", raw)
-    with pytest.raises(BadInputError, match=r"connects to the database test_\w+ of another server"):
+    with pytest.raises(BadInputError, match=said):
         prove_history({"one": (None, "op.execute('CREATE TABLE a ()')", "op.drop_table('a')")}, env=env)
 
 

@@ -27,6 +27,9 @@ for partitions in ("", "PARTITION BY RANGE (at)"):
     op.execute(f"CREATE INDEX {name}_at ON {name} (at)")
 for year in (2026, 2027):
     op.execute(f"CREATE TABLE parts_{year} PARTITION OF parts FOR VALUES FROM ('{year}-01-01') TO ('{year + 1}-01-01')")
+op.execute("CREATE TABLE parts_2028 PARTITION OF parts FOR VALUES FROM ('2028-01-01') TO ('2029-01-01') PARTITION BY RANGE (at)")
+op.execute("CREATE TABLE parts_2028_summer PARTITION OF parts_2028 FOR VALUES FROM ('2028-01-01') TO ('2028-07-01')")
+op.execute("CREATE TABLE parts_2028_winter PARTITION OF parts_2028 FOR VALUES FROM ('2028-07-01') TO ('2029-01-01')")
 """
 # A statement on a table with its rule, and what its author would write for each `…`.
 STATEMENTS = {

@@ -2,6 +2,7 @@
 
 import pytest
 
+from slipway.gate.rulebook.schema import BEGIN_ON_SCHEMA
 from slipway.records.proof import Layer, Level, Verdict
 
 LAYERS = (Layer.ALWAYS,)
@@ -44,6 +45,7 @@ def test_a_downgrade_that_fails_is_an_error_at_its_line(only_finding):
     finding = only_finding(TABLE, "op.execute('SELECT 1')\nop.drop_table('b')")
     assert (finding.rule, finding.level, finding.line) == ("R02", Level.ERROR, DOWNGRADE_LINE + 2)
     assert 'table "b" does not exist' in finding.measured
+    assert finding.remedy == BEGIN_ON_SCHEMA
     assert finding.file == "migrations/versions/one.py"
 
 

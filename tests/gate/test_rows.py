@@ -47,7 +47,7 @@ def test_it_passes_when_the_revision_fills_the_rows_first(prove_history):
 def test_a_new_column_without_a_default_fails_on_rows(prove_history):
     column = "op.add_column('notes', sa.Column('body', sa.Text, nullable=False))"
     proof = prove_history({"a": (None, *NOTES), "b": ("a", column, "op.drop_column('notes', 'body')")})
-    assert [rule for rule, *_ in of_rows(proof)] == ["D01"]
+    assert [finding.rule for finding in proof.failures] == ["D01"]
 
 
 def test_what_comes_after_a_revision_that_fails_on_rows_is_run_on_rows_again(prove_history):

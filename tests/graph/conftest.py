@@ -36,7 +36,6 @@ from slipway.workload.workload import NO_CERTIFICATES
 
 sys.path.append(str(Path(__file__).parent))
 from dagger_schema import sdl
-from quick_client import Converter
 
 
 @cache
@@ -147,7 +146,6 @@ async def speaking(engine: Engine) -> AsyncIterator[tuple[Engine, dict[str, str]
 async def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Engine]:
     monkeypatch.chdir(tmp_path)  # functions leave there the files that an engine uploads
     monkeypatch.setattr(AsyncClientSession, "fetch_schema", known_schema)
-    monkeypatch.setattr("dagger.client._core.make_converter", Converter)
     monkeypatch.setattr("httpx._transports.default.create_ssl_context", lambda **_: NO_CERTIFICATES)
     async with speaking(
         Engine(

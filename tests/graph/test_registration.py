@@ -1,17 +1,17 @@
 import importlib.metadata
 import os
 import sys
-from pathlib import Path
 
 import anyio
+import dagger
 import pytest
 
 import slipway.main
 from slipway.commands.command import AwsAccess
 from slipway.commands.table import FUNCTIONS
+from slipway.objects import converter
 from tests.graph.conftest import Engine, speaking
 
-HERE = Path(__file__).parent
 ON_DAGGER = {command.name: command for command in FUNCTIONS if not command.not_on_dagger}
 USES_AWS = {name for name, command in ON_DAGGER.items() if command.access is not AwsAccess.NONE}
 NEVER_CACHED = USES_AWS | {
@@ -30,9 +30,8 @@ CHECKS = {"lint", "migrations", "smoke", "tests", "types"}
 async def registration(tmp_path_factory):
     """Registration as an engine starts it: the runtime's own entry point, in a process of its own."""
     file = tmp_path_factory.mktemp("module") / "module.json"
-    quick = "import dagger.client._core as core, quick_client; core.make_converter = quick_client.Converter"
     run = "from dagger.mod.cli import app; app(register=True)"
-    code = f"import atexit, sys; atexit.register(lambda: print(*sys.modules)); sys.path.append({str(HERE)!r}); {quick}; {run}"
+    code = f"import atexit, sys; atexit.register(lambda: print(*sys.modules)); {run}"
     async with speaking(Engine({})) as (engine, variables):
         variables |= {"DAGGER_MAIN_OBJECT": "Slipway", "DAGGER_MODULE_FILE": str(file)}
         done = await anyio.run_process([sys.executable, "-c", code], env=os.environ | variables)
@@ -96,6 +95,11 @@ def test_every_function_and_field_of_the_objects_is_registered():
     assert (members.pop("Slipway") | members.pop("Environment")) - {""} == set(ON_DAGGER)
     verdict = {"verdict", "summary", "sync", "report"}
     assert members == {"Gate": {*verdict, "proof", "certificate"}, "Rehearsal": verdict}
+
+
+def test_a_step_of_a_query_makes_no_converter(monkeypatch):
+    monkeypatch.setattr(converter, "_make_converter", None)
+    assert dagger.dag.container().from_("python:3.14-slim").with_exec(["id"])
 
 
 def test_the_entry_point_names_the_main_object():

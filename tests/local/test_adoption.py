@@ -1,5 +1,6 @@
 """`slipway init` writes at most what is missing, and touches nothing of the user's."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -99,6 +100,32 @@ def test_a_service_whose_pyproject_cannot_be_extended_gets_a_file_of_its_own(tmp
         assert (folder / "pyproject.toml").read_text() == pyproject
 
 
+PIECES = (
+    "[project]\nname = 'shop' # \u00e9",
+    "[tool]\nx = {a=1,\tb=2}",
+    "tool = {a={b=1}}",
+    '"tool"."q" = 1',
+    "[[tool.x]]\na=1\n[[tool.x]]",
+    '[tool.pytest]\na="""\n[tool.slipway]\n"""',
+    "[ tool . 'ruff' ]\nx = [\n 1, # one\n]",
+    "[tool.slipwayx]\na = 1\n# a comment",
+    "   \n\t",
+    "bad = = toml",
+)
+
+
+@pytest.mark.parametrize(("text", "ending"), [*zip(PIECES, itertools.cycle(("", "\r\n", "\n")), strict=False)])
+def test_every_byte_of_an_oddly_written_pyproject_stays_and_a_second_run_changes_nothing(folder, text, ending):
+    before = f"\ufeff{text}{ending}".replace("\n", ending or "\n").encode()
+    (folder / "pyproject.toml").write_bytes(before)
+    written = initialised(folder)
+    after = (folder / "pyproject.toml").read_bytes()
+    assert after.startswith(before)
+    assert written.obstacles == ()
+    assert (folder / "slipway.toml").exists() or b"[tool.slipway]" in after.removeprefix(before)
+    assert set(states(adoption.propose(folder)).values()) == {FileState.KEPT}
+
+
 def test_line_ends_of_windows_stay(tmp_path):
     folder = service(tmp_path, FILES | {"pyproject.toml": PROJECT.replace("\n", "\r\n")})
     initialised(folder)
@@ -121,6 +148,13 @@ def test_services_in_folders_share_a_workflow_that_proves_all_of_them(tmp_path):
 def test_a_service_without_a_revision_is_adopted_before_its_first_one(folder):
     (folder / "migrations/versions/one.py").unlink()
     assert "the gate begins with the first revision" in of_adoption(initialised(folder)).text
+
+
+def test_the_services_own_dockerfile_goes_into_the_table_of_images(folder):
+    service(folder, {"Dockerfile": "FROM python:3.12 AS prod\nUSER app\nFROM prod AS dev\n"})
+    initialised(folder)
+    images = load(folder).images
+    assert (images.dockerfile, images.target) == ("Dockerfile", "prod")
 
 
 def test_a_baseline_is_a_file_of_its_own_and_named_in_the_table(folder):

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
 from slipway.local.inside import Database, started
@@ -44,7 +45,7 @@ async def test_imported_code_gets_no_token_and_an_empty_home(tmp_path):
     assert not variables.keys() & {*TOKENS, "UV_INDEX_PRIVATE_PASSWORD"}
     assert (variables["HOME"], files) == (home, [])
     assert home != os.environ.get("HOME")
-    assert not Path(home).exists()  # it ended with the process
+    assert not await anyio.Path(home).exists()  # it ended with the process
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.environment import destroy, pause, resume
 from slipway.environment.preflight import preflight
 from slipway.environment.redeploy import CompatibilityEvidence, known_heads, live_in, promote, rollback
+from slipway.environment.secrets import secrets, set_secret
 from slipway.environment.status import diagnose, status
 from slipway.errors import BadInputError, SlipwayError, within
 from slipway.oci.artifact import EMPTY, Artifact
@@ -225,6 +226,13 @@ async def read_logs(there: Scene) -> None:
     assert (await logs.recent(there.staging, timedelta(hours=1))).lines
 
 
+async def keep_secrets(there: Scene) -> None:
+    """Set the secret that the settings name, and make one that they lack, twice."""
+    assert not (await secrets(there.staging)).missing
+    assert not (await set_secret(there.staging, "URL", "new")).setting
+    assert [(await set_secret(there.staging, "TOKEN", value)).setting for value in ("one", "two")]
+
+
 async def inspect(there: Scene) -> None:
     """Run every check of a preflight; all pass, so slipway tries to start the release."""
     await there.released()
@@ -263,6 +271,7 @@ STORIES: dict[str, Story] = {
     "deploy": deploy,
     "diagnose": examine,
     "logs": read_logs,
+    "secret": keep_secrets,
     "preflight": inspect,
     "rollback": back,
     "promote-from": promote_from,

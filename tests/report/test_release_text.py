@@ -143,7 +143,7 @@ def test_an_outcome_shows_the_url_of_what_is_live():
     assert "url:" not in of_outcome(replace(outcome, live=None))
 
 
-def test_a_history_shows_commit_and_holder():
+def test_a_history_shows_duration_commit_holder_and_cause_in_80_columns_in_the_order_of_the_numbers():
     release = Release(
         environment="staging",
         number=4,
@@ -156,10 +156,23 @@ def test_a_history_shows_commit_and_holder():
         holder="ann@laptop",
         commit="c0ffee" * 6,
     )
-    unknown = replace(release, number=3, holder="", commit=None)
-    assert of_history(History("staging", (release, unknown))).splitlines()[1:] == [
-        "   4  1970-01-01 00:00:00Z  deploy    SUCCEEDED        sha256:01  commit c0ffeec0ffee  by ann@laptop",
-        "   3  1970-01-01 00:00:00Z  deploy    SUCCEEDED        sha256:01",
+    job = "ann in https://github.com/OWNER/NAME/actions/runs/12345678901"
+    cause = "the release reads the variable REDIS_URL, which staging does not set; slipway does not migrate it"
+    failed = replace(
+        release, number=2, commit=None, status=Status.ROLLBACK_FAILED, seconds=3599, holder=job, cause=cause
+    )
+    paused = replace(release, number=1, verb=Verb.PAUSE, image="", holder="", commit=None, risk="it is night")
+    lines = of_history(History("staging", (release, failed, paused), (3,))).splitlines()
+    assert lines[1:] == [
+        "   4  1970-01-01 00:00:00Z  deploy    SUCCEEDED             1.0 s  c0ffeec",
+        "      sha256:01 by ann@laptop",
+        "   3  has not ended: it is running or was killed",
+        "   2  1970-01-01 00:00:00Z  deploy    ROLLBACK_FAILED   59 m 59 s",
+        "      sha256:01 by ann in https://github.com/OWNER/NAME/actions/runs/12345678901",
+        "      the release reads the variable REDIS_URL, which staging does not set;",
+        "            slipway does not migrate it",
+        "   1  1970-01-01 00:00:00Z  pause     SUCCEEDED             1.0 s",
+        "      without proof: it is night",
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.errors import RefusedError
 from slipway.records.progress import Event, Phase
-from slipway.report.terminal import TerminalProgress
+from slipway.report.terminal import TerminalProgress, replacing
 
 
 @pytest.fixture
@@ -186,3 +186,12 @@ def test_the_detail_of_a_step_moves_on_a_terminal_and_is_absent_from_a_pipe(term
     with progress.step("proving"):
         progress.detail("revision b, 2 of 3")
     assert pipe.getvalue() == ""
+
+
+def test_a_text_replaces_the_one_before_on_a_terminal(terminal):
+    with replacing(terminal) as show:
+        show("one\n\x1b]0;owned\x07two\n")
+        show("three\n")
+    said = terminal.getvalue()
+    assert "owned" not in said
+    assert said.index("two") < said.index("\x1b[1A") < said.index("three")  # the cursor goes up

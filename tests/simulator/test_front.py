@@ -252,6 +252,26 @@ async def test_an_answer_that_the_instance_breaks_off_is_broken_off():
         tasks.cancel_scope.cancel()
 
 
+async def test_a_request_in_flight_when_a_server_ends_is_no_error_of_the_server(monkeypatch, caplog):
+    """Ctrl-C during a rehearsal printed uvicorn's traceback of each."""
+    monkeypatch.setattr(serving_module, "GRACE_SECONDS", 0)
+    begun, ended = anyio.Event(), []
+
+    async def never(_scope, _receive, _send):
+        begun.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append(True)
+
+    async with serving(never) as address:
+        client = await anyio.connect_tcp("127.0.0.1", int(address.rpartition(":")[2]))
+        await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await begun.wait()
+    await client.aclose()
+    assert (ended, caplog.messages) == ([True], [])
+
+
 async def test_an_instance_is_reached_directly_whatever_proxy_the_machine_has(one, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("NO_PROXY", "")

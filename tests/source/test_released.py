@@ -280,3 +280,11 @@ def test_words_and_annotations_are_no_edit(service):
     annotated = REVISION.format("one", 1).replace("revision =", "revision: str =", 1).replace("():", "() -> None:")
     (service / ONE).write_text(f'"""A table, said better."""\n{annotated}')
     assert released(service, "v1").edited == ()
+
+
+def test_a_hook_in_a_linked_worktree_sees_the_folder_as_part_of_its_repository(git, service, tmp_path, monkeypatch):
+    """Git sets GIT_DIR there, which makes the current folder the top of the repository."""
+    before = released(service, "v1")
+    git("worktree", "add", "--quiet", tmp_path / "linked")
+    monkeypatch.setenv("GIT_DIR", str(service.parent / ".git/worktrees/linked"))
+    assert released(tmp_path / "linked/service", "v1") == before

@@ -268,8 +268,9 @@ GIT = """error: Failed to download and build `x @ git+https://me:token@git.examp
 """
 
 
-def test_a_dependency_from_git_that_cannot_be_fetched_is_named_without_its_password():
-    refused = dependencies._refusal(["pip", "install"], GIT, 1)
+@pytest.mark.parametrize("ref", ["@abcdef0", "", "@feature/x"])
+def test_a_dependency_from_git_that_cannot_be_fetched_is_named_without_its_password(ref):
+    refused = dependencies._refusal(["pip", "install"], GIT.replace("@abcdef0", ref), 1)
     assert refused.what.startswith(
         "the dependency https://git.example/x.git cannot be fetched: fatal: unable to access"
     )

@@ -149,6 +149,23 @@ class CommandLine:
     def stream(self, answer: "CommandResult") -> None:
         print(_formed(self.flags, answer, indent=None), end="", flush=True)
 
+    @contextmanager
+    def screen(self) -> "Iterator[Callable[[CommandResult], None]]":
+        from slipway.report.terminal import replacing
+
+        if sys.stdout.isatty() and not self.flags.json:
+            with replacing(sys.stdout) as show:
+                yield lambda answer: show(answer.text)
+            return
+        shown: list[CommandResult] = []
+
+        def print_change(answer: "CommandResult") -> None:
+            if shown[-1:] != [answer]:
+                self.stream(answer)
+            shown[:] = [answer]
+
+        yield print_change
+
     async def settings(self) -> "Settings":
         from slipway import settings
 

@@ -103,8 +103,9 @@ def archive_at(folder: Path, commit: str) -> "Iterator[tarfile.TarFile]":
 
 def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> bytes:
     """Run git in a folder and return its output; raises BadInputError with git's message."""
+    environment = _outside_of_hooks(os.environ) if variables is None else variables
     try:
-        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, check=False, env=variables)
+        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, check=False, env=environment)
     except FileNotFoundError:
         raise BadInputError("git is not installed on this machine", "install git") from None
     if done.returncode:
@@ -112,6 +113,12 @@ def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | N
         cause = messages[-1] if messages else f"exit code {done.returncode}"
         raise BadInputError(f"git {arguments[0]} failed in {folder}", cause)
     return done.stdout
+
+
+def _outside_of_hooks(variables: Mapping[str, str]) -> dict[str, str]:
+    """Remove what git sets for its hooks: in a linked worktree, every folder would be the top of the repository."""
+    of_hooks = () if "GIT_WORK_TREE" in variables else ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
+    return {name: value for name, value in variables.items() if name not in of_hooks}
 
 
 def released(folder: Path, name: str) -> Since:

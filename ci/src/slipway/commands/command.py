@@ -117,6 +117,10 @@ class Caller(Protocol):
         """Print one of many answers, which is no result of the job; raises BrokenPipeError when the reader has gone."""
         ...
 
+    def screen(self) -> AbstractContextManager[Callable[["CommandResult"], None]]:
+        """Show answers that replace each other on a terminal; elsewhere each that differs is printed after the one before."""
+        ...
+
     async def settings(self) -> "Settings":
         """Load the service's settings; raises SettingsError."""
         ...

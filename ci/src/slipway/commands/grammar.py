@@ -129,7 +129,7 @@ def _add_flag(parser: Any, flag: Flag) -> None:
         options |= {"nargs": "?", "const": flag.bare} if flag.bare else {}
         options |= {"action": "append"} if flag.repeated else {}
     if flag.positional:
-        parser.add_argument(flag.key, **options)
+        parser.add_argument(flag.key, **options | ({} if flag.default is None else {"nargs": "?"}))
     else:
         parser.add_argument(f"--{flag.name}", dest=flag.key, required=flag.required and not flag.one_of, **options)
     if flag.former:

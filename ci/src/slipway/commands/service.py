@@ -1,4 +1,4 @@
-"""Operate a service: status, history, diagnose, logs, pause, resume, destroy."""
+"""Operate a service: status, open, history, diagnose, logs, secret, pause, resume, destroy."""
 
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,51 @@ if TYPE_CHECKING:
     Group.SERVICE,
     "Show the live release, its deployment, operations in progress and readiness",
     AwsAccess.READS,
-    flags=ENVIRONMENT,
+    flags=(
+        *ENVIRONMENT,
+        switch(
+            "watch",
+            "repeat it until it is interrupted, or until the operation in progress has ended",
+            not_on_dagger="a function returns once",
+        ),
+    ),
     records=(JsonRecord("situation", "0 also when there is no service: `observed.status` is null then"),),
 )
-async def status(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.environment.status import status
+async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
+    from slipway.environment.status import status, watch
     from slipway.report.answers import service as answers
 
-    return answers.of_situation(await status(await caller.environment(flags.environment)))
+    environment = await caller.environment(flags.environment)
+    if not flags.watch:
+        return answers.of_situation(await status(environment))
+    with caller.screen() as show:
+        async for situation in watch(environment):
+            show(answers.of_situation(situation))
+    return None
+
+
+@command(
+    Group.SERVICE,
+    "Print the public URL of a service, and open it in the browser of this machine, if there is one",
+    AwsAccess.READS,
+    flags=ENVIRONMENT,
+    records=(JsonRecord("address"),),
+    rights=("status",),
+    not_on_dagger="it has no browser; status has the URL",
+)
+async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -- the command's name
+    import sys
+
+    from slipway.environment.status import existing
+    from slipway.local.browser import open_in_browser
+    from slipway.records.ledger import Address
+    from slipway.report.answers import service as answers
+
+    environment = await caller.environment(flags.environment)
+    address = Address(environment=environment.name, url=environment.address(await existing(environment)))
+    if sys.stdout.isatty() and not flags.json:
+        open_in_browser(address.url)
+    return answers.of_address(address)
 
 
 @command(
@@ -99,6 +136,40 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     async for line in logs.follow(environment, since):
         caller.stream(answers.of_log_line(line))
     return None
+
+
+@command(
+    Group.SERVICE,
+    "List an environment's secrets and those that are missing; set one to a value that is typed or piped in",
+    AwsAccess.CHANGES,
+    flags=(
+        option("action", "list|set", "what to do", positional=True, choices=("list", "set")),
+        option("name", "NAME", "with set: the variable whose secret it is", positional=True, default=""),
+        *ENVIRONMENT,
+    ),
+    records=(
+        JsonRecord("secret-list", "of `list`; 1 when a secret is missing"),
+        JsonRecord("secret-version", "of `set`"),
+    ),
+    more="""\
+The value is typed at a prompt, which does not show it, or read from standard input, without its last line end. Where the settings name
+no existing secret for the variable, SERVICE/NAME is created, and the line that the settings lack is printed. A running service reads a
+new value only when its instances start again.""",
+    not_on_dagger="a person types the value",
+)
+async def secret(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.environment.secrets import check_name, secrets, set_secret
+    from slipway.errors import BadInputError
+    from slipway.local.prompt import secret_value
+    from slipway.report.answers import service as answers
+
+    if bool(flags.name) != (flags.action == "set"):
+        raise BadInputError("set takes the name of a variable, and list takes none", "`slipway secret --help` has more")
+    environment = await caller.environment(flags.environment)
+    if flags.action == "list":
+        return answers.of_secret_list(await secrets(environment))
+    check_name(flags.name)
+    return answers.of_secret_version(await set_secret(environment, flags.name, secret_value(flags.name)))
 
 
 @command(

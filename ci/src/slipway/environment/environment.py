@@ -190,9 +190,9 @@ async def _goal(environment: ServiceEnvironment, verb: Verb) -> Goal:
 
 
 def holder(environment: Mapping[str, str]) -> str:
-    """Return who deploys, for runs that wait for the lock: the URL of a GitHub job, or user@host."""
+    """Return who deploys, for the history and for runs that wait: a person in the job of a GitHub URL, or user@host."""
     if environment.get("GITHUB_ACTIONS"):
-        names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-        server, repository, run = (environment.get(name, "") for name in names)
-        return f"{server}/{repository}/actions/runs/{run}"
+        names = ("GITHUB_TRIGGERING_ACTOR", "GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+        person, server, repository, run = (environment.get(name, "") for name in names)
+        return f"{person or 'unknown'} in {server}/{repository}/actions/runs/{run}"
     return f"{environment.get('USER') or environment.get('USERNAME') or 'unknown'}@{socket.gethostname()}"

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from slipway.environment.status import ObservedEnvironment, operation_of
-from slipway.errors import BadInputError, RefusedError
+from slipway.environment.status import ObservedEnvironment, existing, operation_of
+from slipway.errors import BadInputError
 from slipway.migration.output import secrets_in, without
 from slipway.records.logs import Log, LogLine
 from slipway.release.aws.logs import Lines
@@ -27,9 +27,8 @@ def span(text: str) -> timedelta:
 
 async def recent(environment: ObservedEnvironment, since: timedelta) -> Log:
     """Return the lines of the service in that span; raises RefusedError if there is no service."""
-    lines = await environment.described.log_since(
-        environment.aws, await _arn(environment), environment.time.now() - since
-    )
+    arn = (await existing(environment)).arn or ""
+    lines = await environment.described.log_since(environment.aws, arn, environment.time.now() - since)
     return Log(environment=environment.name, lines=tuple(_shown(environment, lines)))
 
 
@@ -42,7 +41,7 @@ async def of_deployment(environment: ObservedEnvironment, number: int) -> Log:
 
 async def follow(environment: ObservedEnvironment, since: timedelta) -> AsyncIterator[LogLine]:
     """Yield the lines of that span, and then each new one, until the caller stops."""
-    arn, start = await _arn(environment), environment.time.now() - since
+    arn, start = (await existing(environment)).arn or "", environment.time.now() - since
     seen = dict[str, datetime]()
     while True:
         read = await environment.described.log_since(environment.aws, arn, start)
@@ -53,16 +52,6 @@ async def follow(environment: ObservedEnvironment, since: timedelta) -> AsyncIte
         seen |= {line.id: line.at for lines in new.values() for line in lines}
         seen = {id_: at for id_, at in seen.items() if at >= start}
         await environment.time.sleep(POLL_SECONDS)
-
-
-async def _arn(environment: ObservedEnvironment) -> str:
-    observed = await environment.status()
-    if observed.arn is None:
-        raise RefusedError(
-            f"there is no service {environment.service}, so it has no log",
-            "`slipway history` lists its deployments; `slipway logs --deployment NUMBER` shows the log of one",
-        )
-    return observed.arn
 
 
 def _shown(environment: ObservedEnvironment, read: Lines) -> Iterator[LogLine]:

@@ -1,5 +1,6 @@
 """One environment of a service, to be read: its platform, its ledger, and the answers of the live release."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +12,7 @@ from slipway.records.image import Reference
 from slipway.records.ledger import History, Situation
 from slipway.records.migration import Readiness
 from slipway.records.outcome import NOTHING, Examination
-from slipway.records.plan import Observed
+from slipway.records.plan import Observed, State
 from slipway.release.aws.client import Aws, Keys
 from slipway.release.aws.ecr import EcrStore, check_repository
 from slipway.release.engine.compatibility import readiness_from
@@ -27,6 +28,7 @@ HISTORY = 100  # deployments, which ECR returns in one call
 _NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
 _TIMEOUT_SECONDS = 10
 _PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts to reach a release that the platform calls healthy
+_POLL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +182,30 @@ async def status(environment: ObservedEnvironment) -> Situation:
         unseen=unseen,
         unanswered=unanswered,
     )
+
+
+async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:
+    """Yield the situation again and again; ends with an operation that was in progress."""
+    was_busy = False
+    while True:
+        situation = await status(environment)
+        yield situation
+        is_busy = situation.observed.state is State.BUSY
+        if was_busy and not is_busy:
+            return
+        was_busy = is_busy
+        await environment.time.sleep(_POLL_SECONDS)
+
+
+async def existing(environment: ObservedEnvironment) -> Observed:
+    """Return the service as the platform reports it; raises RefusedError when there is none."""
+    observed = await environment.status()
+    if observed.arn is None:
+        raise RefusedError(
+            f"there is no service {environment.service}",
+            "deploy one with `slipway deploy`; `slipway history` lists the deployments of a deleted one",
+        )
+    return observed
 
 
 async def _history(environment: ObservedEnvironment) -> tuple[History, str]:

@@ -1,14 +1,20 @@
 """The instructions of a service's Dockerfiles."""
 
 import json
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from slipway.finder.tree import Tree
+from slipway.records.survey import Fact, Subject
 
 _FILES = r"(?:\.\./)*(?:(?!tests?/|docs?/|examples?/)(?:[\w-]+/){0,2}(?:docker|deploy|compose|build)/)?(?:[\w-]+\.)?(?:Docker|Container)file(?:\.(?:prod|production|app|api|web|backend))?"
+_PYTHON = re.compile(r"python|\buv\b|\bpip\b|poetry|\bpdm\b")
+_PRODUCTION = re.compile(r"prod|release|runtime|final", re.IGNORECASE)
+_FOR_DEVELOPERS = re.compile(r"dev|debug|test|local", re.IGNORECASE)
+_AS = re.compile(r"\s[Aa][Ss]\s+(\S+)")
 _INSTRUCTION = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
 
 
@@ -46,6 +52,39 @@ def instructions_of(tree: Tree, name: str) -> Iterator[Instruction]:
             if word == "ENV" and "=" not in key:
                 values[key] = value.strip()
         yield Instruction(place, word, rest)
+
+
+def own_image(tree: Tree) -> Iterator[Fact]:
+    """Yield the Dockerfile whose context is the service's folder, that of production first, and its stage if it is not the last one."""
+    files = [name for name in tree.matching(_FILES) if not name.startswith("../") and _PYTHON.search(tree.read(name))]
+    for name in sorted(files, key=lambda name: not _PRODUCTION.search(name))[:1]:
+        read = [*instructions_of(tree, name)]
+        stages = [each for each in read if each.word == "FROM"]
+        if not stages or not all(_is_there(tree, source) for each in read for source in _copied(each)):
+            return
+        names = [match[1] if (match := _AS.search(each.rest)) else "" for each in stages]
+        chosen = next((at for at, stage in enumerate(names) if _PRODUCTION.search(stage)), len(names) - 1)
+        chosen = chosen if _FOR_DEVELOPERS.search(names[-1]) else len(names) - 1
+        user = [each for each in read[read.index(stages[chosen]) :] if each.word == "USER"]
+        inherits = any(stages[chosen].rest.split()[0] == stage for stage in names)
+        guessed = "" if user or inherits else "it names no USER, and slipway ships no image that runs as root"
+        yield Fact(subject=Subject.DOCKERFILE, value=name, place=name, guessed=guessed)
+        if chosen < len(names) - 1:
+            why = f"the last stage, {names[-1]}, is for development"
+            yield Fact(subject=Subject.TARGET, value=names[chosen], place=stages[chosen].place, guessed=why)
+
+
+def _copied(instruction: Instruction) -> Iterator[str]:
+    """Yield the paths that COPY or ADD takes from the context; not those with wildcards, which may match nothing."""
+    parts = instruction.command if instruction.word in {"COPY", "ADD"} else ()
+    if not any(part.startswith("--from=") for part in parts):
+        paths = [part for part in parts if not part.startswith("--")][:-1]
+        yield from (path for path in paths if not re.search(r"[*?$\[<:]", path))
+
+
+def _is_there(tree: Tree, path: str) -> bool:
+    path = posixpath.normpath(path).strip("/")
+    return path[:1] in {"", "."} or path in tree or any(name.startswith(f"{path}/") for name in tree.names)
 
 
 def _joined(tree: Tree, name: str) -> Iterator[tuple[str, str]]:

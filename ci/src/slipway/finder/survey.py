@@ -9,6 +9,7 @@ from slipway.finder import alembic as settings
 from slipway.finder.application import alchemy, application, applications, flask_application
 from slipway.finder.command import command
 from slipway.finder.database import database, other_database
+from slipway.finder.dockerfile import own_image
 from slipway.finder.health import health_path
 from slipway.finder.history import beginning
 from slipway.finder.interpreter import interpreter
@@ -46,6 +47,7 @@ def _facts(tree: Tree) -> Iterator[Fact]:
     yield from _start(tree)
     if any(fact.value == "Flask-Migrate" for fact in of_alembic):
         yield from flask_application(tree)
+    yield from own_image(tree)
     yield from health_path(tree)
     yield from database(tree)
     yield from variables(tree)

@@ -28,7 +28,8 @@ from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.names import few
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
 from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
-from slipway.gate.rulebook.rows import CASCADES, DELETES, DROPS, WHOLE_TABLE
+from slipway.gate.rulebook.locks import UNEXPLAINED
+from slipway.gate.rulebook.rows import CASCADES, DELETES, DROPS, FAILS, WHOLE_TABLE
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rulebook.transactions import REPEATED
 from slipway.gate.rulebook.waiting import NO_TIMEOUT, ONCE, UNLIMITED, EnvFile
@@ -52,12 +53,20 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
         findings += _of_history(evidence, stairway)
         for node in evidence.history.nodes:
             findings += _of_revision(evidence, stairway, node, own)
-        findings = [finding for finding in findings if _is_on(finding.rule, own)]
+        findings = [finding for finding in _plainly(findings) if _is_on(finding.rule, own)]
         findings = list(_after_comments(evidence, stairway, findings, today, own))
     findings = [_at_own_level(finding, own) for finding in findings]
     if stairway:
         findings += schema.check_reached(evidence.history.nodes, stairway, findings, evidence.baseline)
     return in_order(list(_folded(findings)))
+
+
+def _plainly(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Leave out the unexplained work of a statement that fails on rows: it ends at the first one."""
+    failing = {(finding.revision, finding.line) for finding in findings if finding.rule == FAILS.id}
+    for finding in findings:
+        if finding.rule != UNEXPLAINED.id or (finding.revision, finding.line) not in failing:
+            yield finding
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

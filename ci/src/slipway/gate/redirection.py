@@ -236,6 +236,17 @@ def _wrap_psycopg(psycopg: Any) -> None:
     for kind in (psycopg.Connection, psycopg.AsyncConnection):
         kind.connect = classmethod(wrapped(kind.connect.__func__))
     psycopg.connect = psycopg.Connection.connect
+    beneath = psycopg.pq.PGconn
+
+    def refuse(_cls: Any, conninfo: bytes) -> Any:
+        if _Process.place() is None:
+            return beneath.connect(conninfo)
+        raise _refused(
+            "the service's code connects past psycopg, by PGconn.connect",
+            "let it call psycopg.connect, whose connections the gate leads to its database",
+        )
+
+    psycopg.pq.PGconn = type("PGconn", (beneath,), {"connect": classmethod(refuse)})
 
 
 def _wrap_psycopg2(psycopg2: Any) -> None:
@@ -327,13 +338,18 @@ def _led_arguments(arguments: Any, place: Place) -> Any:
         client = Path(word).name
         other = _other_place(client, words[number + 1 :], place) if client in _CLIENTS else ""
         if other:
-            refused = BadInputError(
+            raise _refused(
                 f"the service's code starts {client} with {other}, which is not the gate's database",
                 "let it use the variables PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, which the gate sets",
             )
-            _Process.refused.append(refused)
-            raise refused
     return led
+
+
+def _refused(what: str, next_step: str) -> BadInputError:
+    """Return an error that is raised again at the end, and keep it for that."""
+    refused = BadInputError(what, next_step)
+    _Process.refused.append(refused)
+    return refused
 
 
 def _is_shell(arguments: Sequence[Any]) -> bool:

@@ -38,6 +38,7 @@ _SERVICE: Final = {
     "port": Subject.PORT,
     "health-path": Subject.HEALTH_PATH,
 }
+_IMAGES: Final = {"dockerfile": Subject.DOCKERFILE, "target": Subject.TARGET}
 _MIGRATIONS: Final = {
     "config": Subject.CONFIG,
     "directory": Subject.DIRECTORY,
@@ -125,7 +126,12 @@ def table_of(survey: Survey, baseline: str = "") -> str:
     service, migrations = tables_of(survey)
     migrations |= {"baseline": baseline} if baseline else {}
     variables = migrations.pop("variables", {})
-    parts = [("[tool.slipway]", service, _SERVICE), ("[tool.slipway.migrations]", migrations, _MIGRATIONS)]
+    images = {key: survey.value(subject) for key, subject in _IMAGES.items() if service and survey.fact(subject)}
+    parts = [
+        ("[tool.slipway]", service, _SERVICE),
+        ("[tool.slipway.images]", images, _IMAGES),
+        ("[tool.slipway.migrations]", migrations, _MIGRATIONS),
+    ]
     lines = [line for heading, table, subjects in parts for line in _lines(heading, table, subjects, survey)]
     if variables:
         lines += ["", "[tool.slipway.migrations.variables] # stand-ins, no secrets"]

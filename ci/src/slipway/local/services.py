@@ -32,6 +32,10 @@ def services_in(folder: Path, changed: str | None = None) -> Services:
     services = tuple(sorted(found, key=lambda service: PurePosixPath(service.folder).parts))
     if changed is None:
         return Services(services)
+    if not (root / ".git").exists():
+        raise BadInputError(
+            f"{folder} is in no git repository, so it is unknown what has changed", "leave --changed out"
+        )
     concerned = concerned_by(changed_files(root, changed), services)
     return Services(
         services=tuple(service for service in services if service in concerned),

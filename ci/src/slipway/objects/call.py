@@ -66,6 +66,10 @@ class Call:
 
     stream = say
 
+    @contextmanager
+    def screen(self) -> "Iterator[Callable[[CommandResult], None]]":
+        yield self.say
+
     async def settings(self) -> "Settings":
         from slipway.graph.folder import folder_of
         from slipway.graph.workspace import settings_of

@@ -97,6 +97,14 @@ class History(Record, schema="slipway/history/1"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Address(Record, schema="slipway/address/1"):
+    """The public URL of a service."""
+
+    environment: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Situation(Record, schema="slipway/situation/1"):
     """An environment as the platform, the ledger and the live release report it.
 

@@ -27,6 +27,8 @@ class Subject(Enum):
     SERVER = "server"
     COMMAND = "command"
     PORT = "port"
+    DOCKERFILE = "Dockerfile"
+    TARGET = "Dockerfile's stage"
     HEALTH_PATH = "health path"
     POSTGRES = "postgres"
     EXTENSION = "extension"

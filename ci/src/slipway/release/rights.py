@@ -35,6 +35,8 @@ class Right(Enum):
     INSPECT = "check everything that a release needs"
     PULL = "pull the release's image"
     PUSH = "push an image"
+    FIND_SECRETS = "ask whether secrets exist"
+    STORE_VALUE = "store a new value of a secret"
     READ_DATABASE_URL = "read the secret with the database's URL"
     RUN_TASK = "migrate by an ECS task"
 
@@ -136,6 +138,11 @@ SECRETS = Resource(
     "the secrets that the settings name, by ARN; their descriptions, never their values",
     lambda scope: secrets_of("secretsmanager", scope.there.secrets.values()),
 )
+OWN_SECRETS = Resource(
+    "OwnSecrets",
+    "the secrets that `slipway secret set` makes for the service",
+    patterns("arn:aws:secretsmanager:{region}:{account}:secret:{service}/*"),
+)
 DATABASE_SECRET = Resource(
     "DatabaseSecret",
     "the secret with the database's URL, where `migration.runner` is direct",
@@ -203,6 +210,11 @@ SHARED: Grants = {
             "ecr:PutImage",
             *_UPLOAD,
         ),
+    },
+    Right.FIND_SECRETS: {ANY: ("ssm:DescribeParameters",), SECRETS: ("secretsmanager:DescribeSecret",)},
+    Right.STORE_VALUE: {
+        SECRETS: ("secretsmanager:PutSecretValue",),
+        OWN_SECRETS: ("secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"),
     },
     Right.READ_DATABASE_URL: {
         DATABASE_SECRET: ("secretsmanager:GetSecretValue",),

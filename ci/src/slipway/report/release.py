@@ -1,6 +1,7 @@
 """Plans, situations, histories, outcomes and diagnoses for a terminal."""
 
 from collections.abc import Iterator
+from textwrap import wrap
 
 from slipway.records.ledger import History, Release, Situation
 from slipway.records.logs import Log, LogLine
@@ -82,21 +83,38 @@ def _known_heads(revisions: Heads | None) -> str | None:
 
 
 def of_history(history: History) -> str:
-    """Render one line per deployment, newest first."""
-    unfinished = [f"{number:>4}  has not ended: it is running or was killed" for number in history.unfinished]
-    lines = [*unfinished, *map(_release_line, history.releases)]
+    """Render each deployment in lines of at most 80 columns, newest first."""
+    entries = {number: [_row(number, "has not ended: it is running or was killed")] for number in history.unfinished}
+    entries |= {release.number: _release_lines(release) for release in history.releases}
+    lines = [line for number in sorted(entries, reverse=True) for line in entries[number]]
     heading = f"{one_line(history.environment)}:" + ("" if lines else " nothing has been deployed by slipway yet")
     return "\n".join([heading, *lines]) + "\n"
 
 
-def _release_line(release: Release) -> str:
-    digest = one_line(release.image).partition("@")[2] or "-"
-    commit = f"  commit {one_line(release.commit)[:12]}" if release.commit else ""
-    holder = f"  by {one_line(release.holder)}" if release.holder else ""
-    cause = f"  {one_line(release.cause)}" if release.cause else ""
-    risk = f"  without proof: {one_line(release.risk)}" if release.risk else ""
-    what = f"{release.verb.value:<8}  {release.status.value:<15}  {digest}"
-    return f"{release.number:>4}  {moment(release.ended)}  {what}{commit}{holder}{cause}{risk}"
+def _row(number: int, text: str) -> str:
+    return f"{number:>4}  {text}"
+
+
+def _release_lines(release: Release) -> list[str]:
+    what = f"{release.verb.value:<8}  {release.status.value:<15}  {duration(release.seconds):>10}"
+    commit = one_line(release.commit or "")[:7]
+    image = one_line(release.image).partition("@")[2][: len("sha256:") + 12]
+    whose = " ".join(filter(None, [image, f"by {release.holder}" if release.holder else ""]))
+    risk = f"without proof: {release.risk}" if release.risk else ""
+    first = _row(release.number, f"{moment(release.ended)}  {what}  {commit}".rstrip())
+    return [first, *(line for text in (whose, release.cause, risk) for line in _wrapped(text))]
+
+
+def _wrapped(text: str) -> list[str]:
+    """Return untrusted text as lines under a row of the history; a long word, such as a URL, is not broken."""
+    return wrap(
+        one_line(text, 600),
+        80,
+        initial_indent=" " * 6,
+        subsequent_indent=" " * 12,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def of_log(log: Log) -> str:

@@ -23,6 +23,7 @@ _SENTENCES = {
     Status.REFUSED: "The service was not changed.",
     Status.UNKNOWN: "The outcome is unknown: run the same command again to find out.",
 }
+_HISTORY = ("", "ended", "command", "status", "took", "commit", "by", "image", "cause")
 _ERRORS = {1: "Refused", 2: "Usage error", 3: "Unknown"}
 
 
@@ -78,11 +79,11 @@ def of_situation(situation: Situation) -> str:
 
 def of_history(history: History) -> str:
     """Render one row per deployment, newest first."""
-    unfinished = [(str(number), "", "", "has not ended", "", "") for number in history.unfinished]
-    rows = [*unfinished, *map(_release, history.releases)]
+    rows = {number: (str(number), "", "", "has not ended", *[""] * 5) for number in history.unfinished}
+    rows |= {release.number: _release(release) for release in history.releases}
     return _page(
         f"## Deployments of {escaped(history.environment)}",
-        _table(("", "ended", "command", "status", "image", "cause"), rows)
+        _table(_HISTORY, [rows[number] for number in sorted(rows, reverse=True)])
         if rows
         else "Nothing has been deployed yet.",
     )
@@ -113,6 +114,9 @@ def _release(release: Release) -> tuple[str, ...]:
         moment(release.ended),
         release.verb.value,
         release.status.value,
+        duration(release.seconds),
+        (release.commit or "")[:7],
+        release.holder,
         digest or "none",
         "; ".join(filter(None, reasons)),
     )

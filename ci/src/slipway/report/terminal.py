@@ -101,6 +101,14 @@ class TerminalProgress(Progress):
         self._console.print(Text(printable(text), style))
 
 
+@contextmanager
+def replacing(stream: TextIO) -> Iterator[Callable[[str], None]]:
+    """Yield what shows a text in the place of the one before, on a terminal; the last one stays."""
+    console = Console(file=stream, highlight=False)
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        yield lambda text: live.update(Text(printable(text).rstrip("\n")), refresh=True)
+
+
 class _MovingLine:
     """The current step and its duration, cut to one line, because `Live` cannot remove a line that wrapped."""
 

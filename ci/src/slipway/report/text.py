@@ -9,6 +9,8 @@ from slipway.records.checks import Check, DoctorCheck, DoctorReport, DoctorResul
 from slipway.records.command import CacheEntry, CacheKind, CacheReport
 from slipway.records.conformance import Conformance, ConformanceFinding, ConformanceVerdict, Estimate
 from slipway.records.migration import Migration, Standing
+from slipway.records.secrets import SecretList, SecretVersion
+from slipway.records.words import counted
 from slipway.report.format import duration, heads, moment
 from slipway.untrusted import one_line
 
@@ -77,6 +79,24 @@ def _check(check: Check) -> Iterator[str]:
     yield from (f"         log: {one_line(line)}" for line in check.lines)
     if check.remedy:
         yield f"         {one_line(check.remedy, 600)}"
+
+
+def of_secret_list(record: SecretList) -> str:
+    """Render each secret with whether it exists; the last line has the totals."""
+    lines = [line for check in record.checks for line in _check(check)]
+    names = {check.subject for check in record.checks}
+    total = f"{counted(len(names), 'secret')}, {len(record.missing)} missing"
+    return "\n".join([f"{one_line(record.environment)}:", *lines, total]) + "\n"
+
+
+def of_secret_version(record: SecretVersion) -> str:
+    """Render where the value is, never the value."""
+    lines = [f"{one_line(record.name)}: {one_line(record.arn)} has the new version {one_line(record.version)}"]
+    if record.setting:
+        lines.append(
+            f"add to secrets of [tool.slipway.environments.{one_line(record.environment)}]: {one_line(record.setting)}"
+        )
+    return "\n".join([*lines, "a running service reads it only when its instances start again"]) + "\n"
 
 
 def of_checkup(report: DoctorReport) -> str:

@@ -110,7 +110,7 @@ _RESOURCES: Mapping[str, Mapping[str, str]] = {
     },
     "iam": {"RoleName": "arn:aws:iam::{account}:role/{value}"},
     "logs": {"logGroupName": "arn:aws:logs:{place}:log-group:{value}:log-stream:"},
-    "secretsmanager": {"SecretId": "{value}"},
+    "secretsmanager": dict.fromkeys(("SecretId", "Name"), "arn:aws:secretsmanager:{place}:secret:{value}-000000"),
     "ssm": {"Names": "arn:aws:ssm:{place}:parameter/{value}", "Name": "arn:aws:ssm:{place}:parameter/{value}"},
 }
 

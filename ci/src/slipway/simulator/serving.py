@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Longer than the release engine's polling interval: the tunnel of a Dagger engine does not tell a client inside of it that a connection
 # has ended, and the client's next request would get no answer.
 IDLE_SECONDS = 60
+GRACE_SECONDS = 1  # for requests in flight when the server ends
 
 
 class CutError(Exception):
@@ -34,8 +35,11 @@ class CutError(Exception):
 
 
 def _is_error(record: logging.LogRecord) -> bool:
+    """Whether a line of uvicorn's log is news: it also reports requests that end because the server does, with a traceback."""
     kind = record.exc_info[0] if record.exc_info else None
-    return kind is None or not issubclass(kind, CutError)
+    if kind is None:
+        return "graceful shutdown exceeded" not in record.getMessage()
+    return not issubclass(kind, CutError | asyncio.CancelledError)
 
 
 logging.getLogger("uvicorn.error").addFilter(_is_error)
@@ -115,7 +119,7 @@ async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
             access_log=False,
             lifespan="off",
             timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=GRACE_SECONDS,
             http=_Protocol,
             date_header=False,
         )

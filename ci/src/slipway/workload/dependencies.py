@@ -32,7 +32,7 @@ _OF_THE_TREE = re.compile(r"^\s*(?:-[erc]|--(?:editable|requirement|constraint)\
 _BESIDE_THE_PROJECT = re.compile(r'^source = \{ (?:editable|directory|virtual) = "(?!\.")', re.MULTILINE)
 # Projects of other tools are imported from their sources: their build backends may be too old to build them.
 _NOT_INSTALLED = (*FOREIGN, "pyproject.toml")
-_FETCHED = re.compile(r"git\+(\S+?)(?:@[^@\s`]*)?`")
+_FETCHED = re.compile(r"git\+((?:\w+://)?(?:[^/@\s`]*@)?[^@\s`]+)(?:@[^\s`]*)?`")
 _BUILT = re.compile(r"Failed to (?:build|download and build) `([^`]+)`")
 # Said about an interpreter; the second form names the archive that could not be downloaded.
 _NO_PYTHON = re.compile(
@@ -138,8 +138,8 @@ def prepare(tree: Path, cache: Path, *, in_place: bool = False, everything: bool
             _install(plan, folder)
         (folder / READY).touch()
     if built or pinning.name == "uv.lock":
-        return Python(folder, _install_project(tree, folder) if built and not linked else None)
-    return Python(folder, tree / "src" if (tree / "src").is_dir() else tree)
+        return Python(folder, _install_project(tree, folder) if built and not linked else None, pinning.name)
+    return Python(folder, tree / "src" if (tree / "src").is_dir() else tree, pinning.name)
 
 
 def _check_named_files(tree: Path) -> None:

@@ -20,6 +20,7 @@ class Python:
 
     folder: Path
     site: Path | None = None  # contains the service itself when it is a package
+    made_from: str = ""  # the file with its dependencies; empty for an environment of the service's own
 
     @property
     def interpreter(self) -> Path:
@@ -68,6 +69,7 @@ def check_environment(python: Python) -> None:
     if not libraries:
         return
     obstacles: list[SlipwayError] = []
+    origin = python.made_from or python.folder
     version = libraries[0].name.removeprefix("python")
     if is_too_old(version):
         obstacles.append(
@@ -79,10 +81,12 @@ def check_environment(python: Python) -> None:
     for name, (spelled, oldest) in _PACKAGES.items():
         installed = _installed(libraries[0] / "site-packages", name)
         if installed is None and not _sees_others(python.folder):
-            what = f"{python.folder} has no {spelled}"
-            obstacles.append(BadInputError(what, f"install the service's dependencies there, {spelled} among them"))
+            what = f"{origin} has no {spelled}"
+            obstacles.append(
+                BadInputError(what, f"add the packages that the migrations need to it, {spelled} among them")
+            )
         elif installed is not None and installed < oldest:
-            what = f"{python.folder} has {spelled} {'.'.join(map(str, installed))}, and slipway needs {'.'.join(map(str, oldest))} or newer"
+            what = f"{origin} has {spelled} {'.'.join(map(str, installed))}, and slipway needs {'.'.join(map(str, oldest))} or newer"
             obstacles.append(BadInputError(what, f"update {spelled} in the service first"))
     if obstacles:
         raise ObstaclesError(obstacles)

@@ -16,7 +16,8 @@ from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.migration.reasons import not_created, not_installed
 from slipway.records.proof import Finding
 
-_MISSING: Final = frozenset({"42P01", "3F000", "42704"})  # a relation, a schema, a type
+_NO_TABLE: Final = "42P01"
+_MISSING: Final = frozenset({_NO_TABLE, "3F000", "42704"})  # a relation, a schema, a type
 _MISSING_FUNCTION: Final = re.compile(r"\bfunction .* does not exist")
 _EXISTS: Final = frozenset({"42P07", "42P06", "42701", "42710"})  # a relation, a schema, a column, another object
 _NO_NAME: Final = "it has no name"  # the end of SQLAlchemy's error for a constraint without a name
@@ -31,7 +32,8 @@ def check(node: Node, steps: Steps, baseline: str) -> Iterator[Finding]:
         )
     elif DOWN in steps.failures:
         failure = steps.failures[DOWN]
-        yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line)
+        before_history = rules.BEGIN_ON_SCHEMA if failure.code == _NO_TABLE and not baseline else None
+        yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line, before_history)
     elif node.keeps_on_downgrade:
         if change := _to_undo(steps.upgraded):
             yield rules.EMPTY.finding(node, f"not undone: {few(change.added or change.removed)}", node.downgrade_line)
@@ -55,7 +57,9 @@ def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
     """Return how many revisions were not executed, and why."""
     first, failure = _first_skipped(nodes, stairway)
     why = f"{failure.file}:{failure.line}: {failure.message}" if failure else stairway.why_skipped
-    skipped = f"{len(stairway.skipped)} of {len(nodes)} revisions were not executed, the first is {first.id}"
+    number = len(stairway.skipped)
+    verb = "were not executed, the first is" if number > 1 else "was not executed:"
+    skipped = f"{number} of {len(nodes)} revision{'s' if len(nodes) > 1 else ''} {verb} {first.id}"
     return f"{skipped} ({why})" if why else skipped
 
 

@@ -17,9 +17,9 @@ from slipway.records.proof import Implication, Level
 
 _error: Final = partial(Rule, level=Level.ERROR, implies=BLOCKING)
 
-# The partitions as they are in production. A partition that is partitioned itself needs the same for its own partitions.
+# The partitions with rows, which get theirs first. Postgres attaches them when the partitioned table gets its own, on every level.
 _PARTITIONS: Final = """\
-op.get_bind().execute(sa.text('''SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass('{sql_table}') ORDER BY inhrelid''')).scalars().all()"""
+op.get_bind().execute(sa.text('''SELECT relid::regclass::text FROM pg_partition_tree(to_regclass('{sql_table}')) WHERE isleaf ORDER BY relid''')).scalars().all()"""
 INDEX: Final = _error(
     id="L01",
     name="index built without CONCURRENTLY",
@@ -78,10 +78,9 @@ with op.get_context().autocommit_block():
         op.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{{name}}_{{{{number}}}}"')
         op.execute(f'CREATE UNIQUE INDEX CONCURRENTLY "{{name}}_{{{{number}}}}" ON {{{{partition}}}} ({{sql_columns}})')
 # in the next revision:
-op.execute('ALTER TABLE ONLY {{sql_table}} ADD CONSTRAINT {{sql_name}} KIND ({{sql_columns}})')  # instant
 for number, partition in enumerate({_PARTITIONS}):
     op.execute(f'ALTER TABLE {{{{partition}}}} ADD CONSTRAINT "{{name}}_{{{{number}}}}" KIND USING INDEX "{{name}}_{{{{number}}}}"')
-    op.execute(f'ALTER INDEX {{sql_name}} ATTACH PARTITION "{{name}}_{{{{number}}}}"')  # the last one makes it valid"""
+op.execute('ALTER TABLE {{sql_table}} ADD CONSTRAINT {{sql_name}} KIND ({{sql_columns}})')  # takes over those of the partitions"""
 UNIQUE_OF_PARTITIONED: Final = _KEY_OF_PARTITIONED.replace("KIND", "UNIQUE")
 PRIMARY_KEY_OF_PARTITIONED: Final = f"""\
 # first make the columns NOT NULL as in L10
@@ -402,30 +401,25 @@ PARTITIONED_INDEX: Final = _error(
     name="index built on a partitioned table",
     message="Building the index blocks writes to every partition until the last row is indexed.",
     code="""\
-op.execute('''CREATE {sql_unique}INDEX {sql_index} ON ONLY {sql_table} {definition}''')  # instant, not valid yet
-# in the next revision; CONCURRENTLY is possible on each partition only:
+# CONCURRENTLY is possible on each partition only:
 with op.get_context().autocommit_block():
     for number, partition in enumerate({partitions}):
         op.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{index}_{{number}}"')  # left by an interrupted attempt
         op.execute(f'''CREATE {sql_unique}INDEX CONCURRENTLY "{index}_{{number}}" ON {{partition}} {f_definition}''')
-# in the one after it:
-for number, partition in enumerate({partitions}):
-    op.execute(f'ALTER INDEX {sql_index} ATTACH PARTITION "{index}_{{number}}"')  # the last one makes it valid""".replace(
+# in the next revision, which takes over the indexes of the partitions and builds none:
+op.execute('''CREATE {sql_unique}INDEX {sql_index} ON {sql_table} {definition}''')""".replace(
         "{partitions}", _PARTITIONS
     ),
     related=("L01",),
     before=EVENTS,
     bad="""op.create_index("events_id", "events", ["id"])""",
     good="""\
-op.execute("CREATE INDEX events_id ON ONLY events (id)")  # instant, not valid yet
-# in the next revision:
 with op.get_context().autocommit_block():
     for year in (2025, 2026):
         op.drop_index(f"events_{year}_id", f"events_{year}", postgresql_concurrently=True, if_exists=True)
         op.create_index(f"events_{year}_id", f"events_{year}", ["id"], postgresql_concurrently=True)
 # in the next revision:
-for year in (2025, 2026):
-    op.execute(f"ALTER INDEX events_id ATTACH PARTITION events_{year}_id")  # the last one makes it valid""",
+op.create_index("events_id", "events", ["id"])  # takes over the indexes of the partitions and builds none""",
 )
 TRUNCATED: Final = Rule(
     id="L25",

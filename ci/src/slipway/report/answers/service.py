@@ -1,10 +1,13 @@
 """Results about a service that runs."""
 
-from slipway.records.ledger import History, Situation
+from slipway.records.ledger import Address, History, Situation
 from slipway.records.logs import Log, LogLine
 from slipway.records.outcome import Examination
+from slipway.records.secrets import SecretList, SecretVersion
 from slipway.report import release, release_markdown
+from slipway.report import text as plain
 from slipway.report.answers.result import CommandResult
+from slipway.untrusted import one_line
 
 
 def of_situation(situation: Situation) -> CommandResult:
@@ -46,6 +49,19 @@ def of_examination(examination: Examination) -> CommandResult:
         markdown=release_markdown.of_examination(examination),
         outputs={"ending": examination.ending, "operation": examination.operation or ""},
     )
+
+
+def of_address(address: Address) -> CommandResult:
+    url = one_line(address.url)
+    return CommandResult(record=address, text=f"{url}\n", outputs={"url": url})
+
+
+def of_secret_list(record: SecretList) -> CommandResult:
+    return CommandResult(record=record, text=plain.of_secret_list(record), code=1 if record.missing else 0)
+
+
+def of_secret_version(record: SecretVersion) -> CommandResult:
+    return CommandResult(record=record, text=plain.of_secret_version(record))
 
 
 def of_log(log: Log) -> CommandResult:

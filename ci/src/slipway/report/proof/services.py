@@ -14,6 +14,7 @@ from slipway.report.proof.text import markdown as proof_markdown
 from slipway.report.proof.text import text as proof_text
 from slipway.untrusted import one_line
 
+_CELL = 100  # characters
 _COLUMNS = ("service", "verdict", "revisions", "findings")
 
 
@@ -51,7 +52,7 @@ def _row(service: ServiceProof) -> tuple[str, str, str]:
     """Return verdict, revisions and findings of a service."""
     proof = service.proof
     if proof is None:
-        return "could not run", "", next(_reasons(service))
+        return "could not run", "", one_line(next(_reasons(service)), _CELL)
     revisions = f"{len(proof.revisions) - len(proof.unexecuted)} executed"
     revisions += f", {len(proof.unexecuted)} not" if proof.unexecuted else ""
     return ", ".join(filter(None, [proof.verdict_in_words, proof.coverage.partial])), revisions, tally(proof.findings)

@@ -1,0 +1,68 @@
+"""The secrets of an environment: which exist, and a new value for one. Values are never read, returned or recorded."""
+
+import re
+from typing import Final
+
+from slipway.environment.status import ObservedEnvironment
+from slipway.errors import BadInputError, RefusedError
+from slipway.records.secrets import SecretList, SecretVersion
+from slipway.release.aws.references import parts_of_secret
+from slipway.release.errors import or_absent
+from slipway.release.preflight.named import look_at_secrets
+
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_MOST_BYTES: Final = 65536  # [M]
+_NO_DIGEST: Final = f"sha256:{0:064}"
+
+
+async def secrets(environment: ObservedEnvironment) -> SecretList:
+    """Return whether each secret of the settings exists."""
+    checks = await look_at_secrets(environment.aws, environment.spec(_NO_DIGEST))
+    return SecretList(environment=environment.name, checks=checks)
+
+
+def check_name(name: str) -> None:
+    """Raise BadInputError unless the name is one of a variable; the error does not repeat it, since a value may have been typed with it."""
+    if not _VARIABLE.fullmatch(name):
+        raise BadInputError("the secret's name is no name of a variable", "pass it alone; its value is asked for")
+
+
+async def set_secret(environment: ObservedEnvironment, name: str, value: str) -> SecretVersion:
+    """Store a new version of the secret behind a variable; without an existing one create SERVICE/VARIABLE."""
+    check_name(name)
+    if not value or len(value.encode()) > _MOST_BYTES:
+        raise BadInputError(f"the value of {name} is empty or larger than {_MOST_BYTES} bytes", "pass another value")
+    arn = _arn(environment, name)
+    if arn and (version := await _put(environment, arn, value)):
+        return SecretVersion(environment=environment.name, name=name, arn=arn, version=version)
+    own = f"{environment.service}/{name}"
+    create = environment.aws.call("secretsmanager", "create_secret", Name=own, SecretString=value)
+    made = await or_absent(create, "ResourceExistsException")
+    if made is None:
+        made = await environment.aws.call("secretsmanager", "put_secret_value", SecretId=own, SecretString=value)
+    setting = f'{name} = "{made["ARN"]}"'
+    return SecretVersion(
+        environment=environment.name, name=name, arn=made["ARN"], version=made["VersionId"], setting=setting
+    )
+
+
+def _arn(environment: ObservedEnvironment, name: str) -> str | None:
+    """Return the ARN of the secret that the settings name for a variable; raises RefusedError for what is not a whole secret."""
+    reference = environment.own_settings.secrets.get(name)
+    if reference is None:
+        return None
+    arn, key, *_ = parts_of_secret(reference)
+    if ":secretsmanager:" not in reference:
+        remedy = f"aws ssm put-parameter --type SecureString --overwrite --name {reference.partition(':parameter')[2]}"
+        raise RefusedError(f"{name} is a parameter of SSM, and slipway writes to Secrets Manager only", remedy)
+    if key:
+        remedy = f"aws secretsmanager put-secret-value --secret-id {arn} --secret-string file://DOCUMENT"
+        raise RefusedError(f"{name} is the key {key} of a secret with several values", remedy)
+    return arn
+
+
+async def _put(environment: ObservedEnvironment, arn: str, value: str) -> str | None:
+    """Return the id of a new version; None when there is no such secret."""
+    put = environment.aws.call("secretsmanager", "put_secret_value", SecretId=arn, SecretString=value)
+    answer = await or_absent(put, "ResourceNotFoundException")
+    return str(answer["VersionId"]) if answer else None

@@ -1,0 +1,26 @@
+"""Values that a person types or pipes in; never an argument, which other processes and the shell's history see."""
+
+import getpass
+import signal
+import sys
+
+from slipway.errors import BadInputError
+
+_MOST_BYTES = 1 << 20
+
+
+def secret_value(name: str) -> str:
+    """Read a value from the terminal without showing it, or all of standard input without its last line end."""
+    if not sys.stdin.isatty():
+        try:
+            text = sys.stdin.buffer.read(_MOST_BYTES).decode()
+        except UnicodeDecodeError:
+            raise BadInputError(f"the value of {name} is not UTF-8", "pass it as text") from None
+        return text.removesuffix("\n").removesuffix("\r")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # anyio's would wait for the line's end
+    try:
+        return getpass.getpass(f"value of {name}: ")
+    except EOFError:
+        raise BadInputError(f"no value of {name} was typed", "type it, or pipe it in") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
