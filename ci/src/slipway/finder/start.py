@@ -28,7 +28,9 @@ _SEPARATORS: Final = {"&&", "||", ";", "|", "&"}
 _SHELL: Final = re.compile(r"(?:.*/)?(?:ba|da|a)?sh|-\w*c|exec|then|do")  # words before a command of a shell
 _JOINED: Final = re.compile(r"([\w./-]+)(;|&&)([\w./-]*)")  # without a space
 _OF_NO_EFFECT: Final = {"set", "echo", "sleep", "true", "wait", "exit", "while", "if", "fi", "done"}
-MIGRATES: Final = re.compile(r"\b(?:alembic|flask|alchemy|litestar|python\S*|poetry|pdm|uv)\b.*\b(?:upgrade|migrate)\b")
+MIGRATES: Final = re.compile(
+    r"\b(?:alembic|flask|alchemy|litestar|python\S*|poetry|pdm|uv)\b.*(?<!-)\b(?:upgrade|migrate)\b"
+)
 _TARGET: Final = re.compile(r"(?!python:)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
 _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
 _COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
@@ -77,6 +79,29 @@ def starts(tree: Tree) -> Iterator[Start]:
                 others = (other for other in (*commands[:at], *commands[at + 1 :]) if other[0] not in _OF_NO_EFFECT)
                 yield Start(place, *found, (*_migrating(tree, place), *map(" ".join, others)))
                 break
+
+
+def migrating(tree: Tree, command: Sequence[str] = ()) -> str:
+    """Return the start command, or a line of the script that it runs, that migrates; empty when it does not.
+
+    Without a command the image's and the Procfile's count.
+    """
+    for each in [command] if command else _of_production(tree):
+        text = " ".join(each)
+        if MIGRATES.search(text):
+            return text
+        for word in text.split():
+            script = re.escape(word.rpartition("/")[2])
+            for name in tree.matching(rf"(?:[\w.-]+/)*{script}") if script.endswith(("sh", "entrypoint")) else ():
+                if line := next((line for _, line in tree.lines(name) if MIGRATES.search(line.partition("#")[0])), ""):
+                    return f"{name}: {line.strip()}"
+    return ""
+
+
+def _of_production(tree: Tree) -> Iterator[Sequence[str]]:
+    yield from (each.command for each in instructions(tree) if each.word in {"CMD", "ENTRYPOINT"})
+    for name in tree.matching(r"Procfile"):
+        yield from ((line.removeprefix("web:").strip(),) for _, line in tree.lines(name) if line.startswith("web:"))
 
 
 def _split(command: Sequence[str]) -> Iterator[tuple[str, ...]]:
