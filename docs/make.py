@@ -53,7 +53,9 @@ After a failed deployment or preflight, slipway compares the logs with these rul
 on recorded logs (`tests/release/logs`). The result is one cause, the lines that prove it, and a
 remedy. Only lines of the instances that this deployment started count, not those of the live
 release. Values of variables and passwords in URLs are removed from the lines. Secrets that a release
-itself writes to its log cannot be recognised.
+itself writes to its log cannot be recognised, so only the text for a person shows lines. The ledger,
+JSON, job summaries and outputs have the rule, the place of the evidence, and the cause with … for
+the application's words.
 
 The rules apply from top to bottom. Without an application log of the deployment and without an exit
 code, {NEVER_STARTED.cause.split(":", maxsplit=1)[0]}:

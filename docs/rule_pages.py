@@ -26,9 +26,11 @@ like production unless you pass `--allow-production-like`. A step that takes lon
 and tokens from the service's variables are removed from all output."""
 _SINCE = """\
 All revisions are executed, and those are judged that a pull request would add: by default the ones that the default branch
-lacks (origin/HEAD, main, master, develop or trunk), otherwise those that the newest tag of a release lacks (a tag with a
-digit), otherwise the newest one. The report says which, and how many older ones ran. `--all` judges all of them, and
-`start-after` in the settings all after one. `dagger call gate` judges all unless `--since` is passed.
+lacks (origin/HEAD, main, master, develop or trunk); a branch without any has none to judge. On the default branch itself
+these are the ones that the newest tag of a release lacks (a tag with a digit), otherwise the newest one. Revisions up to
+`start-after` in the settings are never judged: `slipway init` sets it to the revision at which a service adopts slipway.
+`--all` judges every revision. The report says which ones were judged, and how many older ones ran. `dagger call gate`
+judges all after `start-after`, unless `--since` is passed.
 
 `slipway gate --since` overrides `start-after` for one run. It takes a revision, a git ref (`origin/main`, a tag, a commit:
 the files of that tree are old unless they were edited since) or `merge-base`, which is that of HEAD and the default branch.

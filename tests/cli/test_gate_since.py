@@ -107,7 +107,7 @@ def test_an_unknown_name_is_one_sentence_with_a_next_step(gate, service):
 @pytest.fixture
 def own_environment(monkeypatch):
     """Use this environment as the one of the previous release."""
-    monkeypatch.setattr("slipway.workload.dependencies.prepare", lambda tree, cache, **_: Python(Path(sys.prefix)))
+    monkeypatch.setattr("slipway.local.previous.prepare", lambda tree, cache, **_: Python(Path(sys.prefix)))
 
 
 MODELS = "import sqlalchemy as sa\nmetadata = sa.MetaData()\nsa.Table('a', metadata, sa.Column('id', sa.Integer))\n"

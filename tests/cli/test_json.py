@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from slipway.cli import perform, run
 from slipway.commands.grammar import parse
 from slipway.commands.table import COMMANDS
+from slipway.records.command import CommandRun
 from slipway.records.form import to_json
 from slipway.records.migration import Migration
 from slipway.records.proof import Coverage, Proof, Verdict, Versions
@@ -82,6 +83,7 @@ ASKED = {
     ),
     "logs": (lambda world: [*world.staging, "--since", "1h"], "log", 0),
     "secret": (lambda world: ["list", *world.staging], "secret-list", 0),
+    "run": (lambda world: [*world.staging, "--", "python", "--version"], "command-run", 7),
     "diagnose": (lambda world: world.staging, "examination", 0),
     "pause": (lambda world: world.staging, "outcome", 0),
     "resume": (lambda world: world.staging, "outcome", 0),
@@ -114,6 +116,10 @@ async def world(account, service, monkeypatch):
     async def migrating(*_, **__):
         return Runner()
 
+    async def runs(_environment, command, _tell, _heard):
+        assert command == ["python", "--version"]
+        return CommandRun(environment="staging", image="notes", task="0123", exit_code=7)
+
     async def rehearses(*_, **__):
         return REHEARSAL
 
@@ -121,6 +127,7 @@ async def world(account, service, monkeypatch):
     monkeypatch.setattr("slipway.local.gate.gate", proves)
     monkeypatch.setattr("slipway.environment.environment.ServiceEnvironment.migrating", migrating)
     monkeypatch.setattr("slipway.rehearsal.local.rehearse", rehearses)
+    monkeypatch.setattr("slipway.environment.one_off.run", runs)
     send_directly(monkeypatch, account.cloud)
     environment = service / "cache/slipway/environments/0123"  # to measure this machine's takes long
     environment.mkdir(parents=True)
@@ -140,7 +147,7 @@ async def test_every_command_answers_with_one_record_and_prints_nothing_else(wor
     capsys.readouterr()
     for command in [*(command for command in ASKED if command not in OF_WHAT_IS_LIVE), *OF_WHAT_IS_LIVE]:
         options, record, code = ASKED[command]
-        assert (command, await perform(parse([command, *options(world), "--json"]))) == (command, code)
+        assert (command, await perform(parse([command, "--json", *options(world)]))) == (command, code)
         answer = json.loads(capsys.readouterr().out)
         assert answer["schema"] == f"slipway/{record}/1"
         Draft202012Validator(json.loads((SCHEMAS / f"{record}-1.json").read_text())).validate(answer)

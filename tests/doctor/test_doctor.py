@@ -404,6 +404,7 @@ def signed_in(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
     monkeypatch.setenv("AWS_SESSION_TOKEN", CANARY)
+    monkeypatch.setenv("SLIPWAY_TRUSTED_ENDPOINTS", "127.0.0.1")
 
 
 async def test_no_credentials_are_no_fault(service):
@@ -415,6 +416,12 @@ async def test_credentials_that_boto3_finds_are_tried_and_named_by_arn(service, 
     async with simulated_account() as account:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", account.url)
         assert await look("credentials", service) == ("OK", "arn:aws:iam::123456789012:user/simulated")
+
+
+async def test_no_request_is_signed_for_a_host_that_is_neither_of_aws_nor_trusted(service, signed_in, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://localstack:4566")
+    answer, line = await look("credentials", service)
+    assert (answer, "would send requests, signed with your keys, to localstack" in line) == ("NG", True)
 
 
 async def test_credentials_of_an_account_that_no_environment_has(service, signed_in, monkeypatch):

@@ -148,4 +148,4 @@ def test_a_dockerfile_of_the_services_own_is_built_and_its_history_proven_in_it_
     assert image.returncode == 0, image.stderr
     unpack(out / "image.tar")
     assert not spilled(out)
-    assert "kanarie" not in "".join([gate.stdout, gate.stderr, image.stdout, image.stderr])
+    assert "kanarie" not in f"{gate.stdout}{gate.stderr}{image.stdout}{image.stderr}"

@@ -64,8 +64,10 @@ def test_a_member_of_a_uv_workspace_is_proven_from_its_own_folder(tmp_path):
     )
     subprocess.run([sys.executable, "-m", "uv", "lock", "--quiet"], cwd=tmp_path, check=True)
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
-    done = Dagger(tmp_path / "packages/api").call("gate", "summary")
-    assert "passed: no findings; 1 revision up" in done.stdout, done.stderr
+    done = Dagger(tmp_path / "packages/api").call("gate", "proof", "contents")
+    assert done.returncode == 0, done.stderr
+    proof = from_json(Proof, done.stdout, "the gate")
+    assert (proof.verdict_in_words, len(proof.revisions), proof.folder) == ("passed", 1, "packages/api")
 
 
 def write(folder, files):

@@ -19,6 +19,7 @@ SETTINGS = parse(
 name = "notes"
 command = ["serve"]
 health-path = "/healthz"
+smoke-paths = ["/front"]
 
 [tool.slipway.environments.staging]
 target = "app-runner"

@@ -6,6 +6,7 @@ import pytest
 
 from slipway.environment.environment import destroy, pause
 from slipway.environment.redeploy import CompatibilityEvidence, rollback
+from slipway.environment.status import status
 from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
 from slipway.records.ledger import Intent
 from slipway.records.outcome import Status
@@ -16,6 +17,7 @@ from tests.environment.environments import Migrating
 from tests.environment.test_rollback import deployed, live
 from tests.release.deployers import Kill, MortalAws, mortal
 from tests.simulator.account import URI
+from tests.simulator.scripted import Script
 
 pytestmark = pytest.mark.slow
 
@@ -181,3 +183,25 @@ async def test_a_run_superseded_before_its_migration_does_not_migrate(staging):
     goal = Live(environment.spec(await staging.image("bbb")))
     outcome = await environment.release(goal, environment.engine(staging.tell, overtaken))
     assert (outcome.status, staging.head) == (Status.SUPERSEDED, "aaa")
+
+
+async def test_a_release_that_does_not_answer_is_no_success_and_neither_is_finding_it_live_already(staging, account):
+    """Its health check is answered, which is enough for the platform; without a redeployment it exited 0."""
+    first, script = await staging.image("aaa"), Script(silent="/front")
+    await staging.environment.deploy(first, staging.tell)
+    digest = await account.image(script)
+    outcome = await staging.environment.deploy(digest, staging.tell)
+    assert (outcome.status, outcome.status.exit_code, outcome.live) == (Status.UNANSWERED, 1, digest)
+    assert outcome.diagnosis.cause == "staging answers /front with 503"
+    assert "`slipway rollback staging` goes back to the release before" in outcome.diagnosis.remedy
+    changes = account.cloud.requests.count("UpdateService")
+    assert (await staging.environment.deploy(digest, staging.tell)).status is Status.UNANSWERED
+    script.silent = None
+    assert (await staging.environment.deploy(digest, staging.tell)).status is Status.NOOP
+    assert account.cloud.requests.count("UpdateService") == changes
+    seen = await status(staging.environment)
+    assert (seen.live.number, seen.live.status, seen.unanswered) == (2, Status.UNANSWERED, "")
+    script.healthy = False
+    assert (await status(staging.environment)).unanswered == "staging answers /healthz with 503"
+    back = await rollback(staging.environment, staging.tell, None, CompatibilityEvidence(reason="it is down"))
+    assert (back.status, back.live) == (Status.SUCCEEDED, first)

@@ -1,5 +1,8 @@
 """A rollback is one update to a recorded digest, if that release works on the live schema."""
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
 from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
@@ -177,3 +180,24 @@ async def _again(place):
         if "was itself a rollback" not in str(error):
             raise
         return None
+
+
+async def test_a_rollback_among_many_deployments_asks_the_ledger_few_questions(staging, account):
+    """Among three thousand it took 220 requests until the platform had accepted the change."""
+    releases = [await deployed(staging) for _ in range(2)]
+    (newest, *_) = (await staging.environment.history()).releases
+    repository = account.cloud.store.repositories["notes"]
+    tags = repository.tags
+    for number in range(3, 600):
+        for kind in ("intent", "accepted", "certificate", "release"):
+            tags[f"slipway.staging.{number}.{kind}"] = tags[
+                f"slipway.staging.2.{'intent' if kind == 'certificate' else kind}"
+            ]
+    await staging.environment.ledger.end(replace(newest, number=600))
+    before = len(account.cloud.requests)
+    outcome = await rollback(staging.environment, staging.tell, 1, CompatibilityEvidence())
+    assert (outcome.status, outcome.live, outcome.number) == (Status.SUCCEEDED, releases[0], 601)
+    requests = account.cloud.requests[before:]
+    asked = Counter(requests[: requests.index("UpdateService")])
+    assert asked["ListImages"] == 3, asked  # a thousand records each
+    assert (asked["BatchGetImage"] < 10, asked.total() < 35) == (True, True), asked

@@ -6,11 +6,14 @@ from slipway.environment.environment import ServiceEnvironment, destroy, pause
 from slipway.environment.redeploy import CompatibilityEvidence, rollback
 from slipway.environment.status import diagnose, status, watch
 from slipway.errors import BadInputError, RefusedError
+from slipway.records.form import to_json
 from slipway.records.ledger import Intent
 from slipway.records.migration import Readiness
 from slipway.records.outcome import NOTHING, Status, Verb
 from slipway.records.plan import State
 from slipway.release.errors import AwsRefusedError
+from slipway.report.answers.release import of_outcome
+from slipway.report.answers.service import of_examination
 from tests.environment.test_rollback import deployed
 from tests.simulator.account import asked
 from tests.simulator.scripted import Script
@@ -100,6 +103,30 @@ async def test_the_cause_of_the_newest_failure_is_diagnosed_afterwards(account, 
     assert (found.ending, found.exit_code) == ("rolled back", 1)
     assert found.diagnosis == outcome.diagnosis
     assert found.operation == outcome.operation
+
+
+async def test_words_of_the_application_are_shown_to_a_person_and_kept_nowhere(account, staging):
+    await deployed(staging)
+    lines = (
+        "Traceback (most recent call last):",
+        '  File "app.py", line 1',
+        "ValueError: 'kanarie-unknown' is no number",
+    )
+    sick = await account.image(Script(lines=lines, exit_code=1))
+    outcome = await staging.environment.deploy(sick, staging.tell)
+    for answer in (of_outcome(outcome), of_examination(await diagnose(staging.environment, None))):
+        assert lines[-1] in answer.text
+        assert "kanarie" not in f"{answer.markdown} {answer.outputs} {to_json(answer.record)}"
+        why = answer.record.diagnosis
+        assert (why.rule, why.cause, why.place) == (
+            "error",
+            "the release ends with an error: …",
+            "application log, line 1",
+        )
+    repository = account.cloud.store.repositories["notes"]
+    kept = b"".join([*repository.blobs.values(), *(each.content for each in repository.manifests.values())])
+    assert b"ends with an error" in kept
+    assert b"kanarie" not in kept
 
 
 async def test_an_older_deployment_is_named_by_its_number(account, staging):

@@ -244,6 +244,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"tests/data/docker/Dockerfile": "FROM python:3.12\nEXPOSE 5000\n"}, Subject.PORT, "8000"),
         ({"a.py": "if 'CERT' in environ:\n    a = environ['CERT']\nos.environ['HOME']\nb = int(os.environ['WORKERS'])\n"}, Subject.VARIABLE, "WORKERS=1"),
         ({"gunicorn.conf.py": "environ['CERT']\n", "a.py": "environ['REDIS_DB']"}, Subject.VARIABLE, "REDIS_DB=slipway"),
+        ({".env.example": "WORKERS=${WORKERS:-4}\n"}, Subject.VARIABLE, "WORKERS=4"),
         ({".env.example": "SMTP_USER= # leave it empty\n"}, Subject.VARIABLE, "SMTP_USER=slipway"),
         ({"pyproject.toml": "tool = 3\nproject = []\n"}, Subject.CONFIG, "alembic.ini"),
         ({"pyproject.toml": "[tool.poetry]\nname = 'a b'\ndependencies = []\n[dependency-groups]\nx = 3\n"}, Subject.NAME, "a-b"),
@@ -288,6 +289,15 @@ NEXT = "revision: str = 'b'\ndown_revision: str = 'a'\ndef upgrade():\n    op.ad
         ("pass", "migrations/versions/b.py line 4"),
         ("op.execute('CREATE EXTENSION citext')", "migrations/versions/b.py line 4"),
         ("op.create_table('users')", None),
+        ("op.create_table('users', sa.ForeignKeyConstraint(['a'], ['shop.users.id']))", None),
+        (
+            "op.create_table('users', sa.ForeignKeyConstraint(['a'], ['shop.events.id']))",
+            "migrations/versions/a.py line 4",
+        ),
+        (
+            "op.create_table('users', sa.Column('a', sa.Integer, sa.ForeignKey('events.id')))",
+            "migrations/versions/a.py line 4",
+        ),
         ("op.execute('CREATE TABLE users (id int)')", None),
         ("run(Path('schema.sql'))", None),
     ],

@@ -1,8 +1,10 @@
 """Nothing executed is not "passed": whatever keeps a new revision from running is an error, and reports name it first."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from slipway.gate.prove import prove
+from slipway.gate.prove import _chosen, prove
 from slipway.records.gate import Previous
 from slipway.records.proof import Layer, Verdict
 from slipway.report.proof.text import text
@@ -88,3 +90,9 @@ def test_a_previous_release_that_was_not_asked_is_named(write_project, server_ur
         for asked in (question(config, layers=layers), question(config, layers=layers, previous=Previous(name="v1")))
     ]
     assert named == [True, False]
+
+
+def test_older_revisions_that_did_not_run_are_not_counted_as_run():
+    nodes = [SimpleNamespace(id=name, new=name == "three") for name in ("one", "two", "three")]
+    history = SimpleNamespace(nodes=nodes, chosen="the newest")
+    assert _chosen(history, ("two", "three")).endswith("; 1 of 2 older were run but not judged (--all judges them)")

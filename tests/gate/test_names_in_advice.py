@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from slipway.gate.findings import advice, compatibility, waiting
+from slipway.gate.findings import advice, compatibility, data, waiting
 from slipway.gate.layers.phrases import Phrase, Refused
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change, Line
@@ -46,3 +46,25 @@ def test_a_rename_is_undone_under_both_names(sql, said, code, expected):
     refused = Refused(Phrase("SELECT 1", "models"), said, code)
     (found,) = compatibility.check(NODE, [refused], [executed(f"ALTER TABLE {sql}", {})], [])
     assert expected in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("sql", "batch"),
+    [
+        (
+            "UPDATE shop.notes\n  SET stars = 0 WHERE stars IS NULL OR stars < 0",
+            "UPDATE shop.notes SET stars = 0 WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM shop.notes WHERE stars IS NULL OR stars < 0 LIMIT 1000)",
+        ),
+        (
+            "DELETE FROM notes WHERE stars = 1;",
+            "DELETE FROM notes WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM notes WHERE stars = 1 LIMIT 1000)",
+        ),
+        ("UPDATE notes SET stars = 0", None),
+        ("UPDATE notes SET stars = %(stars)s WHERE stars IS NULL", None),
+        ("UPDATE notes SET stars = a.stars FROM authors a WHERE a.id = notes.id", None),
+        ("DELETE FROM notes USING authors a WHERE a.id = notes.id", None),
+    ],
+)
+def test_a_statement_is_written_out_in_batches(sql, batch):
+    written = data._in_batches(sql)
+    assert (batch in written) if batch else written is None

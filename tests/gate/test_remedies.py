@@ -33,6 +33,7 @@ op.execute("CREATE TABLE parts_2028_winter PARTITION OF parts_2028 FOR VALUES FR
 """
 # A statement on a table with its rule, and what its author would write for each `…`.
 STATEMENTS = {
+    "update": ("D04", "UPDATE {table} SET parent = 1 WHERE parent IS NULL", ()),
     "index": ("L01", "CREATE INDEX {table}_i ON {table} (parent)", ()),
     "unique index": ("L01", 'CREATE UNIQUE INDEX {table}_u ON {table} (at, "Title")', ()),
     "expression": ("L01", 'CREATE INDEX {table}_x ON {table} (lower("Title")) WHERE parent > 0', ()),

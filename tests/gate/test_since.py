@@ -13,7 +13,7 @@ from slipway.records.proof import Layer, Verdict
 from slipway.records.refusal import Refusal
 from tests.gate.conftest import question
 
-ONE, TWO = "migrations/versions/one.py", "migrations/versions/two.py"
+ONE, TWO, THREE = (f"migrations/versions/{name}.py" for name in ("one", "two", "three"))
 INDEX = "op.create_index('ix', 'a', ['id'])"
 HISTORY = {
     "one": (None, "op.create_table('a', sa.Column('id', sa.Integer()))", "op.drop_table('a')"),
@@ -27,19 +27,20 @@ RENAMES = {
     "three": (("two", "aside"), "op.alter_column('tags', 'label', new_column_name='name')", ""),
 }
 TAGS = Model(None, "tags", (Column("label", written=True),))
+ABOVE = "older than start-after"
 UNKNOWN = Refusal("git has no such thing", "name another", 2)
 
 
-def read_history(config, server_url, since):
-    return history.read(Environment(Call(config=config), server_url), None, since)
+def read_history(config, server_url, since, start_after=None):
+    return history.read(Environment(Call(config=config), server_url), start_after, since)
 
 
 @pytest.fixture
 def old(write_project, server_url):
     """Why revisions are old, by revision; new ones are left out."""
 
-    def read(since, revisions=HISTORY):
-        past = read_history(write_project(revisions), server_url, since)
+    def read(since, revisions=HISTORY, start_after=None):
+        past = read_history(write_project(revisions), server_url, since, start_after)
         return {node.id: node.old for node in past.nodes if not node.new}
 
     return read
@@ -66,7 +67,7 @@ def test_what_was_edited_stays_new(old):
 
 @pytest.mark.parametrize("name", ["two", "tw"])
 def test_a_name_that_is_a_revision_too_is_the_revision(old, name):
-    assert old(Since(name=name, files=(ONE, TWO, "migrations/versions/three.py"))).keys() == {"one", "two"}
+    assert old(Since(name=name, files=(ONE, TWO, THREE))).keys() == {"one", "two"}
 
 
 def test_a_name_that_git_does_not_know_may_be_a_revision(old):
@@ -83,12 +84,25 @@ def test_a_revision_that_begins_like_another_is_itself(old):
         (Since(name="merge-base", by_default="main", files=(ONE,)), {"one"}),
         (Since(name="o", by_default="o", files=(TWO,)), {"two"}),
         (Since(name="", by_default=""), {"one", "two"}),
-        (Since(name="v1", by_default="v1", files=(ONE, TWO, "migrations/versions/three.py")), {"one", "two"}),
+        (Since(name="v1", by_default="v1", files=(ONE, TWO, THREE)), {"one", "two", "three"}),
     ],
     ids=["new on a branch", "a ref that begins a revision's name", "nothing to compare with", "no revision is new"],
 )
 def test_by_default_what_is_compared_with_is_a_ref_or_all_but_the_newest(old, since, known):
     assert old(since).keys() == known
+
+
+@pytest.mark.parametrize(
+    ("since", "known"),
+    [
+        (Since(name="merge-base", by_default="main", files=(ONE,)), {"one": "not newer than main", "two": ABOVE}),
+        (Since(name="", by_default=""), {"one": ABOVE, "two": ABOVE}),
+        (Since(name="v1", files=(ONE,)), {"one": "not newer than v1"}),
+    ],
+    ids=["on a branch", "with nothing to compare with", "unless --since names a ref"],
+)
+def test_up_to_start_after_revisions_are_old_too(old, since, known):
+    assert old(since, start_after="two") == known
 
 
 def test_a_name_that_could_be_several_revisions_is_the_ref(old):
@@ -177,6 +191,8 @@ def test_a_released_revision_that_is_not_in_the_tree_is_an_error(write_project, 
     gone = [each for each in graph.check(read_history(config, server_url, since)) if each.rule == "G07"]
     assert [finding.measured for finding in gone] == ([measured] if measured else [])
     assert all(finding.fails is ("database" in finding.measured) for finding in gone)
+    remedies = [finding.remedy for finding in gone if changed == GONE]
+    assert all("git checkout v1 -- " in each and 'revision = "two"' in each and "…" not in each for each in remedies)
 
 
 def test_revisions_that_the_target_branch_added_are_not_gone(write_project, server_url):

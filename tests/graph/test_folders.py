@@ -123,10 +123,14 @@ async def test_an_error_names_the_folder_that_was_read(workspace, repository, pa
         await Slipway(path=path).image(workspace)
 
 
-async def test_the_gate_needs_no_settings(engine, workspace, repository):
-    repository({"/pyproject.toml": "[project]", "/uv.lock": "", "/tmp/proof.json": to_json(PROOF)})
+async def test_the_gate_needs_no_settings_and_gets_the_folder_for_the_names_of_files_in_its_reports(
+    engine, workspace, repository
+):
+    service = {"/services/notes/pyproject.toml": "[project]", "/services/notes/uv.lock": ""}
+    repository(service | {"/tmp/proof.json": to_json(PROOF)}, "/services/notes")
     engine.answers |= {"exitCode": 0, "stdout": ""}
     assert (await Slipway().gate(workspace)).verdict == "passed"
+    assert '"folder": "services/notes"' in engine.steps("withExec")[-1].arguments["stdin"]
 
 
 async def test_a_settings_file_of_alembic_elsewhere_is_named_before_anything_is_built(engine, workspace, repository):

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from slipway.finder.tree import tree_at
-from slipway.local.gate import _unpack, previous_at
+from slipway.local.previous import _unpack, previous_at
 from slipway.local.prove import AlembicOptions, NamedServer, Workplace
 from slipway.records.gate import Column, Model
 from slipway.settings import Migrations
@@ -50,13 +50,28 @@ def read(tmp_path, server, forked_gate):
     python = Python(Path(sys.prefix))
     today = Workplace(folder=tmp_path, python=python, migrations=Migrations(), server=NamedServer(server))
     options = AlembicOptions(config="other.ini")
-    return lambda: anyio.run(previous_at, today, commit_at(tmp_path).revision, "v1", options)
+    commit = commit_at(tmp_path).revision
+    return lambda: anyio.run(previous_at, today, commit, "v1", options)
 
 
 def test_a_release_whose_environment_cannot_be_made_is_read_in_todays(read):
     previous = read()
     assert previous.models == (Model(None, "notes", (Column("title", written=True),)),)
     assert previous.caveat.startswith("no file declares the service's dependencies")
+
+
+def test_a_commit_is_read_once_in_its_own_environment_and_again_when_the_variables_differ(read, monkeypatch, tmp_path):
+    monkeypatch.setattr("slipway.local.previous.prepare", lambda *_, **__: Python(Path(sys.prefix)))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    first = read()
+    assert [column.name for column in first.models[0].columns] == ["title"]
+    (kept,) = (tmp_path / "cache/slipway").glob("previous-*/previous.json")
+    kept.write_bytes(b"\xff")
+    assert read() == first  # and replaces what cannot be read
+    (tmp_path / ".git/objects").rename(tmp_path / "gone")
+    assert read() == first
+    monkeypatch.setenv("LANG", "other")
+    assert "git" in read().refusal
 
 
 def test_models_of_todays_files_are_not_taken_for_those_of_the_release(read, monkeypatch, tmp_path):

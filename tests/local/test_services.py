@@ -46,7 +46,7 @@ def test_a_folder_without_services_is_an_error_with_the_next_step(tmp_path):
 
 def test_a_folder_without_git_has_no_change_to_name(tmp_path):
     written(tmp_path, FILES)
-    with pytest.raises(BadInputError, match="is in no git repository, .*: leave --changed out"):
+    with pytest.raises(BadInputError, match=r"is in no git repository, .*: leave --changed out"):
         services_in(tmp_path, "main")
 
 

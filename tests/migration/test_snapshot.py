@@ -39,5 +39,5 @@ def test_a_database_that_begins_with_the_models_is_at_the_head(write_project, ur
 
 def test_models_that_cannot_be_read_are_refused(write_project, url):
     environment = Environment(Call(config=write_project(HISTORY, env=ENV.replace("{metadata}", "None"))), url)
-    with pytest.raises(BadInputError, match="env.py sets no target_metadata with tables"):
+    with pytest.raises(BadInputError, match=r"env.py sets no target_metadata with tables"):
         snapshot(environment, url)

@@ -360,7 +360,7 @@ def test_an_empty_database_begins_with_the_baseline_and_only_an_empty_one(on_bas
 
 
 def test_a_baseline_that_fails_leaves_the_database_empty(on_baseline, ask):
-    with pytest.raises(BadInputError, match="baseline.sql line 6 fails: .*UndefinedTable"):
+    with pytest.raises(BadInputError, match=r"baseline.sql line 6 fails: .*UndefinedTable"):
         on_baseline(BASELINE + "ALTER TABLE public.b ADD COLUMN c int;")
     assert ask("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [0]
     assert on_baseline(BASELINE, revisions={"one": (None, "op.add_column('a', sa.Column('c', sa.Text()))")}).applied

@@ -50,6 +50,15 @@ def test_a_folder_tells_its_version(pretend, version, major):
     assert (found.version, found.major, found.origin) == (version, major, "here")
 
 
+def test_another_major_is_found_when_only_that_has_the_extensions(pretend, monkeypatch, tmp_path):
+    for version in ("14", "16"):
+        (pretend(version).parent / "share/extension").mkdir(parents=True)
+    (tmp_path / "14/share/extension/uuid-ossp.control").touch()
+    monkeypatch.setattr(binaries, "_INSTALLATIONS", (f"{tmp_path}/{{major}}/bin",))
+    monkeypatch.setenv("PATH", "")
+    assert [find(16, names).major for names in ((), {"uuid-ossp"}, {"uuid-ossp", "nonesuch"})] == [16, 14, 16]
+
+
 def test_a_distributions_own_words_after_the_version_do_not_matter(pretend):
     assert inspect(pretend("15.3", "postgres (PostgreSQL) {} (Debian 15.3-0)"), "here").version == "15.3"
 

@@ -134,15 +134,15 @@ def _has_ended(account: Account) -> bool:
     return bool(numbers) and f"slipway.staging.{max(numbers)}.release" in tags
 
 
-async def live(account: Account, name: str = "notes") -> str | None:
-    """Return the digest that answers at the newest service's public address; None when none does."""
+async def live(account: Account, name: str = "notes", path: str = "/") -> str | None:
+    """Return the digest that answers at a path of the newest service's public address; None when none does."""
     urls = [found.front.address for found in account.cloud.app_runner.services.values() if found.name == name]
     if not urls:
         return None
     with account.cloud.clock.held():
         async with httpx.AsyncClient(timeout=5, trust_env=False, verify=NO_CERTIFICATES) as client:
             try:
-                answer = await client.get(f"http://{urls[-1]}/")
+                answer = await client.get(f"http://{urls[-1]}{path}")
             except httpx.HTTPError:
                 return None
     return answer.text.partition("\n")[0] if answer.is_success else None

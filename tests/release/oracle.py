@@ -105,7 +105,7 @@ def _expected(story: Scenario) -> int:
     state, verb = story.state, story.verb
     if (verb is Verb.APPROVED and state in _BLOCKED) or (state, verb) == (State.ABSENT, Verb.ROLLBACK_TO):
         return 2
-    if verb is Verb.DESTROY or (state is State.LIVE_ALREADY and verb in FORWARD):
+    if verb is Verb.DESTROY or (state is State.LIVE_ALREADY and verb in FORWARD and story.image is not Image.SILENT):
         return 0
     return 1 if _cannot_be(story) or _is_unproven(story) or _fails(story) else 0
 
@@ -113,7 +113,7 @@ def _expected(story: Scenario) -> int:
 def _cannot_be(story: Scenario) -> bool:
     if story.verb in (Verb.PAUSE, Verb.RESUME):
         return story.state not in (*_RUNNING, State.PAUSED)
-    if story.verb is Verb.ROLLBACK and story.state in (State.ABSENT, State.WENT_BACK):
+    if story.verb is Verb.ROLLBACK and story.state in (State.ABSENT, State.WENT_BACK, State.ROLLED_BACK):
         return True
     return story.state in (State.PAUSED, State.DELETE_FAILED)
 
@@ -133,7 +133,8 @@ def _fails(story: Scenario) -> bool:
         case Verb.RESUME:
             return story.state is State.PAUSED and story.image is not Image.HEALTHY
         case Verb.ROLLBACK | Verb.ROLLBACK_TO:
-            return story.state is not State.WENT_BACK and story.image in (Image.UNHEALTHY, Image.DEAD)
+            is_live = story.state is State.WENT_BACK and story.image is not Image.SILENT
+            return not is_live and story.image in (Image.UNHEALTHY, Image.DEAD, Image.SILENT)
         case _:
             return story.image is not Image.HEALTHY or story.migrating in _FAILING
 
@@ -143,7 +144,7 @@ def _is_true(end: Ended, there: There) -> bool:
         case Verb.PAUSE:
             return there == There("PAUSED", None)
         case Verb.RESUME:
-            return there.status == "RUNNING"
+            return there.status == "RUNNING" and there.live is not None
         case Verb.DESTROY:
             return there == There(None, None)
         case _:

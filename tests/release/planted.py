@@ -157,6 +157,10 @@ def migrating_regardless(engine: Engine) -> Engine:
     return replace(engine, migrate=migrate if engine.migrate else None)
 
 
+def unasked(engine: Engine) -> Engine:
+    return replace(engine, smoke=no_op)
+
+
 def unprepared(engine: Engine) -> Engine:
     return replace(engine, prepare=no_op)
 

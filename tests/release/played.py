@@ -24,7 +24,7 @@ from tests.release.deployers import Kill, MortalAws, live, mortal
 from tests.release.direct import opened
 from tests.release.planted import NOTHING, Planted
 from tests.release.scenarios import Loss, Outage, Scenario, Verb
-from tests.release.stage import SERVICE, Moved, Run, Stage, services
+from tests.release.stage import FRONT, SERVICE, Moved, Run, Stage, services
 from tests.simulator.account import BRISK, Account, image_of
 
 PACE = replace(BRISK, timeout=10, roll_back=3)
@@ -155,7 +155,7 @@ async def _run(stage: Stage, run: Run, kill: Kill | None, outage: Outage | None)
     return Ended(
         run,
         None if fate.killed else code,
-        replace(there(stage.account), live=await live(stage.account, SERVICE)),
+        replace(there(stage.account), live=await live(stage.account, SERVICE, FRONT)),
         tuple(aws.seen),
         is_superseded,
         max(_numbers(stage.account, "intent"), default=0) in _numbers(stage.account, "release"),

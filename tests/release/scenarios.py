@@ -51,11 +51,12 @@ BACK = (Verb.ROLLBACK, Verb.ROLLBACK_TO)
 
 
 class Image(Enum):
-    """How the release that is wanted behaves, or the one that is to be woken."""
+    """How the release that is wanted behaves, the one that is to be woken, or the one that is live already."""
 
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"
     DEAD = "dead"
+    SILENT = "silent"  # to its users, and healthy to the platform
     MISSING = "missing"  # from the repository
 
 

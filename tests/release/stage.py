@@ -29,12 +29,13 @@ from tests.release.scenarios import FORWARD, Hand, Image, Migrating, Misfortune,
 from tests.simulator.account import ROLE, Account, asked
 from tests.simulator.scripted import Script
 
-SERVICE, SOURCE = "notes-production", "notes-staging"
+SERVICE, SOURCE, FRONT = "notes-production", "notes-staging", "/front"
 HEADS = {"before": "aaa", "migrated": "bbb", "wanted": "ccc", "by hand": "zzz"}
 _SCRIPTS = {
     Image.HEALTHY: Script(),
     Image.UNHEALTHY: Script(healthy=False),
     Image.DEAD: Script(starts=False),
+    Image.SILENT: Script(silent=FRONT),
     Image.MISSING: Script(),
 }
 _RESTING = (State.CREATE_FAILED, State.DELETED, State.PAUSED, State.DELETE_FAILED)  # its release does not answer
@@ -192,6 +193,9 @@ class Stage:
         image, verb, scripts = self.story.image, self.story.verb, self.account.backend.scripts
         spoiled = {Verb.ROLLBACK: self._back(), Verb.ROLLBACK_TO: self.older, Verb.RESUME: self.live}
         digest = spoiled.get(verb, self.wanted)
+        if digest and image is Image.SILENT:  # also of a release that is live
+            scripts[digest].silent = FRONT
+            return
         if not digest or (digest == self.live and self.story.state not in _RESTING):
             return
         scripts[digest] = replace(_SCRIPTS[image], says=scripts[digest].says)

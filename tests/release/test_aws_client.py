@@ -15,7 +15,7 @@ from botocore.exceptions import (
 
 from slipway.errors import BadInputError, UnknownOutcomeError
 from slipway.records.outcome import Status
-from slipway.release.aws.client import Aws
+from slipway.release.aws.client import Aws, Keys, check_endpoint, session_of
 from slipway.release.errors import AwsRefusedError, LostAnswerError
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
@@ -129,3 +129,33 @@ async def test_credentials_that_are_lost_during_a_run_leave_the_outcome_unknown(
     await aws.call("apprunner", "list_services")
     with pytest.raises(UnknownOutcomeError, match=r"NoCredentialsError.*: sign in again and run the same command"):
         await aws.call("apprunner", "list_services")
+
+
+@pytest.mark.parametrize("place", ["variable", "variable of the service", "profile"])
+async def test_real_keys_sign_no_request_to_another_host_unless_the_caller_trusts_it(
+    account, place, monkeypatch, tmp_path
+):
+    if place == "profile":
+        (tmp_path / "config").write_text(f"[default]\nendpoint_url = {account.cloud.url}\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    else:
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL{'_STS' * (place != 'variable')}", account.cloud.url)
+    with pytest.raises(BadInputError, match=r"would send requests, signed with your keys, to 127\.0\.0\.1: unset it"):
+        await Aws(REGION, keys=Keys("AKIAREAL", "secret")).call("sts", "get_caller_identity")
+    assert "GetCallerIdentity" not in account.cloud.requests
+    monkeypatch.setenv("SLIPWAY_TRUSTED_ENDPOINTS", "aws.example 127.0.0.1")
+    assert await Aws(REGION, keys=Keys("AKIAREAL", "secret")).call("sts", "get_caller_identity")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://sts.amazonaws.com.evil.example", "https://evil-amazonaws.com", "http://169.254.1.1", "https://"]
+)
+def test_a_host_that_looks_like_one_of_aws_is_none(url):
+    with pytest.raises(BadInputError):
+        check_endpoint(url)
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1"])
+def test_the_endpoints_of_all_partitions_are_those_of_aws(region):
+    client = session_of(Keys("AKIAREAL", "secret"), region).client("sts")
+    check_endpoint(client.meta.endpoint_url)

@@ -91,6 +91,15 @@ def test_each_recorded_log_is_explained_by_exactly_its_rule(recorded):
 
 
 @each
+def test_a_kept_diagnosis_has_no_words_of_the_application_besides_names_and_numbers(recorded):
+    found = diagnose(recorded.evidence, spec(), PLATFORM)
+    kept = found.kept
+    assert (kept.rule, kept.lines, kept.quotes) == (found.rule, (), ())
+    written = {line.strip() for line in (*(recorded.evidence.application or ()), "") if len(line.strip()) > 20}
+    assert not [line for line in written if line in kept.cause + kept.remedy]
+
+
+@each
 def test_the_lines_of_a_healthy_start_before_a_failure_change_no_cause(recorded):
     """Servers say that they start, and answer for a while; a failure of theirs comes below."""
     before = tuple(line for healthy in QUIET for line in healthy.evidence.application)

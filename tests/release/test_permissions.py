@@ -18,6 +18,7 @@ from slipway.environment.status import diagnose, status
 from slipway.errors import BadInputError, SlipwayError, within
 from slipway.oci.artifact import EMPTY, Artifact
 from slipway.oci.registry import opened as opened_registry
+from slipway.records.ledger import Intent
 from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Event
 from slipway.release.aws import ecr
@@ -55,6 +56,7 @@ access-role = "arn:aws:iam::123456789012:role/notes-access"
 STAGING = SETTINGS.environment("staging")
 SCOPE = scope_of(SETTINGS, "staging")
 URL = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-aBcDeF:url::"
+KILLED = Intent(environment="staging", number=0, image="", wanted="w", fingerprint="f", holder="ci", nonce="n")
 OURS = [{"Key": "slipway:environment", "Value": "staging"}]
 SICK = Script(lines=("KeyError: 'REDIS_URL'",), exit_code=1)
 
@@ -77,6 +79,7 @@ class Scene:
         self.live = await self.account.image()
         await freely(self.account.cloud.guard, self.staging.deploy(self.live, self.tell))
         self.lines.clear()
+        vars(self.staging).pop("ledger", None)  # the command that follows is another process
 
     async def settled(self) -> None:
         (service,) = (await self.account.ask("apprunner", "list_services"))["ServiceSummaryList"]
@@ -138,7 +141,10 @@ async def situation(there: Scene) -> None:
     assert not seen.unseen, seen.unseen
     assert seen.live
     await there.under_way()
-    assert (await status(there.staging)).observed.operation
+    for newest in (1, 2):  # runs that were killed before they changed anything
+        await freely(there.account.cloud.guard, there.staging.ledger.claim(KILLED, newest))
+    seen = await status(there.staging)
+    assert (bool(seen.observed.operation), seen.unfinished, seen.newest.status) == (True, (3,), Status.SUPERSEDED)
 
 
 async def history(there: Scene) -> None:

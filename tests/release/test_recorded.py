@@ -34,9 +34,19 @@ def test_it_goes_to_the_newest_release_that_was_live_before_the_one_that_is():
     assert release_before(past, digest(3)).number == 2
 
 
-def test_when_the_newest_was_rolled_back_by_the_platform_the_one_before_the_live_one_is_meant():
+def test_when_the_platform_has_gone_back_already_a_rollback_goes_no_further_back_unless_it_is_named():
     past = [release(3, 9, Status.ROLLED_BACK), release(2, 2), release(1, 1)]
-    assert release_before(past, digest(2)).number == 1
+    with pytest.raises(
+        RefusedError, match=r"the platform has rolled back the last deployment, 3, .*: name one with --to"
+    ):
+        release_before(past, digest(2))
+
+
+def test_after_a_release_that_does_not_answer_it_goes_to_the_one_before():
+    past = [release(4, 4, Status.UNANSWERED), release(3, 1, verb=Verb.ROLLBACK), release(2, 2), release(1, 1)]
+    assert release_before(past, digest(4)).number == 3
+    with pytest.raises(RefusedError, match="was itself a rollback"):
+        release_before([release(5, 3, Status.UNANSWERED, Verb.ROLLBACK), *past], digest(3))
 
 
 def test_a_verb_without_a_release_is_no_destination():

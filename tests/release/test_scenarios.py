@@ -29,6 +29,7 @@ from tests.release.planted import (
     migrating_regardless,
     paused_as,
     permitting_once,
+    unasked,
     unmigrated,
     unprepared,
 )
@@ -191,6 +192,14 @@ MUTATIONS = {
     "a connection that is refused ends the run": (
         Planted(is_patient=False),
         Scenario(State.RUNNING, outage=Outage(Loss.NETWORK, 30, 45)),
+    ),
+    "a release that does not answer is a success": (
+        Planted(engine=unasked),
+        Scenario(State.RUNNING, image=Image.SILENT),
+    ),
+    "a release that is live already need not answer": (
+        Planted(engine=unasked),
+        Scenario(State.LIVE_ALREADY, image=Image.SILENT),
     ),
     "an approved plan is applied to any state": (
         Planted(is_approved=False),

@@ -10,7 +10,7 @@ from slipway.records.refusal import Refusal
 from slipway.report.release_markdown import of_examination, of_history, of_outcome, of_plan, of_refusal, of_situation
 
 OLD, NEW = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
-WHY = Diagnosis("port", "it listens on 127.0.0.1", ("listening on 127.0.0.1:8000", "```", "# fine"), "bind 0.0.0.0")
+WHY = Diagnosis("port", "it listens on 127.0.0.1", ("not shown",), "bind 0.0.0.0", "application log, line 3")
 OUTCOME = Outcome(
     environment="staging",
     service="notes-staging",
@@ -34,7 +34,7 @@ PLAN = Plan(
 )
 
 
-def test_an_outcome_says_the_verdict_first_then_the_digests_the_cause_the_log_and_the_remedy():
+def test_an_outcome_says_the_verdict_first_then_the_digests_the_cause_its_place_and_the_remedy():
     assert (
         of_outcome(OUTCOME)
         == f"""\
@@ -53,11 +53,7 @@ The platform rolled it back: the requested change is not live. It took 3 m 10 s.
 
 **Cause:** it listens on 127.0.0.1
 
-````
-listening on 127.0.0.1:8000
-```
-# fine
-````
+**Evidence:** application log, line 3, rule port; `slipway diagnose` shows it.
 
 **Remedy:** bind 0.0.0.0
 """

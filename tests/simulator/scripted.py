@@ -19,6 +19,7 @@ class Script:
     exit_code: int | None = None
     starts: bool = True
     says: Callable[[], str] | None = None  # the body at /healthz
+    silent: str | None = None  # the path that is answered with 503, of a healthy release
 
 
 @dataclass
@@ -70,7 +71,7 @@ class _Instance:
             asked = head.split()[1]
             if asked.startswith("/slow/"):
                 await asyncio.sleep(float(asked.removeprefix("/slow/")))
-            status = "200 OK" if self.script.healthy else "503 Service Unavailable"
+            status = "200 OK" if self.script.healthy and asked != self.script.silent else "503 Service Unavailable"
             says = self.script.says if asked == "/healthz" else None
             body = (says() if says else f"{self.digest}\n{head}").encode()
             writer.write(

@@ -215,6 +215,13 @@ def test_by_default_revisions_that_the_default_branch_lacks_are_new(git, service
     assert unreleased(clone).by_default == "origin/main"  # edited
 
 
+def test_a_branch_without_revisions_of_its_own_has_none_to_judge(git, service):
+    git("checkout", "--quiet", "-b", "feature")
+    (service / "README").write_text("More words\n")
+    save(git)
+    assert chosen(service)[:2] == ("main", (ONE,))
+
+
 def test_on_the_default_branch_revisions_that_the_newest_release_lacks_are_new(git, service):
     add(git, service, "two")
     git("tag", "nightly")

@@ -274,6 +274,9 @@ def test_the_matrix_of_services_that_the_guide_shows_has_twelve_lines_and_calls_
         assert set().union(*wanted) <= job["permissions"].items()
     (*_, listing) = jobs("services")["list"]["steps"]
     assert listing["run"] == '"$SLIPWAY" services $FLAGS'
+    assert (
+        "github.event_name == 'pull_request' && '--changed'" in listing["env"]["FLAGS"]
+    )  # main has left itself nowhere
     assert jobs("services")["list"]["outputs"] == {"folders": "${{ steps.list.outputs.folders }}"}
 
 

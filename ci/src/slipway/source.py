@@ -156,7 +156,8 @@ def changed_files(repository: Path, name: str) -> set[str]:
 def unreleased(folder: Path) -> Since:
     """Return the state that a pull request's revisions are compared with: the default branch, otherwise the newest tag of a release.
 
-    When both have every revision, only the newest one is judged. Raises BadInputError in a shallow clone without the default branch.
+    A branch without revisions of its own has none to judge. On the default branch, when the tag has every revision too, only the newest
+    one is judged. Raises BadInputError in a shallow clone without the default branch.
     """
     try:
         if _is_shallow(folder):
@@ -172,7 +173,8 @@ def unreleased(folder: Path) -> Since:
         with suppress(BadInputError):
             since = released(folder, name)
             gone = {each.id for each in since.changed} - {each.id for each in (*since.ahead, *revisions.values())}
-            if gone or any(file in since.edited or file not in since.files for file in revisions):
+            is_branch = name == MERGE_BASE and since.commit != _revision_of(folder, "HEAD")
+            if is_branch or gone or any(file in since.edited or file not in since.files for file in revisions):
                 return replace(since, by_default=_spoken(folder, name, since.tip))
     return Since(name="", by_default="", commit=_before_newest(folder, revisions))
 

@@ -42,8 +42,8 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
         return answers.of_adoption(await to_thread.run_sync(adoption.written, folder, proposed))
     with caller.progress.step("proving the migrations"):
         result = await _proof(flags)
-        if text := await _baseline(flags, proposed, result):
-            proposed = await to_thread.run_sync(adoption.propose, folder, text)
+        text = await _baseline(flags, proposed, result)
+        proposed = await to_thread.run_sync(adoption.propose, folder, text, _committed_head(result))
         written = await to_thread.run_sync(adoption.written, folder, proposed)
         if text:
             result = await _proof(flags)
@@ -65,6 +65,13 @@ async def _proof(flags: Flags) -> "Proof | SlipwayError":
         return await gate(GateOptions(source=flags.source, python=flags.python, since=since))
     except SlipwayError as error:
         return error
+
+
+def _committed_head(result: "Proof | SlipwayError") -> str:
+    """Return the head of a history whose revisions were all committed before slipway: the gate judges later ones, here as in CI."""
+    if isinstance(result, SlipwayError) or result.coverage.new or not result.coverage.revisions:
+        return ""
+    return result.heads[0] if len(result.heads) == 1 else ""
 
 
 async def _baseline(flags: Flags, proposed: "Adoption", result: "Proof | SlipwayError") -> str:
@@ -89,9 +96,10 @@ def _with(adopted: "Adoption", result: "Proof | SlipwayError") -> "Adoption":
         return replace(adopted, gate=f"the gate could not run: {result}", passed=False)
     errors = tuple(finding for finding in result.findings if finding.fails)
     later = bool(result.begun) and not result.revisions
-    executed = result.coverage.revisions > 0
+    executed = bool(result.revisions) and not result.unexecuted
     reason = "" if executed or later else f": {next(iter(result.coverage.gaps), '')}"
     passed = (executed or later) and result.verdict is Verdict.PASS
+    judged = f"\njudged: {result.coverage.chosen}" if result.coverage.chosen else ""
     return replace(
-        adopted, gate=f"{summary(result)}{reason}", errors=errors, passed=passed, begins_later=later and passed
+        adopted, gate=f"{summary(result)}{reason}{judged}", errors=errors, passed=passed, begins_later=later and passed
     )

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,7 +32,7 @@ def _check_flags(command: Command, arguments: Iterable[str]) -> None:
     flags = [flag for flag in (*command.flags, *EVERYWHERE) if not flag.positional]
     known = ["--help", *(f"--{flag.name}" for flag in flags)]
     former = [f"--{flag.former}" for flag in flags if flag.former]
-    for argument in arguments:
+    for argument in takewhile(lambda argument: argument != "--", arguments):
         name = argument.partition("=")[0]
         if name.startswith("--") and name not in {"--", *known, *former}:
             raise unknown("flag", name, known, f"`slipway {command.name} --help` lists the flags")
@@ -127,9 +128,10 @@ def _add_flag(parser: Any, flag: Flag) -> None:
         options |= {"metavar": flag.metavar, "type": flag.parse, "default": flag.default}
         options |= {"choices": flag.choices} if flag.choices else {}
         options |= {"nargs": "?", "const": flag.bare} if flag.bare else {}
-        options |= {"action": "append"} if flag.repeated else {}
+        options |= {"action": "append"} if flag.repeated and not flag.positional else {}
     if flag.positional:
-        parser.add_argument(flag.key, **options | ({} if flag.default is None else {"nargs": "?"}))
+        number = "+" if flag.repeated else None if flag.default is None else "?"
+        parser.add_argument(flag.key, **options | {"nargs": number})
     else:
         parser.add_argument(f"--{flag.name}", dest=flag.key, required=flag.required and not flag.one_of, **options)
     if flag.former:

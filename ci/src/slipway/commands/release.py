@@ -75,6 +75,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         WITHOUT_START,
     ),
     records=(JsonRecord("outcome", "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 1 for every other status"),),
+    rights=("deploy", "webhook"),
 )
 async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.errors import BadInputError
@@ -115,7 +116,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
         ENDPOINT,
     ),
     records=(AS_DEPLOY, AS_PLANNED),
-    rights=("promote-from", "promote-to"),
+    rights=("promote-from", "promote-to", "webhook"),
 )
 async def promote(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.redeploy import plan_promotion, promote
@@ -144,6 +145,7 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
         DRY_RUN,
     ),
     records=(AS_DEPLOY, AS_PLANNED),
+    rights=("rollback", "webhook"),
 )
 async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.redeploy import plan_rollback, rollback

@@ -1,4 +1,4 @@
-"""Operate a service: status, open, history, diagnose, logs, secret, pause, resume, destroy."""
+"""Operate a service: status, open, history, diagnose, logs, secret, run, pause, resume, destroy."""
 
 from typing import TYPE_CHECKING
 
@@ -174,10 +174,43 @@ async def secret(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
+    "Run a command once from the live image, in the VPC, and exit with its code",
+    AwsAccess.CHANGES,
+    flags=(
+        option("command", "COMMAND", "the command and its arguments, after --", positional=True, repeated=True),
+        *ENVIRONMENT,
+    ),
+    records=(JsonRecord("command-run", "with the exit code of the command"),),
+    more="""\
+For example: slipway run --environment staging -- python -m app.repair --since 2026-01-01
+
+The command runs in the ECS task of [tool.slipway.environments.NAME.migration], with the variables and secrets of the environment, and
+without a shell. Its lines are printed as they reach CloudWatch. When slipway is interrupted, the task continues. A task that does not
+start ends with 1, and one whose end is unknown with 3.""",
+)
+async def run(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.environment.one_off import run
+    from slipway.records.progress import Event
+    from slipway.report.answers import service as answers
+    from slipway.report.answers.result import CommandResult
+
+    environment = await caller.environment(flags.environment)
+    with caller.run() as tell:
+        show = (
+            (lambda line: tell(Event(line)))
+            if flags.json
+            else lambda line: caller.stream(CommandResult(record=None, text=f"{line}\n"))
+        )
+        return answers.of_command_run(await run(environment, flags.command, tell, show))
+
+
+@command(
+    Group.SERVICE,
     "Pause a service; its configuration and its address are kept",
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),
+    rights=("pause", "webhook"),
 )
 async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import pause, plan_change
@@ -193,6 +226,7 @@ async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),
+    rights=("resume", "webhook"),
 )
 async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import plan_change, resume
@@ -212,6 +246,7 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
         option("confirm", "SERVICE", "the service's name again, since deletion is permanent", default=""),
     ),
     records=(AS_DEPLOY, AS_PLANNED),
+    rights=("destroy", "webhook"),
 )
 async def destroy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import destroy, plan_change

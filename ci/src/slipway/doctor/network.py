@@ -147,7 +147,7 @@ def credentials(options: DoctorOptions) -> str:
 def _caller(options: DoctorOptions) -> tuple[str, str]:
     from botocore.config import Config
 
-    from slipway.release.aws.client import Keys, session_of
+    from slipway.release.aws.client import Keys, check_endpoint, session_of
 
     settings = options.settings()
     region = next((there.region for there in settings.environments.values()), None) if settings else None
@@ -158,6 +158,8 @@ def _caller(options: DoctorOptions) -> tuple[str, str]:
     config = Config(connect_timeout=_SILENCE_SECONDS, read_timeout=_SILENCE_SECONDS, retries={"total_max_attempts": 1})
     region = region or session.region_name or "us-east-1"
     client = session.client("sts", region_name=region, endpoint_url=options.endpoint_url, config=config)
+    if options.endpoint_url is None:
+        check_endpoint(client.meta.endpoint_url)
     caller = client.get_caller_identity()
     return caller["Arn"], caller["Account"]
 

@@ -70,6 +70,7 @@ class ServiceEnvironment(ObservedEnvironment):
             prepare=self._check_owner,
             permit=permit,
             ask=self.readiness,
+            smoke=self.smoke_failure,
             certificate=certificate,
             risk=risk,
         )
@@ -100,7 +101,15 @@ class ServiceEnvironment(ObservedEnvironment):
 
     async def release(self, goal: Live, engine: Engine, approved: Plan | None = None) -> Outcome:
         """Deploy a release after its preflight and its migrations; a rollback does not migrate."""
-        return await reach(self.releasing(goal, engine), replace(goal, migrates=self.migrates), approved)
+        return await self.reach(self.releasing(goal, engine), replace(goal, migrates=self.migrates), approved)
+
+    async def reach(self, engine: Engine, goal: Goal, approved: Plan | None = None) -> Outcome:
+        """Reach a goal, and tell the environment's webhook how it ended."""
+        from slipway.environment.webhook import announce
+
+        outcome = await reach(engine, goal, approved)
+        await announce(self, outcome, engine.tell, engine.holder)
+        return outcome
 
     def releasing(self, goal: Live, engine: Engine) -> Engine:
         """Return the engine with the steps that come before a release."""
@@ -158,12 +167,12 @@ async def plan_change(environment: ServiceEnvironment, verb: Verb) -> Plan:
 
 async def pause(environment: ServiceEnvironment, tell: Tell) -> Outcome:
     """Pause the service; raises SlipwayError if the run cannot start."""
-    return await reach(environment.engine(tell), await _goal(environment, Verb.PAUSE))
+    return await environment.reach(environment.engine(tell), await _goal(environment, Verb.PAUSE))
 
 
 async def resume(environment: ServiceEnvironment, tell: Tell) -> Outcome:
     """Resume the paused service; raises SlipwayError if the run cannot start."""
-    return await reach(environment.engine(tell), await _goal(environment, Verb.RESUME))
+    return await environment.reach(environment.engine(tell), await _goal(environment, Verb.RESUME))
 
 
 async def destroy(environment: ServiceEnvironment, tell: Tell, confirmed: str) -> Outcome:
@@ -173,7 +182,7 @@ async def destroy(environment: ServiceEnvironment, tell: Tell, confirmed: str) -
             f"{environment.service} was not deleted",
             f"deletion is permanent; confirm with --confirm {environment.service}",
         )
-    return await reach(environment.engine(tell), await _goal(environment, Verb.DESTROY))
+    return await environment.reach(environment.engine(tell), await _goal(environment, Verb.DESTROY))
 
 
 async def _goal(environment: ServiceEnvironment, verb: Verb) -> Goal:

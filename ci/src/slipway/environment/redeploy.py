@@ -35,7 +35,12 @@ class CompatibilityEvidence:
     certificate: Certificate | None = None
     reason: str = ""
 
-    async def certificates(self, *environments: ObservedEnvironment) -> tuple[Certificate, ...]:
+    async def certificates(
+        self, wanted: Readiness, live: Readiness, *environments: ObservedEnvironment
+    ) -> tuple[Certificate, ...]:
+        """Return the known certificates; reads none when the schema does not move, because then none is needed."""
+        if wanted.image is not None and live.database is not None and set(wanted.image) == set(live.database):
+            return ()
         passed = (self.certificate,) if self.certificate else ()
         kept = [each for environment in environments for each in await environment.ledger.certificates()]
         return (*kept, *passed)
@@ -90,7 +95,7 @@ async def known_heads(environment: ObservedEnvironment, observed: Observed) -> R
     if (readiness := await environment.readiness(observed)) and readiness.database is not None:
         return readiness
     ledger = environment.ledger
-    releases = await ledger.releases((await ledger.contents()).releases)
+    releases = (await environment.history(HISTORY)).releases
     newest = next((release for release in releases if release.database is not None), None)
     database = newest.database if newest else None
     # A run that was killed, or could not read its own outcome, has migrated nevertheless.
@@ -128,7 +133,7 @@ async def _promotion(
         if observed.digest is None:  # no live release that a new schema could break
             return None
         live = await known_heads(target, observed)
-        return forward_risk(heads, live, await evidence.certificates(source, target))
+        return forward_risk(heads, live, await evidence.certificates(heads, live, source, target))
 
     what = f"the promotion from {source.name} to {target.name} is not proven"
     return Redeployment(
@@ -204,7 +209,7 @@ def _rollback(
 
     async def risk_of(observed: Observed) -> str | None:
         live = await known_heads(environment, observed)
-        return rollback_risk(back.heads, live, await evidence.certificates(environment))
+        return rollback_risk(back.heads, live, await evidence.certificates(back.heads, live, environment))
 
     what = f"going back to {back.release} is not proven"
     return Redeployment(

@@ -28,6 +28,7 @@ HISTORY = 100  # deployments, which ECR returns in one call
 _NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
 _TIMEOUT_SECONDS = 10
 _POLL_SECONDS = 5.0
+_PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts to reach a release that the platform calls healthy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ class ObservedEnvironment:
     def store(self) -> EcrStore:
         return EcrStore(self.aws, self.settings.name)
 
-    @property
+    @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self.store, self.name)
 
@@ -112,14 +113,37 @@ class ObservedEnvironment:
             await self.ask(observed, path)
         return self.smoke_paths
 
+    async def smoke_failure(self, observed: Observed) -> str | None:
+        """Return why a smoke path does not answer, after several attempts; None if all do. A new address is not known everywhere at once."""
+        for path in self.smoke_paths if observed.url else ():
+            if problem := await self._failure(observed, path):
+                return problem
+        return None
+
+    async def _failure(self, observed: Observed, path: str) -> str | None:
+        for pause in (*_PAUSES, None):
+            try:
+                await self.ask(observed, path)
+            except RefusedError as error:
+                problem = error.what
+            else:
+                return None
+            if pause:
+                await self.time.sleep(pause)
+        return problem
+
     async def readiness(self, observed: Observed) -> Readiness | None:
         """Return the readiness answer of the live release; None if it gives none."""
+        return (await self.health(observed))[0]
+
+    async def health(self, observed: Observed) -> tuple[Readiness | None, str]:
+        """Return the readiness answer of the live release, and why its health path does not answer, otherwise empty."""
         if self.settings.health_path is None or observed.url is None:
-            return None
+            return None, ""
         try:
-            return readiness_from(await self.ask(observed, self.settings.health_path))
-        except RefusedError:
-            return None
+            return readiness_from(await self.ask(observed, self.settings.health_path)), ""
+        except RefusedError as error:
+            return None, error.what
 
     async def ask(self, observed: Observed, path: str) -> str:
         """GET one path of the public address and return the body; raises RefusedError on a status of 400 or more."""
@@ -147,14 +171,16 @@ async def status(environment: ObservedEnvironment) -> Situation:
     """
     observed = await environment.status()
     history, unseen = await _history(environment)
+    readiness, unanswered = await environment.health(observed) if observed.digest else (None, "")
     return Situation(
         environment=environment.name,
         observed=observed,
         live=live_with(history.releases, observed.digest),
         newest=next(iter(history.releases), None),
         unfinished=history.unfinished,
-        readiness=await environment.readiness(observed) if observed.digest else None,
+        readiness=readiness,
         unseen=unseen,
+        unanswered=unanswered,
     )
 
 

@@ -57,6 +57,14 @@ def _extensions(tree: Tree) -> Iterator[Fact]:
                 yield Fact(subject=Subject.EXTENSION, value=match[1], place=place)
 
 
+def created_by_revisions(tree: Tree) -> Iterator[str]:
+    """Yield the names of the extensions that revisions create."""
+    for name in tree.matching(r".*/[^/]+\.py"):
+        text = tree.read(name)
+        if "down_revision" in text:
+            yield from _EXTENSION.findall(text)
+
+
 def _url_variable(tree: Tree) -> Iterator[Fact]:
     """Yield the variables with the database's URL, from examples and from code that reads them."""
     found = [

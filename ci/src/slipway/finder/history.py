@@ -12,6 +12,8 @@ from slipway.records.survey import Fact, Subject
 _CREATES: Final = re.compile(
     r"create_table|create_all|CreateTable|\.sql\b|create\s+(?:(?:un)?logged\s+)?(?:table|view)\b", re.IGNORECASE
 )
+_CREATED: Final = re.compile(r"create_table\(\s*['\"](\w+)['\"]")
+_REFERS: Final = re.compile(r"""ForeignKey(?:Constraint\(\s*\[[^]]*\],\s*\[)?\(?\s*['"](?:\w+\.)?(\w+)\.\w+['"]""")
 _CHANGES: Final = re.compile(
     r"""\.(?:add_column|alter_column|drop_column|drop_table|rename_table|create_index|drop_index|create_foreign_key|create_unique_constraint
     |create_check_constraint|create_primary_key|drop_constraint|batch_alter_table|bulk_insert|update)\(
@@ -34,14 +36,21 @@ def beginning(tree: Tree, scripts: str) -> Iterator[Fact]:
         (here,) = following
         revision = revisions.pop(here)
         text = tree.read(revision.file)
-        if _CREATES.search(text):
-            return
-        if match := _CHANGES.search(_upgrade(text)):
+        creates = _CREATES.search(text)
+        if match := _foreign(text) if creates else _CHANGES.search(_upgrade(text)):
             place = tree.place_of(revision.file, match[0].partition("\n")[0])
-            guessed = "this revision changes a table that no revision creates"
+            guessed = "this revision needs a table that no revision creates"
             yield Fact(subject=Subject.BASELINE, value=f"{scripts}/baseline.sql", place=place, guessed=guessed)
             return
+        if creates:
+            return
         following = [id_ for id_, revision in revisions.items() if here in revision.down]
+
+
+def _foreign(text: str) -> re.Match[str] | None:
+    """Find a reference to a table that the first revision with tables does not create itself."""
+    created = set(_CREATED.findall(text))
+    return next((match for match in _REFERS.finditer(text) if match[1] not in created), None) if created else None
 
 
 def _revisions(tree: Tree, scripts: str) -> Iterator[tuple[str, _Revision]]:

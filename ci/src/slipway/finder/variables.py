@@ -10,6 +10,7 @@ from slipway.finder.tree import Tree, called, parsed, text_in
 from slipway.records.survey import Fact, Subject
 
 _EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
+_DEFAULT: Final = re.compile(r"\$\{\w+:?-([^}]*)\}")  # of a shell, when the variable is not set
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
 _SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH(?!OR)|CERT")
 _LOOKS_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://[^/\s]*:[^/\s]*@.*")
@@ -24,7 +25,7 @@ _CHECKED: Final = re.compile(r"""["'](\w+)["'] (?:not )?in (?:os\.)?environ\b"""
 _SETTINGS: Final = {"BaseSettings", "CustomBaseSettings", "BaseAppSettings"}
 _READERS: Final = {"config", "env"}
 _STAND_IN: Final = "slipway"
-_SECRET_STAND_IN: Final = "slipwayslipwayslipwayslipwayslipwayslipways="  # a Fernet key, and long enough for others
+_LONG_STAND_IN: Final = "slipwayslipwayslipwayslipwayslipwayslipways="  # a Fernet key, and long enough for others
 _OF_THE_MACHINE: Final = {
     *(
         "HOME",
@@ -89,7 +90,8 @@ def examples(tree: Tree) -> Iterator[Variable]:
         return
     for place, line in tree.lines(name):
         if match := _LINE.fullmatch(line):
-            yield Variable(match[1], f" {match[2]}".partition(" #")[0].strip().strip("'\""), place)
+            value = _DEFAULT.sub(r"\1", f" {match[2]}".partition(" #")[0]).strip().strip("'\"")
+            yield Variable(match[1], value, place)
 
 
 def variables(tree: Tree) -> Iterator[Fact]:
@@ -111,7 +113,7 @@ def _value(name: str, listed: Variable | None, needed: Variable | None) -> tuple
     if example and not secret and "${" not in example:
         return example, ""
     if secret and (needed is None or needed.value == _STAND_IN):
-        return _SECRET_STAND_IN, "a stand-in"
+        return _LONG_STAND_IN, "a stand-in"
     return needed.value if needed else _STAND_IN, "a stand-in"
 
 

@@ -98,7 +98,7 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
     if not past.nodes and not past.broken:
         raise BadInputError(
             f"there is no revision in {environment.relative(environment.script.dir)}",
-            "name the folders of revisions in alembic's settings file (script_location, version_locations)",
+            "write the first one with `alembic revision`, or name the folders of revisions in alembic's settings file (version_locations)",
         )
     evidence = Evidence(
         postgres=version,

@@ -114,8 +114,11 @@ def read(
         return replace(past, nodes=_older(nodes, parents, start_after, since))
     compared = _compared(nodes, since)
     gone = () if problems else tuple(_gone(compared, since))
-    if since.by_default == "" or (since.by_default and not gone and not any(node.new for node in compared)):
-        return replace(past, nodes=_but_heads(nodes, heads), chosen="the newest")
+    if since.by_default == "":
+        newest = _older(nodes, parents, start_after, None) if start_after else _but_heads(nodes, heads)
+        return replace(past, nodes=newest, chosen="" if start_after else "the newest")
+    if since.by_default and start_after:
+        compared = _older(compared, parents, start_after, None)
     ahead = tuple(other for other in since.ahead if other.id not in parents)
     chosen = f"those that {since.by_default} lacks" if since.by_default else ""
     past = replace(past, nodes=compared, released=since.name, ahead=ahead, tip=since.tip, chosen=chosen)
@@ -166,7 +169,7 @@ def _older(nodes: Iterable[Node], parents: Parents, start_after: str | None, sin
     """Mark the revisions up to `since` or `start_after` as old."""
     name, why = (since.name, f"not newer than {since.name}") if since else (start_after, "older than start-after")
     old = _upto(parents, name) if name else set()
-    return _released_first(replace(node, old=why) if node.id in old else node for node in nodes)
+    return _released_first(replace(node, old=node.old or why) if node.id in old else node for node in nodes)
 
 
 def _compared(nodes: Iterable[Node], since: Since) -> tuple[Node, ...]:

@@ -2,7 +2,7 @@
 
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timezone
 
@@ -58,6 +58,7 @@ def prove(question: GateQuestion, server: URL) -> Proof:
         coverage=replace(coverage, gaps=(*coverage.gaps, *_other_sections(evidence))),
         verdict=Verdict.FAIL if any(finding.fails for finding in findings) else Verdict.PASS,
         seconds={name: sum(each.seconds.get(name, 0) for each in databases) for name in evidence.seconds},
+        folder=question.folder,
     )
 
 
@@ -117,20 +118,23 @@ def _coverage(evidence: Evidence) -> Coverage:
         transactions=evidence.together.last.transactions if evidence.together.last else "",
         layers=evidence.layers,
         gaps=tuple(_gaps(evidence, revisions)),
-        chosen=_chosen(evidence.history),
+        chosen=_chosen(evidence.history, evidence.stairway.skipped if evidence.stairway else ()),
         baseline=_begun_on(evidence.baseline, evidence.history),
     )
 
 
-def _chosen(past: History) -> str:
-    """Describe the gate's own choice of the revisions that are judged; empty when all are, or the user chose."""
+def _chosen(past: History, skipped: Collection[str]) -> str:
+    """Describe which revisions are judged when none is, or when the gate chose; otherwise empty."""
     new = sum(node.new for node in past.nodes)
     old = len(past.nodes) - new
+    run = sum(not node.new and node.id not in skipped for node in past.nodes)
+    if old and not new:
+        ran = "they were run" if run == old else f"{run} were run"
+        return f"none of {old} revisions: all are {past.nodes[-1].old}; {ran} but not judged (--all judges them)"
     if not past.chosen or not old:
         return ""
-    return (
-        f"{new} of {len(past.nodes)} revisions, {past.chosen}; {old} older were run but not judged (--all judges them)"
-    )
+    older = f"{run} of {old} older were" if run < old else f"{old} older {'were' if old > 1 else 'was'}"
+    return f"{new} of {len(past.nodes)} revisions, {past.chosen}; {older} run but not judged (--all judges them)"
 
 
 def _begun_on(baseline: str, past: History) -> str:

@@ -89,7 +89,7 @@ class Source:
 
     `python` is its minor version. Development dependencies are a group of uv's lock, or a `requirements-dev.txt`.
     With a Dockerfile, `lock_name` may be empty, and `files` are its context. `secrets` are those of the build, by name,
-    and `step` has the files that the build step reads.
+    and `step` has the files that the build step reads. `folder` is the service's, relative to the repository's root.
     """
 
     pyproject: dagger.File
@@ -102,6 +102,7 @@ class Source:
     member: Member | None = None
     secrets: Mapping[str, dagger.Secret] = field(default_factory=dict)
     step: dagger.Directory | None = None
+    folder: str = ""
 
     def with_files(self, files: dagger.Directory) -> "Source":
         return replace(self, files=files)

@@ -13,7 +13,7 @@ from slipway.graph.gate import lent, refuse
 from slipway.graph.image import proving, python_in
 from slipway.graph.refusal import meaning
 from slipway.graph.workspace import settings_of, source_of
-from slipway.local.gate import starting, with_recorded
+from slipway.local.previous import starting, with_recorded
 from slipway.local.prove import question_of
 from slipway.records.form import from_json, to_json
 from slipway.records.gate import Ask, Previous

@@ -67,6 +67,7 @@ async def source_of(folder: Folder, service: Settings, secrets: Mapping[str, dag
         development=folder.file(_DEVELOPMENT) if _DEVELOPMENT in names else None,
         member=None if root is folder else await _member(folder, root),
         secrets={name: secret for name, secret in secrets.items() if name in service.images.secrets},
+        folder=folder.path.removeprefix("/"),
     )
 
 

@@ -53,12 +53,15 @@ _MIGRATIONS: Final = {
 }
 
 
-def propose(folder: Path, baseline: str = "") -> Adoption:
-    """Return the adoption of a service as it is proposed, with the text of a baseline if it needs one; nothing is written."""
+def propose(folder: Path, baseline: str = "", start_after: str = "") -> Adoption:
+    """Return the adoption of a service as it is proposed; nothing is written.
+
+    `baseline` is the text of one, if the service needs it. Revisions up to `start_after` were there before slipway.
+    """
     tree = tree_at(folder)
     survey = find(tree)
     named = survey.value(Subject.BASELINE) if baseline else ""
-    files = (_table(tree, survey, named), *_workflow(tree)) if not survey.obstacles else ()
+    files = (_table(tree, survey, named, start_after), *_workflow(tree)) if not survey.obstacles else ()
     if named and files[0].state is FileState.PROPOSED:
         files += (AdoptedFile(name=named, state=FileState.PROPOSED, added=_ABOUT_BASELINE + baseline, is_new=True),)
     return Adoption(
@@ -121,14 +124,14 @@ def _write(folder: Path, file: AdoptedFile) -> AdoptedFile:
     return replace(file, state=FileState.WRITTEN)
 
 
-def _table(tree: Tree, survey: Survey, baseline: str) -> AdoptedFile:
+def _table(tree: Tree, survey: Survey, baseline: str, start_after: str) -> AdoptedFile:
     """Return the table of the settings: at the end of pyproject.toml, or in a file of its own where there is none or it cannot be extended."""
     for name in (OWN_FILE, _PYPROJECT):
         if "slipway" in tree.table(name, "tool"):
             return AdoptedFile(name=name, state=FileState.KEPT, reason="it has [tool.slipway]")
     text = tree.read(_PYPROJECT)
     newline = "\r\n" if "\r\n" in text else "\n"
-    table = table_of(survey, baseline)
+    table = table_of(survey, baseline, start_after)
     added = _join(text, table).replace("\n", newline)
     if _PYPROJECT in tree and _is_extended(text, added):
         return AdoptedFile(name=_PYPROJECT, state=FileState.PROPOSED, added=added)
@@ -150,10 +153,11 @@ def _is_extended(text: str, added: str) -> bool:
     return {**after, "tool": {key: value for key, value in tools.items() if key != "slipway"}} == {"tool": {}, **before}
 
 
-def table_of(survey: Survey, baseline: str = "") -> str:
+def table_of(survey: Survey, baseline: str = "", start_after: str = "") -> str:
     """Return the settings as text, with a comment beside each value that was guessed."""
     service, migrations = tables_of(survey)
     migrations |= {"baseline": baseline} if baseline else {}
+    migrations |= {"start-after": start_after} if start_after else {}
     variables = migrations.pop("variables", {})
     images = {key: survey.value(subject) for key, subject in _IMAGES.items() if service and survey.fact(subject)}
     parts = [

@@ -1,4 +1,4 @@
-"""slipway's cache on this machine, which is bounded: environments of services, servers, and databases after old revisions.
+"""slipway's cache on this machine, which is bounded: environments of services, servers, databases after old revisions, models of previous releases.
 
 Everything in it can be made again. The entry that was used longest ago is removed first.
 """
@@ -24,6 +24,7 @@ _PLACES: Final = {
     CacheKind.ENVIRONMENT: "environments/*/",
     CacheKind.SERVER: "postgres-*/",
     CacheKind.DATABASES: "gate-*/",
+    CacheKind.RELEASE: "previous-*/",
 }
 
 

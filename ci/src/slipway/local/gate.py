@@ -1,35 +1,29 @@
 """Prove the migrations in a folder, with its settings or without any, and with the previous release in git."""
 
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
 
-from slipway import settings
-from slipway.errors import BadInputError, SlipwayError
+from slipway.errors import BadInputError
 from slipway.finder.tree import repository_of, tree_at
 from slipway.local.cache import prune_daily
 from slipway.local.prove import (
-    AlembicOptions,
     GateOptions,
     Workplace,
     enumerate_revisions,
     migrations_of,
     prove,
-    read_models,
     snapshot,
 )
 from slipway.postgres.datadir import cache
-from slipway.records.form import from_json, text_of
+from slipway.records.form import text_of
 from slipway.records.gate import Listing, Previous, Since
 from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
-from slipway.settings import Migrations
-from slipway.source import archive_at, folder_of, released, unreleased
+from slipway.source import folder_of, released, unreleased
 from slipway.workload.python import Python, check_environment, workspace_of
 
 
@@ -48,17 +42,29 @@ async def gate(
     at, known = await _workplace(options)
     previous = Previous(name="")
     if known and known.commit and Layer.PREVIOUS in layers:
+        from slipway.local.previous import previous_at
+
         name = known.by_default or known.name or known.commit[:12]
         previous = await previous_at(at, known.commit, name, options.alembic)
     if statements:
+        from slipway.local.previous import with_recorded
+
         previous = with_recorded(previous, text_of(statements, "the recorded statements"), str(statements))
     proof = await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
     made = (
         () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(_notes, at.folder)
     )
-    coverage = replace(proof.coverage, gaps=(*made, *proof.coverage.gaps))
+    coverage = replace(proof.coverage, gaps=(*made, *_of_another_major(at, proof.postgres), *proof.coverage.gaps))
     path = at.folder.relative_to(repository_of(at.folder)).as_posix()
     return replace(proof, coverage=coverage, folder="" if path == "." else path)
+
+
+def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
+    """Yield how a server of ours differs from production's, because this machine has no other."""
+    wanted = at.migrations.major
+    if at.server is None and wanted and ran_on.partition(".")[0] != str(wanted):
+        why = f"this machine has no PostgreSQL {wanted}, which the settings name, or it lacks an extension"
+        yield f"the revisions ran on PostgreSQL {ran_on}: {why}"
 
 
 async def revisions(options: GateOptions) -> Listing:
@@ -90,7 +96,14 @@ def _released(folder: Path, options: GateOptions, start_after: str | None) -> Si
     """Return the state after which revisions are judged; None when all are, or those after `start_after`."""
     if options.since:
         return since_of(folder, options.since)
-    return None if options.everything or start_after else unreleased(folder)
+    if options.everything:
+        return None
+    try:
+        return unreleased(folder)
+    except BadInputError:
+        if start_after:
+            return None
+        raise
 
 
 def _check_temporary_folder() -> None:
@@ -131,75 +144,3 @@ def _notes(folder: Path) -> tuple[str, ...]:
     from slipway.workload.dependencies import notes
 
     return notes(tree_at(folder))
-
-
-async def previous_at(today: Workplace, commit: str, name: str, alembic: AlembicOptions) -> Previous:
-    """Return the models of the release at a commit, or the reason why they cannot be read.
-
-    Its own environment reads them. When that cannot be made, or lacks what env.py imports, today's does, which the gate reports.
-    """
-    with tempfile.TemporaryDirectory(prefix="slipway-previous-") as unpacked:
-        tree = Path(unpacked)
-        try:
-            folder = await anyio.to_thread.run_sync(_unpack, today.folder, commit, tree)
-            at = replace(today, folder=folder, migrations=alembic.over(_settings_at(folder, today)))
-            pyproject = folder / "pyproject.toml"
-            text = pyproject.read_text(encoding="utf-8") if pyproject.is_file() else ""
-            return starting(await _models_of(at, name, today), text)
-        except SlipwayError as error:
-            return Previous(name=name, refusal=str(error))
-
-
-def _settings_at(tree: Path, today: Workplace) -> Migrations:
-    """Return the settings of a tree; one that did not use slipway yet is read with today's."""
-    try:
-        return settings.load(tree, named=False).migrations
-    except SlipwayError:
-        return today.migrations
-
-
-async def _models_in(at: Workplace, name: str, *, everything: bool) -> Previous:
-    """Return the models that a release names in its own environment, with `everything` that of all extras and groups; raises SlipwayError."""
-    from slipway.workload.dependencies import prepare
-
-    own = await anyio.to_thread.run_sync(partial(prepare, at.folder, cache(), everything=everything))
-    return await read_models(replace(at, python=own), name)
-
-
-async def _models_of(at: Workplace, name: str, today: Workplace) -> Previous:
-    try:
-        return await _models_in(at, name, everything=False)
-    except SlipwayError as error:
-        with suppress(SlipwayError):
-            return await _models_in(at, name, everything=True)
-        sources = next(folder for folder in (at.folder / "src", at.folder) if folder.is_dir())
-        here = replace(at, python=replace(today.python, site=sources))
-        with suppress(SlipwayError):
-            return replace(await read_models(here, name, apart_from=today.folder), caveat=str(error))
-        raise
-
-
-def with_recorded(previous: Previous, text: str, origin: str) -> Previous:
-    """Add the recorded statements in a text; raises BadInputError."""
-    recording = from_json(Previous, text, origin)
-    return replace(previous, name=previous.name or recording.name, recorded=recording.recorded)
-
-
-def starting(previous: Previous, pyproject: str) -> Previous:
-    """Add the release's start command when it runs alembic."""
-    try:
-        command = " ".join(settings.parse(pyproject).command)
-    except SlipwayError:  # it did not use slipway yet
-        return previous
-    return replace(previous, start=command if "alembic" in command else "")
-
-
-def _unpack(folder: Path, commit: str, into: Path) -> Path:
-    """Unpack the service at a commit, with the workspace that it is a member of, and return its folder; raises BadInputError."""
-    root = workspace_of(folder) or folder
-    with archive_at(root, commit) as archive:
-        archive.extractall(into, filter="data")
-    unpacked = into / folder.relative_to(root)
-    if not unpacked.is_dir():
-        raise BadInputError(f"the commit {commit[:12]} has no folder {folder.relative_to(root)}", "name a later one")
-    return unpacked

@@ -13,6 +13,7 @@ from slipway import settings
 from slipway.errors import BadInputError
 from slipway.local.inside import Database, started
 from slipway.postgres import binaries
+from slipway.postgres.binaries import Binaries
 from slipway.postgres.server import running
 from slipway.records.form import from_json, to_json
 from slipway.records.gate import (
@@ -105,17 +106,15 @@ def migrations_of(folder: Path) -> Migrations:
 
 # The settings that travel to the gate as they are, under the same name.
 _SHARED: Final = {each.name for each in fields(GateQuestion)} & {each.name for each in fields(Migrations)} - {
-    "start_after",
-    "previous",
+    "previous"
 }
 
 
 def question_of(migrations: Migrations, **more: Any) -> GateQuestion:
-    """Return the question with a service's settings; `since` replaces their `start_after`."""
+    """Return the question with a service's settings."""
     return GateQuestion(
         **{name: getattr(migrations, name) for name in _SHARED},
         previous_required=migrations.previous is PreviousRelease.REQUIRED,
-        start_after=None if more.get("since") else migrations.start_after,
         **more,
     )
 
@@ -130,7 +129,7 @@ async def prove(
 ) -> Proof:
     """Prove the history of a folder; raises SlipwayError when it cannot be executed.
 
-    `since` replaces `start_after`; the `previous` release must work on the new schema; `progress` receives the current revision in words.
+    A `since` that the caller named replaces `start_after`; the `previous` release must work on the new schema; `progress` receives the current revision in words.
     """
     question = question_of(
         at.migrations,
@@ -180,13 +179,22 @@ async def _url(at: Workplace, ask: Ask) -> AsyncIterator[str]:
     if at.server:
         yield at.server.url
         return
-    installation = await anyio.to_thread.run_sync(binaries.find, at.migrations.major)
+    installation = await anyio.to_thread.run_sync(_installation, at)
     if ask is Ask.LISTING:
         yield _NOWHERE
         return
     shelf = f"{at.folder}\0{sorted(at.migrations.variables.items())}"
     async with running(installation, shelf=shelf) as server:
         yield server.url
+
+
+def _installation(at: Workplace) -> Binaries:
+    """Find server binaries, of another major if only that has the extensions of the revisions."""
+    from slipway.finder.database import created_by_revisions
+    from slipway.finder.tree import tree_at
+
+    known = {*at.migrations.extensions, *created_by_revisions(tree_at(at.folder))}
+    return binaries.find(at.migrations.major, known)
 
 
 def _counted(progress: Callable[[str], None]) -> Callable[[str], bool]:

@@ -129,6 +129,12 @@ class Environment:
         return await self._text(ws, "logs", since=since, deployment=deployment)
 
     @described
+    async def run(
+        self, ws: dagger.Workspace, command: Annotated[list[str], Doc(service.run.flag("command").doc)]
+    ) -> str:
+        return await self._text(ws, "run", command=command)
+
+    @described
     async def pause(self, ws: dagger.Workspace, dry_run: DryRun = False) -> str:  # noqa: FBT002 -- a flag
         return await self._text(ws, "pause", dry_run=dry_run)
 

@@ -4,7 +4,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ _INSTALLATIONS = (
     "/usr/local/opt/postgresql@{major}/bin",
     "/Applications/Postgres.app/Contents/Versions/{major}/bin",
 )
+_MAJORS = (18, 17, 16, 15, 14)
 _VERSION = re.compile(r"postgres \(PostgreSQL\) ((\d+)\S*)")
 
 
@@ -34,9 +35,26 @@ class Binaries:
     def root(self) -> Path:
         return self.directory.parent
 
+    def lacks(self, extensions: Iterable[str]) -> bool:
+        folders = [self.root / "share/extension", self.root / "share/postgresql/extension"]
+        folders.append(Path(f"/usr/share/postgresql/{self.major}/extension"))  # Debian's
+        here = [folder for folder in folders if folder.is_dir()]
+        return bool(here) and any(not (here[0] / f"{name}.control").is_file() for name in extensions)
 
-def find(major: int | None) -> Binaries:
-    """Find server binaries of the wanted major, or of another one when there are none; raises BadInputError."""
+
+def find(major: int | None, extensions: Collection[str] = ()) -> Binaries:
+    """Find server binaries of the wanted major, or of another one when there are none; raises BadInputError.
+
+    When they lack an extension, those of another major that has all of them are found.
+    """
+    found = _of_major(major)
+    if not found.lacks(extensions):
+        return found
+    others = (inspect(place, "this machine") for other in _MAJORS for place in _on_this_machine(other))
+    return next((each for each in others if each and not each.lacks(extensions)), found)
+
+
+def _of_major(major: int | None) -> Binaries:
     for directory in _on_this_machine(major):
         installation = inspect(directory, "this machine")
         if installation and (major is None or installation.major == major):

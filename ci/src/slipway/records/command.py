@@ -35,6 +35,7 @@ class CacheKind(Enum):
     ENVIRONMENT = "environment"  # of a service, from its lock
     SERVER = "server"  # an initialised Postgres
     DATABASES = "databases"  # after the old revisions of a history
+    RELEASE = "release"  # the models of a previous one
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,13 @@ class CacheReport(Record, schema="slipway/cachereport/1"):
     limit: int
     entries: tuple[CacheEntry, ...]
     removed: tuple[CacheEntry, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandRun(Record, schema="slipway/command-run/1"):
+    """A command that has ended in a task of its own, from an environment's live image."""
+
+    environment: str
+    image: str
+    task: str
+    exit_code: int

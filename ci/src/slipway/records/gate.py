@@ -145,6 +145,7 @@ class GateQuestion(Record, schema="slipway/gate-question/1"):
     timeout: float  # seconds for one step of a revision, and for env.py
     section: str = "alembic"  # of that file
     x_arguments: tuple[str, ...] = ()  # as `alembic -x` takes them
+    folder: str = ""  # the service's, relative to its repository's root; empty: the root, or unknown
     directory: str = ""  # the working directory of alembic, relative to the service's folder, as all files here are
     scripts: str = ""  # the folder with env.py, if the settings file names none
     app: str | None = None  # the Flask application in whose context env.py runs; empty: the one that Flask finds
@@ -155,7 +156,7 @@ class GateQuestion(Record, schema="slipway/gate-question/1"):
     role: Role = Role.RDS_SUPERUSER  # of the revisions
     levels: Mapping[str, str] = field(default_factory=dict)  # rule: error, warning, note or off
     start_after: str | None = None  # findings up to this revision do not count
-    since: Since | None = None  # replaces start_after
+    since: Since | None = None  # one that the caller named replaces start_after
     previous: Previous | None = None  # the live release, which must work on the new schema
     previous_required: bool = False  # it is an error when that could not be executed
     layers: tuple[Layer, ...] = tuple(Layer)

@@ -110,7 +110,7 @@ class Situation(Record, schema="slipway/situation/1"):
 
     - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
     - unfinished: numbers of deployments without an end. unseen: why the ledger could not be read, otherwise empty.
-    - readiness: the live release's answer at its health path, or None.
+    - readiness: the live release's answer at its health path, or None. unanswered: why that path does not answer, otherwise empty.
     """
 
     environment: str
@@ -120,3 +120,4 @@ class Situation(Record, schema="slipway/situation/1"):
     unfinished: tuple[int, ...] = ()
     readiness: Readiness | None = None
     unseen: str = ""
+    unanswered: str = ""

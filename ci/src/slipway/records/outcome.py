@@ -1,6 +1,6 @@
 """Outcome: how a run that changes a service ended, with the evidence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from slipway.records.form import Record
@@ -19,10 +19,11 @@ class Verb(Enum):
 
 
 class Status(Enum):
-    """How a run ended. The exit code is 0 only when the requested state is live; for a release: its digest is live and healthy."""
+    """How a run ended. The exit code is 0 only when the requested state is live; for a release: its digest is live, healthy and answers."""
 
     SUCCEEDED = "SUCCEEDED"
     NOOP = "NOOP"
+    UNANSWERED = "UNANSWERED"  # live on the platform, but its public address does not answer as it should
     ROLLED_BACK = "ROLLED_BACK"
     CREATE_FAILED = "CREATE_FAILED"
     ROLLBACK_FAILED = "ROLLBACK_FAILED"
@@ -40,12 +41,25 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Why a run failed: the cause that `rule` found, its evidence in the log (untrusted text), and the remedy."""
+    """Why a run failed: the cause that `rule` found, its evidence in the log (untrusted text), and the remedy.
+
+    - place: of the evidence, such as `application log, line 3`. quotes: words of the application in cause and remedy.
+    """
 
     rule: str
     cause: str
     lines: tuple[str, ...]
     remedy: str
+    place: str = ""
+    quotes: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> "Diagnosis":
+        """The same without the application's words, which may be a secret; for the ledger, JSON and reports."""
+        cause, remedy = self.cause, self.remedy
+        for quote in sorted((quote for quote in self.quotes if len(quote) > 2), key=len, reverse=True):
+            cause, remedy = cause.replace(quote, "…"), remedy.replace(quote, "…")
+        return replace(self, cause=cause, lines=(), remedy=remedy, quotes=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +87,11 @@ class Outcome(Record, schema="slipway/outcome/1"):
     migration: Migration | None = None
 
     @property
+    def kept(self) -> "Outcome":
+        """The same without words of the application."""
+        return replace(self, diagnosis=self.diagnosis.kept) if self.diagnosis else self
+
+    @property
     def serving(self) -> str:
         """The serving digest, `unknown` or `nothing`."""
         return self.live or ("unknown" if self.unseen else "nothing")
@@ -89,6 +108,11 @@ class Examination(Record, schema="slipway/examination/1"):
     operation: str | None
     ending: str
     diagnosis: Diagnosis | None = None
+
+    @property
+    def kept(self) -> "Examination":
+        """The same without words of the application."""
+        return replace(self, diagnosis=self.diagnosis.kept) if self.diagnosis else self
 
     @property
     def exit_code(self) -> int:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +11,14 @@ import anyio.to_thread
 
 from slipway.environment.migrate import migrate
 from slipway.environment.preflight import preflight
+from slipway.errors import BadInputError
 from slipway.local.guess import as_toml, guess
 from slipway.local.prove import Workplace, prove
 from slipway.postgres import binaries
 from slipway.postgres.datadir import cache
 from slipway.postgres.server import Server, running
 from slipway.records.checks import Preflight
+from slipway.records.gate import Since
 from slipway.records.image import Image
 from slipway.records.migration import Migration
 from slipway.records.progress import Progress
@@ -27,7 +29,7 @@ from slipway.rehearsal.play import Story, play
 from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened
 from slipway.settings import MissingTableError, Settings, load_file
 from slipway.simulator.cloud import LOGIN
-from slipway.source import Commit
+from slipway.source import Commit, unreleased
 from slipway.workload.process import HostBackend
 from slipway.workload.workload import Backend
 
@@ -41,7 +43,8 @@ async def rehearse(source: Path, progress: Progress, settings_file: Path | None 
         commits = await anyio.to_thread.run_sync(Commits.copied, source, Path(workspace))
         settings = load_file(settings_file) if settings_file else _settings(commits.head, progress)
         story = await anyio.to_thread.run_sync(_story, commits, settings)
-        async with staged(settings) as stage:
+        known = await anyio.to_thread.run_sync(_released, source)
+        async with staged(settings, known) as stage:
             return await play(story, stage, progress)
 
 
@@ -52,6 +55,7 @@ class Here:
     account: SimulatedAccount
     backend: HostBackend
     databases: Mapping[str, Server]
+    known: Since | None  # the revisions that the gate does not judge
 
     @property
     def how(self) -> str:
@@ -72,7 +76,7 @@ class Here:
     async def prove(self, release: Commit, image: Image) -> Proof:  # noqa: ARG002 -- the artifact contains the release
         async with self.backend.unpacked(self.account.settings.name, image.digest) as unpacked:
             at = Workplace(folder=unpacked.folder, python=unpacked.python, migrations=self.account.settings.migrations)
-            return await prove(at)
+            return await prove(at, since=self.known)
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
         simulated = self.account.environment(environment)
@@ -84,7 +88,7 @@ class Here:
 
 
 @asynccontextmanager
-async def staged(settings: Settings) -> AsyncIterator[Here]:
+async def staged(settings: Settings, known: Since | None) -> AsyncIterator[Here]:
     """Set up the stage until the block ends; raises BadInputError when the machine lacks something."""
     postgres = await anyio.to_thread.run_sync(binaries.find, settings.migrations.major)
     async with AsyncExitStack() as stack:
@@ -97,7 +101,14 @@ async def staged(settings: Settings) -> AsyncIterator[Here]:
 
         urls = {name: server.url for name, server in databases.items()}
         account = await stack.enter_async_context(opened(settings, urls, backend_at))
-        yield Here(account, backends[0], databases)
+        yield Here(account, backends[0], databases, known)
+
+
+def _released(source: Path) -> Since | None:
+    """Return the state after which `slipway gate` judges revisions in this folder; None when git does not know."""
+    with suppress(BadInputError):
+        return unreleased(source)
+    return None
 
 
 def _story(commits: Commits, settings: Settings) -> Story[Commit]:

@@ -17,6 +17,7 @@ from slipway.untrusted import one_line, printable
 
 _CONTEXT = 120  # characters
 _MOST_LINES = 3
+_NAMES = ("name", "module", "loopback", "code", "place", "other")  # groups of names and numbers
 _SHORTEST_SECRET = 6  # of a variable's value: a shorter one is a word like `info`, which appears everywhere
 # How libraries write values: a password in a URL, and the settings that pydantic validated.
 _VALUES = (
@@ -50,6 +51,10 @@ class RuleMatch:
     match: re.Match[str]
 
     @property
+    def place(self) -> str:
+        return f"{self.rule.log} log, line {self.match.string.count(chr(10), 0, self.match.start()) + 1}"
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """The matching lines: those of the group `error` where there is one, of the whole match otherwise."""
         named = (name for name, value in self.match.groupdict().items() if value and name.startswith("error"))
@@ -79,8 +84,22 @@ def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> D
     if match is None:
         last = application.rstrip().split("\n")[-_MOST_LINES:]
         return Diagnosis(NOTHING.rule, NOTHING.cause, tuple(map(one_line, last)), NOTHING.remedy)
-    rule, gaps = match.rule, _gaps(spec, application) | _groups(match.match)
-    return Diagnosis(rule.id, rule.cause.format_map(gaps), match.lines, rule.remedy.format_map(gaps))
+    rule, quoted = match.rule, _words(match, application)
+    gaps = _facts(spec) | quoted
+    return Diagnosis(
+        rule=rule.id,
+        cause=rule.cause.format_map(gaps),
+        lines=match.lines,
+        remedy=rule.remedy.format_map(gaps),
+        place=match.place,
+        quotes=tuple(text for name, text in quoted.items() if _may_be_secret(name, text, rule)),
+    )
+
+
+def _may_be_secret(name: str, text: str, rule: FailureRule) -> bool:
+    """Return whether words may be a value that the application printed: those of the platform, numbers and names are not."""
+    is_harmless = name in _NAMES and re.fullmatch(r"[\w.]+", text)
+    return not is_harmless and (rule.log == "application" or name == "last")
 
 
 @dataclass(frozen=True)
@@ -156,10 +175,9 @@ def _around(line: str, start: int, end: int) -> str:
     return ("…" if first else "") + part + ("…" if last < len(line) else "")
 
 
-def _gaps(spec: ServiceSpec, application: str) -> dict[str, str]:
-    """Return the facts that cause and remedy may name."""
+def _facts(spec: ServiceSpec) -> dict[str, str]:
+    """Return the facts of the settings that cause and remedy may name."""
     table = f"[tool.slipway.environments.{spec.environment or 'NAME'}]"
-    last = next((line for line in reversed(application.split("\n")) if line.strip()), "nothing")
     return {
         "environment": spec.environment or "the smoke test",
         "variables": f"variables or secrets of {table}"
@@ -169,11 +187,12 @@ def _gaps(spec: ServiceSpec, application: str) -> dict[str, str]:
         "port": str(spec.port),
         "health_path": spec.health_path or "",
         "memory": str(spec.memory),
-        "last": one_line(last),
     }
 
 
-def _groups(match: re.Match[str]) -> dict[str, str]:
-    """Return the groups of a match by name; their texts are untrusted. `code2` counts as `code`."""
-    groups = match.groupdict().items()
-    return {name.rstrip("23456789"): one_line(value, 200) for name, value in groups if value is not None}
+def _words(match: RuleMatch, application: str) -> dict[str, str]:
+    """Return the groups of a match by name, and the `last` line; the texts are untrusted. `code2` counts as `code`."""
+    last = next((line for line in reversed(application.split("\n")) if line.strip()), "nothing")
+    groups = match.match.groupdict().items()
+    named = {name.rstrip("23456789"): one_line(value, 200) for name, value in groups if value is not None}
+    return {"last": one_line(last)} | named

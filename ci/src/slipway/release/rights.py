@@ -37,6 +37,7 @@ class Right(Enum):
     PUSH = "push an image"
     FIND_SECRETS = "ask whether secrets exist"
     STORE_VALUE = "store a new value of a secret"
+    READ_WEBHOOK = "read the secret with the webhook's URL"
     READ_DATABASE_URL = "read the secret with the database's URL"
     RUN_TASK = "migrate by an ECS task"
 
@@ -138,6 +139,11 @@ SECRETS = Resource(
     "the secrets that the settings name, by ARN; their descriptions, never their values",
     lambda scope: secrets_of("secretsmanager", scope.there.secrets.values()),
 )
+WEBHOOK_SECRET = Resource(
+    "WebhookSecret",
+    "the secret with the URL of the environment's webhook",
+    lambda scope: secrets_of("secretsmanager", filter(None, [scope.there.webhook])),
+)
 OWN_SECRETS = Resource(
     "OwnSecrets",
     "the secrets that `slipway secret set` makes for the service",
@@ -211,6 +217,7 @@ SHARED: Grants = {
             *_UPLOAD,
         ),
     },
+    Right.READ_WEBHOOK: {WEBHOOK_SECRET: ("secretsmanager:GetSecretValue",)},
     Right.FIND_SECRETS: {ANY: ("ssm:DescribeParameters",), SECRETS: ("secretsmanager:DescribeSecret",)},
     Right.STORE_VALUE: {
         SECRETS: ("secretsmanager:PutSecretValue",),

@@ -51,6 +51,8 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     if situation.newest and situation.newest != situation.live:
         newest = situation.newest
         yield "newest", f"{_deployment(newest)}, {newest.status.value}"
+    if situation.unanswered:
+        yield "health", situation.unanswered
     if situation.readiness:
         yield "release", _readiness(situation.readiness)
     if observed.operation:

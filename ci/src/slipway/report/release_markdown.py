@@ -6,14 +6,14 @@ from slipway.records.ledger import History, Release, Situation
 from slipway.records.outcome import Diagnosis, Examination, Outcome, Status
 from slipway.records.plan import Action, Plan
 from slipway.records.refusal import Refusal
-from slipway.report.format import duration, escaped, fenced, moment
+from slipway.report.format import duration, escaped, moment
 from slipway.report.release import action, facts, migrated, state
-from slipway.untrusted import one_line
 
 _SIGNS = {0: "✅", 1: "❌", 2: "❌", 3: "❓"}
 _SENTENCES = {
     Status.SUCCEEDED: "The requested change is live.",
     Status.NOOP: "The requested state was live already; nothing was changed.",
+    Status.UNANSWERED: "The release is live, but its address does not answer as it should.",
     Status.ROLLED_BACK: "The platform rolled it back: the requested change is not live.",
     Status.CREATE_FAILED: "The service could not be created.",
     Status.ROLLBACK_FAILED: "It did not become healthy, and the platform could not roll it back.",
@@ -100,8 +100,8 @@ def of_refusal(refusal: Refusal) -> str:
 
 def _diagnosis(diagnosis: Diagnosis) -> Iterator[str]:
     yield f"**Cause:** {escaped(diagnosis.cause, 600)}"
-    if diagnosis.lines:
-        yield fenced("\n".join(one_line(line, 600) for line in diagnosis.lines))
+    if diagnosis.place:
+        yield f"**Evidence:** {escaped(diagnosis.place)}, rule {escaped(diagnosis.rule)}; `slipway diagnose` shows it."
     yield f"**Remedy:** {escaped(diagnosis.remedy, 600)}"
 
 

@@ -112,6 +112,7 @@ _CACHED: Final = {
     CacheKind.ENVIRONMENT: "environments of services",
     CacheKind.SERVER: "initialised Postgres servers",
     CacheKind.DATABASES: "databases after old revisions",
+    CacheKind.RELEASE: "models of previous releases",
 }
 
 

@@ -110,6 +110,7 @@ class Environment(Constrained):
     - memory: in MB; a platform accepts certain pairs with cpu only.
     - variables: plain values, by variable.
     - secrets: ARNs in Secrets Manager or SSM, by variable.
+    - webhook: the ARN of a secret with the URL to which the end of each deployment is posted, as {"text": …}, such as one of Slack.
     - network: a table, see below; without it the service reaches the internet only.
     - migration: a table, see below; without it only `slipway migrate --database-url-from` migrates the database.
     """
@@ -126,6 +127,7 @@ class Environment(Constrained):
     memory: int = 2048
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Arn] = field(default_factory=dict)
+    webhook: Arn | None = None
     network: Network | None = None
     migration: MigrationRunner | None = None
 

@@ -61,7 +61,7 @@ class Migrations(Constrained):
     - baseline: the schema that the first revision expects, if no revision creates it: an SQL file such as "migrations/baseline.sql", written by `pg_dump --schema-only`,
       or "package.module:metadata", whose tables create_all makes. Every empty database begins with it, in production too; revisions that the
       alembic_version of the file names count as run.
-    - start-after: revisions up to this one are not reported.
+    - start-after: revisions up to this one are old: they are run, and not judged.
     - previous: "required" makes it an error when the previous release could not be replayed on the new schema; with "wanted" the reports only say so.
     - levels: the levels of gate rules, by rule, such as {Q01 = "error", D03 = "off"}; docs/gate.md has the defaults.
     - database-variable: the environment variable in which the service expects its database's URL.
@@ -274,7 +274,7 @@ class Settings(Constrained):
     - sources: the files and folders that are shipped, besides pyproject.toml and the lock; everything that git tracks by default.
     - port: where it listens. The platform also sets PORT.
     - health-path: answers 200 when the service is ready; without it a TCP connection is enough.
-    - smoke-paths: asked with GET after a deploy to staging; each must answer below 400.
+    - smoke-paths: asked with GET after a deployment (default: the health path); each must answer below 400.
     """
 
     name: Annotated[str, _REPOSITORY_NAME]

@@ -9,7 +9,7 @@ from slipway.gate.history import Node
 from slipway.gate.layers.phrases import ADDED, HELD, Refused
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
-from slipway.gate.names import is_table, line_of
+from slipway.gate.names import is_table, line_of, parts, quoted_parts
 from slipway.gate.rulebook import compatibility as rules
 from slipway.gate.rulebook.rule import Rule
 from slipway.records.gate import Model, Previous
@@ -70,6 +70,7 @@ _CAUSES: Final = (
     _Cause(rules.TRIGGER, ("P0001",)),
 )
 _HAS_VALUE: Final = re.compile(r"\b(?:not null|default|generated|identity)\b")
+_DROPS_DEFAULT: Final = r'\b{}\b.*\b{}"? (?:DROP DEFAULT|SET DEFAULT NULL)\b'  # of a table and a column
 _SHOWN = 300
 _ALWAYS_USED: Final = (rules.COLUMN_RENAMED, rules.TABLE_RENAMED, rules.NEW_NOT_NULL, rules.ENUM)  # by any release
 
@@ -156,14 +157,14 @@ def check_defaults(nodes: Sequence[Node], steps: Mapping[str, Steps], models: Se
         own |= {line.name for line in change.added if line.kind == "table"}
         before = {line.name: line for line in change.removed}
         for line in (line for line in change.added if line.kind == "column"):
-            table, _, column = line.name.rpartition(".")
+            *names, column = quoted_parts(line.name)
+            table = ".".join(names)
             kept = _HAS_VALUE.search(line.definition)
             had_none = line.name in before and not _HAS_VALUE.search(before[line.name].definition)
             if kept or had_none or table in own or not _is_left_out(models, table, column):
                 continue
-            drops = re.compile(
-                rf'\b{table.rpartition(".")[2]}\b.*\b{column}"? DROP DEFAULT\b', re.IGNORECASE | re.DOTALL
-            )
+            pattern = _DROPS_DEFAULT.format(*map(re.escape, (parts(table)[-1], parts(column)[0])))
+            drops = re.compile(pattern, re.IGNORECASE | re.DOTALL)
             if dropped := next((each for each in steps[node.id].statements if drops.search(each.sql)), None):
                 measured = f"{line.name} is {line.definition!r} after the revision"
                 yield rules.LEFT_NULL.finding(node, measured, dropped.line)

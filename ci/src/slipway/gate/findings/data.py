@@ -10,13 +10,20 @@ from slipway.gate.history import Node
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
-from slipway.gate.names import line_of, quoted_parts
+from slipway.gate.names import is_table, line_of, quoted_parts
 from slipway.gate.rulebook import rows as rules
 from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Growth, Statement
 
 _WRITES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|DELETE FROM|MERGE)\b", re.IGNORECASE)
 _CASCADES = "ON DELETE CASCADE"
+# A statement that can be repeated on a part of the rows: on one table, and without values of its own.
+_REPEATABLE = re.compile(
+    r"(?P<begin>UPDATE (?:ONLY )?(?P<updated>[\w.\"]+) SET (?:(?!\bFROM\b).)+?|DELETE FROM (?:ONLY )?(?P<deleted>[\w.\"]+))"
+    r" WHERE (?P<condition>(?:(?!\bRETURNING\b).)+?);?",
+    re.IGNORECASE | re.DOTALL,
+)
+_VALUE = re.compile(r"%\(|%s|\$\d")
 _IN_BATCHES = re.compile(r"\b(LIMIT|FETCH)\b", re.IGNORECASE)
 
 
@@ -26,7 +33,18 @@ def check_statements(node: Node, statements: Iterable[Statement], growth: Sequen
         whole = statement.scans and not statement.blocks and not _IN_BATCHES.search(statement.sql)
         if whole and _WRITES.match(statement.sql):
             measured = f"writes while it scans {', '.join(statement.scans)}"
-            yield rules.WHOLE_TABLE.finding(node, with_growth(measured, statement, growth), statement.line)
+            measured = with_growth(measured, statement, growth)
+            yield rules.WHOLE_TABLE.finding(node, measured, statement.line, _in_batches(statement.sql))
+
+
+def _in_batches(sql: str) -> str | None:
+    """Return the code that repeats a statement on a thousand rows each time; None when it needs more than its text."""
+    match = _REPEATABLE.fullmatch(" ".join(sql.split()))
+    if match is None or _VALUE.search(sql):
+        return None
+    table = match["updated"] or match["deleted"]
+    batch = f"SELECT tableoid, ctid FROM {table} WHERE {match['condition']} LIMIT 1000"
+    return rules.BATCHED.format(begin=match["begin"], batch=batch)
 
 
 def check_references(node: Node, steps: Steps) -> Iterator[Finding]:
@@ -45,8 +63,10 @@ def check_unchecked(node: Node, steps: Steps, at_end: Collection[Line]) -> Itera
     """Yield new constraints that are not valid at the end of the history."""
     for line in steps.upgraded.added:
         if line.definition.endswith(" NOT VALID") and line in at_end:
-            *table, name = quoted_parts(line.name)
-            code = rules.UNCHECKED.code.format(table=".".join(table), name=name)
+            *names, name = quoted_parts(line.name)
+            of = ".".join(names)
+            kind = "DOMAIN" if any(each.kind == "domain" and is_table(each.name, of) for each in at_end) else "TABLE"
+            code = rules.UNCHECKED.code.format(kind=kind, of=of, name=name)
             place = line_of([name, "NOT VALID"], steps.statements)
             yield rules.UNCHECKED.finding(node, f"{line.name}: {line.definition}", place, code)
 

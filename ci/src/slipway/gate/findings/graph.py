@@ -1,6 +1,6 @@
 """G: the graph of revisions; nothing is executed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from slipway.gate.history import History, ancestors
@@ -27,7 +27,8 @@ def check(history: History) -> Iterator[Finding]:
         yield SEVERAL_HEADS.finding(newest, f"heads: {', '.join(history.heads)}")
     for node in history.nodes:
         if node.edited:
-            yield EDITED.finding(node, f"{node.file} differs from {history.released}")
+            advice = EDITED.advice.replace("REF -- FILE", f"{history.released} -- {node.file}")
+            yield EDITED.finding(node, f"{node.file} differs from {history.released}", remedy=advice)
     yield from _gone(history)
     yield from _across(history)
     yield from _apart(history)
@@ -42,7 +43,11 @@ def _gone(history: History) -> Iterator[Finding]:
     gone = f"{few([each.id for each in history.gone])} at {history.released}"
     heads = f", and a released database is at {', '.join(history.gone_heads)}" if history.gone_heads else ""
     first = next((node for node in history.nodes if node.added or node.edited), None)
-    finding = GONE.finding(first, f"not in the tree: {gone}{heads}")
+    files = " ".join(dict.fromkeys(each.file for each in history.gone))
+    code = GONE.code.replace("REF -- FILES", f"{history.released} -- {files}")
+    if len(history.gone_heads) == 1:
+        code = code.replace('"…"', _as_code(history.gone_heads))
+    finding = GONE.finding(first, f"not in the tree: {gone}{heads}", remedy=code)
     yield finding if history.gone_heads else replace(finding, level=Level.WARNING)
 
 
@@ -54,7 +59,10 @@ def _apart(history: History) -> Iterator[Finding]:
     theirs = [each for each in history.ahead if each.id not in followed]
     if ours and theirs:
         heads = ", ".join(each.id for each in theirs)
-        yield APART.finding(ours[-1], f"{ours[-1].id} here, {heads} at {history.tip}")
+        first = next((node for node in history.nodes if node.new), ours[-1])
+        code = APART.code.replace("the first new revision's file", first.file)
+        code = code.replace("…", _as_code([each.id for each in theirs]))
+        yield APART.finding(ours[-1], f"{ours[-1].id} here, {heads} at {history.tip}", remedy=code)
 
 
 def _across(history: History) -> Iterator[Finding]:
@@ -64,15 +72,24 @@ def _across(history: History) -> Iterator[Finding]:
         beside = [each for each in node.parents if each not in node.down]
         parents = [each for each in beside if each not in ancestors(down, node.down)]
         if parents:
-            yield ACROSS.finding(node, f"depends on {', '.join(parents)}")
+            advice = ACROSS.advice.replace("(…, …)", _as_code([*node.down, *parents]))
+            yield ACROSS.finding(node, f"depends on {', '.join(parents)}", remedy=advice)
 
 
 def _not_on_top(history: History) -> Iterator[Finding]:
     """Find new revisions whose parent has a released child already."""
     released = [node for node in history.nodes if node.edited or not node.new]
     followed = {parent for node in released for parent in node.down}
-    heads = ", ".join(node.id for node in released if node.id not in followed)
+    heads = [node.id for node in released if node.id not in followed]
+    code = NOT_ON_TOP.code.replace("…", _as_code(heads))
     for node in history.nodes:
         passed = [] if node in released else [parent for parent in node.down if parent in followed]
         if passed:
-            yield NOT_ON_TOP.finding(node, f"follows {', '.join(passed)}; the head at {history.released} is {heads}")
+            measured = f"follows {', '.join(passed)}; the head at {history.released} is {', '.join(heads)}"
+            yield NOT_ON_TOP.finding(node, measured, remedy=code)
+
+
+def _as_code(revisions: Sequence[str]) -> str:
+    """Return revisions as the value of down_revision."""
+    quoted = ", ".join(f'"{revision}"' for revision in revisions)
+    return quoted if len(revisions) == 1 else f"({quoted})"

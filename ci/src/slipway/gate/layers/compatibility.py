@@ -170,7 +170,7 @@ class _Releases:
             concerned = (
                 table
                 for table in self._tables(connection)
-                if table.name in locked or (enum and any(column["labels"] for column in table.columns))
+                if table.name in locked or (enum and any(column["read"] for column in table.columns))
             )
             return [
                 phrase

@@ -56,7 +56,7 @@ def _as_column(column: "ModelColumn[Any]") -> Column:
     # SQLAlchemy 1.4 has the property under this name only.
     autoincrements = column is getattr(column.table, "_autoincrement_column", None)
     written = not autoincrements and column.server_default is None and column.computed is None
-    labels = getattr(column.type, "enums", None) or ()
+    labels = getattr(getattr(column.type, "item_type", column.type), "enums", None) or ()
     return Column(column.name, written, defaulted and not autoincrements, tuple(map(str, labels)))
 
 
@@ -93,7 +93,7 @@ def assumed(connection: Connection, table: seeds.Table, used: Collection[str], b
             each["raw"],
             written=not (each["default"] or each["made"]),
             defaulted=bool(each["default"]) and not each["made"],
-            labels=tuple(each["labels"] or ()),
+            labels=tuple(each["read"] or ()),
         )
         for each in table.columns
         if each["raw"] in used
@@ -171,10 +171,11 @@ def _put_back(connection: Connection, table: seeds.Table, names: Sequence[str]) 
 def _values_beyond(table: seeds.Table, column: Any, labels: Sequence[str]) -> str:
     """Return a query of values that a model's enum lacks, first those in rows."""
     known = f"ARRAY[{', '.join(map(literal, labels))}]"
-    name = column["name"]
+    values = f"unnest({column['name']})" if column["category"] == "A" else column["name"]
     return (
-        f"(SELECT {name}::text, {literal(HELD)} FROM {table.name} WHERE {name}::text <> ALL ({known}) LIMIT 1) UNION ALL "
-        f"(SELECT enumlabel::text, {literal(ADDED)} FROM pg_enum JOIN pg_attribute ON enumtypid = atttypid "
+        f"(SELECT value, {literal(HELD)} FROM (SELECT {values}::text AS value FROM {table.name}) held WHERE value <> ALL ({known}) LIMIT 1) "
+        f"UNION ALL (SELECT enumlabel::text, {literal(ADDED)} FROM pg_attribute JOIN pg_type t ON t.oid = atttypid "
+        "JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END JOIN pg_enum ON enumtypid IN (b.oid, b.typelem) "
         f"WHERE attrelid = {literal(table.name)}::regclass AND attname = {literal(column['raw'])} AND enumlabel <> ALL ({known}) LIMIT 1)"
     )
 

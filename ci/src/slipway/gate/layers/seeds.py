@@ -34,6 +34,7 @@ SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)),
         'modifier', format_type(b.oid, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END),
         'length', information_schema._pg_char_max_length(b.oid, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END),
         'labels', (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = b.oid),
+        'read', (SELECT json_agg(e.enumlabel) FROM pg_enum e WHERE e.enumtypid IN (b.oid, b.typelem)),
         'nullable', NOT a.attnotnull AND NOT t.typnotnull, 'default', a.atthasdef,
         'made', a.attgenerated <> '' OR a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%'
         ) ORDER BY a.attnum), '[]')

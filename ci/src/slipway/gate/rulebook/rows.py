@@ -101,6 +101,11 @@ with op.get_context().autocommit_block():  # each batch in its own transaction
     bad="""op.execute("UPDATE notes SET stars = 0 WHERE stars IS NULL")""",
     good=in_batches("UPDATE notes SET stars = 0 WHERE id IN (SELECT id FROM notes WHERE stars IS NULL LIMIT 1000)"),
 )
+BATCHED: Final = """\
+with op.get_context().autocommit_block():  # each batch in its own transaction; a row that is done must not meet the condition again
+    batch = '''{begin} WHERE (tableoid, ctid) IN ({batch})'''
+    while op.get_bind().exec_driver_sql(batch).rowcount:
+        pass"""
 LOSSY: Final = _destructive(
     id="D05",
     name="lossy cast",
@@ -192,7 +197,7 @@ UNCHECKED: Final = Rule(
     implies=NOTHING,
     code="""\
 # in the next revision:
-op.execute("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")""",
+op.execute('''ALTER {kind} {of} VALIDATE CONSTRAINT {name}''')""",
     related=("L07", "L08", "L09"),
     bad="""op.create_check_constraint("notes_title", "notes", "title <> ''", postgresql_not_valid=True)""",
     good="""\

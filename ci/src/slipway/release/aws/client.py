@@ -4,6 +4,7 @@ Idempotent calls are retried when no answer arrives; the others raise LostAnswer
 An endpoint override receives stand-in credentials only: it is a simulator, and must never see real keys.
 """
 
+import os
 import random
 import re
 import threading
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -72,6 +74,12 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.astimezone()
 
 
+_TRUSTED = "SLIPWAY_TRUSTED_ENDPOINTS"
+# The domains of the partitions, and of their dual-stack endpoints (botocore's endpoints.json).
+_OF_AWS = (
+    *(".amazonaws.com", ".api.aws", ".amazonaws.com.cn", ".api.amazonwebservices.com.cn", ".amazonaws.eu"),
+    *(".api.amazonwebservices.eu", ".c2s.ic.gov", ".sc2s.sgov.gov", ".cloud.adc-e.uk", ".csp.hci.ic.gov"),
+)
 _STAND_IN = Keys("simulated", "simulated")
 
 
@@ -179,7 +187,10 @@ class Aws:
 
                 config = Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60)
                 self._session = self._session or session_of(self._keys, self.region)
-                self._clients[service] = self._session.client(service, endpoint_url=self.endpoint_url, config=config)
+                client = self._session.client(service, endpoint_url=self.endpoint_url, config=config)
+                if self.endpoint_url is None:
+                    check_endpoint(client.meta.endpoint_url)
+                self._clients[service] = client
             return self._clients[service]
 
 
@@ -192,6 +203,17 @@ def session_of(keys: Keys, region: str | None) -> Any:
     core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
     credentials = (keys.access_key_id or None, keys.secret_access_key or None, keys.session_token)
     return boto3.session.Session(*credentials, region_name=region, botocore_session=core)
+
+
+def check_endpoint(url: str) -> None:
+    """Raise BadInputError when AWS_ENDPOINT_URL or a profile leads boto3 to a host that is neither AWS's nor trusted by the caller."""
+    host = urlsplit(url).hostname or ""
+    trusted = os.environ.get(_TRUSTED, "").replace(",", " ").split()
+    if host not in trusted and not host.endswith(_OF_AWS):
+        raise BadInputError(
+            f"AWS_ENDPOINT_URL or endpoint_url of the profile would send requests, signed with your keys, to {one_line(host)}",
+            f"unset it; or name a stand-in with --endpoint-url, which gets no keys, or a host of your own in {_TRUSTED}",
+        )
 
 
 @cache

@@ -26,6 +26,8 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "status": (Right.OBSERVE, Right.READ_LEDGER),
     "history": (Right.READ_LEDGER,),
     "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
+    "run": (Right.OBSERVE, Right.RUN_TASK),
+    "webhook": (Right.READ_WEBHOOK,),
     "secret": (Right.FIND_SECRETS, Right.STORE_VALUE),
     "logs": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
     "publish": (Right.PUSH,),
@@ -42,8 +44,8 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
 }
 # The role of jobs without a GitHub environment: they publish, and plan.
 IMAGE_ROLE = ("publish", "plan")
-# The role of jobs in a GitHub environment. Only a person deletes a service, or sets a secret.
-DEPLOY_ROLE = tuple(verb for verb in RIGHTS if verb not in ("publish", "destroy", "secret"))
+# The role of jobs in a GitHub environment. Only a person deletes a service, sets a secret, or runs a command.
+DEPLOY_ROLE = tuple(verb for verb in RIGHTS if verb not in ("publish", "destroy", "secret", "run"))
 
 
 def roles_of(settings: Settings, environment: str) -> dict[str, str]:

@@ -55,11 +55,11 @@ async def change(run: Run, lock: DeployLock) -> Operation | Outcome:
     run.check_possible(plan)
     run.check_approved(plan, observed)
     if plan.action is Action.NOOP:
-        return await end(run, unchanged(run, observed), observed)
+        return await end(run, await unchanged(run, observed), observed)
     await run.permit(observed)
     operation = await _started(run, lock, plan, observed)
     if operation is None:
-        return await end(run, unchanged(run, await run.look()))
+        return await end(run, await unchanged(run, await run.look()))
     try:
         await run.ledger.accept(run.number, operation)
     except SlipwayError as error:

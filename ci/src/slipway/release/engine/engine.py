@@ -34,6 +34,7 @@ class Engine:
     - permit: judges the observed state, before the migration and again right before the change; returns why a needed proof is waived.
     - migrate: brings the database to the release's head for a numbered deployment; None when slipway does not migrate it.
     - ask: reads the live release's own statement about itself, for the ledger.
+    - smoke: requests the live release's public address; returns why it does not answer as it should.
     - certificate, risk: the proof of the pair of releases, which is recorded, and the caller's reason for going without one.
     - lock: makes the deploy lock.
     """
@@ -47,6 +48,7 @@ class Engine:
     permit: Callable[[Observed], Awaitable[str | None]] = no_op
     migrate: Callable[[int, Tell], Awaitable[Migration]] | None = None
     ask: Callable[[Observed], Awaitable[Readiness | None]] = no_op
+    smoke: Callable[[Observed], Awaitable[str | None]] = no_op
     certificate: Certificate | None = None
     risk: str = ""
     lock: type[DeployLock] = DeployLock

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 PREFIX = "slipway."
 _LOCK = "lock"
+_KINDS = ("intent", "migrated", "accepted", "certificate", "release")
+_MOST_UNENDED = 20  # numbers, whose records the store returns in one call
 RELEASES = (Verb.DEPLOY, Verb.PROMOTE, Verb.ROLLBACK)
 _NAME_IT = "name one with --to; `slipway history` lists them"
 _NEWEST = 10  # durations of older deployments are another service's
@@ -70,14 +72,19 @@ class Contents:
 
 
 class Ledger:
-    """The records of one environment in a store."""
+    """The records of one environment in a store.
+
+    A ledger lists its store once, which takes a call for each thousand records. Afterwards it asks only for what can have come since:
+    records of numbers without an end, and of the next numbers.
+    """
 
     def __init__(self, store: Store, environment: str) -> None:
         self._store = store
         self._environment = environment
+        self._listed: set[tuple[int, str]] | None = None  # number and kind of every record
 
     async def contents(self) -> Contents:
-        """Return which records exist, with one call."""
+        """Return which records exist."""
         numbers: dict[str, set[int]] = {"intent": set(), "accepted": set(), "release": set()}
         for number, kind in await self._records():
             if kind in numbers:
@@ -172,16 +179,36 @@ class Ledger:
         lock = await self._one(Lock, self._lock_name) if stored else None
         return (lock, stored) if lock and stored else None
 
+    async def locked_by(self) -> int | None:
+        """Return the number that holds the lock; None when it is free. This needs no more than the right to read the ledger."""
+        lock = await self._one(Lock, self._lock_name)
+        return lock.number if lock else None
+
     async def release_lock(self, key: str) -> None:
         """Release a lock by the key that `lock` returned, so that a lock taken since then stays."""
         await self._store.remove(key)
 
     async def _records(self) -> Collection[tuple[int, str]]:
         """Return number and kind of every numbered record."""
+        unended = _unended(self._listed or ())
+        if self._listed is None or len(unended) > _MOST_UNENDED:
+            self._listed = self._numbered(await self._store.names())
+            return self._listed
+        while (new := await self._new(unended)) and max(new)[0] >= max(unended):
+            self._listed |= new
+            unended = _unended(self._listed)
+        self._listed |= new
+        return self._listed
+
+    async def _new(self, numbers: Collection[int]) -> set[tuple[int, str]]:
+        """Return the records that these numbers have now."""
+        texts = await self._store.get([self._name(number, kind) for number in numbers for kind in _KINDS])
+        return self._numbered(texts)
+
+    def _numbered(self, names: Collection[str]) -> set[tuple[int, str]]:
         beginning = f"{PREFIX}{self._environment}."
-        names = [name.removeprefix(beginning) for name in await self._store.names() if name.startswith(beginning)]
-        parts = [name.partition(".") for name in names]
-        return [(int(number), kind) for number, _, kind in parts if number.isdecimal()]
+        parts = [name.removeprefix(beginning).partition(".") for name in names if name.startswith(beginning)]
+        return {(int(number), kind) for number, _, kind in parts if number.isdecimal()}
 
     @property
     def _lock_name(self) -> str:
@@ -210,6 +237,13 @@ class Ledger:
         return tuple(from_json(kind, texts[name], name) for name in names if name in texts)
 
 
+def _unended(records: Collection[tuple[int, str]]) -> list[int]:
+    """Return the numbers of which further records may come: those without an end, and the next ones."""
+    ended = {number for number, kind in records if kind == "release"}
+    newest = max((number for number, _ in records), default=0)
+    return sorted({number for number, _ in records} - ended) + [newest + following for following in range(1, 4)]
+
+
 def nonce() -> str:
     """Return a random text that makes a record unique, so that another run's equal record is not taken for this run's."""
     return secrets.token_hex(8)
@@ -224,7 +258,7 @@ def newer_than(image: str, records: Sequence[Release | Intent]) -> tuple[int, in
     first: dict[str, int] = {}
     for record in deployed:
         first.setdefault(record.image, record.number)
-    now = next((record for record in reversed(deployed) if isinstance(record, Intent) or was_live(record)), None)
+    now = next((record for record in reversed(deployed) if isinstance(record, Intent) or was_brought(record)), None)
     is_older = now is not None and first.get(image, now.number) < first[now.image]
     return (first[image], now.number) if now and is_older else None
 
@@ -242,12 +276,16 @@ def named_release(releases: Sequence[Release], number: int) -> Release:
 def release_before(releases: Sequence[Release], live: str | None) -> Release:
     """Return the newest release that was live and has another digest than `live`; `releases` newest first.
 
-    Raises RefusedError when there is none, and after a rollback: run twice, a rollback must not go back twice unless its user names a release.
+    Raises RefusedError when there is none, and after a rollback, also the platform's own: it must not go back twice unless its user names
+    a release.
     """
-    were_live = [release for release in releases if was_live(release)]
-    if were_live and were_live[0].verb is Verb.ROLLBACK:
-        raise RefusedError(f"the last deployment, {were_live[0].number}, was itself a rollback", _NAME_IT)
-    release = next((release for release in were_live if digest_of(release) != live), None)
+    newest = next((release for release in releases if was_brought(release) or _went_back(release)), None)
+    if newest and newest.verb is Verb.ROLLBACK:
+        raise RefusedError(f"the last deployment, {newest.number}, was itself a rollback", _NAME_IT)
+    if newest and _went_back(newest):
+        what = f"the platform has rolled back the last deployment, {newest.number}, to the release before"
+        raise RefusedError(what, _NAME_IT)
+    release = next((release for release in releases if was_live(release) and digest_of(release) != live), None)
     if release is None:
         raise RefusedError("no other release was ever live here", "deploy one with --image")
     return release
@@ -258,13 +296,22 @@ def is_rollback(intent: Intent | None) -> bool:
     return intent is not None and intent.verb is Verb.ROLLBACK
 
 
+def _went_back(release: Release) -> bool:
+    return release.verb in RELEASES and release.status is Status.ROLLED_BACK
+
+
+def was_brought(release: Release) -> bool:
+    """Return whether a release went live, also one whose address did not answer."""
+    return was_live(release) or (release.verb in RELEASES and release.status is Status.UNANSWERED)
+
+
 def was_live(release: Release) -> bool:
     return release.verb in RELEASES and release.status in (Status.SUCCEEDED, Status.NOOP)
 
 
 def live_with(releases: Sequence[Release], digest: str | None) -> Release | None:
-    """Return the newest release that was live with this digest; None if there is none. `releases` newest first."""
-    return next((release for release in releases if was_live(release) and digest_of(release) == digest), None)
+    """Return the newest release that went live with this digest; None if there is none. `releases` newest first."""
+    return next((release for release in releases if was_brought(release) and digest_of(release) == digest), None)
 
 
 def digest_of(record: Release | Intent) -> str:

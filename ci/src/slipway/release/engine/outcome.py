@@ -6,7 +6,7 @@ from dataclasses import replace
 from slipway.errors import SlipwayError, UnknownOutcomeError
 from slipway.records.ledger import History, Release
 from slipway.records.migration import Readiness
-from slipway.records.outcome import Diagnosis, Outcome, Status
+from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Observed, State
 from slipway.records.progress import Phase
 from slipway.release.engine.engine import Run
@@ -17,6 +17,7 @@ from slipway.release.engine.target import Operation
 
 _REMEMBERED = 20  # deployments
 _SERVING = (State.LIVE, State.BUSY, State.UNKNOWN)  # in these states a service without a digest may serve
+_ANSWERING = (*RELEASES, Verb.RESUME)  # after these the service must answer
 _SCHEMA_RULES = ("schema",)  # the rules of a diagnosis that point at a database without the release's schema
 
 
@@ -42,9 +43,25 @@ def outcome_of(
     )
 
 
-def unchanged(run: Run, live: Observed) -> Outcome:
+async def unchanged(run: Run, live: Observed) -> Outcome:
     """Return the outcome of a run that found nothing to change."""
-    return outcome_of(run, Status.NOOP if run.goal.is_true(live) else Status.UNKNOWN, live)
+    status = Status.NOOP if run.goal.is_true(live) else Status.UNKNOWN
+    status, why = await _answered(run, status, live)
+    return outcome_of(run, status, live, why=why)
+
+
+async def _answered(run: Run, status: Status, live: Observed) -> tuple[Status, Diagnosis | None]:
+    """Return UNANSWERED with its reason for a success whose public address does not answer; the status itself otherwise."""
+    if status.exit_code or run.goal.verb not in _ANSWERING:
+        return status, None
+    problem = await run.engine.smoke(live)
+    if not problem:
+        return status, None
+    environment = run.goal.environment
+    look = f"look at its log with `slipway logs {environment}`"
+    back = f"; `slipway rollback {environment}` goes back to the release before"
+    remedy = look if run.goal.verb is Verb.ROLLBACK else look + back
+    return Status.UNANSWERED, Diagnosis("unanswered", problem, (), remedy)
 
 
 async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outcome:
@@ -63,7 +80,7 @@ async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outco
         operation=outcome.operation,
         ended=int(run.engine.time.now().timestamp()),
         seconds=outcome.seconds,
-        cause=outcome.diagnosis.cause if outcome.diagnosis else "",
+        cause=outcome.diagnosis.kept.cause if outcome.diagnosis else "",
         verb=outcome.verb,
         holder=run.engine.holder,
         heads=readiness.image,
@@ -94,6 +111,8 @@ async def follow(run: Run, operation: Operation) -> Outcome:
         raise UnknownOutcomeError(what, error.next_step) from error
     status = run.goal.truth(ending, operation, live)
     why = await _evidence(run, operation) if status.exit_code else None
+    if why is None:
+        status, why = await _answered(run, status, live)
     outcome = await end(run, outcome_of(run, status, live, operation=operation.id, why=why), live)
     await _end_older(run, past)
     return outcome

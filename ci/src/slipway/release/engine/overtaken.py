@@ -39,8 +39,7 @@ async def ends_of(
     """
     if not unfinished:
         return ()
-    held = await ledger.lock()
-    may_start = {newest, held[0].number} if held else {newest}
+    may_start = {newest, await ledger.locked_by()}
     ends = []
     for intent, operation in await ledger.unended(sorted(unfinished)[-_MOST:]):
         if operation:

@@ -46,7 +46,7 @@ async def _already_true(run: Run, plan: Plan, observed: Observed) -> Outcome:
     run.check_approved(plan, observed)
     with suppress(SlipwayError):
         await _resumed(run, await run.ledger.contents())
-    return await _finished(run) if run.number else unchanged(run, observed)
+    return await _finished(run) if run.number else await unchanged(run, observed)
 
 
 async def _claim(run: Run, plan: Plan, observed: Observed) -> None:

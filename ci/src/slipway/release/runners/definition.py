@@ -172,6 +172,15 @@ def request(order: TaskOrder, definition_arn: str, token: str) -> dict[str, Any]
     }
 
 
+_EXECUTE = "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
+
+
+def overrides(command: Sequence[str], token: str) -> dict[str, Any]:
+    """Return the members of RunTask by which the task runs a command instead; no migration takes it for its own."""
+    container = {"name": CONTAINER, "command": ["-c", _EXECUTE, *command]}  # after the definition's python
+    return {"overrides": {"containerOverrides": [container]}, "startedBy": f"{PREFIX}/run/{token[:16]}"}
+
+
 # The modules that `slipway.migration` imports; a test checks that none is missing, and that they fit into a task definition.
 _MODULES = {
     "": ("__init__", "database_url", "errors", "structure"),

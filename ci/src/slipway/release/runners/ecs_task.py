@@ -6,13 +6,14 @@ the migration itself takes a lock in the database.
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
+from slipway.records.command import CommandRun
 from slipway.records.form import MARK
 from slipway.records.migration import Migration, Standing
 from slipway.records.progress import Event, Tell
@@ -20,11 +21,12 @@ from slipway.release.aws import logs
 from slipway.release.aws.client import Aws
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError, or_absent
-from slipway.release.runners.definition import CONTAINER, PREFIX, TaskOrder, definition, label_of, request
-from slipway.release.runners.ending import Ended, migration_of, standing_of
+from slipway.release.runners.definition import CONTAINER, PREFIX, TaskOrder, definition, label_of, overrides, request
+from slipway.release.runners.ending import Ended, migration_of, standing_of, why
 from slipway.untrusted import one_line
 
 POLL_SECONDS = 3.0
+_LAST_LINES_SECONDS = 15.0  # of a command, which has no answer that ends its log
 _ANSWER_SECONDS = 60.0  # lines reach CloudWatch seconds after they were written, sometimes later
 
 
@@ -62,10 +64,14 @@ class EcsTask:
         order = replace(self.order, look=True)
         return standing_of(await _Run(self.aws, self.time, order, lambda _: None).ended(None), order)
 
+    async def execute(self, command: Sequence[str], tell: Tell, heard: Callable[[str], None]) -> CommandRun:
+        """Run a command once in the task that migrates, and pass on each line that it prints; raises SlipwayError when it does not start."""
+        return await _Run(self.aws, self.time, self.order, tell, heard=heard).executed(command)
+
 
 @dataclass
 class _Run:
-    """One task from its definition to its end. `lines` are its log, None when that is `unreadable`."""
+    """One task from its definition to its end. `lines` are its log, None when that is `unreadable`; `heard` gets them instead of `tell`."""
 
     aws: Aws
     time: Time
@@ -73,6 +79,29 @@ class _Run:
     tell: Tell
     lines: tuple[str, ...] | None = ()
     unreadable: str = ""
+    heard: Callable[[str], None] | None = None
+
+    async def executed(self, command: Sequence[str]) -> CommandRun:
+        """Start a task for a command, follow it to its end, however long it takes, and return its exit code."""
+        arn = await self._registered(definition(self.order))
+        token = secrets.token_hex(32)
+        task = _task(await self._started_once(request(self.order, arn, token) | overrides(command, token)))
+        self._say(f"the command runs in the task {task.id}; its log is {self.order.log_group}, {task.stream}")
+        while (tasks := await self._described([task.arn])) and tasks[0]["lastStatus"] != "STOPPED":
+            await self.time.sleep(POLL_SECONDS)
+            if tasks[0]["lastStatus"] == "RUNNING":
+                await self._listen(task)
+        ended = await self._ended(tasks[0], task, _LAST_LINES_SECONDS) if tasks else None
+        if ended and ended.stop_code == "TaskFailedToStart":
+            raise why(ended, self.order)
+        if ended is None or ended.exit_code is None:
+            raise UnknownOutcomeError(
+                f"the task {task.id} ended without an exit code ({one_line(ended.reason) if ended else 'ECS has forgotten it'})",
+                f"read {self.order.log_group}, {task.stream}, before you run the command again",
+            )
+        return CommandRun(
+            environment=self.order.environment, image=str(self.order.image), task=task.id, exit_code=ended.exit_code
+        )
 
     async def ended(self, deployment: str | None) -> Ended:
         """Find the task or start it, and follow it to its end."""
@@ -126,7 +155,9 @@ class _Run:
         return task
 
     async def _run_task(self, definition_arn: str, token: str | None = None) -> Mapping[str, Any]:
-        parameters = request(self.order, definition_arn, token or secrets.token_hex(32))
+        return await self._started_once(request(self.order, definition_arn, token or secrets.token_hex(32)))
+
+    async def _started_once(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         answer = await self._explained(self.aws.repeat("ecs", "run_task", **parameters))
         for failure in answer.get("failures", []):
             reason = one_line(f"{failure.get('reason', '')} {failure.get('detail', '')}")
@@ -154,8 +185,8 @@ class _Run:
                 await self._listen(task)
                 await self.time.sleep(POLL_SECONDS)
 
-    async def _ended(self, described: Mapping[str, Any], task: _Task) -> Ended:
-        """Return the end of the task with its log, waiting up to _ANSWER_SECONDS for the last lines."""
+    async def _ended(self, described: Mapping[str, Any], task: _Task, patience: float = _ANSWER_SECONDS) -> Ended:
+        """Return the end of the task with its log, waiting so many seconds for the last lines."""
         ended = Ended(
             exit_code=_exit_code(described),
             stop_code=str(described.get("stopCode", "")),
@@ -167,7 +198,7 @@ class _Run:
             await self._listen(task)
             ended = replace(ended, lines=self.lines, unreadable=self.unreadable)
             waited = (self.time.now() - since).total_seconds()
-            if ended.answer or ended.lines is None or waited > _ANSWER_SECONDS:
+            if ended.answer or ended.lines is None or waited > patience:
                 break
             await self.time.sleep(POLL_SECONDS)
         return ended
@@ -184,7 +215,9 @@ class _Run:
             return
         lines = tuple(line.message for line in read or ())
         for line in lines[len(self.lines) :]:
-            if not line.startswith(MARK):
+            if self.heard:
+                self.heard(line)
+            elif not line.startswith(MARK):
                 self._say(one_line(line))
         self.lines = lines
 

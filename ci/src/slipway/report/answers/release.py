@@ -27,11 +27,13 @@ def of_plan(plan: Plan) -> CommandResult:
 
 
 def of_outcome(outcome: Outcome) -> CommandResult:
+    """Only the text, which a person reads now, has lines of the log."""
+    kept = outcome.kept
     return CommandResult(
-        record=outcome,
+        record=kept,
         text=release.of_outcome(outcome),
         code=outcome.status.exit_code,
-        markdown=release_markdown.of_outcome(outcome),
+        markdown=release_markdown.of_outcome(kept),
         outputs={
             "status": outcome.status.value,
             "number": str(outcome.number or ""),
@@ -39,7 +41,7 @@ def of_outcome(outcome: Outcome) -> CommandResult:
             "live": outcome.live or "",
             "url": outcome.url or "",
             "operation": outcome.operation or "",
-            "cause": outcome.diagnosis.cause if outcome.diagnosis else "",
+            "cause": kept.diagnosis.cause if kept.diagnosis else "",
         },
     )
 

@@ -1,5 +1,6 @@
 """Results about a service that runs."""
 
+from slipway.records.command import CommandRun
 from slipway.records.ledger import Address, History, Situation
 from slipway.records.logs import Log, LogLine
 from slipway.records.outcome import Examination
@@ -42,11 +43,12 @@ def of_history(history: History) -> CommandResult:
 
 
 def of_examination(examination: Examination) -> CommandResult:
+    """Only the text, which a person reads now, has lines of the log."""
     return CommandResult(
-        record=examination,
+        record=examination.kept,
         text=release.of_examination(examination),
         code=examination.exit_code,
-        markdown=release_markdown.of_examination(examination),
+        markdown=release_markdown.of_examination(examination.kept),
         outputs={"ending": examination.ending, "operation": examination.operation or ""},
     )
 
@@ -62,6 +64,12 @@ def of_secret_list(record: SecretList) -> CommandResult:
 
 def of_secret_version(record: SecretVersion) -> CommandResult:
     return CommandResult(record=record, text=plain.of_secret_version(record))
+
+
+def of_command_run(record: CommandRun) -> CommandResult:
+    """The text is empty after success: the command has printed its own."""
+    failed = f"{one_line(record.environment)}: the command ended with the exit code {record.exit_code}\n"
+    return CommandResult(record=record, text=failed if record.exit_code else "", code=record.exit_code)
 
 
 def of_log(log: Log) -> CommandResult:

@@ -1,0 +1,30 @@
+"""A command, run once from the live image of an environment, in the VPC, by the task that migrates its database."""
+
+from collections.abc import Callable, Sequence
+
+from slipway.environment.status import ObservedEnvironment, existing
+from slipway.errors import RefusedError
+from slipway.records.command import CommandRun
+from slipway.records.progress import Tell
+from slipway.release.diagnosis import without_values
+from slipway.release.runners.definition import TaskOrder
+from slipway.release.runners.ecs_task import EcsTask
+from slipway.settings import RunnerKind, SettingsError
+from slipway.untrusted import printable
+
+
+async def run(
+    environment: ObservedEnvironment, command: Sequence[str], tell: Tell, heard: Callable[[str], None]
+) -> CommandRun:
+    """Run a command to its end and pass on each line that it prints; raises SlipwayError when it does not start."""
+    migration = environment.own_settings.migration
+    if migration is None or migration.runner is not RunnerKind.ECS_TASK:
+        raise SettingsError(
+            f"{environment.name} has no task that could run a command",
+            f'set runner = "ecs-task" in [tool.slipway.environments.{environment.name}.migration]',
+        )
+    digest = (await existing(environment)).digest
+    if digest is None:
+        raise RefusedError(f"no image is live in {environment.name}", "`slipway status` shows its state")
+    task = EcsTask(environment.aws, environment.time, TaskOrder(environment.settings, environment.name, digest))
+    return await task.execute(command, tell, lambda line: heard(printable(without_values(line)).rstrip()))

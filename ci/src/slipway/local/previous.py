@@ -1,0 +1,130 @@
+"""The previous release in git: its models, which must work with the new schema."""
+
+import hashlib
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import anyio.to_thread
+
+import slipway
+from slipway import settings
+from slipway.errors import BadInputError, SlipwayError
+from slipway.finder.tree import repository_of
+from slipway.local.prove import AlembicOptions, Workplace, read_models
+from slipway.postgres.datadir import cache
+from slipway.records.form import from_json, text_of, to_json
+from slipway.records.gate import Previous
+from slipway.settings import Migrations
+from slipway.source import archive_at
+from slipway.workload.dependencies import prepare
+from slipway.workload.inherited import inherited
+from slipway.workload.python import workspace_of
+
+
+async def previous_at(today: Workplace, commit: str, name: str, alembic: AlembicOptions) -> Previous:
+    """Return the models of the release at a commit, or the reason why they cannot be read.
+
+    Its own environment reads them, once: a commit does not change. When that cannot be made, or lacks what env.py imports, today's does,
+    which the gate reports.
+    """
+    kept = cache() / f"previous-{_key(today, commit, alembic)}" / "previous.json"
+    with suppress(OSError, BadInputError):
+        known = from_json(Previous, await anyio.to_thread.run_sync(text_of, kept, "the models"), str(kept))
+        os.utime(kept.parent)  # the cache is pruned by the time of the last use
+        return replace(known, name=name)
+    read = await _read_at(today, commit, name, alembic)
+    if not (read.refusal or read.caveat):
+        await anyio.to_thread.run_sync(_keep, read, kept)
+    return read
+
+
+def _key(today: Workplace, commit: str, alembic: AlembicOptions) -> str:
+    """Hash all that the models of a commit depend on: today's settings count where the commit has none, and so does our own code."""
+    rooms = (Path(slipway.__file__).parent / room for room in ("gate", "migration", "records"))
+    newest = max(file.stat().st_mtime_ns for room in rooms for file in room.rglob("*.py"))
+    path = today.folder.relative_to(repository_of(today.folder)).as_posix()
+    inputs = (newest, commit, path, today.migrations, alembic, sorted(inherited(os.environ).items()))
+    return hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]
+
+
+def _keep(previous: Previous, file: Path) -> None:
+    """Store the models of a release in the cache atomically; errors of the cache are ignored."""
+    with suppress(OSError):
+        file.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(prefix="making-", dir=file.parent.parent, ignore_cleanup_errors=True) as made:
+            folder = Path(made, "made")
+            folder.mkdir()
+            (folder / file.name).write_text(to_json(previous), encoding="utf-8")
+            with suppress(FileNotFoundError):  # one that cannot be read
+                file.parent.rename(Path(made, "before"))
+            folder.rename(file.parent)
+
+
+async def _read_at(today: Workplace, commit: str, name: str, alembic: AlembicOptions) -> Previous:
+    with tempfile.TemporaryDirectory(prefix="slipway-previous-") as unpacked:
+        tree = Path(unpacked)
+        try:
+            folder = await anyio.to_thread.run_sync(_unpack, today.folder, commit, tree)
+            at = replace(today, folder=folder, migrations=alembic.over(_settings_at(folder, today)))
+            pyproject = folder / "pyproject.toml"
+            text = pyproject.read_text(encoding="utf-8") if pyproject.is_file() else ""
+            return starting(await _models_of(at, name, today), text)
+        except SlipwayError as error:
+            return Previous(name=name, refusal=str(error))
+
+
+def _settings_at(tree: Path, today: Workplace) -> Migrations:
+    """Return the settings of a tree; one that did not use slipway yet is read with today's."""
+    try:
+        return settings.load(tree, named=False).migrations
+    except SlipwayError:
+        return today.migrations
+
+
+async def _models_in(at: Workplace, name: str, *, everything: bool) -> Previous:
+    """Return the models that a release names in its own environment, with `everything` that of all extras and groups; raises SlipwayError."""
+    own = await anyio.to_thread.run_sync(partial(prepare, at.folder, cache(), everything=everything))
+    return await read_models(replace(at, python=own), name)
+
+
+async def _models_of(at: Workplace, name: str, today: Workplace) -> Previous:
+    try:
+        return await _models_in(at, name, everything=False)
+    except SlipwayError as error:
+        with suppress(SlipwayError):
+            return await _models_in(at, name, everything=True)
+        sources = next(folder for folder in (at.folder / "src", at.folder) if folder.is_dir())
+        here = replace(at, python=replace(today.python, site=sources))
+        with suppress(SlipwayError):
+            return replace(await read_models(here, name, apart_from=today.folder), caveat=str(error))
+        raise
+
+
+def with_recorded(previous: Previous, text: str, origin: str) -> Previous:
+    """Add the recorded statements in a text; raises BadInputError."""
+    recording = from_json(Previous, text, origin)
+    return replace(previous, name=previous.name or recording.name, recorded=recording.recorded)
+
+
+def starting(previous: Previous, pyproject: str) -> Previous:
+    """Add the release's start command when it runs alembic."""
+    try:
+        command = " ".join(settings.parse(pyproject).command)
+    except SlipwayError:  # it did not use slipway yet
+        return previous
+    return replace(previous, start=command if "alembic" in command else "")
+
+
+def _unpack(folder: Path, commit: str, into: Path) -> Path:
+    """Unpack the service at a commit, with the workspace that it is a member of, and return its folder; raises BadInputError."""
+    root = workspace_of(folder) or folder
+    with archive_at(root, commit) as archive:
+        archive.extractall(into, filter="data")
+    unpacked = into / folder.relative_to(root)
+    if not unpacked.is_dir():
+        raise BadInputError(f"the commit {commit[:12]} has no folder {folder.relative_to(root)}", "name a later one")
+    return unpacked

@@ -1,0 +1,83 @@
+"""A command, run once from the live image by a task of the simulated account."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from slipway.commands.grammar import parse
+from slipway.environment.one_off import run
+from slipway.errors import BadInputError, RefusedError, SlipwayError
+from slipway.release.runners.definition import TaskOrder, overrides
+from slipway.settings import SettingsError
+from tests.release.migrating import GROUP, TASK, done
+from tests.simulator.scripted import Script
+
+pytestmark = pytest.mark.slow
+
+COMMAND = ("python", "-m", "app.repair", "--since", "2026 $HOME")
+
+
+@pytest.fixture
+def environment(account, staging):
+    """Staging with a task in the VPC."""
+    account.cloud.logs.create(GROUP)
+    made = staging.environment
+    own = replace(made.own_settings, migration=TASK, variables={"DATABASE_URL": "postgresql://db/notes"})
+    changed = replace(made, settings=replace(made.settings, environments={"staging": own}), starts=False)
+    vars(changed)["aws"] = made.aws
+    return changed
+
+
+async def deployed(account, staging, environment):
+    """Deploy a release whose migration goes well; return its digest."""
+    digest = await account.image(done())
+    account.backend.scripts[digest].exit_code = None
+    await staging.environment.deploy(digest, staging.tell)
+    return digest
+
+
+@pytest.mark.parametrize("code", [0, 7, 137])
+async def test_the_live_image_runs_the_command_and_its_lines_and_exit_code_are_kept(
+    account, staging, environment, code
+):
+    digest, lines = await deployed(account, staging, environment), []
+    printed = ("  one\x1b[2J", "two postgresql://app:kanarie@db/notes")
+    account.backend.scripts[digest] = Script(printed, exit_code=code)
+    done = await run(environment, COMMAND, staging.tell, lines.append)
+    assert (done.exit_code, done.image.rpartition("@")[2]) == (code, digest)
+    assert lines == ["  one", "two postgresql://app:…@db/notes"]
+    started = account.backend.started[-1]
+    assert (started.digest, started.command[-len(COMMAND) :]) == (digest, COMMAND)
+    assert started.variables["DATABASE_URL"] == "postgresql://db/notes"
+
+
+async def test_a_migration_does_not_take_the_task_of_a_command_for_its_own(account, staging, environment):
+    order = TaskOrder(environment.settings, "staging", await deployed(account, staging, environment))
+    assert overrides(COMMAND, "a" * 64)["startedBy"] != order.started_by
+
+
+async def test_what_does_not_start_is_an_error(account, staging, environment):
+    with pytest.raises(RefusedError, match="there is no service notes-staging"):
+        await run(environment, COMMAND, staging.tell, print)
+    digest = await deployed(account, staging, environment)
+    account.backend.scripts[digest] = Script(starts=False)
+    with pytest.raises(SlipwayError, match="the migration's task did not start"):
+        await run(environment, COMMAND, staging.tell, print)
+    with pytest.raises(SettingsError, match="staging has no task that could run a command"):
+        await run(staging.environment, COMMAND, staging.tell, print)
+
+
+@pytest.mark.parametrize(("script", "code"), [("import sys; sys.exit(7)", 7), ("print('a b')", 0)])
+def test_the_task_becomes_the_command_without_a_shell(script, code):
+    container = overrides((sys.executable, "-c", script), "0")["overrides"]["containerOverrides"][0]
+    assert subprocess.run([sys.executable, *container["command"]], check=False).returncode == code
+
+
+def test_flags_after_two_dashes_are_those_of_the_command():
+    flags = parse(["run", "--environment", "staging", "--", "alembic", "--name", "x", "--", "--json", "current"])
+    assert flags.command == ["alembic", "--name", "x", "--", "--json", "current"]
+    assert not flags.json
+    with pytest.raises(BadInputError, match="the following arguments are required: COMMAND"):
+        parse(["run", "--environment", "staging"])
