@@ -60,6 +60,9 @@ An error fails the gate; a warning or a note does not. Only new revisions are ju
 certificate, where the page of its rule says so, even when it is suppressed. `slipway explain L01` prints a rule with its
 example."""
 
+_ON_COLUMNS = {"C01", "C03", "drift", "drift-released"}
+_SEVERAL_RELEASES = "[Rename or drop a column over several releases](../how-to/change-a-column.md)"
+
 
 def pages() -> dict[str, str]:
     """Return every page by the name of its file."""
@@ -96,6 +99,7 @@ def _page(rule: Rule, family: Family, rules: dict[str, Rule]) -> str:
     if rule.code and (rule.graph or not rule.bad):
         parts += ["## Remedy", _code(rule.code)]
     parts += _example(rule) if rule.bad else ()
+    parts += ["## Step by step", _SEVERAL_RELEASES] if rule.id in _ON_COLUMNS else ()
     related = "\n".join(f"- [{each} {rules[each].name}]({each}.md)" for each in rule.related)
     parts += ["## Related rules", related] if related else []
     return "\n\n".join([*parts, "[All rules](../gate.md)"]) + "\n"

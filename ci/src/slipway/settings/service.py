@@ -160,10 +160,10 @@ class Github(Constrained):
 
 @dataclass(frozen=True)
 class RehearsalCommits:
-    """`[tool.slipway.rehearsal]`: commits of the second and third act, as `git format-patch` files.
+    """`[tool.slipway.rehearsal]`: patches for the second and third act, made by `git format-patch`; their paths are relative to pyproject.toml.
 
-    - refused: a commit whose migration the gate must refuse.
-    - rolled-back: a commit that the platform must roll back.
+    - refused: a patch with a migration that the gate must refuse.
+    - rolled-back: a patch with a release that the platform must roll back.
     """
 
     refused: str | None = None
