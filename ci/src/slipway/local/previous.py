@@ -45,7 +45,7 @@ async def previous_at(today: Workplace, commit: str, name: str, alembic: Alembic
 
 def _key(today: Workplace, commit: str, alembic: AlembicOptions) -> str:
     """Hash all that the models of a commit depend on: today's settings count where the commit has none, and so does our own code."""
-    rooms = (Path(slipway.__file__).parent / room for room in ("gate", "migration", "records"))
+    rooms = (Path(slipway.__file__).parent / room for room in ("finder", "gate", "migration", "records"))
     newest = max(file.stat().st_mtime_ns for room in rooms for file in room.rglob("*.py"))
     path = today.folder.relative_to(repository_of(today.folder)).as_posix()
     inputs = (newest, commit, path, today.migrations, alembic, sorted(inherited(os.environ).items()))
