@@ -78,9 +78,9 @@ class _Origin:
             return ""
         column = parts(difference.line.name)[-1] if difference.line.kind == "column" else None
         for model in self.previous.models:
-            if is_table(difference.table, ".".join(filter(None, (model.schema, model.table)))):
-                if column is None or any(each.name == column for each in model.columns):
-                    return f" (the models of {self.previous.name} have it)"
+            has_it = column is None or any(each.name == column for each in model.columns)
+            if has_it and is_table(difference.table, ".".join(filter(None, (model.schema, model.table)))):
+                return f" (the models of {self.previous.name} have it)"
         return ""
 
     def last_touched(self, difference: Difference) -> Node | None:
