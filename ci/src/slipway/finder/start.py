@@ -28,7 +28,9 @@ _SEPARATORS: Final = {"&&", "||", ";", "|", "&"}
 _SHELL: Final = re.compile(r"(?:.*/)?(?:ba|da|a)?sh|-\w*c|exec|then|do")  # words before a command of a shell
 _JOINED: Final = re.compile(r"([\w./-]+)(;|&&)([\w./-]*)")  # without a space
 _OF_NO_EFFECT: Final = {"set", "echo", "sleep", "true", "wait", "exit", "while", "if", "fi", "done"}
-MIGRATES: Final = re.compile(r"\b(?:alembic|flask|alchemy|litestar|python\S*|poetry|pdm|uv)\b.*\b(?:upgrade|migrate)\b")
+MIGRATES: Final = re.compile(
+    r"(?!\s*(?:#|echo|printf)).*\b(?:alembic|flask|alchemy|litestar|python\S*|poetry|pdm|uv)\b.*(?<![-\w])(?:upgrade|migrate)\b"
+)
 _TARGET: Final = re.compile(r"(?!python:)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
 _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
 _COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
@@ -107,7 +109,7 @@ def _migrating(tree: Tree, place: str) -> Iterator[str]:
     """Yield the lines of a script that migrate; its other lines are too many to name."""
     name = place.rpartition(" line ")[0]
     if name.endswith(".sh"):
-        yield from (line.strip() for at, line in tree.lines(name) if at != place and MIGRATES.search(line))
+        yield from (line.strip() for at, line in tree.lines(name) if at != place and MIGRATES.match(line))
 
 
 def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
