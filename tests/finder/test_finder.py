@@ -232,6 +232,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"Dockerfile": DOCKERFILE.format('["python", "-m", "uvicorn", "a.b:app"]')}, Subject.APPLICATION, "a.b:app"),
         ({"compose.yaml": "web:\n  command: >\n    uvicorn a.b:app\n    --port 8081\n  image: x\n"}, Subject.PORT, "8081"),
         ({"compose.yaml": "image: postgres:${PG_VERSION:-15}-alpine\n"}, Subject.POSTGRES, "15"),
+        ({"compose.yaml": 'image: "postgis/postgis:${TAG:-14-3.3}"\n'}, Subject.EXTENSION, "postgis"),
         ({"compose.yaml": "image: pgvector/pgvector:pg16\n"}, Subject.POSTGRES, "16"),
         ({"compose.yaml": "image: timescale/timescaledb:latest-pg14\n"}, Subject.POSTGRES, "14"),
         ({".gitlab-ci.yml": "services:\n  - postgres:16-alpine\n"}, Subject.POSTGRES, "16"),

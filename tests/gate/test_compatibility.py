@@ -223,6 +223,8 @@ def test_a_trigger_that_names_what_was_dropped_breaks_the_new_release(replayed):
         ("ALTER TABLE jobs RENAME name TO title", ("C03", True)),
         ("ALTER TABLE jobs ADD size int NOT NULL DEFAULT 1; ALTER TABLE jobs ALTER size DROP DEFAULT", ("C05", True)),
         ("ALTER TYPE state RENAME VALUE 'done' TO 'finished'", ("C10", True)),
+        ("ALTER TYPE state ADD VALUE 'late'", ("C18", False)),
+        ("ALTER TABLE jobs ADD size int DEFAULT 1; ALTER TABLE jobs ALTER size DROP DEFAULT", ("C22", False)),
         ("ALTER TABLE jobs DROP name", ("C01", False)),
         ("CREATE TABLE others (id int REFERENCES jobs)", None),
     ],
@@ -235,36 +237,6 @@ def test_without_a_previous_release_the_schema_before_a_revision_takes_its_place
     found = [(each.rule, each.fails) for each in proof.findings if each.rule.startswith("C")]
     assert found == ([expected] if expected else [])
     assert any("the schema before each new revision took its place" in gap for gap in proof.coverage.gaps)
-
-
-ODD = table(
-    "CREATE TYPE mood AS ENUM ('calm')",
-    "CREATE DOMAIN tone AS mood",
-    "CREATE TABLE moods (id int PRIMARY KEY, every mood[])",
-    r"CREATE TABLE \"To.nes\" (id int PRIMARY KEY, first tone)",
-)
-ODD_REVISIONS = {
-    "two": "ALTER TYPE mood ADD VALUE 'wild'",
-    "three": 'ALTER TABLE "To.nes" ADD "No 1" int DEFAULT 1; ALTER TABLE "To.nes" ALTER "No 1" SET DEFAULT NULL',
-    "four": """ALTER TABLE "To.nes" ADD CONSTRAINT "a.b" CHECK (id > 0) NOT VALID;
-        ALTER DOMAIN tone ADD CONSTRAINT calm CHECK (VALUE = 'calm') NOT VALID""",
-}
-
-
-def test_labels_in_arrays_and_domains_and_names_in_quotes_are_known(write_project, server_url):
-    downs = ("one", "two", "three")
-    revisions = {
-        id_: (down, f"op.execute({sql!r})", KEPT) for (id_, sql), down in zip(ODD_REVISIONS.items(), downs, strict=True)
-    }
-    proof = prove(question(write_project({"one": ODD, **revisions}), layers=LAYERS, start_after="one"), server_url)
-    found = {(each.rule, each.revision): each for each in proof.findings if each.rule in ("C18", "C22", "D12")}
-    assert set(found) == {("C18", "two"), ("C22", "three"), ("D12", "four")}
-    assert "and 1 more" in found["C18", "two"].measured
-    validated = [each.remedy.splitlines()[1] for each in proof.findings if each.rule == "D12"]
-    assert validated == [
-        f"op.execute('''ALTER {of} VALIDATE CONSTRAINT {name}''')"
-        for of, name in (('TABLE public."To.nes"', '"a.b"'), ("DOMAIN tone", "calm"))
-    ]
 
 
 def test_a_value_that_the_database_makes_is_not_written_by_insert():
@@ -288,3 +260,27 @@ def test_a_dropped_default_matters_only_to_a_release_that_leaves_the_column_out(
     left_out = {each for each in ("kind", "size", "new") if compatibility._is_left_out([held], "public.jobs", each)}
     assert left_out == {"size", "new"}
     assert not compatibility._is_left_out([held], "public.others", "kind")
+
+
+@pytest.mark.parametrize(("known", "revisions"), [(True, {}), (False, {"two": ADDS})])
+def test_a_required_column_that_only_the_models_dropped_breaks_the_new_release(replayed, known, revisions):
+    required = table("CREATE TABLE a (id int PRIMARY KEY, b text NOT NULL)")
+    own = "sa.Table('a', metadata, sa.Column('id', sa.Integer, primary_key=True))"
+    live = Previous(name="v1", models=models(sa.Column("b", sa.Text))) if known else None
+    found, _ = replayed(live, required, own, **revisions)
+    assert [rule for rule, *_ in found] == ["C20"]
+
+
+def test_the_remedy_for_a_column_that_only_the_models_dropped_passes(write_project, server_url):
+    required = table("CREATE TABLE a (id int PRIMARY KEY, b text NOT NULL, c text)")
+    own = "sa.Table('a', metadata, sa.Column('id', sa.Integer, primary_key=True))"
+    config = write_project({"one": required, "two": ("one", "pass", "pass")}, models=own)
+    two = config.parent / "migrations/versions/two.py"
+    remedy = compatibility.rules.LEFT_OUT.format(table="a", column="b").partition("\n")[2]
+    downgrade = "def downgrade():\n    op.alter_column('a', 'b', nullable=False)\n"
+    two.write_text(f"from alembic import op\n\nrevision, down_revision = 'two', 'one'\n\n{remedy}\n\n{downgrade}")
+    live = Previous(name="v1", models=models(sa.Column("b", sa.Text), sa.Column("c", sa.Text)))
+    proof = prove(question(config, layers=LAYERS, start_after="one", previous=live), server_url)
+    found = {each.rule: each for each in proof.findings if each.rule[0] in "Cd"}
+    assert {rule: bool(each.suppressed) for rule, each in found.items()} == {"drift": True, "drift-released": False}
+    assert "c text (the models of v1 have it)" in found["drift-released"].measured

@@ -1,13 +1,15 @@
 """The schema that the migrations build against the schema that the models build."""
 
+import importlib
 import re
+import sys
 import textwrap
 
 import pytest
 import sqlalchemy as sa
 
 from slipway.gate.layers.spelled import all_spelled
-from slipway.migration.models import metadata_of
+from slipway.migration.models import metadata_of, with_tables
 from slipway.records.gate import Previous
 from slipway.records.proof import Layer, Level, Verdict
 from tests.gate.conftest import question
@@ -489,6 +491,16 @@ def test_without_models_nothing_is_compared_and_the_proof_says_so(prove_history,
     proof = prove_history({"one": (None, MIGRATION, UNDO)}, models=models)
     assert proof.findings == ()
     assert f"models were not compared: env.py gives {what}" in proof.coverage.gaps
+
+
+def test_the_metadata_that_has_the_tables_is_named(monkeypatch, tmp_path):
+    (tmp_path / "crows.py").write_text(
+        "import sqlalchemy as sa\nother = sa.MetaData()\nclass Base:\n    metadata = sa.MetaData()\nsa.Table('a', Base.metadata)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "crows", raising=False)
+    importlib.import_module("crows")
+    assert with_tables(lambda file: file.startswith(str(tmp_path))) == "crows.Base.metadata"
 
 
 def test_models_are_not_compared_with_half_a_history_and_the_proof_says_so(prove_history):

@@ -8,6 +8,7 @@ from slipway.gate.findings import advice, compatibility, data, waiting
 from slipway.gate.layers.phrases import Phrase, Refused
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change, Line
+from slipway.gate.rulebook import waiting as rules
 from slipway.gate.steps import UP
 from slipway.records.proof import Statement
 
@@ -32,6 +33,34 @@ def test_the_foreign_key_of_a_new_table_is_written_out():
     statement = executed(sql, {"public.authors": "SHARE ROW EXCLUSIVE"})
     found = next(each for each in waiting.check(NODE, [statement], None) if each.rule == "Q03")
     assert 'op.create_foreign_key("notes_author_id_fkey", "notes", "authors", ["author_id"], …' in found.remedy
+
+
+def test_a_renamed_column_is_added_with_its_type():
+    refused = Refused(Phrase("SELECT 1", "models"), "column a.title does not exist", "42703")
+    line = Line("column", "public.notes.heading", "character varying(20) not null default 'a'::text")
+    (found,) = compatibility.check(NODE, [refused], [executed("ALTER TABLE notes RENAME title TO heading", {})], [line])
+    assert 'ALTER TABLE notes ADD COLUMN "heading" character varying(20)\')' in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("source", "driver", "code"),
+    [
+        (
+            "c = engine_from_config(x, prefix='')",
+            "psycopg2",
+            '"options": "-c lock_timeout=2s -c statement_timeout=10min',
+        ),
+        (
+            "\ncreate_async_engine(url)",
+            "asyncpg",
+            '"server_settings": {"lock_timeout": "2s", "statement_timeout": "10min"',
+        ),
+        ("engine = app.engine", "psycopg", "cursor.execute(\"SET statement_timeout = '10min'\")\n"),
+    ],
+)
+def test_all_timeouts_are_set_where_env_py_makes_its_engine(source, driver, code):
+    env = rules.EnvFile(file="migrations/env.py", source=source, driver=driver)
+    assert code in rules.timeouts_in(env, rules.EVERY_TIMEOUT)
 
 
 @pytest.mark.parametrize(

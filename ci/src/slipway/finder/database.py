@@ -13,6 +13,7 @@ _FILES: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose|tools/deploy/docker|\.de
 _IMAGE: Final = re.compile(
     r"""(?:["']?(?:image|name)["']?\s*:|-)\s*["']?(?:[\w.-]+/)*(?:postgres|postgresql|postgis|pgvector|timescaledb(?:-ha)?|postgres-ssl)["']?:(?:latest-|pg)*(?:pg)?(\d{2}|9\.\d)"""
 )
+_WITH_EXTENSION: Final = re.compile(r"image[\"']?\s*:\s*[\"']?(?:[\w.-]+/)*(postgis|timescaledb)(?:-ha)?:")
 _DEFAULT: Final = re.compile(r"\$\{\w+:?-([^}]*)\}")
 _EXTENSION: Final = re.compile(r"""CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?\\?["']?([\w-]+)""", re.IGNORECASE)
 _PSYCOPG2: Final = {"psycopg2", "psycopg2-binary"}
@@ -48,8 +49,13 @@ def _majors(tree: Tree) -> Iterator[Fact]:
 
 
 def _extensions(tree: Tree) -> Iterator[Fact]:
-    """Yield the extensions that something else than a revision creates."""
+    """Yield the extensions that something else than a revision creates, such as the start of an image."""
     seen = set()
+    for name in tree.matching(_FILES):
+        for place, line in tree.lines(name):
+            if (match := _WITH_EXTENSION.search(line)) and match[1] not in seen:
+                seen.add(match[1])
+                yield Fact(subject=Subject.EXTENSION, value=match[1], place=place)
     for name in (*tree.matching(r"(?!.*(?:versions|test)).*\.sql"), *tree.sources):
         for place, line in tree.lines(name) if "extension" in tree.read(name).lower() else ():
             if (match := _EXTENSION.search(line)) and match[1] not in seen:

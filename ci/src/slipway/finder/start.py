@@ -81,6 +81,29 @@ def starts(tree: Tree) -> Iterator[Start]:
                 break
 
 
+def migrating(tree: Tree, command: Sequence[str] = ()) -> str:
+    """Return the start command, or a line of the script that it runs, that migrates; empty when it does not.
+
+    Without a command the image's and the Procfile's count.
+    """
+    for each in [command] if command else _of_production(tree):
+        text = " ".join(each)
+        if MIGRATES.search(text):
+            return text
+        for word in text.split():
+            script = re.escape(word.rpartition("/")[2])
+            for name in tree.matching(rf"(?:[\w.-]+/)*{script}") if script.endswith(("sh", "entrypoint")) else ():
+                if line := next((line for _, line in tree.lines(name) if MIGRATES.search(line.partition("#")[0])), ""):
+                    return f"{name}: {line.strip()}"
+    return ""
+
+
+def _of_production(tree: Tree) -> Iterator[Sequence[str]]:
+    yield from (each.command for each in instructions(tree) if each.word in {"CMD", "ENTRYPOINT"})
+    for name in tree.matching(r"Procfile"):
+        yield from ((line.removeprefix("web:").strip(),) for _, line in tree.lines(name) if line.startswith("web:"))
+
+
 def _split(command: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """Yield the commands that one line runs; the text for a shell is read as one."""
     flat = [word for text in command for word in (words(text) if " " in text else (text,))]

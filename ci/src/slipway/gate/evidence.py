@@ -19,7 +19,7 @@ from slipway.gate.deadline import within
 from slipway.gate.forks import beside
 from slipway.gate.history import History
 from slipway.gate.layers import concurrency, drift
-from slipway.gate.layers.compatibility import Replay, replay
+from slipway.gate.layers.compatibility import Replay, execute_own, replay
 from slipway.gate.layers.concurrency import ConcurrencyResult
 from slipway.gate.layers.drift import Difference
 from slipway.gate.layers.interruption import InterruptionResult, interrupt
@@ -35,8 +35,8 @@ from slipway.migration.alembic_config import Call
 from slipway.migration.database import with_connection
 from slipway.migration.environment import Environment, sentence
 from slipway.migration.initial_schema import InitialSchema
-from slipway.migration.models import metadata_of
-from slipway.records.gate import GateQuestion, Previous, Role
+from slipway.migration.models import metadata_of, with_tables
+from slipway.records.gate import GateQuestion, Model, Previous, Role
 from slipway.records.proof import UNCOMPARED, Layer
 
 T = TypeVar("T")
@@ -187,6 +187,8 @@ def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
         examined = not {Layer.ALWAYS, Layer.TRACE}.issuperset(evidence.layers)
         if examined and not lacking and any(node.new for node in past.nodes):
             _examine_new(evidence, result, baseline)
+        elif Layer.PREVIOUS in evidence.layers and not lacking and result.is_complete:
+            evidence.replay = execute_own(baseline, evidence.previous or Previous(name=""), _own(result))
     if lacking:
         evidence.superuser_for = lacking
         _execute(evidence, replace(start, role=Role.SUPERUSER), keep=keep)
@@ -205,8 +207,6 @@ def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:
 def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baseline) -> None:
     """Run the layers for new revisions, the longest one, on rows, in this process and the others beside it."""
     layers, previous, steps = evidence.layers, evidence.previous, stairway.steps
-    models = metadata_of(stairway.options)
-    own = tuple(as_models(table for metadata in models for table in metadata.tables.values()))
 
     def beside_rows(work: Callable[[], T], what: str, *needed: Layer) -> AbstractContextManager[Callable[[], T]]:
         in_fork = Layer.ROWS in layers and not set(needed).isdisjoint(layers)  # otherwise this process would only wait
@@ -215,7 +215,7 @@ def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baselin
     def contention() -> tuple[Replay, ConcurrencyResult]:
         replayed, result = Replay(), ConcurrencyResult()
         if Layer.PREVIOUS in layers:
-            replayed = replay(baseline, previous or Previous(name=""), own, steps)
+            replayed = replay(baseline, previous or Previous(name=""), _own(stairway), steps)
         if Layer.CONCURRENCY in layers:
             result = concurrency.examine(baseline, steps, replayed.phrases)
         return replayed, result
@@ -239,13 +239,22 @@ def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baselin
         evidence.replay, evidence.concurrency = contended()
 
 
+def _own(stairway: StairwayResult) -> tuple[Model, ...]:
+    """Return the models of the new release."""
+    models = metadata_of(stairway.options)
+    return tuple(as_models(table for metadata in models for table in metadata.tables.values()))
+
+
 def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference, ...]:
     """Compare the end of the history with the models; return the reason when that is not possible."""
     if end.migrated is None:
         return f"{UNCOMPARED}: the history does not reach its head"
     models = metadata_of(end.options)
     if not any(metadata.tables for metadata in models):
-        return f"{UNCOMPARED}: env.py gives {'a target_metadata without tables' if models else 'no target_metadata'}"
+        filled = with_tables(baseline.environment.is_own)
+        instead = f"; set it to {filled}, which has tables" if filled else ""
+        given = "a target_metadata without tables" if models else "no target_metadata"
+        return f"{UNCOMPARED}: env.py gives {given}{instead}"
     try:
         return drift.compare_with_models(
             baseline.server, end.migrated, end.options, end.version_table, baseline.extensions

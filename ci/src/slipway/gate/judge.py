@@ -110,7 +110,7 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
     statements = {node.id: stairway.steps[node.id].statements for node in new}
     queues = {revision: contention.queue for revision, contention in evidence.concurrency.revisions.items()}
     yield from waiting.check_timeouts(new, statements, queues, _env_file(evidence))
-    yield from waiting.check_unlimited(new, {node.id: statements[node.id] for node in locking})
+    yield from waiting.check_unlimited(new, {node.id: statements[node.id] for node in locking}, _env_file(evidence))
     if evidence.previous:
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
     if evidence.previous_required:

@@ -27,7 +27,7 @@ from slipway.gate.steps import UP, run
 from slipway.migration import alembic_config
 from slipway.migration.database import keeping_connections
 from slipway.migration.environment import sentence
-from slipway.migration.models import metadata_of
+from slipway.migration.models import metadata_of, with_tables
 from slipway.records.gate import GateQuestion, Listed, Listing, Previous
 from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
 
@@ -205,7 +205,10 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
         _check_apart(question.apart_from)
     tables = [table for metadata in metadata_of(options) for table in metadata.tables.values()]
     if not tables:
-        raise BadInputError("env.py sets no target_metadata with tables", "set it to the metadata of the models")
+        raise BadInputError(
+            "env.py sets no target_metadata with tables",
+            f"set it to {with_tables(environment.is_own) or 'the metadata of the models'}",
+        )
     known = tuple(script.revision for script in environment.script.walk_revisions())
     return Previous(
         name=question.release,

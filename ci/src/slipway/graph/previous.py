@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import dagger
 
 from slipway.errors import SlipwayError
+from slipway.finder.start import migrating
+from slipway.finder.tree import Tree
 from slipway.graph import bases, postgres
 from slipway.graph.folder import Folder
 from slipway.graph.gate import lent, refuse
 from slipway.graph.image import proving, python_in
 from slipway.graph.refusal import meaning
 from slipway.graph.workspace import settings_of, source_of
-from slipway.local.previous import starting, with_recorded
+from slipway.local.previous import with_recorded
 from slipway.local.prove import question_of
 from slipway.records.form import from_json, to_json
 from slipway.records.gate import Ask, Previous
@@ -67,4 +69,4 @@ async def _read(folder: Folder, images: "Images", secrets: Mapping[str, dagger.S
     if code := await done.exit_code():
         await refuse(done, _RECORD, f"the gate ended with the exit code {code}")
     previous = from_json(Previous, await done.file(_RECORD).contents(), "the previous release's models")
-    return starting(previous, await folder.file("pyproject.toml").contents())
+    return replace(previous, start=migrating(Tree.of({}), settings.command))

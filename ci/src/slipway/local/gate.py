@@ -54,7 +54,7 @@ async def gate(
     made = (
         () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(_notes, at.folder)
     )
-    coverage = replace(proof.coverage, gaps=(*made, *_of_another_major(at, proof.postgres), *proof.coverage.gaps))
+    coverage = replace(proof.coverage, gaps=(*proof.coverage.gaps, *made, *_of_another_major(at, proof.postgres)))
     path = at.folder.relative_to(repository_of(at.folder)).as_posix()
     return replace(proof, coverage=coverage, folder="" if path == "." else path)
 

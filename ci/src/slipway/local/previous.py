@@ -13,7 +13,8 @@ import anyio.to_thread
 import slipway
 from slipway import settings
 from slipway.errors import BadInputError, SlipwayError
-from slipway.finder.tree import repository_of
+from slipway.finder.start import migrating
+from slipway.finder.tree import repository_of, tree_at
 from slipway.local.prove import AlembicOptions, Workplace, read_models
 from slipway.postgres.datadir import cache
 from slipway.records.form import from_json, text_of, to_json
@@ -70,9 +71,8 @@ async def _read_at(today: Workplace, commit: str, name: str, alembic: AlembicOpt
         try:
             folder = await anyio.to_thread.run_sync(_unpack, today.folder, commit, tree)
             at = replace(today, folder=folder, migrations=alembic.over(_settings_at(folder, today)))
-            pyproject = folder / "pyproject.toml"
-            text = pyproject.read_text(encoding="utf-8") if pyproject.is_file() else ""
-            return starting(await _models_of(at, name, today), text)
+            start = migrating(tree_at(folder), _command_at(folder))
+            return replace(await _models_of(at, name, today), start=start)
         except SlipwayError as error:
             return Previous(name=name, refusal=str(error))
 
@@ -110,13 +110,12 @@ def with_recorded(previous: Previous, text: str, origin: str) -> Previous:
     return replace(previous, name=previous.name or recording.name, recorded=recording.recorded)
 
 
-def starting(previous: Previous, pyproject: str) -> Previous:
-    """Add the release's start command when it runs alembic."""
+def _command_at(tree: Path) -> tuple[str, ...]:
+    """Return the start command in the settings of a tree; empty when it did not use slipway yet."""
     try:
-        command = " ".join(settings.parse(pyproject).command)
-    except SlipwayError:  # it did not use slipway yet
-        return previous
-    return replace(previous, start=command if "alembic" in command else "")
+        return settings.load(tree, named=False).command
+    except SlipwayError:
+        return ()
 
 
 def _unpack(folder: Path, commit: str, into: Path) -> Path:

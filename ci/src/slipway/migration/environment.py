@@ -150,7 +150,10 @@ class Environment:
             return f"{sentence(error)}; {step}"
         if isinstance(error, ModuleNotFoundError):
             return f"{sentence(error)}; {_ANOTHER_ENVIRONMENT}"
-        return f"{sentence(error)}; {x_argument_missing(self.wanted[-1]) if self.wanted else _VARIABLES}"
+        if self.wanted:
+            return f"{sentence(error)}; {x_argument_missing(self.wanted[-1])}"
+        is_mistake = isinstance(error, TypeError) and "None" not in str(error)  # not of a variable that is missing
+        return sentence(error) if is_mistake else f"{sentence(error)}; {_VARIABLES}"
 
     def place_of(self, error: BaseException) -> tuple[str, int]:
         """Return file and line of the innermost frame of an error in the service's own code."""

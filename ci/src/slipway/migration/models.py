@@ -1,6 +1,7 @@
 """The models' metadata, which revisions share with env.py because they run in the same process."""
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +14,22 @@ def metadata_of(options: Mapping[str, Any]) -> tuple[MetaData, ...]:
     if metadata is None:
         return ()
     return (metadata,) if isinstance(metadata, MetaData) else tuple(metadata)
+
+
+def with_tables(is_own: Callable[[str], bool]) -> str:
+    """Return the name of a metadata with tables in the service's modules, such as `app.db.Base.metadata`; empty when there is none."""
+    named = []
+    for name, module in sorted(sys.modules.items()):
+        if not is_own(getattr(module, "__file__", None) or "."):
+            continue
+        for attribute, value in list(vars(module).items()):
+            is_base = isinstance(value, type) and "__table__" not in vars(value)
+            is_of_flask = type(value).__name__ == "SQLAlchemy"
+            metadata = getattr(value, "metadata", None) if is_base or is_of_flask else value
+            if isinstance(metadata, MetaData) and metadata.tables:
+                imported = is_base and value.__module__ != name
+                named.append((imported, f"{name}.{attribute}{'' if metadata is value else '.metadata'}"))
+    return min(named)[1] if named else ""
 
 
 @contextmanager

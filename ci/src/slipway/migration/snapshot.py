@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from slipway.errors import BadInputError
 from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment
-from slipway.migration.models import metadata_of
+from slipway.migration.models import metadata_of, with_tables
 from slipway.records.migration import Baseline
 
 # Without parameters, so that the text has each per cent sign once.
@@ -34,7 +34,10 @@ def snapshot(environment: Environment, url: URL) -> Baseline:
     except (Exception, SystemExit) as error:
         raise BadInputError(f"{environment.spoken_place_of(error)} fails", environment.needs(error)) from error
     if not contexts or not any(each.tables for each in metadata):
-        raise BadInputError("env.py sets no target_metadata with tables", "set it to the metadata of the models")
+        raise BadInputError(
+            "env.py sets no target_metadata with tables",
+            f"set it to {with_tables(environment.is_own) or 'the metadata of the models'}",
+        )
     parts = (*created, *_versions(contexts[0], environment))
     return Baseline(sql="".join(f"{part.strip()};\n\n" for part in parts).replace(", \n", ",\n"))
 

@@ -41,7 +41,7 @@ class Environment:
         return await directory(of_plan(answer.record))
 
     @described
-    async def deploy(
+    async def deploy(  # noqa: PLR0913, PLR0917 -- each is a flag
         self,
         ws: dagger.Workspace,
         image: Annotated[str | None, Doc(flags.IMAGE.doc)] = None,

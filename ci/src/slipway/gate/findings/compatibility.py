@@ -37,6 +37,7 @@ class _Cause:
 
 _CONSTRAINTS: Final = ("23503", "23505", "23514", "23P01")
 _NAMED_CONSTRAINT: Final = re.compile(r'constraint "([^"]+)"')
+_NULL: Final = re.compile(r'null value in column "(?P<column>.+?)" of relation "(?P<table>.+?)"')
 _WRITES: Final = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|DELETE FROM|MERGE|COPY)\b", re.IGNORECASE)
 _RENAMED: Final = {
     rules.COLUMN_RENAMED: re.compile(
@@ -70,6 +71,7 @@ _CAUSES: Final = (
     _Cause(rules.TRIGGER, ("P0001",)),
 )
 _HAS_VALUE: Final = re.compile(r"\b(?:not null|default|generated|identity)\b")
+_NOT_TYPE: Final = re.compile(r" (?:not null|default|generated|identity|collate)\b.*", re.DOTALL)
 _DROPS_DEFAULT: Final = r'\b{}\b.*\b{}"? (?:DROP DEFAULT|SET DEFAULT NULL)\b'  # of a table and a column
 _SHOWN = 300
 _ALWAYS_USED: Final = (rules.COLUMN_RENAMED, rules.TABLE_RENAMED, rules.NEW_NOT_NULL, rules.ENUM)  # by any release
@@ -100,18 +102,25 @@ def check(
         if not (removed and rule is rules.NEW_LABEL):  # the label was renamed
             first = failures[0]
             measured, line = _measured(first, len(failures) - 1), _line(first, statements)
-            finding = rule.finding(node, measured, line, _remedy(rule, first, done))
+            finding = rule.finding(node, measured, line, _remedy(rule, first, done, added))
             yield _if_used(finding) if first.phrase.assumed and rule not in _ALWAYS_USED else finding
 
 
-def _remedy(rule: Rule, refused: Refused, done: str) -> str | None:
+def _remedy(rule: Rule, refused: Refused, done: str, added: Sequence[Line]) -> str | None:
     """Return the remedy of a rename with both names; None when the rule's own names nothing."""
     if rule not in _RENAMED:
         return None
     renames = [match for match in _RENAMED[rule].finditer(done) if match["old"].strip('"') in _names(refused)]
     plain = (match.groupdict() for match in renames if "." not in match["table"])  # alembic takes a schema apart
     names = {group: name.replace('"', "") for group, name in next(plain, {}).items()}
-    return rule.code.format_map({"table": "…", "old": "…", "new": "…"} | names)
+    names = {"table": "…", "old": "…", "new": "…"} | names
+    return rule.code.format_map({**names, "type": _type_of(f"{names['table']}.{names['new']}", added)})
+
+
+def _type_of(column: str, added: Sequence[Line]) -> str:
+    """Return the type of a new column from the catalog."""
+    lines = (line for line in added if line.kind == "column" and is_table(line.name.partition(".")[2], column))
+    return next((_NOT_TYPE.sub("", line.definition) for line in lines), "…")
 
 
 def _if_used(finding: Finding) -> Finding:
@@ -138,15 +147,24 @@ def _measured(refused: Refused, others: int = 0) -> str:
 def check_own(
     nodes: Sequence[Node], statements: Mapping[str, Sequence[Statement]], broken: Sequence[Refused]
 ) -> Iterator[Finding]:
-    """Yield one finding per table on statements of the new release, at the last revision that names what the error names."""
-    by_subject: dict[str, Refused] = {}
+    """Yield one finding per failure of the new release, at the last revision that names what the error names."""
+    by_failure: dict[str, Refused] = {}
     for each in broken:
-        by_subject.setdefault(each.message, each)
+        by_failure.setdefault(each.message.partition("; ")[0], each)
     added = [node for node in nodes if node.added]
-    for each in by_subject.values():
+    for each in by_failure.values():
         names = _names(each)
-        node = next((node for node in reversed(added) if line_of(names, statements[node.id])), added[-1])
-        yield rules.OWN.finding(node, _measured(each), line_of(names, statements[node.id]))
+        node = next((node for node in reversed(added) if line_of(names, statements[node.id])), None)
+        line = line_of(names, statements[node.id]) if node else None
+        remedy = _remedy_of_null(each)
+        finding = rules.OWN.finding(node or next(reversed(added), None), _measured(each), line, remedy)
+        yield replace(finding, remedy_is_code=remedy is not None)
+
+
+def _remedy_of_null(refused: Refused) -> str | None:
+    """Return the remedy of an INSERT that leaves a column out; None when the rule's own applies."""
+    null = _NULL.search(refused.message) if refused.code == "23502" else None
+    return null and rules.LEFT_OUT.format_map(null.groupdict())
 
 
 def check_defaults(nodes: Sequence[Node], steps: Mapping[str, Steps], models: Sequence[Model]) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from slipway.gate.history import History, Node
 from slipway.gate.layers.drift import Difference
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change, Line
-from slipway.gate.names import few, parts
+from slipway.gate.names import few, is_table, parts
 from slipway.gate.rulebook import schema as rules
 from slipway.records.gate import Previous
 from slipway.records.proof import Finding
@@ -35,10 +35,14 @@ def check(
     for difference in differences:
         touched = origin.last_touched(difference)
         if origin.is_old(difference, touched):
-            released.append(difference)
+            released.append(f"{difference}{origin.gone_from_models(difference)}")
         else:
             node = touched if touched and touched.new else origin.newest
-            yield (rules.NAMED_APART if difference.named_apart else rules.DRIFT).finding(node, str(difference))
+            rule = rules.NAMED_APART if difference.named_apart else rules.DRIFT
+            remedy = None
+            if node and difference.models is None and difference.line.kind in _WHOLE:
+                remedy = rules.TO_BE_DROPPED.format(name=parts(difference.line.name)[-1])
+            yield rule.finding(node, str(difference), remedy=remedy)
     if released:
         yield rules.RELEASED_DRIFT.finding(None, f"{len(released)}: {few(released)}")
 
@@ -67,6 +71,17 @@ class _Origin:
         if difference.migrations is None and difference.line.kind in _WHOLE:
             return self.newest is None
         return self.begun
+
+    def gone_from_models(self, difference: Difference) -> str:
+        """Return words on an object of the migrations that the previous release's models had; empty for any other."""
+        if difference.models or difference.line.kind not in _WHOLE or self.previous is None:
+            return ""
+        column = parts(difference.line.name)[-1] if difference.line.kind == "column" else None
+        for model in self.previous.models:
+            has_it = column is None or any(each.name == column for each in model.columns)
+            if has_it and is_table(difference.table, ".".join(filter(None, (model.schema, model.table)))):
+                return f" (the models of {self.previous.name} have it)"
+        return ""
 
     def last_touched(self, difference: Difference) -> Node | None:
         """Return the last revision that changed or dropped the object, or its columns if only the models have it."""

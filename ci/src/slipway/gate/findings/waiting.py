@@ -53,7 +53,7 @@ def check(
         yield from _instant(node, statement, partitioned)
 
 
-def check_unlimited(new: Sequence[Node], locking: Mapping[str, Sequence[Statement]]) -> Iterator[Finding]:
+def check_unlimited(new: Sequence[Node], locking: Mapping[str, Sequence[Statement]], env: EnvFile) -> Iterator[Finding]:
     """Yield a finding on the first new revision that blocks others without any limit; `locking` has statements by revision."""
     for node in new:
         for statement in locking.get(node.id, ()):
@@ -61,7 +61,8 @@ def check_unlimited(new: Sequence[Node], locking: Mapping[str, Sequence[Statemen
                 table, blocked = next(iter(statement.blocks.items()))
                 held = f"{'reads and writes' if blocked.read else 'writes'} of {table}"
                 measured = f"{' = 0, '.join(statement.unlimited)} = 0 while it blocks {held}"
-                yield rules.UNLIMITED.finding(node, measured, statement.line)
+                remedy = rules.timeouts_in(env, rules.EVERY_TIMEOUT)
+                yield rules.UNLIMITED.finding(node, measured, statement.line, remedy)
                 return
 
 
@@ -106,7 +107,7 @@ def check_timeouts(
     others = f"; {len(waiting)} statements of {within} wait so" if len(waiting) > 1 else ""
     queue = queues.get(node.id)
     measured = f"{_held(first, _strong(first))}, with lock_timeout = 0{others}{f'; {queue.words}' if queue else ''}"
-    yield rules.NO_TIMEOUT.finding(node, measured, first.line, rules.timeout_in(env))
+    yield rules.NO_TIMEOUT.finding(node, measured, first.line, rules.timeouts_in(env, rules.LOCK_TIMEOUT))
 
 
 def _waits_forever(statement: Statement) -> bool:

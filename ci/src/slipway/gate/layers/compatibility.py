@@ -2,7 +2,8 @@
 
 Its statements were recorded in its own tests, or are derived from its models. A statement that works on its own schema must work after each new
 revision; the first revision after which it fails is reported. So must those that its sessions prepared before. The new release's own statements
-must work after the last revision: a trigger may still name what a revision dropped. All run as the role of the revisions, which every session has here.
+must work after the last revision: a trigger may still name what a revision dropped, and a column that only the models dropped may be NOT NULL.
+All run as the role of the revisions, which every session has here.
 
 When no previous release is known, statements on the tables as they were before each new revision take its place.
 """
@@ -10,7 +11,7 @@ When no previous release is known, statements on the tables as they were before 
 import hashlib
 import importlib.util
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,8 @@ from slipway.records.proof import Layer
 
 _NAMES_ROWS = re.compile("23...")  # a violated constraint: it refers to rows that only its own tests had
 _BROKEN = re.compile("42(?!501)...|428C9")  # a statement that no values of its columns could save
+_NOT_NULL = "23502"
+_NULL = re.compile(r'column "(?P<column>.+?)" of relation "(?P<table>.+?)"')
 _PREPARING: Final = ("psycopg", "asyncpg")  # drivers that prepare statements by themselves
 
 
@@ -64,9 +67,10 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
     """
     caveat = f"the models of {previous.name} were read in today's environment, not its own: {previous.caveat}"
     without_models = f"the models of {previous.name} are not known: {previous.refusal}" if previous.refusal else ""
-    own = own if any(_may_break(steps[node.id]) for node in baseline.history.nodes if node.added) else ()
     nodes = baseline.history.nodes
     released = baseline.initial is not None or any(node.old for node in nodes)
+    if not any(_may_break(steps[node.id]) for node in nodes if node.added):
+        own = _changed(own, previous) if released else ()
     assumed = released and not (previous.models or previous.recorded)
     changing = steps if assumed and any(_changes_tables(steps[node.id]) for node in nodes if node.added) else {}
     if not (previous.models or previous.recorded or own or changing):
@@ -85,6 +89,22 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
     result.missing = without_models or result.missing
     result.gaps += [gap for gap in (without_models, caveat if previous.caveat else "") if gap]
     return result
+
+
+def execute_own(baseline: Baseline, previous: Previous, own: Sequence[Model]) -> Replay:
+    """Execute the statements of the new release on a schema that no new revision changes."""
+    changed = _changed(own, previous)
+    if not changed:
+        return Replay()
+    result, error = _replay(baseline, previous, changed, {}, _Rows.ALL)
+    if error:
+        result.gaps.append(f"the statements of the new release were not executed: {error}")
+    return result
+
+
+def _changed(own: Sequence[Model], previous: Previous) -> Sequence[Model]:
+    """Return the models that the previous release does not have in this form."""
+    return [model for model in own if model not in previous.models]
 
 
 def _changes_tables(steps: Steps) -> bool:
@@ -127,6 +147,8 @@ def _replay(
                 if node.added:
                     report(Layer.PREVIOUS, node.id, len(added))
                     releases.execute(node)
+            if not added:
+                releases.compare_with(context.version_table)
             releases.end()
 
         return result, walk(baseline.environment, database, steps)
@@ -148,11 +170,23 @@ class _Releases:
     _prepared: dict[Phrase, str] = field(default_factory=dict)  # the EXECUTE of each
     _filled: set[str] = field(default_factory=set)
     _released: dict[str, set[str]] = field(default_factory=dict)  # columns by the oid of their table
-    _broken_before: set[str] = field(default_factory=set)
+    _known: set[tuple[str, str]] = field(default_factory=set)
+
+    def compare_with(self, version_table: str) -> None:
+        """Note the failures that the previous release has, too; when its models are unknown, those of the new one before its revisions.
+
+        A column that is left out of an INSERT counts against the new release then: its models may have dropped it without a revision.
+        """
+        self._version_table = version_table
+        names = {_name(model) for model in self.own}
+        before = [model for model in self.previous.models if _name(model) in names]
+        if self.own:
+            broken = elsewhere(self.database, lambda connection: self._broken(connection, before or self.own))
+            self._known = {_key(each) for each in broken if before or each.code != _NOT_NULL}
 
     def begin(self, version_table: str) -> None:
         """Fill the schema of the previous release with rows, and find the statements that work there."""
-        self._version_table = version_table
+        self.compare_with(version_table)
         self._phrases = elsewhere(self.database, self._working)
         self.result.phrases = tuple(self._phrases)
         statements = "\n".join(sorted(phrase.sql for phrase in self._phrases))
@@ -170,7 +204,7 @@ class _Releases:
             concerned = (
                 table
                 for table in self._tables(connection)
-                if table.name in locked or (enum and any(column["read"] for column in table.columns))
+                if table.name in locked or (enum and any(column["labels"] for column in table.columns))
             )
             return [
                 phrase
@@ -194,9 +228,9 @@ class _Releases:
     def end(self) -> None:
         """Find the statements of the new release that its own schema breaks."""
         if self.own:
-            broken = elsewhere(self.database, self._broken)
-            known = self._broken_before | {each.message for refused in self.result.refused.values() for each in refused}
-            self.result.broken = [each for each in broken if each.message not in known]
+            broken = elsewhere(self.database, lambda connection: self._broken(connection, self.own))
+            known = self._known | {_key(each) for refused in self.result.refused.values() for each in refused}
+            self.result.broken = [each for each in broken if _key(each) not in known]
 
     def _refused(self, connection: Connection) -> list[Refused]:
         return [refused for phrase in self._phrases if (refused := refusal(connection, phrase))]
@@ -209,7 +243,6 @@ class _Releases:
         tables = self._tables(connection)
         self._released = {table.oid: {column["raw"] for column in table.columns} for table in tables}
         working = [*self._from_models(connection, tables), *self._from_tests(connection)]
-        self._broken_before = {each.message for each in self._broken(connection)} if self.own else set()
         return list(dict.fromkeys(working))
 
     def _tables(self, connection: Connection) -> list[seeds.Table]:
@@ -255,12 +288,28 @@ class _Releases:
                 f"{lost} of {len(self.previous.recorded)} recorded statements do not run on filled tables"
             )
 
-    def _broken(self, connection: Connection) -> list[Refused]:
-        """Return the statements of the new release that fail on tables that it can read; drift is reported by another layer."""
+    def _broken(self, connection: Connection, models: Iterable[Model]) -> list[Refused]:
+        """Return the statements of a release that fail on tables that it can read; drift is reported by another layer."""
         tables = self._tables(connection)
-        pairs = ((model, table) for model in self.own if (table := _table_of(model, tables)))
-        refused = (each for model, table in pairs for each in phrases.failing(connection, model, table))
-        return [each for each in refused if _BROKEN.fullmatch(each.code)]
+        pairs = ((model, table) for model in models if (table := _table_of(model, tables)))
+        return [
+            each
+            for model, table in pairs
+            for each in phrases.failing(connection, model, table)
+            if _BROKEN.fullmatch(each.code) or _leaves_out(model, each)
+        ]
+
+
+def _leaves_out(model: Model, refused: Refused) -> bool:
+    """Whether a statement fails because its model does not write a column of its table that needs a value."""
+    null = _NULL.search(refused.message) if refused.code == _NOT_NULL else None
+    given = {column.name for column in model.columns if not column.defaulted}
+    return null is not None and null["table"] == model.table and null["column"] not in given
+
+
+def _key(refused: Refused) -> tuple[str, str]:
+    """Return the failure without Postgres' details, which show the row."""
+    return refused.code, refused.message.partition("; ")[0]
 
 
 def _name(model: Model) -> str:

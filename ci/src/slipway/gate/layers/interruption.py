@@ -129,14 +129,12 @@ def _stop_during(environment: Environment, node: Node, number: int, database: UR
     with ExitStack() as blocking:
 
         def block(session: Session, line: int) -> None:
-            if met:  # env.py tries again
-                blocking.close()
-                return
-            met.append(line)
-            with suppress(Exception):  # without the lock the statement is not stopped, which leaves no difference
-                blocking.enter_context(held(database, _lock_every_table, "a long transaction"))
-            with closing(session.connection.cursor()) as cursor:
-                cursor.execute("SET lock_timeout = '20ms'")
+            if not met:
+                met.append(line)
+                with suppress(Exception):  # without the lock the statement is not stopped, which leaves no difference
+                    blocking.enter_context(held(database, _lock_every_table, "a long transaction"))
+                with closing(session.connection.cursor()) as cursor:
+                    cursor.execute("SET lock_timeout = '20ms'")
 
         with at(node, number, before=block):
             ended = upgrade(environment, database, [node])

@@ -92,7 +92,7 @@ class Line:
 
     def __str__(self) -> str:
         definition = _OUR_ROLE.sub("CURRENT_USER", _OWNED_BY_OUR_ROLE.sub("", self.definition))
-        return shorten(" ".join((self.kind, self.name, definition)), _SHOWN, placeholder=" …")
+        return shorten(f"{self.kind} {self.name} {definition}", _SHOWN, placeholder=" …")
 
     @property
     def labels(self) -> tuple[str, ...]:

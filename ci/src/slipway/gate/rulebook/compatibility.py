@@ -38,8 +38,8 @@ COLUMN_DROPPED: Final = _error(
     id="C01",
     name="column dropped that the previous release uses",
     message="The previous release still names a dropped column.",
-    advice="Release code that no longer names the column; drop it in a revision of the release after.",
-    related=("C03", "D03"),
+    advice="Release code that no longer names the column, which must accept NULL or have a default by then (C20); drop it in a revision of the release after. Until then its drift is a note, or allowed by a comment in the revision that changes it.",
+    related=("C03", "C20", "D03", "drift"),
     given=Given(
         previous=_MODELS,
         good_previous="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True))""",
@@ -65,12 +65,13 @@ COLUMN_RENAMED: Final = _error(
     name="column renamed",
     message="The previous release still uses the column's old name.",
     code="""\
-op.add_column("{table}", sa.Column("{new}", …))  # the next release writes both
-# in the next revision: copy in batches; when the old column is no longer read:
+op.execute('ALTER TABLE {table} ADD COLUMN "{new}" {type}')  # NULL is allowed; this release writes both, reads {old}
+# in the next release, once no running one leaves {new} empty: copy {old} in batches; it reads {new}, still writes both
+# in the release after, {new} only; when no running one uses {old}:
 op.drop_column("{table}", "{old}")""",
     related=("C01", "C04"),
     bad="""op.alter_column("notes", "title", new_column_name="heading")""",
-    good="""op.add_column("notes", sa.Column("heading", sa.Text()))  # the next release writes both""",
+    good="""op.add_column("notes", sa.Column("heading", sa.Text()))  # this release writes both, and reads the old one""",
 )
 TABLE_RENAMED: Final = _error(
     id="C04",
@@ -234,7 +235,7 @@ UNKNOWN: Final = Rule(
     level=Level.WARNING,
     message="The previous release runs alembic at start and does not know the new revision: after a restart or a rollback it does not start.",
     implies=INCOMPATIBLE,
-    advice="Remove alembic from the start command; `slipway` migrates once before it deploys.",
+    advice="Remove the migration from the start command; `slipway` migrates once before it deploys.",
     related=("C17",),
     given=Given(previous=_MODELS, bad_start="sh -c 'alembic upgrade head && exec uvicorn app.main:app'"),
     bad=ADD_COLUMN,
@@ -286,7 +287,7 @@ OWN: Final = _error(
     message="A statement of the new release fails on its own schema after the last revision.",
     implies=NOTHING,
     advice="Replace the trigger or function that still names what a revision dropped or renamed, in the same revision.",
-    related=("C14", "C17"),
+    related=("C01", "C14", "C17"),
     before=_TOUCHED,
     given=Given(models=_MODELS),
     bad="""op.drop_column("notes", "stars")""",
@@ -294,6 +295,11 @@ OWN: Final = _error(
 op.execute("DROP TRIGGER touching ON notes")
 op.drop_column("notes", "stars")""",
 )
+LEFT_OUT: Final = """\
+# keep the column in the models, or add this revision, and drop the column in the release after:
+# slipway: allow drift because the release after drops {column}
+def upgrade():
+    op.alter_column("{table}", "{column}", nullable=True)"""
 NOT_REPLAYED: Final = _error(
     id="C21",
     name="previous release not replayed",

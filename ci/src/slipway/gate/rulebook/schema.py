@@ -186,7 +186,7 @@ DRIFT: Final = _error(
     name="models and migrations differ",
     message="The models and the migrations build different schemas: the application runs on one and is tested on the other.",
     advice="Write a revision that adapts the schema to the models (start with alembic revision --autogenerate), or correct the models.",
-    related=("drift-name", "drift-released"),
+    related=("C01", "drift-name", "drift-released"),
     before="pass",
     given=Given(
         models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))"""
@@ -200,11 +200,15 @@ op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.
 # in downgrade():
 op.drop_table("notes")""",
 )
+TO_BE_DROPPED: Final = (
+    f"{DRIFT.advice[:-1]}; or, if the release after drops it (C01), write above def upgrade(): "
+    "# slipway: allow drift because the release after drops {name}"
+)
 RELEASED_DRIFT: Final = Rule(
     id="drift-released",
     name="models and released migrations differ",
     level=Level.NOTE,
-    message="The models and the migrations differed before the new revisions; these have not changed it.",
+    message="The models and the migrations differ in what no new revision changes.",
     implies=NOTHING,
     advice="Adapt the schema or the models when it suits you (start with alembic revision --autogenerate).",
     related=("drift",),

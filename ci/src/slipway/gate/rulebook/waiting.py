@@ -1,9 +1,12 @@
 """Q, L02 and L23: locks that are held for an instant, but that other sessions queue behind."""
 
 import ast
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 from slipway.gate.rulebook.rule import (
@@ -28,7 +31,7 @@ _LISTENER: Final = """\
 @sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "connect")
 def limit_waits(connection, _record):
     cursor = connection.cursor()
-    cursor.execute("SET lock_timeout = '2s'")
+{statements}
     cursor.close()
     connection.commit()
 """
@@ -55,16 +58,24 @@ class EnvFile:
         return max(calls, default=None)
 
 
-def timeout_in(env: EnvFile) -> str:
-    """Return the code that limits all waits: an argument where env.py makes its engine, or a listener."""
+LOCK_TIMEOUT: Final = MappingProxyType({"lock_timeout": "2s"})
+EVERY_TIMEOUT: Final = MappingProxyType(
+    {**LOCK_TIMEOUT, "statement_timeout": "10min", "idle_in_transaction_session_timeout": "1min"}
+)
+
+
+def timeouts_in(env: EnvFile, timeouts: Mapping[str, str]) -> str:
+    """Return the code that sets timeouts for all revisions: an argument where env.py makes its engine, or a listener."""
+    options = json.dumps({"options": " ".join(f"-c {name}={value}" for name, value in timeouts.items())})
     arguments = {
-        "asyncpg": '{"server_settings": {"lock_timeout": "2s"}}',
-        "psycopg": '{"options": "-c lock_timeout=2s"}',
-        "psycopg2": '{"options": "-c lock_timeout=2s"}',
+        "asyncpg": json.dumps({"server_settings": dict(timeouts)}),
+        "psycopg": options,
+        "psycopg2": options,
     }
     engine = _ENGINE.search(re.sub(r"(?m)^\s*(?:from|import|def|#)\b.*", "", env.source))
     if not engine or env.driver not in arguments or "connect_args" in env.source:
-        return _LISTENER.format(file=env.file)
+        sets = (f"    cursor.execute(\"SET {name} = '{value}'\")" for name, value in timeouts.items())
+        return _LISTENER.format(file=env.file, statements="\n".join(sets))
     line = next(number for number, text in enumerate(env.source.splitlines(), start=1) if f"{engine[1]}(" in text)
     return f"{engine[1]}(…, connect_args={arguments[env.driver]})  # {env.file}, line {line}; retry when it expires"
 

@@ -211,7 +211,7 @@ def check_endpoint(url: str) -> None:
     trusted = os.environ.get(_TRUSTED, "").replace(",", " ").split()
     if host not in trusted and not host.endswith(_OF_AWS):
         raise BadInputError(
-            f"AWS_ENDPOINT_URL or endpoint_url of the profile would send requests, signed with your keys, to {one_line(host)}",
+            f"requests signed with your keys would go to {one_line(host)}, by AWS_ENDPOINT_URL or endpoint_url of the profile",
             f"unset it; or name a stand-in with --endpoint-url, which gets no keys, or a host of your own in {_TRUSTED}",
         )
 

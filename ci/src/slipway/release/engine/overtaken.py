@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from slipway.errors import SlipwayError
 from slipway.records.ledger import History, Intent, Release
-from slipway.records.migration import Readiness
 from slipway.records.outcome import Status
 from slipway.release.engine.goal import settle, settle_state
 from slipway.release.engine.ledger import RELEASES, Ledger, digest_of
@@ -46,7 +46,7 @@ async def ends_of(
             ends.append(await _end(intent, operation, ledger, target, now))
         elif intent.number not in may_start:
             cause = f"deployment {newest} came after this one"
-            ends.append(_release(intent, Status.SUPERSEDED, ended=now, cause=cause))
+            ends.append(_release(intent, Status.SUPERSEDED, now, cause))
     return tuple(release for release in ends if release.status is not Status.UNKNOWN)
 
 
@@ -61,39 +61,27 @@ async def _end(intent: Intent, operation: Operation, ledger: Ledger, target: Tar
         status = settle_state(ending, reached=False)
     migration = await ledger.migration(intent.number)
     after = migration.after if migration and not migration.unseen else None
-    return _release(
-        intent,
-        status,
+    ended = await target.ended(operation) or now
+    return replace(
+        _release(intent, status, ended, "it ended on the platform after its run"),
         operation=operation.id,
         live=digest_of(intent) if is_release and status is Status.SUCCEEDED else None,
-        readiness=Readiness(after, after),
-        ended=await target.ended(operation) or now,
-        cause="it ended on the platform after its run",
+        heads=after,
+        database=after,
     )
 
 
-def _release(
-    intent: Intent,
-    status: Status,
-    *,
-    ended: datetime,
-    cause: str,
-    operation: str | None = None,
-    live: str | None = None,
-    readiness: Readiness = Readiness(),  # noqa: B008 -- immutable
-) -> Release:
+def _release(intent: Intent, status: Status, ended: datetime, cause: str) -> Release:
     return Release(
         environment=intent.environment,
         number=intent.number,
         image=intent.image,
         status=status,
-        live=live,
-        operation=operation,
+        live=None,
+        operation=None,
         ended=int(ended.timestamp()),
         seconds=0.0,
         cause=cause,
         verb=intent.verb,
         holder=intent.holder,
-        heads=readiness.image,
-        database=readiness.database,
     )
