@@ -331,6 +331,11 @@ SERVE = "gunicorn --bind 0.0.0.0:8000 app:app"
             "  command: |\n    alembic upgrade head\n    gunicorn \\\n      app:app\n",
             ("alembic upgrade head",),
         ),
+        (
+            "boot.sh",
+            "#!/bin/sh\n# flask db upgrade\necho alembic upgrade\npython -m pip install --upgrade pip\ngunicorn app:app\n",
+            (),
+        ),
         ("boot.sh", "#!/bin/sh\nset -e\nflask db upgrade\nexec gunicorn app:app\n", ("flask db upgrade",)),
     ],
 )

@@ -29,7 +29,7 @@ _SHELL: Final = re.compile(r"(?:.*/)?(?:ba|da|a)?sh|-\w*c|exec|then|do")  # word
 _JOINED: Final = re.compile(r"([\w./-]+)(;|&&)([\w./-]*)")  # without a space
 _OF_NO_EFFECT: Final = {"set", "echo", "sleep", "true", "wait", "exit", "while", "if", "fi", "done"}
 MIGRATES: Final = re.compile(
-    r"\b(?:alembic|flask|alchemy|litestar|python\S*|poetry|pdm|uv)\b.*(?<!-)\b(?:upgrade|migrate)\b"
+    r"^(?!\s*(?:#|echo|printf)).*\b(?:alembic|flask|alchemy|litestar|python\S*|poetry|pdm|uv)\b.*(?<![-\w])(?:upgrade|migrate)\b"
 )
 _TARGET: Final = re.compile(r"(?!python:)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
 _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
@@ -77,7 +77,7 @@ def starts(tree: Tree) -> Iterator[Start]:
         for at, each in reversed([*enumerate(commands)]):
             if found := _server(each):
                 others = (other for other in (*commands[:at], *commands[at + 1 :]) if other[0] not in _OF_NO_EFFECT)
-                yield Start(place, *found, (*_migrating(tree, place), *map(" ".join, others)))
+                yield Start(place, *found, (*_migrating_lines(tree, place), *map(" ".join, others)))
                 break
 
 
@@ -128,11 +128,11 @@ def _server(command: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
     return None
 
 
-def _migrating(tree: Tree, place: str) -> Iterator[str]:
+def _migrating_lines(tree: Tree, place: str) -> Iterator[str]:
     """Yield the lines of a script that migrate; its other lines are too many to name."""
     name = place.rpartition(" line ")[0]
     if name.endswith(".sh"):
-        yield from (line.strip() for at, line in tree.lines(name) if at != place and MIGRATES.search(line))
+        yield from (line.strip() for at, line in tree.lines(name) if at != place and MIGRATES.match(line))
 
 
 def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
