@@ -177,9 +177,9 @@ async def test_no_command_leaks_a_value_or_passes_control_characters(world, sent
     assert await world.slipway("deploy", *STAGING, "--image", second, *json) == 0
     assert await world.slipway("deploy", *STAGING, "--image", sick, *json) == 1
     assert await world.slipway("diagnose", *STAGING, *json) == 1
-    assert await world.slipway("rollback", *STAGING, "--dry-run", *json) == 1
-    assert await world.slipway("rollback", *STAGING, *json) == 1
-    assert await world.slipway("rollback", *STAGING, *reason, *json) == 0
+    assert await world.slipway("rollback", *STAGING, "--to", "1", "--dry-run", *json) == 1
+    assert await world.slipway("rollback", *STAGING, "--to", "1", *json) == 1
+    assert await world.slipway("rollback", *STAGING, "--to", "1", *reason, *json) == 0
     assert await world.slipway("promote", "--from", "staging", "--to", "production", *reason, *json) == 0
     assert await world.slipway("pause", *STAGING, *json) == 0
     assert await world.slipway("resume", *STAGING, *json) == 0

@@ -78,7 +78,7 @@ def test_nothing_of_a_broken_graph_is_executed(prove_history):
 
 
 def test_no_revisions_at_all_is_bad_input_for_nothing_would_be_proven(prove_history):
-    with pytest.raises(BadInputError, match="there is no revision in migrations: name the folders"):
+    with pytest.raises(BadInputError, match="there is no revision in migrations: write the first one"):
         prove_history({})
 
 
