@@ -6,6 +6,7 @@ folder for temporary files, but no shell. The same version of slipway makes the 
 
 import ast
 import base64
+import functools
 import hashlib
 import json
 import zlib
@@ -224,6 +225,7 @@ def lent_command(arguments: Sequence[str]) -> tuple[str, ...]:
     return ("-c", _BOOTSTRAP, base64.b85encode(archive()).decode(), *arguments)
 
 
+@functools.cache
 def archive() -> bytes:
     """Return the modules by name, without docstrings, as compressed JSON: a third less than a zip of the files."""
     names = [f"{folder}{module}.py" for folder, modules in _MODULES.items() for module in modules]
