@@ -235,6 +235,7 @@ def test_an_image_that_is_not_named_by_digest(capsys, service, image):
     assert (code, "by digest" in error) == (2, True)
 
 
+@pytest.mark.slow
 def test_aws_that_cannot_be_reached(capsys, service):
     environment = '[tool.slipway.environments.staging]\ntarget = "app-runner"\nregion = "eu-west-1"\naccount = "123456789012"\naccess-role = "arn:aws:iam::1:role/x"\n'
     (service / "pyproject.toml").write_text(f"{PYPROJECT}{environment}")
