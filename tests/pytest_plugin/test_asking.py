@@ -3,6 +3,7 @@ import threading
 import pytest
 
 from slipway.errors import RefusedError, UnknownOutcomeError
+from slipway.local import gate as proving  # here, because pytester forgets what its tests import first
 from slipway.local.prove import GateOptions, NamedServer
 from slipway.pytest_plugin import gate as asking
 from slipway.pytest_plugin.gate import AlreadyReportedError, Gate, once
@@ -35,7 +36,7 @@ def test_the_first_caller_gets_the_reason_for_a_missing_proof_and_the_others_tha
     async def refuse(*_, **__):
         raise RefusedError("no", "because")
 
-    monkeypatch.setattr("slipway.local.gate.gate", refuse)
+    monkeypatch.setattr(proving, "gate", refuse)
     first, other = gate(), gate()
     with pytest.raises(RefusedError, match=r"^no: because$"):
         first.proof()
@@ -48,7 +49,7 @@ def test_an_unexpected_error_is_a_sentence_too(monkeypatch, gate):
     async def fail(*_, **__):
         raise ValueError("oops")
 
-    monkeypatch.setattr("slipway.local.gate.revisions", fail)
+    monkeypatch.setattr(proving, "revisions", fail)
     with pytest.raises(UnknownOutcomeError, match=r"^unexpected ValueError: oops: run `slipway"):
         gate().listing()
 
