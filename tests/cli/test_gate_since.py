@@ -28,7 +28,7 @@ REVISION = "from alembic import op\nrevision = {0!r}\ndown_revision = {1!r}\ndef
 
 @pytest.fixture
 def git(tmp_path):
-    who = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false")
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false")
     return lambda *arguments: subprocess.run(["git", "-C", tmp_path, *who, *arguments], check=True, capture_output=True)
 
 

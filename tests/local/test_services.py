@@ -71,7 +71,7 @@ def test_a_change_concerns_the_services_around_it_or_all(files, services, concer
 @pytest.mark.slow
 def test_a_repository_lists_what_it_does_not_ignore_and_what_has_changed_since_the_default_branch(tmp_path, capsys):
     def git(*arguments):
-        who = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false")
+        who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false")
         subprocess.run(["git", "-C", tmp_path, *who, *arguments], check=True, capture_output=True)
 
     def listed(*flags):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from slipway.errors import BadInputError
+from slipway.finder.history import revision_in
 from slipway.records.gate import Other, Since
 
 if TYPE_CHECKING:
@@ -256,25 +257,9 @@ def _ahead(folder: Path, name: str, files: set[str]) -> tuple[str, tuple[Other, 
 def _revision(source: bytes, file: str) -> Other | None:
     """Parse the revision in a file without running it; None unless it is written as alembic does."""
     try:
-        assigned = dict(_assigned(ast.parse(source))) if _MARK in source else {}
+        return revision_in(ast.parse(source), file) if _MARK in source else None
     except (SyntaxError, ValueError):
         return None
-    revision, down = assigned.get("revision"), assigned.get("down_revision")
-    several = (down,) if isinstance(down, str) else down or ()
-    if not isinstance(revision, str) or not isinstance(several, tuple | list):
-        return None
-    return Other(revision, tuple(several), file)
-
-
-def _assigned(module: ast.Module) -> Iterator[tuple[str, object]]:
-    """Yield the names at module level that have a literal value."""
-    for statement in module.body:
-        if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
-            continue
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        with suppress(ValueError):
-            value = ast.literal_eval(statement.value)
-            yield from ((target.id, value) for target in targets if isinstance(target, ast.Name))
 
 
 def _is_shallow(folder: Path) -> bool:

@@ -157,10 +157,7 @@ async def _every_proof(flags: Flags, caller: Caller) -> "Proofs":
         caller.progress.section(service.folder)
         of_service = Flags(**vars(flags) | {"source": repository_of(folder) / service.folder})
         try:
-            proof = await _proof(of_service, caller)
-            proofs.append(
-                ServiceProof(service.folder, replace(proof, folder="" if service.folder == "." else service.folder))
-            )
+            proofs.append(ServiceProof(service.folder, await _proof(of_service, caller)))
         except Exception as error:
             if (known := within(error)) is None:
                 raise

@@ -6,7 +6,7 @@ from typing import Final
 
 from slipway.finder.locks import DRIVERS, needed
 from slipway.finder.tree import Tree
-from slipway.finder.variables import examples
+from slipway.finder.variables import SHELL_DEFAULT, examples
 from slipway.records.survey import Fact, Obstacle, Subject
 
 _FILES: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose|tools/deploy/docker|\.devcontainer)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml|(?:\.\./)*\.github/workflows/[^/]+\.ya?ml|(?:\.\./)*\.gitlab-ci\.yml|(?:\.\./)*\.circleci/config\.yml"
@@ -14,7 +14,6 @@ _IMAGE: Final = re.compile(
     r"""(?:["']?(?:image|name)["']?\s*:|-)\s*["']?(?:[\w.-]+/)*(?:postgres|postgresql|postgis|pgvector|timescaledb(?:-ha)?|postgres-ssl)["']?:(?:latest-|pg)*(?:pg)?(\d{2}|9\.\d)"""
 )
 _WITH_EXTENSION: Final = re.compile(r"image[\"']?\s*:\s*[\"']?(?:[\w.-]+/)*(postgis|timescaledb)(?:-ha)?:")
-_DEFAULT: Final = re.compile(r"\$\{\w+:?-([^}]*)\}")
 _EXTENSION: Final = re.compile(r"""CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?\\?["']?([\w-]+)""", re.IGNORECASE)
 _PSYCOPG2: Final = {"psycopg2", "psycopg2-binary"}
 _SCHEMES: Final = {"psycopg": "psycopg", "psycopg-binary": "psycopg", "asyncpg": "asyncpg", "pg8000": "pg8000"}
@@ -40,7 +39,7 @@ def _majors(tree: Tree) -> Iterator[Fact]:
         Fact(subject=Subject.POSTGRES, value=match[1], place=place)
         for name in tree.matching(_FILES)
         for place, line in tree.lines(name)
-        if (match := _IMAGE.search(_DEFAULT.sub(r"\1", line)))
+        if (match := _IMAGE.search(SHELL_DEFAULT.sub(r"\1", line)))
     ]
     for fact in found[:1]:
         others = sorted({each.value for each in found} - {fact.value})

@@ -3,10 +3,11 @@
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Final
 
 from slipway.finder.tree import Tree, parsed
+from slipway.records.gate import Other
 from slipway.records.survey import Fact, Subject
 
 _CREATES: Final = re.compile(
@@ -20,12 +21,6 @@ _CHANGES: Final = re.compile(
     |\bALTER\s+TABLE\b|\bUPDATE\s+\w+\s+SET\b|\bINSERT\s+INTO\b|\bDELETE\s+FROM\b""",
     re.VERBOSE,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Revision:
-    down: tuple[str, ...]
-    file: str
 
 
 def beginning(tree: Tree, scripts: str) -> Iterator[Fact]:
@@ -53,24 +48,32 @@ def _foreign(text: str) -> re.Match[str] | None:
     return next((match for match in _REFERS.finditer(text) if match[1] not in created), None) if created else None
 
 
-def _revisions(tree: Tree, scripts: str) -> Iterator[tuple[str, _Revision]]:
+def _revisions(tree: Tree, scripts: str) -> Iterator[tuple[str, Other]]:
     for name in tree.matching(rf"{re.escape(scripts)}/.*\.py"):
-        if "down_revision" in tree.read(name):
-            values = {
-                target.id: node.value
-                for node in parsed(tree.read(name)).body
-                if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value
-                for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-                if isinstance(target, ast.Name)
-            }
-            for id_ in _texts(values.get("revision")):
-                yield id_, _Revision(down=tuple(_texts(values.get("down_revision"))), file=name)
+        text = tree.read(name)
+        if "down_revision" in text and (revision := revision_in(parsed(text), name)):
+            yield revision.id, revision
 
 
-def _texts(node: ast.expr | None) -> Iterator[str]:
-    for each in ast.walk(node) if node else ():
-        if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            yield each.value
+def revision_in(module: ast.Module, file: str) -> Other | None:
+    """Return the revision in a module, which is not run; None unless it is written as alembic does."""
+    assigned = dict(_assigned(module))
+    revision, down = assigned.get("revision"), assigned.get("down_revision")
+    several = (down,) if isinstance(down, str) else down or ()
+    if not isinstance(revision, str) or not isinstance(several, tuple | list):
+        return None
+    return Other(revision, tuple(several), file)
+
+
+def _assigned(module: ast.Module) -> Iterator[tuple[str, object]]:
+    """Yield the names at module level that have a literal value."""
+    for statement in module.body:
+        if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+            continue
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        with suppress(ValueError):
+            value = ast.literal_eval(statement.value)
+            yield from ((target.id, value) for target in targets if isinstance(target, ast.Name))
 
 
 def _upgrade(text: str) -> str:

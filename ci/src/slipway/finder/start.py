@@ -100,8 +100,15 @@ def migrating(tree: Tree, command: Sequence[str] = ()) -> str:
 
 def _of_production(tree: Tree) -> Iterator[Sequence[str]]:
     yield from (each.command for each in instructions(tree) if each.word in {"CMD", "ENTRYPOINT"})
+    yield from ((line,) for _, line in _of_procfile(tree))
+
+
+def _of_procfile(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Yield the place and the command of the web process."""
     for name in tree.matching(r"Procfile"):
-        yield from ((line.removeprefix("web:").strip(),) for _, line in tree.lines(name) if line.startswith("web:"))
+        yield from (
+            (place, line.removeprefix("web:").strip()) for place, line in tree.lines(name) if line.startswith("web:")
+        )
 
 
 def _split(command: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -138,10 +145,7 @@ def _migrating_lines(tree: Tree, place: str) -> Iterator[str]:
 def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
     of_images = [each for each in instructions(tree) if each.word in {"CMD", "ENTRYPOINT"}]
     yield from ((each.place, each.command) for each in reversed(of_images))
-    for name in tree.matching(r"Procfile"):
-        for place, line in tree.lines(name):
-            if line.startswith("web:"):
-                yield place, words(line.removeprefix("web:"))
+    yield from ((place, words(line)) for place, line in _of_procfile(tree))
     for name in sorted(tree.matching(_COMPOSE), key=lambda name: bool(_DEVELOPMENT.search(name))):
         yield from _of_compose([*tree.lines(name)])
     for name in sorted(tree.matching(_SCRIPTS), key=lambda name: bool(_FOR_DEVELOPERS.search(name))):

@@ -10,7 +10,7 @@ from slipway.finder.tree import Tree, called, parsed, text_in
 from slipway.records.survey import Fact, Subject
 
 _EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
-_DEFAULT: Final = re.compile(r"\$\{\w+:?-([^}]*)\}")  # of a shell, when the variable is not set
+SHELL_DEFAULT: Final = re.compile(r"\$\{\w+:?-([^}]*)\}")  # of a shell, when the variable is not set
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
 _SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH(?!OR)|CERT")
 _LOOKS_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://[^/\s]*:[^/\s]*@.*")
@@ -90,7 +90,7 @@ def examples(tree: Tree) -> Iterator[Variable]:
         return
     for place, line in tree.lines(name):
         if match := _LINE.fullmatch(line):
-            value = _DEFAULT.sub(r"\1", f" {match[2]}".partition(" #")[0]).strip().strip("'\"")
+            value = SHELL_DEFAULT.sub(r"\1", f" {match[2]}".partition(" #")[0]).strip().strip("'\"")
             yield Variable(match[1], value, place)
 
 

@@ -85,6 +85,11 @@ class Model:
     table: str
     columns: tuple[Column, ...]
 
+    @property
+    def name(self) -> str:
+        """The table's name, with the schema if it has one."""
+        return f"{self.schema}.{self.table}" if self.schema else self.table
+
 
 @dataclass(frozen=True)
 class Recorded:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from slipway.gate.history import Node
-from slipway.gate.layers.phrases import ADDED, HELD, Refused
+from slipway.gate.layers.phrases import ADDED, HELD, NOT_NULL, Refused
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
 from slipway.gate.names import is_table, line_of, parts, quoted_parts
@@ -37,7 +37,6 @@ class _Cause:
 
 _CONSTRAINTS: Final = ("23503", "23505", "23514", "23P01")
 _NAMED_CONSTRAINT: Final = re.compile(r'constraint "([^"]+)"')
-_NULL: Final = re.compile(r'null value in column "(?P<column>.+?)" of relation "(?P<table>.+?)"')
 _WRITES: Final = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|DELETE FROM|MERGE|COPY)\b", re.IGNORECASE)
 _RENAMED: Final = {
     rules.COLUMN_RENAMED: re.compile(
@@ -54,10 +53,10 @@ _CAUSES: Final = (
     _Cause(rules.COLUMN_DROPPED, ("42703",)),
     _Cause(rules.TABLE_RENAMED, ("42P01",), did=r"\b(RENAME TO|SET SCHEMA)\b"),
     _Cause(rules.TABLE_DROPPED, ("42P01",)),
-    _Cause(rules.NEW_NOT_NULL, ("23502",), did=r'\bADD (COLUMN )?(IF NOT EXISTS )?"?COLUMN_NAMED\b'),
-    _Cause(rules.NOT_NULL, ("23502",), did=r"\bSET NOT NULL\b"),
-    _Cause(rules.DEFAULT_DROPPED, ("23502",), did=r"\bDROP DEFAULT\b"),
-    _Cause(rules.NOT_NULL, ("23502",)),
+    _Cause(rules.NEW_NOT_NULL, (NOT_NULL,), did=r'\bADD (COLUMN )?(IF NOT EXISTS )?"?COLUMN_NAMED\b'),
+    _Cause(rules.NOT_NULL, (NOT_NULL,), did=r"\bSET NOT NULL\b"),
+    _Cause(rules.DEFAULT_DROPPED, (NOT_NULL,), did=r"\bDROP DEFAULT\b"),
+    _Cause(rules.NOT_NULL, (NOT_NULL,)),
     _Cause(rules.NO_EQUALITY, ("42883",), error="equality operator|ordering operator"),
     _Cause(rules.VIEW, ("42883",), error="^.*function .* does not exist"),
     _Cause(rules.ENUM, ("22P02",), error="enum"),
@@ -150,7 +149,7 @@ def check_own(
     """Yield one finding per failure of the new release, at the last revision that names what the error names."""
     by_failure: dict[str, Refused] = {}
     for each in broken:
-        by_failure.setdefault(each.message.partition("; ")[0], each)
+        by_failure.setdefault(each.reason, each)
     added = [node for node in nodes if node.added]
     for each in by_failure.values():
         names = _names(each)
@@ -163,8 +162,8 @@ def check_own(
 
 def _remedy_of_null(refused: Refused) -> str | None:
     """Return the remedy of an INSERT that leaves a column out; None when the rule's own applies."""
-    null = _NULL.search(refused.message) if refused.code == "23502" else None
-    return null and rules.LEFT_OUT.format_map(null.groupdict())
+    null = refused.null
+    return rules.LEFT_OUT.format_map(null) if null else None
 
 
 def check_defaults(nodes: Sequence[Node], steps: Mapping[str, Steps], models: Sequence[Model]) -> Iterator[Finding]:
@@ -190,7 +189,7 @@ def check_defaults(nodes: Sequence[Node], steps: Mapping[str, Steps], models: Se
 
 def _is_left_out(models: Sequence[Model], table: str, column: str) -> bool:
     """Whether a release that has a table writes rows without a column; without models, it may."""
-    model = next((each for each in models if is_table(table, ".".join(filter(None, (each.schema, each.table))))), None)
+    model = next((each for each in models if is_table(table, each.name)), None)
     return not models or (model is not None and not any(each.written and each.name == column for each in model.columns))
 
 

@@ -79,7 +79,7 @@ class _Origin:
         column = parts(difference.line.name)[-1] if difference.line.kind == "column" else None
         for model in self.previous.models:
             has_it = column is None or any(each.name == column for each in model.columns)
-            if has_it and is_table(difference.table, ".".join(filter(None, (model.schema, model.table)))):
+            if has_it and is_table(difference.table, model.name):
                 return f" (the models of {self.previous.name} have it)"
         return ""
 

@@ -24,7 +24,7 @@ from sqlalchemy.engine import URL, Connection
 
 from slipway.gate.history import Node
 from slipway.gate.layers import phrases, seeds
-from slipway.gate.layers.phrases import Phrase, Refused, refusal
+from slipway.gate.layers.phrases import NOT_NULL, Phrase, Refused, refusal
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.session import as_superuser
 from slipway.gate.names import few, is_table
@@ -35,8 +35,6 @@ from slipway.records.proof import Layer
 
 _NAMES_ROWS = re.compile("23...")  # a violated constraint: it refers to rows that only its own tests had
 _BROKEN = re.compile("42(?!501)...|428C9")  # a statement that no values of its columns could save
-_NOT_NULL = "23502"
-_NULL = re.compile(r'column "(?P<column>.+?)" of relation "(?P<table>.+?)"')
 _IGNORE_FOREIGN_KEYS: Final = """
 DO $$ DECLARE of_key record; BEGIN
     FOR of_key IN SELECT tgrelid::regclass AS relation, tgname AS name FROM pg_trigger JOIN pg_constraint c ON c.oid = tgconstraint
@@ -185,11 +183,11 @@ class _Releases:
         A column that is left out of an INSERT counts against the new release then: its models may have dropped it without a revision.
         """
         self._version_table = version_table
-        names = {_name(model) for model in self.own}
-        before = [model for model in self.previous.models if _name(model) in names]
+        names = {model.name for model in self.own}
+        before = [model for model in self.previous.models if model.name in names]
         if self.own:
             broken = elsewhere(self.database, lambda connection: self._broken(connection, before or self.own))
-            self._known = {_key(each) for each in broken if before or each.code != _NOT_NULL}
+            self._known = {_key(each) for each in broken if before or each.code != NOT_NULL}
 
     def begin(self, version_table: str) -> None:
         """Fill the schema of the previous release with rows, and find the statements that work there."""
@@ -278,9 +276,9 @@ class _Releases:
             table = _table_of(model, tables)
             working = [*phrases.derived(connection, model, table)] if table else []
             if not working:
-                unusable.append(_name(model))
+                unusable.append(model.name)
             elif not any(phrase.sql.startswith("INSERT") for phrase in working):
-                unwritten.append(_name(model))
+                unwritten.append(model.name)
             yield from working
         for what, names in (("statement", unusable), ("INSERT", unwritten)):
             if names:
@@ -318,22 +316,18 @@ class _Releases:
 
 def _leaves_out(model: Model, refused: Refused) -> bool:
     """Whether a statement fails because its model does not write a column of its table that needs a value."""
-    null = _NULL.search(refused.message) if refused.code == _NOT_NULL else None
+    null = refused.null
     given = {column.name for column in model.columns if not column.defaulted}
     return null is not None and null["table"] == model.table and null["column"] not in given
 
 
 def _key(refused: Refused) -> tuple[str, str]:
-    """Return the failure without Postgres' details, which show the row."""
-    return refused.code, refused.message.partition("; ")[0]
-
-
-def _name(model: Model) -> str:
-    return f"{model.schema}.{model.table}" if model.schema else model.table
+    """Return what tells one failure from another."""
+    return refused.code, refused.reason
 
 
 def _table_of(model: Model, tables: Sequence[seeds.Table]) -> seeds.Table | None:
-    return next((each for each in tables if is_table(each.name, _name(model))), None)
+    return next((each for each in tables if is_table(each.name, model.name)), None)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Statements of a release, derived from its models: it reads and writes each table, and each value of an enum."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -20,6 +21,8 @@ from slipway.records.gate import Column, Model
 _FULL_ROW, _BARE_ROW, _EVERY_COLUMN = seeds.ROWS + 1, seeds.ROWS + 2, seeds.ROWS + 3
 HELD: Final = "a value in a row"  # in the place of an SQLSTATE: the release cannot read it
 ADDED: Final = "a value of the type"
+NOT_NULL: Final = "23502"
+_NULL: Final = re.compile(r'column "(?P<column>.+?)" of relation "(?P<table>.+?)"')
 _LAST: Final = "(tableoid, ctid) IN (SELECT tableoid, ctid FROM {table} ORDER BY tableoid, ctid DESC LIMIT 1)"
 
 Ways = Iterable[tuple[str, Iterable[str]]]  # kinds of statements, each with its variants
@@ -42,6 +45,17 @@ class Refused:
     phrase: Phrase
     message: str
     code: str
+
+    @property
+    def reason(self) -> str:
+        """The message without Postgres' details, which show the row."""
+        return self.message.partition("; ")[0]
+
+    @property
+    def null(self) -> Mapping[str, str] | None:
+        """The `column` that got no value and its `table`; None for another failure."""
+        match = _NULL.search(self.message) if self.code == NOT_NULL else None
+        return match and match.groupdict()
 
 
 def as_models(tables: Iterable[Table]) -> Iterator[Model]:

@@ -57,7 +57,7 @@ async def _answered(run: Run, status: Status, live: Observed) -> tuple[Status, D
     problem = await run.engine.smoke(live)
     if not problem:
         return status, None
-    environment = run.goal.environment
+    environment = f"--environment {run.goal.environment}"
     look = f"look at its log with `slipway logs {environment}`"
     back = f"; `slipway rollback {environment}` goes back to the release before"
     remedy = look if run.goal.verb is Verb.ROLLBACK else look + back

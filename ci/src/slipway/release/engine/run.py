@@ -81,7 +81,7 @@ async def _check_newer(run: Run, contents: Contents) -> None:
         first, now = older
         raise RefusedError(
             f"this release is older than the one of now: deployment {first} brought it, and deployment {now} a newer one",
-            f"deploy the newest commit, go back with `slipway rollback {goal.environment} --to {first}`, or pass --older",
+            f"deploy the newest commit, go back with `slipway rollback --environment {goal.environment} --to {first}`, or pass --older",
         )
 
 
