@@ -126,7 +126,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
     async def _foreign(self) -> Check | None:
         """Return why slipway did not create the service; None if it did, or if there is no service."""
-        check = await self.described.owned(self.aws, self.service, self.name)
+        check = await self.described.owned(self.settings, self.name, self.aws)
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
     async def _prepare(self, goal: Live, tell: Tell) -> None:

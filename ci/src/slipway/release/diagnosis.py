@@ -74,9 +74,9 @@ def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> D
     application = _text(logs.application or (), spec)
     read = _Reading({"platform": _text(logs.platform, spec), "application": application}, spec, words)
     match = (
-        next(read.matches(NEVER_RAN), None)
+        next(read.matches((*NEVER_RAN, *words.first)), None)
         or min(read.matches(CAUSES), key=lambda each: each.match.start(), default=None)
-        or next(read.matches(ENDS), None)
+        or next(read.matches((*ENDS, *words.last)), None)
     )
     if match is None and logs.application is None:
         return NEVER_STARTED

@@ -14,12 +14,15 @@ class PlatformWords:
     - unpulled, unreadable: patterns with a group, `reason` and `arn`.
     - exited: the text before the exit code of a container.
     - unhealthy: the text about a failed health check.
+    - first, last: the platform's own rules: before every cause in the application's log, and after them.
     """
 
     unpulled: str
     unreadable: str
     exited: str
     unhealthy: str
+    first: tuple["FailureRule", ...] = ()
+    last: tuple["FailureRule", ...] = ()
 
 
 NO_PLATFORM = PlatformWords(unpulled="(?!)", unreadable="(?!)", exited="exit code: ", unhealthy="health check failed")

@@ -21,6 +21,7 @@ DONE = {
     Verb.PAUSE: "paused",
     Verb.RESUME: "resumed",
     Verb.DESTROY: "deleted",
+    Verb.ABORT: "taken back",
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from slipway.errors import SlipwayError, UnknownOutcomeError
+from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
 from slipway.records.logs import LogSource
 from slipway.records.outcome import Diagnosis, Verb
 from slipway.records.plan import Action, Observed, Plan
@@ -20,17 +20,19 @@ from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus, Time
 from slipway.release.errors import AwsRefusedError, BusyError, NotReadyError, or_absent
 from slipway.release.failures import PlatformWords
+from slipway.release.preflight.named import OWNER_TAG
 from slipway.release.targets.app_runner.logs import group_of, platform_lines
 from slipway.release.targets.app_runner.spec import observed_from, own, request_of
+from slipway.settings import Settings
 from slipway.untrusted import one_line
 
-OWNER_TAG = "slipway:environment"
 WORDS = PlatformWords(
     unpulled=r"Failed to pull your application image\. Reason: (?P<reason>.+)",
     unreadable=r"Failed to retrieve the secret (?P<arn>\S+?)\.?$",
     exited="Container exit code: ",
     unhealthy="Health check failed on protocol",
 )
+NO_ABORT = "App Runner takes nothing back before its end; wait for it, then use `slipway rollback`"
 POLL_SECONDS = 3.0
 _PAGE = 20  # operations
 _OPERATION_SECONDS = 30 * 60.0
@@ -44,6 +46,11 @@ _ENDINGS = {
 _STEPS = {Action.PAUSE: "pause_service", Action.RESUME: "resume_service", Action.DELETE: "delete_service"}
 
 
+def connect(settings: Settings, environment: str, aws: Aws, time: Time) -> "AppRunnerTarget":
+    """Return an environment's service; raises SettingsError."""
+    return AppRunnerTarget(aws, settings.service_name(environment), time)
+
+
 class AppRunnerTarget:
     """One service, by its name."""
 
@@ -55,7 +62,10 @@ class AppRunnerTarget:
 
     @property
     def impossible(self) -> Mapping[Verb, str]:
-        return {}
+        return {Verb.ABORT: NO_ABORT}
+
+    async def take_back(self, operation: Operation) -> None:
+        raise BadInputError(f"the operation {operation.id} cannot be taken back", NO_ABORT)
 
     async def observe(self) -> Observed:
         """Ask for the services' names, the service and, while it is busy, its newest operations."""
