@@ -21,7 +21,7 @@ from timing import Timing, inherited
 from slipway.rehearsal.commits import Commits
 from slipway.rehearsal.here import staged
 from slipway.settings import load
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import Cloud
 

@@ -16,13 +16,11 @@ from botocore.serialize import create_serializer
 from starlette.requests import Request
 
 from slipway.release.aws.client import Aws
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import Clock, VirtualClock
 from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
 from slipway.simulator.contract import service as service_model
-from slipway.simulator.ecr import Ecr
 from slipway.simulator.endpoint import Endpoint
-from slipway.simulator.iam import Sts
 from slipway.simulator.registry import RegistryProtocol
 from slipway.simulator.serving import CutError
 from tests.simulator.account import BRISK, INSTANCE_ROLE, REGION, ROLE, UNCHANGED, Account, amiss
@@ -37,18 +35,9 @@ class DirectEndpoint:
 
     def __init__(self, cloud: Cloud, key: str = KEY) -> None:
         self._key = key
-        services = {
-            "apprunner": cloud.app_runner.operations,
-            "cloudformation": cloud.cloudformation.operations,
-            "ecr": Ecr(cloud.store).operations,
-            "ecs": cloud.ecs.operations,
-            "logs": cloud.logs.operations,
-            "secretsmanager": cloud.references.secrets.operations,
-            "ssm": cloud.references.parameters.operations,
-            "iam": cloud.iam.operations,
-            "sts": Sts().operations,
-        }
-        self._endpoint = Endpoint(services, RegistryProtocol(cloud.store, cloud.clock, ACCOUNT), cloud.clock, ACCOUNT)
+        self._endpoint = Endpoint(
+            cloud.services, RegistryProtocol(cloud.store, cloud.clock, ACCOUNT), cloud.clock, ACCOUNT
+        )
         self._endpoint.faults, self._endpoint.requests = cloud.faults, cloud.requests
         self._endpoint.guard = cloud.guard
         self._host = cloud.url.removeprefix("http://")
@@ -74,7 +63,13 @@ class DirectEndpoint:
             b"host": self._host.encode(),
             b"authorization": f"Credential={self._key}/20261101/{REGION}/".encode(),
         }
-        scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": list(headers.items())}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": request["url_path"],
+            "query_string": b"",
+            "headers": list(headers.items()),
+        }
         sent: list[Any] = []
 
         async def receive() -> dict[str, Any]:
@@ -106,7 +101,7 @@ class DirectAccount(Account):
 
     endpoint: DirectEndpoint = field(kw_only=True)
 
-    async def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def ask(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         with self.cloud.clock.held():
             response = await self.endpoint.send(service, operation, parameters)
         del response["ResponseMetadata"]

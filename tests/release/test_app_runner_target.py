@@ -15,7 +15,7 @@ from slipway.release.engine.target import Operation, OperationStatus
 from slipway.release.targets.app_runner.spec import health_of, observed_from, request_of
 from slipway.release.targets.app_runner.target import POLL_SECONDS, AppRunnerTarget
 from slipway.settings import HealthPace
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.contract import problems, service
 from slipway.workload.workload import HealthCheck
 from tests.release.desired import ARN, DIGEST, OTHER, observed, spec, target_of, time_of

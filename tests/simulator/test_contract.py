@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from slipway.oci.artifact import digest_of
+from slipway.simulator.alarms import Alarms
 from slipway.simulator.app_runner.api import SimulatedAppRunner
 from slipway.simulator.cloudformation.api import CloudFormation
 from slipway.simulator.contract import SERVICES, find_operation, in_python, message_member, problems, service
@@ -29,6 +30,7 @@ KNOWN = {
     "apprunner": SimulatedAppRunner(None).operations,
     "ecr": Ecr(ImageStore()).operations,
     "ecs": Ecs(None).operations,
+    "cloudwatch": Alarms().operations,
     "logs": Logs().operations,
     "secretsmanager": Secrets().operations,
     "ssm": Parameters().operations,

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from slipway.oci.artifact import MANIFEST, canonical, digest_of
 from slipway.oci.registry import Login
 from slipway.simulator.app_runner.api import SimulatedAppRunner
-from slipway.simulator.app_runner.deployment import Pace, Platform
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.authorization import Guard
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloudformation.api import CloudFormation
@@ -24,6 +24,7 @@ from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.endpoint import Endpoint
 from slipway.simulator.faults import Faults
 from slipway.simulator.iam import Sts
+from slipway.simulator.platform import Platform
 from slipway.simulator.registry import PASSWORD, ImageStore, RegistryProtocol, Repository
 from slipway.simulator.secrets import Secrets
 from slipway.simulator.serving import serving
@@ -82,6 +83,7 @@ class Cloud(Platform):
     """A running account, open to scripts and tests."""
 
     url: str  # the endpoint of every service
+    services: Mapping[str, Operations]  # by the name of their model
     requests: list[str]  # the names of all requested operations, in order
     faults: Faults
     guard: Guard
@@ -116,7 +118,7 @@ async def simulated(
         async with serving(endpoint.app, port) as address:
             url = f"http://{address}"
             backend = WithSample(backend_at(url))
-            platform = Platform(clock=clock, store=store, backend=backend, tasks=tasks, pace=pace or Pace())
+            platform = Platform(clock=clock, store=store, backend=backend, tasks=tasks)
             for arn, value in (secrets or {}).items():
                 platform.references.put(arn, value)
             cloud = Cloud(
@@ -125,7 +127,8 @@ async def simulated(
                 requests=endpoint.requests,
                 faults=endpoint.faults,
                 guard=endpoint.guard,
-                app_runner=SimulatedAppRunner(platform),
+                services=services,
+                app_runner=SimulatedAppRunner(platform, pace),
                 ecs=Ecs(platform),
                 cloudformation=CloudFormation(services, clock, tasks),
             )
@@ -134,6 +137,8 @@ async def simulated(
                 "cloudformation": cloud.cloudformation.operations,
                 "ecr": Ecr(store).operations,
                 "ecs": cloud.ecs.operations,
+                "elbv2": cloud.ecs.express.resources.balancing.operations,
+                "cloudwatch": cloud.ecs.express.resources.alarms.operations,
                 "logs": cloud.logs.operations,
                 "secretsmanager": cloud.secrets.operations,
                 "ssm": cloud.references.parameters.operations,
