@@ -175,6 +175,17 @@ async def resume(environment: ServiceEnvironment, tell: Tell) -> Outcome:
     return await environment.reach(environment.engine(tell), await _goal(environment, Verb.RESUME))
 
 
+async def abort(environment: ServiceEnvironment, tell: Tell) -> Outcome:
+    """Take back the deployment in flight; raises SlipwayError if there is none, or the target cannot do it."""
+    from slipway.environment.webhook import announce
+    from slipway.release.engine.abort import abort
+
+    engine = environment.engine(tell)
+    outcome = await abort(engine, environment.name, environment.service)
+    await announce(environment, outcome, tell, engine.holder)
+    return outcome
+
+
 async def destroy(environment: ServiceEnvironment, tell: Tell, confirmed: str) -> Outcome:
     """Delete the service; raises BadInputError unless `confirmed` is its name."""
     if confirmed != environment.service:

@@ -41,6 +41,11 @@ class ServiceSpec:
     secrets: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def first_notes(self) -> tuple[str, ...]:
+        """What a reader should know before the service is created, such as its price."""
+        return ()
+
+    @property
     def platform(self) -> str:
         """The operating system and architecture that the image must have."""
         return PLATFORM
@@ -109,6 +114,7 @@ def plan(spec: ServiceSpec, observed: Observed, *, migrates: bool = True) -> Pla
         reason=reason,
         notes=(
             *((f"{NOT_MIGRATED}: {NOT_MIGRATED_REMEDY}",) if is_first and not migrates else ()),
+            *(spec.first_notes if action is Action.CREATE else ()),
             *_kept(spec, current),
         ),
     )

@@ -45,6 +45,11 @@ CLUSTER_TASKS = Resource(
     "the lists of tasks in the service's cluster, which AWS expresses as its container instances",
     _patterns("arn:aws:ecs:{region}:{account}:container-instance/{cluster}/*"),
 )
+TASK_DEFINITIONS = Resource(
+    "TaskDefinitions",
+    "the definitions of the service's tasks: every revision has one",
+    _patterns("arn:aws:ecs:{region}:{account}:task-definition/{cluster}-{service}:*"),
+)
 TARGET_GROUPS = Resource(
     "TargetGroups",
     "target groups: ECS chooses their names",
@@ -87,10 +92,8 @@ def _log_groups(scope: Scope) -> tuple[str, ...]:
 
 
 _CHANGE = {
-    # AWS accepts no resource for these two; a revision is a task definition.
-    ANY: ("ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"),
+    TASK_DEFINITIONS: ("ecs:RegisterTaskDefinition",),
     PASSED_TASK_ROLES: ("iam:PassRole",),
-    PASSED_INFRASTRUCTURE_ROLE: ("iam:PassRole",),
     TARGET_GROUPS: ("elasticloadbalancing:ModifyTargetGroup",),
 }
 GRANTS: Grants = {
@@ -116,6 +119,7 @@ GRANTS: Grants = {
     Right.CREATE_SERVICE: {
         SERVICE: ("ecs:CreateExpressGatewayService", "ecs:TagResource"),
         CLUSTER: ("ecs:CreateCluster",),
+        PASSED_INFRASTRUCTURE_ROLE: ("iam:PassRole",),
         SERVICE_LINKED_ROLE: ("iam:CreateServiceLinkedRole",),
         **_CHANGE,
     },

@@ -11,6 +11,9 @@ from slipway.release.targets.ecs_express.api import ExpressApi
 
 _ACCESS = r"\"[A-Z]+ (?P<path>/\S*) HTTP/[\d.]+\" (?P<code>{}\d\d)\b"
 FIRST = (
+    FailureRule("aborted", "platform", "a rollback that a person asked for", r"rolled back because (?!of\b|the circuit)[^\n]*\b(?:user|person|request)",
+        "a person took this deployment back",
+        "deploy it again when the reason is gone; `slipway abort` does not record one"),
     FailureRule("superseded", "platform", "the state STOPPED", r"^STOPPED$",
         "a newer deployment came, and ECS stopped this one; or a person stopped it and had it left as it was",
         "look at the newer one with `slipway status`"),

@@ -14,7 +14,7 @@ from slipway.release.targets.ecs_express.tuning import tune
 from slipway.settings import TargetGroupPace
 from slipway.untrusted import one_line
 
-POLL_SECONDS = 3.1  # between two calls
+POLL_SECONDS = 3.25  # between two calls
 _MOST_SECONDS = 40 * 60.0
 _SETTLING_SECONDS = 120.0  # in which an ended deployment must leave one active revision
 _DELETION = "deletion"

@@ -50,11 +50,13 @@ async def _reported(api: ExpressApi, time: datetime) -> tuple[Line, ...]:
 
 
 def _end_of(task: Mapping[str, Any]) -> Iterator[Line]:
-    """Yield how a task and its containers ended."""
+    """Yield how a task and its containers ended; the exit code of a container that ECS stopped is the signal's."""
     at, name = task.get("stoppedAt") or task["createdAt"], task["taskArn"].rpartition("/")[2]
     yield _line(at, f"task {name} stopped: {task.get('stoppedReason', 'no reason is given')}", name)
+    is_own = task.get("stopCode") == "EssentialContainerExited"
     for container in task.get("containers", ()):
-        parts = [container.get("reason", ""), f"exit code: {container['exitCode']}" if "exitCode" in container else ""]
+        code = f"exit code: {container['exitCode']}" if is_own and "exitCode" in container else ""
+        parts = [container.get("reason", ""), code]
         if said := ", ".join(filter(None, parts)):
             yield _line(at, f"container {container['name']}: {said}", name)
 

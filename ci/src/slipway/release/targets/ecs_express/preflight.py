@@ -11,14 +11,12 @@ from slipway.release.preflight.checks import Checks, no, not_covered, ok
 from slipway.release.preflight.named import OWNER_TAG, judge_owner, look_at_roles
 from slipway.release.preflight.preflight import Look
 from slipway.release.targets.ecs_express.api import ExpressApi
-from slipway.release.targets.ecs_express.spec import ExpressSpec, arn_of, own
+from slipway.release.targets.ecs_express.spec import arn_of, own
 from slipway.settings import Settings
 
 ECS, TASKS = "ecs.amazonaws.com", "ecs-tasks.amazonaws.com"  # the services that assume the roles [G]
 MANAGED_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonECSInfrastructureRoleforExpressGatewayServices"
 _LEAST_ZONES, _LEAST_ADDRESSES = 2, 8  # of the shared load balancer [G]
-# US dollars a month in us-east-1, of 730 hours: Fargate per vCPU and per GB, a load balancer, a public address.
-_CPU, _GIGABYTE, _BALANCER, _ADDRESS = 29.55, 3.25, 16.43, 3.65
 
 
 async def _look_at_roles(aws: Aws, spec: ServiceSpec) -> Checks:
@@ -96,17 +94,7 @@ async def look_at_cost(aws: Aws, spec: ServiceSpec) -> Checks:
     wanted = own(spec)
     service = await ExpressApi(aws, wanted.arn).service()
     is_new = service is None or service["status"]["statusCode"] == "INACTIVE"
-    return (ok("cost", estimated(wanted)),) if is_new else ()
-
-
-def estimated(spec: ExpressSpec) -> str:
-    """Say what a service costs with the fewest tasks; the load balancer is shared by up to 25 services of a VPC."""
-    tasks = spec.scaling.least * (spec.cpu / 1024 * _CPU + spec.memory / 1024 * _GIGABYTE + _ADDRESS)
-    first = _BALANCER + 2 * _ADDRESS
-    return (
-        f"about {tasks + first:.0f} $ a month with the fewest tasks ({spec.scaling.least}), {first:.0f} $ of them for a load balancer "
-        "that up to 25 services of the VPC share; traffic and logs are not included"
-    )
+    return (ok("cost", wanted.price),) if is_new else ()
 
 
 async def owned(settings: Settings, environment: str, aws: Aws) -> Check | None:

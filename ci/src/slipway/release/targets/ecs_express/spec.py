@@ -15,6 +15,8 @@ from slipway.settings import ExpressEnvironment, Settings, SettingsError
 from slipway.settings.ecs_express import Architecture, ScalingMetric, TargetGroupPace, TaskScaling
 from slipway.workload.workload import HealthCheck
 
+# US dollars a month in us-east-1, of 730 hours: Fargate per vCPU and per GB, a load balancer, a public address.
+_VCPU, _GIGABYTE, _BALANCER, _ADDRESS = 29.55, 3.25, 16.43, 3.65
 _GRACE_SECONDS = 300  # in which a failed health check does not count [G]
 _ARCHITECTURES = {Architecture.X86_64: "X86_64", Architecture.ARM64: "ARM64"}
 _METRICS = {
@@ -62,6 +64,21 @@ class ExpressSpec(ServiceSpec):
             "scaling": _scaled(scaling_of(self)),
             CHECK: paced(astuple(self.pace)),
         }
+
+    @property
+    def first_notes(self) -> tuple[str, ...]:
+        return (self.price,)
+
+    @property
+    def price(self) -> str:
+        """The price of the service with the fewest tasks."""
+        least = self.scaling.least
+        tasks = least * (self.cpu / 1024 * _VCPU + self.memory / 1024 * _GIGABYTE + _ADDRESS)
+        shared = _BALANCER + 2 * _ADDRESS
+        return (
+            f"about {tasks + shared:.0f} $ a month with the fewest tasks ({least}), {shared:.0f} $ of them for a load balancer that up to "
+            "25 services of the VPC share; traffic and logs are not included"
+        )
 
     def over(self, live: Mapping[str, str]) -> Self:
         """Fill the fields that the settings leave open with those of the live service."""
