@@ -58,7 +58,7 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
     run.check_approved(plan, observed)
     run.enter(Phase.CHECK)
     await _check_newer(run, contents)
-    await run.engine.prepare()
+    await run.engine.prepare(observed)
     intent = Intent(
         environment=run.goal.environment,
         number=0,

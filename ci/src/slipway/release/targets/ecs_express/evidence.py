@@ -36,10 +36,10 @@ FIRST = (
 LAST = (
     FailureRule("alarm-5xx", "application", "a line of the access log with 5xx, and an alarm", _ACCESS.format("5"),
         "the load balancer's alarm went off: {path} answers {code}",
-        "look at its traceback in `slipway logs`, and deploy a correction", r"(?i:\balarm)"),
+        "look at its traceback in `slipway logs`, and deploy a correction", r"(?i:\balarm)", any_level=True),
     FailureRule("alarm-4xx", "application", "a line of the access log with 4xx, and an alarm", _ACCESS.format("4"),
         "the load balancer's alarm went off: {path} answers {code}, and with little traffic one such answer is more than 1 %",
-        "answer it otherwise, if clients of yours ask for it; if it was a scanner, deploy again", r"(?i:\balarm)"),
+        "answer it otherwise, if clients of yours ask for it; if it was a scanner, deploy again", r"(?i:\balarm)", any_level=True),
     FailureRule("alarm", "platform", "an alarm, and no access log", r"(?i:\balarm\b)",
         "the load balancer's alarm went off: more than 1 % of the answers were 4xx or 5xx",
         "let the release write an access log; compare its answers with those of the live one"),
@@ -48,7 +48,9 @@ WORDS = PlatformWords(
     unpulled=r"CannotPullContainer(?:Error)?: (?P<reason>.+)",
     unreadable=r"unable to (?:pull secrets|retrieve secrets?)\b.*?(?P<arn>arn:aws[\w-]*:(?:secretsmanager|ssm):\S+?)[,.:]?(?:\s|$)",
     exited="exit code: ",
+    network="the subnets and security groups",
     unhealthy="health checks",
+    failed=r"^(?P<reason>Service deployment (?:rolled back|stopped) because .*|circuit breaker: .*)",
     first=FIRST,
     last=LAST,
 )

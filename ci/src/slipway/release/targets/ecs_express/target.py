@@ -83,6 +83,7 @@ class ExpressTarget:
         return Observed(
             arn=self._api.arn,
             url=_host(shown),
+            private=_is_private(shown),
             status=_word(service),
             operation=await self._where(newest) if state is State.BUSY else None,
             inherited=INHERITED if shown else (),
@@ -235,6 +236,12 @@ def _host(shown: Mapping[str, Any] | None) -> str | None:
     """Return the host of a configuration's address."""
     paths = shown.get("ingressPaths", ()) if shown else ()
     return str(paths[0]["endpoint"]).removeprefix("https://").rstrip("/") if paths else None
+
+
+def _is_private(shown: Mapping[str, Any] | None) -> bool:
+    """Return whether only its VPC reaches the service, because its subnets are private."""
+    paths = shown.get("ingressPaths", ()) if shown else ()
+    return bool(paths) and all(path["accessType"] == "PRIVATE" for path in paths)
 
 
 def _may_answer(shown: Mapping[str, Any] | None, state: State, newest: Deployment | None) -> bool:
