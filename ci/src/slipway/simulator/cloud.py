@@ -137,6 +137,7 @@ async def simulated(
                 "cloudformation": cloud.cloudformation.operations,
                 "ecr": Ecr(store).operations,
                 "ecs": cloud.ecs.operations,
+                "ec2": cloud.ecs.express.resources.network.operations,
                 "elbv2": cloud.ecs.express.resources.balancing.operations,
                 "cloudwatch": cloud.ecs.express.resources.alarms.operations,
                 "logs": cloud.logs.operations,
