@@ -71,7 +71,9 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
             "plan", "an approved plan (plan.json) instead of an image; refused when it is out of date", one_of="release"
         ),
         CERTIFICATE,
-        switch("older", "deploy an image although a newer one was deployed after it; refused otherwise"),
+        switch(
+            "older", "deploy an image although a newer one was deployed after it; without this flag that is refused"
+        ),
         WITHOUT_START,
     ),
     records=(JsonRecord("outcome", "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 1 for every other status"),),
@@ -158,7 +160,7 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.RELEASE,
-    "Migrate an environment's database to the head of an image, or show its status",
+    "Migrate an environment's database to the newest revision in an image, or show its status",
     AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,

@@ -114,7 +114,7 @@ BUILD, TASKS = "build.apprunner.amazonaws.com", "tasks.apprunner.amazonaws.com"
 
 
 def check_roles(iam: Iam, configuration: Configuration, now: datetime) -> None:
-    """Raise AwsError for a role that is missing, still propagating, or trusts another service: the error is the same [F]."""
+    """Raise AwsError for a role that is missing, still propagating, or trusts another service; AWS does not tell which [F]."""
     access = configuration["SourceConfiguration"].get("AuthenticationConfiguration", {}).get("AccessRoleArn")
     instance = configuration["InstanceConfiguration"].get("InstanceRoleArn")
     if access and not iam.may_assume(access, BUILD, now):
