@@ -10,6 +10,7 @@ When no previous release is known, statements on the tables as they were before 
 
 import hashlib
 import importlib.util
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -24,9 +25,9 @@ from sqlalchemy.engine import URL, Connection
 
 from slipway.gate.history import Node
 from slipway.gate.layers import phrases, seeds
-from slipway.gate.layers.phrases import NOT_NULL, Phrase, Refused, refusal
+from slipway.gate.layers.phrases import LEFT_NULL, NOT_NULL, Phrase, Refused, refusal
 from slipway.gate.layers.stairway import Steps
-from slipway.gate.measure.session import as_superuser
+from slipway.gate.measure.session import as_superuser, literal, query
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import UP, Baseline, report, step_of, walk
 from slipway.migration.database import elsewhere, with_connection
@@ -41,6 +42,14 @@ DO $$ DECLARE of_key record; BEGIN
         WHERE tgisinternal AND c.contype = 'f' AND tgenabled <> 'D'
     LOOP EXECUTE 'ALTER TABLE ONLY ' || of_key.relation || ' DISABLE TRIGGER ' || quote_ident(of_key.name); END LOOP;
 END $$"""
+# Those that revisions have added to tables of the previous release, and filled in their rows; the bare one may have NULL there.
+_ADDED: Final = """
+SELECT format('%I.%I', n.nspname, c.relname), quote_ident(a.attname), a.attname
+FROM json_each_text({released}) AS released(oid, number) JOIN pg_class c ON c.oid = released.oid::oid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > released.number::int AND NOT a.attisdropped AND NOT a.attnotnull"""
+_LEAVES_NULL: Final = """
+WITH written AS ({insert} RETURNING {name}) SELECT {message}, {code} FROM written
+WHERE {name} IS NULL AND EXISTS (SELECT FROM {table} HAVING count({name}) > 0 AND count(*) - count({name}) <= 1)"""
 _PREPARING: Final = ("psycopg", "asyncpg")  # drivers that prepare statements by themselves
 
 
@@ -175,6 +184,7 @@ class _Releases:
     _prepared: dict[Phrase, str] = field(default_factory=dict)  # the EXECUTE of each
     _filled: set[str] = field(default_factory=set)
     _released: dict[str, set[str]] = field(default_factory=dict)  # columns by the oid of their table
+    _newest: dict[str, int] = field(default_factory=dict)  # the number of the last column by the oid of its table
     _known: set[tuple[str, str]] = field(default_factory=set)
 
     def compare_with(self, version_table: str) -> None:
@@ -239,7 +249,25 @@ class _Releases:
 
     def _refused(self, connection: Connection) -> list[Refused]:
         self._ignore_foreign_keys(connection)
-        return [refused for phrase in self._phrases if (refused := refusal(connection, phrase))]
+        refused = [refused for phrase in self._phrases if (refused := refusal(connection, phrase))]
+        left_null = [each for each in self._left_null(connection) if _key(each) not in self._known]
+        self._known.update(map(_key, left_null))
+        return refused + left_null
+
+    def _left_null(self, connection: Connection) -> Iterator[Refused]:
+        """Yield new columns that hold values in the rows before, and NULL in a row that the previous release writes."""
+        released = literal(json.dumps(self._newest))
+        for table, name, raw in query(connection.connection, _ADDED.format(released=released)):
+            insert = next((each for each in self._phrases if each.sql.startswith(f"INSERT INTO {table} ")), None)
+            if insert:
+                message = (
+                    f'column "{raw}" of {table} is NULL in the rows of the previous release, and filled in those before'
+                )
+                sql = _LEAVES_NULL.format(
+                    insert=insert.sql, table=table, name=name, message=literal(message), code=literal(LEFT_NULL)
+                )
+                left = refusal(connection, replace(insert, sql=sql, reports=True))
+                yield from [left] if left and left.code == LEFT_NULL else []
 
     def _stale(self, connection: Connection) -> list[Refused]:
         outcomes = ((phrase, refusal(connection, Phrase(sql, ""))) for phrase, sql in self._prepared.items())
@@ -248,6 +276,7 @@ class _Releases:
     def _working(self, connection: Connection) -> list[Phrase]:
         tables = self._tables(connection)
         self._released = {table.oid: {column["raw"] for column in table.columns} for table in tables}
+        self._newest = {table.oid: max((each["number"] for each in table.columns), default=0) for table in tables}
         working = [*self._from_models(connection, tables), *self._from_tests(connection)]
         return list(dict.fromkeys(working))
 
