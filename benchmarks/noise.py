@@ -31,7 +31,7 @@ def main() -> None:
     for service in arguments.services:
         folder, _, venv = service.partition("=")
         name = Path(folder).name
-        proof = _prove(Path(folder), Path(venv), arguments.newest)
+        proof = _prove(Path(folder), Path(venv), arguments.newest, arguments.database_url)
         if isinstance(proof, str):
             print(f"| {name} | 0 | not proven: {proof} | | | | |", flush=True)
             continue
@@ -51,12 +51,15 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("services", nargs="+", metavar="SERVICE=VENV")
     parser.add_argument("--newest", type=int, default=25, help="how many revisions of each history are judged")
+    parser.add_argument(
+        "--database-url", help="a server with the extensions of the histories (default: the gate's own)"
+    )
     parser.add_argument("--draw", type=int, default=0, help="how many findings are printed")
     parser.add_argument("--seed", type=int, default=19)
     return parser.parse_args()
 
 
-def _prove(folder: Path, venv: Path, newest: int) -> dict[str, Any] | str:
+def _prove(folder: Path, venv: Path, newest: int, database_url: str | None) -> dict[str, Any] | str:
     """Run the gate's command; the revision before the newest ones is its --since. Returns the reason when there is no proof."""
     try:
         listing = anyio.run(lambda: revisions(GateOptions(source=folder, python=venv, everything=True)))
@@ -72,6 +75,7 @@ def _prove(folder: Path, venv: Path, newest: int) -> dict[str, Any] | str:
         "--python",
         venv,
         *since,
+        *(["--database-url", database_url] if database_url else []),
         "--json",
     ]
     answer = subprocess.run(command, check=False, capture_output=True, text=True)

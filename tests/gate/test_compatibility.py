@@ -213,12 +213,13 @@ def test_a_trigger_that_names_what_was_dropped_breaks_the_new_release(replayed):
     hook = "CREATE TRIGGER {0} BEFORE UPDATE ON {1} FOR EACH ROW EXECUTE FUNCTION {0}()"
     triggers = table(
         "CREATE TABLE a (id int PRIMARY KEY, b text)",
-        "CREATE TABLE old (id int PRIMARY KEY, b text)",
+        "CREATE TABLE old (id int PRIMARY KEY, b text, c int NOT NULL)",
         *(touch.format("sets_b", "b"), hook.format("sets_b", "a")),
         *(touch.format("sets_no", "no"), hook.format("sets_no", "old")),
     )
     columns = "sa.Column('id', sa.Integer, primary_key=True)"
-    own = f"sa.Table('a', metadata, {columns}); sa.Table('old', metadata, {columns}, sa.Column('b', sa.Text))"
+    broken_before = "sa.Column('b', sa.Text), sa.Column('c', sa.Integer, server_default='1')"
+    own = f"sa.Table('a', metadata, {columns}); sa.Table('old', metadata, {columns}, {broken_before})"
     without_lock = Previous(name="v1", refusal="there is no lock; run uv lock")
     found, _ = replayed(without_lock, triggers, own, two=DROPS_B, three="op.execute('CREATE TABLE c (id int)')")
     assert [each for each in found if each[0] == "C20"] == [("C20", "two", 10)]

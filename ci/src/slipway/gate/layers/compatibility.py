@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from sqlalchemy.engine import URL, Connection
 
 from slipway.gate.history import Node
 from slipway.gate.layers import phrases, seeds
-from slipway.gate.layers.phrases import LEFT_NULL, NOT_NULL, Phrase, Refused, refusal
+from slipway.gate.layers.phrases import LEFT_NULL, Phrase, Refused, refusal
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.session import as_superuser, literal, query
 from slipway.gate.names import few, is_table
@@ -83,18 +84,20 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
     without_models = f"the models of {previous.name} are not known: {previous.refusal}" if previous.refusal else ""
     nodes = baseline.history.nodes
     released = baseline.initial is not None or any(node.old for node in nodes)
-    if not any(_may_break(steps[node.id]) for node in nodes if node.added):
+    breaking = any(_may_break(steps[node.id]) for node in nodes if node.added)
+    if not breaking:
         own = _changed(own, previous) if released else ()
     assumed = released and not (previous.models or previous.recorded)
     changing = steps if assumed and any(_changes_tables(steps[node.id]) for node in nodes if node.added) else {}
     if not (previous.models or previous.recorded or own or changing):
         return Replay(missing=without_models, gaps=[without_models] if without_models else [])
-    result, error = _replay(baseline, previous, own, changing, _Rows.ALL)
+    replay_on = partial(_replay, baseline, previous, own, changing, breaking=breaking)
+    result, error = replay_on(_Rows.ALL)
     if error:
-        result, error = _replay(baseline, previous, own, changing, _Rows.PLAIN)
+        result, error = replay_on(_Rows.PLAIN)
     name = previous.name or "the schema before each revision"
     if on_rows := error:
-        result, error = _replay(baseline, previous, own, changing, _Rows.NONE)
+        result, error = replay_on(_Rows.NONE)
         result.gaps.append(f"{name} was replayed on empty tables only, because the upgrade fails on rows ({on_rows})")
     if error:
         result.missing = f"{name} was not replayed to the end: {error}"
@@ -110,7 +113,7 @@ def execute_own(baseline: Baseline, previous: Previous, own: Sequence[Model]) ->
     changed = _changed(own, previous)
     if not changed:
         return Replay()
-    result, error = _replay(baseline, previous, changed, {}, _Rows.ALL)
+    result, error = _replay(baseline, previous, changed, {}, _Rows.ALL, breaking=False)
     if error:
         result.gaps.append(f"the statements of the new release were not executed: {error}")
     return result
@@ -135,7 +138,13 @@ def _may_break(steps: Steps) -> bool:
 
 
 def _replay(
-    baseline: Baseline, previous: Previous, own: Sequence[Model], changing: Mapping[str, Steps], rows: _Rows
+    baseline: Baseline,
+    previous: Previous,
+    own: Sequence[Model],
+    changing: Mapping[str, Steps],
+    rows: _Rows,
+    *,
+    breaking: bool,
 ) -> tuple[Replay, str | None]:
     """Pass through the history once; also return the error that ended it early."""
     result, nodes = Replay(), baseline.history.nodes
@@ -149,6 +158,7 @@ def _replay(
             sessions=sessions,
             samples=baseline.samples,
             rows=rows,
+            breaking=breaking,
         )
 
         def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
@@ -179,6 +189,7 @@ class _Releases:
     sessions: ExitStack
     samples: seeds.Samples
     rows: _Rows
+    breaking: bool  # whether a revision may break statements that name existing columns
     _version_table: str = ""
     _phrases: list[Phrase] = field(default_factory=list)
     _prepared: dict[Phrase, str] = field(default_factory=dict)  # the EXECUTE of each
@@ -190,14 +201,14 @@ class _Releases:
     def compare_with(self, version_table: str) -> None:
         """Note the failures that the previous release has, too; when its models are unknown, those of the new one before its revisions.
 
-        A column that is left out of an INSERT counts against the new release then: its models may have dropped it without a revision.
+        A required column that the new models lack counts against the new release then: they may have dropped it without a revision.
         """
         self._version_table = version_table
         names = {model.name for model in self.own}
         before = [model for model in self.previous.models if model.name in names]
         if self.own:
             broken = elsewhere(self.database, lambda connection: self._broken(connection, before or self.own))
-            self._known = {_key(each) for each in broken if before or each.code != NOT_NULL}
+            self._known = {_key(each) for each in broken if before or not _names_no_column(self.own, each)}
 
     def begin(self, version_table: str) -> None:
         """Fill the schema of the previous release with rows, and find the statements that work there."""
@@ -338,16 +349,35 @@ class _Releases:
         return [
             each
             for model, table in pairs
+            if self.breaking or _lacks_required(model, table)
             for each in phrases.failing(connection, model, table)
             if _BROKEN.fullmatch(each.code) or _leaves_out(model, each)
         ]
 
 
+def _lacks_required(model: Model, table: seeds.Table) -> bool:
+    """Whether a model does not write a column of its table that needs a value."""
+    required = (each["raw"] for each in table.columns if not (each["nullable"] or each["default"] or each["made"]))
+    return not _given(model).issuperset(required)
+
+
 def _leaves_out(model: Model, refused: Refused) -> bool:
     """Whether a statement fails because its model does not write a column of its table that needs a value."""
     null = refused.null
-    given = {column.name for column in model.columns if not column.defaulted}
-    return null is not None and null["table"] == model.table and null["column"] not in given
+    return null is not None and null["table"] == model.table and null["column"] not in _given(model)
+
+
+def _names_no_column(models: Iterable[Model], refused: Refused) -> bool:
+    """Whether a statement fails because of a required column that its model lacks."""
+    if not (null := refused.null):
+        return False
+    return all(
+        (model.table, each.name) != (null["table"], null["column"]) for model in models for each in model.columns
+    )
+
+
+def _given(model: Model) -> set[str]:
+    return {column.name for column in model.columns if not column.defaulted}
 
 
 def _key(refused: Refused) -> tuple[str, str]:
