@@ -190,10 +190,10 @@ async def _url(at: Workplace, ask: Ask) -> AsyncIterator[str]:
 
 def _installation(at: Workplace) -> Binaries:
     """Find server binaries, of another major if only that has the extensions of the revisions."""
-    from slipway.finder.database import created_by_revisions
+    from slipway.finder.database import created_by_migrations
     from slipway.finder.tree import tree_at
 
-    known = {*at.migrations.extensions, *created_by_revisions(tree_at(at.folder))}
+    known = {*at.migrations.extensions, *created_by_migrations(tree_at(at.folder), at.migrations.baseline)}
     return binaries.find(at.migrations.major, known)
 
 
