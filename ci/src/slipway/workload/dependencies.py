@@ -125,7 +125,7 @@ def prepare(tree: Path, cache: Path, *, in_place: bool = False, everything: bool
     view = tree_at(tree)
     pinning = lock_of(tree, view)
     file = tree / "pyproject.toml"
-    package = file.is_file() and is_package(file.read_text(encoding="utf-8"))
+    package = bool(document_of(file)) and is_package(file.read_text(encoding="utf-8"))
     built = package and pinning.name not in _NOT_INSTALLED
     if built:
         _check_named_files(tree)
