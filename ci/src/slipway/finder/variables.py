@@ -9,7 +9,7 @@ from typing import Final
 from slipway.finder.tree import Tree, called, parsed, text_in
 from slipway.records.survey import Fact, Subject
 
-_EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
+_EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|settings|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
 SHELL_DEFAULT: Final = re.compile(r"\$\{\w+:?-([^}]*)\}")  # of a shell, when the variable is not set
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
 _SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH(?!OR)|CERT")

@@ -1,4 +1,4 @@
-"""What else keeps a service from being proven, looked for once something does: all obstacles are listed in one run."""
+"""The other reasons why a service cannot be proven, looked for once there is one: all obstacles are listed in one run."""
 
 import re
 from pathlib import Path
