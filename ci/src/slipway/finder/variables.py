@@ -110,7 +110,7 @@ def _value(name: str, listed: Variable | None, needed: Variable | None) -> tuple
     if word := word_for(name, example):
         return word, ""
     secret = _LOOKS_SECRET.fullmatch(example) or (_SECRET.search(name) and not _HARMLESS.fullmatch(example))
-    if example and not secret and "${" not in example:
+    if not secret and (example or not needed) and "${" not in example:  # developers start with the empty ones, too
         return example, ""
     if secret and (needed is None or needed.value == _STAND_IN):
         return _LONG_STAND_IN, "a stand-in"
