@@ -51,6 +51,16 @@ ENDPOINT = option(
     not_on_dagger=_OBJECT,
 )
 ENVIRONMENT = (SOURCE, NAME, ENDPOINT)
+SERVICE = option(
+    "service",
+    "NAME",
+    "from any folder: the service's name; everything else is read from the ledger in --region, not from settings",
+    not_on_dagger=_WORKSPACE,
+)
+REGION = option(
+    "region", "REGION", "with --service: the region of the environment, such as eu-west-1", not_on_dagger=_WORKSPACE
+)
+ANYWHERE = (*ENVIRONMENT, SERVICE, REGION)
 IMAGE = option("image", "REPOSITORY@DIGEST", "the image, named by digest: repository@sha256:…", required=True)
 CERTIFICATE = file(
     "certificate",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
 from slipway.commands.flags import (
+    ANYWHERE,
     CERTIFICATE,
     DRY_RUN,
     ENDPOINT,
@@ -130,16 +131,17 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.RELEASE,
-    "Deploy a recorded release again, by digest; the database is not migrated",
+    "Deploy a recorded release again, image and settings; the database is not migrated",
     AwsAccess.CHANGES,
     flags=(
-        *ENVIRONMENT,
+        *ANYWHERE,
         option(
             "to",
             "NUMBER",
             "the deployment to go back to, by its number in `slipway history` (default: the one live before)",
             parse=int,
         ),
+        switch("image-only", "keep the settings of this folder; without this flag the recorded ones are restored"),
         CERTIFICATE,
         WITHOUT_PROOF,
         DRY_RUN,
@@ -150,10 +152,9 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
 async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.redeploy import plan_rollback, rollback
 
-    there, evidence, to = await caller.environment(flags.environment), await _evidence(flags, caller), flags.to
-    return await changed(
-        flags, caller, lambda: plan_rollback(there, to, evidence), lambda tell: rollback(there, tell, to, evidence)
-    )
+    there, evidence = await caller.environment(flags.environment), await _evidence(flags, caller)
+    how = {"to": flags.to, "evidence": evidence, "image_only": flags.image_only}
+    return await changed(flags, caller, lambda: plan_rollback(there, **how), lambda tell: rollback(there, tell, **how))
 
 
 @command(

@@ -10,6 +10,7 @@ from functools import partial
 
 import anyio
 
+from slipway.environment.specification import settings_of, specification_of
 from slipway.environment.status import ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Certificate
@@ -18,14 +19,18 @@ from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.progress import Tell
+from slipway.release.aws.client import Aws
+from slipway.release.aws.ledger import LedgerStore
 from slipway.release.engine.engine import Engine, no_op
 from slipway.release.engine.goal import Deleted, Goal, Live, Paused, Resumed, check_sensible
+from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.plan import check_belongs
 from slipway.release.engine.plan import plan as make_plan
 from slipway.release.engine.run import reach
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError, or_unknown
 from slipway.release.runners import Runner
+from slipway.settings.service import ledger_repository
 
 Permit = Callable[[Observed], Awaitable[str | None]]
 
@@ -83,6 +88,10 @@ class ServiceEnvironment(ObservedEnvironment):
                 return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}")
         return made
 
+    def live(self, digest: str, verb: Verb = Verb.DEPLOY) -> Live:
+        """Return the goal that a digest is live with these settings, which the ledger keeps."""
+        return Live(self.spec(digest), verb, specification=specification_of(self.settings, self.name))
+
     async def deploy(
         self, digest: str, tell: Tell, certificate: Certificate | None = None, *, older: bool = False
     ) -> Outcome:
@@ -90,13 +99,13 @@ class ServiceEnvironment(ObservedEnvironment):
 
         `older` allows a digest that was deployed before the one of now.
         """
-        goal = Live(self.spec(digest), may_be_older=older)
+        goal = replace(self.live(digest), may_be_older=older)
         return await self.release(goal, self.engine(tell, certificate=certificate))
 
     async def apply(self, approved: Plan, tell: Tell, certificate: Certificate | None = None) -> Outcome:
         """Deploy an approved plan and return the outcome; raises SlipwayError if a deployment would no longer do just that."""
         check_belongs(approved, self.name, self.service)
-        goal = Live(self.spec(self.digest_of(approved.image)))
+        goal = self.live(self.digest_of(approved.image))
         return await self.release(goal, self.engine(tell, certificate=certificate), approved)
 
     async def release(self, goal: Live, engine: Engine, approved: Plan | None = None) -> Outcome:
@@ -122,15 +131,19 @@ class ServiceEnvironment(ObservedEnvironment):
         """Raise RefusedError unless slipway created the service."""
         if foreign := await self._foreign():
             raise RefusedError(foreign.found, foreign.remedy)
-        await self.store.check()
+        await self._check_ledger()
+
+    async def _check_ledger(self) -> None:
+        if await self.store.check():
+            self.ledger.renew()
 
     async def _foreign(self) -> Check | None:
         """Return why slipway did not create the service; None if it did, or if there is no service."""
         check = await self.described.owned(self.aws, self.service, self.name)
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
-    async def _prepare(self, goal: Live, tell: Tell) -> None:
-        """Run the preflight; a rollback does not start the release again, since it was live here before."""
+    async def _prepare(self, goal: Live, tell: Tell) -> Mapping[str, str]:
+        """Run the preflight and return the versions of the secrets; a rollback does not start the release again, since it was live here before."""
         from slipway.environment.preflight import preflight
         from slipway.release.preflight import preflight as looks
 
@@ -141,7 +154,8 @@ class ServiceEnvironment(ObservedEnvironment):
         for event in looks.events(report):
             tell(event)
         looks.refuse(report)
-        await self.store.check()
+        await self._check_ledger()
+        return looks.versions(report)
 
     async def _migrate(self, digest: str, number: int, tell: Tell) -> Migration:
         """Migrate for deployment `number`, which a later run may resume."""
@@ -156,6 +170,26 @@ class ServiceEnvironment(ObservedEnvironment):
         return runner_of(
             self, digest, deployment=deployment, database_url_from=url_from, transactions=self.transactions
         )
+
+
+async def recorded(name: str, service: str, region: str, endpoint_url: str | None, time: Time) -> ServiceEnvironment:
+    """Open an environment by its ledger alone, with the settings of its newest release; raises RefusedError when it has none.
+
+    The values of variables that are not recorded are missing; a rollback that needs one is refused.
+    """
+    aws = Aws(region, endpoint_url, None, time.sleep)
+    store = LedgerStore(aws, ledger_repository(service, name), service, name)
+    ledger = Ledger(store, name)
+    for intent in await ledger.newest_intents():
+        if intent.specification:
+            settings = settings_of(intent.specification, name, f"release {intent.number}")
+            made = ServiceEnvironment(settings=settings, name=name, endpoint_url=endpoint_url, time=time, starts=False)
+            vars(made).update(aws=aws, store=store, ledger=ledger)
+            return made
+    raise RefusedError(
+        f"the ledger of {service} in {region} has no release of {name} with its settings",
+        "run it in the service's folder, or correct --service and --region",
+    )
 
 
 async def plan_change(environment: ServiceEnvironment, verb: Verb) -> Plan:
