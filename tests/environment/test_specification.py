@@ -1,4 +1,4 @@
-"""What the ledger keeps of a release's settings, and how a rollback restores them, also from an empty folder."""
+"""A release's settings in the ledger, and a rollback that restores them, also from an empty folder."""
 
 from dataclasses import replace
 

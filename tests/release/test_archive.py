@@ -109,7 +109,7 @@ async def test_packing_that_is_killed_anywhere_loses_nothing(shelf):
         assert len(texts.texts) == 202 * 3 + 2
 
 
-async def test_a_ledger_is_moved_with_everything_and_goes_on_with_the_next_number(shelf):
+async def test_a_moved_ledger_has_every_record_and_continues_with_the_next_number(shelf):
     deployed(shelf, 1, 230)
     own = Shelf(shelf.clock)
     before = await Ledger(MemoryStore(shelf), "staging").history(100)

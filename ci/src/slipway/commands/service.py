@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, option, switch
+from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
 from slipway.commands.flags import ANYWHERE, DRY_RUN, ENVIRONMENT
 from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed
 
@@ -65,13 +65,26 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
     Group.SERVICE,
     "List the recorded deployments, newest first",
     AwsAccess.READS,
-    flags=ANYWHERE,
+    flags=(
+        *ANYWHERE,
+        file(
+            "record",
+            "first record the deployment in this file, which a run with --without-ledger left; this writes the ledger",
+            not_on_dagger="such a run leaves a file on a person's machine",
+        ),
+    ),
     records=(JsonRecord("history"),),
 )
 async def history(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.environment.late import record_all
+    from slipway.records.ledger import LedgerBlock
     from slipway.report.answers import service as answers
 
-    return answers.of_history(await (await caller.environment(flags.environment)).history())
+    environment = await caller.environment(flags.environment)
+    if flags.record:
+        block = await caller.record(LedgerBlock, flags.record, "the deployment")
+        await record_all(environment, block.records)
+    return answers.of_history(await environment.history())
 
 
 @command(

@@ -6,23 +6,28 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
+from typing import Self
 
 import anyio
 
+from slipway.environment.late import record_late
 from slipway.environment.specification import settings_of, specification_of
 from slipway.environment.status import ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Certificate
 from slipway.records.checks import Check, PreflightResult
-from slipway.records.migration import Migration
+from slipway.records.migration import Migration, Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan
-from slipway.records.progress import Tell
+from slipway.records.progress import Event, Tell
 from slipway.release.aws.client import Aws
+from slipway.release.aws.ecr import revision_of
 from slipway.release.aws.ledger import LedgerStore
+from slipway.release.engine.compatibility import rollback_risk
 from slipway.release.engine.engine import Engine, no_op
 from slipway.release.engine.goal import Deleted, Goal, Live, Paused, Resumed, check_sensible
+from slipway.release.engine.late import LateStore
 from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.plan import check_belongs
 from slipway.release.engine.plan import plan as make_plan
@@ -46,16 +51,33 @@ class ServiceEnvironment(ObservedEnvironment):
 
     - runner: makes the runner that migrates the database to a digest's head for a deployment; None for the one in the settings, if any.
     - starts: whether the preflight starts the release on this machine.
-    - transactions: those that the proof of a migration is for; env.py may begin no others. Empty when they are unknown.
+    - certificate: the proof of a migration, for whose transactions it is: env.py may begin no others. None when it is unknown.
+    - without_ledger: why a run does without a ledger that fails; empty for a run that needs it.
     """
 
     runner: "Callable[[ServiceEnvironment, str, str], Awaitable[Runner]] | None" = None
     starts: bool = True
-    transactions: str = ""
+    certificate: Certificate | None = None
+    without_ledger: str = ""
 
-    def proven_by(self, certificate: Certificate | None) -> "ServiceEnvironment":
+    def proven_by(self, certificate: Certificate | None) -> Self:
         """Return the same environment; it refuses a migration whose transactions differ from those of a certificate."""
-        return replace(self, transactions=certificate.transactions) if certificate else self
+        return self._with(certificate=certificate) if certificate else self
+
+    @property
+    def transactions(self) -> str:
+        """Those that the proof of a migration is for; empty when they are unknown."""
+        return self.certificate.transactions if self.certificate else ""
+
+    def doing_without_ledger(self, reason: str) -> Self:
+        """Return the same environment; its ledger may fail, and what that refuses is recorded after the run."""
+        made = self._with(without_ledger=reason)
+        vars(made).pop("ledger", None)
+        return made
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(LateStore(self.store) if self.without_ledger else self.store, self.name)
 
     @property
     def migrates(self) -> bool:
@@ -78,6 +100,7 @@ class ServiceEnvironment(ObservedEnvironment):
             smoke=self.smoke_failure,
             certificate=certificate,
             risk=risk,
+            without_ledger=self.without_ledger,
         )
 
     async def plan(self, digest: str) -> Plan:
@@ -117,6 +140,8 @@ class ServiceEnvironment(ObservedEnvironment):
         from slipway.environment.webhook import announce
 
         outcome = await reach(engine, goal, approved)
+        if self.without_ledger:
+            await record_late(self, engine.tell)
         await announce(self, outcome, engine.tell, engine.holder)
         return outcome
 
@@ -134,7 +159,7 @@ class ServiceEnvironment(ObservedEnvironment):
         await self._check_ledger()
 
     async def _check_ledger(self) -> None:
-        if await self.store.check():
+        if not self.without_ledger and await self.store.check():
             self.ledger.renew()
 
     async def _foreign(self) -> Check | None:
@@ -159,7 +184,30 @@ class ServiceEnvironment(ObservedEnvironment):
 
     async def _migrate(self, digest: str, number: int, tell: Tell) -> Migration:
         """Migrate for deployment `number`, which a later run may resume."""
-        return await (await self.migrating(digest, f"{self.service}.{number}")).migrate(tell)
+        runner = await self.migrating(digest, f"{self.service}.{number}")
+        try:
+            return await runner.migrate(tell)
+        except RefusedError:
+            if (migration := await self._proven_ahead(runner, digest)) is None:
+                raise
+            tell(
+                Event(
+                    "the database is ahead of this release and stays so: the certificate proves that they work together"
+                )
+            )
+            return migration
+
+    async def _proven_ahead(self, runner: Runner, digest: str) -> Migration | None:
+        """Return that nothing was migrated, for a hot fix whose certificate is about this very commit on the newer schema."""
+        certificate = self.certificate
+        if certificate is None or not (standing := await runner.look()).unknown:
+            return None
+        if certificate.previous != await revision_of(self.aws, self.settings.name, digest):
+            return None
+        wanted, live = Readiness(standing.image, None, certificate.previous), Readiness(None, standing.database)
+        if rollback_risk(wanted, live, [certificate]):
+            return None
+        return Migration(before=standing.database, after=standing.database, applied=(), attempts=1, seconds=0)
 
     async def migrating(self, digest: str, deployment: str | None = None, url_from: str | None = None) -> Runner:
         """Return the runner of migrations; raises SettingsError if the settings name none. `url_from` is a variable with the database's URL."""

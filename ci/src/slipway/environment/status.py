@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -81,7 +81,10 @@ class ObservedEnvironment:
 
     def with_settings(self, settings: Settings) -> Self:
         """Return the same environment with other settings; the connection, and what is known of the ledger, are kept."""
-        made = replace(self, settings=settings)
+        return self._with(settings=settings)
+
+    def _with(self, **parts: Any) -> Self:
+        made = replace(self, **parts)
         vars(made).update({key: vars(self)[key] for key in ("aws", "store", "ledger") if key in vars(self)})
         return made
 

@@ -22,10 +22,11 @@ from slipway.records.image import Reference
 from slipway.release.aws.client import Aws
 from slipway.release.engine.ledger import PREFIX, Stored
 from slipway.release.errors import AwsRefusedError, or_absent
-from slipway.untrusted import one_line
+from slipway.untrusted import json_object, one_line
 
 ARTIFACT = "application/vnd.slipway.record.v1"
 _TEXT = "slipway.record"
+_REVISION = "org.opencontainers.image.revision"
 _MOST = 100  # identifiers in one call [M]
 _HOST = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 
@@ -66,6 +67,16 @@ async def sign_in(aws: Aws) -> tuple[str, Login]:
     data = response["authorizationData"][0]
     user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
     return data["proxyEndpoint"], Login(user, password)
+
+
+async def revision_of(aws: Aws, repository: str, digest: str) -> str | None:
+    """Return the git commit that an image's manifest names; None when it names none."""
+    wanted = [{"imageDigest": digest}]
+    answer = await aws.call("ecr", "batch_get_image", repositoryName=repository, imageIds=wanted)
+    manifests = (json_object(image["imageManifest"]) for image in answer["images"])
+    annotations = next((manifest.get("annotations") for manifest in manifests), None)
+    revision = annotations.get(_REVISION) if isinstance(annotations, dict) else None
+    return revision if isinstance(revision, str) else None
 
 
 async def place_of(aws: Aws, repository: str) -> Place:

@@ -133,7 +133,7 @@ def _ledger_resource(environment: str) -> str:
 def _trial_repository(name: str) -> Resource:
     """Return the only repository whose images expire.
 
-    A lifecycle policy knows ages, numbers and tags, but not which digest is live, and whoever may push may also tag: any rule in the
+    A lifecycle policy knows ages, numbers and tags, but not which digest is live, and a role that may push may also tag: any rule in the
     repository from which environments deploy could expire the digest in production.
     """
     selection = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": _TRIAL_DAYS}

@@ -36,7 +36,7 @@ class Engine:
     - ask: reads the live release's own statement about itself, for the ledger.
     - smoke: requests the live release's public address; returns why it does not answer as it should.
     - certificate, risk: the proof of the pair of releases, which is recorded, and the caller's reason for going without one.
-    - lock: makes the deploy lock.
+    - without_ledger: the caller's reason for a run whose ledger may fail. lock: makes the deploy lock.
     """
 
     target: Target
@@ -51,6 +51,7 @@ class Engine:
     smoke: Callable[[Observed], Awaitable[str | None]] = no_op
     certificate: Certificate | None = None
     risk: str = ""
+    without_ledger: str = ""
     lock: type[DeployLock] = DeployLock
 
 

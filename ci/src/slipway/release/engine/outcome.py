@@ -73,6 +73,7 @@ async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outco
     reported = await run.engine.ask(live) if live and outcome.live == outcome.requested else None
     after = run.migration.after if run.migration and not run.migration.unseen else None
     readiness = reported or Readiness(after, after)
+    without = run.engine.without_ledger
     release = Release(
         environment=outcome.environment,
         number=run.number,
@@ -88,7 +89,7 @@ async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outco
         heads=readiness.image,
         database=readiness.database,
         commit=readiness.commit,
-        risk=run.risk,
+        risk="; ".join(filter(None, [run.risk, without and f"without the ledger: {without}"])),
         wanted=run.goal.hash,
     )
     try:

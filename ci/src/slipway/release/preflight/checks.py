@@ -8,7 +8,7 @@ import anyio
 from slipway.records.checks import Check, PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
-from slipway.release.errors import AwsRefusedError, LostAnswerError
+from slipway.release.errors import AwsRefusedError, LostAnswerError, UnreachableError
 from slipway.untrusted import one_line
 
 Checks = tuple[Check, ...]
@@ -41,7 +41,7 @@ async def covered(subject: str, look: Awaitable[Checks]) -> Checks:
             return await look
     except TimeoutError:
         return (not_covered(subject, f"AWS did not answer within {_TIMEOUT_SECONDS:.0f} s"),)
-    except (LostAnswerError, AwsRefusedError) as error:
+    except (LostAnswerError, UnreachableError, AwsRefusedError) as error:
         if isinstance(error, AwsRefusedError) and error.is_unusable:
             raise
         return (not_covered(subject, error.what),)
