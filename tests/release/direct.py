@@ -116,13 +116,14 @@ class DirectAccount(Account):
 
 @asynccontextmanager
 async def opened(clock: Clock | None = None, pace: Pace = BRISK, **how: Any) -> AsyncIterator[DirectAccount]:
-    """Open an account with an empty repository `notes` and two roles, in virtual time."""
+    """Open an account with two roles and the empty repositories of `notes` and its ledgers, in virtual time."""
     backend = ScriptedBackend()
     async with simulated(lambda _url: backend, clock=clock or VirtualClock(), pace=pace, **how) as cloud:
         for role in (ROLE, INSTANCE_ROLE):
             cloud.iam.put(role)
         account = DirectAccount(cloud, backend, endpoint=DirectEndpoint(cloud))
-        await account.ask("ecr", "create_repository", repositoryName="notes", imageTagMutability="IMMUTABLE")
+        for name in ("notes", "notes-ledger-staging", "notes-ledger-production"):
+            await account.ask("ecr", "create_repository", repositoryName=name, imageTagMutability="IMMUTABLE")
         yield account
 
 

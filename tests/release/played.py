@@ -110,7 +110,7 @@ async def play(story: Scenario, planted: Planted = NOTHING) -> Played:
             claimed={number: when for number, when in claimed.items() if number > stage.numbers},
             unfinished=frozenset(number for number in claimed if number > stage.numbers and number not in ended),
             is_overtaken=any(number <= stage.numbers and number not in ended for number in claimed),
-            is_locked="slipway.production.lock" in account.cloud.store.repositories["notes"].tags,
+            is_locked="slipway.production.lock" in account.cloud.store.repositories["notes-ledger-production"].tags,
         )
 
 
@@ -239,7 +239,7 @@ def there(account: Account) -> There:
 
 def _numbers(account: Account, kind: str) -> dict[int, float]:
     """The numbers of which production's ledger has a record of this kind, and when that came."""
-    repository = account.cloud.store.repositories["notes"]
+    repository = account.cloud.store.repositories["notes-ledger-production"]
     parts = {tag: tag.split(".") for tag in repository.tags if tag.startswith("slipway.production.")}
     return {
         int(name[2]): repository.manifests[repository.tags[tag]].pushed.timestamp()
