@@ -55,7 +55,10 @@ def configuration_of(request: Mapping[str, Any]) -> Configuration:
     """Build the configuration of a CreateService, with every default filled in."""
     repository = request["SourceConfiguration"].get("ImageRepository", {})
     deploys = repository.get("ImageRepositoryType") != "ECR_PUBLIC"  # [M]
-    return merged(_DEFAULTS | {"SourceConfiguration": {"AutoDeploymentsEnabled": deploys}}, request)
+    key = {
+        part: request[part] for part in ("EncryptionConfiguration",) if part in request
+    }  # only a creation sets it [M]
+    return {**merged(_DEFAULTS | {"SourceConfiguration": {"AutoDeploymentsEnabled": deploys}}, request), **key}
 
 
 def merged(current: Configuration, request: Mapping[str, Any]) -> Configuration:
