@@ -13,6 +13,10 @@ BACK = "Service deployment rolled back because"
 GROUP = "(target-group arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/ecs-gateway-tg-1/2)"
 ALARM = f"{BACK} of the following alarm(s) in ALARM state: notes/RollbackAlarm."
 BREAKER = f"{BACK} the circuit breaker threshold was exceeded."
+UNREADABLE = (
+    "task 1 stopped: ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from asm: "
+    "failed to fetch secret arn:aws:secretsmanager:eu-west-1:123456789012:secret:url-1 from secrets manager"
+)
 STARTED = "INFO:     Uvicorn running on http://0.0.0.0:8000 (Press CTRL+C to quit)"
 CASES = [
     ("aborted", [f"{BACK} a user requested it."], [STARTED], "a person took this deployment back"),
@@ -31,11 +35,7 @@ CASES = [
     ),
     (
         "secret",
-        [
-            "task 1 stopped: ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
-            "unable to retrieve secret from asm: failed to fetch secret arn:aws:secretsmanager:eu-west-1:123456789012:secret:url-1 from secrets manager",
-            BREAKER,
-        ],
+        [UNREADABLE, BREAKER],
         [],
         "the secret arn:aws:secretsmanager:eu-west-1:123456789012:secret:url-1 could not be read",
     ),

@@ -33,6 +33,11 @@ def wanted(digest: str, **parts: Any) -> dict[str, Any]:
     } | parts
 
 
+def created(name: str, digest: str, **parts: Any) -> dict[str, Any]:
+    """Build the request of a creation."""
+    return {"infrastructureRoleArn": INFRASTRUCTURE_ROLE, "serviceName": name, **wanted(digest, **parts)}
+
+
 def trust(account: Account) -> None:
     """Make the roles."""
     for role in (INFRASTRUCTURE_ROLE, EXECUTION_ROLE):
@@ -52,8 +57,7 @@ class Notes:
 
     async def create(self, digest: str, **parts: Any) -> str:
         """Begin a creation."""
-        roles = {"infrastructureRoleArn": INFRASTRUCTURE_ROLE, "serviceName": self.name}
-        answer = await self.ask("create_express_gateway_service", **roles, **wanted(digest, **parts))
+        answer = await self.ask("create_express_gateway_service", **created(self.name, digest, **parts))
         assert answer["service"]["serviceArn"] == self.arn
         return await self.newest()
 
@@ -81,7 +85,7 @@ class Notes:
     async def ended(self, arn: str) -> dict[str, Any]:
         """Return a deployment once it has ended."""
         while not self._inside(arn).ended:
-            await self.account.cloud.clock.sleep(5)
+            await self.account.cloud.clock.sleep(30)
         return await self.deployment(arn)
 
     async def until(self, arn: str, stage: str, share: int) -> dict[str, Any]:
@@ -89,7 +93,7 @@ class Notes:
         inside, gateway = self._inside(arn), self.account.cloud.ecs.express.services[self.arn].gateway
         while (inside.stage, gateway.weight(inside.target.group)) != (stage, share):
             assert not inside.ended, inside
-            await self.account.cloud.clock.sleep(1)
+            await self.account.cloud.clock.sleep(10)
         return await self.deployment(arn)
 
     def _inside(self, arn: str) -> Deployment:

@@ -20,7 +20,6 @@ class Script:
     starts: bool = True
     says: Callable[[], str] | None = None  # the body at /healthz
     silent: str | None = None  # the path that is answered with 503, of a healthy release
-    absent: str | None = None  # the path that is answered with 404
 
 
 @dataclass
@@ -73,8 +72,6 @@ class _Instance:
             if asked.startswith("/slow/"):
                 await asyncio.sleep(float(asked.removeprefix("/slow/")))
             status = "200 OK" if self.script.healthy and asked != self.script.silent else "503 Service Unavailable"
-            if asked == self.script.absent:
-                status = "404 Not Found"
             says = self.script.says if asked == "/healthz" else None
             body = (says() if says else f"{self.digest}\n{head}").encode()
             writer.write(

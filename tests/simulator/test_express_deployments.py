@@ -24,6 +24,7 @@ def seconds(deployment: dict[str, Any]) -> float:
     return (deployment["finishedAt"] - deployment["createdAt"]).total_seconds()
 
 
+@pytest.mark.slow
 async def test_an_update_runs_beside_the_old_release_and_takes_over_in_two_steps(account):
     old, new = await account.image(), await account.image()
     notes = await Notes(account).created(old)
@@ -32,10 +33,10 @@ async def test_an_update_runs_beside_the_old_release_and_takes_over_in_two_steps
     canary = await notes.until(arn, "PRODUCTION_TRAFFIC_SHIFT", 5)
     assert [each["requestedProductionTrafficWeight"] for each in canary["sourceServiceRevisions"]] == [95]
     assert len((await notes.described())["activeConfigurations"]) == 2
-    assert await notes.answers(40) == {old: 38, new: 2}
+    assert await notes.answers(20) == {old: 19, new: 1}
     assert sorted(account.backend.running) == sorted([old, new])
     await notes.until(arn, "BAKE_TIME", 100)
-    assert await notes.answers(20) == {new: 20}
+    assert await notes.answers(3) == {new: 3}
     assert sorted(account.backend.running) == sorted([old, new])
     ended = await notes.ended(arn)
     assert (ended["status"], len((await notes.described())["activeConfigurations"])) == ("SUCCESSFUL", 1)
@@ -44,19 +45,32 @@ async def test_an_update_runs_beside_the_old_release_and_takes_over_in_two_steps
     assert 540 <= seconds(ended) <= 660  # 9 to 10 minutes
 
 
-async def test_tuned_health_checks_bring_the_first_traffic_two_minutes_earlier(account):
-    notes = await Notes(account).created(await account.image())
+@pytest.mark.slow
+async def test_tuned_checks_shift_traffic_early_and_a_newer_update_or_a_person_takes_it_back_at_once(account):
+    old, second, third = [await account.image() for _ in range(3)]
+    notes = await Notes(account).created(old)
     for group in await notes.groups():
         settings = {"HealthCheckIntervalSeconds": 5, "HealthyThresholdCount": 2}
         await account.ask("elbv2", "modify_target_group", TargetGroupArn=group, **settings)
-    arn = await notes.update(await account.image())
-    canary = await notes.until(arn, "PRODUCTION_TRAFFIC_SHIFT", 5)
-    shown = account.cloud.clock.now() - canary["createdAt"]
-    assert shown.total_seconds() <= 50
-    groups = await account.ask("elbv2", "describe_target_groups", TargetGroupArns=await notes.groups())
-    assert {group["HealthCheckIntervalSeconds"] for group in groups["TargetGroups"]} == {5}
+    first = await notes.update(second)
+    canary = await notes.until(first, "PRODUCTION_TRAFFIC_SHIFT", 5)
+    assert (account.cloud.clock.now() - canary["createdAt"]).total_seconds() <= 60  # without tuning it takes 185
+    newer = await notes.update(third)
+    assert (await notes.deployment(first))["status"] == "STOP_REQUESTED"
+    assert (await notes.deployment(newer))["status"] == "PENDING"
+    assert (await notes.ended(first))["status"] == "STOPPED"
+    await notes.until(newer, "PRODUCTION_TRAFFIC_SHIFT", 5)
+    await notes.ask("stop_service_deployment", serviceDeploymentArn=newer, stopType="ROLLBACK")
+    assert (await notes.deployment(newer))["status"] == "ROLLBACK_REQUESTED"
+    await account.cloud.clock.sleep(1)
+    assert await notes.answers(20) == {old: 20}
+    ended = await notes.ended(newer)
+    assert ended["status"] == "ROLLBACK_SUCCESSFUL"
+    assert ended["rollback"]["serviceRevisionArn"] == ended["sourceServiceRevisions"][0]["arn"]
+    assert account.backend.running == [old]
 
 
+@pytest.mark.slow
 async def test_errors_at_the_front_set_off_the_alarm_and_only_the_old_release_is_left(account):
     old, new = await account.image(), await account.image(Script(silent="/broken"))
     notes = await Notes(account).created(old)
@@ -64,9 +78,9 @@ async def test_errors_at_the_front_set_off_the_alarm_and_only_the_old_release_is
     await notes.until(arn, "PRODUCTION_TRAFFIC_SHIFT", 5)
     while "rollback" not in (deployment := await notes.deployment(arn)):
         await notes.answers(20, "/broken")
-        await account.cloud.clock.sleep(20)
-    assert deployment["status"] == "ROLLBACK_IN_PROGRESS"
-    assert await notes.answers(20) == {old: 20}
+        await account.cloud.clock.sleep(60)
+    assert deployment["status"].startswith("ROLLBACK_")
+    assert await notes.answers(3) == {old: 3}
     ended = await notes.ended(arn)
     assert ended["status"] == "ROLLBACK_SUCCESSFUL"
     assert ended["statusReason"].startswith("Service deployment rolled back because of the following alarm(s)")
@@ -81,19 +95,6 @@ async def test_errors_at_the_front_set_off_the_alarm_and_only_the_old_release_is
     assert (alarm["StateValue"], alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == ("ALARM", 2, 3)
     assert (await notes.described())["activeConfigurations"][0]["primaryContainer"]["image"].endswith(old)
     assert account.backend.running == [old]
-
-
-async def test_four_missing_pages_in_a_minute_are_ignored_unless_every_client_error_counts(account):
-    notes = await Notes(account).created(await account.image(Script(absent="/wp-login.php")))
-    for floor, status in ((5, "SUCCESSFUL"), (0, "ROLLBACK_SUCCESSFUL")):
-        account.cloud.ecs.express.readings.client_errors = floor
-        arn = await notes.update(await account.image(Script(absent="/wp-login.php")))
-        await notes.until(arn, "BAKE_TIME", 100)
-        for _ in range(4):
-            if "finishedAt" not in await notes.deployment(arn):
-                await notes.answers(4, "/wp-login.php")
-                await account.cloud.clock.sleep(60)
-        assert (await notes.ended(arn))["status"] == status
 
 
 async def test_three_failed_starts_trip_the_circuit_breaker(account):
@@ -115,6 +116,7 @@ async def test_three_failed_starts_trip_the_circuit_breaker(account):
     assert await notes.answers(5) == {old: 5}
 
 
+@pytest.mark.slow
 async def test_a_release_that_is_never_healthy_goes_back_after_grace_and_two_checks_for_each_task(account):
     notes = await Notes(account).created(await account.image())
     arn = await notes.update(await account.image(SICK))
@@ -128,47 +130,18 @@ async def test_a_release_that_is_never_healthy_goes_back_after_grace_and_two_che
     assert service["deployments"][0]["rolloutState"] == "COMPLETED"  # although it was rolled back
 
 
+@pytest.mark.slow
 async def test_without_the_breaker_a_sick_release_stays_in_progress_until_a_person_stops_it(account):
     account.cloud.ecs.express.readings.breaker = False
     notes = await Notes(account).created(await account.image())
     arn = await notes.update(await account.image(Script(exit_code=1)))
-    for _ in range(60):
+    for _ in range(12):
         await account.cloud.clock.sleep(60)
     deployment = await notes.deployment(arn)
     assert (deployment["status"], deployment["lifecycleStage"]) == ("IN_PROGRESS", "SCALE_UP")
     assert deployment["deploymentCircuitBreaker"]["status"] == "DISABLED"
     await notes.ask("stop_service_deployment", serviceDeploymentArn=arn, stopType="ROLLBACK")
     assert (await notes.ended(arn))["status"] == "ROLLBACK_SUCCESSFUL"
-
-
-async def test_a_person_takes_the_canary_back_within_seconds(account):
-    old, new = await account.image(), await account.image()
-    notes = await Notes(account).created(old)
-    arn = await notes.update(new)
-    await notes.until(arn, "PRODUCTION_TRAFFIC_SHIFT", 5)
-    await notes.ask("stop_service_deployment", serviceDeploymentArn=arn, stopType="ROLLBACK")
-    assert (await notes.deployment(arn))["status"] == "ROLLBACK_REQUESTED"
-    await account.cloud.clock.sleep(1)
-    assert await notes.answers(40) == {old: 40}
-    ended = await notes.ended(arn)
-    assert (ended["status"], ended["rollback"]["serviceRevisionArn"]) == (
-        "ROLLBACK_SUCCESSFUL",
-        ended["sourceServiceRevisions"][0]["arn"],
-    )
-
-
-async def test_a_newer_update_stops_the_one_under_way(account):
-    old, second, third = [await account.image() for _ in range(3)]
-    notes = await Notes(account).created(old)
-    first = await notes.update(second)
-    await notes.until(first, "PRODUCTION_TRAFFIC_SHIFT", 5)
-    newer = await notes.update(third)
-    assert (await notes.deployment(first))["status"] == "STOP_REQUESTED"
-    assert (await notes.deployment(newer))["status"] == "PENDING"
-    assert (await notes.ended(first))["status"] == "STOPPED"
-    assert await notes.answers(20) == {old: 20}
-    assert (await notes.ended(newer))["status"] == "SUCCESSFUL"
-    assert account.backend.running == [third]
 
 
 @pytest.mark.parametrize("reverts", [True, False])

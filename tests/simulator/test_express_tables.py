@@ -19,7 +19,7 @@ from slipway.simulator.ecs.express.rollout import (
 )
 from tests.release.direct import opened
 from tests.simulator.account import Account
-from tests.simulator.express import INFRASTRUCTURE_ROLE, Notes, trust, wanted
+from tests.simulator.express import Notes, created, trust, wanted
 
 STATES = ("absent", "idle", "deploying", "DRAINING", "INACTIVE")
 OK = "answers"
@@ -85,8 +85,7 @@ async def notes_in(account: Account, state: str) -> Notes:
 async def call(notes: Notes, operation: str) -> dict[str, Any]:
     match operation:
         case "create_express_gateway_service":
-            request = {"serviceName": notes.name, "infrastructureRoleArn": INFRASTRUCTURE_ROLE}
-            return await notes.ask(operation, **request, **wanted(await notes.account.image()))
+            return await notes.ask(operation, **created(notes.name, await notes.account.image()))
         case "update_express_gateway_service":
             return await notes.ask(operation, serviceArn=notes.arn, **wanted(await notes.account.image()))
         case "list_service_deployments":
@@ -146,7 +145,7 @@ async def all_deployments(notes: Notes) -> list[dict[str, Any]]:
 
 STATUSES = model("ecs").shape_for("ServiceDeploymentStatus").enum
 S = Signal
-# What each signal makes of each state, in the order of the signals; None: it has no effect.
+# The state after each signal; a signal that is missing has no effect.
 DEPLOYMENTS: dict[str, dict[Signal, str]] = {
     "PENDING": {
         S.BEGINS: "IN_PROGRESS",

@@ -116,6 +116,7 @@ _RESOURCES: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("serviceArn", "serviceDeploymentArn", "serviceDeploymentArns"), "{value}"),
         **dict.fromkeys(("serviceRevisionArns", "resourceArn"), "{value}"),
     },
+    "ec2": {},
     "elbv2": {"TargetGroupArn": "{value}"},
     "cloudwatch": {"AlarmNames": "arn:aws:cloudwatch:{place}:alarm:{value}"},
     "iam": {"RoleName": "arn:aws:iam::{account}:role/{value}"},

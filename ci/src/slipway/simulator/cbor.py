@@ -91,18 +91,18 @@ def decode(content: bytes) -> Any:
 
 
 def _decoded(stream: BytesIO) -> Any:
-    first = stream.read(1)[0]
+    first = _read(stream, 1)[0]
     kind, short = first >> 5, first & 31
     if kind == 7:
-        return struct.unpack(_FLOATS[short], stream.read(1 << short - 24))[0] if short in _FLOATS else _SIMPLE[short]
+        return struct.unpack(_FLOATS[short], _read(stream, 1 << short - 24))[0] if short in _FLOATS else _SIMPLE[short]
     size = (
-        None if short == _INDEFINITE else short if short < 24 else int.from_bytes(stream.read(1 << short - 24), "big")
+        None if short == _INDEFINITE else short if short < 24 else int.from_bytes(_read(stream, 1 << short - 24), "big")
     )
     match kind:
         case 0 | 1:
             return size if kind == 0 else -1 - (size or 0)
         case 2 | 3:
-            parts = _items(stream, None) if size is None else [stream.read(size)]
+            parts = _items(stream, None) if size is None else [_read(stream, size)]
             return b"".join(parts) if kind == 2 else "".join(p.decode() if isinstance(p, bytes) else p for p in parts)
         case 4:
             return _items(stream, size)
@@ -111,6 +111,13 @@ def _decoded(stream: BytesIO) -> Any:
             return dict(zip(flat[::2], flat[1::2], strict=True))
         case _:
             return _decoded(stream)  # a tag, and what it marks
+
+
+def _read(stream: BytesIO, size: int) -> bytes:
+    content = stream.read(size)
+    if len(content) < size:
+        raise ValueError("the CBOR ends too early")
+    return content
 
 
 def _items(stream: BytesIO, count: int | None) -> list[Any]:

@@ -9,6 +9,7 @@ import anyio.abc
 
 from slipway.errors import SlipwayError
 from slipway.simulator.clock import Clock
+from slipway.simulator.contract import Quotas
 from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
 from slipway.simulator.registry import ImageStore
@@ -27,6 +28,7 @@ class Platform:
     logs: Logs = field(default_factory=Logs)
     references: References = field(default_factory=References)
     iam: Iam = field(default_factory=Iam)
+    quotas: Quotas = field(default_factory=Quotas)
 
 
 class SimulatedInstance:

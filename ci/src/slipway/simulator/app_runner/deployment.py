@@ -67,7 +67,7 @@ class Deployment:
             self._log(f"Failed to pull your application image. Reason: Image {identifier} was not found.")
             raise _FailedError("Failed to pull your application image.")
         self._log("Successfully pulled your application image from ECR.")
-        return self._order(found[0].name, found[1])
+        return self._order(found[0].path, found[1])
 
     def _order(self, repository: str, digest: str) -> LaunchSpec:
         settings = self._settings
@@ -78,7 +78,11 @@ class Deployment:
                 self._log(f"Failed to retrieve the secret {arn}.")
                 raise _FailedError("Failed to retrieve a secret.")
             variables[name] = value
-        command = tuple(shlex.split(settings["StartCommand"])) if settings.get("StartCommand") else None
+        try:
+            command = tuple(shlex.split(settings.get("StartCommand", ""))) or None
+        except ValueError as error:
+            self._log(f"{_STOPPED} The start command cannot be parsed: {error}.")  # †
+            raise _FailedError("Container failed to start.") from error
         return LaunchSpec(
             repository=repository,
             digest=digest,

@@ -98,7 +98,7 @@ class TaskRun:
         repository, self.task.digest = self._image(container["image"])
         ports = container.get("portMappings") or [{"containerPort": _PORT}]
         return LaunchSpec(
-            repository=repository.name,
+            repository=repository.path,
             digest=self.task.digest,
             port=ports[0]["containerPort"],
             variables=variables,

@@ -26,42 +26,46 @@ def _patterns(*texts: str) -> Arns:
 SERVICE = Resource(
     "Service",
     "the Express service, by its name",
-    _patterns("arn:aws:ecs:{region}:{account}:service/{cluster}/{service}"),
+    _patterns("arn:{partition}:ecs:{region}:{account}:service/{cluster}/{service}"),
 )
 HISTORY = Resource(
     "ServiceHistory",
     "the deployments and revisions of the service",
     _patterns(
-        "arn:aws:ecs:{region}:{account}:service-deployment/{cluster}/{service}/*",
-        "arn:aws:ecs:{region}:{account}:service-revision/{cluster}/{service}/*",
+        "arn:{partition}:ecs:{region}:{account}:service-deployment/{cluster}/{service}/*",
+        "arn:{partition}:ecs:{region}:{account}:service-revision/{cluster}/{service}/*",
     ),
 )
-CLUSTER = Resource("Cluster", "the service's cluster", _patterns("arn:aws:ecs:{region}:{account}:cluster/{cluster}"))
+CLUSTER = Resource(
+    "Cluster", "the service's cluster", _patterns("arn:{partition}:ecs:{region}:{account}:cluster/{cluster}")
+)
 SERVICE_TASKS = Resource(
-    "ServiceTasks", "the tasks in the service's cluster", _patterns("arn:aws:ecs:{region}:{account}:task/{cluster}/*")
+    "ServiceTasks",
+    "the tasks in the service's cluster",
+    _patterns("arn:{partition}:ecs:{region}:{account}:task/{cluster}/*"),
 )
 CLUSTER_TASKS = Resource(
     "ServiceTaskLists",
     "the lists of tasks in the service's cluster, which AWS expresses as its container instances",
-    _patterns("arn:aws:ecs:{region}:{account}:container-instance/{cluster}/*"),
+    _patterns("arn:{partition}:ecs:{region}:{account}:container-instance/{cluster}/*"),
 )
 TASK_DEFINITIONS = Resource(
     "TaskDefinitions",
     "the definitions of the service's tasks: every revision has one",
-    _patterns("arn:aws:ecs:{region}:{account}:task-definition/{cluster}-{service}:*"),
+    _patterns("arn:{partition}:ecs:{region}:{account}:task-definition/{cluster}-{service}:*"),
 )
 TARGET_GROUPS = Resource(
     "TargetGroups",
     "target groups: ECS chooses their names",
-    patterns("arn:aws:elasticloadbalancing:{region}:{account}:targetgroup/*"),
+    patterns("arn:{partition}:elasticloadbalancing:{region}:{account}:targetgroup/*"),
 )
 SERVICE_LOGS = Resource(
     "ServiceLogs",
     "the log groups of the service",
     lambda scope: (
-        *_patterns("arn:aws:logs:{region}:{account}:log-group:/aws/ecs/{cluster}/{service}-*")(scope),
+        *_patterns("arn:{partition}:logs:{region}:{account}:log-group:/aws/ecs/{cluster}/{service}-*")(scope),
         *(
-            f"arn:aws:logs:{scope.there.region}:{scope.there.account}:log-group:{group}:*"
+            f"arn:{scope.there.partition}:logs:{scope.there.region}:{scope.there.account}:log-group:{group}:*"
             for group in _log_groups(scope)
         ),
     ),
@@ -81,7 +85,7 @@ PASSED_INFRASTRUCTURE_ROLE = Resource(
 SERVICE_LINKED_ROLE = Resource(
     "ServiceLinkedRole",
     "ECS's own role, which it makes at an account's first service with the caller's permissions",
-    patterns("arn:aws:iam::{account}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"),
+    patterns("arn:{partition}:iam::{account}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"),
     ("iam:AWSServiceName", (ECS,)),
 )
 
@@ -126,14 +130,14 @@ GRANTS: Grants = {
     Right.PAUSE_SERVICE: {},  # there is no pause
     Right.RESUME_SERVICE: {},
     Right.ABORT: {HISTORY: ("ecs:StopServiceDeployment",)},
-    Right.DELETE_SERVICE: {SERVICE: ("ecs:DeleteExpressGatewayService", "ecs:DescribeServices")},
+    Right.DELETE_SERVICE: {SERVICE: ("ecs:DeleteExpressGatewayService",)},
 }
 
 
 def parts(settings: Settings, environment: str, roles: Mapping[str, str], repository: str) -> list[Part]:
     """Return the parts of an environment's template; `repository` is an ARN. Raises SettingsError."""
     there = environment_of(settings, environment)
-    log = f"arn:aws:logs:{there.region}:{there.account}:log-group:{there.log_group or f'/aws/ecs/{there.cluster}/*'}"
+    log = f"arn:{there.partition}:logs:{there.region}:{there.account}:log-group:{there.log_group or f'/aws/ecs/{there.cluster}/*'}"
     trust, why = trusts_service(TASKS), "ECS pulls the image, passes the secrets to the tasks, and writes their log"
     resources = {
         "AccessRole": role(roles["access-role"], why, trust, start_task(repository, there.secrets.values(), log)),
@@ -142,7 +146,7 @@ def parts(settings: Settings, environment: str, roles: Mapping[str, str], reposi
             "ECS makes the load balancer, its certificate and the scaling",
             trusts_service(ECS),
             None,
-            managed=(MANAGED_POLICY,),
+            managed=(f"arn:{there.partition}:iam::aws:policy/{MANAGED_POLICY}",),
         ),
     }
     if "instance-role" in roles:

@@ -15,7 +15,7 @@ from slipway.release.targets.ecs_express.spec import arn_of, own
 from slipway.settings import Settings
 
 ECS, TASKS = "ecs.amazonaws.com", "ecs-tasks.amazonaws.com"  # the services that assume the roles [G]
-MANAGED_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonECSInfrastructureRoleforExpressGatewayServices"
+MANAGED_POLICY = "service-role/AmazonECSInfrastructureRoleforExpressGatewayServices"
 _LEAST_ZONES, _LEAST_ADDRESSES = 2, 8  # of the shared load balancer [G]
 
 

@@ -97,7 +97,7 @@ def environment_of(settings: Settings, environment: str) -> ExpressEnvironment:
 def arn_of(settings: Settings, environment: str) -> str:
     """Return the ARN of a service, which follows from its name; raises SettingsError."""
     there, name = environment_of(settings, environment), settings.service_name(environment)
-    return f"arn:aws:ecs:{there.region}:{there.account}:service/{there.cluster}/{name}"
+    return f"arn:{there.partition}:ecs:{there.region}:{there.account}:service/{there.cluster}/{name}"
 
 
 def spec_of(settings: Settings, environment: str, digest: str) -> ExpressSpec:

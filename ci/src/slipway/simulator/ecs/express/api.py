@@ -48,7 +48,7 @@ class Express:
         self._rollouts: dict[str, Rollout] = {}  # by deployment
         self.pace = Pace()
         self.readings = Readings()
-        self.resources = Resources(now=lambda: platform.clock.now(), readings=self.readings)
+        self.resources = Resources(platform=platform, readings=self.readings)
         self.services: dict[str, Service] = {}
         self.operations: Operations = operations_of(self)
 

@@ -22,7 +22,7 @@ _DEFAULTS: Configuration = {  # [M]
 _SCALING = {"minTaskCount": 1, "maxTaskCount": 20, "autoScalingMetric": "AVERAGE_CPU", "autoScalingTargetValue": 60}
 _ROLES = ("executionRoleArn", "taskRoleArn")
 _CHANGEABLE = (*_DEFAULTS, *_ROLES, "primaryContainer", "networkConfiguration")
-# What a task definition says itself, so that a request may not say it beside one [M].
+# The members that a request may not have beside a task definition [M].
 _OF_A_DEFINITION = ("primaryContainer", "cpu", "memory", "cpuArchitecture", *_ROLES)
 STREAM_PREFIX = "ecs"  # [M]
 

@@ -4,9 +4,7 @@ Names are those that users quote [F].
 """
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from slipway.simulator.alarms import Alarm, Alarms
@@ -17,6 +15,7 @@ from slipway.simulator.ecs.express.gateway import Gateway, alarm_metrics
 from slipway.simulator.ecs.express.rollout import BREACHING, EVALUATED, THRESHOLD
 from slipway.simulator.ecs.express.service import Readings, Revision, Service
 from slipway.simulator.network import Network
+from slipway.simulator.platform import Platform
 
 _MOST_RULES = 25  # services of one load balancer [G]
 _METRICS = {
@@ -30,7 +29,7 @@ _METRICS = {
 class Resources:
     """The resources of all services, beside the network that the account has."""
 
-    now: Callable[[], datetime]
+    platform: Platform
     readings: Readings
     network: Network = field(default_factory=Network)
     balancing: LoadBalancing = field(default_factory=LoadBalancing)
@@ -63,7 +62,7 @@ class Resources:
             log_group=f"/aws/ecs/{path}-{secrets.token_hex(2)}",
             certificate=f"arn:aws:acm:{call.region}:{call.account}:certificate/{new_id(32)}",
             alarm=self._alarm(f"{path}/RollbackAlarm", balancer, groups, call),
-            now=self.now,
+            now=self.platform.clock.now,
             client_errors=lambda: self.readings.client_errors,
         )
 
@@ -91,11 +90,11 @@ class Resources:
 
     def _balancer(self, configuration: Configuration, call: Call) -> LoadBalancer:
         """Find the load balancer that the services of a VPC share, or make one; the first service decides its zones [G]."""
-        subnets = self.network.at(configuration["networkConfiguration"]["subnets"])
+        subnets = self.network.at(configuration["networkConfiguration"]["subnets"], "InvalidParameterException")
         if len({subnet.zone for subnet in subnets}) < 2:
             message = "At least two subnets in two different Availability Zones must be specified"  # [F] of load balancing, here †
             raise AwsError("InvalidParameterException", message)
-        public, vpc = all(subnet.public for subnet in subnets), subnets[0].vpc
+        public, vpc = all(subnet.public for subnet in subnets), subnets[0].vpc  # mixed ones count as private †
         for balancer in self.balancing.balancers.values():
             if balancer.public is public and balancer.vpc == vpc and len(balancer.rules) < _MOST_RULES:
                 return balancer
