@@ -178,7 +178,7 @@ def _remedy_of_null(refused: Refused) -> str | None:
 
 
 def check_defaults(nodes: Sequence[Node], steps: Mapping[str, Steps], models: Sequence[Model]) -> Iterator[Finding]:
-    """Yield columns that a revision leaves with NULL instead of a default, in released tables that the models leave them out of."""
+    """Yield a finding for each dropped default on which the INSERTs of the previous release rely: its models do not have the column."""
     own: set[str] = set()  # tables that the new revisions create
     for node in (node for node in nodes if node.added):
         change = steps[node.id].upgraded
