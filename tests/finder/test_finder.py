@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from slipway.finder.database import created_by_migrations
 from slipway.finder.survey import find
 from slipway.finder.tree import Tree, tree_at
 from slipway.records.survey import Subject
@@ -399,3 +400,12 @@ def test_a_folder_is_read_with_the_files_above_it_but_without_its_environments(t
     tree = tree_at(tmp_path / "api")
     assert set(tree.names) == {"alembic.ini", ".venv/pyvenv.cfg", "../compose.yml", "../.github/workflows/ci.yml"}
     assert find(tree).value(Subject.PYTHON) == "3.12"
+
+
+def test_extensions_that_revisions_and_the_baseline_create_choose_the_server():
+    files = {
+        "versions/a.py": "down_revision = None\nop.execute('CREATE EXTENSION IF NOT EXISTS citext')",
+        "db/baseline.sql": 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp" WITH SCHEMA public;',
+        "db/other.sql": "CREATE EXTENSION hstore;",
+    }
+    assert set(created_by_migrations(Tree.of(files), "db/baseline.sql")) == {"citext", "uuid-ossp"}

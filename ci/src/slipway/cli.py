@@ -174,6 +174,11 @@ class CommandLine:
     async def environment(self, name: str) -> "ServiceEnvironment":
         from slipway.environment import environment
 
+        service, region = (vars(self.flags).get(key) for key in ("service", "region"))
+        if service or region:
+            if not (service and region):
+                raise BadInputError("an environment outside of its folder has a service and a region", "pass both")
+            return await environment.recorded(name, service, region, self.flags.endpoint_url, environment.wall_clock())
         settings = await self.settings()
         settings.environment(name)
         return environment.ServiceEnvironment(

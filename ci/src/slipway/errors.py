@@ -3,8 +3,20 @@
 They are in the lowest layer, so that the command line, Dagger functions and tests distinguish them by type, never by text.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Final
+
+# The meaning of each exit code; help, records and pages take it from here.
+EXIT_CODES: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        0: "success",
+        1: "failed or refused",
+        2: "unusable input (nothing changed)",
+        3: "outcome unknown (the message says how to find out)",
+    }
+)
 
 
 class SlipwayError(Exception):

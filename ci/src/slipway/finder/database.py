@@ -63,11 +63,11 @@ def _extensions(tree: Tree) -> Iterator[Fact]:
                 yield Fact(subject=Subject.EXTENSION, value=match[1], place=place)
 
 
-def created_by_revisions(tree: Tree) -> Iterator[str]:
-    """Yield the names of the extensions that revisions create."""
-    for name in tree.matching(r".*/[^/]+\.py"):
+def created_by_migrations(tree: Tree, baseline: str) -> Iterator[str]:
+    """Yield the names of the extensions that revisions create, and the file of a baseline."""
+    for name in (*tree.matching(r".*/[^/]+\.py"), *tree.matching(re.escape(baseline))):
         text = tree.read(name)
-        if "down_revision" in text:
+        if name == baseline or "down_revision" in text:
             yield from _EXTENSION.findall(text)
 
 

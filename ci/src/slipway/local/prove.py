@@ -194,10 +194,10 @@ async def _url(at: Workplace, ask: Ask) -> AsyncIterator[str]:
 
 def server_binaries(folder: Path, migrations: Migrations) -> Binaries:
     """Find server binaries, of another major if only that has the extensions of the revisions; raises BadInputError."""
-    from slipway.finder.database import created_by_revisions
+    from slipway.finder.database import created_by_migrations
     from slipway.finder.tree import tree_at
 
-    known = {*migrations.extensions, *created_by_revisions(tree_at(folder))}
+    known = {*migrations.extensions, *created_by_migrations(tree_at(folder), migrations.baseline)}
     return binaries.find(migrations.major, known)
 
 

@@ -13,7 +13,7 @@ class Refusal(Record, schema="slipway/refusal/1"):
     """An error. Programs decide by `exit_code`; the wording may change.
 
     - what: what failed and what was found. next_step: what to do about it.
-    - exit_code: 1 failed or refused, 2 usage error (nothing changed), 3 outcome unknown.
+    - exit_code: 1, 2 or 3, as every command exits.
     """
 
     what: str
