@@ -142,7 +142,7 @@ async def _run(stage: Stage, run: Run, kill: Kill | None, outage: Outage | None)
     environment.__dict__["aws"] = aws
     code: int | None = None
     is_superseded = False
-    with mortal() as fate:
+    with mortal() as fate, aws.mortal.scope:
         try:
             outcome = await _done(stage, environment, run, lambda event: told.append(event.line))
             code, is_superseded = outcome.status.exit_code, outcome.status is Status.SUPERSEDED
@@ -154,7 +154,7 @@ async def _run(stage: Stage, run: Run, kill: Kill | None, outage: Outage | None)
             told.append(str(said))
     return Ended(
         run,
-        None if fate.killed else code,
+        None if fate.killed or aws.mortal.scope.cancelled_caught else code,
         replace(there(stage.account), live=await live(stage.account, SERVICE, FRONT)),
         tuple(aws.seen),
         is_superseded,

@@ -19,6 +19,7 @@ from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import Cloud, simulated
 from slipway.simulator.contract import problems
+from slipway.simulator.endpoint import KEY
 from slipway.workload.workload import Backend
 from tests.simulator.scripted import Script, ScriptedBackend
 
@@ -36,10 +37,10 @@ UNCHANGED = 'Missing required parameter in input: "OperationId"'
 # The model requires 32 characters and a pattern of 36; at least one name where AWS returns none; a text that boto3 has already parsed.
 UNSATISFIABLE = re.compile(
     r"'(?:Service|ServiceSummaryList\.\d+\.member)\.ServiceId' .* pattern"
-    r"|parameter InvalidParameters, value: 0|AssumeRolePolicyDocument, value: \{"
+    r"|parameter (?:InvalidParameters|imageIds), value: 0|AssumeRolePolicyDocument, value: \{"
 )
 
-session = boto3.session.Session("AKIATEST", "secret", region_name=REGION)
+session = boto3.session.Session(KEY, "simulated", region_name=REGION)
 
 
 @dataclass

@@ -19,7 +19,7 @@ import anyio
 
 from slipway.commands.command import Flags
 from slipway.commands.grammar import grammar, parse
-from slipway.errors import BadInputError, ObstaclesError, SlipwayError, UnknownOutcomeError, within
+from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError, within
 from slipway.untrusted import one_line, printable
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def say_no(flags: Flags, error: SlipwayError) -> int:
     from slipway.records.refusal import Refusal
     from slipway.report.answers.release import of_refusal
 
-    for each in error.obstacles if isinstance(error, ObstaclesError) else (error,):
+    for each in error.obstacles:
         print(f"slipway: {one_line(str(each), 1000)}", file=sys.stderr)
     return say(flags, of_refusal(Refusal.of(error)))
 

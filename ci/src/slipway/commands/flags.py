@@ -4,11 +4,10 @@ import argparse
 from datetime import date, datetime, timezone
 from pathlib import Path
 
+from slipway import errors
 from slipway.commands.command import file, option, switch
 
-EXIT_CODES = (
-    "Exit codes: 0 success, 1 failed or refused, 2 unusable input (nothing changed), 3 outcome unknown: run it again."
-)
+EXIT_CODES = f"Exit codes: {', '.join(f'{code} {meaning}' for code, meaning in errors.EXIT_CODES.items())}."
 _WORKSPACE = "Dagger passes the repository as the workspace"
 _OBJECT = "an argument of the function environment"
 
@@ -46,7 +45,7 @@ NAME = option(
 ENDPOINT = option(
     "endpoint-url",
     "URL",
-    "the URL of a stand-in for AWS, such as `slipway simulator`",
+    "the URL of an AWS emulator, such as `slipway simulator`",
     parse=url,
     not_on_dagger=_OBJECT,
 )

@@ -1,5 +1,6 @@
 """Release: preflight, plan, deploy, promote, rollback, migrate."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -38,13 +39,17 @@ AS_PLANNED = JsonRecord("plan", "with `--dry-run`; 1 when it is blocked")
     AwsAccess.READS,
     flags=(*ENVIRONMENT, IMAGE),
     records=(JsonRecord("preflight", "1 when a check refuses the release; what is not covered does not count"),),
+    rights=("preflight", "status"),
 )
 async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.preflight import preflight
+    from slipway.release.errors import AwsRefusedError
     from slipway.report.answers import release as answers
 
     environment = await caller.environment(flags.environment)
     spec = environment.spec(environment.digest_of(flags.image))
+    with suppress(AwsRefusedError):  # the preflight itself names what may not be read
+        spec = spec.over((await environment.status()).fields)
     return answers.of_preflight(await preflight(environment.aws, spec, environment.settings))
 
 
@@ -75,7 +80,9 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,
-        switch("older", "deploy an image although a newer one was deployed after it; refused otherwise"),
+        switch(
+            "older", "deploy an image although a newer one was deployed after it; without this flag that is refused"
+        ),
         WITHOUT_START,
     ),
     records=(JsonRecord("outcome", "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 1 for every other status"),),
@@ -163,7 +170,7 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.RELEASE,
-    "Migrate an environment's database to the head of an image, or show its status",
+    "Migrate an environment's database to the newest revision in an image, or show its status",
     AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,

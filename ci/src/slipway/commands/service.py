@@ -9,6 +9,8 @@ from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed
 if TYPE_CHECKING:
     from slipway.report.answers.result import CommandResult
 
+_UNTIL_IT_ENDS = "until it ends"
+
 
 @command(
     Group.SERVICE,
@@ -16,19 +18,35 @@ if TYPE_CHECKING:
     AwsAccess.READS,
     flags=(
         *ANYWHERE,
-        switch(
+        option(
             "watch",
-            "repeat it until it is interrupted, or until the operation in progress has ended",
-            not_on_dagger="a function returns once",
+            "SPAN",
+            "repeat it until it is interrupted, or the operation in progress has ended; with a span such as 5m, watch the live release for "
+            "that long, and exit with 1 as soon as it does not answer",
+            bare=_UNTIL_IT_ENDS,
+            on_dagger="a span is required",
         ),
     ),
-    records=(JsonRecord("situation", "0 also when there is no service: `observed.status` is null then"),),
+    records=(
+        JsonRecord("situation", "0 also when there is no service: `observed.status` is null then"),
+        JsonRecord("release-watch", "with `--watch SPAN`; 1 unless `status` is SUCCEEDED"),
+    ),
+    rights=("status", "logs"),
+    more="""\
+With a span the smoke paths are asked every 15 seconds, and lines of the logs that look like errors are counted and shown; they alone
+do not end it. The first path that does not answer ends it.""",
 )
 async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
+    from slipway.environment.logs import span
     from slipway.environment.status import status, watch
+    from slipway.environment.watch import watched
     from slipway.report.answers import service as answers
 
+    length = span(flags.watch) if flags.watch not in {None, _UNTIL_IT_ENDS} else None
     environment = await caller.environment(flags.environment)
+    if length:
+        with caller.run() as tell:
+            return answers.of_release_watch(await watched(environment, length, tell))
     if not flags.watch:
         return answers.of_situation(await status(environment))
     with caller.screen() as show:

@@ -165,7 +165,7 @@ class ServiceEnvironment(ObservedEnvironment):
         migrate = partial(proven._migrate, goal.spec.image.digest) if migrates else None  # noqa: SLF001 -- our own
         return replace(engine, prepare=partial(self._prepare, goal, engine.tell), migrate=migrate)
 
-    async def _check_owner(self) -> None:
+    async def _check_owner(self, _observed: Observed) -> None:
         """Raise RefusedError unless slipway created the service."""
         if foreign := await self._foreign():
             raise RefusedError(foreign.found, foreign.remedy)
@@ -180,15 +180,16 @@ class ServiceEnvironment(ObservedEnvironment):
         check = await self.described.owned(self.aws, self.service, self.name)
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
-    async def _prepare(self, goal: Live, tell: Tell) -> Mapping[str, str]:
+    async def _prepare(self, goal: Live, tell: Tell, observed: Observed) -> Mapping[str, str]:
         """Run the preflight and return the versions of the secrets; a rollback does not start the release again, since it was live here before."""
         from slipway.environment.preflight import preflight
         from slipway.release.preflight import preflight as looks
 
+        spec = goal.spec.over(observed.fields)
         if self.starts and goal.verb is not Verb.ROLLBACK:
-            report = await preflight(self.aws, goal.spec, self.settings)
+            report = await preflight(self.aws, spec, self.settings)
         else:
-            report = await looks.preflight(self.aws, goal.spec, self.described.looks)
+            report = await looks.preflight(self.aws, spec, self.described.looks)
         for event in looks.events(report):
             tell(event)
         looks.refuse(report)

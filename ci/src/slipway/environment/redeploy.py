@@ -159,7 +159,7 @@ async def live_in(environment: ObservedEnvironment) -> Observed:
             f"nothing that could be promoted is live in {environment.name}",
             f"its state is {observed.status or 'absent'}; deploy a release there with `slipway deploy`, or resume a paused one with `slipway resume`",
         )
-    if environment.settings.health_path is not None:
+    if environment.settings.health_path is not None and not observed.private:
         await environment.ask(observed, environment.settings.health_path)
     return observed
 

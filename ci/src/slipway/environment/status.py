@@ -26,6 +26,7 @@ from slipway.release.targets.supported import TargetDescription, target_of
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings
 
+NO_DIGEST = f"sha256:{0:064}"
 HISTORY = 100  # deployments, which ECR returns in one call
 _NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
 _TIMEOUT_SECONDS = 10
@@ -126,7 +127,7 @@ class ObservedEnvironment:
 
     async def smoke_failure(self, observed: Observed) -> str | None:
         """Return why a smoke path does not answer, after several attempts; None if all do. A new address is not known everywhere at once."""
-        for path in self.smoke_paths if observed.url else ():
+        for path in self.smoke_paths if observed.url and not observed.private else ():
             if problem := await self._failure(observed, path):
                 return problem
         return None
@@ -149,7 +150,7 @@ class ObservedEnvironment:
 
     async def health(self, observed: Observed) -> tuple[Readiness | None, str]:
         """Return the readiness answer of the live release, and why its health path does not answer, otherwise empty."""
-        if self.settings.health_path is None or observed.url is None:
+        if self.settings.health_path is None or observed.url is None or observed.private:
             return None, ""
         try:
             return readiness_from(await self.ask(observed, self.settings.health_path)), ""
@@ -233,8 +234,8 @@ async def diagnose(environment: ObservedEnvironment, number: int | None) -> Exam
     if operation is None:
         return Examination(environment.name, None, NOTHING)
     ending = await target.ending(operation)
-    spec = await _spec(environment, number)
-    diagnosis = None if ending in _NOT_FAILED or spec is None else await target.evidence(operation, spec)
+    failed = ending not in _NOT_FAILED
+    diagnosis = await target.evidence(operation, await _spec(environment, number)) if failed else None
     return Examination(environment.name, operation.id, ending.value, diagnosis)
 
 
@@ -250,9 +251,9 @@ async def operation_of(environment: ObservedEnvironment, number: int) -> Operati
     return accepted
 
 
-async def _spec(environment: ObservedEnvironment, number: int | None) -> ServiceSpec | None:
-    """Return the release meant: the diagnosis needs its port and the values it must not show."""
+async def _spec(environment: ObservedEnvironment, number: int | None) -> ServiceSpec:
+    """Return the release meant: the diagnosis needs its settings and the values it must not show. Another tool's may have no digest."""
     intent = None if number is None else await environment.ledger.intent(number)
     if intent is not None and intent.image:
         return environment.spec(digest_of(intent))
-    return environment.spec_of_live(await environment.status())
+    return environment.spec_of_live(await environment.status()) or environment.spec(NO_DIGEST)

@@ -113,8 +113,10 @@ class Environment:
         )
 
     @described
-    async def status(self, ws: dagger.Workspace) -> str:
-        return await self._text(ws, "status")
+    async def status(
+        self, ws: dagger.Workspace, watch: Annotated[str | None, Doc(service.status.flag("watch").doc)] = None
+    ) -> str:
+        return await self._text(ws, "status", watch=watch)
 
     @described
     async def history(self, ws: dagger.Workspace) -> str:

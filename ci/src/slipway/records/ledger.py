@@ -141,6 +141,22 @@ class Address(Record, schema="slipway/address/1"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReleaseWatch(Record, schema="slipway/release-watch/1"):
+    """The live release, watched for some seconds.
+
+    - status: SUCCEEDED when it was live and answered all the time, UNANSWERED when it stopped, SUPERSEDED when another came.
+    - errors: lines of the logs that look like errors. problem: why the watch ended early, otherwise empty.
+    """
+
+    environment: str
+    digest: str
+    status: Status
+    seconds: float
+    errors: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Situation(Record, schema="slipway/situation/1"):
     """An environment as the platform, the ledger and the live release report it.
 

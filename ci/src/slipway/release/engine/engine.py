@@ -30,7 +30,8 @@ class Engine:
     """Everything that a run works with. A step that raises SlipwayError leaves the service unchanged.
 
     - holder: who runs, shown to everyone who waits.
-    - prepare: runs once, before a number is claimed and anything is written; returns the versions of the release's secrets, if it read them.
+    - prepare: runs once on the observed state, before a number is claimed and anything is written; returns the versions of the release's secrets, if it
+      read them.
     - permit: judges the observed state, before the migration and again right before the change; returns why a needed proof is waived.
     - migrate: brings the database to the release's head for a numbered deployment; None when slipway does not migrate it.
     - ask: reads the live release's own statement about itself, for the ledger.
@@ -44,7 +45,7 @@ class Engine:
     time: Time
     tell: Tell
     holder: str
-    prepare: Callable[[], Awaitable[Mapping[str, str] | None]] = no_op
+    prepare: Callable[[Observed], Awaitable[Mapping[str, str] | None]] = no_op
     permit: Callable[[Observed], Awaitable[str | None]] = no_op
     migrate: Callable[[int, Tell], Awaitable[Migration]] | None = None
     ask: Callable[[Observed], Awaitable[Readiness | None]] = no_op

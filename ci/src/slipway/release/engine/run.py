@@ -59,7 +59,7 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
     run.check_approved(plan, observed)
     run.enter(Phase.CHECK)
     await _check_newer(run, contents)
-    versions = await run.engine.prepare()
+    versions = await run.engine.prepare(observed)
     specification = run.goal.specification if isinstance(run.goal, Live) else None
     intent = Intent(
         environment=run.goal.environment,

@@ -11,6 +11,7 @@ from slipway.release.rights import ANY, Grants, Resource, Right, Scope, patterns
 from slipway.release.targets.app_runner.preflight import BUILD, TASKS
 from slipway.release.targets.app_runner.spec import environment_of
 from slipway.settings import Network, Scaling, Settings, SettingsError
+from slipway.settings.app_runner import NONE
 
 # To which service a role may be passed. The service authorization reference says bullet.amazonaws.com, AWS's own AWSAppRunnerFullAccess
 # apprunner.amazonaws.com [G]; users report that both are refused and tasks.apprunner.amazonaws.com works [F]. The roles are named one by
@@ -27,7 +28,7 @@ def _connectors(scope: Scope) -> tuple[str | None, ...]:
         if there.network
         else ()
     )
-    return (*made, there.vpc_connector)
+    return (*made, None if there.vpc_connector == NONE else there.vpc_connector)
 
 
 def _scalings(scope: Scope) -> tuple[str | None, ...]:
@@ -37,11 +38,16 @@ def _scalings(scope: Scope) -> tuple[str | None, ...]:
     return (*(own(scope) if there.scaling else ()), there.scaling_arn)
 
 
+def _tracing(scope: Scope) -> tuple[str | None, ...]:
+    there = environment_of(scope.settings, scope.environment)
+    return (None if there.tracing == NONE else there.tracing,)
+
+
 SERVICE = Resource("Service", "the App Runner service, by its name", _SERVICES)
 SERVICE_AND_PARTS = Resource(
     "ServiceAndParts",
-    "the App Runner service, its VPC connector and its auto scaling configuration, which the request names",
-    lambda scope: (*_SERVICES(scope), *_connectors(scope), *_scalings(scope)),
+    "the App Runner service, its VPC connector, auto scaling and observability configuration, which the request names",
+    lambda scope: (*_SERVICES(scope), *_connectors(scope), *_scalings(scope), *_tracing(scope)),
 )
 SERVICE_LINKED_ROLE = Resource(
     "ServiceLinkedRole",
@@ -51,6 +57,7 @@ SERVICE_LINKED_ROLE = Resource(
 )
 CONNECTORS = Resource("VpcConnectors", "the service's VPC connector", _connectors)
 SCALINGS = Resource("AutoScaling", "the service's auto scaling configuration", _scalings)
+TRACING = Resource("Tracing", "the service's observability configuration", _tracing)
 SERVICE_LOGS = Resource(
     "ServiceLogs",
     "the log groups of the service",
@@ -76,6 +83,7 @@ GRANTS: Grants = {
         SERVICE: ("apprunner:ListTagsForResource",),
         CONNECTORS: ("apprunner:DescribeVpcConnector",),
         SCALINGS: ("apprunner:DescribeAutoScalingConfiguration",),
+        TRACING: ("apprunner:DescribeObservabilityConfiguration",),
     },
     Right.UPDATE_SERVICE: {SERVICE_AND_PARTS: ("apprunner:UpdateService",), PASSED_ROLES: ("iam:PassRole",)},
     # A service is created with a tag. At an account's first service App Runner makes a role of its own (developer guide, "Using

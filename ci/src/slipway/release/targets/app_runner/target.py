@@ -21,15 +21,18 @@ from slipway.release.engine.target import Operation, OperationStatus, Time
 from slipway.release.errors import AwsRefusedError, BusyError, NotReadyError, or_absent
 from slipway.release.failures import PlatformWords
 from slipway.release.targets.app_runner.logs import group_of, platform_lines
-from slipway.release.targets.app_runner.spec import observed_from, own, request_of
+from slipway.release.targets.app_runner.spec import creation_of, observed_from, own, update_of
 from slipway.untrusted import one_line
 
 OWNER_TAG = "slipway:environment"
 WORDS = PlatformWords(
-    unpulled=r"Failed to pull your application image\. Reason: (?P<reason>.+)",
+    unpulled=r"(?:Failed to pull your application image\. Reason: |Failure reason : (?=Failed to copy the image))(?P<reason>.+)",
     unreadable=r"Failed to retrieve the secret (?P<arn>\S+?)\.?$",
     exited="Container exit code: ",
-    unhealthy="Health check failed on protocol",
+    unhealthy="Health check failed on ",
+    checked=r"Health check (?:failed )?on (?:protocol `\w+` ?(?:\[Path: '(?P<path>[^']+)'\], )?\[Port|port) ?:? ?'(?P<port>\d+)'",
+    failed=r"Failure reason : (?!Health check failed|Container |Failed to (?:pull|deploy|retrieve))(?P<reason>.+)"
+    r"|stopped or failed to start\. See logs for more information\. (?!Container exit code)(?P<reason2>.+)",
 )
 POLL_SECONDS = 3.0
 _PAGE = 20  # operations
@@ -89,10 +92,11 @@ class AppRunnerTarget:
         if plan.action in _STEPS:
             return await self._aws.call("apprunner", _STEPS[plan.action], ServiceArn=observed.arn)
         wanted = own(spec)
-        request = request_of(wanted)
         if plan.action is not Action.CREATE:
+            request = update_of(wanted, observed.fields)
             return await self._aws.call("apprunner", "update_service", ServiceArn=observed.arn, **request)
-        tags = [{"Key": OWNER_TAG, "Value": wanted.environment}]
+        tags = [{"Key": key, "Value": value} for key, value in {**wanted.tags, OWNER_TAG: wanted.environment}.items()]
+        request = creation_of(wanted)
         return await self._aws.call("apprunner", "create_service", ServiceName=wanted.name, Tags=tags, **request)
 
     async def follow(self, operation: Operation) -> AsyncIterator[Event]:
