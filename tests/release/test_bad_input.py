@@ -148,7 +148,7 @@ async def test_credentials_of_another_account_than_a_simulated_one_are_not_cover
 
 
 async def test_tags_that_can_be_overwritten(account):
-    account.cloud.store.repositories["notes"].immutable = False
+    account.cloud.store.repositories["notes-ledger-staging"].immutable = False
     said, remedy = await refusal(account, spec(await account.image()))
     assert "can be overwritten" in said
     assert "put-image-tag-mutability" in remedy

@@ -79,7 +79,8 @@ class Scene:
         self.live = await self.account.image()
         await freely(self.account.cloud.guard, self.staging.deploy(self.live, self.tell))
         self.lines.clear()
-        vars(self.staging).pop("ledger", None)  # the command that follows is another process
+        for known in ("ledger", "store"):  # the command that follows is another process
+            vars(self.staging).pop(known, None)
 
     async def settled(self) -> None:
         (service,) = (await self.account.ask("apprunner", "list_services"))["ServiceSummaryList"]
@@ -163,11 +164,14 @@ async def deploy(there: Scene) -> None:
 
 
 async def back(there: Scene) -> None:
-    """Go back to the previous release, and to one that does not start any more and is diagnosed."""
+    """Go back to the previous release, and to one that does not start any more and is diagnosed; the ledger is moved before."""
+    repositories = there.account.cloud.store.repositories
+    own = repositories.pop("notes-ledger-staging")
     await there.released()
     gone = there.live
     await there.released()
     await there.released()
+    repositories["notes-ledger-staging"] = own
     await ended(rollback(there.staging, there.tell, None, CompatibilityEvidence(reason="a test")), there)
     there.account.backend.scripts[gone] = SICK
     failed = await ended(

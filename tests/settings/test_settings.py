@@ -420,8 +420,8 @@ def test_slipway_toml_takes_precedence_over_pyproject_toml(tmp_path):
 
 
 def test_a_binary_file_is_refused(tmp_path):
-    (tmp_path / "pyproject.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(SettingsError, match=r"pyproject\.toml is not UTF-8: ") as caught:
+    (tmp_path / "pyproject.toml").write_bytes(b"[tool]\n\xff\xfe")
+    with pytest.raises(SettingsError, match=r"pyproject\.toml is not UTF-8 in line 2: save it as UTF-8") as caught:
         load(tmp_path)
     assert is_one_sentence(str(caught.value))
 

@@ -19,6 +19,7 @@ from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import Cloud, simulated
 from slipway.simulator.contract import problems
+from slipway.simulator.endpoint import KEY
 from slipway.workload.workload import Backend
 from tests.simulator.scripted import Script, ScriptedBackend
 
@@ -36,10 +37,10 @@ UNCHANGED = 'Missing required parameter in input: "OperationId"'
 # The model requires 32 characters and a pattern of 36; at least one name where AWS returns none; a text that boto3 has already parsed.
 UNSATISFIABLE = re.compile(
     r"'(?:Service|ServiceSummaryList\.\d+\.member)\.ServiceId' .* pattern"
-    r"|parameter InvalidParameters, value: 0|AssumeRolePolicyDocument, value: \{"
+    r"|parameter (?:InvalidParameters|imageIds), value: 0|AssumeRolePolicyDocument, value: \{"
 )
 
-session = boto3.session.Session("AKIATEST", "secret", region_name=REGION)
+session = boto3.session.Session(KEY, "simulated", region_name=REGION)
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Account:
         error = refused.value.response["Error"]
         return error["Code"], error["Message"]
 
-    async def image(self, script: Script | None = None, **config: str) -> str:
+    async def image(self, script: Script | None = None, revision: str = "", **config: str) -> str:
         """Push a new image that behaves as scripted and return its digest.
 
         Its config is uploaded too, with the `os` and `architecture` that App Runner requires by default.
@@ -78,6 +79,7 @@ class Account:
         blob = Blob(CONFIG, canonical({"os": "linux", "architecture": "amd64", "nonce": secrets.token_hex(8)} | config))
         self.cloud.store.repositories["notes"].put_blob(blob.content)
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": blob.descriptor(), "layers": []}
+        manifest |= {"annotations": {"org.opencontainers.image.revision": revision}} if revision else {}
         put = await self.ask("ecr", "put_image", repositoryName="notes", imageManifest=json.dumps(manifest))
         digest: str = put["image"]["imageId"]["imageDigest"]
         self.backend.scripts[digest] = script or Script()

@@ -148,7 +148,7 @@ def _milliseconds(at: datetime) -> int:
 
 def _client(service: str, **where: Any) -> Any:
     config = Config(retries={"total_max_attempts": 1})
-    return session_of(Keys("AKIATEST", "secret"), REGION).client(service, config=config, **where)
+    return session_of(Keys("simulated", "secret"), REGION).client(service, config=config, **where)
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,9 @@
 """One environment of a service, to be read: its platform, its ledger, and the answers of the live release."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, Self
 
 import httpx
 
@@ -14,7 +15,8 @@ from slipway.records.migration import Readiness
 from slipway.records.outcome import NOTHING, Examination
 from slipway.records.plan import Observed, State
 from slipway.release.aws.client import Aws, Keys
-from slipway.release.aws.ecr import EcrStore, check_repository
+from slipway.release.aws.ecr import check_repository
+from slipway.release.aws.ledger import LedgerStore
 from slipway.release.engine.compatibility import readiness_from
 from slipway.release.engine.ledger import Ledger, digest_of, live_with
 from slipway.release.engine.overtaken import with_ends
@@ -70,13 +72,22 @@ class ObservedEnvironment:
     def target(self) -> Target:
         return self.described.connect(self.aws, self.service, self.time)
 
-    @property
-    def store(self) -> EcrStore:
-        return EcrStore(self.aws, self.settings.name)
+    @cached_property
+    def store(self) -> LedgerStore:
+        return LedgerStore(self.aws, self.settings.ledger(self.name), self.settings.name, self.name)
 
     @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self.store, self.name)
+
+    def with_settings(self, settings: Settings) -> Self:
+        """Return the same environment with other settings; the connection, and what is known of the ledger, are kept."""
+        return self._with(settings=settings)
+
+    def _with(self, **parts: Any) -> Self:
+        made = replace(self, **parts)
+        vars(made).update({key: vars(self)[key] for key in ("aws", "store", "ledger") if key in vars(self)})
+        return made
 
     def spec(self, digest: str) -> ServiceSpec:
         """Return the service as it should be with this digest; raises SettingsError."""

@@ -16,6 +16,7 @@ from slipway.release.aws.client import Keys, session_of
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import LOGIN, Cloud, simulated
+from slipway.simulator.endpoint import KEY
 from slipway.workload.process import HostBackend
 
 _NUMBER = re.compile(r"[0-9]{12}")
@@ -36,7 +37,7 @@ async def in_no_time(pace: Pace | None = None) -> AsyncIterator[tuple[AwsAccount
     """Open a simulated account on a virtual clock, which advances only when something waits."""
     clock = VirtualClock()
     async with simulated(lambda url: HostBackend(url, LOGIN, cache()), pace=pace, clock=clock) as cloud:
-        session = session_of(Keys("AKIASIMULATED", "simulated"), _REGION)
+        session = session_of(Keys(KEY, "simulated"), _REGION)
         yield AwsAccount(session, _REGION, PlatformTime(clock.now, clock.sleep, clock.held), cloud.url), cloud
 
 
@@ -45,7 +46,7 @@ async def permitted(consent: Consent) -> AwsAccount:
     if not _NUMBER.fullmatch(consent.account):
         raise BadInputError(f"{consent.account!r} is no account", "pass its twelve digits")
     try:
-        session = session_of(Keys("", ""), consent.region)
+        session = session_of(Keys(KEY, "simulated") if consent.endpoint_url else Keys("", ""), consent.region)
         region = session.region_name
         if region is None:
             raise BadInputError("no region is configured", "pass one with --region")

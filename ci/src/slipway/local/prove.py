@@ -72,6 +72,7 @@ class GateOptions:
     everything: bool = False  # judge all revisions
     python: Path | None = None
     server: NamedServer | None = None
+    migrations: Migrations | None = None  # the service's settings, if the caller has read them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +180,7 @@ async def _url(at: Workplace, ask: Ask) -> AsyncIterator[str]:
     if at.server:
         yield at.server.url
         return
-    installation = await anyio.to_thread.run_sync(_installation, at)
+    installation = await anyio.to_thread.run_sync(server_binaries, at.folder, at.migrations)
     if ask is Ask.LISTING:
         yield _NOWHERE
         return
@@ -188,13 +189,13 @@ async def _url(at: Workplace, ask: Ask) -> AsyncIterator[str]:
         yield server.url
 
 
-def _installation(at: Workplace) -> Binaries:
-    """Find server binaries, of another major if only that has the extensions of the revisions."""
-    from slipway.finder.database import created_by_revisions
+def server_binaries(folder: Path, migrations: Migrations) -> Binaries:
+    """Find server binaries, of another major if only that has the extensions of the revisions; raises BadInputError."""
+    from slipway.finder.database import created_by_migrations
     from slipway.finder.tree import tree_at
 
-    known = {*at.migrations.extensions, *created_by_revisions(tree_at(at.folder))}
-    return binaries.find(at.migrations.major, known)
+    known = {*migrations.extensions, *created_by_migrations(tree_at(folder), migrations.baseline)}
+    return binaries.find(migrations.major, known)
 
 
 def _counted(progress: Callable[[str], None]) -> Callable[[str], bool]:

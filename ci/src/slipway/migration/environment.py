@@ -45,6 +45,7 @@ class Environment:
         self.url = url
         self.place = 0  # of the database that is used, among those that env.py migrates
         self.databases: list[str] = []  # their names, as env.py has used them so far
+        self.driver = url.get_driver_name()  # the one that env.py has used
         self.wanted: list[str] = []  # the keys of -x arguments that the project looked up and that were not passed
         self.config = alembic_config.read(call)
         self._set_url(url)
@@ -123,6 +124,7 @@ class Environment:
 
         def run_part(**arguments: Any) -> None:
             part = Part.of(context.get_context(), arguments)
+            self.driver = context.get_context().dialect.driver
             place = next((place for place, known in enumerate(parts) if part.shares_database(known)), len(parts))
             if place == len(parts):
                 parts.append(part)

@@ -93,16 +93,23 @@ class Environment:
         )
 
     @described
-    async def rollback(
+    async def rollback(  # noqa: PLR0913, PLR0917 -- each is a flag
         self,
         ws: dagger.Workspace,
         to: Annotated[int | None, Doc(release.rollback.flag("to").doc)] = None,
+        image_only: Annotated[bool, Doc(release.rollback.flag("image-only").doc)] = False,  # noqa: FBT002 -- a flag
         certificate: Certificate = None,
         without_proof: Reason = "",
         dry_run: DryRun = False,  # noqa: FBT002 -- a flag
     ) -> str:
         return await self._text(
-            ws, "rollback", to=to, certificate=certificate, without_proof=without_proof, dry_run=dry_run
+            ws,
+            "rollback",
+            to=to,
+            image_only=image_only,
+            certificate=certificate,
+            without_proof=without_proof,
+            dry_run=dry_run,
         )
 
     @described

@@ -21,7 +21,8 @@ from slipway.release.engine.target import Time
 from slipway.settings import AppRunnerEnvironment, Settings, TargetKind
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.simulator.clock import VirtualClock
-from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
+from slipway.simulator.cloud import Cloud, simulated
+from slipway.simulator.contract import ACCOUNT
 from slipway.workload.workload import Backend, HealthCheck, LaunchSpec, Workload, ask
 
 ENVIRONMENTS = ("staging", "production")

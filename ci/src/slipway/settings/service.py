@@ -3,6 +3,7 @@
 The docstring line of each field is its documentation, and its annotation its constraint; docs/settings.md is made from both.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -295,6 +296,11 @@ class Settings(Constrained):
         super().__post_init__()
         if self.build and self.images.dockerfile:
             raise MismatchError("build", "found beside images.dockerfile, which can have a stage for it")
+        ledgers = [self.ledger(name) for name in self.environments]
+        if len(set(ledgers)) < len(ledgers):
+            raise MismatchError(
+                "environments", "found two names that differ only in case, - or _, so that they would share a ledger"
+            )
 
     def made_of(self, images: Mapping[str, Any]) -> "Settings":
         """Return the same settings with flags in the place of [tool.slipway.images]; raises SettingsError."""
@@ -332,4 +338,13 @@ class Settings(Constrained):
     def repository(self, environment: str) -> str:
         """Return the address of the service's ECR repository in an environment; raises SettingsError."""
         there = self.environment(environment)
-        return f"{there.account}.dkr.ecr.{there.region}.amazonaws.com/{self.name}"
+        return f"{there.account}.dkr.ecr.{there.region}.{there.domain}/{self.name}"
+
+    def ledger(self, environment: str) -> str:
+        """Return the name of the ECR repository with an environment's ledger."""
+        return ledger_repository(self.name, environment)
+
+
+def ledger_repository(name: str, environment: str) -> str:
+    """Return the name of the repository with the ledger of an environment, which has only what ECR allows in a name."""
+    return f"{name}-ledger-{'-'.join(filter(None, re.split('[-_]+', environment.lower()))) or 'x'}"

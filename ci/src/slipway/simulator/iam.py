@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import quote
 
-from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
+from slipway.simulator.contract import AwsError, Call, Operations, Quotas, operations_of, paged
 
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _ASSUME = "sts:AssumeRole"
@@ -64,6 +64,7 @@ class Iam:
     strict: bool = True  # otherwise any role that was not created here is trusted as one of the real account
     propagation: float = 90  # seconds of the platform
     roles: dict[str, Role] = field(default_factory=dict)
+    quotas: Quotas = field(default_factory=Quotas)
 
     @property
     def operations(self) -> Operations:
@@ -85,6 +86,9 @@ class Iam:
         name = request["RoleName"]
         if name in self.roles:
             raise AwsError("EntityAlreadyExists", f"Role with name {name} already exists.", 409)
+        if len(self.roles) >= self.quotas.roles:
+            message = f"Cannot exceed quota for RolesPerAccount: {self.quotas.roles}"  # [F]
+            raise AwsError("LimitExceeded", message, 409)
         _check(request["AssumeRolePolicyDocument"])
         arn = f"arn:aws:iam::{call.account}:role{request.get('Path', '/')}{name}"
         self.roles[name] = Role(arn=arn, policy=request["AssumeRolePolicyDocument"], created=call.now, changed=call.now)
@@ -99,7 +103,7 @@ class Iam:
     async def list_roles(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         prefix = request.get("PathPrefix", "/")
         roles = [role.described() for role in self.roles.values() if role.path.startswith(prefix)]
-        page = paged("Roles", roles, request, names=("Marker", "MaxItems"))
+        page = paged("Roles", roles, request, most=100, names=("Marker", "MaxItems"))
         return page | {"IsTruncated": page["Marker"] is not None}
 
     async def update_assume_role_policy(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:

@@ -32,8 +32,8 @@ class JsonProtocol:
     def parameters(self, _operation: "OperationModel") -> Any:
         """Decode the body, whatever its shape; raises AwsError when it is not JSON."""
         try:
-            return json.loads(self._content or b"{}")
-        except ValueError as error:
+            return _plain(json.loads(self._content or b"{}"))
+        except (ValueError, RecursionError) as error:
             raise AwsError("SerializationException", str(error)) from error
 
     def answer(self, operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
@@ -47,7 +47,7 @@ class JsonProtocol:
 
 
 def _plain(value: Any) -> Any:
-    """Encode for JSON, without members that are None; times are seconds since 1970."""
+    """Return data for or from JSON without members that are None; times are seconds since 1970."""
     match value:
         case Mapping():
             return {key: _plain(item) for key, item in value.items() if item is not None}
@@ -68,6 +68,7 @@ _QUERY_CODES = {
     "MissingAuthenticationTokenException": "MissingAuthenticationToken",
     "ThrottlingException": "Throttling",
     "UnknownOperationException": "InvalidAction",
+    "UnrecognizedClientException": "InvalidClientTokenId",
 }
 _ENVELOPE = ("Action", "Version")
 
@@ -128,6 +129,8 @@ def _value(shape: Any, place: str, left: dict[str, str]) -> Any:
         return _structure(shape, f"{place}.", left)
     if shape.type_name == "list":
         return _list(shape, place, left)
+    if shape.type_name == "map":
+        return _map(shape, place, left)
     try:
         return _DECODERS.get(shape.type_name, str)(left.pop(place))
     except (KeyError, ValueError) as error:
@@ -135,12 +138,23 @@ def _value(shape: Any, place: str, left: dict[str, str]) -> Any:
 
 
 def _list(shape: Any, place: str, left: dict[str, str]) -> list[Any]:
-    left.pop(place, None)  # how botocore sends an empty list
+    if left.pop(place, ""):  # empty is how botocore sends an empty list
+        raise AwsError("ValidationError", f"{place} is not of type list.")
     below = place if shape.serialization.get("flattened") else f"{place}.{_item_name(shape)}"
     items: list[Any] = []
     while _has(left, f"{below}.{len(items) + 1}"):
         items.append(_value(shape.member, f"{below}.{len(items) + 1}", left))
     return items
+
+
+def _map(shape: Any, place: str, left: dict[str, str]) -> dict[str, Any]:
+    below = place if shape.serialization.get("flattened") else f"{place}.entry"
+    key, value = (inner.serialization.get("name", name) for inner, name in ((shape.key, "key"), (shape.value, "value")))
+    pairs: dict[str, Any] = {}
+    while _has(left, f"{below}.{len(pairs) + 1}"):
+        entry = f"{below}.{len(pairs) + 1}"
+        pairs[_value(shape.key, f"{entry}.{key}", left)] = _value(shape.value, f"{entry}.{value}", left)
+    return pairs
 
 
 def _item_name(shape: Any) -> str:

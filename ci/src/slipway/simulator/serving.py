@@ -8,6 +8,7 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -114,7 +115,7 @@ async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
     """
     with _listening(port) as listener:
         config = uvicorn.Config(
-            app,
+            _Local(app),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -132,6 +133,28 @@ async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
                 yield f"127.0.0.1:{listener.getsockname()[1]}"
             finally:
                 server.ended.set()
+
+
+class _Local:
+    """An application under names of this machine only: a page whose own name resolves to 127.0.0.1 (DNS rebinding) is refused."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        local = all(map(_is_local, hosts))
+        app = self._app if local else PlainTextResponse(f"{hosts[0]} is not a name of this machine", 421)
+        await app(scope, receive, send)
+
+
+def _is_local(host: str) -> bool:
+    """Whether a host is a loopback address, localhost, or a name without a dot, as containers have, which no domain can be."""
+    name = host.rpartition(":")[0] or host
+    try:
+        return ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return "[" not in name and name.rpartition(".")[2] in ("localhost", name)
 
 
 async def _serve(server: _Server, listener: socket.socket) -> None:

@@ -22,6 +22,7 @@ from slipway.simulator.app_runner.service import (
     health_check,
 )
 from slipway.simulator.clock import Clock
+from slipway.simulator.contract import Quotas
 from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
 from slipway.simulator.registry import ImageStore
@@ -53,6 +54,7 @@ class Platform:
     logs: Logs = field(default_factory=Logs)
     references: References = field(default_factory=References)
     iam: Iam = field(default_factory=Iam)
+    quotas: Quotas = field(default_factory=Quotas)
 
 
 # SERVICE_UPDATE [F], the others †
@@ -108,7 +110,7 @@ class Deployment:
             self._log(f"Failed to pull your application image. Reason: Image {identifier} was not found.")
             raise _FailedError("Failed to pull your application image.")
         self._log("Successfully pulled your application image from ECR.")
-        return self._order(repository.name, reference.digest)
+        return self._order(repository.path, reference.digest)
 
     def _tagged(self, identifier: str) -> Reference:
         uri, _, tag = identifier.rpartition(":")
@@ -124,7 +126,11 @@ class Deployment:
                 self._log(f"Failed to retrieve the secret {arn}.")
                 raise _FailedError("Failed to retrieve a secret.")
             variables[name] = value
-        command = tuple(shlex.split(settings["StartCommand"])) if settings.get("StartCommand") else None
+        try:
+            command = tuple(shlex.split(settings.get("StartCommand", ""))) or None
+        except ValueError as error:
+            self._log(f"{_STOPPED} The start command cannot be parsed: {error}.")  # †
+            raise _FailedError("Container failed to start.") from error
         return LaunchSpec(
             repository=repository,
             digest=digest,

@@ -31,6 +31,7 @@ _MEMORY_OF_CPU = {  # [G]
     "2048": ("4096", "6144"),
     "4096": ("8192", "10240", "12288"),
 }
+_LAST_PORT = 65535
 _DEFAULTS: dict[str, Any] = {  # [M]
     "SourceConfiguration": {"AutoDeploymentsEnabled": True},
     "InstanceConfiguration": {"Cpu": "1024", "Memory": "2048"},
@@ -67,6 +68,9 @@ def merged(current: Configuration, request: Mapping[str, Any]) -> Configuration:
     Members that the request leaves out are inherited, also within ImageConfiguration [F].
     """
     requested = {part: request[part] for part in _DEFAULTS if request.get(part) is not None}
+    if "CodeRepository" in requested.get("SourceConfiguration", {}):
+        message = "A service deploys either from an image or from code, and cannot change from one to the other."  # [M], message †
+        raise AwsError("InvalidRequestException", message)
     result: dict[str, Any] = _overlaid(current, requested)
     instance = result["InstanceConfiguration"]
     instance["Cpu"] = _UNITS.get(instance["Cpu"], instance["Cpu"])
@@ -96,6 +100,9 @@ def _check(configuration: Mapping[str, Any]) -> None:
     role = source.get("AuthenticationConfiguration", {}).get("AccessRoleArn")
     if source["ImageRepository"]["ImageRepositoryType"] == "ECR" and role is None:
         raise AwsError("InvalidRequestException", "Authentication configuration is invalid.")
+    port = source["ImageRepository"].get("ImageConfiguration", {}).get("Port", "8080")
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) <= _LAST_PORT):
+        raise AwsError("InvalidRequestException", f"Invalid port: {port}.")  # †
     if instance["Memory"] not in _MEMORY_OF_CPU.get(instance["Cpu"], ()):
         message = f"Invalid CPU/memory configuration: {instance['Cpu']} and {instance['Memory']}."
         raise AwsError("InvalidRequestException", message)
@@ -117,7 +124,7 @@ BUILD, TASKS = "build.apprunner.amazonaws.com", "tasks.apprunner.amazonaws.com"
 
 
 def check_roles(iam: Iam, configuration: Configuration, now: datetime) -> None:
-    """Raise AwsError for a role that is missing, still propagating, or trusts another service: the error is the same [F]."""
+    """Raise AwsError for a role that is missing, still propagating, or trusts another service; AWS does not tell which [F]."""
     access = configuration["SourceConfiguration"].get("AuthenticationConfiguration", {}).get("AccessRoleArn")
     instance = configuration["InstanceConfiguration"].get("InstanceRoleArn")
     if access and not iam.may_assume(access, BUILD, now):
@@ -144,7 +151,7 @@ _TABLE = {
     "UpdateService": (_BEGINS, _STATE, _STATE, _BEGINS, _STATE, _GONE),
     # No InvalidStateException in its model [M]; which error comes instead: [F]
     "StartDeployment": (_BEGINS, _REQUEST, _REQUEST, _REQUEST, _REQUEST, _GONE),
-    # A repeated call is answered as if it had succeeded [M]; the other states †
+    # A repeated call is answered as if it had succeeded †
     "PauseService": (_BEGINS, _STATE, _UNCHANGED, _STATE, _STATE, _GONE),
     "ResumeService": (_UNCHANGED, _STATE, _BEGINS, _STATE, _STATE, _GONE),
     # OPERATION_IN_PROGRESS [F], DELETE_FAILED [M], PAUSED, DELETED †

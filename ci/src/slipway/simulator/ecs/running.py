@@ -14,6 +14,7 @@ from slipway.records.image import Reference
 from slipway.simulator.app_runner.deployment import Platform
 from slipway.simulator.app_runner.service import SimulatedInstance
 from slipway.simulator.ecs.task import Task
+from slipway.simulator.registry import Repository
 from slipway.workload.workload import LaunchSpec, Workload
 
 _PROVISION_SECONDS = 15.0
@@ -86,27 +87,27 @@ class TaskRun:
         for pair in (*container.get("environment", []), *override.get("environment", [])):
             variables[pair["name"]] = pair["value"]
         command = (*container.get("entryPoint", ()), *override.get("command", container.get("command", ())))
-        image = self._image(container["image"])
+        image, repository = self._image(container["image"])
         return LaunchSpec(
-            repository=image.repository.partition("/")[2],
+            repository=repository.path,
             digest=image.digest,
             port=_PORT,
             variables=variables,
             command=command or None,
         )
 
-    def _image(self, name: str) -> Reference:
+    def _image(self, name: str) -> tuple[Reference, Repository]:
         try:
             image = Reference.parse(name)
         except BadInputError:
             image = None
-        repository = self.platform.store.repositories.get(image.repository.partition("/")[2]) if image else None
+        repository = self.platform.store.at(image.repository) if image else None
         if image is None or repository is None or repository.resolve(image.digest) is None:
             raise _NotStartedError(
                 "CannotPullContainerError: pull image manifest has been retried 1 time(s): "
                 f"failed to resolve ref {name}: {name}: not found"
             )
-        return image
+        return image, repository
 
     def _secrets(self, references: list[Mapping[str, str]]) -> dict[str, str]:
         values: dict[str, str] = {}

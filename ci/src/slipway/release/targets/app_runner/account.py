@@ -18,19 +18,23 @@ from slipway.settings.app_runner import NONE
 # one and trust App Runner only, so all of them are allowed.
 _APP_RUNNER = ("apprunner.amazonaws.com", BUILD, "bullet.amazonaws.com", TASKS)
 _SCALING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,31}")  # [M]
-_SERVICES = patterns("arn:aws:apprunner:{region}:{account}:service/{service}/*")
+_SERVICES = patterns("arn:{partition}:apprunner:{region}:{account}:service/{service}/*")
 
 
 def _connectors(scope: Scope) -> tuple[str | None, ...]:
     there = environment_of(scope.settings, scope.environment)
-    made = patterns("arn:aws:apprunner:{region}:{account}:vpcconnector/{service}/*")(scope) if there.network else ()
+    made = (
+        patterns("arn:{partition}:apprunner:{region}:{account}:vpcconnector/{service}/*")(scope)
+        if there.network
+        else ()
+    )
     return (*made, None if there.vpc_connector == NONE else there.vpc_connector)
 
 
 def _scalings(scope: Scope) -> tuple[str | None, ...]:
     """Return the configuration in use, and every revision of the one that bootstrap makes."""
     there = environment_of(scope.settings, scope.environment)
-    own = patterns("arn:aws:apprunner:{region}:{account}:autoscalingconfiguration/{service}/*")
+    own = patterns("arn:{partition}:apprunner:{region}:{account}:autoscalingconfiguration/{service}/*")
     return (*(own(scope) if there.scaling else ()), there.scaling_arn)
 
 
@@ -48,7 +52,7 @@ SERVICE_AND_PARTS = Resource(
 SERVICE_LINKED_ROLE = Resource(
     "ServiceLinkedRole",
     "App Runner's own role, which it makes at an account's first service with the caller's permissions",
-    patterns("arn:aws:iam::{account}:role/aws-service-role/apprunner.amazonaws.com/AWSServiceRoleForAppRunner"),
+    patterns("arn:{partition}:iam::{account}:role/aws-service-role/apprunner.amazonaws.com/AWSServiceRoleForAppRunner"),
     ("iam:AWSServiceName", ("apprunner.amazonaws.com",)),
 )
 CONNECTORS = Resource("VpcConnectors", "the service's VPC connector", _connectors)
@@ -57,7 +61,7 @@ TRACING = Resource("Tracing", "the service's observability configuration", _trac
 SERVICE_LOGS = Resource(
     "ServiceLogs",
     "the log groups of the service",
-    patterns("arn:aws:logs:{region}:{account}:log-group:/aws/apprunner/{service}/*"),
+    patterns("arn:{partition}:logs:{region}:{account}:log-group:/aws/apprunner/{service}/*"),
 )
 PASSED_ROLES = Resource(
     "PassedRoles",
