@@ -14,7 +14,7 @@ from slipway.release.engine.plan import plan
 from slipway.release.engine.target import Operation, OperationStatus
 from slipway.release.targets.app_runner.spec import creation_of, health_of, observed_from, request_of, update_of
 from slipway.release.targets.app_runner.target import POLL_SECONDS, AppRunnerTarget
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.contract import problems, service
 from slipway.simulator.faults import Effect, Fault
 from slipway.workload.workload import HealthCheck
