@@ -30,14 +30,16 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for service in arguments.services:
         folder, _, venv = service.partition("=")
-        proof = _prove(Path(folder), Path(venv), arguments.newest)
-        if proof is None:
+        name = Path(folder).name
+        proof = _prove(Path(folder), Path(venv), arguments.newest, arguments.database_url)
+        if isinstance(proof, str):
+            print(f"| {name} | 0 | not proven: {proof} | | | | |", flush=True)
             continue
         findings = [each for each in proof["findings"] if each["suppressed"] is None]
         new = sum(each["new"] for each in proof["revisions"])
-        print(_row(Path(folder).name, new, findings), flush=True)
+        print(_row(name, new, findings), flush=True)
         judged += new
-        drawn += [(Path(folder).name, finding) for finding in findings]
+        drawn += [(name, finding) for finding in findings]
     print(_row("together", judged, [finding for _, finding in drawn]))
     chosen = random.Random(arguments.seed).sample(drawn, min(arguments.draw, len(drawn)))
     for name, finding in chosen:
@@ -49,18 +51,20 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("services", nargs="+", metavar="SERVICE=VENV")
     parser.add_argument("--newest", type=int, default=25, help="how many revisions of each history are judged")
+    parser.add_argument(
+        "--database-url", help="a server with the extensions of the histories (default: the gate's own)"
+    )
     parser.add_argument("--draw", type=int, default=0, help="how many findings are printed")
     parser.add_argument("--seed", type=int, default=19)
     return parser.parse_args()
 
 
-def _prove(folder: Path, venv: Path, newest: int) -> dict[str, Any] | None:
-    """Run the gate's command; the revision before the newest ones is its --since. None, and the reason printed, if it cannot run."""
+def _prove(folder: Path, venv: Path, newest: int, database_url: str | None) -> dict[str, Any] | str:
+    """Run the gate's command; the revision before the newest ones is its --since. Returns the reason when there is no proof."""
     try:
         listing = anyio.run(lambda: revisions(GateOptions(source=folder, python=venv, everything=True)))
     except SlipwayError as error:
-        print(f"{folder}: {error}", file=sys.stderr)
-        return None
+        return str(error)
     older = listing.revisions[:-newest]
     since = ["--since", older[-1].id] if older else []
     command = [
@@ -71,14 +75,14 @@ def _prove(folder: Path, venv: Path, newest: int) -> dict[str, Any] | None:
         "--python",
         venv,
         *since,
+        *(["--database-url", database_url] if database_url else []),
         "--json",
     ]
     answer = subprocess.run(command, check=False, capture_output=True, text=True)
     if not answer.stdout:
-        print(f"{folder}: {answer.stderr}", file=sys.stderr)
-        return None
+        return answer.stderr.strip().rpartition("\n")[2]
     proof: dict[str, Any] = json.loads(answer.stdout)
-    return proof
+    return proof if "findings" in proof else f"{proof['what']}: {proof['next_step']}"
 
 
 def _row(name: str, judged: int, findings: list[Finding]) -> str:

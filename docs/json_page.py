@@ -4,6 +4,7 @@ import docstrings
 import record_schemas
 
 from slipway.commands.table import COMMANDS
+from slipway.errors import EXIT_CODES
 from slipway.records.form import Record
 from slipway.records.refusal import Refusal
 
@@ -18,13 +19,16 @@ you do not know. Times are seconds, digests `sha256:…`. Texts from logs and fr
 and unchanged: they may hold anything that JSON can.
 
     slipway status --environment production --json | jq --raw-output .observed.digest"""
+_PRINTED = (
+    "the record",
+    "the record, or a refusal if the command could not start",
+    "a refusal",
+    "the record, or a refusal",
+)
 _CODES = """\
 | exit code | what it means | standard output with `--json` |
 | --- | --- | --- |
-| 0 | yes: for a deployment, the release is live and healthy | the record |
-| 1 | failed or refused | the record, or a refusal if the command could not start |
-| 2 | usage error: nothing changed | a refusal |
-| 3 | outcome unknown, such as a timeout or a lost answer: run it again | the record, or a refusal |
+{rows}
 | 130 | interrupted; the platform continues with what has started | nothing |"""
 
 
@@ -44,7 +48,9 @@ def page() -> str:
         "## The record of each command",
         "\n".join(["| command | record | exit code, and when |", "| --- | --- | --- |", *rows]),
         "## Exit codes",
-        _CODES,
+        _CODES.format(
+            rows="\n".join(f"| {code} | {meaning} | {_PRINTED[code]} |" for code, meaning in EXIT_CODES.items())
+        ),
         docstrings.wrapped(f"A refusal is {_link(Refusal)}: {docstrings.sentences(Refusal)}"),
         "## Other records",
         "In files, in the ledger, and between processes of slipway; no command prints them alone.",

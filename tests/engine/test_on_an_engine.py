@@ -1,6 +1,5 @@
 """The functions on a real engine."""
 
-import json
 import re
 import subprocess
 import sys
@@ -169,16 +168,25 @@ def test_a_column_that_the_previous_release_still_uses_is_found(dagger, elsewher
     assert [(finding.rule, finding.revision) for finding in proof.failures] == [("C01", "e7318ac4d059")]
 
 
-HEAD = "import os, psycopg; assert psycopg.connect(os.environ['DATABASE_URL']).execute('SELECT * FROM alembic_version').fetchone() == ('e7318ac4d059',)"
+HEAD = """
+import os
+import psycopg
+
+def test_the_database_is_at_the_head():
+    with psycopg.connect(os.environ["DATABASE_URL"]) as database:
+        assert database.execute("SELECT * FROM alembic_version").fetchone() == ("e7318ac4d059",)
+"""
 
 
-def test_all_checks_are_green_on_the_files_of_git_and_a_migrated_database(elsewhere):
+def test_all_checks_are_green_on_the_files_of_git_and_a_migrated_database_and_each_test_is_in_the_trace(elsewhere):
     declare(elsewhere, r"lint = .*", 'lint = ["ruff", "check", "."]')
-    declare(elsewhere, r"tests = .*\nsources = .*", f"tests = {json.dumps(['python', '-c', HEAD])}")
+    declare(elsewhere, r"tests = .*\nsources = .*", 'tests = ["pytest", "head.py"]\nsources = ["head.py"]')
+    (elsewhere.folder / "head.py").write_text(HEAD)
     (elsewhere.folder / ".gitignore").write_text("ignored.py\n.env\n")
     (elsewhere.folder / "ignored.py").write_text("import os\n")
     done = elsewhere.check()
     assert done.returncode == 0, done.stderr
+    assert re.search(r"✔ head +1 passed", done.stderr)
 
 
 def test_a_health_path_that_is_wrong_is_named_with_its_key(elsewhere):

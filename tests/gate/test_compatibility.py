@@ -4,6 +4,8 @@ import pytest
 import sqlalchemy as sa
 
 from slipway.gate.findings import compatibility
+from slipway.gate.layers import phrases, seeds
+from slipway.gate.layers.candidates import Type
 from slipway.gate.layers.phrases import as_models
 from slipway.gate.prove import prove
 from slipway.records.gate import Column, Model, Previous, Recorded
@@ -211,12 +213,13 @@ def test_a_trigger_that_names_what_was_dropped_breaks_the_new_release(replayed):
     hook = "CREATE TRIGGER {0} BEFORE UPDATE ON {1} FOR EACH ROW EXECUTE FUNCTION {0}()"
     triggers = table(
         "CREATE TABLE a (id int PRIMARY KEY, b text)",
-        "CREATE TABLE old (id int PRIMARY KEY, b text)",
+        "CREATE TABLE old (id int PRIMARY KEY, b text, c int NOT NULL)",
         *(touch.format("sets_b", "b"), hook.format("sets_b", "a")),
         *(touch.format("sets_no", "no"), hook.format("sets_no", "old")),
     )
     columns = "sa.Column('id', sa.Integer, primary_key=True)"
-    own = f"sa.Table('a', metadata, {columns}); sa.Table('old', metadata, {columns}, sa.Column('b', sa.Text))"
+    broken_before = "sa.Column('b', sa.Text), sa.Column('c', sa.Integer, server_default='1')"
+    own = f"sa.Table('a', metadata, {columns}); sa.Table('old', metadata, {columns}, {broken_before})"
     without_lock = Previous(name="v1", refusal="there is no lock; run uv lock")
     found, _ = replayed(without_lock, triggers, own, two=DROPS_B, three="op.execute('CREATE TABLE c (id int)')")
     assert [each for each in found if each[0] == "C20"] == [("C20", "two", 10)]
@@ -253,17 +256,24 @@ ODD_REVISIONS = {
     "three": 'ALTER TABLE "To.nes" ADD "No 1" int DEFAULT 1; ALTER TABLE "To.nes" ALTER "No 1" SET DEFAULT NULL',
     "four": """ALTER TABLE "To.nes" ADD CONSTRAINT "a.b" CHECK (id > 0) NOT VALID;
         ALTER DOMAIN tone ADD CONSTRAINT calm CHECK (VALUE = 'calm') NOT VALID""",
+    "five": """ALTER TABLE "To.nes" ADD "No 2" text; UPDATE "To.nes" SET "No 2" = first""",
+    "six": """ALTER TABLE moods ADD first text;
+        CREATE FUNCTION first() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.first := NEW.every[1]; RETURN NEW; END $$;
+        CREATE TRIGGER first BEFORE INSERT OR UPDATE ON moods FOR EACH ROW EXECUTE FUNCTION first();
+        UPDATE moods SET every = every""",
+    "seven": "ALTER TABLE moods ADD last text; UPDATE moods SET last = 'one of them' WHERE id = (SELECT min(id) FROM moods)",
 }
 
 
 def test_labels_in_arrays_and_domains_and_names_in_quotes_are_known(write_project, server_url):
-    downs = ("one", "two", "three")
+    downs = ("one", *ODD_REVISIONS)
     revisions = {
-        id_: (down, f"op.execute({sql!r})", KEPT) for (id_, sql), down in zip(ODD_REVISIONS.items(), downs, strict=True)
+        id_: (down, f"op.execute({sql!r})", KEPT)
+        for (id_, sql), down in zip(ODD_REVISIONS.items(), downs, strict=False)
     }
     proof = prove(question(write_project({"one": ODD, **revisions}), layers=LAYERS, start_after="one"), server_url)
-    found = {(each.rule, each.revision): each for each in proof.findings if each.rule in ("C18", "C22", "D12")}
-    assert set(found) == {("C18", "two"), ("C22", "three"), ("D12", "four")}
+    found = {(each.rule, each.revision): each for each in proof.findings if each.rule in ("C18", "C22", "C23", "D12")}
+    assert set(found) == {("C18", "two"), ("C22", "three"), ("D12", "four"), ("C23", "five")}
     assert "and 1 more" in found["C18", "two"].measured
     validated = [each.remedy.splitlines()[1] for each in proof.findings if each.rule == "D12"]
     assert validated == [
@@ -286,6 +296,19 @@ def test_a_value_that_the_database_makes_is_not_written_by_insert():
         Column("twice", written=False),
         Column("n", written=True),
     )
+
+
+def test_a_type_that_the_driver_does_not_send_may_get_another_name():
+    types = {
+        "m": Type(name="mood", own="mood", base="mood", category="E"),
+        "t": Type(name="text", own="text", base="text", category="S"),
+    }
+    sad = seeds.Table(oid="1", name="public.a", columns=(), parents=(), types=types)
+    insert = "INSERT INTO public.a (m, t) VALUES ('sad'::mood, 'it''s ''::text'::text)"
+    assert phrases.as_sent("psycopg", sad, [insert]) == [insert]
+    assert phrases.as_sent("psycopg2", sad, [insert]) == [
+        "INSERT INTO public.a (m, t) VALUES ('sad', 'it''s ''::text')"
+    ]
 
 
 def test_a_dropped_default_matters_only_to_a_release_that_leaves_the_column_out():

@@ -10,7 +10,7 @@ import pytest
 from graphql import parse
 
 from slipway.errors import BadInputError
-from slipway.graph import bases
+from slipway.graph import bases, cases
 from slipway.main import Environment, FunctionError, Slipway
 from slipway.objects.call import Call
 from slipway.objects.function import one_sentence
@@ -283,9 +283,23 @@ def declares(engine, checks):
     engine.files["pyproject.toml"] += f"\n[tool.slipway.checks]\n{checks}\n"
 
 
-async def test_the_services_own_tests_run_with_what_developers_need_beside_a_postgres(engine, workspace):
+JUNIT = """<?xml version="1.0" encoding="utf-8"?>
+<testsuites name="pytest tests"><testsuite name="pytest" errors="0" failures="1" skipped="1" tests="3" time="2.5">
+<testcase classname="tests.test_a" name="test_one[a]" time="0.5" />
+<testcase classname="tests.test_a" name="test_two" time="2.0"><failure message="assert 1 == 2">…</failure></testcase>
+<testcase classname="tests.test_b" name="test_later" time="0.0"><skipped type="pytest.xfail" message="" /></testcase>
+</testsuite></testsuites>
+"""
+
+
+async def test_the_services_own_tests_run_with_what_developers_need_beside_a_postgres_and_are_traced(
+    engine, workspace, monkeypatch
+):
+    tracer = MagicMock()
+    monkeypatch.setattr("slipway.graph.cases.get_tracer", lambda: tracer)
     declares(engine, 'tests = ["pytest", "-q"]\nsources = ["tests"]')
     engine.answers |= {"exitCode": 0, "combinedOutput": "2 passed\n"}
+    engine.files["/tmp/slipway-tests.xml"] = JUNIT
     assert await Slipway().tests(workspace) == "2 passed\n"
     chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
     install, run = (step.arguments["args"] for step in chain if step.name == "withExec")
@@ -294,11 +308,24 @@ async def test_the_services_own_tests_run_with_what_developers_need_beside_a_pos
     told = {step.arguments["name"]: step.arguments["value"] for step in chain if step.name == "withEnvVariable"}
     assert told["DATABASE_URL"] == "postgresql://postgres:postgres@database:5432/postgres"
     assert any(step.name == "withServiceBinding" for step in chain)
+    spans = [call.kwargs["attributes"] for call in tracer.start_span.call_args_list]
+    assert [(span["test.suite.name"], span["test.case.result.status"]) for span in spans] == [
+        ("tests.test_a", "pass"), ("tests.test_a", "fail"), ("tests.test_b", "skipped"),
+    ]  # fmt: skip
+    first, second, _ = (call.kwargs["start_time"] for call in tracer.start_span.call_args_list)
+    assert second - first == 500_000_000
+
+
+def test_of_more_tests_than_a_trace_takes_those_that_failed_are_shown():
+    passing = '<testcase classname="tests.test_c" name="test_three" time="0.001" />'
+    shown = cases.parse(JUNIT.replace("</testsuite>", passing * 1000 + "</testsuite>"))
+    assert [case.name for case in shown] == ["test_two"]
 
 
 async def test_tests_can_ask_for_an_empty_database(engine, workspace):
     declares(engine, 'tests = ["pytest"]\ndatabase = "empty"')
     engine.answers |= {"exitCode": 0, "combinedOutput": ""}
+    engine.files["/tmp/slipway-tests.xml"] = JUNIT
     await Slipway().tests(workspace)
     *_, run = (step.arguments["args"] for step in engine.steps("withExec"))
     assert run == ["pytest"]

@@ -9,7 +9,7 @@ import pytest
 import slipway.main
 from slipway.commands.command import AwsAccess
 from slipway.commands.table import FUNCTIONS
-from slipway.objects import converter
+from slipway.objects import client
 from tests.graph.conftest import Engine, speaking
 
 ON_DAGGER = {command.name: command for command in FUNCTIONS if not command.not_on_dagger}
@@ -98,8 +98,14 @@ def test_every_function_and_field_of_the_objects_is_registered():
 
 
 def test_a_step_of_a_query_makes_no_converter(monkeypatch):
-    monkeypatch.setattr(converter, "_make_converter", None)
+    monkeypatch.setattr(client, "_make_converter", None)
     assert dagger.dag.container().from_("python:3.14-slim").with_exec(["id"])
+
+
+@pytest.mark.slow
+async def test_a_registration_asks_once_for_each_type(registered):
+    types = [repr(chain) for chain in registered.chains if chain[0].name == "typeDef"]
+    assert len(types) == len(set(types))
 
 
 def test_the_entry_point_names_the_main_object():

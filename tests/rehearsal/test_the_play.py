@@ -48,7 +48,7 @@ async def test_every_act_goes_as_expected_and_no_request_fails(quick, checkout, 
     assert "postgresql_concurrently=True" in refused
     assert acts["III"].happened.startswith("ROLLED_BACK")
     assert "CACHE_URL" in "\n".join(acts["III"].details)
-    assert "would exit 1" in acts["III"].happened
+    assert "deploy exits 1" in acts["III"].happened
     page = Titles()
     page.feed((tmp_path / "report/rehearsal.html").read_text())
     assert len(page.seen) == 5

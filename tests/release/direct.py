@@ -16,7 +16,7 @@ from botocore.serialize import create_serializer
 from starlette.requests import Request
 
 from slipway.release.aws.client import Aws
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import Clock, VirtualClock
 from slipway.simulator.cloud import Cloud, simulated
 from slipway.simulator.contract import service as service_model
@@ -57,7 +57,13 @@ class DirectEndpoint:
             b"host": self._host.encode(),
             b"authorization": f"Credential={key}/20261101/{region}/".encode(),
         }
-        scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": list(headers.items())}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": request["url_path"],
+            "query_string": b"",
+            "headers": list(headers.items()),
+        }
         sent: list[Any] = []
 
         async def receive() -> dict[str, Any]:
@@ -89,7 +95,7 @@ class DirectAccount(Account):
 
     endpoint: DirectEndpoint = field(kw_only=True)
 
-    async def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def ask(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         with self.cloud.clock.held():
             response = await self.endpoint.send(service, operation, parameters)
         del response["ResponseMetadata"]
@@ -99,13 +105,14 @@ class DirectAccount(Account):
 
 @asynccontextmanager
 async def opened(clock: Clock | None = None, pace: Pace = BRISK, **how: Any) -> AsyncIterator[DirectAccount]:
-    """Open an account with an empty repository `notes` and two roles, in virtual time."""
+    """Open an account with two roles and the empty repositories of `notes` and its ledgers, in virtual time."""
     backend = ScriptedBackend()
     async with simulated(lambda _url: backend, clock=clock or VirtualClock(), pace=pace, **how) as cloud:
         for role in (ROLE, INSTANCE_ROLE):
             cloud.iam.put(role)
         account = DirectAccount(cloud, backend, endpoint=DirectEndpoint(cloud))
-        await account.ask("ecr", "create_repository", repositoryName="notes", imageTagMutability="IMMUTABLE")
+        for name in ("notes", "notes-ledger-staging", "notes-ledger-production"):
+            await account.ask("ecr", "create_repository", repositoryName=name, imageTagMutability="IMMUTABLE")
         yield account
 
 

@@ -130,7 +130,7 @@ def test_a_history_is_a_row_for_each_deployment():
 
 
 @pytest.mark.parametrize(
-    ("code", "heading"), [(1, "❌ Refused"), (2, "❌ Usage error"), (3, "❓ Unknown"), (9, "❓ Unknown")]
+    ("code", "heading"), [(1, "❌ Refused"), (2, "❌ Unusable input"), (3, "❓ Unknown"), (9, "❓ Unknown")]
 )
 def test_an_error_says_what_it_is_and_what_to_do(code, heading):
     assert of_refusal(Refusal("it is busy", "wait", code)) == f"## {heading}\n\nit is busy\n\nwait\n"

@@ -5,6 +5,7 @@ import unicodedata
 import xml.etree.ElementTree as ET
 from functools import cache
 from html.parser import HTMLParser
+from itertools import islice
 
 import pytest
 from hypothesis import assume, given, settings
@@ -136,11 +137,11 @@ DOCUMENTS = {
 }
 
 
-def printed(name, text):
-    """The reports that a renderer makes of its records, each with the language it is written in."""
+def printed(name, text, records=None):
+    """The reports that a renderer makes of its first records, each with the language it is written in."""
     function, kinds = RENDERERS[name]
     (place,) = (place for place, kind in enumerate(kinds) if is_record(kind))
-    for record in records_of(kinds[place], text):
+    for record in islice(records_of(kinds[place], text), records):
         result = function(*(record if at == place else filled(kind, text) for at, kind in enumerate(kinds)))
         if isinstance(result, CommandResult):
             yield "text", result.text
@@ -180,8 +181,8 @@ def skeletons(name):
     return [skeleton(language, said) for language, said in printed(name, "")]
 
 
-def check_report(name, text):
-    for (language, said), expected in zip(printed(name, text), skeletons(name), strict=True):
+def check_report(name, text, records=None):
+    for (language, said), expected in zip(printed(name, text, records), skeletons(name), strict=records is None):
         ours = r"^::error title=slipway::" if language == "annotations" else "^$"
         assert is_harmless(re.sub(ours, "", said, flags=re.MULTILINE)), (language, said)
         assert name in DOCUMENTS or skeleton(language, said) == expected, language
@@ -195,8 +196,8 @@ NAMES = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_hostile_text_is_harmless_in_every_report(name):
-    for text in HOSTILE:
-        check_report(name, text)
+    for number, text in enumerate(HOSTILE):
+        check_report(name, text, None if number % 16 == 0 else 1)  # a few in records that lack one part each, too
 
 
 @settings(max_examples=10, deadline=None)

@@ -251,7 +251,7 @@ class Slipway:
         name: Annotated[str, Doc(flags.NAME.doc)],
         credentials: Credentials = None,
         endpoint: Annotated[
-            dagger.Service | None, Doc("a stand-in for AWS, as tcp://host:port, such as slipway simulator")
+            dagger.Service | None, Doc("an AWS emulator, as tcp://host:port, such as slipway simulator")
         ] = None,
     ) -> Environment:
         return Environment(name=name, path=self.path, credentials=credentials, endpoint=endpoint)

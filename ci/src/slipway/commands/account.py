@@ -114,7 +114,7 @@ async def simulator(flags: Flags, caller: Caller) -> None:
 
 @command(
     Group.ACCOUNT,
-    "Check that the behaviour documented for the simulator is that of the simulator, or of a real AWS account",
+    "Compare the simulator, or with --account a real AWS account, with the documented behaviour of AWS",
     AwsAccess.CHANGES,
     flags=(
         option("account", "NUMBER", "a real account, by its twelve digits"),
@@ -128,7 +128,7 @@ async def simulator(flags: Flags, caller: Caller) -> None:
         option("access-role", "ARN", "with an --image in a private repository: the role that pulls it"),
         replace(
             ENDPOINT,
-            sentence="with --account: call this stand-in for AWS instead; its answers confirm nothing about AWS",
+            sentence="with --account: call this AWS emulator instead; its answers confirm nothing about AWS",
         ),
     ),
     records=(

@@ -39,7 +39,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "judge only revisions newer than this revision or git ref; `merge-base` means where HEAD left the default branch (default: start-after in the settings, otherwise what a pull request would add)",
+            "judge only revisions newer than this revision or git ref; `merge-base` means where HEAD left the default branch (default: start-after in the settings, otherwise what a pull request would add; on the default branch itself, what is in no release tag)",
             one_of="judged",
             on_dagger="a revision only, since the workspace has no git history; by default all are judged",
         ),
@@ -58,13 +58,13 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         replace(CHANGED, sentence=f"with --all-services: {CHANGED.sentence}"),
         file(
             "statements",
-            "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from its models at the ref of --since)",
+            "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from its models at the git ref from which revisions are judged)",
             one_of="release",
         ),
         option(
             "layers",
             "LAYER,…",
-            "execute only these layers, of `always` (graph, stairway and drift), trace, rows, together, interruption, previous, concurrency (default: all)",
+            "execute only these kinds of checks: trace, rows, together, interruption, previous, concurrency; graph, stairway and drift always run, and `always` means only these three (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
@@ -77,7 +77,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "advisory",
             "DATE",
-            "until this day exit 0 even if there are errors, for a team that begins to use the gate (YYYY-MM-DD, UTC)",
+            "before this day exit 0 even if there are errors, for a team that begins to use the gate (YYYY-MM-DD, UTC)",
             parse=day,
             not_on_dagger="not needed: the report is returned even if there are errors",
         ),
@@ -205,7 +205,7 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
 
 @command(
     Group.PROVE,
-    "Write a certificate from the gate's proof, to ship with the image, or check one",
+    "Write the certificate that a promotion or rollback to another schema needs, from the gate's proof, or check one",
     flags=(
         replace(SOURCE, not_on_dagger=_LISTED),
         file("proof", "certify this proof.json, written by `slipway gate --report`"),
@@ -248,7 +248,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.PROVE,
-    "Rehearse a release in a simulated account on this machine, with the refused migration and the rollback that the settings define",
+    "Rehearse a release in a simulated account on this machine, and a refused migration and a rollback if the settings name patches for them",
     flags=(
         SOURCE,
         file(

@@ -16,7 +16,10 @@ from slipway.untrusted import printable
 async def run(
     environment: ObservedEnvironment, command: Sequence[str], tell: Tell, heard: Callable[[str], None]
 ) -> CommandRun:
-    """Run a command to its end and pass on each line that it prints; raises SlipwayError when it does not start."""
+    """Run a command to its end and pass on each line that it prints; raises SlipwayError.
+
+    A task that does not start, or that ends without an exit code (UnknownOutcomeError), is an error; the exit code of the command is not.
+    """
     migration = environment.own_settings.migration
     if migration is None or migration.runner is not RunnerKind.ECS_TASK:
         raise SettingsError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import dagger
 
 from slipway.errors import RefusedError
-from slipway.graph import bases, postgres
+from slipway.graph import bases, cases, postgres
 from slipway.graph.folder import Folder
 from slipway.graph.image import Source, development, with_variables
 from slipway.graph.running import START, migrating
@@ -44,14 +44,20 @@ async def types(folder: Folder, source: Source, settings: Settings) -> CheckResu
 
 async def tests(folder: Folder, source: Source, settings: Settings) -> CheckResult:
     """Run the tests beside a Postgres, migrated unless the settings say otherwise, passed in the service's variables."""
+    command = settings.checks.tests
+    if not command:
+        return CheckResult("", 0, nothing_done("tests"))
     server = postgres.service(bases.postgres(settings.images, settings.migrations), "tests")
     bound = (await _container(folder, source, settings)).with_service_binding(postgres.HOST, server)
-    told = with_variables(bound, settings.migrations.told(postgres.url()))
-    if settings.checks.database is TestDatabase.EMPTY or not settings.checks.tests:
-        return await _run(told, "tests", settings.checks.tests)
-    # One exec: as two, the first would come from the cache, and leave the database empty.
-    start = ("python", START, *settings.migrations.own_runner, "--")
-    return await _run(migrating(told), "tests", settings.checks.tests, start)
+    told = with_variables(bound, cases.VARIABLES | settings.migrations.told(postgres.url()))
+    start: tuple[str, ...] = ()
+    if settings.checks.database is not TestDatabase.EMPTY:
+        # One exec: as two, the first would come from the cache, and leave the database empty.
+        told, start = migrating(told), ("python", START, *settings.migrations.own_runner, "--")
+    done = told.with_exec([*start, *command], expect=dagger.ReturnType.ANY)
+    result = await result_of(done, "tests", command)
+    await cases.trace(done)
+    return result
 
 
 async def _container(folder: Folder, source: Source, settings: Settings) -> dagger.Container:
@@ -66,13 +72,10 @@ async def checked(folder: Folder, source: Source, settings: Settings) -> Source:
     )
 
 
-async def _run(
-    container: dagger.Container, name: str, command: tuple[str, ...], before: tuple[str, ...] = ()
-) -> CheckResult:
+async def _run(container: dagger.Container, name: str, command: tuple[str, ...]) -> CheckResult:
     if not command:
         return CheckResult("", 0, nothing_done(name))
-    done = container.with_exec([*before, *command], expect=dagger.ReturnType.ANY)
-    return await result_of(done, name, command)
+    return await result_of(container.with_exec([*command], expect=dagger.ReturnType.ANY), name, command)
 
 
 def nothing_done(name: str) -> str:

@@ -13,7 +13,7 @@ from slipway.conformance.account import AwsAccount, PlatformTime, SilentError
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
 from slipway.release.aws.client import Keys, session_of
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import LOGIN, Cloud, simulated
 from slipway.simulator.endpoint import KEY

@@ -12,7 +12,7 @@ from dagger.mod._exceptions import FunctionError  # the one error of which the S
 from slipway.commands.command import named
 from slipway.commands.table import FUNCTIONS
 from slipway.errors import within
-from slipway.objects import converter  # noqa: F401 -- it takes its place by being imported
+from slipway.objects import client  # noqa: F401 -- it takes its place by being imported
 
 __all__ = ["Credentials", "FunctionError", "described", "directory", "documented", "object_type", "one_sentence"]
 

@@ -1,4 +1,4 @@
-"""Numbers in words, as records and reports say them."""
+"""Numbers with their nouns."""
 
 
 def counted(number: int, noun: str) -> str:

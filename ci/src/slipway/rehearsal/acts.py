@@ -133,7 +133,7 @@ class Acts(Generic[C]):
         outcome = await self._deploy(act, image, "production", note=", never started before")
         cause_known = outcome.diagnosis is not None and outcome.diagnosis.rule != "unknown"
         rolled_back = outcome.status is Status.ROLLED_BACK and outcome.live == live.digest
-        happened = f"{summary(outcome)} still serves; would exit {outcome.status.exit_code}"
+        happened = f"{summary(outcome)} still serves; deploy exits {outcome.status.exit_code}"
         passed = proof.verdict is Verdict.PASS and rolled_back and cause_known
         return self._of_outcome(act, outcome, happened, passed=passed, expects_failure=True)
 

@@ -164,6 +164,9 @@ def on_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Settings
             instance_role=_simulated(own.instance_role or _role(f"{name}-instance")),
             vpc_connector=None,
             auto_scaling=None,
+            tracing=None,
+            kms_key=None,
+            ingress=None,
             variables={name: value for name, value in own.variables.items() if name not in arns},
             secrets=arns,
         )

@@ -11,6 +11,11 @@ from slipway.records.words import counted
 from slipway.untrusted import one_line, printable
 
 
+def sign(exit_code: int) -> str:
+    """A mark for the end of a command."""
+    return {0: "✅", 1: "❌", 2: "❌"}.get(exit_code, "❓")
+
+
 def duration(seconds: float) -> str:
     """`4 m 57 s`, or `5.1 s`."""
     return f"{int(seconds) // 60} m {int(seconds) % 60:02d} s" if seconds >= 60 else f"{seconds:.1f} s"

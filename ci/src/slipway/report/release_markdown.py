@@ -6,10 +6,9 @@ from slipway.records.ledger import History, Release, Situation
 from slipway.records.outcome import Diagnosis, Examination, Outcome, Status
 from slipway.records.plan import Action, Plan
 from slipway.records.refusal import Refusal
-from slipway.report.format import duration, escaped, moment
+from slipway.report.format import duration, escaped, moment, sign
 from slipway.report.release import action, facts, migrated, state
 
-_SIGNS = {0: "✅", 1: "❌", 2: "❌", 3: "❓"}
 _SENTENCES = {
     Status.SUCCEEDED: "The requested change is live.",
     Status.NOOP: "The requested state was live already; nothing was changed.",
@@ -23,7 +22,7 @@ _SENTENCES = {
     Status.UNKNOWN: "The outcome is unknown: run the same command again to find out.",
 }
 _HISTORY = ("", "ended", "command", "status", "took", "commit", "by", "image", "cause")
-_ERRORS = {1: "Refused", 2: "Usage error", 3: "Unknown"}
+_ERRORS = {1: "Refused", 2: "Unusable input"}
 
 
 def of_plan(plan: Plan) -> str:
@@ -52,7 +51,7 @@ def of_outcome(outcome: Outcome) -> str:
         ("database", migrated(outcome.migration) if outcome.migration else ""),
     ]
     return _page(
-        f"## {_SIGNS[status.exit_code]} {escaped(status.value)}: {what}{escaped(outcome.service)} in {escaped(outcome.environment)}",
+        f"## {sign(status.exit_code)} {escaped(status.value)}: {what}{escaped(outcome.service)} in {escaped(outcome.environment)}",
         f"{_SENTENCES[status]} It took {duration(outcome.seconds)}.",
         _table(("", ""), [(name, value) for name, value in facts if value]),
         *(_diagnosis(outcome.diagnosis) if outcome.diagnosis else ()),
@@ -63,7 +62,7 @@ def of_examination(examination: Examination) -> str:
     """Render how the newest operation ended, and why."""
     operation = f"operation {escaped(examination.operation)} " if examination.operation else ""
     ending = f"{escaped(examination.environment)}: {operation}{escaped(examination.ending)}"
-    heading = f"## {_SIGNS[examination.exit_code]} {ending}"
+    heading = f"## {sign(examination.exit_code)} {ending}"
     return _page(heading, *(_diagnosis(examination.diagnosis) if examination.diagnosis else ()))
 
 
@@ -90,9 +89,9 @@ def of_history(history: History) -> str:
 
 def of_refusal(refusal: Refusal) -> str:
     """Render an error and its next step."""
-    heading = _ERRORS.get(refusal.exit_code, _ERRORS[3])
+    heading = _ERRORS.get(refusal.exit_code, "Unknown")
     return _page(
-        f"## {_SIGNS.get(refusal.exit_code, _SIGNS[3])} {heading}",
+        f"## {sign(refusal.exit_code)} {heading}",
         escaped(refusal.what, 1000),
         escaped(refusal.next_step, 1000),
     )

@@ -1,19 +1,17 @@
 """The message about the end of a deployment, as Slack and many chats accept it."""
 
 from slipway.records.outcome import Outcome
-from slipway.report.format import duration
+from slipway.report.format import duration, sign
 from slipway.report.release import action
 from slipway.untrusted import one_line
-
-_SIGNS = {0: "\u2705", 1: "\u274c", 3: "\u2753"}
 
 
 def of_outcome(outcome: Outcome, holder: str) -> str:
     """Return the text, without words of the application; Slack reads commands such as <!channel> between angle brackets."""
     kept, number = outcome.kept, f", deployment {outcome.number}" if outcome.number else ""
     lines = [
-        f"{_SIGNS[kept.status.exit_code]} {kept.status.value}: {action(kept.verb)}{one_line(kept.service)} in {one_line(kept.environment)}{number}",
-        f"live: {one_line(kept.live or ('unknown' if kept.unseen else 'nothing'))}, after {duration(kept.seconds)}, by {one_line(holder)}",
+        f"{sign(kept.status.exit_code)} {kept.status.value}: {action(kept.verb)}{one_line(kept.service)} in {one_line(kept.environment)}{number}",
+        f"live: {one_line(kept.serving)}, after {duration(kept.seconds)}, by {one_line(holder)}",
     ]
     if kept.diagnosis:
         lines += [f"cause: {one_line(kept.diagnosis.cause)}", f"remedy: {one_line(kept.diagnosis.remedy)}"]

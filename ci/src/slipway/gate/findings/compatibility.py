@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from slipway.gate.history import Node
-from slipway.gate.layers.phrases import ADDED, HELD, NOT_NULL, Refused
+from slipway.gate.layers.phrases import ADDED, HELD, LEFT_NULL, NOT_NULL, Refused
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
 from slipway.gate.names import is_table, line_of, parts, quoted_parts
@@ -46,6 +46,7 @@ _RENAMED: Final = {
         r'(?P<table>(?:[\w"]+\.)?(?P<old>\w+|"[^"]+")) RENAME TO (?P<new>\w+|"[^"]+")', re.IGNORECASE
     ),
 }
+_DROPS_DEFAULT: Final = r'\b{}\b.*\b{}"? (?:DROP DEFAULT|SET DEFAULT NULL)\b'  # of a table and a column
 # The first match is reported. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CAUSES: Final = (
     _Cause(rules.COLUMN_RENAMED, ("42703",), did=r"\bRENAME (COLUMN )?\S+ TO\b"),
@@ -62,6 +63,8 @@ _CAUSES: Final = (
     _Cause(rules.ENUM, ("22P02",), error="enum"),
     _Cause(rules.ENUM, (HELD,)),
     _Cause(rules.NEW_LABEL, (ADDED,)),
+    _Cause(rules.LEFT_NULL, (LEFT_NULL,), did=_DROPS_DEFAULT.format(".*", "COLUMN_NAMED")),
+    _Cause(rules.COPIED_ONCE, (LEFT_NULL,)),
     _Cause(rules.STALE, ("0A000",), error="cached plan"),
     _Cause(rules.TYPE, ("22P02", "22001", "22003", "22007", "42804", "42883")),
     _Cause(rules.CONSTRAINT, _CONSTRAINTS),
@@ -71,9 +74,14 @@ _CAUSES: Final = (
 )
 _HAS_VALUE: Final = re.compile(r"\b(?:not null|default|generated|identity)\b")
 _NOT_TYPE: Final = re.compile(r" (?:not null|default|generated|identity|collate)\b.*", re.DOTALL)
-_DROPS_DEFAULT: Final = r'\b{}\b.*\b{}"? (?:DROP DEFAULT|SET DEFAULT NULL)\b'  # of a table and a column
 _SHOWN = 300
-_ALWAYS_USED: Final = (rules.COLUMN_RENAMED, rules.TABLE_RENAMED, rules.NEW_NOT_NULL, rules.ENUM)  # by any release
+_ALWAYS_USED: Final = (
+    rules.COLUMN_RENAMED,
+    rules.TABLE_RENAMED,
+    rules.NEW_NOT_NULL,
+    rules.ENUM,
+    rules.COPIED_ONCE,
+)  # by any release
 
 
 def check_start(nodes: Sequence[Node], previous: Previous) -> Iterator[Finding]:
@@ -94,13 +102,16 @@ def check(
     by_cause: dict[tuple[Rule, str], list[Refused]] = {}
     for each in refused:
         rule = _rule(each, done)
+        if rule is rules.LEFT_NULL:  # reported by check_defaults
+            continue
         subject = "" if rule in (rules.ENUM, rules.STALE) else _subject(each)
         by_cause.setdefault((rule, subject), []).append(each)
     removed = any(rule is rules.ENUM for rule, _ in by_cause)
     for (rule, _), failures in by_cause.items():
         if not (removed and rule is rules.NEW_LABEL):  # the label was renamed
             first = failures[0]
-            measured, line = _measured(first, len(failures) - 1), _line(first, statements)
+            writes = [each for each in statements if _WRITES.match(each.sql)] if rule is rules.COPIED_ONCE else ()
+            measured, line = _measured(first, len(failures) - 1), _line(first, writes or statements)
             finding = rule.finding(node, measured, line, _remedy(rule, first, done, added))
             yield _if_used(finding) if first.phrase.assumed and rule not in _ALWAYS_USED else finding
 
@@ -139,7 +150,7 @@ def _is_by_rows(refused: Refused, added: Sequence[Line]) -> bool:
 
 def _measured(refused: Refused, others: int = 0) -> str:
     more = f", and {others} more" if others else ""
-    sql = "" if refused.phrase.unreadable else f": {refused.phrase.sql[:_SHOWN]}"
+    sql = "" if refused.phrase.reports else f": {refused.phrase.sql[:_SHOWN]}"
     return f"{refused.message} ({refused.phrase.origin}{more}{sql})"
 
 
@@ -167,7 +178,7 @@ def _remedy_of_null(refused: Refused) -> str | None:
 
 
 def check_defaults(nodes: Sequence[Node], steps: Mapping[str, Steps], models: Sequence[Model]) -> Iterator[Finding]:
-    """Yield columns that a revision leaves with NULL instead of a default, in released tables that the models leave them out of."""
+    """Yield a finding for each dropped default on which the INSERTs of the previous release rely: its models do not have the column."""
     own: set[str] = set()  # tables that the new revisions create
     for node in (node for node in nodes if node.added):
         change = steps[node.id].upgraded

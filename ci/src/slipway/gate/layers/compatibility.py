@@ -10,12 +10,14 @@ When no previous release is known, statements on the tables as they were before 
 
 import hashlib
 import importlib.util
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final
 
@@ -24,9 +26,9 @@ from sqlalchemy.engine import URL, Connection
 
 from slipway.gate.history import Node
 from slipway.gate.layers import phrases, seeds
-from slipway.gate.layers.phrases import NOT_NULL, Phrase, Refused, refusal
+from slipway.gate.layers.phrases import LEFT_NULL, Phrase, Refused, refusal
 from slipway.gate.layers.stairway import Steps
-from slipway.gate.measure.session import as_superuser
+from slipway.gate.measure.session import as_superuser, literal, query
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import UP, Baseline, report, step_of, walk
 from slipway.migration.database import elsewhere, with_connection
@@ -41,6 +43,14 @@ DO $$ DECLARE of_key record; BEGIN
         WHERE tgisinternal AND c.contype = 'f' AND tgenabled <> 'D'
     LOOP EXECUTE 'ALTER TABLE ONLY ' || of_key.relation || ' DISABLE TRIGGER ' || quote_ident(of_key.name); END LOOP;
 END $$"""
+# Those that revisions have added to tables of the previous release, and filled in their rows; the bare one may have NULL there.
+_ADDED: Final = """
+SELECT format('%I.%I', n.nspname, c.relname), quote_ident(a.attname), a.attname
+FROM json_each_text({released}) AS released(oid, number) JOIN pg_class c ON c.oid = released.oid::oid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > released.number::int AND NOT a.attisdropped AND NOT a.attnotnull"""
+_LEAVES_NULL: Final = """
+WITH written AS ({insert} RETURNING {name}) SELECT {message}, {code} FROM written
+WHERE {name} IS NULL AND EXISTS (SELECT FROM {table} HAVING count({name}) > 0 AND count(*) - count({name}) <= 1)"""
 _PREPARING: Final = ("psycopg", "asyncpg")  # drivers that prepare statements by themselves
 
 
@@ -74,18 +84,21 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
     without_models = f"the models of {previous.name} are not known: {previous.refusal}" if previous.refusal else ""
     nodes = baseline.history.nodes
     released = baseline.initial is not None or any(node.old for node in nodes)
-    if not any(_may_break(steps[node.id]) for node in nodes if node.added):
+    breaking = any(_may_break(steps[node.id]) for node in nodes if node.added)
+    if not breaking:
         own = _changed(own, previous) if released else ()
     assumed = released and not (previous.models or previous.recorded)
     changing = steps if assumed and any(_changes_tables(steps[node.id]) for node in nodes if node.added) else {}
     if not (previous.models or previous.recorded or own or changing):
         return Replay(missing=without_models, gaps=[without_models] if without_models else [])
-    result, error = _replay(baseline, previous, own, changing, _Rows.ALL)
+    releases = partial(_Releases, previous=previous, own=own, breaking=breaking, samples=baseline.samples)
+    replay_on = partial(_replay, baseline, releases, changing)
+    result, error = replay_on(_Rows.ALL)
     if error:
-        result, error = _replay(baseline, previous, own, changing, _Rows.PLAIN)
+        result, error = replay_on(_Rows.PLAIN)
     name = previous.name or "the schema before each revision"
     if on_rows := error:
-        result, error = _replay(baseline, previous, own, changing, _Rows.NONE)
+        result, error = replay_on(_Rows.NONE)
         result.gaps.append(f"{name} was replayed on empty tables only, because the upgrade fails on rows ({on_rows})")
     if error:
         result.missing = f"{name} was not replayed to the end: {error}"
@@ -101,7 +114,8 @@ def execute_own(baseline: Baseline, previous: Previous, own: Sequence[Model]) ->
     changed = _changed(own, previous)
     if not changed:
         return Replay()
-    result, error = _replay(baseline, previous, changed, {}, _Rows.ALL)
+    releases = partial(_Releases, previous=previous, own=changed, breaking=False, samples=baseline.samples)
+    result, error = _replay(baseline, releases, {}, _Rows.ALL)
     if error:
         result.gaps.append(f"the statements of the new release were not executed: {error}")
     return result
@@ -126,21 +140,13 @@ def _may_break(steps: Steps) -> bool:
 
 
 def _replay(
-    baseline: Baseline, previous: Previous, own: Sequence[Model], changing: Mapping[str, Steps], rows: _Rows
+    baseline: Baseline, made: Callable[..., "_Releases"], changing: Mapping[str, Steps], rows: _Rows
 ) -> tuple[Replay, str | None]:
     """Pass through the history once; also return the error that ended it early."""
     result, nodes = Replay(), baseline.history.nodes
     added = [node for node in nodes if node.added]
     with baseline.database() as database, ExitStack() as sessions:
-        releases = _Releases(
-            database=database,
-            previous=previous,
-            own=own,
-            result=result,
-            sessions=sessions,
-            samples=baseline.samples,
-            rows=rows,
-        )
+        releases = made(database=database, result=result, sessions=sessions, rows=rows)
 
         def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
             for node in nodes[baseline.old :]:
@@ -170,24 +176,26 @@ class _Releases:
     sessions: ExitStack
     samples: seeds.Samples
     rows: _Rows
+    breaking: bool  # whether a revision may break statements that name existing columns
     _version_table: str = ""
     _phrases: list[Phrase] = field(default_factory=list)
     _prepared: dict[Phrase, str] = field(default_factory=dict)  # the EXECUTE of each
     _filled: set[str] = field(default_factory=set)
     _released: dict[str, set[str]] = field(default_factory=dict)  # columns by the oid of their table
+    _newest: dict[str, int] = field(default_factory=dict)  # the number of the last column by the oid of its table
     _known: set[tuple[str, str]] = field(default_factory=set)
 
     def compare_with(self, version_table: str) -> None:
         """Note the failures that the previous release has, too; when its models are unknown, those of the new one before its revisions.
 
-        A column that is left out of an INSERT counts against the new release then: its models may have dropped it without a revision.
+        A required column that the new models lack counts against the new release then: they may have dropped it without a revision.
         """
         self._version_table = version_table
         names = {model.name for model in self.own}
         before = [model for model in self.previous.models if model.name in names]
         if self.own:
             broken = elsewhere(self.database, lambda connection: self._broken(connection, before or self.own))
-            self._known = {_key(each) for each in broken if before or each.code != NOT_NULL}
+            self._known = {_key(each) for each in broken if before or not _names_no_column(self.own, each)}
 
     def begin(self, version_table: str) -> None:
         """Fill the schema of the previous release with rows, and find the statements that work there."""
@@ -239,7 +247,25 @@ class _Releases:
 
     def _refused(self, connection: Connection) -> list[Refused]:
         self._ignore_foreign_keys(connection)
-        return [refused for phrase in self._phrases if (refused := refusal(connection, phrase))]
+        refused = [refused for phrase in self._phrases if (refused := refusal(connection, phrase))]
+        left_null = [each for each in self._left_null(connection) if _key(each) not in self._known]
+        self._known.update(map(_key, left_null))
+        return refused + left_null
+
+    def _left_null(self, connection: Connection) -> Iterator[Refused]:
+        """Yield new columns that hold values in the rows before, and NULL in a row that the previous release writes."""
+        released = literal(json.dumps(self._newest))
+        for table, name, raw in query(connection.connection, _ADDED.format(released=released)):
+            insert = next((each for each in self._phrases if each.sql.startswith(f"INSERT INTO {table} ")), None)
+            if insert:
+                message = (
+                    f'column "{raw}" of {table} is NULL in the rows of the previous release, and filled in those before'
+                )
+                sql = _LEAVES_NULL.format(
+                    insert=insert.sql, table=table, name=name, message=literal(message), code=literal(LEFT_NULL)
+                )
+                left = refusal(connection, replace(insert, sql=sql, reports=True))
+                yield from [left] if left and left.code == LEFT_NULL else []
 
     def _stale(self, connection: Connection) -> list[Refused]:
         outcomes = ((phrase, refusal(connection, Phrase(sql, ""))) for phrase, sql in self._prepared.items())
@@ -248,6 +274,7 @@ class _Releases:
     def _working(self, connection: Connection) -> list[Phrase]:
         tables = self._tables(connection)
         self._released = {table.oid: {column["raw"] for column in table.columns} for table in tables}
+        self._newest = {table.oid: max((each["number"] for each in table.columns), default=0) for table in tables}
         working = [*self._from_models(connection, tables), *self._from_tests(connection)]
         return list(dict.fromkeys(working))
 
@@ -309,16 +336,35 @@ class _Releases:
         return [
             each
             for model, table in pairs
+            if self.breaking or _lacks_required(model, table)
             for each in phrases.failing(connection, model, table)
             if _BROKEN.fullmatch(each.code) or _leaves_out(model, each)
         ]
 
 
+def _lacks_required(model: Model, table: seeds.Table) -> bool:
+    """Whether a model does not write a column of its table that needs a value."""
+    required = (each["raw"] for each in table.columns if not (each["nullable"] or each["default"] or each["made"]))
+    return not _given(model).issuperset(required)
+
+
 def _leaves_out(model: Model, refused: Refused) -> bool:
     """Whether a statement fails because its model does not write a column of its table that needs a value."""
     null = refused.null
-    given = {column.name for column in model.columns if not column.defaulted}
-    return null is not None and null["table"] == model.table and null["column"] not in given
+    return null is not None and null["table"] == model.table and null["column"] not in _given(model)
+
+
+def _names_no_column(models: Iterable[Model], refused: Refused) -> bool:
+    """Whether a statement fails because of a required column that its model lacks."""
+    if not (null := refused.null):
+        return False
+    return all(
+        (model.table, each.name) != (null["table"], null["column"]) for model in models for each in model.columns
+    )
+
+
+def _given(model: Model) -> set[str]:
+    return {column.name for column in model.columns if not column.defaulted}
 
 
 def _key(refused: Refused) -> tuple[str, str]:

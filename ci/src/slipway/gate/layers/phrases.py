@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
@@ -21,8 +22,10 @@ from slipway.records.gate import Column, Model
 _FULL_ROW, _BARE_ROW, _EVERY_COLUMN = seeds.ROWS + 1, seeds.ROWS + 2, seeds.ROWS + 3
 HELD: Final = "a value in a row"  # in the place of an SQLSTATE: the release cannot read it
 ADDED: Final = "a value of the type"
+LEFT_NULL: Final = "a column"
 NOT_NULL: Final = "23502"
 _NULL: Final = re.compile(r'column "(?P<column>.+?)" of relation "(?P<table>.+?)"')
+_UNKNOWN: Final = "concat('the model does not know the value \"', {}, '\"')"
 _LAST: Final = "(tableoid, ctid) IN (SELECT tableoid, ctid FROM {table} ORDER BY tableoid, ctid DESC LIMIT 1)"
 
 Ways = Iterable[tuple[str, Iterable[str]]]  # kinds of statements, each with its variants
@@ -30,17 +33,17 @@ Ways = Iterable[tuple[str, Iterable[str]]]  # kinds of statements, each with its
 
 @dataclass(frozen=True)
 class Phrase:
-    """A statement of a release, and its origin in words; an `unreadable` one returns values that the release cannot read."""
+    """A statement of a release, and its origin in words."""
 
     sql: str
     origin: str
-    unreadable: bool = False
+    reports: bool = False  # it returns the message and the code of a Refused, if any
     assumed: bool = False  # no release is known to use it
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A statement that worked before a revision and fails after it; `code` is the SQLSTATE, or the place of an unreadable value."""
+    """A statement that worked before a revision and fails after it; `code` is the SQLSTATE, or what is not as the release needs it."""
 
     phrase: Phrase
     message: str
@@ -78,16 +81,16 @@ def refusal(connection: Connection, phrase: Phrase) -> Refused | None:
     """Execute a statement, roll it back, and return how it fails."""
     connection.exec_driver_sql("BEGIN")
     try:
-        return _unreadable(phrase, connection.exec_driver_sql(phrase.sql))
+        return _reported(phrase, connection.exec_driver_sql(phrase.sql))
     except DBAPIError as error:
         return Refused(phrase, sentence(error), sqlstate(error) or "")
     finally:
         connection.exec_driver_sql("ROLLBACK")
 
 
-def _unreadable(phrase: Phrase, result: "CursorResult[Any]") -> Refused | None:
-    row: Any = result.first() if phrase.unreadable else None
-    return Refused(phrase, f'the model does not know the value "{row[0]}"', row[1]) if row else None
+def _reported(phrase: Phrase, result: "CursorResult[Any]") -> Refused | None:
+    row: Any = result.first() if phrase.reports else None
+    return Refused(phrase, *row) if row else None
 
 
 def derived(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Phrase]:
@@ -134,12 +137,13 @@ def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
         names[column.name] for column in model.columns if column.name in writable - made and column.name in names
     ]
     yield "SELECT", [f"SELECT {', '.join(read)} FROM {table.name}"]
-    full = seeds.accepted(raw, table, _FULL_ROW, bare=False, columns=written)
+    sent = partial(as_sent, connection.dialect.driver, table)
+    full = sent(seeds.accepted(raw, table, _FULL_ROW, bare=False, columns=written))
     again = [column["name"] for column in table.columns if column["raw"] in written - made]
     yield "INSERT of a full row", chain(full, _put_back(connection, table, again) if again and not full else ())
-    yield "INSERT of a bare row", seeds.accepted(raw, table, _BARE_ROW, bare=True, columns=written)
+    yield "INSERT of a bare row", sent(seeds.accepted(raw, table, _BARE_ROW, bare=True, columns=written))
     if writable - written:
-        yield "INSERT of every column", seeds.accepted(raw, table, _EVERY_COLUMN, bare=False, columns=writable)
+        yield "INSERT of every column", sent(seeds.accepted(raw, table, _EVERY_COLUMN, bare=False, columns=writable))
     if set_again := ", ".join(f"{name} = {name}" for name in changed or read[:1]):
         yield "UPDATE", [f"UPDATE {table.name} SET {set_again}"]
     if read:
@@ -150,6 +154,15 @@ def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
             value = f"{column['name']} = {literal(label)}"
             setting, finding = f"UPDATE {table.name} SET {value}", f"SELECT count(*) FROM {table.name} WHERE {value}"
             yield f"UPDATE to {label}", [setting, finding]
+
+
+def as_sent(driver: str, table: seeds.Table, inserts: Sequence[str]) -> Sequence[str]:
+    """Leave out the types of texts where SQLAlchemy sends none: a type may get another name then."""
+    if driver != "psycopg2":
+        return inserts
+    names = sorted({kind.name for kind in table.types.values()}, key=len, reverse=True)
+    cast = re.compile(rf"(?<=')::(?:{'|'.join(map(re.escape, names))})(?=[,)])")
+    return [cast.sub("", sql) for sql in inserts]
 
 
 def failing(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Refused]:
@@ -191,8 +204,8 @@ def _values_beyond(table: seeds.Table, column: Any, labels: Sequence[str]) -> st
     known = f"ARRAY[{', '.join(map(literal, labels))}]"
     values = f"unnest({column['name']})" if column["category"] == "A" else column["name"]
     return (
-        f"(SELECT value, {literal(HELD)} FROM (SELECT {values}::text AS value FROM {table.name}) held WHERE value <> ALL ({known}) LIMIT 1) "
-        f"UNION ALL (SELECT enumlabel::text, {literal(ADDED)} FROM pg_attribute JOIN pg_type t ON t.oid = atttypid "
+        f"(SELECT {_UNKNOWN.format('value')}, {literal(HELD)} FROM (SELECT {values}::text AS value FROM {table.name}) held WHERE value <> ALL ({known}) LIMIT 1) "
+        f"UNION ALL (SELECT {_UNKNOWN.format('enumlabel')}, {literal(ADDED)} FROM pg_attribute JOIN pg_type t ON t.oid = atttypid "
         "JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END JOIN pg_enum ON enumtypid IN (b.oid, b.typelem) "
         f"WHERE attrelid = {literal(table.name)}::regclass AND attname = {literal(column['raw'])} AND enumlabel <> ALL ({known}) LIMIT 1)"
     )
@@ -202,7 +215,7 @@ def prepared(connection: Connection, phrases: Iterable[Phrase]) -> dict[Phrase, 
     """Prepare the statements that read, as drivers do; return the EXECUTE of each."""
     executes = {}
     for number, phrase in enumerate(phrases):
-        if phrase.unreadable or not phrase.sql.lstrip("( ").upper().startswith(("SELECT", "WITH")):
+        if phrase.reports or not phrase.sql.lstrip("( ").upper().startswith(("SELECT", "WITH")):
             continue
         name = f"slipway_phrase_{number}"
         try:

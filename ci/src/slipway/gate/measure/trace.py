@@ -2,10 +2,10 @@
 
 A statement in a transaction is measured after it ran, while its locks are held. One that is its own transaction (autocommit) has released them by
 then, so it is rehearsed in a transaction that is rolled back. When Postgres refuses that, as for CONCURRENTLY, or a text of several statements
-ends the transaction, it counts as not measured, unless a table has another file afterwards, as after VACUUM FULL.
+ends the transaction, it counts as not measured, unless a table was rewritten (its file is another one), as by VACUUM FULL.
 
-Before a transaction ends, its locks are compared with those of the statements, and after the revision the files of tables and indexes. The rest
-was done past the drivers' methods that are watched, and counts as one more statement.
+Before a transaction ends, the locks that it holds are compared with those of its recorded statements; after a revision, so are the tables and
+indexes that were rewritten. The rest was sent by a way that is not watched, and is recorded as one more statement.
 """
 
 import re

@@ -322,3 +322,17 @@ op.add_column("notes", sa.Column("kind", sa.Text(), server_default="plain"))
 op.alter_column("notes", "kind", server_default=None)""",
     good="""op.add_column("notes", sa.Column("kind", sa.Text(), server_default="plain"))""",
 )
+COPIED_ONCE: Final = Rule(
+    id="C23",
+    name="column filled while the previous release leaves it NULL",
+    level=Level.WARNING,
+    message="The revisions fill a new column, and until the previous release is gone, its new rows have NULL there.",
+    implies=NOTHING,
+    advice="Add the column in this release, whose code writes it; fill it in a revision of the release after, or let a trigger fill it from now on.",
+    related=("C03", "C22"),
+    given=Given(previous=_MODELS),
+    bad="""\
+op.add_column("notes", sa.Column("heading", sa.Text()))
+op.execute("UPDATE notes SET heading = title")""",
+    good="""op.add_column("notes", sa.Column("heading", sa.Text()))  # this release writes it; the next one fills it""",
+)

@@ -27,7 +27,7 @@ def of_plan(plan: Plan) -> CommandResult:
 
 
 def of_outcome(outcome: Outcome) -> CommandResult:
-    """Only the text, which a person reads now, has lines of the log."""
+    """Answer a deployment; lines of the log are in the text for the terminal only, and in no record, Markdown or output."""
     kept = outcome.kept
     return CommandResult(
         record=kept,
