@@ -13,29 +13,36 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
 from timing import Timing, inherited
 
+from slipway.environment.redeploy import CompatibilityEvidence, rollback
 from slipway.rehearsal.commits import Commits
-from slipway.rehearsal.here import staged
+from slipway.rehearsal.local import staged
 from slipway.settings import load
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import Cloud
+from slipway.simulator.faults import Effect, Fault
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the scripted account of the tests
 
 
+from tests.environment.environments import Place  # noqa: E402
+from tests.environment.remembered import remember  # noqa: E402
+from tests.release import direct  # noqa: E402
 from tests.release.deployers import Kill, run  # noqa: E402
-from tests.release.desired import deployed, spec  # noqa: E402
+from tests.release.desired import SimulatedAws, deployed, spec  # noqa: E402
 from tests.simulator.account import Account, opened  # noqa: E402
 from tests.simulator.scripted import Script  # noqa: E402
 
 DEPLOYS = 60
 FAULT_SECONDS = 60.0
+CALL_SECONDS = 0.09
 READS = ("List", "Describe", "Get", "Filter", "Batch")
 FOLLOWING = ("ListOperations", "FilterLogEvents")
 CHANGES = ("CreateService", "UpdateService", "DeleteService", "PauseService", "ResumeService", "RunTask")
@@ -52,9 +59,48 @@ def release(runs: int) -> Iterator[str]:
     """Print every figure of the release engine."""
     yield from anyio.run(_following)
     yield ""
+    yield from anyio.run(_rollbacks)
+    yield ""
     yield from anyio.run(_from_the_command_line, runs)
     yield ""
     yield from anyio.run(_faults)
+
+
+async def _rollbacks() -> list[str]:
+    """Roll back among many recorded deployments, when each call of AWS takes CALL_SECONDS of virtual time."""
+    rows = [await _rollback(recorded) for recorded in (0, 300, 3000)]
+    return [
+        f"| rollback, when a call takes {CALL_SECONDS * 1000:.0f} ms | until App Runner's yes | calls until then |",
+        "| --- | --- | --- |",
+        *rows,
+    ]
+
+
+async def _rollback(recorded: int) -> str:
+    async with direct.opened() as account:
+        place = Place(account, "staging", "aaa")
+        await place.environment.deploy(await place.image("aaa"), place.tell)
+        await remember(place, recorded)
+        for _ in range(2):
+            await place.environment.deploy(await place.image("aaa"), place.tell)
+        environment, clock = place.environment, account.cloud.clock
+        environment.__dict__["aws"] = _SlowAws(account)
+        before, began = len(account.cloud.requests), clock.now()
+        answered = []
+
+        async def accepted() -> None:
+            answered.append(((clock.now() - began).total_seconds(), len(account.cloud.requests) - before))
+
+        account.cloud.faults.add(Fault(operation="UpdateService", effect=Effect.OVERTAKEN, other=accepted))
+        await rollback(environment, place.tell, None, CompatibilityEvidence())
+    ((seconds, calls),) = answered
+    return f"| among {recorded} recorded deployments | {seconds:.1f} s | {calls} |"
+
+
+class _SlowAws(SimulatedAws):
+    async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        await self._clock.sleep(CALL_SECONDS)
+        return await super().send(service, operation, parameters)
 
 
 @dataclass(frozen=True)
@@ -201,7 +247,7 @@ async def _account(folder: Path) -> AsyncIterator[_Stage]:
     settings = load(ROOT)
     bad = settings.rehearsal.rolled_back
     assert bad is not None
-    async with staged(settings) as stage:
+    async with staged(settings, None) as stage:
         releases = (commits.head, commits.again(commits.head, "Another"), commits.patched(commits.head, bad))
         images = [await stage.build(release) for release in releases]
         await stage.migrate(images[0], "staging")

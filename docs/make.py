@@ -12,7 +12,6 @@ from typing import Any
 
 from slipway import settings
 from slipway.release.bootstrap.roles import DEPLOY_ROLE, IMAGE_ROLE, RIGHTS
-from slipway.release.diagnosis import NEVER_STARTED
 from slipway.release.failures import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule
 from slipway.release.rights import Actions, granted
 from slipway.release.targets.supported import TARGETS
@@ -48,19 +47,20 @@ _PERMISSIONS = """\
 ARNs of your settings; with `--command` it prints the least that single commands need.
 `slipway bootstrap` creates the roles: [how-to/bootstrap.md](how-to/bootstrap.md). A test runs each
 command under exactly this policy; a missing action is named in the error."""
-_DIAGNOSIS = f"""
+_DIAGNOSIS = """
 After a failed deployment or preflight, slipway compares the logs with these rules. Each was tested
 on recorded logs (`tests/release/logs`). The result is one cause, the lines that prove it, and a
-remedy. Only lines of the instances that this deployment started count, not those of the live
+remedy, or that the cause is unknown. Only lines of the instances that this deployment started count, not those of the live
 release. Values of variables and passwords in URLs are removed from the lines. Secrets that a release
 itself writes to its log cannot be recognised, so only the text for a person shows lines. The ledger,
 JSON, job summaries and outputs have the rule, the place of the evidence, and the cause with … for
 the application's words.
 
-The rules apply from top to bottom. Without an application log of the deployment and without an exit
-code, {NEVER_STARTED.cause.split(":", maxsplit=1)[0]}:
-{NEVER_STARTED.remedy}.
-Without a matching rule, the last lines are shown."""
+The rules apply from top to bottom. A line that the application logs below an error, or before its
+startup is complete, is no cause. Port and path are those that App Runner checked, which another tool
+may have set. Without a matching rule the cause is unknown, and the last lines are shown. Without an
+application log, a container that never started and one that is silent look the same: check the
+port, and the image's architecture (linux/amd64), the VPC connector and the instance role."""
 FAILURES = (
     ("Never started", "The platform reports that it could not start the release.", NEVER_RAN),
     (
@@ -69,7 +69,7 @@ FAILURES = (
         CAUSES,
     ),
     ("Endings", "Known facts when the log names no cause.", ENDS),
-    ("Health checks", "The container runs, and its health check fails.", SILENCES),
+    ("Health checks", "The health check fails, or the platform gives a reason of its own.", SILENCES),
 )
 
 
@@ -108,9 +108,14 @@ def _keys(kind: type) -> Iterator[str]:
 
 
 def _allowed(kind: Any) -> str:
-    if isinstance(kind, type) and issubclass(kind, Enum):
+    kind = next(filter(_is_enum, typing.get_args(kind)), kind)
+    if _is_enum(kind):
         return " or ".join(f"`{each.value}`" for each in kind)
     return "; ".join(each.allowed for each in constraints(kind))
+
+
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Enum)
 
 
 def _default(field: "dataclasses.Field[object]") -> str:

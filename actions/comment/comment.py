@@ -57,15 +57,25 @@ def text_of(report: Path) -> str:
 
 
 def own_comment(comments: str, marker: str) -> str:
-    """Return the path of the comment that an earlier run wrote, otherwise an empty text; people may quote the marker, so only a bot's counts."""
+    """Return the path of the comment that an earlier run wrote, otherwise an empty text; people may quote the marker, which does not count."""
     for page in range(1, _PAGES + 1):
         listed = call("GET", f"{comments}?per_page=100&page={page}")
         for each in listed:
-            if each["user"] and each["user"]["type"] == "Bot" and each["body"].startswith(f"{marker}\n"):
+            if each["body"].startswith(f"{marker}\n") and is_ours(each["user"]):
                 return urlsplit(each["url"]).path.removeprefix(urlsplit(os.environ["GITHUB_API_URL"]).path)
         if len(listed) < 100:
             break
     return ""
+
+
+def is_ours(user: Any) -> bool:
+    """Return whether a comment's author is a bot, or the person whose token this is."""
+    if not user or user["type"] == "Bot":
+        return bool(user)
+    try:
+        return bool(call("GET", "/user")["login"] == user["login"])
+    except HTTPError:  # the token of a job may not ask
+        return False
 
 
 def has_news(report: Path) -> bool:
@@ -85,7 +95,7 @@ def is_news(proof: Any) -> bool:
     return bool(proof["coverage"]["new"] or [each for each in proof["findings"] if each["suppressed"] is None])
 
 
-def call(method: str, path: str, body: object = None) -> list[dict[str, object]]:
+def call(method: str, path: str, body: object = None) -> Any:
     """Call GitHub's API; raises HTTPError, or OSError without an answer."""
     request = Request(
         os.environ["GITHUB_API_URL"] + path,
@@ -98,8 +108,7 @@ def call(method: str, path: str, body: object = None) -> list[dict[str, object]]
         },
     )
     with urlopen(request, timeout=_SECONDS) as answer:
-        listed: list[dict[str, object]] = json.load(answer)
-        return listed
+        return json.load(answer)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from slipway.cli import run
+from slipway.errors import BadInputError
 from tests.forked import forking  # noqa: F401 -- a fixture
 
 pytestmark = pytest.mark.usefixtures("forked_gate")
@@ -72,6 +73,43 @@ def test_a_folder_without_a_history_lists_all_obstacles_in_one_run(capsys, tmp_p
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("slipway: found no alembic history")
     assert second.startswith("slipway: the service uses MySQL")
+
+
+@pytest.mark.parametrize("command", ["gate", "init --yes"])
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {"alembic.ini": "[alembic]\n"},
+            ["alembic.ini has no script_location", "no file declares the service's dependencies", "no server binaries"],
+        ),
+        (
+            {"pyproject.toml": "[tool.slipway.migrations]\nconfig = 'db.ini'\n", "migrations/env.py": ENV},
+            ["there is no db.ini in", "no file declares the service's dependencies", "no server binaries"],
+        ),
+        (
+            {"pyproject.toml": f"{PYPROJECT}port = '8'\n", ".venv/bin/python": "", ".venv/lib/python3.9/x": ""},
+            ["found '8' (a text)", "has Python 3.9", "found no alembic history", "no server binaries"],
+        ),
+    ],
+    ids=["no settings", "another settings file", "unusable settings"],
+)
+def test_obstacles_of_files_environment_and_machine_are_listed_in_one_run(
+    capsys, tmp_path, monkeypatch, command, files, expected
+):
+    def finds_none(*_):
+        raise BadInputError("there are no server binaries", "install them")
+
+    monkeypatch.setattr("slipway.local.prove.binaries.find", finds_none)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert run([*command.split(), "--source", str(tmp_path)]) in {1, 2}
+    output = capsys.readouterr()
+    begins = ("slipway: ", "OBSTACLE ", "the gate could not run: ")
+    lines = [line for line in (output.out + output.err).splitlines() if line.startswith(begins)]
+    assert len(lines) == len(expected)
+    assert all(any(each in line for line in lines) for each in expected)
 
 
 @pytest.mark.parametrize(

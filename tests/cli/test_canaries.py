@@ -98,12 +98,16 @@ class World:
 
     def leaked(self):
         """Return the places that hold a secret or a control character."""
-        repository = self.account.cloud.store.repositories["notes"]
+        repositories = self.account.cloud.store.repositories.values()
         places = {
             "terminal": self.said.encode(),
             "output of the job": (self.folder / "GITHUB_OUTPUT").read_bytes(),
             "summary of the job": (self.folder / "GITHUB_STEP_SUMMARY").read_bytes(),
-            "ledger": b"".join([*repository.blobs.values(), *(each.content for each in repository.manifests.values())]),
+            "ledger": b"".join(
+                content
+                for each in repositories
+                for content in (*each.blobs.values(), *(manifest.content for manifest in each.manifests.values()))
+            ),
         }
         embedded = base64.b64encode(b"kanarie")[:8]
         return {
@@ -201,9 +205,9 @@ async def test_no_command_leaks_a_value_or_passes_control_characters(world, sent
 REFUSED = {
     "plan": ("ListServices", ("--image", "NEW")),
     "deploy": ("UpdateService", ("--image", "NEW")),
-    "status": ("ListImages", ()),
-    "history": ("ListImages", ()),
-    "rollback": ("ListImages", ()),
+    "status": ("BatchGetImage", ()),
+    "history": ("BatchGetImage", ()),
+    "rollback": ("BatchGetImage", ()),
     "diagnose": ("ListOperations", ()),
     "pause": ("PauseService", ()),
     "destroy": ("DeleteService", ("--confirm", "notes-production")),

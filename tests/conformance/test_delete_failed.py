@@ -22,7 +22,7 @@ async def undeletable(account: Account) -> ProbedService:
     await account.ask("apprunner", "delete_service", ServiceArn=arn)
     assert (await account.settled(arn))["Status"] == "DELETE_FAILED"
     clock = account.cloud.clock
-    session = boto3.session.Session("AKIATEST", "secret", region_name=REGION)
+    session = boto3.session.Session("simulated", "secret", region_name=REGION)
     time = PlatformTime(clock.now, clock.sleep, clock.held)
     service = ProbedService(AwsAccount(session, REGION, time, account.cloud.url), ProbeImage(), "", "")
     service.arn = arn

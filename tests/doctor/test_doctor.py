@@ -413,6 +413,7 @@ async def test_no_credentials_are_no_fault(service):
 
 
 async def test_credentials_that_boto3_finds_are_tried_and_named_by_arn(service, signed_in, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "simulated")
     async with simulated_account() as account:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", account.url)
         assert await look("credentials", service) == ("OK", "arn:aws:iam::123456789012:user/simulated")
@@ -426,6 +427,7 @@ async def test_no_request_is_signed_for_a_host_that_is_neither_of_aws_nor_truste
 
 async def test_credentials_of_an_account_that_no_environment_has(service, signed_in, monkeypatch):
     write(service, pyproject_toml=PYPROJECT + STAGING.replace("123456789012", "210987654321"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "simulated")
     async with simulated_account() as account:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", account.url)
         answer, line = await look("credentials", service)
@@ -438,6 +440,7 @@ async def test_credentials_of_an_account_that_no_environment_has(service, signed
 
 async def test_credentials_of_an_environments_account(service, signed_in, monkeypatch):
     write(service, pyproject_toml=PYPROJECT + STAGING)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "simulated")
     async with simulated_account() as account:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", account.url)
         assert (await look("credentials", service))[0] == "OK"

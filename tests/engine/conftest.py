@@ -105,7 +105,7 @@ def ecr() -> Iterator[str]:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
         client = boto3.client(
-            "ecr", endpoint_url=url, region_name="eu-west-1", aws_access_key_id="any", aws_secret_access_key="any"
+            "ecr", endpoint_url=url, region_name="eu-west-1", aws_access_key_id="simulated", aws_secret_access_key="any"
         )
         client.create_repository(repositoryName="notes", imageTagMutability="IMMUTABLE")
         yield url.removeprefix("http://")

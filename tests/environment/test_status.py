@@ -1,19 +1,24 @@
 """Status: the live release, its deployment, later failures and readiness; and diagnoses of changes that ended before."""
 
+import itertools
+from datetime import timedelta
+
 import pytest
 
 from slipway.environment.environment import ServiceEnvironment, destroy, pause
 from slipway.environment.redeploy import CompatibilityEvidence, rollback
 from slipway.environment.status import diagnose, status, watch
+from slipway.environment.watch import watched
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.form import to_json
 from slipway.records.ledger import Intent
 from slipway.records.migration import Readiness
 from slipway.records.outcome import NOTHING, Status, Verb
 from slipway.records.plan import State
+from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
 from slipway.report.answers.release import of_outcome
-from slipway.report.answers.service import of_examination
+from slipway.report.answers.service import of_examination, of_release_watch
 from tests.environment.test_rollback import deployed
 from tests.simulator.account import asked
 from tests.simulator.scripted import Script
@@ -168,3 +173,71 @@ async def test_a_situation_is_watched_until_the_operation_in_progress_has_ended(
     assert seen[:2] == [State.LIVE, State.LIVE]
     assert State.BUSY in seen
     assert seen[-1] is State.LIVE
+
+
+def interrupted(place, act, after=3):
+    """The environment, in which something happens at a sleep."""
+    environment, slept = place.environment, itertools.count(1)
+
+    async def sleep(seconds):
+        await time.sleep(seconds)
+        if next(slept) == after:
+            await act()
+
+    time = environment.time
+    vars(environment)["time"] = Time(time.now, sleep)
+    return environment
+
+
+async def test_a_release_is_watched_after_its_deployment_until_it_does_not_answer(account, staging):
+    script = Script(lines=("ERROR: an old one",))
+    await staging.environment.deploy(await account.image(script), staging.tell)
+
+    async def fall_silent():
+        (service,) = account.cloud.app_runner.services.values()
+        group, stream = f"{service.log_group}/application", f"instance/{service.instance.id}"
+        for line in ("ERROR: no more connections", '"GET / HTTP/1.1" 500', "INFO: well"):
+            account.cloud.logs.write(group, stream, account.cloud.clock.now(), line)
+        script.silent = "/front"
+
+    found = await watched(interrupted(staging, fall_silent), timedelta(hours=1), staging.tell)
+    assert (found.status, found.errors) == (Status.UNANSWERED, 2)
+    assert found.problem == "staging answers /front with 503"
+    assert found.seconds < 300
+    assert "log: ERROR: no more connections" in staging.told
+    answer = of_release_watch(found)
+    assert answer.code == 1
+    assert "`slipway rollback --environment staging` goes back" in answer.text
+    assert "connections" not in f"{answer.text} {answer.outputs} {to_json(answer.record)}"
+
+
+async def test_a_watch_ends_after_its_span_or_with_another_release(account, staging):
+    with pytest.raises(RefusedError, match="there is no service"):
+        await watched(staging.environment, timedelta(minutes=1), staging.tell)
+    await deployed(staging)
+    found = await watched(staging.environment, timedelta(minutes=1), staging.tell)
+    assert (found.status, found.errors, found.problem) == (Status.SUCCEEDED, 0, "")
+    assert 60 <= found.seconds < 80
+    other = await account.image()
+
+    async def replace_it():
+        (arn,) = account.cloud.app_runner.services
+        await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(other))
+        await account.settled(arn)
+
+    found = await watched(interrupted(staging, replace_it), timedelta(hours=1), staging.tell)
+    assert (found.status, found.problem) == (Status.SUPERSEDED, f"another release is live: {other}")
+
+
+async def test_a_failed_change_of_another_tool_is_diagnosed_without_a_digest(account, staging):
+    """Its image has a tag, and its port is not that of the settings."""
+    arn = await account.create(await account.image())
+    tagged = asked(await account.image(Script(lines=("Listening at: http://0.0.0.0:8000",), healthy=False)))
+    image = tagged["SourceConfiguration"]["ImageRepository"]
+    image["ImageConfiguration"] = {"Port": "3000"}
+    await account.ask("apprunner", "update_service", ServiceArn=arn, **tagged)
+    await account.settled(arn)
+    account.cloud.app_runner.services[arn].name = "notes-staging"
+    found = await diagnose(staging.environment, None)
+    assert (found.ending, found.diagnosis.rule) == ("rolled back", "other-port")
+    assert found.diagnosis.cause == "the release listens on the port 8000, and is asked on 3000"

@@ -246,8 +246,12 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"tests/data/docker/Dockerfile": "FROM python:3.12\nEXPOSE 5000\n"}, Subject.PORT, "8000"),
         ({"a.py": "if 'CERT' in environ:\n    a = environ['CERT']\nos.environ['HOME']\nb = int(os.environ['WORKERS'])\n"}, Subject.VARIABLE, "WORKERS=1"),
         ({"gunicorn.conf.py": "environ['CERT']\n", "a.py": "environ['REDIS_DB']"}, Subject.VARIABLE, "REDIS_DB=slipway"),
+        ({"settings/.env.template": "WORKERS=4\n"}, Subject.VARIABLE, "WORKERS=4"),
         ({".env.example": "WORKERS=${WORKERS:-4}\n"}, Subject.VARIABLE, "WORKERS=4"),
-        ({".env.example": "SMTP_USER= # leave it empty\n"}, Subject.VARIABLE, "SMTP_USER=slipway"),
+        ({".env.example": "SMTP_USER= # leave it empty\n"}, Subject.VARIABLE, "SMTP_USER="),
+        ({".env.example": "SMTP_USER=\n", "a.py": "os.environ['SMTP_USER']"}, Subject.VARIABLE, "SMTP_USER=slipway"),
+        ({"compose.yaml": "image: quay.io/sclorg/postgresql-15-c9s\n"}, Subject.POSTGRES, "15"),
+        ({"Dockerfile_app": "FROM python:3.12\nEXPOSE 5000\n"}, Subject.PORT, "5000"),
         ({"pyproject.toml": "tool = 3\nproject = []\n"}, Subject.CONFIG, "alembic.ini"),
         ({"pyproject.toml": "[tool.poetry]\nname = 'a b'\ndependencies = []\n[dependency-groups]\nx = 3\n"}, Subject.NAME, "a-b"),
         ({"a.py": "def (", "b.py": "a" + "+a" * 3000}, Subject.CONFIG, "alembic.ini"),
@@ -255,6 +259,23 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
 )  # fmt: skip
 def test_another_spelling_is_read_and_nonsense_does_no_harm(files, subject, value):
     assert surveyed(ALEMBIC | files).value(subject) == value
+
+
+def test_of_several_servers_that_a_factory_makes_flask_runs_the_factory_and_says_that_it_is_a_guess():
+    factory = "def create_app():\n    return Flask(__name__)\n"
+    files = {
+        "migrations/alembic.ini": "[alembic]\n",
+        "migrations/env.py": f"{ENV}from flask import current_app\n",
+        "setup.cfg": "[metadata]\nname = Zoo\n[options]\ninstall_requires =\n    gunicorn==1\n",
+        "zoo/__init__.py": factory,
+        "zoo/debug.py": "app = create_app()\n",
+        "zoo/events.py": "app = create_app()\n",
+    }
+    survey = surveyed(files)
+    app = survey.fact(Subject.FLASK_APP)
+    assert (app.value, app.guessed) == ("zoo:create_app", "there is also zoo.debug:app, zoo.events:app")
+    assert survey.value(Subject.NAME) == "zoo"
+    assert survey.value(Subject.COMMAND) == "gunicorn --bind 0.0.0.0:8000 zoo.debug:app"
 
 
 STAGES = "FROM python:3.12 AS base\nCOPY . .\nUSER app\nFROM base AS {}\nFROM base AS {}\n"

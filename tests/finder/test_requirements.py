@@ -46,6 +46,29 @@ def test_a_dependency_of_poetry_is_translated(spec, expected):
     assert list(translated("x", spec)) == expected
 
 
+@pytest.mark.parametrize(
+    ("dockerfile", "expected"),
+    [
+        ("FROM python\nRUN poetry install --extras server,fast\n", ["alembic>=1.13,<2", "psycopg2==2.9", "orjson"]),
+        ("FROM python\nRUN pip install '.[fast]'\n", ["alembic>=1.13,<2", "psycopg2==2.9", "orjson"]),
+        ("FROM python\nRUN poetry install\n", ["alembic>=1.13,<2", "psycopg2==2.9"]),
+    ],
+)
+def test_the_optional_dependencies_of_an_extra_of_poetry_are_requirements_when_it_is_needed(dockerfile, expected):
+    pyproject = """
+        [tool.poetry.dependencies]
+        alembic = { version = "^1.13", optional = true }
+        psycopg2 = { version = "2.9", optional = true }
+        orjson = { version = "*", optional = true }
+        redis = { version = "*", optional = true }
+        [tool.poetry.extras]
+        server = ["alembic", "psycopg2"]
+        fast = ["orjson"]
+        queue = ["redis"]
+    """
+    assert requirements(Tree.of({"pyproject.toml": pyproject, "Dockerfile": dockerfile})) == expected
+
+
 def test_the_group_with_the_driver_is_among_the_requirements_and_no_other():
     pyproject = """
         [tool.poetry.dependencies]

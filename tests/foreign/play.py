@@ -70,7 +70,7 @@ def _environment(url: str, home: str) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": home,
         "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "AKIATEST",
+        "AWS_ACCESS_KEY_ID": "simulated",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,

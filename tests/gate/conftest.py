@@ -115,6 +115,7 @@ def write_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteProje
         (tmp_path / "migrations/env.py").write_text(filled)
         (tmp_path / "alembic.ini").write_text(ini)
         for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text)
         return tmp_path / "alembic.ini"
 

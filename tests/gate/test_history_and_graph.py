@@ -7,6 +7,7 @@ from slipway.gate import history
 from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment
 from slipway.records.proof import Layer, Level, Verdict
+from slipway.report.proof.text import text
 
 LAYERS = (Layer.ALWAYS,)
 
@@ -77,9 +78,17 @@ def test_nothing_of_a_broken_graph_is_executed(prove_history):
     assert proof.coverage.revisions == 0
 
 
-def test_no_revisions_at_all_is_bad_input_for_nothing_would_be_proven(prove_history):
-    with pytest.raises(BadInputError, match="there is no revision in migrations: write the first one"):
-        prove_history({})
+def test_a_history_without_any_revision_has_not_passed_and_says_so_first(prove_history):
+    proof = prove_history({}, files={"tests/versions/one.py": "down_revision = None\n"})
+    assert (proof.verdict_in_words, proof.findings) == ("not executed", ())
+    gap = "models were not compared: no revision was executed, because migrations has none"
+    assert text(proof).splitlines()[1] == f"not covered: {gap}"
+
+
+def test_a_revision_that_alembic_does_not_read_is_bad_input(prove_history):
+    files = {"migrations/2026/one.py": "revision: str = 'one'\ndown_revision: str | None = None\n"}
+    with pytest.raises(BadInputError, match=r"reads no revision in migrations, and migrations/2026/one\.py is one"):
+        prove_history({}, files=files)
 
 
 def test_a_revision_with_a_syntax_error_is_reported_with_file_and_line(prove_history):

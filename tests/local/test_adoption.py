@@ -42,8 +42,12 @@ def service(folder, files):
     return folder
 
 
+def propose(folder, *more):
+    return adoption.propose(adoption.surveyed(folder), *more)
+
+
 def initialised(folder):
-    return adoption.written(folder, adoption.propose(folder))
+    return adoption.written(folder, propose(folder))
 
 
 def states(adopted):
@@ -52,7 +56,7 @@ def states(adopted):
 
 def test_nothing_is_written_until_one_says_yes(folder):
     before = sorted(folder.rglob("*"))
-    proposed = adoption.propose(folder)
+    proposed = propose(folder)
     assert states(proposed) == {"pyproject.toml": FileState.PROPOSED, WORKFLOW: FileState.PROPOSED}
     text = of_adoption(proposed).text
     assert "+[tool.slipway]" in text
@@ -76,7 +80,7 @@ def test_assumptions_and_commands_that_are_left_out_are_shown(folder):
     (folder / "compose.yml").unlink()
     (folder / "app/main.py").write_text("app = Flask()\n")
     (folder / "Procfile").write_text("web: alembic upgrade head; flask translate; gunicorn app.main:app\n")
-    lines = of_adoption(adoption.propose(folder)).text.splitlines()
+    lines = of_adoption(propose(folder)).text.splitlines()
     shown = {line.split("  ")[0]: line.partition("(")[2] for line in lines}
     assert shown["python"] == "assumed: no file names a version)"
     assert shown["postgres"] == "assumed: no file names the major in production)"
@@ -104,7 +108,7 @@ def test_from_an_index_a_workflow_pins_the_version_and_from_a_folder_a_note_says
     assert requirement_from(None) == (pinned, True)
     for record in ({"url": "file:///slipway", **GIT}, {"url": "file:///x.whl", "archive_info": {}}):
         assert requirement_from(json.dumps(record)) == (pinned, False)
-    text = of_adoption(adoption.propose(folder)).text  # the tests run in a checkout
+    text = of_adoption(propose(folder)).text  # the tests run in a checkout
     assert f"+      - run: pipx run --spec '{pinned}' slipway gate" in text.splitlines()
     assert f"NOTE the workflow installs {pinned}, because this slipway comes from a folder" in text
 
@@ -121,10 +125,10 @@ def test_a_second_time_changes_nothing(folder):
 def test_a_workflow_of_the_users_that_runs_slipway_is_kept_and_another_ci_gets_none(folder):
     (folder / ".github/workflows").mkdir(parents=True)
     (folder / ".github/workflows/ours.yml").write_text("run: slipway gate\n")
-    assert states(adoption.propose(folder))[".github/workflows/ours.yml"] is FileState.KEPT
+    assert states(propose(folder))[".github/workflows/ours.yml"] is FileState.KEPT
     (folder / ".github/workflows/ours.yml").unlink()
     (folder / ".gitlab-ci.yml").write_text("")
-    assert list(states(adoption.propose(folder))) == ["pyproject.toml"]
+    assert list(states(propose(folder))) == ["pyproject.toml"]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +156,6 @@ PIECES = (
     "[ tool . 'ruff' ]\nx = [\n 1, # one\n]",
     "[tool.slipwayx]\na = 1\n# a comment",
     "   \n\t",
-    "bad = = toml",
 )
 
 
@@ -165,7 +168,29 @@ def test_every_byte_of_an_oddly_written_pyproject_stays_and_a_second_run_changes
     assert after.startswith(before)
     assert written.obstacles == ()
     assert (folder / "slipway.toml").exists() or b"[tool.slipway]" in after.removeprefix(before)
-    assert set(states(adoption.propose(folder)).values()) == {FileState.KEPT}
+    assert set(states(propose(folder)).values()) == {FileState.KEPT}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        (
+            "pyproject.toml",
+            "[project]\nname = 'caf\u00e9'\n".encode("latin-1"),
+            "pyproject.toml is not UTF-8 in line 2",
+        ),
+        ("pyproject.toml", "[project]\nname = 'shop'\n".encode("utf-16"), "pyproject.toml is not UTF-8 in line 1"),
+        ("pyproject.toml", b"bad = = toml", "pyproject.toml is not TOML"),
+        ("pyproject.toml", b"[tool.slipway]\nport = 'x'\n", "pyproject.toml: [tool.slipway] port"),
+        ("slipway.toml", b"[tool.other]\n", "slipway.toml has no [tool.slipway]"),
+    ],
+)
+def test_a_settings_file_that_slipway_could_not_read_afterwards_is_an_obstacle(folder, name, content, what):
+    (folder / name).write_bytes(content)
+    adopted = initialised(folder)
+    assert [each.what for each in adopted.obstacles] == [what]
+    assert adopted.files == ()
+    assert (folder / name).read_bytes() == content
 
 
 def test_line_ends_of_windows_stay(tmp_path):
@@ -182,14 +207,9 @@ def test_services_in_folders_share_a_workflow_that_proves_all_of_them(tmp_path):
     written = tmp_path / ".github/workflows/slipway-services.yml"
     assert written.read_text().endswith("slipway gate --all-services\n")
     assert len(written.read_text().splitlines()) <= 12
-    kept = {folder: states(adoption.propose(service(tmp_path / folder, alone))) for folder in ("services/news", "old")}
+    kept = {folder: states(propose(service(tmp_path / folder, alone))) for folder in ("services/news", "old")}
     assert kept["services/news"]["../../.github/workflows/ours.yml"] is FileState.KEPT
     assert kept["old"]["../.github/workflows/slipway-services.yml"] is FileState.KEPT
-
-
-def test_a_service_without_a_revision_is_adopted_before_its_first_one(folder):
-    (folder / "migrations/versions/one.py").unlink()
-    assert "the gate begins with the first revision" in of_adoption(initialised(folder)).text
 
 
 def test_the_services_own_dockerfile_goes_into_the_table_of_images(folder):
@@ -203,17 +223,17 @@ def test_a_baseline_is_a_file_of_its_own_and_named_in_the_table(folder):
     (folder / "migrations/versions/one.py").write_text(
         "revision = 'one'\ndown_revision = None\ndef upgrade():\n    op.drop_column('a', 'b')\n"
     )
-    assert adoption.propose(folder).may_need_baseline
-    written = adoption.written(folder, adoption.propose(folder, "CREATE TABLE a ();\n"))
+    assert propose(folder).may_need_baseline
+    written = adoption.written(folder, propose(folder, "CREATE TABLE a ();\n"))
     assert (folder / "migrations/baseline.sql").read_text().endswith("\n\nCREATE TABLE a ();\n")
     assert load(folder).migrations.baseline == "migrations/baseline.sql"
-    assert not adoption.propose(folder).may_need_baseline
+    assert not propose(folder).may_need_baseline
     text = of_adoption(replace(written, begins_later=True, passed=True)).text
-    assert text.endswith("the gate begins with the next revision, on the baseline\n")
+    assert text.endswith("the gate begins with the next revision\n")
 
 
 def test_obstacles_are_listed_and_nothing_is_proposed(tmp_path):
-    adopted = adoption.propose(service(tmp_path, {"alembic.ini": "[alembic]\n"}))
+    adopted = propose(service(tmp_path, {"alembic.ini": "[alembic]\n"}))
     assert adopted.files == ()
     result = of_adoption(adopted)
     assert (result.code, "OBSTACLE alembic.ini has no script_location" in result.text) == (1, True)

@@ -7,7 +7,6 @@ import pytest
 from starlette.applications import Starlette
 
 from slipway.simulator.clock import Clock
-from slipway.simulator.cloud import ACCOUNT
 from slipway.simulator.registry import ImageStore, RegistryError, RegistryProtocol, Repository
 from slipway.simulator.serving import serving
 
@@ -15,9 +14,7 @@ from slipway.simulator.serving import serving
 @pytest.fixture
 async def registry_url() -> AsyncIterator[str]:
     """A registry with an empty repository `notes`."""
-    protocol = RegistryProtocol(
-        ImageStore({"notes": Repository(name="notes", created=datetime.now(UTC))}), Clock(), ACCOUNT
-    )
+    protocol = RegistryProtocol(ImageStore({"notes": Repository(name="notes", created=datetime.now(UTC))}), Clock())
     app = Starlette(routes=protocol.routes, exception_handlers={RegistryError: lambda _request, error: error.answer})
     async with serving(app) as address:
         yield f"http://{address}"

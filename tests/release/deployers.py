@@ -1,11 +1,14 @@
 """Deployers that can be killed, before a request is sent or before its answer is read; and the live digest, read at the public address."""
 
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+import anyio
+import anyio.lowlevel
 import httpx
 
 from slipway.errors import SlipwayError
@@ -19,6 +22,9 @@ from tests.release.desired import SimulatedAws, Telling, engine_of
 from tests.simulator.account import Account
 
 T = TypeVar("T")
+EVERY_REQUEST = bool(
+    os.environ.get("SLIPWAY_EVERY_REQUEST")
+)  # kill before and after each request instead of a selection
 
 
 class KilledError(BaseException):
@@ -44,12 +50,13 @@ def mortal() -> Iterator[Fate]:
 class Kill:
     """The point of death: request number `index`, from 0, before it is sent, or `done` but its answer not read.
 
-    `of` counts only the requests of one operation, in boto3's spelling.
+    `of` counts only the requests of one operation, in boto3's spelling. A run that is `cancelled`, as by SIGTERM, may still clean up.
     """
 
     index: int
     done: bool
     of: str | None = None
+    cancelled: bool = False
 
 
 class Mortal:
@@ -60,17 +67,21 @@ class Mortal:
         self.operations: list[str] = []
         self._counted = 0
         self.is_dead = False
+        self.scope = anyio.CancelScope()  # of the whole run
 
     async def __call__(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:
         if self.is_dead:
             raise KilledError
         self.operations.append(operation)
         if self.kill and self._dies(operation, self.kill):
-            self.is_dead = True
+            self.is_dead = not self.kill.cancelled
             if self.kill.done:
                 with suppress(SlipwayError):  # a refusal is an answer that is not read either
                     await request()
-            raise KilledError
+            if self.is_dead:
+                raise KilledError
+            self.scope.cancel()
+            await anyio.lowlevel.checkpoint()
         return await request()
 
     def _dies(self, operation: str, kill: Kill) -> bool:

@@ -1,7 +1,7 @@
 """Desired and observed services of these tests, and the engine in front of a simulated account."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,9 +43,13 @@ def spec(digest: str = DIGEST, **changes: Any) -> AppRunnerSpec:
         memory=2048,
         access_role=ROLE,
         instance_role=None,
-        auto_scaling=SCALING,
-    )
+    ).over({})
     return replace(plain, **changes)
+
+
+def choosing(**changes: str) -> Mapping[str, str]:
+    """The fields that settings may leave open, with some changed; `_` is a space in their names."""
+    return spec().open | {name.replace("_", " "): value for name, value in changes.items()}
 
 
 def observed(there: ServiceSpec, status: str = "RUNNING", **changes: Any) -> Observed:

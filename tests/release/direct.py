@@ -16,41 +16,24 @@ from botocore.serialize import create_serializer
 from starlette.requests import Request
 
 from slipway.release.aws.client import Aws
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import Clock, VirtualClock
-from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
+from slipway.simulator.cloud import Cloud, simulated
 from slipway.simulator.contract import service as service_model
-from slipway.simulator.ecr import Ecr
-from slipway.simulator.endpoint import Endpoint
-from slipway.simulator.iam import Sts
-from slipway.simulator.registry import RegistryProtocol
 from slipway.simulator.serving import CutError
 from tests.simulator.account import BRISK, INSTANCE_ROLE, REGION, ROLE, UNCHANGED, Account, amiss
 from tests.simulator.scripted import ScriptedBackend
 
-KEY = "AKIATEST"  # of the tests themselves, which no policy holds
+KEY = "123456789012"  # of the tests themselves, which no policy holds
 _POLICY = "AssumeRolePolicyDocument"  # the member that boto3 decodes
 
 
 class DirectEndpoint:
-    """The account's endpoint as a function call, signed by `key`. Faults, requests and guard are those of the account."""
+    """The account's endpoint as a function call, signed by `key` for a region."""
 
-    def __init__(self, cloud: Cloud, key: str = KEY) -> None:
-        self._key = key
-        services = {
-            "apprunner": cloud.app_runner.operations,
-            "cloudformation": cloud.cloudformation.operations,
-            "ecr": Ecr(cloud.store).operations,
-            "ecs": cloud.ecs.operations,
-            "logs": cloud.logs.operations,
-            "secretsmanager": cloud.references.secrets.operations,
-            "ssm": cloud.references.parameters.operations,
-            "iam": cloud.iam.operations,
-            "sts": Sts().operations,
-        }
-        self._endpoint = Endpoint(services, RegistryProtocol(cloud.store, cloud.clock, ACCOUNT), cloud.clock, ACCOUNT)
-        self._endpoint.faults, self._endpoint.requests = cloud.faults, cloud.requests
-        self._endpoint.guard = cloud.guard
+    def __init__(self, cloud: Cloud, key: str = KEY, region: str = REGION) -> None:
+        self.place = [region, key]
+        self._endpoint = cloud.endpoint
         self._host = cloud.url.removeprefix("http://")
 
     async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -67,14 +50,20 @@ class DirectEndpoint:
         return parsed
 
     async def _post(self, request: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
-        body = request["body"]
+        body, (region, key) = request["body"], self.place
         content = urlencode(body).encode() if isinstance(body, dict) else body
         headers = {name.lower().encode(): str(value).encode() for name, value in request["headers"].items()}
         headers |= {
             b"host": self._host.encode(),
-            b"authorization": f"Credential={self._key}/20261101/{REGION}/".encode(),
+            b"authorization": f"Credential={key}/20261101/{region}/".encode(),
         }
-        scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": list(headers.items())}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": request["url_path"],
+            "query_string": b"",
+            "headers": list(headers.items()),
+        }
         sent: list[Any] = []
 
         async def receive() -> dict[str, Any]:
@@ -106,7 +95,7 @@ class DirectAccount(Account):
 
     endpoint: DirectEndpoint = field(kw_only=True)
 
-    async def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def ask(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         with self.cloud.clock.held():
             response = await self.endpoint.send(service, operation, parameters)
         del response["ResponseMetadata"]
@@ -116,13 +105,14 @@ class DirectAccount(Account):
 
 @asynccontextmanager
 async def opened(clock: Clock | None = None, pace: Pace = BRISK, **how: Any) -> AsyncIterator[DirectAccount]:
-    """Open an account with an empty repository `notes` and two roles, in virtual time."""
+    """Open an account with two roles and the empty repositories of `notes` and its ledgers, in virtual time."""
     backend = ScriptedBackend()
     async with simulated(lambda _url: backend, clock=clock or VirtualClock(), pace=pace, **how) as cloud:
         for role in (ROLE, INSTANCE_ROLE):
             cloud.iam.put(role)
         account = DirectAccount(cloud, backend, endpoint=DirectEndpoint(cloud))
-        await account.ask("ecr", "create_repository", repositoryName="notes", imageTagMutability="IMMUTABLE")
+        for name in ("notes", "notes-ledger-staging", "notes-ledger-production"):
+            await account.ask("ecr", "create_repository", repositoryName=name, imageTagMutability="IMMUTABLE")
         yield account
 
 

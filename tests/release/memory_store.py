@@ -61,6 +61,13 @@ class MemoryStore:
 
         return await self._mortal("ledger", request)
 
+    async def discard(self, names: Sequence[str]) -> None:
+        async def request() -> None:
+            for name in names:
+                self._shelf.texts.pop(name, None)
+
+        return await self._mortal("ledger", request)
+
 
 def _key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

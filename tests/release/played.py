@@ -110,7 +110,7 @@ async def play(story: Scenario, planted: Planted = NOTHING) -> Played:
             claimed={number: when for number, when in claimed.items() if number > stage.numbers},
             unfinished=frozenset(number for number in claimed if number > stage.numbers and number not in ended),
             is_overtaken=any(number <= stage.numbers and number not in ended for number in claimed),
-            is_locked="slipway.production.lock" in account.cloud.store.repositories["notes"].tags,
+            is_locked="slipway.production.lock" in account.cloud.store.repositories["notes-ledger-production"].tags,
         )
 
 
@@ -142,7 +142,7 @@ async def _run(stage: Stage, run: Run, kill: Kill | None, outage: Outage | None)
     environment.__dict__["aws"] = aws
     code: int | None = None
     is_superseded = False
-    with mortal() as fate:
+    with mortal() as fate, aws.mortal.scope:
         try:
             outcome = await _done(stage, environment, run, lambda event: told.append(event.line))
             code, is_superseded = outcome.status.exit_code, outcome.status is Status.SUPERSEDED
@@ -154,7 +154,7 @@ async def _run(stage: Stage, run: Run, kill: Kill | None, outage: Outage | None)
             told.append(str(said))
     return Ended(
         run,
-        None if fate.killed else code,
+        None if fate.killed or aws.mortal.scope.cancelled_caught else code,
         replace(there(stage.account), live=await live(stage.account, SERVICE, FRONT)),
         tuple(aws.seen),
         is_superseded,
@@ -209,7 +209,7 @@ class _Watching(MortalAws):
         return answer
 
     async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        self._answered &= self._planted.is_patient
+        self._patience.answered &= self._planted.is_patient
         if self._outage and self._sent >= self._outage.index:
             self._fail(self._outage, operation)
         self._sent += 1
@@ -239,7 +239,7 @@ def there(account: Account) -> There:
 
 def _numbers(account: Account, kind: str) -> dict[int, float]:
     """The numbers of which production's ledger has a record of this kind, and when that came."""
-    repository = account.cloud.store.repositories["notes"]
+    repository = account.cloud.store.repositories["notes-ledger-production"]
     parts = {tag: tag.split(".") for tag in repository.tags if tag.startswith("slipway.production.")}
     return {
         int(name[2]): repository.manifests[repository.tags[tag]].pushed.timestamp()

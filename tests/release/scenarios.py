@@ -151,7 +151,7 @@ class Scenario:
     def cells(self) -> Iterator[tuple[str, str, str]]:
         """Yield the cells of (state, fault, verb) that it covers."""
         faults = [found.named for found in self.misfortunes]
-        faults += ["killed"] if self.kill else []
+        faults += ["cancelled" if self.kill.cancelled else "killed"] if self.kill else []
         faults += [self.outage.loss.value] if self.outage else []
         faults += [self.migrating.value] if self.migrating else []
         faults += [f"{self.failing} does not end"] if self.failing else []
@@ -179,7 +179,14 @@ _LEDGER = ("ListImages", "BatchGetImage", "DescribeImages", "PutImage", "PutImag
 _CHECKS = ("DescribeRepositories", "GetCallerIdentity", "GetRole", "GetDownloadUrlForLayer", "ListTagsForResource")
 _FAILING = {Verb.PAUSE: "PAUSE_SERVICE", Verb.DESTROY: "DELETE_SERVICE"}
 _RELEASING = ("CreateService", "UpdateService", "UpdateService")
-ALONE = (*(effect.value for effect in Effect if effect is not Effect.OVERTAKEN), "killed", "late", "young", "none")
+ALONE = (
+    *(effect.value for effect in Effect if effect is not Effect.OVERTAKEN),
+    "killed",
+    "cancelled",
+    "late",
+    "young",
+    "none",
+)
 OVERTAKEN = tuple(f"overtaken by {hand.value}" for hand in Hand)
 _SECONDS = tuple(verb for verb in Verb if verb not in (Verb.APPROVED, Verb.ROLLBACK))
 BESIDE = tuple(Second(0, verb).named for verb in _SECONDS)
@@ -229,16 +236,16 @@ def _second(draw: random.Random, verb: Verb, beside: Verb) -> Second:
 
 def _outage(draw: random.Random) -> Outage:
     """Draw an outage after the first answer: without any answer, a run reports within seconds that it has no network."""
-    return Outage(draw.choice(list(Loss)), draw.randrange(1, 60), draw.choice((1, 10, 45, 120)))
+    return Outage(draw.choice(list(Loss)), draw.randrange(1, 60), draw.randint(1, 120))
 
 
 def _kill(draw: random.Random, verb: Verb) -> Kill:
     """Draw a kill anywhere, or at a request that matters."""
     if draw.random() < 0.5:
-        return Kill(draw.randrange(70), draw.random() < 0.5)
+        return Kill(draw.randrange(70), draw.random() < 0.5, cancelled=draw.random() < 0.4)
     changes = [xform_name(name) for name in _CHANGES.get(verb, _RELEASING)]
     hurts = (*changes, "put_image", "put_image", "batch_delete_image", "list_operations")
-    return Kill(draw.randrange(3), draw.random() < 0.5, draw.choice(hurts))
+    return Kill(draw.randrange(3), draw.random() < 0.5, draw.choice(hurts), cancelled=draw.random() < 0.4)
 
 
 def _misfortune(draw: random.Random, verb: Verb) -> Misfortune:

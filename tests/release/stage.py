@@ -93,6 +93,7 @@ class Stage:
     async def set(cls, account: Account, story: Scenario, planted: Planted = NOTHING) -> Self:
         """As the story begins."""
         stage = cls(account, story, planted)
+        await stage.environment("production").store.check()
         if story.state is State.MIGRATED:
             stage.head = HEADS["migrated"]
         stage.oldest, stage.older = await stage._image(HEADS["before"]), await stage._image(HEADS["before"])
@@ -271,6 +272,7 @@ class Stage:
                 heads=known,
                 database=heads,
             )
+            await self._claim(image, number)
             await ledger.end(record)
         self.numbers = len(past)
 

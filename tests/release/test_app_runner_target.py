@@ -12,18 +12,20 @@ from slipway.records.plan import Action, FieldChange, Observed
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import plan
 from slipway.release.engine.target import Operation, OperationStatus
-from slipway.release.targets.app_runner.spec import health_of, observed_from, request_of
+from slipway.release.targets.app_runner.spec import creation_of, health_of, observed_from, request_of, update_of
 from slipway.release.targets.app_runner.target import POLL_SECONDS, AppRunnerTarget
-from slipway.settings import HealthPace
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.contract import problems, service
+from slipway.simulator.faults import Effect, Fault
 from slipway.workload.workload import HealthCheck
-from tests.release.desired import ARN, DIGEST, OTHER, observed, spec, target_of, time_of
+from tests.release.desired import ARN, DIGEST, OTHER, choosing, observed, spec, target_of, time_of
 from tests.release.direct import opened
 from tests.simulator.account import BRISK, REGION, SLOW, URI, Account, asked
 from tests.simulator.scripted import Script
 
-SLOW_START = HealthPace(interval=10, timeout=5, healthy_threshold=2, unhealthy_threshold=12)
+SLOW_START = "every 10 s, 5 s long, 2 up, 12 down"
+TRACING = f"arn:aws:apprunner:{REGION}:123456789012:observabilityconfiguration/xray/1/{1:032}"
+KEY = f"arn:aws:kms:{REGION}:123456789012:key/00000000-0000-0000-0000-000000000001"
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes/url-aBcDeF"
 READS = ("describe", "list", "filter", "get")
 
@@ -86,10 +88,15 @@ def with_image(identifier: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"health_path": None, "instance_role": "arn:aws:iam::123456789012:role/notes"}]
+    "changes",
+    [
+        {},
+        {"health_path": None, "instance_role": "arn:aws:iam::123456789012:role/notes"},
+        {"open": {"ingress": "private", "tracing": TRACING, "KMS key": KEY}, "start_command": "serve --all"},
+    ],
 )
 def test_a_request_fits_the_service_model(changes):
-    request = {"ServiceName": "notes", **request_of(spec(**changes))}
+    request = {"ServiceName": "notes", **creation_of(spec(**changes))}
     assert problems(service("apprunner").operation_model("CreateService").input_shape, request) == []
 
 
@@ -114,9 +121,8 @@ def test_every_field_is_sent_because_an_update_inherits_the_others():
 
 
 def test_the_pace_of_the_health_check_is_sent_observed_and_part_of_the_plan():
-    wanted = spec(pace=SLOW_START)
+    wanted = spec(open=choosing(health_pace=SLOW_START))
     check = request_of(wanted)["HealthCheckConfiguration"]
-    paced = "HTTP /healthz every 10 s, 5 s long, 2 up, 12 down"
     assert check == {
         "Protocol": "HTTP",
         "Path": "/healthz",
@@ -125,10 +131,11 @@ def test_the_pace_of_the_health_check_is_sent_observed_and_part_of_the_plan():
         "HealthyThreshold": 2,
         "UnhealthyThreshold": 12,
     }
-    assert wanted.fields()["health check"] == paced
-    assert observed_from(described(HealthCheckConfiguration=check), None).fields["health check"] == paced
-    assert plan(wanted, observed(spec())).changes == (FieldChange("health check", "HTTP /healthz", paced),)
-    assert plan(spec(), observed(wanted)).changes == (FieldChange("health check", paced, "HTTP /healthz"),)
+    usual = "every 5 s, 2 s long, 1 up, 5 down"
+    assert wanted.fields()["health pace"] == SLOW_START
+    assert observed_from(described(HealthCheckConfiguration=check), None).fields["health pace"] == SLOW_START
+    assert plan(wanted, observed(spec())).changes == (FieldChange("health pace", usual, SLOW_START),)
+    assert plan(spec(), observed(wanted)).changes == (FieldChange("health pace", SLOW_START, usual),)
     assert health_of(wanted) == HealthCheck(
         path="/healthz", interval=10, timeout=5, healthy_threshold=2, unhealthy_threshold=12
     )
@@ -174,8 +181,12 @@ async def test_where_nothing_is_nothing_is_observed(account):
         {"health_path": None},
         {"variables": {"COLOUR": "blue"}, "secrets": {"URL": SECRET}},
         {"cpu": 2048, "memory": 4096, "port": 9000, "instance_role": "arn:aws:iam::123456789012:role/notes-instance"},
+        {
+            "start_command": "serve --all",
+            "open": choosing(ingress="private", IP_addresses="dual-stack", tracing=TRACING, KMS_key=KEY),
+        },
     ],
-    ids=["plain", "TCP", "variables", "everything else"],
+    ids=["plain", "TCP", "variables", "everything else", "private"],
 )
 async def test_what_was_asked_for_is_observed_as_it_was_asked_for(account, changes):
     """Otherwise every deployment would find a change."""
@@ -189,10 +200,57 @@ async def test_what_was_asked_for_is_observed_as_it_was_asked_for(account, chang
     assert plan(wanted, seen).action is Action.NOOP
 
 
-async def test_a_created_service_is_tagged_with_its_environment(account):
-    async with applied(account, spec(await account.image())) as (_, operation):
+async def test_a_created_service_has_the_tags_of_the_settings_and_its_environments(account):
+    async with applied(account, spec(await account.image(), tags={"team": "notes"})) as (_, operation):
         await account.settled(operation.arn)
     assert operation.creating
+    assert account.cloud.app_runner.services[operation.arn].tags == {"team": "notes", "slipway:environment": "staging"}
+
+
+async def test_what_was_set_by_hand_is_kept_while_the_settings_leave_it_open(account):
+    """A plain deployment would make a private service public otherwise, and cut it off from its VPC."""
+    connector = await account.ask("apprunner", "create_vpc_connector", VpcConnectorName="vpc1", Subnets=["subnet-1"])
+    private = {"open": choosing(ingress="private", egress=connector["VpcConnector"]["VpcConnectorArn"], tracing=TRACING,
+                                health_pace=SLOW_START)}  # fmt: skip
+    async with applied(account, spec(await account.image(), **private)) as (target, operation):
+        await account.settled(operation.arn)
+        before = await target.observe()
+        assert before.private
+        later = spec(await account.image(), open={})
+        made = plan(later, before)
+        assert [change.name for change in made.changes] == ["image"]
+        assert all(word in made.notes[0] for word in ("ingress private", "egress arn:", "tracing arn:", SLOW_START))
+        await target.apply(made, before, later)
+        await account.settled(operation.arn)
+        after = await target.observe()
+    assert after.fields == {**before.fields, "image": str(later.image)}
+    request = account.cloud.app_runner.services[operation.arn].operations
+    assert [each.type for each in request] == ["CREATE_SERVICE", "UPDATE_SERVICE"]
+
+
+def test_a_setting_changes_what_was_set_by_hand_and_the_plan_shows_it():
+    by_hand = observed(spec(open=choosing(ingress="private", auto_scaling="arn:theirs")))
+    wanted = spec(open={"ingress": "public"})
+    made = plan(wanted, by_hand)
+    assert made.changes == (FieldChange("ingress", "private", "public"),)
+    assert "auto scaling arn:theirs" in made.notes[0]
+    assert update_of(wanted, by_hand.fields)["NetworkConfiguration"]["IngressConfiguration"] == {
+        "IsPubliclyAccessible": True
+    }
+
+
+def test_a_part_that_is_left_open_is_not_sent_because_the_deploy_role_may_not_use_it():
+    sent = update_of(spec(open={}), observed(spec(open=choosing(egress="arn:theirs"))).fields)
+    assert not {"AutoScalingConfigurationArn", "NetworkConfiguration", "ObservabilityConfiguration"} & set(sent)
+    part = update_of(spec(open={"ingress": "private"}), observed(spec(open=choosing(egress="arn:theirs"))).fields)
+    assert part["NetworkConfiguration"]["EgressConfiguration"] == {"EgressType": "VPC", "VpcConnectorArn": "arn:theirs"}
+
+
+def test_the_key_of_a_service_cannot_be_changed():
+    made = plan(spec(open=choosing(KMS_key=KEY)), observed(spec()))
+    assert made.action is Action.BLOCKED
+    assert made.reason.startswith("an update cannot change the KMS key none; leave it out of the settings")
+    assert plan(spec(open={}), observed(spec(open=choosing(KMS_key=KEY)))).action is Action.NOOP
 
 
 async def test_an_operation_in_flight_is_named():
@@ -227,6 +285,16 @@ async def test_control_characters_of_the_platforms_lines_are_removed(account):
         account.cloud.logs.write(group, stream, account.cloud.clock.now(), "\x1b[2Jbad\x07\nworse\u202e")
         told = [event.line async for event in target.follow(operation)]
     assert told[-1] == "bad worse"
+
+
+async def test_a_log_that_cannot_be_read_is_reported_once_and_hides_no_end(account):
+    async with applied(account, spec(await account.image())) as (target, operation):
+        account.cloud.faults.add(Fault(operation="FilterLogEvents", effect=Effect.UNAVAILABLE, times=1000))
+        told = [event.line async for event in target.follow(operation)]
+        assert await target.ending(operation) is OperationStatus.SUCCEEDED
+    account.cloud.faults.clear()
+    assert len(told) == 1
+    assert told[0].startswith("the log cannot be read: AWS refused logs filter_log_events")
 
 
 async def test_while_following_at_most_one_call_is_made_in_three_of_the_platforms_seconds():

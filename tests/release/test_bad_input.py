@@ -17,7 +17,7 @@ from slipway.release.preflight.preflight import preflight, refuse
 from slipway.release.targets.supported import APP_RUNNER
 from slipway.simulator.faults import Effect, Fault
 from slipway.simulator.iam import trusting
-from tests.release.desired import MUTATING, SCALING, Telling, aws_of, deployed, engine_of, spec, target_of
+from tests.release.desired import MUTATING, SCALING, Telling, aws_of, choosing, deployed, engine_of, spec, target_of
 from tests.release.direct import opened
 from tests.simulator.account import INSTANCE_ROLE, REGION, ROLE
 from tests.simulator.scripted import Script
@@ -141,14 +141,14 @@ async def test_a_config_of_nonsense_says_nothing(account):
 async def test_credentials_of_another_account_than_a_simulated_one_are_not_covered(account):
     image = replace(spec().image, repository=f"999999999999.dkr.ecr.{REGION}.amazonaws.com/notes")
     scaling = SCALING.replace("123456789012", "999999999999")
-    theirs = spec(image=replace(image, digest=await account.image()), auto_scaling=scaling)
+    theirs = spec(image=replace(image, digest=await account.image()), open=choosing(auto_scaling=scaling))
     found = await looked(account, replace(theirs, access_role="arn:aws:iam::999999999999:role/notes-access"))
     assert found.refusals == ()
     assert {"account", "access role"} <= {check.subject for check in found.not_covered}
 
 
 async def test_tags_that_can_be_overwritten(account):
-    account.cloud.store.repositories["notes"].immutable = False
+    account.cloud.store.repositories["notes-ledger-staging"].immutable = False
     said, remedy = await refusal(account, spec(await account.image()))
     assert "can be overwritten" in said
     assert "put-image-tag-mutability" in remedy
@@ -230,23 +230,28 @@ async def test_secrets_without_a_role_that_could_read_them(account):
     assert "instance-role" in remedy
 
 
-async def test_a_vpc_connector_and_an_auto_scaling_that_are_gone(account):
+async def test_a_vpc_connector_an_auto_scaling_and_a_tracing_that_are_gone(account):
     connector = await account.ask("apprunner", "create_vpc_connector", VpcConnectorName="vpc1", Subnets=["subnet-1"])
     scaling = await account.ask("apprunner", "create_auto_scaling_configuration", AutoScalingConfigurationName="small")
+    tracing = await account.ask(
+        "apprunner", "create_observability_configuration", ObservabilityConfigurationName="xray"
+    )
     arns = {
-        "vpc_connector": connector["VpcConnector"]["VpcConnectorArn"],
+        "egress": connector["VpcConnector"]["VpcConnectorArn"],
         "auto_scaling": scaling["AutoScalingConfiguration"]["AutoScalingConfigurationArn"],
+        "tracing": tracing["ObservabilityConfiguration"]["ObservabilityConfigurationArn"],
     }
-    wanted = spec(await account.image(), **arns)
+    wanted = spec(await account.image(), open=choosing(**arns))
     there = seen(await looked(account, wanted))
-    assert (there["VPC connector"].verdict, there["auto scaling"].verdict) == (PreflightResult.OK, PreflightResult.OK)
+    assert {there[part].verdict for part in ("VPC connector", "auto scaling", "tracing")} == {PreflightResult.OK}
     assert "security groups" in there["network"].found
-    await account.ask("apprunner", "delete_vpc_connector", VpcConnectorArn=arns["vpc_connector"])
+    await account.ask("apprunner", "delete_vpc_connector", VpcConnectorArn=arns["egress"])
     said, _ = await refusal(account, wanted)
-    assert said == f"the VPC connector {arns['vpc_connector']} is INACTIVE"
-    absent = replace(wanted, vpc_connector=None, auto_scaling=_other(arns["auto_scaling"]))
-    assert "there is no auto scaling" in (await refusal(account, absent))[0]
-    away = replace(wanted, vpc_connector=arns["vpc_connector"].replace(REGION, "us-east-1"))
+    assert said == f"the VPC connector {arns['egress']} is INACTIVE"
+    for part, subject in (("auto_scaling", "auto scaling"), ("tracing", "tracing")):
+        absent = replace(wanted, open=choosing(**{part: _other(arns[part])}))
+        assert f"there is no {subject}" in (await refusal(account, absent))[0]
+    away = replace(wanted, open=choosing(egress=arns["egress"].replace(REGION, "us-east-1")))
     assert "is in us-east-1, not in eu-west-1" in (await refusal(account, away))[0]
 
 

@@ -85,8 +85,8 @@ async def test_an_update_that_does_not_become_healthy_is_rolled_back_and_called_
     [
         (Script(lines=("KeyError: 'REDIS_URL'",), exit_code=1), "missing-variable"),
         (Script(exit_code=137), "killed"),
-        (Script(lines=("listening on 127.0.0.1",), healthy=False), "not-listening"),
-        (Script(starts=False), "never-started"),
+        (Script(lines=("listening on 127.0.0.1",), healthy=False), "unknown"),
+        (Script(starts=False), "platform"),
     ],
     ids=["reads a variable", "ends", "answers nobody", "does not start"],
 )
@@ -114,11 +114,11 @@ async def test_lines_of_the_live_release_are_no_cause_of_its_successors_failure(
     assert (outcome.status, outcome.diagnosis.rule) == (Status.ROLLED_BACK, "health-path")
 
 
-async def test_an_update_whose_container_never_started_has_that_cause_although_the_service_has_a_log(account):
+async def test_an_update_whose_container_never_started_has_the_platforms_reason_although_the_service_has_a_log(account):
     arn = await account.create(await account.image(Script(lines=("INFO: Started",))))
     done = await deployed(account, spec(await account.image(Script(starts=False))))
     assert "application" in await account.groups(arn)
-    assert (done.outcome.status, done.outcome.diagnosis.rule) == (Status.ROLLED_BACK, "never-started")
+    assert (done.outcome.status, done.outcome.diagnosis.rule) == (Status.ROLLED_BACK, "platform")
 
 
 async def test_a_run_that_waits_too_long_changes_nothing():

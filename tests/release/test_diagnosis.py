@@ -1,3 +1,4 @@
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.records.outcome import Diagnosis
-from slipway.release.diagnosis import NEVER_STARTED, DeploymentLogs, diagnose
+from slipway.release.diagnosis import UNKNOWN, DeploymentLogs, diagnose
 from slipway.release.failures import RULES
 from slipway.release.targets.app_runner.target import WORDS as PLATFORM
 from tests.release.desired import spec
@@ -20,7 +21,7 @@ STARTED = ("INFO:     Started server process [1]", "INFO:     Waiting for applic
 
 # Words that no library of the recorded logs says in this way.
 WORDS = [
-    ("missing-variable", EXITED, "environment variable REDIS_URL is not set", "REDIS_URL, which staging"),
+    ("missing-variable", EXITED, "environment variable REDIS_URL is not set", "REDIS_URL, which it does not get"),
     ("missing-variable", EXITED, "missing environment variable 'REDIS_URL'", "REDIS_URL"),
     ("missing-variable", EXITED, "KeyError: 'DATABASE_URL'", "DATABASE_URL"),
     ("missing-module", EXITED, "ModuleNotFoundError: No module named 'redis.asyncio'", "redis.asyncio"),
@@ -73,7 +74,7 @@ def diagnosed(platform: str, application: tuple[str, ...] | None, **changes) -> 
 
 
 def test_every_rule_has_a_recorded_log_and_every_log_a_rule():
-    known = {rule.id for rule in RULES} | {NEVER_STARTED.rule}
+    known = {rule.id for rule in RULES} | {UNKNOWN}
     assert {recorded.folder for recorded in FAILED} == known
     assert len({rule.id for rule in RULES}) == len(RULES)
 
@@ -104,16 +105,19 @@ def test_the_lines_of_a_healthy_start_before_a_failure_change_no_cause(recorded)
     """Servers say that they start, and answer for a while; a failure of theirs comes below."""
     before = tuple(line for healthy in QUIET for line in healthy.evidence.application)
     evidence = recorded.evidence
-    mixed = None if evidence.application is None else before + evidence.application
+    if evidence.application is None or recorded.folder in (
+        "loopback",
+        "other-port",
+    ):  # the healthy one listens where it should
+        return
+    mixed = before + evidence.application
     assert diagnose(DeploymentLogs(evidence.platform, mixed), spec(), PLATFORM).rule == recorded.folder
 
 
 @pytest.mark.parametrize("healthy", HEALTHY, ids=[healthy.name for healthy in HEALTHY])
 def test_a_healthy_log_names_no_cause(healthy):
     assert diagnose(healthy.evidence, spec(), PLATFORM).rule == "unknown"
-    assert (
-        diagnose(DeploymentLogs((NO_ANSWER,), healthy.evidence.application), spec(), PLATFORM).rule == "not-listening"
-    )
+    assert diagnose(DeploymentLogs((NO_ANSWER,), healthy.evidence.application), spec(), PLATFORM).rule == UNKNOWN
 
 
 @pytest.mark.parametrize("healthy", QUIET, ids=[healthy.name for healthy in QUIET])
@@ -143,7 +147,7 @@ def test_variants_of_a_failures_words_are_known(rule, platform, line, cause):
 )
 def test_ordinary_lines_are_not_a_cause(line):
     assert diagnosed(EXITED, (line,)).rule == "exit"
-    assert diagnosed(NO_ANSWER, (line,)).rule == "not-listening"
+    assert diagnosed(NO_ANSWER, (line,)).rule == UNKNOWN
 
 
 def test_the_first_of_two_causes_wins_in_any_order_of_the_rules():
@@ -152,10 +156,39 @@ def test_the_first_of_two_causes_wins_in_any_order_of_the_rules():
     assert diagnosed(EXITED, (missing, refused)).rule == "missing-variable"
 
 
-def test_a_container_that_never_started_is_never_the_port():
+def test_without_an_application_log_it_may_be_the_port_or_the_container():
     found = diagnosed(NO_ANSWER, None)
-    assert found == NEVER_STARTED
+    assert found.rule == UNKNOWN
+    assert all(word in found.remedy for word in ("port 8000", "linux/amd64", "VPC connector"))
     assert diagnosed(EXITED, None).rule == "exit"
+
+
+def test_the_causes_named_for_labelled_failures_are_true(capsys):
+    """An unknown cause is allowed, a wrong one is not: an operator would repair the wrong thing."""
+    document = tomllib.loads((Path(__file__).parent / "labelled.toml").read_text(encoding="utf-8"))
+    named, knowable, wrong = 0, 0, []
+    cases = [
+        (case["name"], case["truth"], tuple(document["lines"][key] for key in case["platform"]),
+         tuple(case["application"].strip("\n").split("\n")) if "application" in case else None)
+        for case in document["case"]
+    ]  # fmt: skip
+    cases += [(each.name, [each.folder], each.evidence.platform, each.evidence.application) for each in FAILED]
+    for name, truth, platform, application in cases:
+        found = diagnose(DeploymentLogs(platform, application), spec(), PLATFORM).rule
+        named, knowable = named + (found != UNKNOWN), knowable + (UNKNOWN not in truth)
+        if found != UNKNOWN and found not in truth:
+            wrong.append(f"{name}: {found} instead of {truth}")
+    precision, recall = 1 - len(wrong) / named, (named - len(wrong)) / knowable
+    with capsys.disabled():
+        print(f"\n{len(cases)} failures: precision {precision:.3f}, recall {recall:.3f}")  # noqa: T201 -- the measure
+    assert precision >= 0.98, wrong
+    assert recall >= 0.9
+
+
+@pytest.mark.parametrize("given", [{"variables": {"TOKEN": "x"}}, {"secrets": {"TOKEN": "arn:secret"}}])
+def test_a_variable_that_the_settings_have_was_lost_by_the_release(given):
+    found = diagnosed(EXITED, ("environment variable TOKEN is not set",), **given)
+    assert found.remedy == "the settings set TOKEN, and the failed release was deployed without it: deploy it again"
 
 
 def test_values_of_variables_and_passwords_in_urls_are_not_shown():
@@ -183,11 +216,9 @@ def test_the_first_of_two_failures_of_a_kind_is_the_cause():
     assert found.lines == ("KeyError: 'FIRST'",)
 
 
-def test_without_an_application_log_no_container_ever_started():
-    found = diagnosed("[AppRunner] Deployment with ID : 00 failed. Failure reason : unknown", None)
-    assert found == NEVER_STARTED
-    assert "linux/amd64" in found.remedy
-    assert "never the port" in found.remedy
+def test_a_reason_of_the_platform_is_the_cause_without_any_other():
+    found = diagnosed("[AppRunner] Deployment with ID : 00 failed. Failure reason : Quota exceeded.", None)
+    assert (found.rule, found.cause) == ("platform", "the platform gives this reason: Quota exceeded.")
 
 
 def test_an_unknown_failure_is_reported_with_the_last_lines():
@@ -221,9 +252,9 @@ def test_a_log_line_is_not_a_format_string():
 def test_a_healthy_answer_is_no_cause():
     """The live release still answers while its successor fails."""
     healthy = 'INFO:     10.0.0.1:4 - "GET /healthz HTTP/1.1" 200 OK'
-    assert diagnosed(NO_ANSWER, (healthy,)).rule == "not-listening"
+    assert diagnosed(NO_ANSWER, (healthy,)).rule == UNKNOWN
     counted = '"GET /healthz HTTP/1.1" 200 512 "-" "App Runner"'
-    assert diagnosed(NO_ANSWER, (counted,)).rule == "not-listening"
+    assert diagnosed(NO_ANSWER, (counted,)).rule == UNKNOWN
     assert "answers 503" in diagnosed(NO_ANSWER, (healthy, healthy.replace("200 OK", "503"))).cause
 
 
@@ -231,20 +262,21 @@ def test_a_healthy_answer_is_no_cause():
     "line", ['"GET /healthzzz HTTP/1.1" 404', '"GET /other/healthz HTTP/1.1" 404', "GET /healthzzz 404"]
 )
 def test_another_path_is_not_the_health_path(line):
-    assert diagnosed(NO_ANSWER, (line,)).rule == "not-listening"
+    assert diagnosed(NO_ANSWER, (line,)).rule == UNKNOWN
 
 
 @pytest.mark.parametrize("path", ["/health.z", "/health(z", "/[", "/a+b", "/{x}"])
 def test_a_health_path_is_not_a_pattern(path):
     line = f'"GET {path} HTTP/1.1" 503'
-    assert diagnosed(NO_ANSWER, (line,), health_path=path).rule == "health-path"
-    assert f"health check {path} answers 503" in diagnosed(NO_ANSWER, (line,), health_path=path).cause
-    assert diagnosed(NO_ANSWER, ('"GET /healthAz HTTP/1.1" 503',), health_path=path).rule == "not-listening"
+    no_answer = NO_ANSWER.replace("/healthz", path)
+    assert diagnosed(no_answer, (line,)).rule == "health-path"
+    assert f"health check {path} answers 503" in diagnosed(no_answer, (line,)).cause
+    assert diagnosed(no_answer, ('"GET /healthAz HTTP/1.1" 503',)).rule == UNKNOWN
 
 
 def test_a_service_checked_over_tcp_has_no_health_path():
     lines = ('"GET / HTTP/1.1" 404', '"GET /favicon.ico HTTP/1.1" 404')
-    assert diagnosed(NO_ANSWER.replace("HTTP", "TCP"), lines, health_path=None).rule == "not-listening"
+    assert diagnosed(NO_ANSWER.replace("HTTP", "TCP"), lines, health_path=None).rule == UNKNOWN
 
 
 words = st.sampled_from(

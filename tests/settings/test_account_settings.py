@@ -82,8 +82,32 @@ def test_the_pace_of_the_health_check_belongs_to_an_environment_and_reaches_the_
     pace = HealthPace(interval=10, timeout=5, healthy_threshold=2, unhealthy_threshold=12)
     assert wanted.environment("staging").health_check == pace
     assert spec_of(wanted, "staging", "sha256:1").pace == pace
-    usual = HealthPace(interval=5, timeout=2, healthy_threshold=1, unhealthy_threshold=5)
-    assert spec_of(parse(STAGING), "staging", "sha256:1").pace == usual
+    plain = spec_of(parse(STAGING), "staging", "sha256:1")
+    assert plain.pace == HealthPace(interval=5, timeout=2, healthy_threshold=1, unhealthy_threshold=5)
+    assert plain.open == {}
+
+
+def test_every_part_that_can_be_left_open_is_a_setting():
+    connector, tracing = (
+        f"arn:aws:apprunner:eu-west-1:123456789012:{kind}/own1/1/{1:032}"
+        for kind in ("vpcconnector", "observabilityconfiguration")
+    )
+    table = f"""\
+ingress = "private"
+ip-addresses = "dual-stack"
+vpc-connector = "{connector}"
+tracing = "{tracing}"
+kms-key = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000001"
+auto-scaling = "{connector.replace("vpcconnector", "autoscalingconfiguration")}"
+health-check = {{}}
+start-command = "serve --all"
+tags = {{ team = "notes" }}
+"""
+    wanted = spec_of(parse(STAGING + table), "staging", "sha256:1")
+    assert set(wanted.open) == set(wanted.over({}).open)
+    assert (wanted.open["ingress"], wanted.start_command, wanted.tags) == ("private", "serve --all", {"team": "notes"})
+    none = spec_of(parse(STAGING + 'vpc-connector = "none"\ntracing = "none"\n'), "staging", "sha256:1")
+    assert none.open == {"egress": "internet", "tracing": "none"}
 
 
 @pytest.mark.parametrize("key", ["interval", "timeout", "healthy-threshold", "unhealthy-threshold"])

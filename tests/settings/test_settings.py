@@ -339,7 +339,8 @@ def test_a_service_gets_its_database_as_a_url():
 
 def test_variable_and_driver_of_the_database_url_are_settings():
     wish = Migrations(database_variable="SQLALCHEMY_URL", driver="postgresql+asyncpg")
-    assert wish.told(URL) == {"SQLALCHEMY_URL": "postgresql+asyncpg://notes:s%40cret@db.example:6543/orders"}
+    expected = {"SQLALCHEMY_URL": "postgresql+asyncpg://notes:s%40cret@db.example:6543/orders"}
+    assert wish.told(URL) == wish.told(f"{URL}?options=-ca%3Db&connect_timeout=5") == expected
 
 
 def test_a_service_can_ask_for_the_parts_of_the_url():
@@ -420,8 +421,8 @@ def test_slipway_toml_takes_precedence_over_pyproject_toml(tmp_path):
 
 
 def test_a_binary_file_is_refused(tmp_path):
-    (tmp_path / "pyproject.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(SettingsError, match=r"pyproject\.toml is not UTF-8: ") as caught:
+    (tmp_path / "pyproject.toml").write_bytes(b"[tool]\n\xff\xfe")
+    with pytest.raises(SettingsError, match=r"pyproject\.toml is not UTF-8 in line 2: save it as UTF-8") as caught:
         load(tmp_path)
     assert is_one_sentence(str(caught.value))
 

@@ -15,10 +15,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from slipway.oci.artifact import MANIFEST, Blob, canonical
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import Cloud, simulated
 from slipway.simulator.contract import problems
+from slipway.simulator.endpoint import KEY
 from slipway.workload.workload import Backend
 from tests.simulator.scripted import Script, ScriptedBackend
 
@@ -36,10 +37,10 @@ UNCHANGED = 'Missing required parameter in input: "OperationId"'
 # The model requires 32 characters and a pattern of 36; at least one name where AWS returns none; a text that boto3 has already parsed.
 UNSATISFIABLE = re.compile(
     r"'(?:Service|ServiceSummaryList\.\d+\.member)\.ServiceId' .* pattern"
-    r"|parameter InvalidParameters, value: 0|AssumeRolePolicyDocument, value: \{"
+    r"|parameter (?:InvalidParameters|imageIds), value: 0|AssumeRolePolicyDocument, value: \{"
 )
 
-session = boto3.session.Session("AKIATEST", "secret", region_name=REGION)
+session = boto3.session.Session(KEY, "simulated", region_name=REGION)
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Account:
     deployers: dict[str, Any] = field(default_factory=dict)  # clients shared by all deployers
     _clients: dict[str, Any] = field(default_factory=dict)
 
-    async def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def ask(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call an operation by its boto3 name and validate the answer against AWS's contract; raises ClientError."""
         if service not in self._clients:
             self._clients[service] = session.client(service, endpoint_url=self.cloud.url)
@@ -63,14 +64,14 @@ class Account:
         assert amiss(model.output_shape, answer) in ([], [UNCHANGED])
         return answer
 
-    async def refusal(self, service: str, operation: str, **parameters: Any) -> tuple[str, str]:
+    async def refusal(self, service: str, operation: str, /, **parameters: Any) -> tuple[str, str]:
         """Call an operation that must fail; return the error's code and message."""
         with pytest.raises(ClientError) as refused:
             await self.ask(service, operation, **parameters)
         error = refused.value.response["Error"]
         return error["Code"], error["Message"]
 
-    async def image(self, script: Script | None = None, **config: str) -> str:
+    async def image(self, script: Script | None = None, revision: str = "", **config: str) -> str:
         """Push a new image that behaves as scripted and return its digest.
 
         Its config is uploaded too, with the `os` and `architecture` that App Runner requires by default.
@@ -78,6 +79,7 @@ class Account:
         blob = Blob(CONFIG, canonical({"os": "linux", "architecture": "amd64", "nonce": secrets.token_hex(8)} | config))
         self.cloud.store.repositories["notes"].put_blob(blob.content)
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": blob.descriptor(), "layers": []}
+        manifest |= {"annotations": {"org.opencontainers.image.revision": revision}} if revision else {}
         put = await self.ask("ecr", "put_image", repositoryName="notes", imageManifest=json.dumps(manifest))
         digest: str = put["image"]["imageId"]["imageDigest"]
         self.backend.scripts[digest] = script or Script()

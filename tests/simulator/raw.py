@@ -8,7 +8,7 @@ import httpx
 from slipway.workload.workload import NO_CERTIFICATES
 
 SIGNED = (
-    "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/eu-west-1/apprunner/aws4_request, SignedHeaders=host, Signature=00"
+    "AWS4-HMAC-SHA256 Credential=simulated/20260101/eu-west-1/apprunner/aws4_request, SignedHeaders=host, Signature=00"
 )
 
 

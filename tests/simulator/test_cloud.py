@@ -1,7 +1,7 @@
 import subprocess
 import sys
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import httpx
@@ -12,8 +12,9 @@ from slipway.errors import BadInputError, within
 from slipway.oci.artifact import File, TreeConfig, pack
 from slipway.oci.registry import opened as registry_opened
 from slipway.release.targets.app_runner.target import POLL_SECONDS
+from slipway.simulator import clock as clock_module
 from slipway.simulator import serving as serving_module
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import Clock, VirtualClock
 from slipway.simulator.cloud import LOGIN, simulated
 from slipway.simulator.serving import serving
@@ -151,13 +152,18 @@ async def test_a_release_that_the_backend_cannot_run_fails_its_deployment_and_no
         assert any("is not a source tree" in line for line in await account.lines(arn, "service"))
 
 
-async def test_the_platforms_time_runs_at_its_speed():
+async def test_the_platforms_time_runs_at_its_speed(monkeypatch):
+    real = [100.0]
+
+    async def sleep(seconds: float) -> None:
+        real[0] += seconds
+
+    monkeypatch.setattr(clock_module, "time", SimpleNamespace(monotonic=lambda: real[0]))
+    monkeypatch.setattr(clock_module, "anyio", SimpleNamespace(sleep=sleep))
     clock = Clock(speed=600)
-    began, mark = clock.now(), time.monotonic()
+    began = clock.now()
     await clock.sleep(60)
-    real = time.monotonic() - mark
-    assert 0.1 <= real < 1
-    assert (clock.now() - began).total_seconds() == pytest.approx(real * 600, rel=0.1)
+    assert (real[0], (clock.now() - began).total_seconds()) == (pytest.approx(100.1), pytest.approx(60))
 
 
 @pytest.mark.parametrize("work", [0, 0.05])

@@ -1,21 +1,15 @@
+import json
 import re
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from slipway.oci.artifact import digest_of
-from slipway.simulator.app_runner.api import SimulatedAppRunner
-from slipway.simulator.cloudformation.api import CloudFormation
-from slipway.simulator.contract import SERVICES, find_operation, in_python, message_member, problems, service
-from slipway.simulator.ecr import Ecr
-from slipway.simulator.ecs.api import Ecs
-from slipway.simulator.iam import Iam, Sts
-from slipway.simulator.logs import Logs
-from slipway.simulator.registry import ImageStore
-from slipway.simulator.secrets import Parameters, Secrets
+from slipway.simulator.contract import SERVICES, find_operation, message_member, problems, service
 from tests.simulator.account import ROLE, UNCHANGED, amiss, asked
+from tests.simulator.express import created, trust, wanted
 from tests.simulator.raw import ask_raw
 from tests.simulator.tasks import definition, run
 
@@ -25,33 +19,16 @@ SHARED = (
     ("VpcConnector", "VpcConnectors", {"Subnets": ["subnet-1"]}),
     ("ObservabilityConfiguration", "ObservabilityConfigurations", {"TraceConfiguration": {"Vendor": "AWSXRAY"}}),
 )
-KNOWN = {
-    "apprunner": SimulatedAppRunner(None).operations,
-    "ecr": Ecr(ImageStore()).operations,
-    "ecs": Ecs(None).operations,
-    "logs": Logs().operations,
-    "secretsmanager": Secrets().operations,
-    "ssm": Parameters().operations,
+_RULE = {
+    "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 9},
+    "action": {"type": "expire"},
 }
+LIFECYCLE = json.dumps({"rules": [{"rulePriority": 1, "description": "the newest nine", **_RULE}]})
 SERVICE = {"ServiceName": "notes", **asked("sha256:" + "0" * 64)}
 
 
 def complaints(request: dict[str, Any], operation: str = "CreateService", of: str = "apprunner") -> str:
     return "; ".join(problems(service(of).operation_model(operation).input_shape, request))
-
-
-def shapes_within(shape: Any, seen: set[str]) -> Iterator[Any]:
-    if shape is None or shape.name in seen:
-        return
-    seen.add(shape.name)
-    yield shape
-    inner = {
-        "structure": getattr(shape, "members", {}).values(),
-        "list": [getattr(shape, "member", None)],
-        "map": [getattr(shape, "key", None), getattr(shape, "value", None)],
-    }
-    for member in inner.get(shape.type_name, []):
-        yield from shapes_within(member, seen)
 
 
 def target_of(name: str, operation: str) -> str:
@@ -100,28 +77,6 @@ def test_values_of_maps_are_looked_at():
     assert "RuntimeEnvironmentVariables.A" in complaints(request)
 
 
-@pytest.mark.parametrize("name", KNOWN)
-def test_every_pattern_that_a_known_operation_could_meet_can_be_checked(name):
-    seen: set[str] = set()
-    for operation in KNOWN[name]:
-        model = service(name).operation_model(operation)
-        for shape in (*shapes_within(model.input_shape, seen), *shapes_within(model.output_shape, seen)):
-            re.compile(in_python(shape.metadata.get("pattern", "")))
-
-
-@pytest.mark.parametrize("name", KNOWN)
-def test_every_known_operation_is_one_of_aws(name):
-    assert set(KNOWN[name]) <= set(service(name).operation_names)
-
-
-@pytest.mark.parametrize(
-    ("name", "simulated"), [("cloudformation", CloudFormation({}, None, None)), ("iam", Iam()), ("sts", Sts())]
-)
-def test_every_operation_of_the_query_protocol_is_one_of_aws(name, simulated):
-    assert simulated.operations
-    assert set(simulated.operations) <= set(service(name).operation_names)
-
-
 def by_target(target):
     prefix, _, operation = target.partition(".")
     return find_operation(SERVICES, operation, "targetPrefix", prefix)
@@ -130,13 +85,14 @@ def by_target(target):
 def test_an_operation_is_found_by_its_target():
     operation = by_target("AppRunner.CreateService")
     assert (operation.name, operation.service_model.service_name) == ("CreateService", "apprunner")
-    assert {target_of(name, "x").partition(".")[0] for name in KNOWN} == {
+    assert {target_of(name, "x").partition(".")[0] for name in SERVICES} == {
         "AppRunner",
         "AmazonEC2ContainerRegistry_V20150921",
         "AmazonEC2ContainerServiceV20141113",
         "Logs_20140328",
         "secretsmanager",
         "AmazonSSM",
+        "GraniteServiceVersion20100801",
     }
 
 
@@ -200,6 +156,13 @@ async def ask_of_ecr(ask: Ask) -> None:
     made = await ask("ecr", "CreateRepository", repositoryName="team/notes", tags=[{"Key": "team", "Value": "notes"}])
     await ask("ecr", "ListTagsForResource", resourceArn=made["repository"]["repositoryArn"])
     await ask("ecr", "DescribeRepositories")
+    named = {"repositoryName": "team/notes"}
+    filters = [{"filterType": "WILDCARD", "filter": "latest*"}]
+    excluded = {"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION", "imageTagMutabilityExclusionFilters": filters}
+    await ask("ecr", "PutImageTagMutability", **named, **excluded)
+    await ask("ecr", "PutLifecyclePolicy", **named, lifecyclePolicyText=LIFECYCLE)
+    await ask("ecr", "GetLifecyclePolicy", **named)
+    await ask("ecr", "DeleteLifecyclePolicy", **named)
     await ask("ecr", "PutImage", repositoryName="team/notes", imageManifest='{"a": 1}', imageTag="v1")
     await ask("ecr", "DescribeImages", repositoryName="team/notes")
     await ask("ecr", "BatchGetImage", repositoryName="team/notes", imageIds=[{"imageTag": "v1"}, {"imageTag": "v2"}])
@@ -229,6 +192,28 @@ async def ask_of_ecs(ask: Ask, digest: str) -> None:
     await ask("ecs", "DescribeTasks", cluster="jobs", tasks=[arn, "absent"], include=["TAGS"])
     await ask("ecs", "StopTask", cluster="jobs", task=arn)
     await ask("ecs", "DeregisterTaskDefinition", taskDefinition="migration:1")
+
+
+async def ask_of_express(ask: Ask, digest: str) -> None:
+    made = await ask(
+        "ecs", "CreateExpressGatewayService", **created("notes", digest), tags=[{"key": "a", "value": "b"}]
+    )
+    arn = made["service"]["serviceArn"]
+    await ask("ecs", "UpdateExpressGatewayService", serviceArn=arn, **wanted(digest, cpu="512", memory="1024"))
+    await ask("ecs", "DescribeExpressGatewayService", serviceArn=arn, include=["TAGS"])
+    listed = (await ask("ecs", "ListServiceDeployments", service="notes", maxResults=1))["serviceDeployments"][0]
+    deployment, revision = listed["serviceDeploymentArn"], listed["targetServiceRevisionArn"]
+    await ask("ecs", "DescribeServiceDeployments", serviceDeploymentArns=[deployment, "absent"])
+    await ask("ecs", "DescribeServiceRevisions", serviceRevisionArns=[revision, "absent"])
+    await ask("ecs", "StopServiceDeployment", serviceDeploymentArn=deployment)
+    await ask("ecs", "DescribeServiceDeployments", serviceDeploymentArns=[deployment])
+    await ask("ecs", "DescribeServices", services=["notes", "absent"], include=["TAGS"])
+    await ask("ecs", "ListServices")
+    await ask("ecs", "TagResource", resourceArn=arn, tags=[{"key": "team", "value": "notes"}])
+    await ask("ecs", "ListTagsForResource", resourceArn=arn)
+    await ask("ecs", "UntagResource", resourceArn=arn, tagKeys=["team"])
+    await ask("cloudwatch", "DescribeAlarms")
+    await ask("ecs", "DeleteExpressGatewayService", serviceArn=arn)
 
 
 async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(account):
@@ -267,15 +252,17 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
     await ask("apprunner", "DescribeService", ServiceArn=arn)
 
     await ask_of_ecs(ask, digest)
+    trust(account)
+    await ask_of_express(ask, digest)
 
     await ask("logs", "CreateLogGroup", logGroupName="/empty")
-    (group,) = (await ask("logs", "DescribeLogGroups", logGroupNamePrefix="/aws"))["logGroups"]
+    (group,) = (await ask("logs", "DescribeLogGroups", logGroupNamePrefix="/aws/apprunner"))["logGroups"]
     await ask("logs", "DescribeLogStreams", logGroupName=group["logGroupName"])
     await ask("logs", "GetLogEvents", logGroupName=group["logGroupName"], logStreamName="events")
     await ask("logs", "FilterLogEvents", logGroupName=group["logGroupName"], limit=1)
     await ask("logs", "DeleteLogGroup", logGroupName=group["logGroupName"])
 
-    assert set(answers) == {(name, operation) for name, operations in KNOWN.items() for operation in operations}
+    assert set(answers) == {(name, operation) for name in SERVICES for operation in account.cloud.operations[name]}
     for (name, operation), given in answers.items():
         shape = service(name).operation_model(operation).output_shape
         for answer in given:

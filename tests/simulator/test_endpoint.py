@@ -17,7 +17,7 @@ from tests.simulator.raw import SIGNED, ask_raw
 
 @cache
 def session_in(region):
-    return boto3.session.Session("AKIATEST", "secret", region_name=region)
+    return boto3.session.Session("simulated", "secret", region_name=region)
 
 
 def client(account, service, region="eu-west-1", **how):

@@ -42,6 +42,42 @@ async def test_streams_are_chosen_by_name_or_by_the_beginning_of_it(shared_accou
     assert await filtered(shared_account, group, logStreamNamePrefix="none") == []
 
 
+async def test_events_are_filtered_by_terms(shared_account, group):
+    for pattern, lines in (
+        ("a", ["a0", "a2", "a4"]),
+        ("a 2", ["a2"]),
+        ("?0 ?5", ["a0", "b5"]),
+        ("b -1", ["b3", "b5"]),
+        ('"a2"', ["a2"]),
+        ("A", []),
+    ):
+        assert await filtered(shared_account, group, filterPattern=pattern) == lines
+    fields = {"logGroupName": group, "filterPattern": "{ $.level = 7 }"}
+    assert (await shared_account.refusal("logs", "filter_log_events", **fields))[0] == "InvalidParameterException"
+
+
+async def test_a_group_is_named_by_name_or_identifier(shared_account, group):
+    arn = f"arn:aws:logs:eu-west-1:123456789012:log-group:{group}"
+    for identifier in (group, arn):
+        answer = await shared_account.ask("logs", "filter_log_events", logGroupIdentifier=identifier)
+        assert len(answer["events"]) == 6
+    for named in ({}, {"logGroupName": group, "logGroupIdentifier": group}):
+        refused = await shared_account.refusal("logs", "describe_log_streams", **named)
+        assert refused[0] == "InvalidParameterException"
+
+
+async def test_streams_are_ordered_by_name_or_by_their_last_event(shared_account, group):
+    async def streams(**how) -> list[str]:
+        answer = await shared_account.ask("logs", "describe_log_streams", logGroupName=group, **how)
+        return [stream["logStreamName"] for stream in answer["logStreams"]]
+
+    assert await streams() == ["stream/a", "stream/b"]
+    assert await streams(orderBy="LastEventTime", descending=True, limit=1) == ["stream/b"]
+    by_prefix = {"logGroupName": group, "orderBy": "LastEventTime", "logStreamNamePrefix": "stream"}
+    refused = await shared_account.refusal("logs", "describe_log_streams", **by_prefix)
+    assert refused[0] == "InvalidParameterException"
+
+
 async def test_pages_follow_each_other_without_a_gap(shared_account, group):
     lines, token = [], {}
     while True:

@@ -30,6 +30,23 @@ async def test_a_value_is_put_anew_and_is_another_version(shared_account):
     read = await shared_account.ask("secretsmanager", "get_secret_value", SecretId="notes/rotated")
     assert (read["SecretString"], read["VersionId"]) == ("2", put["VersionId"])
     assert put["VersionId"] != created["VersionId"]
+    previous = {"SecretId": "notes/rotated", "VersionStage": "AWSPREVIOUS"}
+    assert (await shared_account.ask("secretsmanager", "get_secret_value", **previous))["SecretString"] == "1"
+    absent = {"SecretId": "notes/rotated", "VersionId": "0" * 32}
+    refused = await shared_account.refusal("secretsmanager", "get_secret_value", **absent)
+    assert refused[0] == "ResourceNotFoundException"
+    references = shared_account.cloud.references
+    for end, value in (("", "2"), (f":::{created['VersionId']}", "1"), ("::AWSPREVIOUS:", "1"), ("::NONE:", None)):
+        assert references.value(f"{created['ARN']}{end}") == value
+
+
+async def test_the_same_token_puts_one_version(shared_account):
+    await shared_account.ask("secretsmanager", "create_secret", Name="notes/token", SecretString="1")
+    again = {"SecretId": "notes/token", "SecretString": "2", "ClientRequestToken": "t" * 32}
+    for _ in range(2):
+        await shared_account.ask("secretsmanager", "put_secret_value", **again)
+    other = again | {"SecretString": "3"}
+    assert (await shared_account.refusal("secretsmanager", "put_secret_value", **other))[0] == "ResourceExistsException"
 
 
 async def test_what_is_scheduled_for_deletion_is_described_and_not_read_until_it_is_restored(shared_account):

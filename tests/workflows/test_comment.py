@@ -14,7 +14,9 @@ PULL = "/repos/octo/notes/issues/7/comments"
 
 
 class GitHub(ThreadingHTTPServer):
-    """Comments of one pull request; a token other than `good` may only read."""
+    """Comments of one pull request; a token other than `good` may only read, and `login` is the person that it belongs to."""
+
+    login = None
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -24,14 +26,17 @@ class GitHub(ThreadingHTTPServer):
     def url(self):
         return f"http://127.0.0.1:{self.server_port}/api/v3"
 
-    def add(self, body, kind="Bot"):
+    def add(self, body, kind="Bot", login="someone"):
         number = len(self.comments) + 1
         address = f"{self.url}/repos/octo/notes/issues/comments/{number}"
-        self.comments.append({"url": address, "user": {"type": kind}, "body": body})
+        self.comments.append({"url": address, "user": {"type": kind, "login": login}, "body": body})
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path.endswith("/user"):
+            self.answer(200 if self.server.login else 403, {"login": self.server.login})
+            return
         page, size = (int(parse_qs(urlsplit(self.path).query)[key][0]) for key in ("page", "per_page"))
         self.answer(200, self.server.comments[(page - 1) * size : page * size])
 
@@ -115,6 +120,14 @@ def test_each_service_of_a_repository_has_a_comment_of_its_own(comment, github):
 def test_the_comment_of_a_person_who_quotes_the_marker_is_left_alone(comment, github):
     github.add("<!-- slipway gate api -->\nmine", kind="User")
     assert comment("refused") == "wrote the comment"
+    assert bodies(github) == ["<!-- slipway gate api -->\nmine", "<!-- slipway gate api -->\nrefused"]
+
+
+def test_a_comment_that_was_written_with_a_persons_token_is_updated_with_it(comment, github):
+    github.login = "robot"
+    github.add("<!-- slipway gate api -->\nmine", kind="User")
+    github.add("<!-- slipway gate api -->\nbefore", kind="User", login="robot")
+    assert comment("refused") == "updated the comment"
     assert bodies(github) == ["<!-- slipway gate api -->\nmine", "<!-- slipway gate api -->\nrefused"]
 
 

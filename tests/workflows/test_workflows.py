@@ -12,12 +12,14 @@ from ruamel.yaml import YAML
 from slipway.local.adoption import workflow
 from slipway.release.bootstrap.roles import trusts_jobs
 from slipway.settings import Github
+from tests.release.bootstrap import wanted
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
 CALLED = "$/.github/workflows/environment.yml"
 ACTIONS = sorted((ROOT / "actions").glob("*/action.yml"))
 GITHUB = Github("OWNER@1/NAME@2")
+BUTTONS = ("rollback", "status", "diagnose", "logs")
 
 each_workflow = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 
@@ -48,7 +50,8 @@ def calls(job):
     with_values = {name: str(value) for name, value in job.get("env", {}).items()}
     for step in job.get("steps", ()):
         for command in re.findall(r'"\$DAGGER" call -m "\$MODULE" (.*?)(?:\)$|$)', step.get("run", ""), re.MULTILINE):
-            yield re.sub(r"\$([A-Z_]+)", lambda gap: with_values.get(gap[1], "value"), command)
+            plain = re.sub(r'\${[A-Z]+:\+"--(\S+?)=\S+"}', r"--\1 value", command)
+            yield re.sub(r"\$([A-Z_]+)", lambda gap: with_values.get(gap[1], "value"), plain)
 
 
 def every_call():
@@ -57,7 +60,12 @@ def every_call():
         for name, job in jobs(file.stem).items():
             if job.get("uses") == CALLED:
                 for command in calls(jobs("environment")["call"]):
-                    filled = re.sub(r"\${{ inputs\.(\w+) }}", lambda gap, job=job: job["with"][gap[1]], command)
+                    used = command.replace(
+                        "--${{ inputs.option }} value",
+                        "" if "option" not in job["with"] else "--${{ inputs.option }} value",
+                    )
+                    used = used if "reason" in job["with"] else used.replace("--without-proof value", "")
+                    filled = re.sub(r"\${{ inputs\.(\w+) }}", lambda gap, job=job: job["with"].get(gap[1], ""), used)
                     yield f"{file.stem} {name}", re.sub(r"\${{.*?}}", "value", filled)
             elif file.stem != "environment":
                 yield from ((f"{file.stem} {name}", command) for command in calls(job))
@@ -113,7 +121,7 @@ def test_no_workflow_uses_a_secret_or_runs_a_pull_request_with_its_permissions(f
 def test_no_checkout_persists_its_token(file):
     steps = [step for job in jobs(file.stem).values() for step in job.get("steps", ())]
     checkouts = [step for step in steps if step.get("uses", "").startswith("actions/checkout@")]
-    assert checkouts or file.stem == "deploy"
+    assert checkouts or file.stem in ("deploy", *BUTTONS)
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
@@ -189,7 +197,11 @@ def test_production_applies_exactly_the_approved_plan():
     assert given["plan"] == "${{ needs.plan.outputs.answer }}"
     assert "--plan plan/plan.json" in given["flags"]
     assert "image" not in given["flags"]
-    (download,) = [step for step in jobs("environment")["call"]["steps"] if "download-artifact" in str(step)]
+    download, proof = [step for step in jobs("environment")["call"]["steps"] if "download-artifact" in str(step)]
+    assert (proof["with"], proof["if"]) == (
+        {"artifact-ids": "${{ inputs.proof }}", "path": "proof"},
+        "inputs.proof != ''",
+    )
     assert download["with"] == {"artifact-ids": "${{ inputs.plan }}", "path": "plan"}
     assert download["if"] == "inputs.plan != ''"
     called = load("workflows/environment.yml")["on"]["workflow_call"]["outputs"]["answer"]["value"]
@@ -200,33 +212,85 @@ def test_production_applies_exactly_the_approved_plan():
 def test_the_result_of_a_call_is_an_artifact_and_a_summary():
     outputs = {name: job["with"]["flags"].rpartition("--output ")[2] for name, job in each_environment()}
     assert outputs == {"staging": "answer/outcome.txt", "plan": "answer", "production": "answer/outcome.txt"}
-    *_, call, summary, upload = jobs("environment")["call"]["steps"]
-    assert call["run"].startswith('"$DAGGER" call -m "$MODULE" environment ')
-    assert printed_and_summarized(summary["run"], {"outcome.txt": "NOOP\n"}) == ("NOOP\n", "    NOOP\n")
-    assert printed_and_summarized(summary["run"], {"plan.txt": "noop\n", "summary.md": "## noop\n"}) == (
+    *_, call, upload = jobs("environment")["call"]["steps"]
+    assert called(call["run"], {"answer/outcome.txt": "NOOP\n"})[1:] == ("NOOP\n", "    NOOP\n")
+    assert called(call["run"], {"answer/plan.txt": "noop\n", "answer/summary.md": "## noop\n"})[1:] == (
         "noop\n",
         "## noop\n",
     )
+    assert called(call["run"], {})[1:] == ("", "")
     assert (upload["id"], upload["with"]["path"]) == ("answer", "answer")
     assert upload["with"]["name"] == "${{ inputs.verb }}-${{ inputs.name }}"
 
 
-def printed_and_summarized(script, answer):
-    """Run a step on the files of an answer; return its output and summary."""
+def called(script, files, **inputs):
+    """Run a step beside files, with Dagger played by a program; return Dagger's words, the output and the summary."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "answer").mkdir()
-        for name, text in answer.items():
-            (Path(folder) / "answer" / name).write_text(text)
-        summary = Path(folder) / "summary"
+        for name, text in files.items():
+            (Path(folder) / name).parent.mkdir(exist_ok=True)
+            (Path(folder) / name).write_text(text)
+        dagger, summary = Path(folder) / "dagger", Path(folder) / "summary"
+        dagger.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > words\n')
+        dagger.chmod(0o755)
+        summary.touch()
+        given = {
+            "MODULE": "m",
+            "NAME": "staging",
+            "CREDENTIALS": "c",
+            "VERB": "deploy",
+            "FLAGS": "",
+            "OPTION": "",
+            "VALUE": "",
+            "REASON": "",
+        }
         done = subprocess.run(
             ["bash", "-eo", "pipefail", "-c", script],
             cwd=folder,
-            env=os.environ | {"GITHUB_STEP_SUMMARY": str(summary)},
+            env=os.environ | given | inputs | {"DAGGER": str(dagger), "GITHUB_STEP_SUMMARY": str(summary)},
             capture_output=True,
             text=True,
             check=True,
         )
-        return done.stdout, summary.read_text()
+        return (Path(folder) / "words").read_text().splitlines()[8:], done.stdout, summary.read_text()
+
+
+@pytest.mark.parametrize("verb", BUTTONS)
+def test_a_button_has_twelve_lines_at_most_and_its_inputs_reach_no_shell(verb):
+    text = (ROOT / f".github/workflows/{verb}.yml").read_text()
+    assert len(text.splitlines()) <= 12
+    (job,) = jobs(verb).values()
+    assert (job["uses"], job["with"]["verb"]) == (CALLED, verb)
+    assert set(re.findall(r"inputs\.(\w+)", text)) == {
+        *load(f"workflows/{verb}.yml")["on"]["workflow_dispatch"]["inputs"]
+    }
+    assert "inputs." not in job["with"].get("flags", "")  # which are split into words
+
+
+def test_what_is_typed_into_a_button_is_one_word_of_the_command():
+    (call,) = [step for step in jobs("environment")["call"]["steps"] if "$DAGGER" in step.get("run", "")]
+    assert "inputs." not in call["run"]
+    typed = "3 --without-proof x; touch pwned $(id) `id` *"
+    words, *_ = called(
+        call["run"], {}, VERB="rollback", OPTION="to", VALUE=typed, REASON=typed, FLAGS="--output answer/x"
+    )
+    assert words == ["rollback", "--output", "answer/x", f"--to={typed}", f"--without-proof={typed}"]
+    assert called(call["run"], {}, VERB="status", OPTION="to")[0] == ["status"]
+
+
+def test_a_deployment_keeps_the_certificate_of_the_gate_in_the_ledger():
+    deploy = jobs("deploy")
+    for name in ("staging", "production"):
+        assert deploy[name]["with"]["proof"] == "${{ needs.gate.outputs.report }}"
+        assert "gate" in deploy[name]["needs"]
+    assert (
+        load("workflows/gate.yml")["on"]["workflow_call"]["outputs"]["report"]["value"]
+        == "${{ jobs.prove.outputs.report }}"
+    )
+    assert "format('--since {0}', github.event.before)" in deploy["gate"]["with"]["flags"]
+    (call,) = [step for step in jobs("environment")["call"]["steps"] if "$DAGGER" in step.get("run", "")]
+    words, *_ = called(call["run"], {"proof/certificate.json": "{}"})
+    assert words == ["deploy", "--certificate", "proof/certificate.json"]
+    assert called(call["run"], {"proof/proof.json": "{}"})[0] == ["deploy"]  # an incomplete proof has none
 
 
 def test_the_gate_prints_its_annotations_and_keeps_its_exit_code(tmp_path):
@@ -302,6 +366,7 @@ def test_every_function_that_a_workflow_calls_exists_with_its_flags():
         ("deploy staging", "environment deploy"),
         ("deploy plan", "environment plan"),
         ("deploy production", "environment deploy"),
+        *((f"{verb} {verb}", f"environment {verb}") for verb in sorted(BUTTONS)),
     ]
 
 
@@ -311,7 +376,7 @@ def test_the_oidc_guide_explains_every_variable_and_subject():
     assert explained == {name for file in FILES for name in re.findall(r"vars\.([A-Z_]+)", file.read_text())}
     for name, job in list(jobs("deploy").items())[1:]:
         environment = job.get("with", {}).get("environment")
-        trust = trusts_jobs(GITHUB, "ACCOUNT", environment)
+        trust = trusts_jobs(GITHUB, wanted.environment("production"), environment)
         forms = trust["Statement"][0]["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
         assert forms[0].startswith("repo:OWNER@1/NAME@2:")
         assert f"| {name} | {environment or 'none'} | `{forms[1]}` |" in guide

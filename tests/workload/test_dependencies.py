@@ -96,6 +96,21 @@ def test_a_package_that_does_not_build_is_refused_with_the_last_line_of_its_buil
         prepare(tree, tmp_path / "cache")
 
 
+def test_a_package_whose_build_needs_the_pkg_resources_of_older_setuptools_gets_it(tree, tmp_path, monkeypatch):
+    (tree / "uv.lock").unlink()
+    (tree / "requirements.txt").write_text("old\n")
+    script = tmp_path / "bin/uv"
+    script.parent.mkdir()
+    script.write_text(
+        '#!/bin/sh\nfor each; do case "$1 $each" in "venv /"*) exec mkdir -p "$each" ;; esac; done\n'
+        'case "$*" in *--build-constraints*) exit 0 ;; esac\n'
+        "echo \"ModuleNotFoundError: No module named 'pkg_resources'\" >&2; exit 1\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    assert prepare(tree, tmp_path / "cache").folder.is_dir()
+
+
 def test_a_package_in_a_work_tree_is_linked_and_nothing_is_written_beside_it(tree, tmp_path):
     (tree / "uv.lock").unlink()
     (tree / "requirements.txt").touch()

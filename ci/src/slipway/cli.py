@@ -19,7 +19,7 @@ import anyio
 
 from slipway.commands.command import Flags
 from slipway.commands.grammar import grammar, parse
-from slipway.errors import BadInputError, ObstaclesError, SlipwayError, UnknownOutcomeError, within
+from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError, within
 from slipway.untrusted import one_line, printable
 
 if TYPE_CHECKING:
@@ -174,6 +174,11 @@ class CommandLine:
     async def environment(self, name: str) -> "ServiceEnvironment":
         from slipway.environment import environment
 
+        service, region = (vars(self.flags).get(key) for key in ("service", "region"))
+        if service or region:
+            if not (service and region):
+                raise BadInputError("an environment outside of its folder has a service and a region", "pass both")
+            return await environment.recorded(name, service, region, self.flags.endpoint_url, environment.wall_clock())
         settings = await self.settings()
         settings.environment(name)
         return environment.ServiceEnvironment(
@@ -219,7 +224,7 @@ def say_no(flags: Flags, error: SlipwayError) -> int:
     from slipway.records.refusal import Refusal
     from slipway.report.answers.release import of_refusal
 
-    for each in error.obstacles if isinstance(error, ObstaclesError) else (error,):
+    for each in error.obstacles:
         print(f"slipway: {one_line(str(each), 1000)}", file=sys.stderr)
     return say(flags, of_refusal(Refusal.of(error)))
 

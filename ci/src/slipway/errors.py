@@ -3,7 +3,8 @@
 They are in the lowest layer, so that the command line, Dagger functions and tests distinguish them by type, never by text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Final
 
@@ -32,6 +33,11 @@ class SlipwayError(Exception):
         self.what = what
         self.next_step = next_step
 
+    @property
+    def obstacles(self) -> "tuple[SlipwayError, ...]":
+        """The errors that it consists of."""
+        return (self,)
+
 
 class RefusedError(SlipwayError):
     """A refusal or a failure: the gate failed, the release is not live."""
@@ -50,7 +56,32 @@ class ObstaclesError(BadInputError):
         first, *others = obstacles
         numbered = "".join(f"; ({number}) {other}" for number, other in enumerate(others, start=2))
         super().__init__(first.what, f"{first.next_step}{numbered}")
-        self.obstacles = tuple(obstacles)
+        self._obstacles = tuple(obstacles)
+
+    @property
+    def obstacles(self) -> tuple[SlipwayError, ...]:
+        return self._obstacles
+
+
+class Obstacles:
+    """The errors of checks that do not need each other's result, raised together."""
+
+    def __init__(self) -> None:
+        self.found: list[SlipwayError] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note the error of a block instead of raising it."""
+        try:
+            yield
+        except SlipwayError as error:
+            self.found += error.obstacles
+
+    def refuse(self) -> None:
+        """Raise what was noted: the error itself when it is the only one."""
+        different = list({str(error): error for error in self.found}.values())
+        if different:
+            raise different[0] if len(different) == 1 else ObstaclesError(different)
 
 
 class UnknownOutcomeError(SlipwayError):

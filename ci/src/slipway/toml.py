@@ -1,10 +1,14 @@
-"""The reader of TOML: the standard library's, or tomli on Python 3.10."""
+"""The reader of TOML: the standard library's, or tomli on Python 3.10; like uv's it accepts a byte order mark."""
 
 import sys
+from typing import Any
 
 if sys.version_info >= (3, 11):
-    from tomllib import loads  # noqa: TID251 -- here it is defined for all
+    import tomllib  # noqa: TID251 -- here it is defined for all
 else:
-    from tomli import loads
+    import tomli as tomllib
 
-__all__ = ["loads"]
+
+def loads(text: str) -> dict[str, Any]:
+    """Read a document; raises ValueError."""
+    return tomllib.loads(text.removeprefix("\ufeff"))

@@ -1,13 +1,11 @@
 import json
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from functools import partial
 
 import pytest
 
 from slipway.release.bootstrap.roles import DEPLOY_ROLE, policy, scope_of
 from slipway.release.bootstrap.template import StackTemplate, stacks
-from slipway.release.engine.ledger import PREFIX
 from slipway.settings import Github, Scaling, Settings, SettingsError, Subjects
 from tests.release.bootstrap.wanted import (
     ACCOUNT,
@@ -96,7 +94,8 @@ def test_shared_resources_are_in_one_stack_that_is_the_same_from_both_environmen
     wanted = KINDS["staging and production"]
     (common, ours), (again, theirs) = stacks(wanted, "staging"), stacks(wanted, "production")
     assert common == again
-    assert set(common.template["Resources"]) == {"Repository", "GithubProvider", "ImageRole"}
+    made = {"Repository", "TrialRepository", "LedgerStaging", "LedgerProduction", "GithubProvider", "ImageRole"}
+    assert set(common.template["Resources"]) == made
     assert {common.name, ours.name, theirs.name} == {
         "slipway-notes-shared",
         "slipway-notes-staging",
@@ -111,14 +110,15 @@ def test_shared_resources_are_in_one_stack_that_is_the_same_from_both_environmen
 
 def test_each_account_has_its_own_shared_stack():
     (ours, _), (theirs, _) = (stacks(KINDS["two accounts"], name) for name in ("staging", "production"))
-    assert set(ours.template["Resources"]) == set(theirs.template["Resources"])
+    own = [set(ours.template["Resources"]), set(theirs.template["Resources"])]
+    assert (own[0] ^ own[1]) == {"LedgerStaging", "LedgerProduction"}
     assert ACCOUNT not in theirs.text
     assert OTHER_ACCOUNT not in ours.text
 
 
 def test_in_a_second_region_there_is_a_second_repository_and_nothing_that_the_account_has_once():
     wanted = KINDS["two regions"]
-    assert set(stacks(wanted, "far")[0].template["Resources"]) == {"Repository"}
+    assert set(stacks(wanted, "far")[0].template["Resources"]) == {"Repository", "TrialRepository", "LedgerFar"}
     allowed = statements(resources(wanted)["ImageRole"])["Repository"]["Resource"]
     assert [arn.split(":")[3] for arn in allowed] == ["eu-west-1", "us-east-1"]
 
@@ -192,18 +192,6 @@ def test_the_repository_outlives_its_stack_and_takes_a_tag_once():
     assert (found["DeletionPolicy"], found["UpdateReplacePolicy"]) == ("Retain", "Retain")
     assert found["Properties"]["ImageTagMutability"] == "IMMUTABLE"
     assert found["Properties"]["ImageScanningConfiguration"] == {"ScanOnPush": True}
-
-
-def test_only_expendable_images_expire():
-    found = resources(KINDS["one environment"])["Repository"]["LifecyclePolicy"]["LifecyclePolicyText"]
-    first, *others = sorted(json.loads(found)["rules"], key=lambda rule: rule["rulePriority"])
-    assert first["selection"]["tagPrefixList"] == [PREFIX]
-    assert first["selection"]["countNumber"] == 100_000
-    for rule in others:
-        assert rule["selection"]["tagStatus"] == "tagged"
-        prefixes = rule["selection"]["tagPrefixList"]
-        tags = ("slipway.staging.1.release", "0123abc", "v1.2.3", "latest")
-        assert not any(fnmatchcase(tag, f"{prefix}*") for tag in tags for prefix in prefixes)
 
 
 def test_a_private_database_lets_in_the_security_group_of_the_service_and_of_its_migration():

@@ -40,7 +40,7 @@ KNOWN = (
     Known("ssm", "a parameter is read encrypted", "Parameter.Value", DESIGN, "neither value has AWS's form"),
     Known("ssm", "an absent parameter is *", "message", WRONG, "AWS sends no message with ParameterNotFound"),
     Known("ssm", "a parameter with a bad name", _ANY, WRONG, "AWS refuses a hierarchy without a leading slash"),
-    Known("secretsmanager", _ANY, "*VersionsToStages.*", NARROWER, "previous versions are not kept"),
+    Known("secretsmanager", _ANY, "*VersionsToStages.<id>", WRONG, "AWS lists versions with a label only [M]"),
     Known("secretsmanager", "a scheduled secret is *", "message", WRONG, "moto's message contains its own layout"),
     Known("secretsmanager", "a scheduled secret is changed", _ANY, WRONG, "AWS refuses to change it [M]"),
     Known("secretsmanager", "a scheduled secret is created again", _ANY, WRONG, "AWS says that deletion is scheduled"),

@@ -75,6 +75,7 @@ def ecr(player: Player) -> None:
     ask("a full repository is deleted", "delete_repository", **REPOSITORY)
     scratch = {"repositoryName": "scratch"}
     ask("a mutable repository is created", "create_repository", **scratch)
+    _policies(player, scratch)
     ask("an image without its config", "put_image", **scratch, imageManifest=manifest(3, b"absent"), imageTag="x")
     ask("an image under another digest", "put_image", **scratch, **image | {"imageDigest": ABSENT}, imageTag="y")
     ask("text instead of a manifest", "put_image", **scratch, imageManifest="no JSON", imageTag="z")
@@ -84,6 +85,19 @@ def ecr(player: Player) -> None:
     ask("an image is deleted", "batch_delete_image", **REPOSITORY, imageIds=[{"imageDigest": digest}])
     ask("a repository is deleted by force", "delete_repository", **REPOSITORY, force=True)
     ask("an absent repository is deleted", "delete_repository", **REPOSITORY)
+
+
+def _policies(player: Player, scratch: Mapping[str, str]) -> None:
+    ask = player.ask
+    ask("an absent policy is read", "get_lifecycle_policy", **scratch)
+    selection = {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 1}
+    rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
+    policy = json.dumps({"rules": [rule]}, separators=(",", ":"))
+    ask("a policy is put", "put_lifecycle_policy", **scratch, lifecyclePolicyText=policy)
+    ask("a policy is read", "get_lifecycle_policy", **scratch)
+    ask("a policy is deleted", "delete_lifecycle_policy", **scratch)
+    ask("tags become immutable", "put_image_tag_mutability", **scratch, imageTagMutability="IMMUTABLE")
+    ask("tags become mutable", "put_image_tag_mutability", **scratch, imageTagMutability="MUTABLE")
 
 
 def logs(player: Player) -> None:

@@ -8,6 +8,7 @@ from slipway.commands.flags import PYTHON, SOURCE
 from slipway.errors import SlipwayError
 
 if TYPE_CHECKING:
+    from slipway.local.prove import GateOptions
     from slipway.records.adoption import Adoption
     from slipway.records.proof import Proof
     from slipway.report.answers.result import CommandResult
@@ -35,24 +36,26 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
     folder = folder_of(flags.source)
     if flags.check:
         return answers.of_adoption(await to_thread.run_sync(adoption.check, folder))
-    proposed = await to_thread.run_sync(adoption.propose, folder)
-    if not flags.yes or proposed.obstacles:
+    service = await to_thread.run_sync(adoption.surveyed, folder)
+    proposed = await to_thread.run_sync(adoption.propose, service)
+    if proposed.obstacles:
+        return answers.of_adoption(await _with_all_obstacles(proposed, _options(flags)))
+    if not flags.yes:
         return answers.of_adoption(proposed)
-    if not proposed.has_revisions:
-        return answers.of_adoption(await to_thread.run_sync(adoption.written, folder, proposed))
     with caller.progress.step("proving the migrations"):
-        result = await _proof(flags)
-        text = await _baseline(flags, proposed, result)
-        proposed = await to_thread.run_sync(adoption.propose, folder, text, _committed_head(result))
+        options = _options(flags)
+        known = replace(options, migrations=service.migrations)
+        result = await _proof(known)
+        text = await _baseline(known, proposed, result)
+        proposed = await to_thread.run_sync(adoption.propose, service, text, _committed_head(result))
         written = await to_thread.run_sync(adoption.written, folder, proposed)
         if text:
-            result = await _proof(flags)
+            result = await _proof(options)
     return answers.of_adoption(_with(written, result))
 
 
-async def _proof(flags: Flags) -> "Proof | SlipwayError":
-    """Run the gate once over the whole history, or return why it could not run. It judges only revisions that are not committed yet."""
-    from slipway.local.gate import gate
+def _options(flags: Flags) -> "GateOptions":
+    """Return the options of a gate that executes the whole history, and judges only revisions that are not committed yet."""
     from slipway.local.prove import GateOptions
     from slipway.source import commit_at
 
@@ -61,8 +64,24 @@ async def _proof(flags: Flags) -> "Proof | SlipwayError":
         commit_at(flags.source)
     except SlipwayError:
         since = None  # there is no commit yet
+    return GateOptions(source=flags.source, python=flags.python, since=since)
+
+
+async def _with_all_obstacles(proposed: "Adoption", options: "GateOptions") -> "Adoption":
+    """Add the obstacles of the environment and of this machine to those of the files."""
+    from slipway.local.gate import obstacles
+    from slipway.records.survey import Obstacle
+
+    others = (Obstacle(what=each.what, next_step=each.next_step) for each in await obstacles(options))
+    return replace(proposed, obstacles=tuple(dict.fromkeys((*proposed.obstacles, *others))))
+
+
+async def _proof(options: "GateOptions") -> "Proof | SlipwayError":
+    """Run the gate once, or return why it could not run."""
+    from slipway.local.gate import gate
+
     try:
-        return await gate(GateOptions(source=flags.source, python=flags.python, since=since))
+        return await gate(options)
     except SlipwayError as error:
         return error
 
@@ -74,15 +93,14 @@ def _committed_head(result: "Proof | SlipwayError") -> str:
     return result.heads[0] if len(result.heads) == 1 else ""
 
 
-async def _baseline(flags: Flags, proposed: "Adoption", result: "Proof | SlipwayError") -> str:
+async def _baseline(options: "GateOptions", proposed: "Adoption", result: "Proof | SlipwayError") -> str:
     """Return the text of a baseline when the history does not run without one; empty when it does, or the models cannot be read."""
     from slipway.local.gate import baseline
-    from slipway.local.prove import GateOptions
 
     if isinstance(result, SlipwayError) or not proposed.may_need_baseline or not result.unexecuted:
         return ""
     try:
-        return await baseline(GateOptions(source=flags.source, python=flags.python))
+        return await baseline(options)
     except SlipwayError:  # the gate's report has the way by pg_dump
         return ""
 
@@ -93,9 +111,10 @@ def _with(adopted: "Adoption", result: "Proof | SlipwayError") -> "Adoption":
     from slipway.report.proof.text import summary
 
     if isinstance(result, SlipwayError):
-        return replace(adopted, gate=f"the gate could not run: {result}", passed=False)
+        reasons = (f"the gate could not run: {each}" for each in result.obstacles)
+        return replace(adopted, gate="\n".join(reasons), passed=False)
     errors = tuple(finding for finding in result.findings if finding.fails)
-    later = bool(result.begun) and not result.revisions
+    later = not result.revisions
     executed = bool(result.revisions) and not result.unexecuted
     reason = "" if executed or later else f": {next(iter(result.coverage.gaps), '')}"
     passed = (executed or later) and result.verdict is Verdict.PASS

@@ -50,6 +50,14 @@ ENDPOINT = option(
     not_on_dagger=_OBJECT,
 )
 ENVIRONMENT = (SOURCE, NAME, ENDPOINT)
+SERVICE = option(
+    "service",
+    "NAME",
+    "from any folder: the service's name; everything else is read from the ledger in --region, not from settings",
+    not_on_dagger=_WORKSPACE,
+)
+REGION = option("region", "REGION", "with --service: the region where the environment is", not_on_dagger=_WORKSPACE)
+ANYWHERE = (*ENVIRONMENT, SERVICE, REGION)
 IMAGE = option("image", "REPOSITORY@DIGEST", "the image, named by digest: repository@sha256:…", required=True)
 CERTIFICATE = file(
     "certificate",
@@ -64,6 +72,13 @@ WITHOUT_PROOF = option(
     "REASON",
     "skip the proof that release and schema are compatible; the reason is recorded",
     default="",
+)
+WITHOUT_LEDGER = option(
+    "without-ledger",
+    "REASON",
+    "continue although the ledger cannot be read or written; only the platform then keeps others out, and the run is recorded afterwards",
+    default="",
+    not_on_dagger="it may have to leave a file",
 )
 WITHOUT_START = switch("without-start", "do not start the release on this machine during the preflight")
 DRY_RUN = switch("dry-run", "show what would change, or why it would be refused; change nothing")

@@ -1,10 +1,12 @@
 """Release: preflight, plan, deploy, promote, rollback, migrate."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
 from slipway.commands.flags import (
+    ANYWHERE,
     CERTIFICATE,
     DRY_RUN,
     ENDPOINT,
@@ -12,6 +14,7 @@ from slipway.commands.flags import (
     IMAGE,
     PROVEN,
     SOURCE,
+    WITHOUT_LEDGER,
     WITHOUT_PROOF,
     WITHOUT_START,
 )
@@ -19,6 +22,7 @@ from slipway.commands.flags import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from slipway.environment.environment import ServiceEnvironment
     from slipway.environment.redeploy import CompatibilityEvidence
     from slipway.records.outcome import Outcome
     from slipway.records.plan import Plan
@@ -35,13 +39,17 @@ AS_PLANNED = JsonRecord("plan", "with `--dry-run`; 1 when it is blocked")
     AwsAccess.READS,
     flags=(*ENVIRONMENT, IMAGE),
     records=(JsonRecord("preflight", "1 when a check refuses the release; what is not covered does not count"),),
+    rights=("preflight", "status"),
 )
 async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.preflight import preflight
+    from slipway.release.errors import AwsRefusedError
     from slipway.report.answers import release as answers
 
     environment = await caller.environment(flags.environment)
     spec = environment.spec(environment.digest_of(flags.image))
+    with suppress(AwsRefusedError):  # the preflight itself names what may not be read
+        spec = spec.over((await environment.status()).fields)
     return answers.of_preflight(await preflight(environment.aws, spec, environment.settings))
 
 
@@ -71,6 +79,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
             "plan", "an approved plan (plan.json) instead of an image; refused when it is out of date", one_of="release"
         ),
         CERTIFICATE,
+        WITHOUT_LEDGER,
         switch(
             "older", "deploy an image although a newer one was deployed after it; without this flag that is refused"
         ),
@@ -86,7 +95,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
 
     if bool(flags.image) == bool(flags.plan):
         raise BadInputError("deploy needs one thing to deploy", "pass either --image or --plan")
-    environment = await caller.environment(flags.environment)
+    environment = await _changed_environment(flags, caller)
     certificate = (await _evidence(flags, caller)).certificate
     with caller.run() as tell:
         if flags.plan:
@@ -132,17 +141,19 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.RELEASE,
-    "Deploy a recorded release again, by digest; the database is not migrated",
+    "Deploy a recorded release again, image and settings; the database is not migrated",
     AwsAccess.CHANGES,
     flags=(
-        *ENVIRONMENT,
+        *ANYWHERE,
         option(
             "to",
             "NUMBER",
             "the deployment to go back to, by its number in `slipway history` (default: the one live before)",
             parse=int,
         ),
+        switch("image-only", "keep the settings of this folder; without this flag the recorded ones are restored"),
         CERTIFICATE,
+        WITHOUT_LEDGER,
         WITHOUT_PROOF,
         DRY_RUN,
     ),
@@ -152,10 +163,9 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
 async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.redeploy import plan_rollback, rollback
 
-    there, evidence, to = await caller.environment(flags.environment), await _evidence(flags, caller), flags.to
-    return await changed(
-        flags, caller, lambda: plan_rollback(there, to, evidence), lambda tell: rollback(there, tell, to, evidence)
-    )
+    there, evidence = await _changed_environment(flags, caller), await _evidence(flags, caller)
+    how = {"to": flags.to, "evidence": evidence, "image_only": flags.image_only}
+    return await changed(flags, caller, lambda: plan_rollback(there, **how), lambda tell: rollback(there, tell, **how))
 
 
 @command(
@@ -208,6 +218,12 @@ async def changed(
         return answers.of_plan(await plan())
     with caller.run() as tell:
         return answers.of_outcome(await run(tell))
+
+
+async def _changed_environment(flags: Flags, caller: Caller) -> "ServiceEnvironment":
+    """Return the environment that a command changes, with its ledger or without."""
+    there = await caller.environment(flags.environment)
+    return there.doing_without_ledger(flags.without_ledger) if flags.without_ledger else there
 
 
 async def _evidence(flags: Flags, caller: Caller) -> "CompatibilityEvidence":

@@ -2,12 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, option, switch
-from slipway.commands.flags import DRY_RUN, ENVIRONMENT
+from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
+from slipway.commands.flags import ANYWHERE, DRY_RUN, ENVIRONMENT
 from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed
 
 if TYPE_CHECKING:
     from slipway.report.answers.result import CommandResult
+
+_UNTIL_IT_ENDS = "until it ends"
 
 
 @command(
@@ -15,20 +17,36 @@ if TYPE_CHECKING:
     "Show the live release, its deployment, operations in progress and readiness",
     AwsAccess.READS,
     flags=(
-        *ENVIRONMENT,
-        switch(
+        *ANYWHERE,
+        option(
             "watch",
-            "repeat it until it is interrupted, or until the operation in progress has ended",
-            not_on_dagger="a function returns once",
+            "SPAN",
+            "repeat it until it is interrupted, or the operation in progress has ended; with a span such as 5m, watch the live release for "
+            "that long, and exit with 1 as soon as it does not answer",
+            bare=_UNTIL_IT_ENDS,
+            on_dagger="a span is required",
         ),
     ),
-    records=(JsonRecord("situation", "0 also when there is no service: `observed.status` is null then"),),
+    records=(
+        JsonRecord("situation", "0 also when there is no service: `observed.status` is null then"),
+        JsonRecord("release-watch", "with `--watch SPAN`; 1 unless `status` is SUCCEEDED"),
+    ),
+    rights=("status", "logs"),
+    more="""\
+With a span the smoke paths are asked every 15 seconds, and lines of the logs that look like errors are counted and shown; they alone
+do not end it. The first path that does not answer ends it.""",
 )
 async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
+    from slipway.environment.logs import span
     from slipway.environment.status import status, watch
+    from slipway.environment.watch import watched
     from slipway.report.answers import service as answers
 
+    length = span(flags.watch) if flags.watch not in {None, _UNTIL_IT_ENDS} else None
     environment = await caller.environment(flags.environment)
+    if length:
+        with caller.run() as tell:
+            return answers.of_release_watch(await watched(environment, length, tell))
     if not flags.watch:
         return answers.of_situation(await status(environment))
     with caller.screen() as show:
@@ -41,7 +59,7 @@ async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
     Group.SERVICE,
     "Print the public URL of a service, and open it in the browser of this machine, if there is one",
     AwsAccess.READS,
-    flags=ENVIRONMENT,
+    flags=ANYWHERE,
     records=(JsonRecord("address"),),
     rights=("status",),
     not_on_dagger="it has no browser; status has the URL",
@@ -65,13 +83,26 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
     Group.SERVICE,
     "List the recorded deployments, newest first",
     AwsAccess.READS,
-    flags=ENVIRONMENT,
+    flags=(
+        *ANYWHERE,
+        file(
+            "record",
+            "first record the deployment in this file, which a run with --without-ledger left; this writes the ledger",
+            not_on_dagger="such a run leaves a file on a person's machine",
+        ),
+    ),
     records=(JsonRecord("history"),),
 )
 async def history(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.environment.late import record_all
+    from slipway.records.ledger import LedgerBlock
     from slipway.report.answers import service as answers
 
-    return answers.of_history(await (await caller.environment(flags.environment)).history())
+    environment = await caller.environment(flags.environment)
+    if flags.record:
+        block = await caller.record(LedgerBlock, flags.record, "the deployment")
+        await record_all(environment, block.records)
+    return answers.of_history(await environment.history())
 
 
 @command(
@@ -79,7 +110,7 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
     "Explain why the newest change of a service failed, with the log lines that show it",
     AwsAccess.READS,
     flags=(
-        *ENVIRONMENT,
+        *ANYWHERE,
         option(
             "number",
             "NUMBER",
@@ -101,7 +132,7 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
     "Print what the application and the platform have written lately, or about one recorded deployment",
     AwsAccess.READS,
     flags=(
-        *ENVIRONMENT,
+        *ANYWHERE,
         option("since", "SPAN", "only lines of this span, such as 90s, 10m, 2h or 3d (default: 10m)", one_of="lines"),
         option(
             "deployment",

@@ -59,14 +59,15 @@ def every() -> Iterator[ConformanceFinding]:
     """Yield all expectations, as findings of which nothing has been seen yet."""
     for cell in cells():
         reachable = cell.state != "DELETE_FAILED"
-        yield _unseen(cell.subject, cell.expected, cell.mark, "" if reachable else "no caller can make a deletion fail")
+        yield unseen(cell.subject, cell.expected, cell.mark, "" if reachable else "no caller can make a deletion fail")
     for behaviour in BEHAVIOURS:
         if behaviour.mark != NOT_SIMULATED:
             expected = behaviour.expected or behaviour.says
-            yield _unseen(behaviour.subject, expected, behaviour.mark, "" if behaviour.expected else behaviour.unseen)
+            yield unseen(behaviour.subject, expected, behaviour.mark, "" if behaviour.expected else behaviour.unseen)
 
 
-def _unseen(subject: str, expected: str, mark: str, out_of_reach: str) -> ConformanceFinding:
+def unseen(subject: str, expected: str, mark: str, out_of_reach: str = "") -> ConformanceFinding:
+    """Return an expectation of which nothing has been seen yet."""
     verdict = ConformanceVerdict.OUT_OF_REACH if out_of_reach else ConformanceVerdict.NOT_REACHED
     seen = out_of_reach or "the run ended before"
     return ConformanceFinding(subject=subject, expected=expected, mark=mark, verdict=verdict, seen=seen)
@@ -87,8 +88,8 @@ _TABLE = {
     "UpdateService": ("MFGM††", "begins UPDATE_SERVICE", _UPDATE, _UPDATE, "begins CREATE_SERVICE", _UPDATE, _GONE),
     # No InvalidStateException in its model; which error comes instead: F
     "StartDeployment": ("MFFF††", "begins START_DEPLOYMENT", _DEPLOY, _DEPLOY, _DEPLOY, _DEPLOY, _GONE),
-    "PauseService": ("M†M†††", "begins PAUSE_SERVICE", _PAUSE, SAME, _PAUSE, _PAUSE, _GONE),
-    "ResumeService": ("M†M†††", SAME, _RESUME, "begins RESUME_SERVICE", _RESUME, _RESUME, _GONE),
+    "PauseService": ("M†††††", "begins PAUSE_SERVICE", _PAUSE, SAME, _PAUSE, _PAUSE, _GONE),
+    "ResumeService": ("††M†††", SAME, _RESUME, "begins RESUME_SERVICE", _RESUME, _RESUME, _GONE),
     # OPERATION_IN_PROGRESS: hashicorp/terraform-provider-aws#19840. DELETE_FAILED: "Retry the service deletion call"
     "DeleteService": ("MF†FM†", "begins DELETE_SERVICE", _DELETE, *("begins DELETE_SERVICE",) * 3, _GONE),
     "DescribeService": ("MMMMMM", *("answers, {state}",) * 6),
@@ -97,17 +98,17 @@ _TABLE = {
 }
 
 
-class _Unseen(str):
+class Unseen(str):
     """The reason why an outcome cannot be seen from outside."""
 
     __slots__ = ()
 
 
 _TAKEN = "InvalidRequestException: Service with the provided name already exists: NAME."
-_PLATFORM = _Unseen("only the platform can cause it")
-_NO_ROLE, _NO_SECRET = _Unseen("the suite creates no role"), _Unseen("the suite creates no secret")
-_API_ONLY = _Unseen("the suite calls the API only, never its services")
-_NOT_PROBED = _Unseen("the suite does not probe it")
+_PLATFORM = Unseen("only the platform can cause it")
+_NO_ROLE, _NO_SECRET = Unseen("the suite creates no role"), Unseen("the suite creates no secret")
+_API_ONLY = Unseen("the suite calls the API only, never its services")
+_NOT_PROBED = Unseen("the suite does not probe it")
 # fmt: off
 # Mark, subject, expected outcome, documentation; a reason instead of the outcome where nothing can be seen from outside.
 _APP_RUNNER = (
@@ -119,7 +120,7 @@ _APP_RUNNER = (
      "a failed update: ROLLBACK_IN_PROGRESS, then ROLLBACK_SUCCEEDED; the service is RUNNING with its previous configuration"),
     ("†", "a rollback that fails", _PLATFORM,
      "a failed rollback: ROLLBACK_FAILED, and the service is RUNNING with its previous configuration"),
-    ("†", "a failed resumption", _Unseen("the suite would need an image that is healthy once and never again"),
+    ("†", "a failed resumption", Unseen("the suite would need an image that is healthy once and never again"),
      "a resumption that does not become healthy: operation FAILED, the service stays PAUSED"),
     ("F", "a name that is taken", _TAKEN,
      'names are unique among services that are not deleted: InvalidRequest "Service with the provided name already exists: NAME."'),
@@ -148,7 +149,7 @@ _APP_RUNNER = (
     ("M", "the order of operations", "newest first",
      "operations are listed newest first"),
     ("M", "the length of a page", "20 answered, 21 InvalidRequestException",
-     "pages have 1 to 20 services or operations"),
+     "pages have 1 to 20 services or operations; without MaxResults a list is whole"),
     ("M", "auto scaling by one name", "revisions 1 and 2",
      "auto scaling, VPC connectors, observability: creating the same name again makes the next revision"),
     ("M", "auto scaling without a revision", "revision 2",
@@ -165,7 +166,7 @@ _APP_RUNNER = (
      "the log group /aws/apprunner/NAME/ID/service, its stream deployment/ID without dashes, and the lines in it"),
     ("†", "the triggers of other operations", "SERVICE_CREATE, MANUAL_DEPLOYMENT, SERVICE_RESUME",
      "the triggers that the log shows for creation, deployment and resumption"),
-    ("F", "durations", _Unseen("every run differs; the record contains the duration of the whole run"),
+    ("F", "durations", Unseen("every run differs; the record contains the duration of the whole run"),
      "durations: 5 minutes for a creation, 2 to 5 for an update, 6 to 19 for a failed health check"),
     ("F", "a role that may not be assumed", _NO_ROLE,
      'a role that is missing or trusts another service: InvalidRequest "Error in assuming access role ARN", also on updates †'),
@@ -173,6 +174,10 @@ _APP_RUNNER = (
      "a new role is refused the same way for 90 seconds (`cloud.iam.propagation`) after its creation"),
     ("†", "an instance role that may not be assumed", _NO_ROLE,
      'the same for the instance role: "Error in assuming instance role ARN"'),
+    ("M", "the source of a service", _NOT_PROBED,
+     "a service cannot change from an image to code or the other way round: InvalidRequest"),
+    ("M", "a quota", Unseen("the suite would have to fill the account"),
+     "more than the account's quotas allow: ServiceQuotaExceeded; the numbers (`cloud.quotas`) †"),
     (NOT_SIMULATED, "secrets without an instance role", _NO_SECRET,
      "AWS refuses secrets without an instance role [F]; the simulator accepts them"),
     ("M", "references to secrets", _NO_SECRET,
@@ -203,8 +208,12 @@ _ECR = (
      "repository names are unique: RepositoryAlreadyExists"),
     ("M", "a repository with images", "RepositoryNotEmptyException",
      "a repository that contains images is deleted by force only: RepositoryNotEmpty"),
-    ("†", "an image index", _NOT_PROBED,
-     "an index needs its manifests to exist, as an image needs its layers"),
+    ("M", "an image index", _NOT_PROBED,
+     "an index needs its manifests: ReferencedImagesNotFound; they cannot be deleted before it: ImageReferencedByManifestList"),
+    ("M", "tags that are excluded", _NOT_PROBED,
+     "IMMUTABLE_WITH_EXCLUSION, MUTABLE_WITH_EXCLUSION: tags that a filter matches have the opposite mutability"),
+    ("G", "a lifecycle policy", _NOT_PROBED,
+     "images expire by the first rule that selects them; ECR evaluates a policy within 24 hours, the simulator every 24 hours"),
     ("M", "the failures of a batch", _NOT_PROBED,
      "the failures of BatchGetImage have the model's codes"),
     ("M", "the URL of a layer", _NOT_PROBED,
@@ -217,8 +226,8 @@ BEHAVIOURS = tuple(
         subject=subject,
         says=says,
         mark=mark,
-        expected="" if isinstance(outcome, _Unseen) else outcome,
-        unseen=outcome if isinstance(outcome, _Unseen) else "",
+        expected="" if isinstance(outcome, Unseen) else outcome,
+        unseen=outcome if isinstance(outcome, Unseen) else "",
     )
     for service, rows in (("App Runner", _APP_RUNNER), ("ECR", _ECR))
     for mark, subject, outcome, says in rows
@@ -228,8 +237,8 @@ BEHAVIOURS = tuple(
 class Findings:
     """The findings by subject; everything expected, nothing seen at first. Account numbers and ARNs are masked."""
 
-    def __init__(self) -> None:
-        self._findings: dict[str, ConformanceFinding] = {finding.subject: finding for finding in every()}
+    def __init__(self, expected: Iterable[ConformanceFinding]) -> None:
+        self._findings: dict[str, ConformanceFinding] = {finding.subject: finding for finding in expected}
 
     def saw(self, subject: str, seen: str) -> None:
         """Record what the account answered, in one line."""
@@ -257,9 +266,11 @@ class Findings:
         return tuple(self._findings.values())
 
 
-def evidence(reports: Iterable[Conformance]) -> Mapping[str, ConformanceVerdict]:
-    """Return CONFIRMED or DIFFERS by subject, from the newest report against AWS with today's expectation."""
-    today = {expected.subject: expected.expected for expected in every()}
+def evidence(
+    reports: Iterable[Conformance], expected: Iterable[ConformanceFinding] | None = None
+) -> Mapping[str, ConformanceVerdict]:
+    """Return CONFIRMED or DIFFERS by subject, from the newest report against AWS with today's expectation; App Runner's by default."""
+    today = {finding.subject: finding.expected for finding in expected or every()}
     verdicts: dict[str, ConformanceVerdict] = {}
     for report in sorted(reports, key=lambda report: report.day):
         for finding in report.findings if report.against == AWS else ():

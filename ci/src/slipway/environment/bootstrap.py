@@ -8,6 +8,7 @@ from slipway.errors import RefusedError
 from slipway.records.bootstrap import Bootstrap, Result, StackChange
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
+from slipway.release.aws.ledger import LedgerStore
 from slipway.release.bootstrap.change_set import StackChangeSet
 from slipway.release.bootstrap.template import StackTemplate, stacks
 from slipway.release.engine.target import Time
@@ -42,7 +43,18 @@ class AccountSetup:
                 changes.append(await change_set.execute(proposal) if is_proposed else proposal)
             if not changes[-1].result.is_well:
                 break
+        else:
+            await self._move_ledger(tell)
         return Bootstrap(self.environment, tuple(changes))
+
+    async def _move_ledger(self, tell: Callable[[Event], None]) -> None:
+        """Copy the ledger of an older version, which was in the repository of the images, into the environment's own."""
+        store = LedgerStore(self.aws, self.settings.ledger(self.environment), self.settings.name, self.environment)
+        if await store.is_moved():
+            return
+        tell(Event(f"the ledger of {self.environment} moves into {self.settings.ledger(self.environment)}"))
+        await store.check()
+        await store.close_former()
 
     def _change_set(self, stack: StackTemplate, tell: Callable[[Event], None]) -> StackChangeSet:
         return StackChangeSet(self.aws, stack, self.time, tell)

@@ -6,26 +6,36 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
+from typing import Self
 
 import anyio
 
-from slipway.environment.status import ObservedEnvironment
-from slipway.errors import BadInputError, RefusedError
+from slipway.environment.late import record_late
+from slipway.environment.specification import settings_of, specification_of
+from slipway.environment.status import HISTORY, ObservedEnvironment
+from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.certificate import Certificate
 from slipway.records.checks import Check, PreflightResult
-from slipway.records.migration import Migration
+from slipway.records.migration import Migration, Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan
-from slipway.records.progress import Tell
+from slipway.records.progress import Event, Tell
+from slipway.release.aws.client import Aws
+from slipway.release.aws.ecr import revision_of
+from slipway.release.aws.ledger import LedgerStore
+from slipway.release.engine.compatibility import rollback_risk
 from slipway.release.engine.engine import Engine, no_op
 from slipway.release.engine.goal import Deleted, Goal, Live, Paused, Resumed, check_sensible
+from slipway.release.engine.late import LateStore
+from slipway.release.engine.ledger import Ledger, newer_than
 from slipway.release.engine.plan import check_belongs
 from slipway.release.engine.plan import plan as make_plan
 from slipway.release.engine.run import reach
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError, or_unknown
 from slipway.release.runners import Runner
+from slipway.settings.service import ledger_repository
 
 Permit = Callable[[Observed], Awaitable[str | None]]
 
@@ -41,16 +51,33 @@ class ServiceEnvironment(ObservedEnvironment):
 
     - runner: makes the runner that migrates the database to a digest's head for a deployment; None for the one in the settings, if any.
     - starts: whether the preflight starts the release on this machine.
-    - transactions: those that the proof of a migration is for; env.py may begin no others. Empty when they are unknown.
+    - certificate: the proof of a migration, for whose transactions it is: env.py may begin no others. None when it is unknown.
+    - without_ledger: why a run does without a ledger that fails; empty for a run that needs it.
     """
 
     runner: "Callable[[ServiceEnvironment, str, str], Awaitable[Runner]] | None" = None
     starts: bool = True
-    transactions: str = ""
+    certificate: Certificate | None = None
+    without_ledger: str = ""
 
-    def proven_by(self, certificate: Certificate | None) -> "ServiceEnvironment":
+    def proven_by(self, certificate: Certificate | None) -> Self:
         """Return the same environment; it refuses a migration whose transactions differ from those of a certificate."""
-        return replace(self, transactions=certificate.transactions) if certificate else self
+        return self._with(certificate=certificate) if certificate else self
+
+    @property
+    def transactions(self) -> str:
+        """Those that the proof of a migration is for; empty when they are unknown."""
+        return self.certificate.transactions if self.certificate else ""
+
+    def doing_without_ledger(self, reason: str) -> Self:
+        """Return the same environment; its ledger may fail, and what that refuses is recorded after the run."""
+        made = self._with(without_ledger=reason)
+        vars(made).pop("ledger", None)
+        return made
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(LateStore(self.store) if self.without_ledger else self.store, self.name)
 
     @property
     def migrates(self) -> bool:
@@ -73,15 +100,33 @@ class ServiceEnvironment(ObservedEnvironment):
             smoke=self.smoke_failure,
             certificate=certificate,
             risk=risk,
+            without_ledger=self.without_ledger,
         )
 
-    async def plan(self, digest: str) -> Plan:
-        """Return what a deployment would change, blocked if slipway did not create the service; changes nothing."""
+    async def plan(self, digest: str, verb: Verb = Verb.DEPLOY) -> Plan:
+        """Return what a command would change, blocked if slipway did not create the service; changes nothing."""
         made = make_plan(self.spec(digest), await self.target.observe(), migrates=self.migrates)
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
             if made.changes and (foreign := await self._foreign()):
                 return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}")
+        if verb is Verb.DEPLOY and made.action is Action.UPDATE:
+            made = replace(made, notes=(*made.notes, *await self._older(made.image)))
         return made
+
+    async def _older(self, image: str) -> tuple[str, ...]:
+        """Return a note for an image that is deployed with --older only; none when the ledger cannot be read."""
+        with suppress(SlipwayError):
+            contents = await self.ledger.contents()
+            if older := newer_than(image, await self.ledger.newest_records(contents, HISTORY)):
+                first, now = older
+                return (
+                    f"deployed with --older only: deployment {first} brought this image, and deployment {now} a newer one",
+                )
+        return ()
+
+    def live(self, digest: str, verb: Verb = Verb.DEPLOY) -> Live:
+        """Return the goal that a digest is live with these settings, which the ledger keeps."""
+        return Live(self.spec(digest), verb, specification=specification_of(self.settings, self.name))
 
     async def deploy(
         self, digest: str, tell: Tell, certificate: Certificate | None = None, *, older: bool = False
@@ -90,13 +135,13 @@ class ServiceEnvironment(ObservedEnvironment):
 
         `older` allows a digest that was deployed before the one of now.
         """
-        goal = Live(self.spec(digest), may_be_older=older)
+        goal = replace(self.live(digest), may_be_older=older)
         return await self.release(goal, self.engine(tell, certificate=certificate))
 
     async def apply(self, approved: Plan, tell: Tell, certificate: Certificate | None = None) -> Outcome:
         """Deploy an approved plan and return the outcome; raises SlipwayError if a deployment would no longer do just that."""
         check_belongs(approved, self.name, self.service)
-        goal = Live(self.spec(self.digest_of(approved.image)))
+        goal = self.live(self.digest_of(approved.image))
         return await self.release(goal, self.engine(tell, certificate=certificate), approved)
 
     async def release(self, goal: Live, engine: Engine, approved: Plan | None = None) -> Outcome:
@@ -108,6 +153,8 @@ class ServiceEnvironment(ObservedEnvironment):
         from slipway.environment.webhook import announce
 
         outcome = await reach(engine, goal, approved)
+        if self.without_ledger:
+            await record_late(self, engine.tell)
         await announce(self, outcome, engine.tell, engine.holder)
         return outcome
 
@@ -118,34 +165,63 @@ class ServiceEnvironment(ObservedEnvironment):
         migrate = partial(proven._migrate, goal.spec.image.digest) if migrates else None  # noqa: SLF001 -- our own
         return replace(engine, prepare=partial(self._prepare, goal, engine.tell), migrate=migrate)
 
-    async def _check_owner(self) -> None:
+    async def _check_owner(self, _observed: Observed) -> None:
         """Raise RefusedError unless slipway created the service."""
         if foreign := await self._foreign():
             raise RefusedError(foreign.found, foreign.remedy)
-        await self.store.check()
+        await self._check_ledger()
+
+    async def _check_ledger(self) -> None:
+        if not self.without_ledger and await self.store.check():
+            self.ledger.renew()
 
     async def _foreign(self) -> Check | None:
         """Return why slipway did not create the service; None if it did, or if there is no service."""
         check = await self.described.owned(self.aws, self.service, self.name)
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
-    async def _prepare(self, goal: Live, tell: Tell) -> None:
-        """Run the preflight; a rollback does not start the release again, since it was live here before."""
+    async def _prepare(self, goal: Live, tell: Tell, observed: Observed) -> Mapping[str, str]:
+        """Run the preflight and return the versions of the secrets; a rollback does not start the release again, since it was live here before."""
         from slipway.environment.preflight import preflight
         from slipway.release.preflight import preflight as looks
 
+        spec = goal.spec.over(observed.fields)
         if self.starts and goal.verb is not Verb.ROLLBACK:
-            report = await preflight(self.aws, goal.spec, self.settings)
+            report = await preflight(self.aws, spec, self.settings)
         else:
-            report = await looks.preflight(self.aws, goal.spec, self.described.looks)
+            report = await looks.preflight(self.aws, spec, self.described.looks)
         for event in looks.events(report):
             tell(event)
         looks.refuse(report)
-        await self.store.check()
+        await self._check_ledger()
+        return looks.versions(report)
 
     async def _migrate(self, digest: str, number: int, tell: Tell) -> Migration:
         """Migrate for deployment `number`, which a later run may resume."""
-        return await (await self.migrating(digest, f"{self.service}.{number}")).migrate(tell)
+        runner = await self.migrating(digest, f"{self.service}.{number}")
+        try:
+            return await runner.migrate(tell)
+        except RefusedError:
+            if (migration := await self._proven_ahead(runner, digest)) is None:
+                raise
+            tell(
+                Event(
+                    "the database is ahead of this release and stays so: the certificate proves that they work together"
+                )
+            )
+            return migration
+
+    async def _proven_ahead(self, runner: Runner, digest: str) -> Migration | None:
+        """Return that nothing was migrated, for a hot fix whose certificate is about this very commit on the newer schema."""
+        certificate = self.certificate
+        if certificate is None or not (standing := await runner.look()).unknown:
+            return None
+        if certificate.previous != await revision_of(self.aws, self.settings.name, digest):
+            return None
+        wanted, live = Readiness(standing.image, None, certificate.previous), Readiness(None, standing.database)
+        if rollback_risk(wanted, live, [certificate]):
+            return None
+        return Migration(before=standing.database, after=standing.database, applied=(), attempts=1, seconds=0)
 
     async def migrating(self, digest: str, deployment: str | None = None, url_from: str | None = None) -> Runner:
         """Return the runner of migrations; raises SettingsError if the settings name none. `url_from` is a variable with the database's URL."""
@@ -156,6 +232,26 @@ class ServiceEnvironment(ObservedEnvironment):
         return runner_of(
             self, digest, deployment=deployment, database_url_from=url_from, transactions=self.transactions
         )
+
+
+async def recorded(name: str, service: str, region: str, endpoint_url: str | None, time: Time) -> ServiceEnvironment:
+    """Open an environment by its ledger alone, with the settings of its newest release; raises RefusedError when it has none.
+
+    The values of variables that are not recorded are missing; a rollback that needs one is refused.
+    """
+    aws = Aws(region, endpoint_url, None, time.sleep)
+    store = LedgerStore(aws, ledger_repository(service, name), service, name)
+    ledger = Ledger(store, name)
+    for intent in await ledger.newest_intents():
+        if intent.specification:
+            settings = settings_of(intent.specification, name, f"release {intent.number}")
+            made = ServiceEnvironment(settings=settings, name=name, endpoint_url=endpoint_url, time=time, starts=False)
+            vars(made).update(aws=aws, store=store, ledger=ledger)
+            return made
+    raise RefusedError(
+        f"the ledger of {service} in {region} has no release of {name} with its settings",
+        "run it in the service's folder, or correct --service and --region",
+    )
 
 
 async def plan_change(environment: ServiceEnvironment, verb: Verb) -> Plan:

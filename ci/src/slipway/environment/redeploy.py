@@ -4,24 +4,27 @@ Both need proof, or a recorded reason to go without. A promotion needs it for th
 release brings; a rollback, which does not migrate the database, for the release that it goes back to, on the live schema.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
 from slipway.environment.environment import ServiceEnvironment
+from slipway.environment.specification import restored
 from slipway.environment.status import HISTORY, ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Certificate
-from slipway.records.ledger import Release
+from slipway.records.ledger import Release, Specification
 from slipway.records.migration import Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event, Tell
 from slipway.release.engine.compatibility import forward_risk, rollback_risk
-from slipway.release.engine.goal import Live
 from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before
 from slipway.release.errors import or_unknown
+from slipway.release.preflight.checks import versions_in
+from slipway.release.preflight.named import look_at_secrets
 from slipway.untrusted import one_line
 
+Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
 _PROVE = (
     "prove this pair (`slipway gate --since COMMIT --report DIR`, `slipway certificate --proof DIR/proof.json`) and pass it with "
     "--certificate, or skip the proof with --without-proof REASON"
@@ -35,22 +38,25 @@ class CompatibilityEvidence:
     certificate: Certificate | None = None
     reason: str = ""
 
-    async def certificates(
-        self, wanted: Readiness, live: Readiness, *environments: ObservedEnvironment
-    ) -> tuple[Certificate, ...]:
-        """Return the known certificates; reads none when the schema does not move, because then none is needed."""
-        if wanted.image is not None and live.database is not None and set(wanted.image) == set(live.database):
-            return ()
+    async def risk(
+        self, judge: Judge, wanted: Readiness, live: Readiness, *environments: ObservedEnvironment
+    ) -> str | None:
+        """Return why a release may fail by the certificates passed and kept; old ones are only read when the newer ones prove nothing."""
+        if (risk := judge(wanted, live, ())) is None or wanted.image is None or live.database is None:
+            return risk
         passed = (self.certificate,) if self.certificate else ()
-        kept = [each for environment in environments for each in await environment.ledger.certificates()]
-        return (*kept, *passed)
+        for every in (False, True):
+            kept = [each for there in environments for each in await there.ledger.certificates(every=every)]
+            if (risk := judge(wanted, live, (*kept, *passed))) is None:
+                return None
+        return risk
 
 
 @dataclass(frozen=True, kw_only=True)
 class Redeployment:
     """A known digest, to be deployed in an environment.
 
-    - what: the start of a refusal's sentence. risk_of: returns why the observed service may break; None if it is proven to work.
+    - notes: facts that a reader should weigh. what: the start of a refusal's sentence. risk_of: returns why the observed service may break; None if it is proven to work.
     """
 
     environment: ServiceEnvironment
@@ -59,11 +65,13 @@ class Redeployment:
     what: str
     evidence: CompatibilityEvidence
     risk_of: Callable[[Observed], Awaitable[str | None]]
+    notes: tuple[str, ...] = ()
 
     async def plan(self) -> Plan:
         """Return what a run would change, or why it would be refused; changes nothing."""
         risk = await self.risk_of(await self.environment.status())
-        plan = await self.environment.plan(self.digest)
+        plan = await self.environment.plan(self.digest, self.verb)
+        plan = replace(plan, notes=(*plan.notes, *self.notes))
         if risk is None or self.evidence.reason or not plan.changes or plan.action is Action.BLOCKED:
             return plan
         return replace(plan, action=Action.BLOCKED, reason=str(self._unproven(risk)))
@@ -84,7 +92,9 @@ class Redeployment:
             return self.evidence.reason
 
         engine = self.environment.engine(tell, permit, self.evidence.certificate, self.evidence.reason)
-        return await self.environment.release(Live(self.environment.spec(self.digest), self.verb), engine)
+        for note in self.notes:
+            tell(Event(note))
+        return await self.environment.release(self.environment.live(self.digest, self.verb), engine)
 
     def _unproven(self, risk: str) -> RefusedError:
         return RefusedError(f"{self.what}: {risk}", _PROVE)
@@ -133,7 +143,7 @@ async def _promotion(
         if observed.digest is None:  # no live release that a new schema could break
             return None
         live = await known_heads(target, observed)
-        return forward_risk(heads, live, await evidence.certificates(heads, live, source, target))
+        return await evidence.risk(forward_risk, heads, live, source, target)
 
     what = f"the promotion from {source.name} to {target.name} is not proven"
     return Redeployment(
@@ -149,34 +159,53 @@ async def live_in(environment: ObservedEnvironment) -> Observed:
             f"nothing that could be promoted is live in {environment.name}",
             f"its state is {observed.status or 'absent'}; deploy a release there with `slipway deploy`, or resume a paused one with `slipway resume`",
         )
-    if environment.settings.health_path is not None:
+    if environment.settings.health_path is not None and not observed.private:
         await environment.ask(observed, environment.settings.health_path)
     return observed
 
 
 async def plan_rollback(
-    environment: ServiceEnvironment, to: int | None, evidence: CompatibilityEvidence | None = None
+    environment: ServiceEnvironment,
+    to: int | None,
+    evidence: CompatibilityEvidence | None = None,
+    *,
+    image_only: bool = False,
 ) -> Plan:
     """Return what the rollback would change, or why it would be refused; changes nothing."""
-    return await _rollback(environment, await destination(environment, to), evidence).plan()
+    back = await destination(environment, to)
+    redeployment = _rollback(environment, back, evidence, image_only=image_only)
+    changed = await _changed_secrets(redeployment.environment, back)
+    return await replace(redeployment, notes=(*redeployment.notes, *changed)).plan()
 
 
 async def rollback(
-    environment: ServiceEnvironment, tell: Tell, to: int | None, evidence: CompatibilityEvidence
+    environment: ServiceEnvironment,
+    tell: Tell,
+    to: int | None,
+    evidence: CompatibilityEvidence,
+    *,
+    image_only: bool = False,
 ) -> Outcome:
-    """Roll back and return the outcome; raises SlipwayError if the run cannot start."""
+    """Roll back and return the outcome; raises SlipwayError if the run cannot start.
+
+    The release gets the settings with which it was deployed; with `image_only` it gets those of the environment.
+    """
     back = await or_unknown(destination(environment, to))
     tell(Event(f"back to {back.release}"))
-    return await _rollback(environment, back, evidence).run(tell)
+    return await _rollback(environment, back, evidence, image_only=image_only).run(tell)
 
 
 @dataclass(frozen=True)
 class RollbackDestination:
-    """A recorded release to go back to. `number` is None if the run that began it was killed and only its digest is known."""
+    """A recorded release to go back to.
+
+    - number: None if the run that began the rollback was killed and only its digest is known. specification: None if it was not recorded.
+    """
 
     digest: str
     number: int | None
     heads: Readiness
+    specification: Specification | None
 
     @property
     def release(self) -> str:
@@ -189,29 +218,78 @@ async def destination(environment: ServiceEnvironment, to: int | None) -> Rollba
     history = await environment.history(HISTORY)
     releases = (await environment.settled(history)).releases
     if to is not None:
-        return _to(named_release((*releases, *await ledger.releases([to])), to))
+        return await _to(environment, named_release((*releases, *await ledger.releases([to])), to))
     newest = await ledger.intent(history.newest) if history.newest in history.unfinished else None
     if newest is not None and is_rollback(newest):
         digest = digest_of(newest)
         release = live_with(releases, digest)
-        return _to(release) if release else RollbackDestination(digest, None, Readiness())
-    return _to(release_before(releases, (await environment.status()).digest))
+        number, heads = (release.number, release.readiness) if release else (None, Readiness())
+        return RollbackDestination(digest, number, heads, newest.specification)
+    return await _to(environment, release_before(releases, (await environment.status()).digest))
 
 
-def _to(release: Release) -> RollbackDestination:
-    return RollbackDestination(digest_of(release), release.number, release.readiness)
+async def _to(environment: ServiceEnvironment, release: Release) -> RollbackDestination:
+    intent = await environment.ledger.intent(release.number)
+    return RollbackDestination(
+        digest_of(release), release.number, release.readiness, intent.specification if intent else None
+    )
 
 
 def _rollback(
-    environment: ServiceEnvironment, back: RollbackDestination, evidence: CompatibilityEvidence | None
+    environment: ServiceEnvironment,
+    back: RollbackDestination,
+    evidence: CompatibilityEvidence | None,
+    *,
+    image_only: bool,
 ) -> Redeployment:
     evidence = evidence or CompatibilityEvidence()
+    there, notes = environment, tuple[str, ...]()
+    if image_only:
+        notes = (f"only the image goes back: the settings are those of this folder, not of {back.release}",)
+    elif back.specification is None:
+        notes = (f"{back.release} was recorded without its settings, so it gets those of this folder",)
+    else:
+        there = _as_it_was(environment, back.specification, back.release)
 
     async def risk_of(observed: Observed) -> str | None:
-        live = await known_heads(environment, observed)
-        return rollback_risk(back.heads, live, await evidence.certificates(back.heads, live, environment))
+        live = await known_heads(there, observed)
+        return await evidence.risk(rollback_risk, back.heads, live, there)
 
     what = f"going back to {back.release} is not proven"
     return Redeployment(
-        environment=environment, digest=back.digest, verb=Verb.ROLLBACK, what=what, evidence=evidence, risk_of=risk_of
+        environment=there,
+        digest=back.digest,
+        verb=Verb.ROLLBACK,
+        what=what,
+        evidence=evidence,
+        risk_of=risk_of,
+        notes=notes,
+    )
+
+
+def _as_it_was(environment: ServiceEnvironment, specification: Specification, release: str) -> ServiceEnvironment:
+    """Return the environment with the settings of a release; raises RefusedError when it ran elsewhere: that would make a second service."""
+    settings = restored(specification, environment.name, release, environment.own_settings.variables)
+    there = environment.with_settings(settings)
+    was, now = (
+        f"{each.service} on {each.own_settings.target.value} in {each.own_settings.region} of {each.own_settings.account}"
+        for each in (there, environment)
+    )
+    if was != now:
+        raise RefusedError(
+            f"{release} was {was}, and {environment.name} is {now}", "go back to the image alone with --image-only"
+        )
+    return there
+
+
+async def _changed_secrets(environment: ServiceEnvironment, back: RollbackDestination) -> tuple[str, ...]:
+    """Return a note for each secret that has another version now: the service reads the current one."""
+    if back.specification is None or not back.specification.versions:
+        return ()
+    now = versions_in(await look_at_secrets(environment.aws, environment.spec(back.digest)))
+    was = back.specification.versions
+    return tuple(
+        f"the secret {name} has changed since {back.release}, from version {was[name]} to {now[name]}; the service reads the current one"
+        for name in sorted(was.keys() & now.keys())
+        if was[name] != now[name]
     )

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from slipway.environment.status import ObservedEnvironment
+from slipway.environment.status import NO_DIGEST, ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.secrets import SecretList, SecretVersion
 from slipway.release.aws.references import parts_of_secret
@@ -12,12 +12,11 @@ from slipway.release.preflight.named import look_at_secrets
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _MOST_BYTES: Final = 65536  # [M]
-_NO_DIGEST: Final = f"sha256:{0:064}"
 
 
 async def secrets(environment: ObservedEnvironment) -> SecretList:
     """Return whether each secret of the settings exists."""
-    checks = await look_at_secrets(environment.aws, environment.spec(_NO_DIGEST))
+    checks = await look_at_secrets(environment.aws, environment.spec(NO_DIGEST))
     return SecretList(environment=environment.name, checks=checks)
 
 

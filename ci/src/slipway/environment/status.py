@@ -1,8 +1,9 @@
 """One environment of a service, to be read: its platform, its ledger, and the answers of the live release."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, Self
 
 import httpx
 
@@ -14,7 +15,8 @@ from slipway.records.migration import Readiness
 from slipway.records.outcome import NOTHING, Examination
 from slipway.records.plan import Observed, State
 from slipway.release.aws.client import Aws, Keys
-from slipway.release.aws.ecr import EcrStore, check_repository
+from slipway.release.aws.ecr import check_repository
+from slipway.release.aws.ledger import LedgerStore
 from slipway.release.engine.compatibility import readiness_from
 from slipway.release.engine.ledger import Ledger, digest_of, live_with
 from slipway.release.engine.overtaken import with_ends
@@ -24,6 +26,7 @@ from slipway.release.targets.supported import TargetDescription, target_of
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings
 
+NO_DIGEST = f"sha256:{0:064}"
 HISTORY = 100  # deployments, which ECR returns in one call
 _NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
 _TIMEOUT_SECONDS = 10
@@ -69,13 +72,22 @@ class ObservedEnvironment:
     def target(self) -> Target:
         return self.described.connect(self.aws, self.service, self.time)
 
-    @property
-    def store(self) -> EcrStore:
-        return EcrStore(self.aws, self.settings.name)
+    @cached_property
+    def store(self) -> LedgerStore:
+        return LedgerStore(self.aws, self.settings.ledger(self.name), self.settings.name, self.name)
 
     @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self.store, self.name)
+
+    def with_settings(self, settings: Settings) -> Self:
+        """Return the same environment with other settings; the connection, and what is known of the ledger, are kept."""
+        return self._with(settings=settings)
+
+    def _with(self, **parts: Any) -> Self:
+        made = replace(self, **parts)
+        vars(made).update({key: vars(self)[key] for key in ("aws", "store", "ledger") if key in vars(self)})
+        return made
 
     def spec(self, digest: str) -> ServiceSpec:
         """Return the service as it should be with this digest; raises SettingsError."""
@@ -115,7 +127,7 @@ class ObservedEnvironment:
 
     async def smoke_failure(self, observed: Observed) -> str | None:
         """Return why a smoke path does not answer, after several attempts; None if all do. A new address is not known everywhere at once."""
-        for path in self.smoke_paths if observed.url else ():
+        for path in self.smoke_paths if observed.url and not observed.private else ():
             if problem := await self._failure(observed, path):
                 return problem
         return None
@@ -138,7 +150,7 @@ class ObservedEnvironment:
 
     async def health(self, observed: Observed) -> tuple[Readiness | None, str]:
         """Return the readiness answer of the live release, and why its health path does not answer, otherwise empty."""
-        if self.settings.health_path is None or observed.url is None:
+        if self.settings.health_path is None or observed.url is None or observed.private:
             return None, ""
         try:
             return readiness_from(await self.ask(observed, self.settings.health_path)), ""
@@ -222,8 +234,8 @@ async def diagnose(environment: ObservedEnvironment, number: int | None) -> Exam
     if operation is None:
         return Examination(environment.name, None, NOTHING)
     ending = await target.ending(operation)
-    spec = await _spec(environment, number)
-    diagnosis = None if ending in _NOT_FAILED or spec is None else await target.evidence(operation, spec)
+    failed = ending not in _NOT_FAILED
+    diagnosis = await target.evidence(operation, await _spec(environment, number)) if failed else None
     return Examination(environment.name, operation.id, ending.value, diagnosis)
 
 
@@ -239,9 +251,9 @@ async def operation_of(environment: ObservedEnvironment, number: int) -> Operati
     return accepted
 
 
-async def _spec(environment: ObservedEnvironment, number: int | None) -> ServiceSpec | None:
-    """Return the release meant: the diagnosis needs its port and the values it must not show."""
+async def _spec(environment: ObservedEnvironment, number: int | None) -> ServiceSpec:
+    """Return the release meant: the diagnosis needs its settings and the values it must not show. Another tool's may have no digest."""
     intent = None if number is None else await environment.ledger.intent(number)
     if intent is not None and intent.image:
         return environment.spec(digest_of(intent))
-    return environment.spec_of_live(await environment.status())
+    return environment.spec_of_live(await environment.status()) or environment.spec(NO_DIGEST)

@@ -4,7 +4,7 @@ import ast
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from slipway.finder.tree import Tree, called, module_of, parsed
@@ -58,7 +58,9 @@ class Application:
 def applications(tree: Tree) -> tuple[Application, ...]:
     """Return the applications in the service's modules, the likeliest first."""
     found = [each for name in tree.sources for each in _of_module(tree, name)]
-    return tuple(sorted(found, key=lambda application: application.order))
+    wsgi, asgi = ({each.name for each in found if each.factory and each.wsgi is kind} for kind in (True, False))
+    made = (replace(each, wsgi=True) if each.kind in wsgi - asgi else each for each in found)
+    return tuple(sorted(made, key=lambda application: application.order))
 
 
 def application(tree: Tree) -> Iterator[Fact]:
@@ -77,9 +79,14 @@ def flask_application(tree: Tree) -> Iterator[Fact]:
         for place, line in tree.lines(name):
             if match := re.search(r"\bFLASK_APP[= ]+[\"']?([\w./:()]+)", line):
                 yield Fact(subject=Subject.FLASK_APP, value=match[1].removesuffix(".py").replace("/", "."), place=place)
-    for each in applications(tree):
-        if each.wsgi or each.called or each.kind in _FACTORIES:
-            yield Fact(subject=Subject.FLASK_APP, value=each.target, place=each.place)
+    found = [each for each in applications(tree) if each.wsgi or each.called or each.kind in _FACTORIES]
+    ready = [each for each in found if not each.factory]
+    if len(ready) > 1:  # servers of several kinds, which a factory makes
+        found.sort(key=lambda each: not each.factory)
+    for each in found:
+        others = ", ".join(other.target for other in ready if other is not each)
+        guessed = f"there is also {others}" if len(ready) > 1 else ""
+        yield Fact(subject=Subject.FLASK_APP, value=each.target, place=each.place, guessed=guessed)
 
 
 def alchemy(tree: Tree) -> Iterator[Fact]:

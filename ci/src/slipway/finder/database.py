@@ -13,6 +13,7 @@ _FILES: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose|tools/deploy/docker|\.de
 _IMAGE: Final = re.compile(
     r"""(?:["']?(?:image|name)["']?\s*:|-)\s*["']?(?:[\w.-]+/)*(?:postgres|postgresql|postgis|pgvector|timescaledb(?:-ha)?|postgres-ssl)["']?:(?:latest-|pg)*(?:pg)?(\d{2}|9\.\d)"""
 )
+_IMAGE_OF_MAJOR: Final = re.compile(r"""image["']?\s*:\s*["']?(?:[\w.-]+/)*postgresql-(\d{2})\b""")  # Red Hat's
 _WITH_EXTENSION: Final = re.compile(r"image[\"']?\s*:\s*[\"']?(?:[\w.-]+/)*(postgis|timescaledb)(?:-ha)?:")
 _EXTENSION: Final = re.compile(r"""CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?\\?["']?([\w-]+)""", re.IGNORECASE)
 _PSYCOPG2: Final = {"psycopg2", "psycopg2-binary"}
@@ -39,7 +40,7 @@ def _majors(tree: Tree) -> Iterator[Fact]:
         Fact(subject=Subject.POSTGRES, value=match[1], place=place)
         for name in tree.matching(_FILES)
         for place, line in tree.lines(name)
-        if (match := _IMAGE.search(SHELL_DEFAULT.sub(r"\1", line)))
+        if (match := _IMAGE.search(SHELL_DEFAULT.sub(r"\1", line)) or _IMAGE_OF_MAJOR.search(line))
     ]
     for fact in found[:1]:
         others = sorted({each.value for each in found} - {fact.value})

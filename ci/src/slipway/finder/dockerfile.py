@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from slipway.finder.tree import Tree
 from slipway.records.survey import Fact, Subject
 
-_FILES = r"(?:\.\./)*(?:(?!tests?/|docs?/|examples?/)(?:[\w-]+/){0,2}(?:docker|deploy|compose|build)/)?(?:[\w-]+\.)?(?:Docker|Container)file(?:\.(?:prod|production|app|api|web|backend))?"
+_FILES = r"(?:\.\./)*(?:(?!tests?/|docs?/|examples?/)(?:[\w-]+/){0,2}(?:docker|deploy|compose|build)/)?(?:[\w-]+\.)?(?:Docker|Container)file(?:[._-](?:prod|production|app|api|web|backend))?"
 _PYTHON = re.compile(r"python|\buv\b|\bpip\b|poetry|\bpdm\b")
 _PRODUCTION = re.compile(r"prod|release|runtime|final", re.IGNORECASE)
 _FOR_DEVELOPERS = re.compile(r"dev|debug|test|local", re.IGNORECASE)

@@ -15,7 +15,7 @@ from slipway.records.survey import Fact, Subject
 _PYPROJECT: Final = "pyproject.toml"
 _NOT_PRODUCTION: Final = re.compile(r"dev|test|lint|docs?|format|types?|typing|check|local|ci\b", re.IGNORECASE)
 _NAME: Final = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
-_INSTALLED: Final = re.compile(r"(?:--group|--extra|--with|-E|-G)[ =]([\w-]+)")
+_INSTALLED: Final = re.compile(r"""(?:--group|--extras?|--with|-E|-G)[ =]["']?([\w,-]+)|\.\[([\w,-]+)\]""")
 _LOCKED: Final = re.compile(r'^name = "([^"]+)"', re.MULTILINE)
 # Each of these brings alembic itself.
 ALEMBIC: Final = {"alembic", "flask-migrate", "advanced-alchemy"}
@@ -86,7 +86,8 @@ def workspace(tree: Tree) -> Fact | None:
 def dependencies(tree: Tree) -> frozenset[str]:
     """Return the names of what the project needs: its declared dependencies, or those of its requirements."""
     declared = {*_names(texts_in(tree.table(_PYPROJECT, "project").get("dependencies")))}
-    declared |= {*map(normal, tree.table(_PYPROJECT, "tool", "poetry", "dependencies"))}
+    of_poetry = tree.table(_PYPROJECT, "tool", "poetry", "dependencies")
+    declared |= {normal(name) for name, spec in of_poetry.items() if not table_in(spec).get("optional")}
     if declared:
         return frozenset(declared)
     pinned = lock(tree)
@@ -127,7 +128,7 @@ def needed(tree: Tree) -> frozenset[str]:
 
 def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
     """Yield the parts that a Dockerfile installs, and those with alembic or the database's driver, when the dependencies lack them."""
-    installed = {match for each in instructions(tree) if each.word == "RUN" for match in _INSTALLED.findall(each.rest)}
+    installed = _installed(tree)
     chosen = [part for part in _parts(tree) if part.name in installed]
     yield from ((part, "") for part in chosen)
     known = dependencies(tree).union(*(part.packages for part in chosen))
@@ -143,6 +144,12 @@ def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
         if having and not _provides(known, name) and not _provides(_with_their_own(tree, known), name):
             known |= having[0].packages
             yield having[0], f"env.py needs {name}"
+
+
+def _installed(tree: Tree) -> set[str]:
+    """Return the names of the groups and extras that a Dockerfile installs."""
+    found = (_INSTALLED.findall(each.rest) for each in instructions(tree) if each.word == "RUN")
+    return {name for matches in found for match in matches for name in ",".join(match).split(",")}
 
 
 def _provides(packages: frozenset[str], module: str) -> bool:
@@ -175,7 +182,10 @@ def _parts(tree: Tree) -> Iterator[Part]:
         yield Part(Subject.GROUP, name, frozenset(map(normal, table_in(group, "dependencies"))))
     for name, group in tree.table(_PYPROJECT, "tool", "pdm", "dev-dependencies").items():
         yield Part(Subject.GROUP, name, frozenset(_names(texts_in(group))))
-    for name, extra in tree.table(_PYPROJECT, "project", "optional-dependencies").items():
+    for name, extra in (
+        *tree.table(_PYPROJECT, "project", "optional-dependencies").items(),
+        *tree.table(_PYPROJECT, "tool", "poetry", "extras").items(),
+    ):
         yield Part(Subject.EXTRA, name, frozenset(_names(texts_in(extra))))
 
 

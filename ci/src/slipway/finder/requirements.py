@@ -22,18 +22,21 @@ def requirements(tree: Tree) -> list[str]:
     project, poetry = tree.table(_PYPROJECT, "project"), tree.table(_PYPROJECT, "tool", "poetry")
     chosen = {(fact.subject, fact.value) for fact in parts(tree)}
     declared, tables = texts_in(project.get("dependencies")), [table_in(poetry, "dependencies")]
+    of_extras: set[str] = set()  # of poetry's, which name optional dependencies
     for subject, name in chosen:
         if subject is Subject.EXTRA:
             declared += texts_in(table_in(project, "optional-dependencies").get(name))
+            of_extras.update(map(normal, texts_in(table_in(poetry, "extras").get(name))))
             continue
         declared += flat(name, tree.table(_PYPROJECT, "dependency-groups"))
         declared += texts_in(tree.table(_PYPROJECT, "tool", "pdm", "dev-dependencies").get(name))
         tables.append(table_in(poetry, "group", name, "dependencies"))
     known = {"python", *(normal(re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0]) for text in declared)}
     for table in (*tables, tree.table("Pipfile", "packages")):
-        declared += [
-            each for name, spec in table.items() if normal(name) not in known for each in translated(name, spec)
-        ]
+        for name, spec in table.items():
+            if normal(name) not in known:
+                chosen_extra = normal(name) in of_extras and isinstance(spec, dict)
+                declared += translated(name, {**spec, "optional": False} if chosen_extra else spec)
     return declared
 
 

@@ -59,6 +59,8 @@ def _name(tree: Tree) -> Fact:
     tables = (tree.table("pyproject.toml", "project"), tree.table("pyproject.toml", "tool", "poetry"))
     if name := next(filter(None, (table.get("name") for table in tables)), ""):
         return Fact(subject=Subject.NAME, value=_as_name(str(name)), place=tree.place_of("pyproject.toml", "name"))
+    if name := tree.ini("setup.cfg").get("metadata", "name", fallback=""):
+        return Fact(subject=Subject.NAME, value=_as_name(name), place=tree.place_of("setup.cfg", "name"))
     guessed = "no file names the service"
     return Fact(subject=Subject.NAME, value=_as_name(tree.folder), place="the folder's name", guessed=guessed)
 

@@ -9,7 +9,7 @@ from typing import Final
 from slipway.finder.tree import Tree, called, parsed, text_in
 from slipway.records.survey import Fact, Subject
 
-_EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
+_EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|settings|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
 SHELL_DEFAULT: Final = re.compile(r"\$\{\w+:?-([^}]*)\}")  # of a shell, when the variable is not set
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
 _SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH(?!OR)|CERT")
@@ -110,7 +110,7 @@ def _value(name: str, listed: Variable | None, needed: Variable | None) -> tuple
     if word := word_for(name, example):
         return word, ""
     secret = _LOOKS_SECRET.fullmatch(example) or (_SECRET.search(name) and not _HARMLESS.fullmatch(example))
-    if example and not secret and "${" not in example:
+    if not secret and (example or not needed) and "${" not in example:  # developers start with the empty ones, too
         return example, ""
     if secret and (needed is None or needed.value == _STAND_IN):
         return _LONG_STAND_IN, "a stand-in"

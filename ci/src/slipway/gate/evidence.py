@@ -95,10 +95,10 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
         environment.place = place
         initial = initial_of(question, environment)
     past = history.read(environment, question.start_after, question.since, initial)
-    if not past.nodes and not past.broken:
+    if past.is_empty and (unread := history.unread(environment)):
         raise BadInputError(
-            f"there is no revision in {environment.relative(environment.script.dir)}",
-            "write the first one with `alembic revision`, or name the folders of revisions in alembic's settings file (version_locations)",
+            f"alembic reads no revision in {environment.relative(environment.script.dir)}, and {unread} is one",
+            "name the folders of revisions in alembic's settings file (version_locations)",
         )
     evidence = Evidence(
         postgres=version,
@@ -110,7 +110,7 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
         baseline=initial.name if initial else "",
     )
     evidence.seconds["load"] = round(time.perf_counter() - started, 3)
-    if not past.broken:
+    if not past.broken and not past.is_empty:
         empty = Baseline(
             history=past,
             environment=environment,

@@ -3,12 +3,14 @@
 import dis
 import hashlib
 import itertools
+import os
+import re
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Any, Final
 
 from alembic.script import Script
 from alembic.util import CommandError
@@ -19,6 +21,9 @@ from slipway.migration.initial_schema import InitialSchema
 from slipway.records.gate import Other, Since
 
 Parents = dict[str, tuple[str, ...]]
+
+_REVISION: Final = re.compile(rb"^down_revision\b[^=\n]*=", re.MULTILINE)
+_NOT_OURS: Final = {"tests", "test", "docs", "examples", "templates", "node_modules", "site-packages", "__pycache__"}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,6 +72,11 @@ class History:
     chosen: str = ""  # which revisions are new, when the gate chose it itself: "those that main lacks"
     gone: tuple[Other, ...] = ()  # revisions of this history that were at `released` and are not in the tree
     gone_heads: tuple[str, ...] = ()  # those at which a database may stand that has run all of them
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no revision has been written yet."""
+        return not (self.nodes or self.broken or self.begun)
 
     @property
     def before_new(self) -> tuple[Node, ...]:
@@ -125,6 +135,19 @@ def read(
     kept = [node.down for node in past.nodes if not node.new]
     followed = {parent for down in (*kept, *(each.down for each in since.changed)) for parent in down}
     return replace(past, gone=gone, gone_heads=tuple(each.id for each in gone if each.id not in followed))
+
+
+def unread(environment: Environment) -> str:
+    """Return a file of the service that is a revision although alembic reads none; those of tests and of other histories do not count."""
+    ours = Path(environment.config.config_file_name or "").absolute().parent
+    for place, folders, files in os.walk(environment.folder):
+        others = "alembic.ini" in files and not ours.is_relative_to(place)
+        kept = () if others or "pyvenv.cfg" in files else folders
+        folders[:] = [name for name in kept if name not in _NOT_OURS and not name.startswith(".")]
+        for file in (Path(place, name) for name in files if name.endswith(".py") and not others):
+            if _REVISION.search(file.read_bytes()):
+                return environment.relative(str(file))
+    return ""
 
 
 def _gone(nodes: Sequence[Node], since: Since) -> Iterator[Other]:

@@ -135,9 +135,10 @@ def _why_not_replayed(evidence: Evidence) -> str:
 
 def _env_file(evidence: Evidence) -> EnvFile:
     file = Path(evidence.environment.script.env_py_location)
-    driver = evidence.environment.url.get_driver_name()
     return EnvFile(
-        file=evidence.environment.relative(str(file)), source=file.read_text(encoding="utf-8"), driver=driver
+        file=evidence.environment.relative(str(file)),
+        source=file.read_text(encoding="utf-8"),
+        driver=evidence.environment.driver.removesuffix("_async"),
     )
 
 

@@ -29,7 +29,7 @@ from slipway.migration.database import keeping_connections
 from slipway.migration.environment import sentence
 from slipway.migration.models import metadata_of, with_tables
 from slipway.records.gate import GateQuestion, Listed, Listing, Previous
-from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
+from slipway.records.proof import UNCOMPARED, Coverage, Layer, Proof, Revision, Verdict, Versions
 
 
 def prove(question: GateQuestion, server: URL) -> Proof:
@@ -150,6 +150,9 @@ def _is_skipped(evidence: Evidence, revision: str) -> bool:
 def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     """Yield one sentence for each part of the history that was not examined, the largest part first."""
     nodes, stairway = evidence.history.nodes, evidence.stairway
+    if evidence.history.is_empty:
+        yield f"{UNCOMPARED}: no revision was executed, because {evidence.environment.relative(evidence.environment.script.dir)} has none"
+        return
     if stairway and stairway.skipped:
         yield f"{not_executed(nodes, stairway)}{without_baseline(nodes, stairway, evidence.baseline)}"
     yield from evidence.left_out

@@ -7,7 +7,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +16,11 @@ from slipway.errors import BadInputError
 from slipway.finder.start import MIGRATES
 from slipway.finder.survey import find
 from slipway.finder.tree import Tree, table_in, tree_at
-from slipway.local.guess import as_key, as_value, migrations_in
+from slipway.local.guess import as_key, as_value, is_unset, migrations_in
 from slipway.local.installed import requirement
 from slipway.records.adoption import AdoptedFile, Adoption, Drift, FileState
-from slipway.records.survey import DEFAULT, Fact, Subject, Survey
-from slipway.settings import OWN_FILE, Migrations, MissingTableError, Settings
+from slipway.records.survey import DEFAULT, Fact, Obstacle, Subject, Survey
+from slipway.settings import OWN_FILE, Migrations, MissingTableError, Settings, SettingsError
 from slipway.structure import kebab, write
 
 _PYPROJECT: Final = "pyproject.toml"
@@ -53,25 +53,55 @@ _MIGRATIONS: Final = {
 }
 
 
-def propose(folder: Path, baseline: str = "", start_after: str = "") -> Adoption:
+@dataclass(frozen=True)
+class Service:
+    """A service before its adoption: its files, and what the finder read in them."""
+
+    folder: Path
+    tree: Tree
+    survey: Survey
+
+    @property
+    def migrations(self) -> Migrations | None:
+        """The settings that a new table will state; None when the service has a table."""
+        return None if _own_table(self.tree) else migrations_in(self.survey)
+
+
+def surveyed(folder: Path) -> Service:
+    """Read the files of a service."""
+    tree = tree_at(folder)
+    return Service(folder, tree, find(tree))
+
+
+def propose(service: Service, baseline: str = "", start_after: str = "") -> Adoption:
     """Return the adoption of a service as it is proposed; nothing is written.
 
     `baseline` is the text of one, if the service needs it. Revisions up to `start_after` were there before slipway.
     """
-    tree = tree_at(folder)
-    survey = find(tree)
+    tree, survey = service.tree, service.survey
+    obstacles = (*survey.obstacles, *_unusable(service.folder, tree))
     named = survey.value(Subject.BASELINE) if baseline else ""
-    files = (_table(tree, survey, named, start_after), *_workflow(tree)) if not survey.obstacles else ()
+    files = (_table(tree, survey, named, start_after), *_workflow(tree)) if not obstacles else ()
     if named and files[0].state is FileState.PROPOSED:
         files += (AdoptedFile(name=named, state=FileState.PROPOSED, added=_ABOUT_BASELINE + baseline, is_new=True),)
     return Adoption(
         service=survey.value(Subject.NAME),
         facts=(*survey.facts, *_assumed(survey)),
-        obstacles=survey.obstacles,
+        obstacles=obstacles,
         files=files,
         notes=(*_notes(survey, files),),
-        has_revisions=_has_revisions(tree, survey.value(Subject.SCRIPTS)),
     )
+
+
+def _unusable(folder: Path, tree: Tree) -> Iterator[Obstacle]:
+    """Yield the obstacle of a settings file that slipway could not read, whatever is added to it."""
+    try:
+        settings.load(folder, named=False)
+    except MissingTableError as error:
+        if OWN_FILE in tree:
+            yield Obstacle(what=error.what, next_step="add the table there, or remove the file")
+    except SettingsError as error:
+        yield Obstacle(what=error.what, next_step=error.next_step)
 
 
 def _assumed(survey: Survey) -> Iterator[Fact]:
@@ -100,12 +130,6 @@ def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
         )
 
 
-def _has_revisions(tree: Tree, scripts: str) -> bool:
-    """Whether a file in the folder of alembic, or in one called versions, is a revision."""
-    near = (name for name in tree.matching(r".*\.py") if name.startswith(f"{scripts}/") or "versions/" in name)
-    return any("down_revision" in tree.read(name) for name in near)
-
-
 def written(folder: Path, adoption: Adoption) -> Adoption:
     """Write the proposed files; raises BadInputError if one cannot be written."""
     return replace(adoption, files=tuple(_write(folder, file) for file in adoption.files))
@@ -126,9 +150,8 @@ def _write(folder: Path, file: AdoptedFile) -> AdoptedFile:
 
 def _table(tree: Tree, survey: Survey, baseline: str, start_after: str) -> AdoptedFile:
     """Return the table of the settings: at the end of pyproject.toml, or in a file of its own where there is none or it cannot be extended."""
-    for name in (OWN_FILE, _PYPROJECT):
-        if "slipway" in tree.table(name, "tool"):
-            return AdoptedFile(name=name, state=FileState.KEPT, reason="it has [tool.slipway]")
+    if own := _own_table(tree):
+        return AdoptedFile(name=own, state=FileState.KEPT, reason="it has [tool.slipway]")
     text = tree.read(_PYPROJECT)
     newline = "\r\n" if "\r\n" in text else "\n"
     table = table_of(survey, baseline, start_after)
@@ -136,6 +159,11 @@ def _table(tree: Tree, survey: Survey, baseline: str, start_after: str) -> Adopt
     if _PYPROJECT in tree and _is_extended(text, added):
         return AdoptedFile(name=_PYPROJECT, state=FileState.PROPOSED, added=added)
     return AdoptedFile(name=OWN_FILE, state=FileState.PROPOSED, added=table, is_new=True)
+
+
+def _own_table(tree: Tree) -> str:
+    """Return the file that has the service's settings already; empty without one."""
+    return next((name for name in (OWN_FILE, _PYPROJECT) if "slipway" in tree.table(name, "tool")), "")
 
 
 def _join(text: str, table: str) -> str:
@@ -258,12 +286,7 @@ def _drift(found: Settings, survey: Survey) -> Iterator[Drift]:
         fact = survey.fact(subject)
         if fact and not fact.guessed and fact.value != value:
             yield Drift(key=key, has=value, found=fact.value, place=fact.place)
-    yield from (_missing(fact) for fact in survey.facts_about(Subject.VARIABLE) if _lacks(found.migrations, fact))
-
-
-def _lacks(migrations: Migrations, fact: Fact) -> bool:
-    name = fact.value.partition("=")[0]
-    return name != migrations.database_variable and name not in migrations.variables
+    yield from (_missing(fact) for fact in survey.facts_about(Subject.VARIABLE) if is_unset(fact, found.migrations))
 
 
 def _missing(fact: Fact) -> Drift:

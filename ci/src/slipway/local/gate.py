@@ -7,8 +7,8 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from slipway.errors import BadInputError
-from slipway.finder.tree import repository_of, tree_at
+from slipway.errors import BadInputError, Obstacles, SlipwayError
+from slipway.finder.tree import repository_of, table_in, tree_at
 from slipway.local.cache import prune_daily
 from slipway.local.prove import (
     GateOptions,
@@ -23,8 +23,9 @@ from slipway.records.form import text_of
 from slipway.records.gate import Listing, Previous, Since
 from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
+from slipway.settings import Migrations
 from slipway.source import folder_of, released, unreleased
-from slipway.workload.python import Python, check_environment, workspace_of
+from slipway.workload.python import Python, check_environment, document_of, workspace_of
 
 
 async def gate(
@@ -50,7 +51,13 @@ async def gate(
         from slipway.local.previous import with_recorded
 
         previous = with_recorded(previous, text_of(statements, "the recorded statements"), str(statements))
-    proof = await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
+    asked = previous if previous.name else None
+    try:
+        proof = await prove(at, since=known, previous=asked, layers=layers, progress=progress)
+    except SlipwayError as error:
+        from slipway.local.obstacles import with_other_variables
+
+        raise await anyio.to_thread.run_sync(with_other_variables, error, at.folder, at.migrations) from error
     made = (
         () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(_notes, at.folder)
     )
@@ -73,6 +80,15 @@ async def revisions(options: GateOptions) -> Listing:
     return await enumerate_revisions(at, known)
 
 
+async def obstacles(options: GateOptions) -> tuple[SlipwayError, ...]:
+    """Return everything that keeps the gate from starting."""
+    try:
+        await _workplace(options)
+    except SlipwayError as error:
+        return error.obstacles
+    return ()
+
+
 async def baseline(options: GateOptions) -> str:
     """Return the text of a baseline: the schema of the models, with all revisions counted as run; raises SlipwayError."""
     at, _ = await _workplace(options)
@@ -80,15 +96,29 @@ async def baseline(options: GateOptions) -> str:
 
 
 async def _workplace(options: GateOptions) -> tuple[Workplace, Since | None]:
-    """Return the folder with its environment and settings, and the revisions already released."""
+    """Return the folder with its environment and settings, and the revisions already released; raises every obstacle at once."""
     folder = folder_of(options.source)
     _check_temporary_folder()
-    migrations = options.alembic.over(migrations_of(folder))
-    if options.everything:
-        migrations = replace(migrations, start_after=None)
-    known = await anyio.to_thread.run_sync(_released, folder, options, migrations.start_after)
-    interpreter = await anyio.to_thread.run_sync(python_of, folder, options.python)
-    await anyio.to_thread.run_sync(check_environment, interpreter)
+    return await anyio.to_thread.run_sync(_looked_at, folder, options)
+
+
+def _looked_at(folder: Path, options: GateOptions) -> tuple[Workplace, Since | None]:
+    obstacles, migrations = Obstacles(), Migrations()
+    with obstacles.noted():
+        migrations = options.alembic.over(options.migrations or migrations_of(folder))
+        if options.everything:
+            migrations = replace(migrations, start_after=None)
+        with obstacles.noted():
+            _check_config(folder, migrations)
+        known = _released(folder, options, migrations.start_after)
+    with obstacles.noted():
+        interpreter = python_of(folder, options.python)
+        check_environment(interpreter)
+    if obstacles.found:  # the gate, which would meet the others later, does not start
+        from slipway.local.obstacles import look_further
+
+        look_further(obstacles, folder, migrations, needs_server=options.server is None)
+    obstacles.refuse()
     return Workplace(folder=folder, python=interpreter, migrations=migrations, server=options.server), known
 
 
@@ -104,6 +134,17 @@ def _released(folder: Path, options: GateOptions, start_after: str | None) -> Si
         if start_after:
             return None
         raise
+
+
+def _check_config(folder: Path, migrations: Migrations) -> None:
+    """Raise BadInputError if alembic's settings file is missing, before an environment is made in vain."""
+    documents = (document_of(folder / place / "pyproject.toml") for place in ("", migrations.directory))
+    named = migrations.scripts or (folder / migrations.config).is_file()
+    if named or any("alembic" in table_in(document, "tool") for document in documents):
+        return
+    from slipway.local.obstacles import missing_config
+
+    raise missing_config(folder, migrations)
 
 
 def _check_temporary_folder() -> None:

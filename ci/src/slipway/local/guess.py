@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from slipway.errors import BadInputError
 from slipway.finder.survey import find, refuse
 from slipway.finder.tree import Tree
-from slipway.records.survey import Subject, Survey
+from slipway.records.survey import Fact, Subject, Survey
 from slipway.settings import Migrations, Settings
 from slipway.structure import kebab, write
 
@@ -50,6 +50,12 @@ def migrations_in(survey: Survey) -> Migrations:
         extensions=survey.values(Subject.EXTENSION),
         variables=variables,
     )
+
+
+def is_unset(variable: Fact, migrations: Migrations) -> bool:
+    """Whether the settings have no value for a variable that the service names."""
+    name = variable.value.partition("=")[0]
+    return name != migrations.database_variable and name not in migrations.variables
 
 
 def as_toml(settings: Settings) -> str:

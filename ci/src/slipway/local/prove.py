@@ -28,6 +28,7 @@ from slipway.records.gate import (
 )
 from slipway.records.migration import Baseline
 from slipway.records.proof import Layer, Proof
+from slipway.records.survey import Subject
 from slipway.settings import Migrations, MissingTableError
 from slipway.workload.python import Python
 
@@ -72,6 +73,7 @@ class GateOptions:
     everything: bool = False  # judge all revisions
     python: Path | None = None
     server: NamedServer | None = None
+    migrations: Migrations | None = None  # the service's settings, if the caller has read them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +92,14 @@ def migrations_of(folder: Path) -> Migrations:
         return settings.load(folder, named=False).migrations
     except MissingTableError:
         from slipway.finder.survey import find, refuse
-        from slipway.finder.tree import tree_at
+        from slipway.finder.tree import repository_of, tree_at
         from slipway.local.guess import migrations_in
         from slipway.local.services import services_below
 
         survey = find(tree_at(folder))
-        if survey.obstacles and (below := services_below(folder)):
+        below = services_below(folder) if survey.obstacles or "/" in survey.value(Subject.CONFIG) else ()
+        config = folder.resolve() / survey.value(Subject.CONFIG)
+        if below and (survey.obstacles or any(config.is_relative_to(repository_of(folder) / each) for each in below)):
             raise BadInputError(
                 f"{folder} is no service, but has services below it: {', '.join(below)}",
                 "pass --all-services, or the folder of one with --source",
@@ -179,7 +183,7 @@ async def _url(at: Workplace, ask: Ask) -> AsyncIterator[str]:
     if at.server:
         yield at.server.url
         return
-    installation = await anyio.to_thread.run_sync(_installation, at)
+    installation = await anyio.to_thread.run_sync(server_binaries, at.folder, at.migrations)
     if ask is Ask.LISTING:
         yield _NOWHERE
         return
@@ -188,13 +192,13 @@ async def _url(at: Workplace, ask: Ask) -> AsyncIterator[str]:
         yield server.url
 
 
-def _installation(at: Workplace) -> Binaries:
-    """Find server binaries, of another major if only that has the extensions of the revisions."""
+def server_binaries(folder: Path, migrations: Migrations) -> Binaries:
+    """Find server binaries, of another major if only that has the extensions of the revisions; raises BadInputError."""
     from slipway.finder.database import created_by_migrations
     from slipway.finder.tree import tree_at
 
-    known = {*at.migrations.extensions, *created_by_migrations(tree_at(at.folder), at.migrations.baseline)}
-    return binaries.find(at.migrations.major, known)
+    known = {*migrations.extensions, *created_by_migrations(tree_at(folder), migrations.baseline)}
+    return binaries.find(migrations.major, known)
 
 
 def _counted(progress: Callable[[str], None]) -> Callable[[str], bool]:

@@ -25,5 +25,5 @@ def application_of(app: str) -> Any:
         message = ": ".join([type(error).__name__, *lines[-1:]])
         not_found = any(text in str(error) for text in _NOT_FOUND)
         what = f"the Flask application {app} cannot be loaded" if app else "Flask finds no application"
-        step = generated(message) or f"correct that, or {APP_MISSING}"
+        step = generated(message) or f"correct that, {APP_MISSING}, or add a variable that it needs to variables there"
         raise BadInputError(what, APP_MISSING if not_found or not app else f"{message}; {step}") from error

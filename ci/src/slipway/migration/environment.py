@@ -33,6 +33,7 @@ Options = Mapping[str, Any]
 _SLIPWAY = Path(__file__).parents[1]
 _ANOTHER_ENVIRONMENT: Final = "pass the service's own virtual environment, which has it, with --python DIR"
 _ASYNCHRONOUS: Final = re.compile(r"\b(async_engine_from_config|create_async_engine|AsyncEngine)\b")
+_BUILT: Final = "if a step of the build writes this file, run the step before slipway"
 _VARIABLES: Final = "variables it needs go to [tool.slipway.migrations] variables"
 
 
@@ -45,6 +46,7 @@ class Environment:
         self.url = url
         self.place = 0  # of the database that is used, among those that env.py migrates
         self.databases: list[str] = []  # their names, as env.py has used them so far
+        self.driver = url.get_driver_name()  # the one that env.py has used
         self.wanted: list[str] = []  # the keys of -x arguments that the project looked up and that were not passed
         self.config = alembic_config.read(call)
         self._set_url(url)
@@ -123,6 +125,7 @@ class Environment:
 
         def run_part(**arguments: Any) -> None:
             part = Part.of(context.get_context(), arguments)
+            self.driver = context.get_context().dialect.driver
             place = next((place for place, known in enumerate(parts) if part.shares_database(known)), len(parts))
             if place == len(parts):
                 parts.append(part)
@@ -150,6 +153,8 @@ class Environment:
             return f"{sentence(error)}; {step}"
         if isinstance(error, ModuleNotFoundError):
             return f"{sentence(error)}; {_ANOTHER_ENVIRONMENT}"
+        if isinstance(error, FileNotFoundError):
+            return f"{sentence(error)}; {_BUILT}"
         if self.wanted:
             return f"{sentence(error)}; {x_argument_missing(self.wanted[-1])}"
         is_mistake = isinstance(error, TypeError) and "None" not in str(error)  # not of a variable that is missing

@@ -93,21 +93,30 @@ class Environment:
         )
 
     @described
-    async def rollback(
+    async def rollback(  # noqa: PLR0913, PLR0917 -- each is a flag
         self,
         ws: dagger.Workspace,
         to: Annotated[int | None, Doc(release.rollback.flag("to").doc)] = None,
+        image_only: Annotated[bool, Doc(release.rollback.flag("image-only").doc)] = False,  # noqa: FBT002 -- a flag
         certificate: Certificate = None,
         without_proof: Reason = "",
         dry_run: DryRun = False,  # noqa: FBT002 -- a flag
     ) -> str:
         return await self._text(
-            ws, "rollback", to=to, certificate=certificate, without_proof=without_proof, dry_run=dry_run
+            ws,
+            "rollback",
+            to=to,
+            image_only=image_only,
+            certificate=certificate,
+            without_proof=without_proof,
+            dry_run=dry_run,
         )
 
     @described
-    async def status(self, ws: dagger.Workspace) -> str:
-        return await self._text(ws, "status")
+    async def status(
+        self, ws: dagger.Workspace, watch: Annotated[str | None, Doc(service.status.flag("watch").doc)] = None
+    ) -> str:
+        return await self._text(ws, "status", watch=watch)
 
     @described
     async def history(self, ws: dagger.Workspace) -> str:

@@ -55,8 +55,7 @@ class Adoption(Record, schema="slipway/adoption/1"):
     gate: str = ""
     errors: tuple[Finding, ...] = ()
     passed: bool | None = None
-    has_revisions: bool = True
-    begins_later: bool = False  # the baseline counts all of them as run
+    begins_later: bool = False  # there is no revision yet, or the baseline counts all of them as run
     checked: bool = False  # by --check
 
     @property

@@ -19,7 +19,7 @@ class Check:
     """One check.
 
     - found: the fact, or why it is unknown (untrusted text). remedy: the next step after a refusal.
-    - lines: of a log, as evidence (untrusted text).
+    - lines: of a log, as evidence (untrusted text). version: of a secret that is there, the one in use now.
     """
 
     subject: str
@@ -27,6 +27,7 @@ class Check:
     found: str
     remedy: str = ""
     lines: tuple[str, ...] = ()
+    version: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ Deployments are numbered from 1. An Intent is a place in the queue, a Lock the p
 platform's operation, a Release the end. A number with an Intent but no Release belongs to a deployment that is running or was killed.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from slipway.records.form import Record
 from slipway.records.migration import Heads, Readiness
@@ -13,10 +14,26 @@ from slipway.records.plan import Observed
 
 
 @dataclass(frozen=True, kw_only=True)
+class Specification:
+    """The settings of a release, with which it can be deployed again.
+
+    - settings: the part of [tool.slipway] that makes the service, as JSON; without the values of `hidden` variables.
+    - hidden: hashes of the values of variables that are, or look like, secrets; `salt` is hashed before each value.
+    - versions: of the secrets, by variable, as they were in use when the release was deployed; those that were not read are left out.
+    """
+
+    settings: str
+    salt: str
+    hidden: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Intent(Record, schema="slipway/intent/1"):
     """The change that a deployment intends.
 
     - wanted: hash of the desired service. fingerprint: of the observed state that the plan was made from.
+    - specification: of the release; None for a command without one, and of older versions of slipway.
     """
 
     environment: str
@@ -27,6 +44,7 @@ class Intent(Record, schema="slipway/intent/1"):
     holder: str
     nonce: str
     verb: Verb = Verb.DEPLOY
+    specification: Specification | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +76,7 @@ class Release(Record, schema="slipway/release/1"):
     - live: the digest that served at the end. ended: Unix time of the platform. seconds: 0 when unknown. holder: the person or job that deployed.
     - heads: of the image's history. database: heads of its database at the end. Both are None when unknown.
     - commit: the image's source. risk: why a required proof was waived; empty when none was required.
+    - wanted: hash of the desired service, as in its intent; empty when it was not recorded.
     """
 
     environment: str
@@ -75,6 +94,7 @@ class Release(Record, schema="slipway/release/1"):
     database: Heads | None = None
     commit: str | None = None
     risk: str = ""
+    wanted: str = ""
 
     @property
     def readiness(self) -> Readiness:
@@ -83,8 +103,24 @@ class Release(Record, schema="slipway/release/1"):
 
 
 @dataclass(frozen=True)
+class LedgerBlock(Record, schema="slipway/ledgerblock/1"):
+    """The records of up to a hundred old deployments, by the names under which they were stored one by one."""
+
+    environment: str
+    records: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Origin(Record, schema="slipway/origin/1"):
+    """The begin of a ledger in a repository of its own. `newest` is the last number of the ledger before, whose records were copied; 0 without one."""
+
+    environment: str
+    newest: int
+
+
+@dataclass(frozen=True)
 class History(Record, schema="slipway/history/1"):
-    """The ended deployments of an environment, newest first, and the numbers of unfinished ones."""
+    """The ended ones of the newest deployments of an environment, newest first, and the numbers of unfinished ones among them."""
 
     environment: str
     releases: tuple[Release, ...]
@@ -102,6 +138,22 @@ class Address(Record, schema="slipway/address/1"):
 
     environment: str
     url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseWatch(Record, schema="slipway/release-watch/1"):
+    """The live release, watched for some seconds.
+
+    - status: SUCCEEDED when it was live and answered all the time, UNANSWERED when it stopped, SUPERSEDED when another came.
+    - errors: lines of the logs that look like errors. problem: why the watch ended early, otherwise empty.
+    """
+
+    environment: str
+    digest: str
+    status: Status
+    seconds: float
+    errors: int
+    problem: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ class Observed(Record, schema="slipway/observed/1"):
     - digest: of the only serving image; None when it is deployed by tag, or while two images share the traffic.
     - fields: its configuration by the plan's names; values of variables only as hashes.
     - operation: in progress, or None.
-    - inherited: fields that an update can change but not remove.
+    - inherited: fields that an update can change but not remove. private: whether only a VPC reaches it.
     """
 
     arn: str | None = None
@@ -50,6 +50,7 @@ class Observed(Record, schema="slipway/observed/1"):
     fields: Mapping[str, str] = field(default_factory=dict)
     operation: str | None = None
     inherited: tuple[str, ...] = ()
+    private: bool = False
     state: State = State.ABSENT
 
 

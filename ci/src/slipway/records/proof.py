@@ -280,6 +280,8 @@ class Proof(Record, schema="slipway/proof/1"):
     @property
     def executed(self) -> str:
         """How many revisions ran in which direction: old ones are only upgraded."""
+        if not self.revisions:
+            return "no revision"
         up = f"{counted(self.coverage.revisions, 'revision')} up"
         if self.unexecuted:
             up = f"{self.coverage.revisions} of {counted(len(self.revisions), 'revision')} up"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from slipway.errors import BadInputError, ObstaclesError, RefusedError, SlipwayError, UnknownOutcomeError
+from slipway.errors import BadInputError, RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.form import Record
 
 _KINDS = {kind.exit_code: kind for kind in (RefusedError, BadInputError, UnknownOutcomeError)}
@@ -27,7 +27,7 @@ class Refusal(Record, schema="slipway/refusal/1"):
     @classmethod
     def every(cls, error: SlipwayError) -> "tuple[Refusal, ...]":
         """Return one for each obstacle of an error."""
-        return tuple(map(cls.of, error.obstacles if isinstance(error, ObstaclesError) else [error]))
+        return tuple(map(cls.of, error.obstacles))
 
     def error(self) -> SlipwayError:
         kind = _KINDS.get(self.exit_code, UnknownOutcomeError)  # a process of another version may send any number

@@ -21,7 +21,8 @@ from slipway.release.engine.target import Time
 from slipway.settings import AppRunnerEnvironment, Settings, TargetKind
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.simulator.clock import VirtualClock
-from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
+from slipway.simulator.cloud import Cloud, simulated
+from slipway.simulator.contract import ACCOUNT
 from slipway.workload.workload import Backend, HealthCheck, LaunchSpec, Workload, ask
 
 ENVIRONMENTS = ("staging", "production")
@@ -163,6 +164,9 @@ def on_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Settings
             instance_role=_simulated(own.instance_role or _role(f"{name}-instance")),
             vpc_connector=None,
             auto_scaling=None,
+            tracing=None,
+            kms_key=None,
+            ingress=None,
             variables={name: value for name, value in own.variables.items() if name not in arns},
             secrets=arns,
         )

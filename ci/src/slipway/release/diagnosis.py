@@ -7,8 +7,8 @@ exceptions the first one caused the second. The rules are data: see failures.py.
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from slipway.records.outcome import Diagnosis
 from slipway.release.engine.plan import ServiceSpec
@@ -18,26 +18,45 @@ from slipway.untrusted import one_line, printable
 _CONTEXT = 120  # characters
 _MOST_LINES = 3
 _NAMES = ("name", "module", "loopback", "code", "place", "other")  # groups of names and numbers
+_TOKEN = re.compile(r"[A-Z0-9]{16,}")  # the key that a dictionary lacks may be one of AWS
 _SHORTEST_SECRET = 6  # of a variable's value: a shorter one is a word like `info`, which appears everywhere
 # How libraries write values: a password in a URL, and the settings that pydantic validated.
 _VALUES = (
     (re.compile(r"(://[^/@:\s]*:)[^/@\s]+(?=@)"), r"\1…"),
     (re.compile(r"input_value=.*?(?=, input_type=|$)", re.MULTILINE), "input_value=…"),
 )
+_STARTED_UP = "Application startup complete."  # of starlette and uvicorn
+_MINOR = re.compile(r"\b(?:WARN|WARNING|INFO|DEBUG|NOTICE)\b")
+_WARNING = re.compile(r"\b(?:WARN|WARNING|DEBUG)\b")  # of the line before a traceback; one of INFO may be of anything
+_TRACEBACK_BEGINS = "Traceback (most recent call last)"
+_TRACEBACK = re.compile(r"Traceback \(most recent call last\).*\n(?:[ \t].*\n|\n)*.*\Z")
+_CHAINED = ("another exception occurred:", "the direct cause of the following exception:")
+_LEVELS = ("level", "levelname", "severity", "log.level")
 # A line of code that rich quotes in a traceback: what is written there was not printed.
 _QUOTED = re.compile(r"\s*│ +(?:❱ +)?\d+ │")
-NEVER_STARTED = Diagnosis(
-    "never-started",
-    "no container ever started: there is no application log of this deployment",
-    (),
-    "check the image's architecture (linux/amd64), the VPC connector and the instance role; it is never the port",
-)
-NOTHING = Diagnosis("unknown", "the logs name no known cause", (), "read them: slipway shows the last lines")
+UNKNOWN: Final = "unknown"
+_LISTEN: Final = "listens on 0.0.0.0 and the port {port}, and answers {check}"
+# Known without a rule, by whether the application has written anything and whether its health check failed.
+UNNAMED: Final = {
+    (False, True): (
+        "the health check failed, and the application wrote nothing: no container started, or it is silent",
+        f"check that it {_LISTEN}; that the image is for linux/amd64; and its VPC connector and instance role",
+    ),
+    (False, False): (
+        "the application wrote nothing, and the platform gives no reason",
+        "check that the image is for linux/amd64, and its VPC connector and instance role; start it once on your machine",
+    ),
+    (True, True): ("the health check failed, and the logs do not say why", f"check that it {_LISTEN}"),
+    (True, False): ("the logs name no known cause", "read them with `slipway logs`; the last lines are here"),
+}
 
 
 @dataclass(frozen=True)
 class DeploymentLogs:
-    """The lines of the platform and of the application, in order; `application` is None when no container ever started."""
+    """The lines of the platform and of the application, in order; `application` is None when there are none.
+
+    A container that never started has no log, and neither has one that writes nothing.
+    """
 
     platform: tuple[str, ...]
     application: tuple[str, ...] | None
@@ -51,14 +70,19 @@ class RuleMatch:
     match: re.Match[str]
 
     @property
+    def span(self) -> tuple[int, int]:
+        """Of the group `error` where there is one, of the whole match otherwise."""
+        named = (name for name, value in self.match.groupdict().items() if value and name.startswith("error"))
+        return self.match.span(next(named, 0))
+
+    @property
     def place(self) -> str:
         return f"{self.rule.log} log, line {self.match.string.count(chr(10), 0, self.match.start()) + 1}"
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The matching lines: those of the group `error` where there is one, of the whole match otherwise."""
-        named = (name for name, value in self.match.groupdict().items() if value and name.startswith("error"))
-        start, end = self.match.span(next(named, 0))
+        """The matching lines."""
+        start, end = self.span
         text = self.match.string
         begin = text.rfind("\n", 0, start) + 1
         lines = []
@@ -71,21 +95,24 @@ class RuleMatch:
 
 def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> Diagnosis:
     """Return the cause that the best rule names, with the lines behind it."""
-    application = _text(logs.application or (), spec)
-    read = _Reading({"platform": _text(logs.platform, spec), "application": application}, spec, words)
+    platform, application = _text(logs.platform, spec), _text(logs.application or (), spec)
+    spec = _as_checked(platform, spec, words)
+    read = _Reading({"platform": platform, "application": application}, spec, words)
     match = (
         next(read.matches(NEVER_RAN), None)
-        or min(read.matches(CAUSES), key=lambda each: each.match.start(), default=None)
-        or next(read.matches(ENDS), None)
+        or min(read.matches(CAUSES), key=lambda each: each.span[0], default=None)
+        or next(read.matches((*ENDS, *SILENCES)), None)
     )
-    if match is None and logs.application is None:
-        return NEVER_STARTED
-    match = match or next(read.matches(SILENCES), None)
     if match is None:
-        last = application.rstrip().split("\n")[-_MOST_LINES:]
-        return Diagnosis(NOTHING.rule, NOTHING.cause, tuple(map(one_line, last)), NOTHING.remedy)
+        cause, remedy = UNNAMED[bool(logs.application), words.unhealthy in platform]
+        last = application.rstrip().split("\n")[-_MOST_LINES:] if application else []
+        return Diagnosis(UNKNOWN, cause, tuple(map(one_line, last)), remedy.format_map(_facts(spec)))
     rule, quoted = match.rule, _words(match, application)
     gaps = _facts(spec) | quoted
+    if quoted.get("name") in {*spec.variables, *spec.secrets}:
+        rule = replace(
+            rule, remedy="the settings set {name}, and the failed release was deployed without it: deploy it again"
+        )
     return Diagnosis(
         rule=rule.id,
         cause=rule.cause.format_map(gaps),
@@ -96,9 +123,17 @@ def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> D
     )
 
 
+def _as_checked(platform: str, spec: ServiceSpec, words: PlatformWords) -> ServiceSpec:
+    """Return the spec with the port and the path that the platform asked: another tool may have set others."""
+    match = re.search(words.checked, platform)
+    if match is None:
+        return spec
+    return replace(spec, port=int(match["port"]), health_path=match["path"])
+
+
 def _may_be_secret(name: str, text: str, rule: FailureRule) -> bool:
     """Return whether words may be a value that the application printed: those of the platform, numbers and names are not."""
-    is_harmless = name in _NAMES and re.fullmatch(r"[\w.]+", text)
+    is_harmless = name in _NAMES and re.fullmatch(r"[\w.]+", text) and not _TOKEN.fullmatch(text)
     return not is_harmless and (rule.log == "application" or name == "last")
 
 
@@ -114,8 +149,12 @@ class _Reading:
         for rule in rules:
             if rule.beside and not re.search(self._filled(rule.beside), self.texts["platform"]):
                 continue
-            if match := re.search(self._filled(rule.pattern), self.texts[rule.log], re.MULTILINE):
-                yield RuleMatch(rule, match)
+            text = self.texts[rule.log]
+            if rule.absent and re.search(self._filled(rule.absent), text):
+                continue
+            found = (RuleMatch(rule, each) for each in re.finditer(self._filled(rule.pattern), text, re.MULTILINE))
+            if match := next((each for each in found if rule.any_level or not _is_handled(text, each.span[0])), None):
+                yield match
 
     def _filled(self, pattern: str) -> str:
         """Fill the words of platform and settings in. A service that is checked over TCP has no health path, so nothing matches it."""
@@ -126,8 +165,25 @@ class _Reading:
             "unreadable": self.words.unreadable,
             "exited": re.escape(self.words.exited),
             "unhealthy": re.escape(self.words.unhealthy),
+            "failed": self.words.failed,
         }
         return re.sub(r"\{([a-z_]+)\}", lambda gap: gaps[gap[1]], pattern)
+
+
+def _is_handled(text: str, start: int) -> bool:
+    """Return whether the application went on after what it writes there: it logs it below an error, or starts up afterwards."""
+    if _STARTED_UP in text[start:]:
+        return True
+    before = text[:start]
+    block = _TRACEBACK.search(before, max(0, before.rfind(_TRACEBACK_BEGINS)))
+    if block is None:
+        return _MINOR.search(before.rpartition("\n")[2]) is not None
+    if not text[start:].partition("\n")[2].strip():
+        return False
+    before = before[: block.start()].rstrip()
+    if before.endswith(_CHAINED):
+        return _is_handled(text, len(before.rpartition("\n")[0].rstrip()))
+    return _WARNING.search(before.rpartition("\n")[2]) is not None
 
 
 def _text(lines: Iterable[str], spec: ServiceSpec) -> str:
@@ -151,7 +207,11 @@ def _unfolded(line: str) -> str:
     if not line.startswith("{"):
         return line
     try:
-        return "\n".join(_strings(json.loads(line)))
+        values = json.loads(line)
+        minor = next(
+            (f"{level.upper()} " for key in _LEVELS if _WARNING.fullmatch((level := str(values.get(key))).upper())), ""
+        )
+        return "\n".join(minor + text for each in _strings(values) for text in each.split("\n"))
     except (ValueError, RecursionError):
         return line
 
@@ -186,6 +246,7 @@ def _facts(spec: ServiceSpec) -> dict[str, str]:
         "table": table,
         "port": str(spec.port),
         "health_path": spec.health_path or "",
+        "check": f"{spec.health_path} with 200" if spec.health_path else "a TCP connection",
         "memory": str(spec.memory),
     }
 

@@ -1,7 +1,8 @@
 """Known failures of a release, in the order in which a diagnosis asks for them.
 
 A rule of NEVER_RAN ends the search. Of CAUSES the one whose line comes first wins. Then come ENDS, and SILENCES last: those blame the
-port, so every other cause must be excluded before. Each rule has a recorded log in tests/release/logs.
+port, so every other cause must be excluded before. Without a match the cause is unknown. Each rule has a recorded log in
+tests/release/logs; tests/release/labelled.toml measures all of them together.
 """
 
 from dataclasses import dataclass
@@ -13,13 +14,16 @@ class PlatformWords:
 
     - unpulled, unreadable: patterns with a group, `reason` and `arn`.
     - exited: the text before the exit code of a container.
-    - unhealthy: the text about a failed health check.
+    - unhealthy: the text about a failed health check. checked: a pattern with the groups `path` and `port` of that check.
+    - failed: a pattern with the `reason` that the platform gives for a failure, besides those above.
     """
 
     unpulled: str
     unreadable: str
     exited: str
     unhealthy: str
+    checked: str = "(?!)"
+    failed: str = "(?!)"
 
 
 NO_PLATFORM = PlatformWords(unpulled="(?!)", unreadable="(?!)", exited="exit code: ", unhealthy="health check failed")
@@ -31,7 +35,8 @@ class FailureRule:
 
     - log: "platform" or "application". words: describe the evidence in the reference.
     - pattern: in that log, line ends included. `{exited}` and the like are replaced by a platform's words, `{health_path}` and `{port}` by
-      settings. beside: a text that the platform's log must have too.
+      settings. beside: a text that the platform's log must have too. absent: a pattern that the rule's log must not have.
+    - any_level: whether a line counts whatever its level is, and whatever comes after it, such as one of an access log.
     """
 
     id: str
@@ -41,15 +46,19 @@ class FailureRule:
     cause: str
     remedy: str
     beside: str = ""
+    absent: str = ""
+    any_level: bool = False
 
 
+_LISTENS = r"(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://"
+_LOOPBACK = r"127\.0\.0\.1|localhost|\[::1\]"
 _NAME = r"[A-Z][A-Z0-9_]{2,}"
 _EXITED, _UNHEALTHY = "{exited}", "{unhealthy}"
 
 NEVER_RAN = (
     FailureRule("pull", "platform", "that the image could not be pulled", "{unpulled}",
         "the platform could not pull the image: {reason}",
-        "push the image by this digest, and let the access role read the repository"),
+        "push the image by this digest for linux/amd64, and let the access role read the repository"),
     FailureRule("secret", "platform", "that a secret could not be read", "{unreadable}",
         "the secret {arn} could not be read",
         "create it, and let the instance role read it"),
@@ -57,11 +66,11 @@ NEVER_RAN = (
 CAUSES = (
     FailureRule("missing-variable", "application", "a KeyError of `os.environ`, or the words of starlette, environs, decouple that a variable is not set",
                 rf"""(?:<frozen os>|/os\.py)", line \d+, in __getitem__\n(?:[ \t].*\n)*KeyError: '(?P<name>\w+)'"""
-                rf"""|KeyError: ["'](?:Config ')?(?P<name2>{_NAME})'"""
+                rf"""|(?:\A|^(?![ \t]).*\n|^\S.*)(?P<error>KeyError: '(?P<name2>{_NAME})')|KeyError: "Config '(?P<name6>{_NAME})'"""
                 rf"""|(?:[Mm]issing|[Rr]equired|[Uu]nset|[Ss]et the) environment variable:? ['"`]?(?P<name3>{_NAME})"""
                 rf"""|[Ee]nvironment variable:? ['"`]?(?P<name4>{_NAME})['"`]? (?:is |was |must be )?(?:not |un)?(?:set\b|missing|required|defined|found)"""
                 rf"""|(?P<name5>{_NAME}) not found\. Declare it as envvar""",
-        "the release reads the variable {name}, which {environment} does not set",
+        "the release reads the variable {name}, which it does not get",
         "add {name} to {variables}"),
     FailureRule("missing-setting", "application", "pydantic's `Field required` below a field's name",
                 r"^(?P<error>(?P<name>\w+)\n\s+Field required \[type=missing)",
@@ -80,7 +89,7 @@ CAUSES = (
         "the application does not import: {error}",
         "start it once on your machine with the command in [tool.slipway]"),
     FailureRule("command", "application", "a shell's, the container runtime's or python's words that there is no such program or file",
-                r"(?P<error>(?:^|/)(?:sh|bash|ash): (?:line )?\d+: .*(?:not found|Permission denied)$"
+                r"(?P<error>(?:^|/)(?:sh|bash|ash): (?:line )?\d+: .*(?:not found|Permission denied)$(?!\n[\s\S]*\S)"
                 r"|executable file not found in \$PATH|^exec \S+: no such file or directory|can't open file .*)",
         "the command does not start: {error}",
         "correct command in [tool.slipway], or CMD of the service's own Dockerfile; what it names must be in the image, and be executable"),
@@ -126,7 +135,7 @@ CAUSES = (
         "grant it in a migration, to the role in the secret"),
     FailureRule("unreachable", "application", "a connection that was refused, or ran out of time",
                 r"(?P<error>connection to server at .* failed: (?:Connection refused|Connection timed out|timeout expired|server closed|No route|Network is).*"
-                r"|could not connect to server.*|connection timeout expired.*|Connect call failed \(.*|Error \d+ connecting to .*"
+                r"|could not connect to server.*|connect E(?:TIMEDOUT|CONNREFUSED|HOSTUNREACH) .*|connection timeout expired.*|Connect call failed \(.*|Error \d+ connecting to .*"
                 r")|asyncpg/connection\.py\", line \d+, in connect\n(?:[ \t].*\n)*(?P<error2>TimeoutError)",
         "a server that the release needs does not answer: {error}",
         "check its address and port, the VPC connector, and that the security group of the server lets the connector's in"),
@@ -162,11 +171,11 @@ ENDS = (
     FailureRule("allowed-hosts", "application", "Django's `Invalid HTTP_HOST header`, and a health check that failed",
                 r"Invalid HTTP_HOST header: (?P<host>'[^'\n]*')",
         "Django rejects requests for the host {host}, which the platform's health check sends",
-        "answer {health_path} in a middleware before CommonMiddleware, or allow that host in ALLOWED_HOSTS", _UNHEALTHY),
+        "answer {health_path} in a middleware before CommonMiddleware, or allow that host in ALLOWED_HOSTS", _UNHEALTHY, any_level=True),
     FailureRule("health-path", "application", "a line of the access log in which the health check was answered with 3xx, 4xx or 5xx",
                 r'"GET (?P<path>{health_path})(?=[ ?"])[^"\n]*" (?P<code>[345]\d\d)|(?<!")GET (?P<path2>{health_path})(?=[ ?]).* (?P<code2>[345]\d\d)\b',
         "the health check {health_path} answers {code}",
-        "make it answer 200, or correct health-path in [tool.slipway]"),
+        "make it answer 200, or correct health-path in [tool.slipway]", _UNHEALTHY, any_level=True),
     FailureRule("killed", "platform", "the exit code 137", r"{exited}137\b",
         "the container was killed (exit code 137), most likely as it needs more than its {memory} MB of memory",
         "start fewer workers, or raise memory in {table}"),
@@ -181,18 +190,18 @@ SILENCES = (
     FailureRule("slow-start", "application", "uvicorn's `Waiting for application startup.` without its `complete`",
                 r"Waiting for application startup\.(?![\s\S]*Application startup complete)",
         "the release was not ready in time: its startup began and did not end",
-        "do less before it answers, such as loading or connecting in the lifespan, or raise unhealthy-threshold in health-check of {table}", _UNHEALTHY),
+        "do less before it answers, such as loading or connecting in the lifespan, or raise unhealthy-threshold in health-check of {table}", _UNHEALTHY, any_level=True),
     FailureRule("loopback", "application", "a server's words that it listens on 127.0.0.1, and no other address",
-                r"(?<!all addresses \(0\.0\.0\.0\)\n \* )(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://(?P<loopback>127\.0\.0\.1|localhost|\[::1\])",
+                rf"{_LISTENS}(?P<loopback>{_LOOPBACK})",
         "the release listens on {loopback}, where only it can reach itself",
-        "let it listen on 0.0.0.0: --host 0.0.0.0 for uvicorn and flask, --bind 0.0.0.0:{port} for gunicorn and hypercorn", _UNHEALTHY),
-    FailureRule("other-port", "application", "a server's words that it listens on another port than that of the settings",
-                r"(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://[^\s/]*:(?!{port}\b)(?P<other>\d+)",
+        "let it listen on 0.0.0.0: --host 0.0.0.0 for uvicorn and flask, --bind 0.0.0.0:{port} for gunicorn and hypercorn", _UNHEALTHY,
+        rf"{_LISTENS}(?!{_LOOPBACK})|all addresses", any_level=True),
+    FailureRule("other-port", "application", "a server's words that it listens on other ports than the one that is checked",
+                rf"{_LISTENS}[^\s/]*:(?!{{port}}\b)(?P<other>\d+)",
         "the release listens on the port {other}, and is asked on {port}",
-        "correct port or command in [tool.slipway]", _UNHEALTHY),
-    FailureRule("not-listening", "platform", "a failed health check, and nothing in the application's log that says why",
-                _UNHEALTHY,
-        "the service runs, but does not answer the health check on port {port}",
-        "let it listen on 0.0.0.0 and the port in [tool.slipway], and answer the health check"),
+        "correct port or command in [tool.slipway]", _UNHEALTHY, rf"{_LISTENS}[^\s/]*:{{port}}\b", any_level=True),
+    FailureRule("platform", "platform", "the platform's own reason, besides a failed health check", "{failed}",
+        "the platform gives this reason: {reason}",
+        "look it up in the platform's documentation; `slipway logs` has the lines around it"),
 )  # fmt: skip
 RULES = (*NEVER_RAN, *CAUSES, *ENDS, *SILENCES)

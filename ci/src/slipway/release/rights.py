@@ -28,10 +28,9 @@ class Right(Enum):
     PAUSE_SERVICE = "pause the service"
     RESUME_SERVICE = "resume the service"
     DELETE_SERVICE = "delete the service"
-    READ_RECORD = "read one record of the ledger"
     READ_LEDGER = "read the ledger"
+    SEARCH_LEDGER = "list all records of the ledger"
     WRITE_LEDGER = "write the ledger"
-    BEGIN_LEDGER = "write the first record of a repository"
     INSPECT = "check everything that a release needs"
     PULL = "pull the release's image"
     PUSH = "push an image"
@@ -64,9 +63,11 @@ class Scope:
     def names(self) -> dict[str, str]:
         """The words that patterns of ARNs are filled with."""
         return {
+            "partition": self.there.partition,
             "region": self.there.region,
             "account": self.there.account,
             "repository": self.settings.name,
+            "ledger": self.settings.ledger(self.environment),
             "service": self.settings.service_name(self.environment),
             "cluster": self.task.cluster if self.task else "",
             "log_group": self.settings.migration_log(self.environment),
@@ -127,7 +128,19 @@ def secrets_of(service: str, references: Iterable[str]) -> tuple[str, ...]:
 
 ANY = Resource("AnyResource", "`*`: AWS accepts no resource for these actions", patterns("*"))
 REPOSITORY = Resource(
-    "Repository", "the service's ECR repository", patterns("arn:aws:ecr:{region}:{account}:repository/{repository}")
+    "Repository",
+    "the ECR repository of the service's images",
+    patterns("arn:{partition}:ecr:{region}:{account}:repository/{repository}"),
+)
+TRIAL = Resource(
+    "TrialRepository",
+    "the ECR repository of images that are only tried",
+    patterns("arn:{partition}:ecr:{region}:{account}:repository/{repository}-try"),
+)
+LEDGER = Resource(
+    "Ledger",
+    "the ECR repository of the environment's ledger",
+    patterns("arn:{partition}:ecr:{region}:{account}:repository/{ledger}"),
 )
 ROLES = Resource(
     "Roles",
@@ -147,7 +160,7 @@ WEBHOOK_SECRET = Resource(
 OWN_SECRETS = Resource(
     "OwnSecrets",
     "the secrets that `slipway secret set` makes for the service",
-    patterns("arn:aws:secretsmanager:{region}:{account}:secret:{service}/*"),
+    patterns("arn:{partition}:secretsmanager:{region}:{account}:secret:{service}/*"),
 )
 DATABASE_SECRET = Resource(
     "DatabaseSecret",
@@ -165,25 +178,25 @@ ANY_TASK = Resource(
 CLUSTER = Resource(
     "MigrationCluster",
     "the cluster of the task that migrates, which AWS expresses as the container instances in it",
-    of_task("arn:aws:ecs:{region}:{account}:container-instance/{cluster}/*"),
+    of_task("arn:{partition}:ecs:{region}:{account}:container-instance/{cluster}/*"),
 )
 TASK_DEFINITION = Resource(
     "MigrationTask",
     "the definition of the task that migrates",
     of_task(
-        "arn:aws:ecs:{region}:{account}:task-definition/{service}-migration:*",
-        "arn:aws:ecs:{region}:{account}:task-definition/{service}-migration-look:*",
+        "arn:{partition}:ecs:{region}:{account}:task-definition/{service}-migration:*",
+        "arn:{partition}:ecs:{region}:{account}:task-definition/{service}-migration-look:*",
     ),
 )
 TASKS = Resource(
     "MigrationTasks",
     "the tasks in the cluster of the task that migrates",
-    of_task("arn:aws:ecs:{region}:{account}:task/{cluster}/*"),
+    of_task("arn:{partition}:ecs:{region}:{account}:task/{cluster}/*"),
 )
 TASK_LOGS = Resource(
     "MigrationLogs",
     "the log group of the task that migrates",
-    of_task("arn:aws:logs:{region}:{account}:log-group:{log_group}:*"),
+    of_task("arn:{partition}:logs:{region}:{account}:log-group:{log_group}:*"),
 )
 TASK_ROLES = Resource(
     "MigrationTaskRoles",
@@ -194,29 +207,30 @@ TASK_ROLES = Resource(
 
 _READ_IMAGE = ("ecr:BatchGetImage", "ecr:DescribeRepositories", "ecr:GetDownloadUrlForLayer")
 _WRITE_RECORD = ("ecr:BatchDeleteImage", "ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:PutImage")
+_READ_RECORDS = ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:ListImages")
 _UPLOAD = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart")
+_PUSH = (
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:PutImage",
+    *_UPLOAD,
+)
 SHARED: Grants = {
-    Right.READ_RECORD: {REPOSITORY: ("ecr:BatchGetImage",)},
-    Right.READ_LEDGER: {REPOSITORY: ("ecr:BatchGetImage", "ecr:ListImages")},
-    Right.WRITE_LEDGER: {REPOSITORY: ("ecr:BatchGetImage", "ecr:ListImages", *_WRITE_RECORD)},
-    Right.BEGIN_LEDGER: {REPOSITORY: _UPLOAD},  # the first record of a repository needs a blob to refer to
+    # A ledger that has not been moved is in the repository of the images.
+    Right.READ_LEDGER: {LEDGER: ("ecr:BatchGetImage",), REPOSITORY: ("ecr:BatchGetImage",)},
+    Right.SEARCH_LEDGER: {LEDGER: ("ecr:ListImages",), REPOSITORY: ("ecr:ListImages",)},
+    # The first record of a repository needs a blob to refer to.
+    Right.WRITE_LEDGER: {LEDGER: (*_READ_RECORDS, *_WRITE_RECORD, *_UPLOAD), REPOSITORY: _READ_RECORDS},
     Right.INSPECT: {
         ANY: ("ssm:DescribeParameters",),
+        LEDGER: ("ecr:DescribeRepositories",),
         REPOSITORY: _READ_IMAGE,
         ROLES: ("iam:GetRole",),
         SECRETS: ("secretsmanager:DescribeSecret",),
     },
     Right.PULL: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _READ_IMAGE},
-    Right.PUSH: {
-        ANY: ("ecr:GetAuthorizationToken",),
-        REPOSITORY: (
-            "ecr:BatchCheckLayerAvailability",
-            "ecr:BatchGetImage",
-            "ecr:GetDownloadUrlForLayer",
-            "ecr:PutImage",
-            *_UPLOAD,
-        ),
-    },
+    Right.PUSH: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _PUSH, TRIAL: _PUSH},
     Right.READ_WEBHOOK: {WEBHOOK_SECRET: ("secretsmanager:GetSecretValue",)},
     Right.FIND_SECRETS: {ANY: ("ssm:DescribeParameters",), SECRETS: ("secretsmanager:DescribeSecret",)},
     Right.STORE_VALUE: {

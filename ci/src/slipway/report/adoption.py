@@ -34,7 +34,7 @@ def _lines(adoption: Adoption) -> Iterator[str]:
         for finding in adoption.errors:
             yield f"ERROR {one_line(finding.rule)} {place(finding)}: {one_line(finding.message)} {one_line(finding.measured, 600)}"
             yield from (f"      {line}" for line in printable(finding.remedy).splitlines())
-        yield one_line(adoption.gate, 1000)
+        yield from (one_line(line, 1000) for line in adoption.gate.splitlines())
     yield from ("", _next_step(adoption))
 
 
@@ -76,10 +76,8 @@ def _next_step(adoption: Adoption) -> str:
         )
     if not adoption.is_complete:
         return "nothing was written; run `slipway init --yes` to write these files and run the gate"
-    if not adoption.has_revisions:
-        return "adopted: commit these files; the gate begins with the first revision, and there is none yet"
     if adoption.begins_later:
-        return "adopted: commit these files; the gate begins with the next revision, on the baseline"
+        return "adopted: commit these files; the gate begins with the next revision"
     return {
         None: "nothing to change",
         True: "adopted: commit these files",

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from textwrap import wrap
 
-from slipway.records.ledger import History, Release, Situation
+from slipway.records.ledger import History, Release, ReleaseWatch, Situation
 from slipway.records.logs import Log, LogLine
 from slipway.records.migration import Heads, Migration, Readiness
 from slipway.records.outcome import Diagnosis, Examination, Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan, State
+from slipway.records.words import counted
 from slipway.report.format import duration, heads, moment
 from slipway.untrusted import one_line
 
@@ -43,7 +44,8 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     observed = situation.observed
     if observed.state is not State.ABSENT:
         yield "digest", observed.digest or "none is live"
-        yield "url", _url(observed.url) if observed.url else "none"
+        private = "; private: only its VPC ingress connection reaches it" if observed.private else ""
+        yield "url", (_url(observed.url) if observed.url else "none") + private
     if situation.live:
         yield "live since", _deployment(situation.live)
     elif observed.digest and not situation.unseen:
@@ -115,6 +117,21 @@ def _wrapped(text: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def of_release_watch(watch: ReleaseWatch) -> str:
+    """Render how a watched release behaved; a problem has the way back."""
+    environment = one_line(watch.environment)
+    lines = [
+        f"{watch.status.value} {environment} after {duration(watch.seconds)}: {counted(watch.errors, 'line')} of errors in its log"
+    ]
+    if watch.problem:
+        lines += [f"  cause:     {one_line(watch.problem, 600)}"]
+    if watch.problem or watch.errors:
+        lines += [
+            f"  remedy:    look at `slipway logs --environment {environment}`; `slipway rollback --environment {environment}` goes back"
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def of_log(log: Log) -> str:

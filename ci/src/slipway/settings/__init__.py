@@ -84,7 +84,8 @@ def load_file(file: Path, *, named: bool = True) -> Settings:
     except OSError as error:
         raise SettingsError(f"{file} cannot be read", error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{file} is not UTF-8", str(error)) from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{file.name} is not UTF-8 in line {line}", "save it as UTF-8, as TOML requires") from error
 
 
 __all__ = [

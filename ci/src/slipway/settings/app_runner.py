@@ -3,7 +3,9 @@
 Sources: [M] the service model, [G] the developer guide.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Annotated, ClassVar
 
 from slipway.settings.environment import Environment
@@ -18,11 +20,32 @@ _MEMORY_OF_CPU = {  # App Runner refuses any other pair [G, "Managing App Runner
 }
 
 
-def _revision(kind: str) -> Pattern:
-    return Pattern(
-        rf"arn:aws[\w-]*:apprunner:[a-z0-9-]+:[0-9]{{12}}:{kind}/[\w-]{{4,40}}/[1-9][0-9]*/[a-z0-9]{{32}}",
-        f"arn:aws:apprunner:REGION:ACCOUNT:{kind}/NAME/REVISION/ID",
-    )
+NONE = "none"  # the setting is not left open: the service has no such part
+
+
+def _revision(kind: str, instead: str = "") -> Pattern:
+    arn = rf"arn:aws[\w-]*:apprunner:[a-z0-9-]+:[0-9]{{12}}:{kind}/[\w-]{{4,40}}/[1-9][0-9]*/[a-z0-9]{{32}}"
+    words = f"arn:aws:apprunner:REGION:ACCOUNT:{kind}/NAME/REVISION/ID"
+    return Pattern(f"{arn}|{instead}", f'{words} or "{instead}"') if instead else Pattern(arn, words)
+
+
+_KMS_KEY = Pattern(r"arn:aws[\w-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[0-9a-f-]{36}", "arn:aws:kms:REGION:ACCOUNT:key/ID")
+_TAG = Pattern(r"(?!aws:|slipway:)(?s:.){1,128}", "up to 128 characters that do not begin with aws: or slipway:")
+_TAG_VALUE = Pattern(r"(?s:.){0,256}", "up to 256 characters")
+
+
+class Ingress(Enum):
+    """From where a service can be reached."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+
+
+class IpAddresses(Enum):
+    """The versions of IP of a service's address."""
+
+    IPV4 = "ipv4"
+    DUAL_STACK = "dual-stack"
 
 
 @dataclass(frozen=True)
@@ -64,17 +87,33 @@ class HealthPace(Constrained):
 class AppRunnerEnvironment(Environment):
     """`[tool.slipway.environments.NAME]` with target = "app-runner".
 
-    - health-check: a table, see below; how often the service is checked, and how often it may fail.
-    - vpc-connector: the ARN of the VPC connector to a private network; without it the service reaches the internet only.
-    - auto-scaling: the ARN of an auto scaling configuration, with its revision; the account's DefaultConfiguration by default.
+    - health-check: a table, see below; how often the service is checked, and how often it may fail. Without it a service keeps its pace.
+    - ingress: "private" is reached only through a VPC ingress connection of yours, and slipway does not request it. Without it a service
+      stays as it is, and a new one is public.
+    - ip-addresses: the versions of IP of its address. Without it a service stays as it is, and a new one has ipv4.
+    - vpc-connector: the ARN of the VPC connector to a private network, or "none" for the internet only. Without it a service keeps its
+      connector, and a new one has none.
+    - auto-scaling: the ARN of an auto scaling configuration, with its revision. Without it a service keeps its own, and a new one has
+      DefaultConfiguration.
+    - tracing: the ARN of an observability configuration, with its revision, or "none". Without it a service stays as it is, and a new one
+      is not traced.
+    - kms-key: the ARN of the key that encrypts App Runner's copy of the image. It cannot be changed later; without it a service keeps its key.
+    - start-command: starts the service instead of the image's own command. App Runner cannot remove it from a service again.
+    - tags: set when slipway creates the service; it changes no tags later.
     - scaling: a table, see below; without it bootstrap makes no auto scaling configuration.
     """
 
     service_names: ClassVar[Pattern] = Pattern(r"[A-Za-z0-9][A-Za-z0-9_-]{3,39}", "4 to 40 letters, digits, - and _")
 
-    health_check: HealthPace = HealthPace()
-    vpc_connector: Annotated[str, _revision("vpcconnector")] | None = None
+    health_check: HealthPace | None = None
+    ingress: Ingress | None = None
+    ip_addresses: IpAddresses | None = None
+    vpc_connector: Annotated[str, _revision("vpcconnector", NONE)] | None = None
     auto_scaling: Annotated[str, _revision("autoscalingconfiguration")] | None = None
+    tracing: Annotated[str, _revision("observabilityconfiguration", NONE)] | None = None
+    kms_key: Annotated[str, _KMS_KEY] | None = None
+    start_command: Annotated[str, Pattern(r"[^\n\r]+", "one line")] | None = None
+    tags: Mapping[Annotated[str, _TAG], Annotated[str, _TAG_VALUE]] = field(default_factory=dict)
     scaling: Scaling | None = None
 
     def __post_init__(self) -> None:

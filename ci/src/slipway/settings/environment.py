@@ -19,6 +19,16 @@ _TASK_MEMORY_OF_CPU = {  # Fargate refuses any other pair (service model of ECS,
 }
 
 
+# Partitions of AWS and their domains, by the beginning of a region's name (botocore's endpoints.json); all other regions are in `aws`.
+_PARTITIONS = {
+    "cn-": ("aws-cn", "amazonaws.com.cn"),
+    "us-gov-": ("aws-us-gov", "amazonaws.com"),
+    "us-iso-": ("aws-iso", "c2s.ic.gov"),
+    "us-isob-": ("aws-iso-b", "sc2s.sgov.gov"),
+    "eusc-": ("aws-eusc", "amazonaws.eu"),
+}
+
+
 class TargetKind(Enum):
     """Where an environment runs."""
 
@@ -110,6 +120,7 @@ class Environment(Constrained):
     - memory: in MB; a platform accepts certain pairs with cpu only.
     - variables: plain values, by variable.
     - secrets: ARNs in Secrets Manager or SSM, by variable.
+    - unrecorded: variables whose values the ledger must not keep, besides those that look like secrets.
     - webhook: the ARN of a secret with the URL to which the end of each deployment is posted, as {"text": …}, such as one of Slack.
     - network: a table, see below; without it the service reaches the internet only.
     - migration: a table, see below; without it only `slipway migrate --database-url-from` migrates the database.
@@ -127,6 +138,7 @@ class Environment(Constrained):
     memory: int = 2048
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Arn] = field(default_factory=dict)
+    unrecorded: tuple[str, ...] = ()
     webhook: Arn | None = None
     network: Network | None = None
     migration: MigrationRunner | None = None
@@ -135,3 +147,18 @@ class Environment(Constrained):
         super().__post_init__()
         if both := sorted(set(self.variables) & set(self.secrets)):
             raise MismatchError(f"variables.{both[0]}", "found among the secrets too, allowed is one of them")
+
+    @property
+    def partition(self) -> str:
+        """The partition of AWS that the region belongs to, with which its ARNs begin."""
+        return self._partition[0]
+
+    @property
+    def domain(self) -> str:
+        """The domain of the region's endpoints."""
+        return self._partition[1]
+
+    @property
+    def _partition(self) -> tuple[str, str]:
+        found = (names for beginning, names in _PARTITIONS.items() if self.region.startswith(beginning))
+        return next(found, ("aws", "amazonaws.com"))

@@ -3,12 +3,13 @@
 The docstring line of each field is its documentation, and its annotation its constraint; docs/settings.md is made from both.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Annotated, Any
 
-from slipway.database_url import filled, parts_of
+from slipway.database_url import filled, parts_of, with_scheme
 from slipway.errors import BadInputError
 from slipway.records.gate import PreviousRelease, Role
 from slipway.records.proof import OFF, Level
@@ -113,7 +114,7 @@ class Migrations(Constrained):
 
     def told(self, url: str) -> dict[str, str]:
         """Return the service's variables for the database at a plain postgresql:// URL."""
-        words = parts_of(f"{self.driver}://{url.partition('://')[2]}")
+        words = parts_of(with_scheme(url, self.driver))
         return {self.database_variable: words["url"]} | {
             name: filled(template, words) for name, template in self.variables.items()
         }
@@ -295,6 +296,11 @@ class Settings(Constrained):
         super().__post_init__()
         if self.build and self.images.dockerfile:
             raise MismatchError("build", "found beside images.dockerfile, which can have a stage for it")
+        ledgers = [self.ledger(name) for name in self.environments]
+        if len(set(ledgers)) < len(ledgers):
+            raise MismatchError(
+                "environments", "found two names that differ only in case, - or _, so that they would share a ledger"
+            )
 
     def made_of(self, images: Mapping[str, Any]) -> "Settings":
         """Return the same settings with flags in the place of [tool.slipway.images]; raises SettingsError."""
@@ -332,4 +338,13 @@ class Settings(Constrained):
     def repository(self, environment: str) -> str:
         """Return the address of the service's ECR repository in an environment; raises SettingsError."""
         there = self.environment(environment)
-        return f"{there.account}.dkr.ecr.{there.region}.amazonaws.com/{self.name}"
+        return f"{there.account}.dkr.ecr.{there.region}.{there.domain}/{self.name}"
+
+    def ledger(self, environment: str) -> str:
+        """Return the name of the ECR repository with an environment's ledger."""
+        return ledger_repository(self.name, environment)
+
+
+def ledger_repository(name: str, environment: str) -> str:
+    """Return the name of the repository with the ledger of an environment, which has only what ECR allows in a name."""
+    return f"{name}-ledger-{'-'.join(filter(None, re.split('[-_]+', environment.lower()))) or 'x'}"

@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 import anyio
+import anyio.abc
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -14,16 +16,17 @@ from starlette.routing import Route
 from slipway.oci.artifact import MANIFEST, canonical, digest_of
 from slipway.oci.registry import Login
 from slipway.simulator.app_runner.api import SimulatedAppRunner
-from slipway.simulator.app_runner.deployment import Pace, Platform
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.authorization import Guard
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloudformation.api import CloudFormation
-from slipway.simulator.contract import Operations, problems, service
+from slipway.simulator.contract import ACCOUNT, REGION, Operations, Quotas, problems, service
 from slipway.simulator.ecr import Ecr
 from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.endpoint import Endpoint
 from slipway.simulator.faults import Faults
-from slipway.simulator.iam import Sts
+from slipway.simulator.iam import Iam, Sts
+from slipway.simulator.platform import Platform
 from slipway.simulator.registry import PASSWORD, ImageStore, RegistryProtocol, Repository
 from slipway.simulator.secrets import Secrets
 from slipway.simulator.serving import serving
@@ -73,25 +76,114 @@ async def _sample_page(_request: Request) -> PlainTextResponse:
     return PlainTextResponse("Hello from App Runner\n")
 
 
-ACCOUNT = "123456789012"
 LOGIN = Login("AWS", PASSWORD)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cloud(Platform):
-    """A running account, open to scripts and tests."""
+    """One region of a running account, open to scripts and tests."""
 
     url: str  # the endpoint of every service
-    requests: list[str]  # the names of all requested operations, in order
-    faults: Faults
-    guard: Guard
+    endpoint: Endpoint  # of all accounts and regions
+    places: "Places"
     app_runner: SimulatedAppRunner
     ecs: Ecs
     cloudformation: CloudFormation
+    operations: Mapping[str, Operations]
+
+    @property
+    def requests(self) -> list[str]:
+        """The names of all requested operations, in order."""
+        return self.endpoint.requests
+
+    @property
+    def faults(self) -> Faults:
+        return self.endpoint.faults
+
+    @property
+    def guard(self) -> Guard:
+        return self.endpoint.guard
 
     @property
     def secrets(self) -> Secrets:
         return self.references.secrets
+
+
+class Places:
+    """The regions of all accounts, opened when a request first names them. Only roles belong to a whole account."""
+
+    def __init__(self, clock: Clock, tasks: anyio.abc.TaskGroup, pace: Pace) -> None:
+        self._clock, self._tasks, self._pace = clock, tasks, pace
+        self._home = ImageStore({}, {SAMPLE: sample(clock.now())})
+        self._quotas = Quotas()
+        self._roles: dict[str, Iam] = {}
+        self._clouds: dict[tuple[str, str], Cloud] = {}
+        self._beginnings: list[Callable[[Cloud], None]] = []
+        self._backend: Backend | None = None
+        self.url = ""
+        self.endpoint = Endpoint(lambda *place: self.at(*place).operations, RegistryProtocol(self._home, clock), clock)
+
+    def begin(self, url: str, backend: Backend) -> Cloud:
+        """Return the home region once the account has an address."""
+        self.url, self._backend = url, backend
+        return self.at(ACCOUNT, REGION)
+
+    def fill(self, put: Callable[[Cloud], None]) -> None:
+        """Put an initial state into every region, now or when it is opened."""
+        self._beginnings.append(put)
+        for cloud in self._clouds.values():
+            put(cloud)
+
+    def at(self, account: str, region: str) -> Cloud:
+        """Return a region of an account."""
+        if (account, region) not in self._clouds:
+            self._clouds[account, region] = self._opened(account, region)
+            for put in self._beginnings:
+                put(self._clouds[account, region])
+        return self._clouds[account, region]
+
+    def _opened(self, account: str, region: str) -> Cloud:
+        assert self._backend is not None
+        home = self._home
+        store = (
+            home
+            if (account, region) == (ACCOUNT, REGION)
+            else replace(home, account=account, region=region, repositories={})
+        )
+        platform = Platform(
+            clock=self._clock,
+            store=store,
+            backend=self._backend,
+            tasks=self._tasks,
+            iam=self._roles.setdefault(account, Iam(quotas=self._quotas)),
+            quotas=self._quotas,
+        )
+        operations = dict[str, Operations]()
+        cloud = Cloud(
+            **vars(platform),
+            url=self.url,
+            endpoint=self.endpoint,
+            places=self,
+            app_runner=SimulatedAppRunner(platform, self._pace),
+            ecs=Ecs(platform),
+            cloudformation=CloudFormation(operations, self._clock, self._tasks),
+            operations=operations,
+        )
+        operations |= {
+            "apprunner": cloud.app_runner.operations,
+            "cloudformation": cloud.cloudformation.operations,
+            "ecr": Ecr(store, self._quotas).operations,
+            "ecs": cloud.ecs.operations,
+            "ec2": cloud.ecs.express.resources.network.operations,
+            "elbv2": cloud.ecs.express.resources.balancing.operations,
+            "cloudwatch": cloud.ecs.express.resources.alarms.operations,
+            "logs": cloud.logs.operations,
+            "secretsmanager": cloud.secrets.operations,
+            "ssm": cloud.references.parameters.operations,
+            "iam": cloud.iam.operations,
+            "sts": Sts().operations,
+        }
+        return cloud
 
 
 @asynccontextmanager
@@ -103,47 +195,30 @@ async def simulated(
     secrets: Mapping[str, str] | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Cloud]:
-    """Run an account while the block runs, then stop everything that it started.
+    """Run accounts while the block runs, then stop everything that they started; yields the home region of one.
 
     `backend_at` makes the backend from the registry's URL. The default clock is real time. `secrets` are values by the ARN of a secret
     or a parameter.
     """
-    clock, store, services = clock or Clock(), ImageStore(), dict[str, Operations]()
-    store.public[SAMPLE] = sample(clock.now())
+    clock = clock or Clock()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(clock.run)
-        endpoint = Endpoint(services, RegistryProtocol(store, clock, ACCOUNT), clock, ACCOUNT)
-        async with serving(endpoint.app, port) as address:
+        places = Places(clock, tasks, pace or Pace())
+        async with serving(places.endpoint.app, port) as address:
             url = f"http://{address}"
-            backend = WithSample(backend_at(url))
-            platform = Platform(clock=clock, store=store, backend=backend, tasks=tasks, pace=pace or Pace())
-            for arn, value in (secrets or {}).items():
-                platform.references.put(arn, value)
-            cloud = Cloud(
-                **vars(platform),
-                url=url,
-                requests=endpoint.requests,
-                faults=endpoint.faults,
-                guard=endpoint.guard,
-                app_runner=SimulatedAppRunner(platform),
-                ecs=Ecs(platform),
-                cloudformation=CloudFormation(services, clock, tasks),
-            )
-            services |= {
-                "apprunner": cloud.app_runner.operations,
-                "cloudformation": cloud.cloudformation.operations,
-                "ecr": Ecr(store).operations,
-                "ecs": cloud.ecs.operations,
-                "logs": cloud.logs.operations,
-                "secretsmanager": cloud.secrets.operations,
-                "ssm": cloud.references.parameters.operations,
-                "iam": cloud.iam.operations,
-                "sts": Sts().operations,
-            }
+            cloud = places.begin(url, WithSample(backend_at(url)))
+            places.fill(partial(put_secrets, secrets or {}))
             try:
                 yield cloud
             finally:
                 tasks.cancel_scope.cancel()
+
+
+def put_secrets(values: Mapping[str, str], cloud: Cloud) -> None:
+    """Set the values behind the references to one region."""
+    for arn, value in values.items():
+        if f":{cloud.store.region}:" in arn:
+            cloud.references.put(arn, value)
 
 
 @dataclass(frozen=True)
@@ -151,7 +226,7 @@ class InitialState:
     """The contents of an account at the start, as a file states them."""
 
     repositories: tuple[str, ...] = ()  # names in ECR, with immutable tags
-    roles: tuple[str, ...] = ()  # ARNs; App Runner may assume them
+    roles: tuple[str, ...] = ()  # ARNs; App Runner and ECS may assume them
     strict_roles: bool = False  # refuse any other role instead of trusting it
     secrets: Mapping[str, str] = field(default_factory=dict)  # environment variables with the values, by ARN
 
@@ -171,11 +246,13 @@ class InitialState:
         return sorted(set(self.secrets.values()) - set(variables))
 
     def put_into(self, cloud: Cloud, variables: Mapping[str, str]) -> None:
-        """Create all of it in an account."""
+        """Create all of it in every region, and a secret in its own."""
+        cloud.places.fill(partial(self._put, variables))
+
+    def _put(self, variables: Mapping[str, str], cloud: Cloud) -> None:
         for name in self.repositories:
-            cloud.store.repositories[name] = Repository(name=name, created=cloud.clock.now(), immutable=True)
+            cloud.store.create(name, cloud.clock.now(), immutable=True)
         for role in self.roles:
             cloud.iam.put(role)
         cloud.iam.strict = self.strict_roles
-        for arn, variable in self.secrets.items():
-            cloud.references.put(arn, variables[variable])
+        put_secrets({arn: variables[variable] for arn, variable in self.secrets.items()}, cloud)

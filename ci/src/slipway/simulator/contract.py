@@ -1,9 +1,10 @@
 """AWS's contract, read from botocore's service models: operations, allowed requests, promised answers.
 
-botocore's validator checks types, unknown keys and minimum lengths. The models also contain maximum lengths, patterns and enums;
+botocore's validator checks types, unknown keys and most minimum lengths. The models also contain maximum lengths, patterns and enums;
 those are checked here.
 """
 
+import base64
 import functools
 import inspect
 import re
@@ -15,8 +16,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel
 
-SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm")
-QUERY_SERVICES = ("cloudformation", "iam", "sts")  # these use the older query protocol
+SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm", "cloudwatch")
+QUERY_SERVICES = ("cloudformation", "iam", "sts", "elbv2", "ec2")  # these use the older query protocol
+ACCOUNT, REGION = (
+    "123456789012",
+    "eu-west-1",
+)  # of the initial state; the simulator has every other account and region too
 
 
 class AwsError(Exception):
@@ -40,6 +45,17 @@ class Call:
     caller: str = ""  # an access key
 
 
+@dataclass
+class Quotas:
+    """The limits of an account in each region. The defaults are AWS's: ECR's [G], the others †."""
+
+    services: int = 30
+    shared: int = 10  # names of VPC connectors, of auto scaling and of observability configurations, each
+    repositories: int = 100_000
+    images: int = 100_000  # in one repository
+    roles: int = 1_000  # of an account
+
+
 # Members of an answer that are None are left out.
 Operation = Callable[[Mapping[str, Any], Call], Awaitable[Mapping[str, Any]]]
 Operations = Mapping[str, Operation]
@@ -55,19 +71,45 @@ def operations_of(service: object) -> Operations:
     }
 
 
+class PageTokenError(Exception):
+    """A token that no page of this list has."""
+
+
+def tags_of(request: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags that a request sets."""
+    tags = request.get("Tags") or request.get("tags") or ()
+    return {tag.get("Key", ""): tag.get("Value", "") for tag in tags}
+
+
 def paged(
     member: str,
     items: Sequence[Any],
     request: Mapping[str, Any],
     *,
-    most: int = 100,
+    most: int | None = None,
     names: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the page of a list that a request asks for; `names` are those of the members with the next page's token and the size."""
+    """Return the page of a list that a request asks for; raises PageTokenError.
+
+    - most: items of a page without a size; None for all. names: those of the members with the next page's token and the size.
+    """
     token, size = names or (("NextToken", "MaxResults") if member[0].isupper() else ("nextToken", "maxResults"))
-    first = int(request.get(token, 0))
-    end = first + request.get(size, most)
-    return {member: items[first:end], token: str(end) if end < len(items) else None}
+    first = _place(member, request[token]) if token in request else 0
+    end = first + request.get(size, most or len(items))
+    return {member: items[first:end], token: f"{member}/{end}" if end < len(items) else None}
+
+
+def _place(member: str, token: str) -> int:
+    of, _, place = token.partition("/")
+    if of != member or not place.isdecimal():
+        raise PageTokenError
+    return int(place)
+
+
+def code_of_page_token(operation: "OperationModel", otherwise: str) -> str:
+    """Return the code of an invalid page token: some services have one of their own."""
+    shapes: Any = operation.error_shapes
+    return next((str(shape.error_code) for shape in shapes if "NextToken" in shape.error_code), otherwise)
 
 
 @functools.cache
@@ -119,7 +161,7 @@ def in_python(pattern: str) -> str:
 
 
 def _constraints(shape: Any, value: Any, at: str) -> Iterator[str]:
-    yield from _maximum(shape, value, at)
+    yield from _size(shape, value, at)
     if shape.type_name == "structure":
         for name, member in shape.members.items():
             if value.get(name) is not None:
@@ -135,12 +177,23 @@ def _constraints(shape: Any, value: Any, at: str) -> Iterator[str]:
         yield from _string(shape.metadata, str(value), at)
 
 
-def _maximum(shape: Any, value: Any, at: str) -> Iterator[str]:
-    if "max" not in shape.metadata:
+def _size(shape: Any, value: Any, at: str) -> Iterator[str]:
+    least, most = shape.metadata.get("min"), shape.metadata.get("max")
+    if isinstance(value, bool) is not (shape.type_name == "boolean"):
+        yield f"Value at '{at}' failed to satisfy constraint: Member must be of type {shape.type_name}"
+    if shape.type_name == "blob" and isinstance(value, str):
+        try:
+            value = base64.b64decode(value, validate=True)
+        except ValueError:
+            yield f"Value at '{at}' failed to satisfy constraint: Member must be encoded with base64"
+            return
+    if least is None and most is None:
         return
     measure, size = ("value", value) if isinstance(value, (int, float)) else ("length", len(value))
-    if size > shape.metadata["max"]:
-        yield f"Value at '{at}' failed to satisfy constraint: Member must have {measure} less than or equal to {shape.metadata['max']}"
+    if most is not None and size > most:
+        yield f"Value at '{at}' failed to satisfy constraint: Member must have {measure} less than or equal to {most}"
+    if least is not None and size < least:
+        yield f"Value at '{at}' failed to satisfy constraint: Member must have {measure} greater than or equal to {least}"
 
 
 def _string(metadata: Mapping[str, Any], value: str, at: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Amazon ECR: images pushed, found by digest, pulled."""
 
 import base64
+import json
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,14 +9,19 @@ from typing import Any
 
 from slipway.oci.artifact import digest_of
 from slipway.records.image import is_digest
-from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
-from slipway.simulator.registry import PASSWORD, ImageStore, Manifest, Repository
+from slipway.simulator.contract import AwsError, Call, Operations, Quotas, operations_of, paged, tags_of
+from slipway.simulator.lifecycle import LifecyclePolicy
+from slipway.simulator.registry import ImageStore, Manifest, Repository
 
 _PART_SIZE = 20 * 1024 * 1024
 _TOKEN_LIFE = timedelta(hours=12)
+_MOST_TAGS = 1000  # of an image [G]
+_NAMES = ("registryId", "repositoryName")
+_EXCLUSIONS = "imageTagMutabilityExclusionFilters"
 _REASONS = {  # codes [M]; messages †, the first one [F]
     "ImageNotFound": "Requested image not found",
     "ImageTagDoesNotMatchDigest": "The image tag is not that of the digest",
+    "ImageReferencedByManifestList": "Requested image referenced by manifest list",
     "InvalidImageDigest": "Invalid image digest",
     "MissingDigestAndTag": "Neither digest nor tag was given",
 }
@@ -24,13 +30,14 @@ _REASONS = {  # codes [M]; messages †, the first one [F]
 class Ecr:
     """ECR's operations over an image store."""
 
-    def __init__(self, store: ImageStore) -> None:
+    def __init__(self, store: ImageStore, quotas: Quotas) -> None:
         self._store = store
+        self._quotas = quotas
         self._uploads: dict[str, bytearray] = {}
         self.operations: Operations = operations_of(self)
 
     async def get_authorization_token(self, _request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        token = base64.b64encode(f"AWS:{PASSWORD}".encode()).decode()
+        token = base64.b64encode(f"AWS:{self._store.password}".encode()).decode()
         return {
             "authorizationData": [
                 {"authorizationToken": token, "expiresAt": call.now + _TOKEN_LIFE, "proxyEndpoint": call.endpoint}
@@ -42,39 +49,69 @@ class Ecr:
         if name in self._store.repositories:
             message = f"The repository with name '{name}' already exists in the registry with id '{call.account}'"
             raise AwsError("RepositoryAlreadyExistsException", message)
-        labels = {tag["Key"]: tag.get("Value", "") for tag in request.get("tags", [])}
-        self._store.repositories[name] = Repository(
-            name=name,
-            created=call.now,
-            immutable=request.get("imageTagMutability") == "IMMUTABLE",
-            region=call.region,
-            labels=labels,
-        )
-        return {"repository": _describe(self._store.repositories[name], call)}
+        if len(self._store.repositories) >= self._quotas.repositories:
+            raise _exceeds("repositories", self._quotas.repositories)
+        immutable, exclusions = _mutability(request)
+        how = {"immutable": immutable, "exclusions": exclusions, "labels": tags_of(request)}
+        made = self._store.create(name, call.now, **how)
+        return {"repository": _describe(made, call)}
 
     async def describe_repositories(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         names = request.get("repositoryNames") or sorted(self._store.repositories)
-        return {"repositories": [_describe(self._repository(name, call), call) for name in names]}
+        _check_paging(request, "repositoryNames")
+        described = [_describe(self._named(name, request, call), call) for name in names]
+        return paged("repositories", described, request, most=100)
 
     async def delete_repository(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """A repository that contains images is deleted by force only."""
-        repository = self._repository(request["repositoryName"], call)
+        repository = self._repository(request, call)
         if repository.manifests and not request.get("force"):
             message = f"The repository with name '{repository.name}' in registry with id '{call.account}' cannot be deleted because it still contains images"
             raise AwsError("RepositoryNotEmptyException", message)
         return {"repository": _describe(self._store.repositories.pop(repository.name), call)}
 
+    async def put_image_tag_mutability(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        repository = self._repository(request, call)
+        repository.immutable, repository.exclusions = _mutability(request)
+        described = _describe(repository, call)
+        return {name: described[name] for name in (*_NAMES, "imageTagMutability", _EXCLUSIONS)}
+
+    async def put_lifecycle_policy(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        repository = self._repository(request, call)
+        repository.lifecycle = LifecyclePolicy(request["lifecyclePolicyText"], call.now)
+        return self._lifecycle(repository, call)
+
+    async def get_lifecycle_policy(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        repository = self._repository(request, call)
+        described = self._lifecycle(repository, call)
+        return described | {"lastEvaluatedAt": repository.lifecycle and repository.lifecycle.evaluated}
+
+    async def delete_lifecycle_policy(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        repository = self._repository(request, call)
+        described = await self.get_lifecycle_policy(request, call)
+        repository.lifecycle = None
+        return described
+
+    def _lifecycle(self, repository: Repository, call: Call) -> dict[str, Any]:
+        if repository.lifecycle is None:
+            message = f"Lifecycle policy does not exist for the repository with name '{repository.name}' in the registry with id '{call.account}'"
+            raise AwsError("LifecyclePolicyNotFoundException", message)
+        named = dict(zip(_NAMES, (call.account, repository.name), strict=True))
+        return named | {"lifecyclePolicyText": repository.lifecycle.text}
+
     async def list_tags_for_resource(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        repository = self._repository(request["resourceArn"].partition(":repository/")[2], call)
+        repository = self._named(request["resourceArn"].partition(":repository/")[2], request, call)
         return {"tags": [{"Key": key, "Value": value} for key, value in repository.labels.items()]}
 
     async def describe_images(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        repository = self._repository(request["repositoryName"], call)
+        repository = self._repository(request, call)
+        _check_paging(request, "imageIds")
         digests = [self._digest(repository, image, call) for image in request.get("imageIds", [])]
-        return {"imageDetails": [_detail(repository, each, call) for each in digests or repository.manifests]}
+        shown = [each for each in digests or repository.manifests if _passes(request, tagged=repository.tags_of(each))]
+        return paged("imageDetails", [_detail(repository, each, call) for each in shown], request, most=100)
 
     async def batch_get_image(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        repository = self._repository(request["repositoryName"], call)
+        repository = self._repository(request, call)
         images, failures = [], []
         for wanted in request["imageIds"]:
             if code := _failure(repository, wanted):
@@ -85,7 +122,7 @@ class Ecr:
         return {"images": images, "failures": failures}
 
     async def put_image(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        repository = self._repository(request["repositoryName"], call)
+        repository = self._repository(request, call)
         tag, content = request.get("imageTag"), request["imageManifest"].encode()
         if request.get("imageDigest", digest_of(content)) != digest_of(content):
             message = (
@@ -101,11 +138,14 @@ class Ecr:
             message = "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"
             raise AwsError("InvalidParameterException", message) from error
         if absent:
-            message = f"Layers with digests '{absent}' required for pushing image into repository with name '{repository.name}' in the registry with id '{call.account}' do not exist"
-            raise AwsError("LayersNotFoundException", message)
-        if tag and repository.immutable and tag in repository.tags:
-            message = f"The image tag '{tag}' already exists in the '{repository.name}' repository and cannot be overwritten because the repository is immutable."
+            raise _absent(repository, content, absent, call)
+        if tag and repository.is_taken(tag, digest_of(content)):
+            message = f"The image tag '{tag}' already exists in the '{repository.name}' repository and cannot be overwritten because the tag is immutable."
             raise AwsError("ImageTagAlreadyExistsException", message)
+        if tag and len(repository.tags_of(digest_of(content))) >= _MOST_TAGS:
+            raise _exceeds("tags of an image", _MOST_TAGS)
+        if digest_of(content) not in repository.manifests and len(repository.manifests) >= self._quotas.images:
+            raise _exceeds("images in a repository", self._quotas.images)
         digest = repository.put_manifest(content, request.get("imageManifestMediaType", ""), call.now)
         if tag:
             repository.tags[tag] = digest
@@ -113,43 +153,48 @@ class Ecr:
 
     async def list_images(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """List images by tag, then untagged ones."""
-        repository = self._repository(request["repositoryName"], call)
+        repository = self._repository(request, call)
         tagged = [{"imageTag": tag, "imageDigest": digest} for tag, digest in sorted(repository.tags.items())]
         digests = repository.tags.values()
         untagged = [{"imageDigest": digest} for digest in repository.manifests if digest not in digests]
-        status = request.get("filter", {}).get("tagStatus", "ANY")
-        images = {"TAGGED": tagged, "UNTAGGED": untagged, "ANY": tagged + untagged}[status]
-        return paged("imageIds", images, request)
+        shown = [image for image in tagged + untagged if _passes(request, tagged="imageTag" in image)]
+        return paged("imageIds", shown, request, most=100)
 
     async def batch_delete_image(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """By tag an image loses that tag; by digest it is deleted with all its tags."""
-        repository = self._repository(request["repositoryName"], call)
+        repository = self._repository(request, call)
         deleted, failures = [], []
         for wanted in request["imageIds"]:
-            digest = repository.resolve(wanted.get("imageDigest") or wanted.get("imageTag", ""))
-            if digest is None:
-                reason = {"failureCode": "ImageNotFound", "failureReason": _REASONS["ImageNotFound"]}
-                failures.append({"imageId": wanted, **reason})
+            digest = repository.resolve(wanted.get("imageDigest") or wanted.get("imageTag", "")) or ""
+            tags = repository.tags_of(digest)
+            dropped = tags if "imageDigest" in wanted else [wanted.get("imageTag", "")]
+            code = _failure(repository, wanted)
+            if not code and dropped == tags and repository.is_referenced(digest):
+                code = "ImageReferencedByManifestList"
+            if code:
+                failures.append({"imageId": wanted, "failureCode": code, "failureReason": _REASONS[code]})
                 continue
-            tags = repository.tags_of(digest) if "imageDigest" in wanted else [wanted["imageTag"]]
-            deleted += [{"imageDigest": digest, "imageTag": tag} for tag in tags] or [{"imageDigest": digest}]
-            for tag in tags:
-                del repository.tags[tag]
-            if digest not in repository.tags.values():
-                del repository.manifests[digest]
+            deleted += [{"imageDigest": digest, "imageTag": tag} for tag in dropped] or [{"imageDigest": digest}]
+            if dropped == tags:
+                repository.delete(digest)
+            else:
+                del repository.tags[dropped[0]]
         return {"imageIds": deleted, "failures": failures}
 
     async def get_download_url_for_layer(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """The URL needs no login, like the ones that AWS signs; here it never expires."""
-        repository, digest = self._repository(request["repositoryName"], call), request["layerDigest"]
+        repository, digest = self._repository(request, call), request["layerDigest"]
         if digest not in repository.blobs:
             message = f"The layer with digest '{digest}' does not exist in the repository with name '{repository.name}' in the registry with id '{call.account}'"
             raise AwsError("LayersNotFoundException", message)
-        return {"downloadUrl": f"{call.endpoint}/layers/{repository.name}/{digest}", "layerDigest": digest}
+        return {
+            "downloadUrl": f"{call.endpoint}/layers/{self._store.host}/{repository.name}/{digest}",
+            "layerDigest": digest,
+        }
 
     async def batch_check_layer_availability(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """A missing layer is UNAVAILABLE; only a malformed digest is a failure."""
-        repository = self._repository(request["repositoryName"], call)
+        repository = self._repository(request, call)
         layers, failures = [], []
         for digest in request["layerDigests"]:
             if not is_digest(digest):
@@ -163,7 +208,7 @@ class Ecr:
         return {"layers": layers, "failures": failures}
 
     async def initiate_layer_upload(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        self._repository(request["repositoryName"], call)
+        self._repository(request, call)
         upload = str(uuid.uuid4())
         self._uploads[upload] = bytearray()
         return {"uploadId": upload, "partSize": _PART_SIZE}
@@ -179,7 +224,7 @@ class Ecr:
         return {"registryId": call.account, "lastByteReceived": last, **names}
 
     async def complete_layer_upload(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        repository = self._repository(request["repositoryName"], call)
+        repository = self._repository(request, call)
         content = bytes(self._upload(request, call))
         digest = digest_of(content)
         if not content:
@@ -195,15 +240,20 @@ class Ecr:
         return {"registryId": call.account, "layerDigest": digest, **names}
 
     def _upload(self, request: Mapping[str, Any], call: Call) -> bytearray:
-        self._repository(request["repositoryName"], call)
+        self._repository(request, call)
         if request["uploadId"] not in self._uploads:
             raise AwsError("UploadNotFoundException", f"The upload {request['uploadId']} does not exist.")
         return self._uploads[request["uploadId"]]
 
-    def _repository(self, name: str, call: Call) -> Repository:
-        if name not in self._store.repositories:
-            message = f"The repository with name '{name}' does not exist in the registry with id '{call.account}'"
+    def _repository(self, request: Mapping[str, Any], call: Call) -> Repository:
+        return self._named(request["repositoryName"], request, call)
+
+    def _named(self, name: str, request: Mapping[str, Any], call: Call) -> Repository:
+        registry = request.get("registryId", call.account)
+        if name not in self._store.repositories or registry != call.account:
+            message = f"The repository with name '{name}' does not exist in the registry with id '{registry}'"
             raise AwsError("RepositoryNotFoundException", message)
+        self._store.repositories[name].expire(call.now)
         return self._store.repositories[name]
 
     def _digest(self, repository: Repository, image: Mapping[str, str], call: Call) -> str:
@@ -215,6 +265,42 @@ class Ecr:
             message = f"The image with imageId {identity} does not exist within the repository with name '{repository.name}' in the registry with id '{call.account}'"
             raise AwsError("ImageNotFoundException", message)
         return digest
+
+
+def _mutability(request: Mapping[str, Any]) -> tuple[bool, tuple[str, ...]]:
+    """Return whether tags are immutable, and the wildcards of those to which the opposite applies."""
+    wanted = request.get("imageTagMutability", "MUTABLE")
+    exclusions = tuple(each["filter"] for each in request.get(_EXCLUSIONS, ()))
+    if wanted.endswith("_WITH_EXCLUSION") is not bool(exclusions):
+        message = f"Invalid parameter at '{_EXCLUSIONS}': {wanted} with {len(exclusions)} filters"  # †
+        raise AwsError("InvalidParameterException", message)
+    return wanted.startswith("IMMUTABLE"), exclusions
+
+
+def _check_paging(request: Mapping[str, Any], member: str) -> None:
+    """Raise AwsError for a page of named things [M]."""
+    if member in request and request.keys() & {"maxResults", "nextToken"}:
+        message = f"Invalid parameter at '{member}': it cannot be used with maxResults or nextToken"  # †
+        raise AwsError("InvalidParameterException", message)
+
+
+def _passes(request: Mapping[str, Any], *, tagged: object) -> bool:
+    """Return whether an image passes the request's filter; every image is active."""
+    wanted = request.get("filter", {})
+    is_active = wanted.get("imageStatus", "ANY") in ("ACTIVE", "ANY")
+    return is_active and wanted.get("tagStatus", "ANY") in ("ANY", "TAGGED" if tagged else "UNTAGGED")
+
+
+def _absent(repository: Repository, content: bytes, digests: list[str], call: Call) -> AwsError:
+    where = f"required for pushing image into repository with name '{repository.name}' in the registry with id '{call.account}' do not exist"
+    if "manifests" in json.loads(content):
+        return AwsError("ReferencedImagesNotFoundException", f"Images with digests '{digests}' {where}")
+    return AwsError("LayersNotFoundException", f"Layers with digests '{digests}' {where}")
+
+
+def _exceeds(what: str, most: int) -> AwsError:
+    message = f"The operation would exceed the quota of {most} {what}"  # †
+    return AwsError("LimitExceededException", message)
 
 
 def _failure(repository: Repository, wanted: Mapping[str, str]) -> str:
@@ -236,7 +322,8 @@ def _describe(repository: Repository, call: Call) -> dict[str, Any]:
         "repositoryName": repository.name,
         "repositoryUri": f"{call.account}.dkr.ecr.{call.region}.amazonaws.com/{repository.name}",
         "createdAt": repository.created,
-        "imageTagMutability": "IMMUTABLE" if repository.immutable else "MUTABLE",
+        "imageTagMutability": f"{'IM' if repository.immutable else ''}MUTABLE{'_WITH_EXCLUSION' if repository.exclusions else ''}",
+        _EXCLUSIONS: [{"filterType": "WILDCARD", "filter": each} for each in repository.exclusions] or None,
     }
 
 

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,19 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from slipway.simulator.authorization import needed
+from slipway.simulator.cbor import PATH, CborProtocol
 from slipway.simulator.clock import Clock
-from slipway.simulator.contract import QUERY_SERVICES, AwsError, Call, Operation, Operations, problems
+from slipway.simulator.contract import (
+    ACCOUNT,
+    QUERY_SERVICES,
+    AwsError,
+    Call,
+    Operation,
+    Operations,
+    PageTokenError,
+    code_of_page_token,
+    problems,
+)
 from slipway.simulator.faults import Effect, Faults, with_unknown_status
 from slipway.simulator.protocols import JsonProtocol, QueryProtocol
 from slipway.simulator.registry import RegistryError, RegistryProtocol
@@ -27,6 +38,7 @@ if TYPE_CHECKING:
 _INVALID = dict.fromkeys(QUERY_SERVICES, "ValidationError") | {
     "apprunner": "InvalidRequestException",
     "ssm": "ValidationException",
+    "cloudwatch": "ValidationError",
 }
 _REFUSALS: Mapping[Effect, tuple[str, str, int]] = {
     Effect.THROTTLED: ("ThrottlingException", "Rate exceeded", 400),
@@ -35,23 +47,25 @@ _REFUSALS: Mapping[Effect, tuple[str, str, int]] = {
     Effect.DENIED: ("AccessDeniedException", "The user simulated is not authorized to perform this operation", 400),
     Effect.CLOCK_SKEW: ("InvalidSignatureException", "Signature expired: it is more than 5 minutes old", 403),
 }
+Protocol = CborProtocol | JsonProtocol | QueryProtocol
 _SIGNED = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[a-z0-9-]+)/")
+KEY = "simulated"  # the access key of ACCOUNT; that of any other account is its number
+_NUMBER = re.compile(r"[0-9]{12}")
 
 
 class Endpoint:
     """The HTTP endpoint: decodes requests, checks them against AWS's contract, encodes answers."""
 
     def __init__(
-        self, services: Mapping[str, Operations], registry: RegistryProtocol, clock: Clock, account: str
+        self, services: Callable[[str, str], Mapping[str, Operations]], registry: RegistryProtocol, clock: Clock
     ) -> None:
-        self._services = services
+        self._services = services  # of an account and a region
         self._clock = clock
-        self._account = account
         self.faults = Faults()
         self.guard = registry.guard
         self.requests: list[str] = []  # every requested operation, in order
         self.app = Starlette(
-            routes=[Route("/", self.call, methods=["POST"]), *registry.routes],
+            routes=[*(Route(path, self.call, methods=["POST"]) for path in ("/", PATH)), *registry.routes],
             exception_handlers={RegistryError: lambda _request, error: error.answer},
         )
 
@@ -65,9 +79,13 @@ class Endpoint:
 
     async def _answered(self, request: Request, request_id: str) -> Response:
         content = await request.body()
-        protocol: JsonProtocol | QueryProtocol = (
-            JsonProtocol(request, content) if "x-amz-target" in request.headers else QueryProtocol(content, request_id)
-        )
+        protocol: Protocol
+        if "smithy-protocol" in request.headers:
+            protocol = CborProtocol(request, content)
+        elif "x-amz-target" in request.headers:
+            protocol = JsonProtocol(request, content)
+        else:
+            protocol = QueryProtocol(content, request_id)
         try:
             return await self._perform(protocol, request)
         except AwsError as error:
@@ -75,23 +93,29 @@ class Endpoint:
         except CutError:
             return _Cut()
 
-    async def _perform(self, protocol: JsonProtocol | QueryProtocol, request: Request) -> Response:
+    async def _perform(self, protocol: Protocol, request: Request) -> Response:
         operation = protocol.operation
         self.requests.append(protocol.requested.rpartition(".")[2])
-        known = self._services.get(operation.service_model.service_name, {}) if operation else {}
+        call = self._called(request)
+        services = self._services(call.account, call.region)
+        known = services.get(operation.service_model.service_name, {}) if operation else {}
         if operation is None or operation.name not in known:
             raise AwsError(
                 "UnknownOperationException",
                 f"The simulator does not have {protocol.requested}; its operations of this service: {', '.join(sorted(known)) or 'none'}.",
                 501,
             )
-        call = self._called(request)
         service, parameters = operation.service_model.service_name, protocol.parameters(operation)
+        invalid = _INVALID.get(service, "InvalidParameterException")
         if mismatches := problems(operation.input_shape, parameters):
             message = f"{len(mismatches)} validation error detected: {'; '.join(mismatches)}"
-            raise AwsError(_INVALID.get(service, "InvalidParameterException"), message)
+            raise AwsError(invalid, message)
         self.guard.check(call, needed(service, operation.name, parameters, call))
-        return protocol.answer(operation, await self._with_fault(operation, known[operation.name], parameters, call))
+        try:
+            answer = await self._with_fault(operation, known[operation.name], parameters, call)
+        except PageTokenError as error:
+            raise AwsError(code_of_page_token(operation, invalid), "The specified token is not valid.") from error  # †
+        return protocol.answer(operation, answer)
 
     async def _with_fault(
         self, operation: "OperationModel", perform: Operation, parameters: Mapping[str, Any], call: Call
@@ -121,13 +145,16 @@ class Endpoint:
         signed = _SIGNED.search(request.headers.get("authorization", ""))
         if signed is None:
             raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
-        endpoint = f"http://{request.headers['host']}"
+        key = signed["key"]
+        if key != KEY and not _NUMBER.fullmatch(key):
+            message = f"The security token included in the request is invalid. The simulator's access key is {KEY}, not one of AWS."
+            raise AwsError("UnrecognizedClientException", message, 403)
         return Call(
             region=signed["region"],
-            account=self._account,
+            account=ACCOUNT if key == KEY else key,
             now=self._clock.now(),
-            endpoint=endpoint,
-            caller=signed["key"],
+            endpoint=f"http://{request.headers['host']}",
+            caller=key,
         )
 
 

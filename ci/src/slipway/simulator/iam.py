@@ -9,12 +9,17 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import quote
 
-from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
+from slipway.simulator.contract import AwsError, Call, Operations, Quotas, operations_of, paged
 
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _ASSUME = "sts:AssumeRole"
-# The principals with which App Runner assumes roles [G].
-_PRINCIPALS = ("build.apprunner.amazonaws.com", "tasks.apprunner.amazonaws.com")
+# The principals with which App Runner and ECS assume roles [G].
+_PRINCIPALS = (
+    "build.apprunner.amazonaws.com",
+    "tasks.apprunner.amazonaws.com",
+    "ecs.amazonaws.com",
+    "ecs-tasks.amazonaws.com",
+)
 
 
 def trusting(*principals: str) -> str:
@@ -23,7 +28,7 @@ def trusting(*principals: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-_APP_RUNNER = trusting(*_PRINCIPALS)
+_TRUSTING_ALL = trusting(*_PRINCIPALS)
 
 
 @dataclass(kw_only=True)
@@ -64,12 +69,13 @@ class Iam:
     strict: bool = True  # otherwise any role that was not created here is trusted as one of the real account
     propagation: float = 90  # seconds of the platform
     roles: dict[str, Role] = field(default_factory=dict)
+    quotas: Quotas = field(default_factory=Quotas)
 
     @property
     def operations(self) -> Operations:
         return operations_of(self)
 
-    def put(self, arn: str, policy: str = _APP_RUNNER) -> None:
+    def put(self, arn: str, policy: str = _TRUSTING_ALL) -> None:
         """Add a role that is known everywhere."""
         role = Role(arn=arn, policy=policy)
         self.roles[role.name] = role
@@ -85,6 +91,9 @@ class Iam:
         name = request["RoleName"]
         if name in self.roles:
             raise AwsError("EntityAlreadyExists", f"Role with name {name} already exists.", 409)
+        if len(self.roles) >= self.quotas.roles:
+            message = f"Cannot exceed quota for RolesPerAccount: {self.quotas.roles}"  # [F]
+            raise AwsError("LimitExceeded", message, 409)
         _check(request["AssumeRolePolicyDocument"])
         arn = f"arn:aws:iam::{call.account}:role{request.get('Path', '/')}{name}"
         self.roles[name] = Role(arn=arn, policy=request["AssumeRolePolicyDocument"], created=call.now, changed=call.now)
@@ -93,13 +102,13 @@ class Iam:
     async def get_role(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["RoleName"]
         if name not in self.roles and not self.strict:
-            return {"Role": Role(arn=f"arn:aws:iam::{call.account}:role/{name}", policy=_APP_RUNNER).described()}
+            return {"Role": Role(arn=f"arn:aws:iam::{call.account}:role/{name}", policy=_TRUSTING_ALL).described()}
         return {"Role": self._existing(name).described()}
 
     async def list_roles(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         prefix = request.get("PathPrefix", "/")
         roles = [role.described() for role in self.roles.values() if role.path.startswith(prefix)]
-        page = paged("Roles", roles, request, names=("Marker", "MaxItems"))
+        page = paged("Roles", roles, request, most=100, names=("Marker", "MaxItems"))
         return page | {"IsTruncated": page["Marker"] is not None}
 
     async def update_assume_role_policy(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:

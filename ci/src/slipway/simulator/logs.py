@@ -1,7 +1,8 @@
 """Amazon CloudWatch Logs: groups, streams and events, written by the platform."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 
 _MOST_EVENTS = 10_000
+_MOST_NAMES = 50
+_PAGE = ("nextToken", "limit")
+_TERM = re.compile(r'([-?]?)(?:"((?:[^"\\]|\\.)*)"|(\S+))')
 
 
 @dataclass(frozen=True)
@@ -55,34 +59,40 @@ class Logs:
         return {}
 
     async def describe_log_groups(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        prefix = request.get("logGroupNamePrefix", "")
         arn = f"arn:aws:logs:{call.region}:{call.account}:log-group"
-        groups = sorted(name for name in self._groups if name.startswith(prefix))
-        return {"logGroups": [{"logGroupName": name, "arn": f"{arn}:{name}:*"} for name in groups]}
+        part, prefix = request.get("logGroupNamePattern", ""), request.get("logGroupNamePrefix", "")
+        if part and prefix:
+            raise AwsError("InvalidParameterException", "LogGroup name prefix and pattern are mutually exclusive.")  # †
+        groups = sorted(name for name in self._groups if name.startswith(prefix) and part.lower() in name.lower())
+        described = [{"logGroupName": name, "arn": f"{arn}:{name}:*"} for name in groups]
+        return paged("logGroups", described, request, most=_MOST_NAMES, names=_PAGE)
 
     async def delete_log_group(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        self._group(request["logGroupName"])
+        self._group(request)
         del self._groups[request["logGroupName"]]
         return {}
 
     async def describe_log_streams(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        streams = self._group(request["logGroupName"])
-        prefix = request.get("logStreamNamePrefix", "")
-        return {
-            "logStreams": [
-                {
-                    "logStreamName": name,
-                    "creationTime": events[0].milliseconds,
-                    "firstEventTimestamp": events[0].milliseconds,
-                    "lastEventTimestamp": events[-1].milliseconds,
-                }
-                for name, events in sorted(streams.items())
-                if name.startswith(prefix)
-            ]
-        }
+        prefix, by_time = request.get("logStreamNamePrefix", ""), request.get("orderBy") == "LastEventTime"
+        if prefix and by_time:
+            message = "Cannot order by LastEventTime with a logStreamNamePrefix."  # † [M] forbids it
+            raise AwsError("InvalidParameterException", message)
+        streams: list[dict[str, Any]] = [
+            {
+                "logStreamName": name,
+                "creationTime": events[0].milliseconds,
+                "firstEventTimestamp": events[0].milliseconds,
+                "lastEventTimestamp": events[-1].milliseconds,
+            }
+            for name, events in self._group(request).items()
+            if name.startswith(prefix)
+        ]
+        key = "lastEventTimestamp" if by_time else "logStreamName"
+        streams.sort(key=lambda stream: stream[key], reverse=request.get("descending", False))
+        return paged("logStreams", streams, request, most=_MOST_NAMES, names=_PAGE)
 
     async def get_log_events(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        streams = self._group(request["logGroupName"])
+        streams = self._group(request)
         name = request["logStreamName"]
         if name not in streams:
             raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
@@ -94,24 +104,47 @@ class Logs:
     async def filter_log_events(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         matching = sorted(self._filtered(request, call), key=lambda item: (item[1].at, item[0]))
         events = [event.described() | {"logStreamName": stream, "eventId": event.id} for stream, event in matching]
-        return paged("events", events, request, most=_MOST_EVENTS, names=("nextToken", "limit")) | {
-            "searchedLogStreams": []
-        }
+        return paged("events", events, request, most=_MOST_EVENTS, names=_PAGE) | {"searchedLogStreams": []}
 
     def _is_visible(self, event: LogEvent, call: Call) -> bool:
         return event.at + timedelta(seconds=self.late) <= call.now
 
     def _filtered(self, request: Mapping[str, Any], call: Call) -> Iterator[tuple[str, LogEvent]]:
         wanted, prefix = request.get("logStreamNames"), request.get("logStreamNamePrefix", "")
-        for name, events in self._group(request["logGroupName"]).items():
+        if wanted and prefix:
+            raise AwsError(
+                "InvalidParameterException", "logStreamNames and logStreamNamePrefix are exclusive."
+            )  # † [M]
+        fits = _pattern(request.get("filterPattern", ""))
+        for name, events in self._group(request).items():
             if name.startswith(prefix) and (wanted is None or name in wanted):
                 visible = (event for event in events if self._is_visible(event, call))
-                yield from ((name, event) for event in visible if _within(event, request, inclusive=True))
+                passing = (event for event in visible if fits(event.message))
+                yield from ((name, event) for event in passing if _within(event, request, inclusive=True))
 
-    def _group(self, name: str) -> dict[str, list[LogEvent]]:
+    def _group(self, request: Mapping[str, Any]) -> dict[str, list[LogEvent]]:
+        """Find a group by its name, or by its name or ARN as an identifier [M]."""
+        names = [request[member] for member in ("logGroupName", "logGroupIdentifier") if member in request]
+        if len(names) != 1:
+            message = "Exactly one of logGroupName and logGroupIdentifier is required."  # †
+            raise AwsError("InvalidParameterException", message)
+        name = names[0].partition(":log-group:")[2].removesuffix(":*") or names[0]
         if name not in self._groups:
             raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
         return self._groups[name]
+
+
+def _pattern(text: str) -> Callable[[str], bool]:
+    """Return the test of a filter pattern [G]: all terms, any of those with `?`, none of those with `-`."""
+    if text[:1] in ("{", "[", "%"):
+        raise AwsError("InvalidParameterException", "The simulator filters by terms, not by fields or expressions.")
+    terms = [(sign, quoted.replace('\\"', '"') or bare) for sign, quoted, bare in _TERM.findall(text)]
+    every, none, some = ([term for sign, term in terms if sign == wanted] for wanted in ("", "-", "?"))
+    return lambda message: (
+        all(term in message for term in every)
+        and not any(term in message for term in none)
+        and (not some or any(term in message for term in some))
+    )
 
 
 def _page(request: Mapping[str, Any], count: int) -> tuple[int, int]:

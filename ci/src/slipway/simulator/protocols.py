@@ -32,8 +32,8 @@ class JsonProtocol:
     def parameters(self, _operation: "OperationModel") -> Any:
         """Decode the body, whatever its shape; raises AwsError when it is not JSON."""
         try:
-            return json.loads(self._content or b"{}")
-        except ValueError as error:
+            return _plain(json.loads(self._content or b"{}"))
+        except (ValueError, RecursionError) as error:
             raise AwsError("SerializationException", str(error)) from error
 
     def answer(self, operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
@@ -47,7 +47,7 @@ class JsonProtocol:
 
 
 def _plain(value: Any) -> Any:
-    """Encode for JSON, without members that are None; times are seconds since 1970."""
+    """Return data for or from JSON without members that are None; times are seconds since 1970."""
     match value:
         case Mapping():
             return {key: _plain(item) for key, item in value.items() if item is not None}
@@ -68,7 +68,9 @@ _QUERY_CODES = {
     "MissingAuthenticationTokenException": "MissingAuthenticationToken",
     "ThrottlingException": "Throttling",
     "UnknownOperationException": "InvalidAction",
+    "UnrecognizedClientException": "InvalidClientTokenId",
 }
+_EC2_CODES = {"AccessDeniedException": "UnauthorizedOperation", "ThrottlingException": "RequestLimitExceeded"}
 _ENVELOPE = ("Action", "Version")
 
 
@@ -94,15 +96,17 @@ class QueryProtocol:
     def answer(self, operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
         root = ET.Element(f"{operation.name}Response", xmlns=operation.service_model.metadata["xmlNamespace"])
         if (shape := operation.output_shape) is not None:
-            wrapper: str = shape.serialization["resultWrapper"]
-            _write(root, wrapper, shape, answer)
+            wrapper = shape.serialization.get("resultWrapper")  # EC2 has none
+            _write_members(ET.SubElement(root, wrapper) if wrapper else root, shape, answer)
         ET.SubElement(ET.SubElement(root, "ResponseMetadata"), "RequestId").text = self._request_id
         return _xml(root, 200)
 
     def error(self, error: AwsError) -> Response:
-        root = ET.Element("ErrorResponse")
-        inner = ET.SubElement(root, "Error")
-        members = {"Type": "Sender", "Code": _QUERY_CODES.get(error.code, error.code), "Message": error.message}
+        is_ec2 = self.operation is not None and self.operation.service_model.service_name == "ec2"
+        root = ET.Element("Response" if is_ec2 else "ErrorResponse")
+        inner = ET.SubElement(ET.SubElement(root, "Errors") if is_ec2 else root, "Error")
+        code = _EC2_CODES.get(error.code) if is_ec2 else None
+        members = {"Type": "Sender", "Code": code or _QUERY_CODES.get(error.code, error.code), "Message": error.message}
         for name, text in members.items():
             ET.SubElement(inner, name).text = text
         ET.SubElement(root, "RequestId").text = self._request_id
@@ -128,6 +132,8 @@ def _value(shape: Any, place: str, left: dict[str, str]) -> Any:
         return _structure(shape, f"{place}.", left)
     if shape.type_name == "list":
         return _list(shape, place, left)
+    if shape.type_name == "map":
+        return _map(shape, place, left)
     try:
         return _DECODERS.get(shape.type_name, str)(left.pop(place))
     except (KeyError, ValueError) as error:
@@ -135,12 +141,24 @@ def _value(shape: Any, place: str, left: dict[str, str]) -> Any:
 
 
 def _list(shape: Any, place: str, left: dict[str, str]) -> list[Any]:
-    left.pop(place, None)  # how botocore sends an empty list
-    below = place if shape.serialization.get("flattened") else f"{place}.{_item_name(shape)}"
+    if left.pop(place, ""):  # empty is how botocore sends an empty list
+        raise AwsError("ValidationError", f"{place} is not of type list.")
+    flat = shape.serialization.get("flattened") or _has(left, f"{place}.1")  # EC2 flattens every list
+    below = place if flat else f"{place}.{_item_name(shape)}"
     items: list[Any] = []
     while _has(left, f"{below}.{len(items) + 1}"):
         items.append(_value(shape.member, f"{below}.{len(items) + 1}", left))
     return items
+
+
+def _map(shape: Any, place: str, left: dict[str, str]) -> dict[str, Any]:
+    below = place if shape.serialization.get("flattened") else f"{place}.entry"
+    key, value = (inner.serialization.get("name", name) for inner, name in ((shape.key, "key"), (shape.value, "value")))
+    pairs: dict[str, Any] = {}
+    while _has(left, f"{below}.{len(pairs) + 1}"):
+        entry = f"{below}.{len(pairs) + 1}"
+        pairs[_value(shape.key, f"{entry}.{key}", left)] = _value(shape.value, f"{entry}.{value}", left)
+    return pairs
 
 
 def _item_name(shape: Any) -> str:
@@ -164,9 +182,7 @@ def _write(parent: ET.Element, name: str, shape: Any, value: Any) -> None:
         return
     element = ET.SubElement(parent, name)
     if shape.type_name == "structure":
-        for key, member in shape.members.items():
-            if value.get(key) is not None:
-                _write(element, member.serialization.get("name", key), member, value[key])
+        _write_members(element, shape, value)
     elif shape.type_name == "list":
         for item in value:
             _write(element, _item_name(shape), shape.member, item)
@@ -177,6 +193,12 @@ def _write(parent: ET.Element, name: str, shape: Any, value: Any) -> None:
             _write(entry, shape.value.serialization.get("name", "value"), shape.value, item)
     else:
         element.text = _as_text(value)
+
+
+def _write_members(element: ET.Element, shape: Any, value: Any) -> None:
+    for key, member in shape.members.items():
+        if value.get(key) is not None:
+            _write(element, member.serialization.get("name", key), member, value[key])
 
 
 def _as_text(value: object) -> str:

@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,7 +19,8 @@ from starlette.routing import Route
 from slipway.oci.artifact import INDEX, MANIFEST, digest_of
 from slipway.simulator.authorization import Guard, Needed
 from slipway.simulator.clock import Clock
-from slipway.simulator.contract import AwsError, Call
+from slipway.simulator.contract import ACCOUNT, REGION, AwsError, Call
+from slipway.simulator.lifecycle import LifecyclePolicy
 
 PUBLIC = "public.ecr.aws"
 
@@ -44,12 +47,43 @@ class Repository:
 
     name: str
     created: datetime
+    host: str = ""  # of its registry, unless that is the home one
     immutable: bool = False  # a tag is put once
-    region: str = "us-east-1"
+    exclusions: tuple[str, ...] = ()  # wildcards of tags for which the opposite of `immutable` applies
+    lifecycle: LifecyclePolicy | None = None
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifests: dict[str, Manifest] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)  # AWS's tags of the repository itself
+
+    @property
+    def path(self) -> str:
+        """Its name for the simulator's own login, which reaches every registry."""
+        return f"{self.host}/{self.name}" if self.host else self.name
+
+    def is_taken(self, tag: str, digest: str) -> bool:
+        """Return whether a tag cannot move to a digest, because it names another image and is immutable."""
+        fixed = self.immutable is not any(fnmatchcase(tag, wildcard) for wildcard in self.exclusions)
+        return fixed and self.tags.get(tag, digest) != digest
+
+    def expire(self, now: datetime) -> None:
+        """Delete the images that the lifecycle policy has expired by now."""
+        if self.lifecycle:
+            tagged = {digest: (manifest.pushed, self.tags_of(digest)) for digest, manifest in self.manifests.items()}
+            for digest in self.lifecycle.due(tagged, now):
+                if not self.is_referenced(digest):
+                    self.delete(digest)
+
+    def is_referenced(self, digest: str) -> bool:
+        """Return whether an index contains a manifest, which then cannot be deleted."""
+        indexes = (json.loads(manifest.content) for manifest in self.manifests.values())
+        return any(digest == each.get("digest") for index in indexes for each in index.get("manifests", ()))
+
+    def delete(self, digest: str) -> None:
+        """Delete an image with all its tags."""
+        del self.manifests[digest]
+        for tag in self.tags_of(digest):
+            del self.tags[tag]
 
     def put_blob(self, content: bytes) -> str:
         digest = digest_of(content)
@@ -80,21 +114,66 @@ class Repository:
         digest = self.tags.get(reference, reference)
         return digest if digest in self.manifests else None
 
+    def architecture(self, digest: str) -> str | None:
+        """Return the architecture in an image's config; None when it names none."""
+        config = json.loads(self.manifests[digest].content).get("config") or {}
+        try:
+            document = json.loads(self.blobs.get(str(config.get("digest")), b"{}"))
+        except ValueError:
+            return None
+        return document.get("architecture") if isinstance(document, dict) else None
+
+
+PASSWORD = "simulated"  # noqa: S105 -- not a secret; clients must send what ECR gave them
+
 
 @dataclass
 class ImageStore:
-    """The repositories of the account, and the simulated ones of ECR Public."""
+    """The repositories of an account in one region, and the simulated ones of ECR Public."""
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     public: dict[str, Repository] = field(default_factory=dict)
+    account: str = ACCOUNT
+    region: str = REGION
+    registries: dict[str, "ImageStore"] = field(default_factory=dict)  # of all accounts and regions, by host
+
+    def __post_init__(self) -> None:
+        self.registries[self.host] = self
+
+    @property
+    def host(self) -> str:
+        return f"{self.account}.dkr.ecr.{self.region}.amazonaws.com"
+
+    @property
+    def is_home(self) -> bool:
+        return (self.account, self.region) == (ACCOUNT, REGION)
+
+    @property
+    def password(self) -> str:
+        """The password of the registry protocol, where requests name no region; the home one reaches every registry."""
+        return PASSWORD if self.is_home else f"{PASSWORD}.{self.host}"
+
+    def create(self, name: str, created: datetime, **how: Any) -> Repository:
+        """Create an empty repository."""
+        host = "" if self.is_home else self.host
+        self.repositories[name] = Repository(name=name, created=created, host=host, **how)
+        return self.repositories[name]
 
     def at(self, uri: str) -> Repository | None:
         """Find a repository by its URI, without tag and digest."""
         registry, _, name = uri.partition("/")
-        return (self.public if registry == PUBLIC else self.repositories).get(name)
+        if registry == PUBLIC:
+            return self.public.get(name)
+        return self.registries[registry].repositories.get(name) if registry in self.registries else None
 
-
-PASSWORD = "simulated"  # noqa: S105 -- not a secret; clients must send what ECR gave them
+    def find(self, image: str) -> tuple[Repository, str] | None:
+        """Find an image by URI and tag or digest: its repository and its digest."""
+        uri, _, digest = image.partition("@")
+        host, _, path = uri.partition("/")
+        name, _, tag = path.partition(":")
+        repository = self.at(f"{host}/{name}")
+        resolved = repository.resolve(digest or tag or "latest") if repository else None
+        return (repository, resolved) if repository and resolved else None
 
 
 class RegistryError(Exception):
@@ -108,10 +187,9 @@ class RegistryError(Exception):
 class RegistryProtocol:
     """The routes below /v2/."""
 
-    def __init__(self, store: ImageStore, clock: Clock, account: str) -> None:
-        self._store = store
+    def __init__(self, home: ImageStore, clock: Clock) -> None:
+        self._home = home
         self._clock = clock
-        self._account = account
         self.guard = Guard()
         self._uploads: dict[str, bytearray] = {}
         self.routes = [
@@ -123,11 +201,11 @@ class RegistryProtocol:
             Route("/v2/{name:path}/manifests/{reference}", self.manifest, methods=["GET", "HEAD"]),
             Route("/v2/{name:path}/manifests/{reference}", self.put_manifest, methods=["PUT"]),
             Route("/v2/{name:path}/referrers/{digest}", self.referrers),
-            Route("/layers/{name:path}/{digest}", self.layer),
+            Route("/layers/{host}/{name:path}/{digest}", self.layer),
         ]
 
     async def ping(self, request: Request) -> Response:
-        _check_login(request)
+        self._registry(request)
         return JSONResponse({})
 
     async def start_upload(self, request: Request) -> Response:
@@ -135,18 +213,19 @@ class RegistryProtocol:
         upload = uuid.uuid4().hex
         self._uploads[upload] = bytearray(await request.body())
         digest = request.query_params.get("digest")
-        return self._keep(repository, upload, digest) if digest else _accepted(repository, upload, 0)
+        return self._keep(request, repository, upload, digest) if digest else _accepted(request, upload, 0)
 
     async def append(self, request: Request) -> Response:
-        repository, upload = self._repository(request, "UploadLayerPart"), request.path_params["upload"]
+        self._repository(request, "UploadLayerPart")
+        upload = request.path_params["upload"]
         self._upload(upload).extend(await request.body())
-        return _accepted(repository, upload, len(self._uploads[upload]) - 1)
+        return _accepted(request, upload, len(self._uploads[upload]) - 1)
 
     async def finish_upload(self, request: Request) -> Response:
         repository = self._repository(request, "UploadLayerPart", "CompleteLayerUpload")
         upload = request.path_params["upload"]
         self._upload(upload).extend(await request.body())
-        return self._keep(repository, upload, request.query_params.get("digest", ""))
+        return self._keep(request, repository, upload, request.query_params.get("digest", ""))
 
     async def blob(self, request: Request) -> Response:
         action = "BatchCheckLayerAvailability" if request.method == "HEAD" else "GetDownloadUrlForLayer"
@@ -154,7 +233,8 @@ class RegistryProtocol:
 
     async def layer(self, request: Request) -> Response:
         """The target of GetDownloadUrlForLayer; the URL needs no login."""
-        return _blob(self._store.repositories.get(request.path_params["name"]), request.path_params["digest"])
+        name, host = request.path_params["name"], request.path_params["host"]
+        return _blob(self._home.at(f"{host}/{name}"), request.path_params["digest"])
 
     async def manifest(self, request: Request) -> Response:
         repository = self._repository(request, "BatchGetImage")
@@ -176,7 +256,7 @@ class RegistryProtocol:
         if absent:
             raise RegistryError(404, "BLOB_UNKNOWN", f"the manifest refers to {absent[0]}, which was not pushed")
         if ":" not in reference:
-            if repository.immutable and repository.tags.get(reference, digest) != digest:
+            if repository.is_taken(reference, digest):
                 message = f"The image tag '{reference}' already exists in the '{repository.name}' repository and cannot be overwritten."
                 raise RegistryError(400, "TAG_INVALID", message)
             repository.tags[reference] = digest
@@ -185,7 +265,7 @@ class RegistryProtocol:
         repository.put_manifest(content, request.headers.get("content-type", MANIFEST), self._clock.now())
         subject = (json.loads(content).get("subject") or {}).get("digest")
         return _created(
-            f"/v2/{repository.name}/manifests/{digest}", digest, {"oci-subject": subject} if subject else {}
+            f"/v2/{request.path_params['name']}/manifests/{digest}", digest, {"oci-subject": subject} if subject else {}
         )
 
     async def referrers(self, request: Request) -> Response:
@@ -206,15 +286,16 @@ class RegistryProtocol:
 
     def _repository(self, request: Request, *actions: str) -> Repository:
         """Return the named repository, if its policy allows everybody the `actions` of ECR [G]: a registry password does not identify the caller."""
-        _check_login(request)
-        name = request.path_params["name"]
-        if name not in self._store.repositories:
+        store, name = self._registry(request), request.path_params["name"]
+        host, _, rest = name.partition("/")
+        if store.is_home and host in store.registries:
+            store, name = store.registries[host], rest
+        if name not in store.repositories:
             message = f"The repository with name '{name}' does not exist in the registry"
             raise RegistryError(404, "NAME_UNKNOWN", message)
-        repository = self._store.repositories[name]
-        call = Call(
-            region=repository.region, account=self._account, now=self._clock.now(), endpoint=str(request.base_url)
-        )
+        now, repository = self._clock.now(), store.repositories[name]
+        repository.expire(now)
+        call = Call(region=store.region, account=store.account, now=now, endpoint=str(request.base_url))
         arn = f"arn:aws:ecr:{call.region}:{call.account}:repository/{name}"
         try:
             self.guard.check(call, [Needed(f"ecr:{action}", arn) for action in actions], anonymous=True)
@@ -222,17 +303,25 @@ class RegistryProtocol:
             raise RegistryError(403, "DENIED", error.message) from error
         return repository
 
+    def _registry(self, request: Request) -> ImageStore:
+        """Return the registry of the login."""
+        authorization = request.headers.get("authorization")
+        for store in self._home.registries.values():
+            if authorization == f"Basic {base64.b64encode(f'AWS:{store.password}'.encode()).decode()}":
+                return store
+        raise RegistryError(401, "UNAUTHORIZED", "Not Authorized", {"www-authenticate": 'Basic realm="simulated ECR"'})
+
     def _upload(self, upload: str) -> bytearray:
         if upload not in self._uploads:
             raise RegistryError(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
         return self._uploads[upload]
 
-    def _keep(self, repository: Repository, upload: str, digest: str) -> Response:
+    def _keep(self, request: Request, repository: Repository, upload: str, digest: str) -> Response:
         content = bytes(self._uploads.pop(upload))
         if digest_of(content) != digest:
             raise RegistryError(400, "DIGEST_INVALID", f"the blob has the digest {digest_of(content)}")
         repository.put_blob(content)
-        return _created(f"/v2/{repository.name}/blobs/{digest}", digest)
+        return _created(f"/v2/{request.path_params['name']}/blobs/{digest}", digest)
 
 
 def _created(location: str, digest: str, also: Mapping[str, str] | None = None) -> Response:
@@ -240,8 +329,8 @@ def _created(location: str, digest: str, also: Mapping[str, str] | None = None) 
     return Response(status_code=201, headers=headers)
 
 
-def _accepted(repository: Repository, upload: str, reached: int) -> Response:
-    location = f"/v2/{repository.name}/blobs/uploads/{upload}"
+def _accepted(request: Request, upload: str, reached: int) -> Response:
+    location = f"/v2/{request.path_params['name']}/blobs/uploads/{upload}"
     return Response(status_code=202, headers={"location": location, "range": f"0-{reached}"})
 
 
@@ -250,9 +339,3 @@ def _blob(repository: Repository | None, digest: str) -> Response:
     if content is None:
         raise RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry")
     return Response(content, media_type="application/octet-stream", headers={"docker-content-digest": digest})
-
-
-def _check_login(request: Request) -> None:
-    expected = base64.b64encode(f"AWS:{PASSWORD}".encode()).decode()
-    if request.headers.get("authorization") != f"Basic {expected}":
-        raise RegistryError(401, "UNAUTHORIZED", "Not Authorized", {"www-authenticate": 'Basic realm="simulated ECR"'})

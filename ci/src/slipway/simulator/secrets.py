@@ -4,7 +4,7 @@ import json
 import re
 import secrets
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,20 +15,40 @@ _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _RECOVERY_DAYS = 30  # [M]
 
 
+_CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
+
+
 @dataclass(kw_only=True)
 class Secret:
-    """A secret."""
+    """A secret with its versions. No value is ever shown."""
 
     arn: str
-    value: str = field(repr=False)
+    values: dict[str, str] = field(default_factory=dict, repr=False)  # by version
+    stages: dict[str, str] = field(default_factory=dict)  # versions by staging label
     created: datetime = _LONG_AGO
     changed: datetime = _LONG_AGO
-    version: str = field(default_factory=lambda: str(uuid.uuid4()))
     deleted: datetime | None = None  # when it will be gone; until then it can be restored
 
     @property
     def name(self) -> str:
         return self.arn.rpartition(":")[2].rpartition("-")[0]
+
+    def put(self, value: str, version: str, labels: Sequence[str] = (_CURRENT,)) -> None:
+        """Add a version; the previous current one keeps a label of its own [M]."""
+        self.values[version] = value
+        if _CURRENT in labels and _CURRENT in self.stages:
+            self.stages[_PREVIOUS] = self.stages[_CURRENT]
+        self.stages |= dict.fromkeys(labels, version)
+
+    def find(self, version: str = "", stage: str = "") -> str | None:
+        """Return the id of a version by id, by label, or by both; the current one without either."""
+        staged = self.stages.get(stage or _CURRENT) if stage or not version else version
+        return staged if staged in self.values and version in ("", staged) else None
+
+    def labels(self) -> dict[str, list[str]]:
+        """Return the labels by version, oldest first, of the versions that have one."""
+        labelled = {version: [label for label, of in self.stages.items() if of == version] for version in self.values}
+        return {version: labels for version, labels in labelled.items() if labels}
 
     def described(self) -> dict[str, Any]:
         times = {"CreatedDate": self.created, "LastChangedDate": self.changed, "DeletedDate": self.deleted}
@@ -36,19 +56,22 @@ class Secret:
 
 
 class Secrets:
-    """Secrets Manager: secrets by ARN. No value is ever logged."""
+    """Secrets Manager: secrets by ARN."""
 
     def __init__(self) -> None:
         self._secrets: dict[str, Secret] = {}
         self.operations: Operations = operations_of(self)
 
     def put(self, arn: str, value: str) -> None:
-        self._secrets[arn] = Secret(arn=arn, value=value)
+        """Set the current value of a secret, which exists from then on."""
+        self._secrets.setdefault(arn, Secret(arn=arn)).put(value, str(uuid.uuid4()))
 
-    def value(self, arn: str) -> str | None:
+    def value(self, arn: str, version: str = "", stage: str = "") -> str | None:
         """Return a secret's value; None when it does not exist or is scheduled for deletion."""
         secret = self._secrets.get(arn)
-        return secret.value if secret and not secret.deleted else None
+        if secret is None or secret.deleted or (found := secret.find(version, stage)) is None:
+            return None
+        return secret.values[found]
 
     async def create_secret(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["Name"]
@@ -56,26 +79,40 @@ class Secrets:
             raise _taken(secret)
         suffix = secrets.token_urlsafe(8).replace("-", "x").replace("_", "y")[:6]
         arn = f"arn:aws:secretsmanager:{call.region}:{call.account}:secret:{name}-{suffix}"
-        secret = self._secrets[arn] = Secret(
-            arn=arn, value=request.get("SecretString", ""), created=call.now, changed=call.now
-        )
-        return {"ARN": arn, "Name": name, "VersionId": secret.version}
+        secret = self._secrets[arn] = Secret(arn=arn, created=call.now, changed=call.now)
+        if "SecretString" not in request:
+            return {"ARN": arn, "Name": name}
+        version = request.get("ClientRequestToken") or str(uuid.uuid4())
+        secret.put(request["SecretString"], version)
+        return {"ARN": arn, "Name": name, "VersionId": version}
 
     async def describe_secret(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         """A secret scheduled for deletion is described too [M]."""
         secret = self._existing(request["SecretId"])
-        return secret.described() | {"VersionIdsToStages": {secret.version: ["AWSCURRENT"]}}
+        return secret.described() | {"VersionIdsToStages": secret.labels()}
 
     async def get_secret_value(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         secret = self._living(request["SecretId"])
-        facts = {"SecretString": secret.value, "VersionId": secret.version, "VersionStages": ["AWSCURRENT"]}
-        return {"ARN": secret.arn, "Name": secret.name, "CreatedDate": secret.changed, **facts}
+        version = secret.find(request.get("VersionId", ""), request.get("VersionStage", ""))
+        if version is None:
+            named = request.get("VersionId") or f"staging label: {request.get('VersionStage', _CURRENT)}"
+            message = f"Secrets Manager can't find the specified secret value for {named}"
+            raise AwsError("ResourceNotFoundException", message)
+        facts = {"VersionId": version, "VersionStages": secret.labels().get(version)}
+        times = {"CreatedDate": secret.changed}
+        return {"ARN": secret.arn, "Name": secret.name, "SecretString": secret.values[version], **facts, **times}
 
     async def put_secret_value(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        secret = self._living(request["SecretId"])
-        secret.value, secret.changed, secret.version = request.get("SecretString", ""), call.now, str(uuid.uuid4())
-        stages = request.get("VersionStages", ["AWSCURRENT"])
-        return {"ARN": secret.arn, "Name": secret.name, "VersionId": secret.version, "VersionStages": stages}
+        """The same token and value again change nothing [M]."""
+        secret, stages = self._living(request["SecretId"]), request.get("VersionStages", [_CURRENT])
+        version, value = request.get("ClientRequestToken") or str(uuid.uuid4()), request.get("SecretString", "")
+        if secret.values.get(version, value) != value:
+            message = f"A version with the id {version} exists with another value."  # †
+            raise AwsError("ResourceExistsException", message)
+        if version not in secret.values:
+            secret.put(value, version, stages)
+            secret.changed = call.now
+        return {"ARN": secret.arn, "Name": secret.name, "VersionId": version, "VersionStages": stages}
 
     async def delete_secret(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """The secret can be restored until its recovery window ends, or is gone at once."""
@@ -95,7 +132,7 @@ class Secrets:
         """Secrets scheduled for deletion are listed on request only; filters are not simulated."""
         planned = request.get("IncludePlannedDeletion", False)
         secrets = [
-            each.described() | {"SecretVersionsToStages": {each.version: ["AWSCURRENT"]}}
+            each.described() | {"SecretVersionsToStages": each.labels()}
             for each in self._secrets.values()
             if planned or not each.deleted
         ]
@@ -144,7 +181,7 @@ class Parameter:
 
 
 class Parameters:
-    """Parameter Store: parameters by name, the same in every region."""
+    """Parameter Store: parameters by name."""
 
     def __init__(self) -> None:
         self._parameters: dict[str, Parameter] = {}
@@ -256,15 +293,15 @@ class References:
 
         A name alone is a parameter [G]; a secret's ARN may end in a key of its JSON.
         """
-        arn, key = _split(reference)
+        arn, key, stage, version = _split(reference)
         if not arn.startswith("arn:") or ":ssm:" in arn:
             return self.parameters.value(arn)
-        value = self.secrets.value(arn)
+        value = self.secrets.value(arn, version, stage)
         return value if value is None or not key else _member(value, key)
 
     def put(self, reference: str, value: str) -> None:
         """Set the value behind a reference; other keys of a secret's JSON stay."""
-        arn, key = _split(reference)
+        arn, key, *_ = _split(reference)
         if not arn.startswith("arn:") or ":ssm:" in arn:
             self.parameters.put(arn.partition(":parameter")[2] or arn, value)
         elif key:
@@ -273,12 +310,11 @@ class References:
             self.secrets.put(arn, value)
 
 
-def _split(reference: str) -> tuple[str, str]:
-    """Split a secret's reference into ARN and JSON key: `ARN:KEY:STAGE:VERSION`, as in ECS task definitions; on App Runner †."""
-    parts = reference.split(":")
-    if ":secretsmanager:" not in reference or len(parts) <= _PARTS_OF_SECRET:
-        return reference, ""
-    return ":".join(parts[:_PARTS_OF_SECRET]), parts[_PARTS_OF_SECRET]
+def _split(reference: str) -> tuple[str, str, str, str]:
+    """Split a secret's reference, `ARN:KEY:STAGE:VERSION` as in ECS task definitions; on App Runner †."""
+    parts = reference.split(":") if ":secretsmanager:" in reference else [reference]
+    key, stage, version = (*parts[_PARTS_OF_SECRET:], "", "", "")[:3]
+    return ":".join(parts[:_PARTS_OF_SECRET]), key, stage, version
 
 
 def _document(text: str) -> dict[str, object]:

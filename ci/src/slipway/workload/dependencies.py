@@ -38,6 +38,9 @@ _BUILT = re.compile(r"Failed to (?:build|download and build) `([^`]+)`")
 _NO_PYTHON = re.compile(
     r"No interpreter found for (?:Python )?(?:[<>=~]*)(\d[\d.]*)|Failed to download.*?cpython-(3\.\d+)"
 )
+# Source distributions of before 2026 may build with a module that setuptools 82 has removed.
+_NEEDS_OLDER = re.compile(r"No module named 'pkg_resources'")
+_OLDER_SETUPTOOLS = "setuptools<82\n"
 _NO_LOGIN = re.compile(r"\b40[13]\b|[Cc]redentials|[Aa]uthenticat")
 _COMPILED = ["--compile-bytecode"]
 
@@ -125,7 +128,7 @@ def prepare(tree: Path, cache: Path, *, in_place: bool = False, everything: bool
     view = tree_at(tree)
     pinning = lock_of(tree, view)
     file = tree / "pyproject.toml"
-    package = file.is_file() and is_package(file.read_text(encoding="utf-8"))
+    package = bool(document_of(file)) and is_package(file.read_text(encoding="utf-8"))
     built = package and pinning.name not in _NOT_INSTALLED
     if built:
         _check_named_files(tree)
@@ -261,14 +264,20 @@ def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
         for key, value in inherited(os.environ, installing=True).items()
         if key not in ("UV_PYTHON", "UV_PROJECT")
     }
-    done = subprocess.run(
-        [uv(), *arguments, "--quiet"],
-        cwd=tree,
-        env=variables | {"UV_PROJECT_ENVIRONMENT": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="slipway-build-") as written:
+        older = Path(written, "constraints.txt")
+        older.write_text(_OLDER_SETUPTOOLS, encoding="utf-8")
+        for more in ((), ("--build-constraints", str(older))):
+            done = subprocess.run(
+                [uv(), *arguments, *more, "--quiet"],
+                cwd=tree,
+                env=variables | {"UV_PROJECT_ENVIRONMENT": str(folder)},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if arguments[0] != "pip" or not _NEEDS_OLDER.search(done.stderr):
+                break
     if done.returncode:
         raise _refusal(arguments, done.stderr, done.returncode)
 
@@ -281,7 +290,8 @@ def _refusal(arguments: Sequence[str], stderr: str, code: int) -> RefusedError:
             f"the service's Python {version} is not on this machine, and uv could not download it",
             f"run `uv python install {version}`, or pass a virtual environment with --python DIR",
         )
-    causes = [line.lstrip(_DECORATION) for line in stderr.splitlines() if line.strip()]
+    said = re.split(r"^\s*hint:", stderr, maxsplit=1, flags=re.MULTILINE)[0]
+    causes = [line.lstrip(_DECORATION) for line in said.splitlines() if line.strip()]
     if (fetched := _FETCHED.search(stderr)) and "Git operation failed" in stderr:
         return RefusedError(
             f"the dependency {without_password(fetched[1])} cannot be fetched: {one_line(causes[-1])}",
@@ -298,7 +308,7 @@ def _refusal(arguments: Sequence[str], stderr: str, code: int) -> RefusedError:
 
 
 def _last(causes: Sequence[str]) -> str:
-    return next((cause.rstrip(".") for cause in reversed(causes) if not cause.startswith("hint")), "")
+    return causes[-1].rstrip(".") if causes else ""
 
 
 def without_password(url: str) -> str:

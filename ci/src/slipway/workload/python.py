@@ -82,9 +82,9 @@ def check_environment(python: Python) -> None:
         installed = _installed(libraries[0] / "site-packages", name)
         if installed is None and not _sees_others(python.folder):
             what = f"{origin} has no {spelled}"
-            obstacles.append(
-                BadInputError(what, f"add the packages that the migrations need to it, {spelled} among them")
-            )
+            step = f"add the packages that the migrations need to it, {spelled} among them"
+            other = ", or pass an environment that has them with --python DIR" if python.made_from else ""
+            obstacles.append(BadInputError(what, f"{step}{other}"))
         elif installed is not None and installed < oldest:
             what = f"{origin} has {spelled} {'.'.join(map(str, installed))}, and slipway needs {'.'.join(map(str, oldest))} or newer"
             obstacles.append(BadInputError(what, f"update {spelled} in the service first"))

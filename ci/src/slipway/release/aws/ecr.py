@@ -1,4 +1,4 @@
-"""ECR repositories: how to sign in, which one an environment deploys from, and the ledger's store in the service's own.
+"""ECR repositories: how to sign in, which one an environment deploys from, and a ledger's store in one of them.
 
 A record of the ledger is a small OCI artifact under an immutable tag, which can be put once. Its text is an annotation of its manifest, so
 that one call reads a hundred records and one call writes one. Ages are differences of ECR's own times: when a manifest was pushed, and the
@@ -16,16 +16,17 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from slipway.errors import BadInputError, RefusedError
-from slipway.oci.artifact import EMPTY, MANIFEST, Artifact
+from slipway.oci.artifact import EMPTY, MANIFEST, Artifact, Blob
 from slipway.oci.registry import Login
 from slipway.records.image import Reference
 from slipway.release.aws.client import Aws
 from slipway.release.engine.ledger import PREFIX, Stored
 from slipway.release.errors import AwsRefusedError, or_absent
-from slipway.untrusted import one_line
+from slipway.untrusted import json_object, one_line
 
 ARTIFACT = "application/vnd.slipway.record.v1"
 _TEXT = "slipway.record"
+_REVISION = "org.opencontainers.image.revision"
 _MOST = 100  # identifiers in one call [M]
 _HOST = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 
@@ -68,6 +69,16 @@ async def sign_in(aws: Aws) -> tuple[str, Login]:
     return data["proxyEndpoint"], Login(user, password)
 
 
+async def revision_of(aws: Aws, repository: str, digest: str) -> str | None:
+    """Return the git commit that an image's manifest names; None when it names none."""
+    wanted = [{"imageDigest": digest}]
+    answer = await aws.call("ecr", "batch_get_image", repositoryName=repository, imageIds=wanted)
+    manifests = (json_object(image["imageManifest"]) for image in answer["images"])
+    annotations = next((manifest.get("annotations") for manifest in manifests), None)
+    revision = annotations.get(_REVISION) if isinstance(annotations, dict) else None
+    return revision if isinstance(revision, str) else None
+
+
 async def place_of(aws: Aws, repository: str) -> Place:
     """Return a repository; raises SlipwayError when it does not exist."""
     response = await aws.call("ecr", "describe_repositories", repositoryNames=[repository])
@@ -92,7 +103,7 @@ class EcrStore:
             )
 
     async def put(self, name: str, text: str) -> bool:
-        manifest = Artifact(kind=ARTIFACT, config=EMPTY, layers=(EMPTY,), annotations={_TEXT: text}).manifest()
+        manifest = manifest_of(text)
         image = {"imageManifest": manifest.content.decode(), "imageManifestMediaType": MANIFEST, "imageTag": name}
         try:
             await self._ask("put_image", **image)
@@ -135,6 +146,11 @@ class EcrStore:
     async def remove(self, key: str) -> None:
         await self._ask("batch_delete_image", imageIds=[{"imageDigest": key}])
 
+    async def discard(self, names: Sequence[str]) -> None:
+        for first in range(0, len(names), _MOST):
+            tags = [{"imageTag": name} for name in names[first : first + _MOST]]
+            await self._ask("batch_delete_image", imageIds=tags)
+
     async def _upload_empty(self) -> None:
         """Push the two bytes that every artifact refers to; needed once per repository."""
         upload = (await self._ask("initiate_layer_upload"))["uploadId"]
@@ -148,6 +164,11 @@ class EcrStore:
 
     async def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
         return await self._aws.call("ecr", operation, repositoryName=self._repository, **parameters)
+
+
+def manifest_of(text: str) -> Blob:
+    """Return the manifest of a record."""
+    return Artifact(kind=ARTIFACT, config=EMPTY, layers=(EMPTY,), annotations={_TEXT: text}).manifest()
 
 
 def _immutable(repository: Mapping[str, Any]) -> bool:

@@ -12,40 +12,42 @@ from slipway.errors import BadInputError
 from slipway.release.cloudformation import Resource, retained
 from slipway.release.rights import Policy, Right, Scope, document, granted, narrowed
 from slipway.release.targets.supported import target_of
-from slipway.settings import Github, RunnerKind, Settings, SettingsError, Subjects
+from slipway.settings import Environment, Github, RunnerKind, Settings, SettingsError, Subjects
 
 _ISSUER = "token.actions.githubusercontent.com"
-_AUDIENCE = "sts.amazonaws.com"
-_ROLE = re.compile(r"arn:aws:iam::(?P<account>\d{12}):role/(?P<path>(?:[^/]+/)*)(?P<name>[\w+=,.@-]{1,64})")
+_ROLE = re.compile(r"arn:aws[\w-]*:iam::(?P<account>\d{12}):role/(?P<path>(?:[^/]+/)*)(?P<name>[\w+=,.@-]{1,64})")
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}")
 _CHANGE = (Right.OBSERVE, Right.READ_OWNER, Right.WRITE_LEDGER, Right.FOLLOW)
 _RELEASE = (*_CHANGE, Right.READ_LOGS, Right.INSPECT, Right.UPDATE_SERVICE)
-_DEPLOY = (*_RELEASE, Right.BEGIN_LEDGER, Right.PULL, Right.CREATE_SERVICE)
+_DEPLOY = (*_RELEASE, Right.PULL, Right.CREATE_SERVICE)
 RIGHTS: Mapping[str, tuple[Right, ...]] = {
-    "plan": (Right.OBSERVE, Right.READ_OWNER),
+    "plan": (Right.OBSERVE, Right.READ_OWNER, Right.READ_LEDGER),
+    "plan-without-ledger": (Right.OBSERVE, Right.READ_OWNER),
     "status": (Right.OBSERVE, Right.READ_LEDGER),
     "history": (Right.READ_LEDGER,),
-    "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
+    "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_LEDGER),
     "run": (Right.OBSERVE, Right.RUN_TASK),
     "webhook": (Right.READ_WEBHOOK,),
     "secret": (Right.FIND_SECRETS, Right.STORE_VALUE),
-    "logs": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
+    "logs": (Right.OBSERVE, Right.READ_LOGS, Right.READ_LEDGER),
     "publish": (Right.PUSH,),
     "preflight": (Right.INSPECT, Right.PULL),
     "migrate-direct": (Right.READ_DATABASE_URL, Right.PULL),
     "migrate-ecs-task": (Right.RUN_TASK,),
     "deploy": _DEPLOY,
     "rollback": _RELEASE,
-    "promote-from": (Right.OBSERVE, Right.READ_LEDGER),
+    "promote-from": (Right.OBSERVE, Right.READ_LEDGER, Right.SEARCH_LEDGER),
     "promote-to": _DEPLOY,
-    "pause": (*_CHANGE, Right.BEGIN_LEDGER, Right.PAUSE_SERVICE),
-    "resume": (*_CHANGE, Right.BEGIN_LEDGER, Right.READ_LOGS, Right.RESUME_SERVICE),
-    "destroy": (*_CHANGE, Right.BEGIN_LEDGER, Right.DELETE_SERVICE),
+    "pause": (*_CHANGE, Right.PAUSE_SERVICE),
+    "resume": (*_CHANGE, Right.READ_LOGS, Right.RESUME_SERVICE),
+    "destroy": (*_CHANGE, Right.DELETE_SERVICE),
 }
-# The role of jobs without a GitHub environment: they publish, and plan.
-IMAGE_ROLE = ("publish", "plan")
+# The role of jobs without a GitHub environment: they publish, and plan. Ledgers have values of variables, which they need not read.
+IMAGE_ROLE = ("publish", "plan-without-ledger")
 # The role of jobs in a GitHub environment. Only a person deletes a service, sets a secret, or runs a command.
-DEPLOY_ROLE = tuple(verb for verb in RIGHTS if verb not in ("publish", "destroy", "secret", "run"))
+DEPLOY_ROLE = tuple(
+    verb for verb in RIGHTS if verb not in ("publish", "plan-without-ledger", "destroy", "secret", "run")
+)
 
 
 def roles_of(settings: Settings, environment: str) -> dict[str, str]:
@@ -112,23 +114,28 @@ def _checked(name: str) -> str:
     return name
 
 
-def oidc_provider() -> Resource:
+def oidc_provider(there: Environment) -> Resource:
     """Return the account's provider for GitHub; it outlives its stack, because other services of the account may use it."""
     why = "GitHub tells AWS where a job runs, so no AWS key is stored in GitHub"
-    return retained("AWS::IAM::OIDCProvider", why, {"Url": f"https://{_ISSUER}", "ClientIdList": [_AUDIENCE]})
+    return retained("AWS::IAM::OIDCProvider", why, {"Url": f"https://{_ISSUER}", "ClientIdList": [_audience(there)]})
 
 
-def trusts_jobs(github: Github, account: str, environment: str | None) -> dict[str, Any]:
+def _audience(there: Environment) -> str:
+    """Return the audience of GitHub's tokens, which is STS's own name in each partition."""
+    return f"sts.{there.domain}"
+
+
+def trusts_jobs(github: Github, there: Environment, environment: str | None) -> dict[str, Any]:
     """Return the trust policy for jobs of one GitHub environment, which admits them by its own rules; None for jobs of the branch without one."""
     where = f"environment:{environment}" if environment else f"ref:refs/heads/{github.branch}"
-    made = f"arn:aws:iam::{account}:oidc-provider/{_ISSUER}"  # the same wherever it was made
+    made = f"arn:{there.partition}:iam::{there.account}:oidc-provider/{_ISSUER}"  # the same wherever it was made
     provider = github.oidc_provider or made
     subjects = [f"repo:{repository}:{where}" for repository in _repositories(github)]
     statement = {
         "Effect": "Allow",
         "Principal": {"Federated": provider},
         "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": {"StringEquals": {f"{_ISSUER}:aud": _AUDIENCE, f"{_ISSUER}:sub": subjects}},
+        "Condition": {"StringEquals": {f"{_ISSUER}:aud": _audience(there), f"{_ISSUER}:sub": subjects}},
     }
     return document([statement])
 

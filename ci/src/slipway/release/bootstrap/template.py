@@ -25,15 +25,12 @@ from slipway.release.bootstrap.roles import (
     trusts_jobs,
 )
 from slipway.release.cloudformation import Part, Resource, output, resource, retained, role, start_task, trusts_service
-from slipway.release.engine.ledger import PREFIX
 from slipway.release.rights import REPOSITORY, Policy, Scope
 from slipway.release.targets.supported import target_of
-from slipway.settings import MigrationRunner, Network, Settings, SettingsError
+from slipway.settings import Environment, MigrationRunner, Network, Settings, SettingsError
 
 _LOG_DAYS = 90
 _SHARED = "shared"
-_MOST_IMAGES = 100_000  # more than a repository can have, so that no image of the ledger ever expires
-_TRIAL = "try."  # tags of images that only a trial needs
 _TRIAL_DAYS = 14
 
 
@@ -61,12 +58,23 @@ def stacks(settings: Settings, environment: str) -> tuple[StackTemplate, StackTe
 
 
 def shared(settings: Settings, environment: str) -> StackTemplate:
-    """Return the stack with the repository and, in one region of the account, GitHub's provider and the role that publishes."""
+    """Return the stack with the repositories and, in one region of the account, GitHub's provider and the role that publishes."""
     there = settings.environment(environment)
+    beside = [
+        name
+        for name, each in settings.environments.items()
+        if (each.account, each.region) == (there.account, there.region)
+    ]
     uri = settings.repository(environment)
     parts = [
         Part(
-            {"Repository": _repository(settings.name)},
+            {
+                "Repository": _repository(
+                    settings.name, "the images of the service; none expires, because one may be live"
+                ),
+                "TrialRepository": _trial_repository(f"{settings.name}-try"),
+                **{_ledger_resource(name): _ledger(settings, name) for name in beside},
+            },
             {
                 "EcrRepository": output("ECR_REPOSITORY of the GitHub repository's variables", uri),
                 "AwsRegion": output("AWS_REGION of the GitHub repository's variables", there.region),
@@ -74,7 +82,7 @@ def shared(settings: Settings, environment: str) -> StackTemplate:
         )
     ]
     if there.region == _home_region(settings, there.account):
-        parts += _github_parts(settings, there.account)
+        parts += _github_parts(settings, there)
     return StackTemplate(
         name=_stack_name(settings.name, _SHARED),
         region=there.region,
@@ -102,53 +110,52 @@ def own(settings: Settings, environment: str) -> StackTemplate:
     )
 
 
-def _repository(name: str) -> Resource:
-    """Return the repository; it outlives its stack, because it holds the images and the ledger."""
-    properties = {
+def _repository(name: str, why: str, **properties: Any) -> Resource:
+    """Return a repository; it outlives its stack, because of what it holds."""
+    kept = {
         "RepositoryName": name,
         "ImageTagMutability": "IMMUTABLE",
         "ImageScanningConfiguration": {"ScanOnPush": True},
-        "LifecyclePolicy": {"LifecyclePolicyText": json.dumps(_lifecycle(), separators=(",", ":"))},
     }
-    why = (
-        "the images, and the ledger of deployments: tags are immutable, so two deployments cannot take the same number"
-    )
-    return retained("AWS::ECR::Repository", why, properties)
+    return retained("AWS::ECR::Repository", why, kept | properties)
 
 
-def _lifecycle() -> dict[str, Any]:
-    """Return a policy by which only expendable images expire.
+def _ledger(settings: Settings, environment: str) -> Resource:
+    why = f"the ledger of {environment}, which only its own role can write: tags are immutable, so two deployments cannot take the same number"
+    return _repository(settings.ledger(environment), why)
 
-    A policy knows ages, numbers and tags, but not which digest is live: a rule that counts could expire the digest in production. An image
-    that one rule matches is not expired by a later rule [G], so the first rule keeps the ledger, whatever is added later.
+
+def _ledger_resource(environment: str) -> str:
+    """Return the name of a ledger in the template, which has letters and digits only."""
+    return "Ledger" + "".join(part.capitalize() for part in re.split("[^A-Za-z0-9]+", environment))
+
+
+def _trial_repository(name: str) -> Resource:
+    """Return the only repository whose images expire.
+
+    A lifecycle policy knows ages, numbers and tags, but not which digest is live, and a role that may push may also tag: any rule in the
+    repository from which environments deploy could expire the digest in production.
     """
-    days = {"countType": "sinceImagePushed", "countUnit": "days", "countNumber": _TRIAL_DAYS}
-    return {
-        "rules": [
-            _rule(1, "the ledger is kept", PREFIX, {"countType": "imageCountMoreThan", "countNumber": _MOST_IMAGES}),
-            _rule(2, "expendable images expire", _TRIAL, days),
-        ]
-    }
+    selection = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": _TRIAL_DAYS}
+    why = f"images that are only tried expire after {_TRIAL_DAYS} days; no environment deploys from here"
+    rule = {"rulePriority": 1, "description": why, "selection": selection, "action": {"type": "expire"}}
+    policy = json.dumps({"rules": [rule]}, separators=(",", ":"))
+    return _repository(name, why, LifecyclePolicy={"LifecyclePolicyText": policy})
 
 
-def _rule(priority: int, why: str, prefix: str, count: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "rulePriority": priority,
-        "description": why,
-        "selection": {"tagStatus": "tagged", "tagPrefixList": [prefix], **count},
-        "action": {"type": "expire"},
-    }
-
-
-def _github_parts(settings: Settings, account: str) -> list[Part]:
+def _github_parts(settings: Settings, there: Environment) -> list[Part]:
     """Return GitHub's provider and the role of jobs without a GitHub environment."""
     if settings.github is None:
         return []
     name, why = image_role(settings), "the jobs without an environment publish the image and plan deployments"
-    made = role(name, why, trusts_jobs(settings.github, account, None), _image_policy(settings, account))
+    made = role(name, why, trusts_jobs(settings.github, there, None), _image_policy(settings, there.account))
     where = "AWS_ROLE of the GitHub repository's variables"
-    part = Part({"ImageRole": made}, {"AwsRole": output(where, f"arn:aws:iam::{account}:role/{name}")})
-    return [part] if settings.github.oidc_provider else [Part({"GithubProvider": oidc_provider()}), part]
+    part = Part({"ImageRole": made}, {"AwsRole": output(where, _role_arn(there, name))})
+    return [part] if settings.github.oidc_provider else [Part({"GithubProvider": oidc_provider(there)}), part]
+
+
+def _role_arn(there: Environment, name: str) -> str:
+    return f"arn:{there.partition}:iam::{there.account}:role/{name}"
 
 
 def _image_policy(settings: Settings, account: str) -> Policy:
@@ -164,13 +171,13 @@ def _home_region(settings: Settings, account: str) -> str:
 
 def _deploying(scope: Scope) -> list[Part]:
     """Return the role of jobs in the GitHub environment of the same name."""
-    github, environment, account = scope.settings.github, scope.environment, scope.there.account
+    github, environment = scope.settings.github, scope.environment
     if github is None:
         return []
     name, why = deploy_role(scope.settings, environment), f"the jobs of GitHub's environment {environment} deploy"
-    made = role(name, why, trusts_jobs(github, account, environment), policy(scope, DEPLOY_ROLE))
+    made = role(name, why, trusts_jobs(github, scope.there, environment), policy(scope, DEPLOY_ROLE))
     where = f"AWS_ROLE of the variables of GitHub's environment {environment}"
-    return [Part({"DeployRole": made}, {"AwsRole": output(where, f"arn:aws:iam::{account}:role/{name}")})]
+    return [Part({"DeployRole": made}, {"AwsRole": output(where, _role_arn(scope.there, name))})]
 
 
 def _network(service: str, network: Network) -> Part:
@@ -198,7 +205,7 @@ def _network(service: str, network: Network) -> Part:
 
 def _migration(scope: Scope, task: MigrationRunner, roles: Mapping[str, str]) -> Part:
     group, (repository,) = scope.names["log_group"], REPOSITORY.within(scope)
-    arn = f"arn:aws:logs:{scope.there.region}:{scope.there.account}:log-group:{group}"
+    arn = f"arn:{scope.there.partition}:logs:{scope.there.region}:{scope.there.account}:log-group:{group}"
     trust = trusts_service("ecs-tasks.amazonaws.com")
     starting = start_task(repository, scope.there.secrets.values(), arn)
     log = {"LogGroupName": group, "RetentionInDays": _LOG_DAYS}

@@ -1,6 +1,6 @@
 """The engine's ports (a target, a ledger, a lock, a clock, the steps before a change), and one run with them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,13 +30,14 @@ class Engine:
     """Everything that a run works with. A step that raises SlipwayError leaves the service unchanged.
 
     - holder: who runs, shown to everyone who waits.
-    - prepare: runs once, before a number is claimed and anything is written.
+    - prepare: runs once on the observed state, before a number is claimed and anything is written; returns the versions of the release's secrets, if it
+      read them.
     - permit: judges the observed state, before the migration and again right before the change; returns why a needed proof is waived.
     - migrate: brings the database to the release's head for a numbered deployment; None when slipway does not migrate it.
     - ask: reads the live release's own statement about itself, for the ledger.
     - smoke: requests the live release's public address; returns why it does not answer as it should.
     - certificate, risk: the proof of the pair of releases, which is recorded, and the caller's reason for going without one.
-    - lock: makes the deploy lock.
+    - without_ledger: the caller's reason for a run whose ledger may fail. lock: makes the deploy lock.
     """
 
     target: Target
@@ -44,13 +45,14 @@ class Engine:
     time: Time
     tell: Tell
     holder: str
-    prepare: Callable[[], Awaitable[None]] = no_op
+    prepare: Callable[[Observed], Awaitable[Mapping[str, str] | None]] = no_op
     permit: Callable[[Observed], Awaitable[str | None]] = no_op
     migrate: Callable[[int, Tell], Awaitable[Migration]] | None = None
     ask: Callable[[Observed], Awaitable[Readiness | None]] = no_op
     smoke: Callable[[Observed], Awaitable[str | None]] = no_op
     certificate: Certificate | None = None
     risk: str = ""
+    without_ledger: str = ""
     lock: type[DeployLock] = DeployLock
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from slipway.errors import BadInputError
+from slipway.records.ledger import Specification
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
 from slipway.release.engine.plan import ServiceSpec, fingerprint, hashed, in_flight
@@ -29,12 +30,14 @@ class Live:
     """A release is live and healthy: one that was built (deploy), is live elsewhere (promote), or is recorded (rollback).
 
     `migrates` is whether slipway migrates the database before the first release, `may_be_older` whether a newer release may be replaced.
+    The ledger gets `specification`, from which the release can be deployed again.
     """
 
     spec: ServiceSpec
     verb: Verb = Verb.DEPLOY
     migrates: bool = True
     may_be_older: bool = False
+    specification: Specification | None = None
 
     @property
     def environment(self) -> str:

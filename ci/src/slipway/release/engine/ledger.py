@@ -1,10 +1,11 @@
 """The ledger of one environment: a queue, a lock and a history, in any store that accepts each name once.
 
-A name is never overwritten, so the first put wins; deployments need no other agreement.
+A name is never overwritten, so the first put wins; deployments need no other agreement. Numbers have no gaps, and old records are packed
+into blocks of a hundred (archive.py), so that a few calls find the newest number among thousands.
 """
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Protocol, TypeVar
@@ -13,7 +14,7 @@ from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Certificate
 from slipway.records.form import from_json, to_json
 from slipway.records.image import Reference
-from slipway.records.ledger import Accepted, History, Intent, Lock, Release
+from slipway.records.ledger import Accepted, History, Intent, LedgerBlock, Lock, Origin, Release
 from slipway.records.migration import Migration
 from slipway.records.outcome import Status, Verb
 from slipway.release.engine.target import Operation
@@ -21,9 +22,17 @@ from slipway.release.engine.target import Operation
 T = TypeVar("T")
 
 PREFIX = "slipway."
+HUNDRED = (
+    100  # the deployments of a block, whose last intent is never packed; also the names that ECR returns in one call
+)
+KINDS = ("intent", "migrated", "accepted", "certificate", "release")
 _LOCK = "lock"
-_KINDS = ("intent", "migrated", "accepted", "certificate", "release")
-_MOST_UNENDED = 20  # numbers, whose records the store returns in one call
+ORIGIN = "origin"
+_RECENT, _NEXT = 17, 3  # the newest numbers and those that may follow, whose records the store returns in one call
+_BLOCKS = 5  # read in one call
+_HUNDREDS = tuple(
+    dict.fromkeys(round(1.3**power) for power in range(40))
+)  # where to look first, up to three million deployments
 RELEASES = (Verb.DEPLOY, Verb.PROMOTE, Verb.ROLLBACK)
 _NAME_IT = "name one with --to; `slipway history` lists them"
 _NEWEST = 10  # durations of older deployments are another service's
@@ -56,10 +65,13 @@ class Store(Protocol):
     async def remove(self, key: str) -> None:
         """Remove exactly this content; does nothing when it is gone already."""
 
+    async def discard(self, names: Sequence[str]) -> None:
+        """Remove these names; absent ones are ignored."""
+
 
 @dataclass(frozen=True)
 class Contents:
-    """The deployment numbers in an environment's ledger, by kind of record."""
+    """The deployment numbers in an environment's ledger, by kind of record; only the newest ones."""
 
     intents: frozenset[int]
     accepted: frozenset[int]
@@ -74,19 +86,25 @@ class Contents:
 class Ledger:
     """The records of one environment in a store.
 
-    A ledger lists its store once, which takes a call for each thousand records. Afterwards it asks only for what can have come since:
-    records of numbers without an end, and of the next numbers.
+    A ledger searches its newest number once. Afterwards it asks only for what can have come since: records of the newest numbers without
+    an end, and of the next numbers.
     """
 
     def __init__(self, store: Store, environment: str) -> None:
-        self._store = store
-        self._environment = environment
-        self._listed: set[tuple[int, str]] | None = None  # number and kind of every record
+        self.store = store
+        self.environment = environment
+        self.renew()
+
+    def renew(self) -> None:
+        """Forget what was read: the ledger has moved."""
+        self._known: set[tuple[int, str]] | None = None  # number and kind of the newest records
+        self._packed = HUNDRED**4  # numbers above this one are in no block
+        self._blocks: dict[int, Mapping[str, str]] = {}  # those that were read, by number
 
     async def contents(self) -> Contents:
-        """Return which records exist."""
+        """Return which records the newest numbers have."""
         numbers: dict[str, set[int]] = {"intent": set(), "accepted": set(), "release": set()}
-        for number, kind in await self._records():
+        for number, kind in await self._recent():
             if kind in numbers:
                 numbers[kind].add(number)
         return Contents(frozenset(numbers["intent"]), frozenset(numbers["accepted"]), frozenset(numbers["release"]))
@@ -101,7 +119,7 @@ class Ledger:
     async def accept(self, number: int, operation: Operation) -> None:
         """Record the operation of a deployment, once."""
         accepted = Accepted(
-            environment=self._environment,
+            environment=self.environment,
             number=number,
             arn=operation.arn,
             operation=operation.id,
@@ -115,133 +133,204 @@ class Ledger:
 
     async def certify(self, number: int, certificate: Certificate) -> None:
         """Record the certificate of a deployment's migration, which a later rollback needs."""
-        await self._store.put(self._name(number, "certificate"), to_json(certificate))
+        await self.store.put(self.name(number, "certificate"), to_json(certificate))
 
     async def migrated(self, number: int, migration: Migration) -> None:
         """Record what a deployment's migration did to the database, whatever becomes of the deployment."""
-        await self._store.put(self._name(number, "migrated"), to_json(migration))
+        await self.store.put(self.name(number, "migrated"), to_json(migration))
 
     async def migration(self, number: int) -> Migration | None:
-        return await self._one(Migration, self._name(number, "migrated"))
+        return await self._one(Migration, number, "migrated")
 
     async def last_migration(self) -> tuple[int, Migration] | None:
         """Return the newest deployment that has migrated, ended or not, and what its migration did."""
-        newest = max((number for number, kind in await self._records() if kind == "migrated"), default=0)
-        migration = await self.migration(newest) if newest else None
+        texts = await self._newest("migrated") or await self._every("migrated")
+        newest = max((number for number, _ in self.numbered(texts)), default=0)
+        migration = self._parsed(Migration, newest, "migrated", texts)
         return (newest, migration) if migration else None
 
-    async def certificates(self) -> tuple[Certificate, ...]:
-        """Return all recorded certificates."""
-        numbers = [number for number, kind in await self._records() if kind == "certificate"]
-        return await self._all(Certificate, [self._name(number, "certificate") for number in numbers])
+    async def certificates(self, *, every: bool) -> tuple[Certificate, ...]:
+        """Return the certificates of the newest hundred deployments, or `every` one, which takes more calls."""
+        texts = await (self._every if every else self._newest)("certificate")
+        return tuple(from_json(Certificate, text, name) for name, text in texts.items())
 
     async def intent(self, number: int) -> Intent | None:
-        return await self._one(Intent, self._name(number, "intent"))
+        return await self._one(Intent, number, "intent")
+
+    async def newest_intents(self) -> tuple[Intent, ...]:
+        """Return the newest deployments' intents, newest first."""
+        newest = (await self.contents()).newest
+        return await self._all(Intent, "intent", range(newest, max(newest - HUNDRED, 0), -1))
 
     async def accepted(self, number: int) -> Operation | None:
-        return self._operation(number, await self._store.get([self._name(number, "accepted")]))
+        return self._operation(number, await self.texts([self.name(number, "accepted")]))
 
     async def unended(self, numbers: Collection[int]) -> tuple[tuple[Intent, Operation | None], ...]:
         """Return the intents of these numbers, each with the accepted operation if there is one, with one call."""
-        names = [self._name(number, kind) for number in numbers for kind in ("intent", "accepted")]
-        texts = await self._store.get(names) if names else {}
+        texts = await self.texts(self.name(number, kind) for number in numbers for kind in ("intent", "accepted"))
         intents = (self._parsed(Intent, number, "intent", texts) for number in numbers)
         return tuple((intent, self._operation(intent.number, texts)) for intent in intents if intent)
 
     async def releases(self, numbers: Collection[int]) -> tuple[Release, ...]:
         """Return the ended deployments of these numbers, newest first."""
-        return await self._all(Release, [self._name(number, "release") for number in sorted(numbers, reverse=True)])
+        return await self._all(Release, "release", sorted(numbers, reverse=True))
 
     async def newest_records(self, contents: Contents, most: int) -> tuple[Release | Intent, ...]:
         """Return the newest deployments, oldest first: how each ended, or what it intends."""
-        numbers = sorted(contents.intents | contents.releases)[-most:]
-        kinds: dict[int, type[Release | Intent]] = {
-            number: Release if number in contents.releases else Intent for number in numbers
-        }
-        names = [self._name(number, kind.__name__.lower()) for number, kind in kinds.items()]
-        texts = await self._store.get(names) if names else {}
-        records = (self._parsed(kind, number, kind.__name__.lower(), texts) for number, kind in kinds.items())
+        numbers = range(max(contents.newest - most, 0) + 1, contents.newest + 1)
+        ended = {release.number: release for release in await self.releases(numbers)}
+        intents = await self._all(Intent, "intent", [number for number in numbers if number not in ended])
+        begun = {intent.number: intent for intent in intents}
+        records = (ended.get(number) or begun.get(number) for number in numbers)
         return tuple(record for record in records if record)
 
     async def history(self, most: int) -> History:
-        """Return the newest ended deployments, at most `most`, and the numbers of all unfinished ones."""
-        contents = await self.contents()
-        newest = await self.releases(sorted(contents.releases)[-most:])
-        return History(self._environment, newest, tuple(sorted(contents.intents - contents.releases, reverse=True)))
+        """Return the ended ones of the newest deployments, of which it looks at `most`, and the numbers of unfinished ones."""
+        newest = (await self.contents()).newest
+        numbers = range(newest, max(newest - most, 0), -1)
+        releases = await self.releases(numbers)
+        ended = {release.number for release in releases}
+        return History(self.environment, releases, tuple(number for number in numbers if number not in ended))
 
     async def acquire_lock(self, lock: Lock) -> bool:
         """Take the lock; return whether it was free."""
-        return await self._store.put(self._lock_name, to_json(lock))
+        return await self.store.put(self.lock_name, to_json(lock))
 
     async def lock(self) -> tuple[Lock, Stored] | None:
         """Return the lock that is held, and how it is stored; None when it is free."""
-        stored = await self._store.stored(self._lock_name)
-        lock = await self._one(Lock, self._lock_name) if stored else None
+        stored = await self.store.stored(self.lock_name)
+        lock = await self._held() if stored else None
         return (lock, stored) if lock and stored else None
 
     async def locked_by(self) -> int | None:
         """Return the number that holds the lock; None when it is free. This needs no more than the right to read the ledger."""
-        lock = await self._one(Lock, self._lock_name)
+        lock = await self._held()
         return lock.number if lock else None
 
     async def release_lock(self, key: str) -> None:
         """Release a lock by the key that `lock` returned, so that a lock taken since then stays."""
-        await self._store.remove(key)
+        await self.store.remove(key)
 
-    async def _records(self) -> Collection[tuple[int, str]]:
-        """Return number and kind of every numbered record."""
-        unended = _unended(self._listed or ())
-        if self._listed is None or len(unended) > _MOST_UNENDED:
-            self._listed = self._numbered(await self._store.names())
-            return self._listed
-        while (new := await self._new(unended)) and max(new)[0] >= max(unended):
-            self._listed |= new
-            unended = _unended(self._listed)
-        self._listed |= new
-        return self._listed
+    async def texts(self, names: Iterable[str]) -> Mapping[str, str]:
+        """Return the texts of numbered records by name, also of those in blocks; absent ones are left out."""
+        wanted = list(names)
+        texts = dict(await self.store.get(wanted)) if wanted else {}
+        absent = [name for name in wanted if name not in texts]
+        blocks = {block_of(number) for number, _ in self.numbered(absent) if number <= self._packed}
+        packed = await self._unpacked(blocks)
+        return texts | {name: packed[name] for name in absent if name in packed}
 
-    async def _new(self, numbers: Collection[int]) -> set[tuple[int, str]]:
-        """Return the records that these numbers have now."""
-        texts = await self._store.get([self._name(number, kind) for number in numbers for kind in _KINDS])
-        return self._numbered(texts)
+    def name(self, number: int, kind: str) -> str:
+        return f"{PREFIX}{self.environment}.{number}.{kind}"
 
-    def _numbered(self, names: Collection[str]) -> set[tuple[int, str]]:
-        beginning = f"{PREFIX}{self._environment}."
+    def block_names(self, block: int) -> tuple[str, str]:
+        """Return the names under which a block may be stored: by a move from another store, and by packing what came later."""
+        return (f"{PREFIX}{self.environment}.block.{block}", f"{PREFIX}{self.environment}.block.{block}.2")
+
+    def numbered(self, names: Iterable[str]) -> set[tuple[int, str]]:
+        """Return number and kind of the names of this environment's records."""
+        beginning = f"{PREFIX}{self.environment}."
         parts = [name.removeprefix(beginning).partition(".") for name in names if name.startswith(beginning)]
         return {(int(number), kind) for number, _, kind in parts if number.isdecimal()}
 
-    @property
-    def _lock_name(self) -> str:
-        return f"{PREFIX}{self._environment}.{_LOCK}"
+    async def _recent(self) -> Collection[tuple[int, str]]:
+        """Return number and kind of the records of the newest numbers."""
+        if self._known is None:
+            newest = await self._search()
+            self._known, asked = set(), [*range(max(newest - _RECENT, 0) + 1, newest + _NEXT + 1)]
+        else:
+            asked = _unended(self._known)
+        while True:
+            texts = await self.texts(self.name(number, kind) for number in asked for kind in KINDS)
+            self._known |= self.numbered(texts)
+            if max(self._known, default=(0, ""))[0] < max(asked):
+                return self._known
+            asked = _unended(self._known)
 
-    def _name(self, number: int, kind: str) -> str:
-        return f"{PREFIX}{self._environment}.{number}.{kind}"
+    async def _search(self) -> int:
+        """Return the newest number: by every hundredth, whose intents are never packed, then among those that follow the last of them."""
+        origin = f"{PREFIX}{self.environment}.{ORIGIN}"
+        hundreds = [HUNDRED * each for each in _HUNDREDS]
+        texts = await self.store.get([origin, *(self.name(number, "intent") for number in hundreds)])
+        moved = from_json(Origin, texts[origin], origin).newest if origin in texts else 0
+        claimed = max(self.numbered(texts), default=(0, ""))[0]
+        free = next(number for number in hundreds if number > claimed)
+        for step in (HUNDRED, 1):
+            names = [self.name(number, "intent") for number in range(claimed + step, free, step)]
+            there = self.numbered(await self.store.get(names)) if names else ()
+            claimed = max((number for number, _ in there), default=claimed)
+            free = claimed + HUNDRED
+        newest = max(claimed, moved)
+        self._packed = max(moved, newest - 2 * HUNDRED)
+        return newest
+
+    async def _newest(self, kind: str) -> Mapping[str, str]:
+        """Return the texts of the newest hundred numbers' records of a kind, by name."""
+        newest = (await self.contents()).newest
+        return await self.texts(self.name(number, kind) for number in range(max(newest - HUNDRED, 0) + 1, newest + 1))
+
+    async def _every(self, kind: str) -> Mapping[str, str]:
+        """Return the texts of all records of a kind, by name; takes a call for each thousand names, and one for a few blocks."""
+        beginning, names = f"{PREFIX}{self.environment}.", await self.store.names()
+        own = [name for name in names if name.startswith(beginning)]
+        blocks = [name.removeprefix(f"{beginning}block.").split(".")[0] for name in own if ".block." in name]
+        packed = await self._unpacked({int(block) for block in blocks})
+        single = [name for name in own if (name.endswith(f".{kind}") and self.numbered([name]))]
+        found = await self.store.get(single) if single else {}
+        return {name: text for name, text in packed.items() if name.endswith(f".{kind}")} | dict(found)
+
+    async def _unpacked(self, blocks: Collection[int]) -> Mapping[str, str]:
+        """Return the texts in these blocks by name, a few blocks a call: one may have a megabyte."""
+        unread = sorted(block for block in blocks if block not in self._blocks)
+        for first in range(0, len(unread), _BLOCKS):
+            names = {block: self.block_names(block) for block in unread[first : first + _BLOCKS]}
+            texts = await self.store.get([name for both in names.values() for name in both])
+            for block, both in names.items():
+                parts = [from_json(LedgerBlock, texts[name], name).records for name in both if name in texts]
+                if parts:
+                    self._blocks[block] = {name: text for part in parts for name, text in part.items()}
+        return {name: text for block in blocks for name, text in self._blocks.get(block, {}).items()}
 
     async def _put(self, kind: str, record: Intent | Accepted | Release) -> bool:
-        return await self._store.put(self._name(record.number, kind), to_json(record))
+        return await self.store.put(self.name(record.number, kind), to_json(record))
 
     def _parsed(self, kind: type[T], number: int, name: str, texts: Mapping[str, str]) -> T | None:
-        full = self._name(number, name)
+        full = self.name(number, name)
         return from_json(kind, texts[full], full) if full in texts else None
 
     def _operation(self, number: int, texts: Mapping[str, str]) -> Operation | None:
         accepted = self._parsed(Accepted, number, "accepted", texts)
         return Operation(accepted.arn, accepted.operation, accepted.creating) if accepted else None
 
-    async def _one(self, kind: type[T], name: str) -> T | None:
-        return next(iter(await self._all(kind, [name])), None)
+    async def _one(self, kind: type[T], number: int, name: str) -> T | None:
+        return next(iter(await self._all(kind, name, [number])), None)
 
-    async def _all(self, kind: type[T], names: Sequence[str]) -> tuple[T, ...]:
-        """Return the records of these names, in their order; absent ones are left out."""
-        texts = await self._store.get(names) if names else {}
-        return tuple(from_json(kind, texts[name], name) for name in names if name in texts)
+    async def _all(self, kind: type[T], name: str, numbers: Iterable[int]) -> tuple[T, ...]:
+        """Return the records of a kind of these numbers, in their order; absent ones are left out."""
+        names = [self.name(number, name) for number in numbers]
+        texts = await self.texts(names)
+        return tuple(from_json(kind, texts[each], each) for each in names if each in texts)
+
+    async def _held(self) -> Lock | None:
+        texts = await self.store.get([self.lock_name])
+        return from_json(Lock, texts[self.lock_name], self.lock_name) if self.lock_name in texts else None
+
+    @property
+    def lock_name(self) -> str:
+        return f"{PREFIX}{self.environment}.{_LOCK}"
+
+
+def block_of(number: int) -> int:
+    """Return the block that a number is packed into."""
+    return (number - 1) // HUNDRED + 1
 
 
 def _unended(records: Collection[tuple[int, str]]) -> list[int]:
-    """Return the numbers of which further records may come: those without an end, and the next ones."""
+    """Return the newest numbers of which further records may come: those without an end, and the next ones."""
     ended = {number for number, kind in records if kind == "release"}
     newest = max((number for number, _ in records), default=0)
-    return sorted({number for number, _ in records} - ended) + [newest + following for following in range(1, 4)]
+    open_numbers = sorted({number for number, _ in records} - ended)[-_RECENT:]
+    return [*open_numbers, *range(newest + 1, newest + _NEXT + 1)]
 
 
 def nonce() -> str:
@@ -274,7 +363,7 @@ def named_release(releases: Sequence[Release], number: int) -> Release:
 
 
 def release_before(releases: Sequence[Release], live: str | None) -> Release:
-    """Return the newest release that was live and has another digest than `live`; `releases` newest first.
+    """Return the newest release that was live and differs from the `live` digest's in image or settings; `releases` newest first.
 
     Raises RefusedError when there is none, and after a rollback, also the platform's own: it must not go back twice unless its user names
     a release.
@@ -285,10 +374,18 @@ def release_before(releases: Sequence[Release], live: str | None) -> Release:
     if newest and _went_back(newest):
         what = f"the platform has rolled back the last deployment, {newest.number}, to the release before"
         raise RefusedError(what, _NAME_IT)
-    release = next((release for release in releases if was_live(release) and digest_of(release) != live), None)
+    now = live_with(releases, live)
+    release = next((release for release in releases if was_live(release) and _differs(release, live, now)), None)
     if release is None:
         raise RefusedError("no other release was ever live here", "deploy one with --image")
     return release
+
+
+def _differs(release: Release, live: str | None, now: Release | None) -> bool:
+    """Return whether a release has another digest than `live`, or other settings than the newest one of that digest, if both are known."""
+    if digest_of(release) != live:
+        return True
+    return bool(now and now.wanted and release.wanted and release.wanted != now.wanted)
 
 
 def is_rollback(intent: Intent | None) -> bool:

@@ -9,6 +9,7 @@ from slipway.records.migration import Readiness
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Observed, State
 from slipway.records.progress import Phase
+from slipway.release.engine.archive import pack
 from slipway.release.engine.engine import Run
 from slipway.release.engine.ledger import RELEASES, expected_seconds
 from slipway.release.engine.overtaken import ends_of
@@ -16,6 +17,7 @@ from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY
 from slipway.release.engine.target import Operation
 
 _REMEMBERED = 20  # deployments
+_PACKED_EVERY = 10  # deployments
 _SERVING = (State.LIVE, State.BUSY, State.UNKNOWN)  # in these states a service without a digest may serve
 _ANSWERING = (*RELEASES, Verb.RESUME)  # after these the service must answer
 _SCHEMA_RULES = ("schema",)  # the rules of a diagnosis that point at a database without the release's schema
@@ -54,6 +56,9 @@ async def _answered(run: Run, status: Status, live: Observed) -> tuple[Status, D
     """Return UNANSWERED with its reason for a success whose public address does not answer; the status itself otherwise."""
     if status.exit_code or run.goal.verb not in _ANSWERING:
         return status, None
+    if live.private:
+        run.say("its address was not requested: the service is private; the platform's health check is the evidence")
+        return status, None
     problem = await run.engine.smoke(live)
     if not problem:
         return status, None
@@ -71,6 +76,7 @@ async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outco
     reported = await run.engine.ask(live) if live and outcome.live == outcome.requested else None
     after = run.migration.after if run.migration and not run.migration.unseen else None
     readiness = reported or Readiness(after, after)
+    without = run.engine.without_ledger
     release = Release(
         environment=outcome.environment,
         number=run.number,
@@ -86,7 +92,8 @@ async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outco
         heads=readiness.image,
         database=readiness.database,
         commit=readiness.commit,
-        risk=run.risk,
+        risk="; ".join(filter(None, [run.risk, without and f"without the ledger: {without}"])),
+        wanted=run.goal.hash,
     )
     try:
         if run.engine.certificate:
@@ -115,6 +122,9 @@ async def follow(run: Run, operation: Operation) -> Outcome:
         status, why = await _answered(run, status, live)
     outcome = await end(run, outcome_of(run, status, live, operation=operation.id, why=why), live)
     await _end_older(run, past)
+    if run.number % _PACKED_EVERY == 0:
+        with suppress(SlipwayError):  # a later run packs them
+            await pack(run.ledger)
     return outcome
 
 

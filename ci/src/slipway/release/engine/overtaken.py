@@ -84,4 +84,5 @@ def _release(intent: Intent, status: Status, ended: datetime, cause: str) -> Rel
         cause=cause,
         verb=intent.verb,
         holder=intent.holder,
+        wanted=intent.wanted,
     )

@@ -4,6 +4,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from typing import ClassVar, Final, Self
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.image import Reference
@@ -14,12 +16,18 @@ from slipway.untrusted import one_line
 ABSENT = "none"
 NOT_MIGRATED = "slipway does not migrate this environment's database"
 NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate`, or name a runner in [tool.slipway.environments.NAME.migration], before the first deployment"
+_ROUNDS: Final = 5_000  # two milliseconds
 _NEW_PLAN = "make a new plan and have it approved"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSpec:
-    """A desired service; a target adds the fields of its own. cpu in units (1024 is one vCPU), memory in MB."""
+    """A desired service; a target adds the fields of its own. cpu in units (1024 is one vCPU), memory in MB.
+
+    `fixed` are fields that no update changes.
+    """
+
+    fixed: ClassVar[tuple[str, ...]] = ()
 
     environment: str
     name: str
@@ -49,6 +57,10 @@ class ServiceSpec:
         """Return every field by its name in a plan."""
         return self.plain() | values_of(self.variables, self.secrets)
 
+    def over(self, live: Mapping[str, str]) -> Self:  # noqa: ARG002 -- for targets whose settings may leave a field open
+        """Fill what the settings leave open with the fields of the live service."""
+        return self
+
     @property
     def hash(self) -> str:
         """The service's identity: it changes with any field or value."""
@@ -62,8 +74,18 @@ def health_check(path: str | None) -> str:
 
 def values_of(variables: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
     """Return variables and secrets by their names in a plan. Variables appear as hashes, because a value may be a secret."""
-    hashes = {f"variable {name}": hashed(value) for name, value in variables.items()}
+    hashes = {f"variable {name}": _marked(name, value) for name, value in variables.items()}
     return hashes | {f"secret {name}": arn for name, arn in secrets.items()}
+
+
+@cache
+def _marked(name: str, value: str) -> str:
+    """Return a hash of a variable's value, salted with its name and slow, so that a short value is not found by trying all.
+
+    The salt is no random one: the plan of one job is compared with that of another.
+    """
+    salt = f"slipway variable {name}".encode()
+    return f"pbkdf2:{hashlib.pbkdf2_hmac('sha256', value.encode(), salt, _ROUNDS).hex()[:12]}"
 
 
 def hashed(value: str) -> str:
@@ -72,16 +94,16 @@ def hashed(value: str) -> str:
 
 def plan(spec: ServiceSpec, observed: Observed, *, migrates: bool = True) -> Plan:
     """Return what has to change so that `spec` runs; `migrates` is whether slipway migrates the database before."""
-    desired = spec.fields()
     current = {} if observed.state is State.ABSENT else observed.fields
+    desired = spec.over(current).fields()
     changes = tuple(
         FieldChange(name, current.get(name), desired.get(name))
         for name in dict.fromkeys([*desired, *current])
         if current.get(name) != desired.get(name)
     )
     action, reason = _action(observed, changes)
-    if action in (Action.UPDATE, Action.REBUILD) and (kept := _kept(observed, changes)):
-        action, reason = Action.BLOCKED, kept
+    if action in (Action.UPDATE, Action.REBUILD) and (obstacle := _obstacle(spec, observed, changes)):
+        action, reason = Action.BLOCKED, obstacle
     is_first = action in (Action.CREATE, Action.REBUILD)
     return Plan(
         environment=spec.environment,
@@ -91,12 +113,29 @@ def plan(spec: ServiceSpec, observed: Observed, *, migrates: bool = True) -> Pla
         changes=changes,
         fingerprint=fingerprint(observed),
         reason=reason,
-        notes=(f"{NOT_MIGRATED}: {NOT_MIGRATED_REMEDY}",) if is_first and not migrates else (),
+        notes=(
+            *((f"{NOT_MIGRATED}: {NOT_MIGRATED_REMEDY}",) if is_first and not migrates else ()),
+            *_kept(spec, current),
+        ),
     )
 
 
-def _kept(observed: Observed, changes: tuple[FieldChange, ...]) -> str:
-    """Return why an update is blocked that cannot remove a field: sending it would promise a change that is never made."""
+def _kept(spec: ServiceSpec, current: Mapping[str, str]) -> tuple[str, ...]:
+    """Note the live fields that the settings leave open, and that a new service would not have."""
+    said, usual = spec.fields(), spec.over({}).fields()
+    kept = [
+        f"{name} {one_line(current[name])}"
+        for name in usual
+        if name in current and name not in said and current[name] != usual[name]
+    ]
+    return (f"kept as it is, because the settings leave it open: {', '.join(kept)}",) if kept else ()
+
+
+def _obstacle(spec: ServiceSpec, observed: Observed, changes: tuple[FieldChange, ...]) -> str:
+    """Return why an update is blocked that cannot change or remove a field: sending it would promise a change that is never made."""
+    if fixed := [change for change in changes if change.name in spec.fixed]:
+        names = " and ".join(f"the {change.name} {one_line(change.before or ABSENT)}" for change in fixed)
+        return f"an update cannot change {names}; leave it out of the settings, or delete the service and deploy again"
     left = [change.name for change in changes if change.name in observed.inherited and change.after == ABSENT]
     if not left:
         return ""

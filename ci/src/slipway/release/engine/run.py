@@ -5,6 +5,7 @@ The lock is held from the last look to the platform's answer; from then on every
 """
 
 from contextlib import suppress
+from dataclasses import replace
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.ledger import Intent
@@ -58,7 +59,8 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
     run.check_approved(plan, observed)
     run.enter(Phase.CHECK)
     await _check_newer(run, contents)
-    await run.engine.prepare()
+    versions = await run.engine.prepare(observed)
+    specification = run.goal.specification if isinstance(run.goal, Live) else None
     intent = Intent(
         environment=run.goal.environment,
         number=0,
@@ -68,6 +70,7 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
         holder=run.engine.holder,
         nonce=nonce(),
         verb=run.goal.verb,
+        specification=specification and replace(specification, versions=versions or {}),
     )
     run.number = (await run.ledger.claim(intent, contents.newest)).number
 

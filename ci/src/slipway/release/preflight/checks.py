@@ -1,6 +1,6 @@
 """Checks: the three verdicts, how errors of AWS become one of them, and the account that they are about."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 
 import anyio
@@ -8,7 +8,7 @@ import anyio
 from slipway.records.checks import Check, PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
-from slipway.release.errors import AwsRefusedError, LostAnswerError
+from slipway.release.errors import AwsRefusedError, LostAnswerError, UnreachableError
 from slipway.untrusted import one_line
 
 Checks = tuple[Check, ...]
@@ -17,8 +17,13 @@ _TIMEOUT_SECONDS = 20.0
 _PARTS = 6  # of an ARN
 
 
-def ok(subject: str, found: str) -> Check:
-    return Check(subject=subject, verdict=PreflightResult.OK, found=found)
+def ok(subject: str, found: str, version: str = "") -> Check:
+    return Check(subject=subject, verdict=PreflightResult.OK, found=found, version=version)
+
+
+def versions_in(checks: Iterable[Check]) -> dict[str, str]:
+    """Return the versions of secrets in checks, by variable."""
+    return {check.subject: check.version for check in checks if check.version}
 
 
 def no(subject: str, found: str, remedy: str) -> Check:
@@ -36,7 +41,7 @@ async def covered(subject: str, look: Awaitable[Checks]) -> Checks:
             return await look
     except TimeoutError:
         return (not_covered(subject, f"AWS did not answer within {_TIMEOUT_SECONDS:.0f} s"),)
-    except (LostAnswerError, AwsRefusedError) as error:
+    except (LostAnswerError, UnreachableError, AwsRefusedError) as error:
         if isinstance(error, AwsRefusedError) and error.is_unusable:
             raise
         return (not_covered(subject, error.what),)

@@ -11,10 +11,11 @@ from slipway.oci.registry import certificates
 from slipway.records.checks import Check
 from slipway.records.image import Reference
 from slipway.release.aws.client import Aws
-from slipway.release.aws.ecr import EcrStore
+from slipway.release.aws.ledger import check_tags
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import AwsRefusedError, or_absent
 from slipway.release.preflight.checks import Checks, covered, no, not_covered, ok
+from slipway.settings.service import ledger_repository
 from slipway.untrusted import json_object, one_line
 
 _DOCKER = "application/vnd.docker.distribution.manifest"
@@ -34,7 +35,7 @@ async def look(aws: Aws, spec: ServiceSpec) -> Checks:
         return (manifest,)
     there = ok("digest", f"{name} has {spec.image.digest}")
     platform = await covered("platform", _platform(aws, name, spec.image, manifest))
-    return (there, *platform, *await covered("tags", _tags(aws, name)))
+    return (there, *platform, *await covered("tags", _tags(aws, name, spec.environment)))
 
 
 async def _manifest(aws: Aws, name: str, image: Reference) -> Mapping[str, Any] | Check:
@@ -133,9 +134,9 @@ async def _downloaded(url: str, digest: str) -> bytes:
     return content
 
 
-async def _tags(aws: Aws, name: str) -> Checks:
+async def _tags(aws: Aws, name: str, environment: str) -> Checks:
     try:
-        await EcrStore(aws, name).check()
+        await check_tags(aws, ledger_repository(name, environment), name)
     except AwsRefusedError:
         raise
     except RefusedError as error:

@@ -144,7 +144,9 @@ def judge_secret(variable: str, arn: str, key: str, described: Mapping[str, Any]
     if gone := described.get("DeletedDate"):
         problem = f"the secret {arn} is scheduled for deletion on {gone:%Y-%m-%d}"
         return (no(variable, problem, f"aws secretsmanager restore-secret --secret-id {arn}"),)
-    there = ok(variable, f"{arn} is there")
+    stages: Mapping[str, list[str]] = described.get("VersionIdsToStages", {})
+    current = next((version for version, names in stages.items() if "AWSCURRENT" in names), "")
+    there = ok(variable, f"{arn} is there", current)
     if not key:
         return (there,)
     return there, not_covered(variable, f"whether the secret has the key {key}: its value was not read")
@@ -153,14 +155,14 @@ def judge_secret(variable: str, arn: str, key: str, described: Mapping[str, Any]
 async def _parameters(aws: Aws, wanted: Mapping[str, str]) -> Checks:
     """Check all parameters, 50 per call."""
     names = [name for reference in wanted.values() for name in names_of(reference)]
-    there: set[str] = set()
+    there: dict[str, str] = {}
     for first in range(0, len(names), _MOST):
         names_filter = {"Key": "Name", "Option": "Equals", "Values": names[first : first + _MOST]}
         async for page in aws.pages("ssm", "describe_parameters", ParameterFilters=[names_filter]):
-            there |= {str(parameter["Name"]) for parameter in page["Parameters"]}
+            there |= {str(each["Name"]): str(each.get("Version", "")) for each in page["Parameters"]}
     return tuple(
-        ok(variable, f"{reference} is there")
-        if there.intersection(names_of(reference))
+        ok(variable, f"{reference} is there", next(there[name] for name in names_of(reference) if name in there))
+        if there.keys() & set(names_of(reference))
         else no(variable, f"there is no parameter {reference}", "create it, or correct the ARN in the settings")
         for variable, reference in wanted.items()
     )

@@ -12,7 +12,7 @@ from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, ServiceSpec
 from slipway.release.preflight import image
-from slipway.release.preflight.checks import Checks, covered, look_at_account, not_covered
+from slipway.release.preflight.checks import Checks, covered, look_at_account, not_covered, versions_in
 from slipway.release.preflight.named import look_at_secrets
 from slipway.untrusted import one_line
 
@@ -78,6 +78,11 @@ async def _booted(boot: Boot | None, seen: Preflight) -> Checks:
     if boot is None:
         return (not_covered("release", "it was not started on this machine"),)
     return await boot()
+
+
+def versions(result: Preflight) -> dict[str, str]:
+    """Return the version in use of each secret that was read, by variable."""
+    return versions_in(check for branch in result.branches for check in branch.checks)
 
 
 def _beyond(spec: ServiceSpec) -> Checks:

@@ -1,7 +1,7 @@
 """Results about a service that runs."""
 
 from slipway.records.command import CommandRun
-from slipway.records.ledger import Address, History, Situation
+from slipway.records.ledger import Address, History, ReleaseWatch, Situation
 from slipway.records.logs import Log, LogLine
 from slipway.records.outcome import Examination
 from slipway.records.secrets import SecretList, SecretVersion
@@ -24,6 +24,15 @@ def of_situation(situation: Situation) -> CommandResult:
             "url": observed.url or "",
             "operation": observed.operation or "",
         },
+    )
+
+
+def of_release_watch(watch: ReleaseWatch) -> CommandResult:
+    return CommandResult(
+        record=watch,
+        text=release.of_release_watch(watch),
+        code=watch.status.exit_code,
+        outputs={"status": watch.status.value, "live": watch.digest, "errors": str(watch.errors)},
     )
 
 

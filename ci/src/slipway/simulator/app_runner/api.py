@@ -4,13 +4,16 @@ Marks: [M] service model, [G] developer guide, [F] field reports, † unverified
 """
 
 import uuid
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+import anyio
+
 from slipway.simulator.app_runner import shared
-from slipway.simulator.app_runner.deployment import Deployment, Platform, delete, pause
+from slipway.simulator.app_runner.deployment import Deployment, delete, pause
 from slipway.simulator.app_runner.service import (
     Configuration,
+    Pace,
     Service,
     ServiceOperation,
     check_roles,
@@ -19,8 +22,9 @@ from slipway.simulator.app_runner.service import (
     not_found,
 )
 from slipway.simulator.app_runner.shared import Shared
-from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
-from slipway.simulator.serving import Front, serving
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged, tags_of
+from slipway.simulator.platform import Platform
+from slipway.simulator.serving import Front
 
 _MOST_TAGS = 50  # [G]
 Change = Callable[[Platform, Service, ServiceOperation], Coroutine[Any, Any, None]]
@@ -29,12 +33,15 @@ Change = Callable[[Platform, Service, ServiceOperation], Coroutine[Any, Any, Non
 class SimulatedAppRunner:
     """App Runner's services by ARN, and its operations."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, pace: Pace | None = None) -> None:
         self._platform = platform
+        self._pace = pace or Pace()
+        self._creating = anyio.Lock()  # a name is looked up and taken in one step
         self.services: dict[str, Service] = {}
-        self.scaling = Shared(shared.SCALING, self._is_used)
-        self.connectors = Shared(shared.CONNECTOR, self._is_used)
-        self._observability = Shared(shared.OBSERVABILITY, self._is_used)
+        self.scaling, self.connectors, self._observability = (
+            Shared(kind, self._is_used, platform.quotas)
+            for kind in (shared.SCALING, shared.CONNECTOR, shared.OBSERVABILITY)
+        )
         self.operations: Operations = {
             **operations_of(self),
             **self.scaling.operations,
@@ -43,22 +50,36 @@ class SimulatedAppRunner:
         }
 
     async def create_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        name = request["ServiceName"]
-        # Services in CREATE_FAILED keep their names too.
-        if any(service.name == name and service.status != "DELETED" for service in self.services.values()):
+        async with self._creating:
+            service = await self._created(request, call)
+        return self._deploy(service, "CREATE_SERVICE", service.configuration, call)
+
+    async def _created(self, request: Mapping[str, Any], call: Call) -> Service:
+        name, quota = request["ServiceName"], self._platform.quotas.services
+        living = [service for service in self.services.values() if service.status != "DELETED"]
+        if any(service.name == name for service in living):  # also one in CREATE_FAILED
             raise AwsError("InvalidRequestException", f"Service with the provided name already exists: {name}.")
+        if len(living) >= quota:
+            raise shared.exceeded(f"{quota} services")
         wanted = configuration_of(request)
         check_roles(self._platform.iam, wanted, call.now)
         account = f"arn:aws:apprunner:{call.region}:{call.account}"
         scaling = self._shared_of(request) or shared.default_scaling(account)
         arn = f"{account}:service/{name}/{uuid.uuid4().hex}"
-        tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+        tags = tags_of(request)
         service = Service(
-            name=name, arn=arn, created=call.now, configuration=wanted, front=Front(), scaling=scaling, tags=tags
+            name=name,
+            arn=arn,
+            created=call.now,
+            configuration=wanted,
+            front=Front(),
+            scaling=scaling,
+            pace=self._pace,
+            tags=tags,
         )
-        await self._platform.tasks.start(self._serve, service)
+        await self._platform.tasks.start(service.front.serve)
         self.services[arn] = service
-        return self._deploy(service, "CREATE_SERVICE", wanted, call)
+        return service
 
     async def update_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._service(request)
@@ -107,23 +128,23 @@ class SimulatedAppRunner:
         shown = ("ServiceName", "ServiceId", "ServiceArn", "ServiceUrl", "CreatedAt", "UpdatedAt", "Status")
         living = [service.described() for service in self.services.values() if service.status != "DELETED"]
         summaries = [{key: described[key] for key in shown} for described in living]
-        return _page("ServiceSummaryList", summaries, request)
+        return paged("ServiceSummaryList", summaries, request)
 
     async def list_operations(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         newest_first = [operation.described() for operation in self._service(request).operations[::-1]]
-        return _page("OperationSummaryList", newest_first, request)
+        return paged("OperationSummaryList", newest_first, request)
 
     async def list_services_for_auto_scaling_configuration(
         self, request: Mapping[str, Any], _call: Call
     ) -> Mapping[str, Any]:
         revision = self.scaling.resolve(request["AutoScalingConfigurationArn"])
         users = [service.arn for service in self.services.values() if service.scaling.arn == revision.arn]
-        return _page("ServiceArnList", users, request)
+        return paged("ServiceArnList", users, request)
 
     async def tag_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         """CreateService sets tags, only these operations change them [M]."""
         tags = self._tags(request)
-        added = {tag["Key"]: tag.get("Value", "") for tag in request["Tags"]}
+        added = tags_of(request)
         if any(key.lower().startswith("aws:") for key in added):
             raise AwsError("InvalidRequestException", "Tag keys that start with aws: are reserved.")  # †
         if len(tags | added) > _MOST_TAGS:
@@ -161,12 +182,6 @@ class SimulatedAppRunner:
         service.status = "OPERATION_IN_PROGRESS"
         self._platform.tasks.start_soon(run, self._platform, service, operation)
         return {"Service": service.described(), "OperationId": operation.id}
-
-    async def _serve(self, service: Service, *, task_status: Any) -> None:
-        """Serve the service's public address, from its creation on."""
-        async with serving(service.front) as service.front.address:
-            task_status.started()
-            await service.front.closed()
 
     async def _maintain(self, service: Service, seconds: float) -> None:
         await self._platform.clock.sleep(seconds)
@@ -208,7 +223,3 @@ def _shared_in(configured: Configuration) -> tuple[str | None, str | None]:
     """Return the ARNs of the VPC connector and the observability configuration."""
     egress = configured["NetworkConfiguration"]["EgressConfiguration"]
     return egress.get("VpcConnectorArn"), configured["ObservabilityConfiguration"].get("ObservabilityConfigurationArn")
-
-
-def _page(member: str, items: Sequence[Any], request: Mapping[str, Any]) -> Mapping[str, Any]:
-    return paged(member, items, request, most=20)

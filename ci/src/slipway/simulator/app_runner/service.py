@@ -5,23 +5,33 @@ Marks: [G] developer guide, [M] service model of boto3 1.44, [F] field reports, 
 
 import copy
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
-import anyio
-import anyio.abc
-
-from slipway.errors import SlipwayError
 from slipway.simulator.app_runner.shared import SharedRevision, scaling_summary
 from slipway.simulator.contract import AwsError
 from slipway.simulator.iam import Iam
+from slipway.simulator.platform import SimulatedInstance
 from slipway.simulator.serving import Front
-from slipway.workload.workload import Backend, HealthCheck, LaunchSpec, Workload
+from slipway.workload.workload import HealthCheck
 
 Configuration = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """App Runner's durations, in seconds of the platform's own time."""
+
+    pull: float = 30
+    create: float = 180
+    update: float = 60
+    timeout: float = 270
+    route: float = 60
+    roll_back: float = 60
+
 
 _UNITS = {"0.25 vCPU": "256", "0.5 vCPU": "512", "1 vCPU": "1024", "2 vCPU": "2048", "4 vCPU": "4096"}
 _MEMORY_OF_CPU = {  # [G]
@@ -31,6 +41,7 @@ _MEMORY_OF_CPU = {  # [G]
     "2048": ("4096", "6144"),
     "4096": ("8192", "10240", "12288"),
 }
+_LAST_PORT = 65535
 _DEFAULTS: dict[str, Any] = {  # [M]
     "SourceConfiguration": {"AutoDeploymentsEnabled": True},
     "InstanceConfiguration": {"Cpu": "1024", "Memory": "2048"},
@@ -55,7 +66,10 @@ def configuration_of(request: Mapping[str, Any]) -> Configuration:
     """Build the configuration of a CreateService, with every default filled in."""
     repository = request["SourceConfiguration"].get("ImageRepository", {})
     deploys = repository.get("ImageRepositoryType") != "ECR_PUBLIC"  # [M]
-    return merged(_DEFAULTS | {"SourceConfiguration": {"AutoDeploymentsEnabled": deploys}}, request)
+    key = {
+        part: request[part] for part in ("EncryptionConfiguration",) if part in request
+    }  # only a creation sets it [M]
+    return {**merged(_DEFAULTS | {"SourceConfiguration": {"AutoDeploymentsEnabled": deploys}}, request), **key}
 
 
 def merged(current: Configuration, request: Mapping[str, Any]) -> Configuration:
@@ -64,6 +78,9 @@ def merged(current: Configuration, request: Mapping[str, Any]) -> Configuration:
     Members that the request leaves out are inherited, also within ImageConfiguration [F].
     """
     requested = {part: request[part] for part in _DEFAULTS if request.get(part) is not None}
+    if "CodeRepository" in requested.get("SourceConfiguration", {}):
+        message = "A service deploys either from an image or from code, and cannot change from one to the other."  # [M], message †
+        raise AwsError("InvalidRequestException", message)
     result: dict[str, Any] = _overlaid(current, requested)
     instance = result["InstanceConfiguration"]
     instance["Cpu"] = _UNITS.get(instance["Cpu"], instance["Cpu"])
@@ -93,6 +110,9 @@ def _check(configuration: Mapping[str, Any]) -> None:
     role = source.get("AuthenticationConfiguration", {}).get("AccessRoleArn")
     if source["ImageRepository"]["ImageRepositoryType"] == "ECR" and role is None:
         raise AwsError("InvalidRequestException", "Authentication configuration is invalid.")
+    port = source["ImageRepository"].get("ImageConfiguration", {}).get("Port", "8080")
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) <= _LAST_PORT):
+        raise AwsError("InvalidRequestException", f"Invalid port: {port}.")  # †
     if instance["Memory"] not in _MEMORY_OF_CPU.get(instance["Cpu"], ()):
         message = f"Invalid CPU/memory configuration: {instance['Cpu']} and {instance['Memory']}."
         raise AwsError("InvalidRequestException", message)
@@ -141,7 +161,7 @@ _TABLE = {
     "UpdateService": (_BEGINS, _STATE, _STATE, _BEGINS, _STATE, _GONE),
     # No InvalidStateException in its model [M]; which error comes instead: [F]
     "StartDeployment": (_BEGINS, _REQUEST, _REQUEST, _REQUEST, _REQUEST, _GONE),
-    # A repeated call is answered as if it had succeeded [M]; the other states †
+    # A repeated call is answered as if it had succeeded †
     "PauseService": (_BEGINS, _STATE, _UNCHANGED, _STATE, _STATE, _GONE),
     "ResumeService": (_UNCHANGED, _STATE, _BEGINS, _STATE, _STATE, _GONE),
     # OPERATION_IN_PROGRESS [F], DELETE_FAILED [M], PAUSED, DELETED †
@@ -152,36 +172,6 @@ _DONE = {"UpdateService": "updated", "PauseService": "paused", "ResumeService": 
 
 def not_found(arn: str) -> AwsError:
     return AwsError("ResourceNotFoundException", f"Service with the provided ARN doesn't exist: {arn}.")  # †
-
-
-class SimulatedInstance:
-    """A workload in a task of its own; `on_line` receives its output."""
-
-    def __init__(self, backend: Backend, order: LaunchSpec, on_line: Callable[[str], None]) -> None:
-        self.id = uuid.uuid4().hex
-        self._backend = backend
-        self._order = order
-        self._on_line = on_line
-        self._stop = anyio.Event()
-        self._stopped = anyio.Event()
-        self.workload: Workload | None = None
-        self.failure: SlipwayError | None = None
-
-    async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        """Start and run until stopped; `failure` says why a release could not start."""
-        try:
-            async with self._backend.start(self._order, self._on_line) as self.workload:
-                task_status.started()
-                await self._stop.wait()
-        except SlipwayError as error:
-            self.failure = error
-            task_status.started()
-        finally:
-            self._stopped.set()
-
-    async def stop(self) -> None:
-        self._stop.set()
-        await self._stopped.wait()
 
 
 @dataclass(kw_only=True)
@@ -216,6 +206,7 @@ class Service:
     configuration: Configuration  # live, or being created
     front: Front
     scaling: SharedRevision
+    pace: Pace
     tags: dict[str, str] = field(default_factory=dict)
     status: str = "OPERATION_IN_PROGRESS"
     updated: datetime | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.contract import AwsError, Call, Operations, Quotas, paged, tags_of
 
 DEFAULT_SCALING = "DefaultConfiguration"
 
@@ -71,8 +71,9 @@ class SharedRevision:
 class Shared:
     """The resources of one kind; `used` says whether a service uses an ARN."""
 
-    def __init__(self, kind: SharedKind, used: Callable[[str], bool]) -> None:
+    def __init__(self, kind: SharedKind, used: Callable[[str], bool], quotas: Quotas) -> None:
         self._kind = kind
+        self._quotas = quotas
         self._used = used
         self._revisions: dict[str, SharedRevision] = {}
         noun = kind.noun
@@ -87,12 +88,15 @@ class Shared:
     async def create(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """Create a name, or the next revision of an existing one."""
         name = request[f"{self._kind.noun}Name"]
+        names = {revision.name for revision in self._revisions.values() if not revision.deleted}
+        if len(names | {name}) > self._quotas.shared:
+            raise exceeded(f"{self._quotas.shared} {self._kind.noun} names")
         number = max((revision.number for revision in self._named(name)), default=0) + 1
         facts = {member: request.get(member, default) for member, default in self._kind.members.items()}
         if facts.get("MinSize", 1) > facts.get("MaxSize", 25):
             raise AwsError("InvalidRequestException", "MinSize must not be greater than MaxSize.")  # †
         arn = f"arn:aws:apprunner:{call.region}:{call.account}:{self._kind.path}/{name}/{number}/{uuid.uuid4().hex}"
-        tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+        tags = tags_of(request)
         self._revisions[arn] = SharedRevision(
             name=name, number=number, arn=arn, created=call.now, facts=facts, tags=tags
         )
@@ -104,11 +108,15 @@ class Shared:
         return {self._kind.noun: self._described(self._revisions.get(arn) or self._last(arn) or self._existing(arn))}
 
     async def delete(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Refused while a service uses the revision."""
-        revision = self._existing(request[f"{self._kind.noun}Arn"])
-        if self._used(revision.arn):
-            raise AwsError("InvalidRequestException", self._kind.used.format(arn=revision.arn))
-        revision.deleted = call.now
+        """Delete a revision, or all of its name; refused while a service uses one."""
+        arn = request[f"{self._kind.noun}Arn"]
+        revision = self._last(arn) or self._existing(arn)
+        going = self._named(revision.name) if request.get("DeleteAllRevisions") else [revision]
+        for each in going:
+            if self._used(each.arn):
+                raise AwsError("InvalidRequestException", self._kind.used.format(arn=each.arn))
+        for each in going:
+            each.deleted = call.now
         return {self._kind.noun: self._described(revision)}
 
     async def list_active(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
@@ -171,6 +179,10 @@ class Shared:
 
     def _listed(self, revision: SharedRevision) -> dict[str, Any]:
         return {key: value for key, value in self._described(revision).items() if key not in self._kind.unlisted}
+
+
+def exceeded(quota: str) -> AwsError:
+    return AwsError("ServiceQuotaExceededException", f"You've reached your account quota of {quota}.")  # †
 
 
 def default_scaling(prefix: str) -> SharedRevision:

@@ -68,6 +68,11 @@ class SimulatedResources:
         """Update a resource in place."""
         if kind == "AWS::IAM::Role":
             await self._put_policies(properties, call)
+        if kind == "AWS::ECR::Repository":
+            mutability = {"imageTagMutability": properties.get("ImageTagMutability", "MUTABLE")}
+            named = {"repositoryName": properties["RepositoryName"]}
+            await self.services["ecr"]["PutImageTagMutability"](named | mutability, call)
+            await self._put_lifecycle(properties, call)
 
     async def unmake(self, resource: StackResource, call: Call) -> None:
         self.named.discard((resource.kind, resource.properties.get(KINDS[resource.kind].name or "", "")))
@@ -102,12 +107,19 @@ class SimulatedResources:
                 "imageTagMutability": properties.get("ImageTagMutability", "MUTABLE"),
             }
             await self.services["ecr"]["CreateRepository"](request, call)
+            await self._put_lifecycle(properties, call)
         if kind == "AWS::IAM::Role":
             trust = json.dumps(properties["AssumeRolePolicyDocument"])
             request = {"RoleName": properties["RoleName"], "AssumeRolePolicyDocument": trust}
             await self._perform("iam", "CreateRole", request, call)
             await self._put_policies(properties, call)
         return _attributes(kind, properties, call)
+
+    async def _put_lifecycle(self, properties: Mapping[str, Any], call: Call) -> None:
+        if policy := properties.get("LifecyclePolicy"):
+            named = {"repositoryName": properties["RepositoryName"]}
+            text = {"lifecyclePolicyText": policy["LifecyclePolicyText"]}
+            await self.services["ecr"]["PutLifecyclePolicy"](named | text, call)
 
     async def _put_policies(self, properties: Mapping[str, Any], call: Call) -> None:
         for policy in properties.get("Policies", []):

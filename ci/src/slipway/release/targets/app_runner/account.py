@@ -11,46 +11,57 @@ from slipway.release.rights import ANY, Grants, Resource, Right, Scope, patterns
 from slipway.release.targets.app_runner.preflight import BUILD, TASKS
 from slipway.release.targets.app_runner.spec import environment_of
 from slipway.settings import Network, Scaling, Settings, SettingsError
+from slipway.settings.app_runner import NONE
 
 # To which service a role may be passed. The service authorization reference says bullet.amazonaws.com, AWS's own AWSAppRunnerFullAccess
 # apprunner.amazonaws.com [G]; users report that both are refused and tasks.apprunner.amazonaws.com works [F]. The roles are named one by
 # one and trust App Runner only, so all of them are allowed.
 _APP_RUNNER = ("apprunner.amazonaws.com", BUILD, "bullet.amazonaws.com", TASKS)
 _SCALING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,31}")  # [M]
-_SERVICES = patterns("arn:aws:apprunner:{region}:{account}:service/{service}/*")
+_SERVICES = patterns("arn:{partition}:apprunner:{region}:{account}:service/{service}/*")
 
 
 def _connectors(scope: Scope) -> tuple[str | None, ...]:
     there = environment_of(scope.settings, scope.environment)
-    made = patterns("arn:aws:apprunner:{region}:{account}:vpcconnector/{service}/*")(scope) if there.network else ()
-    return (*made, there.vpc_connector)
+    made = (
+        patterns("arn:{partition}:apprunner:{region}:{account}:vpcconnector/{service}/*")(scope)
+        if there.network
+        else ()
+    )
+    return (*made, None if there.vpc_connector == NONE else there.vpc_connector)
 
 
 def _scalings(scope: Scope) -> tuple[str | None, ...]:
     """Return the configuration in use, and every revision of the one that bootstrap makes."""
     there = environment_of(scope.settings, scope.environment)
-    own = patterns("arn:aws:apprunner:{region}:{account}:autoscalingconfiguration/{service}/*")
+    own = patterns("arn:{partition}:apprunner:{region}:{account}:autoscalingconfiguration/{service}/*")
     return (*(own(scope) if there.scaling else ()), there.scaling_arn)
+
+
+def _tracing(scope: Scope) -> tuple[str | None, ...]:
+    there = environment_of(scope.settings, scope.environment)
+    return (None if there.tracing == NONE else there.tracing,)
 
 
 SERVICE = Resource("Service", "the App Runner service, by its name", _SERVICES)
 SERVICE_AND_PARTS = Resource(
     "ServiceAndParts",
-    "the App Runner service, its VPC connector and its auto scaling configuration, which the request names",
-    lambda scope: (*_SERVICES(scope), *_connectors(scope), *_scalings(scope)),
+    "the App Runner service, its VPC connector, auto scaling and observability configuration, which the request names",
+    lambda scope: (*_SERVICES(scope), *_connectors(scope), *_scalings(scope), *_tracing(scope)),
 )
 SERVICE_LINKED_ROLE = Resource(
     "ServiceLinkedRole",
     "App Runner's own role, which it makes at an account's first service with the caller's permissions",
-    patterns("arn:aws:iam::{account}:role/aws-service-role/apprunner.amazonaws.com/AWSServiceRoleForAppRunner"),
+    patterns("arn:{partition}:iam::{account}:role/aws-service-role/apprunner.amazonaws.com/AWSServiceRoleForAppRunner"),
     ("iam:AWSServiceName", ("apprunner.amazonaws.com",)),
 )
 CONNECTORS = Resource("VpcConnectors", "the service's VPC connector", _connectors)
 SCALINGS = Resource("AutoScaling", "the service's auto scaling configuration", _scalings)
+TRACING = Resource("Tracing", "the service's observability configuration", _tracing)
 SERVICE_LOGS = Resource(
     "ServiceLogs",
     "the log groups of the service",
-    patterns("arn:aws:logs:{region}:{account}:log-group:/aws/apprunner/{service}/*"),
+    patterns("arn:{partition}:logs:{region}:{account}:log-group:/aws/apprunner/{service}/*"),
 )
 PASSED_ROLES = Resource(
     "PassedRoles",
@@ -72,6 +83,7 @@ GRANTS: Grants = {
         SERVICE: ("apprunner:ListTagsForResource",),
         CONNECTORS: ("apprunner:DescribeVpcConnector",),
         SCALINGS: ("apprunner:DescribeAutoScalingConfiguration",),
+        TRACING: ("apprunner:DescribeObservabilityConfiguration",),
     },
     Right.UPDATE_SERVICE: {SERVICE_AND_PARTS: ("apprunner:UpdateService",), PASSED_ROLES: ("iam:PassRole",)},
     # A service is created with a tag. At an account's first service App Runner makes a role of its own (developer guide, "Using

@@ -11,13 +11,18 @@ from slipway.release.preflight.named import look_at_roles
 from slipway.release.preflight.preflight import Look
 from slipway.release.targets.app_runner.spec import own
 from slipway.release.targets.app_runner.target import OWNER_TAG, find
-from slipway.settings.app_runner import default_scaling
+from slipway.settings.app_runner import Ingress, default_scaling
 from slipway.untrusted import one_line
 
 # The services that assume the roles [G].
 BUILD, TASKS = "build.apprunner.amazonaws.com", "tasks.apprunner.amazonaws.com"
 _ABSENT = ("ResourceNotFoundException", "InvalidRequestException")
 _CORRECT = "create it, or correct the ARN in the settings"
+_PARTS = (
+    ("VPC connector", "egress", "vpc_connector"),
+    ("auto scaling", "auto scaling", "auto_scaling_configuration"),
+    ("tracing", "tracing", "observability_configuration"),
+)
 
 
 async def _look_at_roles(aws: Aws, spec: ServiceSpec) -> Checks:
@@ -32,17 +37,27 @@ async def _look_at_roles(aws: Aws, spec: ServiceSpec) -> Checks:
 
 async def look_at_parts(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the VPC connector and the auto scaling configuration that the settings name."""
-    wanted = own(spec)
-    checks: Checks = ()
-    if arn := wanted.vpc_connector:
-        checks += await covered("VPC connector", _part(aws, "VPC connector", arn, "VpcConnector"))
-        checks += (not_covered("network", "security groups and routes behind the VPC connector: nothing was sent"),)
-    if (arn := wanted.auto_scaling) != default_scaling(aws.region, account_of(spec)):  # every account has that one
-        checks += await covered("auto scaling", _part(aws, "auto scaling", arn, "AutoScalingConfiguration"))
+    chosen, checks = own(spec).open, tuple[Check, ...]()
+    for subject, name, part in _PARTS:
+        arn = chosen.get(name, "")
+        if arn.startswith("arn:") and arn != default_scaling(
+            aws.region, account_of(spec)
+        ):  # every account has that one
+            checks += await covered(subject, _part(aws, subject, arn, part))
+            if part == "vpc_connector":
+                checks += (
+                    not_covered("network", "security groups and routes behind the VPC connector: nothing was sent"),
+                )
+    if chosen.get("ingress") == Ingress.PRIVATE.value:
+        checks += (
+            not_covered("ingress", "the VPC ingress connection, without which nothing reaches a private service"),
+        )
+    if chosen.get("KMS key", "").startswith("arn:"):
+        checks += (not_covered("KMS key", "whether App Runner may use the key"),)
     return checks
 
 
-async def _part(aws: Aws, subject: str, arn: str, noun: str) -> Checks:
+async def _part(aws: Aws, subject: str, arn: str, part: str) -> Checks:
     """Check that a part exists in this region and is ACTIVE: a deleted one is still described as INACTIVE [M]."""
     name = Arn.parse(arn)
     if name is None or name.service != "apprunner":
@@ -50,8 +65,8 @@ async def _part(aws: Aws, subject: str, arn: str, noun: str) -> Checks:
     if name.region != aws.region:
         problem = f"the {subject} {arn} is in {name.region}, not in {aws.region}"
         return (no(subject, problem, f"name one in {aws.region}"),)
-    operation = "describe_vpc_connector" if noun == "VpcConnector" else "describe_auto_scaling_configuration"
-    answer = await or_absent(aws.call("apprunner", operation, **{f"{noun}Arn": arn}), *_ABSENT)
+    noun = part.title().replace("_", "")
+    answer = await or_absent(aws.call("apprunner", f"describe_{part}", **{f"{noun}Arn": arn}), *_ABSENT)
     if answer is None:
         return (no(subject, f"there is no {subject} {arn}", _CORRECT),)
     status = str(answer[noun].get("Status", "")).upper()

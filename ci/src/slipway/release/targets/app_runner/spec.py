@@ -1,19 +1,22 @@
 """A service on App Runner: as it is desired, as the request that creates or updates it, and as App Runner describes it. Pure."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
-from typing import Any
+from dataclasses import astuple, dataclass, field, replace
+from typing import Any, ClassVar
 
 from slipway.errors import BadInputError
 from slipway.records.image import Reference
 from slipway.records.plan import Observed, State
 from slipway.release.engine.plan import ABSENT, ServiceSpec, health_check, values_of
 from slipway.settings import AppRunnerEnvironment, HealthPace, Settings
+from slipway.settings.app_runner import Ingress, IpAddresses, default_scaling
 from slipway.workload.workload import HealthCheck
 
-# App Runner's own defaults [M], which it may leave out of a description.
-_USUAL = HealthPace(interval=5, timeout=2, healthy_threshold=1, unhealthy_threshold=5)
+_USUAL_PACE = HealthPace()  # App Runner's own [M], which it may leave out of a description
 _PACE = "Interval", "Timeout", "HealthyThreshold", "UnhealthyThreshold"
+_IP_TYPES = {IpAddresses.IPV4.value: "IPV4", IpAddresses.DUAL_STACK.value: "DUAL_STACK"}
+_INTERNET = "internet"
 _STATES = {
     "RUNNING": State.LIVE,
     "OPERATION_IN_PROGRESS": State.BUSY,
@@ -27,24 +30,48 @@ _ANSWERING = (State.LIVE, State.BUSY)  # in any other state the service does not
 _INHERITED = ("start command", "instance role")
 
 
+def _paced(interval: int, timeout: int, healthy: int, unhealthy: int) -> str:
+    return f"every {interval} s, {timeout} s long, {healthy} up, {unhealthy} down"
+
+
 @dataclass(frozen=True, kw_only=True)
 class AppRunnerSpec(ServiceSpec):
-    """The service with the fields that only App Runner has."""
+    """The service with the fields that only App Runner has.
 
-    auto_scaling: str
-    vpc_connector: str | None = None
-    pace: HealthPace = _USUAL
+    - open: those that the settings may leave open, by their names in a plan: what is missing stays as it is.
+    - tags: set when the service is created.
+    """
+
+    fixed: ClassVar[tuple[str, ...]] = ("KMS key",)
+
+    start_command: str = ABSENT
+    open: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def plain(self) -> dict[str, str]:
-        return super().plain() | {
-            "health check": paced(self.health_path, astuple(self.pace)),
-            "automatic deployments": "false",
-            "start command": ABSENT,
-            "auto scaling": self.auto_scaling,
-            "egress": self.vpc_connector or "internet",
-            "ingress": "public, IPV4",
-            "tracing": "false",
+        own = {"automatic deployments": "false", "start command": self.start_command}
+        return super().plain() | own | dict(self.open)
+
+    def over(self, live: Mapping[str, str]) -> "AppRunnerSpec":
+        """Fill what the settings leave open: as it is live, and as App Runner creates a service otherwise."""
+        account, _, _, region, *_ = self.image.repository.split(".")
+        usual = {
+            "health pace": _paced(*astuple(_USUAL_PACE)),
+            "auto scaling": default_scaling(region, account),
+            "egress": _INTERNET,
+            "ingress": Ingress.PUBLIC.value,
+            "IP addresses": IpAddresses.IPV4.value,
+            "tracing": ABSENT,
+            "KMS key": ABSENT,
         }
+        kept = {name: value for name, value in live.items() if name in usual}
+        return replace(self, open=usual | kept | dict(self.open))
+
+    @property
+    def pace(self) -> HealthPace:
+        """How often the service is checked; App Runner's own pace while that is open."""
+        numbers = map(int, re.findall(r"\d+", self.open.get("health pace", "")))
+        return replace(_USUAL_PACE, **dict(zip(vars(_USUAL_PACE), numbers, strict=False)))
 
 
 def environment_of(settings: Settings, environment: str) -> AppRunnerEnvironment:
@@ -67,12 +94,24 @@ def spec_of(settings: Settings, environment: str, digest: str) -> AppRunnerSpec:
         memory=there.memory,
         access_role=there.access_role,
         instance_role=there.instance_role,
-        auto_scaling=there.scaling_arn,
-        vpc_connector=there.vpc_connector,
-        pace=there.health_check,
+        start_command=there.start_command or ABSENT,
+        open={name: value for name, value in _chosen(there).items() if value is not None},
+        tags=there.tags,
         variables=there.variables,
         secrets=there.secrets,
     )
+
+
+def _chosen(there: AppRunnerEnvironment) -> dict[str, str | None]:
+    return {
+        "health pace": _paced(*astuple(there.health_check)) if there.health_check else None,
+        "auto scaling": there.auto_scaling,
+        "egress": _INTERNET if there.vpc_connector == ABSENT else there.vpc_connector,
+        "ingress": there.ingress and there.ingress.value,
+        "IP addresses": there.ip_addresses and there.ip_addresses.value,
+        "tracing": there.tracing,
+        "KMS key": there.kms_key,
+    }
 
 
 def own(spec: ServiceSpec | None) -> AppRunnerSpec:
@@ -81,31 +120,17 @@ def own(spec: ServiceSpec | None) -> AppRunnerSpec:
     return spec
 
 
-def paced(path: str | None, pace: tuple[int, ...]) -> str:
-    """Return a health check as a plan names it, with its pace where that differs from the default."""
-    interval, timeout, healthy, unhealthy = pace
-    usual = pace == astuple(_USUAL)
-    return health_check(path) + (
-        "" if usual else f" every {interval} s, {timeout} s long, {healthy} up, {unhealthy} down"
-    )
-
-
-def described_health(check: Mapping[str, Any]) -> str:
-    """Return a health check that App Runner describes as a plan names it; App Runner may leave out its defaults."""
-    path = check.get("Path") if check.get("Protocol") == "HTTP" else None
-    return paced(path, tuple(check.get(key, usual) for key, usual in zip(_PACE, astuple(_USUAL), strict=True)))
-
-
 def health_of(spec: ServiceSpec) -> HealthCheck:
     """Return how App Runner will check an instance."""
     return HealthCheck(path=spec.health_path, **vars(own(spec).pace))
 
 
 def request_of(spec: AppRunnerSpec) -> dict[str, Any]:
-    """Return the part that CreateService and UpdateService share."""
+    """Return the part that CreateService and UpdateService share, of a spec with nothing open."""
     protocol = {"Protocol": "HTTP", "Path": spec.health_path} if spec.health_path else {"Protocol": "TCP"}
-    connector = spec.vpc_connector
-    egress = {"EgressType": "VPC", "VpcConnectorArn": connector} if connector else {"EgressType": "DEFAULT"}
+    connector, tracing = spec.open["egress"], spec.open["tracing"]
+    to_vpc = {"EgressType": "VPC", "VpcConnectorArn": connector}
+    traced = {"ObservabilityEnabled": True, "ObservabilityConfigurationArn": tracing}
     return {
         "SourceConfiguration": {
             "ImageRepository": {
@@ -115,7 +140,8 @@ def request_of(spec: AppRunnerSpec) -> dict[str, Any]:
                     "Port": str(spec.port),
                     "RuntimeEnvironmentVariables": dict(spec.variables),
                     "RuntimeEnvironmentSecrets": dict(spec.secrets),
-                },
+                }
+                | ({} if spec.start_command == ABSENT else {"StartCommand": spec.start_command}),
             },
             "AutoDeploymentsEnabled": False,
             "AuthenticationConfiguration": {"AccessRoleArn": spec.access_role},
@@ -123,27 +149,48 @@ def request_of(spec: AppRunnerSpec) -> dict[str, Any]:
         "InstanceConfiguration": {"Cpu": str(spec.cpu), "Memory": str(spec.memory)}
         | ({"InstanceRoleArn": spec.instance_role} if spec.instance_role else {}),
         "HealthCheckConfiguration": protocol | dict(zip(_PACE, astuple(spec.pace), strict=True)),
-        "AutoScalingConfigurationArn": spec.auto_scaling,
+        "AutoScalingConfigurationArn": spec.open["auto scaling"],
         "NetworkConfiguration": {
-            "EgressConfiguration": egress,
-            "IngressConfiguration": {"IsPubliclyAccessible": True},
-            "IpAddressType": "IPV4",
+            "EgressConfiguration": {"EgressType": "DEFAULT"} if connector == _INTERNET else to_vpc,
+            "IngressConfiguration": {"IsPubliclyAccessible": spec.open["ingress"] == Ingress.PUBLIC.value},
+            "IpAddressType": _IP_TYPES[spec.open["IP addresses"]],
         },
-        "ObservabilityConfiguration": {"ObservabilityEnabled": False},
+        "ObservabilityConfiguration": {"ObservabilityEnabled": False} if tracing == ABSENT else traced,
     }
+
+
+def creation_of(spec: AppRunnerSpec) -> dict[str, Any]:
+    """Return the request that creates a service, without its owner's tag."""
+    wanted = spec.over({})
+    key = wanted.open["KMS key"]
+    return request_of(wanted) | ({} if key == ABSENT else {"EncryptionConfiguration": {"KmsKey": key}})
+
+
+def update_of(spec: AppRunnerSpec, live: Mapping[str, str]) -> dict[str, Any]:
+    """Return the request that updates a live service. A part that is left open is not sent: the deploy role may not use one of another's."""
+    parts = {
+        "AutoScalingConfigurationArn": ("auto scaling",),
+        "NetworkConfiguration": ("egress", "ingress", "IP addresses"),
+        "ObservabilityConfiguration": ("tracing",),
+    }
+    left = {part for part, names in parts.items() if not set(names) & set(spec.open)}
+    return {part: value for part, value in request_of(spec.over(live)).items() if part not in left}
 
 
 def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed:
     """Convert a described service to the fields of a plan."""
     source, instance = service["SourceConfiguration"], service["InstanceConfiguration"]
-    network = service.get("NetworkConfiguration", {})
-    public = network.get("IngressConfiguration", {}).get("IsPubliclyAccessible", True)
+    network, check = service.get("NetworkConfiguration", {}), service.get("HealthCheckConfiguration", {})
+    is_public = network.get("IngressConfiguration", {}).get("IsPubliclyAccessible", True)
+    tracing = service.get("ObservabilityConfiguration", {})
+    pace = [check.get(key, usual) for key, usual in zip(_PACE, astuple(_USUAL_PACE), strict=True)]
     repository = source.get("ImageRepository", {})
     image, settings = repository.get("ImageIdentifier", ""), repository.get("ImageConfiguration", {})
     fields = {
         "image": image,
         "port": settings.get("Port", ""),
-        "health check": described_health(service.get("HealthCheckConfiguration", {})),
+        "health check": health_check(check.get("Path") if check.get("Protocol") == "HTTP" else None),
+        "health pace": _paced(*pace),
         "cpu": instance.get("Cpu", ""),
         "memory": instance.get("Memory", ""),
         "access role": source.get("AuthenticationConfiguration", {}).get("AccessRoleArn", ABSENT),
@@ -151,9 +198,13 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
         "automatic deployments": str(source.get("AutoDeploymentsEnabled", True)).lower(),
         "start command": settings.get("StartCommand", ABSENT),
         "auto scaling": service.get("AutoScalingConfigurationSummary", {}).get("AutoScalingConfigurationArn", ABSENT),
-        "egress": network.get("EgressConfiguration", {}).get("VpcConnectorArn", "internet"),
-        "ingress": f"{'public' if public else 'private'}, {network.get('IpAddressType', 'IPV4')}",
-        "tracing": str(service.get("ObservabilityConfiguration", {}).get("ObservabilityEnabled", False)).lower(),
+        "egress": network.get("EgressConfiguration", {}).get("VpcConnectorArn", _INTERNET),
+        "ingress": (Ingress.PUBLIC if is_public else Ingress.PRIVATE).value,
+        "IP addresses": network.get("IpAddressType", "IPV4").lower().replace("_", "-"),
+        "tracing": tracing.get("ObservabilityConfigurationArn", ABSENT)
+        if tracing.get("ObservabilityEnabled")
+        else ABSENT,
+        "KMS key": service.get("EncryptionConfiguration", {}).get("KmsKey", ABSENT),
     }
     values = values_of(settings.get("RuntimeEnvironmentVariables", {}), settings.get("RuntimeEnvironmentSecrets", {}))
     state = state_of(service["Status"])
@@ -165,6 +216,7 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
         fields=fields | values,
         operation=operation,
         inherited=_INHERITED,
+        private=not is_public,
         state=state,
     )
 

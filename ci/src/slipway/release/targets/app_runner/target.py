@@ -18,18 +18,21 @@ from slipway.release.aws.logs import of_new_streams
 from slipway.release.diagnosis import DeploymentLogs, diagnose
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus, Time
-from slipway.release.errors import AwsRefusedError, BusyError, NotReadyError, or_absent
+from slipway.release.errors import AwsRefusedError, BusyError, LostAnswerError, NotReadyError, or_absent
 from slipway.release.failures import PlatformWords
 from slipway.release.targets.app_runner.logs import group_of, platform_lines
-from slipway.release.targets.app_runner.spec import observed_from, own, request_of
+from slipway.release.targets.app_runner.spec import creation_of, observed_from, own, update_of
 from slipway.untrusted import one_line
 
 OWNER_TAG = "slipway:environment"
 WORDS = PlatformWords(
-    unpulled=r"Failed to pull your application image\. Reason: (?P<reason>.+)",
+    unpulled=r"(?:Failed to pull your application image\. Reason: |Failure reason : (?=Failed to copy the image))(?P<reason>.+)",
     unreadable=r"Failed to retrieve the secret (?P<arn>\S+?)\.?$",
     exited="Container exit code: ",
-    unhealthy="Health check failed on protocol",
+    unhealthy="Health check failed on ",
+    checked=r"Health check (?:failed )?on (?:protocol `\w+` ?(?:\[Path: '(?P<path>[^']+)'\], )?\[Port|port) ?:? ?'(?P<port>\d+)'",
+    failed=r"Failure reason : (?!Health check failed|Container |Failed to (?:pull|deploy|retrieve))(?P<reason>.+)"
+    r"|stopped or failed to start\. See logs for more information\. (?!Container exit code)(?P<reason2>.+)",
 )
 POLL_SECONDS = 3.0
 _PAGE = 20  # operations
@@ -89,18 +92,20 @@ class AppRunnerTarget:
         if plan.action in _STEPS:
             return await self._aws.call("apprunner", _STEPS[plan.action], ServiceArn=observed.arn)
         wanted = own(spec)
-        request = request_of(wanted)
         if plan.action is not Action.CREATE:
+            request = update_of(wanted, observed.fields)
             return await self._aws.call("apprunner", "update_service", ServiceArn=observed.arn, **request)
-        tags = [{"Key": OWNER_TAG, "Value": wanted.environment}]
+        tags = [{"Key": key, "Value": value} for key, value in {**wanted.tags, OWNER_TAG: wanted.environment}.items()]
+        request = creation_of(wanted)
         return await self._aws.call("apprunner", "create_service", ServiceName=wanted.name, Tags=tags, **request)
 
     async def follow(self, operation: Operation) -> AsyncIterator[Event]:
         """Yield the platform's lines until the operation has ended; raises UnknownOutcomeError after _OPERATION_SECONDS.
 
-        The log and the operation are polled in turn, one call every POLL_SECONDS.
+        The log and the operation are polled in turn, one call every POLL_SECONDS. A log that cannot be read is left alone: the end of the
+        operation is known without it.
         """
-        began, shown, ended = self._time.now(), 0, False
+        began, shown, ended, is_readable = self._time.now(), 0, False, True
         while not ended:
             ended = await self.ending(operation) is not OperationStatus.IN_FLIGHT
             if (self._time.now() - began).total_seconds() > _OPERATION_SECONDS:
@@ -109,13 +114,14 @@ class AppRunnerTarget:
                     "ask again with `slipway status`",
                 )
             await self._time.sleep(POLL_SECONDS)
-            try:
-                lines = await self._platform_lines(operation)
-            except AwsRefusedError as error:  # the end of the operation is known without the log
-                lines = (f"the log cannot be read: {error.what}",)
-            for line in lines[shown:]:
-                yield Event(one_line(line))
-            shown = len(lines)
+            if is_readable:
+                try:
+                    lines = await self._platform_lines(operation)
+                except (AwsRefusedError, LostAnswerError) as error:
+                    is_readable, lines = False, (*("",) * shown, f"the log cannot be read: {error.what}")
+                for line in lines[shown:]:
+                    yield Event(one_line(line))
+                shown = len(lines)
             if not ended:
                 await self._time.sleep(POLL_SECONDS)
 

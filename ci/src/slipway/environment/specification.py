@@ -1,0 +1,85 @@
+"""The settings of a release in the ledger: recorded when it is deployed, restored when it is deployed again. Pure."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from slipway.errors import BadInputError, RefusedError
+from slipway.records.ledger import Specification
+from slipway.release.engine.ledger import nonce
+from slipway.release.engine.plan import hashed
+from slipway.settings import Settings
+from slipway.structure import kebab, read, write
+
+_KEPT: Final = ("name", "command", "port", "health-path", "smoke-paths")  # of [tool.slipway], besides the environment
+_SECRET_NAME: Final = re.compile(
+    r"(?i)(?<![a-z])(?:TOKEN|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|(?:API|ACCESS|PRIVATE|SIGNING)[_-]?KEY)(?![a-z])"
+)
+_SECRET_VALUE: Final = re.compile(
+    r"(?s).*://[^/\s@]*:[^/\s@]+@.*"  # a URL with a password
+    r"|.*-----BEGIN .*|(?:AKIA|ASIA)[0-9A-Z]{16}|(?:gh[pousr]_|github_pat_|xox[a-z]-|sk[_-]|eyJ)\S{12,}"
+    r"|[0-9a-fA-F]{32,}|(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/=_-]{24,}"
+)
+_CHECKOUT: Final = "run it in a checkout whose settings have them, or go back to the image alone with --image-only"
+
+
+def specification_of(settings: Settings, environment: str) -> Specification:
+    """Return what the ledger keeps of the settings: variables by value, unless they are secret or look like it, and secrets by ARN."""
+    own = settings.environment(environment)
+    salt = nonce()
+    hidden = {
+        name: value
+        for name, value in own.variables.items()
+        if name in own.unrecorded or _SECRET_NAME.search(name) or _SECRET_VALUE.fullmatch(value)
+    }
+    shown = {name: value for name, value in own.variables.items() if name not in hidden}
+    table = write(replace(own, variables=shown), kebab)
+    data = {key: value for key, value in write(settings, kebab).items() if key in _KEPT}
+    data["environments"] = {environment: table}
+    return Specification(
+        settings=json.dumps(_filled(data), sort_keys=True),
+        salt=salt,
+        hidden={name: hashed(salt + value) for name, value in hidden.items()},
+    )
+
+
+def restored(specification: Specification, environment: str, release: str, present: Mapping[str, str]) -> Settings:
+    """Return the settings of a release; `present` are variables whose values may be those that were not recorded.
+
+    Raises RefusedError when a value is missing, or the settings are of a version of slipway that this one cannot read.
+    """
+    settings = settings_of(specification, environment, release)
+    same = {
+        name: present[name]
+        for name, mark in specification.hidden.items()
+        if name in present and hashed(specification.salt + present[name]) == mark
+    }
+    if missing := sorted(specification.hidden.keys() - same.keys()):
+        raise RefusedError(
+            f"{release} had values of {', '.join(missing)} that were not recorded, because they look like secrets, and are not known here",
+            _CHECKOUT,
+        )
+    own = settings.environment(environment)
+    return replace(settings, environments={environment: replace(own, variables={**own.variables, **same})})
+
+
+def settings_of(specification: Specification, environment: str, release: str) -> Settings:
+    """Return the settings of a release without the values that were not recorded; raises RefusedError."""
+    try:
+        settings = read(Settings, json.loads(specification.settings), "", kebab)
+        settings.environment(environment)
+    except (ValueError, BadInputError) as error:
+        raise RefusedError(
+            f"this version of slipway cannot read the settings of {release} ({error})",
+            "use the version that deployed it, or go back to the image alone with --image-only",
+        ) from error
+    return settings
+
+
+def _filled(value: object) -> object:
+    """Leave out what is None, so that an older version of slipway can read settings that do not use newer ones."""
+    if isinstance(value, dict):
+        return {key: _filled(item) for key, item in value.items() if item is not None}
+    return value

@@ -1,0 +1,71 @@
+"""A release is watched for a while after its deployment: whether it answers, stays live, and what errors it logs."""
+
+import re
+from datetime import timedelta
+from typing import Final
+
+from slipway.environment import logs
+from slipway.environment.status import ObservedEnvironment, existing
+from slipway.errors import RefusedError, SlipwayError
+from slipway.records.ledger import ReleaseWatch
+from slipway.records.logs import LogLine
+from slipway.records.outcome import Status
+from slipway.records.plan import State
+from slipway.records.progress import Event, Tell
+
+_POLL_SECONDS: Final = 15.0
+_MOST_SHOWN: Final = 3  # lines of one look
+_ERROR: Final = re.compile(
+    r"\b(?:ERROR|CRITICAL|FATAL)\b|^Traceback \(most recent"  # loggers
+    r"|\"(?:level|levelname|severity)\": ?\"(?i:error|critical|fatal)\""  # and those that write JSON
+    r"|\" 5\d\d\b"  # access logs
+    r"|^\[\w+\] Health check failed"  # the platform
+)
+
+
+async def watched(environment: ObservedEnvironment, span: timedelta, tell: Tell) -> ReleaseWatch:
+    """Look at the live release until the span is over, or until it no longer answers; raises SlipwayError when it cannot be read."""
+    digest = (await existing(environment)).digest
+    if digest is None:
+        raise RefusedError(f"no release is live in {environment.name}", "`slipway status` shows its state")
+    time, began, shown = environment.time, environment.time.now(), 0
+    while True:
+        status, problem = await _seen(environment, digest)
+        passed = time.now() - began
+        errors = await _errors(environment, passed, tell)
+        for line in errors[shown:][:_MOST_SHOWN]:
+            tell(Event(f"log: {line.text}"))
+        shown = max(shown, len(errors))
+        if status is not Status.SUCCEEDED or passed >= span:
+            return ReleaseWatch(
+                environment=environment.name,
+                digest=digest,
+                status=status,
+                seconds=passed.total_seconds(),
+                errors=shown,
+                problem=problem,
+            )
+        await time.sleep(min(_POLL_SECONDS, (span - passed).total_seconds()))
+
+
+async def _seen(environment: ObservedEnvironment, digest: str) -> tuple[Status, str]:
+    """Return whether the release is live and answers, and why not."""
+    observed = await environment.status()
+    if observed.state is State.BUSY:
+        return Status.SUCCEEDED, ""
+    if observed.state is not State.LIVE:
+        return Status.UNANSWERED, f"the service is {observed.status or 'gone'}"
+    if observed.digest != digest:
+        return Status.SUPERSEDED, f"another release is live: {observed.digest or 'it is not named by digest'}"
+    problem = await environment.smoke_failure(observed)
+    return (Status.UNANSWERED, problem) if problem else (Status.SUCCEEDED, "")
+
+
+async def _errors(environment: ObservedEnvironment, passed: timedelta, tell: Tell) -> tuple[LogLine, ...]:
+    """Return the lines of that time that look like errors; none when the log cannot be read."""
+    try:
+        lines = (await logs.recent(environment, passed)).lines
+    except SlipwayError as error:
+        tell(Event(f"the log cannot be read: {error}"))
+        return ()
+    return tuple(line for line in lines if _ERROR.search(line.text))

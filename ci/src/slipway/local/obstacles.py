@@ -1,0 +1,39 @@
+"""The other reasons why a service cannot be proven, looked for once there is one: all obstacles are listed in one run."""
+
+import re
+from pathlib import Path
+
+from slipway.errors import BadInputError, Obstacles, ObstaclesError, SlipwayError
+from slipway.finder.survey import find, refuse
+from slipway.finder.tree import tree_at
+from slipway.local.guess import is_unset
+from slipway.local.prove import server_binaries
+from slipway.records.survey import Subject
+from slipway.settings import Migrations
+
+
+def look_further(obstacles: Obstacles, folder: Path, migrations: Migrations, *, needs_server: bool) -> None:
+    """Note what the gate would meet later: in the service's files, and the server binaries that are missing."""
+    with obstacles.noted():
+        refuse(find(tree_at(folder)))
+    if needs_server:
+        with obstacles.noted():
+            server_binaries(folder, migrations)
+
+
+def missing_config(folder: Path, migrations: Migrations) -> BadInputError:
+    """Return the error for settings that name a file of alembic's which does not exist."""
+    near = find(tree_at(folder)).value(Subject.CONFIG)
+    step = "name alembic's settings file in [tool.slipway.migrations] config"
+    return BadInputError(f"there is no {migrations.config} in {folder}", f"{step}; there is {near}" if near else step)
+
+
+def with_other_variables(error: SlipwayError, folder: Path, migrations: Migrations) -> SlipwayError:
+    """Return an error about a variable with all others that the settings lack: the service's code stops at the first."""
+    variables = find(tree_at(folder)).facts_about(Subject.VARIABLE)
+    names = {fact.value.partition("=")[0]: fact.place for fact in variables if is_unset(fact, migrations)}
+    if len(names) < 2 or not any(re.search(rf"\b{name}\b", str(error), re.IGNORECASE) for name in names):
+        return error
+    listed = ", ".join(f"{name} ({place})" for name, place in names.items())
+    what = f"the settings have no value for the variables that the service names: {listed}"
+    return ObstaclesError([error, BadInputError(what, "add one for each to [tool.slipway.migrations] variables")])

@@ -1,0 +1,27 @@
+"""An error about a variable names every other one that the settings lack."""
+
+import pytest
+
+from slipway.errors import BadInputError
+from slipway.local.obstacles import with_other_variables
+from slipway.settings import Migrations
+
+CODE = "import os\nKEY = os.environ['API_KEY']\n\nclass Mail(BaseSettings):\n    host: str\n"
+
+
+@pytest.mark.parametrize(
+    ("reason", "known", "listed"),
+    [
+        ("KeyError: 'API_KEY'", {}, "HOST (app/config.py line 5), API_KEY (app/config.py line 2)"),
+        ("SettingsError: host: Field required", {}, "HOST (app/config.py line 5), API_KEY (app/config.py line 2)"),
+        ("KeyError: 'API_KEY'", {"HOST": "mail"}, ""),
+        ("SyntaxError: invalid syntax", {}, ""),
+    ],
+)
+def test_the_variables_that_the_settings_lack_are_listed_beside_an_error_about_one(tmp_path, reason, known, listed):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/config.py").write_text(CODE)
+    error = BadInputError("env.py line 3 fails", reason)
+    first, *others = with_other_variables(error, tmp_path, Migrations(variables=known)).obstacles
+    assert first is error
+    assert [each.what.partition(": ")[2] for each in others] == ([listed] if listed else [])

@@ -1,0 +1,151 @@
+"""Thousands of records: found with a few calls, packed into blocks, and moved out of the repository that all ledgers shared."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from slipway.records.form import to_json
+from slipway.records.ledger import Intent, Release
+from slipway.records.outcome import Status
+from slipway.release.aws.ecr import EcrStore
+from slipway.release.aws.ledger import LedgerStore
+from slipway.release.engine.archive import move, pack
+from slipway.release.engine.ledger import Contents, Ledger
+from slipway.simulator.clock import VirtualClock
+from tests.environment.environments import certificate
+from tests.release.deployers import Kill, KilledError, Mortal
+from tests.release.desired import aws_of
+from tests.release.direct import opened
+from tests.release.memory_store import MemoryStore, Shelf
+
+INTENT = Intent(
+    environment="staging", number=0, image="notes@sha256:1", wanted="w", fingerprint="f", holder="me", nonce="n"
+)
+RELEASE = Release(
+    environment="staging", number=0, image="notes@sha256:1", status=Status.SUCCEEDED, live=None, operation=None, ended=1, seconds=2.0
+)  # fmt: skip
+
+
+class Counting(MemoryStore):
+    """A store that counts calls as ECR needs them: a hundred names in one."""
+
+    def __init__(self, shelf, mortal=None):
+        super().__init__(shelf, mortal)
+        self.calls = Counter()
+
+    async def get(self, names):
+        self.calls["get"] += -(-len(names) // 100)
+        return await super().get(names)
+
+    async def names(self):
+        self.calls["names"] += 1
+        return await super().names()
+
+
+def deployed(shelf, first, last):
+    ledger = Ledger(MemoryStore(shelf), "staging")
+    for number in range(first, last + 1):
+        for kind, record in (("intent", INTENT), ("accepted", INTENT), ("release", RELEASE)):
+            shelf.texts[ledger.name(number, kind)] = (to_json(replace(record, number=number)), shelf.clock.now())
+
+
+@pytest.fixture
+def shelf():
+    return Shelf(VirtualClock())
+
+
+@pytest.mark.parametrize("newest", [0, 1, 20, 99, 100, 101, 999, 3000, 12345])
+async def test_the_newest_number_is_found_with_a_few_calls(shelf, newest):
+    deployed(shelf, max(1, newest - 200), newest)
+    for anchor in range(100, newest, 100):
+        deployed(shelf, anchor, anchor)
+    store = Counting(shelf)
+    ledger = Ledger(store, "staging")
+    contents = await ledger.contents()
+    assert contents.newest == newest
+    assert store.calls["names"] == 0
+    assert store.calls["get"] <= 5, store.calls
+    history = await ledger.history(100)
+    assert [release.number for release in history.releases] == list(range(newest, max(newest - 100, 0), -1))
+
+
+async def test_a_ledger_without_records_has_none(shelf):
+    ledger = Ledger(Counting(shelf), "staging")
+    assert await ledger.contents() == Contents(frozenset(), frozenset(), frozenset())
+    assert (await ledger.history(20)).releases == await ledger.newest_intents() == ()
+
+
+async def test_old_records_are_packed_and_read_as_before(shelf):
+    deployed(shelf, 1, 420)
+    store = Counting(shelf)
+    proof = certificate("aaa", "bbb")
+    await Ledger(store, "staging").certify(7, proof)
+    before = await Ledger(store, "staging").releases(range(1, 421))
+    await pack(Ledger(store, "staging"))
+    assert len(shelf.texts) == 220 * 3 + 2 * 2  # two blocks, and the last intent of each
+    ledger = Ledger(store, "staging")
+    assert (await ledger.contents()).newest == 420
+    assert await ledger.releases(range(1, 421)) == before
+    assert await ledger.certificates(every=False) == ()
+    assert await ledger.certificates(every=True) == (proof,)
+    left = dict(shelf.texts)
+    await pack(Ledger(store, "staging"))
+    assert shelf.texts == left
+
+
+async def test_packing_that_is_killed_anywhere_loses_nothing(shelf):
+    deployed(shelf, 1, 302)
+    before = await Ledger(MemoryStore(shelf), "staging").releases(range(90, 110))
+    whole = Mortal(None)
+    await pack(Ledger(MemoryStore(Shelf(shelf.clock, dict(shelf.texts)), whole), "staging"))
+    for index in range(len(whole.operations)):
+        texts = Shelf(shelf.clock, dict(shelf.texts))
+        with pytest.raises(KilledError):
+            await pack(Ledger(MemoryStore(texts, Mortal(Kill(index, done=bool(index % 2)))), "staging"))
+        ledger = Ledger(MemoryStore(texts), "staging")
+        await pack(ledger)
+        assert await ledger.releases(range(90, 110)) == before, index
+        assert len(texts.texts) == 202 * 3 + 2
+
+
+async def test_a_moved_ledger_has_every_record_and_continues_with_the_next_number(shelf):
+    deployed(shelf, 1, 230)
+    own = Shelf(shelf.clock)
+    before = await Ledger(MemoryStore(shelf), "staging").history(100)
+    await move(MemoryStore(shelf), MemoryStore(own), "staging")
+    ledger = Ledger(MemoryStore(own), "staging")
+    assert await ledger.history(100) == before
+    assert (await ledger.claim(INTENT, (await ledger.contents()).newest)).number == 231
+    deployed(own, 231, 520)
+    await pack(Ledger(MemoryStore(own), "staging"))
+    ledger = Ledger(MemoryStore(own), "staging")
+    assert (await ledger.contents()).newest == 520
+    assert [release.number for release in await ledger.releases(range(1, 521))] == list(range(520, 0, -1))
+
+
+@pytest.fixture
+async def account():
+    async with opened() as account:
+        yield account
+
+
+def store(account, own="notes-ledger-staging"):
+    return LedgerStore(aws_of(account), own, "notes", "staging")
+
+
+async def test_a_ledger_of_an_older_version_is_used_where_it_is_until_it_is_moved(account):
+    old = Ledger(EcrStore(aws_of(account), "notes"), "staging")
+    await old.claim(INTENT, 0)
+    await old.end(replace(RELEASE, number=1))
+    missing = Ledger(store(account, "notes-ledger-other"), "staging")
+    assert (await missing.contents()).newest == 1  # bootstrap has not made its repository yet
+    await missing.store.check()
+    assert (await missing.claim(INTENT, 1)).number == 2
+    ledger = Ledger(store(account), "staging")
+    assert (await ledger.contents()).newest == 2
+    await ledger.store.check()
+    assert (await ledger.claim(INTENT, 2)).number == 3
+    await old.end(replace(RELEASE, number=2, status=Status.FAILED))  # a forger who may push images
+    assert [found.number for found in (await Ledger(store(account), "staging").history(20)).releases] == [1]
+    assert not any(tag.startswith("slipway.staging.3") for tag in account.cloud.store.repositories["notes"].tags)
