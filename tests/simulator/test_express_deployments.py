@@ -28,13 +28,17 @@ def seconds(deployment: dict[str, Any]) -> float:
 async def test_an_update_runs_beside_the_old_release_and_takes_over_in_two_steps(account):
     old, new = await account.image(), await account.image()
     notes = await Notes(account).created(old)
-    arn = await notes.update(new)
+    arn = await notes.update(new, healthCheckPath="/ready")
     assert (await notes.described())["currentDeployment"] == arn
     canary = await notes.until(arn, "PRODUCTION_TRAFFIC_SHIFT", 5)
     assert [each["requestedProductionTrafficWeight"] for each in canary["sourceServiceRevisions"]] == [95]
     assert len((await notes.described())["activeConfigurations"]) == 2
     assert await notes.answers(20) == {old: 19, new: 1}
     assert sorted(account.backend.running) == sorted([old, new])
+    groups = (await account.ask("elbv2", "describe_target_groups", TargetGroupArns=await notes.groups()))[
+        "TargetGroups"
+    ]
+    assert [group["HealthCheckPath"] for group in groups] == ["/healthz", "/ready"]
     await notes.until(arn, "BAKE_TIME", 100)
     assert await notes.answers(3) == {new: 3}
     assert sorted(account.backend.running) == sorted([old, new])

@@ -226,7 +226,7 @@ class InitialState:
     """The contents of an account at the start, as a file states them."""
 
     repositories: tuple[str, ...] = ()  # names in ECR, with immutable tags
-    roles: tuple[str, ...] = ()  # ARNs; App Runner may assume them
+    roles: tuple[str, ...] = ()  # ARNs; App Runner and ECS may assume them
     strict_roles: bool = False  # refuse any other role instead of trusting it
     secrets: Mapping[str, str] = field(default_factory=dict)  # environment variables with the values, by ARN
 

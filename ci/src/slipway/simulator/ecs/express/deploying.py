@@ -75,7 +75,10 @@ class Rollout:
         await self.platform.clock.sleep(pace.pending)
         deployment.source = service.stable
         used = deployment.source.group if deployment.source else None
-        deployment.target.group = service.gateway.other(used).arn
+        group = service.gateway.other(used)
+        wanted = deployment.target.configuration
+        service.gateway.prepare(group, wanted["healthCheckPath"], wanted["primaryContainer"]["containerPort"])
+        deployment.target.group = group.arn
         self._receive(Signal.BEGINS)
         service.gateway.alarm.rewrite(self.platform.clock.now())
         reconciles = len(service.active) > 1

@@ -28,6 +28,7 @@ class Gateway:
     client_errors: Callable[[], int]  # the fewest client errors in a period that count
     forced: bool = False  # the alarm is on, whatever the answers are
     counts: dict[int, dict[str, Count]] = field(default_factory=dict)  # by period and group
+    asked: dict[str, tuple[str, int]]  # by group: the path and port that a revision asked for last
     front: Front = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,6 +48,12 @@ class Gateway:
     def other(self, group: str | None) -> TargetGroup:
         """Return the target group that a new revision takes beside one in `group`."""
         return self.groups[0] if group != self.groups[0].arn else self.groups[1]
+
+    def prepare(self, group: TargetGroup, path: str, port: int) -> None:
+        """Check a group at a path and port; what was changed directly stays unless the revision asks for something new [G]."""
+        if self.asked[group.arn] != (path, port):
+            group.path, group.check_port = path, str(port)
+        self.asked[group.arn] = (path, port)
 
     def weigh(self, weights: Mapping[str, int]) -> None:
         """Set the weights of the target groups; those that are not named get none."""

@@ -54,7 +54,9 @@ class Resources:
             weights={group.arn: 0 for group in groups},
         )
         balancer.rules[rule.arn] = rule
+        path_and_port = (configuration["healthCheckPath"], port)
         return Gateway(
+            asked={group.arn: path_and_port for group in groups},
             balancer=balancer,
             rule=rule,
             groups=groups,
