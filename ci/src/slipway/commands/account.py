@@ -88,7 +88,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account until it is interrupted",
+    "Run a simulated AWS account, whose access key is `simulated`, until it is interrupted",
     flags=(
         option("port", "N", "the port on 127.0.0.1 (default: a free one)", parse=int, default=0),
         option(
