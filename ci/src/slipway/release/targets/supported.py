@@ -26,6 +26,7 @@ from slipway.workload.workload import HealthCheck
 class TargetDescription:
     """Everything that differs between targets.
 
+    - api: the platform's service, as boto3 calls it.
     - connect: makes the Target of one service, by its name.
     - spec: the desired service of an environment, by the digest of an image; raises SettingsError.
     - health: how the platform will check an instance.
@@ -38,6 +39,7 @@ class TargetDescription:
     - log_of_operation: the same about one operation and the instances that it started, until it ended.
     """
 
+    api: str
     connect: Callable[[Aws, str, Time], Target]
     spec: Callable[[Settings, str, str], ServiceSpec]
     health: Callable[[ServiceSpec], HealthCheck]
@@ -51,6 +53,7 @@ class TargetDescription:
 
 
 APP_RUNNER = TargetDescription(
+    api="apprunner",
     connect=AppRunnerTarget,
     spec=spec_of,
     health=health_of,

@@ -104,10 +104,10 @@ class AppRunnerTarget:
 
         The log and the operation are polled in turn, one call every POLL_SECONDS.
         """
-        began, shown, ended = self._time.now(), 0, False
+        began, shown, ended = self._time.seconds(), 0, False
         while not ended:
             ended = await self.ending(operation) is not OperationStatus.IN_FLIGHT
-            if (self._time.now() - began).total_seconds() > _OPERATION_SECONDS:
+            if self._time.seconds() - began > _OPERATION_SECONDS:
                 raise UnknownOutcomeError(
                     f"{self._service} is still being changed after {_OPERATION_SECONDS / 60:.0f} minutes",
                     "ask again with `slipway status`",
