@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -42,7 +43,13 @@ Permit = Callable[[Observed], Awaitable[str | None]]
 
 def wall_clock() -> Time:
     """Return real time, for AWS itself."""
-    return Time(lambda: datetime.now(UTC), anyio.sleep)
+    return Time(lambda: datetime.now(UTC), anyio.sleep, _seconds_since_boot)
+
+
+def _seconds_since_boot() -> float:
+    """Return a monotonic time that also passes while the machine sleeps: a lock expires meanwhile."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)  # Linux's; a monotonic clock of macOS passes anyway
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -164,14 +164,15 @@ class Environment(Constrained):
     @property
     def partition(self) -> str:
         """The partition of AWS that the region belongs to, with which its ARNs begin."""
-        return self._partition[0]
+        return partition_of(self.region)[0]
 
     @property
     def domain(self) -> str:
         """The domain of the region's endpoints."""
-        return self._partition[1]
+        return partition_of(self.region)[1]
 
-    @property
-    def _partition(self) -> tuple[str, str]:
-        found = (names for beginning, names in _PARTITIONS.items() if self.region.startswith(beginning))
-        return next(found, ("aws", "amazonaws.com"))
+
+def partition_of(region: str) -> tuple[str, str]:
+    """Return the partition of AWS that a region belongs to, and the domain of its endpoints."""
+    found = (names for beginning, names in _PARTITIONS.items() if region.startswith(beginning))
+    return next(found, ("aws", "amazonaws.com"))

@@ -32,6 +32,7 @@ from slipway.workload.workload import HealthCheck
 class TargetDescription:
     """Everything that differs between targets.
 
+    - api: the platform's service, as boto3 calls it.
     - connect: makes the Target of an environment's service.
     - spec: the desired service of an environment, by the digest of an image; raises SettingsError.
     - health: how the platform will check an instance.
@@ -58,6 +59,7 @@ class TargetDescription:
 
 TARGETS: Mapping[TargetKind, TargetDescription] = {
     TargetKind.APP_RUNNER: TargetDescription(
+        api="apprunner",
         connect=app_runner_target.connect,
         spec=app_runner_spec.spec_of,
         health=app_runner_spec.health_of,
@@ -70,6 +72,7 @@ TARGETS: Mapping[TargetKind, TargetDescription] = {
         log_of_operation=app_runner_logs.of_operation,
     ),
     TargetKind.ECS_EXPRESS: TargetDescription(
+        api="ecs",
         connect=express_target.connect,
         spec=express_spec.spec_of,
         health=express_spec.health_of,

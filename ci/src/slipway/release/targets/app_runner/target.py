@@ -116,10 +116,10 @@ class AppRunnerTarget:
         The log and the operation are polled in turn, one call every POLL_SECONDS. A log that cannot be read is left alone: the end of the
         operation is known without it.
         """
-        began, shown, ended, is_readable = self._time.now(), 0, False, True
+        began, shown, ended, is_readable = self._time.seconds(), 0, False, True
         while not ended:
             ended = await self.ending(operation) is not OperationStatus.IN_FLIGHT
-            if (self._time.now() - began).total_seconds() > _OPERATION_SECONDS:
+            if self._time.seconds() - began > _OPERATION_SECONDS:
                 raise UnknownOutcomeError(
                     f"{self._service} is still being changed after {_OPERATION_SECONDS / 60:.0f} minutes",
                     "ask again with `slipway status`",
