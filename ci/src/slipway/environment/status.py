@@ -70,7 +70,7 @@ class ObservedEnvironment:
 
     @property
     def target(self) -> Target:
-        return self.described.connect(self.aws, self.service, self.time)
+        return self.described.connect(self.settings, self.name, self.aws, self.time)
 
     @cached_property
     def store(self) -> LedgerStore:

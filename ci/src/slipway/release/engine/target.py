@@ -78,6 +78,9 @@ class Target(Protocol):
         started, and LostAnswerError when that is unknown.
         """
 
+    async def take_back(self, operation: Operation) -> None:
+        """Ask for the rollback of an operation in flight; raises RefusedError when it has ended, or goes back already."""
+
     def follow(self, operation: Operation) -> AsyncIterator[Event]:
         """Yield events until the operation has ended and `observe` shows its result."""
 
