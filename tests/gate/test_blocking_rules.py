@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.gate.findings import blocking
+from slipway.gate.findings import blocking, waiting
 from slipway.gate.findings.blocking import CAUSES, safe_index
 from slipway.gate.history import Node
 from slipway.records.proof import Blocked, Layer, Level, Statement
@@ -261,6 +261,19 @@ def test_a_weaker_lock_than_one_held_already_is_not_the_one_that_is_named():
     index = statement(sql="CREATE INDEX", blocks=LOCKED, builds=("t",), locks={"t": "SHARE"})
     (finding,) = blocking.check(NODE, (index,), ())
     assert finding.measured.startswith("holds an earlier lock on t, which blocks reads and writes")
+
+
+@pytest.mark.parametrize(
+    ("after", "rules"),
+    [
+        ({"sql": "ALTER TABLE users DROP COLUMN age"}, []),
+        ({"sql": "ALTER TABLE others DROP COLUMN age"}, ["L02"]),
+        ({"sql": "ALTER TABLE users DROP COLUMN age", "transaction": False}, ["L02"]),
+    ],
+)
+def test_a_dropped_index_is_no_finding_where_its_table_is_altered_in_the_same_transaction(after, rules):
+    dropped = statement(sql="DROP INDEX users_age", locks={"public.users": "ACCESS EXCLUSIVE"}, lock_timeout="2s")
+    assert [each.rule for each in waiting.check(NODE, (dropped, statement(**after)), None)] == rules
 
 
 def test_every_cause_fills_its_remedy_with_any_statement_it_matches():

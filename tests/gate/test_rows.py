@@ -1,7 +1,9 @@
 """The effects of revisions on rows. Every history here passes on empty tables."""
 
 import pytest
+import sqlalchemy as sa
 
+from slipway.gate.layers import rows, seeds
 from slipway.records.proof import Layer, Level
 
 pytestmark = pytest.mark.slow
@@ -375,3 +377,20 @@ def test_a_value_in_another_type_after_the_downgrade_is_compared_in_its_own(prov
         "b": ("a", "op.alter_column('notes', 'at', type_=sa.Text)", "op.alter_column('notes', 'at', type_=sa.DateTime(True), postgresql_using='at::timestamptz')"),
     })  # fmt: skip
     assert of_rows(proof) == []
+
+
+def test_equal_keys_of_ours_are_known_also_where_only_the_cause_of_an_error_names_them():
+    cause = asyncpg_error(f"Key (id)=(5ee5ee5e{seeds.UUID}1) already exists.")
+    assert rows._is_met_by_equal_keys(cause)
+    assert not rows._is_met_by_equal_keys(
+        asyncpg_error("Key (id)=(00000000-0000-0000-0000-000000000001) already exists.")
+    )
+
+
+def asyncpg_error(detail):
+    """An error as SQLAlchemy 2.1 makes it of one of asyncpg."""
+    error = Exception("duplicate key value violates unique constraint")
+    error.sqlstate = "23505"
+    error.__cause__ = Exception()
+    error.__cause__.detail = detail
+    return sa.exc.IntegrityError("INSERT", {}, error)

@@ -47,7 +47,7 @@ async def test_other_lists_have_pages_of_their_own_size(account):
     assert len((await account.ask("logs", "describe_log_groups"))["logGroups"]) == 50
     first = await account.ask("ecr", "describe_repositories")
     rest = await account.ask("ecr", "describe_repositories", nextToken=first["nextToken"], maxResults=1000)
-    assert (len(first["repositories"]), len(rest["repositories"])) == (100, 2)  # with `notes`
+    assert (len(first["repositories"]), len(rest["repositories"])) == (100, 4)  # with `notes` and its ledgers
     both = {"repositoryNames": ["many-1"], "maxResults": 1}
     assert (await account.refusal("ecr", "describe_repositories", **both))[0] == "InvalidParameterException"
 

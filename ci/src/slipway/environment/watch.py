@@ -19,7 +19,7 @@ _ERROR: Final = re.compile(
     r"\b(?:ERROR|CRITICAL|FATAL)\b|^Traceback \(most recent"  # loggers
     r"|\"(?:level|levelname|severity)\": ?\"(?i:error|critical|fatal)\""  # and those that write JSON
     r"|\" 5\d\d\b"  # access logs
-    r"|^\[AppRunner\] Health check failed"
+    r"|^\[\w+\] Health check failed"  # the platform
 )
 
 

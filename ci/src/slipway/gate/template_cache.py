@@ -10,9 +10,10 @@ import json
 import platform
 import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import alembic
@@ -120,6 +121,11 @@ def _files(environment: Environment, old: Sequence[Node]) -> set[Path]:
     imported = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
     ours = (Path(file) for file in imported if file and environment.is_own(file))
     settings = (Path(file) for file in alembic_config.files(environment.config))
-    revisions = {Path(node.script.path).resolve() for node in old}
-    new = {Path(each.path).resolve() for each in script.walk_revisions()} - revisions
-    return {path for path in map(Path.resolve, (*beside, *ours, *settings)) if path.is_file()} - new | revisions
+    resolved = cache(Path.resolve)  # a long history has hundreds of files in one folder
+
+    def real(paths: Iterable[Path]) -> set[Path]:
+        return {resolved(path.parent) / path.name for path in paths}
+
+    revisions = real(Path(node.script.path) for node in old)
+    new = real(Path(each.path) for each in script.walk_revisions()) - revisions
+    return {path for path in real((*beside, *ours, *settings)) if path.is_file()} - new | revisions

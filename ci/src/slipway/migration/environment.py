@@ -33,6 +33,7 @@ Options = Mapping[str, Any]
 _SLIPWAY = Path(__file__).parents[1]
 _ANOTHER_ENVIRONMENT: Final = "pass the service's own virtual environment, which has it, with --python DIR"
 _ASYNCHRONOUS: Final = re.compile(r"\b(async_engine_from_config|create_async_engine|AsyncEngine)\b")
+_BUILT: Final = "if a step of the build writes this file, run the step before slipway"
 _VARIABLES: Final = "variables it needs go to [tool.slipway.migrations] variables"
 
 
@@ -152,6 +153,8 @@ class Environment:
             return f"{sentence(error)}; {step}"
         if isinstance(error, ModuleNotFoundError):
             return f"{sentence(error)}; {_ANOTHER_ENVIRONMENT}"
+        if isinstance(error, FileNotFoundError):
+            return f"{sentence(error)}; {_BUILT}"
         if self.wanted:
             return f"{sentence(error)}; {x_argument_missing(self.wanted[-1])}"
         is_mistake = isinstance(error, TypeError) and "None" not in str(error)  # not of a variable that is missing

@@ -94,6 +94,12 @@ def details(error: BaseException) -> Iterator[str]:
             yield f"{label}: {line}"
 
 
+def detail(error: BaseException) -> str:
+    """Return the DETAIL of an error of Postgres with its values of rows, which belong in no output; empty without one."""
+    original: Any = error.orig if isinstance(error, DBAPIError) else error
+    return dict(_labelled(original)).get("DETAIL", "")
+
+
 def _labelled(original: Any) -> Iterator[tuple[str, str]]:
     diagnosis = getattr(original, "diag", None)  # psycopg, psycopg2
     by_asyncpg = getattr(original, "__cause__", None)

@@ -18,6 +18,7 @@ from slipway.untrusted import one_line, printable
 _CONTEXT = 120  # characters
 _MOST_LINES = 3
 _NAMES = ("name", "module", "loopback", "code", "place", "other")  # groups of names and numbers
+_TOKEN = re.compile(r"[A-Z0-9]{16,}")  # the key that a dictionary lacks may be one of AWS
 _SHORTEST_SECRET = 6  # of a variable's value: a shorter one is a word like `info`, which appears everywhere
 # How libraries write values: a password in a URL, and the settings that pydantic validated.
 _VALUES = (
@@ -132,7 +133,7 @@ def _as_checked(platform: str, spec: ServiceSpec, words: PlatformWords) -> Servi
 
 def _may_be_secret(name: str, text: str, rule: FailureRule) -> bool:
     """Return whether words may be a value that the application printed: those of the platform, numbers and names are not."""
-    is_harmless = name in _NAMES and re.fullmatch(r"[\w.]+", text)
+    is_harmless = name in _NAMES and re.fullmatch(r"[\w.]+", text) and not _TOKEN.fullmatch(text)
     return not is_harmless and (rule.log == "application" or name == "last")
 
 

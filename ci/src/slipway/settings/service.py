@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Annotated, Any
 
-from slipway.database_url import filled, parts_of
+from slipway.database_url import filled, parts_of, with_scheme
 from slipway.errors import BadInputError
 from slipway.records.gate import PreviousRelease, Role
 from slipway.records.proof import OFF, Level
@@ -114,7 +114,7 @@ class Migrations(Constrained):
 
     def told(self, url: str) -> dict[str, str]:
         """Return the service's variables for the database at a plain postgresql:// URL."""
-        words = parts_of(f"{self.driver}://{url.partition('://')[2]}")
+        words = parts_of(with_scheme(url, self.driver))
         return {self.database_variable: words["url"]} | {
             name: filled(template, words) for name, template in self.variables.items()
         }

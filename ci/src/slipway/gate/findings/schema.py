@@ -134,22 +134,26 @@ def _trace(node: Node, trace: Change) -> Iterator[Finding]:
 
 
 def _to_undo(change: Change) -> Change:
-    """Leave out the validation of a constraint, which needs no way back, and the labels of an enum that are on both sides."""
+    """Leave out what needs no way back: the validation of a constraint, and new labels of an enum, which Postgres cannot remove."""
     after, before = ({_key(line): line for line in lines} for lines in (change.added, change.removed))
     validated = {
         key for key in after.keys() & before.keys() if before[key].definition == f"{after[key].definition} NOT VALID"
     }
     return Change(
-        tuple(part for line in change.added if _key(line) not in validated for part in _apart(line, before)),
+        tuple(line for line in change.added if _key(line) not in validated and not _is_relabelled(line, before)),
         tuple(part for line in change.removed if _key(line) not in validated for part in _apart(line, after)),
     )
 
 
-def _apart(line: Line, others: Mapping[tuple[str, str], Line]) -> Iterator[Line]:
+def _is_relabelled(line: Line, others: Mapping[tuple[str, str], Line]) -> bool:
     other = others.get(_key(line))
-    if other is None or set(line.labels) == set(other.labels):
+    return other is not None and set(line.labels) != set(other.labels)
+
+
+def _apart(line: Line, others: Mapping[tuple[str, str], Line]) -> Iterator[Line]:
+    if not _is_relabelled(line, others):
         yield line
-    elif labels := [label for label in line.labels if label not in other.labels]:
+    elif labels := [label for label in line.labels if label not in others[_key(line)].labels]:
         yield replace(line, definition=", ".join(labels))
 
 

@@ -34,6 +34,7 @@ _METADATA = re.compile(
     re.IGNORECASE,
 )
 _DROPS_INDEX = re.compile(r'\A\s*DROP INDEX (?:IF EXISTS )?(?P<index>[\w."]+)', re.IGNORECASE)
+_ALTERS = re.compile(r'\A\s*ALTER TABLE (?:IF EXISTS )?(?:ONLY )?(?P<table>[\w."]+)', re.IGNORECASE)
 _DETACHES = re.compile(
     r'ALTER TABLE (?:IF EXISTS )?(?P<table>[\w."]+) DETACH PARTITION (?P<partition>[\w."]+)', re.IGNORECASE
 )
@@ -50,7 +51,7 @@ def check(
     yield from _several(node, statements, queue)
     yield from _advisory(node, statements)
     for statement in statements:
-        yield from _instant(node, statement, partitioned)
+        yield from _instant(node, statement, statements, partitioned)
 
 
 def check_unlimited(new: Sequence[Node], locking: Mapping[str, Sequence[Statement]], env: EnvFile) -> Iterator[Finding]:
@@ -127,9 +128,11 @@ def _unexpected(statement: Statement) -> tuple[Rule | None, list[str]]:
     return next((rule for words, rule in by_words if words.search(statement.sql)), None), strong
 
 
-def _instant(node: Node, statement: Statement, partitioned: Collection[str]) -> Iterator[Finding]:
+def _instant(
+    node: Node, statement: Statement, all_of_node: Sequence[Statement], partitioned: Collection[str]
+) -> Iterator[Finding]:
     strong = _strong(statement)
-    if strong and (dropped := _DROPS_INDEX.match(statement.sql)):
+    if (dropped := _DROPS_INDEX.match(statement.sql)) and not set(strong) <= _altered(all_of_node):
         of_partitioned = not set(strong).isdisjoint(partitioned)
         remedy = rules.DROPPED_INDEX_OF_PARTITIONED if of_partitioned else rules.DROPPED_INDEX.remedy
         remedy = remedy.format(index=dropped["index"].replace('"', ""))
@@ -139,6 +142,13 @@ def _instant(node: Node, statement: Statement, partitioned: Collection[str]) -> 
         yield rules.DETACHED.finding(node, _held(statement, strong), statement.line, remedy)
     if statement.locks and _LOCKS.match(statement.sql):
         yield rules.EXPLICIT.finding(node, _held(statement, list(statement.locks)), statement.line)
+
+
+def _altered(statements: Sequence[Statement]) -> set[str]:
+    """Return the tables that statements in a transaction alter, as the statements that lock them name them."""
+    altered = [match["table"] for each in statements if each.transaction and (match := _ALTERS.match(each.sql))]
+    locked = {table for each in statements for table in each.locks}
+    return {table for table in locked if any(is_table(table, name) for name in altered)}
 
 
 def _several(node: Node, statements: Sequence[Statement], queue: Queue | None) -> Iterator[Finding]:

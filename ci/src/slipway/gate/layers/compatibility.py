@@ -91,7 +91,8 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
     changing = steps if assumed and any(_changes_tables(steps[node.id]) for node in nodes if node.added) else {}
     if not (previous.models or previous.recorded or own or changing):
         return Replay(missing=without_models, gaps=[without_models] if without_models else [])
-    replay_on = partial(_replay, baseline, previous, own, changing, breaking=breaking)
+    releases = partial(_Releases, previous=previous, own=own, breaking=breaking, samples=baseline.samples)
+    replay_on = partial(_replay, baseline, releases, changing)
     result, error = replay_on(_Rows.ALL)
     if error:
         result, error = replay_on(_Rows.PLAIN)
@@ -113,7 +114,8 @@ def execute_own(baseline: Baseline, previous: Previous, own: Sequence[Model]) ->
     changed = _changed(own, previous)
     if not changed:
         return Replay()
-    result, error = _replay(baseline, previous, changed, {}, _Rows.ALL, breaking=False)
+    releases = partial(_Releases, previous=previous, own=changed, breaking=False, samples=baseline.samples)
+    result, error = _replay(baseline, releases, {}, _Rows.ALL)
     if error:
         result.gaps.append(f"the statements of the new release were not executed: {error}")
     return result
@@ -138,28 +140,13 @@ def _may_break(steps: Steps) -> bool:
 
 
 def _replay(
-    baseline: Baseline,
-    previous: Previous,
-    own: Sequence[Model],
-    changing: Mapping[str, Steps],
-    rows: _Rows,
-    *,
-    breaking: bool,
+    baseline: Baseline, made: Callable[..., "_Releases"], changing: Mapping[str, Steps], rows: _Rows
 ) -> tuple[Replay, str | None]:
     """Pass through the history once; also return the error that ended it early."""
     result, nodes = Replay(), baseline.history.nodes
     added = [node for node in nodes if node.added]
     with baseline.database() as database, ExitStack() as sessions:
-        releases = _Releases(
-            database=database,
-            previous=previous,
-            own=own,
-            result=result,
-            sessions=sessions,
-            samples=baseline.samples,
-            rows=rows,
-            breaking=breaking,
-        )
+        releases = made(database=database, result=result, sessions=sessions, rows=rows)
 
         def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
             for node in nodes[baseline.old :]:

@@ -150,12 +150,12 @@ def build_models(connection: Connection, models: Sequence[MetaData], migrated: M
         connection.execution_options(schema_translate_map=migrated.translated) if migrated.translated else connection
     )
     try:
-        _create_all(building, models)
+        _create_all(building, models, checked=False)
     except DBAPIError:
         for metadata in models:
             metadata.drop_all(building)
         _lend(building, models, migrated.schema.lines)
-        _create_all(building, models)
+        _create_all(building, models, checked=True)
     return Schema.read(connection.connection, Catalog(connection.connection).lines)
 
 
@@ -168,9 +168,10 @@ def _create_extension(connection: Connection, line: Line) -> None:
         connection.exec_driver_sql(f"{creation} CASCADE")
 
 
-def _create_all(connection: Connection, models: Sequence[MetaData]) -> None:
+def _create_all(connection: Connection, models: Sequence[MetaData], *, checked: bool) -> None:
+    """Create the models; in an empty database a query for each, whether it exists, would be for nothing."""
     for metadata in models:
-        metadata.create_all(connection)
+        metadata.create_all(connection, checkfirst=checked)
 
 
 def _lend(connection: Connection, models: Sequence[MetaData], migrated: Iterable[Line]) -> None:

@@ -25,6 +25,7 @@ from slipway.gate.names import few, is_table
 from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, report, run, step_of, version_table_of
 from slipway.migration.database import sqlstate
 from slipway.migration.environment import sentence
+from slipway.migration.reasons import detail
 from slipway.records.proof import Layer
 from slipway.records.words import counted
 
@@ -275,7 +276,8 @@ def is_caused_by_our_values(error: BaseException) -> bool:
 
 def _is_met_by_equal_keys(error: BaseException) -> bool:
     """Whether two tables held the same UUID, which only ours do."""
-    return sqlstate(error) == "23505" and seeds.UUID in str(error) and "already exists" in str(error)
+    told = f"{error} {detail(error)}"
+    return sqlstate(error) == "23505" and seeds.UUID in told and "already exists" in told
 
 
 def _is_upgraded(steps: Steps) -> bool:

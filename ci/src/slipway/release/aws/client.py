@@ -177,7 +177,7 @@ class Aws:
                 self._session = self._session or session_of(self._keys, self.region)
                 client = self._session.client(service, endpoint_url=self.endpoint_url, config=config)
                 if self.endpoint_url is None:
-                    check_endpoint(client.meta.endpoint_url)
+                    check_endpoint(client)
                 self._clients[service] = client
             return self._clients[service]
 
@@ -189,15 +189,29 @@ def session_of(keys: Keys, region: str | None) -> Any:
 
     core = Session()
     core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
+    if not keys.access_key_id:
+        _check_lenders(core, region)
     credentials = (keys.access_key_id or None, keys.secret_access_key or None, keys.session_token)
     return boto3.session.Session(*credentials, region_name=region, botocore_session=core)
 
 
-def check_endpoint(url: str) -> None:
-    """Raise BadInputError when AWS_ENDPOINT_URL or a profile leads boto3 to a host that is neither AWS's nor trusted by the caller."""
-    host = urlsplit(url).hostname or ""
+def _check_lenders(core: Any, region: str | None) -> None:
+    """Check the services that boto3 itself asks for credentials, with the keys or the token of a profile."""
+    if not any(name.startswith("AWS_ENDPOINT_URL") for name in os.environ) and "endpoint_url" not in str(
+        core.full_config
+    ):
+        return
+    for lender in ("sts", "sso", "sso-oidc"):
+        keys = {"aws_access_key_id": "checked", "aws_secret_access_key": "checked"}
+        check_endpoint(core.create_client(lender, region_name=region or "us-east-1", **keys))
+
+
+def check_endpoint(client: Any) -> None:
+    """Raise BadInputError when AWS_ENDPOINT_URL or a profile leads boto3 to a host that is neither the service's nor trusted by the caller."""
+    url, service = urlsplit(client.meta.endpoint_url), client.meta.service_model.endpoint_prefix
+    host = url.hostname or ""
     trusted = os.environ.get(_TRUSTED, "").replace(",", " ").split()
-    if host not in trusted and not host.endswith(_OF_AWS):
+    if host not in trusted and not (url.scheme == "https" and _is_of_aws(host, service)):
         raise BadInputError(
             f"requests signed with your keys would go to {one_line(host)}, by AWS_ENDPOINT_URL or endpoint_url of the profile",
             f"unset it; or name a stand-in with --endpoint-url, which gets no keys, or a host of your own in {_TRUSTED}",
@@ -214,6 +228,13 @@ def check_region(service: str, region: str) -> None:
 
     if region in regions("ec2") and region not in (has := regions(service)):
         raise BadInputError(f"AWS has no {service} in the region {region}", f"choose one of {', '.join(sorted(has))}")
+
+
+def _is_of_aws(host: str, service: str) -> bool:
+    """Return whether a host is AWS's own for a service. Machines, load balancers and buckets of anybody are below amazonaws.com too."""
+    names = "|".join(map(re.escape, {service, service.removeprefix("api.")}))  # ECR's has no api. in some partitions
+    own = rf"(vpce-[\w-]+\.)?({names})(-fips)?(\.[a-z]{{2}}(-[a-z]+)+(-\d)?)?(\.vpce)?"
+    return any(re.fullmatch(own, host.removesuffix(domain)) for domain in _OF_AWS if host.endswith(domain))
 
 
 @cache

@@ -18,7 +18,7 @@ from slipway.release.aws.logs import of_new_streams
 from slipway.release.diagnosis import DeploymentLogs, diagnose
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus, Time
-from slipway.release.errors import AwsRefusedError, BusyError, NotReadyError, or_absent
+from slipway.release.errors import AwsRefusedError, BusyError, LostAnswerError, NotReadyError, or_absent
 from slipway.release.failures import PlatformWords
 from slipway.release.targets.app_runner.logs import group_of, platform_lines
 from slipway.release.targets.app_runner.spec import creation_of, observed_from, own, update_of
@@ -102,9 +102,10 @@ class AppRunnerTarget:
     async def follow(self, operation: Operation) -> AsyncIterator[Event]:
         """Yield the platform's lines until the operation has ended; raises UnknownOutcomeError after _OPERATION_SECONDS.
 
-        The log and the operation are polled in turn, one call every POLL_SECONDS.
+        The log and the operation are polled in turn, one call every POLL_SECONDS. A log that cannot be read is left alone: the end of the
+        operation is known without it.
         """
-        began, shown, ended = self._time.seconds(), 0, False
+        began, shown, ended, is_readable = self._time.seconds(), 0, False, True
         while not ended:
             ended = await self.ending(operation) is not OperationStatus.IN_FLIGHT
             if self._time.seconds() - began > _OPERATION_SECONDS:
@@ -113,13 +114,14 @@ class AppRunnerTarget:
                     "ask again with `slipway status`",
                 )
             await self._time.sleep(POLL_SECONDS)
-            try:
-                lines = await self._platform_lines(operation)
-            except AwsRefusedError as error:  # the end of the operation is known without the log
-                lines = (f"the log cannot be read: {error.what}",)
-            for line in lines[shown:]:
-                yield Event(one_line(line))
-            shown = len(lines)
+            if is_readable:
+                try:
+                    lines = await self._platform_lines(operation)
+                except (AwsRefusedError, LostAnswerError) as error:
+                    is_readable, lines = False, (*("",) * shown, f"the log cannot be read: {error.what}")
+                for line in lines[shown:]:
+                    yield Event(one_line(line))
+                shown = len(lines)
             if not ended:
                 await self._time.sleep(POLL_SECONDS)
 
