@@ -153,10 +153,8 @@ class Environment:
             return f"env.py runs in Flask's application context only; {APP_MISSING}"
         if isinstance(error, ImportError) and (step := generated(str(error))):
             return f"{sentence(error)}; {step}"
-        if isinstance(error, ModuleNotFoundError):
-            return f"{sentence(error)}; {_ANOTHER_ENVIRONMENT}"
-        if isinstance(error, FileNotFoundError):
-            return f"{sentence(error)}; {_BUILT}"
+        if isinstance(error, ModuleNotFoundError | FileNotFoundError):
+            return f"{sentence(error)}; {_BUILT if isinstance(error, FileNotFoundError) else _ANOTHER_ENVIRONMENT}"
         if self.wanted:
             return f"{sentence(error)}; {x_argument_missing(self.wanted[-1])}"
         is_mistake = isinstance(error, TypeError) and "None" not in str(error)  # not of a variable that is missing
