@@ -23,7 +23,7 @@ from slipway.environment.redeploy import CompatibilityEvidence, rollback
 from slipway.rehearsal.commits import Commits
 from slipway.rehearsal.local import staged
 from slipway.settings import load
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import Cloud
 from slipway.simulator.faults import Effect, Fault

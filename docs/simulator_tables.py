@@ -1,10 +1,11 @@
 """The tables of the simulator's README: expected behaviours of AWS with their source, or with evidence from accounts."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
-from slipway.conformance.expectations import BEHAVIOURS, NOT_SIMULATED, SAME, STATES, Cell, cells
-from slipway.conformance.expectations import evidence as evidence_of
+from slipway.conformance import expectations, express_expectations
+from slipway.conformance.expectations import NOT_SIMULATED, SAME, Behaviour, Cell
 from slipway.records.conformance import Conformance, ConformanceVerdict
 from slipway.records.form import from_json
 
@@ -21,7 +22,7 @@ Evidence = Mapping[str, ConformanceVerdict]
 def readme() -> str:
     """Build the README: hand-written text above and below the generated tables."""
     above, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
-    evidence = evidence_of(reports())
+    evidence = expectations.evidence(reports(), chain(expectations.every(), express_expectations.every()))
     return f"{above}{BEGIN}\n{tables(evidence)}\n{END}{rest.partition(END)[2]}"
 
 
@@ -33,19 +34,23 @@ def reports() -> Iterator[Conformance]:
 
 def tables(evidence: Evidence) -> str:
     """Build all tables."""
-    services = dict.fromkeys(known.service for known in BEHAVIOURS)
-    parts = [_states(evidence), *(_behaviours(service, evidence) for service in services)]
+    parts = [
+        _states("App Runner", expectations.STATES, expectations.cells(), evidence),
+        *_behaviours(expectations.BEHAVIOURS, evidence),
+        _states("Express Mode", express_expectations.STATES, express_expectations.cells(), evidence),
+        *_behaviours(express_expectations.BEHAVIOURS, evidence),
+    ]
     return "\n".join(parts)
 
 
-def _states(evidence: Evidence) -> str:
+def _states(service: str, states: Sequence[str], cells: Iterable[Cell], evidence: Evidence) -> str:
     rows: dict[str, list[Cell]] = {}
-    for cell in cells():
+    for cell in cells:
         rows.setdefault(cell.call, []).append(cell)
-    lines = [f"| call | {' | '.join(STATES)} |", "| --- " * (len(STATES) + 1) + "|"]
+    lines = [f"| call | {' | '.join(states)} |", "| --- " * (len(states) + 1) + "|"]
     for call, row in rows.items():
         lines.append(f"| {call} | {' | '.join(_cell(cell, evidence) for cell in row)} |")
-    return "## App Runner: calls by state\n" + _joined(lines)
+    return f"## {service}: calls by state\n" + _joined(lines)
 
 
 def _cell(cell: Cell, evidence: Evidence) -> str:
@@ -56,19 +61,22 @@ def _short(cell: Cell) -> str:
     """Shorten a cell: errors by name, operations without their type where it is the call's own."""
     if cell.expected == SAME:
         return "200, no OperationId"
+    if cell.expected == express_expectations.BEGINS:
+        return "deploys"
     if cell.expected.startswith("begins"):
         own = cell.expected.removeprefix("begins ").replace("_", "").lower() == cell.call.lower()
         return "begins" if own else cell.expected
     return cell.expected.partition(":")[0].removesuffix("Exception")
 
 
-def _behaviours(service: str, evidence: Evidence) -> str:
-    lines = [f"| {service} | mark |", "| --- | --- |"]
-    for known in BEHAVIOURS:
-        if known.service == service:
-            mark = known.mark if known.mark == NOT_SIMULATED else _mark(known.subject, known.mark, evidence)
-            lines.append(f"| {known.says} | {mark} |")
-    return f"## {service}\n" + _joined(lines)
+def _behaviours(behaviours: Iterable[Behaviour], evidence: Evidence) -> Iterator[str]:
+    tables: dict[str, list[str]] = {}
+    for known in behaviours:
+        mark = known.mark if known.mark == NOT_SIMULATED else _mark(known.subject, known.mark, evidence)
+        rows = tables.setdefault(known.service, [f"| {known.service} | mark |", "| --- | --- |"])
+        rows.append(f"| {known.says} | {mark} |")
+    for service, rows in tables.items():
+        yield f"## {service}\n" + _joined(rows)
 
 
 def _mark(subject: str, mark: str, evidence: Evidence) -> str:

@@ -75,5 +75,10 @@ def test_a_folder_of_services_that_is_none_itself_names_them(capsys, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "pyproject.toml").write_text(TABLE)
-    assert run(["gate", "--source", str(tmp_path)]) == 2
-    assert "is no service, but has services below it: a, b: pass --all-services" in capsys.readouterr().err
+    for with_history in (False, True):
+        if with_history:
+            (tmp_path / "b/alembic.ini").write_text("[alembic]\nscript_location = m\n")
+            (tmp_path / "b/m").mkdir()
+            (tmp_path / "b/m/env.py").write_text("from alembic import context\n")
+        assert run(["gate", "--source", str(tmp_path)]) == 2
+        assert "is no service, but has services below it: a, b: pass --all-services" in capsys.readouterr().err

@@ -32,7 +32,10 @@ def service(tmp_path):
     [
         (["--template"], ["AccessRole"]),
         (["--template", "--github", "octo/letters"], ["AccessRole", "DeployRole"]),
-        (["--template", "shared", "--github", "octo/letters"], ["Repository", "GithubProvider", "ImageRole"]),
+        (
+            ["--template", "shared", "--github", "octo/letters"],
+            ["Repository", "TrialRepository", "LedgerStaging", "GithubProvider", "ImageRole"],
+        ),
     ],
 )
 def test_a_template_is_printed_without_asking_aws(service, capsys, options, resources):

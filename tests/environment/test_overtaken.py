@@ -71,6 +71,9 @@ async def test_a_paused_service_is_known_as_such_after_its_run_was_cancelled(sta
 
 async def test_an_older_release_replaces_a_newer_one_only_with_older(staging, account):
     first, second = await deployed(staging), await deployed(staging)
+    (note,) = (await staging.environment.plan(first)).notes
+    assert note.startswith("deployed with --older only: deployment 1 brought this image, and deployment 2")
+    assert (await staging.environment.plan(await staging.image("aaa"))).notes == ()
     claimed = len((await staging.environment.history()).releases)
     with pytest.raises(RefusedError, match=r"deployment 1 brought it, and deployment 2 a newer one: .* pass --older"):
         await staging.environment.deploy(first, staging.tell)

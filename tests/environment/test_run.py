@@ -9,9 +9,11 @@ import pytest
 from slipway.commands.grammar import parse
 from slipway.environment.one_off import run
 from slipway.errors import BadInputError, RefusedError, SlipwayError
+from slipway.release.bootstrap.roles import policy, scope_of
 from slipway.release.runners.definition import TaskOrder, overrides
 from slipway.settings import SettingsError
 from tests.release.migrating import GROUP, TASK, done
+from tests.release.policed import PolicedAws, hold
 from tests.simulator.scripted import Script
 
 pytestmark = pytest.mark.slow
@@ -51,6 +53,33 @@ async def test_the_live_image_runs_the_command_and_its_lines_and_exit_code_are_k
     started = account.backend.started[-1]
     assert (started.digest, started.command[-len(COMMAND) :]) == (digest, COMMAND)
     assert started.variables["DATABASE_URL"] == "postgresql://db/notes"
+
+
+class Recording(PolicedAws):
+    """A client under a policy that keeps what it asked of ECS."""
+
+    def __init__(self, account):
+        super().__init__(account)
+        self.asked = {}
+
+    async def once(self, service, operation, /, **parameters):
+        self.asked[operation] = parameters
+        return await super().once(service, operation, **parameters)
+
+
+async def test_a_command_runs_in_the_networks_of_the_settings_under_its_own_policy(account, staging, environment):
+    digest = await deployed(account, staging, environment)
+    account.backend.scripts[digest] = Script(exit_code=0)
+    vars(environment)["aws"] = aws = Recording(account)
+    hold(account, policy(scope_of(environment.settings, "staging"), ["run"]))
+    assert (await run(environment, COMMAND, staging.tell, print)).exit_code == 0
+    network = aws.asked["run_task"]["networkConfiguration"]["awsvpcConfiguration"]
+    assert network == {
+        "subnets": list(TASK.subnets),
+        "securityGroups": list(TASK.security_groups),
+        "assignPublicIp": "ENABLED" if TASK.public_ip else "DISABLED",
+    }
+    assert account.cloud.guard.asked
 
 
 async def test_a_migration_does_not_take_the_task_of_a_command_for_its_own(account, staging, environment):

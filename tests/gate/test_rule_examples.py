@@ -155,14 +155,15 @@ def together(side, rules, layers):
 TOGETHER = 8  # a longer history takes longer for each revision, a shorter one more for each history
 EXECUTED = EXAMPLES.keys() - GRAPHS
 SAME_AS = {"bad": {rule: rule for rule in EXECUTED}, "good": same_as("good")}
+GOOD_ON_ROWS = {SAME_AS["good"][rule] for rule in BAD_ON_ROWS | BAD_TOGETHER | BAD_FOR_PREVIOUS}
 HISTORIES = [
     *together("bad", EXECUTED - BAD_ON_ROWS - BAD_TOGETHER - BAD_FOR_PREVIOUS - {"T11"}, STAIRWAY),
     *together("bad", BAD_TOGETHER, (Layer.TOGETHER,)),
     *together("bad", BAD_ON_ROWS, SINGLE),
     *together("bad", BAD_FOR_PREVIOUS, SINGLE),
     *together("bad", {"T11"}, EVERY),
-    *together("good", EXECUTED & (BAD_ON_ROWS | BAD_TOGETHER | BAD_FOR_PREVIOUS), SINGLE),
-    *together("good", EXECUTED - BAD_ON_ROWS - BAD_TOGETHER - BAD_FOR_PREVIOUS - {"T11"}, STAIRWAY),
+    *together("good", GOOD_ON_ROWS, SINGLE),
+    *together("good", set(SAME_AS["good"].values()) - GOOD_ON_ROWS - {"T11"}, STAIRWAY),
     *together("good", {"T11"}, EVERY),
 ]
 

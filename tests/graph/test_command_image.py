@@ -30,6 +30,7 @@ async def test_it_runs_any_shell_as_a_user_with_a_name_and_states_its_version(en
     chain, commands = await shipped(engine)
     assert arguments(chain, "withUser") == [{"name": "65532:65532"}]
     assert arguments(chain, "withEntrypoint") == [{"args": []}]
+    assert {"name": "UV_SYSTEM_CERTS", "value": "1"} in arguments(chain, "withEnvVariable")
     assert any("useradd --uid 65532" in command for command in commands)
     assert any("apt-get install" in command and command.endswith("sh git") for command in commands)
     labels = {each["name"]: each["value"] for each in arguments(chain, "withLabel")}

@@ -115,6 +115,9 @@ def test_a_driver_that_the_service_lacks_is_replaced_by_one_that_it_has(asked, g
             {"sslmode": "require", "application_name": "a"},
         ),
         ("postgresql://h/d?sslmode=require", "asyncpg", {"ssl": "require"}),
+        ("postgresql://h/d?sslmode=require&options=-csearch_path%3Da&connect_timeout=5", "asyncpg", {"ssl": "require"}),
+        ("postgresql://h/d?sslmode=require&options=-ca%3Db&application_name=a", "pg8000", {"application_name": "a"}),
+        ("postgresql://h/d?options=-ca%3Db", "psycopg", {"options": "-ca=b"}),
         (
             "postgresql+asyncpg://h/d?ssl=require&command_timeout=5",
             "asyncpg",
@@ -122,7 +125,7 @@ def test_a_driver_that_the_service_lacks_is_replaced_by_one_that_it_has(asked, g
         ),
     ],
 )
-def test_how_a_connection_is_encrypted_has_the_parameter_of_the_driver(url, driver, query):
+def test_a_url_has_the_parameters_that_its_driver_accepts(url, driver, query):
     assert dict(for_driver(sa.make_url(url), f"postgresql+{driver}").query) == query
 
 

@@ -41,7 +41,7 @@ def record(pytester, server):
     pytester.makepyfile(TESTS.format(url=server.replace("postgresql://", "postgresql+psycopg://")))
 
     def run(*arguments):
-        result = pytester.runpytest_subprocess("--slipway-record=said.json", *arguments)
+        result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", "--slipway-record=said.json", *arguments)
         assert result.ret == 0
         return from_json(Previous, (pytester.path / "said.json").read_text(), "said.json").recorded
 

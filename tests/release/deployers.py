@@ -1,5 +1,6 @@
 """Deployers that can be killed, before a request is sent or before its answer is read; and the live digest, read at the public address."""
 
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from tests.release.desired import SimulatedAws, Telling, engine_of
 from tests.simulator.account import Account
 
 T = TypeVar("T")
+EVERY_REQUEST = bool(
+    os.environ.get("SLIPWAY_EVERY_REQUEST")
+)  # kill before and after each request instead of a selection
 
 
 class KilledError(BaseException):

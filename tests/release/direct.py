@@ -16,7 +16,7 @@ from botocore.serialize import create_serializer
 from starlette.requests import Request
 
 from slipway.release.aws.client import Aws
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import Clock, VirtualClock
 from slipway.simulator.cloud import Cloud, simulated
 from slipway.simulator.contract import service as service_model
@@ -57,7 +57,13 @@ class DirectEndpoint:
             b"host": self._host.encode(),
             b"authorization": f"Credential={key}/20261101/{region}/".encode(),
         }
-        scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": list(headers.items())}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": request["url_path"],
+            "query_string": b"",
+            "headers": list(headers.items()),
+        }
         sent: list[Any] = []
 
         async def receive() -> dict[str, Any]:
@@ -89,7 +95,7 @@ class DirectAccount(Account):
 
     endpoint: DirectEndpoint = field(kw_only=True)
 
-    async def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def ask(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         with self.cloud.clock.held():
             response = await self.endpoint.send(service, operation, parameters)
         del response["ResponseMetadata"]

@@ -14,8 +14,9 @@ from slipway.release.engine.plan import plan
 from slipway.release.engine.target import Operation, OperationStatus
 from slipway.release.targets.app_runner.spec import creation_of, health_of, observed_from, request_of, update_of
 from slipway.release.targets.app_runner.target import POLL_SECONDS, AppRunnerTarget
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.contract import problems, service
+from slipway.simulator.faults import Effect, Fault
 from slipway.workload.workload import HealthCheck
 from tests.release.desired import ARN, DIGEST, OTHER, choosing, observed, spec, target_of, time_of
 from tests.release.direct import opened
@@ -284,6 +285,16 @@ async def test_control_characters_of_the_platforms_lines_are_removed(account):
         account.cloud.logs.write(group, stream, account.cloud.clock.now(), "\x1b[2Jbad\x07\nworse\u202e")
         told = [event.line async for event in target.follow(operation)]
     assert told[-1] == "bad worse"
+
+
+async def test_a_log_that_cannot_be_read_is_reported_once_and_hides_no_end(account):
+    async with applied(account, spec(await account.image())) as (target, operation):
+        account.cloud.faults.add(Fault(operation="FilterLogEvents", effect=Effect.UNAVAILABLE, times=1000))
+        told = [event.line async for event in target.follow(operation)]
+        assert await target.ending(operation) is OperationStatus.SUCCEEDED
+    account.cloud.faults.clear()
+    assert len(told) == 1
+    assert told[0].startswith("the log cannot be read: AWS refused logs filter_log_events")
 
 
 async def test_while_following_at_most_one_call_is_made_in_three_of_the_platforms_seconds():

@@ -1,5 +1,7 @@
 """AWS through boto3 and HTTP: how errors and lost answers reach the release engine."""
 
+from types import SimpleNamespace
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -144,18 +146,65 @@ async def test_real_keys_sign_no_request_to_another_host_unless_the_caller_trust
         await Aws(REGION, keys=Keys("AKIAREAL", "secret")).call("sts", "get_caller_identity")
     assert "GetCallerIdentity" not in account.cloud.requests
     monkeypatch.setenv("SLIPWAY_TRUSTED_ENDPOINTS", "aws.example 127.0.0.1")
-    assert await Aws(REGION, keys=Keys("AKIAREAL", "secret")).call("sts", "get_caller_identity")
+    with pytest.raises(AwsRefusedError, match="InvalidClientTokenId"):  # the simulator's answer to real keys
+        await Aws(REGION, keys=Keys("AKIAREAL", "secret")).call("sts", "get_caller_identity")
 
 
 @pytest.mark.parametrize(
-    "url", ["https://sts.amazonaws.com.evil.example", "https://evil-amazonaws.com", "http://169.254.1.1", "https://"]
+    "url",
+    [
+        "https://sts.amazonaws.com.evil.example",
+        "https://evil-amazonaws.com",
+        "http://169.254.1.1",
+        "http://sts.amazonaws.com",
+        "https://sts.amazonaws.com@evil.example",
+        "https://ec2-203-0-113-7.compute-1.amazonaws.com",
+        "https://sts-1234567890.us-east-1.elb.amazonaws.com",
+        "https://sts.us-east-1.s3.amazonaws.com",
+        "https://sts.execute-api.us-east-1.amazonaws.com",
+        "https://logs.us-east-1.amazonaws.com",
+    ],
 )
 def test_a_host_that_looks_like_one_of_aws_is_none(url):
     with pytest.raises(BadInputError):
-        check_endpoint(url)
+        check_endpoint(_client_of("sts", url))
+
+
+@pytest.mark.parametrize(
+    ("service", "host"),
+    [
+        ("sts", "sts.amazonaws.com"),
+        ("sts", "vpce-0a1b-2c3d.sts.us-east-1.vpce.amazonaws.com"),
+        ("api.ecr", "ecr.eu-west-1.api.aws"),
+        ("api.ecr", "ecr-fips.us-gov-west-1.amazonaws.com"),
+        ("iam", "iam.us-gov.amazonaws.com"),
+        ("portal.sso", "portal.sso.eu-west-1.amazonaws.com"),
+    ],
+)
+def test_other_hosts_of_a_service_are_those_of_aws(service, host):
+    check_endpoint(_client_of(service, f"https://{host}"))
+
+
+def test_a_service_that_lends_credentials_gets_no_keys_at_another_host(monkeypatch, tmp_path):
+    """boto3 asks STS for the role of a profile, with the keys of the source profile, before the first request of ours."""
+    (tmp_path / "config").write_text(
+        "[default]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = real\n"
+        "[profile real]\naws_access_key_id = AKIAREAL\naws_secret_access_key = secret\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    session_of(Keys("", ""), REGION)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+    with pytest.raises(BadInputError, match=r"signed with your keys would go to 127\.0\.0\.1"):
+        session_of(Keys("", ""), REGION)
+
+
+def _client_of(service, url):
+    return SimpleNamespace(
+        meta=SimpleNamespace(endpoint_url=url, service_model=SimpleNamespace(endpoint_prefix=service))
+    )
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1"])
 def test_the_endpoints_of_all_partitions_are_those_of_aws(region):
     client = session_of(Keys("AKIAREAL", "secret"), region).client("sts")
-    check_endpoint(client.meta.endpoint_url)
+    check_endpoint(client)

@@ -89,7 +89,7 @@ async def test_a_refusal_of_the_migration_is_reported_in_its_own_words(account):
         (Script((), exit_code=3), f"the migration ended with the exit code 3: it wrote nothing; its log is {GROUP}"),
         (
             Script((), exit_code=137),
-            "the migration's container was killed with the exit code 137: give it more memory than 512 MB in [tool.slipway",
+            "the migration's container was killed with the exit code 137 (OutOfMemoryError: Container killed due to memory usage): give it",
         ),
         (Script(starts=False), "the migration's task did not start (CannotStartContainerError: the script does not start: write another): open"),
     ],

@@ -137,8 +137,10 @@ def test_the_values_of_variables_are_in_no_plan(before, after):
     (changes,) = [[change for change in made.changes if change.name == "variable TOKEN"]]
     assert len(changes) == (before != after)
     for shown in (change for found in changes for change in (found.before, found.after)):
-        assert shown.startswith("sha256:")
-        assert len(shown) == len("sha256:") + 12
+        assert shown.startswith("pbkdf2:")
+        assert len(shown) == len("pbkdf2:") + 12
+    one, other = plan(spec(variables={"ONE": before, "OTHER": before}), Observed()).changes[-2:]
+    assert one.after != other.after  # salted with the name
     assert "hunter2" not in to_json(plan(spec(variables={"TOKEN": "hunter2"}), Observed()))
     assert "hunter2" not in repr(spec(variables={"TOKEN": "hunter2"}))
 

@@ -1,4 +1,7 @@
-"""A deployment that is killed anywhere and run again reaches the truth with one change of the service."""
+"""A deployment that is killed anywhere and run again reaches the truth with one change of the service.
+
+`SLIPWAY_EVERY_REQUEST=1 pytest tests/release/test_resume.py tests/environment/test_rollback.py -k killed` kills before and after each request.
+"""
 
 import pytest
 
@@ -10,14 +13,14 @@ from slipway.release.engine.ledger import Ledger, nonce
 from slipway.release.engine.target import Operation
 from slipway.simulator.faults import Effect, Fault
 from tests.release import deployers
-from tests.release.deployers import Ended, Kill, changes, lies
+from tests.release.deployers import EVERY_REQUEST, Ended, Kill, changes, lies
 from tests.release.desired import ARN, aws_of, spec
 from tests.release.direct import opened
 from tests.release.platforms import run
 from tests.simulator.scripted import Script
 
 CASES = {"create": (False, True), "update": (True, True), "roll back": (True, False), "fail": (False, False)}
-MOST_REQUESTS = 80
+MOST_REQUESTS = 120
 
 
 async def killed_and_resumed(place, case, kill: Kill) -> Ended:
@@ -62,16 +65,18 @@ async def test_killed_after_each_request_it_resumes_to_the_truth(place, case):
     whole = await killed_and_resumed(place, case, Kill(MOST_REQUESTS, done=True))
     # A run that fails differs only after its change: every second request from there on is enough.
     every = points(whole.operations)
+    healthy = healthy or EVERY_REQUEST
     for index in every if healthy else every[every.index(change_in(whole.operations) - 1) :: 2]:
         assert (await killed_and_resumed(place, case, Kill(index, done=True))).code is None
 
 
 @pytest.mark.slow
-async def test_killed_before_a_request_it_resumes_to_the_truth(place):
+@pytest.mark.parametrize("case", CASES if EVERY_REQUEST else ["update"])
+async def test_killed_before_a_request_it_resumes_to_the_truth(place, case):
     """That is after the one before it, but later: every third request is enough."""
-    whole = await killed_and_resumed(place, "update", Kill(MOST_REQUESTS, done=False))
-    for index in points(whole.operations)[::3]:
-        assert (await killed_and_resumed(place, "update", Kill(index, done=False))).code is None
+    whole = await killed_and_resumed(place, case, Kill(MOST_REQUESTS, done=False))
+    for index in points(whole.operations)[:: 1 if EVERY_REQUEST else 3]:
+        assert (await killed_and_resumed(place, case, Kill(index, done=False))).code is None
 
 
 WRITES = ("put_", "initiate_", "upload_", "complete_", "create_", "update_", "batch_delete_", "ledger")
@@ -83,6 +88,8 @@ def points(operations):
     After any other read the account is as it was after the request before it.
     """
     assert 15 < len(operations) < MOST_REQUESTS
+    if EVERY_REQUEST:
+        return [*range(len(operations))]
     first = {operations.index(name) for name in operations}
     last = {len(operations) - 1 - operations[::-1].index(name) for name in operations}
     end = range(len(operations) - 3, len(operations))

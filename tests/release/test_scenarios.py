@@ -50,7 +50,7 @@ from tests.release.scenarios import (
 
 pytestmark = pytest.mark.slow
 
-SCENARIOS = int(os.environ.get("SLIPWAY_SCENARIOS", "36"))
+SCENARIOS = int(os.environ.get("SLIPWAY_SCENARIOS", "24"))
 PARTS = 6
 MANY = 2000
 HOUR = 3600

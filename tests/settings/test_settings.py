@@ -339,7 +339,8 @@ def test_a_service_gets_its_database_as_a_url():
 
 def test_variable_and_driver_of_the_database_url_are_settings():
     wish = Migrations(database_variable="SQLALCHEMY_URL", driver="postgresql+asyncpg")
-    assert wish.told(URL) == {"SQLALCHEMY_URL": "postgresql+asyncpg://notes:s%40cret@db.example:6543/orders"}
+    expected = {"SQLALCHEMY_URL": "postgresql+asyncpg://notes:s%40cret@db.example:6543/orders"}
+    assert wish.told(URL) == wish.told(f"{URL}?options=-ca%3Db&connect_timeout=5") == expected
 
 
 def test_a_service_can_ask_for_the_parts_of_the_url():

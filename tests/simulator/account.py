@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from slipway.oci.artifact import MANIFEST, Blob, canonical
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import Cloud, simulated
 from slipway.simulator.contract import problems
@@ -52,7 +52,7 @@ class Account:
     deployers: dict[str, Any] = field(default_factory=dict)  # clients shared by all deployers
     _clients: dict[str, Any] = field(default_factory=dict)
 
-    async def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def ask(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call an operation by its boto3 name and validate the answer against AWS's contract; raises ClientError."""
         if service not in self._clients:
             self._clients[service] = session.client(service, endpoint_url=self.cloud.url)
@@ -64,7 +64,7 @@ class Account:
         assert amiss(model.output_shape, answer) in ([], [UNCHANGED])
         return answer
 
-    async def refusal(self, service: str, operation: str, **parameters: Any) -> tuple[str, str]:
+    async def refusal(self, service: str, operation: str, /, **parameters: Any) -> tuple[str, str]:
         """Call an operation that must fail; return the error's code and message."""
         with pytest.raises(ClientError) as refused:
             await self.ask(service, operation, **parameters)

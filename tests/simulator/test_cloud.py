@@ -14,7 +14,7 @@ from slipway.oci.registry import opened as registry_opened
 from slipway.release.targets.app_runner.target import POLL_SECONDS
 from slipway.simulator import clock as clock_module
 from slipway.simulator import serving as serving_module
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import Clock, VirtualClock
 from slipway.simulator.cloud import LOGIN, simulated
 from slipway.simulator.serving import serving

@@ -9,6 +9,7 @@ import pytest
 from slipway.oci.artifact import digest_of
 from slipway.simulator.contract import SERVICES, find_operation, message_member, problems, service
 from tests.simulator.account import ROLE, UNCHANGED, amiss, asked
+from tests.simulator.express import created, trust, wanted
 from tests.simulator.raw import ask_raw
 from tests.simulator.tasks import definition, run
 
@@ -91,6 +92,7 @@ def test_an_operation_is_found_by_its_target():
         "Logs_20140328",
         "secretsmanager",
         "AmazonSSM",
+        "GraniteServiceVersion20100801",
     }
 
 
@@ -192,6 +194,28 @@ async def ask_of_ecs(ask: Ask, digest: str) -> None:
     await ask("ecs", "DeregisterTaskDefinition", taskDefinition="migration:1")
 
 
+async def ask_of_express(ask: Ask, digest: str) -> None:
+    made = await ask(
+        "ecs", "CreateExpressGatewayService", **created("notes", digest), tags=[{"key": "a", "value": "b"}]
+    )
+    arn = made["service"]["serviceArn"]
+    await ask("ecs", "UpdateExpressGatewayService", serviceArn=arn, **wanted(digest, cpu="512", memory="1024"))
+    await ask("ecs", "DescribeExpressGatewayService", serviceArn=arn, include=["TAGS"])
+    listed = (await ask("ecs", "ListServiceDeployments", service="notes", maxResults=1))["serviceDeployments"][0]
+    deployment, revision = listed["serviceDeploymentArn"], listed["targetServiceRevisionArn"]
+    await ask("ecs", "DescribeServiceDeployments", serviceDeploymentArns=[deployment, "absent"])
+    await ask("ecs", "DescribeServiceRevisions", serviceRevisionArns=[revision, "absent"])
+    await ask("ecs", "StopServiceDeployment", serviceDeploymentArn=deployment)
+    await ask("ecs", "DescribeServiceDeployments", serviceDeploymentArns=[deployment])
+    await ask("ecs", "DescribeServices", services=["notes", "absent"], include=["TAGS"])
+    await ask("ecs", "ListServices")
+    await ask("ecs", "TagResource", resourceArn=arn, tags=[{"key": "team", "value": "notes"}])
+    await ask("ecs", "ListTagsForResource", resourceArn=arn)
+    await ask("ecs", "UntagResource", resourceArn=arn, tagKeys=["team"])
+    await ask("cloudwatch", "DescribeAlarms")
+    await ask("ecs", "DeleteExpressGatewayService", serviceArn=arn)
+
+
 async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(account):
     """Compares the bytes on the wire, because boto3 drops unknown members."""
     answers: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
@@ -228,9 +252,11 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
     await ask("apprunner", "DescribeService", ServiceArn=arn)
 
     await ask_of_ecs(ask, digest)
+    trust(account)
+    await ask_of_express(ask, digest)
 
     await ask("logs", "CreateLogGroup", logGroupName="/empty")
-    (group,) = (await ask("logs", "DescribeLogGroups", logGroupNamePrefix="/aws"))["logGroups"]
+    (group,) = (await ask("logs", "DescribeLogGroups", logGroupNamePrefix="/aws/apprunner"))["logGroups"]
     await ask("logs", "DescribeLogStreams", logGroupName=group["logGroupName"])
     await ask("logs", "GetLogEvents", logGroupName=group["logGroupName"], logStreamName="events")
     await ask("logs", "FilterLogEvents", logGroupName=group["logGroupName"], limit=1)

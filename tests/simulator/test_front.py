@@ -191,6 +191,16 @@ async def test_a_kept_connection_outlives_the_instance_that_answered_its_last_re
     assert (first.json()["instance"], second.json()["instance"]) == ("one", "two")
 
 
+async def test_traffic_is_divided_by_weight_and_each_answer_is_counted(one, two):
+    async with fronted(None) as (front, client):
+        front.split({one: 90, two: 10, "": 0})
+        names = [(await client.get("/")).json()["instance"] for _ in range(10)]
+        front.split({two: 1, "": 1})
+        statuses = [(await client.get("/odd/teapot")).status_code for _ in range(4)]
+    assert Counter(names) == {"one": 9, "two": 1}
+    assert sorted(statuses) == [418, 418, 503, 503]
+
+
 async def test_an_instance_is_drained_when_it_has_answered_what_it_had(two):
     begun, may_answer = anyio.Event(), anyio.Event()
 

@@ -95,7 +95,7 @@ async def test_tags_that_a_filter_excludes_have_the_opposite_mutability(account,
     filters = [{"filterType": "WILDCARD", "filter": "lat*"}]
     change = {"imageTagMutability": f"{setting}_WITH_EXCLUSION", "imageTagMutabilityExclusionFilters": filters}
     changed = await account.ask("ecr", "put_image_tag_mutability", **NOTES, **change)
-    (described,) = (await account.ask("ecr", "describe_repositories"))["repositories"]
+    (described,) = (await account.ask("ecr", "describe_repositories", repositoryNames=["notes"]))["repositories"]
     assert {key: described[key] for key in change} == {key: changed[key] for key in change} == change
     for tag in ("v1", "latest"):
         await put(account, tag)

@@ -12,13 +12,20 @@ from slipway.simulator.protocols import QueryProtocol
 from slipway.workload.workload import NO_CERTIFICATES
 from tests.simulator.raw import SIGNED
 
-VERSIONS = {"cloudformation": "2010-05-15", "iam": "2010-05-08", "sts": "2011-06-15"}
+VERSIONS = {
+    "cloudformation": "2010-05-15",
+    "iam": "2010-05-08",
+    "sts": "2011-06-15",
+    "elbv2": "2015-12-01",
+    "ec2": "2016-11-15",
+}
 
 
 def spoken(name, action, parameters):
     """A request as botocore sends it, and its operation."""
     operation = service(name).operation_model(action)
-    form = create_serializer("query").serialize_to_request(parameters, operation)["body"]
+    protocol = service(name).metadata["protocol"]
+    form = create_serializer(protocol).serialize_to_request(parameters, operation)["body"]
     return QueryProtocol(httpx.QueryParams(form).__str__().encode(), "the-request"), operation
 
 
@@ -42,6 +49,8 @@ def spoken(name, action, parameters):
             },
         ),
         ("sts", "GetCallerIdentity", {}),
+        ("elbv2", "ModifyTargetGroup", {"TargetGroupArn": "arn", "Matcher": {"HttpCode": "200"}}),
+        ("ec2", "DescribeSubnets", {"SubnetIds": ["a", "b"], "Filters": [{"Name": "vpc-id", "Values": ["c"]}]}),
     ],
 )
 def test_requests_of_botocore_are_decoded(name, action, parameters):

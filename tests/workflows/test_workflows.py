@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from slipway.local.adoption import workflow
 from slipway.release.bootstrap.roles import trusts_jobs
 from slipway.settings import Github
+from tests.release.bootstrap import wanted
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -375,7 +376,7 @@ def test_the_oidc_guide_explains_every_variable_and_subject():
     assert explained == {name for file in FILES for name in re.findall(r"vars\.([A-Z_]+)", file.read_text())}
     for name, job in list(jobs("deploy").items())[1:]:
         environment = job.get("with", {}).get("environment")
-        trust = trusts_jobs(GITHUB, "ACCOUNT", environment)
+        trust = trusts_jobs(GITHUB, wanted.environment("production"), environment)
         forms = trust["Statement"][0]["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
         assert forms[0].startswith("repo:OWNER@1/NAME@2:")
         assert f"| {name} | {environment or 'none'} | `{forms[1]}` |" in guide

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final
-from urllib.parse import unquote, urlsplit
+from typing import Final, TypeVar
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+T = TypeVar("T")
 
 DRIVERS: Final = ("psycopg", "psycopg2", "asyncpg", "pg8000")
 
@@ -12,6 +14,34 @@ PLACE: Final = frozenset(
     """host hostaddr port user password dbname database dsn conninfo service passfile unix_sock sock ssl sslmode
     sslcert sslkey sslrootcert ssl_context direct_tls channel_binding target_session_attrs""".split()  # noqa: SIM905 -- a list would be as many lines
 )
+
+
+_ASYNCPG: Final = frozenset(["prepared_statement_cache_size", "statement_cache_size", "command_timeout"])
+_LIBPQ: Final = frozenset(
+    """application_name channel_binding client_encoding connect_timeout fallback_application_name gssencmode keepalives keepalives_count
+    keepalives_idle keepalives_interval options sslcert sslcrl sslkey sslrootcert tcp_user_timeout""".split()  # noqa: SIM905 -- a list would be as many lines
+)
+
+
+def unknown_to(driver: str) -> frozenset[str]:
+    """Return the parameters of other drivers that a driver, or the scheme that names it, does not accept in a URL."""
+    if "asyncpg" in driver:
+        return _LIBPQ | {"sslmode"}
+    return _LIBPQ - {"application_name"} | {"ssl", "sslmode"} if "pg8000" in driver else _ASYNCPG | {"ssl"}
+
+
+def query_for(driver: str, query: Mapping[str, T]) -> dict[str, T]:
+    """Translate the parameters of a URL for a driver, or for the scheme that names it; those that it does not accept are left out."""
+    ours, theirs = ("ssl", "sslmode") if "asyncpg" in driver else ("sslmode", "ssl")
+    renamed = {ours if key == theirs else key: value for key, value in query.items()}
+    return {key: value for key, value in renamed.items() if key not in unknown_to(driver)}
+
+
+def with_scheme(url: str, scheme: str) -> str:
+    """Return a URL with the scheme of a driver, and the parameters that it accepts."""
+    place, _, query = url.partition("://")[2].partition("?")
+    known = query_for(scheme, dict(parse_qsl(query)))
+    return f"{scheme}://{place}" + (f"?{urlencode(known)}" if known else "")
 
 
 def parts_of(url: str) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Two accounts for one story: moto's, in this process, and the simulator's; the outcomes of the calls in a comparable form."""
 
+import json
+import marshal
 import re
 from collections.abc import Callable, Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -110,12 +111,12 @@ _load_file = JSONFileLoader.load_file
 
 
 @cache
-def _read(path: str) -> Any:
-    return _load_file(JSONFileLoader(), path)
+def _read(path: str) -> bytes:
+    return marshal.dumps(json.loads(json.dumps(_load_file(JSONFileLoader(), path))))
 
 
 def _load(_loader: JSONFileLoader, path: str) -> Any:
-    return deepcopy(_read(path))
+    return marshal.loads(_read(path))
 
 
 def _seed_moto(service: str) -> Mapping[str, str]:

@@ -88,7 +88,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account until it is interrupted",
+    "Run a simulated AWS account, whose access key is `simulated`, until it is interrupted",
     flags=(
         option("port", "N", "the port on 127.0.0.1 (default: a free one)", parse=int, default=0),
         option(
@@ -117,6 +117,13 @@ async def simulator(flags: Flags, caller: Caller) -> None:
     "Compare the simulator, or with --account a real AWS account, with the documented behaviour of AWS",
     AwsAccess.CHANGES,
     flags=(
+        option(
+            "target",
+            "TARGET",
+            "the platform to compare: app-runner or ecs-express (default: app-runner)",
+            choices=("app-runner", "ecs-express"),
+            default="app-runner",
+        ),
         option("account", "NUMBER", "a real account, by its twelve digits"),
         option("region", "REGION", "the region (default: the one of the AWS profile)"),
         switch("yes", "agree to what will be created and what it costs"),
@@ -126,6 +133,8 @@ async def simulator(flags: Flags, caller: Caller) -> None:
         option("port", "N", "with --image: the port it listens on (default: 8000)", parse=int, default=8000),
         option("start-command", "COMMAND", "with --image: the command that starts it", default=""),
         option("access-role", "ARN", "with an --image in a private repository: the role that pulls it"),
+        option("execution-role", "ARN", "on ECS Express Mode: the role that starts the tasks", default=""),
+        option("infrastructure-role", "ARN", "on ECS Express Mode: the role that makes the load balancer", default=""),
         replace(
             ENDPOINT,
             sentence="with --account: call this AWS emulator instead; its answers confirm nothing about AWS",
@@ -147,32 +156,32 @@ Account numbers and ARNs are removed from all records.""",
     rights=(),
 )
 async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
-    from slipway.conformance import leftovers
     from slipway.conformance.service import ProbeImage
-    from slipway.conformance.suite import conform
-    from slipway.conformance.walks import estimate
-    from slipway.local.conformance import Consent, in_no_time, permitted
+    from slipway.local.conformance import SIMULATED_ROLES, Consent, in_no_time, permitted, suite_of
     from slipway.records.conformance import Left
     from slipway.report.answers import account as answers
     from slipway.report.text import of_estimate
 
-    if flags.estimate:
-        return answers.of_estimate(estimate())
     image = ProbeImage(flags.image, flags.port, flags.start_command, flags.access_role) if flags.image else ProbeImage()
+    creates = flags.account is not None and not flags.estimate and not flags.clean_up
+    roles = (flags.execution_role, flags.infrastructure_role) if creates else SIMULATED_ROLES
+    suite = suite_of(flags.target, image, *roles)
+    if flags.estimate:
+        return answers.of_estimate(suite.estimate())
     if flags.account is None:
         if flags.yes or flags.clean_up or flags.endpoint_url or flags.region:
             raise BadInputError("no account is named", "pass its twelve digits with --account")
         async with in_no_time() as (simulated, _):
-            return answers.of_conformance(await conform(simulated, image, _tell(flags)))
+            return answers.of_conformance(await suite.conform(simulated, _tell(flags)))
     account = await permitted(Consent(flags.account, flags.region, flags.endpoint_url))
     where = f"account {flags.account}, {account.region}"
     if flags.clean_up:
         _check_agreed(
             flags, f"Everything that earlier runs left in {where} will be deleted, including a run in progress.\n"
         )
-        return answers.of_left(Left(await leftovers.clean(account, None, _tell(flags))))
-    _check_agreed(flags, of_estimate(estimate(), where))
-    return answers.of_conformance(await conform(account, image, _tell(flags)))
+        return answers.of_left(Left(await suite.clean(account, None, _tell(flags))))
+    _check_agreed(flags, of_estimate(suite.estimate(), where))
+    return answers.of_conformance(await suite.conform(account, _tell(flags)))
 
 
 def _check_agreed(flags: Flags, what: str) -> None:

@@ -99,11 +99,13 @@ class AwsAccount:
     @property
     def foreign_hosts(self) -> list[str]:
         """The hosts of our endpoints that are not AWS's."""
-        clients = [self._client(service) for service in ("sts", "apprunner", "ecr", "logs")]
+        clients = [
+            self._client(service) for service in ("sts", "apprunner", "ecr", "ecs", "elbv2", "cloudwatch", "logs")
+        ]
         hosts = [urlsplit(str(client.meta.endpoint_url)).hostname or "" for client in clients]
         return [host for host in hosts if not host.endswith((".amazonaws.com", ".amazonaws.com.cn"))]
 
-    async def ask(self, service: str, operation: str, **parameters: Any) -> Reply:
+    async def ask(self, service: str, operation: str, /, **parameters: Any) -> Reply:
         """Call an operation by its name in the API. Raises SilentError."""
         for _ in range(_TIMES):
             reply = await self._call(service, operation, parameters)
@@ -114,9 +116,9 @@ class AwsAccount:
             raise SilentError(masked(f"{operation}: {reply.error}"))
         return reply
 
-    async def pages(self, service: str, operation: str, member: str, **parameters: Any) -> AsyncIterator[Any]:
+    async def pages(self, service: str, operation: str, member: str, /, **parameters: Any) -> AsyncIterator[Any]:
         """Yield the items of all pages of a list. Raises SilentError."""
-        token = "nextToken" if service in {"ecr", "logs"} else "NextToken"
+        token = "nextToken" if service in {"ecr", "ecs", "logs"} else "NextToken"
         more: dict[str, Any] = {}
         while True:
             reply = await self.ask(service, operation, **parameters, **more)

@@ -59,14 +59,15 @@ def every() -> Iterator[ConformanceFinding]:
     """Yield all expectations, as findings of which nothing has been seen yet."""
     for cell in cells():
         reachable = cell.state != "DELETE_FAILED"
-        yield _unseen(cell.subject, cell.expected, cell.mark, "" if reachable else "no caller can make a deletion fail")
+        yield unseen(cell.subject, cell.expected, cell.mark, "" if reachable else "no caller can make a deletion fail")
     for behaviour in BEHAVIOURS:
         if behaviour.mark != NOT_SIMULATED:
             expected = behaviour.expected or behaviour.says
-            yield _unseen(behaviour.subject, expected, behaviour.mark, "" if behaviour.expected else behaviour.unseen)
+            yield unseen(behaviour.subject, expected, behaviour.mark, "" if behaviour.expected else behaviour.unseen)
 
 
-def _unseen(subject: str, expected: str, mark: str, out_of_reach: str) -> ConformanceFinding:
+def unseen(subject: str, expected: str, mark: str, out_of_reach: str = "") -> ConformanceFinding:
+    """Return an expectation of which nothing has been seen yet."""
     verdict = ConformanceVerdict.OUT_OF_REACH if out_of_reach else ConformanceVerdict.NOT_REACHED
     seen = out_of_reach or "the run ended before"
     return ConformanceFinding(subject=subject, expected=expected, mark=mark, verdict=verdict, seen=seen)
@@ -97,17 +98,17 @@ _TABLE = {
 }
 
 
-class _Unseen(str):
+class Unseen(str):
     """The reason why an outcome cannot be seen from outside."""
 
     __slots__ = ()
 
 
 _TAKEN = "InvalidRequestException: Service with the provided name already exists: NAME."
-_PLATFORM = _Unseen("only the platform can cause it")
-_NO_ROLE, _NO_SECRET = _Unseen("the suite creates no role"), _Unseen("the suite creates no secret")
-_API_ONLY = _Unseen("the suite calls the API only, never its services")
-_NOT_PROBED = _Unseen("the suite does not probe it")
+_PLATFORM = Unseen("only the platform can cause it")
+_NO_ROLE, _NO_SECRET = Unseen("the suite creates no role"), Unseen("the suite creates no secret")
+_API_ONLY = Unseen("the suite calls the API only, never its services")
+_NOT_PROBED = Unseen("the suite does not probe it")
 # fmt: off
 # Mark, subject, expected outcome, documentation; a reason instead of the outcome where nothing can be seen from outside.
 _APP_RUNNER = (
@@ -119,7 +120,7 @@ _APP_RUNNER = (
      "a failed update: ROLLBACK_IN_PROGRESS, then ROLLBACK_SUCCEEDED; the service is RUNNING with its previous configuration"),
     ("†", "a rollback that fails", _PLATFORM,
      "a failed rollback: ROLLBACK_FAILED, and the service is RUNNING with its previous configuration"),
-    ("†", "a failed resumption", _Unseen("the suite would need an image that is healthy once and never again"),
+    ("†", "a failed resumption", Unseen("the suite would need an image that is healthy once and never again"),
      "a resumption that does not become healthy: operation FAILED, the service stays PAUSED"),
     ("F", "a name that is taken", _TAKEN,
      'names are unique among services that are not deleted: InvalidRequest "Service with the provided name already exists: NAME."'),
@@ -165,7 +166,7 @@ _APP_RUNNER = (
      "the log group /aws/apprunner/NAME/ID/service, its stream deployment/ID without dashes, and the lines in it"),
     ("†", "the triggers of other operations", "SERVICE_CREATE, MANUAL_DEPLOYMENT, SERVICE_RESUME",
      "the triggers that the log shows for creation, deployment and resumption"),
-    ("F", "durations", _Unseen("every run differs; the record contains the duration of the whole run"),
+    ("F", "durations", Unseen("every run differs; the record contains the duration of the whole run"),
      "durations: 5 minutes for a creation, 2 to 5 for an update, 6 to 19 for a failed health check"),
     ("F", "a role that may not be assumed", _NO_ROLE,
      'a role that is missing or trusts another service: InvalidRequest "Error in assuming access role ARN", also on updates †'),
@@ -175,7 +176,7 @@ _APP_RUNNER = (
      'the same for the instance role: "Error in assuming instance role ARN"'),
     ("M", "the source of a service", _NOT_PROBED,
      "a service cannot change from an image to code or the other way round: InvalidRequest"),
-    ("M", "a quota", _Unseen("the suite would have to fill the account"),
+    ("M", "a quota", Unseen("the suite would have to fill the account"),
      "more than the account's quotas allow: ServiceQuotaExceeded; the numbers (`cloud.quotas`) †"),
     (NOT_SIMULATED, "secrets without an instance role", _NO_SECRET,
      "AWS refuses secrets without an instance role [F]; the simulator accepts them"),
@@ -225,8 +226,8 @@ BEHAVIOURS = tuple(
         subject=subject,
         says=says,
         mark=mark,
-        expected="" if isinstance(outcome, _Unseen) else outcome,
-        unseen=outcome if isinstance(outcome, _Unseen) else "",
+        expected="" if isinstance(outcome, Unseen) else outcome,
+        unseen=outcome if isinstance(outcome, Unseen) else "",
     )
     for service, rows in (("App Runner", _APP_RUNNER), ("ECR", _ECR))
     for mark, subject, outcome, says in rows
@@ -236,8 +237,8 @@ BEHAVIOURS = tuple(
 class Findings:
     """The findings by subject; everything expected, nothing seen at first. Account numbers and ARNs are masked."""
 
-    def __init__(self) -> None:
-        self._findings: dict[str, ConformanceFinding] = {finding.subject: finding for finding in every()}
+    def __init__(self, expected: Iterable[ConformanceFinding]) -> None:
+        self._findings: dict[str, ConformanceFinding] = {finding.subject: finding for finding in expected}
 
     def saw(self, subject: str, seen: str) -> None:
         """Record what the account answered, in one line."""
@@ -265,9 +266,11 @@ class Findings:
         return tuple(self._findings.values())
 
 
-def evidence(reports: Iterable[Conformance]) -> Mapping[str, ConformanceVerdict]:
-    """Return CONFIRMED or DIFFERS by subject, from the newest report against AWS with today's expectation."""
-    today = {expected.subject: expected.expected for expected in every()}
+def evidence(
+    reports: Iterable[Conformance], expected: Iterable[ConformanceFinding] | None = None
+) -> Mapping[str, ConformanceVerdict]:
+    """Return CONFIRMED or DIFFERS by subject, from the newest report against AWS with today's expectation; App Runner's by default."""
+    today = {finding.subject: finding.expected for finding in expected or every()}
     verdicts: dict[str, ConformanceVerdict] = {}
     for report in sorted(reports, key=lambda report: report.day):
         for finding in report.findings if report.against == AWS else ():

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Leftover:
+class Leftover:
     """A resource to delete, and the call that deletes it."""
 
     name: str
@@ -32,20 +32,20 @@ class _Leftover:
 async def clean(account: AwsAccount, run: str | None, tell: Tell) -> tuple[str, ...]:
     """Delete the resources of one run, or of all; return what could not be deleted, with the reasons."""
     left: list[str] = []
-    services = await _listed(_services(account, run), "services", left)
+    services = await listed(_services(account, run), "services", left)
     async with anyio.create_task_group() as tasks:
         for service in services:
             tasks.start_soon(_delete_service, service, left)
     # Auto scaling after the services that use it.
     for kind, found in (("log groups", _log_groups), ("auto scaling", _scaling), ("repositories", _repositories)):
-        for leftover in await _listed(found(account, run), kind, left):
-            await _delete(account, leftover, left)
+        for leftover in await listed(found(account, run), kind, left):
+            await delete(account, leftover, left)
     for line in left:
         tell(f"could not be deleted: {line}")
     return tuple(left)
 
 
-async def _listed(resources: AsyncIterator[T], kind: str, left: list[str]) -> list[T]:
+async def listed(resources: AsyncIterator[T], kind: str, left: list[str]) -> list[T]:
     """Collect the resources of a kind before any is deleted; an error is recorded in `left` and ends the list."""
     found: list[T] = []
     try:
@@ -58,15 +58,15 @@ async def _listed(resources: AsyncIterator[T], kind: str, left: list[str]) -> li
 
 async def _services(account: AwsAccount, run: str | None) -> AsyncIterator[ProbedService]:
     async for found in account.pages("apprunner", "ListServices", "ServiceSummaryList"):
-        if found["ServiceName"].startswith(_prefix(run)):
+        if found["ServiceName"].startswith(prefix(run)):
             service = ProbedService(account, ProbeImage(), run or "", "")
             service.name, service.arn = found["ServiceName"], found["ServiceArn"]
             tags = await account.ask("apprunner", "ListTagsForResource", ResourceArn=service.arn)
-            if _is_ours(tags["Tags"], run):
+            if is_ours(tags["Tags"], run):
                 yield service
 
 
-def _is_ours(tags: Iterable[Mapping[str, str]], run: str | None) -> bool:
+def is_ours(tags: Iterable[Mapping[str, str]], run: str | None) -> bool:
     return any(tag["Key"] == TAG and run in (None, tag.get("Value", "")) for tag in tags)
 
 
@@ -87,38 +87,43 @@ async def _delete_service(service: ProbedService, left: list[str]) -> None:
         left.append(one_line(f"service {service.name}: {error}"))
 
 
-async def _log_groups(account: AwsAccount, run: str | None) -> AsyncIterator[_Leftover]:
-    prefix = f"/aws/apprunner/{_prefix(run)}"
-    async for group in account.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=prefix):
+async def _log_groups(account: AwsAccount, run: str | None) -> AsyncIterator[Leftover]:
+    async for leftover in log_groups(account, f"/aws/apprunner/{prefix(run)}"):
+        yield leftover
+
+
+async def log_groups(account: AwsAccount, beginning: str) -> AsyncIterator[Leftover]:
+    """Yield the log groups whose names begin so."""
+    async for group in account.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=beginning):
         name = group["logGroupName"]
-        yield _Leftover(f"log group {name}", "logs", "DeleteLogGroup", {"logGroupName": name})
+        yield Leftover(f"log group {name}", "logs", "DeleteLogGroup", {"logGroupName": name})
 
 
-async def _scaling(account: AwsAccount, run: str | None) -> AsyncIterator[_Leftover]:
+async def _scaling(account: AwsAccount, run: str | None) -> AsyncIterator[Leftover]:
     noun = "AutoScalingConfiguration"
     async for found in account.pages("apprunner", f"List{noun}s", f"{noun}SummaryList", LatestOnly=False):
         arn, name = found[f"{noun}Arn"], found[f"{noun}Name"]
-        if name.startswith(_prefix(run)):
+        if name.startswith(prefix(run)):
             tags = await account.ask("apprunner", "ListTagsForResource", ResourceArn=arn)
-            if _is_ours(tags["Tags"], run):
-                yield _Leftover(f"auto scaling {name}", "apprunner", f"Delete{noun}", {f"{noun}Arn": arn})
+            if is_ours(tags["Tags"], run):
+                yield Leftover(f"auto scaling {name}", "apprunner", f"Delete{noun}", {f"{noun}Arn": arn})
 
 
-async def _repositories(account: AwsAccount, run: str | None) -> AsyncIterator[_Leftover]:
+async def _repositories(account: AwsAccount, run: str | None) -> AsyncIterator[Leftover]:
     async for found in account.pages("ecr", "DescribeRepositories", "repositories"):
         arn, name = found["repositoryArn"], found["repositoryName"]
-        if name.startswith(_prefix(run)):
+        if name.startswith(prefix(run)):
             tags = await account.ask("ecr", "ListTagsForResource", resourceArn=arn)
-            if _is_ours(tags["tags"], run):
+            if is_ours(tags["tags"], run):
                 whole = {"repositoryName": name, "force": True}
-                yield _Leftover(f"repository {name}", "ecr", "DeleteRepository", whole)
+                yield Leftover(f"repository {name}", "ecr", "DeleteRepository", whole)
 
 
-def _prefix(run: str | None) -> str:
+def prefix(run: str | None) -> str:
     return f"{PREFIX}{run or ''}"
 
 
-async def _delete(account: AwsAccount, leftover: _Leftover, left: list[str]) -> None:
+async def delete(account: AwsAccount, leftover: Leftover, left: list[str]) -> None:
     """Delete with retries: resources count as used for a while after their service is gone [F]."""
     try:
         for retries in reversed(range(_RETRIES + 1)):

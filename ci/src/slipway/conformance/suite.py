@@ -10,7 +10,7 @@ import anyio
 from slipway.conformance import leftovers
 from slipway.conformance.account import PREFIX, AwsAccount, SilentError, masked
 from slipway.conformance.behaviours import PROBES, probe_scaling
-from slipway.conformance.expectations import Findings, subject_of
+from slipway.conformance.expectations import Findings, every, subject_of
 from slipway.conformance.registry import probe_repository
 from slipway.conformance.service import ProbedService, ProbeImage, inconclusive
 from slipway.conformance.walks import BUSY, WALKS, Leg, Walk
@@ -104,7 +104,7 @@ def new_run() -> str:
 
 async def conform(account: AwsAccount, image: ProbeImage, tell: Tell, run: str | None = None) -> Conformance:
     """Run everything, delete everything, and report. A cancellation still deletes what was created."""
-    run, findings = run or new_run(), Findings()
+    run, findings = run or new_run(), Findings(every())
     left: tuple[str, ...] = ()
     began = account.time.now()
     tell(f"every created resource is named {PREFIX}{run}…")

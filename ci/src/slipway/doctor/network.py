@@ -159,7 +159,7 @@ def _caller(options: DoctorOptions) -> tuple[str, str]:
     region = region or session.region_name or "us-east-1"
     client = session.client("sts", region_name=region, endpoint_url=options.endpoint_url, config=config)
     if options.endpoint_url is None:
-        check_endpoint(client.meta.endpoint_url)
+        check_endpoint(client)
     caller = client.get_caller_identity()
     return caller["Arn"], caller["Account"]
 

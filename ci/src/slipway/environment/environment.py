@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,8 +14,8 @@ import anyio
 
 from slipway.environment.late import record_late
 from slipway.environment.specification import settings_of, specification_of
-from slipway.environment.status import ObservedEnvironment
-from slipway.errors import BadInputError, RefusedError
+from slipway.environment.status import HISTORY, ObservedEnvironment
+from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.certificate import Certificate
 from slipway.records.checks import Check, PreflightResult
 from slipway.records.migration import Migration, Readiness
@@ -28,7 +29,7 @@ from slipway.release.engine.compatibility import rollback_risk
 from slipway.release.engine.engine import Engine, no_op
 from slipway.release.engine.goal import Deleted, Goal, Live, Paused, Resumed, check_sensible
 from slipway.release.engine.late import LateStore
-from slipway.release.engine.ledger import Ledger
+from slipway.release.engine.ledger import Ledger, newer_than
 from slipway.release.engine.plan import check_belongs
 from slipway.release.engine.plan import plan as make_plan
 from slipway.release.engine.run import reach
@@ -42,7 +43,13 @@ Permit = Callable[[Observed], Awaitable[str | None]]
 
 def wall_clock() -> Time:
     """Return real time, for AWS itself."""
-    return Time(lambda: datetime.now(UTC), anyio.sleep)
+    return Time(lambda: datetime.now(UTC), anyio.sleep, _seconds_since_boot)
+
+
+def _seconds_since_boot() -> float:
+    """Return a monotonic time that also passes while the machine sleeps: a lock expires meanwhile."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)  # Linux's; a monotonic clock of macOS passes anyway
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +110,26 @@ class ServiceEnvironment(ObservedEnvironment):
             without_ledger=self.without_ledger,
         )
 
-    async def plan(self, digest: str) -> Plan:
-        """Return what a deployment would change, blocked if slipway did not create the service; changes nothing."""
+    async def plan(self, digest: str, verb: Verb = Verb.DEPLOY) -> Plan:
+        """Return what a command would change, blocked if slipway did not create the service; changes nothing."""
         made = make_plan(self.spec(digest), await self.target.observe(), migrates=self.migrates)
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
             if made.changes and (foreign := await self._foreign()):
                 return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}")
+        if verb is Verb.DEPLOY and made.action is Action.UPDATE:
+            made = replace(made, notes=(*made.notes, *await self._older(made.image)))
         return made
+
+    async def _older(self, image: str) -> tuple[str, ...]:
+        """Return a note for an image that is deployed with --older only; none when the ledger cannot be read."""
+        with suppress(SlipwayError):
+            contents = await self.ledger.contents()
+            if older := newer_than(image, await self.ledger.newest_records(contents, HISTORY)):
+                first, now = older
+                return (
+                    f"deployed with --older only: deployment {first} brought this image, and deployment {now} a newer one",
+                )
+        return ()
 
     def live(self, digest: str, verb: Verb = Verb.DEPLOY) -> Live:
         """Return the goal that a digest is live with these settings, which the ledger keeps."""
@@ -164,7 +184,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
     async def _foreign(self) -> Check | None:
         """Return why slipway did not create the service; None if it did, or if there is no service."""
-        check = await self.described.owned(self.aws, self.service, self.name)
+        check = await self.described.owned(self.settings, self.name, self.aws)
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
     async def _prepare(self, goal: Live, tell: Tell, observed: Observed) -> Mapping[str, str]:
@@ -256,6 +276,17 @@ async def pause(environment: ServiceEnvironment, tell: Tell) -> Outcome:
 async def resume(environment: ServiceEnvironment, tell: Tell) -> Outcome:
     """Resume the paused service; raises SlipwayError if the run cannot start."""
     return await environment.reach(environment.engine(tell), await _goal(environment, Verb.RESUME))
+
+
+async def abort(environment: ServiceEnvironment, tell: Tell) -> Outcome:
+    """Take back the deployment in flight; raises SlipwayError if there is none, or the target cannot do it."""
+    from slipway.environment.webhook import announce
+    from slipway.release.engine.abort import abort
+
+    engine = environment.engine(tell)
+    outcome = await abort(engine, environment.name, environment.service)
+    await announce(environment, outcome, tell, engine.holder)
+    return outcome
 
 
 async def destroy(environment: ServiceEnvironment, tell: Tell, confirmed: str) -> Outcome:

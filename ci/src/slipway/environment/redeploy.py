@@ -70,7 +70,7 @@ class Redeployment:
     async def plan(self) -> Plan:
         """Return what a run would change, or why it would be refused; changes nothing."""
         risk = await self.risk_of(await self.environment.status())
-        plan = await self.environment.plan(self.digest)
+        plan = await self.environment.plan(self.digest, self.verb)
         plan = replace(plan, notes=(*plan.notes, *self.notes))
         if risk is None or self.evidence.reason or not plan.changes or plan.action is Action.BLOCKED:
             return plan

@@ -47,6 +47,8 @@ def image(settings: Settings) -> dagger.Container:
         .with_new_file("/usr/local/bin/slipway", _SCRIPT, permissions=0o755)
         .with_env_variable("PATH", f"{_VENV}/bin:/usr/local/bin:/usr/bin:/bin")
         .with_env_variable("HOME", _HOME)
+        # A CI system adds its own authorities to the system's, and the engine does.
+        .with_env_variable("UV_SYSTEM_CERTS", "1")
         .with_workdir("/src")
         .with_user(USER)
         .with_entrypoint([])

@@ -1,7 +1,7 @@
 """Compare the simulator's documentation with an account: the simulated one, or a real one."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -9,18 +9,40 @@ from datetime import datetime, timezone
 import anyio
 from botocore.exceptions import BotoCoreError
 
+from slipway.conformance import express, leftovers, suite, walks
 from slipway.conformance.account import AwsAccount, PlatformTime, SilentError
+from slipway.conformance.service import ProbeImage
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
+from slipway.records.conformance import Conformance, Estimate
 from slipway.release.aws.client import Keys, session_of
-from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import LOGIN, Cloud, simulated
+from slipway.simulator.contract import ACCOUNT
 from slipway.simulator.endpoint import KEY
 from slipway.workload.process import HostBackend
 
 _NUMBER = re.compile(r"[0-9]{12}")
 _REGION = "eu-west-1"
+SIMULATED_ROLES = tuple(f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("execution", "infrastructure"))
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The suite of one platform."""
+
+    estimate: Callable[[], Estimate]
+    conform: Callable[[AwsAccount, suite.Tell], Awaitable[Conformance]]
+    clean: Callable[[AwsAccount, str | None, suite.Tell], Awaitable[tuple[str, ...]]]
+
+
+def suite_of(target: str, image: ProbeImage, execution_role: str, infrastructure_role: str) -> Suite:
+    """Return a target's suite; raises BadInputError for Express Mode without roles."""
+    if target == "app-runner":
+        return Suite(walks.estimate, lambda account, tell: suite.conform(account, image, tell), leftovers.clean)
+    roles = express.Roles(execution_role, infrastructure_role)
+    return Suite(express.estimate, lambda account, tell: express.conform(account, image, roles, tell), express.clean)
 
 
 @dataclass(frozen=True)
@@ -37,6 +59,7 @@ async def in_no_time(pace: Pace | None = None) -> AsyncIterator[tuple[AwsAccount
     """Open a simulated account on a virtual clock, which advances only when something waits."""
     clock = VirtualClock()
     async with simulated(lambda url: HostBackend(url, LOGIN, cache()), pace=pace, clock=clock) as cloud:
+        cloud.iam.strict = False  # the suites create no roles
         session = session_of(Keys(KEY, "simulated"), _REGION)
         yield AwsAccount(session, _REGION, PlatformTime(clock.now, clock.sleep, clock.held), cloud.url), cloud
 

@@ -28,6 +28,7 @@ from slipway.records.gate import (
 )
 from slipway.records.migration import Baseline
 from slipway.records.proof import Layer, Proof
+from slipway.records.survey import Subject
 from slipway.settings import Migrations, MissingTableError
 from slipway.workload.python import Python
 
@@ -91,12 +92,14 @@ def migrations_of(folder: Path) -> Migrations:
         return settings.load(folder, named=False).migrations
     except MissingTableError:
         from slipway.finder.survey import find, refuse
-        from slipway.finder.tree import tree_at
+        from slipway.finder.tree import repository_of, tree_at
         from slipway.local.guess import migrations_in
         from slipway.local.services import services_below
 
         survey = find(tree_at(folder))
-        if survey.obstacles and (below := services_below(folder)):
+        below = services_below(folder) if survey.obstacles or "/" in survey.value(Subject.CONFIG) else ()
+        config = folder.resolve() / survey.value(Subject.CONFIG)
+        if below and (survey.obstacles or any(config.is_relative_to(repository_of(folder) / each) for each in below)):
             raise BadInputError(
                 f"{folder} is no service, but has services below it: {', '.join(below)}",
                 "pass --all-services, or the folder of one with --source",

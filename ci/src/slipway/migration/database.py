@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, pool
 from sqlalchemy.engine import URL, AdaptedConnection, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from slipway.database_url import DRIVERS, PLACE, filled, parts_of
+from slipway.database_url import DRIVERS, PLACE, filled, parts_of, query_for, unknown_to
 from slipway.errors import BadInputError
 from slipway.migration.events import listening
 from slipway.migration.reasons import of_pg8000
@@ -23,8 +23,6 @@ from slipway.migration.reasons import of_pg8000
 T = TypeVar("T")
 
 VARIABLE = "SLIPWAY_DATABASE"
-
-_ASYNCPG = frozenset(["prepared_statement_cache_size", "statement_cache_size", "command_timeout"])
 
 # Extensions own relations of their own, such as postgis.
 RELATIONS = """SELECT count(*), min(concat(n.nspname, '.', c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -105,12 +103,8 @@ def asynchronous(url: URL) -> URL:
 
 
 def for_driver(url: URL, name: str) -> URL:
-    """Translate a URL for another driver: the name of the SSL parameter, and parameters that only asyncpg knows."""
-    ours, theirs = ("ssl", "sslmode") if "asyncpg" in name else ("sslmode", "ssl")
-    query = {ours if key == theirs else key: value for key, value in url.query.items()}
-    if "asyncpg" not in name:
-        query = {key: value for key, value in query.items() if key not in _ASYNCPG}
-    return url.set(drivername=name, query=query)
+    """Translate a URL for another driver."""
+    return url.set(drivername=name, query=query_for(name, url.query))
 
 
 class _Thread(threading.local):
@@ -175,7 +169,8 @@ class _Redirection:
         self._note(parameters)
         positional, options = dialect.create_connect_args(for_driver(self._url, f"{dialect.name}+{dialect.driver}"))
         arguments[:] = positional
-        for key in PLACE & parameters.keys():
+        libpqs = unknown_to(dialect.driver) if dialect.driver in {"asyncpg", "pg8000"} else frozenset()
+        for key in (PLACE | libpqs) & parameters.keys():
             del parameters[key]
         parameters.update(options)
         parameters.update(_DRIVER_OPTIONS.get(dialect.driver, {}))

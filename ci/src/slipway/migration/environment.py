@@ -35,6 +35,7 @@ _ANOTHER_ENVIRONMENT: Final = "pass the service's own virtual environment, which
 _ASYNCHRONOUS: Final = re.compile(r"\b(async_engine_from_config|create_async_engine|AsyncEngine)\b")
 _NO_SCHEMA: Final = "3F000"
 _BASELINE: Final = "if production had it before the first revision, name a file that creates it as baseline in [tool.slipway.migrations]"
+_BUILT: Final = "if a step of the build writes this file, run the step before slipway"
 _VARIABLES: Final = "variables it needs go to [tool.slipway.migrations] variables"
 
 
@@ -154,6 +155,8 @@ class Environment:
             return f"{sentence(error)}; {step}"
         if isinstance(error, ModuleNotFoundError):
             return f"{sentence(error)}; {_ANOTHER_ENVIRONMENT}"
+        if isinstance(error, FileNotFoundError):
+            return f"{sentence(error)}; {_BUILT}"
         if self.wanted:
             return f"{sentence(error)}; {x_argument_missing(self.wanted[-1])}"
         is_mistake = isinstance(error, TypeError) and "None" not in str(error)  # not of a variable that is missing

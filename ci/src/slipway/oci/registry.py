@@ -15,6 +15,7 @@ import anyio
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.oci.artifact import INDEX, MANIFEST, Artifact, Blob, digest_of
+from slipway.oci.patience import Patience
 
 if TYPE_CHECKING:
     import ssl
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     import httpx
 
 _DOCKER = "application/vnd.docker.distribution.manifest"
-_AT_FIRST = (0.5, 1.0)  # seconds before each further attempt, until the registry has answered once
-_PAUSES = (*_AT_FIRST, 2.0, 4.0, 8.0, *(16.0,) * 7)
 T = TypeVar("T")
 _ACCEPT = f"{MANIFEST}, {INDEX}, {_DOCKER}.v2+json, {_DOCKER}.list.v2+json"
 
@@ -51,8 +50,7 @@ class Registry:
     ) -> None:
         self._client = client
         self._repository = repository
-        self._sleep = sleep
-        self._answered = False
+        self._patience = Patience(sleep, _SilentError)
 
     async def push(self, artifact: Artifact) -> str:
         """Upload missing blobs, then the manifest; return its digest. Raises RefusedError."""
@@ -113,21 +111,13 @@ class Registry:
                 f"the registry at {self._client.base_url} does not answer", str(error) or type(error).__name__
             ) from error
 
-        self._answered = True
+        self._patience.answered = True
         if answer.is_server_error or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             raise _SilentError(f"the registry refused {method} {place} with {answer.status_code}", answer.text[:300])
         return answer
 
     async def _repeated(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do idempotent work, again and again while the registry is silent."""
-        for attempt, pause in enumerate(_PAUSES):
-            try:
-                return await work()
-            except _SilentError:
-                if not self._answered and attempt >= len(_AT_FIRST):
-                    raise
-            await self._sleep(pause)
-        return await work()
+        return await self._patience.repeated(work, lambda error: isinstance(error, _SilentError))
 
     async def _send(self, method: str, place: str, **request: Any) -> "httpx.Response":
         answer = await self._ask(method, place, **request)

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Annotated, Any
 
-from slipway.database_url import filled, parts_of
+from slipway.database_url import filled, parts_of, with_scheme
 from slipway.errors import BadInputError
 from slipway.records.gate import PreviousRelease, Role
 from slipway.records.proof import OFF, Level
 from slipway.settings.app_runner import AppRunnerEnvironment
+from slipway.settings.ecs_express import ExpressEnvironment
 from slipway.settings.environment import Environment, TargetKind
 from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range, Variants
 
@@ -38,7 +39,7 @@ _Level = Annotated[str, Pattern("|".join(_LEVELS), f"one of {', '.join(map(repr,
 _BASELINE = Pattern(
     r"|[^:]+\.sql|[\w.]+:[\w.]+", 'an SQL file such as "migrations/baseline.sql", or "package.module:metadata"'
 )
-_TARGETS = Variants("target", {TargetKind.APP_RUNNER: AppRunnerEnvironment})
+_TARGETS = Variants("target", {TargetKind.APP_RUNNER: AppRunnerEnvironment, TargetKind.ECS_EXPRESS: ExpressEnvironment})
 
 
 class SettingsError(BadInputError):
@@ -114,7 +115,7 @@ class Migrations(Constrained):
 
     def told(self, url: str) -> dict[str, str]:
         """Return the service's variables for the database at a plain postgresql:// URL."""
-        words = parts_of(f"{self.driver}://{url.partition('://')[2]}")
+        words = parts_of(with_scheme(url, self.driver))
         return {self.database_variable: words["url"]} | {
             name: filled(template, words) for name, template in self.variables.items()
         }

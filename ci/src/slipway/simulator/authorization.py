@@ -15,7 +15,12 @@ _UNRESTRICTED = {"sts"}  # every caller may ask for its own identity
 _PASSED_TO_APP_RUNNER = "bullet.amazonaws.com"  # [G]; [F] differs for an instance role
 _NEW = "0" * 32
 # No resource-level permissions, though the request names a resource [G].
-_WITHOUT_RESOURCE = (("ecs", "DeregisterTaskDefinition"), ("ecs", "DescribeTaskDefinition"))
+_WITHOUT_RESOURCE = (
+    ("ecs", "DeregisterTaskDefinition"),
+    ("ecs", "DescribeTaskDefinition"),
+    ("elbv2", "DescribeTargetHealth"),
+)
+_PREFIXES = {"elbv2": "elasticloadbalancing"}  # of the actions, where they differ from the model's name
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,8 @@ def needed(service: str, operation: str, request: Mapping[str, Any], call: Call)
     """List the permissions that a call needs."""
     if service in _UNRESTRICTED:
         return []
-    named = () if (service, operation) in _WITHOUT_RESOURCE else _resources(service, request, call)
-    own = [Needed(f"{service}:{operation}", resource) for resource in list(named) or ["*"]]
+    named = () if (service, operation) in _WITHOUT_RESOURCE else _resources(service, operation, request, call)
+    own = [Needed(f"{_PREFIXES.get(service, service)}:{operation}", resource) for resource in list(named) or ["*"]]
     dependent = _DEPENDENT.get((service, operation))
     return own + list(dependent(request, f"{call.region}:{call.account}") if dependent else ())
 
@@ -107,7 +112,13 @@ _RESOURCES: Mapping[str, Mapping[str, str]] = {
         "taskDefinition": "arn:aws:ecs:{place}:task-definition/{value}",
         "tasks": "{value}",
         "task": "{value}",
+        **dict.fromkeys(("service", "services", "serviceName"), "arn:aws:ecs:{place}:service/{cluster}/{value}"),
+        **dict.fromkeys(("serviceArn", "serviceDeploymentArn", "serviceDeploymentArns"), "{value}"),
+        **dict.fromkeys(("serviceRevisionArns", "resourceArn"), "{value}"),
     },
+    "ec2": {},
+    "elbv2": {"TargetGroupArn": "{value}"},
+    "cloudwatch": {"AlarmNames": "arn:aws:cloudwatch:{place}:alarm:{value}"},
     "iam": {"RoleName": "arn:aws:iam::{account}:role/{value}"},
     "logs": {"logGroupName": "arn:aws:logs:{place}:log-group:{value}:log-stream:"},
     "secretsmanager": dict.fromkeys(("SecretId", "Name"), "arn:aws:secretsmanager:{place}:secret:{value}-000000"),
@@ -115,18 +126,19 @@ _RESOURCES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def _resources(service: str, request: Mapping[str, Any], call: Call) -> Iterator[str]:
+def _resources(service: str, operation: str, request: Mapping[str, Any], call: Call) -> Iterator[str]:
     place = f"{call.region}:{call.account}"
+    cluster = request.get("cluster", "default").rpartition("/")[2]
+    if operation == "ListTasks":  # each condition on its tasks is one on the cluster [G]
+        yield f"arn:aws:ecs:{place}:container-instance/{cluster}/{_NEW}"
+        return
     below = request.get("NetworkConfiguration", {}).get("EgressConfiguration", {}) if service == "apprunner" else {}
     for named in (request, below):
         for member, pattern in _RESOURCES[service].items():
             for value in _listed(named.get(member, [])):
                 name = value.lstrip("/") if service == "ssm" else value
-                arn = pattern.format(place=place, account=call.account, value=name)
+                arn = pattern.format(place=place, account=call.account, cluster=cluster, value=name)
                 yield value if value.startswith("arn:") else arn
-    if service == "ecs" and "cluster" in request and not request.keys() & {"tasks", "taskDefinition"}:
-        cluster = request["cluster"].rpartition("/")[2]
-        yield f"arn:aws:ecs:{place}:container-instance/{cluster}/{_NEW}"  # [G]
 
 
 def _passed_to_app_runner(request: Mapping[str, Any], _place: str) -> Iterator[Needed]:
@@ -151,10 +163,30 @@ def _passed_to_a_task(request: Mapping[str, Any], _place: str) -> Iterator[Neede
     yield from (Needed("iam:PassRole", role, "ecs-tasks.amazonaws.com") for role in roles if role)
 
 
+def _changed_in_express(request: Mapping[str, Any], place: str) -> Iterator[Needed]:
+    roles = (request.get("executionRoleArn"), request.get("taskRoleArn"))
+    yield from (Needed("iam:PassRole", role, "ecs-tasks.amazonaws.com") for role in roles if role)
+    if "taskDefinitionArn" not in request:
+        family = request["serviceArn"].partition(":service/")[2].replace("/", "-")
+        yield Needed("ecs:RegisterTaskDefinition", f"arn:aws:ecs:{place}:task-definition/{family}:*")
+
+
+def _created_in_express(request: Mapping[str, Any], place: str) -> Iterator[Needed]:
+    cluster = request.get("cluster", "default").rpartition("/")[2]
+    service = f"arn:aws:ecs:{place}:service/{cluster}/{request.get('serviceName', '*')}"
+    yield Needed("iam:PassRole", request["infrastructureRoleArn"], "ecs.amazonaws.com")
+    yield from _changed_in_express({"serviceArn": service, **request}, place)
+    yield Needed("ecs:CreateCluster", f"arn:aws:ecs:{place}:cluster/{cluster}")
+    if request.get("tags"):
+        yield Needed("ecs:TagResource", service)
+
+
 _DEPENDENT: Mapping[tuple[str, str], Callable[[Mapping[str, Any], str], Iterator[Needed]]] = {
     ("apprunner", "CreateService"): _created_with_app_runner,
     ("apprunner", "UpdateService"): _passed_to_app_runner,
     ("apprunner", "DeleteService"): _deleted_from_app_runner,
     ("ecs", "RegisterTaskDefinition"): _passed_to_a_task,
     ("ecs", "RunTask"): _passed_to_a_task,
+    ("ecs", "CreateExpressGatewayService"): _created_in_express,
+    ("ecs", "UpdateExpressGatewayService"): _changed_in_express,
 }

@@ -95,6 +95,8 @@ class VirtualClock(Clock):
             self._changed = anyio.Event()
             while self._sleepers and await self._is_quiet():
                 when, _, awake = heapq.heappop(self._sleepers)
+                if not awake.statistics().tasks_waiting:
+                    continue  # the sleeper was cancelled
                 self._now = max(self._now, when)
                 awake.set()
                 for due, idler in self._idlers:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from slipway.oci.artifact import MANIFEST, canonical, digest_of
 from slipway.oci.registry import Login
 from slipway.simulator.app_runner.api import SimulatedAppRunner
-from slipway.simulator.app_runner.deployment import Pace, Platform
+from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.authorization import Guard
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloudformation.api import CloudFormation
@@ -26,6 +26,7 @@ from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.endpoint import Endpoint
 from slipway.simulator.faults import Faults
 from slipway.simulator.iam import Iam, Sts
+from slipway.simulator.platform import Platform
 from slipway.simulator.registry import PASSWORD, ImageStore, RegistryProtocol, Repository
 from slipway.simulator.secrets import Secrets
 from slipway.simulator.serving import serving
@@ -154,7 +155,6 @@ class Places:
             store=store,
             backend=self._backend,
             tasks=self._tasks,
-            pace=self._pace,
             iam=self._roles.setdefault(account, Iam(quotas=self._quotas)),
             quotas=self._quotas,
         )
@@ -164,7 +164,7 @@ class Places:
             url=self.url,
             endpoint=self.endpoint,
             places=self,
-            app_runner=SimulatedAppRunner(platform),
+            app_runner=SimulatedAppRunner(platform, self._pace),
             ecs=Ecs(platform),
             cloudformation=CloudFormation(operations, self._clock, self._tasks),
             operations=operations,
@@ -174,6 +174,9 @@ class Places:
             "cloudformation": cloud.cloudformation.operations,
             "ecr": Ecr(store, self._quotas).operations,
             "ecs": cloud.ecs.operations,
+            "ec2": cloud.ecs.express.resources.network.operations,
+            "elbv2": cloud.ecs.express.resources.balancing.operations,
+            "cloudwatch": cloud.ecs.express.resources.alarms.operations,
             "logs": cloud.logs.operations,
             "secretsmanager": cloud.secrets.operations,
             "ssm": cloud.references.parameters.operations,
@@ -223,7 +226,7 @@ class InitialState:
     """The contents of an account at the start, as a file states them."""
 
     repositories: tuple[str, ...] = ()  # names in ECR, with immutable tags
-    roles: tuple[str, ...] = ()  # ARNs; App Runner may assume them
+    roles: tuple[str, ...] = ()  # ARNs; App Runner and ECS may assume them
     strict_roles: bool = False  # refuse any other role instead of trusting it
     secrets: Mapping[str, str] = field(default_factory=dict)  # environment variables with the values, by ARN
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel
 
-SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm")
-QUERY_SERVICES = ("cloudformation", "iam", "sts")  # these use the older query protocol
+SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm", "cloudwatch")
+QUERY_SERVICES = ("cloudformation", "iam", "sts", "elbv2", "ec2")  # these use the older query protocol
 ACCOUNT, REGION = (
     "123456789012",
     "eu-west-1",

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from slipway.simulator.authorization import needed
+from slipway.simulator.cbor import PATH, CborProtocol
 from slipway.simulator.clock import Clock
 from slipway.simulator.contract import (
     ACCOUNT,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _INVALID = dict.fromkeys(QUERY_SERVICES, "ValidationError") | {
     "apprunner": "InvalidRequestException",
     "ssm": "ValidationException",
+    "cloudwatch": "ValidationError",
 }
 _REFUSALS: Mapping[Effect, tuple[str, str, int]] = {
     Effect.THROTTLED: ("ThrottlingException", "Rate exceeded", 400),
@@ -45,6 +47,7 @@ _REFUSALS: Mapping[Effect, tuple[str, str, int]] = {
     Effect.DENIED: ("AccessDeniedException", "The user simulated is not authorized to perform this operation", 400),
     Effect.CLOCK_SKEW: ("InvalidSignatureException", "Signature expired: it is more than 5 minutes old", 403),
 }
+Protocol = CborProtocol | JsonProtocol | QueryProtocol
 _SIGNED = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[a-z0-9-]+)/")
 KEY = "simulated"  # the access key of ACCOUNT; that of any other account is its number
 _NUMBER = re.compile(r"[0-9]{12}")
@@ -62,7 +65,7 @@ class Endpoint:
         self.guard = registry.guard
         self.requests: list[str] = []  # every requested operation, in order
         self.app = Starlette(
-            routes=[Route("/", self.call, methods=["POST"]), *registry.routes],
+            routes=[*(Route(path, self.call, methods=["POST"]) for path in ("/", PATH)), *registry.routes],
             exception_handlers={RegistryError: lambda _request, error: error.answer},
         )
 
@@ -76,9 +79,13 @@ class Endpoint:
 
     async def _answered(self, request: Request, request_id: str) -> Response:
         content = await request.body()
-        protocol: JsonProtocol | QueryProtocol = (
-            JsonProtocol(request, content) if "x-amz-target" in request.headers else QueryProtocol(content, request_id)
-        )
+        protocol: Protocol
+        if "smithy-protocol" in request.headers:
+            protocol = CborProtocol(request, content)
+        elif "x-amz-target" in request.headers:
+            protocol = JsonProtocol(request, content)
+        else:
+            protocol = QueryProtocol(content, request_id)
         try:
             return await self._perform(protocol, request)
         except AwsError as error:
@@ -86,7 +93,7 @@ class Endpoint:
         except CutError:
             return _Cut()
 
-    async def _perform(self, protocol: JsonProtocol | QueryProtocol, request: Request) -> Response:
+    async def _perform(self, protocol: Protocol, request: Request) -> Response:
         operation = protocol.operation
         self.requests.append(protocol.requested.rpartition(".")[2])
         call = self._called(request)

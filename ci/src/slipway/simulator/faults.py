@@ -19,8 +19,11 @@ class Effect(Enum):
     DENIED = "denied"  # the credentials do not allow it
     CLOCK_SKEW = "clock skew"  # the client's clock is wrong, so its signature is too old
     MISSING_OPERATION_ID = "missing operation id"  # the call is performed, and the answer lacks its OperationId
-    UNKNOWN_STATUS = "unknown status"  # the answer has a Status that the model does not have
+    UNKNOWN_STATUS = "unknown status"  # the answer has a status that the model does not have
     OVERTAKEN = "overtaken"  # another client acts just before
+
+
+_STATUSES = ("Status", "status", "statusCode")
 
 
 @dataclass(kw_only=True)
@@ -86,7 +89,10 @@ class Faults:
 
 
 def with_unknown_status(answer: Any) -> Any:
-    """Replace every Status of an answer by one that the model does not have."""
+    """Replace every status of an answer by one that the model does not have."""
     if isinstance(answer, Mapping):
-        return {key: "QUARANTINED" if key == "Status" else with_unknown_status(value) for key, value in answer.items()}
+        return {
+            key: "QUARANTINED" if key in _STATUSES and isinstance(value, str) else with_unknown_status(value)
+            for key, value in answer.items()
+        }
     return [with_unknown_status(item) for item in answer] if isinstance(answer, list) else answer

@@ -13,8 +13,13 @@ from slipway.simulator.contract import AwsError, Call, Operations, Quotas, opera
 
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _ASSUME = "sts:AssumeRole"
-# The principals with which App Runner assumes roles [G].
-_PRINCIPALS = ("build.apprunner.amazonaws.com", "tasks.apprunner.amazonaws.com")
+# The principals with which App Runner and ECS assume roles [G].
+_PRINCIPALS = (
+    "build.apprunner.amazonaws.com",
+    "tasks.apprunner.amazonaws.com",
+    "ecs.amazonaws.com",
+    "ecs-tasks.amazonaws.com",
+)
 
 
 def trusting(*principals: str) -> str:
@@ -23,7 +28,7 @@ def trusting(*principals: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-_APP_RUNNER = trusting(*_PRINCIPALS)
+_TRUSTING_ALL = trusting(*_PRINCIPALS)
 
 
 @dataclass(kw_only=True)
@@ -70,7 +75,7 @@ class Iam:
     def operations(self) -> Operations:
         return operations_of(self)
 
-    def put(self, arn: str, policy: str = _APP_RUNNER) -> None:
+    def put(self, arn: str, policy: str = _TRUSTING_ALL) -> None:
         """Add a role that is known everywhere."""
         role = Role(arn=arn, policy=policy)
         self.roles[role.name] = role
@@ -97,7 +102,7 @@ class Iam:
     async def get_role(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["RoleName"]
         if name not in self.roles and not self.strict:
-            return {"Role": Role(arn=f"arn:aws:iam::{call.account}:role/{name}", policy=_APP_RUNNER).described()}
+            return {"Role": Role(arn=f"arn:aws:iam::{call.account}:role/{name}", policy=_TRUSTING_ALL).described()}
         return {"Role": self._existing(name).described()}
 
     async def list_roles(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:

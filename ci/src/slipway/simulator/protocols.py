@@ -70,6 +70,7 @@ _QUERY_CODES = {
     "UnknownOperationException": "InvalidAction",
     "UnrecognizedClientException": "InvalidClientTokenId",
 }
+_EC2_CODES = {"AccessDeniedException": "UnauthorizedOperation", "ThrottlingException": "RequestLimitExceeded"}
 _ENVELOPE = ("Action", "Version")
 
 
@@ -95,15 +96,17 @@ class QueryProtocol:
     def answer(self, operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
         root = ET.Element(f"{operation.name}Response", xmlns=operation.service_model.metadata["xmlNamespace"])
         if (shape := operation.output_shape) is not None:
-            wrapper: str = shape.serialization["resultWrapper"]
-            _write(root, wrapper, shape, answer)
+            wrapper = shape.serialization.get("resultWrapper")  # EC2 has none
+            _write_members(ET.SubElement(root, wrapper) if wrapper else root, shape, answer)
         ET.SubElement(ET.SubElement(root, "ResponseMetadata"), "RequestId").text = self._request_id
         return _xml(root, 200)
 
     def error(self, error: AwsError) -> Response:
-        root = ET.Element("ErrorResponse")
-        inner = ET.SubElement(root, "Error")
-        members = {"Type": "Sender", "Code": _QUERY_CODES.get(error.code, error.code), "Message": error.message}
+        is_ec2 = self.operation is not None and self.operation.service_model.service_name == "ec2"
+        root = ET.Element("Response" if is_ec2 else "ErrorResponse")
+        inner = ET.SubElement(ET.SubElement(root, "Errors") if is_ec2 else root, "Error")
+        code = _EC2_CODES.get(error.code) if is_ec2 else None
+        members = {"Type": "Sender", "Code": code or _QUERY_CODES.get(error.code, error.code), "Message": error.message}
         for name, text in members.items():
             ET.SubElement(inner, name).text = text
         ET.SubElement(root, "RequestId").text = self._request_id
@@ -140,7 +143,8 @@ def _value(shape: Any, place: str, left: dict[str, str]) -> Any:
 def _list(shape: Any, place: str, left: dict[str, str]) -> list[Any]:
     if left.pop(place, ""):  # empty is how botocore sends an empty list
         raise AwsError("ValidationError", f"{place} is not of type list.")
-    below = place if shape.serialization.get("flattened") else f"{place}.{_item_name(shape)}"
+    flat = shape.serialization.get("flattened") or _has(left, f"{place}.1")  # EC2 flattens every list
+    below = place if flat else f"{place}.{_item_name(shape)}"
     items: list[Any] = []
     while _has(left, f"{below}.{len(items) + 1}"):
         items.append(_value(shape.member, f"{below}.{len(items) + 1}", left))
@@ -178,9 +182,7 @@ def _write(parent: ET.Element, name: str, shape: Any, value: Any) -> None:
         return
     element = ET.SubElement(parent, name)
     if shape.type_name == "structure":
-        for key, member in shape.members.items():
-            if value.get(key) is not None:
-                _write(element, member.serialization.get("name", key), member, value[key])
+        _write_members(element, shape, value)
     elif shape.type_name == "list":
         for item in value:
             _write(element, _item_name(shape), shape.member, item)
@@ -191,6 +193,12 @@ def _write(parent: ET.Element, name: str, shape: Any, value: Any) -> None:
             _write(entry, shape.value.serialization.get("name", "value"), shape.value, item)
     else:
         element.text = _as_text(value)
+
+
+def _write_members(element: ET.Element, shape: Any, value: Any) -> None:
+    for key, member in shape.members.items():
+        if value.get(key) is not None:
+            _write(element, member.serialization.get("name", key), member, value[key])
 
 
 def _as_text(value: object) -> str:

@@ -114,6 +114,15 @@ class Repository:
         digest = self.tags.get(reference, reference)
         return digest if digest in self.manifests else None
 
+    def architecture(self, digest: str) -> str | None:
+        """Return the architecture in an image's config; None when it names none."""
+        config = json.loads(self.manifests[digest].content).get("config") or {}
+        try:
+            document = json.loads(self.blobs.get(str(config.get("digest")), b"{}"))
+        except ValueError:
+            return None
+        return document.get("architecture") if isinstance(document, dict) else None
+
 
 PASSWORD = "simulated"  # noqa: S105 -- not a secret; clients must send what ECR gave them
 
@@ -156,6 +165,15 @@ class ImageStore:
         if registry == PUBLIC:
             return self.public.get(name)
         return self.registries[registry].repositories.get(name) if registry in self.registries else None
+
+    def find(self, image: str) -> tuple[Repository, str] | None:
+        """Find an image by URI and tag or digest: its repository and its digest."""
+        uri, _, digest = image.partition("@")
+        host, _, path = uri.partition("/")
+        name, _, tag = path.partition(":")
+        repository = self.at(f"{host}/{name}")
+        resolved = repository.resolve(digest or tag or "latest") if repository else None
+        return (repository, resolved) if repository and resolved else None
 
 
 class RegistryError(Exception):

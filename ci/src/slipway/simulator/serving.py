@@ -6,12 +6,13 @@ import logging
 import re
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
+import anyio.abc
 import uvicorn
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -185,18 +186,38 @@ _DRAIN_SECONDS = 30.0
 
 
 class Front:
-    """A reverse proxy to the current instance, as an ASGI application."""
+    """A reverse proxy to the current instances, as an ASGI application.
 
-    def __init__(self) -> None:
+    `answered` receives the instance and the status of each answer.
+    """
+
+    def __init__(self, answered: Callable[[str, int], None] = lambda _upstream, _status: None) -> None:
         self.address = ""
-        self._upstream: str | None = None
+        self._answered = answered
+        self._shares: Mapping[str, float] = {}
+        self._credit: dict[str, float] = {}
         self._running: Counter[str] = Counter()
         self._closed = anyio.Event()
         self._client = _client()
 
     def route(self, upstream: str | None) -> None:
         """Send traffic to `host:port` from the next request on; None means 503."""
-        self._upstream = upstream
+        self.split({upstream: 1} if upstream else {})
+
+    def split(self, shares: Mapping[str, float]) -> None:
+        """Divide traffic by weight from the next request on; the share of no address, "", is answered with 503."""
+        self._shares = {upstream: share for upstream, share in shares.items() if share}
+        self._credit = dict.fromkeys(self._shares, 0.0)
+
+    def _next(self) -> str:
+        """Choose by smooth weighted round-robin: 5 % is every twentieth request."""
+        for upstream, share in self._shares.items():
+            self._credit[upstream] += share
+        if not self._credit:
+            return ""
+        chosen = max(self._credit, key=self._credit.__getitem__)
+        self._credit[chosen] -= sum(self._shares.values())
+        return chosen
 
     async def drained(self, upstream: str) -> None:
         """Wait until an instance without new traffic has answered its last requests, at most 30 seconds."""
@@ -204,12 +225,15 @@ class Front:
             while self._running[upstream]:  # noqa: ASYNC110 -- an event per request would cost more
                 await anyio.sleep(0.005)
 
+    async def serve(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        """Serve the public address until it is closed."""
+        async with serving(self) as self.address:
+            task_status.started()
+            await self._closed.wait()
+
     async def close(self) -> None:
         self._closed.set()
         await self._client.aclose()
-
-    async def closed(self) -> None:
-        await self._closed.wait()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -220,8 +244,8 @@ class Front:
     async def _answer(self, request: Request) -> Response:
         import httpx
 
-        upstream = self._upstream
-        if upstream is None:
+        upstream = self._next()
+        if not upstream:
             return PlainTextResponse("no healthy upstream", 503)
         self._running[upstream] += 1
         headers = [(name, value) for name, value in request.headers.raw if not _OWN.fullmatch(name)]
@@ -236,6 +260,7 @@ class Front:
         except (httpx.HTTPError, ClientDisconnect) as error:
             self._running[upstream] -= 1
             return PlainTextResponse(f"upstream connect error: {error}", 503)
+        self._answered(upstream, answer.status_code)
         response = StreamingResponse(self._relayed(answer, upstream), answer.status_code)
         response.raw_headers = [(name, value) for name, value in answer.headers.raw if not _OWN.fullmatch(name)]
         return response

@@ -5,13 +5,12 @@ An endpoint override receives stand-in credentials only: it is a simulator, and 
 """
 
 import os
-import random
 import re
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ import anyio
 import anyio.to_thread
 
 from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
+from slipway.oci.patience import Patience
 from slipway.release.errors import AwsRefusedError, LostAnswerError, UnreachableError
 from slipway.untrusted import json_object, one_line
 
@@ -33,9 +33,6 @@ _NAMES = {
 _THROTTLED = frozenset(
     {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException"}
 )
-_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt, less a jitter
-_AT_FIRST = 1.0  # the longest pause while AWS has never answered: no network is reported in two seconds
-_LONGER = (16.0,) * 10  # and after those, once AWS has answered: an outage of two minutes ends no deployment
 _SERVER_ERROR = 500
 # These calls are idempotent. So is every call to ECR: a put names its content.
 _READS = ("describe_", "list_", "get_", "filter_", "batch_get_")
@@ -96,10 +93,9 @@ class Aws:
         self.region = region
         self.endpoint_url = endpoint_url
         self._keys = _STAND_IN if endpoint_url else keys or Keys("", "")
-        self._sleep = sleep
         self._clients: dict[str, Any] = {}
         self._session: Any = None  # boto3's
-        self._answered = False
+        self._patience = Patience(sleep, UnreachableError)
         self._making = threading.Lock()  # a boto3 session is not thread-safe
 
     async def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
@@ -114,20 +110,12 @@ class Aws:
     async def _retried(
         self, service: str, operation: str, parameters: Mapping[str, Any], *, idempotent: bool
     ) -> dict[str, Any]:
-        for pause in _PAUSES + (_LONGER if self._answered else ()):
-            try:
-                return await self.once(service, operation, **parameters)
-            except UnreachableError:
-                if not self._answered and pause > _AT_FIRST:
-                    raise
-            except LostAnswerError:
-                if not idempotent:
-                    raise
-            except AwsRefusedError as error:
-                if error.code not in _THROTTLED:  # a throttled call was not carried out
-                    raise
-            await self._sleep(pause * random.uniform(0.75, 1))  # noqa: S311 -- no secret
-        return await self.once(service, operation, **parameters)
+        def is_temporary(error: SlipwayError) -> bool:
+            is_throttled = isinstance(error, AwsRefusedError) and error.code in _THROTTLED  # it was not carried out
+            is_lost = isinstance(error, LostAnswerError) and idempotent
+            return isinstance(error, UnreachableError) or is_throttled or is_lost
+
+        return await self._patience.repeated(partial(self.once, service, operation, **parameters), is_temporary)
 
     async def pages(self, service: str, operation: str, /, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
         """Yield every page of a list."""
@@ -147,7 +135,7 @@ class Aws:
         try:
             response = await self.send(service, operation, parameters)
         except exceptions.ClientError as error:
-            self._answered = True
+            self._patience.answered = True
             refused = AwsRefusedError(service, operation, dict(error.response.get("Error", {})))
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR:
                 raise LostAnswerError(refused.what) from error
@@ -165,8 +153,8 @@ class Aws:
         ) as error:  # ended too early, or timed out
             raise LostAnswerError(f"AWS did not answer {service} {operation} ({one_line(str(error))})") from error
         except exceptions.BotoCoreError as error:
-            raise _unusable(error, answered=self._answered) from error
-        self._answered = True
+            raise _unusable(error, answered=self._patience.answered) from error
+        self._patience.answered = True
         return response
 
     async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -189,7 +177,7 @@ class Aws:
                 self._session = self._session or session_of(self._keys, self.region)
                 client = self._session.client(service, endpoint_url=self.endpoint_url, config=config)
                 if self.endpoint_url is None:
-                    check_endpoint(client.meta.endpoint_url)
+                    check_endpoint(client)
                 self._clients[service] = client
             return self._clients[service]
 
@@ -201,19 +189,52 @@ def session_of(keys: Keys, region: str | None) -> Any:
 
     core = Session()
     core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
+    if not keys.access_key_id:
+        _check_lenders(core, region)
     credentials = (keys.access_key_id or None, keys.secret_access_key or None, keys.session_token)
     return boto3.session.Session(*credentials, region_name=region, botocore_session=core)
 
 
-def check_endpoint(url: str) -> None:
-    """Raise BadInputError when AWS_ENDPOINT_URL or a profile leads boto3 to a host that is neither AWS's nor trusted by the caller."""
-    host = urlsplit(url).hostname or ""
+def _check_lenders(core: Any, region: str | None) -> None:
+    """Check the services that boto3 itself asks for credentials, with the keys or the token of a profile."""
+    if not any(name.startswith("AWS_ENDPOINT_URL") for name in os.environ) and "endpoint_url" not in str(
+        core.full_config
+    ):
+        return
+    for lender in ("sts", "sso", "sso-oidc"):
+        keys = {"aws_access_key_id": "checked", "aws_secret_access_key": "checked"}
+        check_endpoint(core.create_client(lender, region_name=region or "us-east-1", **keys))
+
+
+def check_endpoint(client: Any) -> None:
+    """Raise BadInputError when AWS_ENDPOINT_URL or a profile leads boto3 to a host that is neither the service's nor trusted by the caller."""
+    url, service = urlsplit(client.meta.endpoint_url), client.meta.service_model.endpoint_prefix
+    host = url.hostname or ""
     trusted = os.environ.get(_TRUSTED, "").replace(",", " ").split()
-    if host not in trusted and not host.endswith(_OF_AWS):
+    if host not in trusted and not (url.scheme == "https" and _is_of_aws(host, service)):
         raise BadInputError(
             f"requests signed with your keys would go to {one_line(host)}, by AWS_ENDPOINT_URL or endpoint_url of the profile",
             f"unset it; or name a stand-in with --endpoint-url, which gets no keys, or a host of your own in {_TRUSTED}",
         )
+
+
+def check_region(service: str, region: str) -> None:
+    """Raise BadInputError for a region of AWS in which boto3's data has no such service; a region that it does not know passes."""
+    session = session_of(Keys("", ""), None)
+
+    def regions(name: str) -> set[str]:
+        names = (session.get_available_regions(name, each) for each in session.get_available_partitions())
+        return {region for found in names for region in found}
+
+    if region in regions("ec2") and region not in (has := regions(service)):
+        raise BadInputError(f"AWS has no {service} in the region {region}", f"choose one of {', '.join(sorted(has))}")
+
+
+def _is_of_aws(host: str, service: str) -> bool:
+    """Return whether a host is AWS's own for a service. Machines, load balancers and buckets of anybody are below amazonaws.com too."""
+    names = "|".join(map(re.escape, {service, service.removeprefix("api.")}))  # ECR's has no api. in some partitions
+    own = rf"(vpce-[\w-]+\.)?({names})(-fips)?(\.[a-z]{{2}}(-[a-z]+)+(-\d)?)?(\.vpce)?"
+    return any(re.fullmatch(own, host.removesuffix(domain)) for domain in _OF_AWS if host.endswith(domain))
 
 
 @cache

@@ -21,7 +21,8 @@ _CHANGE = (Right.OBSERVE, Right.READ_OWNER, Right.WRITE_LEDGER, Right.FOLLOW)
 _RELEASE = (*_CHANGE, Right.READ_LOGS, Right.INSPECT, Right.UPDATE_SERVICE)
 _DEPLOY = (*_RELEASE, Right.PULL, Right.CREATE_SERVICE)
 RIGHTS: Mapping[str, tuple[Right, ...]] = {
-    "plan": (Right.OBSERVE, Right.READ_OWNER),
+    "plan": (Right.OBSERVE, Right.READ_OWNER, Right.READ_LEDGER),
+    "plan-without-ledger": (Right.OBSERVE, Right.READ_OWNER),
     "status": (Right.OBSERVE, Right.READ_LEDGER),
     "history": (Right.READ_LEDGER,),
     "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_LEDGER),
@@ -39,12 +40,15 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "promote-to": _DEPLOY,
     "pause": (*_CHANGE, Right.PAUSE_SERVICE),
     "resume": (*_CHANGE, Right.READ_LOGS, Right.RESUME_SERVICE),
+    "abort": (Right.OBSERVE, Right.READ_OWNER, Right.FOLLOW, Right.ABORT),
     "destroy": (*_CHANGE, Right.DELETE_SERVICE),
 }
-# The role of jobs without a GitHub environment: they publish, and plan.
-IMAGE_ROLE = ("publish", "plan")
+# The role of jobs without a GitHub environment: they publish, and plan. Ledgers have values of variables, which they need not read.
+IMAGE_ROLE = ("publish", "plan-without-ledger")
 # The role of jobs in a GitHub environment. Only a person deletes a service, sets a secret, or runs a command.
-DEPLOY_ROLE = tuple(verb for verb in RIGHTS if verb not in ("publish", "destroy", "secret", "run"))
+DEPLOY_ROLE = tuple(
+    verb for verb in RIGHTS if verb not in ("publish", "plan-without-ledger", "destroy", "secret", "run")
+)
 
 
 def roles_of(settings: Settings, environment: str) -> dict[str, str]:
@@ -94,7 +98,7 @@ def _role_name(arn: str, account: str, at: str) -> str:
 
 def _arns(settings: Settings, environment: str) -> dict[str, str]:
     there = settings.environment(environment)
-    arns = {"access-role": there.access_role, "instance-role": there.instance_role}
+    arns = there.roles
     if there.migration and there.migration.runner is RunnerKind.ECS_TASK:
         arns |= {
             "migration.execution-role": there.migration.execution_role,

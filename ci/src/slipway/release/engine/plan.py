@@ -4,7 +4,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from functools import cache
+from typing import ClassVar, Final, Self
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.image import Reference
@@ -13,8 +14,10 @@ from slipway.structure import write
 from slipway.untrusted import one_line
 
 ABSENT = "none"
+PLATFORM = "linux/amd64"
 NOT_MIGRATED = "slipway does not migrate this environment's database"
 NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate`, or name a runner in [tool.slipway.environments.NAME.migration], before the first deployment"
+_ROUNDS: Final = 5_000  # two milliseconds
 _NEW_PLAN = "make a new plan and have it approved"
 
 
@@ -38,6 +41,16 @@ class ServiceSpec:
     instance_role: str | None
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def first_notes(self) -> tuple[str, ...]:
+        """What a reader should know before the service is created, such as its price."""
+        return ()
+
+    @property
+    def platform(self) -> str:
+        """The operating system and architecture that the image must have."""
+        return PLATFORM
 
     def plain(self) -> dict[str, str]:
         """Return the fields besides variables and secrets, by their names in a plan."""
@@ -72,8 +85,18 @@ def health_check(path: str | None) -> str:
 
 def values_of(variables: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
     """Return variables and secrets by their names in a plan. Variables appear as hashes, because a value may be a secret."""
-    hashes = {f"variable {name}": hashed(value) for name, value in variables.items()}
+    hashes = {f"variable {name}": _marked(name, value) for name, value in variables.items()}
     return hashes | {f"secret {name}": arn for name, arn in secrets.items()}
+
+
+@cache
+def _marked(name: str, value: str) -> str:
+    """Return a hash of a variable's value, salted with its name and slow, so that a short value is not found by trying all.
+
+    The salt is no random one: the plan of one job is compared with that of another.
+    """
+    salt = f"slipway variable {name}".encode()
+    return f"pbkdf2:{hashlib.pbkdf2_hmac('sha256', value.encode(), salt, _ROUNDS).hex()[:12]}"
 
 
 def hashed(value: str) -> str:
@@ -103,6 +126,7 @@ def plan(spec: ServiceSpec, observed: Observed, *, migrates: bool = True) -> Pla
         reason=reason,
         notes=(
             *((f"{NOT_MIGRATED}: {NOT_MIGRATED_REMEDY}",) if is_first and not migrates else ()),
+            *(spec.first_notes if action is Action.CREATE else ()),
             *_kept(spec, current),
         ),
     )

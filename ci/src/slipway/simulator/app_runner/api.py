@@ -10,9 +10,10 @@ from typing import Any
 import anyio
 
 from slipway.simulator.app_runner import shared
-from slipway.simulator.app_runner.deployment import Deployment, Platform, delete, pause
+from slipway.simulator.app_runner.deployment import Deployment, delete, pause
 from slipway.simulator.app_runner.service import (
     Configuration,
+    Pace,
     Service,
     ServiceOperation,
     check_roles,
@@ -22,7 +23,8 @@ from slipway.simulator.app_runner.service import (
 )
 from slipway.simulator.app_runner.shared import Shared
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged, tags_of
-from slipway.simulator.serving import Front, serving
+from slipway.simulator.platform import Platform
+from slipway.simulator.serving import Front
 
 _MOST_TAGS = 50  # [G]
 Change = Callable[[Platform, Service, ServiceOperation], Coroutine[Any, Any, None]]
@@ -31,8 +33,9 @@ Change = Callable[[Platform, Service, ServiceOperation], Coroutine[Any, Any, Non
 class SimulatedAppRunner:
     """App Runner's services by ARN, and its operations."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, pace: Pace | None = None) -> None:
         self._platform = platform
+        self._pace = pace or Pace()
         self._creating = anyio.Lock()  # a name is looked up and taken in one step
         self.services: dict[str, Service] = {}
         self.scaling, self.connectors, self._observability = (
@@ -65,9 +68,16 @@ class SimulatedAppRunner:
         arn = f"{account}:service/{name}/{uuid.uuid4().hex}"
         tags = tags_of(request)
         service = Service(
-            name=name, arn=arn, created=call.now, configuration=wanted, front=Front(), scaling=scaling, tags=tags
+            name=name,
+            arn=arn,
+            created=call.now,
+            configuration=wanted,
+            front=Front(),
+            scaling=scaling,
+            pace=self._pace,
+            tags=tags,
         )
-        await self._platform.tasks.start(self._serve, service)
+        await self._platform.tasks.start(service.front.serve)
         self.services[arn] = service
         return service
 
@@ -172,12 +182,6 @@ class SimulatedAppRunner:
         service.status = "OPERATION_IN_PROGRESS"
         self._platform.tasks.start_soon(run, self._platform, service, operation)
         return {"Service": service.described(), "OperationId": operation.id}
-
-    async def _serve(self, service: Service, *, task_status: Any) -> None:
-        """Serve the service's public address, from its creation on."""
-        async with serving(service.front) as service.front.address:
-            task_status.started()
-            await service.front.closed()
 
     async def _maintain(self, service: Service, seconds: float) -> None:
         await self._platform.clock.sleep(seconds)

@@ -6,56 +6,17 @@ creation, 2 to 5 for an update, 6 to 19 for a failed health check.
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import anyio
-import anyio.abc
-
-from slipway.errors import BadInputError
-from slipway.records.image import Reference
 from slipway.simulator.app_runner.service import (
     Configuration,
     Service,
     ServiceOperation,
-    SimulatedInstance,
     health_check,
 )
-from slipway.simulator.clock import Clock
-from slipway.simulator.contract import Quotas
-from slipway.simulator.iam import Iam
-from slipway.simulator.logs import Logs
-from slipway.simulator.registry import ImageStore
-from slipway.simulator.secrets import References
-from slipway.workload.workload import Backend, LaunchSpec, Workload, ask
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pace:
-    """The platform's durations, in seconds of its own time."""
-
-    pull: float = 30
-    create: float = 180
-    update: float = 60
-    timeout: float = 270
-    route: float = 60
-    roll_back: float = 60
-
-
-@dataclass(frozen=True, kw_only=True)
-class Platform:
-    """The parts of the account that operations use."""
-
-    clock: Clock
-    store: ImageStore
-    backend: Backend
-    tasks: anyio.abc.TaskGroup
-    pace: Pace
-    logs: Logs = field(default_factory=Logs)
-    references: References = field(default_factory=References)
-    iam: Iam = field(default_factory=Iam)
-    quotas: Quotas = field(default_factory=Quotas)
-
+from slipway.simulator.platform import Platform, SimulatedInstance
+from slipway.workload.workload import LaunchSpec, Workload, ask
 
 # SERVICE_UPDATE [F], the others †
 _TRIGGERS = {
@@ -100,22 +61,13 @@ class Deployment:
         image = self.configuration["SourceConfiguration"]["ImageRepository"]
         identifier = image["ImageIdentifier"]
         self._log(f"Pulling image {identifier.partition('@')[0]} from ECR repository.")
-        await self.platform.clock.sleep(self.platform.pace.pull)
-        try:
-            reference = Reference.parse(identifier)
-        except BadInputError:
-            reference = self._tagged(identifier)
-        repository = self.platform.store.at(reference.repository)
-        if repository is None or repository.resolve(reference.digest) is None:
+        await self.platform.clock.sleep(self.service.pace.pull)
+        found = self.platform.store.find(identifier)
+        if found is None:
             self._log(f"Failed to pull your application image. Reason: Image {identifier} was not found.")
             raise _FailedError("Failed to pull your application image.")
         self._log("Successfully pulled your application image from ECR.")
-        return self._order(repository.path, reference.digest)
-
-    def _tagged(self, identifier: str) -> Reference:
-        uri, _, tag = identifier.rpartition(":")
-        repository = self.platform.store.at(uri)
-        return Reference(uri, (repository.tags.get(tag) if repository else None) or "")
+        return self._order(found[0].path, found[1])
 
     def _order(self, repository: str, digest: str) -> LaunchSpec:
         settings = self._settings
@@ -141,7 +93,7 @@ class Deployment:
 
     async def _provision(self, order: LaunchSpec) -> None:
         self._log("Provisioning instances and deploying image for publicly accessible service.")
-        pace = self.platform.pace
+        pace = self.service.pace
         began = self.platform.clock.now()
         self._instance = SimulatedInstance(self.platform.backend, order, self._on_line)
         with self.platform.clock.held():
@@ -160,7 +112,7 @@ class Deployment:
         place = f"protocol `{'HTTP' if check.path else 'TCP'}`{path}, [Port: '{self._settings.get('Port', '8080')}']."
         self._log(f"Performing health check on {place}")
         # A service with a high threshold may take longer to start.
-        timeout = max(self.platform.pace.timeout, check.interval * check.unhealthy_threshold)
+        timeout = max(self.service.pace.timeout, check.interval * check.unhealthy_threshold)
         began, in_a_row = clock.now(), 0
         while in_a_row < check.healthy_threshold:
             if workload.exit_code is not None:
@@ -192,7 +144,7 @@ class Deployment:
         """Move the traffic; the previous instance answers its last requests, then stops."""
         assert self._instance is not None
         service, before = self.service, self.service.instance
-        await self.platform.clock.sleep(self.platform.pace.route)
+        await self.platform.clock.sleep(self.service.pace.route)
         service.front.route(self._workload.address)
         service.instance, service.configuration = self._instance, self.configuration
         self.platform.tasks.start_soon(watch, self.platform, service, self._instance)
@@ -212,7 +164,7 @@ class Deployment:
             self._end("FAILED", _WITHOUT_ROLLBACK[self.operation.type])
             return
         self.operation.status = "ROLLBACK_IN_PROGRESS"
-        await self.platform.clock.sleep(self.platform.pace.roll_back)
+        await self.platform.clock.sleep(self.service.pace.roll_back)
         self._end("ROLLBACK_FAILED" if "ROLLBACK" in self.service.failing else "ROLLBACK_SUCCEEDED", "RUNNING")  # †
 
     def _end(self, operation_status: str, service_status: str) -> None:
@@ -271,7 +223,7 @@ async def _stop(
         if service.instance:
             await service.instance.stop()
     service.instance = None
-    await platform.clock.sleep(platform.pace.route)
+    await platform.clock.sleep(service.pace.route)
     ended = ("FAILED", failure) if operation.type in service.failing else ("SUCCEEDED", success)
     _end(platform, service, operation, *ended)
     _log(platform, service, "events", f"Service status is set to {service.status}.")

@@ -5,23 +5,33 @@ Marks: [G] developer guide, [M] service model of boto3 1.44, [F] field reports, 
 
 import copy
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
-import anyio
-import anyio.abc
-
-from slipway.errors import SlipwayError
 from slipway.simulator.app_runner.shared import SharedRevision, scaling_summary
 from slipway.simulator.contract import AwsError
 from slipway.simulator.iam import Iam
+from slipway.simulator.platform import SimulatedInstance
 from slipway.simulator.serving import Front
-from slipway.workload.workload import Backend, HealthCheck, LaunchSpec, Workload
+from slipway.workload.workload import HealthCheck
 
 Configuration = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """App Runner's durations, in seconds of the platform's own time."""
+
+    pull: float = 30
+    create: float = 180
+    update: float = 60
+    timeout: float = 270
+    route: float = 60
+    roll_back: float = 60
+
 
 _UNITS = {"0.25 vCPU": "256", "0.5 vCPU": "512", "1 vCPU": "1024", "2 vCPU": "2048", "4 vCPU": "4096"}
 _MEMORY_OF_CPU = {  # [G]
@@ -164,36 +174,6 @@ def not_found(arn: str) -> AwsError:
     return AwsError("ResourceNotFoundException", f"Service with the provided ARN doesn't exist: {arn}.")  # †
 
 
-class SimulatedInstance:
-    """A workload in a task of its own; `on_line` receives its output."""
-
-    def __init__(self, backend: Backend, order: LaunchSpec, on_line: Callable[[str], None]) -> None:
-        self.id = uuid.uuid4().hex
-        self._backend = backend
-        self._order = order
-        self._on_line = on_line
-        self._stop = anyio.Event()
-        self._stopped = anyio.Event()
-        self.workload: Workload | None = None
-        self.failure: SlipwayError | None = None
-
-    async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        """Start and run until stopped; `failure` says why a release could not start."""
-        try:
-            async with self._backend.start(self._order, self._on_line) as self.workload:
-                task_status.started()
-                await self._stop.wait()
-        except SlipwayError as error:
-            self.failure = error
-            task_status.started()
-        finally:
-            self._stopped.set()
-
-    async def stop(self) -> None:
-        self._stop.set()
-        await self._stopped.wait()
-
-
 @dataclass(kw_only=True)
 class ServiceOperation:
     """A change of a service, with the states of the API."""
@@ -226,6 +206,7 @@ class Service:
     configuration: Configuration  # live, or being created
     front: Front
     scaling: SharedRevision
+    pace: Pace
     tags: dict[str, str] = field(default_factory=dict)
     status: str = "OPERATION_IN_PROGRESS"
     updated: datetime | None = None

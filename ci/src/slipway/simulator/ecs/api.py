@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from slipway.simulator.app_runner.deployment import Platform
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
+from slipway.simulator.ecs.express.api import Express
 from slipway.simulator.ecs.running import TaskRun
 from slipway.simulator.ecs.task import Task, TaskDefinition, TaskDefinitions
+from slipway.simulator.platform import Platform
 
 _RETENTION = timedelta(hours=1)  # a stopped task is described at least this long [M]
 _TOKEN_LIFE = timedelta(hours=24)  # [G], or an hour after the task has stopped
@@ -45,9 +46,11 @@ class Ecs:
         self.clusters = {"default"}
         self.tasks: dict[str, Task] = {}
         self.unplaced: list[str] = []  # reasons why the next tasks cannot be placed
+        self.express = Express(platform, self.definitions, self.clusters, self.tasks)
         self.operations: Operations = {
             **operations_of(self),
             **self.definitions.operations,
+            **self.express.operations,
         }
 
     async def create_cluster(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -93,6 +96,7 @@ class Ecs:
         """List tasks, by default those whose desired status is RUNNING; stopped ones are kept for an hour [M]."""
         cluster = self._cluster(request)
         started_by, family = request.get("startedBy"), request.get("family")
+        service = request.get("serviceName", "").rpartition("/")[2] or None
         if started_by and family:
             raise AwsError("InvalidParameterException", "startedBy must be the only filter.")  # [M], words †
         wanted = request.get("desiredStatus", "RUNNING")
@@ -102,6 +106,7 @@ class Ecs:
             if task.wanted == wanted
             and started_by in (None, task.started_by)
             and family in (None, task.definition.family)
+            and service in (None, task.service)
         ]
         return paged("taskArns", arns, request)
 

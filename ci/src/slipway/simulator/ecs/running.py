@@ -4,25 +4,24 @@ The reasons are those that users quote [F]; the durations are those that users s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 
-from slipway.errors import BadInputError
-from slipway.records.image import Reference
-from slipway.simulator.app_runner.deployment import Platform
-from slipway.simulator.app_runner.service import SimulatedInstance
-from slipway.simulator.ecs.task import Task
+from slipway.simulator.ecs.task import EXITED, KILLED, Task
+from slipway.simulator.platform import Platform, SimulatedInstance
 from slipway.simulator.registry import Repository
 from slipway.workload.workload import LaunchSpec, Workload
 
 _PROVISION_SECONDS = 15.0
 _PULL_SECONDS = 15.0
 _POLL_SECONDS = 2.0
+_SERVICE_POLL_SECONDS = 5.0
 _DEPROVISION_SECONDS = 10.0
 _PORT = 65535  # a task serves no port; no command contains this one
-_KILLED = 137
+TASKS = "ecs-tasks.amazonaws.com"  # the principal with which ECS assumes the roles of tasks [G]
+_ARCHITECTURES = {"X86_64": "amd64", "ARM64": "arm64"}
 _NOT_INITIALIZED = "ResourceInitializationError: "
 
 
@@ -30,12 +29,14 @@ class _NotStartedError(Exception):
     """A container that does not start, with the task's stopped reason."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class TaskRun:
-    """A running task."""
+    """A running task; `decided` is set when its container runs, or when it is certain that it never will."""
 
     platform: Platform
     task: Task
+    workload: Workload | None = None
+    decided: anyio.Event = field(default_factory=anyio.Event)
 
     async def run(self) -> None:
         """Run the task until it has stopped."""
@@ -49,6 +50,7 @@ class TaskRun:
                 await self._execute(order)
         except _NotStartedError as error:
             task.stop("TaskFailedToStart", str(error))
+        self.decided.set()
         task.status = "DEPROVISIONING"
         await clock.sleep(_DEPROVISION_SECONDS)
         task.status, task.stopped = "STOPPED", clock.now()
@@ -62,52 +64,71 @@ class TaskRun:
         if instance.failure:
             raise _NotStartedError(f"CannotStartContainerError: {instance.failure}")
         assert instance.workload is not None
+        self.workload = instance.workload
         task.status, task.started = "RUNNING", platform.clock.now()
+        self.decided.set()
         await self._ended(instance.workload)
         with platform.clock.held():
             await instance.stop()
         task.exit_code = _as_in_a_container(instance.workload.exit_code)
-        task.stop("EssentialContainerExited", "Essential container in task exited")
+        task.stop(*EXITED)
 
     async def _ended(self, workload: Workload) -> None:
         """Wait until the container ends or the task is stopped; a task is RUNNING for one poll at least."""
         clock, task = self.platform.clock, self.task
         while True:
-            with clock.held():
-                await anyio.sleep(0.001)  # lets the process continue where time is virtual
-            await clock.sleep(_POLL_SECONDS)
+            if task.service:  # a service's task runs for days, so it must not move virtual time
+                await clock.idle(_SERVICE_POLL_SECONDS)
+            else:
+                with clock.held():
+                    await anyio.sleep(0.001)  # lets the process continue where time is virtual
+                await clock.sleep(_POLL_SECONDS)
             if workload.exit_code is not None or task.stopping:
                 return
 
     def _order(self) -> LaunchSpec:
         """Build the launch order; raises _NotStartedError, in Fargate's order of checks."""
         container, override = self.task.definition.container, self.task.override
+        self._check_roles()
         variables = self._secrets(container.get("secrets", []))
         self._check_log(container)
         for pair in (*container.get("environment", []), *override.get("environment", [])):
             variables[pair["name"]] = pair["value"]
         command = (*container.get("entryPoint", ()), *override.get("command", container.get("command", ())))
-        image, repository = self._image(container["image"])
+        repository, self.task.digest = self._image(container["image"])
+        ports = container.get("portMappings") or [{"containerPort": _PORT}]
         return LaunchSpec(
             repository=repository.path,
-            digest=image.digest,
-            port=_PORT,
+            digest=self.task.digest,
+            port=ports[0]["containerPort"],
             variables=variables,
             command=command or None,
         )
 
-    def _image(self, name: str) -> tuple[Reference, Repository]:
-        try:
-            image = Reference.parse(name)
-        except BadInputError:
-            image = None
-        repository = self.platform.store.at(image.repository) if image else None
-        if image is None or repository is None or repository.resolve(image.digest) is None:
+    def _check_roles(self) -> None:
+        """Check that ECS may assume the roles of a service's task; those of single tasks are not checked."""
+        for key in ("executionRoleArn", "taskRoleArn") if self.task.service else ():
+            role = self.task.definition.asked.get(key)
+            if role and not self.platform.iam.may_assume(role, TASKS, self.platform.clock.now()):
+                raise _NotStartedError(
+                    f"ECS was unable to assume the role '{role}' that was provided for this task. Please verify that the role being"
+                    " passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role."
+                )
+
+    def _image(self, name: str) -> tuple[Repository, str]:
+        found = self.platform.store.find(name)
+        if found is None:
             raise _NotStartedError(
                 "CannotPullContainerError: pull image manifest has been retried 1 time(s): "
                 f"failed to resolve ref {name}: {name}: not found"
             )
-        return image, repository
+        wanted = self.task.definition.asked.get("runtimePlatform", {}).get("cpuArchitecture", "X86_64")
+        if (found[0].architecture(found[1]) or _ARCHITECTURES[wanted]) != _ARCHITECTURES[wanted]:
+            raise _NotStartedError(
+                "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain"
+                f" descriptor matching platform 'linux/{_ARCHITECTURES[wanted]}'"
+            )
+        return found
 
     def _secrets(self, references: list[Mapping[str, str]]) -> dict[str, str]:
         values: dict[str, str] = {}
@@ -154,5 +175,5 @@ def _not_retrieved(arn: str) -> str:
 def _as_in_a_container(code: int | None) -> int:
     """Convert a process's exit code to a container's: 128 + N for a signal, 137 for a container that was killed."""
     if code is None:
-        return _KILLED
+        return KILLED
     return code if code >= 0 else 128 - code

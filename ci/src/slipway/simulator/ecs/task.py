@@ -22,6 +22,9 @@ _MEMORY_OF_CPU = {  # of Fargate [M]
     8192: range(16384, 61441, 4096),
     16384: range(32768, 122881, 8192),
 }
+KILLED = 137  # the exit code after SIGKILL
+EXITED = ("EssentialContainerExited", "Essential container in task exited")
+_OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"  # [F]
 # The defaults in a described container definition [M].
 _LISTS = ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")
 _DEFAULTS: Mapping[str, Any] = {"cpu": 0, "essential": True, **{name: [] for name in _LISTS}}
@@ -69,14 +72,18 @@ class TaskDefinitions:
         self.operations: Operations = operations_of(self)
 
     async def register_task_definition(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        _check(request)
+        return {"taskDefinition": self.register(request, call).described(), "tags": request.get("tags", [])}
+
+    def register(self, request: Mapping[str, Any], call: Call) -> TaskDefinition:
+        """Add a revision to its family; raises AwsError."""
+        check_definition(request)
         revisions = self._families.setdefault(request["family"], [])
         number = len(revisions) + 1
         arn = f"arn:aws:ecs:{call.region}:{call.account}:task-definition/{request['family']}:{number}"
         revisions.append(
             TaskDefinition(arn=arn, family=request["family"], revision=number, asked=request, registered=call.now)
         )
-        return {"taskDefinition": revisions[-1].described(), "tags": request.get("tags", [])}
+        return revisions[-1]
 
     async def describe_task_definition(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         definition = self.find(request["taskDefinition"])
@@ -114,7 +121,7 @@ class TaskDefinitions:
         return next((each for each in revisions if str(each.revision) == number), None)
 
 
-def _check(request: Mapping[str, Any]) -> None:
+def check_definition(request: Mapping[str, Any]) -> None:
     """Raise AwsError for a definition that Fargate refuses."""
     size = len(json.dumps(request, separators=(",", ":")).encode())
     if size > _MOST_BYTES:
@@ -146,6 +153,8 @@ class Task:
     definition: TaskDefinition
     created: datetime
     request: Mapping[str, Any]
+    service: str | None = None  # the name of the service that started it
+    digest: str | None = None  # of the image, once it is pulled
     status: str = "PROVISIONING"
     stopping: tuple[str, str] | None = None  # code and reason, once it is to stop
     exit_code: int | None = None
@@ -188,7 +197,7 @@ class Task:
             "taskArn": self.arn,
             "clusterArn": self.cluster,
             "taskDefinitionArn": self.definition.arn,
-            "group": f"family:{self.definition.family}",
+            "group": f"service:{self.service}" if self.service else f"family:{self.definition.family}",
             "launchType": "FARGATE",
             "cpu": asked.get("cpu", "256"),
             "memory": asked.get("memory", "512"),
@@ -202,11 +211,14 @@ class Task:
     def _container(self, container: Mapping[str, Any]) -> dict[str, Any]:
         arn = self.arn.replace(":task/", ":container/")
         status = "RUNNING" if self.status == "RUNNING" else "STOPPED" if self.stopped else "PENDING"
+        was_killed = self.exit_code == KILLED and self.stopping == EXITED
         return {
             "containerArn": arn,
             "taskArn": self.arn,
             "name": container["name"],
             "image": container["image"],
+            "imageDigest": self.digest,
             "lastStatus": status,
             "exitCode": self.exit_code,
+            "reason": _OUT_OF_MEMORY if was_killed else None,
         }

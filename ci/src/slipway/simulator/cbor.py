@@ -1,0 +1,131 @@
+"""Smithy's RPC protocol over CBOR, in which boto3 asks CloudWatch, and the part of CBOR that it uses (RFC 8949)."""
+
+import struct
+from collections.abc import Mapping
+from datetime import datetime
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from slipway.simulator.contract import SERVICES, AwsError, find_operation
+
+if TYPE_CHECKING:
+    from botocore.model import OperationModel
+
+PATH = "/service/{service}/operation/{operation}"
+_NAME = "rpc-v2-cbor"
+_INDEFINITE, _BREAK = 31, 0xFF
+_FLOATS = {25: ">e", 26: ">f", 27: ">d"}
+_SIMPLE = {20: False, 21: True, 22: None}
+_EPOCH = 1  # the tag of a timestamp
+
+
+class CborProtocol:
+    """One CBOR request; `requested` is the operation name that the client sent."""
+
+    def __init__(self, request: Request, content: bytes) -> None:
+        _, _, service, _, name = request.scope["path"].split("/")
+        self._content = content
+        self.requested = f"{service}.{name}"
+        self.operation = find_operation(SERVICES, name, "targetPrefix", service)
+
+    def parameters(self, _operation: "OperationModel") -> Any:
+        """Decode the body; raises AwsError when it is not CBOR."""
+        try:
+            return decode(self._content) if self._content else {}
+        except (ValueError, IndexError, KeyError, struct.error) as error:
+            raise AwsError("SerializationException", str(error)) from error
+
+    def answer(self, _operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
+        return _response(answer, 200)
+
+    def error(self, error: AwsError) -> Response:
+        return _response({"__type": error.code, "message": error.message}, error.status)
+
+
+def _response(content: Mapping[str, Any], status: int) -> Response:
+    return Response(encode(content), status, {"smithy-protocol": _NAME}, "application/cbor")
+
+
+def encode(value: Any) -> bytes:
+    """Encode data, without members that are None."""
+    match value:
+        case Mapping():
+            members = [encode(key) + encode(item) for key, item in value.items() if item is not None]
+            return _head(5, len(members)) + b"".join(members)
+        case list() | tuple():
+            return _head(4, len(value)) + b"".join(map(encode, value))
+        case datetime():
+            return _head(6, _EPOCH) + encode(value.timestamp())
+        case _:
+            return _scalar(value)
+
+
+def _scalar(value: Any) -> bytes:
+    match value:
+        case bool():
+            return b"\xf5" if value else b"\xf4"
+        case int():
+            return _head(0, value) if value >= 0 else _head(1, -1 - value)
+        case float():
+            return b"\xfb" + struct.pack(">d", value)
+        case bytes():
+            return _head(2, len(value)) + value
+        case _:
+            text = str(value).encode()
+            return _head(3, len(text)) + text
+
+
+def _head(kind: int, size: int) -> bytes:
+    if size < 24:
+        return bytes([kind << 5 | size])
+    length = 1 << max(0, ((size.bit_length() + 7) // 8 - 1).bit_length())
+    return bytes([kind << 5 | 24 + length.bit_length() - 1]) + size.to_bytes(length, "big")
+
+
+def decode(content: bytes) -> Any:
+    """Decode one value; a timestamp is its number of seconds."""
+    return _decoded(BytesIO(content))
+
+
+def _decoded(stream: BytesIO) -> Any:
+    first = _read(stream, 1)[0]
+    kind, short = first >> 5, first & 31
+    if kind == 7:
+        return struct.unpack(_FLOATS[short], _read(stream, 1 << short - 24))[0] if short in _FLOATS else _SIMPLE[short]
+    size = (
+        None if short == _INDEFINITE else short if short < 24 else int.from_bytes(_read(stream, 1 << short - 24), "big")
+    )
+    match kind:
+        case 0 | 1:
+            return size if kind == 0 else -1 - (size or 0)
+        case 2 | 3:
+            parts = _items(stream, None) if size is None else [_read(stream, size)]
+            return b"".join(parts) if kind == 2 else "".join(p.decode() if isinstance(p, bytes) else p for p in parts)
+        case 4:
+            return _items(stream, size)
+        case 5:
+            flat = _items(stream, None if size is None else 2 * size)
+            return dict(zip(flat[::2], flat[1::2], strict=True))
+        case _:
+            return _decoded(stream)  # a tag, and what it marks
+
+
+def _read(stream: BytesIO, size: int) -> bytes:
+    content = stream.read(size)
+    if len(content) < size:
+        raise ValueError("the CBOR ends too early")
+    return content
+
+
+def _items(stream: BytesIO, count: int | None) -> list[Any]:
+    """Decode `count` values, or those before a break."""
+    items: list[Any] = []
+    while count is None or len(items) < count:
+        if count is None and stream.getvalue()[stream.tell()] == _BREAK:
+            stream.read(1)
+            break
+        items.append(_decoded(stream))
+    return items

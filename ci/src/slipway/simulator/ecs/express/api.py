@@ -1,0 +1,351 @@
+"""The API of ECS Express Mode, and ECS's operations on the services that it manages.
+
+Marks: [M] service model, [G] developer guide, [F] field reports, † unverified.
+"""
+
+import re
+import secrets
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
+from slipway.simulator.ecs.express import configuration as configurations
+from slipway.simulator.ecs.express.configuration import Configuration, definition_of
+from slipway.simulator.ecs.express.deploying import Rollout
+from slipway.simulator.ecs.express.fleet import Fleet
+from slipway.simulator.ecs.express.resources import Resources, described
+from slipway.simulator.ecs.express.rollout import STOPPABLE, Pace, Signal
+from slipway.simulator.ecs.express.service import (
+    Deployment,
+    Readings,
+    Revision,
+    Service,
+    ServiceState,
+    as_tags,
+    permit,
+)
+from slipway.simulator.ecs.task import Task, TaskDefinition, TaskDefinitions, check_definition
+from slipway.simulator.platform import Platform
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")  # [M]
+_MOST_DEPLOYMENTS = 20  # of one description, and of a page by default [M]
+_PRINCIPAL = "ecs.amazonaws.com"  # assumes the infrastructure role [G]
+_HISTORY = timedelta(days=90)  # [G]
+
+
+class Express:
+    """Express Mode's services by ARN."""
+
+    def __init__(
+        self, platform: Platform, definitions: TaskDefinitions, clusters: set[str], tasks: dict[str, Task]
+    ) -> None:
+        self._platform = platform
+        self._definitions = definitions
+        self._clusters = clusters
+        self._tasks = tasks
+        self._rollouts: dict[str, Rollout] = {}  # by deployment
+        self.pace = Pace()
+        self.readings = Readings()
+        self.resources = Resources(platform=platform, readings=self.readings)
+        self.services: dict[str, Service] = {}
+        self.operations: Operations = operations_of(self)
+
+    async def create_express_gateway_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        cluster = self._cluster(request)
+        name = request.get("serviceName") or f"express-{secrets.token_hex(4)}"
+        if not _NAME.fullmatch(name):
+            raise AwsError("InvalidParameterException", f"Invalid service name: {name}.")  # †
+        arn = f"arn:aws:ecs:{call.region}:{call.account}:service/{cluster}/{name}"
+        permit("CreateExpressGatewayService", self._state(arn, call), self.readings)
+        self._check_infrastructure_role(request["infrastructureRoleArn"], call)
+        definition = self._definition(request)
+        configuration = configurations.created(request, definition, self.resources.network.default())
+        check_definition(definition_of(configuration, name, "", call.region))
+        gateway = self.resources.gateway(f"{cluster}/{name}", configuration, call)
+        service = Service(
+            name=name,
+            arn=arn,
+            cluster=f"arn:aws:ecs:{call.region}:{call.account}:cluster/{cluster}",
+            infrastructure_role=request["infrastructureRoleArn"],
+            created=call.now,
+            gateway=gateway,
+            pace=self.pace,
+            tags={tag["key"]: tag.get("value", "") for tag in request.get("tags", [])},
+        )
+        self._platform.logs.create(gateway.log_group)
+        await self._platform.tasks.start(gateway.front.serve)
+        gateway.rule.host = gateway.front.address
+        self.services[arn] = service
+        self._deploy(service, self._revise(service, configuration, definition, call), call)
+        return {"service": service.described(tags=True)}
+
+    async def update_express_gateway_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """Start a deployment, which stops the one under way; the answer names its revision, not the deployment [M]."""
+        service = self._permitted("UpdateExpressGatewayService", request["serviceArn"], call)
+        definition = self._definition(request)
+        newest = service.revisions[-1]
+        configuration = configurations.updated(newest.configuration, request, definition)
+        target = newest
+        if self.readings.same_deploys or not self._is_live(service, newest, configuration, definition):
+            target = self._revise(service, configuration, definition, call)
+            self._deploy(service, target, call)
+        return {
+            "service": {
+                "serviceArn": service.arn,
+                "cluster": service.cluster,
+                "serviceName": service.name,
+                "status": {"statusCode": service.status},
+                "targetConfiguration": target.described(service),
+                "createdAt": service.created,
+                "updatedAt": service.updated or service.created,
+            }
+        }
+
+    async def describe_express_gateway_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        service = self._permitted("DescribeExpressGatewayService", request["serviceArn"], call)
+        return {"service": service.described(tags="TAGS" in request.get("include", []))}
+
+    async def delete_express_gateway_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """Drain the service; its deployments are gone at once [G]."""
+        service = self._permitted("DeleteExpressGatewayService", request["serviceArn"], call)
+        service.deleted = service.updated = call.now
+        for deployment in service.deployments:
+            self._rollouts[deployment.arn].interrupt(Signal.DELETED)
+        self._platform.tasks.start_soon(self._drain, service)
+        return {"service": service.described(tags=True)}
+
+    async def list_service_deployments(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """List deployments, the newest first †."""
+        service = self._permitted("ListServiceDeployments", self._arn(request["service"], request, call), call)
+        period = request.get("createdAt", {})
+        after, before = (period.get(key) for key in ("after", "before"))
+        wanted = request.get("status")
+        found = [
+            deployment.brief(service)
+            for deployment in reversed(self._history(service, call))
+            if (not wanted or deployment.status in wanted)
+            and (after is None or deployment.created.timestamp() > _seconds(after))
+            and (before is None or deployment.created.timestamp() < _seconds(before))
+        ]
+        return paged("serviceDeployments", found, request, most=_MOST_DEPLOYMENTS)
+
+    async def describe_service_deployments(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        arns = request["serviceDeploymentArns"]
+        if len(arns) > _MOST_DEPLOYMENTS:
+            raise AwsError(
+                "InvalidParameterException", f"At most {_MOST_DEPLOYMENTS} ARNs are allowed."
+            )  # [M], words †
+        known = {
+            deployment.arn: deployment.described(service, self.readings)
+            for service in self.services.values()
+            for deployment in self._history(service, call)
+        }
+        return {"serviceDeployments": [known[arn] for arn in arns if arn in known], "failures": _missing(arns, known)}
+
+    async def describe_service_revisions(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        arns = request["serviceRevisionArns"]
+        known = {
+            revision.arn: (service, revision) for service in self.services.values() for revision in service.revisions
+        }
+        found = [described(*known[arn]) for arn in arns if arn in known]
+        return {"serviceRevisions": found, "failures": _missing(arns, known)}
+
+    async def stop_service_deployment(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """Roll a deployment back; without effect on one that is being stopped or rolled back [G]."""
+        if request.get("stopType", "ROLLBACK") != "ROLLBACK":
+            raise AwsError("InvalidParameterException", "Invalid stop type. Valid values are ROLLBACK.")  # [M], words †
+        arn = request["serviceDeploymentArn"]
+        deployments = [each for service in self.services.values() for each in self._history(service, call)]
+        deployment = next((each for each in deployments if each.arn == arn), None)
+        if deployment is None:
+            raise AwsError("ServiceDeploymentNotFoundException", "Service deployment not found.")  # †
+        if deployment.ended:
+            message = f"The service deployment is in the {deployment.status} state and cannot be stopped."  # †
+            raise AwsError("ConflictException", message)
+        if deployment.status in STOPPABLE:
+            self._rollouts[arn].interrupt(Signal.REQUESTED)
+        return {"serviceDeploymentArn": arn}
+
+    async def describe_services(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        cluster = self._cluster(request)
+        names = request["services"]
+        tags = "TAGS" in request.get("include", [])
+        by_name = {name: self._arn(name, {"cluster": cluster}, call) for name in names}
+        known = {
+            arn: self.services[arn] for arn in by_name.values() if self._state(arn, call) is not ServiceState.ABSENT
+        }
+        return {
+            "services": [service.described_as_ecs(tags=tags) for service in known.values()],
+            "failures": _missing(by_name.values(), known),
+        }
+
+    async def list_services(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        cluster = self._cluster(request)
+        shown = request.get("resourceManagementType", "ECS") == "ECS"
+        arns = [
+            service.arn
+            for service in self.services.values()
+            if shown and service.path.partition("/")[0] == cluster and not service.inactive
+        ]
+        return paged("serviceArns", arns, request, most=10)  # [M]
+
+    async def tag_resource(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        tags = self._tags(request["resourceArn"], call)
+        tags |= {tag["key"]: tag.get("value", "") for tag in request["tags"]}
+        return {}
+
+    async def untag_resource(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        tags = self._tags(request["resourceArn"], call)
+        for key in request["tagKeys"]:
+            tags.pop(key, None)
+        return {}
+
+    async def list_tags_for_resource(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        return {"tags": as_tags(self._tags(request["resourceArn"], call))}
+
+    def _deploy(self, service: Service, target: Revision, call: Call) -> None:
+        """Begin a deployment, and stop the one under way."""
+        place = f"arn:aws:ecs:{service.place}:service-deployment/{service.path}"
+        deployment = Deployment(
+            arn=f"{place}/{secrets.token_urlsafe(16)[:21]}",
+            target=target,
+            source=service.stable,
+            created=call.now,
+            updated=call.now,
+            desired=target.configuration["scalingTarget"]["minTaskCount"],
+        )
+        newest = service.deployments[-1] if service.deployments else None
+        before = self._rollouts[newest.arn] if newest else None
+        rollout = Rollout(self._platform, self.readings, service, deployment, before, self._fleet)
+        self._rollouts[deployment.arn] = rollout
+        service.deployments.append(deployment)
+        service.updated = call.now
+        if before:
+            before.interrupt(Signal.SUPERSEDED)
+        self._platform.tasks.start_soon(rollout.run)
+
+    def _fleet(self, service: Service, deployment: Deployment) -> Fleet:
+        """Start the tasks of a deployment's revision."""
+
+        def begin(service: Service, revision: Revision) -> Task:
+            identity = uuid.uuid4().hex
+            arn = f"arn:aws:ecs:{service.place}:task/{service.path.partition('/')[0]}/{identity}"
+            task = Task(
+                arn=arn,
+                cluster=service.cluster,
+                definition=revision.definition,
+                created=self._platform.clock.now(),
+                request={"startedBy": f"ecs-svc/{deployment.id}"},
+                service=service.name,
+                id=identity,
+            )
+            self._tasks[arn] = task
+            return task
+
+        fleet = Fleet(self._platform, service, deployment.target, begin)
+        deployment.target.fleet = fleet
+        self._platform.tasks.start_soon(fleet.run)
+        return fleet
+
+    async def _drain(self, service: Service) -> None:
+        """Stop a deleted service's tasks after their last answers, then remove its resources."""
+        gateway = service.gateway
+        gateway.weigh({})
+        with self._platform.clock.held():
+            for group in gateway.groups:
+                for address in list(group.targets):
+                    await gateway.front.drained(address)
+        for revision in service.active:
+            if revision.fleet:
+                revision.fleet.retire()
+        await self._platform.clock.sleep(self.pace.drain)
+        service.inactive = service.updated = self._platform.clock.now()
+        self.resources.remove(gateway)
+        with self._platform.clock.held():
+            await gateway.front.close()
+
+    def _revise(
+        self, service: Service, configuration: Configuration, definition: TaskDefinition | None, call: Call
+    ) -> Revision:
+        """Make a revision with its task definition."""
+        gateway = service.gateway
+        family = service.path.replace("/", "-")  # [F]
+        request = definition_of(configuration, family, gateway.log_group, call.region)
+        definition = definition or self._definitions.register(request, call)
+        found = self._platform.store.find(definition.container["image"])
+        revision = Revision(
+            arn=f"arn:aws:ecs:{service.place}:service-revision/{service.path}/{secrets.randbelow(9 * 10**18) + 10**18}",
+            configuration=configuration,
+            definition=definition,
+            digest=found[1] if found else None,
+            created=call.now,
+            group=gateway.groups[0].arn,
+        )
+        service.revisions.append(revision)
+        return revision
+
+    def _is_live(
+        self, service: Service, newest: Revision, wanted: Configuration, definition: TaskDefinition | None
+    ) -> bool:
+        """Return whether the newest revision is the wanted one and is, or will be, the active one."""
+        same = newest.configuration == wanted and definition in (None, newest.definition)
+        current = service.current
+        return same and newest is (current.target if current else service.stable)
+
+    def _definition(self, request: Mapping[str, Any]) -> TaskDefinition | None:
+        if "taskDefinitionArn" not in request:
+            return None
+        definition = self._definitions.find(request["taskDefinitionArn"])
+        if definition is None or definition.deregistered:
+            raise AwsError("ClientException", "TaskDefinition not found.")  # [F] of ECS, here †
+        return definition
+
+    def _check_infrastructure_role(self, role: str, call: Call) -> None:
+        """Raise AwsError for a role that ECS may not assume; a young one gets both of the errors that users quote."""
+        iam = self._platform.iam
+        if iam.may_assume(role, _PRINCIPAL, call.now):
+            return
+        later = call.now + timedelta(seconds=iam.propagation / 3)
+        if iam.may_assume(role, _PRINCIPAL, later):
+            message = "AWS was not able to validate the provided access credentials"
+            raise AwsError("ClientException", message)  # [F]
+        raise AwsError("AccessDeniedException", "Cannot assume role")  # [F]
+
+    def _history(self, service: Service, call: Call) -> list[Deployment]:
+        """The deployments that the API still shows: 90 days of those of a service that is not deleted [G]."""
+        return [each for each in service.deployments if not service.deleted and call.now - each.created < _HISTORY]
+
+    def _permitted(self, operation: str, arn: str, call: Call) -> Service:
+        permit(operation, self._state(arn, call), self.readings)
+        return self.services[arn]
+
+    def _state(self, arn: str, call: Call) -> ServiceState:
+        return self.services[arn].state(call.now) if arn in self.services else ServiceState.ABSENT
+
+    def _arn(self, name: str, request: Mapping[str, Any], call: Call) -> str:
+        """Return a service's ARN for its ARN or name."""
+        if name.startswith("arn:"):
+            return name
+        return f"arn:aws:ecs:{call.region}:{call.account}:service/{self._cluster(request)}/{name}"
+
+    def _cluster(self, request: Mapping[str, Any]) -> str:
+        name: str = request.get("cluster", "default").rpartition("/")[2]
+        if name not in self._clusters:
+            raise AwsError("ClusterNotFoundException", "Cluster not found.")  # [F]
+        return name
+
+    def _tags(self, arn: str, call: Call) -> dict[str, str]:
+        if self._state(arn, call) is ServiceState.ABSENT:
+            raise AwsError("InvalidParameterException", "The specified service was not found.")  # †
+        return self.services[arn].tags
+
+
+def _missing(arns: Any, known: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in known]  # [M]
+
+
+def _seconds(value: Any) -> float:
+    """Return a timestamp of a request, which is a number in JSON."""
+    return float(value)

@@ -1,0 +1,203 @@
+"""The AWS resources that Express Mode makes for a service, and the API's description of them.
+
+Names are those that users quote [F].
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.simulator.alarms import Alarm, Alarms
+from slipway.simulator.balancing import LoadBalancer, LoadBalancing, Rule, TargetGroup, new_id
+from slipway.simulator.contract import AwsError, Call
+from slipway.simulator.ecs.express.configuration import Configuration
+from slipway.simulator.ecs.express.gateway import Gateway, alarm_metrics
+from slipway.simulator.ecs.express.rollout import BREACHING, EVALUATED, THRESHOLD
+from slipway.simulator.ecs.express.service import Readings, Revision, Service
+from slipway.simulator.network import Network
+from slipway.simulator.platform import Platform
+
+_MOST_RULES = 25  # services of one load balancer [G]
+_METRICS = {
+    "AVERAGE_CPU": "ECSServiceAverageCPUUtilization",
+    "AVERAGE_MEMORY": "ECSServiceAverageMemoryUtilization",
+    "REQUEST_COUNT_PER_TARGET": "ALBRequestCountPerTarget",
+}
+
+
+@dataclass(kw_only=True)
+class Resources:
+    """The resources of all services, beside the network that the account has."""
+
+    platform: Platform
+    readings: Readings
+    network: Network = field(default_factory=Network)
+    balancing: LoadBalancing = field(default_factory=LoadBalancing)
+    alarms: Alarms = field(default_factory=Alarms)
+
+    def gateway(self, path: str, configuration: Configuration, call: Call) -> Gateway:
+        """Make a service's target groups, rule and alarm; `path` is its cluster and name.
+
+        Raises AwsError for subnets of one zone.
+        """
+        balancer = self._balancer(configuration, call)
+        port = configuration["primaryContainer"]["containerPort"]
+        groups = (
+            _group(balancer, configuration["healthCheckPath"], port, call),
+            _group(balancer, configuration["healthCheckPath"], port, call),
+        )
+        self.balancing.groups |= {group.arn: group for group in groups}
+        rule = Rule(
+            arn=f"{balancer.listener.replace(':listener/', ':listener-rule/')}/{new_id()}",
+            host="",
+            priority=max((rule.priority for rule in balancer.rules.values()), default=0) + 1,
+            weights={group.arn: 0 for group in groups},
+        )
+        balancer.rules[rule.arn] = rule
+        path_and_port = (configuration["healthCheckPath"], port)
+        return Gateway(
+            asked={group.arn: path_and_port for group in groups},
+            balancer=balancer,
+            rule=rule,
+            groups=groups,
+            security_group=_security_group(),
+            log_group=f"/aws/ecs/{path}-{secrets.token_hex(2)}",
+            certificate=f"arn:aws:acm:{call.region}:{call.account}:certificate/{new_id(32)}",
+            alarm=self._alarm(f"{path}/RollbackAlarm", balancer, groups, call),
+            now=self.platform.clock.now,
+            client_errors=lambda: self.readings.client_errors,
+        )
+
+    def remove(self, gateway: Gateway) -> None:
+        """Remove a service's resources; the load balancer goes with its last rule."""
+        del gateway.balancer.rules[gateway.rule.arn]
+        for group in gateway.groups:
+            del self.balancing.groups[group.arn]
+        del self.alarms.alarms[gateway.alarm.name]
+        if not gateway.balancer.rules:
+            del self.balancing.balancers[gateway.balancer.arn]
+
+    def _alarm(self, name: str, balancer: LoadBalancer, groups: tuple[TargetGroup, TargetGroup], call: Call) -> Alarm:
+        self.alarms.alarms[name] = Alarm(
+            name=name,
+            arn=f"arn:aws:cloudwatch:{call.region}:{call.account}:alarm:{name}",
+            description="Rate of 4XX and 5XX errors",
+            configured=call.now,
+            evaluated=EVALUATED,
+            breaching=BREACHING,
+            threshold=THRESHOLD,
+            metrics=alarm_metrics(balancer, groups),
+        )
+        return self.alarms.alarms[name]
+
+    def _balancer(self, configuration: Configuration, call: Call) -> LoadBalancer:
+        """Find the load balancer that the services of a VPC share, or make one; the first service decides its zones [G]."""
+        subnets = self.network.at(configuration["networkConfiguration"]["subnets"], "InvalidParameterException")
+        if len({subnet.zone for subnet in subnets}) < 2:
+            message = "At least two subnets in two different Availability Zones must be specified"  # [F] of load balancing, here †
+            raise AwsError("InvalidParameterException", message)
+        public, vpc = all(subnet.public for subnet in subnets), subnets[0].vpc  # mixed ones count as private †
+        for balancer in self.balancing.balancers.values():
+            if balancer.public is public and balancer.vpc == vpc and len(balancer.rules) < _MOST_RULES:
+                return balancer
+        name = f"ecs-express-gateway-alb-{new_id(8)}"
+        arn = f"arn:aws:elasticloadbalancing:{call.region}:{call.account}:loadbalancer/app/{name}/{new_id()}"
+        internal = "" if public else "internal-"
+        self.balancing.balancers[arn] = LoadBalancer(
+            arn=arn,
+            name=name,
+            created=call.now,
+            public=public,
+            vpc=vpc,
+            subnets={subnet.id: f"{call.region}{subnet.zone}" for subnet in subnets},
+            security_group=_security_group(),
+            dns=f"{internal}{name}-{secrets.randbelow(10**10)}.{call.region}.elb.amazonaws.com",
+        )
+        return self.balancing.balancers[arn]
+
+
+def _group(balancer: LoadBalancer, path: str, port: int, call: Call) -> TargetGroup:
+    name = f"ecs-gateway-tg-{new_id(17)}"
+    arn = f"arn:aws:elasticloadbalancing:{call.region}:{call.account}:targetgroup/{name}/{new_id()}"
+    return TargetGroup(arn=arn, name=name, vpc=balancer.vpc, balancer=balancer.arn, path=path, check_port=str(port))
+
+
+def _security_group() -> str:
+    return f"sg-{new_id(17)}"
+
+
+def managed(service: Service, revision: Revision) -> dict[str, Any]:
+    """Return the API's ECSManagedResources of a revision."""
+    gateway, place = service.gateway, service.place
+    balancer, configuration = gateway.balancer, revision.configuration
+    status = {"status": "DELETED" if service.inactive else "DEPROVISIONING" if service.deleted else "ACTIVE"}
+    state = status | {"updatedAt": service.updated or service.created}
+    creating = state | {"status": "PROVISIONING"} if balancer.state == "provisioning" else state
+    ec2 = f"arn:aws:ec2:{place}:security-group"
+    scaling = configuration["scalingTarget"]
+    port = configuration["primaryContainer"]["containerPort"]
+    ingress = gateway.ingress | {
+        "loadBalancer": creating
+        | {
+            "arn": balancer.arn,
+            "scheme": balancer.scheme,
+            "subnetIds": [*balancer.subnets],
+            "securityGroupIds": [balancer.security_group],
+        },
+        "loadBalancerSecurityGroups": [state | {"arn": f"{ec2}/{balancer.security_group}"}],
+        "certificate": creating | {"arn": gateway.certificate, "domainName": gateway.front.address},
+        "listener": creating | {"arn": balancer.listener},
+        "rule": creating | {"arn": gateway.rule.arn},
+        "targetGroups": [
+            state
+            | {"arn": group.arn, "healthCheckPath": group.path, "healthCheckPort": int(group.check_port), "port": port}
+            for group in gateway.groups
+        ],
+    }
+    target = f"service/{service.path}"
+    policy = {
+        "arn": f"arn:aws:autoscaling:{place}:scalingPolicy:{new_id(32)}:resource/ecs/{target}:policyName/express",
+        "policyType": "TargetTrackingScaling",
+        "targetValue": float(scaling["autoScalingTargetValue"]),
+        "metric": _METRICS[scaling["autoScalingMetric"]],
+    }
+    return {
+        "ingressPaths": [ingress],
+        "autoScaling": {
+            "scalableTarget": state
+            | {
+                "arn": f"arn:aws:application-autoscaling:{place}:scalable-target/{service.name}",
+                "minCapacity": scaling["minTaskCount"],
+                "maxCapacity": scaling["maxTaskCount"],
+            },
+            "applicationAutoScalingPolicies": [state | policy],
+        },
+        "metricAlarms": [state | {"arn": gateway.alarm.arn}],
+        "serviceSecurityGroups": [state | {"arn": f"{ec2}/{gateway.security_group}"}],
+        "logGroups": [
+            state | {"arn": f"arn:aws:logs:{place}:log-group:{gateway.log_group}:*", "logGroupName": gateway.log_group}
+        ],
+    }
+
+
+def described(service: Service, revision: Revision) -> dict[str, Any]:
+    """Return the API's ServiceRevision."""
+    network = revision.described(service)["networkConfiguration"]
+    public = "ENABLED" if service.gateway.balancer.public else "DISABLED"
+    container = revision.definition.container
+    return {
+        "serviceRevisionArn": revision.arn,
+        "serviceArn": service.arn,
+        "clusterArn": service.cluster,
+        "taskDefinition": revision.definition.arn,
+        "launchType": "FARGATE",
+        "platformVersion": "1.4.0",
+        "platformFamily": "Linux",
+        "networkConfiguration": {"awsvpcConfiguration": network | {"assignPublicIp": public}},
+        "containerImages": [
+            {"containerName": container["name"], "image": container["image"], "imageDigest": revision.digest}
+        ],
+        "guardDutyEnabled": False,
+        "createdAt": revision.created,
+        "ecsManagedResources": managed(service, revision),
+    }

@@ -1,0 +1,61 @@
+"""The parts of the account that its services share, and the instances that they run."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.abc
+
+from slipway.errors import SlipwayError
+from slipway.simulator.clock import Clock
+from slipway.simulator.contract import Quotas
+from slipway.simulator.iam import Iam
+from slipway.simulator.logs import Logs
+from slipway.simulator.registry import ImageStore
+from slipway.simulator.secrets import References
+from slipway.workload.workload import Backend, LaunchSpec, Workload
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """The parts of the account that operations use."""
+
+    clock: Clock
+    store: ImageStore
+    backend: Backend
+    tasks: anyio.abc.TaskGroup
+    logs: Logs = field(default_factory=Logs)
+    references: References = field(default_factory=References)
+    iam: Iam = field(default_factory=Iam)
+    quotas: Quotas = field(default_factory=Quotas)
+
+
+class SimulatedInstance:
+    """A workload in a task of its own; `on_line` receives its output."""
+
+    def __init__(self, backend: Backend, order: LaunchSpec, on_line: Callable[[str], None]) -> None:
+        self.id = uuid.uuid4().hex
+        self._backend = backend
+        self._order = order
+        self._on_line = on_line
+        self._stop = anyio.Event()
+        self._stopped = anyio.Event()
+        self.workload: Workload | None = None
+        self.failure: SlipwayError | None = None
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        """Start and run until stopped; `failure` says why a release could not start."""
+        try:
+            async with self._backend.start(self._order, self._on_line) as self.workload:
+                task_status.started()
+                await self._stop.wait()
+        except SlipwayError as error:
+            self.failure = error
+            task_status.started()
+        finally:
+            self._stopped.set()
+
+    async def stop(self) -> None:
+        self._stop.set()
+        await self._stopped.wait()
