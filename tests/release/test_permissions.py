@@ -296,7 +296,10 @@ STORIES: dict[str, Story] = {
     "publish": publish,
 }
 # Actions that no call here needs, and which caller does.
-UNSEEN = {"iam:CreateServiceLinkedRole": "by App Runner itself, at an account's first service"}
+UNSEEN = {
+    "iam:CreateServiceLinkedRole": "by App Runner itself, at an account's first service",
+    "apprunner:DescribeObservabilityConfiguration": "of a service whose settings name one",
+}
 # Actions whose denial a verb tolerates, and how.
 DONE_WITHOUT = {
     "ecr:BatchCheckLayerAvailability": "what may be there is uploaded again",
