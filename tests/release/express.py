@@ -132,7 +132,7 @@ class Service:
         newest, serving = self.newest(when), [revision for revision, _ in self.shares(when)]
         if newest is None or newest.at(when).word in ENDED or newest.source is None or not serving:
             return serving
-        return list({revision.arn: revision for revision in (newest.source, *serving)}.values())
+        return list({revision.arn: revision for revision in (*serving[:1], newest.source, *serving)}.values())
 
     def stable(self, when: datetime) -> Revision | None:
         """Return the revision to which a new deployment would roll back."""

@@ -107,7 +107,9 @@ async def with_parts(account: Account) -> settings.Settings:
     reach = (await account.ask("apprunner", "create_vpc_connector", **connector))["VpcConnector"]
     size = (await account.ask("apprunner", "create_auto_scaling_configuration", **scaling))["AutoScalingConfiguration"]
     named = {"ObservabilityConfigurationName": "notes-staging"}
-    trace = (await account.ask("apprunner", "create_observability_configuration", **named))["ObservabilityConfiguration"]
+    trace = (await account.ask("apprunner", "create_observability_configuration", **named))[
+        "ObservabilityConfiguration"
+    ]
     parts = {
         "vpc_connector": reach["VpcConnectorArn"],
         "auto_scaling": size["AutoScalingConfigurationArn"],

@@ -218,13 +218,6 @@ def check_endpoint(client: Any) -> None:
         )
 
 
-def _is_of_aws(host: str, service: str) -> bool:
-    """Return whether a host is AWS's own for a service. Machines, load balancers and buckets of anybody are below amazonaws.com too."""
-    names = "|".join(map(re.escape, {service, service.removeprefix("api.")}))  # ECR's has no api. in some partitions
-    own = rf"(vpce-[\w-]+\.)?({names})(-fips)?(\.[a-z]{{2}}(-[a-z]+)+(-\d)?)?(\.vpce)?"
-    return any(re.fullmatch(own, host.removesuffix(domain)) for domain in _OF_AWS if host.endswith(domain))
-
-
 def check_region(service: str, region: str) -> None:
     """Raise BadInputError for a region of AWS in which boto3's data has no such service; a region that it does not know passes."""
     session = session_of(Keys("", ""), None)
@@ -235,6 +228,13 @@ def check_region(service: str, region: str) -> None:
 
     if region in regions("ec2") and region not in (has := regions(service)):
         raise BadInputError(f"AWS has no {service} in the region {region}", f"choose one of {', '.join(sorted(has))}")
+
+
+def _is_of_aws(host: str, service: str) -> bool:
+    """Return whether a host is AWS's own for a service. Machines, load balancers and buckets of anybody are below amazonaws.com too."""
+    names = "|".join(map(re.escape, {service, service.removeprefix("api.")}))  # ECR's has no api. in some partitions
+    own = rf"(vpce-[\w-]+\.)?({names})(-fips)?(\.[a-z]{{2}}(-[a-z]+)+(-\d)?)?(\.vpce)?"
+    return any(re.fullmatch(own, host.removesuffix(domain)) for domain in _OF_AWS if host.endswith(domain))
 
 
 @cache

@@ -45,6 +45,7 @@ class TargetDescription:
     - log_of_operation: the same about one operation and the instances that it started, until it ended.
     """
 
+    api: str
     connect: Callable[[Settings, str, Aws, Time], Target]
     spec: Callable[[Settings, str, str], ServiceSpec]
     health: Callable[[ServiceSpec], HealthCheck]

@@ -39,7 +39,7 @@ class Following:
         self._time = time
         self._pace = pace
         self._operation = operation
-        self._began = time.now()
+        self._began = time.seconds()
         self._deployment: Deployment | None = None
         self._told = set[object]()
         self._is_tuned = False
@@ -77,7 +77,7 @@ class Following:
 
     async def _wait(self) -> None:
         """Wait until the next call; raises UnknownOutcomeError after _MOST_SECONDS."""
-        if (self._time.now() - self._began).total_seconds() > _MOST_SECONDS:
+        if self._time.seconds() - self._began > _MOST_SECONDS:
             raise UnknownOutcomeError(
                 f"{self._api.name} is still being changed after {_MOST_SECONDS / 60:.0f} minutes",
                 "ask again with `slipway status`, or take it back with `slipway abort`",
