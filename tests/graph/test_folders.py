@@ -115,6 +115,11 @@ async def test_a_service_in_a_folder_is_named_from_the_callers_folder_or_is_the_
         ("a", {"/a/pyproject.toml": "[project]"}, "a/pyproject.toml has no [tool.slipway]: add the table with at least"),
         ("a", {"/a/pyproject.toml": PYPROJECT}, "a has none of uv.lock, requirements.txt: run `uv lock` there and commit uv.lock"),
         ("other", {"/other/pyproject.toml": PYPROJECT, "/uv.lock": LOCK}, "other has none of uv.lock, requirements.txt, and the uv.lock of the repository's root does not list it: add it to [tool.uv.workspace] members"),
+        (
+            "packages/api",
+            {"/uv.lock": "version = 1", "/packages/api/pyproject.toml": MEMBER},
+            "the uv.lock of the repository's root is not one that uv wrote: write it with `uv lock`",
+        ),
     ],
 )  # fmt: skip
 async def test_an_error_names_the_folder_that_was_read(workspace, repository, path, files, sentence):

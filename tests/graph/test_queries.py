@@ -10,7 +10,7 @@ import pytest
 from graphql import parse
 
 from slipway.errors import BadInputError
-from slipway.graph import bases, cases
+from slipway.graph import bases, cases, image
 from slipway.main import Environment, FunctionError, Slipway
 from slipway.objects.call import Call
 from slipway.objects.function import one_sentence
@@ -392,6 +392,15 @@ def test_a_services_python_is_the_one_that_it_names_or_the_newest_that_it_allows
 def test_a_python_without_an_image_is_refused_and_the_key_named(requires, file, said):
     with pytest.raises(BadInputError, match=said):
         bases.python_version(f'[project]\nrequires-python = "{requires}"\n', file)
+
+
+def test_values_of_the_wrong_kind_are_refused_with_their_name():
+    with pytest.raises(BadInputError, match=r"^requires-python in \[project\] is 3, not a text: write it as in"):
+        bases.python_version("[project]\nrequires-python = 3\n", "")
+    assert bases.python_version('project = "x"\n', "") == "3.14"
+    for committed in (2**40, 10**17, -(10**12)):
+        with pytest.raises(BadInputError, match=r"^--committed is -?\d+, which is no time of a commit: pass"):
+            assert image.Label("c0ffee", committed).created
 
 
 async def test_a_failed_check_shows_the_end_of_its_output_without_terminal_escapes(engine, workspace):

@@ -44,6 +44,10 @@ def engine_says(message, **extensions):
             f"failed to load container from converted ID: load Container@CodOChV4eGgz{'OmJmODM0MTRk' * 99}==: load Directory@{'aB3/' * 20}: failed to content hash dockerfile copy: failed to copy source directory: lstat /alembic.cfg: no such file or directory",
             "the Dockerfile copies /alembic.cfg, which is not there: correct it, and look for it in .dockerignore and .gitignore, which leave files out of the build",
         ),
+        (
+            "stat app/main.py/pyproject.toml: failed to stat path: failed to receive file bytes message: rpc error: code = Unknown desc = stat path: lstat /src/app/main.py/pyproject.toml: not a directory",
+            "app/main.py is a file: name the service's folder",
+        ),
     ],
 )
 def test_an_engine_error_becomes_one_sentence_with_a_next_step(message, sentence):

@@ -76,7 +76,7 @@ def _url_variable(tree: Tree) -> Iterator[Fact]:
     found = [
         Fact(subject=Subject.DATABASE_VARIABLE, value=example.name, place=example.place)
         for example in examples(tree)
-        if URL.match(example.value) or NAMED.fullmatch(example.name)
+        if URL.match(example.value) or (NAMED.fullmatch(example.name) and not example.value.startswith("http"))
     ]
     for name in (*tree.sources, *tree.matching(r"(?:.*/)?env\.py")):
         text = tree.read(name)

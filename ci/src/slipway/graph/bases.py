@@ -31,7 +31,7 @@ def python_version(pyproject: str, version_file: str) -> str:
 
     Raises BadInputError when no image of it is pinned. An image has the latest patch of its minor version.
     """
-    requires = tomllib.loads(pyproject).get("project", {}).get("requires-python", "")
+    requires = _requires(tomllib.loads(pyproject).get("project"))
     allowed = [version for version in _PYTHONS if _allows(requires, version)]
     lines = (line.partition("#")[0].strip() for line in version_file.splitlines())
     if wanted := next(filter(None, lines), ""):
@@ -48,6 +48,14 @@ def python_version(pyproject: str, version_file: str) -> str:
     if not allowed:
         raise BadInputError(f"requires-python = {requires!r} allows none of {', '.join(_PYTHONS)}", _NEXT)
     return allowed[0]
+
+
+def _requires(project: object) -> str:
+    """Return requires-python of the table [project], of which uv reports what else is wrong."""
+    requires = project.get("requires-python", "") if isinstance(project, dict) else ""
+    if not isinstance(requires, str):
+        raise BadInputError(f"requires-python in [project] is {requires!r}, not a text", 'write it as in ">=3.12"')
+    return requires
 
 
 def _allows(requires: str, minor: str) -> bool:

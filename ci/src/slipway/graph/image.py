@@ -59,7 +59,12 @@ class Label:
 
     @property
     def created(self) -> str:
-        return datetime.fromtimestamp(self.committed, UTC).isoformat()
+        try:
+            return datetime.fromtimestamp(self.committed, UTC).isoformat()
+        except (ValueError, OverflowError, OSError) as error:
+            raise BadInputError(
+                f"--committed is {self.committed}, which is no time of a commit", "pass `git log -1 --format=%ct`"
+            ) from error
 
 
 # Logs and lists of packages contain times and change every day.

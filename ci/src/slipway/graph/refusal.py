@@ -59,6 +59,11 @@ _RULES = (
         "correct the value of --credentials, --password or --build-secrets",
     ),
     _Rule(
+        re.compile(r"^stat (?P<path>.+)/pyproject\.toml: .*: not a directory"),
+        "{path} is a file",
+        "name the service's folder",
+    ),
+    _Rule(
         re.compile(r'dockerBuild syntax frontend "(?P<name>[^"]+)" is unsupported'),
         "the Dockerfile names the syntax {name}, which the engine does not know",
         "remove that line, or name docker/dockerfile:1",

@@ -94,13 +94,17 @@ async def _optional(files: dagger.Directory) -> str:
 
 async def _member(folder: Folder, root: Folder) -> Member:
     """Read from the workspace's lock what a member needs; raises BadInputError when the lock does not list it."""
-    packages = {package["name"]: package for package in tomllib.loads(await root.file(UV_LOCK).contents())["package"]}
-    places = {
-        name: package["source"][kind]
-        for name, package in packages.items()
-        for kind in _LOCAL
-        if kind in package["source"]
-    }
+    try:
+        lock = tomllib.loads(await root.file(UV_LOCK).contents())
+        packages = {package["name"]: package for package in lock["package"]}
+        places = {
+            name: package["source"][kind]
+            for name, package in packages.items()
+            for kind in _LOCAL
+            if kind in package["source"]
+        }
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise BadInputError(f"the uv.lock of {root} is not one that uv wrote", "write it with `uv lock`") from error
     path = posixpath.relpath(folder.path, root.path)
     own = next((name for name, place in places.items() if place == path), None)
     if own is None:
