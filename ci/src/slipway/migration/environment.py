@@ -151,16 +151,20 @@ class Environment:
             return str(error)
         if isinstance(error, RuntimeError) and "application context" in str(error):
             return f"env.py runs in Flask's application context only; {APP_MISSING}"
+        return "; ".join(filter(None, (sentence(error), self._step_after(error))))
+
+    def _step_after(self, error: BaseException) -> str:
+        """Return what an error of env.py leaves to do, beside its own sentence; empty for a mistake in its code."""
         if step := _of_the_build(error):
-            return f"{sentence(error)}; {step}"
+            return step
         if isinstance(error, ModuleNotFoundError):
-            return f"{sentence(error)}; {_ANOTHER_ENVIRONMENT}"
+            return _ANOTHER_ENVIRONMENT
         if self.wanted:
-            return f"{sentence(error)}; {x_argument_missing(self.wanted[-1])}"
+            return x_argument_missing(self.wanted[-1])
+        if sqlstate(error) == _NO_SCHEMA:  # env.py may name one for alembic's own table
+            return _BASELINE
         is_mistake = isinstance(error, TypeError) and "None" not in str(error)  # not of a variable that is missing
-        # env.py may name a schema for alembic's own table.
-        step = _BASELINE if sqlstate(error) == _NO_SCHEMA else "" if is_mistake else _VARIABLES
-        return "; ".join(filter(None, (sentence(error), step)))
+        return "" if is_mistake else _VARIABLES
 
     def place_of(self, error: BaseException) -> tuple[str, int]:
         """Return file and line of the innermost frame of an error in the service's own code."""
