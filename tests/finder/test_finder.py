@@ -408,5 +408,6 @@ def test_extensions_that_revisions_and_the_baseline_create_choose_the_server():
         "versions/a.py": "down_revision = None\nop.execute('CREATE EXTENSION IF NOT EXISTS citext')",
         "db/baseline.sql": 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp" WITH SCHEMA public;',
         "db/other.sql": "CREATE EXTENSION hstore;",
+        "app/tests/versions/b.py": "down_revision = None\nop.execute('CREATE EXTENSION postgis')",
     }
     assert set(created_by_migrations(Tree.of(files), "db/baseline.sql")) == {"citext", "uuid-ossp"}

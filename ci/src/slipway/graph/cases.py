@@ -46,7 +46,7 @@ def parse(report: str) -> list[Case]:
             result=next((_RESULTS[child.tag] for child in element if child.tag in _RESULTS), "pass"),
             seconds=float(element.get("time", "0")),
         )
-        for element in ET.fromstring(report).iter("testcase")
+        for element in ET.fromstring(report).iter("testcase")  # noqa: S314 -- expat 2.4 and later limits what entities expand to
     ]
     return cases if len(cases) <= _MOST else [case for case in cases if case.result == "fail"][:_MOST]
 

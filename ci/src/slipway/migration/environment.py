@@ -151,12 +151,10 @@ class Environment:
             return str(error)
         if isinstance(error, RuntimeError) and "application context" in str(error):
             return f"env.py runs in Flask's application context only; {APP_MISSING}"
-        if isinstance(error, ImportError) and (step := generated(str(error))):
+        if step := _of_the_build(error):
             return f"{sentence(error)}; {step}"
         if isinstance(error, ModuleNotFoundError):
             return f"{sentence(error)}; {_ANOTHER_ENVIRONMENT}"
-        if isinstance(error, FileNotFoundError):
-            return f"{sentence(error)}; {_BUILT}"
         if self.wanted:
             return f"{sentence(error)}; {x_argument_missing(self.wanted[-1])}"
         is_mistake = isinstance(error, TypeError) and "None" not in str(error)  # not of a variable that is missing
@@ -186,6 +184,13 @@ class Environment:
 
     def relative(self, filename: str) -> str:
         return os.path.relpath(filename, self.folder)
+
+
+def _of_the_build(error: BaseException) -> str:
+    """Return the next step for a file or module that the service's build may generate; empty for other errors."""
+    if isinstance(error, FileNotFoundError):
+        return _BUILT
+    return generated(str(error)) if isinstance(error, ImportError) else ""
 
 
 class XArgumentError(KeyError):

@@ -231,7 +231,7 @@ def check_region(service: str, region: str) -> None:
 
 
 def _is_of_aws(host: str, service: str) -> bool:
-    """Return whether a host is AWS's own for a service. Machines, load balancers and buckets of anybody are below amazonaws.com too."""
+    """Return whether a host is AWS's own for a service. Machines, load balancers and buckets of other accounts are below amazonaws.com too."""
     names = "|".join(map(re.escape, {service, service.removeprefix("api.")}))  # ECR's has no api. in some partitions
     own = rf"(vpce-[\w-]+\.)?({names})(-fips)?(\.[a-z]{{2}}(-[a-z]+)+(-\d)?)?(\.vpce)?"
     return any(re.fullmatch(own, host.removesuffix(domain)) for domain in _OF_AWS if host.endswith(domain))

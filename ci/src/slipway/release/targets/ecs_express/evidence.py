@@ -50,7 +50,9 @@ WORDS = PlatformWords(
     exited="exit code: ",
     network="the subnets and security groups",
     unhealthy="health checks",
-    failed=r"^(?P<reason>Service deployment (?:rolled back|stopped) because .*|circuit breaker: .*)",
+    # The circuit breaker counts failed health checks too, and those say more.
+    failed=r"^(?P<reason>Service deployment (?:rolled back|stopped) because (?!the circuit).*)"
+    r"|\A(?![\s\S]*health checks)[\s\S]*?^(?P<reason2>Service deployment rolled back because the circuit.*)",
     first=FIRST,
     last=LAST,
 )

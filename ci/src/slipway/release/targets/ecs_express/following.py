@@ -1,4 +1,4 @@
-"""An operation on its way: what is to be told of it, until it has ended and the service shows its result."""
+"""Progress of an operation, until it has ended and the service shows its result."""
 
 from collections.abc import AsyncIterator, Mapping
 from itertools import cycle
@@ -41,7 +41,7 @@ class Following:
         self._operation = operation
         self._began = time.seconds()
         self._deployment: Deployment | None = None
-        self._told = set[object]()
+        self._shown = set[object]()
         self._is_tuned = False
 
     async def deletion(self) -> AsyncIterator[str]:
@@ -109,9 +109,9 @@ class Following:
         return []
 
     def _new(self, found: list[T]) -> list[T]:
-        """Return what has not been told yet, or not since something else was."""
-        new = [each for each in found if each not in self._told]
-        self._told |= set(new)
+        """Return those that are new."""
+        new = [each for each in found if each not in self._shown]
+        self._shown |= set(new)
         return new
 
     async def _settled(self) -> None:

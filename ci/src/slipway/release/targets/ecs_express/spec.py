@@ -1,7 +1,7 @@
 """A service on ECS Express Mode: as it is desired, as the request that creates or updates it, and as AWS describes it. Pure.
 
-AWS documents three sets of defaults (service model, developer guide, CloudFormation), so every field is sent. What comes back is sorted, and
-has a security group that ECS made: lists are compared as sets, without that group.
+AWS documents three sets of defaults (service model, developer guide, CloudFormation), so every field is sent. AWS returns lists sorted,
+and with a security group of its own: they are compared as sets, without that group.
 """
 
 from collections.abc import Mapping, Sequence
