@@ -128,8 +128,12 @@ async def test_words_of_the_application_are_shown_to_a_person_and_kept_nowhere(a
             "the release ends with an error: …",
             "application log, line 1",
         )
-    repository = account.cloud.store.repositories["notes"]
-    kept = b"".join([*repository.blobs.values(), *(each.content for each in repository.manifests.values())])
+    repositories = account.cloud.store.repositories.values()
+    kept = b"".join(
+        part
+        for each in repositories
+        for part in (*each.blobs.values(), *(found.content for found in each.manifests.values()))
+    )
     assert b"ends with an error" in kept
     assert b"kanarie" not in kept
 
