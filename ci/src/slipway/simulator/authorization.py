@@ -133,7 +133,10 @@ def _resources(service: str, operation: str, request: Mapping[str, Any], call: C
     if operation == "ListTasks":  # each condition on its tasks is one on the cluster [G]
         yield f"arn:aws:ecs:{place}:container-instance/{cluster}/{_NEW}"
         return
-    below = (request.get("NetworkConfiguration", {}).get("EgressConfiguration", {}), request.get("ObservabilityConfiguration", {}))
+    below = (
+        request.get("NetworkConfiguration", {}).get("EgressConfiguration", {}),
+        request.get("ObservabilityConfiguration", {}),
+    )
     for named in (request, *(below if service == "apprunner" else ())):
         for member, pattern in _RESOURCES[service].items():
             for value in _listed(named.get(member, [])):
