@@ -36,6 +36,9 @@ TABLES = (
     ('[tool.slipway.environments.NAME] with target = "app-runner"', settings.AppRunnerEnvironment),
     ("[tool.slipway.environments.NAME.health-check]", settings.HealthPace),
     ("[tool.slipway.environments.NAME.scaling]", settings.Scaling),
+    ('[tool.slipway.environments.NAME] with target = "ecs-express"', settings.ExpressEnvironment),
+    ('[tool.slipway.environments.NAME.health-check] with target = "ecs-express"', settings.TargetGroupPace),
+    ('[tool.slipway.environments.NAME.scaling] with target = "ecs-express"', settings.TaskScaling),
     ("[tool.slipway.github]", settings.Github),
     ("[tool.slipway.rehearsal]", settings.RehearsalCommits),
     ("[tool.slipway.checks]", settings.Checks),
@@ -133,6 +136,10 @@ def _diagnosis() -> str:
     parts = ["# Why a deployment failed", *map(_wrapped, _DIAGNOSIS.split("\n\n"))]
     for heading, words, rules in FAILURES:
         parts += [f"## {heading}", words, "\n".join(_failures(rules))]
+    for kind, target in TARGETS.items():
+        if rules := (*target.words.first, *target.words.last):
+            words = "Before the causes in the application's log, and alarms after them."
+            parts += [f"## On {kind.value} only", words, "\n".join(_failures(rules))]
     return "\n\n".join(parts) + "\n"
 
 

@@ -54,7 +54,7 @@ async def test_express_mode_is_as_its_documentation_says_and_a_planted_differenc
     assert (found.left, found.exit_code) == ((), 1)
 
 
-def test_time_and_cost_are_said_beforehand_and_roles_are_needed():
+def test_the_estimate_is_small_and_roles_are_needed():
     assert estimate().dollars < 0.5
     with pytest.raises(BadInputError, match="--execution-role"):
         Roles("", "arn:aws:iam::123456789012:role/infrastructure")

@@ -71,6 +71,7 @@ async def released(place: Place, wanted: Settings, digest: str) -> None:
     assert outcome.status is Status.SUCCEEDED, outcome
 
 
+@pytest.mark.slow
 async def test_a_rollback_restores_image_and_settings_from_the_ledger_alone(account, staging, monkeypatch):
     """It deployed the older image with the variables of the folder that it ran in."""
     arn, first = {}, await staging.image("aaa")
@@ -93,6 +94,7 @@ async def test_a_rollback_restores_image_and_settings_from_the_ledger_alone(acco
     assert again.changes == ()
 
 
+@pytest.mark.slow
 async def test_a_rollback_also_goes_back_from_a_bad_variable_of_the_same_image(staging):
     digest = await staging.image("aaa")
     await released(staging, varied(variables={"LEVEL": "debug"}), digest)
@@ -104,6 +106,7 @@ async def test_a_rollback_also_goes_back_from_a_bad_variable_of_the_same_image(s
     assert "only the image goes back" in kept.notes[-1]
 
 
+@pytest.mark.slow
 async def test_a_release_that_ran_elsewhere_is_not_restored_there(staging):
     await released(staging, SETTINGS, await staging.image("aaa"))
     with pytest.raises(

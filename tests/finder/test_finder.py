@@ -240,6 +240,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({".gitlab-ci.yml": "services:\n  - name: postgres:13\n"}, Subject.POSTGRES, "13"),
         ({"a.py": "class A(BaseSettings):\n    a: str = 'x'\nclass B(A):\n    b: int\n"}, Subject.VARIABLE, "B=1"),
         ({"a.py": "class A(BaseSettings):\n    model_config = SettingsConfigDict(env_prefix='shop_')\n    b: str\n"}, Subject.VARIABLE, "SHOP_B=slipway"),
+        ({".env.example": "SHOPDB_URL=http://a\nSTOCKDB_URL=\n"}, Subject.DATABASE_VARIABLE, "STOCKDB_URL"),
         ({"shop/setup.py": "environ.get('DB_URL', 'sqlite://')\n"}, Subject.DATABASE_VARIABLE, "DB_URL"),
         ({"compose.override.sample.yml": "x:\n  command: gunicorn -c python:a.settings a.b:app\n"}, Subject.APPLICATION, "a.b:app"),
         ({"scripts/docker/Dockerfile": "FROM python:3.12\nEXPOSE 5000\n"}, Subject.PORT, "5000"),
@@ -407,5 +408,6 @@ def test_extensions_that_revisions_and_the_baseline_create_choose_the_server():
         "versions/a.py": "down_revision = None\nop.execute('CREATE EXTENSION IF NOT EXISTS citext')",
         "db/baseline.sql": 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp" WITH SCHEMA public;',
         "db/other.sql": "CREATE EXTENSION hstore;",
+        "app/tests/versions/b.py": "down_revision = None\nop.execute('CREATE EXTENSION postgis')",
     }
     assert set(created_by_migrations(Tree.of(files), "db/baseline.sql")) == {"citext", "uuid-ossp"}

@@ -1,5 +1,7 @@
 """New revisions in one run of env.py, in its own transactions: as production runs them."""
 
+import pytest
+
 from slipway.local.certificate import certify
 from slipway.records.form import to_json
 from slipway.records.proof import Layer, Verdict
@@ -58,11 +60,10 @@ def test_a_revision_that_fails_on_rows_by_itself_is_not_a_finding_on_the_transac
     assert [(rule, revision) for rule, revision in errors(proof) if rule[0] in "DT"] == [("D01", "four")]
 
 
-def test_an_env_py_that_never_commits_is_the_only_error(prove_history):
+@pytest.mark.parametrize("env_lines", ['connection.execute(sa.text("SELECT 1"))\n', "connection.begin()\n"])
+def test_an_env_py_that_never_commits_is_the_only_error(prove_history, env_lines):
     adds = ("one", ADDS[1], ADDS[2])
-    proof = prove_history(
-        {**BASE, "two": adds}, start_after="one", env_lines='connection.execute(sa.text("SELECT 1"))\n'
-    )
+    proof = prove_history({**BASE, "two": adds}, start_after="one", env_lines=env_lines)
     assert errors(proof) == [("T13", "two")]
     (found,) = [finding.measured for finding in proof.findings if finding.fails]
     assert found == "after env.py's own run a new connection reads one in alembic_version, not two"

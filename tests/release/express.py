@@ -22,6 +22,8 @@ OPERATIONS = {xform_name(name): name for name in MODEL.operation_names}
 # Seconds by which an answer is behind †: the service's own description lags most, and of it what is active.
 LAG, DESCRIPTION_LAG, ACTIVE_LAG = 2.0, 6.0, 40.0
 CANARY = 0.05
+GROUP = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/notes/1"
+MANAGED = "sg-managed"
 START, HEALTH_TIMEOUT, BAKE, DRAIN, ROLL_BACK = (
     60,
     120,
@@ -130,7 +132,7 @@ class Service:
         newest, serving = self.newest(when), [revision for revision, _ in self.shares(when)]
         if newest is None or newest.at(when).word in ENDED or newest.source is None or not serving:
             return serving
-        return list({revision.arn: revision for revision in (newest.source, *serving)}.values())
+        return list({revision.arn: revision for revision in (*serving[:1], newest.source, *serving)}.values())
 
     def stable(self, when: datetime) -> Revision | None:
         """Return the revision to which a new deployment would roll back."""
@@ -163,12 +165,25 @@ class Express:
         self.faults = Faults()
         self.requests: list[str] = []
         self.roles_known: datetime | None = None  # from when on a new role can be used
+        self.pace = {
+            "HealthCheckIntervalSeconds": 30,
+            "HealthCheckTimeoutSeconds": 5,
+            "HealthyThresholdCount": 5,
+            "UnhealthyThresholdCount": 2,
+        }
         self._ids = 0
 
     def answering(self) -> dict[str, float]:
         """The digests that answer at the newest service's front, each with its share of the traffic."""
         found = self.services[-1].shares(self.clock.now()) if self.services else []
         return {revision.digest: share for revision, share in found}
+
+    def balance(self, name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer an operation of the load balancer, which has one target group."""
+        self.requests.append(name)
+        if name == "modify_target_group":
+            self.pace |= {key: value for key, value in parameters.items() if key in self.pace}
+        return {"TargetGroups": [{"TargetGroupArn": GROUP, **self.pace}]}
 
     def ask(self, name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Answer an operation as boto3 spells it; raises AwsError."""
@@ -265,9 +280,23 @@ class Express:
     def _describe_service_revisions(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         found = [one for there in self.services for one in there.revisions if one.arn in asked["serviceRevisionArns"]]
         images = {one.arn: [{"containerName": "Main", "imageDigest": one.digest}] for one in found}
+        status = {"status": "ACTIVE", "updatedAt": self.clock.now()}
+        group = status | {"arn": GROUP, "healthCheckPath": "/", "healthCheckPort": 8000, "port": 8000}
+        paths = [{"accessType": "PUBLIC", "endpoint": "notes.ecs.example.org", "targetGroups": [group]}]
+        security = [status | {"arn": f"arn:aws:ec2:eu-west-1:123456789012:security-group/{MANAGED}"}]
+        made = {"ingressPaths": paths, "serviceSecurityGroups": security}
         return {
-            "serviceRevisions": [{"serviceRevisionArn": one.arn, "containerImages": images[one.arn]} for one in found]
+            "serviceRevisions": [
+                {"serviceRevisionArn": one.arn, "containerImages": images[one.arn], "ecsManagedResources": made}
+                for one in found
+            ]
         }
+
+    def _describe_services(self, _asked: Mapping[str, Any]) -> dict[str, Any]:
+        return {"services": [{"events": []}]}
+
+    def _list_tasks(self, _asked: Mapping[str, Any]) -> dict[str, Any]:
+        return {"taskArns": []}
 
     def _shown(self, lag: float) -> datetime:
         return self.clock.now() - timedelta(seconds=lag)
@@ -339,7 +368,9 @@ def _way_back(when: datetime, reason: str, end: str) -> Iterator[Moment]:
 def _configured(revision: Revision) -> dict[str, Any]:
     address = [{"accessType": "PUBLIC", "endpoint": "notes.ecs.example.org"}]
     made = {"serviceRevisionArn": revision.arn, "ingressPaths": address, "createdAt": revision.created}
-    return {**revision.configuration, **made}
+    network = revision.configuration["networkConfiguration"]
+    groups = {"securityGroups": [*network["securityGroups"], MANAGED]}
+    return {**revision.configuration, "networkConfiguration": network | groups, **made}
 
 
 def _brief(deployment: Deployment, when: datetime) -> dict[str, Any]:
@@ -348,6 +379,7 @@ def _brief(deployment: Deployment, when: datetime) -> dict[str, Any]:
         "serviceDeploymentArn": deployment.arn,
         "targetServiceRevisionArn": deployment.target.arn,
         "status": moment.word,
+        "createdAt": deployment.began,
         "startedAt": deployment.began,
         **({"statusReason": moment.reason} if moment.reason else {}),
         **({"finishedAt": finished} if finished and finished <= when else {}),
@@ -356,6 +388,7 @@ def _brief(deployment: Deployment, when: datetime) -> dict[str, Any]:
 
 def _whole(deployment: Deployment, when: datetime) -> dict[str, Any]:
     brief = _brief(deployment, when)
-    target = {"arn": brief.pop("targetServiceRevisionArn")}
+    share = 100 * deployment.at(when).share
+    target = {"arn": brief.pop("targetServiceRevisionArn"), "requestedProductionTrafficWeight": share}
     source = [{"arn": deployment.source.arn}] if deployment.source else []
     return brief | {"targetServiceRevision": target, "sourceServiceRevisions": source}

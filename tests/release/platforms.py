@@ -4,7 +4,7 @@ the ledger in memory. A platform offers what a test needs of either: releases, a
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
@@ -23,6 +23,9 @@ from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.run import reach
 from slipway.release.engine.target import Target, Time
 from slipway.release.errors import AwsRefusedError, LostAnswerError
+from slipway.release.targets.ecs_express.spec import ExpressSpec, request_of, spec_of
+from slipway.release.targets.ecs_express.target import ExpressTarget, connect
+from slipway.settings import parse
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.contract import AwsError
 from slipway.simulator.faults import Effect, Faults
@@ -31,11 +34,26 @@ from tests.release.deployers import Ended, Kill, Mortal, MortalAws, exit_of
 from tests.release.desired import Telling, engine_of, spec, target_of
 from tests.release.direct import opened
 from tests.release.express import OPERATIONS, Express, How
-from tests.release.express_target import ExpressMode, ExpressSpec, request_of
 from tests.release.memory_store import MemoryStore, Shelf
 from tests.simulator.account import BRISK, REGION, URI, Account, asked
 from tests.simulator.scripted import Script
 
+EXPRESS = parse("""
+[tool.slipway]
+name = "notes"
+command = ["serve"]
+health-path = "/healthz"
+
+[tool.slipway.environments.staging]
+target = "ecs-express"
+region = "eu-west-1"
+account = "123456789012"
+service = "notes"
+access-role = "arn:aws:iam::123456789012:role/notes-access"
+infrastructure-role = "arn:aws:iam::123456789012:role/notes-infrastructure"
+subnets = ["subnet-2", "subnet-1"]
+security-groups = ["sg-1"]
+""")
 Interval = tuple[datetime, datetime | None]
 # `create`, `update` and `delete` change something, `find` and `look` are how a service and its operations are found.
 Calls = Mapping[str, str]
@@ -162,6 +180,8 @@ class ExpressAws(Aws):
         return await self._mortal(operation, partial(self._ask, service, operation, parameters))
 
     async def _ask(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if service == "elbv2":
+            return self._express.balance(operation, parameters)
         fault = self._express.faults.take(OPERATIONS[operation])
         effect = fault.effect if fault else None
         if effect in (Effect.CALL_LOST, Effect.UNAVAILABLE):
@@ -208,7 +228,7 @@ class OnExpress:
 
     @property
     def target(self) -> Target:
-        return ExpressMode(ExpressAws(self.express, Mortal(None)), "notes", self._time)
+        return self.connected(Mortal(None))
 
     @property
     def ledger(self) -> Ledger:
@@ -221,12 +241,11 @@ class OnExpress:
         """Return a new release that behaves as scripted."""
         digest = f"sha256:{len(self.express.how) + 1:064x}"
         self.express.how[digest] = how
-        neutral = {field.name: getattr(spec(), field.name) for field in fields(ServiceSpec)}
-        return ExpressSpec(**neutral | {"image": Reference(URI, digest)} | changes)
+        return replace(spec_of(EXPRESS, "staging", digest), image=Reference(URI, digest), **changes)
 
     async def create_by_hand(self, wanted: ServiceSpec) -> None:
         assert isinstance(wanted, ExpressSpec)
-        name = {"serviceName": "notes", "infrastructureRoleArn": wanted.infrastructure_role}
+        name = {"serviceName": "notes", "infrastructureRoleArn": wanted.infrastructure_role, "cluster": wanted.cluster}
         self.express.ask("create_express_gateway_service", name | request_of(wanted))
         await self.clock.sleep(600)
 
@@ -245,9 +264,12 @@ class OnExpress:
 
     def engine(self, tell: Tell, kill: Kill | None = None) -> tuple[Engine, Mortal]:
         mortal = Mortal(kill)
-        target = ExpressMode(ExpressAws(self.express, mortal), "notes", self._time)
+        target = self.connected(mortal)
         ledger = Ledger(MemoryStore(self.shelf, mortal), "staging")
         return Engine(target=target, ledger=ledger, time=self._time, tell=tell, holder="a test"), mortal
+
+    def connected(self, mortal: Mortal) -> ExpressTarget:
+        return connect(EXPRESS, "staging", ExpressAws(self.express, mortal), self._time)
 
     @property
     def _time(self) -> Time:

@@ -237,7 +237,7 @@ class Stage:
 
     async def _create(self, digest: str) -> str:
         """Create the service as slipway does."""
-        request = request_of(self.environment("production").spec(digest))
+        request = request_of(self.environment("production").spec(digest).over({}))
         request["Tags"] = [{"Key": "slipway:environment", "Value": "production"}]
         answer = await self.account.ask("apprunner", "create_service", ServiceName=SERVICE, **request)
         arn: str = answer["Service"]["ServiceArn"]

@@ -76,6 +76,7 @@ async def test_a_ledger_without_records_has_none(shelf):
     assert (await ledger.history(20)).releases == await ledger.newest_intents() == ()
 
 
+@pytest.mark.slow
 async def test_old_records_are_packed_and_read_as_before(shelf):
     deployed(shelf, 1, 420)
     store = Counting(shelf)
@@ -94,6 +95,7 @@ async def test_old_records_are_packed_and_read_as_before(shelf):
     assert shelf.texts == left
 
 
+@pytest.mark.slow
 async def test_packing_that_is_killed_anywhere_loses_nothing(shelf):
     deployed(shelf, 1, 302)
     before = await Ledger(MemoryStore(shelf), "staging").releases(range(90, 110))
@@ -109,6 +111,7 @@ async def test_packing_that_is_killed_anywhere_loses_nothing(shelf):
         assert len(texts.texts) == 202 * 3 + 2
 
 
+@pytest.mark.slow
 async def test_a_moved_ledger_has_every_record_and_continues_with_the_next_number(shelf):
     deployed(shelf, 1, 230)
     own = Shelf(shelf.clock)

@@ -202,9 +202,7 @@ async def test_observed_fields_have_the_names_of_the_specs(platform):
     wanted = await platform.release(
         variables={"SIZE": "large"}, secrets={"URL": "arn:aws:secretsmanager:eu-west-1:1:secret:url"}
     )
-    observed = await platform.target.observe()
-    await platform.target.apply(plan(wanted, observed), observed, wanted)
-    await platform.clock.sleep(600)
+    await run(platform, wanted)
     assert (await platform.target.observe()).fields == wanted.fields()
 
 

@@ -1,5 +1,7 @@
 """The ledger in a simulated ECR and in memory: each name is accepted once, also when its answer is lost."""
 
+from datetime import timedelta
+
 import pytest
 
 from slipway.errors import RefusedError
@@ -7,6 +9,9 @@ from slipway.records.ledger import Intent, Lock, Release
 from slipway.records.outcome import Status
 from slipway.release.aws.ecr import EcrStore
 from slipway.release.engine.ledger import Contents, Ledger, nonce
+from slipway.release.engine.lock import DeployLock
+from slipway.release.engine.target import Time
+from slipway.release.errors import BusyError
 from slipway.simulator.faults import Effect, Fault
 from tests.release.desired import aws_of
 from tests.release.direct import opened
@@ -73,6 +78,19 @@ async def test_the_lock_is_acquired_once_and_again_after_its_release(account, le
     await ledger.release_lock(stored.key)
     assert await ledger.lock() is None
     assert await ledger.acquire_lock(theirs)
+
+
+async def test_a_wall_clock_that_is_set_does_not_age_a_lock_and_a_machine_that_slept_does(account, ledger):
+    passed, hours = [0.0], iter(range(100))
+    time = Time(
+        lambda: account.cloud.clock.now() + timedelta(hours=next(hours)), account.cloud.clock.sleep, lambda: passed[0]
+    )
+    held = DeployLock(None, ledger, time, lock())
+    await held.acquire()
+    await held.check()
+    passed[0] = 100.0
+    with pytest.raises(BusyError, match="no longer holds its lock"):
+        await held.check()
 
 
 async def test_releasing_an_old_lock_twice_does_not_release_a_new_one(ledger):

@@ -106,7 +106,15 @@ async def with_parts(account: Account) -> settings.Settings:
     scaling = {"AutoScalingConfigurationName": "notes-staging", "MaxSize": 3}
     reach = (await account.ask("apprunner", "create_vpc_connector", **connector))["VpcConnector"]
     size = (await account.ask("apprunner", "create_auto_scaling_configuration", **scaling))["AutoScalingConfiguration"]
-    parts = {"vpc_connector": reach["VpcConnectorArn"], "auto_scaling": size["AutoScalingConfigurationArn"]}
+    named = {"ObservabilityConfigurationName": "notes-staging"}
+    trace = (await account.ask("apprunner", "create_observability_configuration", **named))[
+        "ObservabilityConfiguration"
+    ]
+    parts = {
+        "vpc_connector": reach["VpcConnectorArn"],
+        "auto_scaling": size["AutoScalingConfigurationArn"],
+        "tracing": trace["ObservabilityConfigurationArn"],
+    }
     staging = replace(SETTINGS.environment("staging"), **parts)
     return replace(SETTINGS, environments={**SETTINGS.environments, "staging": staging})
 
@@ -288,7 +296,10 @@ STORIES: dict[str, Story] = {
     "publish": publish,
 }
 # Actions that no call here needs, and which caller does.
-UNSEEN = {"iam:CreateServiceLinkedRole": "by App Runner itself, at an account's first service"}
+UNSEEN = {
+    "iam:CreateServiceLinkedRole": "by App Runner itself, at an account's first service",
+    "apprunner:DescribeObservabilityConfiguration": "of a service whose settings name one",
+}
 # Actions whose denial a verb tolerates, and how.
 DONE_WITHOUT = {
     "ecr:BatchCheckLayerAvailability": "what may be there is uploaded again",

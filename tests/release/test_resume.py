@@ -20,7 +20,7 @@ from tests.release.platforms import run
 from tests.simulator.scripted import Script
 
 CASES = {"create": (False, True), "update": (True, True), "roll back": (True, False), "fail": (False, False)}
-MOST_REQUESTS = 80
+MOST_REQUESTS = 120
 
 
 async def killed_and_resumed(place, case, kill: Kill) -> Ended:

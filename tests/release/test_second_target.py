@@ -10,10 +10,12 @@ from slipway.release.engine.goal import Deleted, Paused, Resumed
 from slipway.release.engine.plan import plan
 from slipway.release.engine.target import OperationStatus
 from slipway.release.errors import LostAnswerError
+from slipway.release.targets.ecs_express.deployment import STATES
+from slipway.release.targets.ecs_express.target import NO_PAUSE
+from slipway.settings.ecs_express import Architecture
 from slipway.simulator.faults import Effect, Fault
 from tests.release.deployers import Kill, lies
 from tests.release.express import BAKE, CANARY, DESCRIPTION_LAG, MODEL, START, How
-from tests.release.express_target import _ENDINGS, NO_PAUSE, ExpressMode
 from tests.release.platforms import on_express, run
 
 
@@ -38,7 +40,7 @@ async def test_a_release_that_answers_alone_may_still_be_taken_back_and_is_no_su
     old, wanted = await there.live(), there.released(How.ALARMED_AT_LAST)
     ended = await run(there, wanted)
     assert (ended.code, ended.outcome.status, ended.live) == (1, Status.ROLLED_BACK, old)
-    assert ended.outcome.diagnosis.cause == "ECS says: alarm detected"
+    assert ended.outcome.diagnosis.rule == "alarm"
     wanted = there.released(How.ALARMED_AT_LAST)
     await there.update_by_hand(wanted)
     await there.clock.sleep(START + BAKE + BAKE / 2 - 1)
@@ -66,17 +68,18 @@ async def test_a_change_that_another_client_starts_on_top_supersedes_the_first(t
     """The platform accepts it, although this run holds the lock."""
     wanted, theirs = there.released(How.HEALTHY), there.released(How.HEALTHY)
     began, done = there.clock.now(), []
-
-    class Meddling(ExpressMode):
-        async def ending(self, operation):
-            if not done and (there.clock.now() - began).total_seconds() >= after:
-                done.append(await there.update_by_hand(theirs))
-            return await super().ending(operation)
-
     engine, _ = there.engine(lambda _event: None)
-    ended = await run(there, wanted, target=Meddling(engine.target._aws, "notes", engine.time))
+    describe = engine.target._api.aws.once
+
+    async def meddled(service, operation, /, **parameters):
+        if not done and (there.clock.now() - began).total_seconds() >= after:
+            done.append(await there.update_by_hand(theirs))
+        return await describe(service, operation, **parameters)
+
+    engine.target._api.aws.once = meddled
+    ended = await run(there, wanted, target=engine.target)
     assert (ended.code, ended.outcome.status) == (1, Status.SUPERSEDED)
-    assert ended.outcome.diagnosis.cause == "ECS says: a newer deployment was started"
+    assert ended.outcome.diagnosis.rule == "superseded"
     await there.clock.sleep(900)
     assert await there.live() == theirs.image.digest
 
@@ -94,7 +97,7 @@ async def test_what_a_person_stops_is_rolled_back(there):
 
 async def test_every_status_of_its_service_model_is_translated_and_none_is_a_failure():
     words = MODEL.shape_for("ServiceDeploymentStatus").metadata["enum"]
-    assert set(_ENDINGS) == set(words)
+    assert set(STATES) == set(words)
     assert "FAILED" not in words
 
 
@@ -110,7 +113,7 @@ async def test_a_service_keeps_the_platforms_status_beside_its_state():
 
 
 async def test_it_has_another_machine_and_that_is_a_field_like_any_other(there):
-    wanted = there.released(How.HEALTHY, architecture="ARM64")
+    wanted = there.released(How.HEALTHY, architecture=Architecture.ARM64)
     made = plan(wanted, await there.target.observe())
     assert ("architecture", "X86_64", "ARM64") in [
         (change.name, change.before, change.after) for change in made.changes
@@ -122,7 +125,7 @@ async def test_a_change_that_was_accepted_and_is_not_shown_is_not_sent_again_by_
     wanted = there.released(How.HEALTHY)
     observed = await there.target.observe()
     there.faults.add(Fault(operation="ListServiceDeployments", effect=Effect.EXPIRED, times=9))
-    with pytest.raises(LostAnswerError, match="has accepted a change of notes, which cannot be seen"):
+    with pytest.raises(LostAnswerError, match="has accepted a change of notes, and it cannot be seen"):
         await there.target.apply(plan(wanted, observed), observed, wanted)
     assert there.express.requests.count("UpdateExpressGatewayService") == 1
 

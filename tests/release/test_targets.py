@@ -1,4 +1,4 @@
-"""A target has a room of its own: nothing outside names App Runner, and the registry knows all that differs."""
+"""A target has a room of its own: nothing outside names one, and the registry knows all that differs."""
 
 import re
 from pathlib import Path
@@ -9,13 +9,16 @@ from slipway.release.rights import SHARED, Right
 from slipway.release.targets.supported import TARGETS
 
 SOURCE = Path(__file__).parents[2] / "ci/src/slipway"
-NAME = re.compile(r"app.?runner", re.IGNORECASE)
+NAME = re.compile(r"app.?runner|ecs.?express|express.?(?:mode|gateway)", re.IGNORECASE)
 ALLOWED = {
     "release/targets/": "the target itself, and the registry",
     "settings/app_runner.py": "the keys that a user of the target writes",
+    "settings/ecs_express.py": "likewise",
     "settings/": "a user's choice of target, and the export of its table",
-    "simulator/": "the simulated account has App Runner",
+    "simulator/": "the simulated account has both",
     "conformance/": "the suite compares the simulator with App Runner",
+    "commands/account.py": "a user's choice of the target to compare with an account",
+    "local/conformance.py": "likewise",
     "rehearsal/": "its environments are in the simulated account",
     "graph/stage.py": "likewise, as a part of a release on an engine",
     "graph/running.py": "dagger up judges an instance in its words",
@@ -27,7 +30,7 @@ def names(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if NAME.search(line.replace("slipway.simulator.app_runner", ""))]
 
 
-def test_nothing_outside_of_its_room_names_app_runner_but_a_few_places_with_a_reason():
+def test_nothing_outside_of_its_room_names_a_target_but_a_few_places_with_a_reason():
     outside = {
         str(file.relative_to(SOURCE)): lines
         for file in sorted(SOURCE.rglob("*.py"))
@@ -42,7 +45,18 @@ def test_every_allowed_place_exists(place):
     assert (SOURCE / place).exists()
 
 
-@pytest.mark.parametrize("written", ["App Runner", "app-runner", "apprunner:ListServices", "AppRunnerTarget"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "App Runner",
+        "app-runner",
+        "apprunner:ListServices",
+        "AppRunnerTarget",
+        "ECS Express Mode",
+        "ecs_express",
+        "ecs:UpdateExpressGatewayService",
+    ],
+)
 def test_every_spelling_of_the_name_is_found(written):
     assert names(f"# nothing\n# {written}\n") == [f"# {written}"]
 

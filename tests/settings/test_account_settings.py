@@ -3,8 +3,17 @@
 import pytest
 
 from slipway.release.targets.app_runner.spec import spec_of
-from slipway.release.targets.supported import target_of
-from slipway.settings import Github, HealthPace, Network, Scaling, SettingsError, Subjects, TargetKind, parse
+from slipway.settings import (
+    Github,
+    HealthPace,
+    Network,
+    Scaling,
+    SettingsError,
+    Subjects,
+    TargetGroupPace,
+    TargetKind,
+    parse,
+)
 from slipway.structure import MismatchError
 
 STAGING = """
@@ -120,10 +129,37 @@ def test_a_health_check_that_app_runner_does_not_accept_is_refused_by_its_key(ke
     )
 
 
+EXPRESS = STAGING.replace("app-runner", "ecs-express") + 'infrastructure-role = "arn:aws:iam::123456789012:role/i"\n'
+
+
 def test_options_of_a_target_are_unknown_to_another():
-    planned = STAGING.replace("app-runner", "ecs-express")
-    assert parse(planned).environment("staging").target is TargetKind.ECS_EXPRESS
+    there = parse(EXPRESS).environment("staging")
+    assert (there.target, there.health_check) == (TargetKind.ECS_EXPRESS, TargetGroupPace())
     with pytest.raises(SettingsError, match=r"staging\.vpc-connector: unknown key"):
-        parse(f'{planned}vpc-connector = "arn:x"\n')
-    with pytest.raises(SettingsError, match=r"ecs-express of staging is not supported yet: choose one of app-runner"):
-        target_of(parse(planned), "staging")
+        parse(f'{EXPRESS}vpc-connector = "arn:x"\n')
+    with pytest.raises(SettingsError, match=r"staging\.infrastructure-role: unknown key"):
+        parse(EXPRESS.replace("ecs-express", "app-runner"))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("memory = 512", "memory: found cpu 1024 with memory 512, allowed are 256 with 512 to 2048"),
+        ('variables = { PORT = "80" }', "variables.PORT: found a name that slipway sets"),
+        ("health-check = { timeout = 5 }", "health-check.timeout: found 5, allowed is less than interval, 5"),
+        ("health-check = { healthy-threshold = 1 }", "health-check.healthy-threshold: found 1, allowed is 2 to 10"),
+        ("scaling = { least = 3, most = 2 }", "scaling.most: found least 3 and most 2"),
+        ("scaling = { value = 101 }", "scaling.value: found 101 percent"),
+        ('subnets = ["eu-west-1a"]', "subnets[0]: found 'eu-west-1a'"),
+    ],
+)
+def test_an_option_of_ecs_express_that_it_does_not_accept_is_refused_by_its_key(line, said):
+    with pytest.raises(SettingsError) as refused:
+        parse(f"{EXPRESS}{line}\n")
+    assert f"environments.staging.{said}" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["a.b", "shop_1", "9lives", "s" * 41])
+def test_a_service_whose_name_is_no_label_of_an_address_is_refused_on_ecs_express(name):
+    with pytest.raises(SettingsError, match="cannot be called"):
+        parse(f'{EXPRESS}service = "{name}"\n').service_name("staging")

@@ -22,7 +22,7 @@ from tests.simulator.requests import fitting, violations
 
 ALL = os.environ.get("SLIPWAY_CONSTRAINTS") == "all"
 REFUSALS = {"apprunner": "InvalidRequestException", "ssm": "ValidationException"} | dict.fromkeys(
-    QUERY_SERVICES, "ValidationError"
+    (*QUERY_SERVICES, "cloudwatch"), "ValidationError"
 )
 
 
@@ -48,7 +48,7 @@ def form(shape: Any, value: Any, place: str) -> Iterator[tuple[str, str]]:
 async def ask(endpoint: Endpoint, operation: Any, request: Any) -> tuple[int, bytes]:
     """Send a request as a client without a validation of its own would."""
     model, headers = operation.service_model, {"authorization": f"Credential={KEY}/20261101/eu-west-1/"}
-    if model.metadata["protocol"] == "query":
+    if model.service_name in QUERY_SERVICES:
         parameters = dict(form(operation.input_shape, request, "")) if operation.input_shape else {}
         content = urlencode({"Action": operation.name, "Version": model.metadata["apiVersion"]} | parameters).encode()
     else:
@@ -109,7 +109,7 @@ async def test_every_answer_to_a_fitting_request_is_one_that_the_model_has(accou
         for operation in map(service(name).operation_model, account.cloud.operations[name]):
             request = fitting(operation.input_shape, full=full) if operation.input_shape else {}
             status, body = await ask(account.cloud.endpoint, operation, request)
-            if status != 200:
+            if status != 200 and name != "ec2":  # its model declares no errors
                 declared = [shape.error_code for shape in operation.error_shapes]
                 refused = re.search(rb'"__type": ?"(\w+)"|<Code>(\w+)', body)
                 code = next(filter(None, refused.groups())).decode()
@@ -117,5 +117,5 @@ async def test_every_answer_to_a_fitting_request_is_one_that_the_model_has(accou
                     operation.name,
                     body,
                 )
-            elif name in SERVICES:
+            elif status == 200 and name in SERVICES:
                 assert amiss(operation.output_shape, json.loads(body)) in ([], [UNCHANGED]), operation.name

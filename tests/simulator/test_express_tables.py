@@ -19,7 +19,7 @@ from slipway.simulator.ecs.express.rollout import (
 )
 from tests.release.direct import opened
 from tests.simulator.account import Account
-from tests.simulator.express import Notes, created, trust, wanted
+from tests.simulator.express import EXECUTION_ROLE, Notes, created, trust, wanted
 
 STATES = ("absent", "idle", "deploying", "DRAINING", "INACTIVE")
 OK = "answers"
@@ -134,6 +134,30 @@ async def test_every_call_in_every_state(account, kept, operation: str, state: s
         assert [each.arn for each in service.deployments] == before
     if not stays:
         service.deleted or await notes.ask("delete_express_gateway_service", serviceArn=notes.arn)
+
+
+@pytest.mark.parametrize(
+    ("parts", "refusal"),
+    [
+        ({"memory": "99"}, "ClientException: No Fargate configuration exists for given values: 256 CPU, 99 memory."),
+        (
+            {"networkConfiguration": {"subnets": ["subnet-0a"]}},
+            "InvalidParameterException: At least two subnets in two",
+        ),
+        ({"serviceName": "a name!"}, "InvalidParameterException: Invalid service name: a name!."),
+        ({"cluster": "absent"}, "ClusterNotFoundException: Cluster not found."),
+        ({"infrastructureRoleArn": EXECUTION_ROLE + "-absent"}, "AccessDeniedException: Cannot assume role"),
+    ],
+)
+async def test_a_refused_creation_leaves_nothing(account, parts, refusal):
+    resources, services = account.cloud.ecs.express.resources, account.cloud.ecs.express.services
+    before = len(services)
+    request = created(f"notes-{uuid.uuid4().hex[:8]}", await account.image()) | parts
+    error = ": ".join(await account.refusal("ecs", "create_express_gateway_service", **request))
+    assert error.startswith(refusal)
+    assert len(services) == before
+    alive = [service for service in services.values() if not service.inactive]
+    assert (len(resources.balancing.groups), len(resources.alarms.alarms)) == (2 * len(alive), len(alive))
 
 
 async def all_deployments(notes: Notes) -> list[dict[str, Any]]:

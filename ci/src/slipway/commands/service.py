@@ -1,4 +1,4 @@
-"""Operate a service: status, open, history, diagnose, logs, secret, run, pause, resume, destroy."""
+"""Operate a service: status, open, history, diagnose, logs, secret, run, pause, resume, abort, destroy."""
 
 from typing import TYPE_CHECKING
 
@@ -265,6 +265,23 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
 
     there = await caller.environment(flags.environment)
     return await changed(flags, caller, lambda: plan_change(there, Verb.RESUME), lambda tell: resume(there, tell))
+
+
+@command(
+    Group.SERVICE,
+    "Take back the deployment in flight, such as a canary; succeeds only when the release before it answers alone",
+    AwsAccess.CHANGES,
+    flags=ENVIRONMENT,
+    records=(AS_DEPLOY,),
+    rights=("abort", "webhook"),
+)
+async def abort(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.environment.environment import abort
+    from slipway.report.answers import release as answers
+
+    environment = await caller.environment(flags.environment)
+    with caller.run() as tell:
+        return answers.of_outcome(await abort(environment, tell))
 
 
 @command(

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -42,7 +43,13 @@ Permit = Callable[[Observed], Awaitable[str | None]]
 
 def wall_clock() -> Time:
     """Return real time, for AWS itself."""
-    return Time(lambda: datetime.now(UTC), anyio.sleep)
+    return Time(lambda: datetime.now(UTC), anyio.sleep, _seconds_since_boot)
+
+
+def _seconds_since_boot() -> float:
+    """Return a monotonic time that also passes while the machine sleeps: a lock expires meanwhile."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)  # Linux's; a monotonic clock of macOS passes anyway
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +184,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
     async def _foreign(self) -> Check | None:
         """Return why slipway did not create the service; None if it did, or if there is no service."""
-        check = await self.described.owned(self.aws, self.service, self.name)
+        check = await self.described.owned(self.settings, self.name, self.aws)
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
     async def _prepare(self, goal: Live, tell: Tell, observed: Observed) -> Mapping[str, str]:
@@ -269,6 +276,17 @@ async def pause(environment: ServiceEnvironment, tell: Tell) -> Outcome:
 async def resume(environment: ServiceEnvironment, tell: Tell) -> Outcome:
     """Resume the paused service; raises SlipwayError if the run cannot start."""
     return await environment.reach(environment.engine(tell), await _goal(environment, Verb.RESUME))
+
+
+async def abort(environment: ServiceEnvironment, tell: Tell) -> Outcome:
+    """Take back the deployment in flight; raises SlipwayError if there is none, or the target cannot do it."""
+    from slipway.environment.webhook import announce
+    from slipway.release.engine.abort import abort
+
+    engine = environment.engine(tell)
+    outcome = await abort(engine, environment.name, environment.service)
+    await announce(environment, outcome, tell, engine.holder)
+    return outcome
 
 
 async def destroy(environment: ServiceEnvironment, tell: Tell, confirmed: str) -> Outcome:

@@ -14,7 +14,7 @@ from slipway.records.ledger import History, Situation
 from slipway.records.migration import Readiness
 from slipway.records.outcome import NOTHING, Examination
 from slipway.records.plan import Observed, State
-from slipway.release.aws.client import Aws, Keys
+from slipway.release.aws.client import Aws, Keys, check_region
 from slipway.release.aws.ecr import check_repository
 from slipway.release.aws.ledger import LedgerStore
 from slipway.release.engine.compatibility import readiness_from
@@ -49,6 +49,8 @@ class ObservedEnvironment:
 
     @cached_property
     def aws(self) -> Aws:
+        if self.endpoint_url is None:
+            check_region(self.described.api, self.own_settings.region)
         return Aws(self.own_settings.region, self.endpoint_url, self.keys, self.time.sleep)
 
     @property
@@ -70,7 +72,7 @@ class ObservedEnvironment:
 
     @property
     def target(self) -> Target:
-        return self.described.connect(self.aws, self.service, self.time)
+        return self.described.connect(self.settings, self.name, self.aws, self.time)
 
     @cached_property
     def store(self) -> LedgerStore:

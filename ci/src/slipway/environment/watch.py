@@ -8,7 +8,7 @@ from slipway.environment import logs
 from slipway.environment.status import ObservedEnvironment, existing
 from slipway.errors import RefusedError, SlipwayError
 from slipway.records.ledger import ReleaseWatch
-from slipway.records.logs import LogLine
+from slipway.records.logs import LogLine, LogSource
 from slipway.records.outcome import Status
 from slipway.records.plan import State
 from slipway.records.progress import Event, Tell
@@ -19,7 +19,6 @@ _ERROR: Final = re.compile(
     r"\b(?:ERROR|CRITICAL|FATAL)\b|^Traceback \(most recent"  # loggers
     r"|\"(?:level|levelname|severity)\": ?\"(?i:error|critical|fatal)\""  # and those that write JSON
     r"|\" 5\d\d\b"  # access logs
-    r"|^\[\w+\] Health check failed"  # the platform
 )
 
 
@@ -68,4 +67,9 @@ async def _errors(environment: ObservedEnvironment, passed: timedelta, tell: Tel
     except SlipwayError as error:
         tell(Event(f"the log cannot be read: {error}"))
         return ()
-    return tuple(line for line in lines if _ERROR.search(line.text))
+    unhealthy = environment.described.words.unhealthy
+    return tuple(
+        line
+        for line in lines
+        if _ERROR.search(line.text) or (line.source is LogSource.PLATFORM and unhealthy in line.text)
+    )

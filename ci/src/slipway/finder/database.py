@@ -64,8 +64,9 @@ def _extensions(tree: Tree) -> Iterator[Fact]:
 
 
 def created_by_migrations(tree: Tree, baseline: str) -> Iterator[str]:
-    """Yield the names of the extensions that revisions create, and the file of a baseline."""
-    for name in (*tree.matching(r".*/[^/]+\.py"), *tree.matching(re.escape(baseline))):
+    """Yield the names of the extensions that the service's revisions create, and the file of a baseline."""
+    revisions = tree.matching(r"(?!(?:.*/)?(?:tests?|docs?|examples?|benchmarks)/).*/[^/]+\.py")
+    for name in (*revisions, *tree.matching(re.escape(baseline))):
         text = tree.read(name)
         if name == baseline or "down_revision" in text:
             yield from _EXTENSION.findall(text)
@@ -76,7 +77,7 @@ def _url_variable(tree: Tree) -> Iterator[Fact]:
     found = [
         Fact(subject=Subject.DATABASE_VARIABLE, value=example.name, place=example.place)
         for example in examples(tree)
-        if URL.match(example.value) or NAMED.fullmatch(example.name)
+        if URL.match(example.value) or (NAMED.fullmatch(example.name) and not example.value.startswith("http"))
     ]
     for name in (*tree.sources, *tree.matching(r"(?:.*/)?env\.py")):
         text = tree.read(name)

@@ -22,7 +22,7 @@ from slipway.errors import BadInputError
 from slipway.migration import advanced_alchemy, alembic_config
 from slipway.migration.alembic_config import Call
 from slipway.migration.application import APP_MISSING, application_of
-from slipway.migration.database import asynchronous, closed_afterwards
+from slipway.migration.database import asynchronous, closed_afterwards, sqlstate
 from slipway.migration.models import metadata_of, unchanged
 from slipway.migration.parts import Part
 from slipway.migration.reasons import details, first_line, generated, remedy
@@ -33,6 +33,8 @@ Options = Mapping[str, Any]
 _SLIPWAY = Path(__file__).parents[1]
 _ANOTHER_ENVIRONMENT: Final = "pass the service's own virtual environment, which has it, with --python DIR"
 _ASYNCHRONOUS: Final = re.compile(r"\b(async_engine_from_config|create_async_engine|AsyncEngine)\b")
+_NO_SCHEMA: Final = "3F000"
+_BASELINE: Final = "if production had it before the first revision, name a file that creates it as baseline in [tool.slipway.migrations]"
 _BUILT: Final = "if a step of the build writes this file, run the step before slipway"
 _VARIABLES: Final = "variables it needs go to [tool.slipway.migrations] variables"
 
@@ -149,16 +151,16 @@ class Environment:
             return str(error)
         if isinstance(error, RuntimeError) and "application context" in str(error):
             return f"env.py runs in Flask's application context only; {APP_MISSING}"
-        if isinstance(error, ImportError) and (step := generated(str(error))):
+        if step := _of_the_build(error):
             return f"{sentence(error)}; {step}"
         if isinstance(error, ModuleNotFoundError):
             return f"{sentence(error)}; {_ANOTHER_ENVIRONMENT}"
-        if isinstance(error, FileNotFoundError):
-            return f"{sentence(error)}; {_BUILT}"
         if self.wanted:
             return f"{sentence(error)}; {x_argument_missing(self.wanted[-1])}"
         is_mistake = isinstance(error, TypeError) and "None" not in str(error)  # not of a variable that is missing
-        return sentence(error) if is_mistake else f"{sentence(error)}; {_VARIABLES}"
+        # env.py may name a schema for alembic's own table.
+        step = _BASELINE if sqlstate(error) == _NO_SCHEMA else "" if is_mistake else _VARIABLES
+        return "; ".join(filter(None, (sentence(error), step)))
 
     def place_of(self, error: BaseException) -> tuple[str, int]:
         """Return file and line of the innermost frame of an error in the service's own code."""
@@ -182,6 +184,13 @@ class Environment:
 
     def relative(self, filename: str) -> str:
         return os.path.relpath(filename, self.folder)
+
+
+def _of_the_build(error: BaseException) -> str:
+    """Return the next step for a file or module that the service's build may generate; empty for other errors."""
+    if isinstance(error, FileNotFoundError):
+        return _BUILT
+    return generated(str(error)) if isinstance(error, ImportError) else ""
 
 
 class XArgumentError(KeyError):

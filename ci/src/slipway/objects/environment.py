@@ -152,6 +152,10 @@ class Environment:
         return await self._text(ws, "resume", dry_run=dry_run)
 
     @described
+    async def abort(self, ws: dagger.Workspace) -> str:
+        return await self._text(ws, "abort")
+
+    @described
     async def destroy(
         self,
         ws: dagger.Workspace,

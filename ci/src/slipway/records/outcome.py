@@ -16,6 +16,7 @@ class Verb(Enum):
     PAUSE = "pause"
     RESUME = "resume"
     DESTROY = "destroy"
+    ABORT = "abort"
 
 
 class Status(Enum):
@@ -27,7 +28,7 @@ class Status(Enum):
     ROLLED_BACK = "ROLLED_BACK"
     CREATE_FAILED = "CREATE_FAILED"
     ROLLBACK_FAILED = "ROLLBACK_FAILED"
-    FAILED = "FAILED"  # of a pause, resumption or deletion
+    FAILED = "FAILED"  # of a pause, resumption, deletion or abort
     SUPERSEDED = "SUPERSEDED"
     REFUSED = "REFUSED"
     UNKNOWN = "UNKNOWN"

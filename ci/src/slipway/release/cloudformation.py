@@ -1,6 +1,6 @@
 """Resources of a CloudFormation template, and the policies of roles in it, as plain data; every resource says why it exists."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,8 +34,12 @@ def retained(kind: str, why: str, properties: Mapping[str, Any]) -> Resource:
     return resource(kind, why, properties, DeletionPolicy="Retain", UpdateReplacePolicy="Retain")
 
 
-def role(name: str, why: str, trust: Mapping[str, Any], policy: Mapping[str, Any] | None) -> Resource:
-    policies = {"Policies": [{"PolicyName": "slipway", "PolicyDocument": policy}]} if policy else {}
+def role(
+    name: str, why: str, trust: Mapping[str, Any], policy: Mapping[str, Any] | None, managed: Sequence[str] = ()
+) -> Resource:
+    """Return a role with a policy of its own, and the ARNs of managed ones."""
+    policies: dict[str, Any] = {"Policies": [{"PolicyName": "slipway", "PolicyDocument": policy}]} if policy else {}
+    policies |= {"ManagedPolicyArns": list(managed)} if managed else {}
     return resource("AWS::IAM::Role", why, {"RoleName": name, "AssumeRolePolicyDocument": trust, **policies})
 
 

@@ -40,11 +40,11 @@ _LISTEN: Final = "listens on 0.0.0.0 and the port {port}, and answers {check}"
 UNNAMED: Final = {
     (False, True): (
         "the health check failed, and the application wrote nothing: no container started, or it is silent",
-        f"check that it {_LISTEN}; that the image is for linux/amd64; and its VPC connector and instance role",
+        f"check that it {_LISTEN}; that the image is for {{platform}}; {{network}}; and the instance role",
     ),
     (False, False): (
         "the application wrote nothing, and the platform gives no reason",
-        "check that the image is for linux/amd64, and its VPC connector and instance role; start it once on your machine",
+        "check that the image is for {platform}, {network}, and the instance role; start it once on your machine",
     ),
     (True, True): ("the health check failed, and the logs do not say why", f"check that it {_LISTEN}"),
     (True, False): ("the logs name no known cause", "read them with `slipway logs`; the last lines are here"),
@@ -99,16 +99,16 @@ def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> D
     spec = _as_checked(platform, spec, words)
     read = _Reading({"platform": platform, "application": application}, spec, words)
     match = (
-        next(read.matches(NEVER_RAN), None)
+        next(read.matches((*NEVER_RAN, *words.first)), None)
         or min(read.matches(CAUSES), key=lambda each: each.span[0], default=None)
-        or next(read.matches((*ENDS, *SILENCES)), None)
+        or next(read.matches((*ENDS, *words.last, *SILENCES)), None)
     )
     if match is None:
         cause, remedy = UNNAMED[bool(logs.application), words.unhealthy in platform]
         last = application.rstrip().split("\n")[-_MOST_LINES:] if application else []
-        return Diagnosis(UNKNOWN, cause, tuple(map(one_line, last)), remedy.format_map(_facts(spec)))
+        return Diagnosis(UNKNOWN, cause, tuple(map(one_line, last)), remedy.format_map(_facts(spec, words)))
     rule, quoted = match.rule, _words(match, application)
-    gaps = _facts(spec) | quoted
+    gaps = _facts(spec, words) | quoted
     if quoted.get("name") in {*spec.variables, *spec.secrets}:
         rule = replace(
             rule, remedy="the settings set {name}, and the failed release was deployed without it: deploy it again"
@@ -235,7 +235,7 @@ def _around(line: str, start: int, end: int) -> str:
     return ("…" if first else "") + part + ("…" if last < len(line) else "")
 
 
-def _facts(spec: ServiceSpec) -> dict[str, str]:
+def _facts(spec: ServiceSpec, words: PlatformWords) -> dict[str, str]:
     """Return the facts of the settings that cause and remedy may name."""
     table = f"[tool.slipway.environments.{spec.environment or 'NAME'}]"
     return {
@@ -248,6 +248,8 @@ def _facts(spec: ServiceSpec) -> dict[str, str]:
         "health_path": spec.health_path or "",
         "check": f"{spec.health_path} with 200" if spec.health_path else "a TCP connection",
         "memory": str(spec.memory),
+        "platform": spec.platform,
+        "network": words.network,
     }
 
 

@@ -16,6 +16,8 @@ class PlatformWords:
     - exited: the text before the exit code of a container.
     - unhealthy: the text about a failed health check. checked: a pattern with the groups `path` and `port` of that check.
     - failed: a pattern with the `reason` that the platform gives for a failure, besides those above.
+    - network: what connects the service to a private one.
+    - first, last: the platform's own rules: before every cause in the application's log, and after them.
     """
 
     unpulled: str
@@ -24,6 +26,9 @@ class PlatformWords:
     unhealthy: str
     checked: str = "(?!)"
     failed: str = "(?!)"
+    network: str = "the network"
+    first: tuple["FailureRule", ...] = ()
+    last: tuple["FailureRule", ...] = ()
 
 
 NO_PLATFORM = PlatformWords(unpulled="(?!)", unreadable="(?!)", exited="exit code: ", unhealthy="health check failed")
@@ -58,7 +63,7 @@ _EXITED, _UNHEALTHY = "{exited}", "{unhealthy}"
 NEVER_RAN = (
     FailureRule("pull", "platform", "that the image could not be pulled", "{unpulled}",
         "the platform could not pull the image: {reason}",
-        "push the image by this digest for linux/amd64, and let the access role read the repository"),
+        "push the image by this digest for {platform}, and let the access role read the repository"),
     FailureRule("secret", "platform", "that a secret could not be read", "{unreadable}",
         "the secret {arn} could not be read",
         "create it, and let the instance role read it"),
@@ -95,7 +100,7 @@ CAUSES = (
         "correct command in [tool.slipway], or CMD of the service's own Dockerfile; what it names must be in the image, and be executable"),
     FailureRule("architecture", "application", "`exec format error`", r"(?i:exec format error)",
         "the program was built for another architecture",
-        "build the image for linux/amd64; the platform runs nothing else"),
+        "build the image for {platform}; the platform runs nothing else"),
     FailureRule("address-in-use", "application", "`Address already in use`, or gunicorn's `Connection in use`",
                 r"(?:[Aa]ddress already in use|Connection in use: |EADDRINUSE)",
         "the release listens on a port that is taken",
@@ -111,7 +116,7 @@ CAUSES = (
     FailureRule("unknown-host", "application", "a name that cannot be resolved",
                 r"(?P<error>could not translate host name.*|failed to resolve host.*|(?:Name or service not known|Temporary failure in name resolution|nodename nor servname provided).*)",
         "the address of a server that the release needs is not known: {error}",
-        "correct it in the secret; a private name needs the VPC connector"),
+        "correct it in the secret; a private name needs {network}"),
     FailureRule("database-login", "application", "`password authentication failed`, or a role that does not exist",
                 r"(?P<error>password authentication failed.*|role \"[^\"\n]*\" does not exist|no password supplied|fe_sendauth: no password.*)",
         "the database does not let the release in: {error}",
@@ -138,7 +143,7 @@ CAUSES = (
                 r"|could not connect to server.*|connect E(?:TIMEDOUT|CONNREFUSED|HOSTUNREACH) .*|connection timeout expired.*|Connect call failed \(.*|Error \d+ connecting to .*"
                 r")|asyncpg/connection\.py\", line \d+, in connect\n(?:[ \t].*\n)*(?P<error2>TimeoutError)",
         "a server that the release needs does not answer: {error}",
-        "check its address and port, the VPC connector, and that the security group of the server lets the connector's in"),
+        "check its address and port, {network}, and that the security group of the server lets the service in"),
     FailureRule("schema", "application", "Undefined Table or Column of a driver, or Postgres' words",
                 r"(?P<error>Undefined(?:Table|Column)(?:Error)?\b.*|(?:relation|column) \S+ does not exist)",
         "the release needs a schema that the database does not have: {error}",

@@ -28,6 +28,7 @@ class Right(Enum):
     PAUSE_SERVICE = "pause the service"
     RESUME_SERVICE = "resume the service"
     DELETE_SERVICE = "delete the service"
+    ABORT = "take back a deployment in flight"
     READ_LEDGER = "read the ledger"
     SEARCH_LEDGER = "list all records of the ledger"
     WRITE_LEDGER = "write the ledger"
@@ -144,8 +145,8 @@ LEDGER = Resource(
 )
 ROLES = Resource(
     "Roles",
-    "the service's access and instance role",
-    lambda scope: (scope.there.access_role, scope.there.instance_role),
+    "the roles of the service",
+    lambda scope: tuple(scope.there.roles.values()),
 )
 SECRETS = Resource(
     "Secrets",

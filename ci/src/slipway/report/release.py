@@ -165,6 +165,7 @@ _NOUNS = {
     Verb.PAUSE: "pause of ",
     Verb.RESUME: "resumption of ",
     Verb.DESTROY: "deletion of ",
+    Verb.ABORT: "abort of a deployment of ",
 }
 
 

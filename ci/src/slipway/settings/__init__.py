@@ -8,6 +8,7 @@ from typing import Final
 
 from slipway import toml
 from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Scaling
+from slipway.settings.ecs_express import ExpressEnvironment, TargetGroupPace, TaskScaling
 from slipway.settings.environment import Environment, MigrationRunner, Network, RunnerKind, TargetKind
 from slipway.settings.service import (
     BuildStep,
@@ -93,6 +94,7 @@ __all__ = [
     "BuildStep",
     "Checks",
     "Environment",
+    "ExpressEnvironment",
     "Github",
     "HealthPace",
     "Images",
@@ -106,7 +108,9 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Subjects",
+    "TargetGroupPace",
     "TargetKind",
+    "TaskScaling",
     "TestDatabase",
     "has_alembic",
     "load",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, ClassVar
 
-from slipway.settings.environment import Environment
+from slipway.settings.environment import Environment, partition_of
 from slipway.structure import Constrained, MismatchError, Pattern, Range
 
 _MEMORY_OF_CPU = {  # App Runner refuses any other pair [G, "Managing App Runner service configuration"]
@@ -134,4 +134,4 @@ class AppRunnerEnvironment(Environment):
 
 def default_scaling(region: str, account: str) -> str:
     """Return the ARN of the default auto scaling configuration, which every account has [G]."""
-    return f"arn:aws:apprunner:{region}:{account}:autoscalingconfiguration/DefaultConfiguration/1/{1:032d}"
+    return f"arn:{partition_of(region)[0]}:apprunner:{region}:{account}:autoscalingconfiguration/DefaultConfiguration/1/{1:032d}"

@@ -43,8 +43,16 @@ class RunnerKind(Enum):
     ECS_TASK = "ecs-task"
 
 
-def _id(prefix: str) -> Pattern:
+def resource_id(prefix: str) -> Pattern:
+    """Constrain a text to the id of a resource, such as subnet-0a1b2c3d."""
     return Pattern(rf"{prefix}-[\w-]+", f"an id such as {prefix}-0a1b2c3d")
+
+
+def check_task_size(cpu: int, memory: int) -> None:
+    """Raise MismatchError for a pair of cpu and memory that Fargate does not accept."""
+    if memory not in _TASK_MEMORY_OF_CPU.get(cpu, ()):
+        pairs = "; ".join(f"{cpu} with {sizes[0]} to {sizes[-1]}" for cpu, sizes in _TASK_MEMORY_OF_CPU.items())
+        raise MismatchError("memory", f"found cpu {cpu} with memory {memory}, allowed are {pairs}")
 
 
 @dataclass(frozen=True)
@@ -57,9 +65,11 @@ class Network(Constrained):
     - database-port: where the database listens.
     """
 
-    vpc: Annotated[str, _id("vpc")]
-    subnets: Annotated[tuple[Annotated[str, _id("subnet")], ...], Filled("a list of ids such as subnet-0a1b2c3d")]
-    database_security_group: Annotated[str, _id("sg")]
+    vpc: Annotated[str, resource_id("vpc")]
+    subnets: Annotated[
+        tuple[Annotated[str, resource_id("subnet")], ...], Filled("a list of ids such as subnet-0a1b2c3d")
+    ]
+    database_security_group: Annotated[str, resource_id("sg")]
     database_port: Annotated[int, Range(1, 65535)] = 5432
 
 
@@ -94,9 +104,7 @@ class MigrationRunner(Constrained):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.memory not in _TASK_MEMORY_OF_CPU.get(self.cpu, ()):
-            pairs = "; ".join(f"{cpu} with {sizes[0]} to {sizes[-1]}" for cpu, sizes in _TASK_MEMORY_OF_CPU.items())
-            raise MismatchError("memory", f"found cpu {self.cpu} with memory {self.memory}, allowed are {pairs}")
+        check_task_size(self.cpu, self.memory)
         needed = {
             "subnets": self.subnets,
             "security-groups": self.security_groups,
@@ -110,10 +118,10 @@ class MigrationRunner(Constrained):
 class Environment(Constrained):
     """`[tool.slipway.environments.NAME]`: one place where the service runs.
 
-    - target: the platform, "app-runner"; "ecs-express" is refused, it is planned.
+    - target: the platform: "ecs-express", ECS Express Mode; or "app-runner", which takes no new customers.
     - region: such as eu-west-1.
     - account: the AWS account.
-    - access-role: the ARN of the role with which the platform pulls from ECR.
+    - access-role: the ARN of the role with which the platform pulls from ECR; ECS also reads the secrets with it (its execution role).
     - service: the service's name on the platform; `name` and the environment's name with a dash by default.
     - instance-role: the ARN of the running service's role.
     - cpu: in units, 1024 is one vCPU.
@@ -149,16 +157,22 @@ class Environment(Constrained):
             raise MismatchError(f"variables.{both[0]}", "found among the secrets too, allowed is one of them")
 
     @property
+    def roles(self) -> dict[str, str | None]:
+        """The roles that the service needs, by their keys in the settings."""
+        return {"access-role": self.access_role, "instance-role": self.instance_role}
+
+    @property
     def partition(self) -> str:
         """The partition of AWS that the region belongs to, with which its ARNs begin."""
-        return self._partition[0]
+        return partition_of(self.region)[0]
 
     @property
     def domain(self) -> str:
         """The domain of the region's endpoints."""
-        return self._partition[1]
+        return partition_of(self.region)[1]
 
-    @property
-    def _partition(self) -> tuple[str, str]:
-        found = (names for beginning, names in _PARTITIONS.items() if self.region.startswith(beginning))
-        return next(found, ("aws", "amazonaws.com"))
+
+def partition_of(region: str) -> tuple[str, str]:
+    """Return the partition of AWS that a region belongs to, and the domain of its endpoints."""
+    found = (names for beginning, names in _PARTITIONS.items() if region.startswith(beginning))
+    return next(found, ("aws", "amazonaws.com"))

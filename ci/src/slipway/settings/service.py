@@ -14,6 +14,7 @@ from slipway.errors import BadInputError
 from slipway.records.gate import PreviousRelease, Role
 from slipway.records.proof import OFF, Level
 from slipway.settings.app_runner import AppRunnerEnvironment
+from slipway.settings.ecs_express import ExpressEnvironment
 from slipway.settings.environment import Environment, TargetKind
 from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range, Variants
 
@@ -38,7 +39,7 @@ _Level = Annotated[str, Pattern("|".join(_LEVELS), f"one of {', '.join(map(repr,
 _BASELINE = Pattern(
     r"|[^:]+\.sql|[\w.]+:[\w.]+", 'an SQL file such as "migrations/baseline.sql", or "package.module:metadata"'
 )
-_TARGETS = Variants("target", {TargetKind.APP_RUNNER: AppRunnerEnvironment})
+_TARGETS = Variants("target", {TargetKind.APP_RUNNER: AppRunnerEnvironment, TargetKind.ECS_EXPRESS: ExpressEnvironment})
 
 
 class SettingsError(BadInputError):

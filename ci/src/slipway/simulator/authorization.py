@@ -101,6 +101,7 @@ _RESOURCES: Mapping[str, Mapping[str, str]] = {
         "ResourceArn": "{value}",
         "VpcConnectorArn": "{value}",
         "AutoScalingConfigurationArn": "{value}",
+        "ObservabilityConfigurationArn": "{value}",
     },
     "cloudformation": {"StackName": "arn:aws:cloudformation:{place}:stack/{value}/*"},
     "ecr": {
@@ -132,8 +133,8 @@ def _resources(service: str, operation: str, request: Mapping[str, Any], call: C
     if operation == "ListTasks":  # each condition on its tasks is one on the cluster [G]
         yield f"arn:aws:ecs:{place}:container-instance/{cluster}/{_NEW}"
         return
-    below = request.get("NetworkConfiguration", {}).get("EgressConfiguration", {}) if service == "apprunner" else {}
-    for named in (request, below):
+    below = (request.get("NetworkConfiguration", {}).get("EgressConfiguration", {}), request.get("ObservabilityConfiguration", {}))
+    for named in (request, *(below if service == "apprunner" else ())):
         for member, pattern in _RESOURCES[service].items():
             for value in _listed(named.get(member, [])):
                 name = value.lstrip("/") if service == "ssm" else value

@@ -113,7 +113,7 @@ TOGETHER: Final = _warning(
     message="env.py runs all revisions in one transaction, so the locks of the first are held until the last is done.",
     code="""\
 context.configure(…, transaction_per_migration=True)
-# an earlier statement of env.py has begun a transaction, which alembic leaves open: end it first
+# if an earlier statement of env.py has begun a transaction, alembic leaves it open: end it before that
 connection.commit()""",
     related=("Q04", "T06"),
     before=NOTES_AND_AUTHORS,

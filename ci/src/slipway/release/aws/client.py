@@ -218,8 +218,20 @@ def check_endpoint(client: Any) -> None:
         )
 
 
+def check_region(service: str, region: str) -> None:
+    """Raise BadInputError for a region of AWS in which boto3's data has no such service; a region that it does not know passes."""
+    session = session_of(Keys("", ""), None)
+
+    def regions(name: str) -> set[str]:
+        names = (session.get_available_regions(name, each) for each in session.get_available_partitions())
+        return {region for found in names for region in found}
+
+    if region in regions("ec2") and region not in (has := regions(service)):
+        raise BadInputError(f"AWS has no {service} in the region {region}", f"choose one of {', '.join(sorted(has))}")
+
+
 def _is_of_aws(host: str, service: str) -> bool:
-    """Return whether a host is AWS's own for a service. Machines, load balancers and buckets of anybody are below amazonaws.com too."""
+    """Return whether a host is AWS's own for a service. Machines, load balancers and buckets of other accounts are below amazonaws.com too."""
     names = "|".join(map(re.escape, {service, service.removeprefix("api.")}))  # ECR's has no api. in some partitions
     own = rf"(vpce-[\w-]+\.)?({names})(-fips)?(\.[a-z]{{2}}(-[a-z]+)+(-\d)?)?(\.vpce)?"
     return any(re.fullmatch(own, host.removesuffix(domain)) for domain in _OF_AWS if host.endswith(domain))

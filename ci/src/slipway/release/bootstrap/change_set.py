@@ -113,7 +113,7 @@ class StackChangeSet:
         raise RefusedError(f"the template of {self._stack.name} was refused by CloudFormation", reason)
 
     async def _created(self) -> Mapping[str, Any]:
-        began = self._time.now()
+        began = self._time.seconds()
         while True:
             described = await self._ask("describe_change_set", ChangeSetName=self._name)
             if described["Status"] in ("CREATE_COMPLETE", "FAILED"):
@@ -130,7 +130,7 @@ class StackChangeSet:
 
     async def _followed(self, known: set[str]) -> str:
         """Return the final status. The stack's own status may be an earlier one, so only an event with our token counts."""
-        began, shown = self._time.now(), set(known)
+        began, shown = self._time.seconds(), set(known)
         while True:
             for event in reversed(await self._events()):
                 if event["EventId"] not in shown:
@@ -148,7 +148,7 @@ class StackChangeSet:
         return status if is_ours and not status.endswith("_IN_PROGRESS") else None
 
     def _check_timeout(self, began: Any, what: str) -> None:
-        if (self._time.now() - began).total_seconds() > _TIMEOUT_SECONDS:
+        if self._time.seconds() - began > _TIMEOUT_SECONDS:
             raise UnknownOutcomeError(
                 f"{self._stack.name}: {what} after {_TIMEOUT_SECONDS / 60:.0f} minutes",
                 "run the same command again; it checks the stack first",

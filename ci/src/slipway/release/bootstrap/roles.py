@@ -40,6 +40,7 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "promote-to": _DEPLOY,
     "pause": (*_CHANGE, Right.PAUSE_SERVICE),
     "resume": (*_CHANGE, Right.READ_LOGS, Right.RESUME_SERVICE),
+    "abort": (Right.OBSERVE, Right.READ_OWNER, Right.FOLLOW, Right.ABORT),
     "destroy": (*_CHANGE, Right.DELETE_SERVICE),
 }
 # The role of jobs without a GitHub environment: they publish, and plan. Ledgers have values of variables, which they need not read.
@@ -97,7 +98,7 @@ def _role_name(arn: str, account: str, at: str) -> str:
 
 def _arns(settings: Settings, environment: str) -> dict[str, str]:
     there = settings.environment(environment)
-    arns = {"access-role": there.access_role, "instance-role": there.instance_role}
+    arns = there.roles
     if there.migration and there.migration.runner is RunnerKind.ECS_TASK:
         arns |= {
             "migration.execution-role": there.migration.execution_role,

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from slipway.errors import RefusedError, UnknownOutcomeError
 from slipway.records.certificate import Certificate
@@ -68,7 +67,7 @@ class Run:
     engine: Engine
     goal: Goal
     approved: Plan | None
-    began: datetime
+    began: float
     number: int = 0
     migration: Migration | None = None
     risk: str = ""
@@ -83,8 +82,8 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the run began, in the platform's time."""
-        return (self.engine.time.now() - self.began).total_seconds()
+        """Seconds since the run began."""
+        return self.engine.time.seconds() - self.began
 
     async def look(self) -> Observed:
         """Return the live state; raises UnknownOutcomeError for an unknown status: it may be what is wanted, or not."""

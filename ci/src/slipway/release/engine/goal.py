@@ -22,6 +22,7 @@ DONE = {
     Verb.PAUSE: "paused",
     Verb.RESUME: "resumed",
     Verb.DESTROY: "deleted",
+    Verb.ABORT: "taken back",
 }
 
 

@@ -34,7 +34,7 @@ class DeployLock:
         self._ledger = ledger
         self._time = time
         self._lock = lock
-        self._since = time.now()
+        self._since = time.seconds()
         self._is_kept = False
 
     async def __aenter__(self) -> Self:
@@ -49,7 +49,7 @@ class DeployLock:
 
     async def acquire(self) -> None:
         """Take the lock; raises BusyError when another run holds it."""
-        self._since = self._time.now()
+        self._since = self._time.seconds()
         if await self._ledger.acquire_lock(self._lock):
             return
         held = await self._ledger.lock()
@@ -67,7 +67,7 @@ class DeployLock:
     async def check(self) -> None:
         """Raise BusyError unless this run still holds the lock, and for long enough to send a request."""
         held = await self._ledger.lock()
-        age = (self._time.now() - self._since).total_seconds()
+        age = self._time.seconds() - self._since
         if held is None or held[0] != self._lock or age > _GOOD_SECONDS:
             raise BusyError("this deployment no longer holds its lock", _WAIT)
 

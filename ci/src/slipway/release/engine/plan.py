@@ -14,6 +14,7 @@ from slipway.structure import write
 from slipway.untrusted import one_line
 
 ABSENT = "none"
+PLATFORM = "linux/amd64"
 NOT_MIGRATED = "slipway does not migrate this environment's database"
 NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate`, or name a runner in [tool.slipway.environments.NAME.migration], before the first deployment"
 _ROUNDS: Final = 5_000  # two milliseconds
@@ -40,6 +41,16 @@ class ServiceSpec:
     instance_role: str | None
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def first_notes(self) -> tuple[str, ...]:
+        """What a reader should know before the service is created, such as its price."""
+        return ()
+
+    @property
+    def platform(self) -> str:
+        """The operating system and architecture that the image must have."""
+        return PLATFORM
 
     def plain(self) -> dict[str, str]:
         """Return the fields besides variables and secrets, by their names in a plan."""
@@ -115,6 +126,7 @@ def plan(spec: ServiceSpec, observed: Observed, *, migrates: bool = True) -> Pla
         reason=reason,
         notes=(
             *((f"{NOT_MIGRATED}: {NOT_MIGRATED_REMEDY}",) if is_first and not migrates else ()),
+            *(spec.first_notes if action is Action.CREATE else ()),
             *_kept(spec, current),
         ),
     )

@@ -29,7 +29,7 @@ _REMEMBERED = 100  # deployments, which ECR returns in one call
 async def reach(engine: Engine, goal: Goal, approved: Plan | None = None) -> Outcome:
     """Make `goal` true and return the outcome; raises SlipwayError when nothing could be tried, or not as `approved`."""
     check_sensible(goal, engine.target)
-    run = Run(engine=engine, goal=goal, approved=approved, began=engine.time.now())
+    run = Run(engine=engine, goal=goal, approved=approved, began=engine.time.seconds())
     run.enter(Phase.LOOK)
     observed = await run.look()
     plan = goal.plan(observed)

@@ -27,10 +27,18 @@ class OperationStatus(Enum):
 
 @dataclass(frozen=True)
 class Time:
-    """The platform's time: a wall clock's or a simulator's. `sleep` takes seconds."""
+    """The platform's time: a wall clock's or a simulator's. `sleep` takes seconds.
+
+    `elapsed` counts seconds whatever becomes of the wall clock; None for one that is never set, such as a simulator's.
+    """
 
     now: Callable[[], datetime]
     sleep: Callable[[float], Awaitable[None]]
+    elapsed: Callable[[], float] | None = None
+
+    def seconds(self) -> float:
+        """Return the seconds since some moment: differences are durations, also when the wall clock was set in between."""
+        return self.elapsed() if self.elapsed else self.now().timestamp()
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,9 @@ class Target(Protocol):
         takes a minute at most, as long as the lock is good. Raises BusyError, NotReadyError and PlatformRefusedError when nothing has
         started, and LostAnswerError when that is unknown.
         """
+
+    async def take_back(self, operation: Operation) -> None:
+        """Ask for the rollback of an operation in flight; raises RefusedError when it has ended, or goes back already."""
 
     def follow(self, operation: Operation) -> AsyncIterator[Event]:
         """Yield events until the operation has ended and `observe` shows its result."""

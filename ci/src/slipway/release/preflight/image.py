@@ -1,4 +1,4 @@
-"""The image: it exists by digest, is one manifest for linux/amd64, and its repository has immutable tags."""
+"""The image: it exists by digest, is one manifest for the platform of the service, and its repository has immutable tags."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from slipway.records.checks import Check
 from slipway.records.image import Reference
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ledger import check_tags
-from slipway.release.engine.plan import ServiceSpec
+from slipway.release.engine.plan import PLATFORM, ServiceSpec
 from slipway.release.errors import AwsRefusedError, or_absent
 from slipway.release.preflight.checks import Checks, covered, no, not_covered, ok
 from slipway.settings.service import ledger_repository
@@ -21,8 +21,7 @@ from slipway.untrusted import json_object, one_line
 _DOCKER = "application/vnd.docker.distribution.manifest"
 _MEDIA_TYPES = (MANIFEST, INDEX, f"{_DOCKER}.v2+json", f"{_DOCKER}.list.v2+json")
 _CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
-_WANTED = ("linux", "amd64")  # the platforms run no other
-_BUILD = "build it for linux/amd64 (docker build --platform linux/amd64) and push that"
+_BUILD = "build it for {0} (docker build --platform {0}) and push that"
 _MOST_BYTES = 4 * 1024 * 1024  # of a config
 _TIMEOUT_SECONDS = 10.0
 
@@ -34,7 +33,7 @@ async def look(aws: Aws, spec: ServiceSpec) -> Checks:
     if isinstance(manifest, Check):
         return (manifest,)
     there = ok("digest", f"{name} has {spec.image.digest}")
-    platform = await covered("platform", _platform(aws, name, spec.image, manifest))
+    platform = await covered("platform", _platform(aws, name, spec, manifest))
     return (there, *platform, *await covered("tags", _tags(aws, name, spec.environment)))
 
 
@@ -58,17 +57,17 @@ async def _manifest(aws: Aws, name: str, image: Reference) -> Mapping[str, Any] 
     return json_object(text)
 
 
-async def _platform(aws: Aws, name: str, image: Reference, manifest: Mapping[str, Any]) -> Checks:
+async def _platform(aws: Aws, name: str, spec: ServiceSpec, manifest: Mapping[str, Any]) -> Checks:
     """Check for which operating system and architecture the image was built."""
     if isinstance(entries := manifest.get("manifests"), list):
-        return (judge_index(image, entries),)
+        return (judge_index(spec.image, entries, spec.platform),)
     if manifest.get("artifactType") == TREE:
         return (judge_tree(real=aws.endpoint_url is None),)
     described = manifest.get("config")
     config: Mapping[str, Any] = described if isinstance(described, Mapping) else {}
     if config.get("mediaType") not in _CONFIGS:
         kind = one_line(str(manifest.get("artifactType") or config.get("mediaType") or "an unknown kind"))
-        problem = f"{image.digest} is an artifact of {kind}, not an image"
+        problem = f"{spec.image.digest} is an artifact of {kind}, not an image"
         return (no("platform", problem, "deploy the digest of an image"),)
     digest = str(config.get("digest"))
     answer = await aws.call("ecr", "get_download_url_for_layer", repositoryName=name, layerDigest=digest)
@@ -76,20 +75,20 @@ async def _platform(aws: Aws, name: str, image: Reference, manifest: Mapping[str
         content = await _downloaded(answer["downloadUrl"], digest)
     except (httpx.HTTPError, RefusedError) as error:
         return (not_covered("platform", f"its config cannot be read: {one_line(str(error)) or type(error).__name__}"),)
-    return (judge_config(json_object(content.decode(errors="replace"))),)
+    return (judge_config(json_object(content.decode(errors="replace")), spec.platform),)
 
 
-def judge_index(image: Reference, entries: Sequence[Any]) -> Check:
+def judge_index(image: Reference, entries: Sequence[Any], wanted: str = PLATFORM) -> Check:
     """Judge an image index: refused, with the one manifest in it that fits."""
     fitting = [
         one_line(str(entry["digest"]))
         for entry in entries
-        if isinstance(entry, Mapping) and "digest" in entry and _machine(entry.get("platform")) == _WANTED
+        if isinstance(entry, Mapping) and "digest" in entry and _machine(entry.get("platform")) == wanted
     ]
     problem = f"{image.digest} is an image index, not the manifest of one platform"
     if not fitting:
-        return no("platform", f"{problem}, and has none for linux/amd64", _BUILD)
-    return no("platform", problem, f"deploy the one for linux/amd64: {image.repository}@{fitting[0]}")
+        return no("platform", f"{problem}, and has none for {wanted}", _BUILD.format(wanted))
+    return no("platform", problem, f"deploy the one for {wanted}: {image.repository}@{fitting[0]}")
 
 
 def judge_tree(*, real: bool) -> Check:
@@ -99,21 +98,22 @@ def judge_tree(*, real: bool) -> Check:
     return not_covered("platform", "it is a source tree, which has none and runs in a simulated account only")
 
 
-def judge_config(config: Mapping[str, Any]) -> Check:
+def judge_config(config: Mapping[str, Any], wanted: str = PLATFORM) -> Check:
     """Judge the platform in an image's config."""
     machine = _machine(config)
-    if machine == ("", ""):
+    if not machine:
         return not_covered("platform", "its config names no platform")
-    if machine != _WANTED:
-        problem = f"the image is for {one_line('/'.join(machine))}, and the platform runs linux/amd64 only"
-        return no("platform", problem, _BUILD)
-    return ok("platform", "one manifest, for linux/amd64")
+    if machine != wanted:
+        problem = f"the image is for {one_line(machine)}, and the platform runs {wanted} only"
+        return no("platform", problem, _BUILD.format(wanted))
+    return ok("platform", f"one manifest, for {wanted}")
 
 
-def _machine(described: Any) -> tuple[str, str]:
+def _machine(described: Any) -> str:
+    """Return `os/architecture`; empty when neither is named."""
     if not isinstance(described, Mapping):
-        return "", ""
-    return str(described.get("os", "")), str(described.get("architecture", ""))
+        return ""
+    return f"{described.get('os', '')}/{described.get('architecture', '')}".strip("/")
 
 
 async def _downloaded(url: str, digest: str) -> bytes:

@@ -19,16 +19,17 @@ from slipway.untrusted import one_line
 
 _NAME = "name the ARN of a secret in Secrets Manager or of a parameter in SSM"
 _ASSUME = "sts:assumerole"
+OWNER_TAG = "slipway:environment"
 _MOST = 50  # names in one filter [M]
 _YOUNG_SECONDS = 90  # until then a platform may not know a role [F]
 
 
-async def look_at_roles(aws: Aws, spec: ServiceSpec, principals: tuple[str, str]) -> Checks:
-    """Check the access role and the instance role, if there is one; `principals` are the services that assume them."""
-    access, instance = principals
-    checks = await covered("access role", _role(aws, spec, "access role", (spec.access_role, access)))
-    if spec.instance_role:
-        checks += await covered("instance role", _role(aws, spec, "instance role", (spec.instance_role, instance)))
+async def look_at_roles(aws: Aws, spec: ServiceSpec, trusts: Mapping[str, tuple[str | None, str]]) -> Checks:
+    """Check roles by subject: the ARN of each that there is, and the service that assumes it."""
+    checks: Checks = ()
+    for subject, (arn, principal) in trusts.items():
+        if arn:
+            checks += await covered(subject, _role(aws, spec, subject, (arn, principal)))
     return checks
 
 
@@ -96,6 +97,16 @@ def _fits(statement: Mapping[str, Any], principal: str) -> bool:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def judge_owner(service: str, environment: str, owner: str | None, adopt: str) -> Check:
+    """Judge a service by slipway's tag, None when it has none; a person adopts a service by setting the tag."""
+    if owner == environment:
+        return ok("owner", f"{service} was made for {environment}")
+    if owner is None:
+        return no("owner", f"the service {service} was not made by slipway", f"to adopt it: {adopt}")
+    problem = f"the service {service} belongs to the environment {one_line(owner)}, not to {environment}"
+    return no("owner", problem, f"set another service in the settings, or hand it over: {adopt}")
 
 
 async def look_at_secrets(aws: Aws, spec: ServiceSpec) -> Checks:

@@ -168,7 +168,7 @@ class _Run:
 
     async def _followed(self, task: _Task) -> Ended:
         """Poll log and task in turn, one call every POLL_SECONDS, until the task has stopped."""
-        began = self.time.now()
+        began = self.time.seconds()
         while True:
             tasks = await self._described([task.arn])
             if not tasks:
@@ -178,7 +178,7 @@ class _Run:
                 )
             if tasks[0]["lastStatus"] == "STOPPED":
                 return await self._ended(tasks[0], task)
-            if (self.time.now() - began).total_seconds() > self.order.runner.timeout:
+            if self.time.seconds() - began > self.order.runner.timeout:
                 raise self._timeout(task, str(tasks[0]["lastStatus"]))
             await self.time.sleep(POLL_SECONDS)
             if tasks[0]["lastStatus"] == "RUNNING":
@@ -193,11 +193,11 @@ class _Run:
             reason=str(described.get("stoppedReason", "")),
             why=str(_container(described).get("reason", "")),
         )
-        since = self.time.now()
+        since = self.time.seconds()
         while ended.exit_code is not None:
             await self._listen(task)
             ended = replace(ended, lines=self.lines, unreadable=self.unreadable)
-            waited = (self.time.now() - since).total_seconds()
+            waited = self.time.seconds() - since
             if ended.answer or ended.lines is None or waited > patience:
                 break
             await self.time.sleep(POLL_SECONDS)

@@ -13,12 +13,18 @@ from slipway.release.engine.target import Operation, Target, Time
 from slipway.release.failures import PlatformWords
 from slipway.release.preflight.preflight import Look
 from slipway.release.rights import Grants
-from slipway.release.targets.app_runner import logs
-from slipway.release.targets.app_runner.account import GRANTS, parts
-from slipway.release.targets.app_runner.preflight import LOOKS, owned
-from slipway.release.targets.app_runner.spec import health_of, spec_of
-from slipway.release.targets.app_runner.target import WORDS, AppRunnerTarget
-from slipway.settings import Settings, SettingsError, TargetKind
+from slipway.release.targets.app_runner import account as app_runner_account
+from slipway.release.targets.app_runner import logs as app_runner_logs
+from slipway.release.targets.app_runner import preflight as app_runner_preflight
+from slipway.release.targets.app_runner import spec as app_runner_spec
+from slipway.release.targets.app_runner import target as app_runner_target
+from slipway.release.targets.ecs_express import account as express_account
+from slipway.release.targets.ecs_express import evidence as express_evidence
+from slipway.release.targets.ecs_express import logs as express_logs
+from slipway.release.targets.ecs_express import preflight as express_preflight
+from slipway.release.targets.ecs_express import spec as express_spec
+from slipway.release.targets.ecs_express import target as express_target
+from slipway.settings import Settings, TargetKind
 from slipway.workload.workload import HealthCheck
 
 
@@ -26,10 +32,11 @@ from slipway.workload.workload import HealthCheck
 class TargetDescription:
     """Everything that differs between targets.
 
-    - connect: makes the Target of one service, by its name.
+    - api: the platform's service, as boto3 calls it.
+    - connect: makes the Target of an environment's service.
     - spec: the desired service of an environment, by the digest of an image; raises SettingsError.
     - health: how the platform will check an instance.
-    - owned: whether slipway made the service of that name for an environment; None when there is none.
+    - owned: whether slipway made an environment's service; None when there is none.
     - looks: the checks of a preflight besides image, secrets and account, by branch.
     - grants: the IAM actions of each right.
     - parts: the resources that bootstrap makes in the account, from the names of roles and the ARN of the repository.
@@ -38,10 +45,11 @@ class TargetDescription:
     - log_of_operation: the same about one operation and the instances that it started, until it ended.
     """
 
-    connect: Callable[[Aws, str, Time], Target]
+    api: str
+    connect: Callable[[Settings, str, Aws, Time], Target]
     spec: Callable[[Settings, str, str], ServiceSpec]
     health: Callable[[ServiceSpec], HealthCheck]
-    owned: Callable[[Aws, str, str], Awaitable[Check | None]]
+    owned: Callable[[Settings, str, Aws], Awaitable[Check | None]]
     looks: Mapping[str, Look]
     grants: Grants
     parts: Callable[[Settings, str, Mapping[str, str], str], list[Part]]
@@ -50,27 +58,36 @@ class TargetDescription:
     log_of_operation: Callable[[Aws, Operation], Awaitable[Lines]]
 
 
-APP_RUNNER = TargetDescription(
-    connect=AppRunnerTarget,
-    spec=spec_of,
-    health=health_of,
-    owned=owned,
-    looks=LOOKS,
-    grants=GRANTS,
-    parts=parts,
-    words=WORDS,
-    log_since=logs.since,
-    log_of_operation=logs.of_operation,
-)
-
-
-TARGETS: Mapping[TargetKind, TargetDescription] = {TargetKind.APP_RUNNER: APP_RUNNER}
+TARGETS: Mapping[TargetKind, TargetDescription] = {
+    TargetKind.APP_RUNNER: TargetDescription(
+        api="apprunner",
+        connect=app_runner_target.connect,
+        spec=app_runner_spec.spec_of,
+        health=app_runner_spec.health_of,
+        owned=app_runner_preflight.owned,
+        looks=app_runner_preflight.LOOKS,
+        grants=app_runner_account.GRANTS,
+        parts=app_runner_account.parts,
+        words=app_runner_target.WORDS,
+        log_since=app_runner_logs.since,
+        log_of_operation=app_runner_logs.of_operation,
+    ),
+    TargetKind.ECS_EXPRESS: TargetDescription(
+        api="ecs",
+        connect=express_target.connect,
+        spec=express_spec.spec_of,
+        health=express_spec.health_of,
+        owned=express_preflight.owned,
+        looks=express_preflight.LOOKS,
+        grants=express_account.GRANTS,
+        parts=express_account.parts,
+        words=express_evidence.WORDS,
+        log_since=express_logs.since,
+        log_of_operation=express_logs.of_operation,
+    ),
+}
 
 
 def target_of(settings: Settings, environment: str) -> TargetDescription:
-    """Return the target of an environment; raises SettingsError for one that is only planned."""
-    kind = settings.environment(environment).target
-    if kind not in TARGETS:
-        known = ", ".join(each.value for each in TARGETS)
-        raise SettingsError(f"the target {kind.value} of {environment} is not supported yet", f"choose one of {known}")
-    return TARGETS[kind]
+    """Return the target of an environment; raises SettingsError when there is none of that name."""
+    return TARGETS[settings.environment(environment).target]

@@ -76,7 +76,7 @@ class TaskDefinitions:
 
     def register(self, request: Mapping[str, Any], call: Call) -> TaskDefinition:
         """Add a revision to its family; raises AwsError."""
-        _check(request)
+        check_definition(request)
         revisions = self._families.setdefault(request["family"], [])
         number = len(revisions) + 1
         arn = f"arn:aws:ecs:{call.region}:{call.account}:task-definition/{request['family']}:{number}"
@@ -121,7 +121,7 @@ class TaskDefinitions:
         return next((each for each in revisions if str(each.revision) == number), None)
 
 
-def _check(request: Mapping[str, Any]) -> None:
+def check_definition(request: Mapping[str, Any]) -> None:
     """Raise AwsError for a definition that Fargate refuses."""
     size = len(json.dumps(request, separators=(",", ":")).encode())
     if size > _MOST_BYTES:

@@ -95,6 +95,7 @@ GRANTS: Grants = {
     },
     Right.PAUSE_SERVICE: {SERVICE: ("apprunner:PauseService",)},
     Right.RESUME_SERVICE: {SERVICE: ("apprunner:ResumeService",)},
+    Right.ABORT: {},  # an operation cannot be taken back
     # DeleteService also asks for the right to remove the service's custom domains.
     Right.DELETE_SERVICE: {SERVICE: ("apprunner:DeleteService", "apprunner:DisassociateCustomDomain")},
 }

@@ -7,10 +7,11 @@ from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import or_absent
 from slipway.release.preflight.checks import Arn, Checks, account_of, covered, no, not_covered, ok
-from slipway.release.preflight.named import look_at_roles
+from slipway.release.preflight.named import OWNER_TAG, judge_owner, look_at_roles
 from slipway.release.preflight.preflight import Look
 from slipway.release.targets.app_runner.spec import own
-from slipway.release.targets.app_runner.target import OWNER_TAG, find
+from slipway.release.targets.app_runner.target import find
+from slipway.settings import Settings
 from slipway.settings.app_runner import Ingress, default_scaling
 from slipway.untrusted import one_line
 
@@ -27,7 +28,8 @@ _PARTS = (
 
 async def _look_at_roles(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the roles; without an instance role App Runner passes no secrets [F]."""
-    checks = await look_at_roles(aws, spec, (BUILD, TASKS))
+    trusts = {"access role": (spec.access_role, BUILD), "instance role": (spec.instance_role, TASKS)}
+    checks = await look_at_roles(aws, spec, trusts)
     if spec.instance_role or not spec.secrets:
         return checks
     problem = f"secrets are read with the instance role, and {spec.environment} has none"
@@ -77,27 +79,23 @@ async def _part(aws: Aws, subject: str, arn: str, part: str) -> Checks:
 
 async def look_at_owner(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the owner of the service, when there is a service of that name."""
-    check = await owned(aws, spec.name, spec.environment)
+    check = await _owned(aws, spec.name, spec.environment)
     return () if check is None else (check,)
 
 
-async def owned(aws: Aws, service: str, environment: str) -> Check | None:
-    """Check by slipway's tag whether it made a service for an environment; None when there is no service of that name.
+async def owned(settings: Settings, environment: str, aws: Aws) -> Check | None:
+    """Check whether slipway made an environment's service; None when there is no service of that name."""
+    return await _owned(aws, settings.service_name(environment), environment)
 
-    A person adopts a service by setting the tag.
-    """
+
+async def _owned(aws: Aws, service: str, environment: str) -> Check | None:
     arn = await find(aws, service)
     if arn is None:
         return None
     tags = (await aws.call("apprunner", "list_tags_for_resource", ResourceArn=arn))["Tags"]
-    owners = [tag.get("Value", "") for tag in tags if tag.get("Key") == OWNER_TAG]
-    if owners == [environment]:
-        return ok("owner", f"{service} was made for {environment}")
+    owner = next((tag.get("Value", "") for tag in tags if tag.get("Key") == OWNER_TAG), None)
     adopt = f"aws apprunner tag-resource --resource-arn {arn} --tags Key={OWNER_TAG},Value={environment}"
-    if owners:
-        problem = f"the service {service} belongs to the environment {one_line(owners[0])}, not to {environment}"
-        return no("owner", problem, f"set another service in the settings, or hand it over: {adopt}")
-    return no("owner", f"the service {service} was not made by slipway", f"to adopt it: {adopt}")
+    return judge_owner(service, environment, owner, adopt)
 
 
 LOOKS: Mapping[str, Look] = {"roles": _look_at_roles, "network and scaling": look_at_parts, "service": look_at_owner}

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from slipway.errors import SlipwayError, UnknownOutcomeError
+from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
 from slipway.records.logs import LogSource
 from slipway.records.outcome import Diagnosis, Verb
 from slipway.records.plan import Action, Observed, Plan
@@ -20,20 +20,23 @@ from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus, Time
 from slipway.release.errors import AwsRefusedError, BusyError, LostAnswerError, NotReadyError, or_absent
 from slipway.release.failures import PlatformWords
+from slipway.release.preflight.named import OWNER_TAG
 from slipway.release.targets.app_runner.logs import group_of, platform_lines
 from slipway.release.targets.app_runner.spec import creation_of, observed_from, own, update_of
+from slipway.settings import Settings
 from slipway.untrusted import one_line
 
-OWNER_TAG = "slipway:environment"
 WORDS = PlatformWords(
     unpulled=r"(?:Failed to pull your application image\. Reason: |Failure reason : (?=Failed to copy the image))(?P<reason>.+)",
     unreadable=r"Failed to retrieve the secret (?P<arn>\S+?)\.?$",
     exited="Container exit code: ",
+    network="the VPC connector",
     unhealthy="Health check failed on ",
     checked=r"Health check (?:failed )?on (?:protocol `\w+` ?(?:\[Path: '(?P<path>[^']+)'\], )?\[Port|port) ?:? ?'(?P<port>\d+)'",
     failed=r"Failure reason : (?!Health check failed|Container |Failed to (?:pull|deploy|retrieve))(?P<reason>.+)"
     r"|stopped or failed to start\. See logs for more information\. (?!Container exit code)(?P<reason2>.+)",
 )
+NO_ABORT = "App Runner takes nothing back before its end; wait for it, then use `slipway rollback`"
 POLL_SECONDS = 3.0
 _PAGE = 20  # operations
 _OPERATION_SECONDS = 30 * 60.0
@@ -47,6 +50,11 @@ _ENDINGS = {
 _STEPS = {Action.PAUSE: "pause_service", Action.RESUME: "resume_service", Action.DELETE: "delete_service"}
 
 
+def connect(settings: Settings, environment: str, aws: Aws, time: Time) -> "AppRunnerTarget":
+    """Return an environment's service; raises SettingsError."""
+    return AppRunnerTarget(aws, settings.service_name(environment), time)
+
+
 class AppRunnerTarget:
     """One service, by its name."""
 
@@ -58,7 +66,10 @@ class AppRunnerTarget:
 
     @property
     def impossible(self) -> Mapping[Verb, str]:
-        return {}
+        return {Verb.ABORT: NO_ABORT}
+
+    async def take_back(self, operation: Operation) -> None:
+        raise BadInputError(f"the operation {operation.id} cannot be taken back", NO_ABORT)
 
     async def observe(self) -> Observed:
         """Ask for the services' names, the service and, while it is busy, its newest operations."""
@@ -105,10 +116,10 @@ class AppRunnerTarget:
         The log and the operation are polled in turn, one call every POLL_SECONDS. A log that cannot be read is left alone: the end of the
         operation is known without it.
         """
-        began, shown, ended, is_readable = self._time.now(), 0, False, True
+        began, shown, ended, is_readable = self._time.seconds(), 0, False, True
         while not ended:
             ended = await self.ending(operation) is not OperationStatus.IN_FLIGHT
-            if (self._time.now() - began).total_seconds() > _OPERATION_SECONDS:
+            if self._time.seconds() - began > _OPERATION_SECONDS:
                 raise UnknownOutcomeError(
                     f"{self._service} is still being changed after {_OPERATION_SECONDS / 60:.0f} minutes",
                     "ask again with `slipway status`",

@@ -26,7 +26,7 @@ from slipway.simulator.ecs.express.service import (
     as_tags,
     permit,
 )
-from slipway.simulator.ecs.task import Task, TaskDefinition, TaskDefinitions
+from slipway.simulator.ecs.task import Task, TaskDefinition, TaskDefinitions, check_definition
 from slipway.simulator.platform import Platform
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")  # [M]
@@ -62,6 +62,7 @@ class Express:
         self._check_infrastructure_role(request["infrastructureRoleArn"], call)
         definition = self._definition(request)
         configuration = configurations.created(request, definition, self.resources.network.default())
+        check_definition(definition_of(configuration, name, "", call.region))
         gateway = self.resources.gateway(f"{cluster}/{name}", configuration, call)
         service = Service(
             name=name,

@@ -1,0 +1,80 @@
+"""Abort: the operation in flight is taken back, and followed until the truth about it is known.
+
+It takes no number and no lock: the run that started the operation may hold both, follows it too, and records its end.
+"""
+
+from slipway.errors import BadInputError, RefusedError, SlipwayError
+from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
+from slipway.records.plan import Observed, State
+from slipway.records.progress import Event, Phase
+from slipway.release.engine.engine import Engine
+from slipway.release.engine.target import Operation, OperationStatus
+from slipway.release.errors import or_unknown
+
+_AGAIN = "look at it with `slipway status`"
+# How an operation that was asked to go back has ended, and what that means to the person who asked.
+_ENDS = {
+    OperationStatus.ROLLED_BACK: (Status.SUCCEEDED, "", ""),
+    OperationStatus.SUCCEEDED: (
+        Status.FAILED,
+        "the request came too late: the release is live",
+        "`slipway rollback` deploys the one before it",
+    ),
+    OperationStatus.STOPPED: (Status.SUPERSEDED, "a newer operation stopped it first", _AGAIN),
+    OperationStatus.FAILED: (
+        Status.FAILED,
+        "there is no release to go back to, and none is live",
+        "`slipway destroy` deletes what is left; `slipway deploy` creates it again",
+    ),
+    OperationStatus.ROLLBACK_FAILED: (Status.ROLLBACK_FAILED, "the platform could not go back", _AGAIN),
+    OperationStatus.GONE: (Status.FAILED, "the service was deleted meanwhile", _AGAIN),
+}
+
+
+async def abort(engine: Engine, environment: str, service: str) -> Outcome:
+    """Take back the operation in flight and return the outcome; raises SlipwayError when there is none, or nothing could be asked."""
+    if instead := engine.target.impossible.get(Verb.ABORT):
+        raise BadInputError(f"a deployment of {service} cannot be taken back where it runs", instead)
+    began = engine.time.now()
+    engine.tell(Event(phase=Phase.LOOK))
+    operation = await in_flight(engine, service)
+    await engine.permit(await or_unknown(engine.target.observe()))
+    await engine.target.take_back(operation)
+    engine.tell(Event(f"asked the platform to take back {operation.id}", Phase.CHANGE))
+    status, why, live = await _followed(engine, operation)
+    return Outcome(
+        environment=environment,
+        service=service,
+        status=status,
+        requested="",
+        live=live.digest,
+        url=live.url,
+        seconds=(engine.time.now() - began).total_seconds(),
+        operation=operation.id,
+        diagnosis=why,
+        verb=Verb.ABORT,
+    )
+
+
+async def in_flight(engine: Engine, service: str) -> Operation:
+    """Return the newest operation; raises RefusedError when it has ended, or there is none."""
+    operation = await or_unknown(engine.target.newest())
+    if operation is None or await or_unknown(engine.target.ending(operation)) is not OperationStatus.IN_FLIGHT:
+        raise RefusedError(
+            f"no deployment of {service} is in flight", "`slipway rollback` goes back from a release that is live"
+        )
+    return operation
+
+
+async def _followed(engine: Engine, operation: Operation) -> tuple[Status, Diagnosis | None, Observed]:
+    """Return how an operation ended that was asked to go back, why it did not, and what is live."""
+    try:
+        async for event in engine.target.follow(operation):
+            engine.tell(event)
+        ending = await engine.target.ending(operation)
+        live = await or_unknown(engine.target.observe())
+    except SlipwayError as error:
+        what = f"the platform was asked to go back, and cannot be followed: {error.what}"
+        return Status.UNKNOWN, Diagnosis("unknown", what, (), error.next_step), Observed(state=State.UNKNOWN)
+    status, cause, remedy = _ENDS.get(ending, (Status.UNKNOWN, "its status is not known", _AGAIN))
+    return status, Diagnosis("abort", cause, (), remedy) if cause else None, live

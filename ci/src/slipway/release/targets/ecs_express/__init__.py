@@ -1,0 +1,1 @@
+"""AWS ECS Express Mode as a target."""

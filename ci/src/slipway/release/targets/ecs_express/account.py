@@ -1,0 +1,154 @@
+"""ECS Express Mode in an account: the IAM actions of each right, and the resources that bootstrap makes for an environment.
+
+The actions are those of the service authorization reference ("list_amazonelasticcontainerservice"), and those that AWS's own CloudFormation
+handlers for an Express Gateway Service name.
+"""
+
+from collections.abc import Mapping
+
+from slipway.release.cloudformation import Part, role, start_task, trusts_service
+from slipway.release.rights import ANY, Arns, Grants, Resource, Right, Scope, patterns
+from slipway.release.targets.ecs_express.preflight import ECS, MANAGED_POLICY, TASKS
+from slipway.release.targets.ecs_express.spec import environment_of
+from slipway.settings import Settings
+
+
+def _patterns(*texts: str) -> Arns:
+    """Return ARNs that follow from the environment's names, its cluster included."""
+
+    def arns(scope: Scope) -> list[str]:
+        names = {**scope.names, "cluster": environment_of(scope.settings, scope.environment).cluster}
+        return [text.format(**names) for text in texts]
+
+    return arns
+
+
+SERVICE = Resource(
+    "Service",
+    "the Express service, by its name",
+    _patterns("arn:{partition}:ecs:{region}:{account}:service/{cluster}/{service}"),
+)
+HISTORY = Resource(
+    "ServiceHistory",
+    "the deployments and revisions of the service",
+    _patterns(
+        "arn:{partition}:ecs:{region}:{account}:service-deployment/{cluster}/{service}/*",
+        "arn:{partition}:ecs:{region}:{account}:service-revision/{cluster}/{service}/*",
+    ),
+)
+CLUSTER = Resource(
+    "Cluster", "the service's cluster", _patterns("arn:{partition}:ecs:{region}:{account}:cluster/{cluster}")
+)
+SERVICE_TASKS = Resource(
+    "ServiceTasks",
+    "the tasks in the service's cluster",
+    _patterns("arn:{partition}:ecs:{region}:{account}:task/{cluster}/*"),
+)
+CLUSTER_TASKS = Resource(
+    "ServiceTaskLists",
+    "the lists of tasks in the service's cluster, which AWS expresses as its container instances",
+    _patterns("arn:{partition}:ecs:{region}:{account}:container-instance/{cluster}/*"),
+)
+TASK_DEFINITIONS = Resource(
+    "TaskDefinitions",
+    "the definitions of the service's tasks: every revision has one",
+    _patterns("arn:{partition}:ecs:{region}:{account}:task-definition/{cluster}-{service}:*"),
+)
+TARGET_GROUPS = Resource(
+    "TargetGroups",
+    "target groups: ECS chooses their names",
+    patterns("arn:{partition}:elasticloadbalancing:{region}:{account}:targetgroup/*"),
+)
+SERVICE_LOGS = Resource(
+    "ServiceLogs",
+    "the log groups of the service",
+    lambda scope: (
+        *_patterns("arn:{partition}:logs:{region}:{account}:log-group:/aws/ecs/{cluster}/{service}-*")(scope),
+        *(
+            f"arn:{scope.there.partition}:logs:{scope.there.region}:{scope.there.account}:log-group:{group}:*"
+            for group in _log_groups(scope)
+        ),
+    ),
+)
+PASSED_TASK_ROLES = Resource(
+    "PassedTaskRoles",
+    "the service's access and instance role, which may be passed to ECS tasks only",
+    lambda scope: (scope.there.access_role, scope.there.instance_role),
+    ("iam:PassedToService", (TASKS,)),
+)
+PASSED_INFRASTRUCTURE_ROLE = Resource(
+    "PassedInfrastructureRole",
+    "the service's infrastructure role, which may be passed to ECS only",
+    lambda scope: (environment_of(scope.settings, scope.environment).infrastructure_role,),
+    ("iam:PassedToService", (ECS,)),
+)
+SERVICE_LINKED_ROLE = Resource(
+    "ServiceLinkedRole",
+    "ECS's own role, which it makes at an account's first service with the caller's permissions",
+    patterns("arn:{partition}:iam::{account}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"),
+    ("iam:AWSServiceName", (ECS,)),
+)
+
+
+def _log_groups(scope: Scope) -> tuple[str, ...]:
+    group = environment_of(scope.settings, scope.environment).log_group
+    return (group,) if group else ()
+
+
+_CHANGE = {
+    TASK_DEFINITIONS: ("ecs:RegisterTaskDefinition",),
+    PASSED_TASK_ROLES: ("iam:PassRole",),
+    TARGET_GROUPS: ("elasticloadbalancing:ModifyTargetGroup",),
+}
+GRANTS: Grants = {
+    Right.OBSERVE: {
+        ANY: ("elasticloadbalancing:DescribeTargetGroups",),
+        SERVICE: ("ecs:DescribeExpressGatewayService", "ecs:ListServiceDeployments"),
+        HISTORY: ("ecs:DescribeServiceDeployments", "ecs:DescribeServiceRevisions"),
+    },
+    Right.READ_OWNER: {SERVICE: ("ecs:DescribeExpressGatewayService",)},
+    Right.FOLLOW: {SERVICE: ("ecs:DescribeServices",)},
+    Right.READ_LOGS: {
+        SERVICE: ("ecs:DescribeServices",),
+        CLUSTER_TASKS: ("ecs:ListTasks",),
+        SERVICE_TASKS: ("ecs:DescribeTasks",),
+        SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents"),
+    },
+    Right.INSPECT: {
+        ANY: ("ec2:DescribeRouteTables", "ec2:DescribeSubnets"),
+        SERVICE: ("ecs:DescribeExpressGatewayService",),
+    },
+    Right.UPDATE_SERVICE: {SERVICE: ("ecs:UpdateExpressGatewayService",), **_CHANGE},
+    # A service is created with a tag; the first one of an account makes its cluster and a role of ECS's own.
+    Right.CREATE_SERVICE: {
+        SERVICE: ("ecs:CreateExpressGatewayService", "ecs:TagResource"),
+        CLUSTER: ("ecs:CreateCluster",),
+        PASSED_INFRASTRUCTURE_ROLE: ("iam:PassRole",),
+        SERVICE_LINKED_ROLE: ("iam:CreateServiceLinkedRole",),
+        **_CHANGE,
+    },
+    Right.PAUSE_SERVICE: {},  # there is no pause
+    Right.RESUME_SERVICE: {},
+    Right.ABORT: {HISTORY: ("ecs:StopServiceDeployment",)},
+    Right.DELETE_SERVICE: {SERVICE: ("ecs:DeleteExpressGatewayService",)},
+}
+
+
+def parts(settings: Settings, environment: str, roles: Mapping[str, str], repository: str) -> list[Part]:
+    """Return the parts of an environment's template; `repository` is an ARN. Raises SettingsError."""
+    there = environment_of(settings, environment)
+    log = f"arn:{there.partition}:logs:{there.region}:{there.account}:log-group:{there.log_group or f'/aws/ecs/{there.cluster}/*'}"
+    trust, why = trusts_service(TASKS), "ECS pulls the image, passes the secrets to the tasks, and writes their log"
+    resources = {
+        "AccessRole": role(roles["access-role"], why, trust, start_task(repository, there.secrets.values(), log)),
+        "InfrastructureRole": role(
+            roles["infrastructure-role"],
+            "ECS makes the load balancer, its certificate and the scaling",
+            trusts_service(ECS),
+            None,
+            managed=(f"arn:{there.partition}:iam::aws:policy/{MANAGED_POLICY}",),
+        ),
+    }
+    if "instance-role" in roles:
+        resources["InstanceRole"] = role(roles["instance-role"], "the running service's own", trust, None)
+    return [Part(resources)]

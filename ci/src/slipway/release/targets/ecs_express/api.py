@@ -1,0 +1,108 @@
+"""The reads of a service on ECS Express Mode: itself, its deployments, revisions, target groups, events and stopped tasks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from slipway.release.aws.client import Aws
+from slipway.release.errors import AwsRefusedError, or_absent
+from slipway.release.targets.ecs_express.deployment import Deployment
+
+ABSENT = ("ResourceNotFoundException", "ServiceNotFoundException", "ClusterNotFoundException")
+_PAGE = 100  # deployments
+_MOST_TASKS = 20
+
+
+@dataclass(frozen=True)
+class ExpressApi:
+    """One service, by its ARN: arn:…:service/CLUSTER/NAME."""
+
+    aws: Aws
+    arn: str
+
+    @property
+    def name(self) -> str:
+        return self.arn.rpartition("/")[2]
+
+    @property
+    def cluster(self) -> str:
+        return self.arn.split("/")[-2]
+
+    async def service(self, *include: str) -> Mapping[str, Any] | None:
+        """Describe the service; None when there is none of that name."""
+        try:
+            call = self.aws.call("ecs", "describe_express_gateway_service", serviceArn=self.arn, include=[*include])
+            answer = await or_absent(call, *ABSENT)
+        except AwsRefusedError as error:  # users see either error for a service that does not exist
+            if error.code == "InvalidParameterException" and "not found" in error.message.lower():
+                return None
+            raise
+        return answer["service"] if answer else None
+
+    async def deployments(self) -> list[Deployment]:
+        """List the deployments of 90 days, newest first."""
+        pages = self.aws.pages(
+            "ecs", "list_service_deployments", service=self.arn, cluster=self.cluster, maxResults=_PAGE
+        )
+        found = [Deployment.listed(brief) async for page in pages for brief in page["serviceDeployments"]]
+        return sorted(found, key=lambda each: each.created, reverse=True)
+
+    async def deployment(self, arn: str) -> Deployment | None:
+        """Describe a deployment; None when it is not shown."""
+        answer = await self.aws.call("ecs", "describe_service_deployments", serviceDeploymentArns=[arn])
+        return next((Deployment.described(each) for each in answer["serviceDeployments"]), None)
+
+    async def revision(self, arn: str) -> Mapping[str, Any]:
+        """Describe a revision, with the resources that ECS made for it; empty when it is not shown."""
+        answer = await self.aws.call("ecs", "describe_service_revisions", serviceRevisionArns=[arn])
+        return next(iter(answer["serviceRevisions"]), {})
+
+    async def target_groups(self, revision: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """Describe the target groups of a revision; empty while ECS has made none."""
+        arns = [group["arn"] for path in _managed(revision, "ingressPaths") for group in path.get("targetGroups", ())]
+        if not arns:
+            return ()
+        answer = await self.aws.call("elbv2", "describe_target_groups", TargetGroupArns=arns)
+        return list(answer["TargetGroups"])
+
+    async def events(self, since: datetime) -> list[tuple[datetime, str]]:
+        """Return what ECS has reported of the service since then, oldest first; it keeps the last 100."""
+        answer = await self.aws.call("ecs", "describe_services", cluster=self.cluster, services=[self.arn])
+        found = [event for service in answer["services"] for event in service.get("events", ())]
+        return sorted((each["createdAt"], each["message"]) for each in found if each["createdAt"] >= since)
+
+    async def stopped_tasks(self, since: datetime) -> list[Mapping[str, Any]]:
+        """Return the tasks that were created since then and have stopped, oldest first; ECS remembers them for about an hour."""
+        answer = await self.aws.call(
+            "ecs",
+            "list_tasks",
+            cluster=self.cluster,
+            serviceName=self.name,
+            desiredStatus="STOPPED",
+            maxResults=_MOST_TASKS,
+        )
+        if not answer["taskArns"]:
+            return []
+        described = await self.aws.call("ecs", "describe_tasks", cluster=self.cluster, tasks=answer["taskArns"])
+        tasks = [task for task in described["tasks"] if task["createdAt"] >= since]
+        return sorted(tasks, key=lambda task: task["createdAt"])
+
+    async def log_groups(self, revisions: Iterable[str]) -> list[str]:
+        """Return the log groups of revisions, each once; their names cannot be derived."""
+        found = [group for arn in revisions for group in log_groups_of(await self.revision(arn))]
+        return list(dict.fromkeys(found))
+
+
+def log_groups_of(revision: Mapping[str, Any]) -> list[str]:
+    return [group["logGroupName"] for group in _managed(revision, "logGroups")]
+
+
+def managed_security_groups(revision: Mapping[str, Any]) -> frozenset[str]:
+    """Return the ids of the security groups that ECS made for the tasks."""
+    return frozenset(group["arn"].rpartition("/")[2] for group in _managed(revision, "serviceSecurityGroups"))
+
+
+def _managed(revision: Mapping[str, Any], kind: str) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = revision.get("ecsManagedResources", {}).get(kind, ())
+    return found

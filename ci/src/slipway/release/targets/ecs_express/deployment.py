@@ -1,0 +1,153 @@
+"""A deployment of ECS Express Mode: its states and stages as data, and what they say about the service. Pure.
+
+There is no state for a failure: a deployment that fails is rolled back, and a rollback makes no new revision. SUCCESSFUL is not yet a
+success, because two revisions may still be active.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from slipway.records.plan import State
+from slipway.release.engine.target import OperationStatus
+from slipway.untrusted import one_line
+
+
+@dataclass(frozen=True)
+class DeploymentState:
+    """A state of a deployment: its status in the words of every target, and the states that may follow."""
+
+    status: OperationStatus
+    following: tuple[str, ...] = ()
+
+
+# The developer guide, "View service history using Amazon ECS service deployments"; the names are those of the service model.
+STATES: Mapping[str, DeploymentState] = {
+    "PENDING": DeploymentState(
+        OperationStatus.IN_FLIGHT, ("IN_PROGRESS", "ROLLBACK_REQUESTED", "STOP_REQUESTED", "STOPPED")
+    ),
+    "IN_PROGRESS": DeploymentState(  # an alarm and the circuit breaker lead to ROLLBACK_IN_PROGRESS directly
+        OperationStatus.IN_FLIGHT,
+        ("SUCCESSFUL", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "STOPPED"),
+    ),
+    # A newer deployment came, or this one failed and may not be rolled back.
+    "STOP_REQUESTED": DeploymentState(OperationStatus.IN_FLIGHT, ("STOPPED",)),
+    # By a person or the API only; SUCCESSFUL when the request came too late.
+    "ROLLBACK_REQUESTED": DeploymentState(OperationStatus.IN_FLIGHT, ("SUCCESSFUL", "ROLLBACK_IN_PROGRESS", "STOPPED")),
+    "ROLLBACK_IN_PROGRESS": DeploymentState(OperationStatus.IN_FLIGHT, ("ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")),
+    "SUCCESSFUL": DeploymentState(OperationStatus.SUCCEEDED),
+    "STOPPED": DeploymentState(OperationStatus.STOPPED),
+    "ROLLBACK_SUCCESSFUL": DeploymentState(OperationStatus.ROLLED_BACK),
+    "ROLLBACK_FAILED": DeploymentState(OperationStatus.ROLLBACK_FAILED),
+}
+_UNKNOWN = DeploymentState(OperationStatus.UNKNOWN)
+_NOT_ENDED = {OperationStatus.IN_FLIGHT: State.BUSY, OperationStatus.UNKNOWN: State.UNKNOWN}
+_SETTLING = timedelta(minutes=10)  # until a deployment that has ended is shown everywhere, and both clocks are there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """A deployment as AWS describes or lists it.
+
+    - target: the ARN of its revision. creating: whether there is no revision to go back to; None when it is only listed.
+    - weight: the percentage of the production traffic that the target gets. running, requested: tasks of the target.
+    """
+
+    arn: str
+    target: str
+    word: str
+    created: datetime
+    finished: datetime | None
+    stage: str = ""
+    creating: bool | None = None
+    weight: float = 0.0
+    running: int = 0
+    requested: int = 0
+    reasons: tuple[str, ...] = ()
+
+    @classmethod
+    def listed(cls, brief: Mapping[str, Any]) -> Self:
+        return cls(
+            arn=brief["serviceDeploymentArn"],
+            target=brief.get("targetServiceRevisionArn", ""),
+            word=brief["status"],
+            created=brief["createdAt"],
+            finished=brief.get("finishedAt"),
+        )
+
+    @classmethod
+    def described(cls, whole: Mapping[str, Any]) -> Self:
+        target = whole.get("targetServiceRevision", {})
+        return cls(
+            arn=whole["serviceDeploymentArn"],
+            target=target.get("arn", ""),
+            word=whole["status"],
+            created=whole["createdAt"],
+            finished=whole.get("finishedAt"),
+            stage=whole.get("lifecycleStage", ""),
+            creating=not whole.get("sourceServiceRevisions"),
+            weight=target.get("requestedProductionTrafficWeight", 0.0),
+            running=target.get("runningTaskCount", 0),
+            requested=target.get("requestedTaskCount", 0),
+            reasons=_reasons(whole),
+        )
+
+    @property
+    def state(self) -> DeploymentState:
+        """The state; a word that the service model lacks is UNKNOWN."""
+        return STATES.get(self.word, _UNKNOWN)
+
+    @property
+    def status(self) -> OperationStatus:
+        """How it ended, or that it is in flight; a creation has nothing to go back to, so it fails."""
+        status = self.state.status
+        return OperationStatus.FAILED if self.creating and status is OperationStatus.ROLLBACK_FAILED else status
+
+    @property
+    def can_be_taken_back(self) -> bool:
+        return "ROLLBACK_REQUESTED" in self.state.following
+
+    @property
+    def line(self) -> str:
+        """Where it is: state, stage, the new release's share of the traffic, and its tasks."""
+        if self.state.status is not OperationStatus.IN_FLIGHT:
+            return one_line(self.word)
+        stage = f" {one_line(self.stage)}" if self.stage else ""
+        return (
+            f"{one_line(self.word)}{stage}: {self.weight:g} % of the traffic, {self.running} of {self.requested} tasks"
+        )
+
+
+def _reasons(whole: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return everything that AWS says about the cause of an end, in the words of its fields."""
+    alarms, breaker = whole.get("alarms", {}), whole.get("deploymentCircuitBreaker", {})
+    said = [whole.get("statusReason", ""), whole.get("rollback", {}).get("reason", "")]
+    said += [f"alarm {name}" for name in alarms.get("triggeredAlarmNames", ())]
+    if breaker.get("status") == "TRIGGERED":
+        said.append(f"circuit breaker: {breaker.get('failureCount', '?')} of {breaker.get('threshold', '?')} failures")
+    return tuple(dict.fromkeys(one_line(each) for each in said if each))
+
+
+def state_of(word: str, active: Sequence[str], newest: Deployment | None, now: datetime) -> State:
+    """Return a service's state from its status, its active revisions and its newest deployment.
+
+    ACTIVE proves nothing: also a service is ACTIVE that was never live. Deployments are remembered for 90 days.
+    """
+    if word != "ACTIVE":
+        return {"INACTIVE": State.ABSENT, "DRAINING": State.BUSY}.get(word, State.UNKNOWN)
+    alone = active[0] if len(active) == 1 else None
+    if newest is None:
+        return State.LIVE if alone else State.UNKNOWN
+    return _NOT_ENDED.get(newest.state.status) or _after(newest, alone, now)
+
+
+def _after(newest: Deployment, alone: str | None, now: datetime) -> State:
+    """Return the state after a deployment that has ended; while active revisions disagree with it, that is a delay at first."""
+    is_success = newest.state.status is OperationStatus.SUCCEEDED
+    if alone == newest.target if is_success else alone not in (None, newest.target):
+        return State.LIVE
+    if newest.state.status in (OperationStatus.STOPPED, OperationStatus.ROLLBACK_FAILED):
+        return State.CREATE_FAILED
+    is_late = newest.finished is not None and now - newest.finished < _SETTLING
+    return State.BUSY if is_late else State.UNKNOWN

@@ -1,0 +1,141 @@
+"""Progress of an operation, until it has ended and the service shows its result."""
+
+from collections.abc import AsyncIterator, Mapping
+from itertools import cycle
+from typing import Any, TypeVar
+
+from slipway.errors import UnknownOutcomeError
+from slipway.records.plan import State
+from slipway.release.engine.target import Operation, OperationStatus, Time
+from slipway.release.errors import AwsRefusedError, or_absent
+from slipway.release.targets.ecs_express.api import ABSENT, ExpressApi
+from slipway.release.targets.ecs_express.deployment import Deployment, state_of
+from slipway.release.targets.ecs_express.tuning import tune
+from slipway.settings import TargetGroupPace
+from slipway.untrusted import one_line
+
+POLL_SECONDS = 3.25  # between two calls
+_MOST_SECONDS = 40 * 60.0
+_SETTLING_SECONDS = 120.0  # in which an ended deployment must leave one active revision
+_DELETION = "deletion"
+T = TypeVar("T")
+
+
+def deletion_of(service: Mapping[str, Any]) -> Operation:
+    """Return the deletion of this very service, by an id of our own: the next of that name was created at another time."""
+    made = f"{_DELETION} {service['serviceName']} {service['createdAt'].isoformat()}"
+    return Operation(service["serviceArn"], made, creating=False)
+
+
+def is_deletion(operation: Operation) -> bool:
+    return operation.id.startswith(_DELETION)
+
+
+class Following:
+    """One operation; makes about one call every POLL_SECONDS."""
+
+    def __init__(self, api: ExpressApi, time: Time, pace: TargetGroupPace, operation: Operation) -> None:
+        self._api = api
+        self._time = time
+        self._pace = pace
+        self._operation = operation
+        self._began = time.seconds()
+        self._deployment: Deployment | None = None
+        self._shown = set[object]()
+        self._is_tuned = False
+
+    async def deletion(self) -> AsyncIterator[str]:
+        """Yield one line, and wait until the service is gone."""
+        yield "DRAINING"
+        while (service := await self._api.service()) and deletion_of(service).id == self._operation.id:
+            if service["status"]["statusCode"] == "INACTIVE":
+                return
+            await self._wait()
+
+    async def deployment(self) -> AsyncIterator[str]:
+        """Yield state, stage, traffic and events as they change; on the way the target groups get the pace of the settings."""
+        for look in cycle((self._where, self._tuning, self._where, self._events)):
+            for line in await look():
+                yield line
+            if self._has_ended or await self._is_gone():
+                break
+            await self._wait()
+        for line in await self._events():
+            yield line
+        await self._settled()
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._deployment is not None and self._deployment.status is not OperationStatus.IN_FLIGHT
+
+    async def _is_gone(self) -> bool:
+        """Return whether the deployment is not shown because its service is being deleted, or does not exist."""
+        if self._deployment is not None:
+            return False
+        service = await self._api.service()
+        return service is None or service["status"]["statusCode"] != "ACTIVE"
+
+    async def _wait(self) -> None:
+        """Wait until the next call; raises UnknownOutcomeError after _MOST_SECONDS."""
+        if self._time.seconds() - self._began > _MOST_SECONDS:
+            raise UnknownOutcomeError(
+                f"{self._api.name} is still being changed after {_MOST_SECONDS / 60:.0f} minutes",
+                "ask again with `slipway status`, or take it back with `slipway abort`",
+            )
+        await self._time.sleep(POLL_SECONDS)
+
+    async def _where(self) -> list[str]:
+        self._deployment = await or_absent(self._api.deployment(self._operation.id), *ABSENT)
+        return self._new([self._deployment.line] if self._deployment else [])
+
+    async def _events(self) -> list[str]:
+        if self._deployment is None:
+            return []
+        try:
+            events = await self._api.events(self._deployment.created)
+        except AwsRefusedError as error:  # the end of the deployment is known without them
+            return self._new([f"the events cannot be read: {error.what}"])
+        return [one_line(message) for _, message in self._new(events)]
+
+    async def _tuning(self) -> list[str]:
+        """Set the pace once the target groups are there; afterwards look where the deployment is."""
+        if self._is_tuned or self._deployment is None:
+            return await self._where()
+        try:
+            self._is_tuned = await tune(self._api, self._pace, self._deployment.target)
+        except AwsRefusedError as error:  # the deployment takes longer then; the next plan shows the difference
+            self._is_tuned = True
+            return [f"the load balancer's check stays as it is: {error.what}"]
+        return []
+
+    def _new(self, found: list[T]) -> list[T]:
+        """Return those that are new."""
+        new = [each for each in found if each not in self._shown]
+        self._shown |= set(new)
+        return new
+
+    async def _settled(self) -> None:
+        """Wait until the service shows the result; raises UnknownOutcomeError when a success leaves more than one active revision."""
+        if self._deployment is None:
+            return
+        until = self._time.now().timestamp() + _SETTLING_SECONDS
+        while await self._is_settling(self._deployment):
+            if self._time.now().timestamp() > until:
+                raise UnknownOutcomeError(
+                    f"the deployment of {self._api.name} is {self._deployment.word}, and its release is not the only active one",
+                    "ask again with `slipway status`",
+                )
+            await self._time.sleep(POLL_SECONDS)
+
+    async def _is_settling(self, deployment: Deployment) -> bool:
+        """Return whether the active revisions do not yet agree with how the deployment ended."""
+        service = await self._api.service()
+        if (
+            service is None
+            or service["status"]["statusCode"] != "ACTIVE"
+            or service.get("currentDeployment") not in (None, deployment.arn)
+        ):
+            return False
+        active = [each["serviceRevisionArn"] for each in service.get("activeConfigurations", ())]
+        state = state_of("ACTIVE", active, deployment, deployment.finished or self._time.now())
+        return state is State.BUSY

@@ -1,0 +1,69 @@
+"""The log of a service on ECS Express Mode: what its tasks wrote, and what ECS reports of deployments and tasks."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from slipway.records.logs import LogSource
+from slipway.release.aws import logs
+from slipway.release.aws.client import Aws
+from slipway.release.aws.logs import Line, Lines
+from slipway.release.engine.target import Operation
+from slipway.release.errors import or_absent
+from slipway.release.targets.ecs_express.api import ABSENT, ExpressApi
+from slipway.release.targets.ecs_express.deployment import Deployment
+from slipway.release.targets.ecs_express.following import is_deletion
+
+
+async def since(aws: Aws, arn: str, time: datetime) -> Lines:
+    """Return what the service has written since then."""
+    api = ExpressApi(aws, arn)
+    service = await api.service() or {}
+    groups = await api.log_groups(each["serviceRevisionArn"] for each in service.get("activeConfigurations", ()))
+    application = [line for group in groups for line in await logs.read(aws, group, since=time) or ()]
+    return {LogSource.APPLICATION: tuple(application), LogSource.PLATFORM: await _reported(api, time)}
+
+
+async def of_operation(aws: Aws, operation: Operation) -> Lines:
+    """Return what ECS reported of a deployment until it ended, and what the tasks that it started wrote."""
+    api = ExpressApi(aws, operation.arn)
+    deployment = None if is_deletion(operation) else await or_absent(api.deployment(operation.id), *ABSENT)
+    return await of_deployment(api, deployment) if deployment else {}
+
+
+async def of_deployment(api: ExpressApi, deployment: Deployment) -> Lines:
+    """Return the lines of a deployment, and of its own tasks. ECS does not wait for the last lines of a container."""
+    begin, end = deployment.created, deployment.finished
+    application: tuple[Line, ...] = ()
+    for group in await api.log_groups([deployment.target]):
+        application += await logs.of_new_streams(api.aws, group, begin, end) or ()
+    ended = [_line(end or begin, text, number) for number, text in enumerate((deployment.line, *deployment.reasons))]
+    platform = [line for line in await _reported(api, begin) if end is None or line.at <= end]
+    return {LogSource.PLATFORM: (*platform, *ended), LogSource.APPLICATION: application}
+
+
+async def _reported(api: ExpressApi, time: datetime) -> tuple[Line, ...]:
+    """Return the events of the service and the ends of its tasks, in order of time."""
+    lines = [_line(at, message, "event") for at, message in await api.events(time)]
+    lines += [line for task in await api.stopped_tasks(time) for line in _end_of(task)]
+    return tuple(sorted(lines, key=lambda line: line.at))
+
+
+def _end_of(task: Mapping[str, Any]) -> Iterator[Line]:
+    """Yield how a task and its containers ended; the exit code of a container that ECS stopped is the signal's."""
+    at, name = task.get("stoppedAt") or task["createdAt"], task["taskArn"].rpartition("/")[2]
+    yield _line(at, f"task {name} stopped: {task.get('stoppedReason', 'no reason is given')}", name)
+    is_own = task.get("stopCode") == "EssentialContainerExited"
+    for container in task.get("containers", ()):
+        code = f"exit code: {container['exitCode']}" if is_own and "exitCode" in container else ""
+        parts = [container.get("reason", ""), code]
+        if said := ", ".join(filter(None, parts)):
+            yield _line(at, f"container {container['name']}: {said}", name)
+
+
+def _line(at: datetime, message: str, origin: object) -> Line:
+    return Line(message=message, stream="ecs", id=f"{at.isoformat()} {origin} {message}", at=at)
+
+
+def texts(lines: Iterable[Line]) -> tuple[str, ...]:
+    return tuple(line.message for line in lines)

@@ -1,0 +1,119 @@
+"""The checks of ECS Express Mode's own: the service's owner, roles, subnets, and the price of a first service."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slipway.records.checks import Check
+from slipway.release.aws.client import Aws
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.errors import or_absent
+from slipway.release.preflight.checks import Checks, no, not_covered, ok
+from slipway.release.preflight.named import OWNER_TAG, judge_owner, look_at_roles
+from slipway.release.preflight.preflight import Look
+from slipway.release.targets.ecs_express.api import ExpressApi
+from slipway.release.targets.ecs_express.spec import arn_of, own
+from slipway.settings import Settings
+
+ECS, TASKS = "ecs.amazonaws.com", "ecs-tasks.amazonaws.com"  # the services that assume the roles [G]
+MANAGED_POLICY = "service-role/AmazonECSInfrastructureRoleforExpressGatewayServices"
+_LEAST_ZONES, _LEAST_ADDRESSES = 2, 8  # of the shared load balancer [G]
+
+
+async def _look_at_roles(aws: Aws, spec: ServiceSpec) -> Checks:
+    roles = {
+        "access role": (spec.access_role, TASKS),
+        "instance role": (spec.instance_role, TASKS),
+        "infrastructure role": (own(spec).infrastructure_role, ECS),
+    }
+    return await look_at_roles(aws, spec, roles)
+
+
+async def look_at_subnets(aws: Aws, spec: ServiceSpec) -> Checks:
+    """Check zones and free addresses of the subnets, and whether they are all public or all private."""
+    wanted = own(spec).subnets
+    asked = {"SubnetIds": [*wanted]} if wanted else {"Filters": [{"Name": "default-for-az", "Values": ["true"]}]}
+    answer = await or_absent(aws.call("ec2", "describe_subnets", **asked), "InvalidSubnetID.NotFound")
+    if answer is None:
+        return (no("subnets", f"not all of these subnets exist in {aws.region}: {', '.join(wanted)}", _correct(spec)),)
+    subnets = answer["Subnets"]
+    vpcs = sorted({subnet["VpcId"] for subnet in subnets})
+    if len(vpcs) != 1:
+        found = " and ".join(vpcs) or "no default VPC"
+        return (no("subnets", f"the service needs subnets of one VPC, and there is {found}", _correct(spec)),)
+    tables = await aws.call("ec2", "describe_route_tables", Filters=[{"Name": "vpc-id", "Values": vpcs}])
+    return judge_subnets(spec, subnets, tables["RouteTables"])
+
+
+def judge_subnets(
+    spec: ServiceSpec, subnets: Sequence[Mapping[str, Any]], tables: Sequence[Mapping[str, Any]]
+) -> Checks:
+    """Judge the subnets of one VPC by its route tables: a public one has a route to an internet gateway."""
+    zones = sorted({subnet["AvailabilityZone"] for subnet in subnets})
+    if len(zones) < _LEAST_ZONES:
+        problem = f"the subnets are in one zone, {', '.join(zones)}, and the load balancer needs {_LEAST_ZONES}"
+        return (no("subnets", problem, _correct(spec)),)
+    few = [subnet["SubnetId"] for subnet in subnets if subnet["AvailableIpAddressCount"] < _LEAST_ADDRESSES]
+    if few:
+        problem = f"{', '.join(few)} has fewer than {_LEAST_ADDRESSES} free addresses, which the load balancer needs"
+        return (no("subnets", problem, _correct(spec)),)
+    public = {subnet["SubnetId"] for subnet in subnets if _is_public(subnet["SubnetId"], tables)}
+    private = {subnet["SubnetId"] for subnet in subnets} - public
+    if public and private:
+        problem = f"{', '.join(sorted(public))} is public and {', '.join(sorted(private))} private"
+        return (no("subnets", problem, f"{_correct(spec)}, all public or all private"),)
+    what = "public, so the service is on the internet" if public else "private, so only the VPC reaches the service"
+    beyond = not_covered(
+        "load balancer", "the zones of the one that services of a VPC share: the first service fixes them"
+    )
+    return ok("subnets", f"{len(subnets)} in {', '.join(zones)}, {what}"), beyond
+
+
+def _is_public(subnet: str, tables: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the subnet's own route table, otherwise the VPC's main one, leads to an internet gateway."""
+
+    def of(key: str, value: object) -> Mapping[str, Any] | None:
+        return next((table for table in tables if any(each.get(key) == value for each in table["Associations"])), None)
+
+    table = of("SubnetId", subnet) or of("Main", True) or {}
+    return any(str(route.get("GatewayId", "")).startswith("igw-") for route in table.get("Routes", ()))
+
+
+def _correct(spec: ServiceSpec) -> str:
+    return f"name other subnets in [tool.slipway.environments.{spec.environment}]"
+
+
+async def look_at_service(aws: Aws, spec: ServiceSpec) -> Checks:
+    """Check the owner of the service, when there is one of that name."""
+    wanted = own(spec)
+    check = await _owned(aws, wanted.arn, wanted.environment)
+    return () if check is None else (check,)
+
+
+async def look_at_cost(aws: Aws, spec: ServiceSpec) -> Checks:
+    """Estimate the price of a service that does not exist yet."""
+    wanted = own(spec)
+    service = await ExpressApi(aws, wanted.arn).service()
+    is_new = service is None or service["status"]["statusCode"] == "INACTIVE"
+    return (ok("cost", wanted.price),) if is_new else ()
+
+
+async def owned(settings: Settings, environment: str, aws: Aws) -> Check | None:
+    """Check whether slipway made an environment's service; None when there is no service of that name."""
+    return await _owned(aws, arn_of(settings, environment), environment)
+
+
+async def _owned(aws: Aws, arn: str, environment: str) -> Check | None:
+    service = await ExpressApi(aws, arn).service("TAGS")
+    if service is None or service["status"]["statusCode"] == "INACTIVE":
+        return None
+    owner = next((tag.get("value", "") for tag in service.get("tags", ()) if tag.get("key") == OWNER_TAG), None)
+    adopt = f"aws ecs tag-resource --resource-arn {arn} --tags key={OWNER_TAG},value={environment}"
+    return judge_owner(arn.rpartition("/")[2], environment, owner, adopt)
+
+
+LOOKS: Mapping[str, Look] = {
+    "roles": _look_at_roles,
+    "network": look_at_subnets,
+    "service": look_at_service,
+    "cost": look_at_cost,
+}

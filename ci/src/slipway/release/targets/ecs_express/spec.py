@@ -1,0 +1,252 @@
+"""A service on ECS Express Mode: as it is desired, as the request that creates or updates it, and as AWS describes it. Pure.
+
+AWS documents three sets of defaults (service model, developer guide, CloudFormation), so every field is sent. AWS returns lists sorted,
+and with a security group of its own: they are compared as sets, without that group.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from typing import Any, ClassVar, Self
+
+from slipway.errors import BadInputError
+from slipway.records.image import Reference
+from slipway.release.engine.plan import ABSENT, PLATFORM, ServiceSpec, health_check, values_of
+from slipway.settings import ExpressEnvironment, Settings, SettingsError
+from slipway.settings.ecs_express import Architecture, ScalingMetric, TargetGroupPace, TaskScaling
+from slipway.workload.workload import HealthCheck
+
+# US dollars a month in us-east-1, of 730 hours: Fargate per vCPU and per GB, a load balancer, a public address.
+_VCPU, _GIGABYTE, _BALANCER, _ADDRESS = 29.55, 3.25, 16.43, 3.65
+_GRACE_SECONDS = 300  # in which a failed health check does not count [G]
+_ARCHITECTURES = {Architecture.X86_64: "X86_64", Architecture.ARM64: "ARM64"}
+_METRICS = {
+    ScalingMetric.CPU: "AVERAGE_CPU",
+    ScalingMetric.MEMORY: "AVERAGE_MEMORY",
+    ScalingMetric.REQUESTS: "REQUEST_COUNT_PER_TARGET",
+}
+_SUBNETS, _LOG_GROUP = "subnets", "log group"
+CHECK, INFRASTRUCTURE_ROLE = "load balancer's check", "infrastructure role"
+# ECS chooses these when it is not told; an update then sends what the service has.
+_OPEN = {_SUBNETS: "those of the default VPC", _LOG_GROUP: "one that ECS makes"}
+LOG_PREFIX = "ecs"  # ECS's own [G]
+# An update that leaves them out may keep them.
+INHERITED = ("command", "instance role")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpressSpec(ServiceSpec):
+    """The service with the fields that only ECS Express Mode has; `subnets` and `log_group` are open when empty."""
+
+    fixed: ClassVar[tuple[str, ...]] = (INFRASTRUCTURE_ROLE,)
+
+    arn: str
+    infrastructure_role: str
+    cluster: str
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+    architecture: Architecture
+    log_group: str
+    scaling: TaskScaling
+    pace: TargetGroupPace
+
+    @property
+    def platform(self) -> str:
+        return PLATFORM if self.architecture is Architecture.X86_64 else "linux/arm64"
+
+    def plain(self) -> dict[str, str]:
+        return super().plain() | {
+            INFRASTRUCTURE_ROLE: self.infrastructure_role,
+            "command": ABSENT,
+            "architecture": _ARCHITECTURES[self.architecture],
+            _SUBNETS: named(self.subnets) if self.subnets else _OPEN[_SUBNETS],
+            "security groups": named(self.security_groups),
+            _LOG_GROUP: self.log_group or _OPEN[_LOG_GROUP],
+            "scaling": _scaled(scaling_of(self)),
+            CHECK: paced(astuple(self.pace)),
+        }
+
+    @property
+    def first_notes(self) -> tuple[str, ...]:
+        return (self.price,)
+
+    @property
+    def price(self) -> str:
+        """The price of the service with the fewest tasks."""
+        least = self.scaling.least
+        tasks = least * (self.cpu / 1024 * _VCPU + self.memory / 1024 * _GIGABYTE + _ADDRESS)
+        shared = _BALANCER + 2 * _ADDRESS
+        return (
+            f"about {tasks + shared:.0f} $ a month with the fewest tasks ({least}), {shared:.0f} $ of them for a load balancer that up to "
+            "25 services of the VPC share; traffic and logs are not included"
+        )
+
+    def over(self, live: Mapping[str, str]) -> Self:
+        """Fill the fields that the settings leave open with those of the live service."""
+        kept = {name: live[name] for name, usual in _OPEN.items() if live.get(name, usual) != usual}
+        subnets = tuple(kept[_SUBNETS].split(", ")) if _SUBNETS in kept else ()
+        return replace(self, subnets=self.subnets or subnets, log_group=self.log_group or kept.get(_LOG_GROUP, ""))
+
+
+def environment_of(settings: Settings, environment: str) -> ExpressEnvironment:
+    """Return an environment whose target is ECS Express Mode; raises SettingsError when there is none of that name."""
+    there = settings.environment(environment)
+    assert isinstance(there, ExpressEnvironment)
+    return there
+
+
+def arn_of(settings: Settings, environment: str) -> str:
+    """Return the ARN of a service, which follows from its name; raises SettingsError."""
+    there, name = environment_of(settings, environment), settings.service_name(environment)
+    return f"arn:{there.partition}:ecs:{there.region}:{there.account}:service/{there.cluster}/{name}"
+
+
+def spec_of(settings: Settings, environment: str, digest: str) -> ExpressSpec:
+    """Return the desired service of an environment; raises SettingsError when the settings do not have it."""
+    there = environment_of(settings, environment)
+    if settings.health_path is None:
+        raise SettingsError(
+            f"the load balancer of {environment} checks a task over HTTP, and there is no health-path",
+            "set health-path in [tool.slipway] to a path that answers 200 when the service is ready",
+        )
+    return ExpressSpec(
+        environment=environment,
+        name=settings.service_name(environment),
+        image=Reference(settings.repository(environment), digest),
+        port=settings.port,
+        health_path=settings.health_path,
+        cpu=there.cpu,
+        memory=there.memory,
+        access_role=there.access_role,
+        instance_role=there.instance_role,
+        variables={**there.variables, "PORT": str(settings.port)},  # which ECS does not set
+        secrets=there.secrets,
+        arn=arn_of(settings, environment),
+        infrastructure_role=there.infrastructure_role,
+        cluster=there.cluster,
+        subnets=there.subnets,
+        security_groups=there.security_groups,
+        architecture=there.architecture,
+        log_group=there.log_group or "",
+        scaling=there.scaling,
+        pace=there.health_check,
+    )
+
+
+def own(spec: ServiceSpec | None) -> ExpressSpec:
+    """Return a spec that is known to be ECS Express Mode's."""
+    assert isinstance(spec, ExpressSpec)
+    return spec
+
+
+def health_of(spec: ServiceSpec) -> HealthCheck:
+    """Return how the load balancer will check a task; failures count after the grace period only."""
+    pace = own(spec).pace
+    tries = _GRACE_SECONDS // pace.interval + pace.unhealthy_threshold
+    return HealthCheck(path=spec.health_path, **{**vars(pace), "unhealthy_threshold": tries})
+
+
+def named(values: Sequence[str]) -> str:
+    """Return a set of names as a plan names it."""
+    return ", ".join(sorted(set(values))) or ABSENT
+
+
+def scaling_of(spec: ExpressSpec) -> dict[str, Any]:
+    scaling = spec.scaling
+    return {
+        "minTaskCount": scaling.least,
+        "maxTaskCount": scaling.most,
+        "autoScalingMetric": _METRICS[scaling.metric],
+        "autoScalingTargetValue": scaling.value,
+    }
+
+
+def _scaled(target: Mapping[str, Any]) -> str:
+    least, most = target.get("minTaskCount"), target.get("maxTaskCount")
+    return f"{least} to {most} tasks by {target.get('autoScalingMetric')} {target.get('autoScalingTargetValue')}"
+
+
+def paced(pace: Sequence[object]) -> str:
+    """Return the pace of a health check as a plan names it."""
+    interval, timeout, healthy, unhealthy = pace
+    return f"every {interval} s, {timeout} s long, {healthy} up, {unhealthy} down"
+
+
+def pace_of(group: Mapping[str, Any]) -> str:
+    """Return the pace of a target group that AWS describes, as a plan names it."""
+    return paced([group.get(key, "?") for key in tuning_of(TargetGroupPace())])
+
+
+def tuning_of(pace: TargetGroupPace) -> dict[str, int]:
+    """Return a pace as a target group has it."""
+    return {
+        "HealthCheckIntervalSeconds": pace.interval,
+        "HealthCheckTimeoutSeconds": pace.timeout,
+        "HealthyThresholdCount": pace.healthy_threshold,
+        "UnhealthyThresholdCount": pace.unhealthy_threshold,
+    }
+
+
+def request_of(spec: ExpressSpec) -> dict[str, Any]:
+    """Return the part that a creation and an update share."""
+    container: dict[str, Any] = {
+        "image": str(spec.image),
+        "containerPort": spec.port,
+        "environment": [{"name": name, "value": value} for name, value in spec.variables.items()],
+        "secrets": [{"name": name, "valueFrom": arn} for name, arn in spec.secrets.items()],
+    }
+    if spec.log_group:
+        container["awsLogsConfiguration"] = {"logGroup": spec.log_group, "logStreamPrefix": LOG_PREFIX}
+    network: dict[str, Any] = {"securityGroups": sorted(set(spec.security_groups))}
+    network |= {"subnets": sorted(set(spec.subnets))} if spec.subnets else {}
+    role = {"taskRoleArn": spec.instance_role} if spec.instance_role else {}
+    return role | {
+        "executionRoleArn": spec.access_role,
+        "healthCheckPath": spec.health_path,
+        "primaryContainer": container,
+        "networkConfiguration": network,
+        "cpu": str(spec.cpu),
+        "memory": str(spec.memory),
+        "cpuArchitecture": _ARCHITECTURES[spec.architecture],
+        "scalingTarget": scaling_of(spec),
+    }
+
+
+def fields_of(
+    configuration: Mapping[str, Any],
+    *,
+    infrastructure_role: str,
+    managed: frozenset[str] = frozenset(),
+    groups: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, str]:
+    """Convert an active configuration to the fields of a plan; `managed` are the ids of security groups that ECS made, `groups` target groups."""
+    container, network = configuration["primaryContainer"], configuration.get("networkConfiguration", {})
+    fields = {
+        "image": container["image"],
+        "port": str(container.get("containerPort", ABSENT)),
+        "health check": health_check(configuration.get("healthCheckPath")),
+        "cpu": configuration.get("cpu", ABSENT),
+        "memory": configuration.get("memory", ABSENT),
+        "access role": configuration.get("executionRoleArn", ABSENT),
+        "instance role": configuration.get("taskRoleArn", ABSENT),
+        INFRASTRUCTURE_ROLE: infrastructure_role,
+        "command": " ".join(container.get("command", ())) or ABSENT,
+        "architecture": configuration.get("cpuArchitecture", _ARCHITECTURES[Architecture.X86_64]),
+        _SUBNETS: named(network["subnets"]) if network.get("subnets") else _OPEN[_SUBNETS],
+        "security groups": named([group for group in network.get("securityGroups", ()) if group not in managed]),
+        _LOG_GROUP: container.get("awsLogsConfiguration", {}).get("logGroup") or _OPEN[_LOG_GROUP],
+        "scaling": _scaled(configuration.get("scalingTarget", {})),
+        CHECK: " and ".join(sorted({pace_of(group) for group in groups})) or ABSENT,
+    }
+    variables = {entry["name"]: entry.get("value", "") for entry in container.get("environment", ())}
+    secrets = {entry["name"]: entry["valueFrom"] for entry in container.get("secrets", ())}
+    return fields | values_of(variables, secrets)
+
+
+def digest_of(image: Mapping[str, Any]) -> str | None:
+    """Return the digest of a revision's image: ECS's own word, otherwise that of a reference by digest, which can be no other."""
+    if digest := image.get("imageDigest"):
+        return str(digest)
+    try:
+        return Reference.parse(str(image.get("image", ""))).digest
+    except BadInputError:
+        return None

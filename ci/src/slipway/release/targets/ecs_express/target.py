@@ -1,0 +1,260 @@
+"""AWS ECS Express Mode, the platform that AWS names as App Runner's successor. Every field is sent; images are sent by digest only.
+
+The platform accepts a change during another one, takes a canary back by itself, has no state for a failure and shows changes late. So a
+change counts as accepted once its deployment is shown, and a release as live once it alone is active.
+"""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from slipway.errors import RefusedError, SlipwayError
+from slipway.records.outcome import Diagnosis, Verb
+from slipway.records.plan import Action, Observed, Plan, State
+from slipway.records.progress import Event
+from slipway.release.aws.client import Aws
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.engine.target import Operation, OperationStatus, Time
+from slipway.release.errors import AwsRefusedError, BusyError, LostAnswerError, NotReadyError, or_absent
+from slipway.release.preflight.named import OWNER_TAG
+from slipway.release.targets.ecs_express.api import ABSENT, ExpressApi, managed_security_groups
+from slipway.release.targets.ecs_express.deployment import Deployment, state_of
+from slipway.release.targets.ecs_express.evidence import evidence_of
+from slipway.release.targets.ecs_express.following import Following, deletion_of, is_deletion
+from slipway.release.targets.ecs_express.spec import (
+    CHECK,
+    INFRASTRUCTURE_ROLE,
+    INHERITED,
+    arn_of,
+    digest_of,
+    environment_of,
+    fields_of,
+    own,
+    request_of,
+)
+from slipway.release.targets.ecs_express.tuning import tune
+from slipway.settings import Settings, TargetGroupPace
+
+NO_PAUSE = "ECS Express Mode has no pause: let it run with scaling.least = 1, or delete it with `slipway destroy`; a deployment creates it again"
+_SHOWN_SECONDS = 60.0  # in which an accepted change must be shown
+_TOO_YOUNG = re.compile(r"assume role|sts:AssumeRole|not able to validate the provided access credentials")
+_CHANGED_MEANWHILE = re.compile(r"already exists|not idempotent|(?i:draining)|INACTIVE")
+
+
+def connect(settings: Settings, environment: str, aws: Aws, time: Time) -> "ExpressTarget":
+    """Return an environment's service; raises SettingsError."""
+    return ExpressTarget(aws, arn_of(settings, environment), time, environment_of(settings, environment).health_check)
+
+
+class ExpressTarget:
+    """One service, by its ARN; `pace` is how often the load balancer shall check its tasks."""
+
+    def __init__(self, aws: Aws, arn: str, time: Time, pace: TargetGroupPace) -> None:
+        self._aws = aws
+        self._api = ExpressApi(aws, arn)
+        self._time = time
+        self._pace = pace
+
+    @property
+    def impossible(self) -> Mapping[Verb, str]:
+        return {Verb.PAUSE: NO_PAUSE, Verb.RESUME: NO_PAUSE}
+
+    async def observe(self) -> Observed:
+        """Ask for the service, its deployments, the active revision and its target groups."""
+        service = await self._api.service()
+        word = _word(service)
+        if service is None or word == "INACTIVE":
+            return Observed()
+        if word != "ACTIVE":
+            state = state_of(word, (), None, self._time.now())
+            return Observed(arn=self._api.arn, status=word, operation=deletion_of(service).id, state=state)
+        return await self._observed(service)
+
+    async def _observed(self, service: Mapping[str, Any]) -> Observed:
+        deployments = await self._api.deployments()
+        newest = next(iter(deployments), None)
+        active = {each["serviceRevisionArn"]: each for each in service.get("activeConfigurations", ())}
+        state = state_of(_word(service), tuple(active), newest, self._time.now())
+        current = service.get("currentDeployment")
+        if state is State.LIVE and current and current not in [each.arn for each in deployments]:
+            state = State.BUSY  # it is not listed yet
+        shown = max(active.values(), key=lambda each: each["createdAt"], default=None)
+        return Observed(
+            arn=self._api.arn,
+            url=_host(shown),
+            private=_is_private(shown),
+            status=_word(service),
+            operation=await self._where(newest) if state is State.BUSY else None,
+            inherited=INHERITED if shown else (),
+            state=state,
+            **await self._serving(service, shown, is_alone=len(active) == 1 and _may_answer(shown, state, newest)),
+        )
+
+    async def _serving(
+        self, service: Mapping[str, Any], shown: Mapping[str, Any] | None, *, is_alone: bool
+    ) -> dict[str, Any]:
+        """Return what only the revision knows: its digest, and its configuration without what ECS added."""
+        if shown is None:
+            return {"fields": {INFRASTRUCTURE_ROLE: service["infrastructureRoleArn"]}}
+        revision = await self._api.revision(shown["serviceRevisionArn"])
+        fields = fields_of(
+            shown,
+            infrastructure_role=service["infrastructureRoleArn"],
+            managed=managed_security_groups(revision),
+            groups=await self._api.target_groups(revision),
+        )
+        images = revision.get("containerImages", ())
+        return {"fields": fields, "digest": digest_of(images[0]) if is_alone and len(images) == 1 else None}
+
+    async def _where(self, newest: Deployment | None) -> str | None:
+        whole = await self._api.deployment(newest.arn) if newest else None
+        return f"{whole.line} ({whole.arn})" if whole else None
+
+    async def newest(self) -> Operation | None:
+        service = await self._api.service()
+        if service is None:
+            return None
+        if _word(service) != "ACTIVE":
+            return deletion_of(service)
+        deployments = await self._api.deployments()
+        return await self._operation(deployments[0].arn) if deployments else None
+
+    async def _operation(self, deployment: str) -> Operation | None:
+        whole = await self._api.deployment(deployment)
+        return Operation(self._api.arn, deployment, creating=bool(whole.creating)) if whole else None
+
+    async def apply(self, plan: Plan, observed: Observed, spec: ServiceSpec | None) -> Operation | None:
+        """Send the plan's change, and wait until its deployment is shown: until then another run would take the service for idle."""
+        try:
+            if plan.action is Action.DELETE:
+                answer = await self._aws.call("ecs", "delete_express_gateway_service", serviceArn=self._api.arn)
+                return await self._shown(lambda: self._begun_deletion(answer["service"]))
+            if CHECK in [change.name for change in plan.changes] and plan.action is Action.UPDATE:
+                await self._tune()  # the canary of the new release begins the sooner
+                if len(plan.changes) == 1:
+                    return None
+            revision = await self._send(plan, own(spec).over(observed.fields))
+        except AwsRefusedError as error:
+            raise _not_begun(error) from error
+        return await self._shown(lambda: self._begun(revision))
+
+    async def _tune(self) -> None:
+        service = await self._api.service() or {}
+        for active in service.get("activeConfigurations", ()):
+            await tune(self._api, self._pace, active["serviceRevisionArn"])
+
+    async def _send(self, plan: Plan, wanted: ServiceSpec) -> str:
+        """Create or update the service, and return the ARN of the new revision."""
+        spec = own(wanted)
+        request = request_of(spec)
+        if plan.action is not Action.CREATE:
+            answer = await self._aws.call("ecs", "update_express_gateway_service", serviceArn=self._api.arn, **request)
+            return str(answer["service"]["targetConfiguration"]["serviceRevisionArn"])
+        answer = await self._aws.call(
+            "ecs",
+            "create_express_gateway_service",
+            serviceName=spec.name,
+            cluster=spec.cluster,
+            infrastructureRoleArn=spec.infrastructure_role,
+            tags=[{"key": OWNER_TAG, "value": spec.environment}],
+            **request,
+        )
+        return str(answer["service"]["activeConfigurations"][0]["serviceRevisionArn"])
+
+    async def _shown(self, begun: Callable[[], Awaitable[Operation | None]]) -> Operation:
+        """Return the operation once it is shown; raises LostAnswerError, as the change was accepted."""
+        until = self._time.now().timestamp() + _SHOWN_SECONDS
+        while self._time.now().timestamp() <= until:
+            try:
+                if operation := await begun():
+                    return operation
+            except AwsRefusedError as error:
+                raise LostAnswerError(
+                    f"ECS has accepted a change of {self._api.name}, and it cannot be seen"
+                ) from error
+            await self._time.sleep(2)
+        raise LostAnswerError(f"ECS has accepted a change of {self._api.name}, and does not show it")
+
+    async def _begun(self, revision: str) -> Operation | None:
+        """Return the deployment of a revision: another client's may be newer."""
+        service = await self._api.service()
+        if _word(service) != "ACTIVE":
+            return None
+        deployments = await self._api.deployments()
+        found = next((each.arn for each in deployments if each.target == revision), None)
+        return await self._operation(found) if found else None
+
+    async def _begun_deletion(self, deleted: Mapping[str, Any]) -> Operation | None:
+        service = await self._api.service()
+        return deletion_of(deleted) if service is None or _word(service) != "ACTIVE" else None
+
+    async def take_back(self, operation: Operation) -> None:
+        """Ask for the rollback of a deployment; raises RefusedError when it has ended, or is being stopped already."""
+        deployment = await self._api.deployment(operation.id)
+        if deployment is None or not deployment.can_be_taken_back:
+            word = deployment.line if deployment else "not shown"
+            raise RefusedError(
+                f"the deployment of {self._api.name} cannot be taken back: it is {word}",
+                "look at it with `slipway status`; `slipway rollback` deploys the release before it",
+            )
+        call = self._aws.call("ecs", "stop_service_deployment", serviceDeploymentArn=operation.id, stopType="ROLLBACK")
+        if await or_absent(call, "ConflictException", "ServiceDeploymentNotFoundException") is None:
+            raise RefusedError(f"the deployment of {self._api.name} has just ended", "look at it with `slipway status`")
+
+    async def follow(self, operation: Operation) -> AsyncIterator[Event]:
+        """Yield state, stage, traffic and ECS's own events until the operation has ended and its result is shown."""
+        following = Following(self._api, self._time, self._pace, operation)
+        lines = following.deletion() if is_deletion(operation) else following.deployment()
+        async for line in lines:
+            yield Event(line)
+
+    async def ending(self, operation: Operation) -> OperationStatus:
+        """Return the operation's status; a deletion has no deployment, and has ended when its service has."""
+        if is_deletion(operation):
+            service = await self._api.service()
+            is_over = service is None or deletion_of(service).id != operation.id or _word(service) == "INACTIVE"
+            return OperationStatus.SUCCEEDED if is_over else OperationStatus.IN_FLIGHT
+        deployment = await or_absent(self._api.deployment(operation.id), *ABSENT)
+        if deployment:
+            return deployment.status
+        return OperationStatus.IN_FLIGHT if _word(await self._api.service()) == "ACTIVE" else OperationStatus.GONE
+
+    async def ended(self, operation: Operation) -> datetime | None:
+        deployment = None if is_deletion(operation) else await self._api.deployment(operation.id)
+        return deployment.finished if deployment else None
+
+    async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
+        return await evidence_of(self._api, operation, spec)
+
+
+def _word(service: Mapping[str, Any] | None) -> str:
+    return str(service["status"]["statusCode"]) if service else ""
+
+
+def _host(shown: Mapping[str, Any] | None) -> str | None:
+    """Return the host of a configuration's address."""
+    paths = shown.get("ingressPaths", ()) if shown else ()
+    return str(paths[0]["endpoint"]).removeprefix("https://").rstrip("/") if paths else None
+
+
+def _is_private(shown: Mapping[str, Any] | None) -> bool:
+    """Return whether only its VPC reaches the service, because its subnets are private."""
+    paths = shown.get("ingressPaths", ()) if shown else ()
+    return bool(paths) and all(path["accessType"] == "PRIVATE" for path in paths)
+
+
+def _may_answer(shown: Mapping[str, Any] | None, state: State, newest: Deployment | None) -> bool:
+    """Return whether an active revision serves: the target of a deployment in flight may not yet."""
+    is_coming = newest is not None and shown is not None and newest.target == shown["serviceRevisionArn"]
+    return state is State.LIVE or (state is State.BUSY and not is_coming)
+
+
+def _not_begun(error: AwsRefusedError) -> SlipwayError:
+    """Return why a change did not start; some reasons are temporary."""
+    if _TOO_YOUNG.search(error.message):
+        return NotReadyError(f"ECS cannot use a role yet ({error.message})", "wait, or check its trust policy")
+    is_changed = error.code == "InvalidParameterException" and _CHANGED_MEANWHILE.search(error.message)
+    if is_changed or error.code in ("ServiceNotActiveException", "ServiceNotFoundException"):
+        return BusyError(f"the service was changed at the same time ({error.message})", "run the same command again")
+    return error

@@ -1,0 +1,18 @@
+"""The pace of the load balancer's health checks. Express Mode has none of its own to set, and keeps what a target group has [G]."""
+
+from dataclasses import astuple
+
+from slipway.release.targets.ecs_express.api import ExpressApi
+from slipway.release.targets.ecs_express.spec import pace_of, paced, tuning_of
+from slipway.settings import TargetGroupPace
+
+
+async def tune(api: ExpressApi, pace: TargetGroupPace, revision: str) -> bool:
+    """Give the target groups of a revision a pace, where they have another; return whether there are any yet."""
+    groups = await api.target_groups(await api.revision(revision))
+    for group in groups:
+        if pace_of(group) != paced(astuple(pace)):
+            await api.aws.repeat(
+                "elbv2", "modify_target_group", TargetGroupArn=group["TargetGroupArn"], **tuning_of(pace)
+            )
+    return bool(groups)

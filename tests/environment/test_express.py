@@ -1,0 +1,89 @@
+"""Every command on ECS Express Mode, from the commit to the deleted service; the oracle is the simulated account."""
+
+import anyio
+import pytest
+
+from slipway.environment.environment import abort, destroy, pause
+from slipway.environment.redeploy import CompatibilityEvidence, rollback
+from slipway.environment.status import diagnose, status
+from slipway.errors import BadInputError, RefusedError
+from slipway.records.outcome import Status
+from slipway.records.plan import Action, State
+from slipway.release.targets.ecs_express.target import NO_PAUSE
+from tests.environment.express import SETTINGS, Staging, rewritten, staging
+from tests.simulator.scripted import Script
+
+UNPROVEN = CompatibilityEvidence(None, "a story")
+
+
+@pytest.mark.slow
+async def test_every_command_tells_the_truth_from_the_creation_to_the_deletion():
+    async with staging() as there:
+        first, second, bad = [await there.account.image(Script(healthy=healthy)) for healthy in (True, True, False)]
+        plan = await there.environment.plan(first)
+        assert (plan.action, "36 $ a month" in plan.notes[-1]) == (Action.CREATE, True)
+
+        created = await there.run(there.environment.deploy(first, there.tell))
+        assert (created.outcome.status, created.outcome.live) == (Status.SUCCEEDED, first)
+        assert created.changes == ["CreateExpressGatewayService", "ModifyTargetGroup", "ModifyTargetGroup"]
+        again = await there.run(there.environment.deploy(first, there.tell))
+        looks = [name for name in again.requests if not name.endswith("Image")]  # without those of the ledger
+        assert (again.outcome.status, again.changes, len(looks)) == (Status.NOOP, [], 4)
+        await drifts(there, first)
+
+        updated = await there.run(there.environment.deploy(second, there.tell))
+        assert (updated.outcome.status, updated.changes) == (Status.SUCCEEDED, ["UpdateExpressGatewayService"])
+        assert "IN_PROGRESS PRODUCTION_TRAFFIC_SHIFT: 5 % of the traffic, 1 of 1 tasks" in updated.told
+        assert updated.late <= 5
+
+        refused = await there.run(there.environment.deploy(bad, there.tell))
+        assert (refused.outcome.status.exit_code, refused.outcome.status) == (1, Status.ROLLED_BACK)
+        assert refused.outcome.live == second
+        assert (await diagnose(there.environment, None)).diagnosis == refused.outcome.diagnosis
+        await is_aborted(there, second)
+
+        back = await there.run(rollback(there.environment, there.tell, 1, UNPROVEN))
+        assert (back.outcome.status, back.outcome.live) == (Status.SUCCEEDED, first)
+        gone = await there.run(destroy(there.environment, there.tell, "notes"))
+        assert (gone.outcome.status, gone.changes) == (Status.SUCCEEDED, ["DeleteExpressGatewayService"])
+        assert (await status(there.environment)).observed.state is State.ABSENT
+
+
+async def drifts(there: Staging, live: str) -> None:
+    """Drift is a field of the plan; target groups get their pace again without a deployment."""
+    for group in there.account.cloud.ecs.express.resources.balancing.groups.values():
+        group.interval = 30
+    (change,) = (await there.environment.plan(live)).changes
+    assert (change.name, change.before) == ("load balancer's check", "every 30 s, 2 s long, 2 up, 2 down")
+    tuned = await there.run(there.environment.deploy(live, there.tell))
+    assert (tuned.changes, len(there.service.deployments)) == (["ModifyTargetGroup"] * 2, 1)
+    assert not (await there.environment.plan(live)).changes
+
+    there.settings = rewritten(**{"infrastructure-role": '"arn:aws:iam::123456789012:role/another"'})
+    assert "cannot change the infrastructure role" in (await there.environment.plan(live)).reason
+    there.settings = rewritten(**{"security-groups": "[]", "subnets": "[]"})
+    assert [change.name for change in (await there.environment.plan(live)).changes] == ["security groups"]
+    there.settings = SETTINGS
+    with pytest.raises(BadInputError) as impossible:
+        await pause(there.environment, there.tell)
+    assert impossible.value.next_step == NO_PAUSE
+
+
+async def is_aborted(there: Staging, old: str) -> None:
+    """An abort takes the canary back, and both commands say so."""
+    with pytest.raises(RefusedError, match="no deployment of notes is in flight"):
+        await abort(there.environment, there.tell)
+    new, outcomes = await there.account.image(), {}
+
+    async def deploy() -> None:
+        outcomes["deploy"] = await there.environment.deploy(new, there.tell)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(deploy)
+        deployment = await there.until("PRODUCTION_TRAFFIC_SHIFT")
+        assert "5 % of the traffic" in (await status(there.environment)).observed.operation
+        outcomes["abort"] = await abort(there.environment, there.tell)
+    assert (outcomes["abort"].status, outcomes["abort"].live) == (Status.SUCCEEDED, old)
+    assert (outcomes["deploy"].status, outcomes["deploy"].live) == (Status.ROLLED_BACK, old)
+    assert outcomes["deploy"].diagnosis.rule == "aborted"
+    assert deployment.status == "ROLLBACK_SUCCESSFUL"
