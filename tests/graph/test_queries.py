@@ -320,6 +320,7 @@ def test_of_more_tests_than_a_trace_takes_those_that_failed_are_shown():
     passing = '<testcase classname="tests.test_c" name="test_three" time="0.001" />'
     shown = cases.parse(JUNIT.replace("</testsuite>", passing * 1000 + "</testsuite>"))
     assert [case.name for case in shown] == ["test_two"]
+    assert not cases.parse(JUNIT[:300])
 
 
 async def test_tests_can_ask_for_an_empty_database(engine, workspace):
