@@ -1,5 +1,6 @@
 """The settings of a release in the ledger: recorded when it is deployed, restored when it is deployed again. Pure."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -9,7 +10,6 @@ from typing import Final
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.ledger import Specification
 from slipway.release.engine.ledger import nonce
-from slipway.release.engine.plan import hashed
 from slipway.settings import Settings
 from slipway.structure import kebab, read, write
 
@@ -22,6 +22,7 @@ _SECRET_VALUE: Final = re.compile(
     r"|.*-----BEGIN .*|(?:AKIA|ASIA)[0-9A-Z]{16}|(?:gh[pousr]_|github_pat_|xox[a-z]-|sk[_-]|eyJ)\S{12,}"
     r"|[0-9a-fA-F]{32,}|(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/=_-]{24,}"
 )
+_ROUNDS: Final = 100_000
 _CHECKOUT: Final = "run it in a checkout whose settings have them, or go back to the image alone with --image-only"
 
 
@@ -41,8 +42,13 @@ def specification_of(settings: Settings, environment: str) -> Specification:
     return Specification(
         settings=json.dumps(_filled(data), sort_keys=True),
         salt=salt,
-        hidden={name: hashed(salt + value) for name, value in hidden.items()},
+        hidden={name: _marked(salt, value) for name, value in hidden.items()},
     )
+
+
+def _marked(salt: str, value: str) -> str:
+    """Return a slow hash of a value that is not recorded, so that a short one is not found by trying all."""
+    return hashlib.pbkdf2_hmac("sha256", value.encode(), salt.encode(), _ROUNDS).hex()[:32]
 
 
 def restored(specification: Specification, environment: str, release: str, present: Mapping[str, str]) -> Settings:
@@ -54,7 +60,7 @@ def restored(specification: Specification, environment: str, release: str, prese
     same = {
         name: present[name]
         for name, mark in specification.hidden.items()
-        if name in present and hashed(specification.salt + present[name]) == mark
+        if name in present and _marked(specification.salt, present[name]) == mark
     }
     if missing := sorted(specification.hidden.keys() - same.keys()):
         raise RefusedError(
