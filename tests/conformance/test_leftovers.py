@@ -1,7 +1,7 @@
 from slipway.conformance import leftovers
 from slipway.conformance.account import PREFIX, TAG
 from slipway.conformance.behaviours import probe_scaling
-from slipway.conformance.expectations import Findings
+from slipway.conformance.expectations import Findings, every
 from slipway.conformance.registry import probe_repository
 from slipway.conformance.service import ProbedService, ProbeImage
 from slipway.conformance.walks import Request
@@ -35,8 +35,8 @@ async def test_a_run_deletes_nothing_of_another_run(asked):
 
 async def test_repositories_and_auto_scaling_are_found_too(asked):
     account, cloud = asked
-    await probe_repository(account, f"{PREFIX}old", "old", Findings())
-    await probe_scaling(account, f"{PREFIX}old", "old", Findings())
+    await probe_repository(account, f"{PREFIX}old", "old", Findings(every()))
+    await probe_scaling(account, f"{PREFIX}old", "old", Findings(every()))
     await account.ask("ecr", "CreateRepository", repositoryName=f"{PREFIX}without-tag")
     await leftovers.clean(account, None, print)
     assert list(cloud.store.repositories) == [f"{PREFIX}without-tag"]

@@ -14,7 +14,8 @@ from slipway.postgres import binaries
 from slipway.records.checks import PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.targets.app_runner.spec import spec_of
-from slipway.release.targets.supported import APP_RUNNER
+from slipway.release.targets.supported import TARGETS
+from slipway.settings import TargetKind
 from slipway.simulator.cloud import LOGIN, simulated
 from slipway.workload.process import HostBackend
 from slipway.workload.python import Python
@@ -62,7 +63,7 @@ secrets = {{ TOKEN = "{TOKEN}" }}
 @pytest.fixture
 def tried_here(monkeypatch, forked_gate):
     """Pushes a server and runs the preflight on it, in this environment instead of one made from a lock."""
-    brisk = replace(APP_RUNNER, health=lambda spec: HealthCheck(path=spec.health_path, interval=0.4))
+    brisk = replace(TARGETS[TargetKind.APP_RUNNER], health=lambda spec: HealthCheck(path=spec.health_path, interval=0.4))
     monkeypatch.setattr(room, "target_of", lambda _settings, _environment: brisk)
     monkeypatch.setattr("slipway.workload.process.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
 
@@ -145,10 +146,10 @@ async def test_a_machine_without_postgres_covers_less(tried_here, monkeypatch):
 
 
 def test_the_local_health_check_is_that_of_the_platform():
-    assert APP_RUNNER.health(spec()) == HealthCheck(
+    assert TARGETS[TargetKind.APP_RUNNER].health(spec()) == HealthCheck(
         path="/healthz", interval=5, timeout=2, healthy_threshold=1, unhealthy_threshold=5
     )
-    assert APP_RUNNER.health(spec(health_path=None)).path is None
+    assert TARGETS[TargetKind.APP_RUNNER].health(spec(health_path=None)).path is None
 
 
 async def test_it_must_pass_as_many_consecutive_checks_as_the_platform_requires(monkeypatch):
@@ -159,7 +160,7 @@ async def test_it_must_pass_as_many_consecutive_checks_as_the_platform_requires(
         return HealthResult(next(answers), "")
 
     monkeypatch.setattr(room, "ask", ask)
-    target = replace(APP_RUNNER, health=lambda _spec: check)
+    target = replace(TARGETS[TargetKind.APP_RUNNER], health=lambda _spec: check)
     assert (await tried(ScriptedBackend(), spec(), {}, target)).verdict is PreflightResult.OK
     assert list(answers) == [False]
 
@@ -167,7 +168,7 @@ async def test_it_must_pass_as_many_consecutive_checks_as_the_platform_requires(
 async def test_a_start_slower_than_the_local_limit_is_not_covered(monkeypatch):
     monkeypatch.setattr(room, "_MOST_SECONDS", 0.1)
     backend = ScriptedBackend({spec().image.digest: Script(healthy=False)})
-    found = await tried(backend, spec(), {}, APP_RUNNER)
+    found = await tried(backend, spec(), {}, TARGETS[TargetKind.APP_RUNNER])
     assert (found.verdict, "the platform waits longer" in found.found) == (PreflightResult.NOT_COVERED, True)
     assert backend.started[0].variables["PORT"] == "8000"
 
@@ -181,7 +182,7 @@ async def test_a_health_path_that_is_not_there_is_known_after_some_answers_and_n
 
     monkeypatch.setattr(room, "ask", ask)
     monkeypatch.setattr(room, "_POLL_SECONDS", 0)
-    found = await tried(ScriptedBackend(), spec(), {}, APP_RUNNER)
+    found = await tried(ScriptedBackend(), spec(), {}, TARGETS[TargetKind.APP_RUNNER])
     assert len(asked) == 1 + room._FINAL_ANSWERS
     assert found.found == "the release does not become healthy: the health check /healthz answers 404"
     assert "correct health-path in [tool.slipway]" in found.remedy

@@ -125,6 +125,7 @@ class OnAppRunner:
             "delete": "DeleteService",
             "find": "ListServices",
             "look": "ListOperations",
+            "follow": "ListOperations",
         }
 
     @property
@@ -216,6 +217,7 @@ class OnExpress:
             "delete": "DeleteExpressGatewayService",
             "find": "DescribeExpressGatewayService",
             "look": "ListServiceDeployments",
+            "follow": "DescribeServiceDeployments",
         }
 
     @property

@@ -14,7 +14,8 @@ from slipway.release.engine.goal import Live
 from slipway.release.engine.plan import plan
 from slipway.release.engine.run import reach
 from slipway.release.preflight.preflight import preflight, refuse
-from slipway.release.targets.supported import APP_RUNNER
+from slipway.release.targets.supported import TARGETS
+from slipway.settings import TargetKind
 from slipway.simulator.faults import Effect, Fault
 from slipway.simulator.iam import trusting
 from tests.release.desired import MUTATING, SCALING, Telling, aws_of, choosing, deployed, engine_of, spec, target_of
@@ -37,7 +38,7 @@ async def account():
 async def looked(account, wanted):
     """A preflight that changes nothing."""
     before = len(account.cloud.requests)
-    found = await preflight(aws_of(account), wanted, APP_RUNNER.looks)
+    found = await preflight(aws_of(account), wanted, TARGETS[TargetKind.APP_RUNNER].looks)
     changes = [request for request in account.cloud.requests[before:] if request.startswith(MUTATING)]
     assert changes == []
     return found
@@ -321,7 +322,7 @@ async def test_a_wrong_clock_ends_the_preflight(account):
 
 async def ends_with_the_clock(account, wanted):
     with pytest.raises(SlipwayError, match=r"Signature expired.*: set this machine's clock"):
-        await preflight(aws_of(account), wanted, APP_RUNNER.looks)
+        await preflight(aws_of(account), wanted, TARGETS[TargetKind.APP_RUNNER].looks)
 
 
 async def test_a_clock_that_is_wrong_changes_nothing(account):
@@ -373,7 +374,7 @@ async def test_nothing_is_started_when_something_is_refused(account):
     async def boot():
         raise AssertionError
 
-    found = await preflight(aws_of(account), spec(ABSENT), APP_RUNNER.looks, boot)
+    found = await preflight(aws_of(account), spec(ABSENT), TARGETS[TargetKind.APP_RUNNER].looks, boot)
     assert seen(found)["release"].verdict is PreflightResult.NOT_COVERED
 
 

@@ -132,7 +132,7 @@ async def test_a_change_whose_answer_names_no_operation_is_looked_for():
 
 async def test_credentials_that_expire_on_the_way_are_one_sentence_and_the_next_run_resumes(platform):
     wanted = await platform.release()
-    platform.faults.add(Fault(operation=platform.calls["look"], effect=Effect.EXPIRED, skip=3, times=100))
+    platform.faults.add(Fault(operation=platform.calls["follow"], effect=Effect.EXPIRED, skip=3, times=100))
     ended = await run(platform, wanted)
     assert (ended.code, ended.outcome.status) == (3, Status.UNKNOWN)
     assert "ExpiredTokenException" in ended.outcome.diagnosis.cause
@@ -143,7 +143,7 @@ async def test_credentials_that_expire_on_the_way_are_one_sentence_and_the_next_
 
 
 async def test_a_platform_that_does_not_answer_any_more_is_unknown_and_not_a_success(platform):
-    platform.faults.add(Fault(operation=platform.calls["look"], effect=Effect.CALL_LOST, skip=3, times=1000))
+    platform.faults.add(Fault(operation=platform.calls["follow"], effect=Effect.CALL_LOST, skip=3, times=1000))
     ended = await run(platform, await platform.release())
     assert (ended.code, ended.outcome.status) == (3, Status.UNKNOWN)
 
