@@ -14,6 +14,7 @@ from slipway.commands.table import COMMANDS
 from slipway.records.command import CommandRun
 from slipway.records.form import to_json
 from slipway.records.migration import Migration
+from slipway.records.outcome import Outcome, Status, Verb
 from slipway.records.proof import Coverage, Proof, Verdict, Versions
 from slipway.records.rehearsal import Act, Rehearsal
 from slipway.workload.python import READY
@@ -23,6 +24,16 @@ from tests.simulator.account import INSTANCE_ROLE, URI, Account
 SCHEMAS = Path(__file__).parents[2] / "docs/schemas"
 NAMES = [command.name for command in COMMANDS]
 PROOF = Proof(gate=Versions(gate="0.1.0", python="3.13", sqlalchemy="2.0", alembic="1.16", driver="psycopg"), postgres="18", history="0" * 64, heads=("a",), revisions=(), findings=(), coverage=Coverage(revisions=0, new=0, statements=0), verdict=Verdict.PASS)  # fmt: skip
+ABORTED = Outcome(
+    service="notes",
+    environment="staging",
+    status=Status.SUCCEEDED,
+    verb=Verb.ABORT,
+    requested="",
+    live=None,
+    url=None,
+    seconds=9.0,
+)
 REHEARSAL = Rehearsal(
     service="notes",
     revision="0123",
@@ -86,6 +97,7 @@ ASKED = {
     "run": (lambda world: [*world.staging, "--", "python", "--version"], "command-run", 7),
     "diagnose": (lambda world: world.staging, "examination", 0),
     "pause": (lambda world: world.staging, "outcome", 0),
+    "abort": (lambda world: world.staging, "outcome", 0),
     "resume": (lambda world: world.staging, "outcome", 0),
     "destroy": (lambda world: [*world.staging, "--confirm", "notes-staging"], "outcome", 0),
     "conformance": (lambda _: ["--estimate"], "estimate", 0),
@@ -123,11 +135,15 @@ async def world(account, service, monkeypatch):
     async def rehearses(*_, **__):
         return REHEARSAL
 
+    async def aborts(*_):
+        return ABORTED  # App Runner, where this story plays, cannot
+
     monkeypatch.setattr("anyio.sleep_forever", anyio.lowlevel.checkpoint)  # so the simulator ends at once
     monkeypatch.setattr("slipway.local.gate.gate", proves)
     monkeypatch.setattr("slipway.environment.environment.ServiceEnvironment.migrating", migrating)
     monkeypatch.setattr("slipway.rehearsal.local.rehearse", rehearses)
     monkeypatch.setattr("slipway.environment.one_off.run", runs)
+    monkeypatch.setattr("slipway.environment.environment.abort", aborts)
     send_directly(monkeypatch, account.cloud)
     environment = service / "cache/slipway/environments/0123"  # to measure this machine's takes long
     environment.mkdir(parents=True)

@@ -63,7 +63,9 @@ secrets = {{ TOKEN = "{TOKEN}" }}
 @pytest.fixture
 def tried_here(monkeypatch, forked_gate):
     """Pushes a server and runs the preflight on it, in this environment instead of one made from a lock."""
-    brisk = replace(TARGETS[TargetKind.APP_RUNNER], health=lambda spec: HealthCheck(path=spec.health_path, interval=0.4))
+    brisk = replace(
+        TARGETS[TargetKind.APP_RUNNER], health=lambda spec: HealthCheck(path=spec.health_path, interval=0.4)
+    )
     monkeypatch.setattr(room, "target_of", lambda _settings, _environment: brisk)
     monkeypatch.setattr("slipway.workload.process.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
 

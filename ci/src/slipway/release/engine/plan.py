@@ -44,7 +44,7 @@ class ServiceSpec:
 
     @property
     def first_notes(self) -> tuple[str, ...]:
-        """What a reader should know before the service is created, such as its price."""
+        """Sentences to read before the service is created, such as its price."""
         return ()
 
     @property
