@@ -106,15 +106,7 @@ async def with_parts(account: Account) -> settings.Settings:
     scaling = {"AutoScalingConfigurationName": "notes-staging", "MaxSize": 3}
     reach = (await account.ask("apprunner", "create_vpc_connector", **connector))["VpcConnector"]
     size = (await account.ask("apprunner", "create_auto_scaling_configuration", **scaling))["AutoScalingConfiguration"]
-    named = {"ObservabilityConfigurationName": "notes-staging"}
-    trace = (await account.ask("apprunner", "create_observability_configuration", **named))[
-        "ObservabilityConfiguration"
-    ]
-    parts = {
-        "vpc_connector": reach["VpcConnectorArn"],
-        "auto_scaling": size["AutoScalingConfigurationArn"],
-        "tracing": trace["ObservabilityConfigurationArn"],
-    }
+    parts = {"vpc_connector": reach["VpcConnectorArn"], "auto_scaling": size["AutoScalingConfigurationArn"]}
     staging = replace(SETTINGS.environment("staging"), **parts)
     return replace(SETTINGS, environments={**SETTINGS.environments, "staging": staging})
 
