@@ -56,7 +56,7 @@ def smoke(engine, workspace, monkeypatch):
         ),
         (
             ["KeyError: 'SIGNING_KEY'"],
-            "the release reads the variable SIGNING_KEY, which the smoke test does not set: add SIGNING_KEY to variables of [tool.slipway.migrations]",
+            "the release reads the variable SIGNING_KEY, which it does not get: add SIGNING_KEY to variables of [tool.slipway.migrations]",
         ),
     ],
 )
@@ -69,7 +69,9 @@ async def test_a_service_that_ends_is_explained_by_its_own_words(smoke, capsys, 
 
 async def test_a_service_that_listens_nowhere_is_known_after_the_timeout_of_the_settings(engine, smoke):
     declares(engine, "timeout = 1")
-    with pytest.raises(FunctionError, match="the service runs, but does not answer the health check on port 8000: "):
+    with pytest.raises(
+        FunctionError, match="does not become healthy: .* check that it listens on 0.0.0.0 and the port 8000"
+    ):
         await smoke("waiting", exit_code=None)
 
 
