@@ -89,7 +89,7 @@ async def booted(
     try:
         migration = await migrated
     except SlipwayError as error:
-        return (no("migrations", error.what, error.next_step),)
+        return (no("migrations", f"{error.what}, on an empty database of this machine", error.next_step),)
     heads = ", ".join(head[:12] for head in migration.after)
     return (
         ok("migrations", f"an empty database is at {heads or 'no revision'}"),

@@ -65,6 +65,8 @@ async def _answered(run: Run, status: Status, live: Observed) -> tuple[Status, D
     environment = f"--environment {run.goal.environment}"
     look = f"look at its log with `slipway logs {environment}`"
     back = f"; `slipway rollback {environment}` goes back to the release before"
+    if run.migration and run.migration.applied:  # which the release before may not be able to use
+        back = "; the database was migrated, so deploy a commit with a revision that repairs it, unless a certificate of the gate says that the release before works on this schema"
     remedy = look if run.goal.verb is Verb.ROLLBACK else look + back
     return Status.UNANSWERED, Diagnosis("unanswered", problem, (), remedy)
 

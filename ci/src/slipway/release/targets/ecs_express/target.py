@@ -151,6 +151,8 @@ class ExpressTarget:
         if plan.action is not Action.CREATE:
             answer = await self._aws.call("ecs", "update_express_gateway_service", serviceArn=self._api.arn, **request)
             return str(answer["service"]["targetConfiguration"]["serviceRevisionArn"])
+        if not any(request["networkConfiguration"].values()):
+            del request["networkConfiguration"]  # then ECS takes the default VPC's subnets [M]
         answer = await self._aws.call(
             "ecs",
             "create_express_gateway_service",

@@ -43,8 +43,8 @@ def updated(current: Configuration, request: Mapping[str, Any], definition: Task
         raise AwsError("InvalidParameterException", "Primary container is required.")  # †
     result["primaryContainer"] = _normal(result["primaryContainer"])
     result["scalingTarget"] = _SCALING | result["scalingTarget"]
-    network = result["networkConfiguration"]
-    result["networkConfiguration"] = {"securityGroups": [], "subnets": [], **network}
+    network, before = result["networkConfiguration"], current["networkConfiguration"]
+    result["networkConfiguration"] = {"securityGroups": [], "subnets": before["subnets"], **network}  # †
     if result["scalingTarget"]["minTaskCount"] > result["scalingTarget"]["maxTaskCount"]:
         message = "The minimum task count must not be greater than the maximum task count."  # †
         raise AwsError("InvalidParameterException", message)
