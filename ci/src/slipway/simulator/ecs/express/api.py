@@ -228,8 +228,9 @@ class Express:
 
     def _fleet(self, service: Service, deployment: Deployment) -> Fleet:
         """Start the tasks of a deployment's revision."""
+        revision = deployment.target
 
-        def begin(service: Service, revision: Revision) -> Task:
+        def begin() -> Task:
             identity = uuid.uuid4().hex
             arn = f"arn:aws:ecs:{service.place}:task/{service.path.partition('/')[0]}/{identity}"
             task = Task(
@@ -244,8 +245,15 @@ class Express:
             self._tasks[arn] = task
             return task
 
-        fleet = Fleet(self._platform, service, deployment.target, begin)
-        deployment.target.fleet = fleet
+        fleet = revision.fleet = Fleet(
+            platform=self._platform,
+            pace=service.pace,
+            gateway=service.gateway,
+            group=revision.group,
+            port=revision.configuration["primaryContainer"]["containerPort"],
+            begin=begin,
+            tell=service.tell,
+        )
         self._platform.tasks.start_soon(fleet.run)
         return fleet
 
@@ -258,8 +266,7 @@ class Express:
                 for address in list(group.targets):
                     await gateway.front.drained(address)
         for revision in service.active:
-            if revision.fleet:
-                revision.fleet.retire()
+            revision.retire()
         await self._platform.clock.sleep(self.pace.drain)
         service.inactive = service.updated = self._platform.clock.now()
         self.resources.remove(gateway)

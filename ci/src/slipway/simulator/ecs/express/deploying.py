@@ -9,7 +9,7 @@ import anyio.lowlevel
 
 from slipway.simulator.ecs.express.fleet import Fleet
 from slipway.simulator.ecs.express.rollout import PERIOD, Signal, Step, breaker_threshold, steps
-from slipway.simulator.ecs.express.service import Deployment, Readings, Service
+from slipway.simulator.ecs.express.service import Deployment, Readings, Revision, Service
 from slipway.simulator.platform import Platform
 
 _ROLLED_BACK = "Service deployment rolled back because "
@@ -96,7 +96,7 @@ class Rollout:
             weights[deployment.source.group] = 100 - step.share
         gateway.weigh(weights)
         if step.stage == "CLEAN_UP" and deployment.source:
-            await self._retire(deployment.source.fleet)
+            await self._retire(deployment.source)
         await (self._watched(step.seconds) if step.watched else self.platform.clock.sleep(step.seconds))
 
     async def _scale_up(self) -> None:
@@ -132,7 +132,7 @@ class Rollout:
 
     async def _finish(self) -> None:
         if self.deployment.source:
-            await self._retire(self.deployment.source.fleet)
+            await self._retire(self.deployment.source)
         self._receive(Signal.SUCCEEDS)
         self.service.tell(self.platform.clock.now(), f"(deployment ecs-svc/{self.deployment.id}) deployment completed.")
         self.service.tell(self.platform.clock.now(), "has reached a steady state.")
@@ -175,17 +175,17 @@ class Rollout:
 
     async def _give_back(self) -> None:
         self._give_traffic_back()
-        await self._retire(self.deployment.target.fleet)
+        await self._retire(self.deployment.target)
 
-    async def _retire(self, fleet: Fleet | None) -> None:
-        """Stop tasks after their last answers."""
-        if fleet is None:
+    async def _retire(self, revision: Revision) -> None:
+        """Stop a revision's tasks after their last answers."""
+        if revision.fleet is None:
             return
-        group = self.service.gateway.group(fleet.revision.group)
+        group = self.service.gateway.group(revision.group)
         with self.platform.clock.held():
             for address in list(group.targets):
                 await self.service.gateway.front.drained(address)
-        fleet.retire()
+        revision.retire()
 
     def _receive(self, signal: Signal) -> bool:
         now = self.platform.clock.now()

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import anyio
 
 from slipway.simulator.balancing import Target, TargetGroup
-from slipway.simulator.ecs.express.service import Revision, Service
+from slipway.simulator.ecs.express.gateway import Gateway
+from slipway.simulator.ecs.express.rollout import Pace
 from slipway.simulator.ecs.running import TaskRun
 from slipway.simulator.ecs.task import Task
 from slipway.simulator.platform import Platform
@@ -17,14 +18,17 @@ _PATIENCE = 10  # failed starts after which retries wait for other work: virtual
 _RETRY_SECONDS = 5.0
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Fleet:
     """The tasks of a revision; `changed` is set at every start that succeeds or fails."""
 
     platform: Platform
-    service: Service
-    revision: Revision
-    begin: Callable[[Service, Revision], Task]  # makes a task
+    pace: Pace
+    gateway: Gateway
+    group: str  # the ARN of the revision's target group
+    port: int
+    begin: Callable[[], Task]  # makes a task
+    tell: Callable[[datetime, str], None]  # adds an event of the service
     failures: int = 0
     healthy: bool = False  # once a task was
     running: int = 0
@@ -43,12 +47,11 @@ class Fleet:
 
     def retire(self) -> None:
         """Stop the tasks."""
-        self.revision.fleet = None
         self._scope.cancel()
 
     async def _one_task(self) -> None:
         """Run a task until it ends, fails to start or fails its health checks."""
-        clock, task = self.platform.clock, self.begin(self.service, self.revision)
+        clock, task = self.platform.clock, self.begin()
         self._tell(f"has started 1 tasks: (task {task.id}).")
         run = TaskRun(self.platform, task)
         self.platform.tasks.start_soon(run.run)
@@ -66,7 +69,7 @@ class Fleet:
 
     async def _checked(self, run: TaskRun, target: Target, since: datetime) -> str | None:
         """Check a task's health until it ends, or until it must be stopped; return the reason for the latter."""
-        group, clock = self.service.gateway.group(self.revision.group), self.platform.clock
+        group, clock = self.gateway.group(self.group), self.platform.clock
         group.targets[target.address] = target
         self._tell(f"registered 1 targets in (target-group {group.arn})")
         assert run.workload is not None
@@ -78,21 +81,20 @@ class Fleet:
                 with clock.held():
                     result = await ask(target.address, group.check)
                 target.checked(group, result)
-                self.service.gateway.refresh()
+                self.gateway.refresh()
                 if target.state == "healthy" and not self.healthy:
                     self.healthy = True
                     self._announce()
-                grace = timedelta(seconds=self.service.pace.grace)
+                grace = timedelta(seconds=self.pace.grace)
                 if target.state == "unhealthy" and (self.healthy or clock.now() - since >= grace):
                     return self._unhealthy(group, target)
         finally:
             group.targets.pop(target.address, None)
-            self.service.gateway.refresh()
+            self.gateway.refresh()
             self._tell(f"deregistered 1 targets in (target-group {group.arn})")
 
     def _unhealthy(self, group: TargetGroup, target: Target) -> str:
-        port = self.revision.configuration["primaryContainer"]["containerPort"]
-        why = f"(port {port}) is unhealthy in (target-group {group.arn}) due to (reason {target.description})."  # [F]
+        why = f"(port {self.port}) is unhealthy in (target-group {group.arn}) due to (reason {target.description})."  # [F]
         self._tell(why)
         return f"Task failed ELB health checks in (target-group {group.arn})"  # [F]
 
@@ -101,4 +103,4 @@ class Fleet:
         changed.set()
 
     def _tell(self, message: str) -> None:
-        self.service.tell(self.platform.clock.now(), message)
+        self.tell(self.platform.clock.now(), message)

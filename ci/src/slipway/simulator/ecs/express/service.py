@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slipway.simulator.contract import AwsError
 from slipway.simulator.ecs.express.configuration import CONTAINER, Configuration
+from slipway.simulator.ecs.express.fleet import Fleet
 from slipway.simulator.ecs.express.gateway import Gateway
 from slipway.simulator.ecs.express.rollout import ENDED, TRANSITIONS, Pace, Signal, breaker_threshold
 from slipway.simulator.ecs.task import TaskDefinition
-
-if TYPE_CHECKING:
-    from slipway.simulator.ecs.express.fleet import Fleet
 
 
 @dataclass(kw_only=True)
@@ -77,12 +75,18 @@ class Revision:
     digest: str | None  # that its image had when it was created
     created: datetime
     group: str  # the ARN of its target group
-    fleet: "Fleet | None" = None  # its tasks, from its first deployment until it is retired
+    fleet: Fleet | None = None  # its tasks, from its first deployment until it is retired
 
     @property
     def desired(self) -> int:
         """The number of its tasks: one, whatever its scaling allows."""
         return 1 if self.fleet else 0
+
+    def retire(self) -> None:
+        """Stop its tasks."""
+        fleet, self.fleet = self.fleet, None
+        if fleet:
+            fleet.retire()
 
     def described(self, service: "Service") -> dict[str, Any]:
         """Return the API's ExpressGatewayServiceConfiguration; the managed security group is among the others [F]."""
