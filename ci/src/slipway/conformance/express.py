@@ -12,9 +12,9 @@ from slipway.conformance.expectations import Findings, subject_of
 from slipway.conformance.express_expectations import BEGINS, SERVICE, every
 from slipway.conformance.leftovers import delete, is_ours, listed, log_groups, prefix
 from slipway.conformance.service import ProbeImage
-from slipway.conformance.suite import Tell, new_run
+from slipway.conformance.suite import Tell, conformance_of, new_run
 from slipway.errors import BadInputError
-from slipway.records.conformance import AWS, Conformance, Estimate
+from slipway.records.conformance import Conformance, Estimate
 from slipway.untrusted import one_line
 
 _POLL, _TIMEOUT = 10.0, 45 * 60.0  # seconds
@@ -339,16 +339,7 @@ async def conform(
     finally:
         with anyio.CancelScope(shield=True):
             left = await clean(account, run, tell)
-    return Conformance(
-        against="a stand-in" if account.foreign_hosts else AWS,
-        region=account.region,
-        day=began.date().isoformat(),
-        botocore=account.botocore,
-        image=image.identifier if image.is_public else "an image of a private repository",
-        seconds=round((account.time.now() - began).total_seconds(), 1),
-        findings=findings.all(),
-        left=tuple(masked(line) for line in left),
-    )
+    return conformance_of(account, image, began, findings, left)
 
 
 async def _gone(walk: Callable[[], Awaitable[None]], tell: Tell) -> None:

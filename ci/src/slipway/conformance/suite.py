@@ -1,8 +1,9 @@
 """The suite: three services, a repository, an auto scaling configuration; all deleted at the end of a run."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -118,6 +119,13 @@ async def conform(account: AwsAccount, image: ProbeImage, tell: Tell, run: str |
     finally:
         with anyio.CancelScope(shield=True):
             left = await _clean(account, run, tell)
+    return conformance_of(account, image, began, findings, left)
+
+
+def conformance_of(
+    account: AwsAccount, image: ProbeImage, began: datetime, findings: Findings, left: Sequence[str]
+) -> Conformance:
+    """Report a run that has just ended."""
     return Conformance(
         against="a stand-in" if account.foreign_hosts else AWS,
         region=account.region,
