@@ -118,7 +118,7 @@ class AwsAccount:
 
     async def pages(self, service: str, operation: str, member: str, /, **parameters: Any) -> AsyncIterator[Any]:
         """Yield the items of all pages of a list. Raises SilentError."""
-        token = "nextToken" if service in {"ecr", "ecs", "logs"} else "NextToken"
+        token = "NextToken" if member[0].isupper() else "nextToken"
         more: dict[str, Any] = {}
         while True:
             reply = await self.ask(service, operation, **parameters, **more)

@@ -4,7 +4,7 @@ Marks: M service model of boto3 1.44, G developer guide, F field reports, † un
 call's outcome; NAME, ARN and ACCOUNT replace those of the probed service.
 """
 
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from slipway.conformance.account import MISSHAPEN, SilentError, masked
@@ -46,13 +46,18 @@ def subject_of(call: str, state: str) -> str:
     return f"{call} of {state}"
 
 
-def cells() -> tuple[Cell, ...]:
-    """List the cells of the state table, row by row."""
+def cells_of(table: Mapping[str, Sequence[str]], states: Sequence[str]) -> tuple[Cell, ...]:
+    """List the cells of a state table, row by row; the first text of a row has the marks."""
     return tuple(
         Cell(call, state, expected.format(state=state), mark)
-        for call, (marks, *row) in _TABLE.items()
-        for state, mark, expected in zip(STATES, marks, row, strict=True)
+        for call, (marks, *row) in table.items()
+        for state, mark, expected in zip(states, marks, row, strict=True)
     )
+
+
+def cells() -> tuple[Cell, ...]:
+    """List the cells of App Runner's state table, row by row."""
+    return cells_of(_TABLE, STATES)
 
 
 def every() -> Iterator[ConformanceFinding]:
@@ -60,10 +65,14 @@ def every() -> Iterator[ConformanceFinding]:
     for cell in cells():
         reachable = cell.state != "DELETE_FAILED"
         yield unseen(cell.subject, cell.expected, cell.mark, "" if reachable else "no caller can make a deletion fail")
-    for behaviour in BEHAVIOURS:
+    yield from unseen_of(BEHAVIOURS)
+
+
+def unseen_of(behaviours: Iterable[Behaviour]) -> Iterator[ConformanceFinding]:
+    """Yield the expectations of those behaviours that are simulated."""
+    for behaviour in behaviours:
         if behaviour.mark != NOT_SIMULATED:
-            expected = behaviour.expected or behaviour.says
-            yield unseen(behaviour.subject, expected, behaviour.mark, "" if behaviour.expected else behaviour.unseen)
+            yield unseen(behaviour.subject, behaviour.expected or behaviour.says, behaviour.mark, behaviour.unseen)
 
 
 def unseen(subject: str, expected: str, mark: str, out_of_reach: str = "") -> ConformanceFinding:
@@ -220,18 +229,24 @@ _ECR = (
      "GetDownloadUrlForLayer returns a URL that needs no login; here it never expires"),
 )
 # fmt: on
-BEHAVIOURS = tuple(
-    Behaviour(
-        service=service,
-        subject=subject,
-        says=says,
-        mark=mark,
-        expected="" if isinstance(outcome, Unseen) else outcome,
-        unseen=outcome if isinstance(outcome, Unseen) else "",
+
+
+def behaviours_of(service: str, rows: Iterable[tuple[str, str, str, str]], prefix: str = "") -> tuple[Behaviour, ...]:
+    """Read rows of mark, subject, outcome and sentence."""
+    return tuple(
+        Behaviour(
+            service=service,
+            subject=prefix + subject,
+            says=says,
+            mark=mark,
+            expected="" if isinstance(outcome, Unseen) else outcome,
+            unseen=outcome if isinstance(outcome, Unseen) else "",
+        )
+        for mark, subject, outcome, says in rows
     )
-    for service, rows in (("App Runner", _APP_RUNNER), ("ECR", _ECR))
-    for mark, subject, outcome, says in rows
-)
+
+
+BEHAVIOURS = (*behaviours_of("App Runner", _APP_RUNNER), *behaviours_of("ECR", _ECR))
 
 
 class Findings:

@@ -5,7 +5,15 @@ The marks are those of App Runner's expectations; here F also covers what other 
 
 from collections.abc import Iterator
 
-from slipway.conformance.expectations import NOT_SIMULATED, Behaviour, Cell, Unseen, unseen
+from slipway.conformance.expectations import (
+    NOT_SIMULATED,
+    Cell,
+    Unseen,
+    behaviours_of,
+    cells_of,
+    unseen,
+    unseen_of,
+)
 from slipway.records.conformance import ConformanceFinding
 
 SERVICE = "Express Mode"
@@ -105,31 +113,15 @@ _ROWS = (
      "lifecycle hooks, gateways and connectors, VPC Lattice, several containers"),
 )
 # fmt: on
-BEHAVIOURS = tuple(
-    Behaviour(
-        service=SERVICE,
-        subject=f"{SERVICE}: {subject}",
-        says=says,
-        mark=mark,
-        expected="" if isinstance(outcome, Unseen) else outcome,
-        unseen=outcome if isinstance(outcome, Unseen) else "",
-    )
-    for mark, subject, outcome, says in _ROWS
-)
+BEHAVIOURS = behaviours_of(SERVICE, _ROWS, f"{SERVICE}: ")
 
 
 def cells() -> tuple[Cell, ...]:
     """List the cells of the state table, row by row."""
-    return tuple(
-        Cell(call, state, expected, mark)
-        for call, (marks, *row) in _TABLE.items()
-        for state, mark, expected in zip(STATES, marks, row, strict=True)
-    )
+    return cells_of(_TABLE, STATES)
 
 
 def every() -> Iterator[ConformanceFinding]:
     """Yield all expectations, as findings of which nothing has been seen yet."""
     yield from (unseen(cell.subject, cell.expected, cell.mark) for cell in cells())
-    for known in BEHAVIOURS:
-        if known.mark != NOT_SIMULATED:
-            yield unseen(known.subject, known.expected or known.says, known.mark, known.unseen)
+    yield from unseen_of(BEHAVIOURS)

@@ -168,8 +168,7 @@ def _passed_to_a_task(request: Mapping[str, Any], _place: str) -> Iterator[Neede
 
 
 def _changed_in_express(request: Mapping[str, Any], place: str) -> Iterator[Needed]:
-    roles = (request.get("executionRoleArn"), request.get("taskRoleArn"))
-    yield from (Needed("iam:PassRole", role, "ecs-tasks.amazonaws.com") for role in roles if role)
+    yield from _passed_to_a_task(request, place)
     if "taskDefinitionArn" not in request:
         family = request["serviceArn"].partition(":service/")[2].replace("/", "-")
         yield Needed("ecs:RegisterTaskDefinition", f"arn:aws:ecs:{place}:task-definition/{family}:*")

@@ -163,7 +163,6 @@ def _taken(secret: Secret) -> AwsError:
     return AwsError("ResourceExistsException", f"The operation failed because the secret {secret.name} already exists.")
 
 
-_LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _NAME = re.compile(r"/?[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 _TYPE = "String"
 _HIDDEN = "AQICAHencrypted"  # the value of a SecureString without WithDecryption; its form is †

@@ -4,7 +4,6 @@ Marks: [M] service model, [G] developer guide, [F] field reports, † unverified
 """
 
 import json
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +12,7 @@ from typing import Any
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 from slipway.simulator.ecs.express.api import Express
 from slipway.simulator.ecs.running import TaskRun
-from slipway.simulator.ecs.task import Task, TaskDefinition, TaskDefinitions
+from slipway.simulator.ecs.task import Task, TaskDefinition, TaskDefinitions, cluster_of, task_arn
 from slipway.simulator.platform import Platform
 
 _RETENTION = timedelta(hours=1)  # a stopped task is described at least this long [M]
@@ -119,17 +118,9 @@ class Ecs:
         return {"task": task.described(tags=True)}
 
     def _begin(self, cluster: str, definition: TaskDefinition, request: Mapping[str, Any], call: Call) -> Task:
-        identity = uuid.uuid4().hex
-        arn = f"arn:aws:ecs:{call.region}:{call.account}:task/{cluster}/{identity}"
-        task = Task(
-            arn=arn,
-            cluster=_cluster_arn(cluster, call),
-            definition=definition,
-            created=call.now,
-            request=request,
-            id=identity,
-        )
-        self.tasks[arn] = task
+        owner = _cluster_arn(cluster, call)
+        task = Task(arn=task_arn(owner), cluster=owner, definition=definition, created=call.now, request=request)
+        self.tasks[task.arn] = task
         self._platform.tasks.start_soon(TaskRun(self._platform, task).run)
         return task
 
@@ -142,10 +133,7 @@ class Ecs:
         return definition
 
     def _cluster(self, request: Mapping[str, Any]) -> str:
-        name: str = request.get("cluster", "default").rpartition("/")[2]
-        if name not in self.clusters:
-            raise AwsError("ClusterNotFoundException", "Cluster not found.")  # [F]
-        return name
+        return cluster_of(request, self.clusters)
 
     def _visible(self, cluster: str, call: Call) -> Iterator[Task]:
         for task in self.tasks.values():

@@ -5,8 +5,8 @@ Marks: [M] service model, [G] developer guide, [F] field reports, † unverified
 
 import json
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -144,6 +144,19 @@ def check_definition(request: Mapping[str, Any]) -> None:
                 raise AwsError("ClientException", message)
 
 
+def cluster_of(request: Mapping[str, Any], clusters: Container[str]) -> str:
+    """Return the name of a request's cluster; raises AwsError."""
+    name: str = request.get("cluster", "default").rpartition("/")[2]
+    if name not in clusters:
+        raise AwsError("ClusterNotFoundException", "Cluster not found.")  # [F]
+    return name
+
+
+def task_arn(cluster: str) -> str:
+    """Return a new ARN of a task in a cluster, which is named by its own."""
+    return f"{cluster.replace(':cluster/', ':task/')}/{uuid.uuid4().hex}"
+
+
 @dataclass(kw_only=True)
 class Task:
     """A task."""
@@ -160,7 +173,10 @@ class Task:
     exit_code: int | None = None
     started: datetime | None = None
     stopped: datetime | None = None
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def id(self) -> str:
+        return self.arn.rpartition("/")[2]
 
     @property
     def started_by(self) -> str | None:

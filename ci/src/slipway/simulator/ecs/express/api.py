@@ -5,7 +5,6 @@ Marks: [M] service model, [G] developer guide, [F] field reports, † unverified
 
 import re
 import secrets
-import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -16,7 +15,7 @@ from slipway.simulator.ecs.express.configuration import Configuration, definitio
 from slipway.simulator.ecs.express.deploying import Rollout
 from slipway.simulator.ecs.express.fleet import Fleet
 from slipway.simulator.ecs.express.resources import Resources, described
-from slipway.simulator.ecs.express.rollout import STOPPABLE, Pace, Signal
+from slipway.simulator.ecs.express.rollout import Pace, Signal
 from slipway.simulator.ecs.express.service import (
     Deployment,
     Readings,
@@ -26,7 +25,14 @@ from slipway.simulator.ecs.express.service import (
     as_tags,
     permit,
 )
-from slipway.simulator.ecs.task import Task, TaskDefinition, TaskDefinitions, check_definition
+from slipway.simulator.ecs.task import (
+    Task,
+    TaskDefinition,
+    TaskDefinitions,
+    check_definition,
+    cluster_of,
+    task_arn,
+)
 from slipway.simulator.platform import Platform
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")  # [M]
@@ -164,8 +170,7 @@ class Express:
         if deployment.ended:
             message = f"The service deployment is in the {deployment.status} state and cannot be stopped."  # †
             raise AwsError("ConflictException", message)
-        if deployment.status in STOPPABLE:
-            self._rollouts[arn].interrupt(Signal.REQUESTED)
+        self._rollouts[arn].interrupt(Signal.REQUESTED)
         return {"serviceDeploymentArn": arn}
 
     async def describe_services(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -231,18 +236,15 @@ class Express:
         revision = deployment.target
 
         def begin() -> Task:
-            identity = uuid.uuid4().hex
-            arn = f"arn:aws:ecs:{service.place}:task/{service.path.partition('/')[0]}/{identity}"
             task = Task(
-                arn=arn,
+                arn=task_arn(service.cluster),
                 cluster=service.cluster,
                 definition=revision.definition,
                 created=self._platform.clock.now(),
                 request={"startedBy": f"ecs-svc/{deployment.id}"},
                 service=service.name,
-                id=identity,
             )
-            self._tasks[arn] = task
+            self._tasks[task.arn] = task
             return task
 
         fleet = revision.fleet = Fleet(
@@ -338,10 +340,7 @@ class Express:
         return f"arn:aws:ecs:{call.region}:{call.account}:service/{self._cluster(request)}/{name}"
 
     def _cluster(self, request: Mapping[str, Any]) -> str:
-        name: str = request.get("cluster", "default").rpartition("/")[2]
-        if name not in self._clusters:
-            raise AwsError("ClusterNotFoundException", "Cluster not found.")  # [F]
-        return name
+        return cluster_of(request, self._clusters)
 
     def _tags(self, arn: str, call: Call) -> dict[str, str]:
         if self._state(arn, call) is ServiceState.ABSENT:

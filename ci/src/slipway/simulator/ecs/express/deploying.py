@@ -48,13 +48,11 @@ class Rollout:
             work = self._after(cause)
         self.ended.set()
 
-    def interrupt(self, signal: Signal) -> bool:
-        """Interrupt with a signal; False when it has no effect in this state."""
-        if not self._receive(signal):
-            return False
-        self._cause = signal
-        self._scope.cancel()
-        return True
+    def interrupt(self, signal: Signal) -> None:
+        """Interrupt with a signal, unless it has no effect in this state."""
+        if self._receive(signal):
+            self._cause = signal
+            self._scope.cancel()
 
     def _after(self, cause: Signal | None) -> Callable[[], Awaitable[None]] | None:
         match cause:

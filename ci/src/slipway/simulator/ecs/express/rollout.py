@@ -57,7 +57,6 @@ TRANSITIONS: Mapping[str, Mapping[Signal, str]] = {
     "ROLLBACK_SUCCESSFUL": {},
     "ROLLBACK_FAILED": {},
 }
-STOPPABLE = ("PENDING", "IN_PROGRESS")  # StopServiceDeployment rolls these back [G]
 ENDED = tuple(status for status, signals in TRANSITIONS.items() if not signals)
 
 

@@ -82,6 +82,10 @@ class Revision:
         """The number of its tasks: one, whatever its scaling allows."""
         return 1 if self.fleet else 0
 
+    @property
+    def running(self) -> int:
+        return self.fleet.running if self.fleet else 0
+
     def retire(self) -> None:
         """Stop its tasks."""
         fleet, self.fleet = self.fleet, None
@@ -262,14 +266,12 @@ class Service:
 
     def summary(self, revision: Revision) -> dict[str, Any]:
         """Return the API's ServiceRevisionSummary."""
-        fleet = revision.fleet
-        running = fleet.running if fleet else 0
-        weight = float(self.gateway.weight(revision.group)) if fleet else 0.0
+        weight = float(self.gateway.weight(revision.group)) if revision.fleet else 0.0
         return {
             "arn": revision.arn,
             "requestedTaskCount": revision.desired,
-            "runningTaskCount": running,
-            "pendingTaskCount": revision.desired - running,
+            "runningTaskCount": revision.running,
+            "pendingTaskCount": revision.desired - revision.running,
             "requestedTestTrafficWeight": weight,
             "requestedProductionTrafficWeight": weight,
         }
@@ -309,7 +311,7 @@ class Service:
     def described_as_ecs(self, *, tags: bool = False) -> dict[str, Any]:
         """Return ECS's Service, which knows nothing of Express Mode but the manager of its resources."""
         current, shown = self.current, [revision for revision in self.active if not self.deleted]
-        running = sum(revision.fleet.running for revision in shown if revision.fleet)
+        running = sum(revision.running for revision in shown)
         newest = self.deployments[-1] if self.deployments else None
         network = self.revisions[-1].described(self)["networkConfiguration"]
         public = "ENABLED" if self.gateway.balancer.public else "DISABLED"
@@ -354,14 +356,13 @@ class Service:
         ours = next((each for each in reversed(self.deployments) if each.target is revision), None)
         is_primary = newest is not None and (revision is newest.target or len(self.active) == 1)
         going_on = is_primary and newest is not None and not newest.ended
-        running = revision.fleet.running if revision.fleet else 0
         return {
             "id": f"ecs-svc/{ours.id if ours else revision.arn.rpartition('/')[2]}",
             "status": "PRIMARY" if is_primary else "ACTIVE",
             "taskDefinition": revision.definition.arn,
             "desiredCount": revision.desired,
-            "runningCount": running,
-            "pendingCount": revision.desired - running,
+            "runningCount": revision.running,
+            "pendingCount": revision.desired - revision.running,
             "failedTasks": ours.failures if ours else 0,
             "createdAt": revision.created,
             "rolloutState": "IN_PROGRESS" if going_on else "COMPLETED",
