@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.release.direct import opened
 from tests.simulator.account import Account
@@ -99,6 +101,22 @@ async def test_errors_at_the_front_set_off_the_alarm_and_only_the_old_release_is
     assert (alarm["StateValue"], alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == ("ALARM", 2, 3)
     assert (await notes.described())["activeConfigurations"][0]["primaryContainer"]["image"].endswith(old)
     assert account.backend.running == [old]
+
+
+async def test_of_two_creations_at_once_one_makes_the_service(account):
+    digest, outcomes = await account.image(), []
+
+    async def create() -> None:
+        try:
+            await Notes(account).create(digest)
+            outcomes.append("created")
+        except ClientError as error:
+            outcomes.append(error.response["Error"]["Message"])
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(create)
+    assert sorted(outcomes) == ["Creation of service was not idempotent.", "created"]
 
 
 async def test_three_failed_starts_trip_the_circuit_breaker(account):

@@ -201,6 +201,15 @@ async def test_traffic_is_divided_by_weight_and_each_answer_is_counted(one, two)
     assert sorted(statuses) == [418, 418, 503, 503]
 
 
+async def test_a_small_share_that_is_named_again_and_again_gets_its_requests(one, two):
+    async with fronted(None) as (front, client):
+        names = []
+        for _ in range(20):
+            front.split({one: 95, two: 5})
+            names.append((await client.get("/")).json()["instance"])
+    assert Counter(names) == {"one": 19, "two": 1}
+
+
 async def test_an_instance_is_drained_when_it_has_answered_what_it_had(two):
     begun, may_answer = anyio.Event(), anyio.Event()
 

@@ -205,9 +205,13 @@ class Front:
         self.split({upstream: 1} if upstream else {})
 
     def split(self, shares: Mapping[str, float]) -> None:
-        """Divide traffic by weight from the next request on; the share of no address, "", is answered with 503."""
-        self._shares = {upstream: share for upstream, share in shares.items() if share}
-        self._credit = dict.fromkeys(self._shares, 0.0)
+        """Divide traffic by weight from the next request on; the share of no address, "", is answered with 503.
+
+        The same shares again change nothing, so that a small share gets its turn however often they are named.
+        """
+        shares = {upstream: share for upstream, share in shares.items() if share}
+        if shares != self._shares:
+            self._shares, self._credit = shares, dict.fromkeys(shares, 0.0)
 
     def _next(self) -> str:
         """Choose by smooth weighted round-robin: 5 % is every twentieth request."""

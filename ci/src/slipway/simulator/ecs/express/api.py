@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import anyio
+
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 from slipway.simulator.ecs.express import configuration as configurations
 from slipway.simulator.ecs.express.configuration import Configuration, definition_of
@@ -56,9 +58,15 @@ class Express:
         self.readings = Readings()
         self.resources = Resources(platform=platform, readings=self.readings)
         self.services: dict[str, Service] = {}
+        self._creating = anyio.Lock()  # a name is looked up and taken in one step
         self.operations: Operations = operations_of(self)
 
     async def create_express_gateway_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        async with self._creating:
+            service = await self._created(request, call)
+        return {"service": service.described(tags=True)}
+
+    async def _created(self, request: Mapping[str, Any], call: Call) -> Service:
         cluster = self._cluster(request)
         name = request.get("serviceName") or f"express-{secrets.token_hex(4)}"
         if not _NAME.fullmatch(name):
@@ -85,7 +93,7 @@ class Express:
         gateway.rule.host = gateway.front.address
         self.services[arn] = service
         self._deploy(service, self._revise(service, configuration, definition, call), call)
-        return {"service": service.described(tags=True)}
+        return service
 
     async def update_express_gateway_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """Start a deployment, which stops the one under way; the answer names its revision, not the deployment [M]."""
