@@ -11,6 +11,7 @@ from slipway.records.outcome import Status
 from slipway.records.plan import Action, State
 from slipway.release.targets.ecs_express.target import NO_PAUSE
 from tests.environment.express import SETTINGS, Staging, rewritten, staging
+from tests.simulator.express import Notes
 from tests.simulator.scripted import Script
 
 UNPROVEN = CompatibilityEvidence(None, "a story")
@@ -87,3 +88,13 @@ async def is_aborted(there: Staging, old: str) -> None:
     assert (outcomes["deploy"].status, outcomes["deploy"].live) == (Status.ROLLED_BACK, old)
     assert outcomes["deploy"].diagnosis.rule == "aborted"
     assert deployment.status == "ROLLBACK_SUCCESSFUL"
+
+
+async def test_a_deployment_of_a_service_that_something_else_made_is_not_taken_back():
+    async with staging() as there:
+        notes = Notes(there.account)
+        deployment = await notes.create(await there.account.image())
+        with pytest.raises(RefusedError, match="was not made by slipway"):
+            await abort(there.environment, there.tell)
+        assert "StopServiceDeployment" not in there.account.cloud.requests
+        assert deployment == await notes.newest()

@@ -173,10 +173,13 @@ class ServiceEnvironment(ObservedEnvironment):
         return replace(engine, prepare=partial(self._prepare, goal, engine.tell), migrate=migrate)
 
     async def _check_owner(self, _observed: Observed) -> None:
-        """Raise RefusedError unless slipway created the service."""
+        await self.check_owner()
+        await self._check_ledger()
+
+    async def check_owner(self) -> None:
+        """Raise RefusedError if something else created the service."""
         if foreign := await self._foreign():
             raise RefusedError(foreign.found, foreign.remedy)
-        await self._check_ledger()
 
     async def _check_ledger(self) -> None:
         if not self.without_ledger and await self.store.check():
@@ -284,6 +287,7 @@ async def abort(environment: ServiceEnvironment, tell: Tell) -> Outcome:
     from slipway.release.engine.abort import abort
 
     engine = environment.engine(tell)
+    await environment.check_owner()
     outcome = await abort(engine, environment.name, environment.service)
     await announce(environment, outcome, tell, engine.holder)
     return outcome

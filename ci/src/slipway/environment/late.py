@@ -1,10 +1,11 @@
 """The end of a deployment that did without its ledger: recorded now, or kept in a file and recorded later."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import anyio
 
+from slipway.environment.status import ObservedEnvironment
 from slipway.errors import SlipwayError
 from slipway.records.form import to_json
 from slipway.records.ledger import LedgerBlock
@@ -12,13 +13,10 @@ from slipway.records.progress import Event, Tell
 from slipway.release.engine.late import LateStore, record
 from slipway.release.engine.ledger import Ledger
 
-if TYPE_CHECKING:
-    from slipway.environment.status import ObservedEnvironment
-
 _PATIENCE_SECONDS: Final = 30.0
 
 
-async def record_late(environment: "ObservedEnvironment", tell: Tell) -> None:
+async def record_late(environment: ObservedEnvironment, tell: Tell) -> None:
     """Record the deployments that the ledger has refused until now; while it still does, write them into a file of this folder."""
     store = environment.ledger.store
     assert isinstance(store, LateStore)
@@ -39,7 +37,7 @@ async def record_late(environment: "ObservedEnvironment", tell: Tell) -> None:
     tell(Event(f"the ledger lacks this deployment ({why}); run `{command}` when it works again"))
 
 
-async def record_all(environment: "ObservedEnvironment", records: Mapping[str, str]) -> str:
+async def record_all(environment: ObservedEnvironment, records: Mapping[str, str]) -> str:
     """Record deployments under the next free numbers, and name these; raises SlipwayError."""
     numbers = await record(Ledger(environment.store, environment.name), records)
     return f"deployment {' and '.join(map(str, numbers))}"

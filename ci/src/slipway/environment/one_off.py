@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from slipway.environment.status import ObservedEnvironment, existing
-from slipway.errors import RefusedError
+from slipway.environment.status import ObservedEnvironment, live_digest
 from slipway.records.command import CommandRun
 from slipway.records.progress import Tell
 from slipway.release.diagnosis import without_values
@@ -26,8 +25,6 @@ async def run(
             f"{environment.name} has no task that could run a command",
             f'set runner = "ecs-task" in [tool.slipway.environments.{environment.name}.migration]',
         )
-    digest = (await existing(environment)).digest
-    if digest is None:
-        raise RefusedError(f"no image is live in {environment.name}", "`slipway status` shows its state")
+    digest = await live_digest(environment)
     task = EcsTask(environment.aws, environment.time, TaskOrder(environment.settings, environment.name, digest))
     return await task.execute(command, tell, lambda line: heard(printable(without_values(line)).rstrip()))

@@ -110,7 +110,7 @@ async def known_heads(environment: ObservedEnvironment, observed: Observed) -> R
     database = newest.database if newest else None
     # A run that was killed, or could not read its own outcome, has migrated nevertheless.
     if (last := await ledger.last_migration()) and (newest is None or last[0] > newest.number):
-        database = None if last[1].unseen else last[1].after
+        database = last[1].known_after
     live = live_with(releases, observed.digest)
     return Readiness(live.heads if live else None, database, live.commit if live else None)
 

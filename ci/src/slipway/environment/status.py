@@ -222,6 +222,14 @@ async def existing(environment: ObservedEnvironment) -> Observed:
     return observed
 
 
+async def live_digest(environment: ObservedEnvironment) -> str:
+    """Return the digest that serves; raises RefusedError when there is none."""
+    digest = (await existing(environment)).digest
+    if digest is None:
+        raise RefusedError(f"no image is live in {environment.name}", "`slipway status` shows its state")
+    return digest
+
+
 async def _history(environment: ObservedEnvironment) -> tuple[History, str]:
     try:
         return await environment.settled(await environment.history(HISTORY)), ""

@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Final
 
 from slipway.environment import logs
-from slipway.environment.status import ObservedEnvironment, existing
-from slipway.errors import RefusedError, SlipwayError
+from slipway.environment.status import ObservedEnvironment, live_digest
+from slipway.errors import SlipwayError
 from slipway.records.ledger import ReleaseWatch
 from slipway.records.logs import LogLine, LogSource
 from slipway.records.outcome import Status
@@ -24,9 +24,7 @@ _ERROR: Final = re.compile(
 
 async def watched(environment: ObservedEnvironment, span: timedelta, tell: Tell) -> ReleaseWatch:
     """Look at the live release until the span is over, or until it no longer answers; raises SlipwayError when it cannot be read."""
-    digest = (await existing(environment)).digest
-    if digest is None:
-        raise RefusedError(f"no release is live in {environment.name}", "`slipway status` shows its state")
+    digest = await live_digest(environment)
     time, began, shown = environment.time, environment.time.now(), 0
     while True:
         status, problem = await _seen(environment, digest)

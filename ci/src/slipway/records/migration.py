@@ -23,6 +23,11 @@ class Migration(Record, schema="slipway/migration/1"):
     baseline: str = ""
     unseen: str = ""
 
+    @property
+    def known_after(self) -> tuple[str, ...] | None:
+        """The heads afterwards; None when they are unknown."""
+        return None if self.unseen else self.after
+
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline(Record, schema="slipway/baseline/1"):

@@ -1,6 +1,6 @@
 """Rights that verbs need, and the IAM actions behind those that no target owns: ECR, secrets, roles, the task that migrates.
 
-A target adds the actions of its own platform (targets/*/permissions.py). Which resource an action accepts is in the service authorization
+A target adds the actions of its own platform (targets/*/account.py). Which resource an action accepts is in the service authorization
 reference of each service (docs.aws.amazon.com/service-authorization, "list_ecr", "list_logs", "list_ecs", "list_iam", …).
 """
 

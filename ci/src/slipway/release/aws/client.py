@@ -226,7 +226,7 @@ def check_region(service: str, region: str) -> None:
         names = (session.get_available_regions(name, each) for each in session.get_available_partitions())
         return {region for found in names for region in found}
 
-    if region in regions("ec2") and region not in (has := regions(service)):
+    if region in regions("sts") and region not in (has := regions(service)):
         raise BadInputError(f"AWS has no {service} in the region {region}", f"choose one of {', '.join(sorted(has))}")
 
 

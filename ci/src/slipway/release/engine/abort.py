@@ -35,10 +35,9 @@ async def abort(engine: Engine, environment: str, service: str) -> Outcome:
     """Take back the operation in flight and return the outcome; raises SlipwayError when there is none, or nothing could be asked."""
     if instead := engine.target.impossible.get(Verb.ABORT):
         raise BadInputError(f"a deployment of {service} cannot be taken back where it runs", instead)
-    began = engine.time.now()
+    began = engine.time.seconds()
     engine.tell(Event(phase=Phase.LOOK))
-    operation = await in_flight(engine, service)
-    await engine.permit(await or_unknown(engine.target.observe()))
+    operation = await _in_flight(engine, service)
     await engine.target.take_back(operation)
     engine.tell(Event(f"asked the platform to take back {operation.id}", Phase.CHANGE))
     status, why, live = await _followed(engine, operation)
@@ -49,14 +48,14 @@ async def abort(engine: Engine, environment: str, service: str) -> Outcome:
         requested="",
         live=live.digest,
         url=live.url,
-        seconds=(engine.time.now() - began).total_seconds(),
+        seconds=engine.time.seconds() - began,
         operation=operation.id,
         diagnosis=why,
         verb=Verb.ABORT,
     )
 
 
-async def in_flight(engine: Engine, service: str) -> Operation:
+async def _in_flight(engine: Engine, service: str) -> Operation:
     """Return the newest operation; raises RefusedError when it has ended, or there is none."""
     operation = await or_unknown(engine.target.newest())
     if operation is None or await or_unknown(engine.target.ending(operation)) is not OperationStatus.IN_FLIGHT:

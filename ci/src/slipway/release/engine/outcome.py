@@ -76,7 +76,7 @@ async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outco
     if outcome.status is Status.UNKNOWN:
         return outcome
     reported = await run.engine.ask(live) if live and outcome.live == outcome.requested else None
-    after = run.migration.after if run.migration and not run.migration.unseen else None
+    after = run.migration.known_after if run.migration else None
     readiness = reported or Readiness(after, after)
     without = run.engine.without_ledger
     release = Release(

@@ -60,7 +60,7 @@ async def _end(intent: Intent, operation: Operation, ledger: Ledger, target: Tar
     else:
         status = settle_state(ending, reached=False)
     migration = await ledger.migration(intent.number)
-    after = migration.after if migration and not migration.unseen else None
+    after = migration.known_after if migration else None
     ended = await target.ended(operation) or now
     return replace(
         _release(intent, status, ended, "it ended on the platform after its run"),

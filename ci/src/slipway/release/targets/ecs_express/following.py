@@ -118,9 +118,9 @@ class Following:
         """Wait until the service shows the result; raises UnknownOutcomeError when a success leaves more than one active revision."""
         if self._deployment is None:
             return
-        until = self._time.now().timestamp() + _SETTLING_SECONDS
+        until = self._time.seconds() + _SETTLING_SECONDS
         while await self._is_settling(self._deployment):
-            if self._time.now().timestamp() > until:
+            if self._time.seconds() > until:
                 raise UnknownOutcomeError(
                     f"the deployment of {self._api.name} is {self._deployment.word}, and its release is not the only active one",
                     "ask again with `slipway status`",

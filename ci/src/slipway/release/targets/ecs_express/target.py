@@ -166,8 +166,8 @@ class ExpressTarget:
 
     async def _shown(self, begun: Callable[[], Awaitable[Operation | None]]) -> Operation:
         """Return the operation once it is shown; raises LostAnswerError, as the change was accepted."""
-        until = self._time.now().timestamp() + _SHOWN_SECONDS
-        while self._time.now().timestamp() <= until:
+        until = self._time.seconds() + _SHOWN_SECONDS
+        while self._time.seconds() <= until:
             try:
                 if operation := await begun():
                     return operation
