@@ -72,7 +72,7 @@ async def _with_all_obstacles(proposed: "Adoption", options: "GateOptions") -> "
     from slipway.local.gate import obstacles
     from slipway.records.survey import Obstacle
 
-    others = (Obstacle(what=each.what, next_step=each.next_step) for each in await obstacles(options))
+    others = map(Obstacle.of, await obstacles(options))
     return replace(proposed, obstacles=tuple(dict.fromkeys((*proposed.obstacles, *others))))
 
 

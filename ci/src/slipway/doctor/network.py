@@ -147,12 +147,11 @@ def credentials(options: DoctorOptions) -> str:
 def _caller(options: DoctorOptions) -> tuple[str, str]:
     from botocore.config import Config
 
-    from slipway.release.aws.client import Keys, check_endpoint, session_of
+    from slipway.release.aws.client import check_endpoint, keys_for, session_of
 
     settings = options.settings()
     region = next((there.region for there in settings.environments.values()), None) if settings else None
-    # A stand-in for AWS must never see real keys.
-    session = session_of(Keys("simulated", "simulated") if options.endpoint_url else Keys("", ""), None)
+    session = session_of(keys_for(options.endpoint_url), None)
     if session.get_credentials() is None:
         raise SkippedError("there are no AWS credentials", f"{_SIGN_IN}, to plan and deploy")
     config = Config(connect_timeout=_SILENCE_SECONDS, read_timeout=_SILENCE_SECONDS, retries={"total_max_attempts": 1})

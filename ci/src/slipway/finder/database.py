@@ -66,7 +66,7 @@ def _extensions(tree: Tree) -> Iterator[Fact]:
 def created_by_migrations(tree: Tree, baseline: str) -> Iterator[str]:
     """Yield the names of the extensions that the service's revisions create, and the file of a baseline."""
     revisions = tree.matching(r"(?!(?:.*/)?(?:tests?|docs?|examples?|benchmarks)/).*/[^/]+\.py")
-    for name in (*revisions, *tree.matching(re.escape(baseline))):
+    for name in (*revisions, baseline):
         text = tree.read(name)
         if name == baseline or "down_revision" in text:
             yield from _EXTENSION.findall(text)

@@ -101,7 +101,7 @@ def _unusable(folder: Path, tree: Tree) -> Iterator[Obstacle]:
         if OWN_FILE in tree:
             yield Obstacle(what=error.what, next_step="add the table there, or remove the file")
     except SettingsError as error:
-        yield Obstacle(what=error.what, next_step=error.next_step)
+        yield Obstacle.of(error)
 
 
 def _assumed(survey: Survey) -> Iterator[Fact]:

@@ -15,12 +15,11 @@ from slipway.conformance.service import ProbeImage
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
 from slipway.records.conformance import Conformance, Estimate
-from slipway.release.aws.client import Keys, session_of
+from slipway.release.aws.client import keys_for, session_of
 from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import LOGIN, Cloud, simulated
 from slipway.simulator.contract import ACCOUNT
-from slipway.simulator.endpoint import KEY
 from slipway.workload.process import HostBackend
 
 _NUMBER = re.compile(r"[0-9]{12}")
@@ -60,7 +59,7 @@ async def in_no_time(pace: Pace | None = None) -> AsyncIterator[tuple[AwsAccount
     clock = VirtualClock()
     async with simulated(lambda url: HostBackend(url, LOGIN, cache()), pace=pace, clock=clock) as cloud:
         cloud.iam.strict = False  # the suites create no roles
-        session = session_of(Keys(KEY, "simulated"), _REGION)
+        session = session_of(keys_for(cloud.url), _REGION)
         yield AwsAccount(session, _REGION, PlatformTime(clock.now, clock.sleep, clock.held), cloud.url), cloud
 
 
@@ -69,7 +68,7 @@ async def permitted(consent: Consent) -> AwsAccount:
     if not _NUMBER.fullmatch(consent.account):
         raise BadInputError(f"{consent.account!r} is no account", "pass its twelve digits")
     try:
-        session = session_of(Keys(KEY, "simulated") if consent.endpoint_url else Keys("", ""), consent.region)
+        session = session_of(keys_for(consent.endpoint_url), consent.region)
         region = session.region_name
         if region is None:
             raise BadInputError("no region is configured", "pass one with --region")

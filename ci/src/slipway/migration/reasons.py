@@ -84,7 +84,7 @@ def details(error: BaseException) -> Iterator[str]:
 
     Of a program that failed, yield the last line of its standard error if the caller has captured it.
     """
-    original: Any = error.orig if isinstance(error, DBAPIError) else error
+    original = _original(error)
     if isinstance(original, CalledProcessError) and original.stderr:
         yield from os.fsdecode(original.stderr).strip().splitlines()[-1:]
     for label, text in _labelled(original):
@@ -96,8 +96,12 @@ def details(error: BaseException) -> Iterator[str]:
 
 def detail(error: BaseException) -> str:
     """Return the DETAIL of an error of Postgres with its values of rows, which belong in no output; empty without one."""
-    original: Any = error.orig if isinstance(error, DBAPIError) else error
-    return dict(_labelled(original)).get("DETAIL", "")
+    return dict(_labelled(_original(error))).get("DETAIL", "")
+
+
+def _original(error: BaseException) -> Any:
+    """Return the driver's own error."""
+    return error.orig if isinstance(error, DBAPIError) else error
 
 
 def _labelled(original: Any) -> Iterator[tuple[str, str]]:
@@ -117,7 +121,7 @@ def _labelled(original: Any) -> Iterator[tuple[str, str]]:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message; the whole message of a RAISE, and of pg8000, which gives a dictionary."""
-    original: Any = error.orig if isinstance(error, DBAPIError) else error
+    original = _original(error)
     raised = getattr(getattr(original, "diag", None), "message_primary", None) or ""
     text = of_pg8000(original).get("M") or str(error)
     return " ".join([*text.strip().splitlines()[:1], *raised.splitlines()[1:]])

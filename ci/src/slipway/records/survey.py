@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from slipway.errors import SlipwayError
 from slipway.records.form import Record
 
 DEFAULT: Final = "the default"  # the place of a value that is assumed because no file states one
@@ -63,6 +64,10 @@ class Obstacle:
 
     what: str
     next_step: str
+
+    @classmethod
+    def of(cls, error: SlipwayError) -> "Obstacle":
+        return cls(what=error.what, next_step=error.next_step)
 
 
 @dataclass(frozen=True, kw_only=True)

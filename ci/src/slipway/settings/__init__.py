@@ -59,15 +59,6 @@ def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Set
         raise SettingsError(f"{file}: [tool.slipway] {error.at}".rstrip(), error.problem) from error
 
 
-def has_alembic(pyproject: str) -> bool:
-    """Whether the text of a pyproject.toml has a table [tool.alembic]."""
-    try:
-        tool = toml.loads(pyproject).get("tool")
-    except ValueError:
-        return False
-    return isinstance(tool, dict) and "alembic" in tool
-
-
 def load(source: Path, *, named: bool = True) -> Settings:
     """Read the settings of the service in the folder `source`, as `parse` does; raises SettingsError."""
     own, file = source / OWN_FILE, source / "pyproject.toml"
@@ -112,7 +103,6 @@ __all__ = [
     "TargetKind",
     "TaskScaling",
     "TestDatabase",
-    "has_alembic",
     "load",
     "load_file",
     "parse",

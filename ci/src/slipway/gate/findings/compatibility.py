@@ -166,15 +166,9 @@ def check_own(
         names = _names(each)
         node = next((node for node in reversed(added) if line_of(names, statements[node.id])), None)
         line = line_of(names, statements[node.id]) if node else None
-        remedy = _remedy_of_null(each)
+        remedy = rules.LEFT_OUT.format_map(each.null) if each.null else None  # otherwise the rule's own applies
         finding = rules.OWN.finding(node or next(reversed(added), None), _measured(each), line, remedy)
         yield replace(finding, remedy_is_code=remedy is not None)
-
-
-def _remedy_of_null(refused: Refused) -> str | None:
-    """Return the remedy of an INSERT that leaves a column out; None when the rule's own applies."""
-    null = refused.null
-    return rules.LEFT_OUT.format_map(null) if null else None
 
 
 def check_defaults(nodes: Sequence[Node], steps: Mapping[str, Steps], models: Sequence[Model]) -> Iterator[Finding]:

@@ -344,8 +344,7 @@ class _Releases:
 
 def _lacks_required(model: Model, table: seeds.Table) -> bool:
     """Whether a model does not write a column of its table that needs a value."""
-    required = (each["raw"] for each in table.columns if not (each["nullable"] or each["default"] or each["made"]))
-    return not _given(model).issuperset(required)
+    return not _given(model).issuperset(table.required)
 
 
 def _leaves_out(model: Model, refused: Refused) -> bool:

@@ -127,9 +127,10 @@ def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
     names = {column["raw"]: column["name"] for column in table.columns}
     made = {column["raw"] for column in table.columns if column["made"]}
     # A model may take it for granted that the database numbers a key, and the code number it.
-    required = {each["raw"] for each in table.columns if not (each["nullable"] or each["default"] or each["made"])}
     written = {
-        column.name for column in model.columns if column.written or (column.name in required and not column.defaulted)
+        column.name
+        for column in model.columns
+        if column.written or (column.name in table.required and not column.defaulted)
     }
     writable = written | {column.name for column in model.columns if column.defaulted}
     read = [names.get(column.name, f'"{column.name}"') for column in model.columns]

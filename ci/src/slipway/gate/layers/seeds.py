@@ -169,6 +169,13 @@ class Table:
             groups = {number: min(joined) if group in joined else group for number, group in groups.items()}
         return groups
 
+    @cached_property
+    def required(self) -> frozenset[str]:
+        """The raw names of the columns that need a value from each INSERT."""
+        return frozenset(
+            each["raw"] for each in self.columns if not (each["nullable"] or each["default"] or each["made"])
+        )
+
     def deciding(self, numbers: Collection[int]) -> set[int]:
         """Return those columns, with all that a generated one among them is connected with."""
         made = {column["number"] for column in self.columns if column["made"]}.intersection(numbers)

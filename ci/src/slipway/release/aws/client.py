@@ -80,6 +80,11 @@ _OF_AWS = (
 _STAND_IN = Keys("simulated", "simulated")
 
 
+def keys_for(endpoint_url: str | None, keys: Keys | None = None) -> Keys:
+    """Return the keys for AWS, by default those that boto3 finds; an emulator must never see them."""
+    return _STAND_IN if endpoint_url else keys or Keys("", "")
+
+
 class Aws:
     """One region of one account. `endpoint_url` names a simulator in place of AWS; `sleep` is the platform's."""
 
@@ -92,7 +97,7 @@ class Aws:
     ) -> None:
         self.region = region
         self.endpoint_url = endpoint_url
-        self._keys = _STAND_IN if endpoint_url else keys or Keys("", "")
+        self._keys = keys_for(endpoint_url, keys)
         self._clients: dict[str, Any] = {}
         self._session: Any = None  # boto3's
         self._patience = Patience(sleep, UnreachableError)
