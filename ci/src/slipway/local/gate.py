@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from slipway.errors import BadInputError, Obstacles, SlipwayError
-from slipway.finder.tree import repository_of, table_in, tree_at
+from slipway.finder.tree import repository_of, table_in
 from slipway.local.cache import prune_daily
 from slipway.local.prove import (
     GateOptions,
@@ -58,9 +58,7 @@ async def gate(
         from slipway.local.obstacles import with_other_variables
 
         raise await anyio.to_thread.run_sync(with_other_variables, error, at.folder, at.migrations) from error
-    made = (
-        () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(_notes, at.folder)
-    )
+    made = () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(_notes, at)
     coverage = replace(proof.coverage, gaps=(*proof.coverage.gaps, *made, *_of_another_major(at, proof.postgres)))
     path = at.folder.relative_to(repository_of(at.folder)).as_posix()
     return replace(proof, coverage=coverage, folder="" if path == "." else path)
@@ -180,8 +178,8 @@ def python_of(folder: Path, named: Path | None) -> Python:
     return prepare(folder, cache(), in_place=True)
 
 
-def _notes(folder: Path) -> tuple[str, ...]:
+def _notes(at: Workplace) -> tuple[str, ...]:
     """Return what a report says about the environment that was made for a service."""
     from slipway.workload.dependencies import notes
 
-    return notes(tree_at(folder))
+    return notes(at.tree)

@@ -14,11 +14,12 @@ from slipway.settings import Migrations
 
 def look_further(obstacles: Obstacles, folder: Path, migrations: Migrations, *, needs_server: bool) -> None:
     """Note what the gate would meet later: in the service's files, and the server binaries that are missing."""
+    tree = tree_at(folder)
     with obstacles.noted():
-        refuse(find(tree_at(folder)))
+        refuse(find(tree))
     if needs_server:
         with obstacles.noted():
-            server_binaries(folder, migrations)
+            server_binaries(tree, migrations)
 
 
 def missing_config(folder: Path, migrations: Migrations) -> BadInputError:

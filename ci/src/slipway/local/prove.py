@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -11,6 +12,7 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import BadInputError
+from slipway.finder.tree import Tree, repository_of, tree_at
 from slipway.local.inside import Database, started
 from slipway.postgres import binaries
 from slipway.postgres.binaries import Binaries
@@ -85,6 +87,11 @@ class Workplace:
     migrations: Migrations
     server: NamedServer | None = None
 
+    @cached_property
+    def tree(self) -> Tree:
+        """The service's files, as the finder reads them."""
+        return tree_at(self.folder)
+
 
 def migrations_of(folder: Path) -> Migrations:
     """Return the folder's settings of migrations; without `[tool.slipway]` what the finder reads. Raises BadInputError with all obstacles."""
@@ -92,7 +99,6 @@ def migrations_of(folder: Path) -> Migrations:
         return settings.load(folder, named=False).migrations
     except MissingTableError:
         from slipway.finder.survey import find, refuse
-        from slipway.finder.tree import repository_of, tree_at
         from slipway.local.guess import migrations_in
         from slipway.local.services import services_below
 
@@ -183,7 +189,7 @@ async def _url(at: Workplace, ask: Ask) -> AsyncIterator[str]:
     if at.server:
         yield at.server.url
         return
-    installation = await anyio.to_thread.run_sync(server_binaries, at.folder, at.migrations)
+    installation = await anyio.to_thread.run_sync(lambda: server_binaries(at.tree, at.migrations))
     if ask is Ask.LISTING:
         yield _NOWHERE
         return
@@ -192,12 +198,11 @@ async def _url(at: Workplace, ask: Ask) -> AsyncIterator[str]:
         yield server.url
 
 
-def server_binaries(folder: Path, migrations: Migrations) -> Binaries:
+def server_binaries(tree: Tree, migrations: Migrations) -> Binaries:
     """Find server binaries, of another major if only that has the extensions of the revisions; raises BadInputError."""
     from slipway.finder.database import created_by_migrations
-    from slipway.finder.tree import tree_at
 
-    known = {*migrations.extensions, *created_by_migrations(tree_at(folder), migrations.baseline)}
+    known = {*migrations.extensions, *created_by_migrations(tree, migrations.baseline)}
     return binaries.find(migrations.major, known)
 
 
