@@ -178,7 +178,8 @@ class CommandLine:
         if service or region:
             if not (service and region):
                 raise BadInputError("an environment outside of its folder has a service and a region", "pass both")
-            return await environment.recorded(name, service, region, self.flags.endpoint_url, environment.wall_clock())
+            place = (name, service, region, self.flags.endpoint_url)
+            return await environment.recorded(*place, environment.wall_clock(), self.progress.note)
         settings = await self.settings()
         settings.environment(name)
         return environment.ServiceEnvironment(
@@ -186,6 +187,7 @@ class CommandLine:
             name=name,
             endpoint_url=self.flags.endpoint_url,
             time=environment.wall_clock(),
+            note=self.progress.note,
             starts=not vars(self.flags).get("without_start", False),
         )
 

@@ -21,7 +21,7 @@ from slipway.records.checks import Check, PreflightResult
 from slipway.records.migration import Migration, Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan
-from slipway.records.progress import Event, Tell
+from slipway.records.progress import Event, Progress, Tell
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import revision_of
 from slipway.release.aws.ledger import LedgerStore
@@ -95,6 +95,7 @@ class ServiceEnvironment(ObservedEnvironment):
         self, tell: Tell, permit: Permit = no_op, certificate: Certificate | None = None, risk: str = ""
     ) -> Engine:
         """Return the engine that changes the service; `release` extends it for a new release."""
+        self.aws.patience.tell = lambda line: tell(Event(line))
         return Engine(
             target=self.target,
             ledger=self.ledger,
@@ -244,12 +245,20 @@ class ServiceEnvironment(ObservedEnvironment):
         )
 
 
-async def recorded(name: str, service: str, region: str, endpoint_url: str | None, time: Time) -> ServiceEnvironment:
+async def recorded(
+    name: str,
+    service: str,
+    region: str,
+    endpoint_url: str | None,
+    time: Time,
+    note: Callable[[str], object] = Progress().note,
+) -> ServiceEnvironment:
     """Open an environment by its ledger alone, with the settings of its newest release; raises RefusedError when it has none.
 
     The values of variables that are not recorded are missing; a rollback that needs one is refused.
     """
     aws = Aws(region, endpoint_url, None, time.sleep)
+    aws.patience.tell = note
     store = LedgerStore(aws, ledger_repository(service, name), service, name)
     ledger = Ledger(store, name)
     for intent in await ledger.newest_intents():
