@@ -14,11 +14,11 @@ from slipway.simulator.route53 import Route53, full
 
 _NAMED_SECONDS = 5  # until the validation's record is shown [F]
 _ISSUED_SECONDS = 60  # from the record to the certificate †; "several minutes" [G]
-_SAME_SECONDS = 3600  # in which a token stands for the same request [M]
+_SAME_SECONDS = 3600  # in which a token names the same request [M]
 
 
 def covers(pattern: str, host: str) -> bool:
-    """Return whether a certificate's name is that of a host; an asterisk stands for one label."""
+    """Return whether a certificate's name is that of a host; an asterisk replaces one label."""
     if pattern.startswith("*."):
         return host.partition(".")[2] == pattern[2:]
     return pattern == host

@@ -198,12 +198,12 @@ class Places:
     def _address_of(self, target: str, host: str) -> str:
         """Return the address of the service that answers for a host at a DNS target of any account; nothing when none has host and certificate."""
         for cloud in self._clouds.values():
-            for service in cloud.app_runner.services.values():
-                if full(service.dns) == full(target) and service.answers_for(host):
-                    return service.front.address
+            for each in cloud.app_runner.services.values():
+                if full(each.dns) == full(target) and each.answers_for(host):
+                    return each.front.address
             for balancer in cloud.ecs.express.resources.balancing.balancers.values():
                 certificates = [cloud.certificates.certificates.get(arn) for arn in balancer.certificates]
-                if full(balancer.dns) == full(target) and any(each and each.covers(host) for each in certificates):
+                if full(balancer.dns) == full(target) and any(one and one.covers(host) for one in certificates):
                     return next((rule.hosts[0] for rule in balancer.rules.values() if host in rule.hosts), "")
         return ""
 

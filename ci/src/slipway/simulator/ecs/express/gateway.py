@@ -32,7 +32,7 @@ class Gateway:
     alarm: Alarm
     now: Callable[[], datetime]
     client_errors: Callable[[], int]  # the fewest client errors in a period that count
-    counted: Mapping[str, Callable[[int], None]]  # the metrics of each group, told of each answer's status
+    counted: Mapping[str, Callable[[int], None]]  # counts an answer of each group by its status
     forced: bool = False  # the alarm is on, whatever the answers are
     counts: dict[int, dict[str, Count]] = field(default_factory=dict)  # by period and group
     asked: dict[str, tuple[str, int]]  # by group: the path and port that a revision asked for last
