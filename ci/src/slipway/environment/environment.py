@@ -21,7 +21,7 @@ from slipway.records.checks import Check, PreflightResult
 from slipway.records.migration import Migration, Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan
-from slipway.records.progress import Event, Progress, Tell
+from slipway.records.progress import Event, Tell
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import revision_of
 from slipway.release.aws.ledger import LedgerStore
@@ -245,30 +245,21 @@ class ServiceEnvironment(ObservedEnvironment):
         )
 
 
-async def recorded(
-    name: str,
-    service: str,
-    region: str,
-    endpoint_url: str | None,
-    time: Time,
-    note: Callable[[str], object] = Progress().note,
-) -> ServiceEnvironment:
+async def recorded(name: str, service: str, aws: Aws, time: Time) -> ServiceEnvironment:
     """Open an environment by its ledger alone, with the settings of its newest release; raises RefusedError when it has none.
 
     The values of variables that are not recorded are missing; a rollback that needs one is refused.
     """
-    aws = Aws(region, endpoint_url, None, time.sleep)
-    aws.patience.tell = note
     store = LedgerStore(aws, ledger_repository(service, name), service, name)
     ledger = Ledger(store, name)
     for intent in await ledger.newest_intents():
         if intent.specification:
             settings = settings_of(intent.specification, name, f"release {intent.number}")
-            made = ServiceEnvironment(settings=settings, name=name, endpoint_url=endpoint_url, time=time, starts=False)
+            made = ServiceEnvironment(settings=settings, name=name, endpoint_url=aws.endpoint_url, time=time, starts=False)
             vars(made).update(aws=aws, store=store, ledger=ledger)
             return made
     raise RefusedError(
-        f"the ledger of {service} in {region} has no release of {name} with its settings",
+        f"the ledger of {service} in {aws.region} has no release of {name} with its settings",
         "run it in the service's folder, or correct --service and --region",
     )
 

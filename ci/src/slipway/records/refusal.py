@@ -38,7 +38,7 @@ class Refusal(Record, schema="slipway/refusal/1"):
 
     @property
     def where(self) -> str:
-        """What failed, without the application's words."""
+        """The failure without the application's words."""
         return self.what.removesuffix(f": {self.reason}")
 
     def error(self) -> SlipwayError:
