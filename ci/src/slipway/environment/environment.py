@@ -255,7 +255,9 @@ async def recorded(name: str, service: str, aws: Aws, time: Time) -> ServiceEnvi
     for intent in await ledger.newest_intents():
         if intent.specification:
             settings = settings_of(intent.specification, name, f"release {intent.number}")
-            made = ServiceEnvironment(settings=settings, name=name, endpoint_url=aws.endpoint_url, time=time, starts=False)
+            made = ServiceEnvironment(
+                settings=settings, name=name, endpoint_url=aws.endpoint_url, time=time, starts=False
+            )
             vars(made).update(aws=aws, store=store, ledger=ledger)
             return made
     raise RefusedError(
