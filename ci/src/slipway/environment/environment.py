@@ -111,9 +111,9 @@ class ServiceEnvironment(ObservedEnvironment):
             without_ledger=self.without_ledger,
         )
 
-    async def plan(self, digest: str, verb: Verb = Verb.DEPLOY) -> Plan:
-        """Return what a command would change, blocked if slipway did not create the service; changes nothing."""
-        made = make_plan(self.spec(digest), await self.target.observe(), migrates=self.migrates)
+    async def plan(self, digest: str, verb: Verb = Verb.DEPLOY, observed: Observed | None = None) -> Plan:
+        """Return what a command would change to the live state, by default that of now; blocked if slipway did not create the service."""
+        made = make_plan(self.spec(digest), observed or await self.status(), migrates=self.migrates)
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
             if made.changes and (foreign := await self._foreign()):
                 return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}")

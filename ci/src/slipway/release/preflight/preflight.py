@@ -45,7 +45,8 @@ def refuse(result: Preflight) -> None:
         return
     first, *others = result.refusals
     more = f" (and {len(others)} more: `slipway preflight` lists them)" if others else ""
-    raise RefusedError(f"{one_line(first.found)}{more}", one_line(first.remedy) or "see the lines above")
+    remedy = one_line(first.remedy) or "see the lines above"
+    raise RefusedError(f"{one_line(first.found)}{more}", f"{remedy}; {one_line(result.environment)} is unchanged")
 
 
 def events(result: Preflight) -> tuple[Event, ...]:
