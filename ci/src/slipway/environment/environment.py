@@ -198,7 +198,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
         spec = goal.spec.over(observed.fields)
         if self.starts and goal.verb is not Verb.ROLLBACK:
-            report = await preflight(self.aws, spec, self.settings)
+            report = await preflight(self.aws, spec, self.settings, live=observed.fields)
         else:
             report = await looks.preflight(self.aws, spec, self.described.looks)
         for event in looks.events(report):

@@ -271,9 +271,9 @@ async def diagnose(environment: ObservedEnvironment, number: int | None) -> Exam
         return Examination(environment.name, None, NOTHING)
     ending = await target.ending(operation)
     failed = ending not in _NOT_FAILED
-    number = await _number_of(environment, operation) if number is None else number
     diagnosis = await target.evidence(operation, await _spec(environment, number)) if failed else None
-    return Examination(environment.name, operation.id, ending.value, diagnosis, number)
+    known = number or await _number_of(environment, operation)
+    return Examination(environment.name, operation.id, ending.value, diagnosis, known)
 
 
 async def _number_of(environment: ObservedEnvironment, operation: Operation) -> int | None:
