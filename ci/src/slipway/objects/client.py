@@ -39,7 +39,7 @@ class Definitions:
         if answer is None:
             answer = asyncio.get_running_loop().create_future()
             self._known.append((definition, answer))
-            context = definition._select("id", [])  # noqa: SLF001 -- as definition.id() itself
+            context = definition._select("id", [])  # type: ignore[no-untyped-call]  # noqa: SLF001 -- as its id() itself
             await context.resolve_ids()
             self._waiting.append((context, answer))
             if len(self._waiting) == 1:
@@ -52,7 +52,7 @@ class Definitions:
         waiting, self._waiting = self._waiting, []
         try:
             fields = {f"_{number}": await context.build() for number, (context, _) in enumerate(waiting)}
-            found = await waiting[0][0].conn.session.execute(dsl_gql(DSLQuery(**fields)))
+            found = await waiting[0][0].conn.session.execute(dsl_gql(DSLQuery(**fields)))  # type: ignore[arg-type]
         except Exception as error:  # noqa: BLE001 -- each raises it again
             for _, answer in waiting:
                 answer.set_exception(error)
