@@ -45,13 +45,17 @@ class Played:
 
 async def played(folder: Path, target: str, report: Path, capsys: pytest.CaptureFixture[str]) -> Played:
     code = await perform(parse(["rehearse", "--source", str(folder), "--target", target, "--report", str(report)]))
-    done = capsys.readouterr()
-    assert "\x1b" not in done.err + done.out
-    assert "\r" not in done.err
-    texts = [done.out, done.err, *(file.read_text() for file in report.iterdir())]
-    assert not any("postgresql://" in text for text in texts), "no record has a password in it"
+    return reported(code, report, *capsys.readouterr())
+
+
+def reported(code: int, report: Path, out: str, err: str) -> Played:
+    """Read a report; without a terminal progress is plain lines, and no record has a password in it."""
+    assert "\x1b" not in err + out
+    assert "\r" not in err
+    texts = [out, err, *(file.read_text() for file in report.iterdir())]
+    assert not any("postgresql://" in text for text in texts)
     rehearsal = from_json(Rehearsal, (report / "rehearsal.json").read_text(), "the report")
-    return Played(rehearsal, code, done.out + done.err, (report / "rehearsal.html").read_text())
+    return Played(rehearsal, code, out + err, (report / "rehearsal.html").read_text())
 
 
 def check_the_acts_of_every_target(play: Played) -> None:
