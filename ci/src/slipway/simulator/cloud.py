@@ -21,6 +21,7 @@ from slipway.simulator.authorization import Guard
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloudformation.api import CloudFormation
 from slipway.simulator.contract import ACCOUNT, REGION, Operations, Quotas, problems, service
+from slipway.simulator.databases import Databases
 from slipway.simulator.ecr import Ecr
 from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.endpoint import Endpoint
@@ -89,6 +90,7 @@ class Cloud(Platform):
     app_runner: SimulatedAppRunner
     ecs: Ecs
     cloudformation: CloudFormation
+    databases: Databases
     operations: Mapping[str, Operations]
 
     @property
@@ -159,6 +161,7 @@ class Places:
             quotas=self._quotas,
         )
         operations = dict[str, Operations]()
+        databases = Databases(platform.resources)
         cloud = Cloud(
             **vars(platform),
             url=self.url,
@@ -166,7 +169,8 @@ class Places:
             places=self,
             app_runner=SimulatedAppRunner(platform, self._pace),
             ecs=Ecs(platform),
-            cloudformation=CloudFormation(operations, self._clock, self._tasks),
+            databases=databases,
+            cloudformation=CloudFormation(platform, operations, databases, self.endpoint.guard),
             operations=operations,
         )
         operations |= {
@@ -178,6 +182,7 @@ class Places:
             "elbv2": cloud.ecs.express.resources.balancing.operations,
             "cloudwatch": cloud.ecs.express.resources.alarms.operations,
             "logs": cloud.logs.operations,
+            "rds": databases.operations,
             "secretsmanager": cloud.secrets.operations,
             "ssm": cloud.references.parameters.operations,
             "iam": cloud.iam.operations,
