@@ -1,4 +1,4 @@
-"""What a change set says of a change of one property, held against the provider schemas in full."""
+"""Changes of one property, compared with the provider schemas in full; and drift."""
 
 import importlib.util
 import json
@@ -25,7 +25,7 @@ def schema_of(kind: str) -> dict:
 
 
 def replacement(kind: str, before: dict, after: dict) -> str | None:
-    """Return what the change set of an update says of the only resource."""
+    """Return the replacement of the only resource in the change set of an update."""
     held = StackResource(
         logical="Only",
         kind=kinds()[kind],

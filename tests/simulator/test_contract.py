@@ -256,6 +256,8 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
     await ask_of_express(ask, digest)
 
     await ask("logs", "CreateLogGroup", logGroupName="/empty")
+    await ask("logs", "PutRetentionPolicy", logGroupName="/empty", retentionInDays=30)
+    await ask("logs", "DeleteRetentionPolicy", logGroupName="/empty")
     (group,) = (await ask("logs", "DescribeLogGroups", logGroupNamePrefix="/aws/apprunner"))["logGroups"]
     await ask("logs", "DescribeLogStreams", logGroupName=group["logGroupName"])
     await ask("logs", "GetLogEvents", logGroupName=group["logGroupName"], logStreamName="events")

@@ -19,7 +19,7 @@ _PROTECTED = "Cannot delete protected DB Instance, please disable deletion prote
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseLaunch:
-    """What a real server needs to become an instance."""
+    """The facts of an instance that a real server needs."""
 
     identifier: str
     user: str

@@ -15,7 +15,7 @@ from slipway.simulator.cloudformation.attributes import is_named
 from slipway.simulator.cloudformation.changes import Comparison, StackChange
 from slipway.simulator.cloudformation.execution import Deletion, Execution, executor
 from slipway.simulator.cloudformation.handlers import Handlers
-from slipway.simulator.cloudformation.stack import Drift, SimulatedChangeSet, SimulatedStack, StackResource
+from slipway.simulator.cloudformation.stack import Drift, SimulatedChangeSet, SimulatedStack, StackResource, parameters
 from slipway.simulator.cloudformation.template import Template, parse_template
 from slipway.simulator.cloudformation.values import differences
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
@@ -86,7 +86,8 @@ class CloudFormation:
         stack, change_set = self._change_set(request)
         values = request.get("IncludePropertyValues", False)
         facts = change_set.summary(stack, call.now) | {"Capabilities": change_set.capabilities, "Tags": change_set.tags}
-        facts |= {"DeploymentMode": change_set.mode}
+        given = change_set.template.given
+        facts |= {"DeploymentMode": change_set.mode, "Parameters": parameters(given)}
         if change_set.mode:
             drifted = any(change.drift in ("MODIFIED", "DELETED") for change in change_set.changes)
             facts["StackDriftStatus"] = "DRIFTED" if drifted else "IN_SYNC"

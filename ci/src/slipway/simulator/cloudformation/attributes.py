@@ -1,4 +1,4 @@
-"""What AWS sets on a resource: identifiers, ARNs and other read-only attributes [G]."""
+"""The attributes that AWS sets on a resource: identifiers, ARNs and other read-only attributes [G]."""
 
 import secrets
 import uuid

@@ -55,7 +55,7 @@ class Executor:
 
 
 def executor(guard: Guard, iam: Iam, role: str | None, call: Call) -> Executor:
-    """Return whom CloudFormation acts as: the role with its own policies if there is one, otherwise the caller."""
+    """Return the identity that CloudFormation acts as: the role with its own policies if there is one, otherwise the caller."""
     if role is None:
         policy = guard.policies.get(call.caller)
         return Executor(
@@ -69,7 +69,7 @@ def executor(guard: Guard, iam: Iam, role: str | None, call: Call) -> Executor:
 
 @dataclass(kw_only=True)
 class Operation:
-    """What the operations on a stack have in common."""
+    """The common parts of the operations on a stack."""
 
     handlers: Handlers
     guard: Guard

@@ -161,12 +161,11 @@ class SimulatedStack:
             }
             for key, output in self.outputs.items()
         ]
-        given = self.template.given if self.template else {}
         return {
             "StackId": self.arn,
             "StackName": self.name,
             "Description": self.template.document.get("Description") if self.template else None,
-            "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
+            "Parameters": parameters(self.template.given if self.template else {}),
             "CreationTime": self.created,
             "StackStatus": self.status,
             "StackStatusReason": self.reason,
@@ -179,3 +178,8 @@ class SimulatedStack:
             "EnableTerminationProtection": self.protected,
             "DriftInformation": {"StackDriftStatus": self.drift},
         }
+
+
+def parameters(given: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the API's parameters."""
+    return [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
