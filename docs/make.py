@@ -33,6 +33,8 @@ TABLES = (
     ("[tool.slipway.migrations]", settings.Migrations),
     ("[tool.slipway.environments.NAME]", settings.Environment),
     ("[tool.slipway.environments.NAME.network]", settings.Network),
+    ("[tool.slipway.environments.NAME.network] with made = true", settings.MadeNetwork),
+    ("[tool.slipway.environments.NAME.database]", settings.MadeDatabase),
     ("[tool.slipway.environments.NAME.migration]", settings.MigrationRunner),
     ('[tool.slipway.environments.NAME] with target = "app-runner"', settings.AppRunnerEnvironment),
     ("[tool.slipway.environments.NAME.health-check]", settings.HealthPace),
