@@ -36,6 +36,7 @@ TABLES = (
     ('[tool.slipway.environments.NAME] with target = "app-runner"', settings.AppRunnerEnvironment),
     ("[tool.slipway.environments.NAME.health-check]", settings.HealthPace),
     ("[tool.slipway.environments.NAME.scaling]", settings.Scaling),
+    ("[tool.slipway.environments.NAME.move]", settings.Move),
     ('[tool.slipway.environments.NAME] with target = "ecs-express"', settings.ExpressEnvironment),
     ('[tool.slipway.environments.NAME.health-check] with target = "ecs-express"', settings.TargetGroupPace),
     ('[tool.slipway.environments.NAME.scaling] with target = "ecs-express"', settings.TaskScaling),

@@ -39,6 +39,7 @@ from slipway.release.runners import Runner
 from slipway.settings.service import ledger_repository
 
 Permit = Callable[[Observed], Awaitable[str | None]]
+_WAS_LIVE = (Verb.ROLLBACK, Verb.MOVE)  # these bring a release that has been live on this schema
 
 
 def wall_clock() -> Time:
@@ -167,7 +168,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
     def releasing(self, goal: Live, engine: Engine) -> Engine:
         """Return the engine with the steps that come before a release."""
-        migrates = self.migrates and goal.verb is not Verb.ROLLBACK
+        migrates = self.migrates and goal.verb not in _WAS_LIVE
         proven = self.proven_by(engine.certificate)
         migrate = partial(proven._migrate, goal.spec.image.digest) if migrates else None  # noqa: SLF001 -- our own
         return replace(engine, prepare=partial(self._prepare, goal, engine.tell), migrate=migrate)
@@ -191,12 +192,14 @@ class ServiceEnvironment(ObservedEnvironment):
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
     async def _prepare(self, goal: Live, tell: Tell, observed: Observed) -> Mapping[str, str]:
-        """Run the preflight and return the versions of the secrets; a rollback does not start the release again, since it was live here before."""
+        """Run the preflight and return the versions of the secrets; a release that has been live is not started again on this machine."""
+        from slipway.environment.moved import check_side
         from slipway.environment.preflight import preflight
         from slipway.release.preflight import preflight as looks
 
+        await check_side(self)
         spec = goal.spec.over(observed.fields)
-        if self.starts and goal.verb is not Verb.ROLLBACK:
+        if self.starts and goal.verb not in _WAS_LIVE:
             report = await preflight(self.aws, spec, self.settings)
         else:
             report = await looks.preflight(self.aws, spec, self.described.looks)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from slipway import toml
-from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Scaling
+from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Move, Scaling
 from slipway.settings.ecs_express import ExpressEnvironment, TargetGroupPace, TaskScaling
 from slipway.settings.environment import Environment, MigrationRunner, Network, RunnerKind, TargetKind
 from slipway.settings.service import (
@@ -92,6 +92,7 @@ __all__ = [
     "MigrationRunner",
     "Migrations",
     "MissingTableError",
+    "Move",
     "Network",
     "RehearsalCommits",
     "RunnerKind",
