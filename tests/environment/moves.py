@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from slipway.environment.environment import ServiceEnvironment
 from slipway.environment.move import Move, Resolve, moving
 from slipway.records.progress import Event
-from slipway.release.move.records import Record
+from slipway.release.move.records import NEW, OLD, Record
 from slipway.settings import parse
 from slipway.simulator.ecs.express.service import Service as ExpressService
 from slipway.simulator.route53 import full
@@ -19,8 +21,8 @@ from slipway.workload.workload import NO_CERTIFICATES
 from tests.environment.express import ARN, BRISK
 from tests.release.desired import aws_of, time_of
 from tests.release.direct import opened
-from tests.simulator.account import ROLE, Account
 from tests.simulator.account import BRISK as APP_RUNNER
+from tests.simulator.account import ROLE, Account
 from tests.simulator.express import EXECUTION_ROLE, INFRASTRUCTURE_ROLE, trust
 from tests.simulator.scripted import Script
 
@@ -39,6 +41,7 @@ account = "123456789012"
 service = "notes"
 access-role = "{ROLE}"
 variables = {{ A = "1" }}
+health-check = {{ interval = 20 }}
 
 [tool.slipway.environments.staging.move]
 access-role = "{EXECUTION_ROLE}"
@@ -89,13 +92,32 @@ class Moving:
         if event.line:
             self.told.append(event.line)
 
+    def plant(self, path: str, status: int = 500) -> None:
+        """Let the new side answer a path with an error, as a service does that lacks something on its platform."""
+        gateway = self.express.gateway
+        answer = gateway.front._answer
+
+        async def planted(request: Request) -> Response:
+            if request.url.path != path:
+                return await answer(request)
+            for count in gateway.counted.values():
+                count(status)
+            return PlainTextResponse("planted", status)
+
+        gateway.front._answer = planted  # type: ignore[method-assign]
+
     async def records(self) -> list[Record]:
         listed = await self.account.ask("route53", "list_resource_record_sets", HostedZoneId=self.zone)
         return [each for each in listed["ResourceRecordSets"] if each["Name"] == full(HOST)]
 
-    async def weights(self) -> list[int | None]:
-        """Return the weights of the records, the new side's first; None for a simple one."""
-        return [record.get("Weight") for record in reversed(await self.records())][::-1]
+    async def share(self) -> int | str:
+        """Return the weight of the new side, or the target of a simple record."""
+        found = {record.get("SetIdentifier"): record for record in await self.records()}
+        if set(found) == {OLD, NEW}:
+            assert found[OLD]["Weight"] + found[NEW]["Weight"] == 100
+            return int(found[NEW]["Weight"])
+        (record,) = found.values()
+        return str(record["ResourceRecords"][0]["Value"])
 
     async def named(self) -> None:
         """Give the service its name and its zone, with one simple record."""
@@ -118,7 +140,7 @@ class Moving:
         batch = {"Changes": [{"Action": action, "ResourceRecordSet": record}]}
         await self.account.ask("route53", "change_resource_record_sets", HostedZoneId=self.zone, ChangeBatch=batch)
 
-    async def traffic(self, path: str = "/", seconds: float = 2.0) -> None:
+    async def traffic(self, path: str = "/", seconds: float = 10.0) -> None:
         """Ask for the name until cancelled, and count the answers."""
         front = self.account.cloud.route53.fronts[full(HOST)]
         async with httpx.AsyncClient(base_url=f"http://{front.address}", verify=NO_CERTIFICATES) as client:

@@ -113,7 +113,8 @@ class ServiceEnvironment(ObservedEnvironment):
 
     async def plan(self, digest: str, verb: Verb = Verb.DEPLOY) -> Plan:
         """Return what a command would change, blocked if slipway did not create the service; changes nothing."""
-        made = make_plan(self.spec(digest), await self.target.observe(), migrates=self.migrates)
+        migrates = self.migrates or verb in _WAS_LIVE
+        made = make_plan(self.spec(digest), await self.target.observe(), migrates=migrates)
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
             if made.changes and (foreign := await self._foreign()):
                 return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}")
@@ -154,7 +155,9 @@ class ServiceEnvironment(ObservedEnvironment):
 
     async def release(self, goal: Live, engine: Engine, approved: Plan | None = None) -> Outcome:
         """Deploy a release after its preflight and its migrations; a rollback does not migrate."""
-        return await self.reach(self.releasing(goal, engine), replace(goal, migrates=self.migrates), approved)
+        return await self.reach(
+            self.releasing(goal, engine), replace(goal, migrates=self.migrates or goal.verb in _WAS_LIVE), approved
+        )
 
     async def reach(self, engine: Engine, goal: Goal, approved: Plan | None = None) -> Outcome:
         """Reach a goal, and tell the environment's webhook how it ended."""

@@ -72,7 +72,7 @@ class Move:
         found = await self._obstacles(live, there)
         if found or live.digest is None:
             return _blocked(self.old, live, "; ".join(found))
-        plan = await self.new.plan(live.digest)
+        plan = await self.new.plan(live.digest, Verb.MOVE)
         old, names, _ = await names_of(self.old.aws, str(live.arn))
         gateway = await gateway_of(self._api) if there.state is State.LIVE else None
         shares = [name.percent(old, gateway.destination if gateway else None) or 0 for name in names]
@@ -121,7 +121,8 @@ class Move:
         made = await self._made(goal, tell)
         if made.status.exit_code:
             return made
-        await self._check_answers(live, await self.new.status())
+        there = await or_unknown(self.new.status())
+        await self._check_answers(live, there)
         old, names, _ = await or_unknown(names_of(self.old.aws, str(live.arn)))
         gateway = await or_unknown(gateway_of(self._api))
         if not names:
@@ -133,7 +134,7 @@ class Move:
         domains = self._domains(live, old, gateway)
         if await domains.percent() == WHOLE and await self._has_shifted():
             return replace(made, verb=Verb.SHIFT, status=Status.NOOP)
-        outcome = await self._shifting(domains, gateway, live, tell).run(Verb.SHIFT, made)
+        outcome = await self._shifting(domains, gateway, (live, there), tell).run(Verb.SHIFT, made)
         if not outcome.status.exit_code:
             self._say_settings(tell)
         return outcome
@@ -179,7 +180,7 @@ class Move:
         return await self.old.reach(engine, Deleted(self.old.name, self.old.service))
 
     async def _obstacles(self, live: Observed, there: Observed) -> tuple[str, ...]:
-        """List everything that stands against a move."""
+        """List every obstacle to a move."""
         heads = await self.old.readiness(live) if live.state is State.LIVE else None
         found = obstacles(self.old.settings, self.old.name, live, heads)
         if live.arn is None or live.state is not State.LIVE:
@@ -209,8 +210,11 @@ class Move:
     def _domains(self, live: Observed, old: Destination, gateway: Gateway) -> Domains:
         return Domains(aws=self.old.aws, time=self.old.time, service=str(live.arn), old=old, new=gateway.destination)
 
-    def _shifting(self, domains: Domains, gateway: Gateway, live: Observed, tell: Tell) -> Shifting:
-        return Shifting(old=self.old, new=self.new, domains=domains, gateway=gateway, live=live, tell=tell)
+    def _shifting(
+        self, domains: Domains, gateway: Gateway, observed: tuple[Observed, Observed], tell: Tell
+    ) -> Shifting:
+        live, there = observed
+        return Shifting(old=self.old, new=self.new, domains=domains, gateway=gateway, live=live, there=there, tell=tell)
 
     def _certified(self, gateway: Gateway, tell: Tell) -> Certified:
         return Certified(aws=self.new.aws, time=self.new.time, tell=tell, gateway=gateway)
@@ -236,7 +240,7 @@ class Move:
             and (last is None or last.verb is Verb.SHIFT_BACK)
         ):
             return outcome
-        return await self._shifting(domains, gateway, live, tell).run(Verb.SHIFT_BACK, outcome)
+        return await self._shifting(domains, gateway, (live, there), tell).run(Verb.SHIFT_BACK, outcome)
 
     async def _awaited(self, made: Outcome, names: tuple[NameRecords, ...], side: Destination, tell: Tell) -> Outcome:
         """Print the records that another DNS service must have, and wait until it has them."""

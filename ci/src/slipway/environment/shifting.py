@@ -21,13 +21,14 @@ SHIFTS = (Verb.SHIFT, Verb.SHIFT_BACK)
 
 @dataclass(frozen=True, kw_only=True)
 class Shifting:
-    """One shift between two services that run the same image; `live` is the old one as it was observed."""
+    """One shift between two services that run the same image; `live` and `there` are the old and the new one as they were observed."""
 
     old: ServiceEnvironment
     new: ServiceEnvironment
     domains: Domains
     gateway: Gateway
     live: Observed
+    there: Observed
     tell: Tell
 
     async def run(self, verb: Verb, made: Outcome) -> Outcome:
@@ -42,6 +43,7 @@ class Shifting:
             time=self.old.time,
             tell=self.tell,
             is_newest=partial(self._is_newest, number),
+            parted=self._parted,
             problem=partial(self._problem, counters),
         )
         end = await (shift.forward() if verb is Verb.SHIFT else shift.back())
@@ -139,8 +141,12 @@ class Shifting:
         return worse(found["old"], found["new"])
 
     async def _problem(self, counters: dict[str, Counter], since: float) -> str:
-        """Return what is wrong with the new side: another image on one side, a smoke path, or errors that clients got."""
-        sides = [await self.old.status(), await self.new.status()]
-        if {side.digest for side in sides} != {self.live.digest}:
-            return f"the sides no longer run the same image: {' and '.join(str(side.digest or side.status) for side in sides)}"
-        return await self.new.smoke_failure(sides[1]) or await self._counted(counters, since)
+        """Return what is wrong with the new side: a smoke path, or errors that clients got."""
+        return await self.new.smoke_failure(self.there) or await self._counted(counters, since)
+
+    async def _parted(self) -> str:
+        """Return which images the sides run, if not both the one that is moved."""
+        images = [(each.digest or each.status) for each in (await self.old.status(), await self.new.status())]
+        if set(images) == {self.live.digest}:
+            return ""
+        return f"the sides no longer run the same image: {' and '.join(map(str, images))}"

@@ -113,6 +113,18 @@ class Environment:
         )
 
     @described
+    async def move(  # noqa: PLR0913, PLR0917 -- each is a flag
+        self,
+        ws: dagger.Workspace,
+        to: Annotated[str | None, Doc(release.move.flag("to").doc)] = None,
+        back: Annotated[bool, Doc(release.move.flag("back").doc)] = False,  # noqa: FBT002 -- a flag
+        finish: Annotated[bool, Doc(release.move.flag("finish").doc)] = False,  # noqa: FBT002 -- a flag
+        confirm: Annotated[str, Doc(release.move.flag("confirm").doc)] = "",
+        dry_run: DryRun = False,  # noqa: FBT002 -- a flag
+    ) -> str:
+        return await self._text(ws, "move", to=to, back=back, finish=finish, confirm=confirm, dry_run=dry_run)
+
+    @described
     async def status(
         self, ws: dagger.Workspace, watch: Annotated[str | None, Doc(service.status.flag("watch").doc)] = None
     ) -> str:

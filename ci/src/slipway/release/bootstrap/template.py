@@ -18,6 +18,7 @@ from slipway.release.bootstrap.roles import (
     deploy_role,
     image_role,
     joined,
+    moved_scope,
     oidc_provider,
     policy,
     roles_of,
@@ -97,6 +98,9 @@ def own(settings: Settings, environment: str) -> StackTemplate:
     there, scope = settings.environment(environment), scope_of(settings, environment)
     roles, (repository,) = roles_of(settings, environment), REPOSITORY.within(scope)
     parts = target_of(settings, environment).parts(settings, environment, roles, repository)
+    if moved := moved_scope(scope):
+        beside = roles_of(moved.settings, environment)
+        parts += target_of(moved.settings, environment).parts(moved.settings, environment, beside, repository)
     parts += _deploying(scope)
     if there.network:
         parts.append(_network(settings.service_name(environment), there.network))

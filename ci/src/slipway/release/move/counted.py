@@ -8,7 +8,7 @@ from typing import Any
 from slipway.release.aws.client import Aws
 
 _MINUTE = 60
-_WORSE = 0.01  # the share of errors that the new side may have beyond the old one's, as Express Mode's own alarm
+_WORSE = 0.01  # the share of errors that the new side may have beyond that of the old side, as Express Mode's own alarm
 
 
 @dataclass(frozen=True, kw_only=True)

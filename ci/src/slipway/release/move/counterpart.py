@@ -36,7 +36,7 @@ def counterpart(settings: Settings, environment: str) -> Settings:
     return made
 
 
-# What both targets have in common. Fargate accepts every pair of cpu and memory that App Runner has.
+# The keys of both targets. Fargate accepts every pair of cpu and memory that App Runner has.
 _SHARED = (
     *("region", "account", "service", "cpu", "memory", "variables", "secrets", "unrecorded", "webhook"),
     *("network", "migration"),

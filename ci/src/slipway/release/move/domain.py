@@ -13,7 +13,7 @@ from slipway.release.errors import AwsRefusedError, BusyError
 from slipway.release.move.records import Destination, NameRecords, Record, batch
 from slipway.release.targets.ecs_express.api import ExpressApi
 
-_KNOWN_SECONDS = 300.0  # until all resolvers of Route 53 know a change; a minute as a rule
+_KNOWN_SECONDS = 300.0  # until all resolvers of Route 53 know a change; usually a minute
 _ISSUED_SECONDS = 30 * 60.0
 _POLL_SECONDS = 5.0
 _SLOW_POLL_SECONDS = 15.0
@@ -109,7 +109,7 @@ class Domains:
 
     aws: Aws
     time: Time
-    service: str  # the old one's ARN
+    service: str  # on App Runner, by ARN
     old: Destination
     new: Destination
 

@@ -12,7 +12,7 @@ from slipway.release.errors import BusyError
 
 STEPS = (0, 10, 50, 100)  # percent of the new side
 WATCH_SECONDS = 180.0  # of each step: CloudWatch shows a minute when it is over
-_LOOK_SECONDS = 15.0
+_LOOK_SECONDS = 30.0
 _ATTEMPTS = 5
 
 
@@ -40,6 +40,7 @@ class Shift:
     """One shift.
 
     - is_newest: whether no later command has begun to shift the traffic.
+    - parted: how the sides differ before a step, otherwise nothing.
     - problem: what is wrong with the new side since a time of the platform in seconds, otherwise nothing.
     """
 
@@ -47,6 +48,7 @@ class Shift:
     time: Time
     tell: Tell
     is_newest: Callable[[], Awaitable[bool]]
+    parted: Callable[[], Awaitable[str]]
     problem: Callable[[float], Awaitable[str]]
 
     async def forward(self) -> ShiftEnd:
@@ -54,6 +56,8 @@ class Shift:
         try:
             percent = await self.traffic.percent()
             for step in [step for step in STEPS if step >= percent]:
+                if problem := await self.parted():
+                    return await self._taken_back(problem)
                 if not await self._put(step):
                     return _SUPERSEDED
                 if step and (problem := await self._watched(step)):
