@@ -1,4 +1,4 @@
-"""What corresponds to a service on App Runner, what does not, and the records of its names."""
+"""The counterpart of a service on App Runner, its obstacles, and the records of its names."""
 
 from dataclasses import replace
 

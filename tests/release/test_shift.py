@@ -122,7 +122,7 @@ async def test_every_story_of_a_shift_ends_in_the_truth():
             assert world.percent == 0
 
 
-async def test_each_step_is_watched_and_a_step_by_hand_is_gone_on_from():
+async def test_each_step_is_watched_and_one_by_hand_is_continued():
     world = World(chance=random.Random(0))
     assert (await world.shift().forward()).status is Status.SUCCEEDED
     assert [percent for _, percent in world.log] == [*STEPS[1:]]
