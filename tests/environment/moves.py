@@ -143,7 +143,7 @@ class Moving:
     async def traffic(self, path: str = "/", seconds: float = 10.0) -> None:
         """Ask for the name until cancelled, and count the answers."""
         front = self.account.cloud.route53.fronts[full(HOST)]
-        async with httpx.AsyncClient(base_url=f"http://{front.address}", verify=NO_CERTIFICATES) as client:
+        async with httpx.AsyncClient(base_url=f"http://{front.address}", verify=NO_CERTIFICATES, timeout=300) as client:
             while True:
                 with self.account.cloud.clock.held():
                     answer = await client.get(path)

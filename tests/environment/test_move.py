@@ -93,7 +93,7 @@ async def continues(there: Moving) -> None:
     """With the printed settings the environment deploys to ECS, and rolls back to a release from before the move."""
     first, keys = there.digest, keys_after(there.move.new.settings, "staging")
     head = SETTINGS.partition("[tool.slipway.environments.staging.move]")[0]
-    kept = [line for line in head.splitlines() if not line.startswith(("access-role", "target"))]
+    kept = [line for line in head.splitlines() if not line.startswith(("access-role", "health-check", "target"))]
     there.settings = "\n".join([*kept, keys])
     assert (await there.environment.deploy(first, there.tell)).status is Status.NOOP
     second = await there.account.image()

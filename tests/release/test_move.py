@@ -45,7 +45,7 @@ def test_the_service_corresponds_to_one_with_the_same_size_variables_and_names()
     assert counterpart(sized, "staging").environment("staging").scaling.most == 7
     shown = keys_after(counterpart(sized, "staging"), "staging")
     plain = SETTINGS.partition("[tool.slipway.environments.staging.move]")[0].replace('target = "app-runner"', "")
-    kept = [line for line in plain.splitlines() if not line.startswith("access-role")]
+    kept = [line for line in plain.splitlines() if not line.startswith(("access-role", "health-check"))]
     assert parse("\n".join([*kept, shown])).environment("staging") == counterpart(sized, "staging").environment(
         "staging"
     )
