@@ -117,7 +117,6 @@ async def test_fifty_moves_under_traffic_have_no_failed_request(number):
             await there.account.cloud.clock.sleep(60)
             clients.cancel_scope.cancel()
         assert set(there.answers) == {"200"}, there.answers
-        print(number, dict(there.answers))
 
 
 @pytest.mark.slow
