@@ -152,7 +152,7 @@ class Domains:
         """Send a batch, which AWS refuses when a record is no longer as it was read, and return the change's id."""
         wanted = {"Comment": "slipway move", "Changes": batch(name.leading, after)}
         try:
-            answer = await self.aws.repeat(
+            answer = await self.aws.call_idempotent(
                 "route53", "change_resource_record_sets", HostedZoneId=name.zone, ChangeBatch=wanted
             )
         except AwsRefusedError as error:
@@ -178,7 +178,7 @@ class Certified:
         arns = [await self._issued(name) for name in names]
         listener = self.gateway.listener
         for arn in dict.fromkeys(arns):
-            await self.aws.repeat(
+            await self.aws.call_idempotent(
                 "elbv2", "add_listener_certificates", ListenerArn=listener, Certificates=[{"CertificateArn": arn}]
             )
         (rule,) = (await self.aws.call("elbv2", "describe_rules", RuleArns=[self.gateway.rule]))["Rules"]
@@ -187,7 +187,7 @@ class Certified:
         if wanted != hosts:
             others = [each for each in rule["Conditions"] if each["Field"] != "host-header"]
             condition = {"Field": "host-header", "HostHeaderConfig": {"Values": wanted}}
-            await self.aws.repeat(
+            await self.aws.call_idempotent(
                 "elbv2", "modify_rule", RuleArn=self.gateway.rule, Conditions=[*map(_sent, others), condition]
             )
 
@@ -225,7 +225,7 @@ class Certified:
         token = hashlib.sha256(name.name.encode()).hexdigest()[
             :32
         ]  # the same request within an hour makes no second one
-        answer = await self.aws.repeat(
+        answer = await self.aws.call_idempotent(
             "acm", "request_certificate", DomainName=name.name, ValidationMethod="DNS", IdempotencyToken=token
         )
         return str(answer["CertificateArn"])
@@ -256,7 +256,7 @@ class Certified:
             "ResourceRecords": [{"Value": record["Value"]}],
         }
         changes = [{"Action": "UPSERT", "ResourceRecordSet": wanted}]
-        await self.aws.repeat(
+        await self.aws.call_idempotent(
             "route53", "change_resource_record_sets", HostedZoneId=name.zone, ChangeBatch={"Changes": changes}
         )
 
