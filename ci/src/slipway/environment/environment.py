@@ -112,10 +112,10 @@ class ServiceEnvironment(ObservedEnvironment):
             without_ledger=self.without_ledger,
         )
 
-    async def plan(self, digest: str, verb: Verb = Verb.DEPLOY) -> Plan:
-        """Return what a command would change, blocked if slipway did not create the service; changes nothing."""
+    async def plan(self, digest: str, verb: Verb = Verb.DEPLOY, observed: Observed | None = None) -> Plan:
+        """Return what a command would change to the live state, by default that of now; blocked if slipway did not create the service."""
         migrates = self.migrates or verb in _WAS_LIVE
-        made = make_plan(self.spec(digest), await self.target.observe(), migrates=migrates)
+        made = make_plan(self.spec(digest), observed or await self.status(), migrates=migrates)
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
             if made.changes and (foreign := await self._foreign()):
                 return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}")
@@ -204,7 +204,7 @@ class ServiceEnvironment(ObservedEnvironment):
         await check_side(self)
         spec = goal.spec.over(observed.fields)
         if self.starts and goal.verb not in _WAS_LIVE:
-            report = await preflight(self.aws, spec, self.settings)
+            report = await preflight(self.aws, spec, self.settings, live=observed.fields)
         else:
             report = await looks.preflight(self.aws, spec, self.described.looks)
         for event in looks.events(report):
