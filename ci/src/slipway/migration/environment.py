@@ -170,7 +170,9 @@ class Environment:
             return x_argument_missing(self.wanted[-1])
         if sqlstate(error) == _NO_SCHEMA:  # env.py may name one for alembic's own table
             return _BASELINE
-        is_mistake = isinstance(error, SyntaxError | NameError) or (isinstance(error, TypeError) and "None" not in str(error))
+        is_mistake = isinstance(error, SyntaxError | NameError) or (
+            isinstance(error, TypeError) and "None" not in str(error)
+        )
         return "" if is_mistake else _VARIABLES  # a missing variable is often None
 
     def place_of(self, error: BaseException) -> tuple[str, int]:

@@ -43,6 +43,9 @@ _NEEDS_OLDER = re.compile(r"No module named 'pkg_resources'")
 _OLDER_SETUPTOOLS = "setuptools<82\n"
 _NO_LOGIN = re.compile(r"\b40[13]\b|[Cc]redentials|[Aa]uthenticat")
 _COMPILED = ["--compile-bytecode"]
+_PATIENT = {
+    "UV_COMPILE_BYTECODE_TIMEOUT": "0"
+}  # by default uv gives up after a minute, which a busy machine needs for a large file
 
 
 def lock_of(tree: Path, view: Tree) -> Path:
@@ -270,7 +273,7 @@ def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
             done = subprocess.run(
                 [uv(), *arguments, *more, "--quiet"],
                 cwd=tree,
-                env=variables | {"UV_PROJECT_ENVIRONMENT": str(folder)},
+                env=_PATIENT | variables | {"UV_PROJECT_ENVIRONMENT": str(folder)},
                 capture_output=True,
                 text=True,
                 check=False,
