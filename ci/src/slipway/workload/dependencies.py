@@ -94,7 +94,7 @@ class _Plan:
 
     @cached_property
     def python(self) -> list[str]:
-        """The flag of uv for the version that a file names or allows; any patch of it will do."""
+        """The flag of uv for the version that a file names or that its bounds allow; any patch of it will do."""
         fact = next(interpreter(self.view), None)
         if fact is None or fact.place.endswith("pyvenv.cfg"):
             return []
@@ -203,7 +203,7 @@ def _install(plan: _Plan, folder: Path) -> None:
                 "sync",
                 "--frozen",
                 *([] if plan.everything else ["--no-dev"]),
-                *plan.python,
+                *_oldest_here(plan.python),
                 *plan.parts,
                 *copied,
                 *_COMPILED,
@@ -212,11 +212,19 @@ def _install(plan: _Plan, folder: Path) -> None:
             folder,
         )
         return
-    _uv(["venv", *plan.python, str(folder)], tree, folder)
+    _uv(["venv", *_oldest_here(plan.python), str(folder)], tree, folder)
     with tempfile.TemporaryDirectory(prefix="slipway-lock-") as written:
         _uv([*_pip_install(folder), *_sources(plan, Path(written))], tree, folder)
     if plan.linked and plan.package:
         _uv([*_pip_install(folder), "--no-deps", "--editable", str(tree)], tree, folder)
+
+
+def _oldest_here(wanted: list[str]) -> list[str]:
+    """Return the flag for the oldest version of a range if this machine has it: old packages may not build for the newest."""
+    version = wanted[1].removeprefix(">=").partition(",")[0] if wanted else ""
+    find = [uv(), "python", "find", "--no-python-downloads", "--no-project", "--quiet", version]
+    has = version and subprocess.run(find, capture_output=True, check=False).returncode == 0
+    return ["--python", version] if has else wanted
 
 
 def _sources(plan: _Plan, folder: Path) -> list[str]:
