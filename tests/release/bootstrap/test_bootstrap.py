@@ -15,6 +15,7 @@ from slipway.records.outcome import Status
 from slipway.records.progress import Event
 from slipway.release.bootstrap import change_set as room
 from slipway.release.bootstrap.template import stacks
+from slipway.release.cloudformation import trusts_service
 from slipway.report.text import of_bootstrap
 from slipway.settings import Scaling, Settings, SettingsError
 from slipway.simulator.faults import Effect, Fault
@@ -112,12 +113,12 @@ async def test_an_end_is_believed_only_when_it_is_that_of_this_very_change(accou
 
 async def test_what_is_there_already_is_neither_changed_nor_left_with_a_change_set(account):
     await ground(account).apply(untold)
-    for act in (ground(account).apply, ground(account).propose):
+    for act, looks in ((ground(account).apply, 4), (ground(account).propose, 2)):
         before = len(account.cloud.requests)
         found = await act(untold)
         assert [stack.result for stack in found.stacks] == [Result.UNCHANGED, Result.UNCHANGED]
         assert found.stacks[1].outputs
-        assert asked(account, before).count("DeleteChangeSet") == 2
+        assert asked(account, before).count("DeleteChangeSet") == looks
         assert not {"ExecuteChangeSet", "DeleteStack"} & set(asked(account, before))
 
 
@@ -162,7 +163,24 @@ async def test_after_bootstrap_a_deployment_works_under_the_policy_that_the_depl
     assert outcome.status is Status.SUCCEEDED
 
 
-async def test_a_foreign_role_is_a_failure_with_its_reason_and_a_remedy(account):
+async def test_what_exists_already_is_named_before_anything_is_made(account):
+    wanted = settings(staging=FULL)
+    trust = json.dumps(trusts_service("ecs.amazonaws.com"))
+    for name in ("notes-staging-access", "notes-staging-instance"):
+        await account.ask("iam", "create_role", RoleName=name, AssumeRolePolicyDocument=trust)
+    await account.ask("logs", "create_log_group", logGroupName="/slipway/notes-staging")
+    for act in (ground(account, wanted).propose, ground(account, wanted).apply):
+        said = await refusal(act(untold))
+        assert (
+            "the role notes-staging-access, the role notes-staging-instance, the log group /slipway/notes-staging"
+            in said
+        )
+        assert await statuses(account) == {}
+    account.cloud.iam.roles.clear()
+    await account.ask("logs", "delete_log_group", logGroupName="/slipway/notes-staging")
+
+
+async def test_a_resource_that_cannot_be_made_is_a_failure_with_its_reason_and_a_remedy(account):
     account.cloud.cloudformation.resources.named.add(FOREIGN)
     found = await ground(account).apply(untold)
     assert [stack.result for stack in found.stacks] == [Result.APPLIED, Result.FAILED]

@@ -10,6 +10,7 @@ from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ledger import LedgerStore
 from slipway.release.bootstrap.change_set import StackChangeSet
+from slipway.release.bootstrap.existing import check_new
 from slipway.release.bootstrap.template import StackTemplate, stacks
 from slipway.release.engine.target import Time
 from slipway.settings import Github, Settings, SettingsError
@@ -26,15 +27,17 @@ class AccountSetup:
     time: Time
 
     async def propose(self, tell: Callable[[Event], None]) -> Bootstrap:
-        """Return what would change, and delete the change sets; raises SlipwayError."""
+        """Return what would change, and delete the change sets; raises SlipwayError, also when what would be made exists."""
         stacks = await self._stacks()
         async with AsyncExitStack() as open_proposals:
             change_sets = [self._change_set(stack, tell) for stack in stacks]
-            proposals = [await open_proposals.enter_async_context(each.proposed()) for each in change_sets]
-        return Bootstrap(self.environment, tuple(proposals))
+            proposals = tuple([await open_proposals.enter_async_context(each.proposed()) for each in change_sets])
+        await check_new(self.aws, stacks, proposals)
+        return Bootstrap(self.environment, proposals)
 
     async def apply(self, tell: Callable[[Event], None]) -> Bootstrap:
         """Create what is missing, stack by stack, and stop after one that fails."""
+        await self.propose(tell)  # every obstacle is named before the first stack is made
         changes: list[StackChange] = []
         for stack in await self._stacks():
             change_set = self._change_set(stack, tell)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from slipway import toml
-from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Scaling
+from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Network, Scaling
 from slipway.settings.ecs_express import ExpressEnvironment, TargetGroupPace, TaskScaling
-from slipway.settings.environment import Environment, MigrationRunner, Network, RunnerKind, TargetKind
+from slipway.settings.environment import Environment, MigrationRunner, RunnerKind, TargetKind
 from slipway.settings.service import (
     BuildStep,
     Checks,

@@ -27,7 +27,7 @@ from slipway.release.bootstrap.roles import (
 from slipway.release.cloudformation import Part, Resource, output, resource, retained, role, start_task, trusts_service
 from slipway.release.rights import REPOSITORY, Policy, Scope
 from slipway.release.targets.supported import target_of
-from slipway.settings import Environment, MigrationRunner, Network, Settings, SettingsError
+from slipway.settings import Environment, MigrationRunner, Settings, SettingsError
 
 _LOG_DAYS = 90
 _SHARED = "shared"
@@ -98,8 +98,6 @@ def own(settings: Settings, environment: str) -> StackTemplate:
     roles, (repository,) = roles_of(settings, environment), REPOSITORY.within(scope)
     parts = target_of(settings, environment).parts(settings, environment, roles, repository)
     parts += _deploying(scope)
-    if there.network:
-        parts.append(_network(settings.service_name(environment), there.network))
     if scope.task:
         parts.append(_migration(scope, scope.task, roles))
     return StackTemplate(
@@ -178,29 +176,6 @@ def _deploying(scope: Scope) -> list[Part]:
     made = role(name, why, trusts_jobs(github, scope.there, environment), policy(scope, DEPLOY_ROLE))
     where = f"AWS_ROLE of the variables of GitHub's environment {environment}"
     return [Part({"DeployRole": made}, {"AwsRole": output(where, _role_arn(scope.there, name))})]
-
-
-def _network(service: str, network: Network) -> Part:
-    group = {
-        "GroupDescription": f"{service} reaches its database",
-        "VpcId": network.vpc,
-        "Tags": [{"Key": "Name", "Value": service}],
-    }
-    group_id = {"Fn::GetAtt": ["SecurityGroup", "GroupId"]}
-    inward = {
-        "GroupId": network.database_security_group,
-        "Description": f"from {service}",
-        "IpProtocol": "tcp",
-        "FromPort": network.database_port,
-        "ToPort": network.database_port,
-        "SourceSecurityGroupId": group_id,
-    }
-    resources = {
-        "SecurityGroup": resource("AWS::EC2::SecurityGroup", "of the service, and of a task that migrates", group),
-        "DatabaseIngress": resource("AWS::EC2::SecurityGroupIngress", "the database lets them in", inward),
-    }
-    where = "migration.security-groups of the settings, where a task migrates"
-    return Part(resources, {"SecurityGroup": output(where, group_id)})
 
 
 def _migration(scope: Scope, task: MigrationRunner, roles: Mapping[str, str]) -> Part:

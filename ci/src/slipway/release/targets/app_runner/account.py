@@ -128,11 +128,36 @@ def _roles(settings: Settings, environment: str, roles: Mapping[str, str], repos
 
 
 def _network(service: str, network: Network) -> Part:
-    group = {"Fn::GetAtt": ["SecurityGroup", "GroupId"]}  # bootstrap makes it for every target
-    connector = {"VpcConnectorName": service, "Subnets": list(network.subnets), "SecurityGroups": [group]}
-    arn = {"Fn::GetAtt": ["VpcConnector", "VpcConnectorArn"]}
-    made = resource("AWS::AppRunner::VpcConnector", "the service's way into the VPC", connector)
-    return Part({"VpcConnector": made}, {"VpcConnector": output("vpc-connector of the settings", arn)})
+    """Return the service's way into the VPC, and to the database in it."""
+    group_id = {"Fn::GetAtt": ["SecurityGroup", "GroupId"]}
+    group = {
+        "GroupDescription": f"{service} reaches its database",
+        "VpcId": network.vpc,
+        "Tags": [{"Key": "Name", "Value": service}],
+    }
+    inward = {
+        "GroupId": network.database_security_group,
+        "Description": f"from {service}",
+        "IpProtocol": "tcp",
+        "FromPort": network.database_port,
+        "ToPort": network.database_port,
+        "SourceSecurityGroupId": group_id,
+    }
+    connector = {"VpcConnectorName": service, "Subnets": list(network.subnets), "SecurityGroups": [group_id]}
+    where = "migration.security-groups of the settings, where a task migrates"
+    return Part(
+        {
+            "SecurityGroup": resource("AWS::EC2::SecurityGroup", "of the service, and of a task that migrates", group),
+            "DatabaseIngress": resource("AWS::EC2::SecurityGroupIngress", "the database lets them in", inward),
+            "VpcConnector": resource("AWS::AppRunner::VpcConnector", "the service's way into the VPC", connector),
+        },
+        {
+            "SecurityGroup": output(where, group_id),
+            "VpcConnector": output(
+                "vpc-connector of the settings", {"Fn::GetAtt": ["VpcConnector", "VpcConnectorArn"]}
+            ),
+        },
+    )
 
 
 def _scaling(name: str, scaling: Scaling) -> Part:
