@@ -50,6 +50,17 @@ async def test_a_variable_that_differs_is_a_change_and_its_value_is_nowhere(plat
     assert "bluebell" not in repr(ended)
 
 
+async def test_credentials_that_expire_at_the_change_leave_its_number_to_the_next_run(platform):
+    await run(platform, await platform.release())
+    wanted = await platform.release()
+    platform.faults.add(Fault(operation=platform.calls["update"], effect=Effect.EXPIRED))
+    ended = await run(platform, wanted)
+    assert (ended.code, ended.outcome.status, ended.outcome.number) == (3, Status.UNKNOWN, 2)
+    assert "sign in again" in ended.outcome.diagnosis.remedy
+    ended = await run(platform, wanted)
+    assert (ended.outcome.status, ended.outcome.number) == (Status.SUCCEEDED, 2)
+
+
 async def test_a_rollback_is_a_deployment_of_a_recorded_digest(platform):
     first, second = await platform.release(), await platform.release()
     for goal in (Live(first), Live(second), Live(first, Verb.ROLLBACK)):

@@ -198,7 +198,9 @@ class Slipway:
         return await running.database(await self._settings(await self._folder(ws)))
 
     @described
-    async def rehearse(self, ws: dagger.Workspace) -> Rehearsal:
+    async def rehearse(
+        self, ws: dagger.Workspace, target: Annotated[str | None, Doc(prove.rehearse.flag("target").doc)] = None
+    ) -> Rehearsal:
         import sys
 
         from slipway.graph.stage import rehearse
@@ -208,7 +210,7 @@ class Slipway:
 
         folder = await self._folder(ws)
         settings, secrets = await self._settings(folder), await self._secrets()
-        rehearsal = await rehearse(folder, settings, secrets, TerminalProgress(sys.stdout))
+        rehearsal = await rehearse(folder, settings, secrets, TerminalProgress(sys.stdout), target)
         return Rehearsal(
             verdict="passed" if rehearsal.passed else "failed",
             summary=rehearsal_report.text(rehearsal),

@@ -113,6 +113,8 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
         async with backend.start(launch, on_line.append) as workload:
             began = time.monotonic()
             ended, answer = await _until_healthy(workload, check, platform.words)
+            # Words of a release that is being stopped are no cause; those of one that ended may still arrive.
+            lines = [*on_line] if workload.exit_code is None else on_line
     except SlipwayError as error:
         return no("release", f"the release does not start: {error.what}", error.next_step)
     if ended is None:
@@ -120,8 +122,8 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
     if ended == platform.words.unhealthy and not answer.final and _seconds_to_start(check) > _MOST_SECONDS:
         return not_covered("release", f"it was not healthy after {_MOST_SECONDS:.0f} s, and the platform waits longer")
     if answer.detail.isdecimal():
-        on_line.append(f"GET {check.path} -> {answer.detail}")
-    why = diagnose(DeploymentLogs((ended,), tuple(on_line)), spec, platform.words)
+        lines.append(f"GET {check.path} -> {answer.detail}")
+    why = diagnose(DeploymentLogs((ended,), tuple(lines)), spec, platform.words)
     return Check(
         subject="release",
         verdict=PreflightResult.REFUSED,

@@ -1,6 +1,6 @@
 """One environment of a service, to be read: its platform, its ledger, and the answers of the live release."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -14,6 +14,7 @@ from slipway.records.ledger import History, Situation
 from slipway.records.migration import Readiness
 from slipway.records.outcome import NOTHING, Examination
 from slipway.records.plan import Observed, State
+from slipway.records.progress import Progress
 from slipway.release.aws.client import Aws, Keys, check_region
 from slipway.release.aws.ecr import check_repository
 from slipway.release.aws.ledger import LedgerStore
@@ -39,6 +40,7 @@ class ObservedEnvironment:
     """An environment that is only read.
 
     - endpoint_url: a stand-in for AWS. time: the platform's clock. keys: AWS credentials; None for those that boto3 finds.
+    - note: receives a line about each longer wait for AWS.
     """
 
     settings: Settings
@@ -46,12 +48,15 @@ class ObservedEnvironment:
     endpoint_url: str | None
     time: Time
     keys: Keys | None = None
+    note: Callable[[str], object] = Progress().note
 
     @cached_property
     def aws(self) -> Aws:
         if self.endpoint_url is None:
             check_region(self.described.api, self.own_settings.region)
-        return Aws(self.own_settings.region, self.endpoint_url, self.keys, self.time.sleep)
+        aws = Aws(self.own_settings.region, self.endpoint_url, self.keys, self.time.sleep)
+        aws.patience.tell = self.note
+        return aws
 
     @property
     def own_settings(self) -> EnvironmentSettings:

@@ -199,6 +199,12 @@ def migrated(migration: Migration) -> str:
     if migration.unseen:
         return f"migrated, but the applied revisions are unknown: {one_line(migration.unseen)}"
     after = heads(migration.after)
+    if migration.failed:
+        return (
+            f"{heads(migration.before)} -> {after}, then a revision failed"
+            if migration.applied
+            else f"stays at {after}"
+        )
     return f"{heads(migration.before)} -> {after}" if migration.applied else f"already at {after}"
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, ClassVar
 
-from slipway.settings.environment import Environment, partition_of, resource_id
-from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range
+from slipway.settings.environment import Environment, partition_of
+from slipway.structure import Constrained, MismatchError, Pattern, Range
 
 _MEMORY_OF_CPU = {  # App Runner refuses any other pair [G, "Managing App Runner service configuration"]
     256: (512, 1024),
@@ -46,24 +46,6 @@ class IpAddresses(Enum):
 
     IPV4 = "ipv4"
     DUAL_STACK = "dual-stack"
-
-
-@dataclass(frozen=True)
-class Network(Constrained):
-    """`[tool.slipway.environments.NAME.network]`: the VPC of a database without a public address; bootstrap connects the service to it.
-
-    - vpc: the VPC's id.
-    - subnets: ids of private subnets, in two availability zones or more.
-    - database-security-group: the database's own; bootstrap lets the service in.
-    - database-port: where the database listens.
-    """
-
-    vpc: Annotated[str, resource_id("vpc")]
-    subnets: Annotated[
-        tuple[Annotated[str, resource_id("subnet")], ...], Filled("a list of ids such as subnet-0a1b2c3d")
-    ]
-    database_security_group: Annotated[str, resource_id("sg")]
-    database_port: Annotated[int, Range(1, 65535)] = 5432
 
 
 @dataclass(frozen=True)
@@ -118,7 +100,6 @@ class AppRunnerEnvironment(Environment):
     - kms-key: the ARN of the key that encrypts App Runner's copy of the image. It cannot be changed later; without it a service keeps its key.
     - start-command: starts the service instead of the image's own command. App Runner cannot remove it from a service again.
     - tags: set when slipway creates the service; it changes no tags later.
-    - network: a table, see below; without it bootstrap makes no way to a private database.
     - scaling: a table, see below; without it bootstrap makes no auto scaling configuration.
     """
 
@@ -133,7 +114,6 @@ class AppRunnerEnvironment(Environment):
     kms_key: Annotated[str, _KMS_KEY] | None = None
     start_command: Annotated[str, Pattern(r"[^\n\r]+", "one line")] | None = None
     tags: Mapping[Annotated[str, _TAG], Annotated[str, _TAG_VALUE]] = field(default_factory=dict)
-    network: Network | None = None
     scaling: Scaling | None = None
 
     def __post_init__(self) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, ClassVar
 
-from slipway.structure import Constrained, MismatchError, Pattern, Range
+from slipway.settings.network import MadeDatabase, MadeNetwork, Network
+from slipway.structure import Constrained, MismatchError, Pattern, Range, Variants
 
 Arn = Annotated[
     str, Pattern(r"arn:.*", "an ARN: a secret is named by its ARN, its value is never written here", secret=True)
@@ -43,11 +44,6 @@ class RunnerKind(Enum):
     ECS_TASK = "ecs-task"
 
 
-def resource_id(prefix: str) -> Pattern:
-    """Constrain a text to the id of a resource, such as subnet-0a1b2c3d."""
-    return Pattern(rf"{prefix}-[\w-]+", f"an id such as {prefix}-0a1b2c3d")
-
-
 def role_for(purpose: str) -> Pattern:
     """Constrain a text to the ARN of a role."""
     made = "`slipway bootstrap` makes the role that you name here"
@@ -59,6 +55,9 @@ def check_task_size(cpu: int, memory: int) -> None:
     if memory not in _TASK_MEMORY_OF_CPU.get(cpu, ()):
         pairs = "; ".join(f"{cpu} with {sizes[0]} to {sizes[-1]}" for cpu, sizes in _TASK_MEMORY_OF_CPU.items())
         raise MismatchError("memory", f"found cpu {cpu} with memory {memory}, allowed are {pairs}")
+
+
+_NETWORKS = Variants("made", {False: Network, True: MadeNetwork})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +117,8 @@ class Environment(Constrained):
     - secrets: ARNs in Secrets Manager or SSM, by variable.
     - unrecorded: variables whose values the ledger must not keep, besides those that look like secrets.
     - webhook: the ARN of a secret with the URL to which the end of each deployment is posted, as {"text": …}, such as one of Slack.
+    - network: a table, see below; without it the service reaches the internet only.
+    - database: a table, see below; without it the database is your own.
     - migration: a table, see below; without it only `slipway migrate --database-url-from` migrates the database.
     """
 
@@ -135,6 +136,8 @@ class Environment(Constrained):
     secrets: Mapping[str, Arn] = field(default_factory=dict)
     unrecorded: tuple[str, ...] = ()
     webhook: Arn | None = None
+    network: Annotated[Network | MadeNetwork, _NETWORKS] | None = None
+    database: MadeDatabase | None = None
     migration: MigrationRunner | None = None
 
     def __post_init__(self) -> None:

@@ -19,6 +19,9 @@ _WITHOUT_RESOURCE = (
     ("ecs", "DeregisterTaskDefinition"),
     ("ecs", "DescribeTaskDefinition"),
     ("elbv2", "DescribeTargetHealth"),
+    ("elbv2", "DescribeListenerCertificates"),
+    ("elbv2", "DescribeListeners"),
+    ("elbv2", "DescribeRules"),
 )
 _PREFIXES = {"elbv2": "elasticloadbalancing"}  # of the actions, where they differ from the model's name
 
@@ -118,7 +121,9 @@ _RESOURCES: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("serviceRevisionArns", "resourceArn"), "{value}"),
     },
     "ec2": {},
-    "elbv2": {"TargetGroupArn": "{value}"},
+    "elbv2": dict.fromkeys(("TargetGroupArn", "RuleArn", "ListenerArn"), "{value}"),
+    "acm": {"CertificateArn": "{value}"},
+    "route53": {"HostedZoneId": "arn:aws:route53:::hostedzone/{value}", "Id": "arn:aws:route53:::change/{value}"},
     "cloudwatch": {"AlarmNames": "arn:aws:cloudwatch:{place}:alarm:{value}"},
     "iam": {"RoleName": "arn:aws:iam::{account}:role/{value}"},
     "logs": {"logGroupName": "arn:aws:logs:{place}:log-group:{value}:log-stream:"},

@@ -18,6 +18,7 @@ from slipway.oci.registry import Login
 from slipway.simulator.app_runner.api import SimulatedAppRunner
 from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.authorization import Guard
+from slipway.simulator.certificates import Certificates
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloudformation.api import CloudFormation
 from slipway.simulator.contract import ACCOUNT, REGION, Operations, Quotas, problems, service
@@ -28,6 +29,7 @@ from slipway.simulator.faults import Faults
 from slipway.simulator.iam import Iam, Sts
 from slipway.simulator.platform import Platform
 from slipway.simulator.registry import PASSWORD, ImageStore, RegistryProtocol, Repository
+from slipway.simulator.route53 import Route53, full
 from slipway.simulator.secrets import Secrets
 from slipway.simulator.serving import serving
 from slipway.structure import MismatchError
@@ -89,6 +91,8 @@ class Cloud(Platform):
     app_runner: SimulatedAppRunner
     ecs: Ecs
     cloudformation: CloudFormation
+    certificates: Certificates
+    route53: Route53  # of the whole account
     operations: Mapping[str, Operations]
 
     @property
@@ -110,13 +114,14 @@ class Cloud(Platform):
 
 
 class Places:
-    """The regions of all accounts, opened when a request first names them. Only roles belong to a whole account."""
+    """The regions of all accounts, opened when a request first names them. Roles and hosted zones belong to a whole account."""
 
     def __init__(self, clock: Clock, tasks: anyio.abc.TaskGroup, pace: Pace) -> None:
         self._clock, self._tasks, self._pace = clock, tasks, pace
         self._home = ImageStore({}, {SAMPLE: sample(clock.now())})
         self._quotas = Quotas()
         self._roles: dict[str, Iam] = {}
+        self._zones: dict[str, Route53] = {}
         self._clouds: dict[tuple[str, str], Cloud] = {}
         self._beginnings: list[Callable[[Cloud], None]] = []
         self._backend: Backend | None = None
@@ -159,6 +164,7 @@ class Places:
             quotas=self._quotas,
         )
         operations = dict[str, Operations]()
+        zones = self._zones.setdefault(account, Route53(self._clock, self._tasks, self._address_of))
         cloud = Cloud(
             **vars(platform),
             url=self.url,
@@ -167,6 +173,8 @@ class Places:
             app_runner=SimulatedAppRunner(platform, self._pace),
             ecs=Ecs(platform),
             cloudformation=CloudFormation(operations, self._clock, self._tasks),
+            certificates=Certificates(zones),
+            route53=zones,
             operations=operations,
         )
         operations |= {
@@ -176,7 +184,9 @@ class Places:
             "ecs": cloud.ecs.operations,
             "ec2": cloud.ecs.express.resources.network.operations,
             "elbv2": cloud.ecs.express.resources.balancing.operations,
-            "cloudwatch": cloud.ecs.express.resources.alarms.operations,
+            "acm": cloud.certificates.operations,
+            "cloudwatch": {**cloud.ecs.express.resources.alarms.operations, **cloud.metrics.operations},
+            "route53": cloud.route53.operations,
             "logs": cloud.logs.operations,
             "secretsmanager": cloud.secrets.operations,
             "ssm": cloud.references.parameters.operations,
@@ -184,6 +194,18 @@ class Places:
             "sts": Sts().operations,
         }
         return cloud
+
+    def _address_of(self, target: str, host: str) -> str:
+        """Return the address of the service that answers for a host at a DNS target of any account; nothing when none has host and certificate."""
+        for cloud in self._clouds.values():
+            for each in cloud.app_runner.services.values():
+                if full(each.dns) == full(target) and each.answers_for(host):
+                    return each.front.address
+            for balancer in cloud.ecs.express.resources.balancing.balancers.values():
+                certificates = [cloud.certificates.certificates.get(arn) for arn in balancer.certificates]
+                if full(balancer.dns) == full(target) and any(one and one.covers(host) for one in certificates):
+                    return next((rule.hosts[0] for rule in balancer.rules.values() if host in rule.hosts), "")
+        return ""
 
 
 @asynccontextmanager

@@ -10,13 +10,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from slipway import toml
 from slipway.errors import BadInputError, RefusedError
-from slipway.finder.interpreter import interpreter
+from slipway.finder.interpreter import interpreter, requested
 from slipway.finder.locks import declaration, lock, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements
 from slipway.finder.tree import Tree, tree_at
@@ -91,12 +91,11 @@ class _Plan:
 
     @cached_property
     def python(self) -> list[str]:
-        """The flag of uv for the minor version that a file names; any patch of it will do."""
+        """The flag of uv for the version that a file names or allows; any patch of it will do."""
         fact = next(interpreter(self.view), None)
         if fact is None or fact.place.endswith("pyvenv.cfg"):
             return []
-        version = OLDEST_PYTHON if is_too_old(fact.value) else fact.value
-        return ["--python", f">={version}" if fact.guessed else version]
+        return ["--python", requested(replace(fact, value=OLDEST_PYTHON) if is_too_old(fact.value) else fact)]
 
 
 def notes(view: Tree) -> tuple[str, ...]:
@@ -285,10 +284,12 @@ def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
 def _refusal(arguments: Sequence[str], stderr: str, code: int) -> RefusedError:
     """Return the error for what uv printed."""
     if match := _NO_PYTHON.search(stderr):
-        version = match[1] or match[2]
+        # Of the versions that bounds allow, uv names the newest one that it could not download.
+        asked = arguments[arguments.index("--python") + 1] if arguments[0] != "pip" and "--python" in arguments else ""
+        missing = asked or match[1] or match[2]
         return RefusedError(
-            f"the service's Python {version} is not on this machine, and uv could not download it",
-            f"run `uv python install {version}`, or pass a virtual environment with --python DIR",
+            f"the service's Python {missing} is not on this machine, and uv could not download it",
+            f"run `uv python install {missing.lstrip('>=').partition(',')[0]}`, or pass a virtual environment with --python DIR",
         )
     said = re.split(r"^\s*hint:", stderr, maxsplit=1, flags=re.MULTILINE)[0]
     causes = [line.lstrip(_DECORATION) for line in said.splitlines() if line.strip()]

@@ -13,9 +13,19 @@ _NAMES = {_ROLE: "RoleName", _LOG_GROUP: "LogGroupName"}
 _NOUNS = {_ROLE: "the role", _LOG_GROUP: "the log group"}
 
 
-async def check_new(aws: Aws, stacks: tuple[StackTemplate, ...], proposals: tuple[StackChange, ...]) -> None:
-    """Raise RefusedError with every role and log group that a stack would make and that exists already."""
-    added = [new for stack, proposal in zip(stacks, proposals, strict=True) for new in _added(stack, proposal)]
+NamedResource = tuple[str, str]  # kind and name
+
+
+def added_by(stack: StackTemplate, proposal: StackChange) -> list[NamedResource]:
+    """Return the roles and log groups that a stack would add."""
+    wanted = stack.template["Resources"]
+    added = [change for change in proposal.changes if change.action == "Add" and change.kind in _NAMES]
+    named = [(change.kind, wanted[change.name]["Properties"].get(_NAMES[change.kind])) for change in added]
+    return [(kind, name) for kind, name in named if isinstance(name, str)]
+
+
+async def check_new(aws: Aws, added: list[NamedResource]) -> None:
+    """Raise RefusedError with every resource that exists already."""
     try:
         taken = [f"{_NOUNS[kind]} {name}" async for kind, name in _taken(aws, added)]
     except AwsRefusedError:  # these credentials may not list them; CloudFormation names the first one later
@@ -27,17 +37,7 @@ async def check_new(aws: Aws, stacks: tuple[StackTemplate, ...], proposals: tupl
         )
 
 
-def _added(stack: StackTemplate, proposal: StackChange) -> list[tuple[str, str]]:
-    """Return the kinds and names of resources that a stack would add."""
-    wanted = stack.template["Resources"]
-    return [
-        (change.kind, wanted[change.name]["Properties"][_NAMES[change.kind]])
-        for change in proposal.changes
-        if change.action == "Add" and change.kind in _NAMES
-    ]
-
-
-async def _taken(aws: Aws, added: list[tuple[str, str]]) -> AsyncIterator[tuple[str, str]]:
+async def _taken(aws: Aws, added: list[NamedResource]) -> AsyncIterator[NamedResource]:
     roles = [name for kind, name in added if kind == _ROLE]
     if roles:
         there = {role["RoleName"] async for page in aws.pages("iam", "list_roles") for role in page["Roles"]}

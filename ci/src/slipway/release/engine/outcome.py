@@ -77,7 +77,7 @@ async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outco
         return outcome
     reported = await run.engine.ask(live) if live and outcome.live == outcome.requested else None
     after = run.migration.known_after if run.migration else None
-    readiness = reported or Readiness(after, after)
+    readiness = reported or Readiness(None if run.migration and run.migration.failed else after, after)
     without = run.engine.without_ledger
     release = Release(
         environment=outcome.environment,
