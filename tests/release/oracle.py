@@ -49,7 +49,11 @@ def _lies(played: Played) -> Iterator[str]:
     """Exit 0: the goal is true. Exit 1: it is not. Where others act, it was so at some moment of the run."""
     for end in played.ends:
         name, code = end.run.name, end.code
-        if end.run.again and code not in (0, 1, 4) and not (code == 2 and played.story.state in (State.ABSENT, *_BLOCKED)):
+        if (
+            end.run.again
+            and code not in (0, 1, 4)
+            and not (code == 2 and played.story.state in (State.ABSENT, *_BLOCKED))
+        ):
             yield f"{name}: exit {code} although nothing goes wrong any more"
         if _is_vague(played, end):
             if code == 0 and not any(found.live for found in (*end.seen, end.there)):

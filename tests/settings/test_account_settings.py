@@ -139,8 +139,6 @@ def test_options_of_a_target_are_unknown_to_another():
         SettingsError, match=r"staging\.vpc-connector: found with target 'ecs-express', only target 'app-runner' has it"
     ):
         parse(f'{EXPRESS}vpc-connector = "arn:x"\n')
-    with pytest.raises(SettingsError, match="network: found with target 'ecs-express'"):
-        parse(f'{EXPRESS}network = {{ vpc = "vpc-1" }}\n')
     with pytest.raises(SettingsError, match=r"scaling.concurrency: found with target 'ecs-express'"):
         parse(f"{EXPRESS}scaling = {{ concurrency = 1 }}\n")
     with pytest.raises(

@@ -107,6 +107,11 @@ def spec_of(settings: Settings, environment: str, digest: str) -> ExpressSpec:
             f"the load balancer of {environment} checks a task over HTTP, and there is no health-path",
             "set health-path in [tool.slipway] to a path that answers 200 when the service is ready",
         )
+    if there.network and not (there.subnets and there.security_groups):
+        raise SettingsError(
+            f"{environment} has a network, and its tasks would not be in it: subnets or security-groups are missing",
+            f"write what `slipway bootstrap --apply` prints into [tool.slipway.environments.{environment}]",
+        )
     return ExpressSpec(
         environment=environment,
         name=settings.service_name(environment),
