@@ -49,12 +49,10 @@ def _lies(played: Played) -> Iterator[str]:
     """Exit 0: the goal is true. Exit 1: it is not. Where others act, it was so at some moment of the run."""
     for end in played.ends:
         name, code = end.run.name, end.code
-        if (
-            end.run.again
-            and code not in (0, 1, 4)
-            and not (code == 2 and played.story.state in (State.ABSENT, *_BLOCKED))
-        ):
+        if end.run.again and not _may_end(played, code):
             yield f"{name}: exit {code} although nothing goes wrong any more"
+        if code == 4 and not _is_disturbed(played):
+            yield f"{name}: aborted, although nobody took it back"
         if _is_vague(played, end):
             if code == 0 and not any(found.live for found in (*end.seen, end.there)):
                 yield f"{name}: exit 0, and nothing was live"
@@ -62,14 +60,17 @@ def _lies(played: Played) -> Iterator[str]:
         is_so, was = _is_true(end, end.there), [_is_true(end, found) for found in end.seen]
         if code == 0 and not is_so and not (_is_disturbed(played) and any(was)):
             yield f"{name}: exit 0, and there is {end.there}"
-        if code == 4 and not _is_disturbed(played):
-            yield f"{name}: aborted, although nobody took it back"
         if code in (1, 2, 4):
             if end.is_superseded:
                 if not _is_disturbed(played):
                     yield f"{name}: superseded, although no other client acted"
             elif is_so and not (_is_disturbed(played) and not all(was)) and not _had_ended(played, end):
                 yield f"{name}: exit {code}, and it is so: {end.there}"
+
+
+def _may_end(played: Played, code: int | None) -> bool:
+    """Return whether a run may end so when nothing goes wrong any more."""
+    return code in (0, 1, 4) or (code == 2 and played.story.state in (State.ABSENT, *_BLOCKED))
 
 
 def _answers(played: Played) -> Iterator[str]:

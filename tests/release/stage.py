@@ -213,19 +213,18 @@ class Stage:
         match state:
             case State.BUSY:
                 self.by_hand.append(await self.ground.update(await self.account.image()))
-            case State.DELETED:
-                await self.ground.delete()
-            case State.DELETE_FAILED:
-                self.ground.fails("DELETE_SERVICE")
+            case State.DELETED | State.DELETE_FAILED:
+                self.ground.fails("DELETE_SERVICE" if state is State.DELETE_FAILED else "")
                 await self.ground.delete()
                 self.ground.fails("")
             case State.PAUSED:
                 await self.ground.pause()
             case State.MAINTAINED:
                 self.ground.maintain()
-            case State.LEFT | State.OVERTAKEN:
-                leave = self._leave if state is State.LEFT else self._overtake
-                await leave(newest)
+            case State.LEFT:
+                await self._leave(newest)
+            case State.OVERTAKEN:
+                await self._overtake(newest)
 
     async def _create(self, digest: str) -> Operation:
         return await self.ground.create(self.environment("production").spec(digest), "production")

@@ -111,12 +111,15 @@ class ServiceEnvironment(ObservedEnvironment):
             without_ledger=self.without_ledger,
         )
 
-    async def plan(self, digest: str, verb: Verb = Verb.DEPLOY) -> Plan:
-        """Return what a command would change, blocked if slipway did not create the service or the image is unusable; changes nothing."""
+    async def plan(self, digest: str, verb: Verb = Verb.DEPLOY, observed: Observed | None = None) -> Plan:
+        """Return what a command would change to the live state, by default that of now.
+
+        It is blocked if slipway did not create the service, or the image cannot be deployed.
+        """
         from slipway.release.preflight.image import refusal_of
 
         spec = self.spec(digest)
-        made = make_plan(spec, await self.target.observe(), migrates=self.migrates)
+        made = make_plan(spec, observed or await self.status(), migrates=self.migrates)
         if not made.changes:
             return made
         refusals = [await refusal_of(self.aws, spec)]
@@ -202,7 +205,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
         spec = goal.spec.over(observed.fields)
         if self.starts and goal.verb is not Verb.ROLLBACK:
-            report = await preflight(self.aws, spec, self.settings)
+            report = await preflight(self.aws, spec, self.settings, live=observed.fields)
         else:
             report = await looks.preflight(self.aws, spec, self.described.looks)
         for event in looks.events(report):
