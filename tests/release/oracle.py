@@ -49,10 +49,6 @@ def _lies(played: Played) -> Iterator[str]:
     """Exit 0: the goal is true. Exit 1: it is not. Where others act, it was so at some moment of the run."""
     for end in played.ends:
         name, code = end.run.name, end.code
-        if end.run.again and not _may_end(played, code):
-            yield f"{name}: exit {code} although nothing goes wrong any more"
-        if code == 4 and not _is_disturbed(played):
-            yield f"{name}: aborted, although nobody took it back"
         if _is_vague(played, end):
             if code == 0 and not any(found.live for found in (*end.seen, end.there)):
                 yield f"{name}: exit 0, and nothing was live"
@@ -74,8 +70,12 @@ def _may_end(played: Played, code: int | None) -> bool:
 
 
 def _answers(played: Played) -> Iterator[str]:
-    """Exit 2 means that nothing has been touched, and no answer says that nothing is live when it does not know."""
+    """Exit 2 means that nothing has been touched, exit 4 that a person took it back, and no answer says that nothing is live when it does not know."""
     for end in played.ends:
+        if end.run.again and not _may_end(played, end.code):
+            yield f"{end.run.name}: exit {end.code} although nothing goes wrong any more"
+        if end.code == 4 and not _is_disturbed(played):
+            yield f"{end.run.name}: aborted, although no other client acted"
         if end.code == 2 and end.has_number:
             yield f"{end.run.name}: exit 2 after it took a number"
         if "live:      nothing" in end.answer and not _is_disturbed(played) and end.there.live:

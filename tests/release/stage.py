@@ -210,6 +210,10 @@ class Stage:
             await self._create(await self._image(self.head, Script(healthy=False)))
             return
         newest = await self._create({State.OVERTAKEN: self.older}.get(state, self.live))
+        await self._leave_as(state, newest)
+
+    async def _leave_as(self, state: State, newest: Operation) -> None:
+        """Bring the service that runs into its state."""
         match state:
             case State.BUSY:
                 self.by_hand.append(await self.ground.update(await self.account.image()))
