@@ -37,6 +37,10 @@ class MismatchError(ValueError):
         self.problem = problem
 
 
+class UnknownKeyError(MismatchError):
+    """A key that a table does not have."""
+
+
 @dataclass(frozen=True)
 class Range:
     """A constraint: a number from `least` to `most`, both included."""
@@ -89,7 +93,10 @@ Constraint = Range | Pattern | Filled
 
 @dataclass(frozen=True, eq=False)
 class Variants:
-    """The classes of a table by the value of its `key`; a value that has none takes the annotated class."""
+    """The classes of a table by the value of its `key`; a value that has none takes the annotated class, and so does a missing optional key.
+
+    Of a union the first class is the annotated one.
+    """
 
     key: str
     kinds: Mapping[object, type]
@@ -140,8 +147,8 @@ def verbatim(name: str) -> str:
 
 
 def kebab(name: str) -> str:
-    """Return the key of a field as settings files spell it: with dashes."""
-    return name.replace("_", "-")
+    """Return the key of a field as settings files spell it: with dashes. A keyword of Python has an underscore at its end."""
+    return name.removesuffix("_").replace("_", "-")
 
 
 def read(kind: type[T], value: object, at: str = "", spelling: Spelling = verbatim) -> T:
@@ -189,18 +196,48 @@ def _read(kind: Any, value: object, at: str, spelling: Spelling) -> object:  # n
 
 def _read_annotated(kind: Any, value: object, at: str, spelling: Spelling) -> object:
     plain = typing.get_args(kind)[0]
+    if isinstance(plain, types.UnionType):
+        plain = typing.get_args(plain)[0]
     for variants in (each for each in kind.__metadata__ if isinstance(each, Variants)):
-        plain = _variant(plain, variants, _table(value, at), at)
+        return _read_variant(plain, variants, _table(value, at), at, spelling)
     value_read = _read(plain, value, at, spelling)
     for constraint in _own(kind):
         constraint.check(value_read, at)
     return value_read
 
 
+def _read_variant(plain: type, variants: Variants, table: Mapping[str, object], at: str, spelling: Spelling) -> object:
+    """Read a table as the class of its tag; a key of another class is reported with that class."""
+    chosen = _variant(plain, variants, table, at)
+    try:
+        return _read(chosen, table, at, spelling)
+    except UnknownKeyError as error:
+        path = error.at.removeprefix(f"{at}.").split(".")
+        others = [tag for tag, kind in variants.kinds.items() if kind is not chosen and _has(kind, path, spelling)]
+        if not others:
+            raise
+        named = " and ".join(repr(tag.value if isinstance(tag, Enum) else tag) for tag in others)
+        found = repr(table[variants.key])
+        raise MismatchError(
+            error.at, f"found with {variants.key} {found}, only {variants.key} {named} has it"
+        ) from None
+
+
+def _has(kind: Any, path: Sequence[str], spelling: Spelling) -> bool:
+    """Return whether a class has the key at a path of keys, through the tables in it."""
+    for part in (kind, *typing.get_args(kind)):
+        if is_dataclass(part):
+            hints = {spelling(name): hint for name, hint in _hints(cast(type, part)).items()}
+            return path[0] in hints and (len(path) == 1 or _has(hints[path[0]], path[1:], spelling))
+    return False
+
+
 def _variant(plain: type, variants: Variants, table: Mapping[str, object], at: str) -> type:
     """Return the class of a table. Its tag is read first, because the other keys depend on it."""
     kind = _hints(plain)[variants.key]
     if variants.key not in table:
+        if any(field.name == variants.key and _has_default(field) for field in fields(cast(Any, plain))):
+            return plain
         raise _missing(kind, _under(at, variants.key))
     return variants.kinds.get(_read(kind, table[variants.key], _under(at, variants.key), verbatim), plain)
 
@@ -241,7 +278,7 @@ def _read_dataclass(kind: type, value: object, at: str, spelling: Spelling) -> o
     known = {spelling(field.name): field for field in fields(kind)}
     for key in table:
         if key not in known:
-            raise MismatchError(_under(at, key), f"unknown key, {_suggestion(key, list(known))}")
+            raise UnknownKeyError(_under(at, key), f"unknown key, {_suggestion(key, list(known))}")
     for key, field in known.items():
         if key not in table and not _has_default(field):
             raise _missing(hints[field.name], _under(at, key))
@@ -284,7 +321,8 @@ def _missing(kind: Any, at: str) -> MismatchError:
 
 def _allowed(kind: Any) -> str:
     if typing.get_origin(kind) is typing.Annotated:
-        return _allowed(typing.get_args(kind)[0])
+        named = (constraint.allowed for constraint in _own(kind))
+        return next(named, None) or _allowed(typing.get_args(kind)[0])
     if typing.get_origin(kind) is tuple:
         return "a list"
     if isinstance(kind, type) and issubclass(kind, Enum):

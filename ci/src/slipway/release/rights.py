@@ -4,6 +4,7 @@ A target adds the actions of its own platform (targets/*/account.py). Which reso
 reference of each service (docs.aws.amazon.com/service-authorization, "list_ecr", "list_logs", "list_ecs", "list_iam", …).
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -34,6 +35,7 @@ class Right(Enum):
     WRITE_LEDGER = "write the ledger"
     INSPECT = "check everything that a release needs"
     PULL = "pull the release's image"
+    LOOK_AT_IMAGE = "read the manifest and the platform of the release's image"
     PUSH = "push an image"
     FIND_SECRETS = "ask whether secrets exist"
     STORE_VALUE = "store a new value of a secret"
@@ -121,9 +123,16 @@ def of_database(service: str) -> Arns:
     return arns
 
 
+_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
+
+
 def secrets_of(service: str, references: Iterable[str]) -> tuple[str, ...]:
-    """Return the ARNs of the secrets of one AWS service, secretsmanager or ssm; each once, without the JSON key that a reference may add."""
+    """Return the ARNs of the secrets of one AWS service, secretsmanager or ssm; each once, without the JSON key that a reference may add.
+
+    AWS adds six letters to the name of a secret. A reference may lack them, a policy needs a pattern for them.
+    """
     arns = {parts_of_secret(reference)[0] for reference in references}
+    arns = {f"{arn}-??????" if ":secretsmanager:" in arn and not _SUFFIX.search(arn) else arn for arn in arns}
     return tuple(sorted(arn for arn in arns if f":{service}:" in arn))
 
 
@@ -231,6 +240,7 @@ SHARED: Grants = {
         SECRETS: ("secretsmanager:DescribeSecret",),
     },
     Right.PULL: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _READ_IMAGE},
+    Right.LOOK_AT_IMAGE: {REPOSITORY: ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")},
     Right.PUSH: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _PUSH, TRIAL: _PUSH},
     Right.READ_WEBHOOK: {WEBHOOK_SECRET: ("secretsmanager:GetSecretValue",)},
     Right.FIND_SECRETS: {ANY: ("ssm:DescribeParameters",), SECRETS: ("secretsmanager:DescribeSecret",)},
