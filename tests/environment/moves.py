@@ -21,6 +21,7 @@ from slipway.workload.workload import NO_CERTIFICATES
 from tests.environment.express import ARN, BRISK
 from tests.release.desired import aws_of, time_of
 from tests.release.direct import opened
+from tests.release.policed import PolicedAws
 from tests.simulator.account import BRISK as APP_RUNNER
 from tests.simulator.account import ROLE, Account
 from tests.simulator.express import EXECUTION_ROLE, INFRASTRUCTURE_ROLE, trust
@@ -58,6 +59,7 @@ class Moving:
     digest: str = ""
     settings: str = SETTINGS
     resolve: Resolve | None = None
+    policed: bool = False
     told: list[str] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)  # of all traffic, by status and digest
     zone: str = ""
@@ -72,7 +74,7 @@ class Moving:
             time=time_of(self.account),
             starts=False,
         )
-        made.__dict__["aws"] = aws_of(self.account)
+        made.__dict__["aws"] = PolicedAws(self.account) if self.policed else aws_of(self.account)
         return made
 
     @property

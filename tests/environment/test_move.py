@@ -15,11 +15,14 @@ from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, r
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action
+from slipway.release.bootstrap.roles import policy, scope_of
 from slipway.release.move import shift
 from slipway.release.move.counterpart import keys_after
+from slipway.settings import parse
 from tests.environment.express import ARN
 from tests.environment.moves import HOST, SETTINGS, Moving, moved_from
 from tests.release.deployers import EVERY_REQUEST, Kill, MortalAws, mortal
+from tests.release.policed import hold
 
 MOVES = int(os.environ.get("SLIPWAY_MOVES", "0"))
 UNPROVEN = CompatibilityEvidence(None, "a story")
@@ -49,6 +52,8 @@ async def under_traffic(there: Moving, path: str = "/") -> None:
 @pytest.mark.slow
 async def test_a_service_moves_under_traffic_without_a_failed_request_and_is_finished_and_rolled_back():
     async with moved_from() as there:
+        there.policed = True
+        hold(there.account, policy(scope_of(parse(SETTINGS), "staging"), ["move"]))
         plan = await there.move.plan()
         assert (plan.action, plan.changes[-1].before, plan.changes[-1].after) == (
             Action.CREATE,
@@ -67,6 +72,8 @@ async def test_a_service_moves_under_traffic_without_a_failed_request_and_is_fin
         with pytest.raises(RefusedError, match="has moved to ECS"):
             await there.environment.deploy(await there.account.image(), there.tell)
         await is_finished(there)
+        there.account.cloud.guard.policies.clear()
+        assert not [line for line in there.told if "not authorized" in line]
         await continues(there)
 
 

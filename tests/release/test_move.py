@@ -6,6 +6,8 @@ import pytest
 
 from slipway.records.migration import Readiness
 from slipway.records.plan import State
+from slipway.release.bootstrap.roles import DEPLOY_ROLE, check_own, policy, scope_of
+from slipway.release.bootstrap.template import own
 from slipway.release.move.counted import Counted, worse
 from slipway.release.move.counterpart import counterpart, keys_after, obstacles
 from slipway.release.move.records import NEW, OLD, Destination, NameRecords, batch
@@ -13,6 +15,8 @@ from slipway.release.targets.app_runner.spec import observed_from, request_of, s
 from slipway.settings import ExpressEnvironment, SettingsError, parse
 from tests.environment.moves import HOST, SETTINGS
 from tests.release.desired import DIGEST
+from tests.simulator.account import ROLE
+from tests.simulator.express import EXECUTION_ROLE
 
 HEADS = Readiness(("a",), ("a",))
 APP, ECS = Destination(dns="a.awsapprunner.com"), Destination(dns="alb.elb.amazonaws.com", zone="Z3")
@@ -101,6 +105,27 @@ def test_drift_and_private_ingress_and_a_tcp_check_are_obstacles():
     assert "private" in obstacles(settings, "staging", live_of(settings, ingress="private"), HEADS)[0]
     bare = parse(SETTINGS.replace('health-path = "/healthz"', ""))
     assert "TCP" in obstacles(bare, "staging", live_of(bare), None)[0]
+
+
+def test_bootstrap_makes_the_roles_of_both_platforms_and_after_the_move_those_of_ecs():
+    before = settings_with(
+        'secrets = { URL = "arn:aws:ssm:eu-west-1:123456789012:parameter/url" }\ninstance-role = "arn:aws:iam::123456789012:role/i"'
+    )
+    made = [set(own(each, "staging").template["Resources"]) for each in (before, counterpart(before, "staging"))]
+    assert made == [
+        {"AccessRole", "InstanceRole", "EcsAccessRole", "InfrastructureRole"},
+        {"EcsAccessRole", "InfrastructureRole"},
+    ]
+    twice = SETTINGS.replace(EXECUTION_ROLE, ROLE)
+    with pytest.raises(SettingsError, match="named twice"):
+        check_own(parse(twice), "staging")
+
+
+def test_the_policy_of_a_move_names_each_statement_once_and_no_deploy_role_has_it():
+    scope = scope_of(parse(SETTINGS), "staging")
+    sids = [each["Sid"] for each in policy(scope, ["move"])["Statement"]]
+    assert (len(sids), {"Zones", "MovedService"} <= set(sids)) == (len(set(sids)), True)
+    assert "move" not in DEPLOY_ROLE
 
 
 def cname(value: str, **more):

@@ -12,10 +12,10 @@ import anyio
 
 from slipway.environment.compared import difference
 from slipway.environment.environment import ServiceEnvironment
-from slipway.environment.moved import last_shift
+from slipway.environment.moved import has_stayed, last_shift
 from slipway.environment.shifting import Shifting
 from slipway.errors import BadInputError, RefusedError
-from slipway.records.ledger import Intent, Release
+from slipway.records.ledger import Release
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
 from slipway.records.progress import Event, Tell
@@ -227,19 +227,18 @@ class Move:
     async def _back(self, live: Observed, there: Observed, tell: Tell) -> Outcome:
         old, names, _ = await or_unknown(names_of(self.old.aws, str(live.arn)))
         outcome = self._outcome(Verb.SHIFT_BACK, live, Status.NOOP)
-        if not names or there.state is State.ABSENT:
-            return outcome
-        gateway = await or_unknown(gateway_of(self._api))
-        if any(name.zone is None for name in names):
-            return await self._awaited(outcome, names, old, tell)
-        domains = self._domains(live, old, gateway)
         last = await last_shift(self.old)
-        if (
-            not await domains.percent()
-            and not isinstance(last, Intent)
-            and (last is None or last.verb is Verb.SHIFT_BACK)
-        ):
+        if all(name.percent(old, None) == 0 for name in names) and (last is None or has_stayed(last)):
+            if there.state is State.BUSY:
+                raise RefusedError(
+                    f"{self.new.service} on ECS is being changed, and has no traffic",
+                    "end the command that does it; then --back --confirm SERVICE deletes the service",
+                )
             return outcome
+        if any(name.zone is None for name in names):
+            return outcome if there.state is State.ABSENT else await self._awaited(outcome, names, old, tell)
+        gateway = await or_unknown(gateway_of(self._api))
+        domains = self._domains(live, old, gateway)
         return await self._shifting(domains, gateway, (live, there), tell).run(Verb.SHIFT_BACK, outcome)
 
     async def _awaited(self, made: Outcome, names: tuple[NameRecords, ...], side: Destination, tell: Tell) -> Outcome:
@@ -260,7 +259,7 @@ class Move:
     async def _settle(self, live: Observed, tell: Tell, *, to_new: bool) -> None:
         """Leave one simple record where there were two weighted ones."""
         old, names, _ = await or_unknown(names_of(self.old.aws, str(live.arn)))
-        if not names or any(name.zone is None for name in names):
+        if not any(name.is_weighed for name in names):
             return
         gateway = await or_unknown(gateway_of(self._api))
         side = gateway.destination if to_new else old

@@ -13,7 +13,7 @@ async def check_side(environment: ObservedEnvironment) -> None:
     if not isinstance(there, AppRunnerEnvironment) or there.move is None:
         return
     shift = await last_shift(environment)
-    if shift is None or (isinstance(shift, Release) and _stayed(shift)):
+    if shift is None or has_stayed(shift):
         return
     if isinstance(shift, Release) and shift.status is Status.SUCCEEDED:
         raise RefusedError(
@@ -33,6 +33,8 @@ async def last_shift(environment: ObservedEnvironment) -> Release | Intent | Non
     return next((each for each in reversed(records) if each.verb in (Verb.SHIFT, Verb.SHIFT_BACK)), None)
 
 
-def _stayed(shift: Release) -> bool:
-    """Return whether the old side has the traffic after a shift."""
-    return shift.status is (Status.SUCCEEDED if shift.verb is Verb.SHIFT_BACK else Status.ROLLED_BACK)
+def has_stayed(shift: Release | Intent) -> bool:
+    """Return whether the old side has the traffic after a shift, which has ended."""
+    return isinstance(shift, Release) and shift.status is (
+        Status.SUCCEEDED if shift.verb is Verb.SHIFT_BACK else Status.ROLLED_BACK
+    )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from slipway.environment.environment import ServiceEnvironment
+from slipway.environment.webhook import announce
 from slipway.errors import SlipwayError
 from slipway.records.ledger import Intent, Release
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
@@ -58,6 +59,7 @@ class Shifting:
             diagnosis=Diagnosis("move", end.cause, (), end.remedy) if end.cause else None,
         )
         await self._record(outcome)
+        await announce(self.old, outcome, self.tell, self._holder)
         return outcome
 
     @property

@@ -13,7 +13,16 @@ from slipway.release.cloudformation import Resource, retained
 from slipway.release.move.counterpart import counterpart
 from slipway.release.rights import Policy, Right, Scope, document, granted, narrowed
 from slipway.release.targets.supported import target_of
-from slipway.settings import AppRunnerEnvironment, Environment, Github, RunnerKind, Settings, SettingsError, Subjects
+from slipway.settings import (
+    AppRunnerEnvironment,
+    Environment,
+    Github,
+    RunnerKind,
+    Settings,
+    SettingsError,
+    Subjects,
+    TargetKind,
+)
 
 _ISSUER = "token.actions.githubusercontent.com"
 _ROLE = re.compile(r"arn:aws[\w-]*:iam::(?P<account>\d{12}):role/(?P<path>(?:[^/]+/)*)(?P<name>[\w+=,.@-]{1,64})")
@@ -56,6 +65,12 @@ IMAGE_ROLE = ("publish", "plan-without-ledger")
 DEPLOY_ROLE = tuple(
     verb for verb in RIGHTS if verb not in ("publish", "plan-without-ledger", "destroy", "secret", "run", "move")
 )
+
+
+def rights_on(command: str, kind: TargetKind) -> tuple[Right, ...]:
+    """Return the rights of a command on a platform: a move makes its service on the second one."""
+    is_second = command == "move" and kind is not TargetKind.APP_RUNNER
+    return MOVED if is_second else RIGHTS[command]
 
 
 def roles_of(settings: Settings, environment: str) -> dict[str, str]:
@@ -177,7 +192,7 @@ def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
     there = moved_scope(scope) if "move" in wanted else None
     if there is None:
         return own
-    beside = narrowed(granted(MOVED, there.grants), there)["Statement"]
+    beside = narrowed(granted(rights_on("move", there.there.target), there.grants), there)["Statement"]
     return document([*own["Statement"], *({**each, "Sid": f"Moved{each['Sid']}"} for each in beside)])
 
 

@@ -123,7 +123,7 @@ class Domains:
 
     async def settle(self, side: Destination) -> None:
         """Replace the weighted records by simple ones that lead to one side."""
-        await self._write([(name, name.simple(side)) for name in await self._names()])
+        await self._write([(name, name.simple(side)) for name in await self._names() if name.is_weighed])
 
     async def _names(self) -> tuple[NameRecords, ...]:
         _, names, _ = await names_of(self.aws, self.service)

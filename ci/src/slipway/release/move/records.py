@@ -36,6 +36,10 @@ class NameRecords:
         """The records that lead to the service."""
         return [record for record in self.records if record["Type"] in _LEADING]
 
+    @property
+    def is_weighed(self) -> bool:
+        return any("SetIdentifier" in record for record in self.leading)
+
     def problem(self, old: Destination, new: Destination | None) -> str:
         """Return why these records cannot be weighed, otherwise nothing."""
         if self.zone is None or self.percent(old, new) is not None:
