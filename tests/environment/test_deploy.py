@@ -9,10 +9,12 @@ from slipway.environment.redeploy import CompatibilityEvidence, rollback
 from slipway.environment.status import status
 from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
 from slipway.records.ledger import Intent
+from slipway.records.migration import Migration, MigrationFailedError
 from slipway.records.outcome import Status
 from slipway.records.plan import Action
 from slipway.release.engine.goal import Live
 from slipway.release.engine.ledger import nonce
+from slipway.report.release import of_outcome
 from tests.environment.environments import Migrating
 from tests.environment.test_rollback import deployed, live
 from tests.release.deployers import Kill, MortalAws, mortal
@@ -68,13 +70,18 @@ async def test_the_database_is_migrated_after_the_number_is_taken_and_before_the
 async def test_a_failed_migration_is_a_refusal_and_the_old_release_keeps_serving(account, staging):
     old = await deployed(staging)
     before = account.cloud.requests.count("UpdateService")
-    refuses = Failing(RefusedError("the migration failed at 0007_x.py:12", "duplicate key"))
+    stays = Migration(before=("aaa",), after=("aaa",), applied=(), attempts=1, seconds=0, failed=True)
+    refuses = Failing(
+        MigrationFailedError("the migration failed at 0007_x.py:12", "duplicate key", "correct it", stays)
+    )
     outcome = await bound(staging, run_by(staging, refuses)).deploy(await staging.image("bbb"), staging.tell)
     assert (outcome.status, outcome.status.exit_code) == (Status.REFUSED, 1)
-    assert outcome.diagnosis.cause == "the migration failed at 0007_x.py:12"
+    assert outcome.diagnosis.cause == "the migration failed at 0007_x.py:12: duplicate key"
+    assert "  database:  stays at aaa\n" in of_outcome(outcome)
     assert (await live(staging), account.cloud.requests.count("UpdateService")) == (old, before)
     (newest, *_) = (await staging.environment.history()).releases
-    assert (newest.number, newest.status) == (2, Status.REFUSED)
+    assert newest.cause == "the migration failed at 0007_x.py:12: …"
+    assert (newest.number, newest.status, newest.heads, newest.database) == (2, Status.REFUSED, None, ("aaa",))
 
 
 async def test_a_lost_migration_is_unknown_and_the_next_run_resumes_its_number(staging):

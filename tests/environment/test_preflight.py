@@ -57,6 +57,7 @@ account = "123456789012"
 access-role = "arn:aws:iam::123456789012:role/access"
 instance-role = "arn:aws:iam::123456789012:role/instance"
 secrets = {{ TOKEN = "{TOKEN}" }}
+variables = {{ DATABASE_URL = "postgresql://db.internal/tiny" }}
 """
 
 
@@ -106,8 +107,12 @@ async def test_a_healthy_release_passes_and_uncovered_checks_are_listed(tried_he
         "quotas",
         "size",
         "values",
+        "variables",
         "database",
     }
+    replaced = next(check.found for check in found.not_covered if check.subject == "variables")
+    assert replaced.startswith("the values of DATABASE_URL were replaced by those of the empty database here")
+    assert "db.internal" not in repr(found)
     assert "hunter2" not in repr(found)
 
 
@@ -116,12 +121,17 @@ async def test_a_healthy_release_passes_and_uncovered_checks_are_listed(tried_he
     ("code", "before", "cause"),
     [
         (500, "", "the health check /ready answers 500"),
-        (200, "import time; time.sleep(60)", "the health check failed, and the application wrote nothing"),
+        (200, "import time; time.sleep(60)", "the health check failed, and the application had written nothing"),
+        (
+            200,
+            "import atexit, signal, time; signal.signal(15, lambda *_: sys.exit(0)); atexit.register(lambda: print('Uvicorn running on http://127.0.0.1:8000', flush=True)); time.sleep(60)",
+            "the health check failed, and the application had written nothing",
+        ),
         (200, "sys.exit(7)", "the container ended by itself with the exit code 7"),
         (200, "os.environ['SIGNING_KEY']", "reads the variable SIGNING_KEY, which it does not get"),
         (200, "import nothing_like_it", "imports nothing_like_it, which is not installed"),
     ],
-    ids=["answers 500", "never listens", "exits", "lacks a variable", "does not import"],
+    ids=["answers 500", "never listens", "speaks when it is stopped", "exits", "lacks a variable", "does not import"],
 )
 async def test_a_release_that_does_not_become_healthy_is_diagnosed(tried_here, code, before, cause):
     check = await tried_here(code, before, only_start=True)

@@ -13,7 +13,7 @@ from slipway.release.bootstrap.roles import roles_of
 from slipway.settings import Settings
 from tests.environment.environments import SETTINGS, Place
 from tests.release.bootstrap.wanted import FULL, settings
-from tests.release.desired import time_of
+from tests.release.desired import aws_of, time_of
 from tests.release.direct import send_directly
 
 PROVEN = CompatibilityEvidence(reason="a test")
@@ -81,7 +81,7 @@ async def test_a_rollback_restores_image_and_settings_from_the_ledger_alone(acco
     plan = await plan_rollback(staging.environment.with_settings(varied(variables={"OTHER": "1"})), None)
     assert {change.name for change in plan.changes} == {"image", "port", "memory", "variable LEVEL", "variable NEW"}
     send_directly(monkeypatch, account.cloud)
-    anywhere = await recorded("staging", "notes", "eu-west-1", account.cloud.url, time_of(account))
+    anywhere = await recorded("staging", "notes", aws_of(account), time_of(account))
     outcome = await rollback(anywhere, staging.tell, None, PROVEN)
     assert (outcome.status, outcome.live) == (Status.SUCCEEDED, first)
     (service,) = account.cloud.app_runner.services.values()
@@ -118,4 +118,4 @@ async def test_a_release_that_ran_elsewhere_is_not_restored_there(staging):
 async def test_an_environment_without_recorded_settings_is_not_opened_from_elsewhere(account, monkeypatch):
     send_directly(monkeypatch, account.cloud)
     with pytest.raises(RefusedError, match="the ledger of notes in eu-west-1 has no release of staging"):
-        await recorded("staging", "notes", "eu-west-1", account.cloud.url, time_of(account))
+        await recorded("staging", "notes", aws_of(account), time_of(account))

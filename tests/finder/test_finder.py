@@ -217,9 +217,25 @@ def test_values_of_secrets_are_not_read_from_an_example():
     example = "API_TOKEN=t0ken\nBROKER=amqp://me:pass@host\nDEBUG=1\nSALT=abc\n"
     values = surveyed(ALEMBIC | {".env.example": example}).values(Subject.VARIABLE)
     assert values == (f"API_TOKEN={SECRET}", f"BROKER={SECRET}", "DEBUG=1", f"SALT={SECRET}")
+    hook = "AUTH_URL=https://hooks.example/T0/abcdefghijklmnop1234\nS3_SECRET_KEY=123\n"
+    assert surveyed(ALEMBIC | {".env.example": hook}).values(Subject.VARIABLE) == (
+        f"AUTH_URL={SECRET}",
+        "S3_SECRET_KEY=111",
+    )
     assert len(base64.urlsafe_b64decode(SECRET)) == 32  # what Fernet requires of a key
 
 
+NESTED = "class D(BaseModel):\n    url: str\nclass M(StrEnum):\n    LIVE = 'live'\n"
+COMPOSE = """services:
+  a:
+    {}
+    healthcheck:
+      test: ["CMD", "wget", "http://127.0.0.1:8200/v1/sys/health"]
+  b:
+    {}
+    healthcheck:
+      test: curl http://localhost:8000/health
+"""
 DOCKERFILE = "FROM python:3.12\nCMD {}\n"
 
 
@@ -248,6 +264,13 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"a.py": "if 'CERT' in environ:\n    a = environ['CERT']\nos.environ['HOME']\nb = int(os.environ['WORKERS'])\n"}, Subject.VARIABLE, "WORKERS=1"),
         ({"gunicorn.conf.py": "environ['CERT']\n", "a.py": "environ['REDIS_DB']"}, Subject.VARIABLE, "REDIS_DB=slipway"),
         ({"settings/.env.template": "WORKERS=4\n"}, Subject.VARIABLE, "WORKERS=4"),
+        ({".env.example": "AUTH__ISSUER_URL=http://id.local/realms/a\n"}, Subject.VARIABLE, "AUTH__ISSUER_URL=http://id.local/realms/a"),
+        ({".env.example": "JWT_TOKEN_ALGORITHM=HS256\n"}, Subject.VARIABLE, "JWT_TOKEN_ALGORITHM=HS256"),
+        ({".env.example": "ACCESS_TOKEN_EXPIRE_MINUTES=\n"}, Subject.VARIABLE, "ACCESS_TOKEN_EXPIRE_MINUTES=60"),
+        ({"a.py": f"{NESTED}class S(BaseSettings):\n    model_config = SettingsConfigDict(env_nested_delimiter='__')\n    database: D\n"}, Subject.VARIABLE, "DATABASE__URL={url}"),
+        ({"a.py": f"{NESTED}class S(BaseSettings):\n    database: D = Field(default_factory=D)\n    mode: M\n"}, Subject.VARIABLE, "MODE=live"),
+        ({"compose.yaml": COMPOSE.format("image: vault", "build: .")}, Subject.HEALTH_PATH, "/health"),
+        ({"compose.yaml": COMPOSE.format("build: .", "image: mail")}, Subject.HEALTH_PATH, "/v1/sys/health"),
         ({".env.example": "WORKERS=${WORKERS:-4}\n"}, Subject.VARIABLE, "WORKERS=4"),
         ({".env.example": "SMTP_USER= # leave it empty\n"}, Subject.VARIABLE, "SMTP_USER="),
         ({".env.example": "SMTP_USER=\n", "a.py": "os.environ['SMTP_USER']"}, Subject.VARIABLE, "SMTP_USER=slipway"),

@@ -86,7 +86,7 @@ def test_assumptions_and_commands_that_are_left_out_are_shown(folder):
     assert shown["postgres"] == "assumed: no file names the major in production)"
     assert shown["health path"] == "assumed: no health check or route found; the platform checks the port)"
     notes = [line for line in lines if line.startswith("NOTE")]
-    assert "slipway migrates before the release, so alembic upgrade head is left out" in notes[0]
+    assert "slipway migrates before the release, and leaves out alembic upgrade head" in notes[0]
     assert "left out of the start command: flask translate;" in notes[1]
 
 

@@ -82,7 +82,8 @@ def test_a_failing_revision_is_a_refusal(write_project, start, url, tmp_path):
     _, errors = process.communicate(timeout=60)
     refusal = from_json(Refusal, (tmp_path / "migration.json").read_text(), "here")
     assert process.returncode == refusal.exit_code == 1
-    assert refusal.what == "the migration failed at migrations/versions/one.py line 8"
+    assert refusal.where == "the migration failed at migrations/versions/one.py line 8"
+    assert 'table "no_such" does not exist' in refusal.reason
     assert errors == f"{refusal.what}: {refusal.next_step}\n"
 
 

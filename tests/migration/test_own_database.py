@@ -114,6 +114,6 @@ def test_why_there_is_no_answer_is_a_marked_line_too(write_project, run):
     write_project({"one": (None, "raise ValueError('my pin is canary-2')")})
     code, answer, printed = run(PIN="canary-2")
     refusal = from_json(Refusal, answer, "here")
-    assert (code, refusal.what) == (1, "the migration failed at migrations/versions/one.py line 8")
+    assert (code, refusal.where) == (1, "the migration failed at migrations/versions/one.py line 8")
     assert json.loads(answer)["schema"] == "slipway/refusal/1"
     assert "canary" not in printed

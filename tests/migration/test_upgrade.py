@@ -199,8 +199,10 @@ def test_each_revision_is_reported_when_it_begins(write_project, url):
 def test_a_failing_revision_is_refused_with_file_and_line(migrate, ask):
     with pytest.raises(RefusedError) as caught:
         migrate({**TWO, "three": ("two", "op.execute('SELECT 1')\nop.drop_table('no_such')")})
-    assert caught.value.what == f"the migration failed at migrations/versions/three.py line {FIRST + 1}"
-    assert 'table "no_such" does not exist' in caught.value.next_step
+    assert caught.value.what.startswith(f"the migration failed at migrations/versions/three.py line {FIRST + 1}: ")
+    assert 'table "no_such" does not exist' in caught.value.what
+    assert caught.value.next_step.endswith("; the database came from no revision to two")
+    assert (caught.value.migration.applied, caught.value.migration.after) == (("one", "two"), ("two",))
     assert ask("SELECT version_num FROM alembic_version") == ["two"]
 
 
@@ -215,8 +217,9 @@ def test_a_failing_revision_is_refused_with_file_and_line(migrate, ask):
 def test_a_revision_that_raises_is_refused_with_what_it_said_first(migrate, body, said):
     with pytest.raises(RefusedError) as caught:
         migrate({"one": (None, body)})
-    assert caught.value.what == f"the migration failed at migrations/versions/one.py line {FIRST}"
-    assert caught.value.next_step == said
+    assert caught.value.what == f"the migration failed at migrations/versions/one.py line {FIRST}: {said}"
+    assert caught.value.next_step == "correct the revision and deploy again; the database stays at no revision"
+    assert caught.value.migration.failed
 
 
 def test_an_env_py_that_fails_is_refused_with_its_line(migrate):
@@ -267,7 +270,7 @@ def test_a_table_that_stays_locked_is_refused_in_the_end(migrate, locked, monkey
     migrate({"one": TWO["one"]})
     with locked("a"), pytest.raises(RefusedError, match="lock timeout") as caught:
         migrate(TWO)
-    assert caught.value.what == f"the migration failed at migrations/versions/two.py line {FIRST}"
+    assert caught.value.what.startswith(f"the migration failed at migrations/versions/two.py line {FIRST}: ")
 
 
 def test_an_index_built_concurrently_does_not_wait_for_ourselves(migrate):

@@ -1,7 +1,7 @@
 """A simulated account without HTTP: requests go straight to the simulator's endpoint, serialized and parsed as boto3 does it."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -49,7 +49,7 @@ class DirectEndpoint:
                 part[_POLICY] = json.loads(unquote(part[_POLICY]))
         return parsed
 
-    async def _post(self, request: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    async def _post(self, request: dict[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
         body, (region, key) = request["body"], self.place
         content = urlencode(body).encode() if isinstance(body, dict) else body
         headers = {name.lower().encode(): str(value).encode() for name, value in request["headers"].items()}
@@ -59,9 +59,9 @@ class DirectEndpoint:
         }
         scope = {
             "type": "http",
-            "method": "POST",
+            "method": request["method"],
             "path": request["url_path"],
-            "query_string": b"",
+            "query_string": urlencode(request["query_string"] or {}).encode(),
             "headers": list(headers.items()),
         }
         sent: list[Any] = []
@@ -77,7 +77,7 @@ class DirectEndpoint:
             await answer(scope, receive, send)
         except CutError as error:
             raise ConnectionClosedError(endpoint_url=self._host) from error
-        return answer.status_code, dict(answer.headers), sent[1]["body"]
+        return answer.status_code, answer.headers, sent[1]["body"]
 
 
 @cache

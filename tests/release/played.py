@@ -209,7 +209,7 @@ class _Watching(MortalAws):
         return answer
 
     async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        self._patience.answered &= self._planted.is_patient
+        self.patience.answered &= self._planted.is_patient
         if self._outage and self._sent >= self._outage.index:
             self._fail(self._outage, operation)
         self._sent += 1

@@ -102,6 +102,23 @@ async def test_two_minutes_without_network_end_neither_a_read_nor_a_change(accou
     assert account.cloud.requests.count("DeleteService") == 1
 
 
+async def test_a_longer_wait_says_which_call_fails_and_how_long_it_is_asked_again(account):
+    told = []
+    aws = Outage(account.cloud.url, 20)
+    aws.patience.tell = told.append
+    await aws.call("apprunner", "list_services")
+    await aws.call("apprunner", "list_services")
+    throttled = Fault(operation="ListServices", effect=Effect.THROTTLED, times=3)
+    account.cloud.faults.add(throttled)
+    await aws.call("apprunner", "list_services")
+    assert [line.rpartition("; ")[2] for line in told] == [
+        *(f"asking again for about {seconds} s" for seconds in (174, 172, 168, 160, 144)[: len(told) - 1]),
+        "asking again for about 174 s",
+    ]
+    assert told[0].startswith("AWS cannot be reached")
+    assert told[-1].startswith("AWS throttles apprunner list_services with ThrottlingException")
+
+
 async def test_a_change_is_not_retried_when_tls_fails_because_it_may_have_been_sent(account):
     aws = Outage(account.cloud.url, 1, SSLError)
     await aws.call("apprunner", "list_services")

@@ -1,6 +1,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.records.outcome import Diagnosis
+from slipway.release.aws.logs import Line
 from slipway.release.diagnosis import UNKNOWN, DeploymentLogs, diagnose
 from slipway.release.failures import RULES
 from slipway.release.targets.app_runner.target import WORDS as PLATFORM
+from slipway.release.targets.ecs_express.evidence import WORDS as EXPRESS
 from tests.release.desired import spec
 
 NO_ANSWER = "[AppRunner] Health check failed on protocol `HTTP`[Path: '/healthz'], [Port: '8000']. Check your configured port number."
@@ -208,6 +211,39 @@ def test_the_misleading_last_line_loses_against_the_first_failure():
     found = diagnose(DeploymentLogs(platform, ("KeyError: 'DATABASE_URL'", "INFO: Shutting down")), spec(), PLATFORM)
     assert found.rule == "missing-variable"
     assert "port" not in found.remedy
+
+
+UNHEALTHY = "task 1 stopped: Task failed ELB health checks in (target-group arn:aws:x)"
+LOOPBACK = "INFO:     Uvicorn running on http://127.0.0.1:8000"
+STOPPED = "container Main: exit code: 143"
+ALARM = "Service deployment rolled back because of the following alarm(s) in ALARM state: notes/RollbackAlarm."
+HEALTHY_START = ((0, "a", STARTED[1]), (1, "a", "INFO:     Application startup complete."))
+# The platform's lines and the application's, as (second, stream, text), and the rule: what comes after the failure proves nothing.
+TIMED = {
+    "a server that listens too late": (PLATFORM, [(9, "", NO_ANSWER)], [(1, "a", STARTED[1]), (10, "a", LOOPBACK)], "slow-start"),
+    "the same on Express Mode": (EXPRESS, [(9, "", UNHEALTHY)], [(1, "a", STARTED[1]), (10, "a", LOOPBACK)], "slow-start"),
+    "a server that listens in time": (PLATFORM, [(9, "", NO_ANSWER)], [(1, "a", LOOPBACK)], "loopback"),
+    "a container that is stopped": (PLATFORM, [(9, "", NO_ANSWER), (12, "", EXITED.replace(": 1", ": 137"))], [], UNKNOWN),
+    "the errors of a stop": (PLATFORM, [(9, "", NO_ANSWER), (12, "", EXITED)], [*HEALTHY_START, (11, "a", "ConnectionError: connection to server at db failed: Connection refused")], UNKNOWN),
+    "an instance of the release before": (PLATFORM, [(9, "", EXITED)], [(1, "a", "one"), (20, "b", "KeyError: 'OTHER'")], "exit"),
+    "a log agent whose clock is late": (PLATFORM, [(9, "", EXITED)], [(1, "a", "one"), (10, "a", "KeyError: 'URL'")], "missing-variable"),
+    "an answer after the alarm": (EXPRESS, [(9, "", ALARM)], [*HEALTHY_START, (10, "a", '"GET /x HTTP/1.1" 502')], "alarm"),
+    "an answer before the alarm": (EXPRESS, [(9, "", ALARM)], [*HEALTHY_START, (8, "a", '"GET /x HTTP/1.1" 502')], "alarm-5xx"),
+    "a stop after the alarm": (EXPRESS, [(9, "", ALARM), (12, "", STOPPED)], [], "alarm"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "platform", "application", "rule"), TIMED.values(), ids=TIMED)
+def test_only_what_came_before_the_failure_is_evidence(words, platform, application, rule):
+    began = datetime(2026, 11, 29, tzinfo=UTC)
+    timed = [
+        [
+            Line(message=text, stream=stream, id="", at=began + timedelta(seconds=second))
+            for second, stream, text in lines
+        ]
+        for lines in (platform, application)
+    ]
+    assert diagnose(DeploymentLogs.until_failure(*timed, words), spec(), words).rule == rule
 
 
 def test_the_first_of_two_failures_of_a_kind_is_the_cause():

@@ -50,6 +50,17 @@ async def test_a_variable_that_differs_is_a_change_and_its_value_is_nowhere(plat
     assert "bluebell" not in repr(ended)
 
 
+async def test_credentials_that_expire_at_the_change_leave_its_number_to_the_next_run(platform):
+    await run(platform, await platform.release())
+    wanted = await platform.release()
+    platform.faults.add(Fault(operation=platform.calls["update"], effect=Effect.EXPIRED))
+    ended = await run(platform, wanted)
+    assert (ended.code, ended.outcome.status, ended.outcome.number) == (3, Status.UNKNOWN, 2)
+    assert "sign in again" in ended.outcome.diagnosis.remedy
+    ended = await run(platform, wanted)
+    assert (ended.outcome.status, ended.outcome.number) == (Status.SUCCEEDED, 2)
+
+
 async def test_a_rollback_is_a_deployment_of_a_recorded_digest(platform):
     first, second = await platform.release(), await platform.release()
     for goal in (Live(first), Live(second), Live(first, Verb.ROLLBACK)):
@@ -78,8 +89,9 @@ async def test_an_update_replaces_a_failed_creation(platform):
 async def test_an_update_that_does_not_become_healthy_is_rolled_back_and_called_so(platform):
     before = await platform.release()
     await run(platform, before)
-    ended = await run(platform, await platform.release(healthy=False))
+    ended = await run(platform, await platform.release(healthy=False, variables={"COLOUR": "bluebell"}))
     assert (ended.code, ended.outcome.status) == (1, Status.ROLLED_BACK)
+    assert ended.outcome.diagnosis.remedy.partition("; this deployment changes ")[2].startswith("variable COLOUR")
     assert (ended.live, ended.outcome.live) == (before.image.digest, before.image.digest)
     assert (await platform.target.observe()).state is State.LIVE
 

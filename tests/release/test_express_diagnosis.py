@@ -55,7 +55,7 @@ CASES = [
     ("health-path", [f"task 1 stopped: Task failed ELB health checks in {GROUP}", BREAKER], ['INFO: 10.0.0.1:1 - "GET /healthz HTTP/1.1" 404 Not Found'], "answers 404"),
     ("loopback", [f"task 1 stopped: Task failed ELB health checks in {GROUP}", BREAKER], ["INFO:     Uvicorn running on http://127.0.0.1:8000"], "listens on 127.0.0.1"),
     ("exit", ["task 1 stopped: Essential container in task exited", "container Main: exit code: 3", BREAKER], [STARTED], "exit code 3"),
-    ("unknown", [f"task 1 stopped: Task failed ELB health checks in {GROUP}", BREAKER], [], "the application wrote nothing"),
+    ("unknown", [f"task 1 stopped: Task failed ELB health checks in {GROUP}", BREAKER], [], "the application had written nothing"),
     ("platform", [BREAKER], [STARTED], "the circuit breaker threshold was exceeded"),
 ]  # fmt: skip
 

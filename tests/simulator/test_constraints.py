@@ -21,9 +21,11 @@ from tests.simulator.account import UNCHANGED, amiss
 from tests.simulator.requests import fitting, violations
 
 ALL = os.environ.get("SLIPWAY_CONSTRAINTS") == "all"
-REFUSALS = {"apprunner": "InvalidRequestException", "ssm": "ValidationException"} | dict.fromkeys(
-    (*QUERY_SERVICES, "cloudwatch"), "ValidationError"
-)
+REFUSALS = {
+    "apprunner": "InvalidRequestException",
+    "ssm": "ValidationException",
+    "acm": "ValidationException",
+} | dict.fromkeys((*QUERY_SERVICES, "cloudwatch"), "ValidationError")
 
 
 def form(shape: Any, value: Any, place: str) -> Iterator[tuple[str, str]]:

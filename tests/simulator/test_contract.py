@@ -8,7 +8,7 @@ import pytest
 
 from slipway.oci.artifact import digest_of
 from slipway.simulator.contract import SERVICES, find_operation, message_member, problems, service
-from tests.simulator.account import ROLE, UNCHANGED, amiss, asked
+from tests.simulator.account import ROLE, UNCHANGED, Account, amiss, asked
 from tests.simulator.express import created, trust, wanted
 from tests.simulator.raw import ask_raw
 from tests.simulator.tasks import definition, run
@@ -93,6 +93,7 @@ def test_an_operation_is_found_by_its_target():
         "secretsmanager",
         "AmazonSSM",
         "GraniteServiceVersion20100801",
+        "CertificateManager",
     }
 
 
@@ -216,6 +217,18 @@ async def ask_of_express(ask: Ask, digest: str) -> None:
     await ask("ecs", "DeleteExpressGatewayService", serviceArn=arn)
 
 
+async def ask_of_certificates(ask: Ask, account: Account) -> None:
+    request = {"DomainName": "notes.example.com", "ValidationMethod": "DNS"}
+    arn = (await ask("acm", "RequestCertificate", **request))["CertificateArn"]
+    for seconds in (0, 6):
+        await account.cloud.clock.sleep(seconds)
+        await ask("acm", "DescribeCertificate", CertificateArn=arn)
+    account.cloud.certificates.proven.add("notes.example.com")
+    await account.cloud.clock.sleep(60)
+    await ask("acm", "ListCertificates")
+    await ask("acm", "DescribeCertificate", CertificateArn=arn)
+
+
 async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(account):
     """Compares the bytes on the wire, because boto3 drops unknown members."""
     answers: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
@@ -246,6 +259,9 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
     await ask("apprunner", "TagResource", ResourceArn=arn, Tags=[{"Key": "team", "Value": "notes"}])
     await ask("apprunner", "ListTagsForResource", ResourceArn=arn)
     await ask("apprunner", "UntagResource", ResourceArn=arn, TagKeys=["team"])
+    for operation in ("AssociateCustomDomain", "DisassociateCustomDomain"):
+        await ask("apprunner", operation, ServiceArn=arn, DomainName="notes.example.com")
+        await ask("apprunner", "DescribeCustomDomains", ServiceArn=arn)
     await ask_of_shared(ask)
     await ask("apprunner", "DeleteService", ServiceArn=arn)
     await account.settled(arn)
@@ -255,7 +271,13 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
     trust(account)
     await ask_of_express(ask, digest)
 
+    await ask_of_certificates(ask, account)
+    metric = {"Namespace": "AWS/AppRunner", "MetricName": "Requests"}
+    query = {"Id": "m", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
+    await ask("cloudwatch", "GetMetricData", MetricDataQueries=[query], StartTime=0, EndTime=60)
     await ask("logs", "CreateLogGroup", logGroupName="/empty")
+    await ask("logs", "PutRetentionPolicy", logGroupName="/empty", retentionInDays=30)
+    await ask("logs", "DeleteRetentionPolicy", logGroupName="/empty")
     (group,) = (await ask("logs", "DescribeLogGroups", logGroupNamePrefix="/aws/apprunner"))["logGroups"]
     await ask("logs", "DescribeLogStreams", logGroupName=group["logGroupName"])
     await ask("logs", "GetLogEvents", logGroupName=group["logGroupName"], logStreamName="events")

@@ -31,10 +31,9 @@ async def refused(call, **parameters):
 
 
 async def test_an_operation_that_the_simulator_does_not_have_says_so_and_what_it_has(shared_account):
-    arn = "arn:aws:apprunner:eu-west-1:123456789012:service/notes/" + "0" * 32
-    error = await refused(client(shared_account, "apprunner").describe_custom_domains, ServiceArn=arn)
+    error = await refused(client(shared_account, "apprunner").list_vpc_ingress_connections)
     assert (error["Code"], error["status"]) == ("UnknownOperationException", 501)
-    assert "The simulator does not have AppRunner.DescribeCustomDomains" in error["Message"]
+    assert "The simulator does not have AppRunner.ListVpcIngressConnections" in error["Message"]
     assert "CreateService, CreateVpcConnector, DeleteAutoScalingConfiguration" in error["Message"]
 
 

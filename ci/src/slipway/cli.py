@@ -173,12 +173,15 @@ class CommandLine:
 
     async def environment(self, name: str) -> "ServiceEnvironment":
         from slipway.environment import environment
+        from slipway.release.aws.client import Aws
 
         service, region = (vars(self.flags).get(key) for key in ("service", "region"))
         if service or region:
             if not (service and region):
                 raise BadInputError("an environment outside of its folder has a service and a region", "pass both")
-            return await environment.recorded(name, service, region, self.flags.endpoint_url, environment.wall_clock())
+            aws = Aws(region, self.flags.endpoint_url)
+            aws.patience.tell = self.progress.note
+            return await environment.recorded(name, service, aws, environment.wall_clock())
         settings = await self.settings()
         settings.environment(name)
         return environment.ServiceEnvironment(
@@ -186,6 +189,7 @@ class CommandLine:
             name=name,
             endpoint_url=self.flags.endpoint_url,
             time=environment.wall_clock(),
+            note=self.progress.note,
             starts=not vars(self.flags).get("without_start", False),
         )
 

@@ -89,7 +89,10 @@ Constraint = Range | Pattern | Filled
 
 @dataclass(frozen=True, eq=False)
 class Variants:
-    """The classes of a table by the value of its `key`; a value that has none takes the annotated class."""
+    """The classes of a table by the value of its `key`; a value that has none takes the annotated class, and so does a missing optional key.
+
+    Of a union the first class is the annotated one.
+    """
 
     key: str
     kinds: Mapping[object, type]
@@ -140,8 +143,8 @@ def verbatim(name: str) -> str:
 
 
 def kebab(name: str) -> str:
-    """Return the key of a field as settings files spell it: with dashes."""
-    return name.replace("_", "-")
+    """Return the key of a field as settings files spell it: with dashes. A keyword of Python has an underscore at its end."""
+    return name.removesuffix("_").replace("_", "-")
 
 
 def read(kind: type[T], value: object, at: str = "", spelling: Spelling = verbatim) -> T:
@@ -189,6 +192,8 @@ def _read(kind: Any, value: object, at: str, spelling: Spelling) -> object:  # n
 
 def _read_annotated(kind: Any, value: object, at: str, spelling: Spelling) -> object:
     plain = typing.get_args(kind)[0]
+    if isinstance(plain, types.UnionType):
+        plain = typing.get_args(plain)[0]
     for variants in (each for each in kind.__metadata__ if isinstance(each, Variants)):
         plain = _variant(plain, variants, _table(value, at), at)
     value_read = _read(plain, value, at, spelling)
@@ -201,6 +206,8 @@ def _variant(plain: type, variants: Variants, table: Mapping[str, object], at: s
     """Return the class of a table. Its tag is read first, because the other keys depend on it."""
     kind = _hints(plain)[variants.key]
     if variants.key not in table:
+        if any(field.name == variants.key and _has_default(field) for field in fields(cast(Any, plain))):
+            return plain
         raise _missing(kind, _under(at, variants.key))
     return variants.kinds.get(_read(kind, table[variants.key], _under(at, variants.key), verbatim), plain)
 

@@ -6,8 +6,12 @@ from typing import Any
 from slipway.settings import (
     AppRunnerEnvironment,
     Environment,
+    ExpressEnvironment,
     Github,
+    MadeDatabase,
+    MadeNetwork,
     MigrationRunner,
+    Nat,
     Network,
     RunnerKind,
     Scaling,
@@ -30,6 +34,17 @@ def role(name: str, account: str = ACCOUNT) -> str:
 def environment(name: str, account: str = ACCOUNT, region: str = "eu-west-1", **parts: Any) -> AppRunnerEnvironment:
     plain = AppRunnerEnvironment(
         target=TargetKind.APP_RUNNER, region=region, account=account, access_role=role(f"notes-{name}-access", account)
+    )
+    return replace(plain, **parts)
+
+
+def express(name: str, **parts: Any) -> ExpressEnvironment:
+    plain = ExpressEnvironment(
+        target=TargetKind.ECS_EXPRESS,
+        region="eu-west-1",
+        account=ACCOUNT,
+        access_role=role(f"notes-{name}-access"),
+        infrastructure_role=role(f"notes-{name}-infrastructure"),
     )
     return replace(plain, **parts)
 
@@ -61,3 +76,5 @@ FULL = replace(
     scaling=Scaling(50, 2, 10),
     migration=by_a_task("staging", task_role=role("notes-staging-task")),
 )
+MADE = MadeNetwork(made=True, cidr="10.20.0.0/16", private=True, nat=Nat.ONE)
+FROM_NOTHING = express("staging", network=MADE, database=MadeDatabase(made=True), migration=by_a_task("staging"))

@@ -2,16 +2,17 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
-from slipway.commands.flags import ENDPOINT, ENVIRONMENT, NAME, SOURCE
+from slipway.commands.flags import ENDPOINT, ENVIRONMENT, NAME, SOURCE, TARGETS
 from slipway.errors import BadInputError
 
 if TYPE_CHECKING:
+    from slipway.release.bootstrap.template import StackTemplate
     from slipway.report.answers.result import CommandResult
 
 
@@ -29,33 +30,56 @@ if TYPE_CHECKING:
         option(
             "template",
             "KIND",
-            "print the template of the environment, or of what environments share, without calling AWS",
-            choices=("environment", "shared"),
+            "print a template without calling AWS: of the service in the environment, of what its environments share, or of network and database",
+            choices=("environment", "shared", "foundation"),
             bare="environment",
             one_of="act",
         ),
         switch("apply", "create what is missing; without this flag it is only shown", one_of="act"),
+        file("plan", "with `--apply`: refuse any change but the one in this file, written by `--json` before"),
+        option(
+            "replace",
+            "RESOURCE",
+            "with `--apply`: a resource, by its name in the template, whose contents may be lost; may be repeated",
+            repeated=True,
+        ),
     ),
     records=(JsonRecord("bootstrap", "1 when a stack could not be created; without `--apply` nothing is created"),),
-    not_on_dagger="an administrator runs it once, with credentials that no pipeline should have",
+    more="""\
+A change that replaces or deletes a database, a secret, a repository, a log group or a VPC is refused unless `--replace` names it. A
+database that is deleted leaves a final snapshot.""",
     rights=(),
 )
 async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.bootstrap import AccountSetup, with_repository
-    from slipway.environment.environment import wall_clock
-    from slipway.release.aws.client import Aws
+    from slipway.records.bootstrap import Bootstrap
     from slipway.release.bootstrap.template import stacks
     from slipway.report.answers import account as answers
     from slipway.report.answers.result import CommandResult
 
+    if (flags.plan or flags.replace) and not flags.apply:
+        raise BadInputError("--plan and --replace are for --apply", "pass --apply, or leave them out")
     settings = with_repository(await caller.settings(), flags.github)
     if flags.template:
-        shared, own = stacks(settings, flags.environment)
-        return CommandResult(record=None, text=(shared if flags.template == "shared" else own).text)
-    aws = Aws(settings.environment(flags.environment).region, flags.endpoint_url)
-    setup = AccountSetup(settings, flags.environment, aws, wall_clock())
+        return CommandResult(record=None, text=_template(stacks(settings, flags.environment), flags))
+    approved = await caller.record(Bootstrap, flags.plan, "the approved change") if flags.plan else None
+    there = await caller.environment(flags.environment)
+    setup = AccountSetup(settings, flags.environment, there.aws, there.time)
     with caller.run() as tell:
-        return answers.of_bootstrap(await (setup.apply if flags.apply else setup.propose)(tell))
+        if not flags.apply:
+            return answers.of_bootstrap(await setup.propose(tell))
+        return answers.of_bootstrap(await setup.apply(tell, approved=approved, replace=flags.replace or ()))
+
+
+def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
+    """Return the text of a template; raises BadInputError when the environment has no such stack."""
+    for stack in templates:
+        if stack.kind.value == flags.template:
+            return stack.text
+    raise BadInputError(
+        f"{flags.environment} has no network or database of its own",
+        f"add made = true and cidr to [tool.slipway.environments.{flags.environment}.network]",
+    )
 
 
 @command(
@@ -88,8 +112,16 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account, whose access key is `simulated`, until it is interrupted",
+    "Run a simulated AWS account, whose access key is `simulated`, until it is interrupted; or push a release into one",
     flags=(
+        option(
+            "action",
+            "run|push",
+            "run the account, or push the newest commit of a service into one that runs (default: run)",
+            positional=True,
+            choices=("run", "push"),
+            default="run",
+        ),
         option("port", "N", "the port on 127.0.0.1 (default: a free one)", parse=int, default=0),
         option(
             "speed",
@@ -100,16 +132,29 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         file("state", "what the account holds at the start: repositories, roles, secrets"),
         file("faults", "what will go wrong: throttled calls, lost answers"),
+        SOURCE,
+        ENDPOINT,
     ),
-    records=(JsonRecord("listening", "in one line, as soon as it accepts calls; it runs until it is ended"),),
+    records=(
+        JsonRecord("listening", "in one line, as soon as it accepts calls; it runs until it is ended"),
+        JsonRecord("image", "of `push`"),
+    ),
+    more="""\
+`slipway simulator push --endpoint-url URL` needs no container engine: the release is the source tree of the commit, with the
+dependencies of its lock file. It prints REPOSITORY@DIGEST for `slipway deploy`.""",
     not_on_dagger="it serves programs on this machine; Dagger takes its address as an endpoint",
 )
-async def simulator(flags: Flags, caller: Caller) -> None:
+async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
     from slipway.local.simulator import Beginning, simulate
     from slipway.report.answers import account as answers
 
+    if flags.action == "push":
+        from slipway.rehearsal.commits import push
+
+        return answers.of_pushed(await push(flags.source, flags.endpoint_url))
     beginning = Beginning.of(flags.state, flags.faults, os.environ)
     await simulate(flags.port, flags.speed, lambda address: caller.say(answers.of_listening(address)), beginning)
+    return None
 
 
 @command(
@@ -121,7 +166,7 @@ async def simulator(flags: Flags, caller: Caller) -> None:
             "target",
             "TARGET",
             "the platform to compare: app-runner or ecs-express (default: app-runner)",
-            choices=("app-runner", "ecs-express"),
+            choices=TARGETS,
             default="app-runner",
         ),
         option("account", "NUMBER", "a real account, by its twelve digits"),

@@ -47,10 +47,11 @@ async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
 
     environment = await caller.environment(flags.environment)
-    spec = environment.spec(environment.digest_of(flags.image))
+    spec, live = environment.spec(environment.digest_of(flags.image)), dict[str, str]()
     with suppress(AwsRefusedError):  # the preflight itself names what may not be read
-        spec = spec.over((await environment.status()).fields)
-    return answers.of_preflight(await preflight(environment.aws, spec, environment.settings))
+        live = dict((await environment.status()).fields)
+    report = await preflight(environment.aws, spec.over(live), environment.settings, live=live)
+    return answers.of_preflight(report)
 
 
 @command(

@@ -194,7 +194,7 @@ _APP_RUNNER = (
     ("†", "a secret that is going", _NO_SECRET,
      "a secret that is scheduled for deletion does not exist for a service"),
     (NOT_SIMULATED, "the rest", "",
-     "source connections, custom domains, private ingress"),
+     "source connections, private ingress, certificates of custom domains"),
 )
 _ECR = (
     ("M", "an image's digest", "sha256 of the manifest's bytes",

@@ -1,17 +1,20 @@
 """Bootstrap: propose and create the stacks that an environment needs in its AWS account."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from dataclasses import replace as with_values
 
 from slipway.errors import RefusedError
-from slipway.records.bootstrap import Bootstrap, Result, StackChange
+from slipway.records.bootstrap import Bootstrap, ResourceChange, Result, StackChange
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ledger import LedgerStore
 from slipway.release.bootstrap.change_set import StackChangeSet
+from slipway.release.bootstrap.prices import cost_of
 from slipway.release.bootstrap.template import StackTemplate, stacks
 from slipway.release.engine.target import Time
+from slipway.release.placement import imports_of
 from slipway.settings import Github, Settings, SettingsError
 from slipway.structure import MismatchError
 
@@ -27,25 +30,43 @@ class AccountSetup:
 
     async def propose(self, tell: Callable[[Event], None]) -> Bootstrap:
         """Return what would change, and delete the change sets; raises SlipwayError."""
-        stacks = await self._stacks()
-        async with AsyncExitStack() as open_proposals:
-            change_sets = [self._change_set(stack, tell) for stack in stacks]
-            proposals = [await open_proposals.enter_async_context(each.proposed()) for each in change_sets]
-        return Bootstrap(self.environment, tuple(proposals))
+        async with AsyncExitStack() as opened:
+            proposals = [proposal for _, proposal in await self._proposed(opened, tell)]
+        return Bootstrap(self.environment, tuple(proposals), cost_of(self.settings, self.environment))
 
-    async def apply(self, tell: Callable[[Event], None]) -> Bootstrap:
-        """Create what is missing, stack by stack, and stop after one that fails."""
+    async def apply(
+        self, tell: Callable[[Event], None], *, approved: Bootstrap | None = None, replace: Sequence[str] = ()
+    ) -> Bootstrap:
+        """Create what is missing, stack by stack, and stop after one that fails.
+
+        Before the first, refuse what was not `approved`, and the loss of a resource that `replace` does not name; raises SlipwayError.
+        """
         changes: list[StackChange] = []
+        async with AsyncExitStack() as opened:
+            proposed = await self._proposed(opened, tell)
+            check_approved(self.environment, [proposal for _, proposal in proposed], approved)
+            check_losses([proposal for _, proposal in proposed], replace)
+            for change_set, proposal in proposed:
+                now = await opened.enter_async_context(change_set.proposed()) if proposal.waits_for else proposal
+                is_proposed = now.result is Result.PROPOSED
+                changes.append(await change_set.execute(now) if is_proposed else now)
+                if not changes[-1].result.is_well:
+                    break
+            else:
+                await self._move_ledger(tell)
+        return Bootstrap(self.environment, tuple(changes), cost_of(self.settings, self.environment))
+
+    async def _proposed(
+        self, opened: AsyncExitStack, tell: Callable[[Event], None]
+    ) -> list[tuple[StackChangeSet, StackChange]]:
+        """Return the change set of each stack, with what it would change; one that must wait is not opened."""
+        proposals: list[tuple[StackChangeSet, StackChange]] = []
         for stack in await self._stacks():
-            change_set = self._change_set(stack, tell)
-            async with change_set.proposed() as proposal:
-                is_proposed = proposal.result is Result.PROPOSED
-                changes.append(await change_set.execute(proposal) if is_proposed else proposal)
-            if not changes[-1].result.is_well:
-                break
-        else:
-            await self._move_ledger(tell)
-        return Bootstrap(self.environment, tuple(changes))
+            change_set = StackChangeSet(self.aws, stack, self.time, tell)
+            missing = _missing(stack, [proposal for _, proposal in proposals])
+            proposal = _waiting(stack, missing) if missing else await opened.enter_async_context(change_set.proposed())
+            proposals.append((change_set, proposal))
+        return proposals
 
     async def _move_ledger(self, tell: Callable[[Event], None]) -> None:
         """Copy the ledger of an older version, which was in the repository of the images, into the environment's own."""
@@ -56,10 +77,7 @@ class AccountSetup:
         await store.check()
         await store.close_former()
 
-    def _change_set(self, stack: StackTemplate, tell: Callable[[Event], None]) -> StackChangeSet:
-        return StackChangeSet(self.aws, stack, self.time, tell)
-
-    async def _stacks(self) -> tuple[StackTemplate, StackTemplate]:
+    async def _stacks(self) -> tuple[StackTemplate, ...]:
         """Return the stacks; raises RefusedError if the credentials belong to another account."""
         caller = (await self.aws.call("sts", "get_caller_identity"))["Account"]
         account = self.settings.environment(self.environment).account
@@ -71,12 +89,66 @@ class AccountSetup:
         return stacks(self.settings, self.environment)
 
 
+def _missing(stack: StackTemplate, before: Sequence[StackChange]) -> str | None:
+    """Return the stack, not yet created, whose exports a template imports."""
+    beneath = [change for change in before if change.is_new and change.result is Result.PROPOSED]
+    needed = imports_of(stack.template)
+    return next((each.stack for each in beneath if any(name.startswith(f"{each.stack}-") for name in needed)), None)
+
+
+def _waiting(stack: StackTemplate, missing: str) -> StackChange:
+    """Return the proposal for a stack that CloudFormation cannot compute yet: it imports from one that does not exist."""
+    resources = stack.template["Resources"].items()
+    return StackChange(
+        stack=stack.name,
+        region=stack.region,
+        result=Result.PROPOSED,
+        is_new=True,
+        changes=tuple(ResourceChange(action="Add", name=name, kind=made["Type"]) for name, made in resources),
+        template=stack.digest,
+        waits_for=missing,
+    )
+
+
+def check_losses(changes: Iterable[StackChange], named: Sequence[str]) -> None:
+    """Raise an error with every resource that a change would destroy and that is not named."""
+    refused = [
+        RefusedError(
+            f"the change of {stack.stack} {change.loss} {change.name} ({change.physical})",
+            f"if its contents may be lost, pass --replace {change.name}",
+        )
+        for stack in changes
+        for change in stack.changes
+        if change.loss and change.name not in named
+    ]
+    if refused:
+        first, *others = refused
+        raise RefusedError(first.what, "; ".join([first.next_step, *map(str, others)]))
+
+
+def check_approved(environment: str, proposed: Iterable[StackChange], approved: Bootstrap | None) -> None:
+    """Raise RefusedError unless the changes are those that were approved."""
+    if approved is None:
+        return
+    if approved.environment != environment:
+        raise RefusedError(
+            f"the approved change is one of {approved.environment}, not of {environment}",
+            "pass the file of this environment",
+        )
+    before = {change.stack: change for change in approved.stacks}
+    if other := [change.stack for change in proposed if before.get(change.stack) != change]:
+        raise RefusedError(
+            f"the change of {', '.join(other)} is not the approved one: the settings or the account have changed since",
+            "show it again without --apply, and have that approved",
+        )
+
+
 def with_repository(settings: Settings, repository: str | None) -> Settings:
     """Return the settings with another GitHub repository; raises SettingsError."""
     if repository is None:
         return settings
     try:
-        github = replace(settings.github, repository=repository) if settings.github else Github(repository)
+        github = with_values(settings.github, repository=repository) if settings.github else Github(repository)
     except MismatchError as error:
         raise SettingsError("--github", error.problem) from error
-    return replace(settings, github=github)
+    return with_values(settings, github=github)

@@ -95,6 +95,7 @@ class ServiceEnvironment(ObservedEnvironment):
         self, tell: Tell, permit: Permit = no_op, certificate: Certificate | None = None, risk: str = ""
     ) -> Engine:
         """Return the engine that changes the service; `release` extends it for a new release."""
+        self.aws.patience.tell = lambda line: tell(Event(line))
         return Engine(
             target=self.target,
             ledger=self.ledger,
@@ -110,9 +111,9 @@ class ServiceEnvironment(ObservedEnvironment):
             without_ledger=self.without_ledger,
         )
 
-    async def plan(self, digest: str, verb: Verb = Verb.DEPLOY) -> Plan:
-        """Return what a command would change, blocked if slipway did not create the service; changes nothing."""
-        made = make_plan(self.spec(digest), await self.target.observe(), migrates=self.migrates)
+    async def plan(self, digest: str, verb: Verb = Verb.DEPLOY, observed: Observed | None = None) -> Plan:
+        """Return what a command would change to the live state, by default that of now; blocked if slipway did not create the service."""
+        made = make_plan(self.spec(digest), observed or await self.status(), migrates=self.migrates)
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
             if made.changes and (foreign := await self._foreign()):
                 return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}")
@@ -197,7 +198,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
         spec = goal.spec.over(observed.fields)
         if self.starts and goal.verb is not Verb.ROLLBACK:
-            report = await preflight(self.aws, spec, self.settings)
+            report = await preflight(self.aws, spec, self.settings, live=observed.fields)
         else:
             report = await looks.preflight(self.aws, spec, self.described.looks)
         for event in looks.events(report):
@@ -244,22 +245,23 @@ class ServiceEnvironment(ObservedEnvironment):
         )
 
 
-async def recorded(name: str, service: str, region: str, endpoint_url: str | None, time: Time) -> ServiceEnvironment:
+async def recorded(name: str, service: str, aws: Aws, time: Time) -> ServiceEnvironment:
     """Open an environment by its ledger alone, with the settings of its newest release; raises RefusedError when it has none.
 
     The values of variables that are not recorded are missing; a rollback that needs one is refused.
     """
-    aws = Aws(region, endpoint_url, None, time.sleep)
     store = LedgerStore(aws, ledger_repository(service, name), service, name)
     ledger = Ledger(store, name)
     for intent in await ledger.newest_intents():
         if intent.specification:
             settings = settings_of(intent.specification, name, f"release {intent.number}")
-            made = ServiceEnvironment(settings=settings, name=name, endpoint_url=endpoint_url, time=time, starts=False)
+            made = ServiceEnvironment(
+                settings=settings, name=name, endpoint_url=aws.endpoint_url, time=time, starts=False
+            )
             vars(made).update(aws=aws, store=store, ledger=ledger)
             return made
     raise RefusedError(
-        f"the ledger of {service} in {region} has no release of {name} with its settings",
+        f"the ledger of {service} in {aws.region} has no release of {name} with its settings",
         "run it in the service's folder, or correct --service and --region",
     )
 

@@ -2,9 +2,11 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
+from slipway.finder.start import SERVERS
 from slipway.finder.tree import Tree, called, parsed, text_in
 from slipway.records.survey import Fact, Subject
 
@@ -48,14 +50,27 @@ _CHECKS: Final = (
 )
 
 
+_NAME_OF_SERVICE: Final = re.compile(r"(\s+)[\w.-]+:\s*(?:#.*)?$")
+
+
 def health_path(tree: Tree) -> Iterator[Fact]:
     """Yield the paths of declared health checks, then those of routes."""
     for name in tree.matching(_CHECKS):
-        for place, line in tree.lines(name):
+        for place, line in tree.lines(name) if "Dockerfile" in name else _of_own_services([*tree.lines(name)]):
             if (match := _CHECKED.search(line)) and _ROUTE.fullmatch(match[1]):
                 yield Fact(subject=Subject.HEALTH_PATH, value=match[1], place=place)
     routes = [fact for name in tree.sources for fact in _routes(tree, name)]
     yield from sorted(routes, key=lambda fact: (_rank(fact.value), fact.value.count("/"), fact.place))
+
+
+def _of_own_services(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the lines of a compose file's services, except of those that run an image of somebody else and no server of ours."""
+    first = next((match for _, line in lines if (match := _NAME_OF_SERVICE.match(line))), None)
+    names = [at for at, (_, line) in enumerate(lines) if first and re.match(rf"{first[1]}\S", line)]
+    for start, end in pairwise((*names, len(lines))):
+        text = "\n".join(line for _, line in lines[start:end])
+        if "image:" not in text or "build:" in text or any(server in text for server in SERVERS):
+            yield from lines[start:end]
 
 
 def _rank(path: str) -> int:

@@ -10,6 +10,7 @@ from slipway.records.survey import Fact, Subject
 _VERSION = re.compile(r"(?:c?python-?)?(3\.\d+)(?:[.\d]*|\.x)?(?:-\w+)*")
 _IMAGE = re.compile(r"(?:\S*/)?(?:python:|uv:python)(3\.\d+)\S*", re.IGNORECASE)
 _LOWER_BOUND = re.compile(r"(?:>=|\^|~=?|==)\s*(3\.\d+)")
+_UPPER_BOUND = re.compile(r"<=?\s*3\.\d+")
 
 
 def interpreter(tree: Tree) -> Iterator[Fact]:
@@ -21,6 +22,14 @@ def interpreter(tree: Tree) -> Iterator[Fact]:
             yield Fact(subject=Subject.PYTHON, value=match[1], place=name)
     yield from reversed([*_of_images(tree)])
     yield from _lower_bounds(tree)
+
+
+def requested(python: Fact) -> str:
+    """Return what to ask uv for: the version that a file names, or any that its bounds allow."""
+    if not python.guessed:
+        return python.value
+    upper = _UPPER_BOUND.search(python.guessed)
+    return f">={python.value}" + (f",{upper[0].replace(' ', '')}" if upper else "")
 
 
 def _environment(tree: Tree) -> Iterator[Fact]:

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,13 +13,23 @@ _EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|settings|envs?|docker|deploy)/)
 SHELL_DEFAULT: Final = re.compile(r"\$\{\w+:?-([^}]*)\}")  # of a shell, when the variable is not set
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
 _SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH(?!OR)|CERT")
-_LOOKS_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://[^/\s]*:[^/\s]*@.*")
-_HARMLESS: Final = re.compile(r"\d{1,6}|true|false", re.IGNORECASE)
+_AMOUNT: Final = re.compile(
+    r"(^|_)(\w*MINUTES?|\w*SECONDS?|SECS?|HOURS?|DAYS?|WEEKS?|MS|TTL|AGE|EXPIRES?|EXPIRY|LIFETIME|LEEWAY|LENGTH|SIZE|COUNT|LIMIT|ROUNDS)$"
+)
+# What a variable about a secret holds besides: JWT_ALGORITHM, AUTH_ISSUER_URL, RESET_PASSWORD_PATH.
+_ABOUT_A_SECRET: Final = re.compile(
+    rf"{_AMOUNT.pattern}|(^|_)(ALGORITHMS?|ALG|METHODS?|TYPE|MODE|ENABLED|PREFIX|PATH|URL|URI|ENDPOINT|HEADER|ISSUER|AUDIENCE|REALM|DOMAIN|HOST|PORT|MOUNT)$"
+)
+_LOOKS_SECRET: Final = re.compile(
+    r"[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://(?:[^/\s]*:[^/\s]*@.*|[^/\s]+/\S*?[A-Za-z0-9]{20}.*)"
+)
+_FLAG: Final = re.compile(r"true|false|yes|no|on|off", re.IGNORECASE)
 _STAND_INS: Final = {
     "int": "1", "float": "1", "bool": "false", "PositiveInt": "1", "EmailStr": "someone@example.com", "HttpUrl": "http://localhost",
     "AnyUrl": "http://localhost", "AnyHttpUrl": "http://localhost", "RedisDsn": "redis://localhost:6379/0", "PostgresDsn": "{url}",
     "AmqpDsn": "amqp://localhost", "list": "[]", "List": "[]", "set": "[]", "dict": "{}", "Dict": "{}", "Path": ".", "UUID": "00000000-0000-4000-8000-000000000000",
 }  # fmt: skip
+_PLAIN: Final = {*_STAND_INS, "str", "SecretStr", "Any", "None", "Optional", "Union", "Annotated", "Field"}
 _READING: Final = re.compile(r"Settings\)|environ\[|\b(?:config|env)\(|\benv\.(?:str|int|bool|list|url|float)\(")
 _CHECKED: Final = re.compile(r"""["'](\w+)["'] (?:not )?in (?:os\.)?environ\b""")  # before it is read
 _SETTINGS: Final = {"BaseSettings", "CustomBaseSettings", "BaseAppSettings"}
@@ -109,12 +119,20 @@ def _value(name: str, listed: Variable | None, needed: Variable | None) -> tuple
     example = listed.value if listed else ""
     if word := word_for(name, example):
         return word, ""
-    secret = _LOOKS_SECRET.fullmatch(example) or (_SECRET.search(name) and not _HARMLESS.fullmatch(example))
+    secret = _LOOKS_SECRET.fullmatch(example) or (_is_secret(name) and not _FLAG.fullmatch(example))
+    if secret and example.isdecimal():  # the code may want a number
+        return "1" * len(example), "a stand-in"
+    if _AMOUNT.search(name) and not example:
+        return "60", "a stand-in"
     if not secret and (example or not needed) and "${" not in example:  # developers start with the empty ones, too
         return example, ""
     if secret and (needed is None or needed.value == _STAND_IN):
         return _LONG_STAND_IN, "a stand-in"
     return needed.value if needed else _STAND_IN, "a stand-in"
+
+
+def _is_secret(name: str) -> bool:
+    return bool(_SECRET.search(name)) and not _ABOUT_A_SECRET.search(name)
 
 
 def _in_code(tree: Tree) -> Iterator[Variable]:
@@ -124,10 +142,12 @@ def _in_code(tree: Tree) -> Iterator[Variable]:
         if _READING.search(text):
             settings = set(_SETTINGS)  # the classes of the module that inherit from one of these, too
             optional = _OF_THE_MACHINE.union(_CHECKED.findall(text))
-            for node in ast.walk(parsed(text)):
+            nodes = [*ast.walk(parsed(text))]
+            classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+            for node in nodes:
                 if isinstance(node, ast.ClassDef) and _is_settings(node, settings):
                     settings.add(node.name)
-                    yield from _of_class(node, name)
+                    yield from _of_class(node, name, classes)
                 else:
                     yield from (each for each in _of_expression(node, name) if each.name not in optional)
 
@@ -137,17 +157,38 @@ def _is_settings(node: ast.ClassDef, known: set[str]) -> bool:
     return bool(bases & known) or any(base.endswith("Settings") for base in bases)
 
 
-def _of_class(node: ast.ClassDef, name: str) -> Iterator[Variable]:
-    """Yield the fields without default of a class of settings."""
-    prefix = _prefix(node)
+def _of_class(node: ast.ClassDef, name: str, classes: Mapping[str, ast.ClassDef]) -> Iterator[Variable]:
+    """Yield the fields without default of a class of settings, and those of the models nested in it."""
+    yield from _of_fields(node, name, classes, _option(node, "env_prefix"), _option(node, "env_nested_delimiter"))
+
+
+def _of_fields(
+    node: ast.ClassDef, name: str, classes: Mapping[str, ast.ClassDef], prefix: str, delimiter: str
+) -> Iterator[Variable]:
     for field in node.body:
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
             continue
         variable = _alias(field.value) or f"{prefix}{field.target.id}".upper()
         required = field.value is None or _is_required(field.value)
         kind = ast.unparse(field.annotation)
-        if (required or word_for(variable, "")) and "ClassVar" not in kind:
-            yield Variable(variable, _of_kind(kind), f"{name} line {field.lineno}", needed=True)
+        types = re.findall(r"\w+", kind)
+        nested = next((classes[each] for each in types if each in classes and classes[each] is not node), None)
+        if nested and not (members := _members(nested)):
+            yield from _of_fields(nested, name, classes, f"{variable}{delimiter}", delimiter) if delimiter else ()
+        elif (required or (word_for(variable, "") and _PLAIN.issuperset(types))) and "ClassVar" not in kind:
+            value = members[0] if nested else _of_kind(kind)
+            yield Variable(variable, value, f"{name} line {field.lineno}", needed=True)
+
+
+def _members(node: ast.ClassDef) -> list[str]:
+    """Return the values of an enumeration."""
+    if not any("Enum" in ast.unparse(base) for base in node.bases):
+        return []
+    return [
+        str(each.value.value)
+        for each in node.body
+        if isinstance(each, ast.Assign) and isinstance(each.value, ast.Constant)
+    ]
 
 
 def _is_required(call: ast.expr) -> bool:
@@ -166,8 +207,8 @@ def _alias(value: ast.expr | None) -> str:
     return ""
 
 
-def _prefix(node: ast.ClassDef) -> str:
-    match = re.search(r"env_prefix\s*=\s*['\"](\w*)['\"]", ast.unparse(node))
+def _option(node: ast.ClassDef, name: str) -> str:
+    match = re.search(rf"{name}\s*=\s*['\"](\w*)['\"]", ast.unparse(node))
     return match[1] if match else ""
 
 

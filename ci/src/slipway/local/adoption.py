@@ -117,9 +117,9 @@ def _assumed(survey: Survey) -> Iterator[Fact]:
 
 
 def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
-    left_out = survey.values(Subject.LEFT_OUT)
+    left_out = dict.fromkeys(survey.values(Subject.LEFT_OUT))
     if migrating := [each for each in left_out if MIGRATES.match(each)]:
-        yield f"the start command also migrates: slipway migrates before the release, so {' and '.join(migrating)} is left out"
+        yield f"the start command also migrates: slipway migrates before the release, and leaves out {' and '.join(migrating)}"
     if others := [each for each in left_out if each not in migrating]:
         yield f"left out of the start command: {' and '.join(others)}; run it in a build step, such as RUN in a Dockerfile"
     needed, installable = requirement()

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -21,7 +22,7 @@ from slipway.migration.database import RELATIONS, directly, every_connection_to,
 from slipway.migration.environment import Environment, sentence
 from slipway.migration.initial_schema import InitialSchema
 from slipway.migration.pooler import check_own_session
-from slipway.records.migration import Migration, Standing
+from slipway.records.migration import Migration, MigrationFailedError, Standing
 
 _LOCK_TIMEOUT = "SET lock_timeout = '2s'"
 # No other database of this server has the name, and no other server the time of its start.
@@ -175,7 +176,7 @@ def _read_back(environment: Environment) -> tuple[str, ...]:
     result = _read(environment)
     if result.missing or result.unknown:
         raise RefusedError(
-            f"after the upgrade the database is at {', '.join(result.database) or 'no revision'}, not at {', '.join(result.image)}",
+            f"after the upgrade the database is at {_named(result.database)}, not at {', '.join(result.image)}",
             "make env.py commit its changes, and let no other process change the table of versions",
         )
     return result.database
@@ -229,10 +230,38 @@ def _run(
                 time.sleep(attempt * random.uniform(0.5, 1.5))  # noqa: S311 -- jitter, so that two runners do not collide again
                 continue
             reason = sentence(error) if before or by_postgres else environment.needs(error)
-            raise RefusedError(f"the migration failed at {environment.spoken_place_of(error)}", reason) from error
+            ran = tuple(dict.fromkeys(applied))
+            begun = (
+                Migration(before=before[0], after=(), applied=ran, attempts=attempt, seconds=0.0, failed=True)
+                if before
+                else None
+            )
+            failure = partial(
+                MigrationFailedError, f"the migration failed at {environment.spoken_place_of(error)}", reason
+            )
+            raise failure(*_left(environment, begun)) from error
         else:
             return before[0] if before else (), tuple(dict.fromkeys(applied)), attempt
     raise AssertionError("the last attempt either returned or raised")
+
+
+def _left(environment: Environment, begun: Migration | None) -> tuple[str, Migration | None]:
+    """Return the next step after a failed upgrade, and what it left. `begun` is what ran; committed transactions stay."""
+    if begun is None:
+        return "correct it; no revision was applied", None
+    try:
+        standing = _read(environment)
+    except RefusedError as error:
+        return f"correct it, and look at the database, since {error.what}", None
+    applied = tuple(revision for revision in begun.applied if revision not in standing.missing)
+    now = _named(standing.database)
+    moved = f"came from {_named(begun.before)} to {now}" if applied else f"stays at {now}"
+    left = replace(begun, after=standing.database, applied=applied)
+    return f"correct the revision and deploy again; the database {moved}", left
+
+
+def _named(heads: tuple[str, ...]) -> str:
+    return ", ".join(heads) or "no revision"
 
 
 @contextmanager

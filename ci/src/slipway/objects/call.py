@@ -86,7 +86,10 @@ class Call:
         assert self.there is not None
         settings = await self.settings()
         settings.environment(name)
-        make = partial(ServiceEnvironment, settings=settings, name=name, time=wall_clock(), starts=self.starts)
+        note = self.progress.note
+        make = partial(
+            ServiceEnvironment, settings=settings, name=name, time=wall_clock(), note=note, starts=self.starts
+        )
         if self.there.endpoint:
             return make(endpoint_url=await (await self.there.endpoint.start()).endpoint(scheme="http"))
         keys = await keys_of(self.there.credentials)

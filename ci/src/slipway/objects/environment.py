@@ -29,6 +29,20 @@ class Environment:
     endpoint: dagger.Service | None = None
 
     @described
+    async def bootstrap(  # noqa: PLR0913, PLR0917 -- each is a flag
+        self,
+        ws: dagger.Workspace,
+        github: Annotated[str | None, Doc(account.bootstrap.flag("github").doc)] = None,
+        template: Annotated[str | None, Doc(account.bootstrap.flag("template").doc)] = None,
+        apply: Annotated[bool, Doc(account.bootstrap.flag("apply").doc)] = False,  # noqa: FBT002 -- a flag
+        plan: Annotated[dagger.File | None, Doc(account.bootstrap.flag("plan").doc)] = None,
+        replace: Annotated[list[str] | None, Doc(account.bootstrap.flag("replace").doc)] = None,
+    ) -> str:
+        return await self._text(
+            ws, "bootstrap", github=github, template=template, apply=apply, plan=plan, replace=replace
+        )
+
+    @described
     async def preflight(self, ws: dagger.Workspace, image: Image) -> str:
         return await self._text(ws, "preflight", image=image)
 

@@ -20,12 +20,26 @@ class Result(Enum):
         return self is not Result.FAILED
 
 
+# Kinds of resources with contents that no template brings back.
+_HOLDERS = {
+    "AWS::RDS::DBInstance": "database",
+    "AWS::RDS::DBCluster": "database",
+    "AWS::SecretsManager::Secret": "secret",
+    "AWS::ECR::Repository": "repository",
+    "AWS::Logs::LogGroup": "log group",
+    "AWS::EC2::VPC": "VPC",
+}
+_GENERATED = "GenerateSecretString"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResourceChange:
     """The change of one resource.
 
     - action, replacement: as CloudFormation reports them; replacement is "True", "False", "Conditional" or empty.
     - physical: its id in the account, empty before it exists.
+    - policy: what becomes of the old resource, such as "Delete", "Retain" or "ReplaceAndSnapshot"; empty when it stays.
+    - properties: those that change, by name.
     """
 
     action: str
@@ -33,6 +47,20 @@ class ResourceChange:
     kind: str
     physical: str = ""
     replacement: str = ""
+    policy: str = ""
+    properties: tuple[str, ...] = ()
+
+    @property
+    def loss(self) -> str | None:
+        """The loss that the change causes, such as "deletes the database"; None for a change that loses nothing."""
+        noun = _HOLDERS.get(self.kind)
+        if noun is None:
+            return None
+        if self.action == "Remove":
+            return None if self.policy == "Retain" else f"deletes the {noun}"
+        if self.action == "Modify" and self.replacement in {"True", "Conditional"}:
+            return f"{'replaces' if self.replacement == 'True' else 'may replace'} the {noun}"
+        return f"generates a new value for the {noun}" if _GENERATED in self.properties else None
 
 
 @dataclass(frozen=True)
@@ -46,7 +74,11 @@ class ResourceFailure:
 
 @dataclass(frozen=True, kw_only=True)
 class StackChange:
-    """One stack; `outputs` maps the place where a value belongs, such as a setting, to the value."""
+    """One stack; `outputs` maps the place where a value belongs, such as a setting, to the value.
+
+    - template: the hash of the template, by which an approved change is recognised.
+    - waits_for: the stack that must be created before this change can be computed; then `changes` are those of the template.
+    """
 
     stack: str
     region: str
@@ -55,14 +87,39 @@ class StackChange:
     changes: tuple[ResourceChange, ...] = ()
     failures: tuple[ResourceFailure, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
+    template: str = ""
+    waits_for: str = ""
+
+
+@dataclass(frozen=True)
+class CostLine:
+    """One item of a month's cost, in US dollars; None when its price is not in the table."""
+
+    what: str
+    dollars: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """The cost of an environment in a month, from a table of prices of `dated` and `source`."""
+
+    lines: tuple[CostLine, ...]
+    dated: str
+    source: str
+    not_covered: str
+
+    @property
+    def dollars(self) -> float:
+        return sum(line.dollars or 0 for line in self.lines)
 
 
 @dataclass(frozen=True)
 class Bootstrap(Record, schema="slipway/bootstrap/1"):
-    """All stacks of an environment in the order of their creation."""
+    """All stacks of an environment in the order of their creation, and what the environment costs in a month."""
 
     environment: str
     stacks: tuple[StackChange, ...]
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from slipway.errors import RefusedError
 from slipway.records.form import Record
 
 
@@ -13,6 +14,7 @@ class Migration(Record, schema="slipway/migration/1"):
     - applied: revisions in the order they ran. attempts: all but the last failed on a lock. seconds: wall time.
     - baseline: the schema that the database was given first, because it was empty; empty for another.
     - unseen: why the fields above are unknown although the run succeeded, otherwise empty.
+    - failed: whether a revision failed, so that `after` is not the release's head.
     """
 
     before: tuple[str, ...]
@@ -22,11 +24,25 @@ class Migration(Record, schema="slipway/migration/1"):
     seconds: float
     baseline: str = ""
     unseen: str = ""
+    failed: bool = False
 
     @property
     def known_after(self) -> tuple[str, ...] | None:
         """The heads afterwards; None when they are unknown."""
         return None if self.unseen else self.after
+
+
+class MigrationFailedError(RefusedError):
+    """A revision failed at a place of the application, for a `reason` in its words.
+
+    `migration` is what was applied nevertheless; None when that is unknown.
+    """
+
+    def __init__(self, where: str, reason: str, next_step: str, migration: Migration | None) -> None:
+        super().__init__(f"{where}: {reason}", next_step)
+        self.where = where
+        self.reason = reason
+        self.migration = migration
 
 
 @dataclass(frozen=True, kw_only=True)

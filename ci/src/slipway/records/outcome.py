@@ -103,12 +103,16 @@ NOTHING = "no operation found: nothing was changed, or the service no longer exi
 
 @dataclass(frozen=True)
 class Examination(Record, schema="slipway/examination/1"):
-    """The newest operation of a service, or None, how it ended in our words, and why it failed."""
+    """The newest operation of a service, or None, how it ended in our words, and why it failed.
+
+    `number` is the deployment's in the ledger; None for another client's, or when the ledger cannot be read.
+    """
 
     environment: str
     operation: str | None
     ending: str
     diagnosis: Diagnosis | None = None
+    number: int | None = None
 
     @property
     def kept(self) -> "Examination":

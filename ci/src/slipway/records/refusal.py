@@ -1,9 +1,10 @@
 """Refusal: an error as a record that passes between processes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slipway.errors import BadInputError, RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.form import Record
+from slipway.records.migration import Migration, MigrationFailedError
 
 _KINDS = {kind.exit_code: kind for kind in (RefusedError, BadInputError, UnknownOutcomeError)}
 
@@ -14,21 +15,34 @@ class Refusal(Record, schema="slipway/refusal/1"):
 
     - what: what failed and what was found. next_step: what to do about it.
     - exit_code: 1, 2 or 3, as every command exits.
+    - reason: the part of `what` in which a migration that failed quotes the application. migration: what it has applied nevertheless, if that is known.
     """
 
     what: str
     next_step: str
     exit_code: int
+    reason: str = ""
+    migration: Migration | None = None
 
     @classmethod
     def of(cls, error: SlipwayError) -> "Refusal":
-        return cls(error.what, error.next_step, error.exit_code)
+        refusal = cls(error.what, error.next_step, error.exit_code)
+        if isinstance(error, MigrationFailedError):
+            return replace(refusal, reason=error.reason, migration=error.migration)
+        return refusal
 
     @classmethod
     def every(cls, error: SlipwayError) -> "tuple[Refusal, ...]":
         """Return one for each obstacle of an error."""
         return tuple(map(cls.of, error.obstacles))
 
+    @property
+    def where(self) -> str:
+        """The failure without the application's words."""
+        return self.what.removesuffix(f": {self.reason}")
+
     def error(self) -> SlipwayError:
+        if self.reason:
+            return MigrationFailedError(self.where, self.reason, self.next_step, self.migration)
         kind = _KINDS.get(self.exit_code, UnknownOutcomeError)  # a process of another version may send any number
         return kind(self.what, self.next_step)

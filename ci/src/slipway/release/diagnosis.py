@@ -6,11 +6,12 @@ exceptions the first one caused the second. The rules are data: see failures.py.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from slipway.records.outcome import Diagnosis
+from slipway.release.aws.logs import Line
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.failures import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule, PlatformWords
 from slipway.untrusted import one_line, printable
@@ -39,7 +40,7 @@ _LISTEN: Final = "listens on 0.0.0.0 and the port {port}, and answers {check}"
 # Known without a rule, by whether the application has written anything and whether its health check failed.
 UNNAMED: Final = {
     (False, True): (
-        "the health check failed, and the application wrote nothing: no container started, or it is silent",
+        "the health check failed, and the application had written nothing: no container started, or it is silent",
         f"check that it {_LISTEN}; that the image is for {{platform}}; {{network}}; and the instance role",
     ),
     (False, False): (
@@ -60,6 +61,25 @@ class DeploymentLogs:
 
     platform: tuple[str, ...]
     application: tuple[str, ...] | None
+
+    @classmethod
+    def until_failure(cls, platform: Sequence[Line], application: Sequence[Line], words: PlatformWords) -> Self:
+        """Leave out what cannot have caused the first failure that the platform reports, because it came afterwards.
+
+        That is what a release writes that starts too late, is being stopped, or replaces the failed one. The last lines of a container
+        that ended by itself may have a later time than its end: the clocks of two log agents differ.
+        """
+        reports = tuple(filter(None, (words.exited, words.unhealthy, words.rolled_back)))
+        failure = next((line for line in platform if any(report in line.message for report in reports)), None)
+        if failure is None:
+            return cls(_messages(platform), _messages(application) or None)
+        until = [line for line in application if line.at <= failure.at]
+        if words.exited in failure.message:
+            begun = {line.stream for line in until}
+            return cls(_messages(platform), _messages(line for line in application if line.stream in begun) or None)
+        # A container that the platform stops because of its health check ends with an exit code too.
+        reasons = [line for line in platform if line.at <= failure.at or words.exited not in line.message]
+        return cls(_messages(reasons), _messages(until) or None)
 
 
 @dataclass(frozen=True)
@@ -91,6 +111,10 @@ class RuleMatch:
                 lines.append(_around(line, start - begin, end - begin))
             begin += len(line) + 1
         return tuple(lines[:_MOST_LINES])
+
+
+def _messages(lines: Iterable[Line]) -> tuple[str, ...]:
+    return tuple(line.message for line in lines)
 
 
 def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> Diagnosis:

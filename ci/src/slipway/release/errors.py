@@ -3,12 +3,21 @@
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-from slipway.errors import RefusedError, UnknownOutcomeError
+from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.untrusted import one_line
 
 _SIGN_IN = "sign in again and run the same command; it resumes this run"
 _CLOCK = "set this machine's clock, or check the secret key: the signature is not the one that AWS expects"
 _MESSAGE = "see the message"
+THROTTLED = frozenset(
+    {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException"}
+)
+# While AWS fails, no command can do more.
+_LATER = (
+    "nothing needs to be undone: run the same command again when https://health.aws.amazon.com shows no outage; "
+    "it looks before it changes anything"
+)
+_WITHOUT_ECR = f"{_LATER}; while ECR alone fails, deploy and rollback run with --without-ledger REASON"
 _UNUSABLE = {  # the credentials: no call can be made at all
     "ExpiredToken": _SIGN_IN,
     "ExpiredTokenException": _SIGN_IN,
@@ -43,18 +52,32 @@ class UnreachableError(UnknownOutcomeError):
     """The request was not sent: there was no connection."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"AWS cannot be reached ({why})", "check the network and run the same command again")
+        super().__init__(
+            f"AWS cannot be reached ({why})",
+            "check the network and run the same command again; what a run has started continues on the platform",
+        )
 
 
 class LostAnswerError(UnknownOutcomeError):
     """The request may have been carried out: its answer was lost."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(what, "check the network and run the same command again; it looks before it changes anything")
+    def __init__(self, what: str, service: str = "") -> None:
+        super().__init__(what, _WITHOUT_ECR if service == "ecr" else _LATER)
 
 
 class PlatformRefusedError(RefusedError):
     """The platform refused a request and did not carry it out."""
+
+    @property
+    def is_unusable(self) -> bool:
+        """Whether the platform does not accept the credentials, whatever is asked."""
+        return False
+
+
+def refusal(error: PlatformRefusedError, what: str) -> SlipwayError:
+    """Return how a run ends whose change was refused; one without usable credentials has not ended, and is resumed."""
+    kind = UnknownOutcomeError if error.is_unusable else RefusedError
+    return kind(what, error.next_step)
 
 
 class AwsRefusedError(PlatformRefusedError):
@@ -63,14 +86,13 @@ class AwsRefusedError(PlatformRefusedError):
     def __init__(self, service: str, operation: str, error: dict[str, Any]) -> None:
         self.code = str(error.get("Code", "Unknown"))
         self.message = one_line(str(error.get("Message", "")))
-        super().__init__(
-            f"AWS refused {service} {operation} with {one_line(self.code)}: {self.message}".rstrip(": "),
-            _REMEDIES.get(self.code, _MESSAGE),
-        )
+        verb = "throttles" if self.code in THROTTLED else "refused"
+        what = f"AWS {verb} {service} {operation} with {one_line(self.code)}: {self.message}".rstrip(": ")
+        later = _WITHOUT_ECR if service == "ecr" else _LATER
+        super().__init__(what, later if self.code in THROTTLED else _REMEDIES.get(self.code, _MESSAGE))
 
     @property
     def is_unusable(self) -> bool:
-        """Whether AWS does not accept the credentials, whatever is asked."""
         return self.code in _UNUSABLE
 
 

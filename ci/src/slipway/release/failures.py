@@ -15,6 +15,7 @@ class PlatformWords:
     - unpulled, unreadable: patterns with a group, `reason` and `arn`.
     - exited: the text before the exit code of a container.
     - unhealthy: the text about a failed health check. checked: a pattern with the groups `path` and `port` of that check.
+    - rolled_back: the text about a rollback that begins; empty where none is written.
     - failed: a pattern with the `reason` that the platform gives for a failure, besides those above.
     - network: what connects the service to a private one.
     - first, last: the platform's own rules: before every cause in the application's log, and after them.
@@ -24,6 +25,7 @@ class PlatformWords:
     unreadable: str
     exited: str
     unhealthy: str
+    rolled_back: str = ""
     checked: str = "(?!)"
     failed: str = "(?!)"
     network: str = "the network"

@@ -4,6 +4,7 @@ A target adds the actions of its own platform (targets/*/account.py). Which reso
 reference of each service (docs.aws.amazon.com/service-authorization, "list_ecr", "list_logs", "list_ecs", "list_iam", …).
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -121,9 +122,16 @@ def of_database(service: str) -> Arns:
     return arns
 
 
+_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
+
+
 def secrets_of(service: str, references: Iterable[str]) -> tuple[str, ...]:
-    """Return the ARNs of the secrets of one AWS service, secretsmanager or ssm; each once, without the JSON key that a reference may add."""
+    """Return the ARNs of the secrets of one AWS service, secretsmanager or ssm; each once, without the JSON key that a reference may add.
+
+    AWS adds six letters to the name of a secret. A reference may lack them, a policy needs a pattern for them.
+    """
     arns = {parts_of_secret(reference)[0] for reference in references}
+    arns = {f"{arn}-??????" if ":secretsmanager:" in arn and not _SUFFIX.search(arn) else arn for arn in arns}
     return tuple(sorted(arn for arn in arns if f":{service}:" in arn))
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from slipway.records.bootstrap import Bootstrap, ResourceChange, ResourceFailure, Result, StackChange
+from slipway.records.bootstrap import Bootstrap, Cost, ResourceChange, ResourceFailure, Result, StackChange
 from slipway.records.checks import Check, DoctorCheck, DoctorReport, DoctorResult, Preflight, PreflightResult
 from slipway.records.command import CacheEntry, CacheKind, CacheReport
 from slipway.records.conformance import Conformance, ConformanceFinding, ConformanceVerdict, Estimate
@@ -22,12 +22,22 @@ _EXISTS = ("already exists", "AlreadyExists")
 def of_bootstrap(bootstrap: Bootstrap) -> str:
     """Render the whole report; the last line says what to do next."""
     parts = [line for stack in bootstrap.stacks for line in _stack(stack)]
+    parts += _cost(bootstrap.cost) if bootstrap.cost else ()
     return "\n".join([*parts, _next_step(bootstrap)]) + "\n"
+
+
+def _cost(cost: Cost) -> Iterator[str]:
+    yield f"about {cost.dollars:.2f} $ a month in us-east-1, prices of {cost.dated}:"
+    for line in cost.lines:
+        yield f"  {'not priced' if line.dollars is None else f'{line.dollars:.2f} $':>10}  {one_line(line.what)}"
+    yield f"  not covered: {cost.not_covered}"
 
 
 def _stack(stack: StackChange) -> Iterator[str]:
     kind = "new stack" if stack.is_new else "stack"
     yield f"{stack.result.value} {kind} {one_line(stack.stack)} in {one_line(stack.region)}"
+    if stack.waits_for:
+        yield f"  computed from the template, because {one_line(stack.waits_for)}, whose network it uses, does not exist yet"
     yield from (_change(change) for change in stack.changes)
     yield from (_failure(failure) for failure in stack.failures)
     yield from (f"  {one_line(place)}: {one_line(value)}" for place, value in stack.outputs.items())
@@ -37,7 +47,10 @@ def _change(change: ResourceChange) -> str:
     named = f" {one_line(change.physical)}" if change.physical else ""
     replaced = f" ({_REPLACED[change.replacement]})" if change.replacement in _REPLACED else ""
     sign = _SIGNS.get(change.action, "?")
-    return f"  {sign} {one_line(change.action):6} {one_line(change.kind)} {one_line(change.name)}{named}{replaced}"
+    properties = f" ({', '.join(map(one_line, change.properties))})" if change.properties else ""
+    loss = f"; refused without --replace {one_line(change.name)}, because it {change.loss}" if change.loss else ""
+    named += f"{properties}{replaced}{loss}"
+    return f"  {sign} {one_line(change.action):6} {one_line(change.kind)} {one_line(change.name)}{named}"
 
 
 def _failure(failure: ResourceFailure) -> str:

@@ -9,7 +9,8 @@ from typing import Final
 from slipway import toml
 from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Scaling
 from slipway.settings.ecs_express import ExpressEnvironment, TargetGroupPace, TaskScaling
-from slipway.settings.environment import Environment, MigrationRunner, Network, RunnerKind, TargetKind
+from slipway.settings.environment import Environment, MigrationRunner, RunnerKind, TargetKind
+from slipway.settings.network import MadeDatabase, MadeNetwork, Nat, Network
 from slipway.settings.service import (
     BuildStep,
     Checks,
@@ -89,9 +90,12 @@ __all__ = [
     "Github",
     "HealthPace",
     "Images",
+    "MadeDatabase",
+    "MadeNetwork",
     "MigrationRunner",
     "Migrations",
     "MissingTableError",
+    "Nat",
     "Network",
     "RehearsalCommits",
     "RunnerKind",

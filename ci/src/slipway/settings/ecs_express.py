@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, ClassVar
 
-from slipway.settings.environment import Environment, check_task_size, resource_id
+from slipway.settings.environment import Environment, check_task_size
+from slipway.settings.network import resource_id
 from slipway.structure import Constrained, MismatchError, Pattern, Range
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, ClassVar
 
-from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range
+from slipway.settings.network import MadeDatabase, MadeNetwork, Network
+from slipway.structure import Constrained, MismatchError, Pattern, Range, Variants
 
 Arn = Annotated[
     str, Pattern(r"arn:.*", "an ARN: a secret is named by its ARN, its value is never written here", secret=True)
@@ -43,11 +44,6 @@ class RunnerKind(Enum):
     ECS_TASK = "ecs-task"
 
 
-def resource_id(prefix: str) -> Pattern:
-    """Constrain a text to the id of a resource, such as subnet-0a1b2c3d."""
-    return Pattern(rf"{prefix}-[\w-]+", f"an id such as {prefix}-0a1b2c3d")
-
-
 def check_task_size(cpu: int, memory: int) -> None:
     """Raise MismatchError for a pair of cpu and memory that Fargate does not accept."""
     if memory not in _TASK_MEMORY_OF_CPU.get(cpu, ()):
@@ -55,22 +51,7 @@ def check_task_size(cpu: int, memory: int) -> None:
         raise MismatchError("memory", f"found cpu {cpu} with memory {memory}, allowed are {pairs}")
 
 
-@dataclass(frozen=True)
-class Network(Constrained):
-    """`[tool.slipway.environments.NAME.network]`: the VPC of a database without a public address; bootstrap connects the service to it.
-
-    - vpc: the VPC's id.
-    - subnets: ids of private subnets, in two availability zones or more.
-    - database-security-group: the database's own; bootstrap lets the service in.
-    - database-port: where the database listens.
-    """
-
-    vpc: Annotated[str, resource_id("vpc")]
-    subnets: Annotated[
-        tuple[Annotated[str, resource_id("subnet")], ...], Filled("a list of ids such as subnet-0a1b2c3d")
-    ]
-    database_security_group: Annotated[str, resource_id("sg")]
-    database_port: Annotated[int, Range(1, 65535)] = 5432
+_NETWORKS = Variants("made", {False: Network, True: MadeNetwork})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +112,7 @@ class Environment(Constrained):
     - unrecorded: variables whose values the ledger must not keep, besides those that look like secrets.
     - webhook: the ARN of a secret with the URL to which the end of each deployment is posted, as {"text": …}, such as one of Slack.
     - network: a table, see below; without it the service reaches the internet only.
+    - database: a table, see below; without it the database is your own.
     - migration: a table, see below; without it only `slipway migrate --database-url-from` migrates the database.
     """
 
@@ -148,7 +130,8 @@ class Environment(Constrained):
     secrets: Mapping[str, Arn] = field(default_factory=dict)
     unrecorded: tuple[str, ...] = ()
     webhook: Arn | None = None
-    network: Network | None = None
+    network: Annotated[Network | MadeNetwork, _NETWORKS] | None = None
+    database: MadeDatabase | None = None
     migration: MigrationRunner | None = None
 
     def __post_init__(self) -> None:

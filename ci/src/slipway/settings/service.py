@@ -162,14 +162,16 @@ class Github(Constrained):
 
 @dataclass(frozen=True)
 class RehearsalCommits:
-    """`[tool.slipway.rehearsal]`: patches for the second and third act, made by `git format-patch`; their paths are relative to pyproject.toml.
+    """`[tool.slipway.rehearsal]`: patches for the later acts, made by `git format-patch`; their paths are relative to pyproject.toml.
 
     - refused: a patch with a migration that the gate must refuse.
-    - rolled-back: a patch with a release that the platform must roll back.
+    - rolled-back: a patch with a release that never becomes healthy, which the platform must roll back.
+    - failing: a patch with a release that is healthy and answers the smoke-paths with 500; ECS Express Mode must take it back.
     """
 
     refused: str | None = None
     rolled_back: str | None = None
+    failing: str | None = None
 
 
 class TestDatabase(Enum):
@@ -311,14 +313,31 @@ class Settings(Constrained):
             raise SettingsError(f"--{error.at}", error.problem) from error
 
     def environment(self, name: str) -> Environment:
-        """Return one environment; raises SettingsError with the names of all."""
+        """Return one environment, with the secret of a made database; raises SettingsError with the names of all."""
         if name not in self.environments:
             known = ", ".join(sorted(self.environments)) or "none"
             raise SettingsError(
                 f"there is no environment {name!r}",
                 f"pyproject.toml has {known}; add [tool.slipway.environments.{name}]",
             )
-        return self.environments[name]
+        there = self.environments[name]
+        return replace(there, secrets={**self.database_secrets(name), **there.secrets}) if there.database else there
+
+    def database_secrets(self, name: str, *, owner: bool = False) -> dict[str, str]:
+        """Return the secret with the URL of a made database, by the variable that takes it; nothing where the settings have a value for it.
+
+        Migrations connect as the `owner` of the tables, the service does not.
+        """
+        there, variable = self.environments[name], self.migrations.database_variable
+        if there.database is None or variable in {**there.secrets, **there.variables}:
+            return {}
+        secret = self.database_secret(name, owner=owner)
+        return {variable: f"arn:{there.partition}:secretsmanager:{there.region}:{there.account}:secret:{secret}"}
+
+    def database_secret(self, name: str, *, owner: bool) -> str:
+        """Return the name of the secret with the URL of a made database."""
+        service = self.environments[name].service or f"{self.name}-{name}"
+        return f"{service}/{self.migrations.database_variable}{'/owner' if owner else ''}"
 
     def service_name(self, environment: str) -> str:
         """Return the service's name in an environment; raises SettingsError when the target does not accept it."""

@@ -19,6 +19,9 @@ _WITHOUT_RESOURCE = (
     ("ecs", "DeregisterTaskDefinition"),
     ("ecs", "DescribeTaskDefinition"),
     ("elbv2", "DescribeTargetHealth"),
+    ("elbv2", "DescribeListenerCertificates"),
+    ("elbv2", "DescribeListeners"),
+    ("elbv2", "DescribeRules"),
 )
 _PREFIXES = {"elbv2": "elasticloadbalancing"}  # of the actions, where they differ from the model's name
 
@@ -118,10 +121,17 @@ _RESOURCES: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("serviceRevisionArns", "resourceArn"), "{value}"),
     },
     "ec2": {},
-    "elbv2": {"TargetGroupArn": "{value}"},
+    "elbv2": dict.fromkeys(("TargetGroupArn", "RuleArn", "ListenerArn"), "{value}"),
+    "acm": {"CertificateArn": "{value}"},
+    "route53": {"HostedZoneId": "arn:aws:route53:::hostedzone/{value}", "Id": "arn:aws:route53:::change/{value}"},
     "cloudwatch": {"AlarmNames": "arn:aws:cloudwatch:{place}:alarm:{value}"},
     "iam": {"RoleName": "arn:aws:iam::{account}:role/{value}"},
     "logs": {"logGroupName": "arn:aws:logs:{place}:log-group:{value}:log-stream:"},
+    "rds": {
+        "DBInstanceIdentifier": "arn:aws:rds:{place}:db:{value}",
+        "DBSnapshotIdentifier": "arn:aws:rds:{place}:snapshot:{value}",
+        "DBSubnetGroupName": "arn:aws:rds:{place}:subgrp:{value}",
+    },
     "secretsmanager": dict.fromkeys(("SecretId", "Name"), "arn:aws:secretsmanager:{place}:secret:{value}-000000"),
     "ssm": {"Names": "arn:aws:ssm:{place}:parameter/{value}", "Name": "arn:aws:ssm:{place}:parameter/{value}"},
 }

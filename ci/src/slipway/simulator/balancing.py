@@ -14,6 +14,7 @@ from slipway.workload.workload import HealthCheck, HealthResult
 
 T = TypeVar("T")
 _PAGE = ("Marker", "PageSize")
+ZONE = "Z32O12XQLNTSW2"  # in which load balancers of eu-west-1 have their names [G]; here of every region
 # The settings of a target group that ModifyTargetGroup changes, by their names in the API.
 _CHANGEABLE = {
     "HealthCheckIntervalSeconds": "interval",
@@ -116,10 +117,10 @@ class TargetGroup:
 
 @dataclass(kw_only=True)
 class Rule:
-    """A listener's rule: a host, and the weights of target groups by ARN."""
+    """A listener's rule: hosts, of which the first is the service's own address, and the weights of target groups by ARN."""
 
     arn: str
-    host: str
+    hosts: list[str]
     priority: int
     weights: dict[str, int]
 
@@ -132,7 +133,7 @@ class Rule:
             "RuleArn": self.arn,
             "Priority": str(self.priority),
             "Conditions": [
-                {"Field": "host-header", "Values": [self.host], "HostHeaderConfig": {"Values": [self.host]}}
+                {"Field": "host-header", "Values": [*self.hosts], "HostHeaderConfig": {"Values": [*self.hosts]}}
             ],
             "Actions": [{"Type": "forward", "Order": 1, "ForwardConfig": forward}],
             "IsDefault": False,
@@ -153,6 +154,7 @@ class LoadBalancer:
     dns: str
     state: str = "provisioning"
     rules: dict[str, Rule] = field(default_factory=dict)
+    certificates: list[str] = field(default_factory=list)  # of the listener, by ARN, besides its default one
 
     @property
     def scheme(self) -> str:
@@ -169,6 +171,7 @@ class LoadBalancer:
             "LoadBalancerArn": self.arn,
             "LoadBalancerName": self.name,
             "DNSName": self.dns,
+            "CanonicalHostedZoneId": ZONE,
             "CreatedTime": self.created,
             "Scheme": self.scheme,
             "VpcId": self.vpc,
@@ -255,6 +258,29 @@ class LoadBalancing:
             setattr(group, name, value)
         group.matcher = request.get("Matcher", {}).get("HttpCode", group.matcher)
         return {"TargetGroups": [group.described()]}
+
+    async def modify_rule(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        """Replace the hosts of a rule; its own address must stay for this simulator to find the service."""
+        rules = {rule.arn: rule for balancer in self.balancers.values() for rule in balancer.rules.values()}
+        (rule,) = _selected(rules, [request["RuleArn"]], "RuleNotFound", "One or more rules not found")
+        for condition in request.get("Conditions", ()):
+            rule.hosts = list(condition.get("HostHeaderConfig", condition).get("Values", ()))
+        return {"Rules": [rule.described()]}
+
+    async def add_listener_certificates(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        """Add certificates; one that the listener has already is added once [G]."""
+        balancer = self._balancer(request["ListenerArn"])
+        arns = [certificate["CertificateArn"] for certificate in request["Certificates"]]
+        balancer.certificates = list(dict.fromkeys([*balancer.certificates, *arns]))
+        return {"Certificates": [{"CertificateArn": arn, "IsDefault": False} for arn in arns]}
+
+    async def describe_listener_certificates(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        arns = self._balancer(request["ListenerArn"]).certificates
+        return _page("Certificates", [{"CertificateArn": arn, "IsDefault": False} for arn in arns], request)
+
+    def _balancer(self, listener: str) -> LoadBalancer:
+        listeners = {balancer.listener: balancer for balancer in self.balancers.values()}
+        return _selected(listeners, [listener], "ListenerNotFound", "One or more listeners not found")[0]
 
     def _group(self, request: Mapping[str, Any]) -> TargetGroup:
         if request["TargetGroupArn"] not in self.groups:

@@ -18,9 +18,11 @@ from slipway.oci.registry import Login
 from slipway.simulator.app_runner.api import SimulatedAppRunner
 from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.authorization import Guard
+from slipway.simulator.certificates import Certificates
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloudformation.api import CloudFormation
 from slipway.simulator.contract import ACCOUNT, REGION, Operations, Quotas, problems, service
+from slipway.simulator.databases import Databases
 from slipway.simulator.ecr import Ecr
 from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.endpoint import Endpoint
@@ -28,6 +30,7 @@ from slipway.simulator.faults import Faults
 from slipway.simulator.iam import Iam, Sts
 from slipway.simulator.platform import Platform
 from slipway.simulator.registry import PASSWORD, ImageStore, RegistryProtocol, Repository
+from slipway.simulator.route53 import Route53, full
 from slipway.simulator.secrets import Secrets
 from slipway.simulator.serving import serving
 from slipway.structure import MismatchError
@@ -89,6 +92,9 @@ class Cloud(Platform):
     app_runner: SimulatedAppRunner
     ecs: Ecs
     cloudformation: CloudFormation
+    databases: Databases
+    certificates: Certificates
+    route53: Route53  # of the whole account
     operations: Mapping[str, Operations]
 
     @property
@@ -110,13 +116,14 @@ class Cloud(Platform):
 
 
 class Places:
-    """The regions of all accounts, opened when a request first names them. Only roles belong to a whole account."""
+    """The regions of all accounts, opened when a request first names them. Roles and hosted zones belong to a whole account."""
 
     def __init__(self, clock: Clock, tasks: anyio.abc.TaskGroup, pace: Pace) -> None:
         self._clock, self._tasks, self._pace = clock, tasks, pace
         self._home = ImageStore({}, {SAMPLE: sample(clock.now())})
         self._quotas = Quotas()
         self._roles: dict[str, Iam] = {}
+        self._zones: dict[str, Route53] = {}
         self._clouds: dict[tuple[str, str], Cloud] = {}
         self._beginnings: list[Callable[[Cloud], None]] = []
         self._backend: Backend | None = None
@@ -159,6 +166,8 @@ class Places:
             quotas=self._quotas,
         )
         operations = dict[str, Operations]()
+        databases = Databases(platform.resources)
+        zones = self._zones.setdefault(account, Route53(self._clock, self._tasks, self._address_of))
         cloud = Cloud(
             **vars(platform),
             url=self.url,
@@ -166,7 +175,10 @@ class Places:
             places=self,
             app_runner=SimulatedAppRunner(platform, self._pace),
             ecs=Ecs(platform),
-            cloudformation=CloudFormation(operations, self._clock, self._tasks),
+            databases=databases,
+            cloudformation=CloudFormation(platform, operations, databases, self.endpoint.guard),
+            certificates=Certificates(zones),
+            route53=zones,
             operations=operations,
         )
         operations |= {
@@ -176,14 +188,29 @@ class Places:
             "ecs": cloud.ecs.operations,
             "ec2": cloud.ecs.express.resources.network.operations,
             "elbv2": cloud.ecs.express.resources.balancing.operations,
-            "cloudwatch": cloud.ecs.express.resources.alarms.operations,
+            "acm": cloud.certificates.operations,
+            "cloudwatch": {**cloud.ecs.express.resources.alarms.operations, **cloud.metrics.operations},
+            "route53": cloud.route53.operations,
             "logs": cloud.logs.operations,
+            "rds": databases.operations,
             "secretsmanager": cloud.secrets.operations,
             "ssm": cloud.references.parameters.operations,
             "iam": cloud.iam.operations,
             "sts": Sts().operations,
         }
         return cloud
+
+    def _address_of(self, target: str, host: str) -> str:
+        """Return the address of the service that answers for a host at a DNS target of any account; nothing when none has host and certificate."""
+        for cloud in self._clouds.values():
+            for each in cloud.app_runner.services.values():
+                if full(each.dns) == full(target) and each.answers_for(host):
+                    return each.front.address
+            for balancer in cloud.ecs.express.resources.balancing.balancers.values():
+                certificates = [cloud.certificates.certificates.get(arn) for arn in balancer.certificates]
+                if full(balancer.dns) == full(target) and any(one and one.covers(host) for one in certificates):
+                    return next((rule.hosts[0] for rule in balancer.rules.values() if host in rule.hosts), "")
+        return ""
 
 
 @asynccontextmanager
@@ -228,7 +255,9 @@ class InitialState:
     repositories: tuple[str, ...] = ()  # names in ECR, with immutable tags
     roles: tuple[str, ...] = ()  # ARNs; App Runner and ECS may assume them
     strict_roles: bool = False  # refuse any other role instead of trusting it
-    secrets: Mapping[str, str] = field(default_factory=dict)  # environment variables with the values, by ARN
+    secrets: Mapping[str, str] = field(
+        default_factory=dict, repr=False
+    )  # environment variables with the values, by ARN
 
     def __post_init__(self) -> None:
         for index, name in enumerate(self.repositories):
@@ -237,13 +266,15 @@ class InitialState:
         for index, arn in enumerate(self.roles):
             if not arn.startswith("arn:aws") or ":role/" not in arn:
                 raise MismatchError(f"roles[{index}]", f"found {arn!r:.80}, allowed is the ARN of a role")
-        for arn in self.secrets:
-            if ":secretsmanager:" not in arn and ":ssm:" not in arn:
-                raise MismatchError("secrets", f"found {arn!r:.80}, allowed is the ARN of a secret or a parameter")
+        for index, arn in enumerate(self.secrets):
+            if ":secretsmanager:" not in arn and ":ssm:" not in arn:  # not repeated: it may be the secret itself
+                raise MismatchError(
+                    f"secrets[{index}]", "found another key, allowed is the ARN of a secret or a parameter"
+                )
 
     def unset(self, variables: Mapping[str, str]) -> list[str]:
-        """List the required variables that are not set."""
-        return sorted(set(self.secrets.values()) - set(variables))
+        """List the ARNs of secrets whose variables are not set. The file may have a secret instead of a variable's name, by mistake."""
+        return sorted(arn for arn, variable in self.secrets.items() if variable not in variables)
 
     def put_into(self, cloud: Cloud, variables: Mapping[str, str]) -> None:
         """Create all of it in every region, and a secret in its own."""

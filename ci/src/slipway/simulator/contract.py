@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel
 
-SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm", "cloudwatch")
-QUERY_SERVICES = ("cloudformation", "iam", "sts", "elbv2", "ec2")  # these use the older query protocol
+SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm", "cloudwatch", "acm")
+QUERY_SERVICES = ("cloudformation", "iam", "sts", "elbv2", "ec2", "rds")  # these use the older query protocol
+REST_SERVICES = ("route53",)  # this one uses REST with XML
 ACCOUNT, REGION = (
     "123456789012",
     "eu-west-1",
@@ -123,7 +124,9 @@ def service(name: str) -> "ServiceModel":
 @functools.cache
 def operations() -> frozenset[str]:
     """Return the names of all operations of the simulated services, including those that are not simulated."""
-    return frozenset(name for model in (*SERVICES, *QUERY_SERVICES) for name in service(model).operation_names)
+    return frozenset(
+        name for model in (*SERVICES, *QUERY_SERVICES, *REST_SERVICES) for name in service(model).operation_names
+    )
 
 
 def find_operation(services: Sequence[str], operation: str, key: str, value: str) -> "OperationModel | None":

@@ -1,4 +1,4 @@
-"""The simulator's single address: AWS's JSON and query protocols, and the registry protocol below /v2/."""
+"""The simulator's single address: AWS's JSON, query and REST protocols, and the registry protocol below /v2/."""
 
 import re
 import uuid
@@ -29,6 +29,7 @@ from slipway.simulator.contract import (
 from slipway.simulator.faults import Effect, Faults, with_unknown_status
 from slipway.simulator.protocols import JsonProtocol, QueryProtocol
 from slipway.simulator.registry import RegistryError, RegistryProtocol
+from slipway.simulator.rest_xml import METHODS, PATHS, RestXmlProtocol
 from slipway.simulator.serving import CutError
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ _INVALID = dict.fromkeys(QUERY_SERVICES, "ValidationError") | {
     "apprunner": "InvalidRequestException",
     "ssm": "ValidationException",
     "cloudwatch": "ValidationError",
+    "acm": "ValidationException",
+    "route53": "InvalidInput",
 }
 _REFUSALS: Mapping[Effect, tuple[str, str, int]] = {
     Effect.THROTTLED: ("ThrottlingException", "Rate exceeded", 400),
@@ -47,7 +50,7 @@ _REFUSALS: Mapping[Effect, tuple[str, str, int]] = {
     Effect.DENIED: ("AccessDeniedException", "The user simulated is not authorized to perform this operation", 400),
     Effect.CLOCK_SKEW: ("InvalidSignatureException", "Signature expired: it is more than 5 minutes old", 403),
 }
-Protocol = CborProtocol | JsonProtocol | QueryProtocol
+Protocol = CborProtocol | JsonProtocol | QueryProtocol | RestXmlProtocol
 _SIGNED = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[a-z0-9-]+)/")
 KEY = "simulated"  # the access key of ACCOUNT; that of any other account is its number
 _NUMBER = re.compile(r"[0-9]{12}")
@@ -65,7 +68,11 @@ class Endpoint:
         self.guard = registry.guard
         self.requests: list[str] = []  # every requested operation, in order
         self.app = Starlette(
-            routes=[*(Route(path, self.call, methods=["POST"]) for path in ("/", PATH)), *registry.routes],
+            routes=[
+                *(Route(path, self.call, methods=["POST"]) for path in ("/", PATH)),
+                *(Route(path, self.call, methods=[*METHODS]) for path in PATHS),
+                *registry.routes,
+            ],
             exception_handlers={RegistryError: lambda _request, error: error.answer},
         )
 
@@ -84,6 +91,8 @@ class Endpoint:
             protocol = CborProtocol(request, content)
         elif "x-amz-target" in request.headers:
             protocol = JsonProtocol(request, content)
+        elif request.scope["path"].startswith(PATHS[0].partition("{")[0]):
+            protocol = RestXmlProtocol(request, content, request_id)
         else:
             protocol = QueryProtocol(content, request_id)
         try:

@@ -12,7 +12,9 @@ from slipway.simulator.clock import Clock
 from slipway.simulator.contract import Quotas
 from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
+from slipway.simulator.metrics import Metrics
 from slipway.simulator.registry import ImageStore
+from slipway.simulator.resources import Resources
 from slipway.simulator.secrets import References
 from slipway.workload.workload import Backend, LaunchSpec, Workload
 
@@ -26,9 +28,11 @@ class Platform:
     backend: Backend
     tasks: anyio.abc.TaskGroup
     logs: Logs = field(default_factory=Logs)
+    metrics: Metrics = field(default_factory=Metrics)
     references: References = field(default_factory=References)
     iam: Iam = field(default_factory=Iam)
     quotas: Quotas = field(default_factory=Quotas)
+    resources: Resources = field(default_factory=Resources)
 
 
 class SimulatedInstance:

@@ -97,9 +97,9 @@ class QueryProtocol:
         root = ET.Element(f"{operation.name}Response", xmlns=operation.service_model.metadata["xmlNamespace"])
         if (shape := operation.output_shape) is not None:
             wrapper = shape.serialization.get("resultWrapper")  # EC2 has none
-            _write_members(ET.SubElement(root, wrapper) if wrapper else root, shape, answer)
+            write_members(ET.SubElement(root, wrapper) if wrapper else root, shape, answer)
         ET.SubElement(ET.SubElement(root, "ResponseMetadata"), "RequestId").text = self._request_id
-        return _xml(root, 200)
+        return xml_of(root, 200)
 
     def error(self, error: AwsError) -> Response:
         is_ec2 = self.operation is not None and self.operation.service_model.service_name == "ec2"
@@ -110,10 +110,11 @@ class QueryProtocol:
         for name, text in members.items():
             ET.SubElement(inner, name).text = text
         ET.SubElement(root, "RequestId").text = self._request_id
-        return _xml(root, error.status)
+        return xml_of(root, error.status)
 
 
-def _xml(root: ET.Element, status: int) -> Response:
+def xml_of(root: ET.Element, status: int) -> Response:
+    """Return a document as an answer."""
     return Response(ET.tostring(root, encoding="utf-8", xml_declaration=True), status, media_type="text/xml")
 
 
@@ -135,7 +136,7 @@ def _value(shape: Any, place: str, left: dict[str, str]) -> Any:
     if shape.type_name == "map":
         return _map(shape, place, left)
     try:
-        return _DECODERS.get(shape.type_name, str)(left.pop(place))
+        return SCALARS.get(shape.type_name, str)(left.pop(place))
     except (KeyError, ValueError) as error:
         raise AwsError("ValidationError", f"{place} is not of type {shape.type_name}.") from error
 
@@ -166,7 +167,7 @@ def _item_name(shape: Any) -> str:
     return name
 
 
-_DECODERS: Mapping[str, Callable[[str], Any]] = {
+SCALARS: Mapping[str, Callable[[str], Any]] = {
     "boolean": {"true": True, "false": False}.__getitem__,
     "integer": int,
     "long": int,
@@ -182,7 +183,7 @@ def _write(parent: ET.Element, name: str, shape: Any, value: Any) -> None:
         return
     element = ET.SubElement(parent, name)
     if shape.type_name == "structure":
-        _write_members(element, shape, value)
+        write_members(element, shape, value)
     elif shape.type_name == "list":
         for item in value:
             _write(element, _item_name(shape), shape.member, item)
@@ -195,7 +196,8 @@ def _write(parent: ET.Element, name: str, shape: Any, value: Any) -> None:
         element.text = _as_text(value)
 
 
-def _write_members(element: ET.Element, shape: Any, value: Any) -> None:
+def write_members(element: ET.Element, shape: Any, value: Any) -> None:
+    """Write the members of a structure into an element."""
     for key, member in shape.members.items():
         if value.get(key) is not None:
             _write(element, member.serialization.get("name", key), member, value[key])

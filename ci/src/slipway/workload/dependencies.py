@@ -10,20 +10,20 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from slipway import toml
 from slipway.errors import BadInputError, RefusedError
-from slipway.finder.interpreter import interpreter
+from slipway.finder.interpreter import interpreter, requested
 from slipway.finder.locks import declaration, lock, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements
 from slipway.finder.tree import Tree, tree_at
 from slipway.records.survey import Subject
 from slipway.untrusted import one_line
 from slipway.workload.inherited import PASSED, inherited
-from slipway.workload.python import OLDEST_PYTHON, READY, Python, document_of, is_too_old, workspace_of
+from slipway.workload.python import OLDEST_PYTHON, READY, Python, document_of, is_package, is_too_old, workspace_of
 
 LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
 _DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
@@ -91,12 +91,11 @@ class _Plan:
 
     @cached_property
     def python(self) -> list[str]:
-        """The flag of uv for the minor version that a file names; any patch of it will do."""
+        """The flag of uv for the version that a file names or allows; any patch of it will do."""
         fact = next(interpreter(self.view), None)
         if fact is None or fact.place.endswith("pyvenv.cfg"):
             return []
-        version = OLDEST_PYTHON if is_too_old(fact.value) else fact.value
-        return ["--python", f">={version}" if fact.guessed else version]
+        return ["--python", requested(replace(fact, value=OLDEST_PYTHON) if is_too_old(fact.value) else fact)]
 
 
 def notes(view: Tree) -> tuple[str, ...]:
@@ -228,13 +227,6 @@ def _sources(plan: _Plan, folder: Path) -> list[str]:
     return ["--requirement", str(folder / "requirements.txt"), "--constraint", str(folder / "constraints.txt")]
 
 
-def is_package(pyproject: str) -> bool:
-    """Return whether uv installs the service itself: it has a build system, or tool.uv.package says so."""
-    document = toml.loads(pyproject)
-    explicit = document.get("tool", {}).get("uv", {}).get("package")
-    return bool("build-system" in document if explicit is None else explicit)
-
-
 def _install_project(tree: Path, folder: Path) -> Path:
     site = tree.with_name(f"{tree.name}-site")
     if not site.is_dir():
@@ -285,10 +277,12 @@ def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
 def _refusal(arguments: Sequence[str], stderr: str, code: int) -> RefusedError:
     """Return the error for what uv printed."""
     if match := _NO_PYTHON.search(stderr):
-        version = match[1] or match[2]
+        # Of the versions that bounds allow, uv names the newest one that it could not download.
+        asked = arguments[arguments.index("--python") + 1] if arguments[0] != "pip" and "--python" in arguments else ""
+        missing = asked or match[1] or match[2]
         return RefusedError(
-            f"the service's Python {version} is not on this machine, and uv could not download it",
-            f"run `uv python install {version}`, or pass a virtual environment with --python DIR",
+            f"the service's Python {missing} is not on this machine, and uv could not download it",
+            f"run `uv python install {missing.lstrip('>=').partition(',')[0]}`, or pass a virtual environment with --python DIR",
         )
     said = re.split(r"^\s*hint:", stderr, maxsplit=1, flags=re.MULTILINE)[0]
     causes = [line.lstrip(_DECORATION) for line in said.splitlines() if line.strip()]

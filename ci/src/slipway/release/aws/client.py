@@ -19,7 +19,7 @@ import anyio.to_thread
 
 from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
 from slipway.oci.patience import Patience
-from slipway.release.errors import AwsRefusedError, LostAnswerError, UnreachableError
+from slipway.release.errors import THROTTLED, AwsRefusedError, LostAnswerError, UnreachableError
 from slipway.untrusted import json_object, one_line
 
 _LINE = re.compile(r"^(?:export )?(AWS_[A-Z_]+)=(['\"]?)(.*)\2$", re.MULTILINE)
@@ -30,9 +30,6 @@ _NAMES = {
     "AWS_SESSION_TOKEN": "SessionToken",
     "AWS_CREDENTIAL_EXPIRATION": "Expiration",
 }
-_THROTTLED = frozenset(
-    {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException"}
-)
 _SERVER_ERROR = 500
 # These calls are idempotent. So is every call to ECR: a put names its content.
 _READS = ("describe_", "list_", "get_", "filter_", "batch_get_")
@@ -100,7 +97,7 @@ class Aws:
         self._keys = keys_for(endpoint_url, keys)
         self._clients: dict[str, Any] = {}
         self._session: Any = None  # boto3's
-        self._patience = Patience(sleep, UnreachableError)
+        self.patience = Patience(sleep, UnreachableError)
         self._making = threading.Lock()  # a boto3 session is not thread-safe
 
     async def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
@@ -108,19 +105,19 @@ class Aws:
         idempotent = service == "ecr" or operation.startswith(_READS)
         return await self._retried(service, operation, parameters, idempotent=idempotent)
 
-    async def repeat(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Call `operation` like `call`, and retry it after a lost answer too: with these parameters it is idempotent."""
+    async def call_idempotent(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
+        """Call `operation` and retry it after a lost answer too: with these parameters it has no effect twice."""
         return await self._retried(service, operation, parameters, idempotent=True)
 
     async def _retried(
         self, service: str, operation: str, parameters: Mapping[str, Any], *, idempotent: bool
     ) -> dict[str, Any]:
         def is_temporary(error: SlipwayError) -> bool:
-            is_throttled = isinstance(error, AwsRefusedError) and error.code in _THROTTLED  # it was not carried out
+            is_throttled = isinstance(error, AwsRefusedError) and error.code in THROTTLED  # it was not carried out
             is_lost = isinstance(error, LostAnswerError) and idempotent
             return isinstance(error, UnreachableError) or is_throttled or is_lost
 
-        return await self._patience.repeated(partial(self.once, service, operation, **parameters), is_temporary)
+        return await self.patience.repeated(partial(self.once, service, operation, **parameters), is_temporary)
 
     async def pages(self, service: str, operation: str, /, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
         """Yield every page of a list."""
@@ -140,10 +137,10 @@ class Aws:
         try:
             response = await self.send(service, operation, parameters)
         except exceptions.ClientError as error:
-            self._patience.answered = True
+            self.patience.answered = True
             refused = AwsRefusedError(service, operation, dict(error.response.get("Error", {})))
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR:
-                raise LostAnswerError(refused.what) from error
+                raise LostAnswerError(refused.what, service) from error
             raise refused from error
         except (
             exceptions.EndpointConnectionError,
@@ -156,10 +153,11 @@ class Aws:
             exceptions.SSLError,
             ResponseParserError,
         ) as error:  # ended too early, or timed out
-            raise LostAnswerError(f"AWS did not answer {service} {operation} ({one_line(str(error))})") from error
+            what = f"AWS did not answer {service} {operation} ({one_line(str(error))})"
+            raise LostAnswerError(what, service) from error
         except exceptions.BotoCoreError as error:
-            raise _unusable(error, answered=self._patience.answered) from error
-        self._patience.answered = True
+            raise _unusable(error, answered=self.patience.answered) from error
+        self.patience.answered = True
         return response
 
     async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +168,7 @@ class Aws:
         client = self._client(service)
         response: dict[str, Any] = getattr(client, operation)(**parameters)
         if _is_cut_off(client, operation, response):
-            raise LostAnswerError(f"AWS's answer to {service} {operation} was cut off")
+            raise LostAnswerError(f"AWS's answer to {service} {operation} was cut off", service)
         return response
 
     def _client(self, service: str) -> Any:

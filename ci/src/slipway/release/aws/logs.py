@@ -24,26 +24,24 @@ Lines = Mapping[LogSource, tuple[Line, ...]]
 
 async def read(
     aws: Aws, group: str, *, since: datetime | None = None, until: datetime | None = None, prefix: str | None = None
-) -> tuple[Line, ...] | None:
-    """Return the lines of a log group, both times included; None when it does not exist."""
+) -> tuple[Line, ...]:
+    """Return the lines of a log group, both times included; none when it does not exist."""
     request: dict[str, object] = {"logGroupName": group}
     request |= {key: _milliseconds(time) for key, time in (("startTime", since), ("endTime", until)) if time}
     if prefix:
         request["logStreamNamePrefix"] = prefix
-    return await or_absent(_events(aws, request), "ResourceNotFoundException")
+    return await or_absent(_events(aws, request), "ResourceNotFoundException") or ()
 
 
-async def of_new_streams(
-    aws: Aws, group: str, since: datetime, until: datetime | None = None
-) -> tuple[Line, ...] | None:
-    """Return the lines of streams that began since then; None when there are none: older instances keep writing."""
-    lines = await read(aws, group, since=since, until=until) or ()
+async def of_new_streams(aws: Aws, group: str, since: datetime, until: datetime | None = None) -> tuple[Line, ...]:
+    """Return the lines of streams that began since then: older instances keep writing."""
+    lines = await read(aws, group, since=since, until=until)
     new = set()
     for stream in {line.stream for line in lines}:
         start = await began(aws, group, stream)
         if start is None or start >= since:
             new.add(stream)
-    return tuple(line for line in lines if line.stream in new) or None
+    return tuple(line for line in lines if line.stream in new)
 
 
 async def _events(aws: Aws, request: dict[str, object]) -> tuple[Line, ...]:

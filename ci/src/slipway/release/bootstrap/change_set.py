@@ -103,7 +103,13 @@ class StackChangeSet:
             **({"ImportExistingResources": True} if self._stack.imports else {}),
         )
         created = await self._created()
-        proposal = StackChange(stack=self._stack.name, region=self._stack.region, result=Result.PROPOSED, is_new=is_new)
+        proposal = StackChange(
+            stack=self._stack.name,
+            region=self._stack.region,
+            result=Result.PROPOSED,
+            is_new=is_new,
+            template=self._stack.digest,
+        )
         if created["Status"] != "FAILED":
             return replace(proposal, changes=tuple(await self._changes(created)))
         reason = one_line(created.get("StatusReason", "no reason was reported"))
@@ -193,8 +199,12 @@ def _change(described: Mapping[str, Any]) -> ResourceChange:
         "kind": "ResourceType",
         "physical": "PhysicalResourceId",
         "replacement": "Replacement",
+        "policy": "PolicyAction",
     }
-    return ResourceChange(**{field: str(described.get(word, "")) for field, word in words.items()})
+    targets = [detail.get("Target", {}) for detail in described.get("Details", ())]
+    properties = sorted({target["Name"] for target in targets if target.get("Name")})
+    texts = {field: str(described.get(word, "")) for field, word in words.items()}
+    return ResourceChange(**texts, properties=tuple(properties))
 
 
 def _tags(stack: Mapping[str, Any]) -> dict[str, str]:

@@ -1,16 +1,21 @@
-"""Templates from the settings: one for what the environments of an account share, and one per environment.
+"""Templates from the settings.
 
-Two stacks instead of one with conditions, because each resource has one owner: staging's stack can be changed and deleted without
-production's, whichever came first. They refer to each other by name only, so both change sets can be shown before either is executed.
+One stack is for all services of an environment, one for all environments of a service, one for a service in one environment. Several
+instead of one with conditions, because each resource has one owner: staging's stack can be changed and deleted without production's,
+whichever came first. A service's stack imports the network that its environment's exports; otherwise they refer to each other by name only,
+so their change sets can be shown before any is executed.
 Templates are JSON, which CloudFormation accepts: slipway writes no YAML, and policies are read as JSON everywhere.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
+from slipway.release.bootstrap.foundation import foundation
 from slipway.release.bootstrap.roles import (
     DEPLOY_ROLE,
     IMAGE_ROLE,
@@ -24,20 +29,31 @@ from slipway.release.bootstrap.roles import (
     scope_of,
     trusts_jobs,
 )
+from slipway.release.bootstrap.server import service_secrets
 from slipway.release.cloudformation import Part, Resource, output, resource, retained, role, start_task, trusts_service
+from slipway.release.placement import Placement, placement_of, stack_name
 from slipway.release.rights import REPOSITORY, Policy, Scope
 from slipway.release.targets.supported import target_of
-from slipway.settings import Environment, MigrationRunner, Network, Settings, SettingsError
+from slipway.settings import Environment, MigrationRunner, Settings, SettingsError
 
 _LOG_DAYS = 90
 _SHARED = "shared"
 _TRIAL_DAYS = 14
 
 
+class StackKind(Enum):
+    """The owner of a stack: all services of an environment, all environments of a service, or one service in one environment."""
+
+    FOUNDATION = "foundation"
+    SHARED = "shared"
+    ENVIRONMENT = "environment"
+
+
 @dataclass(frozen=True, kw_only=True)
 class StackTemplate:
     """A desired stack. `imports` says whether existing resources of the same names become the stack's."""
 
+    kind: StackKind
     name: str
     region: str
     template: Mapping[str, Any]
@@ -48,13 +64,36 @@ class StackTemplate:
     def text(self) -> str:
         return json.dumps(self.template, indent=2) + "\n"
 
+    @property
+    def digest(self) -> str:
+        return f"sha256:{hashlib.sha256(self.text.encode()).hexdigest()}"
 
-def stacks(settings: Settings, environment: str) -> tuple[StackTemplate, StackTemplate]:
-    """Return the stack that environments share and the environment's own; raises SettingsError."""
+
+def stacks(settings: Settings, environment: str) -> tuple[StackTemplate, ...]:
+    """Return the stacks that an environment needs, in the order of their creation; raises SettingsError."""
     if environment == _SHARED:
         raise SettingsError(f"an environment called {_SHARED} has the name of the shared stack", "give it another name")
     check_own(settings, environment)
-    return shared(settings, environment), own(settings, environment)
+    beneath = _foundation(settings, environment)
+    return (*beneath, shared(settings, environment), own(settings, environment))
+
+
+def _foundation(settings: Settings, environment: str) -> tuple[StackTemplate, ...]:
+    """Return the stack that the environment's services share; none where the network is the team's own."""
+    parts, name = foundation(settings, environment), stack_name(environment)
+    if not parts:
+        return ()
+    if name in {stack_name(settings.name, other) for other in (*settings.environments, _SHARED)}:
+        raise SettingsError(f"two stacks would be called {name}", f"rename the environment {environment}")
+    made = StackTemplate(
+        kind=StackKind.FOUNDATION,
+        name=name,
+        region=settings.environment(environment).region,
+        template=_template(f"The network and database of {environment}", parts),
+        tags={"slipway:environment": environment},
+        imports=True,
+    )
+    return (made,)
 
 
 def shared(settings: Settings, environment: str) -> StackTemplate:
@@ -84,7 +123,8 @@ def shared(settings: Settings, environment: str) -> StackTemplate:
     if there.region == _home_region(settings, there.account):
         parts += _github_parts(settings, there)
     return StackTemplate(
-        name=_stack_name(settings.name, _SHARED),
+        kind=StackKind.SHARED,
+        name=stack_name(settings.name, _SHARED),
         region=there.region,
         template=_template(f"Shared by the environments of {settings.name}", parts),
         tags={"slipway:service": settings.name},
@@ -98,12 +138,19 @@ def own(settings: Settings, environment: str) -> StackTemplate:
     roles, (repository,) = roles_of(settings, environment), REPOSITORY.within(scope)
     parts = target_of(settings, environment).parts(settings, environment, roles, repository)
     parts += _deploying(scope)
-    if there.network:
-        parts.append(_network(settings.service_name(environment), there.network))
+    if placement := placement_of(there, environment):
+        parts.append(_reach(settings.service_name(environment), placement))
+    if there.database:
+        names = {
+            "Application": settings.database_secret(environment, owner=False),
+            "Owner": settings.database_secret(environment, owner=True),
+        }
+        parts.append(service_secrets(settings.name, environment, names))
     if scope.task:
         parts.append(_migration(scope, scope.task, roles))
     return StackTemplate(
-        name=_stack_name(settings.name, environment),
+        kind=StackKind.ENVIRONMENT,
+        name=stack_name(settings.name, environment),
         region=there.region,
         template=_template(f"{settings.name} in {environment}", parts),
         tags={"slipway:service": settings.name, "slipway:environment": environment},
@@ -180,34 +227,35 @@ def _deploying(scope: Scope) -> list[Part]:
     return [Part({"DeployRole": made}, {"AwsRole": output(where, _role_arn(scope.there, name))})]
 
 
-def _network(service: str, network: Network) -> Part:
+def _reach(service: str, placement: Placement) -> Part:
+    """Return the service's security group, and its way into that of the database."""
     group = {
         "GroupDescription": f"{service} reaches its database",
-        "VpcId": network.vpc,
+        "VpcId": placement.vpc,
         "Tags": [{"Key": "Name", "Value": service}],
     }
     group_id = {"Fn::GetAtt": ["SecurityGroup", "GroupId"]}
-    inward = {
-        "GroupId": network.database_security_group,
-        "Description": f"from {service}",
-        "IpProtocol": "tcp",
-        "FromPort": network.database_port,
-        "ToPort": network.database_port,
-        "SourceSecurityGroupId": group_id,
-    }
-    resources = {
-        "SecurityGroup": resource("AWS::EC2::SecurityGroup", "of the service, and of a task that migrates", group),
-        "DatabaseIngress": resource("AWS::EC2::SecurityGroupIngress", "the database lets them in", inward),
-    }
-    where = "migration.security-groups of the settings, where a task migrates"
-    return Part(resources, {"SecurityGroup": output(where, group_id)})
+    made = {"SecurityGroup": resource("AWS::EC2::SecurityGroup", "of the service, and of a task that migrates", group)}
+    if placement.database_group:
+        inward = {
+            "GroupId": placement.database_group,
+            "Description": f"from {service}",
+            "IpProtocol": "tcp",
+            "FromPort": placement.port,
+            "ToPort": placement.port,
+            "SourceSecurityGroupId": group_id,
+        }
+        made["DatabaseIngress"] = resource("AWS::EC2::SecurityGroupIngress", "the database lets them in", inward)
+    where = "security-groups of the settings, where the target takes them, and migration.security-groups"
+    return Part(made, {"SecurityGroup": output(where, group_id)})
 
 
 def _migration(scope: Scope, task: MigrationRunner, roles: Mapping[str, str]) -> Part:
     group, (repository,) = scope.names["log_group"], REPOSITORY.within(scope)
     arn = f"arn:{scope.there.partition}:logs:{scope.there.region}:{scope.there.account}:log-group:{group}"
     trust = trusts_service("ecs-tasks.amazonaws.com")
-    starting = start_task(repository, scope.there.secrets.values(), arn)
+    secrets = {**scope.there.secrets, **scope.settings.database_secrets(scope.environment, owner=True)}
+    starting = start_task(repository, secrets.values(), arn)
     log = {"LogGroupName": group, "RetentionInDays": _LOG_DAYS}
     why = "ECS pulls the image, passes the secrets to the task, and writes its log"
     resources = {
@@ -228,8 +276,3 @@ def _template(description: str, parts: Iterable[Part]) -> dict[str, Any]:
     outputs = {name: each for part in made for name, each in part.outputs.items()}
     head = {"AWSTemplateFormatVersion": "2010-09-09", "Description": f"{description} (made by slipway bootstrap)"}
     return {**head, "Resources": resources, **({"Outputs": outputs} if outputs else {})}
-
-
-def _stack_name(*parts: str) -> str:
-    """Return the name of a stack, which has letters, digits and dashes only."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", "-".join(("slipway", *parts)))[:128]

@@ -4,7 +4,8 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from typing import TypeVar
 
-from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
+from slipway.errors import SlipwayError, UnknownOutcomeError
+from slipway.records.migration import MigrationFailedError
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Phase
@@ -12,7 +13,7 @@ from slipway.release.engine.engine import RESUME, Run
 from slipway.release.engine.lock import DeployLock
 from slipway.release.engine.outcome import end, unchanged
 from slipway.release.engine.target import Operation
-from slipway.release.errors import BusyError, LostAnswerError, PlatformRefusedError, or_unknown
+from slipway.release.errors import BusyError, LostAnswerError, PlatformRefusedError, or_unknown, refusal
 
 T = TypeVar("T")
 _LOOKS = 3
@@ -28,8 +29,11 @@ async def migrate(run: Run) -> None:
     run.enter(Phase.MIGRATE)
     try:
         run.migration = await run.engine.migrate(run.number, run.engine.tell)
+    except MigrationFailedError as error:  # recorded with the end: a run that resumes this one may migrate further
+        run.migration = error.migration
+        raise
     except PlatformRefusedError as error:
-        raise RefusedError(f"the database was not migrated: {error.what}", error.next_step) from error
+        raise refusal(error, f"the database was not migrated: {error.what}") from error
     try:
         await run.ledger.migrated(run.number, run.migration)
     except SlipwayError as error:
@@ -77,7 +81,7 @@ async def _started(run: Run, lock: DeployLock, plan: Plan, observed: Observed) -
         run.say(f"no answer: {error.what}; checking whether the change has started")
         return await _or_keep(run, lock, _found_or_sent_again(run, lock, plan, observed))
     except PlatformRefusedError as error:
-        raise RefusedError(error.what, error.next_step) from error
+        raise refusal(error, error.what) from error
     return operation or await _or_keep(run, lock, lock.started())
 
 

@@ -165,7 +165,7 @@ class Ledger:
     async def accepted(self, number: int) -> Operation | None:
         return self._operation(number, await self.texts([self.name(number, "accepted")]))
 
-    async def unended(self, numbers: Collection[int]) -> tuple[tuple[Intent, Operation | None], ...]:
+    async def begun(self, numbers: Collection[int]) -> tuple[tuple[Intent, Operation | None], ...]:
         """Return the intents of these numbers, each with the accepted operation if there is one, with one call."""
         texts = await self.texts(self.name(number, kind) for number in numbers for kind in ("intent", "accepted"))
         intents = (self._parsed(Intent, number, "intent", texts) for number in numbers)

@@ -13,7 +13,7 @@ from slipway.release.engine.archive import pack
 from slipway.release.engine.engine import Run
 from slipway.release.engine.ledger import RELEASES, expected_seconds
 from slipway.release.engine.overtaken import ends_of
-from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY
+from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, naming_values
 from slipway.release.engine.target import Operation
 
 _REMEMBERED = 20  # deployments
@@ -77,7 +77,7 @@ async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outco
         return outcome
     reported = await run.engine.ask(live) if live and outcome.live == outcome.requested else None
     after = run.migration.known_after if run.migration else None
-    readiness = reported or Readiness(after, after)
+    readiness = reported or Readiness(None if run.migration and run.migration.failed else after, after)
     without = run.engine.without_ledger
     release = Release(
         environment=outcome.environment,
@@ -120,6 +120,9 @@ async def follow(run: Run, operation: Operation) -> Outcome:
         raise UnknownOutcomeError(what, error.next_step) from error
     status = run.goal.truth(ending, operation, live)
     why = await _evidence(run, operation) if status.exit_code else None
+    if why and status is Status.ROLLED_BACK and not why.place.startswith("platform"):
+        changed = naming_values(change.name for change in run.goal.plan(live).changes)
+        why = replace(why, remedy=why.remedy + changed)
     if why is None:
         status, why = await _answered(run, status, live)
     outcome = await end(run, outcome_of(run, status, live, operation=operation.id, why=why), live)

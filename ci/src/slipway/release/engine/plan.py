@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import ClassVar, Final, Self
@@ -97,6 +97,12 @@ def _marked(name: str, value: str) -> str:
     """
     salt = f"slipway variable {name}".encode()
     return f"pbkdf2:{hashlib.pbkdf2_hmac('sha256', value.encode(), salt, _ROUNDS).hex()[:12]}"
+
+
+def naming_values(fields: Iterable[str]) -> str:
+    """Return the end of a remedy that names the variables and secrets among changed fields, never their values; empty when there are none."""
+    names = [one_line(name) for name in fields if name.startswith(("variable ", "secret "))]
+    return f"; this deployment changes {', '.join(names)}" if names else ""
 
 
 def hashed(value: str) -> str:

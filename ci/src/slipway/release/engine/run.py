@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.ledger import Intent
+from slipway.records.migration import MigrationFailedError
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Phase
@@ -193,5 +194,6 @@ async def _refused(run: Run, error: SlipwayError) -> Outcome:
         live = await run.look()
     except UnknownOutcomeError:
         return _unknown(run, error)
-    why = Diagnosis("refused", error.what, (), error.next_step)
+    quotes = (error.reason,) if isinstance(error, MigrationFailedError) else ()
+    why = Diagnosis("refused", error.what, (), error.next_step, quotes=quotes)
     return await end(run, outcome_of(run, Status.REFUSED, live, why=why))

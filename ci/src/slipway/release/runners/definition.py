@@ -57,6 +57,11 @@ class TaskOrder:
         return self.settings.environment(self.environment)
 
     @property
+    def secrets(self) -> dict[str, str]:
+        """The service's secrets; where bootstrap made the database, with the URL of the role that owns its tables."""
+        return {**self.there.secrets, **self.settings.database_secrets(self.environment, owner=True)}
+
+    @property
     def runner(self) -> MigrationRunner:
         assert self.there.migration is not None
         return self.there.migration
@@ -132,7 +137,7 @@ def _container(order: TaskOrder, labels: Mapping[str, str]) -> dict[str, Any]:
         "entryPoint": ["python"],  # instead of the image's own
         "command": list(lent_command(_arguments(order))),
         "environment": [{"name": name, "value": value} for name, value in sorted(order.there.variables.items())],
-        "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(order.there.secrets.items())],
+        "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(order.secrets.items())],
         "dockerLabels": dict(labels),
         "logConfiguration": {
             "logDriver": "awslogs",

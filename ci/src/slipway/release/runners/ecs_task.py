@@ -135,7 +135,7 @@ class _Run:
         newest = await or_absent(call, "ClientException")  # the answer when there is none [F]
         if newest and label_of(newest["taskDefinition"]) == label_of(wanted):
             return str(newest["taskDefinition"]["taskDefinitionArn"])
-        answer = await self._explained(self.aws.repeat("ecs", "register_task_definition", **wanted))
+        answer = await self._explained(self.aws.call_idempotent("ecs", "register_task_definition", **wanted))
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
     async def _started(self, definition_arn: str, deployment: str | None) -> _Task:
@@ -158,7 +158,7 @@ class _Run:
         return await self._started_once(request(self.order, definition_arn, token or secrets.token_hex(32)))
 
     async def _started_once(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        answer = await self._explained(self.aws.repeat("ecs", "run_task", **parameters))
+        answer = await self._explained(self.aws.call_idempotent("ecs", "run_task", **parameters))
         for failure in answer.get("failures", []):
             reason = one_line(f"{failure.get('reason', '')} {failure.get('detail', '')}")
             raise RefusedError(
@@ -213,7 +213,7 @@ class _Run:
             self.lines, self.unreadable = None, error.what
             self._say(f"the log cannot be read: {error.what}")
             return
-        lines = tuple(line.message for line in read or ())
+        lines = tuple(line.message for line in read)
         for line in lines[len(self.lines) :]:
             if self.heard:
                 self.heard(line)

@@ -73,6 +73,10 @@ def migration_of(ended: Ended, order: TaskOrder) -> Migration:
             seconds=0.0,
             unseen=f"{record}; the task succeeded, so the database is at the release's head",
         )
+    return _escaped(record)
+
+
+def _escaped(record: Migration) -> Migration:
     before, after, applied = (tuple(map(one_line, each)) for each in (record.before, record.after, record.applied))
     return replace(
         record,
@@ -126,7 +130,10 @@ def why(ended: Ended, order: TaskOrder) -> SlipwayError:
     if ended.exit_code is None:
         reason = one_line(f"{ended.stop_code}: {ended.reason}")
         return RefusedError(f"AWS stopped the migration's task ({reason})", _AGAIN)
-    return RefusedError(f"the migration ended with the exit code {ended.exit_code}", _last_words(ended, order))
+    return RefusedError(
+        f"the migration ended with the exit code {ended.exit_code}: {_last_words(ended, order)}",
+        f"read {order.log_group}, correct the revision, and deploy again",
+    )
 
 
 def _refusal(ended: Ended) -> SlipwayError | None:
@@ -137,7 +144,14 @@ def _refusal(ended: Ended) -> SlipwayError | None:
         refusal = from_json(Refusal, ended.answer, "the task's answer")
     except BadInputError:
         return None
-    return replace(refusal, what=one_line(refusal.what, 600), next_step=one_line(refusal.next_step, 600)).error()
+    what, reason = one_line(refusal.where, 600), one_line(refusal.reason, 600)
+    return replace(
+        refusal,
+        what=f"{what}: {reason}" if reason else what,
+        next_step=one_line(refusal.next_step, 600),
+        reason=reason,
+        migration=_escaped(refusal.migration) if refusal.migration else None,
+    ).error()
 
 
 def _never_ran(ended: Ended, order: TaskOrder) -> SlipwayError:

@@ -1,4 +1,4 @@
-"""The App Runner API, without source connections, custom domains and private ingress.
+"""The App Runner API, without source connections and private ingress.
 
 Marks: [M] service model, [G] developer guide, [F] field reports, † unverified.
 """
@@ -23,10 +23,12 @@ from slipway.simulator.app_runner.service import (
 )
 from slipway.simulator.app_runner.shared import Shared
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged, tags_of
+from slipway.simulator.metrics import counting
 from slipway.simulator.platform import Platform
 from slipway.simulator.serving import Front
 
 _MOST_TAGS = 50  # [G]
+METRICS = ("Requests", "4xxStatusResponses", "5xxStatusResponses")  # [G]
 Change = Callable[[Platform, Service, ServiceOperation], Coroutine[Any, Any, None]]
 
 
@@ -67,12 +69,14 @@ class SimulatedAppRunner:
         scaling = self._shared_of(request) or shared.default_scaling(account)
         arn = f"{account}:service/{name}/{uuid.uuid4().hex}"
         tags = tags_of(request)
+        dimensions = {"ServiceName": name, "ServiceID": arn.rpartition("/")[2]}
+        count = counting(self._platform.metrics, self._platform.clock.now, "AWS/AppRunner", METRICS, dimensions)
         service = Service(
             name=name,
             arn=arn,
             created=call.now,
             configuration=wanted,
-            front=Front(),
+            front=Front(lambda _upstream, status: count(status)),
             scaling=scaling,
             pace=self._pace,
             tags=tags,
@@ -115,6 +119,35 @@ class SimulatedAppRunner:
         service = self._service(request)
         service.begins("DeleteService")
         return self._begin(service, "DELETE_SERVICE", delete, call)
+
+    async def associate_custom_domain(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        """Add a name, active at once: its certificate is not simulated."""
+        service = self.services.get(request["ServiceArn"])
+        if service is None:  # the model has no other error for it
+            raise AwsError("InvalidRequestException", not_found(request["ServiceArn"]).message)  # †
+        service.domains[request["DomainName"].lower()] = request.get("EnableWWWSubdomain", True)
+        added = self._domains(service)[-1]
+        return {"DNSTarget": service.dns, "ServiceArn": service.arn, "CustomDomain": added, "VpcDNSTargets": []}
+
+    async def disassociate_custom_domain(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        service = self._service(request)
+        if request["DomainName"].lower() not in service.domains:
+            raise AwsError("ResourceNotFoundException", f"Resource doesn't exist: {request['DomainName']}.")  # †
+        removed = next(each for each in self._domains(service) if each["DomainName"] == request["DomainName"].lower())
+        del service.domains[request["DomainName"].lower()]
+        return {"DNSTarget": service.dns, "ServiceArn": service.arn, "CustomDomain": removed, "VpcDNSTargets": []}
+
+    async def describe_custom_domains(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        service = self._service(request)
+        page = paged("CustomDomains", self._domains(service), request)
+        return page | {"DNSTarget": service.dns, "ServiceArn": service.arn, "VpcDNSTargets": []}
+
+    @staticmethod
+    def _domains(service: Service) -> list[dict[str, Any]]:
+        return [
+            {"DomainName": name, "EnableWWWSubdomain": www, "Status": "ACTIVE", "CertificateValidationRecords": []}
+            for name, www in service.domains.items()
+        ]
 
     def maintain(self, service: Service, seconds: float) -> None:
         """Simulate platform maintenance: the service is in progress, and no operation is listed [G]."""

@@ -208,6 +208,7 @@ class Service:
     scaling: SharedRevision
     pace: Pace
     tags: dict[str, str] = field(default_factory=dict)
+    domains: dict[str, bool] = field(default_factory=dict)  # own names, each with whether www. belongs to it
     status: str = "OPERATION_IN_PROGRESS"
     updated: datetime | None = None
     deleted: datetime | None = None
@@ -223,6 +224,15 @@ class Service:
     def log_group(self) -> str:
         """The group's name without its last part, `service` or `application`."""
         return f"/aws/apprunner/{self.name}/{self.id}"
+
+    @property
+    def dns(self) -> str:
+        """The name to which records of its own domains point."""
+        return f"{self.id[:10]}.{self.arn.split(':')[3]}.awsapprunner.com"
+
+    def answers_for(self, host: str) -> bool:
+        """Return whether it has a certificate for a host."""
+        return self.domains.get(host.removeprefix("www."), False) if host.startswith("www.") else host in self.domains
 
     def begins(self, call: str) -> bool:
         """Return whether a call begins an operation; False means no change. Raises AwsError when the state forbids the call."""

@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping
 
 from slipway.release.cloudformation import Part, output, pull, read_secrets, resource, role, trusts_service
+from slipway.release.placement import Placement, placement_of
 from slipway.release.rights import ANY, Grants, Resource, Right, Scope, patterns
 from slipway.release.targets.app_runner.preflight import BUILD, TASKS
 from slipway.release.targets.app_runner.spec import environment_of
-from slipway.settings import Network, Scaling, Settings, SettingsError
+from slipway.settings import Scaling, Settings, SettingsError
 from slipway.settings.app_runner import NONE
 
 # To which service a role may be passed. The service authorization reference says bullet.amazonaws.com, AWS's own AWSAppRunnerFullAccess
@@ -105,8 +106,8 @@ def parts(settings: Settings, environment: str, roles: Mapping[str, str], reposi
     """Return the parts of an environment's template; `repository` is an ARN. Raises SettingsError."""
     there, name = environment_of(settings, environment), settings.service_name(environment)
     made = [_roles(settings, environment, roles, repository)]
-    if there.network:
-        made.append(_network(name, there.network))
+    if placement := placement_of(there, environment):
+        made.append(_connector(name, placement))
     if there.scaling:
         made.append(_scaling(_checked(name, environment), there.scaling))
     return made
@@ -127,9 +128,9 @@ def _roles(settings: Settings, environment: str, roles: Mapping[str, str], repos
     return Part({"AccessRole": access, "InstanceRole": instance})
 
 
-def _network(service: str, network: Network) -> Part:
+def _connector(service: str, placement: Placement) -> Part:
     group = {"Fn::GetAtt": ["SecurityGroup", "GroupId"]}  # bootstrap makes it for every target
-    connector = {"VpcConnectorName": service, "Subnets": list(network.subnets), "SecurityGroups": [group]}
+    connector = {"VpcConnectorName": service, "Subnets": list(placement.subnets), "SecurityGroups": [group]}
     arn = {"Fn::GetAtt": ["VpcConnector", "VpcConnectorArn"]}
     made = resource("AWS::AppRunner::VpcConnector", "the service's way into the VPC", connector)
     return Part({"VpcConnector": made}, {"VpcConnector": output("vpc-connector of the settings", arn)})

@@ -19,7 +19,7 @@ def group_of(arn: str, source: LogSource) -> str:
 
 async def since(aws: Aws, arn: str, time: datetime) -> Lines:
     """Return what a service has written since then."""
-    application, platform = [await logs.read(aws, group_of(arn, source), since=time) or () for source in LogSource]
+    application, platform = [await logs.read(aws, group_of(arn, source), since=time) for source in LogSource]
     return {LogSource.APPLICATION: application, LogSource.PLATFORM: _once(platform)}
 
 
@@ -30,7 +30,7 @@ def _once(lines: Iterable[Line]) -> tuple[Line, ...]:
 
 async def platform_lines(aws: Aws, operation: Operation) -> tuple[Line, ...]:
     stream = f"deployment/{operation.id.replace('-', '')}"
-    return await logs.read(aws, group_of(operation.arn, LogSource.PLATFORM), prefix=stream) or ()
+    return await logs.read(aws, group_of(operation.arn, LogSource.PLATFORM), prefix=stream)
 
 
 async def of_operation(aws: Aws, operation: Operation) -> Lines:
@@ -39,5 +39,5 @@ async def of_operation(aws: Aws, operation: Operation) -> Lines:
     if not platform:
         return {}
     group = group_of(operation.arn, LogSource.APPLICATION)
-    application = await logs.of_new_streams(aws, group, platform[0].at, platform[-1].at) or ()
+    application = await logs.of_new_streams(aws, group, platform[0].at, platform[-1].at)
     return {LogSource.PLATFORM: platform, LogSource.APPLICATION: application}

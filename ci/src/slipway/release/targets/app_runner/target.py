@@ -152,13 +152,12 @@ class AppRunnerTarget:
 
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
         """Diagnose from the lines of this deployment and of its own instances."""
-        platform = await self._platform_lines(operation)
+        platform = await platform_lines(self._aws, operation)
         summary = await self._summary(operation)
         since, until = (summary["StartedAt"], summary.get("EndedAt")) if summary else (self._time.now(), None)
         group = group_of(operation.arn, LogSource.APPLICATION)
-        lines = await of_new_streams(self._aws, group, since, until)
-        application = tuple(line.message for line in lines) if lines else None
-        return diagnose(DeploymentLogs(platform, application), spec, WORDS)
+        application = await of_new_streams(self._aws, group, since, until)
+        return diagnose(DeploymentLogs.until_failure(platform, application, WORDS), spec, WORDS)
 
     async def _describe(self) -> Mapping[str, Any] | None:
         """Describe the service; a deleted one is looked up again, because another may have its name now."""

@@ -51,6 +51,7 @@ class Deployment:
     """A deployment as AWS describes or lists it.
 
     - target: the ARN of its revision. creating: whether there is no revision to go back to; None when it is only listed.
+    - turned: when it began to roll back.
     - weight: the percentage of the production traffic that the target gets. running, requested: tasks of the target.
     """
 
@@ -59,6 +60,7 @@ class Deployment:
     word: str
     created: datetime
     finished: datetime | None
+    turned: datetime | None = None
     stage: str = ""
     creating: bool | None = None
     weight: float = 0.0
@@ -85,6 +87,7 @@ class Deployment:
             word=whole["status"],
             created=whole["createdAt"],
             finished=whole.get("finishedAt"),
+            turned=whole.get("rollback", {}).get("startedAt"),
             stage=whole.get("lifecycleStage", ""),
             creating=not whole.get("sourceServiceRevisions"),
             weight=target.get("requestedProductionTrafficWeight", 0.0),

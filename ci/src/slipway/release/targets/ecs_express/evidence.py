@@ -50,6 +50,7 @@ WORDS = PlatformWords(
     exited="exit code: ",
     network="the subnets and security groups",
     unhealthy="health checks",
+    rolled_back="rolled back because",
     # The circuit breaker counts failed health checks too, and those say more.
     failed=r"^(?P<reason>Service deployment (?:rolled back|stopped) because (?!the circuit).*)"
     r"|\A(?![\s\S]*health checks)[\s\S]*?^(?P<reason2>Service deployment rolled back because the circuit.*)",
@@ -61,7 +62,5 @@ WORDS = PlatformWords(
 async def evidence_of(api: ExpressApi, operation: Operation, spec: ServiceSpec) -> Diagnosis:
     """Diagnose from what ECS reports of a deployment, and from the lines of its own tasks."""
     lines = await logs.of_operation(api.aws, operation)
-    platform, application = (
-        logs.texts(lines.get(source, ())) for source in (LogSource.PLATFORM, LogSource.APPLICATION)
-    )
-    return diagnose(DeploymentLogs(platform, application or None), spec, WORDS)
+    platform, application = (lines.get(source, ()) for source in (LogSource.PLATFORM, LogSource.APPLICATION))
+    return diagnose(DeploymentLogs.until_failure(platform, application, WORDS), spec, WORDS)

@@ -1,6 +1,6 @@
 """The log of a service on ECS Express Mode: what its tasks wrote, and what ECS reports of deployments and tasks."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ async def since(aws: Aws, arn: str, time: datetime) -> Lines:
     api = ExpressApi(aws, arn)
     service = await api.service() or {}
     groups = await api.log_groups(each["serviceRevisionArn"] for each in service.get("activeConfigurations", ()))
-    application = [line for group in groups for line in await logs.read(aws, group, since=time) or ()]
+    application = [line for group in groups for line in await logs.read(aws, group, since=time)]
     return {LogSource.APPLICATION: tuple(application), LogSource.PLATFORM: await _reported(api, time)}
 
 
@@ -36,10 +36,13 @@ async def of_deployment(api: ExpressApi, deployment: Deployment) -> Lines:
     begin, end = deployment.created, deployment.finished
     application: tuple[Line, ...] = ()
     for group in await api.log_groups([deployment.target]):
-        application += await logs.of_new_streams(api.aws, group, begin, end) or ()
-    ended = [_line(end or begin, text, number) for number, text in enumerate((deployment.line, *deployment.reasons))]
+        application += await logs.of_new_streams(api.aws, group, begin, end)
     platform = [line for line in await _reported(api, begin) if end is None or line.at <= end]
-    return {LogSource.PLATFORM: (*platform, *ended), LogSource.APPLICATION: application}
+    turned = deployment.turned or end or begin
+    platform += [_line(turned, text, number) for number, text in enumerate(deployment.reasons)]
+    platform.sort(key=lambda line: line.at)
+    last = _line(end or begin, deployment.line, "state")
+    return {LogSource.PLATFORM: (*platform, last), LogSource.APPLICATION: application}
 
 
 async def _reported(api: ExpressApi, time: datetime) -> tuple[Line, ...]:
@@ -63,7 +66,3 @@ def _end_of(task: Mapping[str, Any]) -> Iterator[Line]:
 
 def _line(at: datetime, message: str, origin: object) -> Line:
     return Line(message=message, stream="ecs", id=f"{at.isoformat()} {origin} {message}", at=at)
-
-
-def texts(lines: Iterable[Line]) -> tuple[str, ...]:
-    return tuple(line.message for line in lines)

@@ -12,7 +12,7 @@ async def tune(api: ExpressApi, pace: TargetGroupPace, revision: str) -> bool:
     groups = await api.target_groups(await api.revision(revision))
     for group in groups:
         if pace_of(group) != paced(astuple(pace)):
-            await api.aws.repeat(
+            await api.aws.call_idempotent(
                 "elbv2", "modify_target_group", TargetGroupArn=group["TargetGroupArn"], **tuning_of(pace)
             )
     return bool(groups)

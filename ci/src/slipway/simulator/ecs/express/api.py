@@ -90,7 +90,7 @@ class Express:
         )
         self._platform.logs.create(gateway.log_group)
         await self._platform.tasks.start(gateway.front.serve)
-        gateway.rule.host = gateway.front.address
+        gateway.rule.hosts = [gateway.front.address]
         self.services[arn] = service
         self._deploy(service, self._revise(service, configuration, definition, call), call)
         return service

@@ -11,6 +11,12 @@ from slipway.simulator.ecs.express.rollout import EVALUATED, PERIOD, THRESHOLD, 
 from slipway.simulator.serving import Front
 
 _KEPT_PERIODS = 60
+NAMESPACE = "AWS/ApplicationELB"
+METRICS = {
+    "total": "RequestCountPerTarget",
+    "4xx": "HTTPCode_Target_4XX_Count",
+    "5xx": "HTTPCode_Target_5XX_Count",
+}
 
 
 @dataclass(kw_only=True)
@@ -26,6 +32,7 @@ class Gateway:
     alarm: Alarm
     now: Callable[[], datetime]
     client_errors: Callable[[], int]  # the fewest client errors in a period that count
+    counted: Mapping[str, Callable[[int], None]]  # counts an answer of each group by its status
     forced: bool = False  # the alarm is on, whatever the answers are
     counts: dict[int, dict[str, Count]] = field(default_factory=dict)  # by period and group
     asked: dict[str, tuple[str, int]]  # by group: the path and port that a revision asked for last
@@ -84,6 +91,11 @@ class Gateway:
         self.alarm.turn("OK", "Threshold Crossed: no datapoints were greater than the threshold.", now)
         return False
 
+    def errors_since(self, since: datetime, group: str) -> int:
+        """Return how many answers of a target group were 500 or more, since the period of a time."""
+        counts = (counted.get(group) for period, counted in self.counts.items() if period >= _period(since))
+        return sum(count.server_errors for count in counts if count)
+
     def _count(self, upstream: str, status: int) -> None:
         period = _period(self.now())
         if period not in self.counts:
@@ -92,27 +104,29 @@ class Gateway:
         for group in self.groups:
             if upstream in group.targets:
                 counted.setdefault(group.arn, Count()).add(status)
+                self.counted[group.arn](status)
 
 
 def _period(at: datetime) -> int:
     return int(at.timestamp()) // PERIOD
 
 
+def metric_dimensions(balancer: LoadBalancer, group: TargetGroup) -> dict[str, str]:
+    """Return the dimensions of a target group's metrics."""
+    return {
+        "LoadBalancer": balancer.arn.partition(":loadbalancer/")[2],
+        "TargetGroup": group.arn.rpartition(":")[2],
+    }
+
+
 def alarm_metrics(balancer: LoadBalancer, groups: tuple[TargetGroup, TargetGroup]) -> list[dict[str, Any]]:
     """Build the alarm's metrics and expressions: the larger error rate of both target groups [F]."""
     queries: list[dict[str, Any]] = []
     for index, group in enumerate(groups):
-        dimensions = [
-            {"Name": "LoadBalancer", "Value": balancer.arn.partition(":loadbalancer/")[2]},
-            {"Name": "TargetGroup", "Value": group.arn.rpartition(":")[2]},
-        ]
-        names = {
-            "4xx": "HTTPCode_Target_4XX_Count",
-            "5xx": "HTTPCode_Target_5XX_Count",
-            "total": "RequestCountPerTarget",
-        }
-        for short, name in names.items():
-            metric = {"Namespace": "AWS/ApplicationELB", "MetricName": name, "Dimensions": dimensions}
+        found = metric_dimensions(balancer, group)
+        dimensions = [{"Name": name, "Value": value} for name, value in found.items()]
+        for short, name in METRICS.items():
+            metric = {"Namespace": NAMESPACE, "MetricName": name, "Dimensions": dimensions}
             stat = {"Metric": metric, "Period": PERIOD, "Stat": "Sum"}
             queries.append({"Id": f"m{index}_{short}", "MetricStat": stat, "ReturnData": False})
         expression = f"100 * (IF(m{index}_4xx < 5, 0, m{index}_4xx) + m{index}_5xx) / FILL(m{index}_total, 1)"

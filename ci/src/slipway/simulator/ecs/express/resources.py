@@ -4,6 +4,7 @@ Names are those that users quote [F].
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +12,10 @@ from slipway.simulator.alarms import Alarm, Alarms
 from slipway.simulator.balancing import LoadBalancer, LoadBalancing, Rule, TargetGroup, new_id
 from slipway.simulator.contract import AwsError, Call
 from slipway.simulator.ecs.express.configuration import Configuration
-from slipway.simulator.ecs.express.gateway import Gateway, alarm_metrics
+from slipway.simulator.ecs.express.gateway import METRICS, NAMESPACE, Gateway, alarm_metrics, metric_dimensions
 from slipway.simulator.ecs.express.rollout import BREACHING, EVALUATED, THRESHOLD
 from slipway.simulator.ecs.express.service import Readings, Revision, Service
+from slipway.simulator.metrics import counting
 from slipway.simulator.network import Network
 from slipway.simulator.platform import Platform
 
@@ -49,7 +51,7 @@ class Resources:
         self.balancing.groups |= {group.arn: group for group in groups}
         rule = Rule(
             arn=f"{balancer.listener.replace(':listener/', ':listener-rule/')}/{new_id()}",
-            host="",
+            hosts=[],
             priority=max((rule.priority for rule in balancer.rules.values()), default=0) + 1,
             weights={group.arn: 0 for group in groups},
         )
@@ -66,7 +68,12 @@ class Resources:
             alarm=self._alarm(f"{path}/RollbackAlarm", balancer, groups, call),
             now=self.platform.clock.now,
             client_errors=lambda: self.readings.client_errors,
+            counted={group.arn: self._counting(balancer, group) for group in groups},
         )
+
+    def _counting(self, balancer: LoadBalancer, group: TargetGroup) -> Callable[[int], None]:
+        dimensions = metric_dimensions(balancer, group)
+        return counting(self.platform.metrics, self.platform.clock.now, NAMESPACE, [*METRICS.values()], dimensions)
 
     def remove(self, gateway: Gateway) -> None:
         """Remove a service's resources; the load balancer goes with its last rule."""

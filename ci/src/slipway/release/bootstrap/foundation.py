@@ -1,0 +1,65 @@
+"""The stack that the services of an environment share: its network, and the Postgres server in it.
+
+It is apart from the stacks of the services, because a second service joins the network instead of making its own. Neither its name nor
+its contents depend on a service.
+"""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from itertools import combinations
+
+from slipway.errors import Obstacles, SlipwayError
+from slipway.release.bootstrap.network import network
+from slipway.release.bootstrap.prices import CLASSES, MAJORS
+from slipway.release.bootstrap.server import server
+from slipway.release.cloudformation import Part
+from slipway.settings import AppRunnerEnvironment, MadeNetwork, Settings, SettingsError
+
+
+def foundation(settings: Settings, environment: str) -> list[Part]:
+    """Return the parts of the stack; none for a network of the team's own. Raises SettingsError, or ObstaclesError for several."""
+    obstacles = Obstacles()
+    obstacles.found += _obstacles(settings, environment)
+    obstacles.refuse()
+    there = settings.environment(environment)
+    if not isinstance(there.network, MadeNetwork):
+        return []
+    parts = network(environment, there, there.network)
+    major = settings.migrations.major
+    if there.database and major:
+        parts.append(server(environment, there.database, major))
+    return parts
+
+
+def _obstacles(settings: Settings, environment: str) -> Iterator[SlipwayError]:
+    there, table = settings.environment(environment), f"[tool.slipway.environments.{environment}"
+    made = {name: each.network for name, each in settings.environments.items() if isinstance(each.network, MadeNetwork)}
+    for (name, one), (other_name, other) in combinations(made.items(), 2):
+        if environment in {name, other_name} and one.addresses.overlaps(other.addresses):
+            yield SettingsError(
+                f"the networks of {name} and {other_name} overlap: {one.cidr} and {other.cidr}",
+                f"give one of them another cidr in {table}.network]",
+            )
+    if isinstance(there, AppRunnerEnvironment) and environment in made and made[environment].private:
+        yield SettingsError(
+            f"{environment} is private, and App Runner has no internal load balancer",
+            f'remove private in {table}.network], or choose target = "ecs-express"',
+        )
+    if there.database is None:
+        return
+    if environment not in made:
+        yield SettingsError(
+            f"{environment} has a made database and no made network",
+            f"add made = true and cidr to {table}.network], or name the secret of your own database",
+        )
+    if there.database.class_ not in CLASSES:
+        (close,) = get_close_matches(there.database.class_, CLASSES, 1) or CLASSES[:1]
+        yield SettingsError(
+            f"the database of {environment} has a class that RDS has not for Postgres, {there.database.class_!r:.60}",
+            f"choose one such as {close}",
+        )
+    if settings.migrations.major not in MAJORS:
+        yield SettingsError(
+            f"{environment} has a made database, and there is no Postgres {settings.migrations.postgres!r:.60} on RDS",
+            f"set postgres in [tool.slipway.migrations] to a major from {MAJORS[0]} to {MAJORS[-1]}",
+        )

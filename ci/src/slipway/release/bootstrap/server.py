@@ -1,0 +1,141 @@
+"""The Postgres server of an environment, without a public address, and the passwords on it.
+
+A password is generated into a secret of its own and composed into URLs by dynamic references, which CloudFormation resolves only when it
+changes the resource that has them: nothing rotates under a running task, which reads its secrets at its start only.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from slipway.release.cloudformation import Part, Resource, output, resource, retained
+from slipway.release.placement import (
+    DATABASE_GROUP,
+    DATABASE_HOST,
+    POSTGRES_PORT,
+    PRIVATE_SUBNETS,
+    exported,
+    imported,
+    stack_name,
+)
+from slipway.settings import MadeDatabase
+
+MAIN_USER = "slipway"
+_LOG_DAYS = 90
+
+
+def server(environment: str, made: MadeDatabase, major: int) -> Part:
+    """Return the part of an environment's stack that is its Postgres server, of a major version."""
+    name = server_name(environment)
+    group = {
+        "GroupDescription": "The database; each service adds a rule for itself",
+        "VpcId": {"Ref": "Vpc"},
+        "SecurityGroupEgress": [
+            {
+                "IpProtocol": "-1",
+                "CidrIp": "127.0.0.1/32",
+                "Description": "nothing; without a rule AWS allows everything",
+            }
+        ],
+    }
+    subnets = {"DBSubnetGroupDescription": "private", "SubnetIds": [{"Ref": name} for name in PRIVATE_SUBNETS]}
+    log = {"LogGroupName": f"/aws/rds/instance/{name}/postgresql", "RetentionInDays": _LOG_DAYS}
+    database = resource(
+        "AWS::RDS::DBInstance",
+        "the Postgres of the environment's services; each has a database and roles of its own on it",
+        _instance(name, environment, made, major),
+        DeletionPolicy="Snapshot",
+        UpdateReplacePolicy="Snapshot",
+        DependsOn="DatabaseLog",
+    )
+    host = output("the address of the database", {"Fn::GetAtt": ["Database", "Endpoint.Address"]})
+    return Part(
+        {
+            "DatabaseGroup": resource("AWS::EC2::SecurityGroup", "who may reach the database", group),
+            "DatabaseSubnets": resource("AWS::RDS::DBSubnetGroup", "no route leads there from the internet", subnets),
+            "DatabaseLog": retained("AWS::Logs::LogGroup", "otherwise RDS makes one that never expires", log),
+            "MainUser": _generated(
+                f"{name}/{MAIN_USER}", MAIN_USER, "the main user, with which databases and roles are made"
+            ),
+            "Database": database,
+        },
+        {
+            "DatabaseHost": host | {"Export": {"Name": exported(environment, DATABASE_HOST)}},
+            "DatabaseGroup": output("the database's security group", {"Fn::GetAtt": ["DatabaseGroup", "GroupId"]})
+            | {"Export": {"Name": exported(environment, DATABASE_GROUP)}},
+        },
+    )
+
+
+def _instance(name: str, environment: str, made: MadeDatabase, major: int) -> dict[str, Any]:
+    return {
+        "DBInstanceIdentifier": name,  # with a name AWS refuses to replace it
+        "Engine": "postgres",
+        "EngineVersion": str(major),
+        "DBInstanceClass": made.class_,
+        "AllocatedStorage": str(made.storage),
+        "StorageType": "gp3",
+        "StorageEncrypted": True,
+        "PubliclyAccessible": False,
+        "DBSubnetGroupName": {"Ref": "DatabaseSubnets"},
+        "VPCSecurityGroups": [{"Fn::GetAtt": ["DatabaseGroup", "GroupId"]}],
+        "MasterUsername": MAIN_USER,
+        "MasterUserPassword": {"Fn::Sub": _password_in("MainUser")},
+        "BackupRetentionPeriod": made.backups,
+        "DeletionProtection": made.deletion_protection,
+        "MultiAZ": made.has_standby(environment),
+        "CopyTagsToSnapshot": True,
+        "AutoMinorVersionUpgrade": True,
+        "EnableIAMDatabaseAuthentication": True,
+        "EnableCloudwatchLogsExports": ["postgresql"],
+    }
+
+
+def server_name(environment: str) -> str:
+    """Return the identifier of the server: at most 63 small letters, digits and single dashes."""
+    return stack_name(environment).lower().strip("-")[:63]
+
+
+def service_secrets(service: str, environment: str, names: Mapping[str, str]) -> Part:
+    """Return the passwords of a service's two roles, and the URLs with them; `names` has the secrets' names by role."""
+    database = database_name(service)
+    resources: dict[str, Any] = {}
+    for role, user, why in (
+        ("Application", database, "the service's role: it reads and writes, and owns nothing"),
+        ("Owner", f"{database}_owner", "the role that owns the tables; only migrations use it"),
+    ):
+        password = _password_in(f"{role}User")
+        url = f"postgresql://{user}:{password}@${{Host}}:{POSTGRES_PORT}/{database}"
+        composed = {"Fn::Sub": [url, {"Host": imported(environment, DATABASE_HOST)}]}
+        resources[f"{role}User"] = _generated(f"{names[role]}/user", user, why)
+        resources[f"{role}Url"] = _secret(
+            names[role], f"the URL of the database, for {user}", {"SecretString": composed}
+        )
+    return Part(resources)
+
+
+def _generated(name: str, user: str, why: str) -> Resource:
+    """Return a secret with a user and a generated password, without letters that a URL would have to escape."""
+    generated = {
+        "SecretStringTemplate": f'{{"username": "{user}"}}',
+        "GenerateStringKey": "password",
+        "PasswordLength": 40,
+        "ExcludePunctuation": True,
+    }
+    return _secret(name, why, {"GenerateSecretString": generated})
+
+
+def _secret(name: str, why: str, value: Mapping[str, Any]) -> Resource:
+    """Return a secret that is deleted with its stack: a restored database gets new passwords."""
+    policies = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
+    return resource("AWS::SecretsManager::Secret", why, {"Name": name, **value}, **policies)
+
+
+def _password_in(secret: str) -> str:
+    """Return the dynamic reference to the password in a secret of the same template, for Fn::Sub."""
+    return f"{{{{resolve:secretsmanager:${{{secret}}}:SecretString:password}}}}"
+
+
+def database_name(service: str) -> str:
+    """Return the name of a service's database, and of its role: at most 50 small letters, digits and _."""
+    return re.sub(r"[^a-z0-9]+", "_", service.lower())[:50].strip("_")

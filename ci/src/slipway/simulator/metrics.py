@@ -1,0 +1,77 @@
+"""Amazon CloudWatch: the metrics that other services count, by the minute.
+
+Marks: [M] service model, [G] developer guide, † unverified.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of
+
+MINUTE = 60
+_KEPT = 24 * 60  # minutes
+Key = tuple[str, str, frozenset[tuple[str, str]]]  # namespace, name, dimensions
+
+
+class Metrics:
+    """Sums of counts by metric and minute."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Key, dict[int, int]] = {}
+        self.operations: Operations = operations_of(self)
+
+    def count(self, namespace: str, name: str, dimensions: Mapping[str, str], at: datetime) -> None:
+        """Add one to a metric."""
+        minutes = self._counts.setdefault((namespace, name, frozenset(dimensions.items())), {})
+        minute = int(at.timestamp()) // MINUTE
+        minutes[minute] = minutes.get(minute, 0) + 1
+        for old in [each for each in minutes if each < minute - _KEPT]:
+            del minutes[old]
+
+    async def get_metric_data(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        """Sum each metric over its period; a period without a count has no value [G]."""
+        start, end = (_seconds(request[key]) for key in ("StartTime", "EndTime"))
+        if start >= end:
+            message = "The parameter StartTime must be less than the parameter EndTime."  # words †
+            raise AwsError("ValidationError", message)
+        return {"MetricDataResults": [self._result(query, start, end) for query in request["MetricDataQueries"]]}
+
+    def _result(self, query: Mapping[str, Any], start: float, end: float) -> dict[str, Any]:
+        if "MetricStat" not in query or query["MetricStat"]["Stat"] != "Sum":
+            raise AwsError("ValidationError", "The simulator has sums only, no expressions and no other statistics.")
+        metric, period = query["MetricStat"]["Metric"], query["MetricStat"]["Period"]
+        dimensions = frozenset((each["Name"], each["Value"]) for each in metric.get("Dimensions", ()))
+        minutes = self._counts.get((metric["Namespace"], metric["MetricName"], dimensions), {})
+        sums: dict[float, float] = {}
+        for minute, count in minutes.items():
+            begin = minute * MINUTE // period * period
+            if start <= begin < end:
+                sums[begin] = sums.get(begin, 0) + count
+        newest_first = sorted(sums, reverse=True)
+        return {
+            "Id": query["Id"],
+            "Label": query.get("Label", metric["MetricName"]),
+            "Timestamps": [datetime.fromtimestamp(begin, UTC) for begin in newest_first],
+            "Values": [float(sums[begin]) for begin in newest_first],
+            "StatusCode": "Complete",
+        }
+
+
+def _seconds(moment: Any) -> float:
+    """Return a time of a request in seconds since 1970: CBOR has decoded it as a number."""
+    return moment.timestamp() if isinstance(moment, datetime) else float(moment)
+
+
+def counting(
+    metrics: Metrics, now: Callable[[], datetime], namespace: str, names: Sequence[str], dimensions: Mapping[str, str]
+) -> Callable[[int], None]:
+    """Return what counts an answer by its status: `names` are the metrics of all answers, of 4xx and of 5xx."""
+
+    def count(status: int) -> None:
+        total, client, server = names
+        for name, counts in ((total, True), (client, 400 <= status < 500), (server, status >= 500)):
+            if counts:
+                metrics.count(namespace, name, dimensions, now())
+
+    return count

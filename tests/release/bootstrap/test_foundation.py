@@ -1,0 +1,182 @@
+"""The stack that an environment's services share: its settings, template, prices."""
+
+import json
+from dataclasses import replace
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import cfnlint
+import pytest
+
+from slipway.errors import SlipwayError
+from slipway.release.bootstrap.prices import CLASSES, MAJORS, cost_of
+from slipway.release.bootstrap.template import stacks
+from slipway.settings import (
+    MadeDatabase,
+    MadeNetwork,
+    Migrations,
+    Nat,
+    Settings,
+    parse,
+)
+from tests.release.bootstrap.wanted import environment, express, settings
+
+NETWORK = MadeNetwork(made=True, cidr="10.10.0.0/16")
+PRIVATE = MadeNetwork(made=True, cidr="10.20.0.0/16", private=True, nat=Nat.ONE)
+DATABASE = MadeDatabase(made=True)
+
+
+WANTED = settings(
+    staging=express("staging", network=NETWORK, database=DATABASE),
+    production=express("production", network=PRIVATE, database=MadeDatabase(made=True, class_="db.t4g.small")),
+)
+
+
+def foundation(wanted: Settings, name: str = "staging") -> dict:
+    (stack, _, _) = stacks(wanted, name)
+    return {key: found["Properties"] for key, found in stack.template["Resources"].items()}
+
+
+def refusals(wanted: Settings, name: str = "staging") -> list[str]:
+    with pytest.raises(SlipwayError) as error:
+        stacks(wanted, name)
+    return [str(each) for each in error.value.obstacles]
+
+
+def test_a_dozen_lines_of_settings_are_two_environments():
+    found = parse("""
+        [tool.slipway]
+        name = "notes"
+        command = ["notes"]
+        [tool.slipway.environments.production]
+        target = "ecs-express"
+        region = "eu-west-1"
+        account = "123456789012"
+        access-role = "arn:aws:iam::123456789012:role/notes-production-access"
+        infrastructure-role = "arn:aws:iam::123456789012:role/notes-production-infrastructure"
+        network = { made = true, private = true, nat = "one", cidr = "10.20.0.0/16" }
+        database = { made = true, class = "db.t4g.small", storage = 20, multi-az = true }
+    """).environment("production")
+    assert found.network == PRIVATE
+    assert found.database == MadeDatabase(made=True, class_="db.t4g.small", multi_az=True)
+    secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-production/DATABASE_URL"
+    assert found.secrets == {"DATABASE_URL": secret}
+
+
+@pytest.mark.parametrize(
+    ("cidr", "said"),
+    [
+        ("10.0.0.0/25", "cidr: found /25, allowed is /16"),
+        ("10.0.0.0/8", "cidr: found /8"),
+        ("10.0.0.1/16", "has host bits set"),
+        ("8.8.0.0/16", "allowed is a private range"),
+        ("ten", "allowed is a range such as 10.20.0.0/16"),
+    ],
+)
+def test_a_range_that_aws_or_a_neighbour_refuses_is_one_sentence(cidr, said):
+    with pytest.raises(ValueError, match=said):
+        MadeNetwork(made=True, cidr=cidr)
+
+
+def test_one_zone_is_too_few_for_a_database():
+    with pytest.raises(ValueError, match="zones: found eu-west-1a, allowed are two"):
+        replace(NETWORK, zones=("eu-west-1a",))
+
+
+def test_all_obstacles_of_an_environment_are_reported_at_once():
+    wanted = settings(
+        staging=environment("staging", network=replace(PRIVATE, cidr="10.20.128.0/17")),
+        production=environment("production", network=PRIVATE, database=MadeDatabase(made=True, class_="db.t4g.smal")),
+    )
+    found = refusals(replace(wanted, migrations=Migrations(postgres="13")), "production")
+    assert [said.partition(":")[0] for said in found] == [
+        "the networks of staging and production overlap",
+        "production is private, and App Runner has no internal load balancer",
+        "the database of production has a class that RDS has not for Postgres, 'db.t4g.smal'",
+        "production has a made database, and there is no Postgres '13' on RDS",
+    ]
+    assert "choose one such as db.t4g.small" in found[2]
+
+
+def test_a_made_database_needs_a_made_network():
+    assert "made database and no made network" in refusals(settings(staging=express("staging", database=DATABASE)))[0]
+
+
+def test_two_stacks_of_one_name_are_refused():
+    wanted = settings(**{"notes-x": environment("notes-x", network=NETWORK), "x": environment("x")})
+    assert "two stacks would be called slipway-notes-x" in refusals(wanted, "notes-x")[0]
+
+
+def test_the_stack_of_an_environment_knows_no_service():
+    other = replace(WANTED, name="billing")
+    assert stacks(WANTED, "staging")[0] == stacks(other, "staging")[0]
+    assert stacks(WANTED, "staging")[0].tags == {"slipway:environment": "staging"}
+
+
+def test_subnets_are_in_two_zones_and_do_not_overlap():
+    found = foundation(WANTED)
+    subnets = {name: each for name, each in found.items() if "Subnet" in name and "CidrBlock" in each}
+    ranges = [IPv4Network(each["CidrBlock"]) for each in subnets.values()]
+    assert len(subnets) == 4
+    assert not [one for one in ranges for other in ranges if one is not other and one.overlaps(other)]
+    assert all(each.subnet_of(NETWORK.addresses) for each in ranges)
+    smallest = replace(NETWORK, cidr="192.168.4.0/24")
+    assert smallest.subnets(public=False) == ("192.168.4.64/27", "192.168.4.96/27")
+
+
+def test_production_has_a_standby_and_every_database_is_protected_and_leaves_a_snapshot():
+    for name in ("staging", "production"):
+        (stack, _, _) = stacks(WANTED, name)
+        database = stack.template["Resources"]["Database"]
+        assert (database["DeletionPolicy"], database["UpdateReplacePolicy"]) == ("Snapshot", "Snapshot")
+        kept = ("StorageEncrypted", "PubliclyAccessible", "DeletionProtection", "MultiAZ")
+        assert [database["Properties"][key] for key in kept] == [True, False, True, name == "production"]
+
+
+def test_private_tasks_without_nat_reach_aws_by_endpoints():
+    quiet = foundation(settings(staging=express("staging", network=replace(PRIVATE, nat=Nat.NONE))))
+    assert sum("Endpoint" in name and name != "EndpointGroup" for name in quiet) == 4
+    assert "NatGateway" not in quiet
+    assert {"NatGateway", "NatRoute"} <= set(foundation(WANTED, "production"))
+
+
+def test_the_service_owns_nothing_in_its_database_and_its_migrations_do():
+    (_, _, own) = stacks(WANTED, "staging")
+    urls = {name: json.dumps(own.template["Resources"][name]["Properties"]) for name in ("ApplicationUrl", "OwnerUrl")}
+    assert "postgresql://notes:" in urls["ApplicationUrl"]
+    assert "postgresql://notes_owner:" in urls["OwnerUrl"]
+    assert WANTED.database_secrets("staging", owner=True)["DATABASE_URL"].endswith(":notes-staging/DATABASE_URL/owner")
+    assert "DATABASE_URL-??????" in json.dumps(own.template["Resources"]["AccessRole"])
+    assert "/owner" not in json.dumps(own.template["Resources"]["AccessRole"])
+
+
+def test_no_password_is_in_a_template():
+    for name in ("staging", "production"):
+        for stack in stacks(WANTED, name):
+            assert "password" not in stack.text.replace(":SecretString:password}}", "").replace('"password"', "")
+
+
+def test_cost_is_known_before_anything_is_made():
+    staging, production = cost_of(WANTED, "staging"), cost_of(WANTED, "production")
+    told = {line.what: line.dollars for line in production.lines}
+    assert told["NAT gateway with its address"] == 36.5
+    assert told["2 x db.t4g.small"] == 46.72
+    assert {line.what: line.dollars for line in staging.lines}["db.t4g.micro"] == 11.68
+    assert staging.dollars < production.dollars
+    odd = settings(staging=express("staging", network=NETWORK, database=replace(DATABASE, class_="db.m7g.large")))
+    assert [line.what for line in cost_of(odd, "staging").lines if line.dollars is None] == ["db.m7g.large"]
+
+
+def test_classes_and_majors_are_those_of_rds():
+    folder = Path(cfnlint.__file__).parent / "data/schemas/extensions/aws_rds_dbinstance"
+    versions = _enum(json.loads((folder / "engine_version.json").read_text()), "EngineVersion")
+    assert {str(major) for major in MAJORS} <= versions
+    text = (folder / "dbinstanceclass_enum.json").read_text()
+    assert [name for name in CLASSES if f'"{name}"' not in text] == []
+
+
+def _enum(schema: dict, name: str) -> set[str]:
+    for rule in schema["allOf"]:
+        if rule["if"]["properties"]["Engine"].get("const") == "postgres":
+            return set(rule["then"]["properties"][name]["enum"])
+    raise AssertionError(schema)
