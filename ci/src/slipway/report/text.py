@@ -76,7 +76,8 @@ def _account_drift(drift: AccountDrift) -> Iterator[str]:
         yield from (f"  not checked: {one_line(name)}" for name in stack.unchecked)
     yield from (f"not isolated: {one_line(breach)}" for breach in drift.breaches)
     yield f"not covered: {drift.not_covered}"
-    yield "the account is as the templates say" if drift.is_clean else "--drift --apply restores the templates' values"
+    restore = "the account differs from the templates; --drift --apply restores the templates' values"
+    yield "all resources match the templates" if drift.is_clean else restore
 
 
 def _next_step(bootstrap: Bootstrap) -> str:

@@ -92,7 +92,7 @@ def _entries(network: _Network, name: str, database: Mapping[str, Any], callers:
         if rules is None:
             yield f"the database {name} has the security group {group}, whose rules are not known"
         for rule in rules or ():
-            sources = [str(rule[key]) for key in _SOURCES if rule.get(key)]
+            sources = [str(rule[key]) for key in _SOURCES if rule.get(key)] or ["an unknown source"]
             strangers = [source for source in sources if source not in callers]
             yield from (f"the security group {group} lets {source} in to the database {name}" for source in strangers)
 

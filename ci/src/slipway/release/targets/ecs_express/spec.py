@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 from slipway.errors import BadInputError
 from slipway.records.image import Reference
 from slipway.release.engine.plan import ABSENT, PLATFORM, ServiceSpec, health_check, values_of
-from slipway.settings import ExpressEnvironment, Settings, SettingsError
+from slipway.settings import ExpressEnvironment, MadeNetwork, Settings, SettingsError
 from slipway.settings.ecs_express import Architecture, ScalingMetric, TargetGroupPace, TaskScaling
 from slipway.workload.workload import HealthCheck
 
@@ -107,6 +107,11 @@ def spec_of(settings: Settings, environment: str, digest: str) -> ExpressSpec:
         raise SettingsError(
             f"the load balancer of {environment} checks a task over HTTP, and there is no health-path",
             "set health-path in [tool.slipway] to a path that answers 200 when the service is ready",
+        )
+    if isinstance(there.network, MadeNetwork) and not there.subnets:
+        raise SettingsError(
+            f"{environment} has a made network and names no subnets, so ECS would choose the default network",
+            f"copy subnets and security-groups from the output of `slipway bootstrap --environment {environment} --apply`",
         )
     return ExpressSpec(
         environment=environment,
