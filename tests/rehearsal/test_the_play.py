@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,7 +15,7 @@ from slipway.commands.grammar import parse
 from slipway.local.prove import prove
 from slipway.records.form import from_json
 from slipway.records.proof import Layer
-from slipway.records.rehearsal import Rehearsal
+from slipway.records.rehearsal import Act, Rehearsal
 from tests.rehearsal.conftest import INDEX
 from tests.release.direct import share_clients
 
@@ -28,40 +29,76 @@ def quick(monkeypatch):
     share_clients(monkeypatch)
 
 
-async def test_every_act_goes_as_expected_and_no_request_fails(quick, checkout, tmp_path, capsys):
-    flags = parse(["rehearse", "--source", str(checkout.folder), "--report", str(tmp_path / "report")])
-    code = await perform(flags)
-    done = capsys.readouterr()
-    assert code == 0, done.out + done.err
-    rehearsal = from_json(Rehearsal, (tmp_path / "report/rehearsal.json").read_text(), "the report")
-    acts = {act.name: act for act in rehearsal.acts}
-    assert list(acts) == ["before", "I", "II", "III", "clients"]
-    assert all(act.passed for act in rehearsal.acts)
-    assert [name for name, act in acts.items() if act.expects_failure] == ["II", "III"]
-    # The platform's own time is the same on every machine, however busy it is.
-    assert [acts[name].platform_seconds for name in ("before", "I", "III")] == [279, 438, 429]
-    assert rehearsal.traffic.failed == 0
-    assert rehearsal.traffic.requests >= 3 * 2 * 4  # in each of three acts two of each client
-    refused = "\n".join(acts["II"].details)
+@dataclass(frozen=True)
+class Played:
+    """A rehearsal of the reference service, and everything that was written and printed."""
+
+    rehearsal: Rehearsal
+    code: int
+    printed: str
+    page: str
+
+    @property
+    def acts(self) -> dict[str, Act]:
+        return {act.name: act for act in self.rehearsal.acts}
+
+
+async def played(folder: Path, target: str, report: Path, capsys: pytest.CaptureFixture[str]) -> Played:
+    code = await perform(parse(["rehearse", "--source", str(folder), "--target", target, "--report", str(report)]))
+    return reported(code, report, *capsys.readouterr())
+
+
+def reported(code: int, report: Path, out: str, err: str) -> Played:
+    """Read a report; without a terminal progress is plain lines, and no record has a password in it."""
+    assert "\x1b" not in err + out
+    assert "\r" not in err
+    texts = [out, err, *(file.read_text() for file in report.iterdir())]
+    assert not any("postgresql://" in text for text in texts)
+    rehearsal = from_json(Rehearsal, (report / "rehearsal.json").read_text(), "the report")
+    return Played(rehearsal, code, out + err, (report / "rehearsal.html").read_text())
+
+
+def check_the_acts_of_every_target(play: Played) -> None:
+    assert play.code == 0, play.printed
+    assert all(act.passed for act in play.rehearsal.acts)
+    refused = "\n".join(play.acts["II"].details)
     assert "index_notes_by_title.py:10 L01" in refused
     assert "holds SHARE on public.notes" in refused
     assert "postgresql_concurrently=True" in refused
-    assert acts["III"].happened.startswith("ROLLED_BACK")
-    assert "CACHE_URL" in "\n".join(acts["III"].details)
-    assert "deploy exits 1" in acts["III"].happened
-    page = Titles()
-    page.feed((tmp_path / "report/rehearsal.html").read_text())
-    assert len(page.seen) == 5
-    check_progress_without_a_terminal(done, tmp_path / "report")
+    assert play.acts["III"].happened.startswith("ROLLED_BACK")
+    assert "CACHE_URL" in "\n".join(play.acts["III"].details)
+    assert "deploy exits 1" in play.acts["III"].happened
 
 
-def check_progress_without_a_terminal(done, report):
-    """It is plain lines, and no record has a password in it."""
-    assert "\x1b" not in done.err + done.out
-    assert "\r" not in done.err
-    assert "[AppRunner] Service status is set to RUNNING." in done.err
-    texts = [done.out, done.err, *(file.read_text() for file in report.iterdir())]
-    assert not any("postgresql://" in text for text in texts)
+async def test_every_act_goes_as_expected_on_express_mode_and_only_requests_to_a_bad_canary_fail(
+    quick, checkout, tmp_path, capsys
+):
+    play = await played(checkout.folder, "ecs-express", tmp_path / "report", capsys)
+    check_the_acts_of_every_target(play)
+    acts, traffic = play.acts, play.rehearsal.traffic
+    assert list(acts) == ["before", "I", "II", "III", "IV", "clients"]
+    assert [name for name, act in acts.items() if act.expects_failure] == ["II", "III", "IV"]
+    # The platform's own time is the same on every machine, however busy it is.
+    assert [acts[name].platform_seconds for name in ("before", "I", "III")] == [435.5, 754, 1040]
+    assert "IN_PROGRESS PRODUCTION_TRAFFIC_SHIFT: 5 % of the traffic" in play.printed
+    assert acts["IV"].happened.startswith("ROLLED_BACK")
+    assert "deploy exits 1" in acts["IV"].happened
+    assert acts["IV"].details[0].startswith("cause: the load balancer's alarm went off: /")
+    assert 0 < traffic.failed == traffic.at_canary
+    titles = Titles()
+    titles.feed(play.page)
+    assert len(titles.seen) == 6
+
+
+@pytest.mark.skipif("SLIPWAY_REHEARSALS" not in os.environ, reason="SLIPWAY_REHEARSALS=1 plays App Runner, too")
+async def test_every_act_goes_as_expected_on_app_runner_and_no_request_fails(quick, checkout, tmp_path, capsys):
+    play = await played(checkout.folder, "app-runner", tmp_path / "report", capsys)
+    check_the_acts_of_every_target(play)
+    assert list(play.acts) == ["before", "I", "II", "III", "clients"]
+    assert [play.acts[name].platform_seconds for name in ("before", "I", "III")] == [279, 438, 429]
+    assert "[AppRunner] Service status is set to RUNNING." in play.printed
+    assert play.rehearsal.traffic.failed == 0
+    assert play.rehearsal.traffic.requests >= 3 * 2 * 4  # in each of three acts two of each client
 
 
 class Titles(HTMLParser):

@@ -11,6 +11,7 @@ from slipway.errors import BadInputError
 from slipway.records.rehearsal import Traffic
 from slipway.rehearsal.clients import Clients, act_of_clients
 from slipway.rehearsal.stage import WaitingBackend
+from slipway.simulator.clock import Clock
 from slipway.workload.workload import LaunchSpec
 
 
@@ -38,7 +39,7 @@ async def serving(status):
 
 async def traffic_of(status):
     """Return the traffic that clients of a server see until each of them has been served again."""
-    clients = Clients(("/",))
+    clients = Clients(("/",), Clock())
     async with serving(status) as url, anyio.create_task_group() as tasks:
         clients.start(url, tasks)
         await clients.served()
@@ -61,12 +62,20 @@ async def test_a_failed_request_fails_the_act_and_is_shown():
 async def test_a_path_that_fails_before_any_act_ends_the_rehearsal_and_names_the_setting():
     async with serving(500) as url:
         with pytest.raises(BadInputError, match=r"before any act, /: 500: name paths .* in smoke-paths"):
-            await Clients(()).check(url)
+            await Clients((), Clock()).check(url)
 
 
 async def test_a_service_without_a_page_at_its_root_is_one_that_answers():
     async with serving(404) as url:
-        await Clients(()).check(url)
+        await Clients((), Clock()).check(url)
+
+
+def test_failures_of_a_canary_that_was_taken_back_are_expected_and_no_others():
+    act = act_of_clients(Traffic(requests=80, failed=2, at_canary=2, seconds=9, longest_gap=1, failures=("/: 500",)))
+    assert act.passed
+    assert act.happened == "80 requests, 2 failed (2 at the canary of act IV), longest gap 1000 ms"
+    assert not act.details
+    assert not act_of_clients(Traffic(requests=80, failed=3, at_canary=2, seconds=9, longest_gap=1)).passed
 
 
 @pytest.mark.parametrize("seconds", [0.1, 3600.0])
@@ -77,7 +86,7 @@ def test_a_slow_machine_does_not_fail_the_act(seconds):
 
 async def test_waiting_for_clients_that_were_never_started_ends_at_once():
     with anyio.fail_after(60):
-        await Clients(()).served()
+        await Clients((), Clock()).served()
 
 
 class Late:

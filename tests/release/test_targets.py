@@ -17,10 +17,10 @@ ALLOWED = {
     "settings/": "a user's choice of target, and the export of its table",
     "simulator/": "the simulated account has both",
     "conformance/": "the suite compares the simulator with App Runner",
-    "commands/account.py": "a user's choice of the target to compare with an account",
+    "commands/flags.py": "a user's choice of target",
+    "commands/account.py": "what the comparison with an account does on each",
     "local/conformance.py": "likewise",
     "rehearsal/": "its environments are in the simulated account",
-    "graph/stage.py": "likewise, as a part of a release on an engine",
     "graph/running.py": "dagger up judges an instance in its words",
     "release/aws/": "sourced facts",
 }

@@ -94,11 +94,13 @@ class Slipway:
         previous: PreviousRelease = None,
         statements: Annotated[dagger.File | None, Doc(prove.gate.flag("statements").doc)] = None,
     ) -> Gate:
-        from slipway.graph.previous import previous_in
-
         settings, source = await self._read(await self._folder(ws), needed=False)
-        inside = f"/{source.member.path}" if source.member else "/"
-        release = await previous_in(previous, statements, settings.images, source.secrets, inside)
+        release = None
+        if previous or statements:
+            from slipway.graph.previous import previous_in
+
+            inside = f"/{source.member.path}" if source.member else "/"
+            release = await previous_in(previous, statements, settings.images, source.secrets, inside)
         return (await proven(source, settings, postgres or [""], since, release)).shown("gate")
 
     @described
@@ -198,7 +200,9 @@ class Slipway:
         return await running.database(await self._settings(await self._folder(ws)))
 
     @described
-    async def rehearse(self, ws: dagger.Workspace) -> Rehearsal:
+    async def rehearse(
+        self, ws: dagger.Workspace, target: Annotated[str | None, Doc(prove.rehearse.flag("target").doc)] = None
+    ) -> Rehearsal:
         import sys
 
         from slipway.graph.stage import rehearse
@@ -208,7 +212,7 @@ class Slipway:
 
         folder = await self._folder(ws)
         settings, secrets = await self._settings(folder), await self._secrets()
-        rehearsal = await rehearse(folder, settings, secrets, TerminalProgress(sys.stdout))
+        rehearsal = await rehearse(folder, settings, secrets, TerminalProgress(sys.stdout), target)
         return Rehearsal(
             verdict="passed" if rehearsal.passed else "failed",
             summary=rehearsal_report.text(rehearsal),

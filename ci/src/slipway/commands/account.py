@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
-from slipway.commands.flags import ENDPOINT, ENVIRONMENT, NAME, SOURCE
+from slipway.commands.flags import ENDPOINT, ENVIRONMENT, NAME, SOURCE, TARGETS
 from slipway.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ async def simulator(flags: Flags, caller: Caller) -> None:
             "target",
             "TARGET",
             "the platform to compare: app-runner or ecs-express (default: app-runner)",
-            choices=("app-runner", "ecs-express"),
+            choices=TARGETS,
             default="app-runner",
         ),
         option("account", "NUMBER", "a real account, by its twelve digits"),

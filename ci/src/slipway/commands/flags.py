@@ -119,3 +119,4 @@ CHANGED = option(
 REPORT = option(
     "report", "DIR", "write the reports into this folder", parse=Path, not_on_dagger="the function returns the reports"
 )
+TARGETS = ("ecs-express", "app-runner")

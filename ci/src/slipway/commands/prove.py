@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import Caller, Flags, Group, JsonRecord, command, file, option, switch
-from slipway.commands.flags import ALEMBIC, CHANGED, PYTHON, REPORT, SOURCE, day
+from slipway.commands.flags import ALEMBIC, CHANGED, PYTHON, REPORT, SOURCE, TARGETS, day
 from slipway.errors import BadInputError, within
 
 if TYPE_CHECKING:
@@ -256,6 +256,12 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
             "a TOML file with [tool.slipway], used instead of the service's own",
             not_on_dagger="the workspace holds the settings",
         ),
+        option(
+            "target",
+            "TARGET",
+            f"the platform: {' or '.join(TARGETS)} (default: production's in the settings, otherwise {TARGETS[0]})",
+            choices=TARGETS,
+        ),
         replace(REPORT, sentence="write the page rehearsal.html, rehearsal.txt and rehearsal.json into this folder"),
     ),
     records=(JsonRecord("rehearsal", "1 when an act did not go as planned"),),
@@ -265,7 +271,7 @@ async def rehearse(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report import files
     from slipway.report.answers.release import of_rehearsal
 
-    rehearsal = await rehearse(flags.source, caller.progress, flags.settings)
+    rehearsal = await rehearse(flags.source, caller.progress, flags.settings, flags.target)
     if flags.report:
         files.write(flags.report, files.of_rehearsal(rehearsal))
         caller.progress.section(f"the page: {flags.report / 'rehearsal.html'}")

@@ -31,12 +31,13 @@ from slipway.records.migration import Migration
 from slipway.records.progress import Progress
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
-from slipway.rehearsal.play import Story, play
-from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened
+from slipway.rehearsal.play import play
+from slipway.rehearsal.scene import Story
+from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened, target_named
 from slipway.release.preflight.checks import Checks
 from slipway.release.preflight.preflight import preflight
-from slipway.settings import Settings
-from slipway.workload.dependencies import is_package
+from slipway.settings import Settings, TargetKind
+from slipway.workload.python import is_package
 
 _PREFLIGHT = "preflight"
 _SUBJECT = re.compile(r"^Subject: (?:\[[^\]]*\] )?(.+)$", re.MULTILINE)
@@ -52,11 +53,12 @@ class SourceRelease:
 
 
 async def rehearse(
-    folder: Folder, settings: Settings, secrets: Mapping[str, dagger.Secret], progress: Progress
+    folder: Folder, settings: Settings, secrets: Mapping[str, dagger.Secret], progress: Progress, target: str | None
 ) -> Rehearsal:
     """Play every act that the service's settings declare; raises SlipwayError."""
+    kind = target_named(target, settings)
     story = await _story(folder, settings, secrets)
-    async with staged(settings) as stage:
+    async with staged(settings, kind) as stage:
         return await play(story, stage, progress)
 
 
@@ -72,7 +74,7 @@ class EngineStage:
 
     @property
     def how(self) -> str:
-        return f"{self.backend.how} from an image, simulated App Runner"
+        return f"{self.backend.how} from an image, {self.account.platform}"
 
     @property
     def gate(self) -> str:
@@ -122,7 +124,7 @@ class EngineStage:
 
 
 @asynccontextmanager
-async def staged(settings: Settings) -> AsyncIterator[EngineStage]:
+async def staged(settings: Settings, target: TargetKind) -> AsyncIterator[EngineStage]:
     """Start the services of the stage, and stop them in every case."""
     server_image = bases.postgres(settings.images, settings.migrations)
     names = (*ENVIRONMENTS, _PREFLIGHT)
@@ -134,7 +136,7 @@ async def staged(settings: Settings) -> AsyncIterator[EngineStage]:
         for service in (registry, *servers.values()):
             await stack.enter_async_context(started(service, "a service of the stage does not start", kill=True))
         theirs = {name: urls[name] for name in ENVIRONMENTS}
-        account = await stack.enter_async_context(opened(settings, theirs, lambda _: backend))
+        account = await stack.enter_async_context(opened(settings, target, theirs, lambda _: backend))
         yield EngineStage(
             account=account,
             registry=registry,
@@ -147,13 +149,18 @@ async def staged(settings: Settings) -> AsyncIterator[EngineStage]:
 async def _story(folder: Folder, settings: Settings, secrets: Mapping[str, dagger.Secret]) -> Story[SourceRelease]:
     source = await source_of(folder, settings, secrets)
     tree = whole(source)
-    acts = settings.rehearsal
+    patches = settings.rehearsal
     release = await _release(tree, source, "The workspace")
+
+    async def patched(patch: str | None) -> SourceRelease | None:
+        return await _patched(folder, tree, source, patch) if patch else None
+
     return Story(
-        SourceRelease(_named(release.revision, "before"), "The release before", release.source),
-        release,
-        await _patched(folder, tree, source, acts.refused) if acts.refused else None,
-        await _patched(folder, tree, source, acts.rolled_back) if acts.rolled_back else None,
+        before=SourceRelease(_named(release.revision, "before"), "The release before", release.source),
+        release=release,
+        refused=await patched(patches.refused),
+        rolled_back=await patched(patches.rolled_back),
+        failing=await patched(patches.failing),
     )
 
 

@@ -39,18 +39,18 @@ class Act:
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """Requests to production's public address. The gap is the longest time between two answers, in seconds."""
+    """Requests to production's public address.
+
+    - at_canary: how many of those that failed got their answer from a canary that the platform took back, as an act expects.
+    - longest_gap: the longest time between two answers, in seconds.
+    """
 
     requests: int
     failed: int
     seconds: float
     longest_gap: float
     failures: tuple[str, ...] = ()
-
-    @property
-    def rate(self) -> float:
-        """Requests per second."""
-        return self.requests / self.seconds if self.seconds else 0.0
+    at_canary: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,26 +25,29 @@ from slipway.records.progress import Progress
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.rehearsal.commits import Commits, build, settings_of
-from slipway.rehearsal.play import Story, play
-from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened
-from slipway.settings import MissingTableError, Settings, load_file
+from slipway.rehearsal.play import play
+from slipway.rehearsal.scene import Story
+from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened, target_named
+from slipway.settings import MissingTableError, Settings, TargetKind, load_file
 from slipway.simulator.cloud import LOGIN
 from slipway.source import Commit, unreleased
 from slipway.workload.process import HostBackend
 from slipway.workload.workload import Backend
 
 
-async def rehearse(source: Path, progress: Progress, settings_file: Path | None = None) -> Rehearsal:
+async def rehearse(
+    source: Path, progress: Progress, settings_file: Path | None = None, target: str | None = None
+) -> Rehearsal:
     """Play the first act, and the others that the settings declare; raises SlipwayError.
 
-    `settings_file` is a TOML file whose [tool.slipway] replaces the one in the service's pyproject.toml.
+    - settings_file: a TOML file whose [tool.slipway] replaces the one in the service's pyproject.toml. target: its name; see `target_named`.
     """
     with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-", ignore_cleanup_errors=True) as workspace:
         commits = await anyio.to_thread.run_sync(Commits.copied, source, Path(workspace))
         settings = load_file(settings_file) if settings_file else _settings(commits.head, progress)
         story = await anyio.to_thread.run_sync(_story, commits, settings)
         known = await anyio.to_thread.run_sync(_released, source)
-        async with staged(settings, known) as stage:
+        async with staged(settings, target_named(target, settings), known) as stage:
             return await play(story, stage, progress)
 
 
@@ -59,7 +62,7 @@ class Here:
 
     @property
     def how(self) -> str:
-        return f"{self.backend.how} from a source tree, simulated App Runner"
+        return f"{self.backend.how} from a source tree, {self.account.platform}"
 
     @property
     def gate(self) -> str:
@@ -88,7 +91,7 @@ class Here:
 
 
 @asynccontextmanager
-async def staged(settings: Settings, known: Since | None) -> AsyncIterator[Here]:
+async def staged(settings: Settings, target: TargetKind, known: Since | None) -> AsyncIterator[Here]:
     """Set up the stage until the block ends; raises BadInputError when the machine lacks something."""
     postgres = await anyio.to_thread.run_sync(binaries.find, settings.migrations.major)
     async with AsyncExitStack() as stack:
@@ -100,7 +103,7 @@ async def staged(settings: Settings, known: Since | None) -> AsyncIterator[Here]
             return backends[0]
 
         urls = {name: server.url for name, server in databases.items()}
-        account = await stack.enter_async_context(opened(settings, urls, backend_at))
+        account = await stack.enter_async_context(opened(settings, target, urls, backend_at))
         yield Here(account, backends[0], databases, known)
 
 
@@ -113,11 +116,16 @@ def _released(source: Path) -> Since | None:
 
 def _story(commits: Commits, settings: Settings) -> Story[Commit]:
     release, patches = commits.head, settings.rehearsal
+
+    def patched(patch: str | None) -> Commit | None:
+        return commits.patched(release, patch) if patch else None
+
     return Story(
-        commits.again(release, "The release before"),
-        release,
-        commits.patched(release, patches.refused) if patches.refused else None,
-        commits.patched(release, patches.rolled_back) if patches.rolled_back else None,
+        before=commits.again(release, "The release before"),
+        release=release,
+        refused=patched(patches.refused),
+        rolled_back=patched(patches.rolled_back),
+        failing=patched(patches.failing),
     )
 
 

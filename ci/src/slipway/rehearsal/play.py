@@ -1,41 +1,36 @@
 """The order of the acts, while clients request production."""
 
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import anyio
 
 from slipway.records.progress import Progress
 from slipway.records.rehearsal import Act, Rehearsal
-from slipway.rehearsal.acts import Acts
+from slipway.rehearsal.acts import before, promoted, refused, rolled_back
 from slipway.rehearsal.clients import Clients, act_of_clients
+from slipway.rehearsal.failing_canary import failing_canary
+from slipway.rehearsal.scene import Scene, Story
 from slipway.rehearsal.stage import Candidate, Stage
 
 C = TypeVar("C", bound=Candidate)
-
-
-@dataclass(frozen=True)
-class Story(Generic[C]):
-    """The releases of the acts; without a bad release its act is left out."""
-
-    before: C
-    release: C
-    refused: C | None
-    rolled_back: C | None
+# After the first two. Each gets the image that act I has left in production, None if that failed, and returns None when it is left out.
+_LATER = (refused, rolled_back, failing_canary)
 
 
 async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsal:
     """Play every act for which the story has a release; raises SlipwayError."""
-    acts, clients = Acts(stage, progress), Clients(stage.account.environment("production").smoke_paths)
+    account = stage.account
+    clients = Clients(account.environment("production").smoke_paths, account.cloud.clock)
+    scene = Scene(stage=stage, story=story, clients=clients, progress=progress)
     played: list[Act] = []
     production_open = anyio.Event()
 
     async def open_production() -> None:
         """Deploy the release before this one, beside the first act's build and proof, and start the clients."""
-        prologue = await acts.prologue(story.before)
+        prologue = await before(scene)
         played.append(prologue)
         if prologue.passed:
-            production = stage.account.environment("production")
+            production = account.environment("production")
             address = production.address(await production.status())
             await clients.check(address)
             clients.start(address, tasks)
@@ -43,22 +38,20 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(open_production)
-        act, live = await acts.promoted(story.release, production_open)
+        act, image = await promoted(scene, production_open)
         played.append(act)
         await clients.served()
-        if story.refused:
-            played.append(await acts.refused(story.refused))
-            await clients.served()
-        if story.rolled_back and act.passed:
-            played.append(await acts.rolled_back(story.rolled_back, live))
-            await clients.served()
+        for perform in _LATER:
+            if later := await perform(scene, image if act.passed else None):
+                played.append(later)
+                await clients.served()
         tasks.cancel_scope.cancel()
     traffic = clients.traffic()
     if traffic.requests:
         played.append(act_of_clients(traffic))
     played.sort(key=lambda act: act.name != "before")  # it may end after an act that failed early
     return Rehearsal(
-        service=stage.account.settings.name,
+        service=account.settings.name,
         revision=story.release.revision,
         postgres=stage.postgres,
         acts=tuple(played),

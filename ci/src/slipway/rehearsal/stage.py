@@ -3,6 +3,7 @@
 Releases run as processes of this machine (`here`) or as containers of an engine (`graph.stage`).
 """
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import Protocol, TypeVar
 import anyio
 
 from slipway.environment.environment import ServiceEnvironment as Environment
+from slipway.errors import BadInputError
 from slipway.records.checks import Preflight
 from slipway.records.image import Image
 from slipway.records.migration import Migration
@@ -18,7 +20,7 @@ from slipway.records.proof import Proof
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import Place, place_of
 from slipway.release.engine.target import Time
-from slipway.settings import AppRunnerEnvironment, Settings, TargetKind
+from slipway.settings import AppRunnerEnvironment, ExpressEnvironment, Settings, TargetKind
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import Cloud, simulated
@@ -29,15 +31,34 @@ ENVIRONMENTS = ("staging", "production")
 _START_SECONDS = 60.0  # of this machine; then the platform's health check decides
 _REGION = "eu-west-1"
 _STAND_IN = "rehearsal"
+_PLATFORMS = {TargetKind.APP_RUNNER: "App Runner", TargetKind.ECS_EXPRESS: "ECS Express Mode"}
+
+
+def target_named(name: str | None, settings: Settings) -> TargetKind:
+    """Return the target of that name, by default that of production or the only one in the settings; raises BadInputError."""
+    if name is None:
+        used = {there.target for there in settings.environments.values()}
+        production = settings.environments.get(ENVIRONMENTS[-1])
+        return production.target if production else used.pop() if len(used) == 1 else TargetKind.ECS_EXPRESS
+    try:
+        return TargetKind(name)
+    except ValueError:
+        known = ", ".join(kind.value for kind in TargetKind)
+        raise BadInputError(f"there is no target {name!r:.80}", f"use one of {known}") from None
 
 
 @dataclass(frozen=True)
 class SimulatedAccount:
-    """A simulated account with a repository for the service; `settings` have both environments in it."""
+    """A simulated account with a repository for the service; `settings` have both environments in it, on `target`."""
 
     settings: Settings
+    target: TargetKind
     cloud: Cloud
     place: Place
+
+    @property
+    def platform(self) -> str:
+        return f"simulated {_PLATFORMS[self.target]}"
 
     def environment(self, name: str) -> Environment:
         """Return one of ENVIRONMENTS."""
@@ -48,27 +69,37 @@ class SimulatedAccount:
             time=Time(self.cloud.clock.now, self.cloud.clock.sleep),
         )
 
+    def errors_of_newest(self, environment: str) -> int:
+        """Return how often the newest release on ECS Express Mode has answered with 500 or more."""
+        (service,) = (
+            each
+            for each in self.cloud.ecs.express.services.values()
+            if each.name == self.settings.service_name(environment)
+        )
+        newest = service.deployments[-1]
+        return service.gateway.errors_since(newest.created, newest.target.group)
+
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, databases: Mapping[str, str], backend_at: Callable[[str], Backend]
+    settings: Settings, target: TargetKind, databases: Mapping[str, str], backend_at: Callable[[str], Backend]
 ) -> AsyncIterator[SimulatedAccount]:
     """Open an account until the block ends.
 
     - databases: URLs by environment. backend_at: makes the backend that runs instances, from the account's URL.
     """
-    settings, secrets = on_stage(settings, databases)
+    settings, secrets = on_stage(settings, target, databases)
 
     def waiting_at(url: str) -> Backend:
         return WaitingBackend(backend_at(url))
 
     async with simulated(waiting_at, clock=VirtualClock(), secrets=secrets) as cloud:
         for environment in settings.environments.values():
-            for role in filter(None, (environment.access_role, environment.instance_role)):
+            for role in filter(None, environment.roles.values()):
                 cloud.iam.put(role)
         aws = Aws(_REGION, cloud.url)
         await aws.call("ecr", "create_repository", repositoryName=settings.name, imageTagMutability="IMMUTABLE")
-        yield SimulatedAccount(settings, cloud, await place_of(aws, settings.name))
+        yield SimulatedAccount(settings, target, cloud, await place_of(aws, settings.name))
 
 
 @dataclass(frozen=True)
@@ -145,37 +176,52 @@ class Stage(Protocol[C_contra]):
         ...
 
 
-def on_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
-    """Return settings with both environments in the simulated account, and the values of their secrets by ARN."""
+def on_stage(settings: Settings, target: TargetKind, databases: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
+    """Return settings with both environments on a target in the simulated account, and the values of their secrets by ARN."""
     environments: dict[str, EnvironmentSettings] = {}
     values: dict[str, str] = {}
     for name, url in databases.items():
         own = settings.environments.get(name)
-        if not isinstance(own, AppRunnerEnvironment):  # the only target of a simulated account
-            own = _plain(name)
+        there = _on(target, own, f"{settings.name}-{name}")
         database = settings.migrations.told(url)
-        secrets = {variable: _simulated(arn) for variable, arn in own.secrets.items()}
+        secrets = {variable: _simulated(arn) for variable, arn in (own.secrets if own else {}).items()}
         arns = {variable: _arn(settings.name, name, variable) for variable in database} | secrets
+        variables = own.variables if own else {}
         environments[name] = replace(
-            own,
-            region=_REGION,
-            account=ACCOUNT,
-            access_role=_simulated(own.access_role),
-            instance_role=_simulated(own.instance_role or _role(f"{name}-instance")),
-            vpc_connector=None,
-            auto_scaling=None,
-            tracing=None,
-            kms_key=None,
-            ingress=None,
-            variables={name: value for name, value in own.variables.items() if name not in arns},
+            there,
+            access_role=_simulated(there.access_role),
+            instance_role=_simulated(there.instance_role or _role(f"{name}-instance")),
+            variables={variable: value for variable, value in variables.items() if variable not in arns},
             secrets=arns,
         )
         values |= {arn: database.get(variable, _STAND_IN) for variable, arn in arns.items()}
     return replace(settings, environments=environments), values
 
 
-def _plain(name: str) -> AppRunnerEnvironment:
-    return AppRunnerEnvironment(target=TargetKind.APP_RUNNER, region=_REGION, account=ACCOUNT, access_role=_role(name))
+def _on(target: TargetKind, own: EnvironmentSettings | None, service: str) -> EnvironmentSettings:
+    """Return an environment on a target in the simulated account, without references to resources of another account."""
+    there = own if own and own.target is target else _plain(target, service)
+    there = replace(there, region=_REGION, account=ACCOUNT, webhook=None)
+    if isinstance(there, AppRunnerEnvironment):
+        return replace(there, vpc_connector=None, auto_scaling=None, tracing=None, kms_key=None, ingress=None)
+    assert isinstance(there, ExpressEnvironment)
+    infrastructure = _simulated(there.infrastructure_role)
+    return replace(there, infrastructure_role=infrastructure, subnets=(), security_groups=(), log_group=None)
+
+
+def _plain(target: TargetKind, service: str) -> EnvironmentSettings:
+    """Return an environment for a service that has none on this target."""
+    if target is TargetKind.APP_RUNNER:
+        return AppRunnerEnvironment(target=target, region=_REGION, account=ACCOUNT, access_role=_role("access"))
+    label = None if ExpressEnvironment.service_names.fits(service) else "s-" + re.sub(r"[^a-z0-9]", "-", service)[-38:]
+    return ExpressEnvironment(
+        target=target,
+        region=_REGION,
+        account=ACCOUNT,
+        access_role=_role("access"),
+        infrastructure_role=_role("infrastructure"),
+        service=label,
+    )
 
 
 def _role(name: str) -> str:

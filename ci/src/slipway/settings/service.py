@@ -162,14 +162,16 @@ class Github(Constrained):
 
 @dataclass(frozen=True)
 class RehearsalCommits:
-    """`[tool.slipway.rehearsal]`: patches for the second and third act, made by `git format-patch`; their paths are relative to pyproject.toml.
+    """`[tool.slipway.rehearsal]`: patches for the later acts, made by `git format-patch`; their paths are relative to pyproject.toml.
 
     - refused: a patch with a migration that the gate must refuse.
-    - rolled-back: a patch with a release that the platform must roll back.
+    - rolled-back: a patch with a release that never becomes healthy, which the platform must roll back.
+    - failing: a patch with a release that is healthy and answers the smoke-paths with 500; ECS Express Mode must take it back.
     """
 
     refused: str | None = None
     rolled_back: str | None = None
+    failing: str | None = None
 
 
 class TestDatabase(Enum):

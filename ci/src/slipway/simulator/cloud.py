@@ -22,6 +22,7 @@ from slipway.simulator.certificates import Certificates
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloudformation.api import CloudFormation
 from slipway.simulator.contract import ACCOUNT, REGION, Operations, Quotas, problems, service
+from slipway.simulator.databases import Databases
 from slipway.simulator.ecr import Ecr
 from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.endpoint import Endpoint
@@ -91,6 +92,7 @@ class Cloud(Platform):
     app_runner: SimulatedAppRunner
     ecs: Ecs
     cloudformation: CloudFormation
+    databases: Databases
     certificates: Certificates
     route53: Route53  # of the whole account
     operations: Mapping[str, Operations]
@@ -164,6 +166,7 @@ class Places:
             quotas=self._quotas,
         )
         operations = dict[str, Operations]()
+        databases = Databases(platform.resources)
         zones = self._zones.setdefault(account, Route53(self._clock, self._tasks, self._address_of))
         cloud = Cloud(
             **vars(platform),
@@ -172,7 +175,8 @@ class Places:
             places=self,
             app_runner=SimulatedAppRunner(platform, self._pace),
             ecs=Ecs(platform),
-            cloudformation=CloudFormation(operations, self._clock, self._tasks),
+            databases=databases,
+            cloudformation=CloudFormation(platform, operations, databases, self.endpoint.guard),
             certificates=Certificates(zones),
             route53=zones,
             operations=operations,
@@ -188,6 +192,7 @@ class Places:
             "cloudwatch": {**cloud.ecs.express.resources.alarms.operations, **cloud.metrics.operations},
             "route53": cloud.route53.operations,
             "logs": cloud.logs.operations,
+            "rds": databases.operations,
             "secretsmanager": cloud.secrets.operations,
             "ssm": cloud.references.parameters.operations,
             "iam": cloud.iam.operations,

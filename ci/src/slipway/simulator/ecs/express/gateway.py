@@ -91,6 +91,11 @@ class Gateway:
         self.alarm.turn("OK", "Threshold Crossed: no datapoints were greater than the threshold.", now)
         return False
 
+    def errors_since(self, since: datetime, group: str) -> int:
+        """Return how many answers of a target group were 500 or more, since the period of a time."""
+        counts = (counted.get(group) for period, counted in self.counts.items() if period >= _period(since))
+        return sum(count.server_errors for count in counts if count)
+
     def _count(self, upstream: str, status: int) -> None:
         period = _period(self.now())
         if period not in self.counts:

@@ -1,0 +1,39 @@
+"""The act on ECS Express Mode alone: the canary of a release answers with errors, and the platform takes it back."""
+
+from typing import TypeVar
+
+from slipway.records.image import Image
+from slipway.records.outcome import Outcome, Status
+from slipway.records.rehearsal import Act
+from slipway.rehearsal.scene import RunningAct, Scene, summary
+from slipway.rehearsal.stage import Candidate
+from slipway.settings import TargetKind
+from slipway.untrusted import one_line
+
+C = TypeVar("C", bound=Candidate)
+_ALARMS = ("alarm-5xx", "alarm-4xx", "alarm")
+
+
+async def failing_canary(scene: Scene[C], live: Image | None) -> Act | None:
+    """Act IV: a healthy release answers with errors, the load balancer's alarm goes off, and only its own requests failed."""
+    release, account = scene.story.failing, scene.stage.account
+    if release is None or live is None or account.target is not TargetKind.ECS_EXPRESS:
+        return None
+    act = RunningAct("IV", f"a healthy release answers with errors, {one_line(release.subject)!r}", scene.progress)
+    image = await scene.build(act, release)
+    requests, failed = scene.clients.requests, scene.clients.failed
+    outcome = await scene.deploy(act, image, "production", note=", whose alarm watches it")
+    await scene.clients.served()
+    requests, failed = scene.clients.requests - requests, scene.clients.failed - failed
+    by_canary = account.errors_of_newest("production")
+    scene.clients.expect(by_canary)
+    others = f", other releases {failed - by_canary}" if failed > by_canary else ""
+    shares = f"the canary failed {by_canary} of {requests} requests{others}"
+    happened = f"{summary(outcome)} still serves, {shares}; deploy exits {outcome.status.exit_code}"
+    passed = _taken_back(outcome, live) and 0 < failed == by_canary
+    return scene.of_outcome(act, outcome, happened, passed=passed, expects_failure=True)
+
+
+def _taken_back(outcome: Outcome, live: Image) -> bool:
+    alarmed = outcome.diagnosis is not None and outcome.diagnosis.rule in _ALARMS
+    return outcome.status is Status.ROLLED_BACK and outcome.live == live.digest and alarmed

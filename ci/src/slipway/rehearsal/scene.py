@@ -1,0 +1,206 @@
+"""The parts of acts: timed steps, and the stage on which they are played."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from slipway.environment.environment import ServiceEnvironment as Environment
+from slipway.environment.redeploy import promote
+from slipway.records.image import Image
+from slipway.records.migration import Migration, Standing
+from slipway.records.outcome import Outcome
+from slipway.records.progress import Event, Progress, Tell
+from slipway.records.proof import Proof, Verdict
+from slipway.records.rehearsal import Act, Step
+from slipway.rehearsal.clients import Clients
+from slipway.rehearsal.stage import Candidate, Stage
+from slipway.release.engine.target import Time
+from slipway.release.preflight.preflight import refuse
+from slipway.release.runners import Runner
+from slipway.simulator.clock import Clock
+from slipway.untrusted import one_line
+
+C = TypeVar("C", bound=Candidate)
+
+
+@dataclass
+class RunningStep:
+    """A step in progress; `what` is announced and may be replaced by the result before the step ends."""
+
+    what: str
+    platform_seconds: float | None = None
+
+
+class RunningAct:
+    """An act in progress and its timed steps."""
+
+    def __init__(self, name: str, title: str, progress: Progress) -> None:
+        self.name = name
+        self.title = title
+        self.progress = progress
+        self._started = time.monotonic()
+        self._steps: list[Step] = []
+        progress.section(f"{name}: {title}")
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[RunningStep]:
+        """Time a step; it is recorded unless it raises."""
+        started = time.monotonic()
+        step = RunningStep(what)
+        with self.progress.step(what):
+            yield step
+        seconds = time.monotonic() - started
+        self._steps.append(Step(step.what, round(seconds, 3), step.platform_seconds))
+        self.progress.done(step.what, seconds)
+
+    def tell(self, event: Event) -> None:
+        if event.line:
+            self.progress.line(event.line)
+
+    def ended(
+        self, happened: str, how: str, *, passed: bool, details: tuple[str, ...] = (), expects_failure: bool = False
+    ) -> Act:
+        for line in details:
+            self.progress.note(line)
+        return Act(
+            name=self.name,
+            title=self.title,
+            happened=happened,
+            how=how,
+            passed=passed,
+            seconds=round(time.monotonic() - self._started, 3),
+            steps=tuple(self._steps),
+            details=details,
+            expects_failure=expects_failure,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story(Generic[C]):
+    """The releases of the acts; without a bad release its act is left out."""
+
+    before: C
+    release: C
+    refused: C | None
+    rolled_back: C | None
+    failing: C | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene(Generic[C]):
+    """The stage with the releases to play, the clients of production, and the steps that acts share."""
+
+    stage: Stage[C]
+    story: Story[C]
+    clients: Clients
+    progress: Progress
+
+    def of_outcome(
+        self, act: RunningAct, outcome: Outcome, happened: str, *, passed: bool, expects_failure: bool = False
+    ) -> Act:
+        details = _diagnosis(outcome)
+        return act.ended(happened, self.stage.how, passed=passed, details=details, expects_failure=expects_failure)
+
+    async def build(self, act: RunningAct, release: C) -> Image:
+        with act.step(f"building {release.revision[:12]}") as step:
+            image = await self.stage.build(release)
+            size = f"{image.size / 1000:.0f} kB, kind {image.kind.value}"
+            step.what = f"built {_short(image.digest)} from commit {release.revision[:12]} ({size})"
+        return image
+
+    async def prove(self, act: RunningAct, release: C, image: Image) -> Proof:
+        with act.step("proving its migrations") as step:
+            proof = await self.stage.prove(release, image)
+            verdict = "proven" if proof.verdict is Verdict.PASS else "refused"
+            executed = f"{proof.executed} on PostgreSQL {proof.postgres}"
+            step.what = f"migrations {verdict}: {executed}{self._other_major(proof)}"
+        return proof
+
+    def _other_major(self, proof: Proof) -> str:
+        wanted = self.stage.account.settings.migrations.major
+        return "" if wanted in (None, int(proof.postgres.partition(".")[0])) else f", not on {wanted}"
+
+    async def preflight(self, act: RunningAct, image: Image, environment: str) -> None:
+        with act.step("running the preflight checks") as step:
+            preflight = await self.stage.preflight(image, environment)
+            refuse(preflight)
+            checks = sum(len(branch.checks) for branch in preflight.branches) - len(preflight.not_covered)
+            step.what = f"preflight: {checks} checks are OK, {len(preflight.not_covered)} are not possible here"
+
+    async def deploy(self, act: RunningAct, image: Image, environment: str, note: str = "") -> Outcome:
+        with act.step(f"deploying to {environment}{note}") as step:
+            with self._clock.held():
+                outcome = await self.environment(image, environment).deploy(image.digest, act.tell)
+            step.what = f"{environment}{note}: {summary(outcome)}{_database(outcome)}"
+            step.platform_seconds = outcome.seconds
+        return outcome
+
+    async def promote(self, act: RunningAct, image: Image) -> Outcome:
+        with act.step("promoting staging's digest to production") as step:
+            staging, production = (self.environment(image, name) for name in ("staging", "production"))
+            with self._clock.held():
+                outcome = await promote(staging, production, act.tell)
+            step.what, step.platform_seconds = f"promoted: {summary(outcome)}{_database(outcome)}", outcome.seconds
+        return outcome
+
+    async def smoke(self, act: RunningAct, environment: str) -> None:
+        with act.step(f"requesting {environment}") as step:
+            paths = await self.stage.account.environment(environment).smoke()
+            step.what = f"{environment} answers {', '.join(paths) or 'connections'}"
+
+    def environment(self, image: Image, name: str) -> Environment:
+        """Return an environment whose migrations run on the stage's database."""
+
+        async def runner(_environment: Environment, _digest: str, _deployment: str) -> Runner:
+            return _StageRunner(self.stage, image, name)
+
+        time = Time(self._clock.now, self._clock.rest)
+        return replace(self.stage.account.environment(name), runner=runner, starts=False, time=time)
+
+    @property
+    def _clock(self) -> Clock:
+        """The platform's clock, which only runs while a deployment waits: work of this machine takes none of its time."""
+        return self.stage.account.cloud.clock
+
+
+@dataclass(frozen=True)
+class _StageRunner(Generic[C]):
+    """Migrates a database of the stage; see `Runner`."""
+
+    stage: Stage[C]
+    image: Image
+    environment: str
+    how: str = "the stage"
+
+    async def migrate(self, tell: Tell) -> Migration:  # noqa: ARG002 -- the stage reports no events
+        return await self.stage.migrate(self.image, self.environment)
+
+    async def look(self) -> Standing:
+        raise NotImplementedError("no act asks for the state of a database")
+
+
+def summary(outcome: Outcome) -> str:
+    """`SUCCEEDED 0123456789ab`: the status and the live digest."""
+    return f"{outcome.status.value} {_short(outcome.live)}"
+
+
+def _database(outcome: Outcome) -> str:
+    migration = outcome.migration
+    if migration is None:
+        return ""
+    heads = one_line(", ".join(head[:12] for head in migration.after))
+    applied = f"({len(migration.applied)} revisions applied)" if migration.applied else "already"
+    return f", database at {heads} {applied}"
+
+
+def _short(digest: str | None) -> str:
+    return digest.removeprefix("sha256:")[:12] if digest else "nothing"
+
+
+def _diagnosis(outcome: Outcome) -> tuple[str, ...]:
+    diagnosis = outcome.diagnosis
+    if diagnosis is None:
+        return ()
+    return (f"cause: {diagnosis.cause}", *(f"log: {line}" for line in diagnosis.lines), f"remedy: {diagnosis.remedy}")
