@@ -28,10 +28,10 @@ def of_bootstrap(bootstrap: Bootstrap) -> str:
 
 
 def _cost(cost: Cost) -> Iterator[str]:
-    yield f"about {cost.dollars:.2f} $ a month in us-east-1, prices of {cost.dated}:"
+    yield f"about {cost.dollars:.2f} $ a month in us-east-1, prices of {one_line(cost.dated)}:"
     for line in cost.lines:
         yield f"  {'not priced' if line.dollars is None else f'{line.dollars:.2f} $':>10}  {one_line(line.what)}"
-    yield f"  not covered: {cost.not_covered}"
+    yield f"  not covered: {one_line(cost.not_covered)}"
 
 
 def _stack(stack: StackChange) -> Iterator[str]:
@@ -75,7 +75,7 @@ def _account_drift(drift: AccountDrift) -> Iterator[str]:
             yield f"      account:  {one_line(each.actual, 600)}"
         yield from (f"  not checked: {one_line(name)}" for name in stack.unchecked)
     yield from (f"not isolated: {one_line(breach)}" for breach in drift.breaches)
-    yield f"not covered: {drift.not_covered}"
+    yield f"not covered: {one_line(drift.not_covered)}"
     restore = "the account differs from the templates; --drift --apply restores the templates' values"
     yield "all resources match the templates" if drift.is_clean else restore
 
