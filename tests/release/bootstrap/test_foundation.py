@@ -15,7 +15,6 @@ from slipway.records.bootstrap import ResourceChange, Result, StackChange
 from slipway.records.drift import AccountDrift, PropertyDrift, StackDrift
 from slipway.release.bootstrap.prices import CLASSES, MAJORS, cost_of
 from slipway.release.bootstrap.template import stacks
-from slipway.release.targets.ecs_express.spec import spec_of
 from slipway.report.text import of_account_drift
 from slipway.settings import (
     MadeDatabase,
@@ -23,7 +22,6 @@ from slipway.settings import (
     Migrations,
     Nat,
     Settings,
-    SettingsError,
     parse,
 )
 from tests.release.bootstrap.wanted import environment, express, settings
@@ -187,12 +185,6 @@ def _enum(schema: dict, name: str) -> set[str]:
         if rule["if"]["properties"]["Engine"].get("const") == "postgres":
             return set(rule["then"]["properties"][name]["enum"])
     raise AssertionError(schema)
-
-
-def test_a_deployment_into_a_made_network_names_its_subnets():
-    wanted = replace(WANTED, health_path="/health")
-    with pytest.raises(SettingsError, match="names no subnets, so ECS would choose the default network"):
-        spec_of(wanted, "staging", "sha256:" + 64 * "0")
 
 
 def test_a_loss_is_judged_by_kind_action_and_what_becomes_of_the_old_resource():
