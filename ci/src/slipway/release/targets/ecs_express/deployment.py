@@ -113,10 +113,13 @@ class Deployment:
 
     @property
     def line(self) -> str:
-        """Where it is: state, stage, the new release's share of the traffic, and its tasks."""
+        """Where it is: state, stage, the new release's share of the traffic, and its tasks.
+
+        A deployment that goes back keeps the stage that it came to.
+        """
         if self.state.status is not OperationStatus.IN_FLIGHT:
             return one_line(self.word)
-        stage = f" {one_line(self.stage)}" if self.stage else ""
+        stage = f" {'' if self.can_be_taken_back else 'after '}{one_line(self.stage)}" if self.stage else ""
         return (
             f"{one_line(self.word)}{stage}: {self.weight:g} % of the traffic, {self.running} of {self.requested} tasks"
         )
