@@ -23,6 +23,7 @@ sys.path.insert(0, str(HERE))  # the tests load this file by its path
 import commands_page  # noqa: E402
 import docstrings  # noqa: E402 -- found there
 import json_page  # noqa: E402
+import provider_schemas  # noqa: E402
 import record_schemas  # noqa: E402
 import rule_pages  # noqa: E402
 import simulator_tables  # noqa: E402
@@ -83,6 +84,7 @@ def pages() -> dict[str, str]:
     schemas = {f"schemas/{record_schemas.file_of(kind)}": record_schemas.text(kind) for kind in record_schemas.kinds()}
     tables = {"settings.md": _settings(), "diagnosis.md": _diagnosis()}
     tables["../ci/src/slipway/simulator/README.md"] = simulator_tables.readme()
+    tables["../ci/src/slipway/resource_kinds/kinds.json"] = provider_schemas.text()
     tables |= {"commands.md": commands_page.commands(), "json.md": json_page.page(), "permissions.md": _permissions()}
     return {**tables, **rule_pages.pages(), **schemas}
 

@@ -117,7 +117,7 @@ async def test_the_dependency_layer_sees_the_lock_and_pyproject_and_nothing_else
 async def test_only_what_the_settings_name_is_read_of_the_repository(engine, workspace):
     await (await Slipway().image(workspace)).sync()
     includes = [step.arguments["include"] for step in engine.steps("directory") if "include" in step.arguments]
-    assert ["uv.lock", "requirements.txt", "requirements-dev.txt"] in includes
+    assert ["pyproject.toml", "uv.lock", "requirements.txt", "requirements-dev.txt", ".python-version"] in includes
     assert [
         "app",
         "app/**",

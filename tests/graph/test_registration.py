@@ -1,3 +1,4 @@
+import asyncio
 import importlib.metadata
 import os
 import sys
@@ -5,6 +6,7 @@ import sys
 import anyio
 import dagger
 import pytest
+from dagger import TypeDefKind
 
 import slipway.main
 from slipway.commands.command import AwsAccess
@@ -103,9 +105,22 @@ def test_a_step_of_a_query_makes_no_converter(monkeypatch):
 
 
 @pytest.mark.slow
-async def test_a_registration_asks_once_for_each_type(registered):
+async def test_a_registration_asks_once_for_each_type_and_for_nearly_all_at_once(registered):
     types = [repr(chain) for chain in registered.chains if chain[0].name == "typeDef"]
     assert len(types) == len(set(types))
+    assert len(registered.queries) < 10
+
+
+async def test_a_failed_query_fails_all_that_wait_for_its_ids(engine, monkeypatch):
+    async def refuse(self, query):
+        raise dagger.TransportError("closed")
+
+    monkeypatch.setattr(type(dagger.dag._ctx.conn.session), "execute", refuse)
+    kinds = (TypeDefKind.STRING, TypeDefKind.INTEGER, TypeDefKind.STRING)
+    definitions = client.Definitions()
+    asked = [definitions.id_of(dagger.dag.type_def().with_kind(kind)) for kind in kinds]
+    errors = await asyncio.gather(*asked, return_exceptions=True)
+    assert [str(error) for error in errors] == ["closed"] * 3
 
 
 def test_the_entry_point_names_the_main_object():

@@ -1,12 +1,31 @@
 import json
+import re
+from functools import partial
 
 import anyio
 import anyio.to_thread
 import pytest
 
-from tests.simulator.account import Account, session
+from slipway.resource_kinds import permissions
+from tests.simulator.account import session
+from tests.simulator.stacks import (
+    CAPABLE,
+    body,
+    changes,
+    deleted,
+    described,
+    environment,
+    events,
+    execute,
+    executed,
+    get,
+    proposed,
+    reasons,
+    ref,
+    resource,
+    settled,
+)
 
-CAPABLE = {"Capabilities": ["CAPABILITY_NAMED_IAM"]}
 TRUST = {"Version": "2012-10-17", "Statement": []}
 ROLE = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "notes", "AssumeRolePolicyDocument": TRUST}}
 REPOSITORY = {
@@ -23,47 +42,6 @@ CONNECTOR = {
         "SecurityGroups": [{"Fn::GetAtt": ["Group", "GroupId"]}],
     },
 }
-
-
-def body(outputs=None, **resources):
-    return json.dumps({"Resources": resources} | ({"Outputs": outputs} if outputs else {}))
-
-
-async def proposed(account: Account, template: str, kind: str = "CREATE", **more) -> dict:
-    """Create a change set and wait for its end."""
-    named = {"StackName": "stack", "ChangeSetName": "changes"}
-    await account.ask(
-        "cloudformation", "create_change_set", TemplateBody=template, ChangeSetType=kind, **named, **CAPABLE, **more
-    )
-    while (found := await account.ask("cloudformation", "describe_change_set", **named))[
-        "Status"
-    ] == "CREATE_IN_PROGRESS":
-        await account.cloud.clock.sleep(1)
-    return found
-
-
-async def executed(account: Account, template: str, kind: str = "CREATE", **more) -> dict:
-    """Execute a change set and wait for its end."""
-    await proposed(account, template, kind, **more)
-    await account.ask("cloudformation", "execute_change_set", StackName="stack", ChangeSetName="changes")
-    while (stack := await described(account))["StackStatus"].endswith("_IN_PROGRESS"):
-        await account.cloud.clock.sleep(1)
-    return stack
-
-
-async def described(account: Account) -> dict:
-    (stack,) = (await account.ask("cloudformation", "describe_stacks", StackName="stack"))["Stacks"]
-    return stack
-
-
-async def events(account: Account) -> list[tuple[str, str]]:
-    told = await account.ask("cloudformation", "describe_stack_events", StackName="stack")
-    return [(event["LogicalResourceId"], event["ResourceStatus"]) for event in told["StackEvents"][::-1]]
-
-
-def changes(change_set: dict) -> list[tuple[str, str, str | None]]:
-    told = [change["ResourceChange"] for change in change_set["Changes"]]
-    return [(change["Action"], change["LogicalResourceId"], change.get("Replacement")) for change in told]
 
 
 async def test_a_change_set_lists_the_changes_and_makes_none(account):
@@ -87,7 +65,7 @@ async def test_executed_resources_really_exist_each_after_those_it_refers_to(acc
 
 
 async def test_a_failed_creation_is_rolled_back_and_the_stack_cannot_be_updated(account):
-    account.cloud.cloudformation.resources.failing["Connector"] = "no such subnet"
+    account.cloud.cloudformation.handlers.failing["Connector"] = "no such subnet"
     stack = await executed(account, body(Connector=CONNECTOR, Group=GROUP))
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
     assert ("Connector", "CREATE_FAILED") in await events(account)
@@ -116,7 +94,7 @@ async def test_an_update_changes_replaces_and_removes(account):
 
 async def test_a_failed_update_is_rolled_back(account):
     await executed(account, body(Role=ROLE))
-    account.cloud.cloudformation.resources.failing["Group"] = "no such vpc"
+    account.cloud.cloudformation.handlers.failing["Group"] = "no such vpc"
     assert (await executed(account, body(Role=ROLE, Group=GROUP), "UPDATE"))[
         "StackStatus"
     ] == "UPDATE_ROLLBACK_COMPLETE"
@@ -152,7 +130,8 @@ async def test_roles_with_names_must_be_acknowledged(account):
         ("{}", "At least one Resources member"),
         (body(Connector=CONNECTOR), r"Unresolved resource dependencies [Group]"),
         (body(Group={"Properties": {}}), "Every Resources object must contain a Type member"),
-        (json.dumps({"Resources": {"Group": GROUP}, "Parameters": {}}), "does not support Parameters"),
+        (json.dumps({"Resources": {"Group": GROUP}, "Transform": "T"}), "does not support Transform"),
+        (body(Bucket={"Type": "AWS::S3::Bukket"}), "Unrecognized resource types: [AWS::S3::Bukket]"),
     ],
 )
 async def test_an_invalid_template_is_refused(account, template, said):
@@ -170,7 +149,7 @@ async def test_a_missing_stack_is_an_error_to_describe_and_none_to_delete(accoun
 
 async def test_a_deleted_stack_leaves_its_retained_resources(account):
     await executed(account, body(Repository=REPOSITORY, Group=GROUP, Connector=CONNECTOR))
-    await account.ask("cloudformation", "delete_stack", StackName="stack")
+    await deleted(account)
     assert (await account.ask("cloudformation", "describe_stacks"))["Stacks"] == []
     assert "letters" in account.cloud.store.repositories
     assert (await account.ask("apprunner", "list_vpc_connectors"))["VpcConnectors"] == []
@@ -183,3 +162,164 @@ async def test_the_template_of_a_stack_is_kept_as_it_was_sent(account):
     ).get_template  # boto3 reads the JSON in it, against its own model
     found = await anyio.to_thread.run_sync(lambda: ask(StackName="stack"))
     assert found["TemplateBody"] == json.loads(body(Role=ROLE))
+
+
+@pytest.mark.slow
+async def test_an_environment_is_made_changed_and_deleted(account):
+    named = {"Host": {"Value": get("Database", "Endpoint.Address")}}
+    stack = await executed(account, body(named, **environment()))
+    assert (stack["StackStatus"], await reasons(account)) == ("CREATE_COMPLETE", {})
+    (database,) = (await account.ask("rds", "describe_db_instances"))["DBInstances"]
+    assert (database["DBInstanceStatus"], database["Endpoint"]["Address"]) == (
+        "available",
+        stack["Outputs"][0]["OutputValue"],
+    )
+    (url,) = [
+        account.cloud.secrets.value(each["ARN"])
+        for each in (await account.ask("secretsmanager", "list_secrets"))["SecretList"]
+        if each["Name"] == "notes/database-url"
+    ]
+    assert re.fullmatch(rf"postgresql://app:[A-Za-z0-9]{{32}}@{database['Endpoint']['Address']}:5432/notes", url)
+    change = await proposed(account, body(named, **environment(MultiAZ=True)), "UPDATE")
+    assert changes(change) == [("Modify", "Database", "Conditional"), ("Modify", "Url", "False")]
+    assert (await execute(account))["StackStatus"] == "UPDATE_COMPLETE"
+    assert ("Url", "UPDATE_IN_PROGRESS") not in await events(account)  # the address did not change
+    (database,) = (await account.ask("rds", "describe_db_instances"))["DBInstances"]
+    assert database["MultiAZ"]
+    assert (await deleted(account))["StackStatus"] == "DELETE_COMPLETE"
+    assert {kind: models for kind, models in account.cloud.resources.models.items() if models} == {}
+    (snapshot,) = (await account.ask("rds", "describe_db_snapshots"))["DBSnapshots"]
+    assert snapshot["DBInstanceIdentifier"] == database["DBInstanceIdentifier"]
+
+
+@pytest.mark.slow
+async def test_a_protected_database_keeps_its_stack_and_what_it_needs(account):
+    await executed(account, body(**environment(protected=True)))
+    assert (await deleted(account))["StackStatus"] == "DELETE_FAILED"
+    why = await reasons(account)
+    assert "Cannot delete protected DB Instance" in why["Database"]
+    assert "has dependencies and cannot be deleted" in why["DatabaseGroup"]
+    assert (await described(account))["StackStatusReason"].startswith("The following resource(s) failed to delete: [")
+
+
+async def test_parameters_conditions_mappings_and_functions_are_evaluated(account):
+    sections = {
+        "Parameters": {"Days": {"Type": "Number", "Default": 30}, "Stage": {"Type": "String"}},
+        "Mappings": {"Names": {"staging": {"Group": "small"}, "production": {"Group": "large"}}},
+        "Conditions": {"IsProduction": {"Fn::Equals": [ref("Stage"), "production"]}},
+    }
+    name = {"Fn::Sub": ["/${Name}/${AWS::StackName}", {"Name": {"Fn::FindInMap": ["Names", ref("Stage"), "Group"]}}]}
+    days = {"Fn::If": ["IsProduction", ref("Days"), ref("AWS::NoValue")]}
+    resources = {
+        "Group": resource("Logs::LogGroup", LogGroupName=name, RetentionInDays=days),
+        "Other": resource("Logs::LogGroup", LogGroupName="other") | {"Condition": "IsProduction"},
+    }
+    outputs = {"Group": {"Value": ref("Group"), "Export": {"Name": {"Fn::Join": ["-", [ref("Stage"), "group"]]}}}}
+    given = {"Parameters": [{"ParameterKey": "Stage", "ParameterValue": "staging"}]}
+    await executed(account, body(outputs, sections, **resources), **given)
+    groups = (await account.ask("logs", "describe_log_groups"))["logGroups"]
+    assert [(each["logGroupName"], each.get("retentionInDays")) for each in groups] == [("/small/stack", None)]
+    (export,) = (await account.ask("cloudformation", "list_exports"))["Exports"]
+    assert (export["Name"], export["Value"]) == ("staging-group", "/small/stack")
+    given = {"Parameters": [{"ParameterKey": "Stage", "ParameterValue": "production"}]}
+    change = await proposed(account, body(outputs, sections, **resources), "UPDATE", **given)
+    assert changes(change) == [("Modify", "Group", "True"), ("Add", "Other", None)]
+
+
+@pytest.mark.parametrize(("policy", "left"), [("Retain", True), ("Delete", False)])
+async def test_a_replaced_resource_is_kept_or_deleted_as_its_policy_says(account, policy, left):
+    def group(name):
+        return resource("Logs::LogGroup", LogGroupName=name) | {"UpdateReplacePolicy": policy}
+
+    await executed(account, body(Group=group("one")))
+    change = await proposed(account, body(Group=group("two")), "UPDATE")
+    (only,) = change["Changes"]
+    assert only["ResourceChange"]["PolicyAction"] == f"ReplaceAnd{policy}"
+    assert only["ResourceChange"]["Details"][0]["Target"] == {
+        "Attribute": "Properties",
+        "Name": "LogGroupName",
+        "Path": "/Properties/LogGroupName",
+        "RequiresRecreation": "Always",
+        "AttributeChangeType": "Modify",
+        "BeforeValue": "one",
+        "AfterValue": "two",
+    }
+    assert (await execute(account))["StackStatus"] == "UPDATE_COMPLETE"
+    assert account.cloud.logs.has("one") is left
+
+
+async def test_a_custom_named_resource_cannot_be_replaced_by_itself(account):
+    def group(description):
+        return resource("RDS::DBParameterGroup", DBParameterGroupName="p", Family="postgres18", Description=description)
+
+    await executed(account, body(Group=group("one")))
+    assert (await executed(account, body(Group=group("two")), "UPDATE"))["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert "cannot update a stack when a custom-named resource requires replacing" in (await reasons(account))["Group"]
+
+
+async def test_a_rollback_that_fails_is_continued_without_the_resource(account):
+    groups = {name: resource("Logs::LogGroup", LogGroupName=name, RetentionInDays=30) for name in ("First", "Second")}
+    await executed(account, body(**groups))
+    changed = {name: resource("Logs::LogGroup", LogGroupName=name, RetentionInDays=90) for name in groups}
+    handlers = account.cloud.cloudformation.handlers
+    handlers.failing["Second"], handlers.stuck["First"] = "no", "not now"
+    assert (await executed(account, body(**changed), "UPDATE"))["StackStatus"] == "UPDATE_ROLLBACK_FAILED"
+    refused = await account.refusal(
+        "cloudformation", "create_change_set", StackName="stack", ChangeSetName="c", TemplateBody=body(**groups)
+    )
+    assert "is in UPDATE_ROLLBACK_FAILED state and can not be updated" in refused[1]
+    await account.ask("cloudformation", "continue_update_rollback", StackName="stack", ResourcesToSkip=["First"])
+    assert (await settled(account))["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+
+
+async def test_a_creation_whose_rollback_fails_can_only_be_deleted(account):
+    handlers = account.cloud.cloudformation.handlers
+    handlers.failing["Second"], handlers.stuck["First"] = "no", "in use"
+    second = resource("Logs::LogGroup", LogGroupName={"Fn::Sub": "after-${First}"})
+    first = resource("Logs::LogGroup", LogGroupName="first")
+    assert (await executed(account, body(First=first, Second=second)))["StackStatus"] == "ROLLBACK_FAILED"
+    del handlers.stuck["First"]
+    assert (await deleted(account))["StackStatus"] == "DELETE_COMPLETE"
+    assert not account.cloud.logs.has("first")
+
+
+async def test_a_protected_stack_is_not_deleted(account):
+    await executed(account, body(Role=ROLE))
+    protect = partial(account.ask, "cloudformation", "update_termination_protection", StackName="stack")
+    await protect(EnableTerminationProtection=True)
+    refused = await account.refusal("cloudformation", "delete_stack", StackName="stack")
+    assert refused == (
+        "ValidationError",
+        "Stack [stack] cannot be deleted while TerminationProtection is enabled",
+    )
+    await protect(EnableTerminationProtection=False)
+    assert (await deleted(account))["StackStatus"] == "DELETE_COMPLETE"
+
+
+async def test_properties_that_do_not_fit_the_schema_fail_their_resource(account):
+    wrong = resource("EC2::VPC", CidrBlock=["10.0.0.0/16"], Cider="10.0.0.0/16")
+    assert (await executed(account, body(Vpc=wrong)))["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert (await reasons(account))["Vpc"] == (
+        'Resource handler returned message: "Properties validation failed for resource with message:'
+        " #/CidrBlock: expected type: String, found: list; #: extraneous key [Cider] is not permitted"
+        '" (HandlerErrorCode: InvalidRequest)'
+    )
+
+
+async def test_an_execution_needs_the_permissions_of_its_handlers(account):
+    allowed = [action for action in permissions(["AWS::EC2::VPC"]) if action != "ec2:ModifyVpcAttribute"]
+    policy = {"Statement": [{"Effect": "Allow", "Action": allowed, "Resource": "*"}]}
+    named = {"RoleName": "executor"}
+    await account.ask("iam", "create_role", **named, AssumeRolePolicyDocument=json.dumps(TRUST))
+    await account.ask("iam", "put_role_policy", **named, PolicyName="p", PolicyDocument=json.dumps(policy))
+    role = {"RoleARN": "arn:aws:iam::123456789012:role/executor"}
+    vpc = resource("EC2::VPC", CidrBlock="10.0.0.0/16")
+    assert (await executed(account, body(Vpc=vpc), **role))["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert (
+        "assumed-role/executor/AWSCloudFormation is not authorized to perform: ec2:ModifyVpcAttribute"
+        in (await reasons(account))["Vpc"]
+    )
+    policy["Statement"][0]["Action"] = permissions(["AWS::EC2::VPC"])
+    await account.ask("iam", "put_role_policy", **named, PolicyName="p", PolicyDocument=json.dumps(policy))
+    await deleted(account)
+    assert (await executed(account, body(Vpc=vpc), **role))["StackStatus"] == "CREATE_COMPLETE"

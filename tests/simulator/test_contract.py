@@ -276,6 +276,8 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
     query = {"Id": "m", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
     await ask("cloudwatch", "GetMetricData", MetricDataQueries=[query], StartTime=0, EndTime=60)
     await ask("logs", "CreateLogGroup", logGroupName="/empty")
+    await ask("logs", "PutRetentionPolicy", logGroupName="/empty", retentionInDays=30)
+    await ask("logs", "DeleteRetentionPolicy", logGroupName="/empty")
     (group,) = (await ask("logs", "DescribeLogGroups", logGroupNamePrefix="/aws/apprunner"))["logGroups"]
     await ask("logs", "DescribeLogStreams", logGroupName=group["logGroupName"])
     await ask("logs", "GetLogEvents", logGroupName=group["logGroupName"], logStreamName="events")

@@ -9,7 +9,7 @@ from slipway.errors import BadInputError, ObstaclesError, RefusedError
 from slipway.finder.tree import tree_at
 from slipway.workload import dependencies
 from slipway.workload.dependencies import lock_of, prepare
-from slipway.workload.python import Python, check_environment, workspace_of
+from slipway.workload.python import Python, check_environment, is_package, workspace_of
 
 pytestmark = pytest.mark.slow
 
@@ -216,7 +216,7 @@ def test_plain_requirements_are_good_for_every_tree(tree):
     ],
 )
 def test_a_service_is_a_package_by_the_rule_of_uv(project, package):
-    assert dependencies.is_package(project) is package
+    assert is_package(project) is package
 
 
 def test_a_process_finds_the_programs_of_its_environment_first():

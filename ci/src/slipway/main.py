@@ -94,11 +94,13 @@ class Slipway:
         previous: PreviousRelease = None,
         statements: Annotated[dagger.File | None, Doc(prove.gate.flag("statements").doc)] = None,
     ) -> Gate:
-        from slipway.graph.previous import previous_in
-
         settings, source = await self._read(await self._folder(ws), needed=False)
-        inside = f"/{source.member.path}" if source.member else "/"
-        release = await previous_in(previous, statements, settings.images, source.secrets, inside)
+        release = None
+        if previous or statements:
+            from slipway.graph.previous import previous_in
+
+            inside = f"/{source.member.path}" if source.member else "/"
+            release = await previous_in(previous, statements, settings.images, source.secrets, inside)
         return (await proven(source, settings, postgres or [""], since, release)).shown("gate")
 
     @described

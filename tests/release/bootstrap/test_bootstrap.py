@@ -15,6 +15,7 @@ from slipway.records.outcome import Status
 from slipway.records.progress import Event
 from slipway.release.bootstrap import change_set as room
 from slipway.release.bootstrap.template import stacks
+from slipway.release.cloudformation import trusts_service
 from slipway.report.text import of_bootstrap
 from slipway.settings import Scaling, Settings, SettingsError
 from slipway.simulator.faults import Effect, Fault
@@ -25,7 +26,6 @@ from tests.release.policed import PolicedAws, hold
 from tests.simulator.account import SLOW, Account
 
 WANTED = settings(staging=STAGING)
-FOREIGN = ("AWS::IAM::Role", "notes-staging-access")
 CHANGES = ("CreateChangeSet", "ExecuteChangeSet", "DeleteChangeSet", "DeleteStack")
 
 
@@ -43,9 +43,11 @@ async def account(shared):
     cloud.guard.policies.clear()
     while {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"} & set((await statuses(shared)).values()):
         await cloud.clock.sleep(1)
-    for _, stack in list(cloud.cloudformation.stacks):
+    for stack in list(cloud.cloudformation.stacks):
         await shared.ask("cloudformation", "delete_stack", StackName=stack)
-    for left in (cloud.store.repositories, cloud.cloudformation.resources.named, cloud.requests):
+    while await statuses(shared):
+        await cloud.clock.sleep(1)
+    for left in (cloud.store.repositories, cloud.resources.models, cloud.iam.roles, cloud.requests):
         left.clear()
     return shared
 
@@ -99,8 +101,8 @@ async def test_what_is_applied_is_there_and_is_followed(account):
 async def test_an_end_is_believed_only_when_it_is_that_of_this_very_change(account):
     """Right after the call a stack may still be described as before, or another change has ended meanwhile."""
     await ground(account).apply(untold)
-    stack = account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-staging"]
-    account.cloud.cloudformation.resources.failing["AutoScaling"] = "no"
+    stack = account.cloud.cloudformation.stacks["slipway-notes-staging"]
+    account.cloud.cloudformation.handlers.failing["AutoScaling"] = "no"
 
     async def ends() -> None:
         stack.enter(account.cloud.clock.now(), "UPDATE_COMPLETE", "somebody-else")
@@ -162,8 +164,20 @@ async def test_after_bootstrap_a_deployment_works_under_the_policy_that_the_depl
     assert outcome.status is Status.SUCCEEDED
 
 
-async def test_a_foreign_role_is_a_failure_with_its_reason_and_a_remedy(account):
-    account.cloud.cloudformation.resources.named.add(FOREIGN)
+async def test_roles_that_exist_already_are_named_before_anything_is_made(account):
+    wanted = settings(staging=FULL)
+    trust = json.dumps(trusts_service("ecs.amazonaws.com"))
+    for name in ("notes-staging-access", "notes-staging-instance"):
+        await account.ask("iam", "create_role", RoleName=name, AssumeRolePolicyDocument=trust)
+    for act in (ground(account, wanted).propose, ground(account, wanted).apply):
+        said = await refusal(act(untold))
+        assert "exist already, and nothing was changed: notes-staging-access, notes-staging-instance" in said
+        assert await statuses(account) == {}
+    account.cloud.iam.roles.clear()
+
+
+async def test_a_resource_that_cannot_be_made_is_a_failure_with_its_reason_and_a_remedy(account):
+    account.cloud.cloudformation.handlers.failing["AccessRole"] = "notes-staging-access already exists"
     found = await ground(account).apply(untold)
     assert [stack.result for stack in found.stacks] == [Result.APPLIED, Result.FAILED]
     (failure,) = found.stacks[1].failures
@@ -173,7 +187,7 @@ async def test_a_foreign_role_is_a_failure_with_its_reason_and_a_remedy(account)
 
 
 async def test_after_a_stack_that_failed_no_other_is_begun(account):
-    account.cloud.cloudformation.resources.failing["Repository"] = "no"
+    account.cloud.cloudformation.handlers.failing["Repository"] = "no"
     found = await ground(account).apply(untold)
     assert [stack.result for stack in found.stacks] == [Result.FAILED]
 
@@ -199,23 +213,23 @@ async def test_an_empty_stack_left_by_another_run_is_reused(account):
 )
 async def test_a_stack_that_cannot_be_changed_now_is_one_sentence(account, status, said):
     await ground(account).apply(untold)
-    account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-shared"].status = status
+    account.cloud.cloudformation.stacks["slipway-notes-shared"].status = status
     before = len(account.cloud.requests)
     assert said in await refusal(ground(account).apply(untold))
     assert asked(account, before) == []
-    account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-shared"].status = "CREATE_COMPLETE"
+    account.cloud.cloudformation.stacks["slipway-notes-shared"].status = "CREATE_COMPLETE"
 
 
 async def test_a_foreign_stack_is_left_alone(account):
     await ground(account).apply(untold)
-    stack = account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-staging"]
+    stack = account.cloud.cloudformation.stacks["slipway-notes-staging"]
     stack.tags = [{"Key": "slipway:service", "Value": "other"}]
     assert "that slipway did not make for this" in await refusal(ground(account).propose(untold))
 
 
 async def test_tags_of_other_people_stay(account):
     await ground(account).apply(untold)
-    stack = account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-staging"]
+    stack = account.cloud.cloudformation.stacks["slipway-notes-staging"]
     stack.tags.append({"Key": "team", "Value": "blue"})
     await ground(account, settings(staging=replace(STAGING, scaling=Scaling()))).apply(untold)
     assert {"Key": "team", "Value": "blue"} in stack.tags

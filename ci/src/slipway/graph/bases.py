@@ -2,9 +2,9 @@
 
 import operator
 import re
-import tomllib
 from importlib.resources import files
 
+from slipway import toml
 from slipway.errors import BadInputError
 from slipway.settings import Images, Migrations
 
@@ -31,7 +31,7 @@ def python_version(pyproject: str, version_file: str) -> str:
 
     Raises BadInputError when no image of it is pinned. An image has the latest patch of its minor version.
     """
-    requires = _requires(tomllib.loads(pyproject).get("project"))
+    requires = _requires(toml.loads(pyproject).get("project"))
     allowed = [version for version in _PYTHONS if _allows(requires, version)]
     lines = (line.partition("#")[0].strip() for line in version_file.splitlines())
     if wanted := next(filter(None, lines), ""):

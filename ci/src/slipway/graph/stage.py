@@ -37,7 +37,7 @@ from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened, targ
 from slipway.release.preflight.checks import Checks
 from slipway.release.preflight.preflight import preflight
 from slipway.settings import Settings, TargetKind
-from slipway.workload.dependencies import is_package
+from slipway.workload.python import is_package
 
 _PREFLIGHT = "preflight"
 _SUBJECT = re.compile(r"^Subject: (?:\[[^\]]*\] )?(.+)$", re.MULTILINE)

@@ -13,13 +13,19 @@ from slipway.graph import bases
 from slipway.graph.folder import Folder, next_step_to_a_service
 from slipway.graph.image import Member, Source
 from slipway.settings import MissingTableError, Settings
-from slipway.workload.dependencies import is_package
+from slipway.workload.python import is_package
 
 UV_LOCK = "uv.lock"
 REQUIREMENTS = "requirements.txt"
 _LOCKS = (UV_LOCK, REQUIREMENTS)
 _DEVELOPMENT = "requirements-dev.txt"
 _VERSION = ".python-version"
+_DECLARATIONS = (
+    "pyproject.toml",
+    *_LOCKS,
+    _DEVELOPMENT,
+    _VERSION,
+)  # read at once: the engine asks the CLI for each set of files
 _LOCAL = ("editable", "directory", "virtual")  # kinds of packages that uv takes from the repository
 
 
@@ -30,7 +36,7 @@ async def settings_of(folder: Folder, *, needed: bool = True) -> Settings:
     """
     name = posixpath.join(folder.path, "pyproject.toml").removeprefix("/")
     try:
-        return settings.parse(await folder.file("pyproject.toml").contents(), name, named=needed)
+        return settings.parse(await _declarations(folder).file("pyproject.toml").contents(), name, named=needed)
     except dagger.QueryError as error:
         raise BadInputError(f"there is no {name}", "name the service's folder") from error
     except MissingTableError as error:
@@ -43,7 +49,7 @@ async def settings_of(folder: Folder, *, needed: bool = True) -> Settings:
 
 async def source_of(folder: Folder, service: Settings, secrets: Mapping[str, dagger.Secret]) -> Source:
     """Collect the files of the image; raises BadInputError when there is neither a lock nor a Dockerfile."""
-    names = set(await folder.some(include=[*_LOCKS, _DEVELOPMENT]).entries())
+    names = set(await _declarations(folder).entries())
     lock = next((name for name in _LOCKS if name in names), None)
     alone = lock is not None or service.images.dockerfile is not None
     root = folder if alone else await _root_of(folder)
@@ -55,13 +61,13 @@ async def source_of(folder: Folder, service: Settings, secrets: Mapping[str, dag
         if step
         else None
     )
-    pyproject = folder.file("pyproject.toml")
+    pyproject = await _declarations(folder).file("pyproject.toml").contents()
     return Source(
-        pyproject=pyproject,
+        pyproject=folder.file("pyproject.toml"),
         lock=root.file(lock or UV_LOCK),
         lock_name=lock or ("" if alone else UV_LOCK),
         files=files,
-        package=is_package(await pyproject.contents()),
+        package=is_package(pyproject),
         python=await python_of(folder, root, service),
         step=read,
         development=folder.file(_DEVELOPMENT) if _DEVELOPMENT in names else None,
@@ -83,13 +89,18 @@ async def python_of(folder: Folder, root: Folder, service: Settings) -> str:
     """Return the service's minor version of Python, by its own .python-version or that of its workspace's root; "" where an image is named."""
     if service.images.python:
         return ""
-    files = folder.some(include=["pyproject.toml", _VERSION])
-    version = await _optional(files) or (await _optional(root.some(include=[_VERSION])) if root != folder else "")
-    return bases.python_version(await files.file("pyproject.toml").contents(), version)
+    version = await _version(folder) or (await _version(root) if root != folder else "")
+    return bases.python_version(await _declarations(folder).file("pyproject.toml").contents(), version)
 
 
-async def _optional(files: dagger.Directory) -> str:
+async def _version(folder: Folder) -> str:
+    files = _declarations(folder)
     return await files.file(_VERSION).contents() if _VERSION in await files.entries() else ""
+
+
+def _declarations(folder: Folder) -> dagger.Directory:
+    """Return what is read in every run. What is mounted is taken by itself, so that a layer depends on nothing else."""
+    return folder.some(include=_DECLARATIONS)
 
 
 async def _member(folder: Folder, root: Folder) -> Member:

@@ -127,6 +127,11 @@ _RESOURCES: Mapping[str, Mapping[str, str]] = {
     "cloudwatch": {"AlarmNames": "arn:aws:cloudwatch:{place}:alarm:{value}"},
     "iam": {"RoleName": "arn:aws:iam::{account}:role/{value}"},
     "logs": {"logGroupName": "arn:aws:logs:{place}:log-group:{value}:log-stream:"},
+    "rds": {
+        "DBInstanceIdentifier": "arn:aws:rds:{place}:db:{value}",
+        "DBSnapshotIdentifier": "arn:aws:rds:{place}:snapshot:{value}",
+        "DBSubnetGroupName": "arn:aws:rds:{place}:subgrp:{value}",
+    },
     "secretsmanager": dict.fromkeys(("SecretId", "Name"), "arn:aws:secretsmanager:{place}:secret:{value}-000000"),
     "ssm": {"Names": "arn:aws:ssm:{place}:parameter/{value}", "Name": "arn:aws:ssm:{place}:parameter/{value}"},
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel
 
 SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm", "cloudwatch", "acm")
-QUERY_SERVICES = ("cloudformation", "iam", "sts", "elbv2", "ec2")  # these use the older query protocol
+QUERY_SERVICES = ("cloudformation", "iam", "sts", "elbv2", "ec2", "rds")  # these use the older query protocol
 REST_SERVICES = ("route53",)  # this one uses REST with XML
 ACCOUNT, REGION = (
     "123456789012",

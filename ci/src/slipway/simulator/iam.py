@@ -39,6 +39,8 @@ class Role:
     policy: str  # JSON
     created: datetime = _LONG_AGO
     changed: datetime = _LONG_AGO  # the last change of the trust policy
+    policies: dict[str, str] = field(default_factory=dict)  # its own, JSON by name
+    managed: list[str] = field(default_factory=list)  # ARNs of managed policies
     id: str = field(default_factory=lambda: f"AROA{secrets.token_hex(8).upper()}")
 
     @property
@@ -119,13 +121,69 @@ class Iam:
         return {}
 
     async def delete_role(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        del self.roles[self._existing(request["RoleName"]).name]
+        """A role with policies cannot be deleted [M]."""
+        role = self._existing(request["RoleName"])
+        for left, what in ((role.policies, "delete policies"), (role.managed, "detach all policies")):
+            if left:
+                raise AwsError("DeleteConflict", f"Cannot delete entity, must {what} first.", 409)
+        del self.roles[role.name]
         return {}
+
+    async def put_role_policy(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        _check(request["PolicyDocument"])
+        self._existing(request["RoleName"]).policies[request["PolicyName"]] = request["PolicyDocument"]
+        return {}
+
+    async def get_role_policy(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        role, name = self._existing(request["RoleName"]), request["PolicyName"]
+        if name not in role.policies:
+            raise _without_policy(name)
+        return {"RoleName": role.name, "PolicyName": name, "PolicyDocument": quote(role.policies[name], safe="")}
+
+    async def list_role_policies(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        role = self._existing(request["RoleName"])
+        return {"PolicyNames": sorted(role.policies), "IsTruncated": False}
+
+    async def delete_role_policy(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        role, name = self._existing(request["RoleName"]), request["PolicyName"]
+        if role.policies.pop(name, None) is None:
+            raise _without_policy(name)
+        return {}
+
+    async def attach_role_policy(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        role, arn = self._existing(request["RoleName"]), request["PolicyArn"]
+        role.managed += [] if arn in role.managed else [arn]
+        return {}
+
+    async def detach_role_policy(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        role, arn = self._existing(request["RoleName"]), request["PolicyArn"]
+        if arn not in role.managed:
+            raise AwsError("NoSuchEntity", f"Policy {arn} was not found.", 404)
+        role.managed.remove(arn)
+        return {}
+
+    async def list_attached_role_policies(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        arns = self._existing(request["RoleName"]).managed
+        attached = [{"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn} for arn in arns]
+        return {"AttachedPolicies": attached, "IsTruncated": False}
+
+    def policies_of(self, name: str) -> list[Mapping[str, Any]] | None:
+        """Return the policies of a role itself; None when it may do everything or is not of this account."""
+        role = self.roles.get(name)
+        if role is None:
+            return [] if self.strict else None
+        if any(arn.endswith("/AdministratorAccess") for arn in role.managed):
+            return None
+        return [json.loads(document) for document in role.policies.values()]
 
     def _existing(self, name: str) -> Role:
         if name not in self.roles:
             raise AwsError("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
         return self.roles[name]
+
+
+def _without_policy(name: str) -> AwsError:
+    return AwsError("NoSuchEntity", f"The role policy with name {name} cannot be found.", 404)
 
 
 def _check(policy: str) -> None:

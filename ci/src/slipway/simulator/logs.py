@@ -38,6 +38,7 @@ class Logs:
         self.late = 0.0  # seconds until an event becomes visible
         self._ids = itertools.count()
         self._groups: dict[str, dict[str, list[LogEvent]]] = {}
+        self._retention: dict[str, int] = {}  # days by group
         self.operations: Operations = operations_of(self)
 
     def write(self, group: str, stream: str, at: datetime, message: str) -> None:
@@ -64,12 +65,26 @@ class Logs:
         if part and prefix:
             raise AwsError("InvalidParameterException", "LogGroup name prefix and pattern are mutually exclusive.")  # †
         groups = sorted(name for name in self._groups if name.startswith(prefix) and part.lower() in name.lower())
-        described = [{"logGroupName": name, "arn": f"{arn}:{name}:*"} for name in groups]
+        described = [
+            {"logGroupName": name, "arn": f"{arn}:{name}:*", "retentionInDays": self._retention.get(name)}
+            for name in groups
+        ]
         return paged("logGroups", described, request, most=_MOST_NAMES, names=_PAGE)
 
     async def delete_log_group(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         self._group(request)
         del self._groups[request["logGroupName"]]
+        self._retention.pop(request["logGroupName"], None)
+        return {}
+
+    async def put_retention_policy(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        self._group(request)
+        self._retention[request["logGroupName"]] = request["retentionInDays"]
+        return {}
+
+    async def delete_retention_policy(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        self._group(request)
+        self._retention.pop(request["logGroupName"], None)
         return {}
 
     async def describe_log_streams(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:

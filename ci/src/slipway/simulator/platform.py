@@ -14,6 +14,7 @@ from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
 from slipway.simulator.metrics import Metrics
 from slipway.simulator.registry import ImageStore
+from slipway.simulator.resources import Resources
 from slipway.simulator.secrets import References
 from slipway.workload.workload import Backend, LaunchSpec, Workload
 
@@ -31,6 +32,7 @@ class Platform:
     references: References = field(default_factory=References)
     iam: Iam = field(default_factory=Iam)
     quotas: Quotas = field(default_factory=Quotas)
+    resources: Resources = field(default_factory=Resources)
 
 
 class SimulatedInstance:

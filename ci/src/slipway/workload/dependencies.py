@@ -23,7 +23,7 @@ from slipway.finder.tree import Tree, tree_at
 from slipway.records.survey import Subject
 from slipway.untrusted import one_line
 from slipway.workload.inherited import PASSED, inherited
-from slipway.workload.python import OLDEST_PYTHON, READY, Python, document_of, is_too_old, workspace_of
+from slipway.workload.python import OLDEST_PYTHON, READY, Python, document_of, is_package, is_too_old, workspace_of
 
 LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
 _DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
@@ -225,13 +225,6 @@ def _sources(plan: _Plan, folder: Path) -> list[str]:
     pins = constraints(plan.view, name) if name in FOREIGN else []
     (folder / "constraints.txt").write_text("\n".join(pins), encoding="utf-8")
     return ["--requirement", str(folder / "requirements.txt"), "--constraint", str(folder / "constraints.txt")]
-
-
-def is_package(pyproject: str) -> bool:
-    """Return whether uv installs the service itself: it has a build system, or tool.uv.package says so."""
-    document = toml.loads(pyproject)
-    explicit = document.get("tool", {}).get("uv", {}).get("package")
-    return bool("build-system" in document if explicit is None else explicit)
 
 
 def _install_project(tree: Path, folder: Path) -> Path:

@@ -55,6 +55,13 @@ def document_of(pyproject: Path) -> dict[str, Any]:
         return {}
 
 
+def is_package(pyproject: str) -> bool:
+    """Return whether uv installs the service itself: it has a build system, or tool.uv.package says so."""
+    document = toml.loads(pyproject)
+    explicit = document.get("tool", {}).get("uv", {}).get("package")
+    return bool("build-system" in document if explicit is None else explicit)
+
+
 def is_too_old(version: str) -> bool:
     minor = version.partition(".")[2]  # "13t" of a free-threaded one
     return minor.isdecimal() and int(minor) < int(OLDEST_PYTHON.partition(".")[2])

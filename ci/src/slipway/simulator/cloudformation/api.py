@@ -1,61 +1,75 @@
-"""CloudFormation's operations that create and update stacks with change sets.
+"""CloudFormation's operations: stacks that are created and updated with change sets, their drift and their deletion.
 
 Marks: [M] service model, [G] user guide, [F] field reports, † unverified.
 """
 
+import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from anyio.abc import TaskGroup
-
-from slipway.simulator.clock import Clock
-from slipway.simulator.cloudformation.execution import Execution
-from slipway.simulator.cloudformation.kinds import KINDS, SimulatedResources
-from slipway.simulator.cloudformation.stack import (
-    SimulatedChangeSet,
-    SimulatedStack,
-    StackChange,
-    Template,
-    parse_template,
-    required_capabilities,
-)
+from slipway.resource_kinds import kinds
+from slipway.simulator.authorization import Guard
+from slipway.simulator.cloudformation.attributes import is_named
+from slipway.simulator.cloudformation.changes import Comparison, StackChange
+from slipway.simulator.cloudformation.execution import Deletion, Execution, executor
+from slipway.simulator.cloudformation.handlers import Handlers
+from slipway.simulator.cloudformation.stack import Drift, SimulatedChangeSet, SimulatedStack, StackResource, parameters
+from slipway.simulator.cloudformation.template import Template, parse_template
+from slipway.simulator.cloudformation.values import differences
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
+from slipway.simulator.databases import Databases
+from slipway.simulator.platform import Platform
 
 _UNCHANGED = (
     "The submitted information didn't contain changes. Submit different information to create a change set."  # [F]
 )
 _CREATION = timedelta(seconds=3)
 _UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")  # [G]
+_CHECKING = timedelta(seconds=5)
+_EVENTS = 100  # of one page
 
 
 class CloudFormation:
-    """Stacks by region and name."""
+    """The stacks of a region, by id; a deleted one is described by its id only [G]."""
 
-    def __init__(self, services: Mapping[str, Operations], clock: Clock, tasks: TaskGroup) -> None:
-        self.resources = SimulatedResources(services)  # with the failures that tests script
-        self._clock = clock
-        self._tasks = tasks
-        self.stacks: dict[tuple[str, str], SimulatedStack] = {}
+    def __init__(
+        self, platform: Platform, services: Mapping[str, Operations], databases: Databases, guard: Guard
+    ) -> None:
+        self.handlers = Handlers(services, platform.resources, databases)  # with the failures that tests script
+        self._platform = platform
+        self._guard = guard
+        self._checks: dict[str, tuple[SimulatedStack, Any]] = {}  # detections of drift, with their beginning
+        self._stacks: dict[str, SimulatedStack] = {}
         self.operations: Operations = operations_of(self)
+
+    @property
+    def stacks(self) -> dict[str, SimulatedStack]:
+        """The stacks that exist, by name."""
+        return {stack.name: stack for stack in self._stacks.values() if stack.status != "DELETE_COMPLETE"}
 
     async def create_change_set(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """The type CREATE creates an empty stack in REVIEW_IN_PROGRESS [G]."""
-        template = parse_template(request.get("TemplateBody", ""))
-        _check_capabilities(template, request.get("Capabilities", []))
+        document = parse_template(self._body(request))
         stack = self._for(request, call)
+        try:
+            template = self._template(stack, document, request, call)
+            _check_capabilities(template, request.get("Capabilities", []))
+        except AwsError:
+            if not stack.events:
+                self._stacks.pop(stack.arn, None)
+            raise
         name = request["ChangeSetName"]
         if name in stack.change_sets:
             raise AwsError("AlreadyExistsException", f"ChangeSet {name} already exists")
-        adopts = request.get("ImportExistingResources", False)
-        changes = await self._changes(stack, template, call, adopts=adopts)
-        tags = request.get("Tags", [])
-        unchanged = not changes and tags == stack.tags and template.get("Outputs") == stack.template.get("Outputs")
+        changes = await self._changes(stack, template, request, call)
+        tags = request.get("Tags", stack.tags)
+        outputs = stack.template.document.get("Outputs") if stack.template else None
+        unchanged = not changes and tags == stack.tags and template.document.get("Outputs") == outputs
         stack.change_sets[name] = SimulatedChangeSet(
             name=name,
             arn=_arn(call, f"changeSet/{name}"),
-            body=request["TemplateBody"],
             template=template,
             tags=tags,
             capabilities=request.get("Capabilities", []),
@@ -63,79 +77,200 @@ class CloudFormation:
             created=call.now,
             ready=call.now + _CREATION,
             reason=_UNCHANGED if unchanged else None,
+            mode=request.get("DeploymentMode"),
+            role=request.get("RoleARN"),
         )
         return {"Id": stack.change_sets[name].arn, "StackId": stack.arn}
 
     async def describe_change_set(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        stack, change_set = self._change_set(request, call)
+        stack, change_set = self._change_set(request)
+        values = request.get("IncludePropertyValues", False)
         facts = change_set.summary(stack, call.now) | {"Capabilities": change_set.capabilities, "Tags": change_set.tags}
-        status = facts["Status"]
-        changes = [change.described() for change in change_set.changes] if status == "CREATE_COMPLETE" else []
-        page = paged("Changes", changes, request)
-        return facts | page
+        given = change_set.template.given
+        facts |= {"DeploymentMode": change_set.mode, "Parameters": parameters(given)}
+        if change_set.mode:
+            drifted = any(change.drift in ("MODIFIED", "DELETED") for change in change_set.changes)
+            facts["StackDriftStatus"] = "DRIFTED" if drifted else "IN_SYNC"
+        made = change_set.changes if facts["Status"] == "CREATE_COMPLETE" else []
+        return facts | paged("Changes", [change.described(values=values) for change in made], request)
 
     async def execute_change_set(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        stack, change_set = self._change_set(request, call)
+        stack, change_set = self._change_set(request)
         if change_set.status(call.now) != "CREATE_COMPLETE":
             message = f"ChangeSet [{change_set.arn}] cannot be executed in its current status of [{change_set.status(call.now)}]"
             raise AwsError("InvalidChangeSetStatus", message)
         creating = stack.status == "REVIEW_IN_PROGRESS"
         stack.change_sets.clear()  # the others describe an outdated state [G]
         stack.token = request.get("ClientRequestToken")
+        stack.role = change_set.role or stack.role
         stack.enter(call.now, "CREATE_IN_PROGRESS" if creating else "UPDATE_IN_PROGRESS", "User Initiated")
-        execution = Execution(
-            resources=self.resources,
-            clock=self._clock,
-            stack=stack,
-            change_set=change_set,
-            call=call,
-            creating=creating,
-        )
-        self._tasks.start_soon(execution.run)
+        execution = Execution(**self._operation(stack, call), change_set=change_set, creating=creating)
+        self._platform.tasks.start_soon(execution.run)
         return {}
 
-    async def delete_change_set(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+    async def continue_update_rollback(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        stack = self._stack(request)
+        if stack.status != "UPDATE_ROLLBACK_FAILED" or stack.rollback is None:
+            message = f"Stack:{stack.arn} is in {stack.status} state and can not continue update rollback."
+            raise AwsError("ValidationError", message)
+        stack.token = request.get("ClientRequestToken")
+        stack.enter(call.now, "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated")
+        self._platform.tasks.start_soon(stack.rollback, request.get("ResourcesToSkip", []))
+        return {}
+
+    async def delete_change_set(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         """Deleting a missing change set succeeds."""
-        stack = self.stacks.get((call.region, request.get("StackName", "")))
+        stack = self._find(request.get("StackName", ""))
         if stack:
             stack.change_sets.pop(request["ChangeSetName"], None)
         return {}
 
     async def list_change_sets(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        stack = self._stack(request, call)
+        stack = self._stack(request)
         return {"Summaries": [change_set.summary(stack, call.now) for change_set in stack.change_sets.values()]}
 
-    async def describe_stacks(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+    async def describe_stacks(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         if request.get("StackName"):
-            return {"Stacks": [self._stack(request, call).described()]}
-        return {"Stacks": [stack.described() for (region, _), stack in self.stacks.items() if region == call.region]}
+            return {"Stacks": [self._stack(request).described()]}
+        return {"Stacks": [stack.described() for stack in self.stacks.values()]}
 
-    async def describe_stack_events(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        newest_first = self._stack(request, call).events[::-1]
-        return paged("StackEvents", newest_first, request)
+    async def describe_stack_events(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        newest_first = self._stack(request).events[::-1]
+        return paged("StackEvents", newest_first, request, most=_EVENTS)
 
-    async def get_template(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        stack = self._stack(request, call)
-        return {"TemplateBody": stack.body, "StagesAvailable": ["Original", "Processed"]}
+    async def describe_stack_resources(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        stack, wanted = self._stack(request), request.get("LogicalResourceId")
+        held = [each for each in stack.resources.values() if wanted in (None, each.logical)]
+        place = {"StackName": stack.name, "StackId": stack.arn}
+        return {"StackResources": [place | _resource(stack, each) | {"Timestamp": each.changed} for each in held]}
+
+    async def list_stack_resources(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        stack = self._stack(request)
+        held = [_resource(stack, each) | {"LastUpdatedTimestamp": each.changed} for each in stack.resources.values()]
+        return paged("StackResourceSummaries", held, request)
+
+    async def list_exports(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        exports = [
+            {"ExportingStackId": stack.arn, "Name": name, "Value": value}
+            for stack in self.stacks.values()
+            for name, value in stack.exports.items()
+        ]
+        return paged("Exports", exports, request)
+
+    async def get_template(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        template = self._stack(request).template
+        return {"TemplateBody": template.body if template else "", "StagesAvailable": ["Original", "Processed"]}
+
+    async def update_termination_protection(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        stack = self._stack(request)
+        stack.protected = request["EnableTerminationProtection"]
+        return {"StackId": stack.arn}
 
     async def delete_stack(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Retained resources stay; deleting a missing stack succeeds [G]. Deletion takes no time here."""
-        stack = self.stacks.pop((call.region, request["StackName"]), None)
-        for held in reversed(list(stack.resources.values()) if stack else []):
-            if not held.retained:
-                await self.resources.unmake(held, call)
+        """Retained resources stay; deleting a missing stack succeeds [G]."""
+        stack = self._find(request["StackName"])
+        if stack is None or stack.status == "DELETE_COMPLETE":
+            return {}
+        if stack.protected:
+            message = f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled"  # [F]
+            raise AwsError("ValidationError", message)
+        self._check_exports(stack, {})
+        stack.token, stack.role = request.get("ClientRequestToken"), request.get("RoleARN") or stack.role
+        stack.change_sets.clear()
+        if not stack.resources:
+            stack.enter(call.now, "DELETE_COMPLETE")
+            return {}
+        stack.enter(call.now, "DELETE_IN_PROGRESS", "User Initiated")
+        retained = request.get("RetainResources", [])
+        self._platform.tasks.start_soon(Deletion(**self._operation(stack, call), retained=retained).run)
         return {}
+
+    async def detect_stack_drift(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """Compare every resource that can be read with the template as deployed."""
+        stack, detection = self._stack(request), str(uuid.uuid4())
+        if stack.status.endswith("_IN_PROGRESS"):
+            message = f"Drift detection cannot be performed on stack in {stack.status} state."  # †
+            raise AwsError("ValidationError", message)
+        wanted = request.get("LogicalResourceIds") or stack.resources
+        held = [each for each in stack.resources.values() if each.logical in wanted and each.kind.has_drift_detection]
+        stack.drifts |= {each.logical: await self._drift(stack, each, call) for each in held}
+        self._checks[detection] = (stack, call.now)
+        return {"StackDriftDetectionId": detection}
+
+    async def describe_stack_drift_detection_status(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        identifier = request["StackDriftDetectionId"]
+        if identifier not in self._checks:
+            raise AwsError("ValidationError", f"Drift detection [{identifier}] does not exist")  # †
+        stack, began = self._checks[identifier]
+        facts = {"StackId": stack.arn, "StackDriftDetectionId": identifier, "Timestamp": began}
+        if call.now < began + _CHECKING:
+            return facts | {"DetectionStatus": "DETECTION_IN_PROGRESS"}
+        drifted = sum(each.status != "IN_SYNC" for each in stack.drifts.values())
+        status = {"StackDriftStatus": "DRIFTED" if drifted else "IN_SYNC", "DriftedStackResourceCount": drifted}
+        return facts | {"DetectionStatus": "DETECTION_COMPLETE"} | status
+
+    async def describe_stack_resource_drifts(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        """Resources that cannot be checked are not listed; ListStackResources has them as NOT_CHECKED [M]."""
+        stack = self._stack(request)
+        wanted = request.get("StackResourceDriftStatusFilters")
+        found = [
+            _drift_of(stack, stack.resources[name], drift)
+            for name, drift in stack.drifts.items()
+            if name in stack.resources and (not wanted or drift.status in wanted)
+        ]
+        return paged("StackResourceDrifts", found, request, most=100)
+
+    def _operation(self, stack: SimulatedStack, call: Call) -> dict[str, Any]:
+        """Return what every operation on a stack needs."""
+        return {
+            "handlers": self.handlers,
+            "guard": self._guard,
+            "executor": executor(self._guard, self._platform.iam, stack.role, call),
+            "clock": self._platform.clock,
+            "stack": stack,
+            "call": call,
+        }
+
+    def _body(self, request: Mapping[str, Any]) -> str:
+        if request.get("UsePreviousTemplate"):
+            stack = self._find(request["StackName"])
+            return stack.template.body if stack and stack.template else ""
+        return str(request.get("TemplateBody", ""))
+
+    def _template(
+        self, stack: SimulatedStack, document: Mapping[str, Any], request: Mapping[str, Any], call: Call
+    ) -> Template:
+        previous = stack.template.given if stack.template else {}
+        given = {
+            each["ParameterKey"]: previous.get(each["ParameterKey"], "")
+            if each.get("UsePreviousValue")
+            else each.get("ParameterValue", "")
+            for each in request.get("Parameters", [])
+        }
+        pseudo = {
+            "AWS::AccountId": call.account,
+            "AWS::NotificationARNs": [],
+            "AWS::Partition": "aws",
+            "AWS::Region": call.region,
+            "AWS::StackId": stack.arn,
+            "AWS::StackName": stack.name,
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+        exports = {name: value for each in self.stacks.values() for name, value in each.exports.items()}
+        return Template(body=self._body(request), document=document, pseudo=pseudo, given=given, exports=exports)
 
     def _for(self, request: Mapping[str, Any], call: Call) -> SimulatedStack:
         """Find or create the stack of a change set; raises AwsError when the type does not fit its state."""
-        name, creating = request["StackName"], request.get("ChangeSetType", "UPDATE") == "CREATE"
-        stack = self.stacks.get((call.region, name))
-        if creating:
+        name, kind = request["StackName"], request.get("ChangeSetType", "UPDATE")
+        stack = self._find(name)
+        if kind == "IMPORT":
+            raise AwsError("ValidationError", "The simulator imports with ImportExistingResources only")
+        if kind == "CREATE":
             if stack and stack.status != "REVIEW_IN_PROGRESS":
                 raise AwsError("AlreadyExistsException", f"Stack [{name}] already exists and cannot be created again")
             if stack is None:
-                arn = _arn(call, f"stack/{name}")
-                stack = self.stacks[call.region, name] = SimulatedStack(name=name, arn=arn, created=call.now)
+                stack = SimulatedStack(name=name, arn=_arn(call, f"stack/{name}"), created=call.now)
+                self._stacks[stack.arn] = stack
             return stack
         if stack is None or stack.status == "REVIEW_IN_PROGRESS":
             raise AwsError("ValidationError", f"Stack [{name}] does not exist")
@@ -145,46 +280,116 @@ class CloudFormation:
         return stack
 
     async def _changes(
-        self, stack: SimulatedStack, template: Template, call: Call, *, adopts: bool
+        self, stack: SimulatedStack, template: Template, request: Mapping[str, Any], call: Call
     ) -> list[StackChange]:
-        wanted = template["Resources"]
-        changes = [await self._change(stack, name, resource, call, adopts=adopts) for name, resource in wanted.items()]
-        gone = ((name, held) for name, held in stack.resources.items() if name not in wanted)
-        return [*filter(None, changes), *(held.change("Remove", name) for name, held in gone)]
+        existing = set()
+        for name, block in template.resources.items() if request.get("ImportExistingResources") else ():
+            if name not in stack.resources and "DeletionPolicy" in block and await self._exists(template, block, call):
+                existing.add(name)
+        live = {}
+        for held in stack.resources.values() if request.get("DeploymentMode") else ():
+            live[held.logical] = await self._live(stack, held, call)
+        return Comparison(
+            stack=stack,
+            template=template,
+            tags=request.get("Tags", stack.tags),
+            now=call.now,
+            existing=frozenset(existing),
+            live=live if request.get("DeploymentMode") else None,
+        ).changes()
 
-    async def _change(
-        self, stack: SimulatedStack, name: str, resource: Mapping[str, Any], call: Call, *, adopts: bool
-    ) -> StackChange | None:
-        kind, properties = resource["Type"], resource.get("Properties", {})
-        held = stack.resources.get(name)
-        if held is None:
-            named = properties.get(KINDS[kind].name or "") if kind in KINDS else None
-            exists = adopts and "DeletionPolicy" in resource and await self.resources.has(kind, named, call)
-            action, physical = ("Import", named) if exists else ("Add", None)
-            return StackChange(action=action, logical=name, kind=kind, physical=physical)
-        before = held.template.get("Properties", {})
-        if before == properties:
-            return None
-        changed = {key for key in {*before, *properties} if before.get(key) != properties.get(key)}
-        return held.change("Modify", name, replacement=str(bool(changed & set(KINDS[kind].fixed))))
+    async def _exists(self, template: Template, block: Mapping[str, Any], call: Call) -> bool:
+        """Return whether a resource that the template names exists; raises AwsError when another stack has it."""
+        kind = kinds()[block["Type"]]
+        properties = template.resolve(block.get("Properties", {}), {})
+        if not is_named(kind, properties):
+            return False
+        identifier = self.handlers.identifier(kind, properties, call)
+        if await self.handlers.read(kind, identifier, call) is None:
+            return False
+        for stack in self.stacks.values():
+            if any(held.kind is kind and held.identifier == identifier for held in stack.resources.values()):
+                message = f"{identifier} already belongs to the stack {stack.arn}"  # †
+                raise AwsError("ValidationError", message)
+        return True
 
-    def _change_set(self, request: Mapping[str, Any], call: Call) -> tuple[SimulatedStack, SimulatedChangeSet]:
-        stack = self._stack(request, call)
+    async def _drift(self, stack: SimulatedStack, held: StackResource, call: Call) -> Drift:
+        actual = await self._live(stack, held, call)
+        found = () if actual is None else tuple(differences(held.kind, held.properties, actual))
+        status = "DELETED" if actual is None else "MODIFIED" if found else "IN_SYNC"
+        compared = {key: (actual or {}).get(key) for key in held.properties}
+        return Drift(status=status, checked=call.now, expected=held.properties, actual=compared, differences=found)
+
+    async def _live(self, stack: SimulatedStack, held: StackResource, call: Call) -> dict[str, Any] | None:
+        """Read a resource as it is now, without the tags of the stack."""
+        actual = await self.handlers.read(held.kind, held.identifier, call)
+        tags = (actual or {}).get(held.kind.tags or "")
+        if actual is None or not isinstance(tags, list):
+            return actual
+        return actual | {str(held.kind.tags): [tag for tag in tags if tag not in stack.tags]}
+
+    def _check_exports(self, stack: SimulatedStack, kept: Mapping[str, str]) -> None:
+        """Raise AwsError when another stack imports a value that would be gone."""
+        for other in self.stacks.values():
+            used = json.dumps(other.template.document) if other.template and other is not stack else ""
+            for name in set(stack.exports) - set(kept):
+                if "Fn::ImportValue" in used and json.dumps(name) in used:
+                    message = f"Export {name} cannot be deleted as it is in use by {other.name}"
+                    raise AwsError("ValidationError", message)
+
+    def _change_set(self, request: Mapping[str, Any]) -> tuple[SimulatedStack, SimulatedChangeSet]:
+        stack = self._stack(request)
         change_set = stack.change_sets.get(request["ChangeSetName"])
         if change_set is None:
             raise AwsError("ChangeSetNotFound", f"ChangeSet [{request['ChangeSetName']}] does not exist", 404)
         return stack, change_set
 
-    def _stack(self, request: Mapping[str, Any], call: Call) -> SimulatedStack:
+    def _find(self, name_or_id: str) -> SimulatedStack | None:
+        return self.stacks.get(name_or_id) or self._stacks.get(name_or_id)
+
+    def _stack(self, request: Mapping[str, Any]) -> SimulatedStack:
         wanted = request.get("StackName", "")
-        for (region, _), stack in self.stacks.items():
-            if region == call.region and wanted in (stack.name, stack.arn):
-                return stack
-        raise AwsError("ValidationError", f"Stack with id {wanted} does not exist")  # [F]
+        stack = self._find(wanted)
+        if stack is None:
+            raise AwsError("ValidationError", f"Stack with id {wanted} does not exist")  # [F]
+        return stack
 
 
-def _check_capabilities(template: Template, acknowledged: list[str]) -> None:
-    if missing := [each for each in required_capabilities(template) if each not in acknowledged]:
+def _resource(stack: SimulatedStack, held: StackResource) -> dict[str, Any]:
+    status = next(
+        (each["ResourceStatus"] for each in reversed(stack.events) if each["LogicalResourceId"] == held.logical),
+        "CREATE_COMPLETE",
+    )
+    drift = stack.drifts.get(held.logical)
+    facts = {"StackResourceDriftStatus": drift.status if drift else "NOT_CHECKED"}
+    return {
+        "LogicalResourceId": held.logical,
+        "PhysicalResourceId": held.physical,
+        "ResourceType": held.kind.name,
+        "ResourceStatus": status,
+        "DriftInformation": facts | ({"LastCheckTimestamp": drift.checked} if drift else {}),
+    }
+
+
+def _drift_of(stack: SimulatedStack, held: StackResource, drift: Drift) -> dict[str, Any]:
+    """Return the API's StackResourceDrift."""
+    deleted = drift.status == "DELETED"
+    return {
+        "StackId": stack.arn,
+        "LogicalResourceId": held.logical,
+        "PhysicalResourceId": held.physical,
+        "ResourceType": held.kind.name,
+        "ExpectedProperties": None if deleted else json.dumps(drift.expected),
+        "ActualProperties": None if deleted else json.dumps(drift.actual),
+        "PropertyDifferences": [each.described() for each in drift.differences],
+        "StackResourceDriftStatus": drift.status,
+        "Timestamp": drift.checked,
+    }
+
+
+def _check_capabilities(template: Template, acknowledged: Sequence[str]) -> None:
+    known = {*acknowledged} | ({"CAPABILITY_IAM"} if "CAPABILITY_NAMED_IAM" in acknowledged else set())
+    if missing := [each for each in template.capabilities if each not in known]:
         raise AwsError("InsufficientCapabilitiesException", f"Requires capabilities : [{', '.join(missing)}]")  # [F]
 
 

@@ -1,128 +1,381 @@
-"""The execution of a change set: resource by resource, with events, and a rollback after a failure."""
+"""Executions: of a change set, resource by resource, with a rollback after a failure; and of a stack's deletion."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+import json
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from slipway.resource_kinds import ResourceKind, kinds
+from slipway.simulator.authorization import Guard, Needed, allows
 from slipway.simulator.clock import Clock
-from slipway.simulator.cloudformation.kinds import SimulatedResources
-from slipway.simulator.cloudformation.stack import (
-    SimulatedChangeSet,
-    SimulatedStack,
-    StackChange,
-    StackResource,
-    in_order,
-    resolved,
-)
+from slipway.simulator.cloudformation.attributes import arn_of, reference_of
+from slipway.simulator.cloudformation.changes import StackChange, Subject
+from slipway.simulator.cloudformation.handlers import Handlers
+from slipway.simulator.cloudformation.services import failure
+from slipway.simulator.cloudformation.stack import SimulatedChangeSet, SimulatedStack, StackResource
+from slipway.simulator.cloudformation.template import in_order
+from slipway.simulator.cloudformation.values import changed_paths, is_same
 from slipway.simulator.contract import AwsError, Call
+from slipway.simulator.iam import Iam
 
 _SECONDS = 2.0  # for one resource
+_SLOW = {
+    "AWS::EC2::NatGateway": 100.0,
+    "AWS::EC2::VPCEndpoint": 30.0,
+    "AWS::RDS::DBInstance": 400.0,
+}  # to create or delete [F]
 _CANCELLED = "Resource creation cancelled"
+_RENAME = "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename {name} and update the stack again."  # [F]
+_SECRET = re.compile(r"\{\{resolve:(secretsmanager|ssm|ssm-secure):([^}]+)\}\}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executor:
+    """The identity that calls the services: the stack's role, or the caller; None may do everything."""
+
+    arn: str
+    policies: Sequence[Mapping[str, Any]] | None
+
+    def check(self, guard: Guard, kind: ResourceKind, handler: str, arn: str) -> None:
+        """Raise AwsError unless the policies allow every action that the kind's schema lists for a handler."""
+        if self.policies is None:
+            return
+        needed = [Needed(action, arn) for action in kind.permissions.get(handler, ())]
+        guard.asked += needed
+        for right in needed:
+            either = (right, replace(right, resource="*"))
+            if not any(allows(policy, each) for policy in self.policies for each in either):
+                raise failure(
+                    "AccessDenied",
+                    f"User: {self.arn} is not authorized to perform: {right.action} on resource: {arn}"
+                    f" because no identity-based policy allows the {right.action} action",
+                )
+
+
+def executor(guard: Guard, iam: Iam, role: str | None, call: Call) -> Executor:
+    """Return the identity that CloudFormation acts as: the role with its own policies if there is one, otherwise the caller."""
+    if role is None:
+        policy = guard.policies.get(call.caller)
+        return Executor(
+            arn=f"arn:aws:iam::{call.account}:user/simulated", policies=None if policy is None else [policy]
+        )
+    name = role.rpartition("/")[2]
+    return Executor(
+        arn=f"arn:aws:sts::{call.account}:assumed-role/{name}/AWSCloudFormation", policies=iam.policies_of(name)
+    )
 
 
 @dataclass(kw_only=True)
-class Execution:
-    """The execution of one change set."""
+class Operation:
+    """The common parts of the operations on a stack."""
 
-    resources: SimulatedResources
+    handlers: Handlers
+    guard: Guard
+    executor: Executor
     clock: Clock
     stack: SimulatedStack
-    change_set: SimulatedChangeSet
     call: Call
+
+    async def delete(self, held: StackResource, *, snapshot: bool = False) -> None:
+        """Delete a resource with its events; raises AwsError."""
+        self._record(held.subject, "DELETE_IN_PROGRESS")
+        await self.clock.sleep(_SLOW.get(held.kind.name, _SECONDS))
+        try:
+            self._check_script(held.logical)
+            self.executor.check(self.guard, held.kind, "delete", arn_of(held.attributes))
+            await self.handlers.delete(held.kind, held.identifier, self._now(), snapshot=snapshot)
+        except AwsError as error:
+            self._record(held.subject, "DELETE_FAILED", error.message)
+            raise
+        self._record(held.subject, "DELETE_COMPLETE")
+
+    def _check_script(self, logical: str) -> None:
+        if logical in self.handlers.stuck:
+            raise failure("GeneralServiceException", self.handlers.stuck[logical])
+
+    def _enter(self, status: str, reason: str | None = None) -> None:
+        self.stack.enter(self.clock.now(), status, reason)
+
+    def _record(self, subject: Subject, status: str, reason: str | None = None) -> None:
+        self.stack.record(self.clock.now(), subject, status, reason)
+
+    def _now(self) -> Call:
+        return replace(self.call, now=self.clock.now())
+
+
+@dataclass(kw_only=True)
+class Deletion(Operation):
+    """The deletion of a stack."""
+
+    retained: Sequence[str] = ()  # resources that stay, of a stack whose deletion failed
+
+    async def run(self) -> None:
+        failed = []
+        for logical in _newest_first(self.stack.resources):
+            held = self.stack.resources[logical]
+            if held.retained() or logical in self.retained:
+                self._record(held.subject, "DELETE_SKIPPED")
+            else:
+                try:
+                    await self.delete(held, snapshot=held.policy("DeletionPolicy") == "Snapshot")
+                except AwsError:
+                    failed.append(logical)
+                    continue
+            del self.stack.resources[logical]
+        if failed:
+            self._enter("DELETE_FAILED", f"The following resource(s) failed to delete: [{', '.join(failed)}]. ")
+        else:
+            self._enter("DELETE_COMPLETE")
+
+
+@dataclass(kw_only=True)
+class Undo:
+    """One step of a rollback."""
+
+    logical: str
+    act: Callable[[], Awaitable[None]]
+
+
+@dataclass(kw_only=True)
+class Execution(Operation):
+    """The execution of one change set."""
+
+    change_set: SimulatedChangeSet
     creating: bool  # whether it creates the stack
+    _undo: list[Undo] = field(init=False, default_factory=list)
+    _made: list[StackResource] = field(init=False, default_factory=list)
+    _old: list[tuple[StackResource, str]] = field(
+        init=False, default_factory=list
+    )  # with the policy that applies to each
 
     def __post_init__(self) -> None:
         self._before = dict(self.stack.resources)
-        self._undo: list[Callable[[], Awaitable[None]]] = []
-        self._old: list[StackResource] = []
 
     async def run(self) -> None:
         verb = "CREATE" if self.creating else "UPDATE"
         try:
             await self._apply()
+            outputs = self._outputs()
         except AwsError as error:
             await self._roll_back(error.message)
             return
         if self._old and not self.creating:
             self._enter(f"{verb}_COMPLETE_CLEANUP_IN_PROGRESS")
-        for held in self._old:
-            await self.resources.unmake(held, self._now())
-        self._keep()
+        await self._clean(self._old)
+        self._keep(outputs)
         self._enter(f"{verb}_COMPLETE")
+
+    async def roll_back_again(self, skipped: Sequence[str]) -> None:
+        """Continue a failed rollback without some resources."""
+        self._undo = [each for each in self._undo if each.logical not in skipped]
+        await self._undo_update()
 
     async def _apply(self) -> None:
         changes = {change.logical: change for change in self.change_set.changes}
-        order = [name for name in in_order(self.change_set.template) if name in changes]
+        order = [name for name in in_order(self.change_set.template.resources) if name in changes]
         for position, logical in enumerate(order):
             try:
                 await self._one(changes[logical])
             except AwsError:
-                for other in order[position + 1 :]:
-                    if changes[other].action == "Add":
-                        self._record(changes[other], "CREATE_FAILED", _CANCELLED)
+                for other in (changes[name] for name in order[position + 1 :]):
+                    if other.action == "Add":
+                        self._record(other.subject, "CREATE_FAILED", _CANCELLED)
                 raise
-        for change in changes.values():
-            if change.action == "Remove":
-                await self._remove(change)
+        gone = [name for name in _newest_first(self._before) if name in changes and changes[name].action == "Remove"]
+        self._old = [(self.stack.resources.pop(name), "DeletionPolicy") for name in gone] + self._old
 
     async def _one(self, change: StackChange) -> None:
-        template = self.change_set.template["Resources"][change.logical]
+        template, kind = self.change_set.template, kinds()[change.kind]
+        block, made = template.resources[change.logical], self.stack.made()
+        held = self.stack.resources.get(change.logical)
         verb = {"Add": "CREATE", "Modify": "UPDATE", "Import": "IMPORT"}[change.action]
-        self._record(change, f"{verb}_IN_PROGRESS")
-        await self.clock.sleep(_SECONDS)
-        call = self._now()
         try:
-            made = {name: held.made for name, held in self.stack.resources.items()}
-            properties = resolved(template.get("Properties", {}), made, call)
-            before = self.stack.resources.get(change.logical)
-            if change.action == "Import":
-                attributes = await self.resources.adopt(change.kind, properties, call)
-            elif before and change.replacement != "True":
-                await self.resources.change(change.kind, properties, call)
-                attributes = dict(before.made)
-            else:
-                attributes = await self.resources.make(change.logical, change.kind, properties, call)
-                made_now = StackResource(change.kind, template, properties, attributes)
-                self._undo.append(lambda: self.resources.unmake(made_now, self._now()))
-                self._old += [before] if before and not before.retained else []
+            properties = template.resolve(block.get("Properties", {}), made)
+            if change.action == "Modify" and held and not self._differs(change, held, properties):
+                self.stack.resources[change.logical] = replace(held, block=block, properties=properties)
+                return
+            self._record(change.subject, f"{verb}_IN_PROGRESS")
+            await self.clock.sleep(_SECONDS if change.action == "Modify" else _SLOW.get(change.kind, _SECONDS))
+            await self._act(change, kind, block, properties)
         except AwsError as error:
-            self._record(change, f"{verb}_FAILED", error.message)
+            self._record(change.subject, f"{verb}_FAILED", error.message)
             raise
-        self.stack.resources[change.logical] = StackResource(change.kind, template, properties, attributes)
-        self._record(replace(change, physical=attributes["Ref"]), f"{verb}_COMPLETE")
+        self._record(self.stack.resources[change.logical].subject, f"{verb}_COMPLETE")
 
-    async def _remove(self, change: StackChange) -> None:
-        held = self.stack.resources.pop(change.logical)
-        if held.retained:
-            self._record(change, "DELETE_SKIPPED")
+    def _differs(self, change: StackChange, held: StackResource, properties: Mapping[str, Any]) -> bool:
+        """Return whether a change that depended on another resource did happen, or was certain."""
+        return not is_same(held.properties, properties) or any(not detail.dynamic for detail in change.details)
+
+    async def _act(
+        self, change: StackChange, kind: ResourceKind, block: Mapping[str, Any], properties: Mapping[str, Any]
+    ) -> None:
+        logical, held, call = change.logical, self.stack.resources.get(change.logical), self._now()
+        if logical in self.handlers.failing:
+            raise failure("GeneralServiceException", self.handlers.failing.pop(logical))
+        wanted = await self._with_secrets(self._with_tags(kind, properties))
+        if change.action == "Import":
+            self.executor.check(self.guard, kind, "read", "*")
+            identifier = await self.handlers.adopt(kind, properties, call)
+        elif held and change.action == "Modify" and not _replaces(change, held, properties):
+            identifier = held.identifier
+            if any(each.attribute in ("Properties", "Tags") for each in change.details):
+                self.executor.check(self.guard, kind, "update", arn_of(held.attributes))
+                live = await self.handlers.read(kind, identifier, call)
+                await self.handlers.update(kind, identifier, wanted, call)
+                self._undo.append(Undo(logical=logical, act=lambda: self._change_back(held, live)))
         else:
-            self._old.append(held)
-            self._record(change, "DELETE_COMPLETE")
+            identifier = await self._create(change, kind, wanted, held)
+        model = self.handlers.resources.find(kind.name, identifier) or {}
+        attributes = {"Ref": reference_of(kind, model), **model}
+        self.stack.resources[logical] = StackResource(
+            logical=logical,
+            kind=kind,
+            block=block,
+            properties=properties,
+            identifier=identifier,
+            attributes=attributes,
+            changed=call.now,
+        )
+        if change.action == "Add" or (held and held.identifier != identifier):
+            self._made.append(self.stack.resources[logical])
+
+    async def _create(
+        self, change: StackChange, kind: ResourceKind, wanted: Mapping[str, Any], held: StackResource | None
+    ) -> str:
+        name = f"{self.stack.name}-{change.logical}-{secrets.token_hex(6).upper()}"
+        self.executor.check(self.guard, kind, "create", "*")
+        try:
+            identifier = await self.handlers.create(kind, name, wanted, self._now())
+        except AwsError as error:
+            if held and error.code == "AlreadyExists" and change.action == "Modify":
+                raise failure("InvalidRequest", _RENAME.format(name=held.physical)) from error
+            raise
+        if held and change.action == "Modify":
+            self._old.append((held, "UpdateReplacePolicy"))
+        return identifier
+
+    async def _change_back(self, held: StackResource, live: Mapping[str, Any] | None) -> None:
+        """Give a resource the properties that it had: those of the last deployment, or, where drift is known, its actual ones."""
+        self._record(held.subject, "UPDATE_IN_PROGRESS")
+        await self.clock.sleep(_SECONDS)
+        try:
+            self._check_script(held.logical)
+            known = {key: (live or {}).get(key, value) for key, value in held.properties.items()}
+            before = known if self.change_set.mode else held.properties
+            wanted = await self._with_secrets(self._with_tags(held.kind, before))
+            await self.handlers.update(held.kind, held.identifier, wanted, self._now())
+        except AwsError as error:
+            self._record(held.subject, "UPDATE_FAILED", error.message)
+            raise
+        self._record(held.subject, "UPDATE_COMPLETE")
 
     async def _roll_back(self, reason: str) -> None:
         prefix = "" if self.creating else "UPDATE_"
         failed = [
             event["LogicalResourceId"] for event in self.stack.events if event["ResourceStatus"].endswith("_FAILED")
         ]
-        summary = f"The following resource(s) failed to create: [{', '.join(dict.fromkeys(failed))}]. "
+        verb = "create" if self.creating else "update"
+        summary = f"The following resource(s) failed to {verb}: [{', '.join(dict.fromkeys(failed))}]. "
         self._enter(f"{prefix}ROLLBACK_IN_PROGRESS", summary if failed else reason)
-        for undo in reversed(self._undo):
-            await self.clock.sleep(_SECONDS)
-            await undo()
-        self.stack.resources = self._before
-        self._enter(f"{prefix}ROLLBACK_COMPLETE")
+        await (self._undo_creation() if self.creating else self._undo_update())
 
-    def _keep(self) -> None:
+    async def _undo_creation(self) -> None:
+        left = {}
+        for held in reversed(self._made):
+            if held.policy("DeletionPolicy") == "Retain":
+                self._record(held.subject, "DELETE_SKIPPED")
+                continue
+            try:
+                await self.delete(held)
+            except AwsError:
+                left[held.logical] = held
+        self.stack.resources = left
+        if left:
+            self._enter("ROLLBACK_FAILED", f"The following resource(s) failed to delete: [{', '.join(left)}]. ")
+        else:
+            self._enter("ROLLBACK_COMPLETE")
+
+    async def _undo_update(self) -> None:
+        failed = []
+        for step in reversed(self._undo):
+            try:
+                await step.act()
+            except AwsError:
+                failed.append(step)
+        self._undo = failed[::-1]
+        if failed:
+            names = ", ".join(step.logical for step in failed)
+            self.stack.rollback = self.roll_back_again
+            self._enter("UPDATE_ROLLBACK_FAILED", f"The following resource(s) failed to update: [{names}]. ")
+            return
+        if self._made:
+            self._enter("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
+        await self._clean([(held, "") for held in reversed(self._made)])
+        self.stack.resources, self.stack.rollback = self._before, None
+        self._enter("UPDATE_ROLLBACK_COMPLETE")
+
+    async def _clean(self, old: Sequence[tuple[StackResource, str]]) -> None:
+        """Delete what is no longer in the stack; what cannot be deleted stays in the account [G]."""
+        for held, policy in old:
+            if policy and held.retained(policy):
+                self._record(held.subject, "DELETE_SKIPPED")
+                continue
+            try:
+                await self.delete(held, snapshot=bool(policy) and held.policy(policy) == "Snapshot")
+            except AwsError:
+                continue
+
+    def _keep(self, outputs: dict[str, Any]) -> None:
         stack, change_set = self.stack, self.change_set
-        made = {name: held.made for name, held in stack.resources.items()}
-        stack.template, stack.body = change_set.template, change_set.body
+        stack.template, stack.outputs = change_set.template, outputs
         stack.tags, stack.capabilities = change_set.tags, change_set.capabilities
-        stack.outputs = resolved(dict(change_set.template.get("Outputs", {})), made, self._now())
+        order = in_order(change_set.template.resources)
+        stack.resources = {name: stack.resources[name] for name in order if name in stack.resources}
+        stack.drifts = {}
 
-    def _enter(self, status: str, reason: str | None = None) -> None:
-        self.stack.enter(self.clock.now(), status, reason)
+    def _outputs(self) -> dict[str, Any]:
+        template, made = self.change_set.template, self.stack.made()
+        return {name: template.resolve(output, made) for name, output in template.outputs.items()}
 
-    def _record(self, change: StackChange, status: str, reason: str | None = None) -> None:
-        self.stack.record(self.clock.now(), change, status, reason)
+    def _with_tags(self, kind: ResourceKind, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Add the stack's tags to a resource's own, which win."""
+        if not kind.tags or not self.change_set.tags:
+            return properties
+        if kind.values["properties"][kind.tags].get("type") != "array":
+            tags: Any = {tag["Key"]: tag["Value"] for tag in self.change_set.tags}
+            return {**properties, kind.tags: tags | properties.get(kind.tags, {})}
+        own = list(properties.get(kind.tags, []))
+        named = {tag.get("Key") for tag in own}
+        return {**properties, kind.tags: own + [tag for tag in self.change_set.tags if tag["Key"] not in named]}
 
-    def _now(self) -> Call:
-        return replace(self.call, now=self.clock.now())
+    async def _with_secrets(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Replace dynamic references by the secrets and parameters that they name; raises AwsError."""
+        found = {each[0]: (each[1], each[2]) for each in _SECRET.finditer(json.dumps(properties))}
+        values = {text: await self.handlers.secret(*named, self._now()) for text, named in found.items()}
+        filled: Mapping[str, Any] = _replaced(properties, values)
+        return filled
+
+
+def _replaced(value: Any, texts: Mapping[str, str]) -> Any:
+    match value:
+        case str():
+            return _SECRET.sub(lambda found: texts[found[0]], value)
+        case Mapping():
+            return {key: _replaced(item, texts) for key, item in value.items()}
+        case list():
+            return [_replaced(item, texts) for item in value]
+        case _:
+            return value
+
+
+def _replaces(change: StackChange, held: StackResource, properties: Mapping[str, Any]) -> bool:
+    """Return whether the actual values need a new resource."""
+    paths = changed_paths(held.properties, properties)
+    return change.replacement == "True" or any(held.kind.recreation(path) == "Always" for path in paths)
+
+
+def _newest_first(resources: Mapping[str, StackResource]) -> list[str]:
+    """Order resources for their deletion: each before those that it refers to."""
+    return in_order({name: held.block for name, held in resources.items()})[::-1]

@@ -1,135 +1,58 @@
-"""Stacks, their change sets, and templates in JSON."""
+"""Stacks: their resources, events and change sets."""
 
-import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from slipway.simulator.contract import AwsError, Call
+from slipway.resource_kinds import ResourceKind
+from slipway.simulator.cloudformation.changes import StackChange, Subject
+from slipway.simulator.cloudformation.template import Template
+from slipway.simulator.cloudformation.values import Difference
+from slipway.simulator.databases import INSTANCE
 
-Template = Mapping[str, Any]
-_NAMED = "CAPABILITY_NAMED_IAM"
-
-
-def parse_template(body: str) -> Template:
-    """Parse a template; raises AwsError when it is invalid or uses what is not simulated."""
-    try:
-        document = json.loads(body)
-    except ValueError as error:
-        raise _invalid("the simulator reads templates in JSON only") from error
-    if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict) or not document["Resources"]:
-        raise AwsError("ValidationError", "Template format error: At least one Resources member must be defined.")
-    if unknown := set(document) - {"AWSTemplateFormatVersion", "Description", "Metadata", "Resources", "Outputs"}:
-        raise _invalid(f"the simulator does not support {', '.join(sorted(unknown))}")
-    for name, resource in document["Resources"].items():
-        for other in _references(resource):
-            if other not in document["Resources"]:
-                raise _invalid(f"Unresolved resource dependencies [{other}] in the Resources block of the template")
-        if "Type" not in resource:
-            raise _invalid(f"Every Resources object must contain a Type member, {name} does not")
-    return document
-
-
-def required_capabilities(template: Template) -> list[str]:
-    """List the capabilities that a change set of the template must acknowledge [G]."""
-    kinds = {resource["Type"] for resource in template["Resources"].values()}
-    return [_NAMED] if "AWS::IAM::Role" in kinds else []
-
-
-def in_order(template: Template) -> list[str]:
-    """Order the resources by their references."""
-    references = {name: tuple(_references(resource)) for name, resource in template["Resources"].items()}
-    try:
-        return list(TopologicalSorter(references).static_order())
-    except CycleError as error:
-        raise _invalid(f"Circular dependency between resources: [{', '.join(error.args[1][1:])}]") from error
-
-
-def resolved(value: Any, made: Mapping[str, Mapping[str, str]], call: Call) -> Any:  # noqa: PLR0911 -- one return per form
-    """Resolve the references in a value; `made` has the attributes of each resource, `Ref` included."""
-    match value:
-        case {"Ref": "AWS::Region"}:
-            return call.region
-        case {"Ref": "AWS::AccountId"}:
-            return call.account
-        case {"Ref": str(name)}:
-            return made[name]["Ref"]
-        case {"Fn::GetAtt": [str(name), str(attribute)]}:
-            if attribute not in made[name]:
-                message = f"Requested attribute {attribute} does not exist in schema for {name}"
-                raise AwsError("ValidationError", message)
-            return made[name][attribute]
-        case Mapping():
-            if intrinsic := next((key for key in value if str(key).startswith("Fn::")), None):
-                raise _invalid(f"the simulator does not support {intrinsic}")
-            return {key: resolved(item, made, call) for key, item in value.items()}
-        case list():
-            return [resolved(item, made, call) for item in value]
-        case _:
-            return value
-
-
-def _references(value: Any) -> Iterator[str]:
-    match value:
-        case {"Ref": str(name)}:
-            if not name.startswith("AWS::"):
-                yield name
-        case {"Fn::GetAtt": [str(name), *_]}:
-            yield name
-        case Mapping():
-            for item in value.values():
-                yield from _references(item)
-        case list():
-            for item in value:
-                yield from _references(item)
-
-
-def _invalid(what: str) -> AwsError:
-    return AwsError("ValidationError", f"Template format error: {what}")
-
-
-@dataclass
-class StackResource:
-    """A resource of a stack."""
-
-    kind: str
-    template: Mapping[str, Any]
-    properties: Mapping[str, Any]  # with references resolved
-    made: Mapping[str, str]  # its attributes
-
-    @property
-    def retained(self) -> bool:
-        return bool(self.template.get("DeletionPolicy", "Delete") != "Delete")
-
-    def change(self, action: str, logical: str, replacement: str | None = None) -> "StackChange":
-        physical = self.made["Ref"]
-        return StackChange(action=action, logical=logical, kind=self.kind, physical=physical, replacement=replacement)
+Tags = list[Mapping[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class StackChange:
-    """A resource in a change set."""
+class StackResource:
+    """A resource of a stack."""
 
-    action: str  # Add, Modify, Remove or Import
     logical: str
-    kind: str
-    physical: str | None = None
-    replacement: str | None = None  # "True" or "False"
+    kind: ResourceKind
+    block: Mapping[str, Any]  # its part of the template
+    properties: Mapping[str, Any]  # as deployed; references are resolved, secrets are not
+    identifier: str
+    attributes: Mapping[str, Any]  # `Ref` included
+    changed: datetime
 
-    def described(self) -> dict[str, Any]:
-        change = {
-            "Action": self.action,
-            "LogicalResourceId": self.logical,
-            "PhysicalResourceId": self.physical,
-            "ResourceType": self.kind,
-            "Replacement": self.replacement,
-            "Scope": ["Properties"] if self.action == "Modify" else [],
-            "Details": [],
-        }
-        return {"Type": "Resource", "ResourceChange": change}
+    @property
+    def physical(self) -> str:
+        return str(self.attributes["Ref"])
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.logical, self.kind.name, self.physical)
+
+    def policy(self, name: str) -> str:
+        """Return what happens to it on deletion or replacement: Delete, Retain, RetainExceptOnCreate or Snapshot."""
+        default = "Snapshot" if self.kind.name == INSTANCE and name == "DeletionPolicy" else "Delete"  # [G]
+        return str(self.block.get(name, default))
+
+    def retained(self, policy: str = "DeletionPolicy") -> bool:
+        return self.policy(policy).startswith("Retain")
+
+
+@dataclass(kw_only=True)
+class Drift:
+    """The result of one comparison of a resource with its template."""
+
+    status: str  # IN_SYNC, MODIFIED, DELETED
+    checked: datetime
+    expected: Mapping[str, Any]
+    actual: Mapping[str, Any]
+    differences: tuple[Difference, ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -138,14 +61,15 @@ class SimulatedChangeSet:
 
     name: str
     arn: str
-    body: str
     template: Template
-    tags: list[Mapping[str, str]]
+    tags: Tags
     capabilities: list[str]
     changes: list[StackChange]
     created: datetime
     ready: datetime  # when its creation ends
     reason: str | None = None  # why it cannot be executed
+    mode: str | None = None  # REVERT_DRIFT
+    role: str | None = None  # that CloudFormation assumes
 
     def status(self, now: datetime) -> str:
         if now < self.ready:
@@ -177,30 +101,49 @@ class SimulatedStack:
     status: str = "REVIEW_IN_PROGRESS"
     reason: str | None = None
     token: str | None = None  # of the call that started the newest operation
-    body: str = ""
-    template: Template = field(default_factory=dict)
-    tags: list[Mapping[str, str]] = field(default_factory=list)
+    template: Template | None = None
+    tags: Tags = field(default_factory=list)
     capabilities: list[str] = field(default_factory=list)
+    role: str | None = None
+    protected: bool = False  # from deletion
     resources: dict[str, StackResource] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     change_sets: dict[str, SimulatedChangeSet] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)  # oldest first
+    drifts: dict[str, Drift] = field(default_factory=dict)  # by logical id
+    rollback: Callable[[Sequence[str]], Coroutine[Any, Any, None]] | None = (
+        None  # continues a failed one, without some resources
+    )
+
+    @property
+    def exports(self) -> dict[str, str]:
+        outputs = (output for output in self.outputs.values() if "Export" in output)
+        return {str(output["Export"]["Name"]): str(output["Value"]) for output in outputs}
+
+    @property
+    def drift(self) -> str:
+        """Return the API's StackDriftStatus."""
+        if not self.drifts:
+            return "NOT_CHECKED"
+        return "IN_SYNC" if all(each.status == "IN_SYNC" for each in self.drifts.values()) else "DRIFTED"
+
+    def made(self) -> dict[str, Mapping[str, Any]]:
+        return {name: held.attributes for name, held in self.resources.items()}
 
     def enter(self, now: datetime, status: str, reason: str | None = None) -> None:
         self.status, self.reason = status, reason
-        stack = StackChange(action="", logical=self.name, kind="AWS::CloudFormation::Stack", physical=self.arn)
-        self.record(now, stack, status, reason)
+        self.record(now, Subject(self.name, "AWS::CloudFormation::Stack", self.arn), status, reason)
 
-    def record(self, now: datetime, change: StackChange, status: str, reason: str | None = None) -> None:
+    def record(self, now: datetime, subject: Subject, status: str, reason: str | None = None) -> None:
         """Add the event that a resource, or the stack itself, has entered a status."""
         self.events.append(
             {
                 "StackId": self.arn,
-                "EventId": f"{change.logical}-{status}-{uuid.uuid4()}",
+                "EventId": f"{subject.logical}-{status}-{uuid.uuid4()}",
                 "StackName": self.name,
-                "LogicalResourceId": change.logical,
-                "PhysicalResourceId": change.physical or "",
-                "ResourceType": change.kind,
+                "LogicalResourceId": subject.logical,
+                "PhysicalResourceId": subject.physical or "",
+                "ResourceType": subject.kind,
                 "Timestamp": now,
                 "ResourceStatus": status,
                 "ResourceStatusReason": reason,
@@ -210,13 +153,19 @@ class SimulatedStack:
 
     def described(self) -> dict[str, Any]:
         outputs = [
-            {"OutputKey": key, "OutputValue": str(output["Value"]), "Description": output.get("Description")}
+            {
+                "OutputKey": key,
+                "OutputValue": str(output["Value"]),
+                "Description": output.get("Description"),
+                "ExportName": output.get("Export", {}).get("Name"),
+            }
             for key, output in self.outputs.items()
         ]
         return {
             "StackId": self.arn,
             "StackName": self.name,
-            "Description": self.template.get("Description"),
+            "Description": self.template.document.get("Description") if self.template else None,
+            "Parameters": parameters(self.template.given if self.template else {}),
             "CreationTime": self.created,
             "StackStatus": self.status,
             "StackStatusReason": self.reason,
@@ -224,5 +173,13 @@ class SimulatedStack:
             "NotificationARNs": [],
             "Capabilities": self.capabilities,
             "Outputs": outputs,
+            "RoleARN": self.role,
             "Tags": self.tags,
+            "EnableTerminationProtection": self.protected,
+            "DriftInformation": {"StackDriftStatus": self.drift},
         }
+
+
+def parameters(given: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the API's parameters."""
+    return [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]

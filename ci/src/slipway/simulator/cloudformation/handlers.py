@@ -1,0 +1,108 @@
+"""The handlers of resource kinds: create, read, update and delete a resource as its provider schema describes it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.resource_kinds import ResourceKind
+from slipway.simulator.cloudformation.attributes import generated, identifier_of
+from slipway.simulator.cloudformation.services import SERVICES, ServiceHandler, failure
+from slipway.simulator.cloudformation.values import mismatches
+from slipway.simulator.contract import AwsError, Call, Operations
+from slipway.simulator.databases import Databases
+from slipway.simulator.resources import Model, Resources
+
+# Kinds that cannot be deleted while another resource names them.
+_HELD = ("AWS::EC2::InternetGateway", "AWS::EC2::SecurityGroup", "AWS::EC2::Subnet", "AWS::EC2::VPC")
+
+
+@dataclass
+class Handlers:
+    """The handlers of one region; `failing` and `stuck` are scripts of tests, by logical id."""
+
+    services: Mapping[str, Operations]
+    resources: Resources
+    databases: Databases
+    failing: dict[str, str] = field(default_factory=dict)  # why the next creation or update fails
+    stuck: dict[str, str] = field(default_factory=dict)  # why deletions and rollbacks fail until the reason is removed
+
+    async def create(self, kind: ResourceKind, name: str, properties: Mapping[str, Any], call: Call) -> str:
+        """Create a resource and return its identifier; `name` is for one whose properties have none. Raises AwsError."""
+        _check(kind, properties)
+        model = generated(kind, name, properties, call) | dict(properties)
+        identifier = identifier_of(kind, model)
+        if await self.read(kind, identifier, call) is not None:
+            raise failure("AlreadyExists", f"{identifier} already exists")
+        model |= await self._service(kind).create(model, call)
+        identifier = identifier_of(kind, model)
+        self.resources.put(kind.name, identifier, model)
+        return identifier
+
+    async def read(self, kind: ResourceKind, identifier: str, call: Call) -> Model | None:
+        """Return a resource as it is now; None when there is none."""
+        return await self._service(kind).read(identifier, self.resources.find(kind.name, identifier), call)
+
+    def identifier(self, kind: ResourceKind, properties: Mapping[str, Any], call: Call) -> str:
+        """Return the identifier that properties with a name have."""
+        return identifier_of(kind, generated(kind, "", properties, call) | dict(properties))
+
+    async def adopt(self, kind: ResourceKind, properties: Mapping[str, Any], call: Call) -> str:
+        """Return the identifier of an existing resource, which stays as it is."""
+        model = generated(kind, "", properties, call) | dict(properties)
+        identifier = identifier_of(kind, model)
+        own = {key: value for key, value in model.items() if key in (*kind.read_only, *kind.identifier)}
+        self.resources.put(kind.name, identifier, own | (await self.read(kind, identifier, call) or {}))
+        return identifier
+
+    async def update(self, kind: ResourceKind, identifier: str, properties: Mapping[str, Any], call: Call) -> None:
+        _check(kind, properties)
+        before = await self.read(kind, identifier, call)
+        if before is None:
+            raise failure("NotFound", f"{identifier} was not found")
+        own = {path.partition("/")[0] for path in (*kind.read_only, *kind.identifier)}
+        after = {key: value for key, value in before.items() if key in own} | dict(properties)
+        await self._service(kind).update(before, after, call)
+        self.resources.put(kind.name, identifier, after)
+
+    async def delete(self, kind: ResourceKind, identifier: str, call: Call, *, snapshot: bool = False) -> None:
+        """Delete a resource; a missing one succeeds."""
+        model = await self.read(kind, identifier, call)
+        if model is None:
+            return
+        users = self.resources.users(kind.name, identifier) if kind.name in _HELD else []
+        if users:
+            noun = kind.name.rpartition(":")[2]
+            raise failure(
+                "InvalidRequest", f"The {noun} '{identifier}' has dependencies and cannot be deleted: {users[0]}"
+            )
+        await self._service(kind).delete(model, call, snapshot=snapshot)
+        self.resources.remove(kind.name, identifier)
+
+    async def secret(self, service: str, reference: str, call: Call) -> str:
+        """Return the value behind a dynamic reference; raises AwsError."""
+        try:
+            if service != "secretsmanager":
+                asked = {
+                    "Name": reference.rpartition(":")[0] if reference.rpartition(":")[2].isdecimal() else reference
+                }
+                answer = await self.services["ssm"]["GetParameter"](asked | {"WithDecryption": True}, call)
+                return str(answer["Parameter"]["Value"])
+            name, _, rest = reference.partition(":SecretString")
+            key, stage, version = (*rest.removeprefix(":").split(":"), "", "", "")[:3]
+            chosen = {"VersionStage": stage} if stage else {"VersionId": version} if version else {}
+            text = (await self.services["secretsmanager"]["GetSecretValue"]({"SecretId": name, **chosen}, call))[
+                "SecretString"
+            ]
+            return str(json.loads(text)[key] if key else text)
+        except (AwsError, ValueError, KeyError) as error:
+            raise failure("NotFound", f"Could not resolve the dynamic reference {service}:{reference}") from error
+
+    def _service(self, kind: ResourceKind) -> ServiceHandler:
+        return SERVICES.get(kind.name, ServiceHandler)(self.services, self.resources, self.databases)
+
+
+def _check(kind: ResourceKind, properties: Mapping[str, Any]) -> None:
+    if problems := mismatches(kind, properties):
+        message = "; ".join(f"#{each}" for each in problems)
+        raise failure("InvalidRequest", f"Properties validation failed for resource with message: {message}")

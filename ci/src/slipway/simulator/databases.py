@@ -1,0 +1,195 @@
+"""Amazon RDS: database instances that stacks make, their snapshots, and the server behind an instance if the caller has one.
+
+Marks: [M] service model, [G] user guide, [F] field reports, † unverified.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.resources import Model, Resources
+
+INSTANCE = "AWS::RDS::DBInstance"
+_GROUP = "AWS::RDS::DBSubnetGroup"
+_PORT = 5432
+_PROTECTED = "Cannot delete protected DB Instance, please disable deletion protection and try again."  # [F]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseLaunch:
+    """The facts of an instance that a real server needs."""
+
+    identifier: str
+    user: str
+    password: str
+    name: str  # of its first database
+    version: str  # of the engine, as the template has it
+
+
+Attach = Callable[[DatabaseLaunch], Awaitable[tuple[str, int]]]  # returns the host and the port of the server
+
+
+class Databases:
+    """The instances of a region; their state is that of the region's resources."""
+
+    def __init__(self, resources: Resources) -> None:
+        self.attach: Attach | None = None  # starts the server behind an instance
+        self._resources = resources
+        self.snapshots: dict[str, dict[str, Any]] = {}
+        self.operations: Operations = {
+            "CreateDBSnapshot": self._create_snapshot,
+            "DeleteDBSnapshot": self._delete_snapshot,
+            "DescribeDBInstances": self._describe_instances,
+            "DescribeDBSnapshots": self._describe_snapshots,
+            "DescribeDBSubnetGroups": self._describe_subnet_groups,
+            "ModifyDBInstance": self._modify_instance,
+        }
+
+    async def launch(self, model: Model, call: Call) -> Model:
+        """Start an instance; returns its endpoint and its state."""
+        identifier = model["DBInstanceIdentifier"] = str(model["DBInstanceIdentifier"]).lower()
+        host, port = (
+            f"{identifier}.c{secrets.token_hex(6)}.{call.region}.rds.amazonaws.com",
+            int(model.get("Port", _PORT)),
+        )
+        if self.attach:
+            launch = DatabaseLaunch(
+                identifier=identifier,
+                user=str(model.get("MasterUsername", "")),
+                password=str(model.get("MasterUserPassword", "")),
+                name=str(model.get("DBName", "")),
+                version=str(model.get("EngineVersion", "")),
+            )
+            host, port = await self.attach(launch)
+        return {
+            "Endpoint": {"Address": host, "Port": str(port)},
+            "DBInstanceStatus": "available",
+            "InstanceCreateTime": call.now.isoformat(),
+        }
+
+    def remove(self, model: Model, call: Call, *, snapshot: bool) -> None:
+        """Check that an instance can be deleted, and keep its final snapshot; raises AwsError for a protected one."""
+        if _is_on(model, "DeletionProtection"):
+            raise AwsError("InvalidParameterCombination", _PROTECTED)
+        if snapshot:
+            identifier = model["DBInstanceIdentifier"]
+            self._snap(f"{identifier}-snapshot-{secrets.token_hex(6)}", model, call, kind="manual")
+
+    async def _describe_instances(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        wanted = request.get("DBInstanceIdentifier")
+        models = [self._existing(wanted)] if wanted else self._resources.of(INSTANCE)
+        return _page("DBInstances", [self._described(model, call) for model in models], request)
+
+    async def _modify_instance(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """Changes apply at once, also without ApplyImmediately †."""
+        model = self._existing(request["DBInstanceIdentifier"])
+        model |= {_PROPERTIES.get(key, key): value for key, value in request.items() if key != "ApplyImmediately"}
+        return {"DBInstance": self._described(model, call)}
+
+    async def _create_snapshot(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        name = request["DBSnapshotIdentifier"]
+        if name in self.snapshots:
+            raise AwsError(
+                "DBSnapshotAlreadyExists", f"Cannot create the snapshot because one with the identifier {name} exists."
+            )
+        return {"DBSnapshot": self._snap(name, self._existing(request["DBInstanceIdentifier"]), call, kind="manual")}
+
+    async def _delete_snapshot(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        name = request["DBSnapshotIdentifier"]
+        if name not in self.snapshots:
+            raise AwsError("DBSnapshotNotFound", f"DBSnapshot not found: {name}", 404)
+        return {"DBSnapshot": self.snapshots.pop(name)}
+
+    async def _describe_snapshots(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        asked = {key: request[key] for key in ("DBInstanceIdentifier", "DBSnapshotIdentifier") if key in request}
+        found = [each for each in self.snapshots.values() if asked.items() <= each.items()]
+        if "DBSnapshotIdentifier" in asked and not found:
+            raise AwsError("DBSnapshotNotFound", f"DBSnapshot not found: {asked['DBSnapshotIdentifier']}", 404)
+        return _page("DBSnapshots", found, request)
+
+    async def _describe_subnet_groups(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        groups = [self._group(each["DBSubnetGroupName"], call) for each in self._resources.of(_GROUP)]
+        wanted = request.get("DBSubnetGroupName")
+        found = [group for group in groups if wanted in (None, group["DBSubnetGroupName"])]
+        if wanted and not found:
+            raise AwsError("DBSubnetGroupNotFoundFault", f"DB subnet group '{wanted}' does not exist.", 404)
+        return _page("DBSubnetGroups", found, request)
+
+    def _existing(self, identifier: str) -> Model:
+        model = self._resources.find(INSTANCE, identifier.lower())
+        if model is None:
+            raise AwsError("DBInstanceNotFound", f"DBInstance {identifier} not found.", 404)
+        return model
+
+    def _snap(self, name: str, model: Model, call: Call, *, kind: str) -> dict[str, Any]:
+        self.snapshots[name] = {
+            "DBSnapshotIdentifier": name,
+            "DBSnapshotArn": f"arn:aws:rds:{call.region}:{call.account}:snapshot:{name}",
+            "DBInstanceIdentifier": model["DBInstanceIdentifier"],
+            "SnapshotCreateTime": call.now,
+            "Status": "available",
+            "SnapshotType": kind,
+            "Engine": model.get("Engine"),
+            "AllocatedStorage": int(model.get("AllocatedStorage", 20)),
+            "Encrypted": _is_on(model, "StorageEncrypted"),
+        }
+        return self.snapshots[name]
+
+    def _described(self, model: Model, call: Call) -> dict[str, Any]:
+        """Return the API's DBInstance."""
+        endpoint = model.get("Endpoint", {})
+        groups = model.get("VPCSecurityGroups", [])
+        subnets = model.get("DBSubnetGroupName")
+        return {
+            "DBInstanceIdentifier": model["DBInstanceIdentifier"],
+            "DBInstanceArn": model.get("DBInstanceArn"),
+            "DBInstanceClass": model.get("DBInstanceClass"),
+            "DBInstanceStatus": model.get("DBInstanceStatus"),
+            "DBName": model.get("DBName"),
+            "Engine": model.get("Engine"),
+            "EngineVersion": model.get("EngineVersion"),
+            "MasterUsername": model.get("MasterUsername"),
+            "Endpoint": {"Address": endpoint.get("Address"), "Port": int(endpoint.get("Port", _PORT))},
+            "AllocatedStorage": int(model.get("AllocatedStorage", 20)),
+            "BackupRetentionPeriod": int(model.get("BackupRetentionPeriod", 1)),
+            "VpcSecurityGroups": [{"VpcSecurityGroupId": group, "Status": "active"} for group in groups],
+            "DBSubnetGroup": self._group(subnets, call) if subnets else None,
+            **{
+                key: _is_on(model, key)
+                for key in ("MultiAZ", "PubliclyAccessible", "StorageEncrypted", "DeletionProtection")
+            },
+            "IAMDatabaseAuthenticationEnabled": _is_on(model, "EnableIAMDatabaseAuthentication"),
+            "TagList": model.get("Tags", []),
+        }
+
+    def _group(self, name: str, call: Call) -> dict[str, Any]:
+        model = self._resources.find(_GROUP, name) or {}
+        subnets = [(each, self._resources.find("AWS::EC2::Subnet", each) or {}) for each in model.get("SubnetIds", [])]
+        return {
+            "DBSubnetGroupName": name,
+            "DBSubnetGroupDescription": model.get("DBSubnetGroupDescription"),
+            "VpcId": next((subnet["VpcId"] for _, subnet in subnets if "VpcId" in subnet), None),
+            "SubnetGroupStatus": "Complete",
+            "DBSubnetGroupArn": f"arn:aws:rds:{call.region}:{call.account}:subgrp:{name}",
+            "Subnets": [
+                {
+                    "SubnetIdentifier": each,
+                    "SubnetAvailabilityZone": {"Name": subnet.get("AvailabilityZone")},
+                    "SubnetStatus": "Active",
+                }
+                for each, subnet in subnets
+            ],
+        }
+
+
+_PROPERTIES = {"VpcSecurityGroupIds": "VPCSecurityGroups"}  # where the API and the template differ
+
+
+def _is_on(model: Mapping[str, Any], key: str) -> bool:
+    return str(model.get(key, False)).lower() == "true"
+
+
+def _page(member: str, items: list[Any], request: Mapping[str, Any]) -> dict[str, Any]:
+    return paged(member, items, request, most=100, names=("Marker", "MaxRecords"))

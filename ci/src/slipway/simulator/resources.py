@@ -1,0 +1,50 @@
+"""The resources of a region as CloudFormation sees them: by kind and identifier, with their properties and attributes.
+
+Services without a state of their own (EC2, RDS) answer from here.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Model = dict[str, Any]  # properties and read-only attributes
+
+
+@dataclass
+class Resources:
+    """Models by kind and identifier."""
+
+    models: dict[str, dict[str, Model]] = field(default_factory=dict)
+
+    def of(self, kind: str) -> list[Model]:
+        return list(self.models.get(kind, {}).values())
+
+    def find(self, kind: str, identifier: str) -> Model | None:
+        return self.models.get(kind, {}).get(identifier)
+
+    def put(self, kind: str, identifier: str, model: Model) -> None:
+        self.models.setdefault(kind, {})[identifier] = model
+
+    def remove(self, kind: str, identifier: str) -> None:
+        self.models.get(kind, {}).pop(identifier, None)
+
+    def users(self, kind: str, identifier: str) -> list[str]:
+        """List the kinds of other resources whose properties name a resource."""
+        return sorted(
+            other
+            for other, models in self.models.items()
+            for name, model in models.items()
+            if (other, name) != (kind, identifier) and identifier in _strings(model)
+        )
+
+
+def _strings(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case Mapping():
+            for item in value.values():
+                yield from _strings(item)
+        case list():
+            for item in value:
+                yield from _strings(item)
