@@ -5,6 +5,9 @@ import pytest
 from slipway.cli import run
 from slipway.errors import BadInputError
 from slipway.local.simulator import Beginning
+from slipway.rehearsal.commits import push
+from slipway.simulator.clock import VirtualClock
+from slipway.source import git
 from tests.simulator.account import asked, opened
 
 ROLE = "arn:aws:iam::123456789012:role/theirs"
@@ -77,8 +80,8 @@ def test_a_file_may_be_json(files):
         ('repositories = ["A"]', "", "repositories[0]: found 'A', which ECR refuses as a name"),
         ('role = ["x"]', "", "role: unknown key, did you mean roles?"),
         ('roles = ["x"]', "", "roles[0]: found 'x', allowed is the ARN of a role"),
-        ('[secrets]\nTOKEN = "x"', "", "secrets: found 'TOKEN', allowed is the ARN of a secret or a parameter"),
-        (f'[secrets]\n"{SECRET}" = "NOT_SET"', "", "needs the variable NOT_SET, which is not set"),
+        ('[secrets]\nhunter = "x"', "", "secrets[0]: found another key, allowed is the ARN of a secret or a parameter"),
+        (f'[secrets]\n"{SECRET}" = "hunter-3"', "", f"names a variable for {SECRET} that is not set"),
         ("repositories = [", "", "state.toml is not TOML"),
         ("", '[[fault]]\noperation = "CreateService"', "fault[0].effect: missing, it must be one of 'throttled', "),
         ("", '[[fault]]\noperation = "X"\neffect = "throttled"', "names the operation 'X', which no service here has"),
@@ -91,6 +94,28 @@ def test_a_file_that_cannot_be_used_is_one_sentence(files, state, faults, said):
         Beginning.of(*files(state, faults), VARIABLES)
     assert said in str(refused.value)
     assert str(refused.value).isprintable()
+    assert "hunter" not in str(refused.value)
+
+
+@pytest.mark.slow
+async def test_the_newest_commit_of_a_service_is_pushed_without_an_engine(tmp_path):
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.slipway]\nname = "shop"\nsources = ["app.py"]\ncommand = ["python", "app.py"]\n'
+    )
+    (tmp_path / "app.py").write_text("print('one')\n")
+    (tmp_path / "requirements.txt").write_text("")
+    for arguments in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "1"],
+    ):
+        git(tmp_path, arguments)
+    async with opened(clock=VirtualClock()) as account:
+        first = await push(tmp_path, account.cloud.url)
+        assert await push(tmp_path, account.cloud.url) == first
+        assert first.digest in account.cloud.store.repositories["shop"].manifests
+    with pytest.raises(BadInputError, match="pass it with --endpoint-url"):
+        await push(tmp_path, None)
 
 
 def test_a_file_that_is_not_there(capsys, tmp_path):

@@ -57,6 +57,7 @@ account = "123456789012"
 access-role = "arn:aws:iam::123456789012:role/access"
 instance-role = "arn:aws:iam::123456789012:role/instance"
 secrets = {{ TOKEN = "{TOKEN}" }}
+variables = {{ DATABASE_URL = "postgresql://db.internal/tiny" }}
 """
 
 
@@ -106,8 +107,12 @@ async def test_a_healthy_release_passes_and_uncovered_checks_are_listed(tried_he
         "quotas",
         "size",
         "values",
+        "variables",
         "database",
     }
+    replaced = next(check.found for check in found.not_covered if check.subject == "variables")
+    assert replaced.startswith("the values of DATABASE_URL were replaced by those of the empty database here")
+    assert "db.internal" not in repr(found)
     assert "hunter2" not in repr(found)
 
 

@@ -11,7 +11,7 @@ from slipway.environment.status import diagnose, status, watch
 from slipway.environment.watch import watched
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.form import to_json
-from slipway.records.ledger import Intent
+from slipway.records.ledger import Intent, OpenDeployment
 from slipway.records.migration import Readiness
 from slipway.records.outcome import NOTHING, Status, Verb
 from slipway.records.plan import State
@@ -55,11 +55,15 @@ async def test_the_release_says_which_schema_it_knows_and_which_it_has(staging):
 
 
 async def test_unfinished_deployments_are_named(staging):
+    digest = await staging.account.image(Script(), revision="c0ffee")
     await deployed(staging)
+    image = f"{staging.environment.spec(digest).image}"
     await staging.environment.ledger.claim(
-        Intent(environment="staging", number=0, image="", wanted="w", fingerprint="f", holder="ci", nonce="n"), 1
+        Intent(environment="staging", number=0, image=image, wanted="w", fingerprint="f", holder="ci", nonce="n"), 1
     )
-    assert (await status(staging.environment)).unfinished == (2,)
+    seen = await status(staging.environment)
+    assert seen.unfinished == (2,)
+    assert seen.open == (OpenDeployment(number=2, verb=Verb.DEPLOY, image=image, holder="ci", commit="c0ffee"),)
 
 
 async def test_a_release_that_slipway_did_not_deploy_has_no_deployment(account, staging):
@@ -107,7 +111,8 @@ async def test_the_cause_of_the_newest_failure_is_diagnosed_afterwards(account, 
     found = await diagnose(staging.environment, None)
     assert (found.ending, found.exit_code) == ("rolled back", 1)
     assert found.diagnosis == outcome.diagnosis
-    assert found.operation == outcome.operation
+    assert (found.operation, found.number) == (outcome.operation, 2)
+    assert f"staging: deployment 2, operation {outcome.operation}, rolled back\n" in of_examination(found).text
 
 
 async def test_words_of_the_application_are_shown_to_a_person_and_kept_nowhere(account, staging):

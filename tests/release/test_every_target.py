@@ -89,8 +89,9 @@ async def test_an_update_replaces_a_failed_creation(platform):
 async def test_an_update_that_does_not_become_healthy_is_rolled_back_and_called_so(platform):
     before = await platform.release()
     await run(platform, before)
-    ended = await run(platform, await platform.release(healthy=False))
+    ended = await run(platform, await platform.release(healthy=False, variables={"COLOUR": "bluebell"}))
     assert (ended.code, ended.outcome.status) == (1, Status.ROLLED_BACK)
+    assert ended.outcome.diagnosis.remedy.partition("; this deployment changes ")[2].startswith("variable COLOUR")
     assert (ended.live, ended.outcome.live) == (before.image.digest, before.image.digest)
     assert (await platform.target.observe()).state is State.LIVE
 

@@ -8,7 +8,7 @@ from slipway.records.image import Reference
 from slipway.release.preflight.checks import judge_account, no, not_covered, ok
 from slipway.release.preflight.image import judge_config, judge_index, judge_tree
 from slipway.release.preflight.named import judge_role, names_of
-from slipway.release.preflight.preflight import events, refuse
+from slipway.release.preflight.preflight import events, naming_changes, refuse
 from slipway.release.targets.app_runner.preflight import BUILD, TASKS
 from tests.release.desired import spec
 
@@ -118,7 +118,21 @@ def test_the_first_refusal_is_reported_with_the_number_of_others():
         refuse(
             preflight(ok("a", "fine"), no("b", "there is no role x", "make it"), no("c", "no y", "z"), no("d", "", ""))
         )
-    assert str(refused.value) == "there is no role x (and 2 more: `slipway preflight` lists them): make it"
+    assert (
+        str(refused.value)
+        == "there is no role x (and 2 more: `slipway preflight` lists them): make it; staging is unchanged"
+    )
+
+
+def test_the_remedy_of_a_release_that_does_not_start_names_the_values_that_change():
+    wanted = spec(variables={"SAME": "1", "NEW": "hunter2"}, secrets={"TOKEN": "arn:b"})
+    live = spec(variables={"SAME": "1", "OLD": "hunter3"}, secrets={"TOKEN": "arn:a"}).fields()
+    result = preflight(no("image", "is arm64", "build it"), no("release", "it ends", "start it"))
+    image, release = naming_changes(result, wanted, live).refusals
+    assert image.remedy == "build it"
+    assert release.remedy.startswith("start it; this deployment changes ")
+    assert set(release.remedy.rpartition("changes ")[2].split(", ")) == {"variable NEW", "variable OLD", "secret TOKEN"}
+    assert naming_changes(result, wanted, {}).refusals[1].remedy == "start it"
 
 
 def test_uncovered_checks_become_events():

@@ -62,7 +62,7 @@ The platform rolled it back: the requested change is not live. It took 3 m 10 s.
 
 @pytest.mark.parametrize("status", Status)
 def test_every_status_has_a_sentence_and_the_sign_of_its_exit_code(status):
-    sign = {0: "✅", 1: "❌", 3: "❓"}[status.exit_code]
+    sign = {0: "✅", 1: "❌", 3: "❓", 4: "❌"}[status.exit_code]
     heading, sentence, *_ = of_outcome(replace(OUTCOME, status=status)).split("\n\n")
     assert heading.startswith(f"## {sign} {status.value.partition('_')[0]}")
     assert sentence.endswith(". It took 3 m 10 s.")
@@ -77,8 +77,10 @@ def test_what_was_no_deployment_is_called_by_its_name():
 
 
 def test_an_examination_says_how_the_newest_change_ended_and_why():
-    said = of_examination(Examination("staging", "0123", "rolled back", WHY))
-    assert said.startswith("## ❌ staging: operation 0123 rolled back\n\n**Cause:** it listens on 127.0.0.1\n")
+    said = of_examination(Examination("staging", "0123", "rolled back", WHY, 4))
+    assert said.startswith(
+        "## ❌ staging: deployment 4, operation 0123, rolled back\n\n**Cause:** it listens on 127.0.0.1\n"
+    )
     assert of_examination(Examination("staging", None, "succeeded")) == "## ✅ staging: succeeded\n"
 
 
@@ -123,7 +125,7 @@ def test_a_history_is_a_row_for_each_deployment():
     )
     rows = of_history(History("staging", (release,), (8,))).splitlines()[4:]
     assert rows == [
-        "| 8 |  |  | has not ended |  |  |  |  |  |",
+        "| 8 |  |  | has no end yet |  |  |  |  |  |",
         f"| 7 | 2023-11-14 22:13:20Z | deploy | ROLLED\\_BACK | 3 m 10 s |  |  | {NEW} | why |",
     ]
     assert "Nothing has been deployed yet." in of_history(History("staging", ()))

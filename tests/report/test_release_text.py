@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.records.ledger import History, Release, Situation
+from slipway.records.ledger import History, OpenDeployment, Release, Situation
 from slipway.records.migration import Readiness
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
-from slipway.report.release import of_history, of_outcome, of_plan, of_situation
+from slipway.report.release import NOT_ENDED, of_history, of_outcome, of_plan, of_situation
 
 
 def test_a_plan_lists_its_fields():
@@ -71,6 +71,13 @@ def test_a_situation_shows_what_is_live(observed, lines):
     assert of_situation(Situation(environment="staging", observed=observed)).splitlines() == lines
 
 
+AGAIN = "`slipway deploy --environment staging --image r/notes@sha256:06`"
+OPEN = (
+    OpenDeployment(number=6, verb=Verb.DEPLOY, image="r/notes@sha256:06", holder="ci", commit="1234567890"),
+    OpenDeployment(number=7, verb=Verb.PAUSE, image="", holder=""),
+)
+
+
 def test_a_situation_shows_the_live_deployment_later_ones_and_unfinished_ones():
     live = Release(
         environment="staging",
@@ -90,15 +97,19 @@ def test_a_situation_shows_the_live_deployment_later_ones_and_unfinished_ones():
         observed=Observed(status="RUNNING", state=State.LIVE, digest="sha256:01"),
         live=live,
         newest=newest,
-        unfinished=(6,),
+        unfinished=(6, 7),
+        open=OPEN,
         readiness=said,
     )
     assert of_situation(situation).splitlines()[3:] == [
         "  live since: deployment 4, deploy, 1970-01-01 00:00:00Z, by ann@laptop",
         "  newest:     deployment 5, promote, 1970-01-01 00:01:00Z, ROLLED_BACK",
         "  release:    commit c0ffee, knows revision aaa, database at no revision",
-        "  unfinished: deployment 6 is running or was killed; run its command again to resume it",
+        f"  unfinished: deployment 6, deploy of sha256:06, commit 1234567, by ci, {NOT_ENDED}; {AGAIN} resumes it",
+        f"  unfinished: deployment 7, pause, {NOT_ENDED}; `slipway pause --environment staging` resumes it",
     ]
+    unanswered = of_situation(replace(situation, live=replace(live, status=Status.UNANSWERED)))
+    assert "live since: deployment 4, deploy, 1970-01-01 00:00:00Z, by ann@laptop, UNANSWERED" in unanswered
     assert "newest" not in of_situation(replace(situation, newest=live))
 
 
@@ -162,11 +173,12 @@ def test_a_history_shows_duration_commit_holder_and_cause_in_80_columns_in_the_o
         release, number=2, commit=None, status=Status.ROLLBACK_FAILED, seconds=3599, holder=job, cause=cause
     )
     paused = replace(release, number=1, verb=Verb.PAUSE, image="", holder="", commit=None, risk="it is night")
-    lines = of_history(History("staging", (release, failed, paused), (3,))).splitlines()
+    lines = of_history(History("staging", (release, failed, paused), (3,), (replace(OPEN[0], number=3),))).splitlines()
     assert lines[1:] == [
         "   4  1970-01-01 00:00:00Z  deploy    SUCCEEDED             1.0 s  c0ffeec",
         "      sha256:01 by ann@laptop",
-        "   3  has not ended: it is running or was killed",
+        f"   3  {NOT_ENDED}",
+        "      deploy of sha256:06, commit 1234567, by ci",
         "   2  1970-01-01 00:00:00Z  deploy    ROLLBACK_FAILED   59 m 59 s",
         "      sha256:01 by ann in https://github.com/OWNER/NAME/actions/runs/12345678901",
         "      the release reads the variable REDIS_URL, which staging does not set;",

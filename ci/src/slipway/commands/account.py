@@ -112,8 +112,16 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account, whose access key is `simulated`, until it is interrupted",
+    "Run a simulated AWS account, whose access key is `simulated`, until it is interrupted; or push a release into one",
     flags=(
+        option(
+            "action",
+            "run|push",
+            "run the account, or push the newest commit of a service into one that runs (default: run)",
+            positional=True,
+            choices=("run", "push"),
+            default="run",
+        ),
         option("port", "N", "the port on 127.0.0.1 (default: a free one)", parse=int, default=0),
         option(
             "speed",
@@ -124,16 +132,29 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         file("state", "what the account holds at the start: repositories, roles, secrets"),
         file("faults", "what will go wrong: throttled calls, lost answers"),
+        SOURCE,
+        ENDPOINT,
     ),
-    records=(JsonRecord("listening", "in one line, as soon as it accepts calls; it runs until it is ended"),),
+    records=(
+        JsonRecord("listening", "in one line, as soon as it accepts calls; it runs until it is ended"),
+        JsonRecord("image", "of `push`"),
+    ),
+    more="""\
+`slipway simulator push --endpoint-url URL` needs no container engine: the release is the source tree of the commit, with the
+dependencies of its lock file. It prints REPOSITORY@DIGEST for `slipway deploy`.""",
     not_on_dagger="it serves programs on this machine; Dagger takes its address as an endpoint",
 )
-async def simulator(flags: Flags, caller: Caller) -> None:
+async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
     from slipway.local.simulator import Beginning, simulate
     from slipway.report.answers import account as answers
 
+    if flags.action == "push":
+        from slipway.rehearsal.commits import push
+
+        return answers.of_pushed(await push(flags.source, flags.endpoint_url))
     beginning = Beginning.of(flags.state, flags.faults, os.environ)
     await simulate(flags.port, flags.speed, lambda address: caller.say(answers.of_listening(address)), beginning)
+    return None
 
 
 @command(

@@ -47,10 +47,11 @@ async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
 
     environment = await caller.environment(flags.environment)
-    spec = environment.spec(environment.digest_of(flags.image))
+    spec, live = environment.spec(environment.digest_of(flags.image)), dict[str, str]()
     with suppress(AwsRefusedError):  # the preflight itself names what may not be read
-        spec = spec.over((await environment.status()).fields)
-    return answers.of_preflight(await preflight(environment.aws, spec, environment.settings))
+        live = dict((await environment.status()).fields)
+    report = await preflight(environment.aws, spec.over(live), environment.settings, live=live)
+    return answers.of_preflight(report)
 
 
 @command(
@@ -85,7 +86,9 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         WITHOUT_START,
     ),
-    records=(JsonRecord("outcome", "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 1 for every other status"),),
+    records=(
+        JsonRecord("outcome", "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 4 for ABORTED, 1 for every other status"),
+    ),
     rights=("deploy", "webhook"),
 )
 async def deploy(flags: Flags, caller: Caller) -> "CommandResult":

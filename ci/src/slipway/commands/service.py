@@ -95,6 +95,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
 )
 async def history(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.late import record_all
+    from slipway.environment.status import described
     from slipway.records.ledger import LedgerBlock
     from slipway.report.answers import service as answers
 
@@ -102,7 +103,7 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.record:
         block = await caller.record(LedgerBlock, flags.record, "the deployment")
         await record_all(environment, block.records)
-    return answers.of_history(await environment.history())
+    return answers.of_history(await described(environment, await environment.history()))
 
 
 @command(

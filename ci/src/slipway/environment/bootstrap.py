@@ -11,6 +11,7 @@ from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ledger import LedgerStore
 from slipway.release.bootstrap.change_set import StackChangeSet
+from slipway.release.bootstrap.existing import check_new, roles_added_by
 from slipway.release.bootstrap.prices import cost_of
 from slipway.release.bootstrap.template import StackTemplate, stacks
 from slipway.release.engine.target import Time
@@ -59,13 +60,19 @@ class AccountSetup:
     async def _proposed(
         self, opened: AsyncExitStack, tell: Callable[[Event], None]
     ) -> list[tuple[StackChangeSet, StackChange]]:
-        """Return the change set of each stack, with what it would change; one that must wait is not opened."""
+        """Return the change set of each stack, with what it would change; one that must wait is not opened.
+
+        Raises RefusedError with every role that they would make and that exists already.
+        """
         proposals: list[tuple[StackChangeSet, StackChange]] = []
+        roles: list[str] = []
         for stack in await self._stacks():
             change_set = StackChangeSet(self.aws, stack, self.time, tell)
             missing = _missing(stack, [proposal for _, proposal in proposals])
             proposal = _waiting(stack, missing) if missing else await opened.enter_async_context(change_set.proposed())
             proposals.append((change_set, proposal))
+            roles += roles_added_by(stack, proposal)
+        await check_new(self.aws, roles)
         return proposals
 
     async def _move_ledger(self, tell: Callable[[Event], None]) -> None:

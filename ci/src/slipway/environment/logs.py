@@ -41,17 +41,32 @@ async def of_deployment(environment: ObservedEnvironment, number: int) -> Log:
 
 async def follow(environment: ObservedEnvironment, since: timedelta) -> AsyncIterator[LogLine]:
     """Yield the lines of that span, and then each new one, until the caller stops."""
-    arn, start = (await existing(environment)).arn or "", environment.time.now() - since
-    seen = dict[str, datetime]()
+    arn = (await existing(environment)).arn or ""
+    reader = LogReader(environment, arn, environment.time.now() - since)
     while True:
-        read = await environment.described.log_since(environment.aws, arn, start)
-        new = {source: tuple(line for line in lines if line.id not in seen) for source, lines in read.items()}
-        for line in _shown(environment, new):
+        for line in await reader.new():
             yield line
-        start = max(start, environment.time.now() - _LATE)
-        seen |= {line.id: line.at for lines in new.values() for line in lines}
-        seen = {id_: at for id_, at in seen.items() if at >= start}
         await environment.time.sleep(POLL_SECONDS)
+
+
+class LogReader:
+    """The lines of a service since `start`, each returned once; a line that arrives late is still found for a minute."""
+
+    def __init__(self, environment: ObservedEnvironment, arn: str, start: datetime) -> None:
+        self._environment = environment
+        self._arn = arn
+        self._start = start
+        self._seen: dict[str, datetime] = {}
+
+    async def new(self) -> tuple[LogLine, ...]:
+        """Return the lines that were not returned before."""
+        environment = self._environment
+        read = await environment.described.log_since(environment.aws, self._arn, self._start)
+        new = {source: tuple(line for line in lines if line.id not in self._seen) for source, lines in read.items()}
+        self._start = max(self._start, environment.time.now() - _LATE)
+        self._seen |= {line.id: line.at for lines in new.values() for line in lines}
+        self._seen = {id_: at for id_, at in self._seen.items() if at >= self._start}
+        return tuple(_shown(environment, new))
 
 
 def _shown(environment: ObservedEnvironment, read: Lines) -> Iterator[LogLine]:

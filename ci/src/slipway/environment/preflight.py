@@ -43,10 +43,20 @@ class Platform(Protocol):
     def health(self) -> Callable[[ServiceSpec], HealthCheck]: ...
 
 
-async def preflight(aws: Aws, spec: ServiceSpec, settings: Settings, backend: HostBackend | None = None) -> Preflight:
-    """Check everything, and start the release if this machine can run it; raises SlipwayError if AWS cannot be reached."""
+async def preflight(
+    aws: Aws,
+    spec: ServiceSpec,
+    settings: Settings,
+    backend: HostBackend | None = None,
+    live: Mapping[str, str] | None = None,
+) -> Preflight:
+    """Check everything, and start the release if this machine can run it; raises SlipwayError if AWS cannot be reached.
+
+    `live` are the fields of the live service, from which remedies name what a deployment changes.
+    """
     target = target_of(settings, spec.environment)
     report = await looks.preflight(aws, spec, target.looks, partial(_on_this_machine, aws, spec, settings, backend))
+    report = looks.naming_changes(report, spec, live or {})
     return report if settings.environment(spec.environment).migration else looks.unmigrated(report)
 
 
@@ -94,7 +104,15 @@ async def booted(
     return (
         ok("migrations", f"an empty database is at {heads or 'no revision'}"),
         await tried(backend, spec, database, platform),
+        *_replaced(spec, database),
     )
+
+
+def _replaced(spec: ServiceSpec, database: Mapping[str, str]) -> Checks:
+    """Return which values of the settings the release did not get here, because they would name another database."""
+    names = sorted(name for name in database if spec.variables.get(name, database[name]) != database[name])
+    why = "were replaced by those of the empty database here, as [tool.slipway.migrations] says; a wrong value shows on the platform only"
+    return (not_covered("variables", f"the values of {', '.join(names)} {why}"),) if names else ()
 
 
 async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str], platform: Platform) -> Check:

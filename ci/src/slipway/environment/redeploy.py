@@ -5,18 +5,20 @@ release brings; a rollback, which does not migrate the database, for the release
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from slipway.environment.environment import ServiceEnvironment
 from slipway.environment.specification import restored
 from slipway.environment.status import HISTORY, ObservedEnvironment
-from slipway.errors import BadInputError, RefusedError
+from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.certificate import Certificate
 from slipway.records.ledger import Release, Specification
 from slipway.records.migration import Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event, Tell
+from slipway.release.aws.ecr import revision_of
 from slipway.release.engine.compatibility import forward_risk, rollback_risk
 from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before
 from slipway.release.errors import or_unknown
@@ -25,10 +27,17 @@ from slipway.release.preflight.named import look_at_secrets
 from slipway.untrusted import one_line
 
 Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
-_PROVE = (
-    "prove this pair (`slipway gate --since COMMIT --report DIR`, `slipway certificate --proof DIR/proof.json`) and pass it with "
-    "--certificate, or skip the proof with --without-proof REASON"
-)
+
+
+def _unproven(what: str, older: str | None, newer: str | None) -> RefusedError:
+    """Return the refusal of a pair of releases, by the commits of both, if they are known."""
+    place = f"in a checkout of {newer}" if newer else "in a checkout of the newer release"
+    since = older or "COMMIT_OF_THE_OLDER_RELEASE"
+    return RefusedError(
+        what,
+        f"prove this pair {place} (`slipway gate --since {since} --report DIR`, `slipway certificate --proof DIR/proof.json`) "
+        "and pass it with --certificate, or skip the proof with --without-proof REASON",
+    )
 
 
 @dataclass(frozen=True)
@@ -56,25 +65,25 @@ class CompatibilityEvidence:
 class Redeployment:
     """A known digest, to be deployed in an environment.
 
-    - notes: facts that a reader should weigh. what: the start of a refusal's sentence. risk_of: returns why the observed service may break; None if it is proven to work.
+    - notes: facts that a reader should weigh. risk_of: returns the refusal of a change that may break the observed service; None if it is proven to work.
     """
 
     environment: ServiceEnvironment
     digest: str
     verb: Verb
-    what: str
     evidence: CompatibilityEvidence
-    risk_of: Callable[[Observed], Awaitable[str | None]]
+    risk_of: Callable[[Observed], Awaitable[RefusedError | None]]
     notes: tuple[str, ...] = ()
 
     async def plan(self) -> Plan:
         """Return what a run would change, or why it would be refused; changes nothing."""
-        risk = await self.risk_of(await self.environment.status())
-        plan = await self.environment.plan(self.digest, self.verb)
+        observed = await self.environment.status()
+        risk = await self.risk_of(observed)
+        plan = await self.environment.plan(self.digest, self.verb, observed)
         plan = replace(plan, notes=(*plan.notes, *self.notes))
         if risk is None or self.evidence.reason or not plan.changes or plan.action is Action.BLOCKED:
             return plan
-        return replace(plan, action=Action.BLOCKED, reason=str(self._unproven(risk)))
+        return replace(plan, action=Action.BLOCKED, reason=str(risk))
 
     async def run(self, tell: Tell) -> Outcome:
         """Deploy; a risk without a reason is refused, and each risk is reported once per run."""
@@ -85,19 +94,16 @@ class Redeployment:
             if risk is None:
                 return None
             if not self.evidence.reason:
-                raise self._unproven(risk)
-            if risk not in reported:
-                tell(Event(f"{self.what}: {risk}; proceeding because: {one_line(self.evidence.reason)}"))
-            reported.add(risk)
+                raise risk
+            if risk.what not in reported:
+                tell(Event(f"{risk.what}; proceeding because: {one_line(self.evidence.reason)}"))
+            reported.add(risk.what)
             return self.evidence.reason
 
         engine = self.environment.engine(tell, permit, self.evidence.certificate, self.evidence.reason)
         for note in self.notes:
             tell(Event(note))
         return await self.environment.release(self.environment.live(self.digest, self.verb), engine)
-
-    def _unproven(self, risk: str) -> RefusedError:
-        return RefusedError(f"{self.what}: {risk}", _PROVE)
 
 
 async def known_heads(environment: ObservedEnvironment, observed: Observed) -> Readiness:
@@ -139,16 +145,28 @@ async def _promotion(
     assert promoted.digest is not None
     heads = await known_heads(source, promoted)
 
-    async def risk_of(observed: Observed) -> str | None:
+    async def risk_of(observed: Observed) -> RefusedError | None:
         if observed.digest is None:  # no live release that a new schema could break
             return None
         live = await known_heads(target, observed)
-        return await evidence.risk(forward_risk, heads, live, source, target)
+        if (risk := await evidence.risk(forward_risk, heads, live, source, target)) is None:
+            return None
+        commits = await _commit(target, observed.digest, live), await _commit(source, promoted.digest, heads)
+        return _unproven(f"the promotion from {source.name} to {target.name} is not proven: {risk}", *commits)
 
-    what = f"the promotion from {source.name} to {target.name} is not proven"
     return Redeployment(
-        environment=target, digest=promoted.digest, verb=Verb.PROMOTE, what=what, evidence=evidence, risk_of=risk_of
+        environment=target, digest=promoted.digest, verb=Verb.PROMOTE, evidence=evidence, risk_of=risk_of
     )
+
+
+async def _commit(environment: ObservedEnvironment, digest: str | None, known: Readiness) -> str | None:
+    """Return a release's commit: as it reported it, otherwise as its image names it; None when neither is known."""
+    if known.commit or digest is None:
+        return known.commit
+    with suppress(SlipwayError):
+        if commit := await revision_of(environment.aws, environment.settings.name, digest):
+            return one_line(commit, 64)
+    return None
 
 
 async def live_in(environment: ObservedEnvironment) -> Observed:
@@ -251,16 +269,17 @@ def _rollback(
     else:
         there = _as_it_was(environment, back.specification, back.release)
 
-    async def risk_of(observed: Observed) -> str | None:
+    async def risk_of(observed: Observed) -> RefusedError | None:
         live = await known_heads(there, observed)
-        return await evidence.risk(rollback_risk, back.heads, live, there)
+        if (risk := await evidence.risk(rollback_risk, back.heads, live, there)) is None:
+            return None
+        commits = await _commit(there, back.digest, back.heads), await _commit(there, observed.digest, live)
+        return _unproven(f"going back to {back.release} is not proven: {risk}", *commits)
 
-    what = f"going back to {back.release} is not proven"
     return Redeployment(
         environment=there,
         digest=back.digest,
         verb=Verb.ROLLBACK,
-        what=what,
         evidence=evidence,
         risk_of=risk_of,
         notes=notes,

@@ -1,6 +1,7 @@
 """One environment of a service, to be read: its platform, its ledger, and the answers of the live release."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -10,13 +11,13 @@ import httpx
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.oci.registry import certificates
 from slipway.records.image import Reference
-from slipway.records.ledger import History, Situation
+from slipway.records.ledger import History, Intent, OpenDeployment, Situation
 from slipway.records.migration import Readiness
 from slipway.records.outcome import NOTHING, Examination
 from slipway.records.plan import Observed, State
 from slipway.records.progress import Progress
 from slipway.release.aws.client import Aws, Keys, check_region
-from slipway.release.aws.ecr import check_repository
+from slipway.release.aws.ecr import check_repository, revision_of
 from slipway.release.aws.ledger import LedgerStore
 from slipway.release.engine.compatibility import readiness_from
 from slipway.release.engine.ledger import Ledger, digest_of, live_with
@@ -183,6 +184,24 @@ class ObservedEnvironment:
         return f"{'http' if self.endpoint_url else 'https'}://{observed.url}"
 
 
+async def described(environment: ObservedEnvironment, history: History) -> History:
+    """Return a history with the facts about its unfinished deployments; the commits only where the images can be read."""
+    if not history.unfinished:
+        return history
+    intents = [intent for intent, _ in await environment.ledger.begun(history.unfinished)]
+    return replace(history, open=tuple([await _open(environment, intent) for intent in intents]))
+
+
+async def _open(environment: ObservedEnvironment, intent: Intent) -> OpenDeployment:
+    commit = None
+    if intent.image:
+        with suppress(SlipwayError):
+            commit = await revision_of(environment.aws, environment.settings.name, digest_of(intent))
+    return OpenDeployment(
+        number=intent.number, verb=intent.verb, image=intent.image, holder=intent.holder, commit=commit
+    )
+
+
 async def status(environment: ObservedEnvironment) -> Situation:
     """Read the platform, the ledger and the release; raises SlipwayError if the platform cannot be read.
 
@@ -197,6 +216,7 @@ async def status(environment: ObservedEnvironment) -> Situation:
         live=live_with(history.releases, observed.digest),
         newest=next(iter(history.releases), None),
         unfinished=history.unfinished,
+        open=history.open,
         readiness=readiness,
         unseen=unseen,
         unanswered=unanswered,
@@ -237,7 +257,8 @@ async def live_digest(environment: ObservedEnvironment) -> str:
 
 async def _history(environment: ObservedEnvironment) -> tuple[History, str]:
     try:
-        return await environment.settled(await environment.history(HISTORY)), ""
+        history = await environment.settled(await environment.history(HISTORY))
+        return await described(environment, history), ""
     except SlipwayError as error:
         return History(environment.name, ()), str(error)
 
@@ -251,7 +272,18 @@ async def diagnose(environment: ObservedEnvironment, number: int | None) -> Exam
     ending = await target.ending(operation)
     failed = ending not in _NOT_FAILED
     diagnosis = await target.evidence(operation, await _spec(environment, number)) if failed else None
-    return Examination(environment.name, operation.id, ending.value, diagnosis)
+    known = number or await _number_of(environment, operation)
+    return Examination(environment.name, operation.id, ending.value, diagnosis, known)
+
+
+async def _number_of(environment: ObservedEnvironment, operation: Operation) -> int | None:
+    """Return the newest deployment that started an operation; None when it is another client's, or the ledger cannot be read."""
+    with suppress(SlipwayError):
+        accepted = (await environment.ledger.contents()).accepted
+        for intent, started in await environment.ledger.begun(sorted(accepted, reverse=True)):
+            if started and started.id == operation.id:
+                return intent.number
+    return None
 
 
 async def operation_of(environment: ObservedEnvironment, number: int) -> Operation:

@@ -4,8 +4,8 @@ import re
 from datetime import timedelta
 from typing import Final
 
-from slipway.environment import logs
-from slipway.environment.status import ObservedEnvironment, live_digest
+from slipway.environment.logs import LogReader
+from slipway.environment.status import ObservedEnvironment, existing, live_digest
 from slipway.errors import SlipwayError
 from slipway.records.ledger import ReleaseWatch
 from slipway.records.logs import LogLine, LogSource
@@ -25,21 +25,22 @@ _ERROR: Final = re.compile(
 async def watched(environment: ObservedEnvironment, span: timedelta, tell: Tell) -> ReleaseWatch:
     """Look at the live release until the span is over, or until it no longer answers; raises SlipwayError when it cannot be read."""
     digest = await live_digest(environment)
-    time, began, shown = environment.time, environment.time.now(), 0
+    time, began, count = environment.time, environment.time.now(), 0
+    reader = LogReader(environment, (await existing(environment)).arn or "", began)
     while True:
         status, problem = await _seen(environment, digest)
         passed = time.now() - began
-        errors = await _errors(environment, passed, tell)
-        for line in errors[shown:][:_MOST_SHOWN]:
+        errors = await _errors(environment, reader, tell)
+        for line in errors[:_MOST_SHOWN]:
             tell(Event(f"log: {line.text}"))
-        shown = max(shown, len(errors))
+        count += len(errors)
         if status is not Status.SUCCEEDED or passed >= span:
             return ReleaseWatch(
                 environment=environment.name,
                 digest=digest,
                 status=status,
                 seconds=passed.total_seconds(),
-                errors=shown,
+                errors=count,
                 problem=problem,
             )
         await time.sleep(min(_POLL_SECONDS, (span - passed).total_seconds()))
@@ -58,10 +59,10 @@ async def _seen(environment: ObservedEnvironment, digest: str) -> tuple[Status, 
     return (Status.UNANSWERED, problem) if problem else (Status.SUCCEEDED, "")
 
 
-async def _errors(environment: ObservedEnvironment, passed: timedelta, tell: Tell) -> tuple[LogLine, ...]:
-    """Return the lines of that time that look like errors; none when the log cannot be read."""
+async def _errors(environment: ObservedEnvironment, reader: LogReader, tell: Tell) -> tuple[LogLine, ...]:
+    """Return the new lines that look like errors; none when the log cannot be read."""
     try:
-        lines = (await logs.recent(environment, passed)).lines
+        lines = await reader.new()
     except SlipwayError as error:
         tell(Event(f"the log cannot be read: {error}"))
         return ()

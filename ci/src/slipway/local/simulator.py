@@ -37,7 +37,10 @@ class Beginning:
         """Read the files, TOML or with the suffix .json JSON; raises BadInputError."""
         beginning = cls(_read(InitialState, state), _read(Script, faults))
         if unset := beginning.state.unset(variables):
-            raise BadInputError(f"{state} needs the variable {unset[0]}, which is not set", "set it and start again")
+            raise BadInputError(
+                f"{state} names a variable for {unset[0]} that is not set",
+                "set it and start again; a value in this file is the name of an environment variable, never the secret itself",
+            )
         for scripted in beginning.faults.fault:
             if scripted.operation not in operations():
                 raise BadInputError(

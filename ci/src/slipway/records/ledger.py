@@ -118,13 +118,28 @@ class Origin(Record, schema="slipway/origin/1"):
     newest: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class OpenDeployment:
+    """A deployment without an end: its run continues, was killed, or ended as UNKNOWN. `commit` is of its image; None when it is unknown."""
+
+    number: int
+    verb: Verb
+    image: str
+    holder: str
+    commit: str | None = None
+
+
 @dataclass(frozen=True)
 class History(Record, schema="slipway/history/1"):
-    """The ended ones of the newest deployments of an environment, newest first, and the numbers of unfinished ones among them."""
+    """The ended ones of the newest deployments of an environment, newest first, and the numbers of unfinished ones among them.
+
+    `open` describes those that are unfinished, where they were looked up.
+    """
 
     environment: str
     releases: tuple[Release, ...]
     unfinished: tuple[int, ...] = ()
+    open: tuple[OpenDeployment, ...] = ()
 
     @property
     def newest(self) -> int:
@@ -161,7 +176,7 @@ class Situation(Record, schema="slipway/situation/1"):
     """An environment as the platform, the ledger and the live release report it.
 
     - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
-    - unfinished: numbers of deployments without an end. unseen: why the ledger could not be read, otherwise empty.
+    - unfinished: numbers of deployments without an end, which `open` describes. unseen: why the ledger could not be read, otherwise empty.
     - readiness: the live release's answer at its health path, or None. unanswered: why that path does not answer, otherwise empty.
     """
 
@@ -170,6 +185,7 @@ class Situation(Record, schema="slipway/situation/1"):
     live: Release | None = None
     newest: Release | None = None
     unfinished: tuple[int, ...] = ()
+    open: tuple[OpenDeployment, ...] = ()
     readiness: Readiness | None = None
     unseen: str = ""
     unanswered: str = ""

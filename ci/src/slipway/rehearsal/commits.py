@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import anyio.to_thread
+
 from slipway import settings
 from slipway.errors import BadInputError
 from slipway.oci.artifact import TreeConfig, pack
 from slipway.oci.registry import opened
 from slipway.records.image import Image, ImageKind
-from slipway.release.aws.ecr import Place
+from slipway.release.aws.client import Aws
+from slipway.release.aws.ecr import Place, place_of
+from slipway.release.errors import or_absent
 from slipway.settings import Settings
+from slipway.simulator.contract import REGION
 from slipway.source import Commit, commit_at, git
 from slipway.workload.dependencies import LOCKS
 
@@ -128,6 +133,18 @@ async def build(commit: Commit, wanted: Settings, place: Place) -> Image:
         revision=commit.revision,
         size=sum(len(layer.content) for layer in artifact.layers),
     )
+
+
+async def push(source: Path, endpoint_url: str | None) -> Image:
+    """Push the newest commit of a service as a source tree, into a repository that is created if it is missing; raises SlipwayError."""
+    if endpoint_url is None:
+        raise BadInputError("push needs the address of a simulator that runs", "pass it with --endpoint-url")
+    commit = await anyio.to_thread.run_sync(commit_at, source)
+    wanted = await anyio.to_thread.run_sync(settings_of, commit)
+    aws = Aws(REGION, endpoint_url)
+    create = aws.call("ecr", "create_repository", repositoryName=wanted.name, imageTagMutability="IMMUTABLE")
+    await or_absent(create, "RepositoryAlreadyExistsException")
+    return await build(commit, wanted, await place_of(aws, wanted.name))
 
 
 def _check_lock(commit: Commit, names: set[str]) -> None:

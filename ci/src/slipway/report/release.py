@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from textwrap import wrap
 
-from slipway.records.ledger import History, Release, ReleaseWatch, Situation
+from slipway.records.ledger import History, OpenDeployment, Release, ReleaseWatch, Situation
 from slipway.records.logs import Log, LogLine
 from slipway.records.migration import Heads, Migration, Readiness
 from slipway.records.outcome import Diagnosis, Examination, Outcome, Verb
@@ -11,6 +11,8 @@ from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.words import counted
 from slipway.report.format import duration, heads, moment
 from slipway.untrusted import one_line
+
+NOT_ENDED = "has no end yet: its run continues, was killed, or ended as UNKNOWN"
 
 
 def of_plan(plan: Plan) -> str:
@@ -44,7 +46,7 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     observed = situation.observed
     if observed.state is not State.ABSENT:
         yield "digest", observed.digest or "none is live"
-        private = "; private: only its VPC ingress connection reaches it" if observed.private else ""
+        private = "; private: only its VPC reaches it" if observed.private else ""
         yield "url", (_url(observed.url) if observed.url else "none") + private
     if situation.live:
         yield "live since", _deployment(situation.live)
@@ -52,23 +54,48 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
         yield "live since", "unknown: no deployment in the ledger released this digest"
     if situation.newest and situation.newest != situation.live:
         newest = situation.newest
-        yield "newest", f"{_deployment(newest)}, {newest.status.value}"
+        yield (
+            "newest",
+            _deployment(newest) if newest.status.exit_code else f"{_deployment(newest)}, {newest.status.value}",
+        )
     if situation.unanswered:
         yield "health", situation.unanswered
     if situation.readiness:
         yield "release", _readiness(situation.readiness)
     if observed.operation:
         yield "in flight", observed.operation
-    for number in situation.unfinished:
-        yield "unfinished", f"deployment {number} is running or was killed; run its command again to resume it"
+    for deployment in situation.open:
+        what = f"deployment {deployment.number}, {_what(deployment)}, {NOT_ENDED}"
+        yield "unfinished", f"{what}; {_resumption(deployment, situation.environment)}"
     if situation.unseen:
         yield "ledger", f"cannot be read: {situation.unseen}"
 
 
 def _deployment(release: Release) -> str:
-    """`deployment 4, rollback, 2026-11-27 23:09:38Z, by ann@laptop`."""
+    """`deployment 4, rollback, 2026-11-27 23:09:38Z, by ann@laptop`; an end that is no success follows."""
     by = f", by {release.holder}" if release.holder else ""
-    return f"deployment {release.number}, {release.verb.value}, {moment(release.ended)}{by}"
+    ended = f", {release.status.value}" if release.status.exit_code else ""
+    return f"deployment {release.number}, {release.verb.value}, {moment(release.ended)}{by}{ended}"
+
+
+def _what(deployment: OpenDeployment) -> str:
+    """`deploy of sha256:…, commit 1a2b3c4, by ann@laptop`."""
+    image = deployment.image.partition("@")[2]
+    facts = [
+        f"{deployment.verb.value} of {image}" if image else deployment.verb.value,
+        f"commit {deployment.commit[:7]}" if deployment.commit else "",
+        f"by {deployment.holder}" if deployment.holder else "",
+    ]
+    return ", ".join(filter(None, facts))
+
+
+def _resumption(deployment: OpenDeployment, environment: str) -> str:
+    """Return the command that resumes a deployment; a promotion's source is not recorded."""
+    if deployment.verb is Verb.PROMOTE:
+        return f"`slipway promote --from NAME --to {environment}` resumes it"
+    image = f" --image {deployment.image}" if deployment.verb is Verb.DEPLOY else ""
+    confirmed = " --confirm SERVICE" if deployment.verb is Verb.DESTROY else ""
+    return f"`slipway {deployment.verb.value} --environment {environment}{image}{confirmed}` resumes it"
 
 
 def _readiness(readiness: Readiness) -> str:
@@ -86,7 +113,8 @@ def _known_heads(revisions: Heads | None) -> str | None:
 
 def of_history(history: History) -> str:
     """Render each deployment in lines of at most 80 columns, newest first."""
-    entries = {number: [_row(number, "has not ended: it is running or was killed")] for number in history.unfinished}
+    entries = {number: [_row(number, NOT_ENDED)] for number in history.unfinished}
+    entries |= {each.number: [_row(each.number, NOT_ENDED), *_wrapped(_what(each))] for each in history.open}
     entries |= {release.number: _release_lines(release) for release in history.releases}
     lines = [line for number in sorted(entries, reverse=True) for line in entries[number]]
     heading = f"{one_line(history.environment)}:" + ("" if lines else " nothing has been deployed by slipway yet")
@@ -153,10 +181,16 @@ def of_outcome(outcome: Outcome) -> str:
 
 def of_examination(examination: Examination) -> str:
     """Render how the newest operation ended, and why."""
-    operation = f"operation {one_line(examination.operation)} " if examination.operation else ""
-    ending = f"{one_line(examination.environment)}: {operation}{one_line(examination.ending)}"
-    lines = [ending, *_diagnosis(examination.diagnosis)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([examined(examination), *_diagnosis(examination.diagnosis)]) + "\n"
+
+
+def examined(examination: Examination) -> str:
+    """`production: deployment 4, operation 1a2b, rolled back`."""
+    number = f"deployment {examination.number}" if examination.number else ""
+    operation = f"operation {examination.operation}" if examination.operation else ""
+    return one_line(
+        f"{examination.environment}: {', '.join(filter(None, [number, operation, examination.ending]))}", 600
+    )
 
 
 _NOUNS = {

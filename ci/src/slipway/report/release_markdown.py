@@ -2,18 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 
-from slipway.records.ledger import History, Release, Situation
+from slipway.records.ledger import History, OpenDeployment, Release, Situation
 from slipway.records.outcome import Diagnosis, Examination, Outcome, Status
 from slipway.records.plan import Action, Plan
 from slipway.records.refusal import Refusal
 from slipway.report.format import duration, escaped, moment, sign
-from slipway.report.release import action, facts, migrated, state
+from slipway.report.release import action, examined, facts, migrated, state
 
 _SENTENCES = {
     Status.SUCCEEDED: "The requested change is live.",
     Status.NOOP: "The requested state was live already; nothing was changed.",
     Status.UNANSWERED: "The release is live, but its address does not answer as it should.",
     Status.ROLLED_BACK: "The platform rolled it back: the requested change is not live.",
+    Status.ABORTED: "A person took it back: the requested change is not live.",
     Status.CREATE_FAILED: "The service could not be created.",
     Status.ROLLBACK_FAILED: "It did not become healthy, and the platform could not roll it back.",
     Status.FAILED: "The platform did not make the requested change.",
@@ -60,9 +61,7 @@ def of_outcome(outcome: Outcome) -> str:
 
 def of_examination(examination: Examination) -> str:
     """Render how the newest operation ended, and why."""
-    operation = f"operation {escaped(examination.operation)} " if examination.operation else ""
-    ending = f"{escaped(examination.environment)}: {operation}{escaped(examination.ending)}"
-    heading = f"## {sign(examination.exit_code)} {ending}"
+    heading = f"## {sign(examination.exit_code)} {escaped(examined(examination), 600)}"
     return _page(heading, *(_diagnosis(examination.diagnosis) if examination.diagnosis else ()))
 
 
@@ -77,7 +76,8 @@ def of_situation(situation: Situation) -> str:
 
 def of_history(history: History) -> str:
     """Render one row per deployment, newest first."""
-    rows = {number: (str(number), "", "", "has not ended", *[""] * 5) for number in history.unfinished}
+    rows = {number: (str(number), "", "", "has no end yet", *[""] * 5) for number in history.unfinished}
+    rows |= {each.number: _unfinished(each) for each in history.open}
     rows |= {release.number: _release(release) for release in history.releases}
     return _page(
         f"## Deployments of {escaped(history.environment)}",
@@ -102,6 +102,12 @@ def _diagnosis(diagnosis: Diagnosis) -> Iterator[str]:
     if diagnosis.place:
         yield f"**Evidence:** {escaped(diagnosis.place)}, rule {escaped(diagnosis.rule)}; `slipway diagnose` shows it."
     yield f"**Remedy:** {escaped(diagnosis.remedy, 600)}"
+
+
+def _unfinished(deployment: OpenDeployment) -> tuple[str, ...]:
+    commit, digest = (deployment.commit or "")[:7], deployment.image.partition("@")[2]
+    number, verb = str(deployment.number), deployment.verb.value
+    return (number, "", verb, "has no end yet", "", commit, deployment.holder, digest or "none", "")
 
 
 def _release(release: Release) -> tuple[str, ...]:

@@ -255,7 +255,9 @@ class InitialState:
     repositories: tuple[str, ...] = ()  # names in ECR, with immutable tags
     roles: tuple[str, ...] = ()  # ARNs; App Runner and ECS may assume them
     strict_roles: bool = False  # refuse any other role instead of trusting it
-    secrets: Mapping[str, str] = field(default_factory=dict)  # environment variables with the values, by ARN
+    secrets: Mapping[str, str] = field(
+        default_factory=dict, repr=False
+    )  # environment variables with the values, by ARN
 
     def __post_init__(self) -> None:
         for index, name in enumerate(self.repositories):
@@ -264,13 +266,15 @@ class InitialState:
         for index, arn in enumerate(self.roles):
             if not arn.startswith("arn:aws") or ":role/" not in arn:
                 raise MismatchError(f"roles[{index}]", f"found {arn!r:.80}, allowed is the ARN of a role")
-        for arn in self.secrets:
-            if ":secretsmanager:" not in arn and ":ssm:" not in arn:
-                raise MismatchError("secrets", f"found {arn!r:.80}, allowed is the ARN of a secret or a parameter")
+        for index, arn in enumerate(self.secrets):
+            if ":secretsmanager:" not in arn and ":ssm:" not in arn:  # not repeated: it may be the secret itself
+                raise MismatchError(
+                    f"secrets[{index}]", "found another key, allowed is the ARN of a secret or a parameter"
+                )
 
     def unset(self, variables: Mapping[str, str]) -> list[str]:
-        """List the required variables that are not set."""
-        return sorted(set(self.secrets.values()) - set(variables))
+        """List the ARNs of secrets whose variables are not set. The file may have a secret instead of a variable's name, by mistake."""
+        return sorted(arn for arn, variable in self.secrets.items() if variable not in variables)
 
     def put_into(self, cloud: Cloud, variables: Mapping[str, str]) -> None:
         """Create all of it in every region, and a secret in its own."""

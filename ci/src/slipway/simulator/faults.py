@@ -48,7 +48,9 @@ class ScriptedFault:
 
     def __post_init__(self) -> None:
         if self.effect is Effect.OVERTAKEN:
-            raise MismatchError("effect", "found 'overtaken', which needs a second client; a file cannot script one")
+            raise MismatchError(
+                "effect", "found 'overtaken', which needs a second client: only a test in Python can script one"
+            )
         if min(self.skip, self.times) < 0:
             raise MismatchError("skip" if self.skip < 0 else "times", "found a number below 0")
 

@@ -13,7 +13,7 @@ from slipway.release.engine.archive import pack
 from slipway.release.engine.engine import Run
 from slipway.release.engine.ledger import RELEASES, expected_seconds
 from slipway.release.engine.overtaken import ends_of
-from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY
+from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, naming_values
 from slipway.release.engine.target import Operation
 
 _REMEMBERED = 20  # deployments
@@ -45,9 +45,9 @@ def outcome_of(
     )
 
 
-async def unchanged(run: Run, live: Observed) -> Outcome:
-    """Return the outcome of a run that found nothing to change."""
-    status = Status.NOOP if run.goal.is_true(live) else Status.UNKNOWN
+async def unchanged(run: Run, live: Observed, status: Status = Status.NOOP) -> Outcome:
+    """Return the outcome of a run that had nothing to follow: NOOP, or SUCCEEDED after a change that is done with its request."""
+    status = status if run.goal.is_true(live) else Status.UNKNOWN
     status, why = await _answered(run, status, live)
     return outcome_of(run, status, live, why=why)
 
@@ -120,6 +120,9 @@ async def follow(run: Run, operation: Operation) -> Outcome:
         raise UnknownOutcomeError(what, error.next_step) from error
     status = run.goal.truth(ending, operation, live)
     why = await _evidence(run, operation) if status.exit_code else None
+    if why and status is Status.ROLLED_BACK and not why.place.startswith("platform"):
+        changed = naming_values(change.name for change in run.goal.plan(live).changes)
+        why = replace(why, remedy=why.remedy + changed)
     if why is None:
         status, why = await _answered(run, status, live)
     outcome = await end(run, outcome_of(run, status, live, operation=operation.id, why=why), live)

@@ -41,7 +41,7 @@ async def ends_of(
         return ()
     may_start = {newest, await ledger.locked_by()}
     ends = []
-    for intent, operation in await ledger.unended(sorted(unfinished)[-_MOST:]):
+    for intent, operation in await ledger.begun(sorted(unfinished)[-_MOST:]):
         if operation:
             ends.append(await _end(intent, operation, ledger, target, now))
         elif intent.number not in may_start:

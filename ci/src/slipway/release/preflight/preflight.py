@@ -7,10 +7,10 @@ from dataclasses import replace
 import anyio
 
 from slipway.errors import RefusedError, within
-from slipway.records.checks import Branch, Preflight
+from slipway.records.checks import Branch, Check, Preflight, PreflightResult
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
-from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, ServiceSpec
+from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, ServiceSpec, naming_values
 from slipway.release.preflight import image
 from slipway.release.preflight.checks import Checks, covered, look_at_account, not_covered, versions_in
 from slipway.release.preflight.named import look_at_secrets
@@ -19,6 +19,7 @@ from slipway.untrusted import one_line
 Boot = Callable[[], Awaitable[Checks]]
 Look = Callable[[Aws, ServiceSpec], Awaitable[Checks]]
 
+_STARTED = ("migrations", "release")  # the subjects of checks that run the release
 _LOOKS: Mapping[str, Look] = {"account": look_at_account, "image": image.look, "secrets": look_at_secrets}
 
 
@@ -39,13 +40,27 @@ async def preflight(aws: Aws, spec: ServiceSpec, looks: Mapping[str, Look], boot
     return replace(seen, seconds=round(time.monotonic() - began, 3), branches=tuple(branches))
 
 
+def naming_changes(result: Preflight, spec: ServiceSpec, live: Mapping[str, str]) -> Preflight:
+    """Name the changed variables and secrets in the remedy of a release that does not start; `live` are the fields of the live one."""
+    wanted = spec.fields()
+    named = naming_values(name for name in {**live, **wanted} if live and live.get(name) != wanted.get(name))
+
+    def with_changes(check: Check) -> Check:
+        is_about = check.verdict is PreflightResult.REFUSED and check.subject in _STARTED
+        return replace(check, remedy=check.remedy + named) if is_about else check
+
+    branches = (Branch(branch.part, tuple(map(with_changes, branch.checks))) for branch in result.branches)
+    return replace(result, branches=tuple(branches))
+
+
 def refuse(result: Preflight) -> None:
     """Raise RefusedError for the first refusal, with the number of further ones."""
     if not result.refusals:
         return
     first, *others = result.refusals
     more = f" (and {len(others)} more: `slipway preflight` lists them)" if others else ""
-    raise RefusedError(f"{one_line(first.found)}{more}", one_line(first.remedy) or "see the lines above")
+    remedy = one_line(first.remedy) or "see the lines above"
+    raise RefusedError(f"{one_line(first.found)}{more}", f"{remedy}; {one_line(result.environment)} is unchanged")
 
 
 def events(result: Preflight) -> tuple[Event, ...]:

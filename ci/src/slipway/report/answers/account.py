@@ -3,6 +3,7 @@
 from slipway.records.bootstrap import Bootstrap, Permissions
 from slipway.records.command import Listening
 from slipway.records.conformance import Conformance, Estimate, Left
+from slipway.records.image import Image
 from slipway.report import text as plain
 from slipway.report.answers.result import CommandResult, fenced_result
 from slipway.untrusted import one_line, printable
@@ -22,6 +23,10 @@ def of_listening(listening: Listening) -> CommandResult:
     """The text is one line, because the process that starts the simulator reads one line."""
     text = f"listening on {one_line(listening.url)}\n"
     return CommandResult(record=listening, text=text, outputs={"url": listening.url})
+
+
+def of_pushed(image: Image) -> CommandResult:
+    return CommandResult(record=image, text=f"{one_line(image.reference)}\n", outputs={"image": image.reference})
 
 
 def of_conformance(record: Conformance) -> CommandResult:
