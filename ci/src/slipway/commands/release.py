@@ -86,7 +86,9 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         WITHOUT_START,
     ),
-    records=(JsonRecord("outcome", "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 1 for every other status"),),
+    records=(
+        JsonRecord("outcome", "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 4 for ABORTED, 1 for every other status"),
+    ),
     rights=("deploy", "webhook"),
 )
 async def deploy(flags: Flags, caller: Caller) -> "CommandResult":

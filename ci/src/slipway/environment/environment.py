@@ -112,11 +112,21 @@ class ServiceEnvironment(ObservedEnvironment):
         )
 
     async def plan(self, digest: str, verb: Verb = Verb.DEPLOY, observed: Observed | None = None) -> Plan:
-        """Return what a command would change to the live state, by default that of now; blocked if slipway did not create the service."""
-        made = make_plan(self.spec(digest), observed or await self.status(), migrates=self.migrates)
+        """Return what a command would change to the live state, by default that of now.
+
+        It is blocked if slipway did not create the service, or the image cannot be deployed.
+        """
+        from slipway.release.preflight.image import refusal_of
+
+        spec = self.spec(digest)
+        made = make_plan(spec, observed or await self.status(), migrates=self.migrates)
+        if not made.changes:
+            return made
+        refusals = [await refusal_of(self.aws, spec)]
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
-            if made.changes and (foreign := await self._foreign()):
-                return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}")
+            refusals = [await self._foreign(), *refusals]
+        if reasons := [f"{refusal.found}; {refusal.remedy}" for refusal in refusals if refusal]:
+            return replace(made, action=Action.BLOCKED, reason="; ".join(reasons))
         if verb is Verb.DEPLOY and made.action is Action.UPDATE:
             made = replace(made, notes=(*made.notes, *await self._older(made.image)))
         return made
@@ -126,10 +136,7 @@ class ServiceEnvironment(ObservedEnvironment):
         with suppress(SlipwayError):
             contents = await self.ledger.contents()
             if older := newer_than(image, await self.ledger.newest_records(contents, HISTORY)):
-                first, now = older
-                return (
-                    f"deployed with --older only: deployment {first} brought this image, and deployment {now} a newer one",
-                )
+                return (f"deployed with --older only: {older.found}",)
         return ()
 
     def live(self, digest: str, verb: Verb = Verb.DEPLOY) -> Live:

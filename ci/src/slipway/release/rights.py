@@ -35,6 +35,7 @@ class Right(Enum):
     WRITE_LEDGER = "write the ledger"
     INSPECT = "check everything that a release needs"
     PULL = "pull the release's image"
+    LOOK_AT_IMAGE = "read the manifest and the platform of the release's image"
     PUSH = "push an image"
     FIND_SECRETS = "ask whether secrets exist"
     STORE_VALUE = "store a new value of a secret"
@@ -239,6 +240,7 @@ SHARED: Grants = {
         SECRETS: ("secretsmanager:DescribeSecret",),
     },
     Right.PULL: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _READ_IMAGE},
+    Right.LOOK_AT_IMAGE: {REPOSITORY: ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")},
     Right.PUSH: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _PUSH, TRIAL: _PUSH},
     Right.READ_WEBHOOK: {WEBHOOK_SECRET: ("secretsmanager:GetSecretValue",)},
     Right.FIND_SECRETS: {ANY: ("ssm:DescribeParameters",), SECRETS: ("secretsmanager:DescribeSecret",)},

@@ -46,7 +46,7 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     observed = situation.observed
     if observed.state is not State.ABSENT:
         yield "digest", observed.digest or "none is live"
-        private = "; private: only its VPC ingress connection reaches it" if observed.private else ""
+        private = "; private: only its VPC reaches it" if observed.private else ""
         yield "url", (_url(observed.url) if observed.url else "none") + private
     if situation.live:
         yield "live since", _deployment(situation.live)

@@ -21,8 +21,8 @@ _CHANGE = (Right.OBSERVE, Right.READ_OWNER, Right.WRITE_LEDGER, Right.FOLLOW)
 _RELEASE = (*_CHANGE, Right.READ_LOGS, Right.INSPECT, Right.UPDATE_SERVICE)
 _DEPLOY = (*_RELEASE, Right.PULL, Right.CREATE_SERVICE)
 RIGHTS: Mapping[str, tuple[Right, ...]] = {
-    "plan": (Right.OBSERVE, Right.READ_OWNER, Right.READ_LEDGER),
-    "plan-without-ledger": (Right.OBSERVE, Right.READ_OWNER),
+    "plan": (Right.OBSERVE, Right.READ_OWNER, Right.READ_LEDGER, Right.LOOK_AT_IMAGE),
+    "plan-without-ledger": (Right.OBSERVE, Right.READ_OWNER, Right.LOOK_AT_IMAGE),
     "status": (Right.OBSERVE, Right.READ_LEDGER),
     "history": (Right.READ_LEDGER,),
     "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_LEDGER),
