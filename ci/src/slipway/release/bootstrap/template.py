@@ -40,6 +40,7 @@ from slipway.settings import Environment, MigrationRunner, Settings, SettingsErr
 _LOG_DAYS = 90
 _SHARED = "shared"
 _TRIAL_DAYS = 14
+CALLER = "SecurityGroup"  # of a service, in its template
 
 
 class StackKind(Enum):
@@ -238,8 +239,8 @@ def _reach(service: str, placement: Placement) -> Part:
         "VpcId": placement.vpc,
         "Tags": [{"Key": "Name", "Value": service}],
     }
-    group_id = {"Fn::GetAtt": ["SecurityGroup", "GroupId"]}
-    made = {"SecurityGroup": resource("AWS::EC2::SecurityGroup", "of the service, and of a task that migrates", group)}
+    group_id = {"Fn::GetAtt": [CALLER, "GroupId"]}
+    made = {CALLER: resource("AWS::EC2::SecurityGroup", "of the service, and of a task that migrates", group)}
     if placement.database_group:
         inward = {
             "GroupId": placement.database_group,
