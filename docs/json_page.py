@@ -24,6 +24,7 @@ _PRINTED = (
     "the record, or a refusal if the command could not start",
     "a refusal",
     "the record, or a refusal",
+    "the record",
 )
 _CODES = """\
 | exit code | what it means | standard output with `--json` |

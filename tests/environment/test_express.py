@@ -57,6 +57,7 @@ async def drifts(there: Staging, live: str) -> None:
     (change,) = (await there.environment.plan(live)).changes
     assert (change.name, change.before) == ("load balancer's check", "every 30 s, 2 s long, 2 up, 2 down")
     tuned = await there.run(there.environment.deploy(live, there.tell))
+    assert tuned.outcome.status is Status.SUCCEEDED
     assert (tuned.changes, len(there.service.deployments)) == (["ModifyTargetGroup"] * 2, 1)
     assert not (await there.environment.plan(live)).changes
 
@@ -85,8 +86,10 @@ async def is_aborted(there: Staging, old: str) -> None:
         assert "5 % of the traffic" in (await status(there.environment)).observed.operation
         outcomes["abort"] = await abort(there.environment, there.tell)
     assert (outcomes["abort"].status, outcomes["abort"].live) == (Status.SUCCEEDED, old)
-    assert (outcomes["deploy"].status, outcomes["deploy"].live) == (Status.ROLLED_BACK, old)
-    assert outcomes["deploy"].diagnosis.rule == "aborted"
+    assert (outcomes["deploy"].status, outcomes["deploy"].live) == (Status.ABORTED, old)
+    assert (outcomes["deploy"].status.exit_code, outcomes["deploy"].diagnosis.rule) == (4, "aborted")
+    diagnosed = await diagnose(there.environment, None)
+    assert (diagnosed.ending, diagnosed.exit_code) == ("taken back", 4)
     assert deployment.status == "ROLLBACK_SUCCESSFUL"
 
 

@@ -69,13 +69,26 @@ async def test_a_paused_service_is_known_as_such_after_its_run_was_cancelled(sta
     assert (seen.newest.verb, seen.newest.status, seen.unfinished) == (Verb.PAUSE, Status.SUCCEEDED, ())
 
 
+async def test_an_older_release_that_never_went_live_is_nothing_to_go_back_to(staging):
+    await deployed(staging)
+    sick = await staging.image("aaa", healthy=False)
+    await staging.environment.deploy(sick, staging.tell)
+    await deployed(staging)
+    with pytest.raises(RefusedError) as refused:
+        await staging.environment.deploy(sick, staging.tell)
+    assert "deployment 2 tried it, and it never went live" in str(refused.value)
+    assert "--to" not in str(refused.value)
+
+
 async def test_an_older_release_replaces_a_newer_one_only_with_older(staging, account):
     first, second = await deployed(staging), await deployed(staging)
     (note,) = (await staging.environment.plan(first)).notes
-    assert note.startswith("deployed with --older only: deployment 1 brought this image, and deployment 2")
+    assert note.startswith("deployed with --older only: deployment 1 brought it, and deployment 2 brought a newer one")
     assert (await staging.environment.plan(await staging.image("aaa"))).notes == ()
     claimed = len((await staging.environment.history()).releases)
-    with pytest.raises(RefusedError, match=r"deployment 1 brought it, and deployment 2 a newer one: .* pass --older"):
+    with pytest.raises(
+        RefusedError, match=r"deployment 1 brought it, and deployment 2 brought a newer one: .*--to 1`, or pass --older"
+    ):
         await staging.environment.deploy(first, staging.tell)
     assert len((await staging.environment.history()).releases) == claimed
     await rollback(staging.environment, staging.tell, 1, CompatibilityEvidence())

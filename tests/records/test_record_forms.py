@@ -213,6 +213,7 @@ def test_an_image_is_referred_to_by_digest():
         (Status.NOOP, 0),
         (Status.UNANSWERED, 1),
         (Status.ROLLED_BACK, 1),
+        (Status.ABORTED, 4),
         (Status.CREATE_FAILED, 1),
         (Status.ROLLBACK_FAILED, 1),
         (Status.FAILED, 1),

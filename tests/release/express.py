@@ -232,7 +232,9 @@ class Express:
         if found.at(now).word in ENDED:
             raise AwsError("ConflictException", "The deployment has ended")
         found.moments = [moment for moment in found.moments if moment.since <= now]
-        found.moments += _way_back(now, "stopped by a user", "ROLLBACK_SUCCESSFUL")
+        found.moments += _way_back(
+            now, "Service deployment rolled back because a user requested it.", "ROLLBACK_SUCCESSFUL"
+        )
         return {"serviceDeploymentArn": found.arn}
 
     def _deploy(self, there: Service, asked: Mapping[str, Any]) -> Deployment:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from slipway.simulator.faults import Effect
+from tests.release.grounds import There
 from tests.release.planted import NOTHING, Planted
-from tests.release.played import Ended, Played, There, play
+from tests.release.played import Ended, Played, play
 from tests.release.scenarios import BACK, FORWARD, Image, Loss, Migrating, Scenario, State, Verb
 from tests.release.stage import HEADS
 
@@ -48,8 +49,6 @@ def _lies(played: Played) -> Iterator[str]:
     """Exit 0: the goal is true. Exit 1: it is not. Where others act, it was so at some moment of the run."""
     for end in played.ends:
         name, code = end.run.name, end.code
-        if end.run.again and code not in (0, 1) and not (code == 2 and played.story.state in (State.ABSENT, *_BLOCKED)):
-            yield f"{name}: exit {code} although nothing goes wrong any more"
         if _is_vague(played, end):
             if code == 0 and not any(found.live for found in (*end.seen, end.there)):
                 yield f"{name}: exit 0, and nothing was live"
@@ -57,7 +56,7 @@ def _lies(played: Played) -> Iterator[str]:
         is_so, was = _is_true(end, end.there), [_is_true(end, found) for found in end.seen]
         if code == 0 and not is_so and not (_is_disturbed(played) and any(was)):
             yield f"{name}: exit 0, and there is {end.there}"
-        if code in (1, 2):
+        if code in (1, 2, 4):
             if end.is_superseded:
                 if not _is_disturbed(played):
                     yield f"{name}: superseded, although no other client acted"
@@ -65,9 +64,18 @@ def _lies(played: Played) -> Iterator[str]:
                 yield f"{name}: exit {code}, and it is so: {end.there}"
 
 
+def _may_end(played: Played, code: int | None) -> bool:
+    """Return whether a run may end so when nothing goes wrong any more."""
+    return code in (0, 1, 4) or (code == 2 and played.story.state in (State.ABSENT, *_BLOCKED))
+
+
 def _answers(played: Played) -> Iterator[str]:
-    """Exit 2 means that nothing has been touched, and no answer says that nothing is live when it does not know."""
+    """Exit 2 means that nothing has been touched, exit 4 that a person took it back, and no answer says that nothing is live when it does not know."""
     for end in played.ends:
+        if end.run.again and not _may_end(played, end.code):
+            yield f"{end.run.name}: exit {end.code} although nothing goes wrong any more"
+        if end.code == 4 and not _is_disturbed(played):
+            yield f"{end.run.name}: aborted, although no other client acted"
         if end.code == 2 and end.has_number:
             yield f"{end.run.name}: exit 2 after it took a number"
         if "live:      nothing" in end.answer and not _is_disturbed(played) and end.there.live:
@@ -158,6 +166,8 @@ def _is_disturbed(played: Played) -> bool:
 
 def _is_vague(played: Played, end: Ended) -> bool:
     """Where others act, where a rollback goes that is not told how far depends on when it looks; never further back than one release."""
+    if end.run.verb is Verb.ABORT:
+        return True
     return end.run.verb is Verb.ROLLBACK and (_is_disturbed(played) or played.story.state is State.BUSY)
 
 
@@ -200,7 +210,7 @@ def _migrations(played: Played) -> Iterator[str]:
         yield "a release was begun although its migration had failed"
     if story.migrating not in (None, *_FAILING) and played.changes and not played.hands:
         ended = [found.ended for found in began if found.ended is not None]
-        sent = [place for place, name in enumerate(played.requests) if name in ("CreateService", "UpdateService")]
+        sent = [place for place, _ in played.sent]
         if not any(place >= min(ended, default=len(played.requests)) for place in sent[-1:]):
             yield "a release was begun before its database was migrated"
     if (
@@ -223,7 +233,7 @@ def _unproven(played: Played) -> Iterator[str]:
         if story.state is State.MIGRATED:
             yield "a release was rolled back to a schema that it was not proven on"
         moved = min(played.moved_by_hand, default=None)
-        sent = [place for place, name in enumerate(played.requests) if name == "UpdateService"]
+        sent = [place for place, name in played.sent if name == "UpdateService"]
         if moved is not None and any(place >= moved for place in sent):
             yield "a release was rolled back to a schema that had changed since it was read"
 

@@ -38,7 +38,7 @@ from tests.release.memory_store import MemoryStore, Shelf
 from tests.simulator.account import BRISK, REGION, URI, Account, asked
 from tests.simulator.scripted import Script
 
-EXPRESS = parse("""
+EXPRESS_TEXT = """
 [tool.slipway]
 name = "notes"
 command = ["serve"]
@@ -53,7 +53,8 @@ access-role = "arn:aws:iam::123456789012:role/notes-access"
 infrastructure-role = "arn:aws:iam::123456789012:role/notes-infrastructure"
 subnets = ["subnet-2", "subnet-1"]
 security-groups = ["sg-1"]
-""")
+"""
+EXPRESS = parse(EXPRESS_TEXT)
 Interval = tuple[datetime, datetime | None]
 # `create`, `update` and `delete` change something, `find` and `look` are how a service and its operations are found.
 Calls = Mapping[str, str]

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
+from botocore import xform_name
 from botocore.exceptions import ClientError, EndpointConnectionError, UnauthorizedSSOTokenError
 
 from slipway.environment.environment import ServiceEnvironment as Environment
-from slipway.environment.environment import destroy, resume
+from slipway.environment.environment import abort, destroy, resume
 from slipway.environment.redeploy import CompatibilityEvidence, promote, rollback
 from slipway.errors import within
 from slipway.records.outcome import Outcome, Status
@@ -20,22 +21,15 @@ from slipway.records.progress import Tell
 from slipway.release.engine.goal import Paused
 from slipway.release.engine.run import reach
 from slipway.report.release import of_outcome
-from tests.release.deployers import Kill, MortalAws, live, mortal
+from tests.release.deployers import Kill, MortalAws, mortal
 from tests.release.direct import opened
+from tests.release.grounds import SERVICE, There
 from tests.release.planted import NOTHING, Planted
 from tests.release.scenarios import Loss, Outage, Scenario, Verb
-from tests.release.stage import FRONT, SERVICE, Moved, Run, Stage, services
-from tests.simulator.account import BRISK, Account, image_of
+from tests.release.stage import FRONT, Moved, Run, Stage
+from tests.simulator.account import BRISK, Account
 
 PACE = replace(BRISK, timeout=10, roll_back=3)
-
-
-@dataclass(frozen=True)
-class There:
-    """A service: its status, None when there is none, and the digest that answers."""
-
-    status: str | None
-    live: str | None
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,8 @@ class Played:
     """A story's facts.
 
     - changes: the number of operations that slipway started; after_hands: how many of them after another client's.
-    - moved_by_hand: after how many requests another client moved the database. requests: all of them.
+    - moved_by_hand: after how many requests another client moved the database. requests: all of them;
+      sent: those that bring a release, with their places, in the words of App Runner.
     - head: the database's. started: the digests that were started. oldest: the one that is no run's goal.
     - claimed: when each number was taken, in the platform's seconds; unfinished: those that have no end. is_overtaken: an older one has none.
     """
@@ -75,6 +70,7 @@ class Played:
     migrations: tuple[Moved, ...]
     moved_by_hand: tuple[int, ...]
     requests: tuple[str, ...]
+    sent: tuple[tuple[int, str], ...]
     head: str
     started: tuple[str, ...]
     oldest: str
@@ -88,10 +84,10 @@ async def play(story: Scenario, planted: Planted = NOTHING) -> Played:
     """From the state to the last run's end."""
     async with opened(pace=PACE) as account:
         stage = await Stage.set(account, story, planted)
-        before, known, started = there(account), stage.operations, len(account.backend.started)
+        before, known, started = stage.ground.there(), stage.ground.operations(), len(account.backend.started)
         ends = await _acted(stage)
-        ours = [found not in (*known, *stage.by_hand) for found in stage.operations]
-        hands = [found in stage.by_hand for found in stage.operations]
+        ours = [found not in (*known, *stage.by_hand) for found in stage.ground.operations()]
+        hands = [found in stage.by_hand for found in stage.ground.operations()]
         after = ours[hands.index(True) :] if any(hands) else []
         claimed, ended = _numbers(account, "intent"), _numbers(account, "release")
         return Played(
@@ -104,6 +100,7 @@ async def play(story: Scenario, planted: Planted = NOTHING) -> Played:
             migrations=tuple(stage.migrations),
             moved_by_hand=tuple(stage.moved_by_hand),
             requests=tuple(account.cloud.requests),
+            sent=_sent(stage),
             head=stage.head,
             started=tuple(order.digest for order in account.backend.started[started:]),
             oldest=stage.oldest,
@@ -155,7 +152,7 @@ async def _run(stage: Stage, run: Run, kill: Kill | None, outage: Outage | None)
     return Ended(
         run,
         None if fate.killed or aws.mortal.scope.cancelled_caught else code,
-        replace(there(stage.account), live=await live(stage.account, SERVICE, FRONT)),
+        replace(stage.ground.there(), live=await stage.ground.answering(FRONT)),
         tuple(aws.seen),
         is_superseded,
         max(_numbers(stage.account, "intent"), default=0) in _numbers(stage.account, "release"),
@@ -184,6 +181,8 @@ async def _done(stage: Stage, environment: Environment, run: Run, tell: Tell) ->
             going = resume(environment, tell)
         case Verb.DESTROY:
             going = destroy(environment, tell, SERVICE)
+        case Verb.ABORT:
+            going = abort(environment, tell)
     return await going
 
 
@@ -191,20 +190,23 @@ class _Watching(MortalAws):
     """Remembers what was there whenever it asked, and whether it took a number; an outage may cut it off."""
 
     def __init__(self, stage: Stage, kill: Kill | None, outage: Outage | None) -> None:
+        if kill and kill.of:
+            kill = replace(kill, of=_in_boto3(stage, kill.of))
         super().__init__(stage.account, kill)
         self._planted = stage.planted
+        self._ground = stage.ground
         self._outage = outage
         self._sent = 0
         self._until: datetime | None = None  # without network
         self.seen: list[There] = []
         self.has_number = False
 
-    async def once(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-        self.seen.append(there(self._account))
+    async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
+        self.seen.append(self._ground.there())
         try:
             answer = await super().once(service, operation, **parameters)
         finally:
-            self.seen.append(there(self._account))
+            self.seen.append(self._ground.there())
         self.has_number |= operation == "put_image" and parameters["imageTag"].endswith(".intent")
         return answer
 
@@ -228,13 +230,16 @@ class _Watching(MortalAws):
             raise EndpointConnectionError(endpoint_url="https://aws")
 
 
-def there(account: Account) -> There:
-    """Return the service as the simulator has it."""
-    living = [found for found in services(account) if found.status != "DELETED"]
-    if not living:
-        return There(None, None)
-    answers = image_of(living[-1].configuration) if living[-1].instance else None
-    return There(living[-1].status, answers)
+def _in_boto3(stage: Stage, operation: str) -> str:
+    """Translate App Runner's operation in the spelling of boto3."""
+    named = "".join(part.capitalize() for part in operation.split("_"))
+    return str(xform_name(stage.ground.operation(named)))
+
+
+def _sent(stage: Stage) -> tuple[tuple[int, str], ...]:
+    words = {stage.ground.operation(name): name for name in ("CreateService", "UpdateService")}
+    requests = enumerate(stage.account.cloud.requests)
+    return tuple((place, words[name]) for place, name in requests if name in words)
 
 
 def _numbers(account: Account, kind: str) -> dict[int, float]:

@@ -10,6 +10,7 @@ from enum import Enum
 
 from botocore import xform_name
 
+from slipway.settings import TargetKind
 from slipway.simulator.faults import Effect
 from tests.release.deployers import Kill
 
@@ -44,6 +45,7 @@ class Verb(Enum):
     PAUSE = "pause"
     RESUME = "resume"
     DESTROY = "destroy"
+    ABORT = "abort"  # beside another
 
 
 FORWARD = (Verb.DEPLOY, Verb.APPROVED, Verb.PROMOTE)
@@ -76,6 +78,7 @@ class Hand(Enum):
     IMAGE = "another image"
     MIGRATION = "another migration"
     MAINTENANCE = "maintenance"
+    ROLLBACK = "a rollback by hand"
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ class Scenario:
 
     state: State
     verb: Verb = Verb.DEPLOY
+    target: TargetKind = TargetKind.APP_RUNNER
     image: Image = Image.HEALTHY
     misfortunes: tuple[Misfortune, ...] = ()
     outage: Outage | None = None
@@ -158,7 +162,7 @@ class Scenario:
         faults += [name for name in ("late", "young") if getattr(self, name)]
         faults += [self.second.named] if self.second else []
         for fault in faults or ["none"]:
-            yield self.state.value, fault, self.verb.value
+            yield f"{self.target.value} {self.state.value}", fault, self.verb.value
 
 
 # The operations by which each verb changes the service; all verbs read the service and write the ledger.
@@ -187,19 +191,55 @@ ALONE = (
     "young",
     "none",
 )
-OVERTAKEN = tuple(f"overtaken by {hand.value}" for hand in Hand)
-_SECONDS = tuple(verb for verb in Verb if verb not in (Verb.APPROVED, Verb.ROLLBACK))
-BESIDE = tuple(Second(0, verb).named for verb in _SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Possible:
+    """The parts of stories on one platform."""
+
+    states: tuple[State, ...]
+    verbs: tuple[Verb, ...]
+    hands: tuple[Hand, ...]
+    beside: tuple[Verb, ...]
+    failing: dict[Verb, str]
+
+
+_BOTH = tuple(verb for verb in Verb if verb is not Verb.ABORT)
+_NO_PAUSE = tuple(verb for verb in _BOTH if verb not in (Verb.PAUSE, Verb.RESUME))
+_UNFIT_BESIDE = (Verb.APPROVED, Verb.ROLLBACK)
+POSSIBLE = {
+    TargetKind.APP_RUNNER: Possible(
+        states=tuple(State),
+        verbs=_BOTH,
+        hands=(Hand.IMAGE, Hand.MIGRATION, Hand.MAINTENANCE),
+        beside=tuple(verb for verb in _BOTH if verb not in _UNFIT_BESIDE),
+        failing=_FAILING,
+    ),
+    TargetKind.ECS_EXPRESS: Possible(
+        states=tuple(s for s in State if s not in (State.PAUSED, State.MAINTAINED, State.DELETE_FAILED)),
+        verbs=_NO_PAUSE,
+        hands=(Hand.IMAGE, Hand.MIGRATION, Hand.ROLLBACK),
+        beside=(*(verb for verb in _NO_PAUSE if verb not in _UNFIT_BESIDE), Verb.ABORT),
+        failing={},
+    ),
+}
 
 
 def possible() -> set[tuple[str, str, str]]:
     """Every cell of (state, fault, verb) that a story can cover."""
-    return {(state.value, fault, verb.value) for state in State for verb in Verb for fault in _faults(verb)}
+    return {
+        (f"{target.value} {state.value}", fault, verb.value)
+        for target, kind in POSSIBLE.items()
+        for state in kind.states
+        for verb in kind.verbs
+        for fault in _faults(kind, verb)
+    }
 
 
-def _faults(verb: Verb) -> Iterator[str]:
-    yield from (*ALONE, *OVERTAKEN, *BESIDE, *(loss.value for loss in Loss))
-    yield f"{_FAILING.get(verb, 'ROLLBACK')} does not end"
+def _faults(kind: Possible, verb: Verb) -> Iterator[str]:
+    yield from (*ALONE, *(f"overtaken by {hand.value}" for hand in kind.hands))
+    yield from (*(Second(0, beside).named for beside in kind.beside), *(loss.value for loss in Loss))
+    yield f"{kind.failing.get(verb, 'ROLLBACK')} does not end"
     if verb is Verb.DEPLOY:
         yield Second(0, same=True).named
     if verb in FORWARD:
@@ -207,19 +247,22 @@ def _faults(verb: Verb) -> Iterator[str]:
 
 
 def scenario(seed: int) -> Scenario:
-    """The story of this number."""
+    """The story of this number; the targets take turns."""
     draw = random.Random(seed)
-    verb = draw.choice((*Verb, Verb.DEPLOY, Verb.ROLLBACK))
-    beside = draw.choice((*_SECONDS, Verb.DEPLOY))
+    target = tuple(POSSIBLE)[seed % len(POSSIBLE)]
+    kind = POSSIBLE[target]
+    verb = draw.choice((*kind.verbs, Verb.DEPLOY, Verb.ROLLBACK))
+    beside = draw.choice((*kind.beside, Verb.DEPLOY))
     return Scenario(
-        state=draw.choice((*State, State.RUNNING)),
+        state=draw.choice((*kind.states, State.RUNNING)),
         verb=verb,
+        target=target,
         image=draw.choice((*(Image.HEALTHY,) * 5, *Image)),
-        misfortunes=tuple(_misfortune(draw, verb) for _ in range(draw.choice((0, 1, 1, 2, 3)))),
+        misfortunes=tuple(_misfortune(draw, kind, verb) for _ in range(draw.choice((0, 1, 1, 2, 3)))),
         kill=_kill(draw, verb) if draw.random() < 0.35 else None,
         second=_second(draw, verb, beside) if draw.random() < 0.3 else None,
         migrating=draw.choice((Migrating.WELL, *Migrating)) if verb in FORWARD and draw.random() < 0.4 else None,
-        failing=_FAILING.get(verb, "ROLLBACK") if draw.random() < 0.12 else "",
+        failing=kind.failing.get(verb, "ROLLBACK") if draw.random() < 0.12 else "",
         late=draw.random() < 0.08,
         young=draw.random() < 0.08,
         proven=draw.random() < 0.75,
@@ -248,9 +291,9 @@ def _kill(draw: random.Random, verb: Verb) -> Kill:
     return Kill(draw.randrange(3), draw.random() < 0.5, draw.choice(hurts), cancelled=draw.random() < 0.4)
 
 
-def _misfortune(draw: random.Random, verb: Verb) -> Misfortune:
+def _misfortune(draw: random.Random, kind: Possible, verb: Verb) -> Misfortune:
     changes = _CHANGES.get(verb, _RELEASING)
     named = draw.choice((changes, changes, _LOOKS, _LEDGER, _LEDGER, _CHECKS))
     effect = draw.choice((*Effect, Effect.OVERTAKEN))
     skip = draw.randrange(2 if named is changes else 6)
-    return Misfortune(draw.choice(named), effect, skip, draw.choice((1, 1, 2, 9)), draw.choice(list(Hand)))
+    return Misfortune(draw.choice(named), effect, skip, draw.choice((1, 1, 2, 9)), draw.choice(kind.hands))

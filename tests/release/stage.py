@@ -17,19 +17,18 @@ from slipway.release.engine.engine import Engine
 from slipway.release.engine.ledger import Ledger, nonce
 from slipway.release.engine.plan import plan
 from slipway.release.engine.target import Operation
-from slipway.release.targets.app_runner.spec import request_of
-from slipway.simulator.app_runner.service import Service
 from slipway.simulator.clock import Clock
 from slipway.simulator.faults import Fault
-from tests.environment.environments import SETTINGS, Place
+from tests.environment.environments import Place
 from tests.release.deployers import KilledError
 from tests.release.desired import aws_of, time_of
+from tests.release.grounds import Ground, ground_of
 from tests.release.planted import NOTHING, Planted
 from tests.release.scenarios import FORWARD, Hand, Image, Migrating, Misfortune, Scenario, Second, State, Verb
-from tests.simulator.account import ROLE, Account, asked
+from tests.simulator.account import Account
 from tests.simulator.scripted import Script
 
-SERVICE, SOURCE, FRONT = "notes-production", "notes-staging", "/front"
+FRONT = "/front"
 HEADS = {"before": "aaa", "migrated": "bbb", "wanted": "ccc", "by hand": "zzz"}
 _SCRIPTS = {
     Image.HEALTHY: Script(),
@@ -39,7 +38,7 @@ _SCRIPTS = {
     Image.MISSING: Script(),
 }
 _RESTING = (State.CREATE_FAILED, State.DELETED, State.PAUSED, State.DELETE_FAILED)  # its release does not answer
-_LATE_SECONDS, _MAINTENANCE_SECONDS = 60.0, 200.0
+_LATE_SECONDS = 60.0
 _LIVED = (Status.SUCCEEDED, Recorded.DEPLOY)
 
 
@@ -76,6 +75,7 @@ class Stage:
 
     account: Account
     story: Scenario
+    ground: Ground
     planted: Planted = NOTHING
     head: str = HEADS["before"]
     oldest: str = ""
@@ -92,7 +92,7 @@ class Stage:
     @classmethod
     async def set(cls, account: Account, story: Scenario, planted: Planted = NOTHING) -> Self:
         """As the story begins."""
-        stage = cls(account, story, planted)
+        stage = cls(account, story, ground_of(story.target, account), planted)
         await stage.environment("production").store.check()
         if story.state is State.MIGRATED:
             stage.head = HEADS["migrated"]
@@ -101,14 +101,9 @@ class Stage:
         await stage._state(story.state)
         stage.wanted = stage.live if story.state is State.LIVE_ALREADY else await stage._wanted()
         if story.verb is Verb.PROMOTE or (story.second and story.second.verb is Verb.PROMOTE):
-            await account.create(stage.wanted, SOURCE)
+            await stage.ground.create(stage.environment("staging").spec(stage.wanted), "staging")
         await stage._spoil()
         return stage
-
-    @property
-    def operations(self) -> list[str]:
-        """Of the service, by their ids, oldest first."""
-        return [found.id for service in services(self.account) for found in service.operations]
 
     @property
     def _ledger(self) -> Ledger:
@@ -120,18 +115,16 @@ class Stage:
         cloud.faults.add(*(self._fault(found) for found in self.story.misfortunes))
         cloud.logs.late = _LATE_SECONDS if self.story.late else 0.0
         if self.story.young:
-            role = cloud.iam.roles[ROLE.rpartition("/")[2]]
+            role = cloud.iam.roles[self.ground.role.rpartition("/")[2]]
             role.created = role.known = cloud.clock.now()
         if self.story.failing:
-            for service in services(self.account):
-                service.failing.add(self.story.failing)
+            self.ground.fails(self.story.failing)
 
     def calm(self) -> None:
         """End the story's faults, except those of the releases."""
         self.account.cloud.faults.clear()
         self.account.cloud.logs.late = 0.0
-        for service in services(self.account):
-            service.failing.clear()
+        self.ground.fails("")
 
     async def first(self) -> Run:
         story = self.story
@@ -164,7 +157,7 @@ class Stage:
             return _Runner(self, run, int(deployment.rpartition(".")[2]))
 
         made = _Played(
-            settings=SETTINGS,
+            settings=self.ground.settings,
             name=name,
             endpoint_url=self.account.cloud.url,
             time=time_of(self.account),
@@ -216,38 +209,29 @@ class Stage:
         if state is State.CREATE_FAILED:
             await self._create(await self._image(self.head, Script(healthy=False)))
             return
-        arn = await self._create({State.OVERTAKEN: self.older}.get(state, self.live))
-        ask, service = self.account.ask, self.account.cloud.app_runner.services[arn]
+        newest = await self._create({State.OVERTAKEN: self.older}.get(state, self.live))
+        await self._leave_as(state, newest)
+
+    async def _leave_as(self, state: State, newest: Operation) -> None:
+        """Bring the service that runs into its state."""
         match state:
             case State.BUSY:
-                self.by_hand.append(await self._update(arn))
+                self.by_hand.append(await self.ground.update(await self.account.image()))
             case State.DELETED | State.DELETE_FAILED:
-                service.failing |= {"DELETE_SERVICE"} if state is State.DELETE_FAILED else set()
-                await ask("apprunner", "delete_service", ServiceArn=arn)
-                await self.account.settled(arn)
-                service.failing.clear()
+                self.ground.fails("DELETE_SERVICE" if state is State.DELETE_FAILED else "")
+                await self.ground.delete()
+                self.ground.fails("")
             case State.PAUSED:
-                await ask("apprunner", "pause_service", ServiceArn=arn)
-                await self.account.settled(arn)
+                await self.ground.pause()
             case State.MAINTAINED:
-                self.account.cloud.app_runner.maintain(service, _MAINTENANCE_SECONDS)
-            case State.LEFT | State.OVERTAKEN:
-                leave = self._leave if state is State.LEFT else self._overtake
-                await leave(Operation(arn, service.operations[-1].id, creating=True))
+                self.ground.maintain()
+            case State.LEFT:
+                await self._leave(newest)
+            case State.OVERTAKEN:
+                await self._overtake(newest)
 
-    async def _create(self, digest: str) -> str:
-        """Create the service as slipway does."""
-        request = request_of(self.environment("production").spec(digest).over({}))
-        request["Tags"] = [{"Key": "slipway:environment", "Value": "production"}]
-        answer = await self.account.ask("apprunner", "create_service", ServiceName=SERVICE, **request)
-        arn: str = answer["Service"]["ServiceArn"]
-        await self.account.settled(arn)
-        return arn
-
-    async def _update(self, arn: str) -> str:
-        image = asked(await self.account.image())
-        answer = await self.account.ask("apprunner", "update_service", ServiceArn=arn, **image)
-        return str(answer["OperationId"])
+    async def _create(self, digest: str) -> Operation:
+        return await self.ground.create(self.environment("production").spec(digest), "production")
 
     async def _remember(self, past: list[tuple[str, Status, Recorded]]) -> None:
         ledger, heads = self._ledger, (self.head,)
@@ -279,8 +263,8 @@ class Stage:
     async def _overtake(self, newest: Operation) -> None:
         """Deploy the live release over the one whose run has not ended its number."""
         await self._ledger.accept(2, newest)
-        await self.account.ask("apprunner", "update_service", ServiceArn=newest.arn, **asked(self.live))
-        await self.account.settled(newest.arn)
+        await self.ground.update(self.live)
+        await self.ground.rest()
 
     async def _leave(self, newest: Operation) -> None:
         """Leave the records of a run that was killed while it held the lock."""
@@ -305,7 +289,7 @@ class Stage:
 
     def _fault(self, found: Misfortune) -> Fault:
         return Fault(
-            operation=found.operation,
+            operation=self.ground.operation(found.operation, found.skip),
             effect=found.effect,
             skip=found.skip,
             times=found.times,
@@ -314,18 +298,13 @@ class Stage:
 
     def _hand(self, hand: Hand) -> Any:
         async def act() -> None:
-            running = [found for found in services(self.account) if found.status == "RUNNING"]
             if hand is Hand.MIGRATION:
                 self.head = HEADS["by hand"]
                 self.moved_by_hand.append(len(self.account.cloud.requests))
-                return
-            for service in running:
+            elif self.ground.can_be_meddled_with:
                 self.hands += 1
-                if hand is Hand.MAINTENANCE:
-                    self.account.cloud.app_runner.maintain(service, _MAINTENANCE_SECONDS)
-                else:
-                    with suppress(ClientError):  # what they meet is their own misfortune
-                        self.by_hand.append(await self._update(service.arn))
+                with suppress(ClientError):  # what they meet is their own misfortune
+                    self.by_hand += filter(None, [await self.ground.meddle(hand)])
 
         return act
 
@@ -391,8 +370,3 @@ class _Played(Environment):
     async def ask(self, observed: Any, path: str) -> str:
         with self.clock.held():
             return await super().ask(observed, path)
-
-
-def services(account: Account) -> list[Service]:
-    """Those that production has or had, oldest first."""
-    return [found for found in account.cloud.app_runner.services.values() if found.name == SERVICE]

@@ -23,6 +23,7 @@ from tests.simulator.scripted import Script
 SCOPE = scope_of(parse(SETTINGS), "staging")
 UNPROVEN = CompatibilityEvidence(None, "a story")
 DESCRIBE = "ecs:DescribeExpressGatewayService"
+IMAGE = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 UNSEEN = {"iam:CreateServiceLinkedRole"}  # by ECS itself, at an account's first service
 # Without secrets, without a start on this machine, in a ledger that exists, when nothing fails.
 NO_START = ("ecr:GetAuthorizationToken", "ssm:DescribeParameters", "secretsmanager:DescribeSecret")
@@ -67,7 +68,7 @@ async def test_each_command_works_under_exactly_its_policy_and_uses_all_of_it():
         def deploy(digest: str) -> Callable[[], Awaitable[Any]]:
             return lambda: there.environment.deploy(digest, there.tell)
 
-        await there.under("plan", lambda: there.environment.plan(first), unused=actions_of("plan") - {DESCRIBE})
+        await there.under("plan", lambda: there.environment.plan(first), unused=actions_of("plan") - {DESCRIBE, *IMAGE})
         await there.under("deploy", deploy(first), deploy(second), deploy(sick), unused=NO_START)
         await there.under("diagnose", lambda: diagnose(there.environment, None), lambda: diagnose(there.environment, 3))
         await there.under(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from slipway.records.form import from_json, to_json
 from slipway.records.plan import Action, FieldChange, Observed, Plan
-from slipway.release.engine.plan import fingerprint, plan
+from slipway.release.engine.plan import ABSENT, fingerprint, plan
 from slipway.simulator.contract import service
 from tests.release.desired import DIGEST, OTHER, observed, spec
 from tests.simulator.account import ROLE, URI
@@ -35,7 +35,9 @@ ACTIONS = {
 def test_without_a_service_everything_is_created():
     made = plan(spec(), Observed())
     assert made.action is Action.CREATE
-    assert {change.name: change.after for change in made.changes} == spec().fields()
+    assert {change.name: change.after for change in made.changes} == {
+        name: value for name, value in spec().fields().items() if value != ABSENT
+    }
     assert {change.before for change in made.changes} == {None}
     assert (made.environment, made.service, made.image) == ("staging", "notes", str(spec().image))
 

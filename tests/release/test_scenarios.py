@@ -1,13 +1,15 @@
-"""Stories: in any state, with any fault or kill, exit 0 means that the goal is true, and exit 1 that it is not.
+"""Stories on both targets: in any state, with any fault or kill, exit 0 means that the goal is true, and exit 1 that it is not.
 
 `SLIPWAY_SCENARIOS=2000 pytest tests/release/test_scenarios.py -k generated -s` plays more, and says what they cover.
 """
 
 import os
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
+from slipway.settings import TargetKind
 from slipway.simulator.faults import Effect
 from tests.release.deployers import Kill
 from tests.release.oracle import violations
@@ -52,7 +54,7 @@ pytestmark = pytest.mark.slow
 
 SCENARIOS = int(os.environ.get("SLIPWAY_SCENARIOS", "24"))
 PARTS = 6
-MANY = 2000
+MANY = 4000
 HOUR = 3600
 
 # Each was generated once, and violated a truth.
@@ -213,3 +215,11 @@ async def test_a_planted_mutation_is_found(mutation):
     planted, story = MUTATIONS[mutation]
     assert await violations(story) == []
     assert await violations(story, planted), f"no story fails although {mutation}"
+
+
+@pytest.mark.parametrize(
+    "mutation", ["the live digest is not looked at", "the lock is ignored", "an unfinished rollback is forgotten"]
+)
+async def test_the_same_story_finds_a_planted_mutation_on_the_other_target(mutation):
+    planted, story = MUTATIONS[mutation]
+    assert await violations(replace(story, target=TargetKind.ECS_EXPRESS), planted)

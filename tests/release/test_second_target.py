@@ -11,12 +11,14 @@ from slipway.release.engine.plan import plan
 from slipway.release.engine.target import OperationStatus
 from slipway.release.errors import LostAnswerError
 from slipway.release.targets.ecs_express.deployment import STATES
+from slipway.release.targets.ecs_express.spec import spec_of
 from slipway.release.targets.ecs_express.target import NO_PAUSE
+from slipway.settings import SettingsError, parse
 from slipway.settings.ecs_express import Architecture
 from slipway.simulator.faults import Effect, Fault
 from tests.release.deployers import Kill, lies
 from tests.release.express import BAKE, CANARY, DESCRIPTION_LAG, MODEL, START, How
-from tests.release.platforms import on_express, run
+from tests.release.platforms import EXPRESS_TEXT, on_express, run
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ async def test_what_a_person_stops_is_rolled_back(there):
     await there.clock.sleep(START + 10)
     there.express.ask("stop_service_deployment", {"serviceDeploymentArn": operation.id})
     assert [event.line async for event in there.target.follow(operation)]
-    assert await there.target.ending(operation) is OperationStatus.ROLLED_BACK
+    assert await there.target.ending(operation) is OperationStatus.TAKEN_BACK
     assert (await there.target.observe()).digest == old == await there.live()
 
 
@@ -172,3 +174,12 @@ async def test_a_missing_verb_is_one_sentence_without_a_request(there, goal):
     done = "paused" if goal.verb is Verb.PAUSE else "resumed"
     assert ended.told == (f"notes cannot be {done} where it runs: {NO_PAUSE}",)
     assert (ended.code, len(there.express.requests), there.shelf.texts) == (2, before, {})
+
+
+@pytest.mark.parametrize("lacking", ["subnets", "security-groups"])
+def test_a_network_without_its_group_or_subnets_in_the_settings_is_refused(lacking):
+    text = EXPRESS_TEXT.replace(f"{lacking} = [", f"{lacking} = [] # [")
+    network = '[tool.slipway.environments.staging.network]\nvpc = "vpc-1"\nsubnets = ["subnet-1"]\n'
+    settings = parse(text + network + 'database-security-group = "sg-2"\n')
+    with pytest.raises(SettingsError, match="subnets or security-groups are missing"):
+        spec_of(settings, "staging", f"sha256:{0:064}")

@@ -70,6 +70,6 @@ def test_the_words_in_flight_are_words_of_the_service_model():
 
 
 @pytest.mark.parametrize("status", Status)
-def test_the_exit_code_is_zero_for_a_true_goal_and_three_for_an_unknown_one(status):
-    expected = {Status.SUCCEEDED: 0, Status.NOOP: 0, Status.UNKNOWN: 3}
+def test_the_exit_code_is_zero_for_a_true_goal_three_for_an_unknown_and_four_for_an_aborted_one(status):
+    expected = {Status.SUCCEEDED: 0, Status.NOOP: 0, Status.UNKNOWN: 3, Status.ABORTED: 4}
     assert status.exit_code == expected.get(status, 1)

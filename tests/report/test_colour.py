@@ -42,7 +42,7 @@ def test_the_verdict_and_each_severity_of_a_proof_are_coloured(proof, terminal):
 
 @pytest.mark.parametrize("status", Status)
 def test_only_a_success_is_green_and_an_unknown_outcome_is_neither_green_nor_red(status, terminal):
-    colour = {0: GREEN, 1: RED, 3: YELLOW}[status.exit_code]
+    colour = {0: GREEN, 1: RED, 3: YELLOW, 4: RED}[status.exit_code]
     assert coloured(of_outcome(replace(OUTCOME, status=status)), terminal).startswith(f"{colour}{status.value}\x1b[0m ")
 
 

@@ -62,7 +62,7 @@ The platform rolled it back: the requested change is not live. It took 3 m 10 s.
 
 @pytest.mark.parametrize("status", Status)
 def test_every_status_has_a_sentence_and_the_sign_of_its_exit_code(status):
-    sign = {0: "✅", 1: "❌", 3: "❓"}[status.exit_code]
+    sign = {0: "✅", 1: "❌", 3: "❓", 4: "❌"}[status.exit_code]
     heading, sentence, *_ = of_outcome(replace(OUTCOME, status=status)).split("\n\n")
     assert heading.startswith(f"## {sign} {status.value.partition('_')[0]}")
     assert sentence.endswith(". It took 3 m 10 s.")

@@ -135,9 +135,19 @@ EXPRESS = STAGING.replace("app-runner", "ecs-express") + 'infrastructure-role = 
 def test_options_of_a_target_are_unknown_to_another():
     there = parse(EXPRESS).environment("staging")
     assert (there.target, there.health_check) == (TargetKind.ECS_EXPRESS, TargetGroupPace())
-    with pytest.raises(SettingsError, match=r"staging\.vpc-connector: unknown key"):
+    with pytest.raises(
+        SettingsError, match=r"staging\.vpc-connector: found with target 'ecs-express', only target 'app-runner' has it"
+    ):
         parse(f'{EXPRESS}vpc-connector = "arn:x"\n')
-    with pytest.raises(SettingsError, match=r"staging\.infrastructure-role: unknown key"):
+    with pytest.raises(SettingsError, match=r"scaling.concurrency: found with target 'ecs-express'"):
+        parse(f"{EXPRESS}scaling = {{ concurrency = 1 }}\n")
+    with pytest.raises(
+        SettingsError, match="missing, it must be the ARN of the role with which ECS makes load balancer"
+    ):
+        parse(STAGING.replace("app-runner", "ecs-express"))
+    with pytest.raises(
+        SettingsError, match=r"infrastructure-role: found with target 'app-runner', only target 'ecs-express' has it"
+    ):
         parse(EXPRESS.replace("ecs-express", "app-runner"))
 
 

@@ -132,13 +132,16 @@ def test_every_kind_of_key_is_read():
         (service(colour="1"), "[tool.slipway] colour: unknown key, allowed are name, command, "),
         (migrations(drivers='"x"'), "[tool.slipway] migrations.drivers: unknown key, did you mean driver?"),
         (staging(min_size="1"), "[tool.slipway] environments.staging.min-size: unknown key, "),
-        (service(name=None), "[tool.slipway] name: missing, it must be a text"),
-        (service(command=None), "[tool.slipway] command: missing, it must be a list"),
+        (service(name=None), "[tool.slipway] name: missing, it must be a name of small letters and digits"),
+        (service(command=None), "[tool.slipway] command: missing, it must be a program and its arguments"),
         (
             staging(target=None),
             "[tool.slipway] environments.staging.target: missing, it must be one of 'app-runner', 'ecs-express'",
         ),
-        (staging(access_role=None), "[tool.slipway] environments.staging.access-role: missing, it must be a text"),
+        (
+            staging(access_role=None),
+            "[tool.slipway] environments.staging.access-role: missing, it must be the ARN of the role with which the platform pulls",
+        ),
         (
             service(images='{ packages = ["--allow-unauthenticated"] }'),
             "found '--allow-unauthenticated', allowed is the name of a Debian package",

@@ -25,7 +25,7 @@ def get(name: str, attribute: str) -> dict:
 
 async def proposed(account: Account, template: str, kind: str = "CREATE", **more) -> dict:
     """Create a change set and wait for its end."""
-    named = {"StackName": "stack", "ChangeSetName": "changes"}
+    named = {"StackName": more.get("StackName", "stack"), "ChangeSetName": "changes"}
     request = {"TemplateBody": template, "ChangeSetType": kind, **named, **CAPABLE, **more}
     await account.ask("cloudformation", "create_change_set", **request)
     while (found := await account.ask("cloudformation", "describe_change_set", **named, IncludePropertyValues=True))[
@@ -38,12 +38,12 @@ async def proposed(account: Account, template: str, kind: str = "CREATE", **more
 async def executed(account: Account, template: str, kind: str = "CREATE", **more) -> dict:
     """Execute a change set and wait for its end."""
     await proposed(account, template, kind, **more)
-    return await execute(account)
+    return await execute(account, more.get("StackName", "stack"))
 
 
-async def execute(account: Account) -> dict:
-    await account.ask("cloudformation", "execute_change_set", StackName="stack", ChangeSetName="changes")
-    return await settled(account)
+async def execute(account: Account, name: str = "stack") -> dict:
+    await account.ask("cloudformation", "execute_change_set", StackName=name, ChangeSetName="changes")
+    return await settled(account, name)
 
 
 async def settled(account: Account, name: str = "stack") -> dict:
@@ -69,13 +69,13 @@ async def events(account: Account) -> list[tuple[str, str]]:
     return [(event["LogicalResourceId"], event["ResourceStatus"]) for event in told["StackEvents"][::-1]]
 
 
-async def reasons(account: Account) -> dict[str, str]:
+async def reasons(account: Account, name: str = "stack") -> dict[str, str]:
     """Return why resources failed."""
-    told = await account.ask("cloudformation", "describe_stack_events", StackName="stack")
+    told = await account.ask("cloudformation", "describe_stack_events", StackName=name)
     return {
         event["LogicalResourceId"]: event["ResourceStatusReason"]
         for event in told["StackEvents"]
-        if event["ResourceStatus"].endswith("_FAILED") and event["LogicalResourceId"] != "stack"
+        if event["ResourceStatus"].endswith("_FAILED") and event["LogicalResourceId"] != name
     }
 
 

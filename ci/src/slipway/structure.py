@@ -37,6 +37,10 @@ class MismatchError(ValueError):
         self.problem = problem
 
 
+class UnknownKeyError(MismatchError):
+    """A key that a table does not have."""
+
+
 @dataclass(frozen=True)
 class Range:
     """A constraint: a number from `least` to `most`, both included."""
@@ -195,11 +199,37 @@ def _read_annotated(kind: Any, value: object, at: str, spelling: Spelling) -> ob
     if isinstance(plain, types.UnionType):
         plain = typing.get_args(plain)[0]
     for variants in (each for each in kind.__metadata__ if isinstance(each, Variants)):
-        plain = _variant(plain, variants, _table(value, at), at)
+        return _read_variant(plain, variants, _table(value, at), at, spelling)
     value_read = _read(plain, value, at, spelling)
     for constraint in _own(kind):
         constraint.check(value_read, at)
     return value_read
+
+
+def _read_variant(plain: type, variants: Variants, table: Mapping[str, object], at: str, spelling: Spelling) -> object:
+    """Read a table as the class of its tag; a key of another class is reported with that class."""
+    chosen = _variant(plain, variants, table, at)
+    try:
+        return _read(chosen, table, at, spelling)
+    except UnknownKeyError as error:
+        path = error.at.removeprefix(f"{at}.").split(".")
+        others = [tag for tag, kind in variants.kinds.items() if kind is not chosen and _has(kind, path, spelling)]
+        if not others:
+            raise
+        named = " and ".join(repr(tag.value if isinstance(tag, Enum) else tag) for tag in others)
+        found = repr(table[variants.key])
+        raise MismatchError(
+            error.at, f"found with {variants.key} {found}, only {variants.key} {named} has it"
+        ) from None
+
+
+def _has(kind: Any, path: Sequence[str], spelling: Spelling) -> bool:
+    """Return whether a class has the key at a path of keys, through the tables in it."""
+    for part in (kind, *typing.get_args(kind)):
+        if is_dataclass(part):
+            hints = {spelling(name): hint for name, hint in _hints(cast(type, part)).items()}
+            return path[0] in hints and (len(path) == 1 or _has(hints[path[0]], path[1:], spelling))
+    return False
 
 
 def _variant(plain: type, variants: Variants, table: Mapping[str, object], at: str) -> type:
@@ -248,7 +278,7 @@ def _read_dataclass(kind: type, value: object, at: str, spelling: Spelling) -> o
     known = {spelling(field.name): field for field in fields(kind)}
     for key in table:
         if key not in known:
-            raise MismatchError(_under(at, key), f"unknown key, {_suggestion(key, list(known))}")
+            raise UnknownKeyError(_under(at, key), f"unknown key, {_suggestion(key, list(known))}")
     for key, field in known.items():
         if key not in table and not _has_default(field):
             raise _missing(hints[field.name], _under(at, key))
@@ -291,7 +321,8 @@ def _missing(kind: Any, at: str) -> MismatchError:
 
 def _allowed(kind: Any) -> str:
     if typing.get_origin(kind) is typing.Annotated:
-        return _allowed(typing.get_args(kind)[0])
+        named = (constraint.allowed for constraint in _own(kind))
+        return next(named, None) or _allowed(typing.get_args(kind)[0])
     if typing.get_origin(kind) is tuple:
         return "a list"
     if isinstance(kind, type) and issubclass(kind, Enum):

@@ -15,6 +15,7 @@ from slipway.records.outcome import Status
 from slipway.records.progress import Event
 from slipway.release.bootstrap import change_set as room
 from slipway.release.bootstrap.template import stacks
+from slipway.release.cloudformation import trusts_service
 from slipway.report.text import of_bootstrap
 from slipway.settings import Scaling, Settings, SettingsError
 from slipway.simulator.faults import Effect, Fault
@@ -25,7 +26,6 @@ from tests.release.policed import PolicedAws, hold
 from tests.simulator.account import SLOW, Account
 
 WANTED = settings(staging=STAGING)
-FOREIGN = "arn:aws:iam::123456789012:role/notes-staging-access"
 CHANGES = ("CreateChangeSet", "ExecuteChangeSet", "DeleteChangeSet", "DeleteStack")
 
 
@@ -164,8 +164,20 @@ async def test_after_bootstrap_a_deployment_works_under_the_policy_that_the_depl
     assert outcome.status is Status.SUCCEEDED
 
 
-async def test_a_foreign_role_is_a_failure_with_its_reason_and_a_remedy(account):
-    account.cloud.iam.put(FOREIGN)
+async def test_roles_that_exist_already_are_named_before_anything_is_made(account):
+    wanted = settings(staging=FULL)
+    trust = json.dumps(trusts_service("ecs.amazonaws.com"))
+    for name in ("notes-staging-access", "notes-staging-instance"):
+        await account.ask("iam", "create_role", RoleName=name, AssumeRolePolicyDocument=trust)
+    for act in (ground(account, wanted).propose, ground(account, wanted).apply):
+        said = await refusal(act(untold))
+        assert "exist already, and nothing was changed: notes-staging-access, notes-staging-instance" in said
+        assert await statuses(account) == {}
+    account.cloud.iam.roles.clear()
+
+
+async def test_a_resource_that_cannot_be_made_is_a_failure_with_its_reason_and_a_remedy(account):
+    account.cloud.cloudformation.handlers.failing["AccessRole"] = "notes-staging-access already exists"
     found = await ground(account).apply(untold)
     assert [stack.result for stack in found.stacks] == [Result.APPLIED, Result.FAILED]
     (failure,) = found.stacks[1].failures

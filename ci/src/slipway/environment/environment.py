@@ -39,6 +39,7 @@ from slipway.release.runners import Runner
 from slipway.settings.service import ledger_repository
 
 Permit = Callable[[Observed], Awaitable[str | None]]
+_WAS_LIVE = (Verb.ROLLBACK, Verb.MOVE)  # these bring a release that has been live on this schema
 
 
 def wall_clock() -> Time:
@@ -112,11 +113,21 @@ class ServiceEnvironment(ObservedEnvironment):
         )
 
     async def plan(self, digest: str, verb: Verb = Verb.DEPLOY, observed: Observed | None = None) -> Plan:
-        """Return what a command would change to the live state, by default that of now; blocked if slipway did not create the service."""
-        made = make_plan(self.spec(digest), observed or await self.status(), migrates=self.migrates)
+        """Return what a command would change to the live state, by default that of now.
+
+        It is blocked if slipway did not create the service, or the image cannot be deployed.
+        """
+        from slipway.release.preflight.image import refusal_of
+
+        spec = self.spec(digest)
+        made = make_plan(spec, observed or await self.status(), migrates=self.migrates or verb in _WAS_LIVE)
+        if not made.changes:
+            return made
+        refusals = [await refusal_of(self.aws, spec)]
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
-            if made.changes and (foreign := await self._foreign()):
-                return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}")
+            refusals = [await self._foreign(), *refusals]
+        if reasons := [f"{refusal.found}; {refusal.remedy}" for refusal in refusals if refusal]:
+            return replace(made, action=Action.BLOCKED, reason="; ".join(reasons))
         if verb is Verb.DEPLOY and made.action is Action.UPDATE:
             made = replace(made, notes=(*made.notes, *await self._older(made.image)))
         return made
@@ -126,10 +137,7 @@ class ServiceEnvironment(ObservedEnvironment):
         with suppress(SlipwayError):
             contents = await self.ledger.contents()
             if older := newer_than(image, await self.ledger.newest_records(contents, HISTORY)):
-                first, now = older
-                return (
-                    f"deployed with --older only: deployment {first} brought this image, and deployment {now} a newer one",
-                )
+                return (f"deployed with --older only: {older.found}",)
         return ()
 
     def live(self, digest: str, verb: Verb = Verb.DEPLOY) -> Live:
@@ -154,7 +162,9 @@ class ServiceEnvironment(ObservedEnvironment):
 
     async def release(self, goal: Live, engine: Engine, approved: Plan | None = None) -> Outcome:
         """Deploy a release after its preflight and its migrations; a rollback does not migrate."""
-        return await self.reach(self.releasing(goal, engine), replace(goal, migrates=self.migrates), approved)
+        return await self.reach(
+            self.releasing(goal, engine), replace(goal, migrates=self.migrates or goal.verb in _WAS_LIVE), approved
+        )
 
     async def reach(self, engine: Engine, goal: Goal, approved: Plan | None = None) -> Outcome:
         """Reach a goal, and tell the environment's webhook how it ended."""
@@ -168,7 +178,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
     def releasing(self, goal: Live, engine: Engine) -> Engine:
         """Return the engine with the steps that come before a release."""
-        migrates = self.migrates and goal.verb is not Verb.ROLLBACK
+        migrates = self.migrates and goal.verb not in _WAS_LIVE
         proven = self.proven_by(engine.certificate)
         migrate = partial(proven._migrate, goal.spec.image.digest) if migrates else None  # noqa: SLF001 -- our own
         return replace(engine, prepare=partial(self._prepare, goal, engine.tell), migrate=migrate)
@@ -192,12 +202,14 @@ class ServiceEnvironment(ObservedEnvironment):
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
     async def _prepare(self, goal: Live, tell: Tell, observed: Observed) -> Mapping[str, str]:
-        """Run the preflight and return the versions of the secrets; a rollback does not start the release again, since it was live here before."""
+        """Run the preflight and return the versions of the secrets; a release that has been live is not started again on this machine."""
+        from slipway.environment.moved import check_side
         from slipway.environment.preflight import preflight
         from slipway.release.preflight import preflight as looks
 
+        await check_side(self)
         spec = goal.spec.over(observed.fields)
-        if self.starts and goal.verb is not Verb.ROLLBACK:
+        if self.starts and goal.verb not in _WAS_LIVE:
             report = await preflight(self.aws, spec, self.settings, live=observed.fields)
         else:
             report = await looks.preflight(self.aws, spec, self.described.looks)

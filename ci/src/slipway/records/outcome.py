@@ -17,6 +17,9 @@ class Verb(Enum):
     RESUME = "resume"
     DESTROY = "destroy"
     ABORT = "abort"
+    MOVE = "move"  # the new service beside the old one
+    SHIFT = "shift"  # the traffic of a move
+    SHIFT_BACK = "shift back"
 
 
 class Status(Enum):
@@ -25,7 +28,8 @@ class Status(Enum):
     SUCCEEDED = "SUCCEEDED"
     NOOP = "NOOP"
     UNANSWERED = "UNANSWERED"  # live on the platform, but its public address does not answer as it should
-    ROLLED_BACK = "ROLLED_BACK"
+    ROLLED_BACK = "ROLLED_BACK"  # by the platform
+    ABORTED = "ABORTED"  # taken back by a person, as `slipway abort` does
     CREATE_FAILED = "CREATE_FAILED"
     ROLLBACK_FAILED = "ROLLBACK_FAILED"
     FAILED = "FAILED"  # of a pause, resumption, deletion or abort
@@ -37,7 +41,7 @@ class Status(Enum):
     def exit_code(self) -> int:
         if self in (Status.SUCCEEDED, Status.NOOP):
             return 0
-        return 3 if self is Status.UNKNOWN else 1
+        return {Status.UNKNOWN: 3, Status.ABORTED: 4}.get(self, 1)
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ class Outcome(Record, schema="slipway/outcome/1"):
         return self.live or ("unknown" if self.unseen else "nothing")
 
 
+TAKEN_BACK = "taken back"
 NOTHING = "no operation found: nothing was changed, or the service no longer exists"
 
 
@@ -121,7 +126,5 @@ class Examination(Record, schema="slipway/examination/1"):
 
     @property
     def exit_code(self) -> int:
-        """0 after success, 1 after failure, 3 while the ending is unknown."""
-        if self.ending in ("succeeded", NOTHING):
-            return 0
-        return 3 if self.ending in ("in flight", "unknown") else 1
+        """0 after success, 1 after failure, 3 while the ending is unknown, 4 when a person took it back."""
+        return {"succeeded": 0, NOTHING: 0, "in flight": 3, "unknown": 3, TAKEN_BACK: 4}.get(self.ending, 1)

@@ -30,11 +30,13 @@ class Right(Enum):
     RESUME_SERVICE = "resume the service"
     DELETE_SERVICE = "delete the service"
     ABORT = "take back a deployment in flight"
+    MOVE = "move the service's traffic to another platform"
     READ_LEDGER = "read the ledger"
     SEARCH_LEDGER = "list all records of the ledger"
     WRITE_LEDGER = "write the ledger"
     INSPECT = "check everything that a release needs"
     PULL = "pull the release's image"
+    LOOK_AT_IMAGE = "read the manifest and the platform of the release's image"
     PUSH = "push an image"
     FIND_SECRETS = "ask whether secrets exist"
     STORE_VALUE = "store a new value of a secret"
@@ -239,6 +241,7 @@ SHARED: Grants = {
         SECRETS: ("secretsmanager:DescribeSecret",),
     },
     Right.PULL: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _READ_IMAGE},
+    Right.LOOK_AT_IMAGE: {REPOSITORY: ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")},
     Right.PUSH: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _PUSH, TRIAL: _PUSH},
     Right.READ_WEBHOOK: {WEBHOOK_SECRET: ("secretsmanager:GetSecretValue",)},
     Right.FIND_SECRETS: {ANY: ("ssm:DescribeParameters",), SECRETS: ("secretsmanager:DescribeSecret",)},

@@ -13,7 +13,7 @@ from slipway.untrusted import one_line, printable
 
 def sign(exit_code: int) -> str:
     """A mark for the end of a command."""
-    return {0: "✅", 1: "❌", 2: "❌"}.get(exit_code, "❓")
+    return {0: "✅", 1: "❌", 2: "❌", 4: "❌"}.get(exit_code, "❓")
 
 
 def duration(seconds: float) -> str:

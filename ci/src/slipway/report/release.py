@@ -46,7 +46,7 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     observed = situation.observed
     if observed.state is not State.ABSENT:
         yield "digest", observed.digest or "none is live"
-        private = "; private: only its VPC ingress connection reaches it" if observed.private else ""
+        private = "; private: only its VPC reaches it" if observed.private else ""
         yield "url", (_url(observed.url) if observed.url else "none") + private
     if situation.live:
         yield "live since", _deployment(situation.live)
@@ -126,7 +126,7 @@ def _row(number: int, text: str) -> str:
 
 
 def _release_lines(release: Release) -> list[str]:
-    what = f"{release.verb.value:<8}  {release.status.value:<15}  {duration(release.seconds):>10}"
+    what = f"{release.verb.value:<10}  {release.status.value:<15}  {duration(release.seconds):>10}"
     commit = one_line(release.commit or "")[:7]
     image = one_line(release.image).partition("@")[2][: len("sha256:") + 12]
     whose = " ".join(filter(None, [image, f"by {release.holder}" if release.holder else ""]))
@@ -200,6 +200,9 @@ _NOUNS = {
     Verb.RESUME: "resumption of ",
     Verb.DESTROY: "deletion of ",
     Verb.ABORT: "abort of a deployment of ",
+    Verb.MOVE: "move of ",
+    Verb.SHIFT: "move of the traffic of ",
+    Verb.SHIFT_BACK: "return of the traffic of ",
 }
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, ClassVar
 
-from slipway.settings.environment import Environment, check_task_size
+from slipway.settings.environment import Environment, check_task_size, role_for
 from slipway.settings.network import resource_id
 from slipway.structure import Constrained, MismatchError, Pattern, Range
 
 
 class Architecture(Enum):
-    """The processors of the tasks."""
+    """The processors of the tasks; the names are ECS's own."""
 
     X86_64 = "x86-64"
     ARM64 = "arm64"
@@ -94,7 +94,7 @@ class ExpressEnvironment(Environment):
         r"[A-Za-z][A-Za-z0-9-]{0,39}", "1 to 40 letters, digits and -, the first a letter"
     )
 
-    infrastructure_role: str
+    infrastructure_role: Annotated[str, role_for("ECS makes load balancer, certificate and scaling")]
     cluster: Annotated[str, Pattern(r"[A-Za-z0-9_-]{1,255}", "the name of a cluster")] = "default"
     subnets: tuple[Annotated[str, resource_id("subnet")], ...] = ()
     security_groups: tuple[Annotated[str, resource_id("sg")], ...] = ()
@@ -113,3 +113,7 @@ class ExpressEnvironment(Environment):
     @property
     def roles(self) -> dict[str, str | None]:
         return super().roles | {"infrastructure-role": self.infrastructure_role}
+
+    @property
+    def cpu_architecture(self) -> str:
+        return self.architecture.name

@@ -44,6 +44,12 @@ class RunnerKind(Enum):
     ECS_TASK = "ecs-task"
 
 
+def role_for(purpose: str) -> Pattern:
+    """Constrain a text to the ARN of a role."""
+    made = "`slipway bootstrap` makes the role that you name here"
+    return Pattern(r"arn:.*", f"the ARN of the role with which {purpose}, arn:aws:iam::ACCOUNT:role/NAME; {made}")
+
+
 def check_task_size(cpu: int, memory: int) -> None:
     """Raise MismatchError for a pair of cpu and memory that Fargate does not accept."""
     if memory not in _TASK_MEMORY_OF_CPU.get(cpu, ()):
@@ -121,7 +127,7 @@ class Environment(Constrained):
     target: TargetKind
     region: str
     account: Annotated[str, Pattern(r"[0-9]{12}", "an account of 12 digits")]
-    access_role: str
+    access_role: Annotated[str, role_for("the platform pulls the image")]
     service: str | None = None
     instance_role: str | None = None
     cpu: int = 1024
@@ -143,6 +149,11 @@ class Environment(Constrained):
     def roles(self) -> dict[str, str | None]:
         """The roles that the service needs, by their keys in the settings."""
         return {"access-role": self.access_role, "instance-role": self.instance_role}
+
+    @property
+    def cpu_architecture(self) -> str:
+        """The processors for which its images are built, in the words of ECS."""
+        return "X86_64"
 
     @property
     def partition(self) -> str:

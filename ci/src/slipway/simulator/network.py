@@ -1,17 +1,21 @@
-"""Amazon EC2: the account's subnets and their route tables, as far as load balancers and tasks depend on them.
+"""Amazon EC2: the networks that stacks make, and the default VPC, as far as load balancers, tasks and checks depend on them.
 
 Marks: [M] service model, [F] field reports, † unverified.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
+from slipway.simulator.resources import Model, Resources
 
 DEFAULT_VPC = "vpc-0default"
 _ZONES = "abc"
 _NOT_FOUND = "InvalidSubnetID.NotFound"
+_GROUP, _ROUTE, _SUBNET = "AWS::EC2::SecurityGroup", "AWS::EC2::Route", "AWS::EC2::Subnet"
+_INGRESS, _EGRESS = "SecurityGroupIngress", "SecurityGroupEgress"
+_EVERYTHING = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}  # the egress of a group without rules of its own [G]
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,14 @@ class Subnet:
     public: bool = True
     free: int = 250  # addresses
     vpc: str = DEFAULT_VPC
+    cidr: str = "172.31.0.0/20"
 
     def described(self, region: str) -> dict[str, Any]:
         """Return the API's Subnet."""
         return {
             "SubnetId": self.id,
             "VpcId": self.vpc,
+            "CidrBlock": self.cidr,
             "AvailabilityZone": f"{region}{self.zone}",
             "AvailableIpAddressCount": self.free,
             "DefaultForAz": self.vpc == DEFAULT_VPC,
@@ -37,7 +43,7 @@ class Subnet:
         }
 
     def route_table(self) -> dict[str, Any]:
-        """Return the API's RouteTable: every subnet has one of its own."""
+        """Return the API's RouteTable: a subnet that no stack made has one of its own."""
         gateway = (
             [{"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1", "State": "active"}] if self.public else []
         )
@@ -50,23 +56,32 @@ class Subnet:
         }
 
 
-_FILTERS: Mapping[str, Callable[[Subnet], str]] = {
-    "vpc-id": lambda subnet: subnet.vpc,
-    "subnet-id": lambda subnet: subnet.id,
-    "association.subnet-id": lambda subnet: subnet.id,
-    "default-for-az": lambda subnet: str(subnet.vpc == DEFAULT_VPC).lower(),
+# Filters, by the path of the member in an answer.
+_FILTERS: Mapping[str, str] = {
+    "association.subnet-id": "Associations.SubnetId",
+    "attachment.vpc-id": "Attachments.VpcId",
+    "default-for-az": "DefaultForAz",
+    "group-id": "GroupId",
+    "group-name": "GroupName",
+    "nat-gateway-id": "NatGatewayId",
+    "route-table-id": "RouteTableId",
+    "state": "State",
+    "subnet-id": "SubnetId",
+    "vpc-endpoint-id": "VpcEndpointId",
+    "vpc-id": "VpcId",
 }
 
 
 class Network:
-    """Subnets by id, at first those of the default VPC.
+    """The subnets of the default VPC by id, and the networks among the region's resources.
 
-    Ids that were not created here count as public subnets of that VPC, in a zone each, unless the network is strict.
+    Ids that were not created here count as public subnets of the default VPC, in a zone each, unless the network is strict.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, resources: Resources) -> None:
         self.strict = False
         self.subnets = {subnet.id: subnet for subnet in (Subnet(f"subnet-0{zone}", zone) for zone in _ZONES)}
+        self._resources = resources
         self.operations: Operations = operations_of(self)
 
     def put(self, *subnets: Subnet) -> None:
@@ -78,26 +93,211 @@ class Network:
 
     def at(self, ids: Sequence[str], error: str) -> list[Subnet]:
         """Find subnets; raises AwsError with the code `error` for an id that a strict network does not know."""
+        made = {model["SubnetId"]: self._subnet(model) for model in self._resources.of(_SUBNET)}
         for index, name in enumerate(ids):
-            if name not in self.subnets and self.strict:
-                raise AwsError(error, f"The subnet ID '{name}' does not exist")  # [F]
-            self.subnets.setdefault(name, Subnet(name, _ZONES[index % len(_ZONES)]))
-        return [self.subnets[name] for name in ids]
+            if name not in self.subnets and name not in made:
+                if self.strict:
+                    raise AwsError(error, f"The subnet ID '{name}' does not exist")  # [F]
+                self.subnets[name] = Subnet(name, _ZONES[index % len(_ZONES)])
+        return [made.get(name) or self.subnets[name] for name in ids]
 
     async def describe_subnets(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        ids = request.get("SubnetIds")
-        subnets = _filtered(self.at(ids, _NOT_FOUND) if ids else self.subnets.values(), request)
-        return paged("Subnets", [subnet.described(call.region) for subnet in subnets], request)
+        models = {model["SubnetId"]: model for model in self._resources.of(_SUBNET)}
+        ids = request.get("SubnetIds") or [*self.subnets, *models]
+        described = [
+            subnet.described(call.region) | _members(models.get(subnet.id, {}), "MapPublicIpOnLaunch", "Tags")
+            for subnet in self.at(ids, _NOT_FOUND)
+        ]
+        return _page("Subnets", described, request)
 
     async def describe_route_tables(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        return paged("RouteTables", [each.route_table() for each in _filtered(self.subnets.values(), request)], request)
+        made = [self._route_table(model) for model in self._resources.of("AWS::EC2::RouteTable")]
+        tables = [*(subnet.route_table() for subnet in self.subnets.values()), *made]
+        return _page("RouteTables", _chosen(tables, request, "RouteTableIds", "RouteTableId"), request)
+
+    async def describe_vpcs(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        default = {"VpcId": DEFAULT_VPC, "CidrBlock": "172.31.0.0/16", "IsDefault": True, "State": "available"}
+        made = [
+            _members(model, "VpcId", "CidrBlock", "Tags") | {"IsDefault": False, "State": "available"}
+            for model in self._resources.of("AWS::EC2::VPC")
+        ]
+        return _page("Vpcs", _chosen([default, *made], request, "VpcIds", "VpcId"), request)
+
+    async def describe_internet_gateways(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        attached: dict[str, list[dict[str, str]]] = {}
+        for model in self._resources.of("AWS::EC2::VPCGatewayAttachment"):
+            attachment = {"State": "attached", "VpcId": model["VpcId"]}
+            attached.setdefault(model.get("InternetGatewayId", ""), []).append(attachment)
+        found = [
+            _members(model, "InternetGatewayId", "Tags") | {"Attachments": attached.get(model["InternetGatewayId"], [])}
+            for model in self._resources.of("AWS::EC2::InternetGateway")
+        ]
+        return _page("InternetGateways", found, request)
+
+    async def describe_nat_gateways(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        found = []
+        for model in self._resources.of("AWS::EC2::NatGateway"):
+            subnet = self._resources.find(_SUBNET, str(model.get("SubnetId"))) or {}
+            facts = _members(model, "NatGatewayId", "SubnetId", "Tags") | {"VpcId": subnet.get("VpcId")}
+            found.append(facts | {"State": "available", "NatGatewayAddresses": [_members(model, "AllocationId")]})
+        return _page("NatGateways", found, request, filters="Filter")
+
+    async def describe_vpc_endpoints(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        members = ("VpcId", "ServiceName", "VpcEndpointType", "RouteTableIds", "SubnetIds", "PrivateDnsEnabled", "Tags")
+        found = [
+            _members(model, *members)
+            | {"VpcEndpointId": model["Id"], "State": "Available"}
+            | {"Groups": [{"GroupId": group} for group in model.get("SecurityGroupIds", [])]}
+            for model in self._resources.of("AWS::EC2::VPCEndpoint")
+        ]
+        return _page("VpcEndpoints", found, request)
+
+    async def describe_addresses(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        addresses = self._resources.of("AWS::EC2::EIP")
+        found = [_members(model, "PublicIp", "AllocationId", "Domain", "Tags") for model in addresses]
+        return {"Addresses": _filtered(found, request.get("Filters", []))}
+
+    async def describe_security_groups(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        groups = [self._group(model, call) for model in self._resources.of(_GROUP)]
+        chosen = _chosen(groups, request, "GroupIds", "GroupId")
+        if absent := sorted(set(request.get("GroupIds", [])) - {group["GroupId"] for group in chosen}):
+            raise AwsError("InvalidGroup.NotFound", f"The security group '{absent[0]}' does not exist")  # [F]
+        return _page("SecurityGroups", chosen, request)
+
+    async def authorize_security_group_ingress(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        """Add rules by hand, which drift detection finds."""
+        model = self._existing_group(request)
+        model[_INGRESS] = [*model.get(_INGRESS, []), *_rules(request)]
+        return {"Return": True}
+
+    async def revoke_security_group_ingress(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        model, gone = self._existing_group(request), [_permission(rule) for rule in _rules(request)]
+        model[_INGRESS] = [rule for rule in model.get(_INGRESS, []) if _permission(rule) not in gone]
+        return {"Return": True}
+
+    async def create_route(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        """Add a route by hand."""
+        table, block = request["RouteTableId"], request.get("DestinationCidrBlock", "")
+        if self._resources.find("AWS::EC2::RouteTable", table) is None:
+            raise AwsError("InvalidRouteTableID.NotFound", f"The routeTable ID '{table}' does not exist")  # [F]
+        self._resources.put(_ROUTE, f"{table}|{block}", dict(request))
+        return {"Return": True}
+
+    def _subnet(self, model: Model) -> Subnet:
+        name, zone = model["SubnetId"], str(model.get("AvailabilityZone", "a"))[-1]
+        associations = self._resources.of("AWS::EC2::SubnetRouteTableAssociation")
+        tables = {each["RouteTableId"] for each in associations if each["SubnetId"] == name}
+        routes = [route for route in self._resources.of(_ROUTE) if route["RouteTableId"] in tables]
+        public = any(str(route.get("GatewayId", "")).startswith("igw-") for route in routes)
+        return Subnet(name, zone, public=public, vpc=model["VpcId"], cidr=model.get("CidrBlock", ""))
+
+    def _route_table(self, model: Model) -> dict[str, Any]:
+        """Return the API's RouteTable."""
+        name = model["RouteTableId"]
+        vpc = self._resources.find("AWS::EC2::VPC", model["VpcId"]) or {}
+        local = {"DestinationCidrBlock": vpc.get("CidrBlock"), "GatewayId": "local", "State": "active"}
+        routes = [
+            _members(route, "DestinationCidrBlock", "GatewayId", "NatGatewayId") | {"State": "active"}
+            for route in self._resources.of(_ROUTE)
+            if route["RouteTableId"] == name
+        ]
+        associations = [
+            {"SubnetId": each["SubnetId"], "RouteTableId": name, "RouteTableAssociationId": each["Id"], "Main": False}
+            for each in self._resources.of("AWS::EC2::SubnetRouteTableAssociation")
+            if each["RouteTableId"] == name
+        ]
+        facts = _members(model, "RouteTableId", "VpcId", "Tags")
+        return facts | {"Routes": [local, *routes], "Associations": associations}
+
+    def _group(self, model: Model, call: Call) -> dict[str, Any]:
+        """Return the API's SecurityGroup, with the rules that are resources of their own."""
+        name = model["GroupId"]
+        separate = {
+            noun: [each for each in self._resources.of(f"AWS::EC2::{noun}") if each.get("GroupId") == name]
+            for noun in (_INGRESS, _EGRESS)
+        }
+        outward = [*model.get(_EGRESS, []), *separate[_EGRESS]] or [_EVERYTHING]
+        return {
+            "GroupId": name,
+            "GroupName": model.get("GroupName", name),
+            "Description": model.get("GroupDescription"),
+            "VpcId": model.get("VpcId", DEFAULT_VPC),
+            "OwnerId": call.account,
+            "IpPermissions": [_permission(rule) for rule in (*model.get(_INGRESS, []), *separate[_INGRESS])],
+            "IpPermissionsEgress": [_permission(rule) for rule in outward],
+            "Tags": model.get("Tags", []),
+        }
+
+    def _existing_group(self, request: Mapping[str, Any]) -> Model:
+        name = request.get("GroupId", "")
+        model = self._resources.find(_GROUP, name)
+        if model is None:
+            raise AwsError("InvalidGroup.NotFound", f"The security group '{name}' does not exist")  # [F]
+        return model
 
 
-def _filtered(subnets: Iterable[Subnet], request: Mapping[str, Any]) -> list[Subnet]:
-    found = list(subnets)
-    for asked in request.get("Filters", []):
-        value = _FILTERS.get(asked["Name"])
-        if value is None:
-            raise AwsError("InvalidParameterValue", f"The simulator has no filter '{asked['Name']}'.")
-        found = [subnet for subnet in found if value(subnet) in asked["Values"]]
+def _permission(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the API's IpPermission of a rule as templates write it."""
+    text = {"Description": rule["Description"]} if "Description" in rule else {}
+    other = rule.get("SourceSecurityGroupId") or rule.get("DestinationSecurityGroupId")
+    return {
+        "IpProtocol": str(rule["IpProtocol"]),
+        **{key: int(rule[key]) for key in ("FromPort", "ToPort") if key in rule},
+        "IpRanges": [{"CidrIp": rule["CidrIp"], **text}] if "CidrIp" in rule else [],
+        "Ipv6Ranges": [{"CidrIpv6": rule["CidrIpv6"], **text}] if "CidrIpv6" in rule else [],
+        "UserIdGroupPairs": [{"GroupId": other, **text}] if other else [],
+    }
+
+
+def _rules(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the rules of a request as templates write them: one for each source."""
+    if "IpProtocol" in request:
+        yield _members(request, "IpProtocol", "FromPort", "ToPort", "CidrIp")
+    for permission in request.get("IpPermissions", []):
+        ports = _members(permission, "IpProtocol", "FromPort", "ToPort")
+        for source in (*permission.get("IpRanges", []), *permission.get("Ipv6Ranges", [])):
+            yield ports | source
+        for pair in permission.get("UserIdGroupPairs", []):
+            yield ports | {"SourceSecurityGroupId": pair["GroupId"]}
+
+
+def _members(model: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: model[name] for name in names if name in model}
+
+
+def _chosen(found: list[dict[str, Any]], request: Mapping[str, Any], ids: str, member: str) -> list[dict[str, Any]]:
+    wanted = request.get(ids)
+    return [each for each in found if not wanted or each[member] in wanted]
+
+
+def _page(
+    member: str, found: list[dict[str, Any]], request: Mapping[str, Any], filters: str = "Filters"
+) -> dict[str, Any]:
+    return paged(member, _filtered(found, request.get(filters, [])), request)
+
+
+def _filtered(found: list[dict[str, Any]], filters: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    for asked in filters:
+        fits = _filter(asked["Name"])
+        found = [each for each in found if set(fits(each)) & set(asked["Values"])]
     return found
+
+
+def _filter(name: str) -> Callable[[Mapping[str, Any]], list[str]]:
+    """Return the values that a filter compares."""
+    if name.startswith("tag:"):
+        key = name.removeprefix("tag:")
+        return lambda each: [tag["Value"] for tag in each.get("Tags", []) if tag["Key"] == key]
+    if name not in _FILTERS:
+        raise AwsError("InvalidParameterValue", f"The simulator has no filter '{name}'.")
+    return lambda each: list(_values(each, _FILTERS[name].split(".")))
+
+
+def _values(value: Any, path: Sequence[str]) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _values(item, path)
+    elif not path:
+        yield str(value).lower() if isinstance(value, bool) else str(value)
+    elif isinstance(value, Mapping) and path[0] in value:
+        yield from _values(value[path[0]], path[1:])

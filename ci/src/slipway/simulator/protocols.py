@@ -120,8 +120,14 @@ def xml_of(root: ET.Element, status: int) -> Response:
 
 def _structure(shape: Any, at: str, left: dict[str, str]) -> dict[str, Any]:
     """Decode the members below a place of the form and remove them from `left`."""
-    members = {name: f"{at}{member.serialization.get('name', name)}" for name, member in shape.members.items()}
+    members = {name: f"{at}{_name(member, name, at, left)}" for name, member in shape.members.items()}
     return {name: _value(shape.members[name], place, left) for name, place in members.items() if _has(left, place)}
+
+
+def _name(member: Any, name: str, at: str, left: Mapping[str, str]) -> str:
+    """Return a member's name in the form; that of EC2 has a name of its own, or begins with a capital letter."""
+    plain = member.serialization.get("queryName") or member.serialization.get("name", name)
+    return str(plain if _has(left, f"{at}{plain}") else plain[:1].upper() + plain[1:])
 
 
 def _has(left: Mapping[str, str], place: str) -> bool:

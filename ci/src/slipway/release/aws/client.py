@@ -124,7 +124,7 @@ class Aws:
         while True:
             page = await self.call(service, operation, **parameters)
             yield page
-            following = {key: page[key] for key in ("nextToken", "NextToken") if page.get(key)}
+            following = {key: page[key] for key in ("nextToken", "NextToken", "Marker") if page.get(key)}
             if not following:
                 return
             parameters |= following

@@ -14,6 +14,7 @@ from slipway.release.errors import or_unknown
 _AGAIN = "look at it with `slipway status`"
 # How an operation that was asked to go back has ended, and what that means to the person who asked.
 _ENDS = {
+    OperationStatus.TAKEN_BACK: (Status.SUCCEEDED, "", ""),
     OperationStatus.ROLLED_BACK: (Status.SUCCEEDED, "", ""),
     OperationStatus.SUCCEEDED: (
         Status.FAILED,

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from slipway.errors import SlipwayError, UnknownOutcomeError
 from slipway.records.migration import MigrationFailedError
-from slipway.records.outcome import Outcome
+from slipway.records.outcome import Outcome, Status
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Phase
 from slipway.release.engine.engine import RESUME, Run
@@ -63,7 +63,9 @@ async def change(run: Run, lock: DeployLock) -> Operation | Outcome:
     await run.permit(observed)
     operation = await _started(run, lock, plan, observed)
     if operation is None:
-        return await end(run, await unchanged(run, await run.look()))
+        live = await run.look()
+        was_all = run.goal.plan(live).action is Action.NOOP
+        return await end(run, await unchanged(run, live, Status.SUCCEEDED if was_all else Status.NOOP))
     try:
         await run.ledger.accept(run.number, operation)
     except SlipwayError as error:

@@ -23,6 +23,7 @@ DONE = {
     Verb.RESUME: "resumed",
     Verb.DESTROY: "deleted",
     Verb.ABORT: "taken back",
+    Verb.MOVE: "moved",
 }
 
 
@@ -151,6 +152,8 @@ def settle(ending: OperationStatus, *, creating: bool, live: str | None, desired
             return Status.SUPERSEDED
         case OperationStatus.ROLLED_BACK:
             return Status.ROLLED_BACK
+        case OperationStatus.TAKEN_BACK:
+            return Status.ABORTED
         case OperationStatus.ROLLBACK_FAILED:
             return Status.ROLLBACK_FAILED
         case OperationStatus.FAILED:
@@ -166,7 +169,12 @@ def settle_state(ending: OperationStatus, *, reached: bool) -> Status:
     match ending:
         case OperationStatus.SUCCEEDED | OperationStatus.STOPPED | OperationStatus.GONE:
             return Status.SUCCEEDED if reached else Status.SUPERSEDED
-        case OperationStatus.FAILED | OperationStatus.ROLLED_BACK | OperationStatus.ROLLBACK_FAILED:
+        case (
+            OperationStatus.FAILED
+            | OperationStatus.ROLLED_BACK
+            | OperationStatus.TAKEN_BACK
+            | OperationStatus.ROLLBACK_FAILED
+        ):
             return Status.FAILED
         case OperationStatus.IN_FLIGHT | OperationStatus.UNKNOWN:
             return Status.SUCCEEDED if reached else Status.UNKNOWN

@@ -33,7 +33,7 @@ _BLOCKS = 5  # read in one call
 _HUNDREDS = tuple(
     dict.fromkeys(round(1.3**power) for power in range(40))
 )  # where to look first, up to three million deployments
-RELEASES = (Verb.DEPLOY, Verb.PROMOTE, Verb.ROLLBACK)
+RELEASES = (Verb.DEPLOY, Verb.PROMOTE, Verb.ROLLBACK, Verb.MOVE)
 _NAME_IT = "name one with --to; `slipway history` lists them"
 _NEWEST = 10  # durations of older deployments are another service's
 _LEAST = 2  # one duration predicts nothing
@@ -338,8 +338,31 @@ def nonce() -> str:
     return secrets.token_hex(8)
 
 
-def newer_than(image: str, records: Sequence[Release | Intent]) -> tuple[int, int] | None:
-    """Return the number that first brought an image, and the one that brought the newer image of now; None when there is no newer one.
+@dataclass(frozen=True, kw_only=True)
+class OlderImage:
+    """An image that is older than the one of now, by numbers of deployments.
+
+    - first: was the first to deploy it, and may have failed. live: the newest that brought it; None if it never went live.
+    - now: brought the newer image.
+    """
+
+    first: int
+    live: int | None
+    now: int
+
+    @property
+    def found(self) -> str:
+        tried = "brought it" if self.live else "tried it, and it never went live"
+        return f"deployment {self.first} {tried}, and deployment {self.now} brought a newer one"
+
+    def remedy(self, environment: str) -> str:
+        """Return the ways on; a release that never went live is nothing to go back to."""
+        back = f"go back with `slipway rollback --environment {environment} --to {self.live}`, " if self.live else ""
+        return f"deploy the newest commit, {back}or pass --older"
+
+
+def newer_than(image: str, records: Sequence[Release | Intent]) -> OlderImage | None:
+    """Return how old an image is, if a newer one was deployed after it; None otherwise.
 
     Images are as old as their first deployment, so a rollback makes none newer. `records` oldest first.
     """
@@ -348,8 +371,10 @@ def newer_than(image: str, records: Sequence[Release | Intent]) -> tuple[int, in
     for record in deployed:
         first.setdefault(record.image, record.number)
     now = next((record for record in reversed(deployed) if isinstance(record, Intent) or was_brought(record)), None)
-    is_older = now is not None and first.get(image, now.number) < first[now.image]
-    return (first[image], now.number) if now and is_older else None
+    if now is None or first.get(image, now.number) >= first[now.image]:
+        return None
+    brought = [each.number for each in deployed if each.image == image and isinstance(each, Release) and was_live(each)]
+    return OlderImage(first=first[image], live=max(brought, default=None), now=now.number)
 
 
 def named_release(releases: Sequence[Release], number: int) -> Release:
@@ -372,8 +397,8 @@ def release_before(releases: Sequence[Release], live: str | None) -> Release:
     if newest and newest.verb is Verb.ROLLBACK:
         raise RefusedError(f"the last deployment, {newest.number}, was itself a rollback", _NAME_IT)
     if newest and _went_back(newest):
-        what = f"the platform has rolled back the last deployment, {newest.number}, to the release before"
-        raise RefusedError(what, _NAME_IT)
+        who = "a person has taken back" if newest.status is Status.ABORTED else "the platform has rolled back"
+        raise RefusedError(f"{who} the last deployment, {newest.number}, to the release before", _NAME_IT)
     now = live_with(releases, live)
     release = next((release for release in releases if was_live(release) and _differs(release, live, now)), None)
     if release is None:
@@ -385,7 +410,8 @@ def _differs(release: Release, live: str | None, now: Release | None) -> bool:
     """Return whether a release has another digest than `live`, or other settings than the newest one of that digest, if both are known."""
     if digest_of(release) != live:
         return True
-    return bool(now and now.wanted and release.wanted and release.wanted != now.wanted)
+    is_moved = now is not None and now.verb is Verb.MOVE  # the same release on another platform
+    return bool(now and not is_moved and now.wanted and release.wanted and release.wanted != now.wanted)
 
 
 def is_rollback(intent: Intent | None) -> bool:
@@ -394,7 +420,7 @@ def is_rollback(intent: Intent | None) -> bool:
 
 
 def _went_back(release: Release) -> bool:
-    return release.verb in RELEASES and release.status is Status.ROLLED_BACK
+    return release.verb in RELEASES and release.status in (Status.ROLLED_BACK, Status.ABORTED)
 
 
 def was_brought(release: Release) -> bool:

@@ -45,9 +45,9 @@ def outcome_of(
     )
 
 
-async def unchanged(run: Run, live: Observed) -> Outcome:
-    """Return the outcome of a run that found nothing to change."""
-    status = Status.NOOP if run.goal.is_true(live) else Status.UNKNOWN
+async def unchanged(run: Run, live: Observed, status: Status = Status.NOOP) -> Outcome:
+    """Return the outcome of a run that had nothing to follow: NOOP, or SUCCEEDED after a change that is done with its request."""
+    status = status if run.goal.is_true(live) else Status.UNKNOWN
     status, why = await _answered(run, status, live)
     return outcome_of(run, status, live, why=why)
 

@@ -84,9 +84,12 @@ def health_check(path: str | None) -> str:
 
 
 def values_of(variables: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
-    """Return variables and secrets by their names in a plan. Variables appear as hashes, because a value may be a secret."""
-    hashes = {f"variable {name}": _marked(name, value) for name, value in variables.items()}
-    return hashes | {f"secret {name}": arn for name, arn in secrets.items()}
+    """Return variables and secrets by their names in a plan. Variables appear as hashes, because a value may be a secret; a port is none."""
+    shown = {
+        f"variable {name}": value if name == "PORT" and value.isdecimal() else _marked(name, value)
+        for name, value in variables.items()
+    }
+    return shown | {f"secret {name}": arn for name, arn in secrets.items()}
 
 
 @cache
@@ -116,7 +119,7 @@ def plan(spec: ServiceSpec, observed: Observed, *, migrates: bool = True) -> Pla
     changes = tuple(
         FieldChange(name, current.get(name), desired.get(name))
         for name in dict.fromkeys([*desired, *current])
-        if current.get(name) != desired.get(name)
+        if current.get(name, ABSENT) != desired.get(name, ABSENT)
     )
     action, reason = _action(observed, changes)
     if action in (Action.UPDATE, Action.REBUILD) and (obstacle := _obstacle(spec, observed, changes)):

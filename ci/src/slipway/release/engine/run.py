@@ -82,11 +82,7 @@ async def _check_newer(run: Run, contents: Contents) -> None:
     if not isinstance(goal, Live) or goal.verb is not Verb.DEPLOY or goal.may_be_older or run.approved:
         return
     if older := newer_than(run.image, await run.ledger.newest_records(contents, _REMEMBERED)):
-        first, now = older
-        raise RefusedError(
-            f"this release is older than the one of now: deployment {first} brought it, and deployment {now} a newer one",
-            f"deploy the newest commit, go back with `slipway rollback --environment {goal.environment} --to {first}`, or pass --older",
-        )
+        raise RefusedError(f"this release is older than the one of now: {older.found}", older.remedy(goal.environment))
 
 
 async def _resumed(run: Run, contents: Contents) -> Intent | None:

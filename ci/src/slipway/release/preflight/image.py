@@ -8,7 +8,7 @@ import httpx
 from slipway.errors import RefusedError
 from slipway.oci.artifact import INDEX, MANIFEST, TREE, digest_of
 from slipway.oci.registry import certificates
-from slipway.records.checks import Check
+from slipway.records.checks import Check, PreflightResult
 from slipway.records.image import Reference
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ledger import check_tags
@@ -28,13 +28,27 @@ _TIMEOUT_SECONDS = 10.0
 
 async def look(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the image and its repository."""
+    judged = await _judged(aws, spec)
+    if len(judged) == 1:  # there is no image
+        return judged
+    name = spec.image.repository.partition("/")[2]
+    return *judged, *await covered("tags", _tags(aws, name, spec.environment))
+
+
+async def refusal_of(aws: Aws, spec: ServiceSpec) -> Check | None:
+    """Return why the image cannot be deployed; None for one that can, or could not be read."""
+    checks = await covered("image", _judged(aws, spec))
+    return next((check for check in checks if check.verdict is PreflightResult.REFUSED), None)
+
+
+async def _judged(aws: Aws, spec: ServiceSpec) -> Checks:
     name = spec.image.repository.partition("/")[2]
     manifest = await _manifest(aws, name, spec.image)
     if isinstance(manifest, Check):
         return (manifest,)
-    there = ok("digest", f"{name} has {spec.image.digest}")
-    platform = await covered("platform", _platform(aws, name, spec, manifest))
-    return (there, *platform, *await covered("tags", _tags(aws, name, spec.environment)))
+    return ok("digest", f"{name} has {spec.image.digest}"), *await covered(
+        "platform", _platform(aws, name, spec, manifest)
+    )
 
 
 async def _manifest(aws: Aws, name: str, image: Reference) -> Mapping[str, Any] | Check:

@@ -121,7 +121,7 @@ def _definition(order: TaskOrder, labels: Mapping[str, str]) -> dict[str, Any]:
         "family": order.family,
         "requiresCompatibilities": ["FARGATE"],
         "networkMode": "awsvpc",
-        "runtimePlatform": {"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"},
+        "runtimePlatform": {"cpuArchitecture": order.there.cpu_architecture, "operatingSystemFamily": "LINUX"},
         "cpu": str(runner.cpu),
         "memory": str(runner.memory),
         "executionRoleArn": runner.execution_role,

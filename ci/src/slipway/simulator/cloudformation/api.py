@@ -63,7 +63,10 @@ class CloudFormation:
         name = request["ChangeSetName"]
         if name in stack.change_sets:
             raise AwsError("AlreadyExistsException", f"ChangeSet {name} already exists")
-        changes = await self._changes(stack, template, request, call)
+        try:
+            changes, reason = await self._changes(stack, template, request, call), None
+        except AwsError as error:  # such as a value that no stack exports
+            changes, reason = [], error.message
         tags = request.get("Tags", stack.tags)
         outputs = stack.template.document.get("Outputs") if stack.template else None
         unchanged = not changes and tags == stack.tags and template.document.get("Outputs") == outputs
@@ -76,7 +79,7 @@ class CloudFormation:
             changes=changes,
             created=call.now,
             ready=call.now + _CREATION,
-            reason=_UNCHANGED if unchanged else None,
+            reason=reason or (_UNCHANGED if unchanged else None),
             mode=request.get("DeploymentMode"),
             role=request.get("RoleARN"),
         )

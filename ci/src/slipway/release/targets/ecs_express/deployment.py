@@ -4,6 +4,7 @@ There is no state for a failure: a deployment that fails is rolled back, and a r
 success, because two revisions may still be active.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -41,6 +42,9 @@ STATES: Mapping[str, DeploymentState] = {
     "ROLLBACK_SUCCESSFUL": DeploymentState(OperationStatus.ROLLED_BACK),
     "ROLLBACK_FAILED": DeploymentState(OperationStatus.ROLLBACK_FAILED),
 }
+# The words of a rollback that a person asked for: they are not documented, those of alarm and circuit breaker are.
+BY_A_PERSON = r"(?i:^service deployment (?![^\n]*(?:alarm|circuit|health))[^\n]*\b(?:user|person|request))"
+_BY_A_PERSON = re.compile(BY_A_PERSON)
 _UNKNOWN = DeploymentState(OperationStatus.UNKNOWN)
 _NOT_ENDED = {OperationStatus.IN_FLIGHT: State.BUSY, OperationStatus.UNKNOWN: State.UNKNOWN}
 _SETTLING = timedelta(minutes=10)  # until a deployment that has ended is shown everywhere, and both clocks are there
@@ -105,6 +109,8 @@ class Deployment:
     def status(self) -> OperationStatus:
         """How it ended, or that it is in flight; a creation has nothing to go back to, so it fails."""
         status = self.state.status
+        if status is OperationStatus.ROLLED_BACK and any(map(_BY_A_PERSON.search, self.reasons)):
+            return OperationStatus.TAKEN_BACK
         return OperationStatus.FAILED if self.creating and status is OperationStatus.ROLLBACK_FAILED else status
 
     @property
@@ -116,7 +122,8 @@ class Deployment:
         """Where it is: state, stage, the new release's share of the traffic, and its tasks."""
         if self.state.status is not OperationStatus.IN_FLIGHT:
             return one_line(self.word)
-        stage = f" {one_line(self.stage)}" if self.stage else ""
+        goes_on = self.stage and not self.word.startswith("ROLLBACK_")  # which keep the stage that was interrupted
+        stage = f" {one_line(self.stage)}" if goes_on else ""
         return (
             f"{one_line(self.word)}{stage}: {self.weight:g} % of the traffic, {self.running} of {self.requested} tasks"
         )

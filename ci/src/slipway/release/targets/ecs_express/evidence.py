@@ -8,10 +8,11 @@ from slipway.release.engine.target import Operation
 from slipway.release.failures import FailureRule, PlatformWords
 from slipway.release.targets.ecs_express import logs
 from slipway.release.targets.ecs_express.api import ExpressApi
+from slipway.release.targets.ecs_express.deployment import BY_A_PERSON
 
 _ACCESS = r"\"[A-Z]+ (?P<path>/\S*) HTTP/[\d.]+\" (?P<code>{}\d\d)\b"
 FIRST = (
-    FailureRule("aborted", "platform", "a rollback that a person asked for", r"rolled back because (?!of\b|the circuit)[^\n]*\b(?:user|person|request)",
+    FailureRule("aborted", "platform", "a rollback that a person asked for", BY_A_PERSON,
         "a person took this deployment back",
         "deploy it again when the reason is gone; `slipway abort` does not record one"),
     FailureRule("superseded", "platform", "the state STOPPED", r"^STOPPED$",

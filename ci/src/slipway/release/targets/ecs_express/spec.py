@@ -18,7 +18,6 @@ from slipway.workload.workload import HealthCheck
 # US dollars a month in us-east-1, of 730 hours: Fargate per vCPU and per GB, a load balancer, a public address.
 _VCPU, _GIGABYTE, _BALANCER, _ADDRESS = 29.55, 3.25, 16.43, 3.65
 _GRACE_SECONDS = 300  # in which a failed health check does not count [G]
-_ARCHITECTURES = {Architecture.X86_64: "X86_64", Architecture.ARM64: "ARM64"}
 _METRICS = {
     ScalingMetric.CPU: "AVERAGE_CPU",
     ScalingMetric.MEMORY: "AVERAGE_MEMORY",
@@ -57,7 +56,7 @@ class ExpressSpec(ServiceSpec):
         return super().plain() | {
             INFRASTRUCTURE_ROLE: self.infrastructure_role,
             "command": ABSENT,
-            "architecture": _ARCHITECTURES[self.architecture],
+            "architecture": self.architecture.name,
             _SUBNETS: named(self.subnets) if self.subnets else _OPEN[_SUBNETS],
             "security groups": named(self.security_groups),
             _LOG_GROUP: self.log_group or _OPEN[_LOG_GROUP],
@@ -107,6 +106,11 @@ def spec_of(settings: Settings, environment: str, digest: str) -> ExpressSpec:
         raise SettingsError(
             f"the load balancer of {environment} checks a task over HTTP, and there is no health-path",
             "set health-path in [tool.slipway] to a path that answers 200 when the service is ready",
+        )
+    if there.network and not (there.subnets and there.security_groups):
+        raise SettingsError(
+            f"{environment} has a network, and its tasks would not be in it: subnets or security-groups are missing",
+            f"write what `slipway bootstrap --apply` prints into [tool.slipway.environments.{environment}]",
         )
     return ExpressSpec(
         environment=environment,
@@ -206,7 +210,7 @@ def request_of(spec: ExpressSpec) -> dict[str, Any]:
         "networkConfiguration": network,
         "cpu": str(spec.cpu),
         "memory": str(spec.memory),
-        "cpuArchitecture": _ARCHITECTURES[spec.architecture],
+        "cpuArchitecture": spec.architecture.name,
         "scalingTarget": scaling_of(spec),
     }
 
@@ -230,7 +234,7 @@ def fields_of(
         "instance role": configuration.get("taskRoleArn", ABSENT),
         INFRASTRUCTURE_ROLE: infrastructure_role,
         "command": " ".join(container.get("command", ())) or ABSENT,
-        "architecture": configuration.get("cpuArchitecture", _ARCHITECTURES[Architecture.X86_64]),
+        "architecture": configuration.get("cpuArchitecture", Architecture.X86_64.name),
         _SUBNETS: named(network["subnets"]) if network.get("subnets") else _OPEN[_SUBNETS],
         "security groups": named([group for group in network.get("securityGroups", ()) if group not in managed]),
         _LOG_GROUP: container.get("awsLogsConfiguration", {}).get("logGroup") or _OPEN[_LOG_GROUP],

@@ -35,6 +35,7 @@ from slipway.simulator.ecs.task import (
     cluster_of,
     task_arn,
 )
+from slipway.simulator.network import Network
 from slipway.simulator.platform import Platform
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")  # [M]
@@ -56,7 +57,7 @@ class Express:
         self._rollouts: dict[str, Rollout] = {}  # by deployment
         self.pace = Pace()
         self.readings = Readings()
-        self.resources = Resources(platform=platform, readings=self.readings)
+        self.resources = Resources(platform=platform, readings=self.readings, network=Network(platform.resources))
         self.services: dict[str, Service] = {}
         self._creating = anyio.Lock()  # a name is looked up and taken in one step
         self.operations: Operations = operations_of(self)

@@ -33,7 +33,7 @@ class Resources:
 
     platform: Platform
     readings: Readings
-    network: Network = field(default_factory=Network)
+    network: Network
     balancing: LoadBalancing = field(default_factory=LoadBalancing)
     alarms: Alarms = field(default_factory=Alarms)
 
