@@ -99,7 +99,7 @@ async def _version(folder: Folder) -> str:
 
 
 def _declarations(folder: Folder) -> dagger.Directory:
-    """Return what is read in every run. What is mounted is taken by itself, so that a layer depends on nothing else."""
+    """Return the files that every run reads. A mounted file is taken by itself: its layer must not depend on the others."""
     return folder.some(include=_DECLARATIONS)
 
 
