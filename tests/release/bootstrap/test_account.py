@@ -74,7 +74,7 @@ async def test_drift_is_found_with_both_values_and_restored(account):
     differences = {(each.name, each.path): each for stack in found.stacks for each in stack.differences}
     database = differences["Database", "/DeletionProtection"]
     assert (database.expected, database.actual) == ("true", "false")
-    assert {name for name, _ in differences} == {"Database", "AccessRole", "DatabaseIngress"}
+    assert {name for name, _ in differences} == {"Database", "EcsAccessRole", "DatabaseIngress"}
     assert any("lets an unknown source in to the database slipway-staging" in breach for breach in found.breaches)
     assert "not isolated: " in of_account_drift(found)
     await ground(account).apply(untold, restores=True)

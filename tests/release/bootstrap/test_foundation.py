@@ -151,8 +151,8 @@ def test_the_service_owns_nothing_in_its_database_and_its_migrations_do():
     assert "postgresql://notes:" in urls["ApplicationUrl"]
     assert "postgresql://notes_owner:" in urls["OwnerUrl"]
     assert WANTED.database_secrets("staging", owner=True)["DATABASE_URL"].endswith(":notes-staging/DATABASE_URL/owner")
-    assert "DATABASE_URL-??????" in json.dumps(own.template["Resources"]["AccessRole"])
-    assert "/owner" not in json.dumps(own.template["Resources"]["AccessRole"])
+    assert "DATABASE_URL-??????" in json.dumps(own.template["Resources"]["EcsAccessRole"])
+    assert "/owner" not in json.dumps(own.template["Resources"]["EcsAccessRole"])
 
 
 def test_no_password_is_in_a_template():

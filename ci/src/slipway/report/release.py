@@ -126,7 +126,7 @@ def _row(number: int, text: str) -> str:
 
 
 def _release_lines(release: Release) -> list[str]:
-    what = f"{release.verb.value:<10}  {release.status.value:<15}  {duration(release.seconds):>10}"
+    what = f"{release.verb.value:<8}  {release.status.value:<15}  {duration(release.seconds):>10}"
     commit = one_line(release.commit or "")[:7]
     image = one_line(release.image).partition("@")[2][: len("sha256:") + 12]
     whose = " ".join(filter(None, [image, f"by {release.holder}" if release.holder else ""]))
