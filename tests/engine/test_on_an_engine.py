@@ -179,7 +179,7 @@ def test_the_database_is_at_the_head():
 
 
 def test_all_checks_are_green_on_the_files_of_git_and_a_migrated_database_and_each_test_is_in_the_trace(elsewhere):
-    declare(elsewhere, r"lint = .*", 'lint = ["ruff", "check", "."]')
+    declare(elsewhere, r"lint = .*", 'lint = ["ruff", "check", "--isolated", "--select=F401", "."]')
     declare(elsewhere, r"tests = .*\nsources = .*", 'tests = ["pytest", "head.py"]\nsources = ["head.py"]')
     (elsewhere.folder / "head.py").write_text(HEAD)
     (elsewhere.folder / ".gitignore").write_text("ignored.py\n.env\n")

@@ -244,6 +244,10 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
     [
         ({".python-version": "# ours\n3.12.4\n3.11\n"}, Subject.PYTHON, "3.12"),
         ({".python-version": "cpython-3.13.1-linux-x86_64-gnu\n"}, Subject.PYTHON, "3.13"),
+        ({"pyproject.toml": "[tool.poetry.dependencies]\npython = '~3.10'\n"}, Subject.PYTHON, "3.10"),
+        ({"pyproject.toml": "[project]\nrequires-python = '==3.11.*'\n"}, Subject.PYTHON, "3.11"),
+        ({"a.py": "environ['DEV_DATABASE_URL']\nenviron['PROD_DATABASE_URL']\n"}, Subject.DATABASE_VARIABLE, "PROD_DATABASE_URL"),
+        ({"migrations/env.py": f"{ENV}from flask import current_app\n", "manage.py": "app = create_app()\n", "utils.py": "def create_app():\n    return Flask('a')\n", "Procfile": "web: gunicorn manage:app\n"}, Subject.FLASK_APP, "manage:app"),
         ({"Dockerfile": "FROM ghcr.io/astral-sh/uv:python3.12-bookworm-slim\n"}, Subject.PYTHON, "3.12"),
         ({"Dockerfile": DOCKERFILE.format('["sh", "-c", "alembic upgrade head && uvicorn a:app --port 81"]')}, Subject.PORT, "81"),
         ({"Dockerfile": DOCKERFILE.format('["python", "-m", "uvicorn", "a.b:app"]')}, Subject.APPLICATION, "a.b:app"),

@@ -164,9 +164,11 @@ def test_revisions_see_the_time_zone_utc_and_no_parallel_workers(prove_history):
         ("raise SystemExit('not today')\n", "migrations/env.py line 1 fails before the first revision", "SystemExit: not today"),
         ("class Missing(Exception): sqlstate = '3F000'\nraise Missing('no schema')", "migrations/env.py line 2 fails before the first revision", "Missing: no schema; if production had it"),
         ("x = \n", "migrations/env.py line 1 fails before the first revision", "SyntaxError: invalid syntax"),
+        ("import psycopg3_not_there\n", "migrations/env.py line 1 fails before the first revision", "ModuleNotFoundError: No module named 'psycopg3_not_there'"),
+        ("raise ModuleNotFoundError('psycopg', name='psycopg')\n", "migrations/env.py line 1 fails before the first revision", "ModuleNotFoundError: psycopg; SQLAlchemy takes psycopg"),
         (at('"sqlite://"'), "migrations/env.py line 5 fails before the first revision", "BadInputError: env.py connects to sqlite: slipway proves"),
     ],
-    ids=["a missing variable", "an exit", "a missing schema", "a syntax error", "another database"],
+    ids=["a missing variable", "an exit", "a missing schema", "a syntax error", "a missing module", "a missing driver", "another database"],
 )  # fmt: skip
 def test_an_env_py_that_fails_before_the_first_revision_is_reported_with_its_place(prove_history, env, what, next_step):
     with pytest.raises(BadInputError) as caught:

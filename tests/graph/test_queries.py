@@ -21,6 +21,7 @@ from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Act, Rehearsal
 from slipway.report.files import PROOF as PROOF_FILES
 from slipway.report.files import REHEARSAL as REHEARSAL_FILES
+from slipway.simulator.cloud import LOGIN
 from tests.graph.conftest import PYPROJECT
 from tests.simulator.account import URI, opened
 
@@ -530,6 +531,23 @@ async def test_an_image_is_planned_by_the_address_of_the_simulated_registry_that
         FunctionError, match=r"the image is in 127\.0\.0\.1:5056/bills, and this environment deploys from"
     ):
         await staging.plan(workspace, f"127.0.0.1:5056/bills@{digest}")
+
+
+async def test_a_push_to_a_simulated_account_signs_in_where_the_environments_are(
+    engine, workspace, account, monkeypatch
+):
+    monkeypatch.setattr("slipway.graph.publish.attach", AsyncMock())
+    monkeypatch.setattr("slipway.graph.running.smoke", AsyncMock())
+    engine.files["/tmp/sbom.json"] = "{}"
+    engine.answers |= {
+        "plaintext": CREDENTIALS,
+        "endpoint": account.cloud.url,
+        "publish": f"127.0.0.1:5056/notes:1@sha256:{'1' * 64}",
+    }
+    registry, credentials = dagger.dag.container().as_service(), dagger.dag.set_secret("key", "unused")
+    await Slipway().publish(workspace, "127.0.0.1:5056/notes:1", registry=registry, credentials=credentials)
+    (login,) = (step for step in engine.steps("setSecret") if step.arguments["name"] == "ecr-password")
+    assert login.arguments["plaintext"] == LOGIN.password  # of the region that has the environments' repository
 
 
 async def test_an_outdated_plan_is_not_deployed(engine, workspace, staging, account):

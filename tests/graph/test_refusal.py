@@ -48,6 +48,10 @@ def engine_says(message, **extensions):
             "stat app/main.py/pyproject.toml: failed to stat path: failed to receive file bytes message: rpc error: code = Unknown desc = stat path: lstat /src/app/main.py/pyproject.toml: not a directory",
             "app/main.py is a file: name the service's folder",
         ),
+        (
+            'path "../../pyproject.toml" resolves outside root "/src/notes"',
+            "../.. is outside of the repository: name the service's folder in it with --path",
+        ),
     ],
 )
 def test_an_engine_error_becomes_one_sentence_with_a_next_step(message, sentence):

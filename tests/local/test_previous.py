@@ -1,5 +1,6 @@
 """The previous release in git: its models are read where it can be imported, and never from today's files."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,8 +51,8 @@ def read(tmp_path, server, forked_gate):
     python = Python(Path(sys.prefix))
     today = Workplace(folder=tmp_path, python=python, migrations=Migrations(), server=NamedServer(server))
     options = AlembicOptions(config="other.ini")
-    commit = commit_at(tmp_path).revision
-    return lambda: anyio.run(previous_at, today, commit, "v1", options)
+    released = commit_at(tmp_path).revision
+    return lambda commit=released: anyio.run(previous_at, today, commit, "v1", options)
 
 
 def test_a_release_whose_environment_cannot_be_made_is_read_in_todays(read):
@@ -80,6 +81,14 @@ def test_models_of_todays_files_are_not_taken_for_those_of_the_release(read, mon
     previous = read()
     assert previous.models == ()
     assert previous.refusal.startswith("no file declares the service's dependencies")
+
+
+def test_a_release_before_the_first_migration_has_no_models_and_that_is_said(read, tmp_path):
+    shutil.rmtree(tmp_path / "migrations")
+    (tmp_path / "other.ini").unlink()
+    for arguments in (("add", "--all"), COMMITTED):
+        subprocess.run(["git", "-C", tmp_path, *arguments], check=True, capture_output=True)
+    assert read(commit_at(tmp_path).revision).refusal == "it has no migrations yet"
 
 
 def test_a_member_of_a_workspace_is_unpacked_with_the_lock_of_the_workspace(tmp_path):

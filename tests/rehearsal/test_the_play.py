@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from functools import partial
 from html.parser import HTMLParser
@@ -24,8 +23,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Plays in this process: no layers that no act shows, and clients of AWS that are made once."""
+    """Plays in this process: no layers that no act shows, clients of AWS that are made once, and fewer looks at the platform."""
     monkeypatch.setattr("slipway.rehearsal.local.prove", partial(prove, layers=(Layer.ALWAYS, Layer.TRACE)))
+    monkeypatch.setattr("slipway.release.targets.ecs_express.following.POLL_SECONDS", 10.0)
+    monkeypatch.setattr("slipway.simulator.ecs.express.deploying.breaker_threshold", lambda _desired: 1)
     share_clients(monkeypatch)
 
 
@@ -78,13 +79,14 @@ async def test_every_act_goes_as_expected_on_express_mode_and_only_requests_to_a
     acts, traffic = play.acts, play.rehearsal.traffic
     assert list(acts) == ["before", "I", "II", "III", "IV", "clients"]
     assert [name for name, act in acts.items() if act.expects_failure] == ["II", "III", "IV"]
-    # The platform's own time is the same on every machine, however busy it is.
-    assert [acts[name].platform_seconds for name in ("before", "I", "III")] == [435.5, 754, 1040]
-    assert "IN_PROGRESS PRODUCTION_TRAFFIC_SHIFT: 5 % of the traffic" in play.printed
+    # The platform keeps its own time, however busy the machine is.
+    assert 700 < acts["I"].platform_seconds < 850
+    canary, whole = (shown(acts["I"], stage) for stage in ("PRODUCTION_TRAFFIC_SHIFT: 5 %", "BAKE_TIME: 100 %"))
+    assert 150 < whole - canary < 210
     assert acts["IV"].happened.startswith("ROLLED_BACK")
     assert "deploy exits 1" in acts["IV"].happened
     assert acts["IV"].details[0].startswith("cause: the load balancer's alarm went off: /")
-    assert 0 < traffic.failed == traffic.at_canary
+    assert 0 < traffic.failed == traffic.taken_back
     titles = Titles()
     titles.feed(play.page)
     assert len(titles.seen) == 6
@@ -99,6 +101,11 @@ async def test_every_act_goes_as_expected_on_app_runner_and_no_request_fails(qui
     assert "[AppRunner] Service status is set to RUNNING." in play.printed
     assert play.rehearsal.traffic.failed == 0
     assert play.rehearsal.traffic.requests >= 3 * 2 * 4  # in each of three acts two of each client
+
+
+def shown(act: Act, words: str) -> float:
+    """Return when the platform showed a line in the last step of an act."""
+    return next(moment.seconds for moment in act.steps[-1].course if words in moment.line)
 
 
 class Titles(HTMLParser):
@@ -150,8 +157,7 @@ async def test_a_checkout_with_refused_migrations_does_not_reach_staging(quick, 
     assert "NO  I " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("lines", [["I:"], ["I:", "migrations proven"]], ids=["a proof", "a deployment with clients"])
-def test_an_interruption_leaves_nothing_behind(small, tmp_path, lines):
+def test_an_interruption_of_a_deployment_with_clients_leaves_nothing_behind(small, tmp_path):
     marked = tmp_path / "tmp"
     marked.mkdir()
     source = ["--source", str(small.folder), *settings_of(small)]
@@ -164,9 +170,7 @@ def test_an_interruption_leaves_nothing_behind(small, tmp_path, lines):
         env=os.environ | {"TMPDIR": str(marked)},
         preexec_fn=as_on_a_terminal,  # noqa: PLW1509 -- this process has no other threads
     )
-    for awaited in lines:
-        assert any(awaited in line for line in process.stderr)
-    time.sleep(0.7)
+    assert any("clients start" in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()
     assert process.returncode == 130

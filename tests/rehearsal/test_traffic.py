@@ -11,7 +11,7 @@ from slipway.errors import BadInputError
 from slipway.records.rehearsal import Traffic
 from slipway.rehearsal.clients import Clients, act_of_clients
 from slipway.rehearsal.stage import WaitingBackend
-from slipway.simulator.clock import Clock
+from slipway.simulator.clock import Clock, VirtualClock
 from slipway.workload.workload import LaunchSpec
 
 
@@ -53,6 +53,21 @@ async def test_every_client_is_served_before_an_act_counts_as_served():
     assert act_of_clients(traffic).passed
 
 
+async def test_clients_also_send_requests_while_the_clock_of_the_platform_jumps(monkeypatch):
+    monkeypatch.setattr("slipway.rehearsal.clients._INTERVAL_SECONDS", 3600)
+    clock = VirtualClock()
+    clients = Clients(("/",), clock)
+    async with serving(200) as url, anyio.create_task_group() as tasks:
+        tasks.start_soon(clock.run)
+        clients.start(url, tasks)
+        await clients.served()
+        before = clients.requests
+        for _ in range(6):
+            await clock.sleep(10)
+        tasks.cancel_scope.cancel()
+    assert clients.requests - before >= 4 * 5
+
+
 async def test_a_failed_request_fails_the_act_and_is_shown():
     act = act_of_clients(await traffic_of(503))
     assert not act.passed
@@ -71,11 +86,11 @@ async def test_a_service_without_a_page_at_its_root_is_one_that_answers():
 
 
 def test_failures_of_a_canary_that_was_taken_back_are_expected_and_no_others():
-    act = act_of_clients(Traffic(requests=80, failed=2, at_canary=2, seconds=9, longest_gap=1, failures=("/: 500",)))
+    act = act_of_clients(Traffic(requests=80, failed=2, taken_back=2, seconds=9, longest_gap=1, failures=("/: 500",)))
     assert act.passed
-    assert act.happened == "80 requests, 2 failed (2 at the canary of act IV), longest gap 1000 ms"
+    assert act.happened == "80 requests, 2 failed (2 by the release of act IV), longest gap 1000 ms"
     assert not act.details
-    assert not act_of_clients(Traffic(requests=80, failed=3, at_canary=2, seconds=9, longest_gap=1)).passed
+    assert not act_of_clients(Traffic(requests=80, failed=3, taken_back=2, seconds=9, longest_gap=1)).passed
 
 
 @pytest.mark.parametrize("seconds", [0.1, 3600.0])

@@ -15,7 +15,7 @@ from slipway.records.proof import (
     Verdict,
     Versions,
 )
-from slipway.records.rehearsal import Act, Rehearsal, Step, Traffic
+from slipway.records.rehearsal import Act, Moment, Rehearsal, Step, Traffic
 
 
 def statement(sql: str, **known: object) -> Statement:
@@ -240,7 +240,12 @@ def rehearsal() -> Rehearsal:
                 how="processes",
                 passed=True,
                 seconds=5.12,
-                steps=(Step("built it", 1.0), Step("deployed it", 4.0, 297.0)),
+                steps=(
+                    Step("built it", 1.0),
+                    Step(
+                        "deployed it", 4.0, 297.0, (Moment(7.2, "SHIFT: 5 % of the traffic"), Moment(90, "<deployed>"))
+                    ),
+                ),
             ),
             Act(
                 name="II",

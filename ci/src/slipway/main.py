@@ -238,10 +238,12 @@ class Slipway:
         from slipway.graph.folder import commit_of
         from slipway.graph.publish import RegistryLogin, attach, publish, signed_in
         from slipway.graph.running import smoke
+        from slipway.simulator.contract import REGION
 
         settings, source = await self._read(await self._folder(ws))
         given = RegistryLogin(username, password) if password else None
-        login = given or await signed_in(address, await keys_of(credentials), registry)
+        region = next((there.region for there in settings.environments.values()), REGION)
+        login = given or await signed_in(address, await keys_of(credentials), registry, region)
         built = await image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
         await smoke(built, settings)
         pushed = await publish(built, address, login, registry)

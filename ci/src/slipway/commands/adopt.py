@@ -116,9 +116,12 @@ def _with(adopted: "Adoption", result: "Proof | SlipwayError") -> "Adoption":
     errors = tuple(finding for finding in result.findings if finding.fails)
     later = not result.revisions
     executed = bool(result.revisions) and not result.unexecuted
-    reason = "" if executed or later else f": {next(iter(result.coverage.gaps), '')}"
+    gap = "" if executed or later else next(iter(result.coverage.gaps), "")
+    said = (
+        f"not proven: {gap}"
+        if gap and result.verdict is Verdict.PASS
+        else ": ".join(filter(None, (summary(result), gap)))
+    )
     passed = (executed or later) and result.verdict is Verdict.PASS
     judged = f"\njudged: {result.coverage.chosen}" if result.coverage.chosen else ""
-    return replace(
-        adopted, gate=f"{summary(result)}{reason}{judged}", errors=errors, passed=passed, begins_later=later and passed
-    )
+    return replace(adopted, gate=f"{said}{judged}", errors=errors, passed=passed, begins_later=later and passed)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from slipway.finder.start import starts
 from slipway.finder.tree import Tree, called, module_of, parsed
 from slipway.records.survey import Fact, Subject
 
@@ -74,7 +75,7 @@ def application(tree: Tree) -> Iterator[Fact]:
 
 
 def flask_application(tree: Tree) -> Iterator[Fact]:
-    """Yield the application of `flask db upgrade`: the one that FLASK_APP names, or the likeliest one."""
+    """Yield the application of `flask db upgrade`: the one that FLASK_APP names, that a server starts, or the likeliest one."""
     for name in tree.matching(rf"{_FLASK_FILES}"):
         for place, line in tree.lines(name):
             if match := re.search(r"\bFLASK_APP[= ]+[\"']?([\w./:()]+)", line):
@@ -83,9 +84,11 @@ def flask_application(tree: Tree) -> Iterator[Fact]:
     ready = [each for each in found if not each.factory]
     if len(ready) > 1:  # servers of several kinds, which a factory makes
         found.sort(key=lambda each: not each.factory)
+    served = {start.target for start in starts(tree)}
+    found.sort(key=lambda each: each.target not in served)
     for each in found:
         others = ", ".join(other.target for other in ready if other is not each)
-        guessed = f"there is also {others}" if len(ready) > 1 else ""
+        guessed = f"there is also {others}" if len(ready) > 1 and each.target not in served else ""
         yield Fact(subject=Subject.FLASK_APP, value=each.target, place=each.place, guessed=guessed)
 
 

@@ -20,7 +20,9 @@ _PSYCOPG2: Final = {"psycopg2", "psycopg2-binary"}
 _SCHEMES: Final = {"psycopg": "psycopg", "psycopg-binary": "psycopg", "asyncpg": "asyncpg", "pg8000": "pg8000"}
 URL: Final = re.compile(r"postgres(?:ql)?(?:\+(\w+))?://")
 NAMED: Final = re.compile(r"[A-Z0-9_]*(?:POSTGRES(?:QL)?|PG|DB|DATABASE|SQLALCHEMY)[A-Z0-9_]*(?:URL|URI|DSN)")
-_NOT_THE_MAIN_ONE: Final = re.compile(r"TEST|REPLICA|READ|ASYNC|SHADOW|DIRECT")
+_NOT_THE_MAIN_ONE: Final = re.compile(
+    r"TEST|REPLICA|READ|ASYNC|SHADOW|DIRECT|(^|_)(DEV|LOCAL|STAGING|DEVELOPMENT)(_|$)"
+)
 _READ: Final = re.compile(
     rf"""(?:environ(?:\.get)?[\[(]|getenv\(|get_env\(|env(?:\.\w+)?\(|config\()\s*["']({NAMED.pattern})["']|^\s+({NAMED.pattern})\s*:\s*\S""",
     re.MULTILINE,

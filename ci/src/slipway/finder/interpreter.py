@@ -10,6 +10,7 @@ from slipway.records.survey import Fact, Subject
 _VERSION = re.compile(r"(?:c?python-?)?(3\.\d+)(?:[.\d]*|\.x)?(?:-\w+)*")
 _IMAGE = re.compile(r"(?:\S*/)?(?:python:|uv:python)(3\.\d+)\S*", re.IGNORECASE)
 _LOWER_BOUND = re.compile(r"(?:>=|\^|~=?|==)\s*(3\.\d+)")
+_ONE_MINOR = re.compile(r"~\s*(3\.\d+)(?:\.\d+)?|==\s*(?=3\.\d+\.)(3\.\d+)\S*")  # poetry's ~3.10, and ==3.10.*
 _UPPER_BOUND = re.compile(r"<=?\s*3\.\d+")
 
 
@@ -62,8 +63,9 @@ def _lower_bounds(tree: Tree) -> Iterator[Fact]:
         "setup.py": "".join(re.findall(r"python_requires\s*=\s*[\"']([^\"']+)", tree.read("setup.py"))),
     }
     for name, text in named.items():
-        if exact := _VERSION.fullmatch(text):
-            yield Fact(subject=Subject.PYTHON, value=exact[1], place=tree.place_of(name, text))
+        if exact := _VERSION.fullmatch(text) or _ONE_MINOR.fullmatch(text):
+            version = next(filter(None, exact.groups()))
+            yield Fact(subject=Subject.PYTHON, value=version, place=tree.place_of(name, text))
         elif match := _LOWER_BOUND.search(text):
             place = tree.place_of(name, text)
             yield Fact(subject=Subject.PYTHON, value=match[1], place=place, guessed=f"the oldest that {text} allows")

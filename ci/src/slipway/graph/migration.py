@@ -57,7 +57,7 @@ class ContainerRunner:
 async def runner_at(environment: ServiceEnvironment, digest: str, _deployment: str) -> ContainerRunner:
     """Make the runner for an environment's database; raises SlipwayError when its URL or the image is unavailable."""
     image = environment.spec(digest).image
-    login = await signed_in(str(image), environment.keys, None)
+    login = await signed_in(str(image), environment.keys)
     url = await database_url(environment, None, {})
     return ContainerRunner(image=image, login=login, environment=environment, url=url)
 

@@ -13,8 +13,6 @@ from slipway.records.image import Reference
 from slipway.release.aws import ecr
 from slipway.release.aws.client import Aws, Keys
 
-_ANY_REGION = "us-east-1"  # a simulated account ignores it
-
 
 @dataclass(frozen=True)
 class RegistryLogin:
@@ -24,20 +22,25 @@ class RegistryLogin:
     password: dagger.Secret
 
 
-async def signed_in(address: str, keys: Keys | None, registry: dagger.Service | None) -> RegistryLogin | None:
-    """Get a twelve-hour login from ECR for AWS credentials; None for a registry that needs none."""
+async def signed_in(
+    address: str, keys: Keys | None, registry: dagger.Service | None = None, simulated: str | None = None
+) -> RegistryLogin | None:
+    """Get a twelve-hour login from ECR for AWS credentials; None for a registry that needs none.
+
+    `simulated` is the region of `registry`, whose address names none.
+    """
     host = address.partition("/")[0]
-    region = ecr.region_of(host)
+    region = ecr.region_of(host) or (simulated if registry else None)
     if keys is None:
-        if region:
+        if ecr.region_of(host):
             raise BadInputError(
                 f"{host} takes no image without a login", 'add --credentials "cmd://aws configure export-credentials"'
             )
         return None
-    if region is None and registry is None:
+    if region is None:
         raise BadInputError(f"{host} is no registry of AWS", "sign in with --username and --password")
     url = await (await registry.start()).endpoint(scheme="http") if registry else None
-    _, login = await ecr.sign_in(Aws(region or _ANY_REGION, url, keys))
+    _, login = await ecr.sign_in(Aws(region, url, keys))
     return RegistryLogin(login.user, dag.set_secret("ecr-password", login.password))
 
 

@@ -64,6 +64,11 @@ _RULES = (
         "name the service's folder",
     ),
     _Rule(
+        re.compile(r'path "(?P<path>[^"]+?)(?:/pyproject\.toml)?" resolves outside root'),
+        "{path} is outside of the repository",
+        "name the service's folder in it with --path",
+    ),
+    _Rule(
         re.compile(r'dockerBuild syntax frontend "(?P<name>[^"]+)" is unsupported'),
         "the Dockerfile names the syntax {name}, which the engine does not know",
         "remove that line, or name docker/dockerfile:1",

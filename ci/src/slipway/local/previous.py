@@ -13,6 +13,7 @@ import anyio.to_thread
 import slipway
 from slipway import settings
 from slipway.errors import BadInputError, SlipwayError
+from slipway.finder.alembic import alembic as alembic_facts
 from slipway.finder.start import migrating
 from slipway.finder.tree import repository_of, tree_at
 from slipway.local.prove import AlembicOptions, Workplace, read_models
@@ -71,7 +72,10 @@ async def _read_at(today: Workplace, commit: str, name: str, alembic: AlembicOpt
         try:
             folder = await anyio.to_thread.run_sync(_unpack, today.folder, commit, tree)
             at = replace(today, folder=folder, migrations=alembic.over(_settings_at(folder, today)))
-            start = migrating(tree_at(folder), _command_at(folder))
+            view = tree_at(folder)
+            if not (folder / (at.migrations.config)).is_file() and not any(alembic_facts(view)):
+                return Previous(name=name, refusal="it has no migrations yet")
+            start = migrating(view, _command_at(folder))
             return replace(await _models_of(at, name, today), start=start)
         except SlipwayError as error:
             return Previous(name=name, refusal=str(error))

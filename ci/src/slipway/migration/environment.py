@@ -36,6 +36,11 @@ _ASYNCHRONOUS: Final = re.compile(r"\b(async_engine_from_config|create_async_eng
 _NO_SCHEMA: Final = "3F000"
 _BASELINE: Final = "if production had it before the first revision, name a file that creates it as baseline in [tool.slipway.migrations]"
 _BUILT: Final = "if a step of the build writes this file, run the step before slipway"
+_DRIVERS: Final = {"psycopg", "psycopg2", "asyncpg", "pg8000"}
+_ANOTHER_DRIVER: Final = (
+    "SQLAlchemy takes {} for the address that it was given (since 2.1 psycopg for postgresql://, before it psycopg2): add that "
+    'package, or name the driver that the service has: driver = "postgresql+psycopg2" or the like in [tool.slipway.migrations]'
+)
 _VARIABLES: Final = "variables it needs go to [tool.slipway.migrations] variables"
 
 
@@ -88,7 +93,7 @@ class Environment:
                 self.script.get_bases()
         except (Exception, SystemExit) as error:
             if not self._is_broken_graph(error):
-                raise BadInputError(f"{self.spoken_place_of(error)} does not load", sentence(error)) from error
+                raise BadInputError(f"{self.spoken_place_of(error)} does not load", self.needs(error)) from error
 
     def _context(self, steps: Steps | None = None) -> EnvironmentContext:
         """Return the context in which alembic imports revisions and runs env.py."""
@@ -157,14 +162,18 @@ class Environment:
         """Return what an error of env.py leaves to do, beside its own sentence; empty for a mistake in its code."""
         if step := _of_the_build(error):
             return step
+        if isinstance(error, ModuleNotFoundError) and error.name in _DRIVERS:
+            return _ANOTHER_DRIVER.format(error.name)
         if isinstance(error, ModuleNotFoundError):
             return _ANOTHER_ENVIRONMENT
         if self.wanted:
             return x_argument_missing(self.wanted[-1])
         if sqlstate(error) == _NO_SCHEMA:  # env.py may name one for alembic's own table
             return _BASELINE
-        is_mistake = isinstance(error, TypeError) and "None" not in str(error)  # not of a variable that is missing
-        return "" if is_mistake else _VARIABLES
+        is_mistake = isinstance(error, SyntaxError | NameError) or (
+            isinstance(error, TypeError) and "None" not in str(error)
+        )
+        return "" if is_mistake else _VARIABLES  # a missing variable is often None
 
     def place_of(self, error: BaseException) -> tuple[str, int]:
         """Return file and line of the innermost frame of an error in the service's own code."""

@@ -6,12 +6,21 @@ from slipway.records.form import Record
 
 
 @dataclass(frozen=True)
+class Moment:
+    """A line of the platform, with its seconds since the step began, on the platform's clock."""
+
+    seconds: float
+    line: str
+
+
+@dataclass(frozen=True)
 class Step:
-    """One step of an act: seconds on this machine and, where it ran there, on the platform's clock."""
+    """One step of an act: seconds on this machine and, where it ran there, on the platform's clock, with its lines."""
 
     what: str
     seconds: float
     platform_seconds: float | None = None
+    course: tuple[Moment, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +50,7 @@ class Act:
 class Traffic:
     """Requests to production's public address.
 
-    - at_canary: how many of those that failed got their answer from a canary that the platform took back, as an act expects.
+    - taken_back: how many of those that failed were answered by a release that the platform then took back, as an act expects.
     - longest_gap: the longest time between two answers, in seconds.
     """
 
@@ -50,7 +59,7 @@ class Traffic:
     seconds: float
     longest_gap: float
     failures: tuple[str, ...] = ()
-    at_canary: int = 0
+    taken_back: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

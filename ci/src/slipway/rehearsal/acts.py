@@ -25,7 +25,6 @@ async def before(scene: Scene[C]) -> Act:
     act = RunningAct("before", "production runs the release before this one", Progress())
     image = await scene.build(act, scene.story.before)
     outcome = await scene.deploy(act, image, "production")
-    scene.progress.note(f"meanwhile production: {summary(outcome)}, the release before this one; clients start")
     return scene.of_outcome(act, outcome, summary(outcome), passed=outcome.status is Status.SUCCEEDED)
 
 

@@ -25,16 +25,16 @@ _SHOWN = 5
 def act_of_clients(traffic: Traffic) -> Act:
     """Judge by failures alone: every client was served in every act, and how fast depends on the machine."""
     counted = f"{traffic.requests} requests, {traffic.failed} failed"
-    if traffic.at_canary:
-        counted += f" ({traffic.at_canary} at the canary of act IV)"
+    if traffic.taken_back:
+        counted += f" ({traffic.taken_back} by the release of act IV)"
     return Act(
         name="clients",
         title="clients request production during all acts, on new and on kept connections",
         happened=f"{counted}, longest gap {traffic.longest_gap * 1000:.0f} ms",
         how="HTTP clients",
-        passed=traffic.failed == traffic.at_canary,
+        passed=traffic.failed == traffic.taken_back,
         seconds=traffic.seconds,
-        details=traffic.failures if traffic.failed != traffic.at_canary else (),
+        details=traffic.failures if traffic.failed != traffic.taken_back else (),
     )
 
 
@@ -42,13 +42,13 @@ class Clients:
     """Several clients and their shared counts; they also send requests while the platform's clock jumps."""
 
     def __init__(self, paths: Sequence[str], clock: Clock) -> None:
-        self._paths = paths or ("/",)
+        self.paths = paths or ("/",)
         self._clock = clock
         self._started = self._last = 0.0
         self._longest_gap = 0.0
         self._finished = [0] * (2 * _CLIENTS)
         self._failures: list[str] = []
-        self._at_canary = 0
+        self._taken_back = 0
         self._progress = anyio.Event()
         self._due = anyio.Event()
 
@@ -61,13 +61,13 @@ class Clients:
         return len(self._failures)
 
     def expect(self, failed: int) -> None:
-        """Count failed requests as those of a canary that the platform takes back."""
-        self._at_canary += failed
+        """Count failed requests as those of a release that the platform took back."""
+        self._taken_back += failed
 
     async def check(self, url: str) -> None:
         """Raise BadInputError for a path that fails before any act; whatever a release does, it would fail in each."""
         async with _client(url) as client:
-            for path in self._paths:
+            for path in self.paths:
                 if failure := await _failure(client, path):
                     raise BadInputError(
                         f"production fails the clients before any act, {failure}",
@@ -92,7 +92,7 @@ class Clients:
         return Traffic(
             requests=self.requests,
             failed=self.failed,
-            at_canary=self._at_canary,
+            taken_back=self._taken_back,
             seconds=round(self._last - self._started, 3),
             longest_gap=round(self._longest_gap, 3),
             failures=tuple(self._failures[:_SHOWN]),
@@ -111,7 +111,7 @@ class Clients:
     async def _run(self, number: int, url: str) -> None:
         """Send one client's requests; none takes time of the platform. Every second client keeps its connection."""
         async with _client(url, kept=number % 2) as client:
-            for path in cycle(self._paths):
+            for path in cycle(self.paths):
                 with self._clock.held():
                     await self._request(client, path)
                 self._finished[number] += 1

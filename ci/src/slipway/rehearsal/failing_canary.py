@@ -25,12 +25,17 @@ async def failing_canary(scene: Scene[C], live: Image | None) -> Act | None:
     outcome = await scene.deploy(act, image, "production", note=", whose alarm watches it")
     await scene.clients.served()
     requests, failed = scene.clients.requests - requests, scene.clients.failed - failed
-    by_canary = account.errors_of_newest("production")
-    scene.clients.expect(by_canary)
-    others = f", other releases {failed - by_canary}" if failed > by_canary else ""
-    shares = f"the canary failed {by_canary} of {requests} requests{others}"
-    happened = f"{summary(outcome)} still serves, {shares}; deploy exits {outcome.status.exit_code}"
-    passed = _taken_back(outcome, live) and 0 < failed == by_canary
+    if not failed:
+        paths = ", ".join(scene.clients.paths)
+        remedy = f"the clients ask for {paths}: name a path that this release breaks in smoke-paths of [tool.slipway]"
+        happened = f"{summary(outcome)}, and no request failed"
+        return act.ended(happened, scene.stage.how, passed=False, details=(remedy,))
+    by_release = account.errors_of_newest("production")
+    scene.clients.expect(by_release)
+    others = f", other releases {failed - by_release}" if failed > by_release else ""
+    shares = f"the bad release failed {by_release} of {requests} requests{others}"
+    happened = f"{summary(outcome)} still serves; {shares}; deploy exits {outcome.status.exit_code}"
+    passed = _taken_back(outcome, live) and failed == by_release
     return scene.of_outcome(act, outcome, happened, passed=passed, expects_failure=True)
 
 

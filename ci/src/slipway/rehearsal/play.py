@@ -34,6 +34,7 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
             address = production.address(await production.status())
             await clients.check(address)
             clients.start(address, tasks)
+            progress.note(f"meanwhile production: {prologue.happened}, the release before this one; clients start")
         production_open.set()
 
     async with anyio.create_task_group() as tasks:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from slipway.environment.environment import ServiceEnvironment as Environment
@@ -11,9 +11,9 @@ from slipway.environment.redeploy import promote
 from slipway.records.image import Image
 from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Outcome
-from slipway.records.progress import Event, Progress, Tell
+from slipway.records.progress import Event, Phase, Progress, Tell
 from slipway.records.proof import Proof, Verdict
-from slipway.records.rehearsal import Act, Step
+from slipway.records.rehearsal import Act, Moment, Step
 from slipway.rehearsal.clients import Clients
 from slipway.rehearsal.stage import Candidate, Stage
 from slipway.release.engine.target import Time
@@ -31,6 +31,7 @@ class RunningStep:
 
     what: str
     platform_seconds: float | None = None
+    course: list[Moment] = field(default_factory=list)
 
 
 class RunningAct:
@@ -52,7 +53,7 @@ class RunningAct:
         with self.progress.step(what):
             yield step
         seconds = time.monotonic() - started
-        self._steps.append(Step(step.what, round(seconds, 3), step.platform_seconds))
+        self._steps.append(Step(step.what, round(seconds, 3), step.platform_seconds, tuple(step.course)))
         self.progress.done(step.what, seconds)
 
     def tell(self, event: Event) -> None:
@@ -132,7 +133,7 @@ class Scene(Generic[C]):
     async def deploy(self, act: RunningAct, image: Image, environment: str, note: str = "") -> Outcome:
         with act.step(f"deploying to {environment}{note}") as step:
             with self._clock.held():
-                outcome = await self.environment(image, environment).deploy(image.digest, act.tell)
+                outcome = await self.environment(image, environment).deploy(image.digest, self._told(act, step))
             step.what = f"{environment}{note}: {summary(outcome)}{_database(outcome)}"
             step.platform_seconds = outcome.seconds
         return outcome
@@ -141,7 +142,7 @@ class Scene(Generic[C]):
         with act.step("promoting staging's digest to production") as step:
             staging, production = (self.environment(image, name) for name in ("staging", "production"))
             with self._clock.held():
-                outcome = await promote(staging, production, act.tell)
+                outcome = await promote(staging, production, self._told(act, step))
             step.what, step.platform_seconds = f"promoted: {summary(outcome)}{_database(outcome)}", outcome.seconds
         return outcome
 
@@ -149,6 +150,19 @@ class Scene(Generic[C]):
         with act.step(f"requesting {environment}") as step:
             paths = await self.stage.account.environment(environment).smoke()
             step.what = f"{environment} answers {', '.join(paths) or 'connections'}"
+
+    def _told(self, act: RunningAct, step: RunningStep) -> Tell:
+        """Return what shows the events of a step and keeps the lines of the platform."""
+        began, is_platform = self._clock.now(), False
+
+        def tell(event: Event) -> None:
+            nonlocal is_platform
+            is_platform = is_platform or event.phase is Phase.CHANGE
+            act.tell(event)
+            if is_platform and event.line:
+                step.course.append(Moment((self._clock.now() - began).total_seconds(), event.line))
+
+        return tell
 
     def environment(self, image: Image, name: str) -> Environment:
         """Return an environment whose migrations run on the stage's database."""

@@ -43,6 +43,9 @@ _NEEDS_OLDER = re.compile(r"No module named 'pkg_resources'")
 _OLDER_SETUPTOOLS = "setuptools<82\n"
 _NO_LOGIN = re.compile(r"\b40[13]\b|[Cc]redentials|[Aa]uthenticat")
 _COMPILED = ["--compile-bytecode"]
+_PATIENT = {
+    "UV_COMPILE_BYTECODE_TIMEOUT": "0"
+}  # by default uv gives up after a minute, which a busy machine needs for a large file
 
 
 def lock_of(tree: Path, view: Tree) -> Path:
@@ -91,7 +94,7 @@ class _Plan:
 
     @cached_property
     def python(self) -> list[str]:
-        """The flag of uv for the version that a file names or allows; any patch of it will do."""
+        """The flag of uv for the version that a file names or that its bounds allow; any patch of it will do."""
         fact = next(interpreter(self.view), None)
         if fact is None or fact.place.endswith("pyvenv.cfg"):
             return []
@@ -200,7 +203,7 @@ def _install(plan: _Plan, folder: Path) -> None:
                 "sync",
                 "--frozen",
                 *([] if plan.everything else ["--no-dev"]),
-                *plan.python,
+                *_oldest_here(plan.python),
                 *plan.parts,
                 *copied,
                 *_COMPILED,
@@ -209,11 +212,19 @@ def _install(plan: _Plan, folder: Path) -> None:
             folder,
         )
         return
-    _uv(["venv", *plan.python, str(folder)], tree, folder)
+    _uv(["venv", *_oldest_here(plan.python), str(folder)], tree, folder)
     with tempfile.TemporaryDirectory(prefix="slipway-lock-") as written:
         _uv([*_pip_install(folder), *_sources(plan, Path(written))], tree, folder)
     if plan.linked and plan.package:
         _uv([*_pip_install(folder), "--no-deps", "--editable", str(tree)], tree, folder)
+
+
+def _oldest_here(wanted: list[str]) -> list[str]:
+    """Return the flag for the oldest version of a range if this machine has it: old packages may not build for the newest."""
+    version = wanted[1].removeprefix(">=").partition(",")[0] if wanted else ""
+    find = [uv(), "python", "find", "--no-python-downloads", "--no-project", "--quiet", version]
+    has = version and subprocess.run(find, capture_output=True, check=False).returncode == 0
+    return ["--python", version] if has else wanted
 
 
 def _sources(plan: _Plan, folder: Path) -> list[str]:
@@ -263,7 +274,7 @@ def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
             done = subprocess.run(
                 [uv(), *arguments, *more, "--quiet"],
                 cwd=tree,
-                env=variables | {"UV_PROJECT_ENVIRONMENT": str(folder)},
+                env=_PATIENT | variables | {"UV_PROJECT_ENVIRONMENT": str(folder)},
                 capture_output=True,
                 text=True,
                 check=False,

@@ -115,7 +115,7 @@ GRANTS: Grants = {
         SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents"),
     },
     Right.INSPECT: {
-        ANY: ("ec2:DescribeRouteTables", "ec2:DescribeSubnets"),
+        ANY: ("ec2:DescribeRouteTables", "ec2:DescribeSubnets", "elasticloadbalancing:DescribeLoadBalancers"),
         SERVICE: ("ecs:DescribeExpressGatewayService",),
     },
     Right.UPDATE_SERVICE: {SERVICE: ("ecs:UpdateExpressGatewayService",), **_CHANGE},

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slipway.records.checks import Check
+from slipway.records.checks import Check, PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import or_absent
-from slipway.release.preflight.checks import Checks, no, not_covered, ok
+from slipway.release.preflight.checks import Checks, covered, no, ok
 from slipway.release.preflight.named import OWNER_TAG, judge_owner, look_at_roles
 from slipway.release.preflight.preflight import Look
 from slipway.release.targets.ecs_express.api import ExpressApi
@@ -16,6 +16,8 @@ from slipway.settings import Settings
 
 ECS, TASKS = "ecs.amazonaws.com", "ecs-tasks.amazonaws.com"  # the services that assume the roles [G]
 MANAGED_POLICY = "service-role/AmazonECSInfrastructureRoleforExpressGatewayServices"
+_BALANCER = "ecs-express-gateway-alb-"  # the beginning of the name of a shared load balancer [F]
+_MOST_BALANCERS = 400  # of a page, which is more than an account may have [M]
 _LEAST_ZONES, _LEAST_ADDRESSES = 2, 8  # of the shared load balancer [G]
 
 
@@ -41,7 +43,36 @@ async def look_at_subnets(aws: Aws, spec: ServiceSpec) -> Checks:
         found = " and ".join(vpcs) or "no default VPC"
         return (no("subnets", f"the service needs subnets of one VPC, and there is {found}", _correct(spec)),)
     tables = await aws.call("ec2", "describe_route_tables", Filters=[{"Name": "vpc-id", "Values": vpcs}])
-    return judge_subnets(spec, subnets, tables["RouteTables"])
+    judged = judge_subnets(spec, subnets, tables["RouteTables"])
+    if any(check.verdict is PreflightResult.REFUSED for check in judged):
+        return judged
+    return *judged, *await covered("load balancer", _look_at_balancers(aws, spec, subnets, tables["RouteTables"]))
+
+
+async def _look_at_balancers(
+    aws: Aws, spec: ServiceSpec, subnets: Sequence[Mapping[str, Any]], tables: Sequence[Mapping[str, Any]]
+) -> Checks:
+    """Check the zones of the load balancer that the services of a VPC share: the first of them fixes these [G]."""
+    scheme = "internet-facing" if _is_public(subnets[0]["SubnetId"], tables) else "internal"
+    there = [
+        balancer
+        for balancer in (await aws.call("elbv2", "describe_load_balancers", PageSize=_MOST_BALANCERS))["LoadBalancers"]
+        if balancer["LoadBalancerName"].startswith(_BALANCER)
+        and (balancer["VpcId"], balancer["Scheme"]) == (subnets[0]["VpcId"], scheme)
+    ]
+    return judge_balancers(spec, {subnet["AvailabilityZone"] for subnet in subnets}, there)
+
+
+def judge_balancers(spec: ServiceSpec, zones: set[str], balancers: Sequence[Mapping[str, Any]]) -> Checks:
+    """Judge whether a shared load balancer reaches the zones of the subnets; without one, the service makes it."""
+    reached = [{zone["ZoneName"] for zone in balancer["AvailabilityZones"]} for balancer in balancers]
+    if not reached or any(zones <= each for each in reached):
+        return ()
+    known = ", ".join(sorted(set.union(*reached)))
+    problem = (
+        f"the services of this VPC share a load balancer in {known}, and the subnets are in {', '.join(sorted(zones))}"
+    )
+    return (no("load balancer", problem, f"{_correct(spec)}, in the zones of the load balancer"),)
 
 
 def judge_subnets(
@@ -49,23 +80,21 @@ def judge_subnets(
 ) -> Checks:
     """Judge the subnets of one VPC by its route tables: a public one has a route to an internet gateway."""
     zones = sorted({subnet["AvailabilityZone"] for subnet in subnets})
-    if len(zones) < _LEAST_ZONES:
-        problem = f"the subnets are in one zone, {', '.join(zones)}, and the load balancer needs {_LEAST_ZONES}"
-        return (no("subnets", problem, _correct(spec)),)
     few = [subnet["SubnetId"] for subnet in subnets if subnet["AvailableIpAddressCount"] < _LEAST_ADDRESSES]
-    if few:
-        problem = f"{', '.join(few)} has fewer than {_LEAST_ADDRESSES} free addresses, which the load balancer needs"
-        return (no("subnets", problem, _correct(spec)),)
     public = {subnet["SubnetId"] for subnet in subnets if _is_public(subnet["SubnetId"], tables)}
     private = {subnet["SubnetId"] for subnet in subnets} - public
+    refused: list[Check] = []
+    if len(zones) < _LEAST_ZONES:
+        problem = f"the subnets are in one zone, {', '.join(zones)}, and the load balancer needs {_LEAST_ZONES}"
+        refused.append(no("subnets", problem, _correct(spec)))
+    if few:
+        problem = f"{', '.join(few)} has fewer than {_LEAST_ADDRESSES} free addresses, which the load balancer needs"
+        refused.append(no("subnets", problem, _correct(spec)))
     if public and private:
         problem = f"{', '.join(sorted(public))} is public and {', '.join(sorted(private))} private"
-        return (no("subnets", problem, f"{_correct(spec)}, all public or all private"),)
+        refused.append(no("subnets", problem, f"{_correct(spec)}, all public or all private"))
     what = "public, so the service is on the internet" if public else "private, so only the VPC reaches the service"
-    beyond = not_covered(
-        "load balancer", "the zones of the one that services of a VPC share: the first service fixes them"
-    )
-    return ok("subnets", f"{len(subnets)} in {', '.join(zones)}, {what}"), beyond
+    return tuple(refused) or (ok("subnets", f"{len(subnets)} in {', '.join(zones)}, {what}"),)
 
 
 def _is_public(subnet: str, tables: Sequence[Mapping[str, Any]]) -> bool:
