@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway import settings
-from slipway.release.bootstrap.roles import DEPLOY_ROLE, IMAGE_ROLE, RIGHTS
+from slipway.release.bootstrap.roles import DEPLOY_ROLE, IMAGE_ROLE, RIGHTS, rights_on
 from slipway.release.failures import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule
 from slipway.release.rights import Actions, granted
 from slipway.release.targets.supported import TARGETS
@@ -39,6 +39,7 @@ TABLES = (
     ('[tool.slipway.environments.NAME] with target = "app-runner"', settings.AppRunnerEnvironment),
     ("[tool.slipway.environments.NAME.health-check]", settings.HealthPace),
     ("[tool.slipway.environments.NAME.scaling]", settings.Scaling),
+    ("[tool.slipway.environments.NAME.move]", settings.Move),
     ('[tool.slipway.environments.NAME] with target = "ecs-express"', settings.ExpressEnvironment),
     ('[tool.slipway.environments.NAME.health-check] with target = "ecs-express"', settings.TargetGroupPace),
     ('[tool.slipway.environments.NAME.scaling] with target = "ecs-express"', settings.TaskScaling),
@@ -154,7 +155,7 @@ def _wrapped(paragraph: str) -> str:
 def _permissions() -> str:
     parts = ["# Permissions: what each command may do in AWS", _PERMISSIONS]
     for kind, target in TARGETS.items():
-        verbs = {verb: granted(rights, target.grants) for verb, rights in RIGHTS.items()}
+        verbs = {verb: granted(rights_on(verb, kind), target.grants) for verb in RIGHTS}
         resources = sorted({each for actions in verbs.values() for each in actions}, key=lambda each: each.sid)
         where = (docstrings.wrapped(f"- **{resource.sid}**: {resource.what}.", "  ") for resource in resources)
         parts += [f"## On {kind.value}", "\n".join(_verbs(verbs)), f"### Resources of {kind.value}", "\n".join(where)]

@@ -11,6 +11,7 @@ import pytest
 
 from slipway.records.form import to_json
 from slipway.records.gate import GateQuestion
+from slipway.records.proof import Layer
 
 HISTORY = Path(__file__).parents[1] / "gate/histories/merges"
 _POWERS = "-dac_override,-dac_read_search"  # they let root write everywhere
@@ -72,7 +73,7 @@ def test_a_report_that_cannot_be_written_there_is_one_sentence(project, server):
 
 def test_a_proof_that_cannot_be_written_there_is_one_sentence(project, server):
     database = json.dumps({"url": server, "variables": {}})
-    question = to_json(GateQuestion(config="alembic.ini", timeout=60), indent=None)
+    question = to_json(GateQuestion(config="alembic.ini", timeout=60, layers=(Layer.ALWAYS,)), indent=None)
     done = run("slipway.gate", "proof.json", cwd=project, stdin=question, SLIPWAY_DATABASE=database)
     assert (done.returncode, done.stderr) == (2, f"{project}/proof.json cannot be written: Permission denied\n")
 

@@ -56,6 +56,7 @@ def test_reports_begin_with_the_layers_and_a_certificate_is_refused(prove_histor
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_gate")
 def test_quick_is_short_for_the_first_layer(write_project, server, tmp_path, capsys):
     write_project(HISTORY, files={"pyproject.toml": "[project]\nname = 'x'\n"})
     options = ("--source", str(tmp_path), "--python", sys.prefix, "--database-url", server, "--json")

@@ -1,11 +1,8 @@
 """The stairway of a long history in several processes."""
 
 import itertools
-import json
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.gate.layers.parallel_stairway import parts
-from slipway.records.form import from_json, to_json
+from slipway.records.form import from_json
 from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
-from tests.gate.conftest import question
+from tests.gate.conftest import named
 
 
 @given(st.integers(0, 3000), st.integers(1, 50))
@@ -59,17 +56,13 @@ def databases(server):
 
 
 @pytest.fixture
-def run_gate(write_project, server_url, tmp_path):
-    """Proves a history in a separate process, which may fork; returns its output file."""
+def run_gate(write_project, run_gate, server_url):
+    """Proves a history in a fork, which may fork; returns its output file."""
 
     def run(revisions, layers=(Layer.ALWAYS, Layer.TRACE), **project):
-        asked = question(Path(write_project(revisions, **project).name), layers=layers)
-        database = json.dumps({"url": server_url.render_as_string(hide_password=False), "variables": {}})
-        subprocess.run(
-            [sys.executable, "-m", "slipway.gate", "proof.json"],
-            cwd=tmp_path, env=os.environ | {"SLIPWAY_DATABASE": database}, input=to_json(asked, indent=None), text=True, capture_output=True, check=False, timeout=120,
-        )  # fmt: skip
-        return (tmp_path / "proof.json").read_text()
+        write_project(revisions, **project)
+        _, written = run_gate(layers=layers, database=named(server_url))
+        return written
 
     return run
 
@@ -115,7 +108,7 @@ def test_one_proof_has_the_findings_of_all_parts(prove_long):
 @pytest.mark.slow
 @several_processes
 def test_a_process_that_dies_is_a_refusal_and_no_half_proof(run_gate, postgres):
-    die = "import multiprocessing, os\nif ':' in multiprocessing.current_process().name:\n    os._exit(1)"
+    die = "import multiprocessing, os\nif multiprocessing.current_process().name.count(':') == 2:\n    os._exit(1)"
     before = databases(postgres)
     refusal = from_json(Refusal, run_gate(history({1: (die, "")})), "here")
     assert (refusal.exit_code, refusal.what) == (1, "a part of the history could not be proven")
@@ -134,7 +127,7 @@ import time
 import sqlalchemy as sa
 from alembic import context
 
-if ":" not in multiprocessing.current_process().name:
+if multiprocessing.current_process().name.count(":") < 2:
     time.sleep(0.5)
     raise RuntimeError("enough")
 engine = sa.create_engine("postgresql+psycopg://", poolclass=sa.NullPool)

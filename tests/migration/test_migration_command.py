@@ -106,7 +106,7 @@ def test_without_a_database_the_answer_is_a_refusal(write_project, start, tmp_pa
     output, errors = process.communicate(timeout=60)
     written = (tmp_path / "migration.json").read_text()
     assert process.returncode == exit_code
-    assert from_json(Refusal, written, "here").what == what
+    assert from_json(Refusal, written, "here").where == what
     assert "hunter2" not in output + errors + written
 
 

@@ -125,7 +125,7 @@ def test_a_history_is_a_row_for_each_deployment():
     )
     rows = of_history(History("staging", (release,), (8,))).splitlines()[4:]
     assert rows == [
-        "| 8 |  |  | has no end yet |  |  |  |  |  |",
+        "| 8 |  |  | no end is recorded |  |  |  |  |  |",
         f"| 7 | 2023-11-14 22:13:20Z | deploy | ROLLED\\_BACK | 3 m 10 s |  |  | {NEW} | why |",
     ]
     assert "Nothing has been deployed yet." in of_history(History("staging", ()))

@@ -53,7 +53,7 @@ async def asked(account: Account, requests: int, host: str = HOST) -> Counter[st
     counted: Counter[str] = Counter()
     front = account.cloud.route53.fronts[full(host)]
     with account.cloud.clock.held():
-        async with httpx.AsyncClient(base_url=f"http://{front.address}", verify=NO_CERTIFICATES) as client:
+        async with httpx.AsyncClient(base_url=f"http://{front.address}", verify=NO_CERTIFICATES, timeout=300) as client:
             for _ in range(requests):
                 answer = await client.get("/")
                 counted[answer.text.partition("\n")[0] if answer.is_success else str(answer.status_code)] += 1

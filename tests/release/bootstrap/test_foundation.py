@@ -2,15 +2,20 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import cfnlint
 import pytest
 
-from slipway.errors import SlipwayError
+from slipway.environment.bootstrap import check_losses
+from slipway.errors import RefusedError, SlipwayError
+from slipway.records.bootstrap import ResourceChange, Result, StackChange
+from slipway.records.drift import AccountDrift, PropertyDrift, StackDrift
 from slipway.release.bootstrap.prices import CLASSES, MAJORS, cost_of
 from slipway.release.bootstrap.template import stacks
+from slipway.report.text import of_account_drift
 from slipway.settings import (
     MadeDatabase,
     MadeNetwork,
@@ -180,3 +185,39 @@ def _enum(schema: dict, name: str) -> set[str]:
         if rule["if"]["properties"]["Engine"].get("const") == "postgres":
             return set(rule["then"]["properties"][name]["enum"])
     raise AssertionError(schema)
+
+
+def test_a_loss_is_judged_by_kind_action_and_what_becomes_of_the_old_resource():
+    change = partial(ResourceChange, name="X")
+    database, secret = "AWS::RDS::DBInstance", "AWS::SecretsManager::Secret"
+    assert change(action="Remove", kind=database, policy="Snapshot").loss == "deletes the database"
+    assert change(action="Remove", kind="AWS::Logs::LogGroup", policy="Retain").loss is None
+    assert change(action="Modify", kind="AWS::EC2::VPC", replacement="Conditional").loss == "may replace the VPC"
+    assert change(action="Modify", kind="AWS::EC2::Subnet", replacement="True").loss is None
+    assert change(action="Modify", kind=database, replacement="False").loss is None
+    again = change(action="Modify", kind=secret, replacement="False", properties=("GenerateSecretString",))
+    assert again.loss == "generates a new value for the secret"
+    stack = StackChange(stack="s", region="r", result=Result.PROPOSED, is_new=False, changes=(again,))
+    with pytest.raises(RefusedError, match="if its contents may be lost, pass --replace X"):
+        check_losses([stack], ())
+    check_losses([stack], ("X",))
+
+
+def test_drift_is_rendered_with_both_values_and_a_verdict():
+    differs = PropertyDrift(
+        name="Database", kind="AWS::RDS::DBInstance", physical="p", path="/MultiAZ", expected="true", actual="false"
+    )
+    stack = StackDrift(stack="s", region="r", differences=(differs,), unchecked=("AWS::EC2::EIP NatAddress",))
+    drifted = AccountDrift(environment="production", stacks=(stack,), breaches=("it is open",), not_covered="x")
+    assert of_account_drift(drifted) == (
+        "s in r: 1 difference\n"
+        "  AWS::RDS::DBInstance Database p /MultiAZ\n"
+        "      template: true\n"
+        "      account:  false\n"
+        "  not checked: AWS::EC2::EIP NatAddress\n"
+        "not isolated: it is open\n"
+        "not covered: x\n"
+        "the account differs from the templates; --drift --apply restores the templates' values\n"
+    )
+    assert not drifted.is_clean
+    assert replace(drifted, stacks=(), breaches=()).is_clean

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
             one_of="act",
         ),
         switch("apply", "create what is missing; without this flag it is only shown", one_of="act"),
+        switch(
+            "drift",
+            "compare the account with the templates, and compute whether the database is isolated; with `--apply` restore it",
+        ),
         file("plan", "with `--apply`: refuse any change but the one in this file, written by `--json` before"),
         option(
             "replace",
@@ -44,7 +48,10 @@ if TYPE_CHECKING:
             repeated=True,
         ),
     ),
-    records=(JsonRecord("bootstrap", "1 when a stack could not be created; without `--apply` nothing is created"),),
+    records=(
+        JsonRecord("bootstrap", "1 when a stack could not be created; without `--apply` nothing is created"),
+        JsonRecord("account-drift", "with `--drift`; 1 when something differs or the database is not isolated"),
+    ),
     more="""\
 A change that replaces or deletes a database, a secret, a repository, a log group or a VPC is refused unless `--replace` names it. A
 database that is deleted leaves a final snapshot.""",
@@ -59,16 +66,21 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
 
     if (flags.plan or flags.replace) and not flags.apply:
         raise BadInputError("--plan and --replace are for --apply", "pass --apply, or leave them out")
+    if flags.template and flags.drift:
+        raise BadInputError("a template has no drift", "pass --template or --drift")
     settings = with_repository(await caller.settings(), flags.github)
     if flags.template:
         return CommandResult(record=None, text=_template(stacks(settings, flags.environment), flags))
     approved = await caller.record(Bootstrap, flags.plan, "the approved change") if flags.plan else None
     there = await caller.environment(flags.environment)
     setup = AccountSetup(settings, flags.environment, there.aws, there.time)
+    if flags.drift and not flags.apply:
+        return answers.of_account_drift(await setup.drift())
     with caller.run() as tell:
         if not flags.apply:
             return answers.of_bootstrap(await setup.propose(tell))
-        return answers.of_bootstrap(await setup.apply(tell, approved=approved, replace=flags.replace or ()))
+        named = tuple(flags.replace or ())
+        return answers.of_bootstrap(await setup.apply(tell, approved=approved, replace=named, restores=flags.drift))
 
 
 def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:

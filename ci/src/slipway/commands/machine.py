@@ -127,7 +127,7 @@ def _of_rule(rule: "Rule") -> Iterator[str]:
 
 
 def _text(command: Command) -> str:
-    from slipway.release.bootstrap.roles import RIGHTS
+    from slipway.release.bootstrap.roles import rights_on
     from slipway.release.rights import granted
     from slipway.release.targets.supported import TARGETS
 
@@ -139,9 +139,8 @@ def _text(command: Command) -> str:
             "\n".join(["Records, with --json", *(_result(each.record, each.when) for each in command.records)])
         )
     parts.append(EXIT_CODES)
-    rights = [right for name in command.rights for right in RIGHTS[name]]
-    for kind, target in TARGETS.items() if rights else ():
-        actions = granted(rights, target.grants)
+    for kind, target in TARGETS.items() if command.rights else ():
+        actions = granted((right for name in command.rights for right in rights_on(name, kind)), target.grants)
         lines = (f"  {resource.sid}: {', '.join(names)}" for resource, names in actions.items())
         parts.append("\n".join([f"IAM actions on {kind.value}, by policy statement", *lines]))
     parts.append(_on_dagger(command))

@@ -208,6 +208,47 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
         return answers.of_migration(await runner.migrate(tell), environment.name)
 
 
+@command(
+    Group.RELEASE,
+    "Move a service from App Runner to ECS Express Mode without an outage; an error on the way takes the traffic back",
+    AwsAccess.CHANGES,
+    flags=(
+        *ENVIRONMENT,
+        option("to", "TARGET", "the platform to move to", choices=("ecs-express",), one_of="direction"),
+        switch("back", "send all of the traffic back to App Runner", one_of="direction"),
+        switch("finish", "when the new service has all of the traffic: pause the old one", one_of="direction"),
+        option(
+            "confirm",
+            "SERVICE",
+            "the service's name again: with --finish delete the old service, with --back the new one, permanently",
+            default="",
+        ),
+        DRY_RUN,
+    ),
+    records=(AS_DEPLOY, AS_PLANNED),
+    rights=("move", "webhook"),
+    more="""\
+[tool.slipway.environments.NAME.move] names the roles on ECS. The new service is made beside the old one, from its live image; then
+weighted records of Route 53 give it 10, 50 and 100 % of the traffic, three minutes each. Each call resumes what an earlier one began.""",
+)
+async def move(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.environment.move import moving
+    from slipway.errors import BadInputError
+
+    if sum(map(bool, (flags.to, flags.back, flags.finish))) != 1:
+        raise BadInputError("move needs one direction", "pass --to ecs-express, --back or --finish")
+    if flags.confirm and flags.to:
+        raise BadInputError("--confirm deletes a service", "pass it with --back or --finish")
+    there = moving(await caller.environment(flags.environment))
+    if flags.back:
+        return await changed(flags, caller, there.plan_back, lambda tell: there.back(tell, flags.confirm))
+    if flags.finish:
+        return await changed(
+            flags, caller, lambda: there.plan_finish(flags.confirm), lambda tell: there.finish(tell, flags.confirm)
+        )
+    return await changed(flags, caller, there.plan, there.forward)
+
+
 async def changed(
     flags: Flags,
     caller: Caller,

@@ -7,16 +7,19 @@ from dataclasses import replace as with_values
 
 from slipway.errors import RefusedError
 from slipway.records.bootstrap import Bootstrap, ResourceChange, Result, StackChange
+from slipway.records.drift import AccountDrift
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ledger import LedgerStore
 from slipway.release.bootstrap.change_set import StackChangeSet
+from slipway.release.bootstrap.drift import NOT_COVERED, detect
 from slipway.release.bootstrap.existing import check_new, roles_added_by
+from slipway.release.bootstrap.isolation import breaches
 from slipway.release.bootstrap.prices import cost_of
-from slipway.release.bootstrap.template import StackTemplate, stacks
+from slipway.release.bootstrap.template import CALLER, StackTemplate, stacks
 from slipway.release.engine.target import Time
-from slipway.release.placement import imports_of
-from slipway.settings import Github, Settings, SettingsError
+from slipway.release.placement import PRIVATE_SUBNETS, imports_of
+from slipway.settings import Github, MadeNetwork, Settings, SettingsError
 from slipway.structure import MismatchError
 
 
@@ -35,16 +38,39 @@ class AccountSetup:
             proposals = [proposal for _, proposal in await self._proposed(opened, tell)]
         return Bootstrap(self.environment, tuple(proposals), cost_of(self.settings, self.environment))
 
+    async def drift(self) -> AccountDrift:
+        """Compare the account with the templates of its stacks; raises SlipwayError."""
+        states = [await detect(self.aws, stack, self.time) for stack in await self._stacks()]
+        resources = {name: each for state in states for name, each in state.resources.items()}
+        ids = {name: physical for state in states for name, physical in state.physical.items()}
+        network = self.settings.environment(self.environment).network
+        private = PRIVATE_SUBNETS if isinstance(network, MadeNetwork) and network.private else ()
+        return AccountDrift(
+            environment=self.environment,
+            stacks=tuple(state.drift for state in states),
+            breaches=breaches(
+                resources,
+                callers=[ids[CALLER]] if CALLER in ids else [],
+                private=[ids[name] for name in private if name in ids],
+            ),
+            not_covered=NOT_COVERED,
+        )
+
     async def apply(
-        self, tell: Callable[[Event], None], *, approved: Bootstrap | None = None, replace: Sequence[str] = ()
+        self,
+        tell: Callable[[Event], None],
+        *,
+        approved: Bootstrap | None = None,
+        replace: Sequence[str] = (),
+        restores: bool = False,
     ) -> Bootstrap:
-        """Create what is missing, stack by stack, and stop after one that fails.
+        """Create what is missing, stack by stack, and stop after one that fails; `restores` also takes drift back.
 
         Before the first, refuse what was not `approved`, and the loss of a resource that `replace` does not name; raises SlipwayError.
         """
         changes: list[StackChange] = []
         async with AsyncExitStack() as opened:
-            proposed = await self._proposed(opened, tell)
+            proposed = await self._proposed(opened, tell, restores=restores)
             check_approved(self.environment, [proposal for _, proposal in proposed], approved)
             check_losses([proposal for _, proposal in proposed], replace)
             for change_set, proposal in proposed:
@@ -58,7 +84,7 @@ class AccountSetup:
         return Bootstrap(self.environment, tuple(changes), cost_of(self.settings, self.environment))
 
     async def _proposed(
-        self, opened: AsyncExitStack, tell: Callable[[Event], None]
+        self, opened: AsyncExitStack, tell: Callable[[Event], None], *, restores: bool = False
     ) -> list[tuple[StackChangeSet, StackChange]]:
         """Return the change set of each stack, with what it would change; one that must wait is not opened.
 
@@ -67,7 +93,7 @@ class AccountSetup:
         proposals: list[tuple[StackChangeSet, StackChange]] = []
         roles: list[str] = []
         for stack in await self._stacks():
-            change_set = StackChangeSet(self.aws, stack, self.time, tell)
+            change_set = StackChangeSet(self.aws, stack, self.time, tell, restores=restores)
             missing = _missing(stack, [proposal for _, proposal in proposals])
             proposal = _waiting(stack, missing) if missing else await opened.enter_async_context(change_set.proposed())
             proposals.append((change_set, proposal))

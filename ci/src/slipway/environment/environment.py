@@ -39,6 +39,7 @@ from slipway.release.runners import Runner
 from slipway.settings.service import ledger_repository
 
 Permit = Callable[[Observed], Awaitable[str | None]]
+_WAS_LIVE = (Verb.ROLLBACK, Verb.MOVE)  # these bring a release that has been live on this schema
 
 
 def wall_clock() -> Time:
@@ -119,7 +120,7 @@ class ServiceEnvironment(ObservedEnvironment):
         from slipway.release.preflight.image import refusal_of
 
         spec = self.spec(digest)
-        made = make_plan(spec, observed or await self.status(), migrates=self.migrates)
+        made = make_plan(spec, observed or await self.status(), migrates=self.migrates or verb in _WAS_LIVE)
         if not made.changes:
             return made
         refusals = [await refusal_of(self.aws, spec)]
@@ -161,7 +162,9 @@ class ServiceEnvironment(ObservedEnvironment):
 
     async def release(self, goal: Live, engine: Engine, approved: Plan | None = None) -> Outcome:
         """Deploy a release after its preflight and its migrations; a rollback does not migrate."""
-        return await self.reach(self.releasing(goal, engine), replace(goal, migrates=self.migrates), approved)
+        return await self.reach(
+            self.releasing(goal, engine), replace(goal, migrates=self.migrates or goal.verb in _WAS_LIVE), approved
+        )
 
     async def reach(self, engine: Engine, goal: Goal, approved: Plan | None = None) -> Outcome:
         """Reach a goal, and tell the environment's webhook how it ended."""
@@ -175,7 +178,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
     def releasing(self, goal: Live, engine: Engine) -> Engine:
         """Return the engine with the steps that come before a release."""
-        migrates = self.migrates and goal.verb is not Verb.ROLLBACK
+        migrates = self.migrates and goal.verb not in _WAS_LIVE
         proven = self.proven_by(engine.certificate)
         migrate = partial(proven._migrate, goal.spec.image.digest) if migrates else None  # noqa: SLF001 -- our own
         return replace(engine, prepare=partial(self._prepare, goal, engine.tell), migrate=migrate)
@@ -199,12 +202,14 @@ class ServiceEnvironment(ObservedEnvironment):
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
     async def _prepare(self, goal: Live, tell: Tell, observed: Observed) -> Mapping[str, str]:
-        """Run the preflight and return the versions of the secrets; a rollback does not start the release again, since it was live here before."""
+        """Run the preflight and return the versions of the secrets; a release that has been live is not started again on this machine."""
+        from slipway.environment.moved import check_side
         from slipway.environment.preflight import preflight
         from slipway.release.preflight import preflight as looks
 
+        await check_side(self)
         spec = goal.spec.over(observed.fields)
-        if self.starts and goal.verb is not Verb.ROLLBACK:
+        if self.starts and goal.verb not in _WAS_LIVE:
             report = await preflight(self.aws, spec, self.settings, live=observed.fields)
         else:
             report = await looks.preflight(self.aws, spec, self.described.looks)

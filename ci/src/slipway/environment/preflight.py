@@ -15,7 +15,7 @@ from slipway.postgres import binaries
 from slipway.postgres.datadir import cache
 from slipway.postgres.server import running
 from slipway.records.checks import Check, Preflight, PreflightResult
-from slipway.records.migration import Migration
+from slipway.records.migration import Migration, MigrationFailedError
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import place_of
 from slipway.release.diagnosis import DeploymentLogs, diagnose
@@ -99,7 +99,8 @@ async def booted(
     try:
         migration = await migrated
     except SlipwayError as error:
-        return (no("migrations", f"{error.what}, on an empty database of this machine", error.next_step),)
+        remedy = "correct it and deploy again" if isinstance(error, MigrationFailedError) else error.next_step
+        return (no("migrations", f"on an empty database of this machine {error.what}", remedy),)
     heads = ", ".join(head[:12] for head in migration.after)
     return (
         ok("migrations", f"an empty database is at {heads or 'no revision'}"),

@@ -20,7 +20,8 @@ def with_tables(is_own: Callable[[str], bool]) -> str:
     """Return the name of a metadata with tables in the service's modules, such as `app.db.Base.metadata`; empty when there is none."""
     named = []
     for name, module in sorted(sys.modules.items()):
-        if not is_own(getattr(module, "__file__", None) or "."):
+        file = getattr(module, "__file__", None)
+        if not file or not is_own(file):
             continue
         for attribute, value in list(vars(module).items()):
             is_base = isinstance(value, type) and "__table__" not in vars(value)

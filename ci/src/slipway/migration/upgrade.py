@@ -78,7 +78,12 @@ def _own_session(url: URL) -> str:
     except SlipwayError:
         raise
     except Exception as error:
-        raise RefusedError("the database cannot be reached", sentence(error)) from error
+        raise _unreached(error) from error
+
+
+def _unreached(error: Exception) -> MigrationFailedError:
+    remedy = "check its URL, whether it runs, and whether it lets this machine or task in; no revision was applied"
+    return MigrationFailedError("the database cannot be reached", sentence(error), remedy, None)
 
 
 def _read(environment: Environment, initial: InitialSchema | None = None) -> Standing:
@@ -93,9 +98,8 @@ def _read(environment: Environment, initial: InitialSchema | None = None) -> Sta
         environment.run(steps, dont_mutate=True)  # alembic would create a missing table of versions
         standing = _standing(environment.script, heads_of_schemas)
     except (Exception, SystemExit) as error:
-        raise RefusedError(
-            f"the database cannot be read, env.py fails at {environment.spoken_place_of(error)}", sentence(error)
-        ) from error
+        where = f"the database cannot be read, env.py fails at {environment.spoken_place_of(error)}"
+        raise MigrationFailedError(where, sentence(error), "correct env.py, or what it needs", None) from error
     _check_one_database(environment)
     return standing
 
@@ -251,8 +255,8 @@ def _left(environment: Environment, begun: Migration | None) -> tuple[str, Migra
         return "correct it; no revision was applied", None
     try:
         standing = _read(environment)
-    except RefusedError as error:
-        return f"correct it, and look at the database, since {error.what}", None
+    except RefusedError:
+        return "correct it, and look at the database, which could not be read afterwards", None
     applied = tuple(revision for revision in begun.applied if revision not in standing.missing)
     now = _named(standing.database)
     moved = f"came from {_named(begun.before)} to {now}" if applied else f"stays at {now}"
@@ -273,7 +277,7 @@ def alone(url: URL) -> Iterator[None]:
         except RefusedError:
             raise
         except Exception as error:
-            raise RefusedError("the database cannot be reached", sentence(error)) from error
+            raise _unreached(error) from error
         yield
 
 

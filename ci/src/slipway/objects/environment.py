@@ -35,11 +35,12 @@ class Environment:
         github: Annotated[str | None, Doc(account.bootstrap.flag("github").doc)] = None,
         template: Annotated[str | None, Doc(account.bootstrap.flag("template").doc)] = None,
         apply: Annotated[bool, Doc(account.bootstrap.flag("apply").doc)] = False,  # noqa: FBT002 -- a flag
+        drift: Annotated[bool, Doc(account.bootstrap.flag("drift").doc)] = False,  # noqa: FBT002 -- a flag
         plan: Annotated[dagger.File | None, Doc(account.bootstrap.flag("plan").doc)] = None,
         replace: Annotated[list[str] | None, Doc(account.bootstrap.flag("replace").doc)] = None,
     ) -> str:
         return await self._text(
-            ws, "bootstrap", github=github, template=template, apply=apply, plan=plan, replace=replace
+            ws, "bootstrap", github=github, template=template, apply=apply, drift=drift, plan=plan, replace=replace
         )
 
     @described
@@ -125,6 +126,18 @@ class Environment:
             without_proof=without_proof,
             dry_run=dry_run,
         )
+
+    @described
+    async def move(  # noqa: PLR0913, PLR0917 -- each is a flag
+        self,
+        ws: dagger.Workspace,
+        to: Annotated[str | None, Doc(release.move.flag("to").doc)] = None,
+        back: Annotated[bool, Doc(release.move.flag("back").doc)] = False,  # noqa: FBT002 -- a flag
+        finish: Annotated[bool, Doc(release.move.flag("finish").doc)] = False,  # noqa: FBT002 -- a flag
+        confirm: Annotated[str, Doc(release.move.flag("confirm").doc)] = "",
+        dry_run: DryRun = False,  # noqa: FBT002 -- a flag
+    ) -> str:
+        return await self._text(ws, "move", to=to, back=back, finish=finish, confirm=confirm, dry_run=dry_run)
 
     @described
     async def status(

@@ -33,7 +33,7 @@ class Migration(Record, schema="slipway/migration/1"):
 
 
 class MigrationFailedError(RefusedError):
-    """A revision failed at a place of the application, for a `reason` in its words.
+    """A migration failed at a place, for a `reason` in the words of the application or the database.
 
     `migration` is what was applied nevertheless; None when that is unknown.
     """

@@ -17,6 +17,9 @@ class Verb(Enum):
     RESUME = "resume"
     DESTROY = "destroy"
     ABORT = "abort"
+    MOVE = "move"  # the new service beside the old one
+    SHIFT = "shift"  # the traffic of a move
+    SHIFT_BACK = "shift back"
 
 
 class Status(Enum):

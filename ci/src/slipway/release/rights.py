@@ -30,6 +30,7 @@ class Right(Enum):
     RESUME_SERVICE = "resume the service"
     DELETE_SERVICE = "delete the service"
     ABORT = "take back a deployment in flight"
+    MOVE = "move the service's traffic to another platform"
     READ_LEDGER = "read the ledger"
     SEARCH_LEDGER = "list all records of the ledger"
     WRITE_LEDGER = "write the ledger"

@@ -12,7 +12,7 @@ from slipway.records.words import counted
 from slipway.report.format import duration, heads, moment
 from slipway.untrusted import one_line
 
-NOT_ENDED = "has no end yet: its run continues, was killed, or ended as UNKNOWN"
+NOT_ENDED = "no end is recorded: its run continues, was killed, or ended as UNKNOWN"
 
 
 def of_plan(plan: Plan) -> str:
@@ -78,9 +78,9 @@ def _deployment(release: Release) -> str:
     return f"deployment {release.number}, {release.verb.value}, {moment(release.ended)}{by}{ended}"
 
 
-def _what(deployment: OpenDeployment) -> str:
-    """`deploy of sha256:…, commit 1a2b3c4, by ann@laptop`."""
-    image = deployment.image.partition("@")[2]
+def _what(deployment: OpenDeployment, digits: int = 64) -> str:
+    """`deploy of sha256:…, commit 1a2b3c4, by ann@laptop`, with so many digits of the digest."""
+    image = deployment.image.partition("@")[2][: len("sha256:") + digits]
     facts = [
         f"{deployment.verb.value} of {image}" if image else deployment.verb.value,
         f"commit {deployment.commit[:7]}" if deployment.commit else "",
@@ -114,7 +114,7 @@ def _known_heads(revisions: Heads | None) -> str | None:
 def of_history(history: History) -> str:
     """Render each deployment in lines of at most 80 columns, newest first."""
     entries = {number: [_row(number, NOT_ENDED)] for number in history.unfinished}
-    entries |= {each.number: [_row(each.number, NOT_ENDED), *_wrapped(_what(each))] for each in history.open}
+    entries |= {each.number: [_row(each.number, NOT_ENDED), *_wrapped(_what(each, 12))] for each in history.open}
     entries |= {release.number: _release_lines(release) for release in history.releases}
     lines = [line for number in sorted(entries, reverse=True) for line in entries[number]]
     heading = f"{one_line(history.environment)}:" + ("" if lines else " nothing has been deployed by slipway yet")
@@ -126,7 +126,7 @@ def _row(number: int, text: str) -> str:
 
 
 def _release_lines(release: Release) -> list[str]:
-    what = f"{release.verb.value:<8}  {release.status.value:<15}  {duration(release.seconds):>10}"
+    what = f"{release.verb.value:<10}  {release.status.value:<15}  {duration(release.seconds):>10}"
     commit = one_line(release.commit or "")[:7]
     image = one_line(release.image).partition("@")[2][: len("sha256:") + 12]
     whose = " ".join(filter(None, [image, f"by {release.holder}" if release.holder else ""]))
@@ -200,6 +200,9 @@ _NOUNS = {
     Verb.RESUME: "resumption of ",
     Verb.DESTROY: "deletion of ",
     Verb.ABORT: "abort of a deployment of ",
+    Verb.MOVE: "move of ",
+    Verb.SHIFT: "move of the traffic of ",
+    Verb.SHIFT_BACK: "return of the traffic of ",
 }
 
 

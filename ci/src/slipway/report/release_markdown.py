@@ -76,7 +76,7 @@ def of_situation(situation: Situation) -> str:
 
 def of_history(history: History) -> str:
     """Render one row per deployment, newest first."""
-    rows = {number: (str(number), "", "", "has no end yet", *[""] * 5) for number in history.unfinished}
+    rows = {number: (str(number), "", "", "no end is recorded", *[""] * 5) for number in history.unfinished}
     rows |= {each.number: _unfinished(each) for each in history.open}
     rows |= {release.number: _release(release) for release in history.releases}
     return _page(
@@ -107,7 +107,7 @@ def _diagnosis(diagnosis: Diagnosis) -> Iterator[str]:
 def _unfinished(deployment: OpenDeployment) -> tuple[str, ...]:
     commit, digest = (deployment.commit or "")[:7], deployment.image.partition("@")[2]
     number, verb = str(deployment.number), deployment.verb.value
-    return (number, "", verb, "has no end yet", "", commit, deployment.holder, digest or "none", "")
+    return (number, "", verb, "no end is recorded", "", commit, deployment.holder, digest or "none", "")
 
 
 def _release(release: Release) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from slipway.records.bootstrap import Bootstrap, Cost, ResourceChange, ResourceF
 from slipway.records.checks import Check, DoctorCheck, DoctorReport, DoctorResult, Preflight, PreflightResult
 from slipway.records.command import CacheEntry, CacheKind, CacheReport
 from slipway.records.conformance import Conformance, ConformanceFinding, ConformanceVerdict, Estimate
+from slipway.records.drift import AccountDrift
 from slipway.records.migration import Migration, Standing
 from slipway.records.secrets import SecretList, SecretVersion
 from slipway.records.words import counted
@@ -27,10 +28,10 @@ def of_bootstrap(bootstrap: Bootstrap) -> str:
 
 
 def _cost(cost: Cost) -> Iterator[str]:
-    yield f"about {cost.dollars:.2f} $ a month in us-east-1, prices of {cost.dated}:"
+    yield f"about {cost.dollars:.2f} $ a month in us-east-1, prices of {one_line(cost.dated)}:"
     for line in cost.lines:
         yield f"  {'not priced' if line.dollars is None else f'{line.dollars:.2f} $':>10}  {one_line(line.what)}"
-    yield f"  not covered: {cost.not_covered}"
+    yield f"  not covered: {one_line(cost.not_covered)}"
 
 
 def _stack(stack: StackChange) -> Iterator[str]:
@@ -57,6 +58,26 @@ def _failure(failure: ResourceFailure) -> str:
     exists = any(words in failure.reason for words in _EXISTS)
     remedy = "; delete it, or choose another name in the settings" if exists else ""
     return f"  {one_line(failure.kind)} {one_line(failure.name)}: {one_line(failure.reason, 600)}{remedy}"
+
+
+def of_account_drift(drift: AccountDrift) -> str:
+    """Render the differences of each stack; the last line has the verdict."""
+    return "\n".join(_account_drift(drift)) + "\n"
+
+
+def _account_drift(drift: AccountDrift) -> Iterator[str]:
+    for stack in drift.stacks:
+        state = "does not exist" if stack.is_missing else counted(len(stack.differences), "difference")
+        yield f"{one_line(stack.stack)} in {one_line(stack.region)}: {state}"
+        for each in stack.differences:
+            yield f"  {one_line(each.kind)} {one_line(each.name)} {one_line(each.physical)} {one_line(each.path)}".rstrip()
+            yield f"      template: {one_line(each.expected, 600)}"
+            yield f"      account:  {one_line(each.actual, 600)}"
+        yield from (f"  not checked: {one_line(name)}" for name in stack.unchecked)
+    yield from (f"not isolated: {one_line(breach)}" for breach in drift.breaches)
+    yield f"not covered: {one_line(drift.not_covered)}"
+    restore = "the account differs from the templates; --drift --apply restores the templates' values"
+    yield "all resources match the templates" if drift.is_clean else restore
 
 
 def _next_step(bootstrap: Bootstrap) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from slipway import toml
-from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Scaling
+from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Move, Scaling
 from slipway.settings.ecs_express import ExpressEnvironment, TargetGroupPace, TaskScaling
 from slipway.settings.environment import Environment, MigrationRunner, RunnerKind, TargetKind
 from slipway.settings.network import MadeDatabase, MadeNetwork, Nat, Network
@@ -95,6 +95,7 @@ __all__ = [
     "MigrationRunner",
     "Migrations",
     "MissingTableError",
+    "Move",
     "Nat",
     "Network",
     "RehearsalCommits",

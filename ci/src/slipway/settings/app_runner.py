@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, ClassVar
 
+from slipway.settings.ecs_express import TaskScaling
 from slipway.settings.environment import Environment, partition_of
 from slipway.structure import Constrained, MismatchError, Pattern, Range
 
@@ -83,6 +84,42 @@ class HealthPace(Constrained):
     unhealthy_threshold: Annotated[int, Range(1, 20)] = 5
 
 
+class Left(Enum):
+    """A part of a service that a move to ECS Express Mode may leave behind."""
+
+    TRACING = "tracing"
+    KMS_KEY = "kms-key"
+    TAGS = "tags"
+    SAME_ANSWERS = "same-answers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move(Constrained):
+    """`[tool.slipway.environments.NAME.move]`: what a service on App Runner needs on ECS Express Mode, for `slipway move`. Bootstrap makes its roles.
+
+    - access-role: the ARN of the role with which ECS pulls the image and reads the secrets.
+    - infrastructure-role: the ARN of the role with which ECS makes load balancer, certificate and scaling.
+    - instance-role: the ARN of the running service's role there; needed if the service has one.
+    - cluster: the ECS cluster.
+    - subnets: of the tasks, by id; needed if the service reaches a VPC, and then public ones of that VPC.
+    - security-groups: of the tasks, by id, besides the one that ECS makes.
+    - log-group: an existing log group; by default ECS makes one.
+    - scaling: how many tasks run; by default as many as `scaling` has instances.
+    - without: what is left behind, because ECS Express Mode has none: "tracing", "kms-key", "tags"; with "same-answers" both sides may
+      answer the smoke paths with different bodies.
+    """
+
+    access_role: str
+    infrastructure_role: str
+    instance_role: str | None = None
+    cluster: str = "default"
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    log_group: str | None = None
+    scaling: TaskScaling | None = None
+    without: tuple[Left, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class AppRunnerEnvironment(Environment):
     """`[tool.slipway.environments.NAME]` with target = "app-runner".
@@ -101,6 +138,7 @@ class AppRunnerEnvironment(Environment):
     - start-command: starts the service instead of the image's own command. App Runner cannot remove it from a service again.
     - tags: set when slipway creates the service; it changes no tags later.
     - scaling: a table, see below; without it bootstrap makes no auto scaling configuration.
+    - move: a table, see below; for `slipway move`.
     """
 
     service_names: ClassVar[Pattern] = Pattern(r"[A-Za-z0-9][A-Za-z0-9_-]{3,39}", "4 to 40 letters, digits, - and _")
@@ -115,6 +153,7 @@ class AppRunnerEnvironment(Environment):
     start_command: Annotated[str, Pattern(r"[^\n\r]+", "one line")] | None = None
     tags: Mapping[Annotated[str, _TAG], Annotated[str, _TAG_VALUE]] = field(default_factory=dict)
     scaling: Scaling | None = None
+    move: Move | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -32,13 +32,16 @@ _FOLLOWS = "cancelled"  # the reason of every other resource when one has failed
 
 
 class StackChangeSet:
-    """The change set of one stack; `tell` receives its events."""
+    """The change set of one stack; `tell` receives its events. With `restores` it also takes back what was changed by hand."""
 
-    def __init__(self, aws: Aws, stack: StackTemplate, time: Time, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self, aws: Aws, stack: StackTemplate, time: Time, tell: Callable[[Event], None], *, restores: bool = False
+    ) -> None:
         self._aws = aws
         self._stack = stack
         self._time = time
         self._tell = tell
+        self._restores = restores
         self._name = f"slipway-{secrets.token_hex(6)}"
         self._executed = False
 
@@ -101,6 +104,7 @@ class StackChangeSet:
             Capabilities=["CAPABILITY_NAMED_IAM"],
             Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
             **({"ImportExistingResources": True} if self._stack.imports else {}),
+            **({"DeploymentMode": "REVERT_DRIFT"} if self._restores and not is_new else {}),
         )
         created = await self._created()
         proposal = StackChange(

@@ -10,9 +10,19 @@ from typing import Any
 
 from slipway.errors import BadInputError
 from slipway.release.cloudformation import Resource, retained
+from slipway.release.move.counterpart import counterpart
 from slipway.release.rights import Policy, Right, Scope, document, granted, narrowed
 from slipway.release.targets.supported import target_of
-from slipway.settings import Environment, Github, RunnerKind, Settings, SettingsError, Subjects
+from slipway.settings import (
+    AppRunnerEnvironment,
+    Environment,
+    Github,
+    RunnerKind,
+    Settings,
+    SettingsError,
+    Subjects,
+    TargetKind,
+)
 
 _ISSUER = "token.actions.githubusercontent.com"
 _ROLE = re.compile(r"arn:aws[\w-]*:iam::(?P<account>\d{12}):role/(?P<path>(?:[^/]+/)*)(?P<name>[\w+=,.@-]{1,64})")
@@ -42,13 +52,25 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "resume": (*_CHANGE, Right.READ_LOGS, Right.RESUME_SERVICE),
     "abort": (Right.OBSERVE, Right.READ_OWNER, Right.FOLLOW, Right.ABORT),
     "destroy": (*_CHANGE, Right.DELETE_SERVICE),
+    "move": (*_CHANGE, Right.PAUSE_SERVICE, Right.RESUME_SERVICE, Right.DELETE_SERVICE, Right.MOVE),
 }
+# What `move` does to the service on the other platform.
+MOVED = (
+    *(Right.OBSERVE, Right.READ_OWNER, Right.FOLLOW, Right.READ_LOGS, Right.INSPECT),
+    *(Right.CREATE_SERVICE, Right.UPDATE_SERVICE, Right.DELETE_SERVICE),
+)
 # The role of jobs without a GitHub environment: they publish, and plan. Ledgers have values of variables, which they need not read.
 IMAGE_ROLE = ("publish", "plan-without-ledger")
-# The role of jobs in a GitHub environment. Only a person deletes a service, sets a secret, or runs a command.
+# The role of jobs in a GitHub environment. Only a person deletes or moves a service, sets a secret, or runs a command.
 DEPLOY_ROLE = tuple(
-    verb for verb in RIGHTS if verb not in ("publish", "plan-without-ledger", "destroy", "secret", "run")
+    verb for verb in RIGHTS if verb not in ("publish", "plan-without-ledger", "destroy", "secret", "run", "move")
 )
+
+
+def rights_on(command: str, kind: TargetKind) -> tuple[Right, ...]:
+    """Return the rights of a command on a platform: a move makes its service on the second one."""
+    is_second = command == "move" and kind is not TargetKind.APP_RUNNER
+    return MOVED if is_second else RIGHTS[command]
 
 
 def roles_of(settings: Settings, environment: str) -> dict[str, str]:
@@ -62,6 +84,8 @@ def roles_of(settings: Settings, environment: str) -> dict[str, str]:
 def check_own(settings: Settings, environment: str) -> None:
     """Raise SettingsError when a role is named twice: each belongs to one stack and has one purpose."""
     own = _arns(settings, environment)
+    if moved := moved_scope(scope_of(settings, environment)):
+        own |= {f"move.{key}": arn for key, arn in moved.there.roles.items() if arn}
     twice = [arn for arn, number in Counter(own.values()).items() if number > 1]
     others = (name for name in settings.environments if name != environment)
     shared = [arn for name in others for arn in _arns(settings, name).values() if arn in own.values()]
@@ -164,7 +188,19 @@ def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
         raise BadInputError(
             f"there is no command {unknown[0]!r} that needs permissions in AWS", f"choose one of {', '.join(RIGHTS)}"
         )
-    return narrowed(granted((right for verb in wanted for right in RIGHTS[verb]), scope.grants), scope)
+    own = narrowed(granted((right for verb in wanted for right in RIGHTS[verb]), scope.grants), scope)
+    there = moved_scope(scope) if "move" in wanted else None
+    if there is None:
+        return own
+    beside = narrowed(granted(rights_on("move", there.there.target), there.grants), there)["Statement"]
+    return document([*own["Statement"], *({**each, "Sid": f"Moved{each['Sid']}"} for each in beside)])
+
+
+def moved_scope(scope: Scope) -> Scope | None:
+    """Return the same environment on the platform that it is to move to; None when its settings name none."""
+    if not isinstance(scope.there, AppRunnerEnvironment) or scope.there.move is None:
+        return None
+    return scope_of(counterpart(scope.settings, scope.environment), scope.environment)
 
 
 def joined(policies: Iterable[Policy]) -> Policy:

@@ -23,6 +23,7 @@ from slipway.release.bootstrap.roles import (
     deploy_role,
     image_role,
     joined,
+    moved_scope,
     oidc_provider,
     policy,
     roles_of,
@@ -39,6 +40,7 @@ from slipway.settings import Environment, MigrationRunner, Settings, SettingsErr
 _LOG_DAYS = 90
 _SHARED = "shared"
 _TRIAL_DAYS = 14
+CALLER = "SecurityGroup"  # of a service, in its template
 
 
 class StackKind(Enum):
@@ -137,6 +139,9 @@ def own(settings: Settings, environment: str) -> StackTemplate:
     there, scope = settings.environment(environment), scope_of(settings, environment)
     roles, (repository,) = roles_of(settings, environment), REPOSITORY.within(scope)
     parts = target_of(settings, environment).parts(settings, environment, roles, repository)
+    if moved := moved_scope(scope):
+        beside = roles_of(moved.settings, environment)
+        parts += target_of(moved.settings, environment).parts(moved.settings, environment, beside, repository)
     parts += _deploying(scope)
     if placement := placement_of(there, environment):
         parts.append(_reach(settings.service_name(environment), placement))
@@ -234,8 +239,8 @@ def _reach(service: str, placement: Placement) -> Part:
         "VpcId": placement.vpc,
         "Tags": [{"Key": "Name", "Value": service}],
     }
-    group_id = {"Fn::GetAtt": ["SecurityGroup", "GroupId"]}
-    made = {"SecurityGroup": resource("AWS::EC2::SecurityGroup", "of the service, and of a task that migrates", group)}
+    group_id = {"Fn::GetAtt": [CALLER, "GroupId"]}
+    made = {CALLER: resource("AWS::EC2::SecurityGroup", "of the service, and of a task that migrates", group)}
     if placement.database_group:
         inward = {
             "GroupId": placement.database_group,

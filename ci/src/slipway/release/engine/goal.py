@@ -23,6 +23,7 @@ DONE = {
     Verb.RESUME: "resumed",
     Verb.DESTROY: "deleted",
     Verb.ABORT: "taken back",
+    Verb.MOVE: "moved",
 }
 
 

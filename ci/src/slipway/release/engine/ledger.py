@@ -33,7 +33,7 @@ _BLOCKS = 5  # read in one call
 _HUNDREDS = tuple(
     dict.fromkeys(round(1.3**power) for power in range(40))
 )  # where to look first, up to three million deployments
-RELEASES = (Verb.DEPLOY, Verb.PROMOTE, Verb.ROLLBACK)
+RELEASES = (Verb.DEPLOY, Verb.PROMOTE, Verb.ROLLBACK, Verb.MOVE)
 _NAME_IT = "name one with --to; `slipway history` lists them"
 _NEWEST = 10  # durations of older deployments are another service's
 _LEAST = 2  # one duration predicts nothing
@@ -410,7 +410,8 @@ def _differs(release: Release, live: str | None, now: Release | None) -> bool:
     """Return whether a release has another digest than `live`, or other settings than the newest one of that digest, if both are known."""
     if digest_of(release) != live:
         return True
-    return bool(now and now.wanted and release.wanted and release.wanted != now.wanted)
+    is_moved = now is not None and now.verb is Verb.MOVE  # the same release on another platform
+    return bool(now and not is_moved and now.wanted and release.wanted and release.wanted != now.wanted)
 
 
 def is_rollback(intent: Intent | None) -> bool:

@@ -3,6 +3,7 @@
 from slipway.records.bootstrap import Bootstrap, Permissions
 from slipway.records.command import Listening
 from slipway.records.conformance import Conformance, Estimate, Left
+from slipway.records.drift import AccountDrift
 from slipway.records.image import Image
 from slipway.report import text as plain
 from slipway.report.answers.result import CommandResult, fenced_result
@@ -12,6 +13,10 @@ from slipway.untrusted import one_line, printable
 def of_bootstrap(record: Bootstrap) -> CommandResult:
     well = all(stack.result.is_well for stack in record.stacks)
     return fenced_result(record, plain.of_bootstrap(record), 0 if well else 1)
+
+
+def of_account_drift(record: AccountDrift) -> CommandResult:
+    return fenced_result(record, plain.of_account_drift(record), 0 if record.is_clean else 1)
 
 
 def of_permissions(permissions: Permissions) -> CommandResult:

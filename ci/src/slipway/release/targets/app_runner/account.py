@@ -71,6 +71,28 @@ PASSED_ROLES = Resource(
     ("iam:PassedToService", _APP_RUNNER),
 )
 
+ZONES = Resource(
+    "Zones",
+    "the hosted zones of the account: that of the service's names",
+    patterns("arn:{partition}:route53:::hostedzone/*"),
+)
+ZONE_CHANGES = Resource("ZoneChanges", "changes of hosted zones", patterns("arn:{partition}:route53:::change/*"))
+CERTIFICATES = Resource(
+    "Certificates",
+    "certificates for the service's names",
+    patterns("arn:{partition}:acm:{region}:{account}:certificate/*"),
+)
+LISTENERS = Resource(
+    "Listeners",
+    "listeners of load balancers: ECS chooses their names",
+    patterns("arn:{partition}:elasticloadbalancing:{region}:{account}:listener/app/*"),
+)
+LISTENER_RULES = Resource(
+    "ListenerRules",
+    "rules of listeners: ECS chooses their names",
+    patterns("arn:{partition}:elasticloadbalancing:{region}:{account}:listener-rule/app/*"),
+)
+
 GRANTS: Grants = {
     Right.OBSERVE: {
         ANY: ("apprunner:ListServices",),
@@ -96,6 +118,20 @@ GRANTS: Grants = {
     },
     Right.PAUSE_SERVICE: {SERVICE: ("apprunner:PauseService",)},
     Right.RESUME_SERVICE: {SERVICE: ("apprunner:ResumeService",)},
+    # Names are found by zone, whose id the settings do not have; a certificate is requested when there is none.
+    Right.MOVE: {
+        ANY: (
+            *("acm:ListCertificates", "acm:RequestCertificate", "cloudwatch:GetMetricData"),
+            *("elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeRules"),
+            "route53:ListHostedZonesByName",
+        ),
+        SERVICE: ("apprunner:DescribeCustomDomains",),
+        ZONES: ("route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"),
+        ZONE_CHANGES: ("route53:GetChange",),
+        CERTIFICATES: ("acm:DescribeCertificate",),
+        LISTENERS: ("elasticloadbalancing:AddListenerCertificates",),
+        LISTENER_RULES: ("elasticloadbalancing:ModifyRule",),
+    },
     Right.ABORT: {},  # an operation cannot be taken back
     # DeleteService also asks for the right to remove the service's custom domains.
     Right.DELETE_SERVICE: {SERVICE: ("apprunner:DeleteService", "apprunner:DisassociateCustomDomain")},

@@ -16,7 +16,7 @@ from slipway.workload.workload import HealthCheck
 _USUAL_PACE = HealthPace()  # App Runner's own [M], which it may leave out of a description
 _PACE = "Interval", "Timeout", "HealthyThreshold", "UnhealthyThreshold"
 _IP_TYPES = {IpAddresses.IPV4.value: "IPV4", IpAddresses.DUAL_STACK.value: "DUAL_STACK"}
-_INTERNET = "internet"
+INTERNET = "internet"
 _STATES = {
     "RUNNING": State.LIVE,
     "OPERATION_IN_PROGRESS": State.BUSY,
@@ -58,7 +58,7 @@ class AppRunnerSpec(ServiceSpec):
         usual = {
             "health pace": _paced(*astuple(_USUAL_PACE)),
             "auto scaling": default_scaling(region, account),
-            "egress": _INTERNET,
+            "egress": INTERNET,
             "ingress": Ingress.PUBLIC.value,
             "IP addresses": IpAddresses.IPV4.value,
             "tracing": ABSENT,
@@ -106,7 +106,7 @@ def _chosen(there: AppRunnerEnvironment) -> dict[str, str | None]:
     return {
         "health pace": _paced(*astuple(there.health_check)) if there.health_check else None,
         "auto scaling": there.auto_scaling,
-        "egress": _INTERNET if there.vpc_connector == ABSENT else there.vpc_connector,
+        "egress": INTERNET if there.vpc_connector == ABSENT else there.vpc_connector,
         "ingress": there.ingress and there.ingress.value,
         "IP addresses": there.ip_addresses and there.ip_addresses.value,
         "tracing": there.tracing,
@@ -151,7 +151,7 @@ def request_of(spec: AppRunnerSpec) -> dict[str, Any]:
         "HealthCheckConfiguration": protocol | dict(zip(_PACE, astuple(spec.pace), strict=True)),
         "AutoScalingConfigurationArn": spec.open["auto scaling"],
         "NetworkConfiguration": {
-            "EgressConfiguration": {"EgressType": "DEFAULT"} if connector == _INTERNET else to_vpc,
+            "EgressConfiguration": {"EgressType": "DEFAULT"} if connector == INTERNET else to_vpc,
             "IngressConfiguration": {"IsPubliclyAccessible": spec.open["ingress"] == Ingress.PUBLIC.value},
             "IpAddressType": _IP_TYPES[spec.open["IP addresses"]],
         },
@@ -198,7 +198,7 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
         "automatic deployments": str(source.get("AutoDeploymentsEnabled", True)).lower(),
         "start command": settings.get("StartCommand", ABSENT),
         "auto scaling": service.get("AutoScalingConfigurationSummary", {}).get("AutoScalingConfigurationArn", ABSENT),
-        "egress": network.get("EgressConfiguration", {}).get("VpcConnectorArn", _INTERNET),
+        "egress": network.get("EgressConfiguration", {}).get("VpcConnectorArn", INTERNET),
         "ingress": (Ingress.PUBLIC if is_public else Ingress.PRIVATE).value,
         "IP addresses": network.get("IpAddressType", "IPV4").lower().replace("_", "-"),
         "tracing": tracing.get("ObservabilityConfigurationArn", ABSENT)

@@ -129,18 +129,22 @@ GRANTS: Grants = {
     },
     Right.PAUSE_SERVICE: {},  # there is no pause
     Right.RESUME_SERVICE: {},
+    Right.MOVE: {},  # nothing leads further
     Right.ABORT: {HISTORY: ("ecs:StopServiceDeployment",)},
     Right.DELETE_SERVICE: {SERVICE: ("ecs:DeleteExpressGatewayService",)},
 }
 
 
 def parts(settings: Settings, environment: str, roles: Mapping[str, str], repository: str) -> list[Part]:
-    """Return the parts of an environment's template; `repository` is an ARN. Raises SettingsError."""
+    """Return the parts of an environment's template; `repository` is an ARN. Raises SettingsError.
+
+    The names of the resources are not App Runner's: while a service moves, its stack has the roles of both.
+    """
     there = environment_of(settings, environment)
     log = f"arn:{there.partition}:logs:{there.region}:{there.account}:log-group:{there.log_group or f'/aws/ecs/{there.cluster}/*'}"
     trust, why = trusts_service(TASKS), "ECS pulls the image, passes the secrets to the tasks, and writes their log"
     resources = {
-        "AccessRole": role(roles["access-role"], why, trust, start_task(repository, there.secrets.values(), log)),
+        "EcsAccessRole": role(roles["access-role"], why, trust, start_task(repository, there.secrets.values(), log)),
         "InfrastructureRole": role(
             roles["infrastructure-role"],
             "ECS makes the load balancer, its certificate and the scaling",
@@ -150,5 +154,5 @@ def parts(settings: Settings, environment: str, roles: Mapping[str, str], reposi
         ),
     }
     if "instance-role" in roles:
-        resources["InstanceRole"] = role(roles["instance-role"], "the running service's own", trust, None)
+        resources["EcsInstanceRole"] = role(roles["instance-role"], "the running service's own", trust, None)
     return [Part(resources)]

@@ -1,0 +1,40 @@
+"""Where a move has left the traffic of an environment, by its ledger: a deployment to the side without traffic is refused."""
+
+from slipway.environment.status import HISTORY, ObservedEnvironment
+from slipway.errors import RefusedError
+from slipway.records.ledger import Intent, Release
+from slipway.records.outcome import Status, Verb
+from slipway.settings import AppRunnerEnvironment
+
+
+async def check_side(environment: ObservedEnvironment) -> None:
+    """Raise RefusedError for a release on App Runner whose traffic has moved, or is being moved, to ECS Express Mode."""
+    there, name = environment.own_settings, environment.name
+    if not isinstance(there, AppRunnerEnvironment) or there.move is None:
+        return
+    shift = await last_shift(environment)
+    if shift is None or has_stayed(shift):
+        return
+    if isinstance(shift, Release) and shift.status is Status.SUCCEEDED:
+        raise RefusedError(
+            f"the traffic of {name} has moved to ECS Express Mode with deployment {shift.number}",
+            f'set target = "ecs-express" in [tool.slipway.environments.{name}], or go back with `slipway move --environment {name} --back`',
+        )
+    raise RefusedError(
+        f"deployment {shift.number} moves the traffic of {name}, and has not ended as it should",
+        f"finish it with `slipway move --environment {name} --to ecs-express`, or go back with --back",
+    )
+
+
+async def last_shift(environment: ObservedEnvironment) -> Release | Intent | None:
+    """Return the newest deployment that shifted traffic, or was to; None when there is none among the newest."""
+    contents = await environment.ledger.contents()
+    records = await environment.ledger.newest_records(contents, HISTORY)
+    return next((each for each in reversed(records) if each.verb in (Verb.SHIFT, Verb.SHIFT_BACK)), None)
+
+
+def has_stayed(shift: Release | Intent) -> bool:
+    """Return whether the old side has the traffic after a shift, which has ended."""
+    return isinstance(shift, Release) and shift.status is (
+        Status.SUCCEEDED if shift.verb is Verb.SHIFT_BACK else Status.ROLLED_BACK
+    )

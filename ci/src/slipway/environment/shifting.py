@@ -1,0 +1,154 @@
+"""A shift of traffic under a number of the ledger: the newest shift decides, and a killed one is resumed under its own number."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+from slipway.environment.environment import ServiceEnvironment
+from slipway.environment.webhook import announce
+from slipway.errors import SlipwayError
+from slipway.records.ledger import Intent, Release
+from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
+from slipway.records.plan import Observed
+from slipway.records.progress import Event, Tell
+from slipway.release.engine.ledger import nonce
+from slipway.release.engine.plan import hashed
+from slipway.release.errors import or_unknown
+from slipway.release.move.counted import Counter, counted, worse
+from slipway.release.move.domain import Domains, Gateway
+from slipway.release.move.shift import Shift
+
+SHIFTS = (Verb.SHIFT, Verb.SHIFT_BACK)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shifting:
+    """One shift between two services that run the same image; `live` and `there` are the old and the new one as they were observed."""
+
+    old: ServiceEnvironment
+    new: ServiceEnvironment
+    domains: Domains
+    gateway: Gateway
+    live: Observed
+    there: Observed
+    tell: Tell
+
+    async def run(self, verb: Verb, made: Outcome) -> Outcome:
+        """Shift forward or back, and return `made` with how that ended."""
+        began = self.old.time.seconds()
+        counters = self._counters()
+        if verb is Verb.SHIFT:  # what cannot be watched is not begun
+            await or_unknown(self._counted(counters, self.old.time.now().timestamp()))
+        number = await self._claimed(verb)
+        shift = Shift(
+            traffic=self.domains,
+            time=self.old.time,
+            tell=self.tell,
+            is_newest=partial(self._is_newest, number),
+            parted=self._parted,
+            problem=partial(self._problem, counters),
+        )
+        end = await (shift.forward() if verb is Verb.SHIFT else shift.back())
+        outcome = replace(
+            made,
+            verb=verb,
+            status=end.status,
+            number=number,
+            operation=None,
+            migration=None,
+            seconds=self.old.time.seconds() - began,
+            diagnosis=Diagnosis("move", end.cause, (), end.remedy) if end.cause else None,
+        )
+        await self._record(outcome)
+        await announce(self.old, outcome, self.tell, self._holder)
+        return outcome
+
+    @property
+    def _image(self) -> str:
+        return self.live.fields["image"]
+
+    @property
+    def _holder(self) -> str:
+        return self.old.engine(self.tell).holder
+
+    async def _claimed(self, verb: Verb) -> int:
+        """Return the number of this shift: that of a killed run of the same, or the next one."""
+        ledger = self.old.ledger
+        contents = await ledger.contents()
+        wanted = hashed(f"{verb.value} {self.old.service} {self.live.digest}")
+        newest = await ledger.intent(contents.newest) if contents.newest not in contents.releases else None
+        if newest and newest.wanted == wanted:
+            return newest.number
+        intent = Intent(
+            environment=self.old.name,
+            number=0,
+            image=self._image,
+            wanted=wanted,
+            fingerprint="",
+            holder=self._holder,
+            nonce=nonce(),
+            verb=verb,
+        )
+        return (await ledger.claim(intent, contents.newest)).number
+
+    async def _is_newest(self, number: int) -> bool:
+        """Return whether no later number is a shift."""
+        newest = (await self.old.ledger.contents()).newest
+        later = [await self.old.ledger.intent(each) for each in range(number + 1, newest + 1)]
+        return not any(intent and intent.verb in SHIFTS for intent in later)
+
+    async def _record(self, outcome: Outcome) -> None:
+        """Record the end; an unknown one has not ended."""
+        if outcome.status is Status.UNKNOWN or outcome.number is None:
+            return
+        release = Release(
+            environment=outcome.environment,
+            number=outcome.number,
+            image=self._image,
+            status=outcome.status,
+            live=self.live.digest,
+            operation=None,
+            ended=int(self.old.time.now().timestamp()),
+            seconds=outcome.seconds,
+            cause=outcome.diagnosis.cause if outcome.diagnosis else "",
+            verb=outcome.verb,
+            holder=self._holder,
+        )
+        try:
+            await self.old.ledger.end(release)
+        except SlipwayError as error:
+            self.tell(Event(f"the ledger lacks the end of this shift: {error}"))
+
+    def _counters(self) -> dict[str, Counter]:
+        """Return where each side's requests are counted."""
+        name, identity = self.domains.service.split("/")[-2:]
+        balancer = self.gateway.balancer.partition(":loadbalancer/")[2]
+        groups = [group.rpartition(":")[2] for group in self.gateway.groups]
+        return {
+            "old": Counter(
+                namespace="AWS/AppRunner",
+                requests="Requests",
+                errors="5xxStatusResponses",
+                parts=({"ServiceName": name, "ServiceID": identity},),
+            ),
+            "new": Counter(
+                namespace="AWS/ApplicationELB",
+                requests="RequestCountPerTarget",
+                errors="HTTPCode_Target_5XX_Count",
+                parts=tuple({"LoadBalancer": balancer, "TargetGroup": group} for group in groups),
+            ),
+        }
+
+    async def _counted(self, counters: dict[str, Counter], since: float) -> str:
+        found = await counted(self.old.aws, counters, since, self.old.time.now().timestamp())
+        return worse(found["old"], found["new"])
+
+    async def _problem(self, counters: dict[str, Counter], since: float) -> str:
+        """Return what is wrong with the new side: a smoke path, or errors that clients got."""
+        return await self.new.smoke_failure(self.there) or await self._counted(counters, since)
+
+    async def _parted(self) -> str:
+        """Return which images the sides run, if not both the one that is moved."""
+        images = [(each.digest or each.status) for each in (await self.old.status(), await self.new.status())]
+        if set(images) == {self.live.digest}:
+            return ""
+        return f"the sides no longer run the same image: {' and '.join(map(str, images))}"

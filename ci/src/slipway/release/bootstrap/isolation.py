@@ -1,0 +1,112 @@
+"""Isolation of a database, computed from resources in the form of CloudFormation's schemas: those of templates, or those that an account has.
+
+References are compared by name: `Ref` and `Fn::GetAtt` by the resource, `Fn::ImportValue` by the resource behind the export, anything else
+by its own text, such as an id in the account.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+Resources = Mapping[str, Mapping[str, Any]]
+
+_DATABASE = "AWS::RDS::DBInstance"
+_GATEWAY = "AWS::EC2::InternetGateway"
+_SOURCES = ("CidrIp", "CidrIpv6", "SourcePrefixListId", "SourceSecurityGroupId", "SourceSecurityGroupName")
+
+
+def breaches(resources: Resources, callers: Iterable[str], private: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return a sentence for each way in which a database, or a `private` subnet, is not isolated.
+
+    `callers` are the security groups, by name or id, that may reach a database.
+    """
+    network = _Network(resources)
+    found = [
+        breach
+        for name, database in network.of(_DATABASE)
+        for breach in (*_exposures(network, name, database), *_entries(network, name, database, frozenset(callers)))
+    ]
+    found += [breach for subnet in private for breach in _routes_out(network, f"the private subnet {subnet}", subnet)]
+    return tuple(dict.fromkeys(found))
+
+
+class _Network:
+    """Resources by name, with their references resolved to names."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._kinds = {name: str(each["Type"]) for name, each in resources.items()}
+        self._properties = {name: _named(each.get("Properties", {})) for name, each in resources.items()}
+
+    def of(self, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Return the resources of a kind, with their properties."""
+        yield from ((name, self._properties[name]) for name, each in self._kinds.items() if each == kind)
+
+    def properties(self, name: str) -> Mapping[str, Any] | None:
+        return self._properties.get(name)
+
+    def leads_out(self, target: str) -> bool:
+        return target.startswith("igw-") or self._kinds.get(target) == _GATEWAY
+
+    def routes(self, subnet: str) -> list[Mapping[str, Any]] | None:
+        """Return the routes of a subnet; None when no route table of its own is known, so that the VPC's main table decides."""
+        associations = self.of("AWS::EC2::SubnetRouteTableAssociation")
+        tables = [each["RouteTableId"] for _, each in associations if each["SubnetId"] == subnet]
+        if not tables:
+            return None
+        return [route for _, route in self.of("AWS::EC2::Route") if route["RouteTableId"] in tables]
+
+    def ingress(self, group: str) -> list[Mapping[str, Any]] | None:
+        """Return the rules that let others into a security group; None for one that is not known."""
+        own = self.properties(group)
+        if own is None:
+            return None
+        apart = [rule for _, rule in self.of("AWS::EC2::SecurityGroupIngress") if rule.get("GroupId") == group]
+        return [*own.get("SecurityGroupIngress", ()), *apart]
+
+
+def _exposures(network: _Network, name: str, database: Mapping[str, Any]) -> Iterator[str]:
+    if database.get("PubliclyAccessible") is not False:
+        yield f"the database {name} has a public address"
+    subnets = network.properties(database.get("DBSubnetGroupName", ""))
+    if subnets is None:
+        yield f"the database {name} is in no known subnets, so AWS puts it into the default VPC"
+        return
+    for subnet in subnets["SubnetIds"]:
+        yield from _routes_out(network, f"the subnet {subnet} of the database {name}", subnet)
+
+
+def _routes_out(network: _Network, what: str, subnet: str) -> Iterator[str]:
+    routes = network.routes(subnet)
+    if routes is None:
+        yield f"{what} has no route table of its own, so the VPC's main one decides"
+        return
+    if any(network.leads_out(route.get("GatewayId", "")) for route in routes):
+        yield f"{what} has a route to an internet gateway"
+
+
+def _entries(network: _Network, name: str, database: Mapping[str, Any], callers: frozenset[str]) -> Iterator[str]:
+    groups = database.get("VPCSecurityGroups", ())
+    if not groups:
+        yield f"the database {name} has no security group of its own, so the VPC's default one decides"
+    for group in groups:
+        rules = network.ingress(group)
+        if rules is None:
+            yield f"the database {name} has the security group {group}, whose rules are not known"
+        for rule in rules or ():
+            sources = [str(rule[key]) for key in _SOURCES if rule.get(key)] or ["an unknown source"]
+            strangers = [source for source in sources if source not in callers]
+            yield from (f"the security group {group} lets {source} in to the database {name}" for source in strangers)
+
+
+def _named(value: Any) -> Any:
+    """Replace the references in a value by the names of the resources."""
+    match value:
+        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
+            return name
+        case {"Fn::ImportValue": str(export)}:
+            return export.rpartition("-")[2]
+        case Mapping():
+            return {key: _named(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_named(item) for item in value]
+        case _:
+            return value

@@ -1,0 +1,126 @@
+"""The service on ECS Express Mode that corresponds to one on App Runner, and what has no counterpart there. Pure."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+
+from slipway.records.migration import Readiness
+from slipway.records.plan import Observed, State
+from slipway.release.engine.plan import ABSENT, plan
+from slipway.release.targets.app_runner.spec import INTERNET, spec_of
+from slipway.settings import AppRunnerEnvironment, ExpressEnvironment, Settings, SettingsError, TargetKind, TaskScaling
+from slipway.settings.app_runner import Ingress, IpAddresses, Left, default_scaling
+from slipway.structure import MismatchError, kebab, write
+from slipway.untrusted import one_line
+
+
+def counterpart(settings: Settings, environment: str) -> Settings:
+    """Return the same settings with the environment on ECS Express Mode; raises SettingsError when they do not say how."""
+    there = settings.environment(environment)
+    table = f"[tool.slipway.environments.{environment}.move]"
+    if not isinstance(there, AppRunnerEnvironment):
+        raise SettingsError(f"{environment} is on {there.target.value} already", "nothing needs to be moved")
+    if there.move is None:
+        raise SettingsError(
+            f"there is no {table}",
+            "add it with access-role and infrastructure-role, the roles of the service on ECS, which `slipway bootstrap` makes",
+        )
+    shared = {name: getattr(there, name) for name in _SHARED}
+    own = {name: value for name, value in vars(there.move).items() if name not in {"without", "scaling"}}
+    try:
+        moved = ExpressEnvironment(target=TargetKind.ECS_EXPRESS, **shared, **own, scaling=_scaling(there))
+    except MismatchError as error:
+        raise SettingsError(f"{table} {error.at}", error.problem) from error
+    made = replace(settings, environments={**settings.environments, environment: moved})
+    made.service_name(environment)
+    return made
+
+
+# The keys of both targets. Fargate accepts every pair of cpu and memory that App Runner has.
+_SHARED = (
+    *("region", "account", "service", "cpu", "memory", "variables", "secrets", "unrecorded", "webhook"),
+    *("network", "migration"),
+)
+
+
+def _scaling(there: AppRunnerEnvironment) -> TaskScaling:
+    """Return how many tasks run: as many as instances did."""
+    assert there.move is not None
+    if there.move.scaling or there.scaling is None:
+        return there.move.scaling or TaskScaling()
+    return TaskScaling(least=there.scaling.least, most=there.scaling.most)
+
+
+def obstacles(settings: Settings, environment: str, live: Observed, heads: Readiness | None) -> tuple[str, ...]:
+    """List why a live service cannot be moved; `heads` are those of its image and its database, None when it does not report them."""
+    if live.state is not State.LIVE or live.digest is None:
+        found = live.status or "absent"
+        return (f"the service is {found}, and what is moved is the image of a live one that was deployed by digest",)
+    return (*_unsettled(settings, environment, live, heads), *_without_counterpart(settings, environment, live))
+
+
+def _unsettled(settings: Settings, environment: str, live: Observed, heads: Readiness | None) -> Iterator[str]:
+    """Yield what has to be deployed before."""
+    assert live.digest is not None
+    drift = [change.name for change in plan(spec_of(settings, environment, live.digest), live).changes]
+    if drift:
+        yield f"the live service differs from the settings in {', '.join(drift)}; deploy it first"
+    if heads and heads.database is not None and heads.image is not None and set(heads.image) != set(heads.database):
+        image, database = (", ".join(each) or "empty" for each in (heads.image, heads.database))
+        yield f"its database is at {one_line(database)} and its image at {one_line(image)}; a move does not migrate"
+
+
+def _without_counterpart(settings: Settings, environment: str, live: Observed) -> Iterator[str]:
+    there = settings.environment(environment)
+    assert isinstance(there, AppRunnerEnvironment)
+    assert there.move is not None
+    left, found, move = there.move.without, live.fields, there.move
+    if settings.health_path is None:
+        yield "it is checked by TCP, and a load balancer asks for a path; set health-path and deploy it"
+    if (command := found.get("start command", ABSENT)) != ABSENT:
+        yield f"its start command {one_line(command)} is not the image's own; put it into the image, or into a new service"
+    if found.get("ingress") == Ingress.PRIVATE.value:
+        yield "its ingress is private, and only a VPC ingress connection leads to it"
+    if found.get("IP addresses") == IpAddresses.DUAL_STACK.value:
+        yield "it has IPv6 addresses, and the load balancer has none; set ip-addresses to ipv4 and deploy it"
+    if (egress := found.get("egress", INTERNET)) != INTERNET and not move.subnets:
+        yield f"it reaches a VPC through {one_line(egress)}; name public subnets of that VPC, and security groups, in move"
+    if there.instance_role and not move.instance_role:
+        yield "it has an instance role, which trusts App Runner; name one in move.instance-role that trusts ECS tasks"
+    usual = default_scaling(there.region, there.account)
+    if found.get("auto scaling", usual) != usual and there.scaling is None and move.scaling is None:
+        yield "it has an auto scaling configuration of its own; say in move.scaling how many tasks run"
+    for part, value in _optional(there, found).items():
+        if value != ABSENT and part not in left:
+            yield f"its {part.value} has no counterpart ({one_line(value)}); name it in move.without to leave it behind"
+
+
+def _optional(there: AppRunnerEnvironment, found: Mapping[str, str]) -> dict[Left, str]:
+    """Return the parts that a service may leave behind, as they are live."""
+    return {
+        Left.TRACING: found.get("tracing", ABSENT),
+        Left.KMS_KEY: found.get("KMS key", ABSENT),
+        Left.TAGS: ", ".join(sorted(there.tags)) or ABSENT,
+    }
+
+
+def keys_after(moved: Settings, environment: str) -> str:
+    """Return the lines that the environment's table gets once the service has moved; those of `move` and of App Runner go."""
+    there = moved.environment(environment)
+    usual = {each.name: each.default for each in fields(ExpressEnvironment)}
+    own = {name: value for name, value in vars(there).items() if name not in _SHARED and value != usual[name]}
+    shown = {kebab(name): write(value, kebab) for name, value in own.items()}
+    return "\n".join(f"{key} = {_toml(value)}" for key, value in shown.items())
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_toml(each)}' for key, each in value.items())} }}"
+    return json.dumps(value)
+
+
+def carried(then: Settings, now: Settings, environment: str) -> Settings:
+    """Return the settings of a release from before the move for where the environment is now: its variables and secrets, today's platform."""
+    before, present = then.environment(environment), now.environment(environment)
+    own = {name: getattr(before, name) for name in ("variables", "secrets", "unrecorded")}
+    return replace(then, environments={environment: replace(present, **own)})

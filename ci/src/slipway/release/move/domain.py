@@ -1,0 +1,272 @@
+"""The names of a service's own: their records in Route 53, and their certificates, which the load balancer of the new side needs."""
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.errors import RefusedError, UnknownOutcomeError
+from slipway.records.progress import Event, Tell
+from slipway.release.aws.client import Aws
+from slipway.release.engine.target import Time
+from slipway.release.errors import AwsRefusedError, BusyError
+from slipway.release.move.records import Destination, NameRecords, Record, batch
+from slipway.release.targets.ecs_express.api import ExpressApi
+
+_KNOWN_SECONDS = 300.0  # until all resolvers of Route 53 know a change; usually a minute
+_ISSUED_SECONDS = 30 * 60.0
+_POLL_SECONDS = 5.0
+_SLOW_POLL_SECONDS = 15.0
+_CHANGED = ("InvalidChangeBatch", "PriorRequestNotComplete")
+_KEYS = (
+    "RSA_2048",
+    "RSA_3072",
+    "RSA_4096",
+    "EC_prime256v1",
+    "EC_secp384r1",
+)  # ListCertificates leaves most of them out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gateway:
+    """The new side's share of its load balancer: balancer, listener, rule and target groups by ARN, and its place in DNS."""
+
+    balancer: str
+    listener: str
+    rule: str
+    groups: tuple[str, ...]
+    destination: Destination
+
+
+async def names_of(aws: Aws, service: str) -> tuple[Destination, tuple[NameRecords, ...], tuple[str, ...]]:
+    """Return the DNS target of an App Runner service, its own names with their records, and why some of them cannot be moved."""
+    pages = [page async for page in aws.pages("apprunner", "describe_custom_domains", ServiceArn=service)]
+    domains = [domain for page in pages for domain in page["CustomDomains"]]
+    waiting = tuple(
+        f"its domain {each['DomainName']} is {each['Status']}; remove it, or wait until it is ACTIVE"
+        for each in domains
+        if each["Status"] != "ACTIVE"
+    )
+    hosts = [host for each in domains for host in _hosts(each["DomainName"], www=each["EnableWWWSubdomain"])]
+    found = [await _records(aws, host) for host in hosts]
+    # Of www, App Runner may know a name that no record uses.
+    return Destination(dns=pages[0]["DNSTarget"]), tuple(each for each in found if not _is_unused(each)), waiting
+
+
+def _hosts(name: str, *, www: bool) -> list[str]:
+    return [name, f"www.{name}"] if www else [name]
+
+
+def _is_unused(name: NameRecords) -> bool:
+    return name.name.startswith("www.") and name.zone is not None and not name.leading
+
+
+async def _records(aws: Aws, host: str) -> NameRecords:
+    zone = await _zone(aws, host)
+    if zone is None:
+        return NameRecords(name=host, zone=None)
+    listed = await aws.call("route53", "list_resource_record_sets", HostedZoneId=zone, StartRecordName=f"{host}.")
+    records = tuple(each for each in listed["ResourceRecordSets"] if each["Name"].rstrip(".") == host)
+    return NameRecords(name=host, zone=zone, records=records)
+
+
+async def _zone(aws: Aws, host: str) -> str | None:
+    """Return the id of the public zone that has a name, the most specific one; None when this account has none."""
+    labels = host.split(".")
+    for first in range(len(labels) - 1):
+        domain = f"{'.'.join(labels[first:])}."
+        listed = await aws.call("route53", "list_hosted_zones_by_name", DNSName=domain, MaxItems="5")
+        for zone in listed["HostedZones"]:
+            if zone["Name"] == domain and not zone["Config"].get("PrivateZone"):
+                return str(zone["Id"]).rpartition("/")[2]
+    return None
+
+
+async def gateway_of(api: ExpressApi) -> Gateway:
+    """Return the way to a service on ECS Express Mode; raises RefusedError when it has none."""
+    service = await api.service()
+    active = service.get("activeConfigurations", ()) if service else ()
+    for each in active:
+        managed = (await api.revision(each["serviceRevisionArn"])).get("ecsManagedResources", {})
+        for path in managed.get("ingressPaths", ()):
+            balancers = await api.aws.call(
+                "elbv2", "describe_load_balancers", LoadBalancerArns=[path["loadBalancer"]["arn"]]
+            )
+            (balancer,) = balancers["LoadBalancers"]
+            return Gateway(
+                balancer=path["loadBalancer"]["arn"],
+                listener=path["listener"]["arn"],
+                rule=path["rule"]["arn"],
+                groups=tuple(group["arn"] for group in path["targetGroups"]),
+                destination=Destination(dns=balancer["DNSName"], zone=balancer.get("CanonicalHostedZoneId", "")),
+            )
+    raise RefusedError(f"{api.name} on ECS has no load balancer", "look at it with `slipway status`")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Domains:
+    """The names of a service between both sides: traffic that is shifted by weight."""
+
+    aws: Aws
+    time: Time
+    service: str  # on App Runner, by ARN
+    old: Destination
+    new: Destination
+
+    async def percent(self) -> int:
+        """Return the share of the new side, of several names the smallest; raises RefusedError for records of another kind."""
+        return min([self._percent(name) for name in await self._names()], default=0)
+
+    async def put(self, percent: int) -> None:
+        """Give the new side a share of every name; raises BusyError when a record was changed meanwhile."""
+        await self._write([(name, name.weighed(percent, self.old, self.new)) for name in await self._names()])
+
+    async def settle(self, side: Destination) -> None:
+        """Replace the weighted records by simple ones that lead to one side."""
+        await self._write([(name, name.simple(side)) for name in await self._names() if name.is_weighed])
+
+    async def _names(self) -> tuple[NameRecords, ...]:
+        _, names, _ = await names_of(self.aws, self.service)
+        for name in names:
+            self._percent(name)
+        return names
+
+    def _percent(self, name: NameRecords) -> int:
+        percent = name.percent(self.old, self.new)
+        if percent is None:
+            raise RefusedError(name.problem(self.old, self.new), "restore them, and run the same command again")
+        return percent
+
+    async def _write(self, wanted: Sequence[tuple[NameRecords, list[Record]]]) -> None:
+        changes = [await self._changed(name, after) for name, after in wanted if name.leading != after]
+        until = self.time.seconds() + _KNOWN_SECONDS
+        for change in changes:
+            while (await self.aws.call("route53", "get_change", Id=change))["ChangeInfo"]["Status"] != "INSYNC":
+                if self.time.seconds() > until:
+                    raise UnknownOutcomeError(
+                        f"Route 53's change {change} is still pending", "run the same command again"
+                    )
+                await self.time.sleep(_POLL_SECONDS)
+
+    async def _changed(self, name: NameRecords, after: Sequence[Record]) -> str:
+        """Send a batch, which AWS refuses when a record is no longer as it was read, and return the change's id."""
+        wanted = {"Comment": "slipway move", "Changes": batch(name.leading, after)}
+        try:
+            answer = await self.aws.call_idempotent(
+                "route53", "change_resource_record_sets", HostedZoneId=name.zone, ChangeBatch=wanted
+            )
+        except AwsRefusedError as error:
+            if error.code in _CHANGED:
+                raise BusyError(
+                    f"the records of {name.name} were changed meanwhile", "run the same command again"
+                ) from error
+            raise
+        return str(answer["ChangeInfo"]["Id"]).rpartition("/")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certified:
+    """The certificates of the names, and the new side's load balancer that answers for them."""
+
+    aws: Aws
+    time: Time
+    tell: Tell
+    gateway: Gateway
+
+    async def answer_for(self, names: Sequence[NameRecords]) -> None:
+        """Give the load balancer certificates and hosts for these names; it keeps what it has already."""
+        arns = [await self._issued(name) for name in names]
+        listener = self.gateway.listener
+        for arn in dict.fromkeys(arns):
+            await self.aws.call_idempotent(
+                "elbv2", "add_listener_certificates", ListenerArn=listener, Certificates=[{"CertificateArn": arn}]
+            )
+        (rule,) = (await self.aws.call("elbv2", "describe_rules", RuleArns=[self.gateway.rule]))["Rules"]
+        hosts = [host for each in rule["Conditions"] for host in each.get("HostHeaderConfig", {}).get("Values", ())]
+        wanted = [*dict.fromkeys([*hosts, *(name.name for name in names)])]
+        if wanted != hosts:
+            others = [each for each in rule["Conditions"] if each["Field"] != "host-header"]
+            condition = {"Field": "host-header", "HostHeaderConfig": {"Values": wanted}}
+            await self.aws.call_idempotent(
+                "elbv2", "modify_rule", RuleArn=self.gateway.rule, Conditions=[*map(_sent, others), condition]
+            )
+
+    async def _issued(self, name: NameRecords) -> str:
+        """Return the ARN of a certificate for a name, once it is issued."""
+        async for arn, status in self._certificates(name.name):
+            if status == "ISSUED":
+                return arn
+        arn = await self._requested(name)
+        until, is_proven = self.time.seconds() + _ISSUED_SECONDS, False
+        while True:
+            certificate = (await self.aws.call("acm", "describe_certificate", CertificateArn=arn))["Certificate"]
+            if certificate["Status"] == "ISSUED":
+                return arn
+            if certificate["Status"] != "PENDING_VALIDATION":
+                raise RefusedError(
+                    f"the certificate {arn} for {name.name} is {certificate['Status']}",
+                    "look at it in the console, delete it, and run the same command again",
+                )
+            record = certificate["DomainValidationOptions"][0].get("ResourceRecord")
+            if record and not is_proven:
+                await self._prove(name, record)
+                is_proven = True
+            if self.time.seconds() > until:
+                raise UnknownOutcomeError(
+                    f"the certificate for {name.name} is not issued yet", "run the same command again; it waits on"
+                )
+            await self.time.sleep(_SLOW_POLL_SECONDS)
+
+    async def _requested(self, name: NameRecords) -> str:
+        """Return the certificate that waits for its proof already, or request one."""
+        async for arn, _ in self._certificates(name.name):
+            return arn
+        self.tell(Event(f"requesting a certificate for {name.name}"))
+        token = hashlib.sha256(name.name.encode()).hexdigest()[
+            :32
+        ]  # the same request within an hour makes no second one
+        answer = await self.aws.call_idempotent(
+            "acm", "request_certificate", DomainName=name.name, ValidationMethod="DNS", IdempotencyToken=token
+        )
+        return str(answer["CertificateArn"])
+
+    async def _certificates(self, host: str) -> AsyncIterator[tuple[str, str]]:
+        """Yield the certificates that cover a host, issued or waiting for their proof."""
+        statuses = ["ISSUED", "PENDING_VALIDATION"]
+        pages = self.aws.pages(
+            "acm", "list_certificates", CertificateStatuses=statuses, Includes={"keyTypes": [*_KEYS]}, MaxItems=100
+        )
+        async for page in pages:
+            for each in page["CertificateSummaryList"]:
+                names = each.get("SubjectAlternativeNameSummaries", ()) if each["Status"] == "ISSUED" else ()
+                if any(_covers(name, host) for name in (each["DomainName"], *names)):
+                    yield each["CertificateArn"], each["Status"]
+
+    async def _prove(self, name: NameRecords, record: Record) -> None:
+        """Put the record that proves a name into its zone, or print it where another DNS service has the zone."""
+        shown = f"{record['Name']} {record['Type']} {record['Value']}"
+        if name.zone is None:
+            self.tell(Event(f"set this record, which proves that {name.name} is yours: {shown}"))
+            return
+        self.tell(Event(f"proving {name.name}: {shown}"))
+        wanted = {
+            "Name": record["Name"],
+            "Type": record["Type"],
+            "TTL": 300,
+            "ResourceRecords": [{"Value": record["Value"]}],
+        }
+        changes = [{"Action": "UPSERT", "ResourceRecordSet": wanted}]
+        await self.aws.call_idempotent(
+            "route53", "change_resource_record_sets", HostedZoneId=name.zone, ChangeBatch={"Changes": changes}
+        )
+
+
+def _covers(pattern: str, host: str) -> bool:
+    return host.partition(".")[2] == pattern[2:] if pattern.startswith("*.") else pattern == host
+
+
+def _sent(condition: Record) -> dict[str, Any]:
+    """Return a condition as ModifyRule takes it: it accepts only one of the two forms that a description has."""
+    return {
+        key: value for key, value in condition.items() if key != "Values" or len(condition) == len(("Field", "Values"))
+    }

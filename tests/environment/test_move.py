@@ -1,0 +1,240 @@
+"""The move from App Runner to ECS Express Mode; the oracle is the simulated account, and what its clients get.
+
+`SLIPWAY_MOVES=50 pytest tests/environment/test_move.py -k fifty` plays it that often, `SLIPWAY_EVERY_REQUEST=1 … -k killed` kills it before and after
+each request.
+"""
+
+import os
+from collections import Counter
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
+from slipway.errors import BadInputError, RefusedError
+from slipway.records.outcome import Status, Verb
+from slipway.records.plan import Action
+from slipway.release.bootstrap.roles import policy, scope_of
+from slipway.release.move import shift
+from slipway.release.move.counterpart import keys_after
+from slipway.settings import parse
+from tests.environment.express import ARN
+from tests.environment.moves import HOST, SETTINGS, Moving, moved_from
+from tests.release.deployers import EVERY_REQUEST, Kill, MortalAws, mortal
+from tests.release.policed import hold
+
+MOVES = int(os.environ.get("SLIPWAY_MOVES", "0"))
+UNPROVEN = CompatibilityEvidence(None, "a story")
+
+
+@pytest.fixture(autouse=True)
+def brief(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a step be watched for a minute, except in plays under traffic."""
+    if "under_traffic" not in request.node.name:
+        monkeypatch.setattr(shift, "WATCH_SECONDS", 60.0)
+
+
+async def moved(there: Moving) -> None:
+    outcome = await there.move.forward(there.tell)
+    assert (outcome.status, outcome.verb, outcome.live) == (Status.SUCCEEDED, Verb.SHIFT, there.digest), outcome
+
+
+async def under_traffic(there: Moving, path: str = "/") -> None:
+    """Move while clients ask, and some time more."""
+    async with anyio.create_task_group() as clients:
+        clients.start_soon(there.traffic, path)
+        await moved(there)
+        await there.account.cloud.clock.sleep(60)
+        clients.cancel_scope.cancel()
+
+
+@pytest.mark.slow
+async def test_a_service_moves_under_traffic_without_a_failed_request_and_is_finished_and_rolled_back():
+    async with moved_from() as there:
+        there.policed = True
+        hold(there.account, policy(scope_of(parse(SETTINGS), "staging"), ["move"]))
+        plan = await there.move.plan()
+        assert (plan.action, plan.changes[-1].before, plan.changes[-1].after) == (
+            Action.CREATE,
+            "0 % on ecs-express",
+            "100 %",
+        )
+        assert "63 $ a month" in " ".join(plan.notes)
+        await under_traffic(there)
+        assert (set(there.answers), there.answers.total() > 50) == ({"200"}, True)
+        assert await there.share() == 100
+        assert [line for line in there.told if "new side" in line] == [
+            f"{step} % of the traffic for the new side" for step in (0, 10, 50, 100)
+        ]
+        again = await there.move.forward(there.tell)
+        assert (again.status, (await there.move.plan()).action) == (Status.NOOP, Action.NOOP)
+        with pytest.raises(RefusedError, match="has moved to ECS"):
+            await there.environment.deploy(await there.account.image(), there.tell)
+        await is_finished(there)
+        there.account.cloud.guard.policies.clear()
+        assert not [line for line in there.told if "not authorized" in line]
+        await continues(there)
+
+
+async def is_finished(there: Moving) -> None:
+    assert (await there.move.plan_finish("")).action is Action.PAUSE
+    paused = await there.move.finish(there.tell, "")
+    (old,) = there.account.cloud.app_runner.services.values()
+    assert (paused.status, old.status) == (Status.SUCCEEDED, "PAUSED")
+    assert [change.name for change in (await there.move.plan_back()).changes] == ["traffic", "state"]
+    with pytest.raises(BadInputError, match="not the service's name"):
+        await there.move.finish(there.tell, "other")
+    gone = await there.move.finish(there.tell, "notes")
+    assert (gone.status, old.status, await there.share()) == (
+        Status.SUCCEEDED,
+        "DELETED",
+        there.express.gateway.balancer.dns,
+    )
+    assert (await there.move.finish(there.tell, "notes")).status is Status.NOOP
+    with pytest.raises(RefusedError, match="nothing to go back to"):
+        await there.move.back(there.tell, "")
+
+
+async def continues(there: Moving) -> None:
+    """With the printed settings the environment deploys to ECS, and rolls back to a release from before the move."""
+    first, keys = there.digest, keys_after(there.move.new.settings, "staging")
+    head = SETTINGS.partition("[tool.slipway.environments.staging.move]")[0]
+    kept = [line for line in head.splitlines() if not line.startswith(("access-role", "health-check", "target"))]
+    there.settings = "\n".join([*kept, keys])
+    assert (await there.environment.deploy(first, there.tell)).status is Status.NOOP
+    second = await there.account.image()
+    assert (await there.environment.deploy(second, there.tell)).live == second
+    assert [change.name for change in (await plan_rollback(there.environment, 1, UNPROVEN)).changes] == ["image"]
+    back = await rollback(there.environment, there.tell, None, UNPROVEN)
+    assert (back.status, back.live) == (Status.SUCCEEDED, first)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MOVES, reason="SLIPWAY_MOVES=50 plays it fifty times")
+@pytest.mark.parametrize("number", range(MOVES))
+async def test_fifty_moves_under_traffic_have_no_failed_request(number):
+    async with moved_from() as there:
+        await there.account.cloud.clock.sleep(number * 7)  # another place in the minutes of CloudWatch
+        async with anyio.create_task_group() as clients:
+            for _ in range(3):
+                clients.start_soon(there.traffic, "/", 1.0 + number % 5)
+            await moved(there)
+            assert (await there.move.finish(there.tell, "")).status is Status.SUCCEEDED
+            await there.account.cloud.clock.sleep(60)
+            clients.cancel_scope.cancel()
+        assert set(there.answers) == {"200"}, there.answers
+
+
+@pytest.mark.slow
+async def test_errors_of_clients_take_the_traffic_back_and_the_command_fails():
+    async with moved_from() as there, anyio.create_task_group() as clients:
+        clients.start_soon(there.traffic, "/search")
+        clients.start_soon(planted_at, there, 10, "/search")
+        outcome = await there.move.forward(there.tell)
+        clients.cancel_scope.cancel()
+        assert (outcome.status, outcome.status.exit_code) == (Status.ROLLED_BACK, 1)
+        assert "with 5xx" in outcome.diagnosis.cause
+        assert await there.share() == 0
+        (recorded,) = [each for each in (await there.environment.history()).releases if each.verb is Verb.SHIFT]
+        assert (recorded.status, recorded.cause) == (Status.ROLLED_BACK, outcome.diagnosis.cause)
+        second = await there.environment.deploy(await there.account.image(), there.tell)
+        assert second.status is Status.SUCCEEDED  # App Runner has the traffic, and takes releases again
+
+
+async def planted_at(there: Moving, share: int, path: str) -> None:
+    while not (there.zone and ARN in there.account.cloud.ecs.express.services and await there.share() == share):
+        await there.account.cloud.clock.sleep(5)
+    there.plant(path)
+
+
+@pytest.mark.slow
+async def test_a_person_goes_back_during_a_move_and_deletes_the_new_service():
+    async with moved_from() as there:
+        outcomes = {}
+
+        async def forward() -> None:
+            outcomes["forward"] = await there.move.forward(there.tell)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(forward)
+            while await there.share() != 50:
+                await there.account.cloud.clock.sleep(10)
+            assert (await there.move.plan_back()).changes[0].before == "50 % on ecs-express"
+            with pytest.raises(RefusedError, match="does not lead to ECS alone"):
+                await there.move.finish(there.tell, "")
+            outcomes["back"] = await there.move.back(there.tell, "")
+        assert (outcomes["back"].status, outcomes["forward"].status) == (Status.SUCCEEDED, Status.SUPERSEDED)
+        assert await there.share() == 0
+        gone = await there.move.back(there.tell, "notes")
+        assert (gone.status, there.express.status, await there.share()) == (Status.SUCCEEDED, "INACTIVE", there.old)
+        assert (await there.move.back(there.tell, "notes")).status is Status.NOOP
+
+
+@pytest.mark.slow
+async def test_obstacles_and_answers_that_differ_change_nothing():
+    async with moved_from() as there:
+        there.account.backend.scripts[there.digest].says = lambda: '{"image_head": "b", "database_head": "a"}'
+        await there.put({"Name": HOST, "Type": "CNAME", "TTL": 9, "ResourceRecords": [{"Value": "elsewhere.net"}]})
+        with pytest.raises(RefusedError) as refused:
+            await there.move.forward(there.tell)
+        assert [word in refused.value.what for word in ("a move does not migrate", "elsewhere.net")] == [True, True]
+        plan = await there.move.plan()
+        assert (plan.action, plan.reason in str(refused.value)) == (Action.BLOCKED, True)
+        assert ARN not in there.account.cloud.ecs.express.services
+
+
+@pytest.mark.slow
+async def test_a_killed_move_resumes_to_the_truth():
+    """By default after the batch of the second step, whose answer is lost; otherwise at the first and the last request of each kind."""
+    kills = [Kill(2, done=True, of="change_resource_record_sets")]
+    if EVERY_REQUEST:
+        async with moved_from() as there:
+            kinds = Counter(await killed(there, Kill(10_000, done=False)))
+        kills = [
+            Kill(index, done, kind) for kind, count in kinds.items() for index, done in ((0, False), (count - 1, True))
+        ]
+    for kill in kills:
+        async with moved_from() as there:
+            await killed(there, kill)
+            end = await there.move.forward(there.tell)
+            assert end.status in {Status.SUCCEEDED, Status.NOOP}, (kill, end)
+            assert (await there.share(), len(there.account.cloud.ecs.express.services)) == (100, 1), kill
+            history = await there.environment.history()
+            assert [each.status for each in history.releases if each.verb is Verb.SHIFT] == [Status.SUCCEEDED], kill
+
+
+async def killed(there: Moving, kill: Kill) -> list[str]:
+    """Move in a process that dies, and return its requests."""
+    environment = there.environment
+    aws = environment.__dict__["aws"] = MortalAws(there.account, kill)
+    with mortal():
+        await replace(there.move, old=environment, new=environment.with_settings(there.move.new.settings)).forward(
+            there.tell
+        )
+    return aws.mortal.operations
+
+
+@pytest.mark.slow
+async def test_without_route_53_the_records_are_printed_and_awaited_and_without_a_name_the_new_address_is():
+    asked: list[str] = []
+
+    async def resolve(name: str) -> frozenset[str]:
+        asked.append(name)
+        return frozenset({"192.0.2.1"} if name != HOST or len(asked) > 8 else {"192.0.2.9"})
+
+    async with moved_from(named=False, resolve=resolve) as there:
+        assert "no traffic is shifted" in (await there.move.plan()).notes[-1]
+        outcome = await there.move.forward(there.tell)
+        assert (outcome.status, outcome.url) == (Status.SUCCEEDED, there.express.gateway.front.address)
+        assert "only address" in there.told[-1]
+
+        (service,) = there.account.cloud.app_runner.services.values()
+        service.domains[HOST] = False
+        there.account.cloud.certificates.proven.add(HOST)
+        outcome = await there.move.forward(there.tell)
+        assert (outcome.status, len(asked)) == (Status.NOOP, 10)
+        target = there.express.gateway.balancer.dns
+        assert f"set this record: {HOST} CNAME {target}" in there.told
+        there.resolve = None
+        assert (await there.move.forward(there.tell)).status is Status.UNKNOWN

@@ -1,0 +1,144 @@
+"""An environment from nothing, in the simulated account: made, drifted, restored, and never losing data."""
+
+import copy
+import json
+from dataclasses import replace
+
+import pytest
+
+from slipway.environment.bootstrap import AccountSetup
+from slipway.errors import SlipwayError, within
+from slipway.records.bootstrap import Result
+from slipway.records.drift import AccountDrift
+from slipway.records.form import from_json, to_json
+from slipway.release.bootstrap.change_set import StackChangeSet
+from slipway.release.bootstrap.template import StackTemplate, stacks
+from slipway.report.text import of_account_drift, of_bootstrap
+from slipway.resource_kinds import kinds
+from slipway.settings import Settings
+from tests.release.bootstrap.wanted import FROM_NOTHING, settings
+from tests.release.desired import aws_of, time_of
+from tests.release.direct import opened
+from tests.simulator.account import SLOW, Account
+
+pytestmark = pytest.mark.slow
+WANTED = settings(staging=FROM_NOTHING)
+HOLDERS = ("DBInstance", "Secret", "Repository", "LogGroup", "VPC")
+
+
+@pytest.fixture(scope="module")
+async def account():
+    """The account after a bootstrap from nothing; every test leaves it as it was."""
+    async with opened(pace=SLOW) as account:
+        account.cloud.store.repositories.clear()
+        proposed = await ground(account).propose(untold)
+        assert [stack.waits_for for stack in proposed.stacks] == ["", "", "slipway-staging"]
+        assert "computed from the template, because slipway-staging" in of_bootstrap(proposed)
+        applied = await ground(account).apply(untold, approved=proposed)
+        assert [stack.result for stack in applied.stacks] == [Result.APPLIED] * 3
+        yield account
+
+
+def ground(account: Account, wanted: Settings = WANTED) -> AccountSetup:
+    return AccountSetup(wanted, "staging", aws_of(account), time_of(account))
+
+
+def untold(_event) -> None:
+    """Nobody listens."""
+
+
+async def refusal(act) -> str:
+    with pytest.raises((SlipwayError, ExceptionGroup)) as refused:
+        await act
+    return str(within(refused.value))
+
+
+async def test_what_was_made_has_no_drift_and_is_isolated(account):
+    assert [stack.result for stack in (await ground(account).propose(untold)).stacks] == [Result.UNCHANGED] * 3
+    found = await ground(account).drift()
+    assert found.is_clean, of_account_drift(found)
+    assert from_json(AccountDrift, to_json(found), "drift") == found
+
+
+async def test_drift_is_found_with_both_values_and_restored(account):
+    await account.ask("rds", "modify_db_instance", DBInstanceIdentifier="slipway-staging", DeletionProtection=False)
+    wide = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+    await account.ask(
+        "iam", "put_role_policy", RoleName="notes-staging-access", PolicyName="slipway", PolicyDocument=wide
+    )
+    rules = account.cloud.resources.models["AWS::EC2::SecurityGroupIngress"]
+    (rule,) = rules.values()
+    del rule["SourceSecurityGroupId"]
+    rule["CidrIp"] = "0.0.0.0/0"
+    found = await ground(account).drift()
+    differences = {(each.name, each.path): each for stack in found.stacks for each in stack.differences}
+    database = differences["Database", "/DeletionProtection"]
+    assert (database.expected, database.actual) == ("true", "false")
+    assert {name for name, _ in differences} == {"Database", "AccessRole", "DatabaseIngress"}
+    assert any("lets an unknown source in to the database slipway-staging" in breach for breach in found.breaches)
+    assert "not isolated: " in of_account_drift(found)
+    await ground(account).apply(untold, restores=True)
+    assert (await ground(account).drift()).is_clean
+
+
+async def test_a_change_that_is_not_the_approved_one_changes_nothing(account):
+    before = await ground(account).propose(untold)
+    changed = settings(staging=replace(FROM_NOTHING, database=replace(FROM_NOTHING.database, backups=14)))
+    said = await refusal(ground(account, changed).apply(untold, approved=before))
+    assert "the change of slipway-staging is not the approved one" in said
+    assert "ExecuteChangeSet" not in account.cloud.requests[-10:]
+
+
+def mutations() -> list[tuple[int, str, str]]:
+    """Each property of each resource that holds data."""
+    return [
+        (index, name, key)
+        for index, stack in enumerate(stacks(WANTED, "staging"))
+        for name, resource in stack.template["Resources"].items()
+        if resource["Type"].rpartition("::")[2] in HOLDERS
+        for key in resource["Properties"]
+    ]
+
+
+def other(value):
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case list():
+            return value[:-1]
+        case {"Fn::Sub": _} | {"Ref": _} | {"Fn::GetAtt": _}:
+            return "another"
+        case dict():
+            return {**value, "another": 1}
+        case _:
+            return {"10.20.0.0/16": "10.30.0.0/16"}.get(value, f"{value}-another")
+
+
+async def loss_of(account: Account, stack: StackTemplate, name: str) -> str | None:
+    async with StackChangeSet(aws_of(account), stack, time_of(account), untold).proposed() as proposal:
+        return next(iter([change.loss for change in proposal.changes if change.name == name]), None)
+
+
+async def test_a_mutation_of_each_property_is_refused_exactly_when_it_replaces(account):
+    differing = []
+    for index, name, key in mutations():
+        stack = stacks(WANTED, "staging")[index]
+        template = copy.deepcopy(dict(stack.template))
+        resource = template["Resources"][name]
+        resource["Properties"][key] = other(resource["Properties"][key])
+        replaces = kinds()[resource["Type"]].recreation(key) != "Never" or key == "GenerateSecretString"
+        loss = await loss_of(account, replace(stack, template=template), name)
+        if bool(loss) != replaces:
+            differing.append((name, key, loss))
+    assert differing == []
+
+
+async def test_a_deletion_is_refused_unless_it_is_named_and_all_are_reported_at_once(account):
+    without = settings(staging=replace(FROM_NOTHING, database=None))
+    said = await refusal(ground(account, without).apply(untold))
+    for name in ("Database", "MainUser", "ApplicationUser", "OwnerUrl"):
+        assert f"--replace {name}" in said
+    assert "--replace DatabaseLog" not in said  # it is retained
+    assert [stack.result for stack in (await ground(account).propose(untold)).stacks] == [Result.UNCHANGED] * 3
