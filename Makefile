@@ -15,8 +15,8 @@ unexport PYTHONDONTWRITEBYTECODE  # otherwise each of hundreds of processes comp
 
 .PHONY: rehearse conformance test fast full distributions bench bench-image clean
 
-rehearse: TARGET ?= ecs-express
-rehearse: $(UV)  ## play the way to production on this machine, without an AWS account; on App Runner with TARGET=app-runner
+TARGET ?= ecs-express
+rehearse: $(UV)  ## play the way to production on this machine, without an AWS account
 	$(RUN) -- slipway rehearse --target $(TARGET) --report report
 
 conformance: $(UV)  ## run the conformance suite against the simulator, or with ACCOUNT=… REGION=… against AWS

@@ -14,6 +14,7 @@ from tests.environment.express import SETTINGS, Staging, rewritten, staging
 from tests.simulator.express import Notes
 from tests.simulator.scripted import Script
 
+OWNED = {"key": "slipway:environment", "value": "staging"}
 UNPROVEN = CompatibilityEvidence(None, "a story")
 
 
@@ -101,3 +102,12 @@ async def test_a_deployment_of_a_service_that_something_else_made_is_not_taken_b
             await abort(there.environment, there.tell)
         assert "StopServiceDeployment" not in there.account.cloud.requests
         assert deployment == await notes.newest()
+
+
+@pytest.mark.slow
+async def test_a_deletion_is_not_taken_back():
+    async with staging() as there:
+        notes = await Notes(there.account).created(await there.account.image(), tags=[OWNED])
+        await notes.ask("delete_express_gateway_service", serviceArn=notes.arn)
+        with pytest.raises(RefusedError, match="notes is being deleted, which cannot be taken back"):
+            await abort(there.environment, there.tell)

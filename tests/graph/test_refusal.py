@@ -49,6 +49,14 @@ def engine_says(message, **extensions):
             "app/main.py is a file: name the service's folder",
         ),
         (
+            'failed to resolve identity inputs for Container.from: resolve implicit input "fromSessionScope": failed to parse image address Not A Ref: invalid reference format: repository name (library/Not A Ref) must be lowercase',
+            "'Not A Ref' is no address of an image: correct it in [tool.slipway.images], or in the argument that names it",
+        ),
+        (
+            "stat /uv: no such file or directory",
+            "the image of uv has no file /uv: name one of ghcr.io/astral-sh/uv as uv in [tool.slipway.images], or with --uv-image",
+        ),
+        (
             'path "../../pyproject.toml" resolves outside root "/src/notes"',
             "../.. is outside of the repository: name the service's folder in it with --path",
         ),

@@ -83,7 +83,7 @@ def test_models_of_todays_files_are_not_taken_for_those_of_the_release(read, mon
     assert previous.refusal.startswith("no file declares the service's dependencies")
 
 
-def test_a_release_before_the_first_migration_has_no_models_and_that_is_said(read, tmp_path):
+def test_a_release_before_the_first_migration_has_no_models_and_a_reason(read, tmp_path):
     shutil.rmtree(tmp_path / "migrations")
     (tmp_path / "other.ini").unlink()
     for arguments in (("add", "--all"), COMMITTED):

@@ -64,7 +64,7 @@ def health_path(tree: Tree) -> Iterator[Fact]:
 
 
 def _of_own_services(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield the lines of a compose file's services, except of those that run an image of another project and no server of ours."""
+    """Yield the lines of a compose file's services, except those with a third party's image and without a server."""
     first = next((match for _, line in lines if (match := _NAME_OF_SERVICE.match(line))), None)
     names = [at for at, (_, line) in enumerate(lines) if first and re.match(rf"{first[1]}\S", line)]
     for start, end in pairwise((*names, len(lines))):

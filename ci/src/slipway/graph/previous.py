@@ -40,7 +40,7 @@ async def previous_in(
     """
     previous = await _models_in(Folder(directory, path), images, secrets) if directory else Previous(name="")
     if statements:
-        previous = with_recorded(previous, await statements.contents(), "the recorded statements")
+        previous = with_recorded(previous, await statements.contents(), "the file of --statements")
     return previous if previous.name else None
 
 

@@ -42,6 +42,16 @@ _RULES = (
         "name another one, of a mirror for example, in [tool.slipway.images]",
     ),
     _Rule(
+        re.compile(r"failed to parse image address (?P<image>.+?): (?:invalid reference format|.*repository name)"),
+        "{image!r} is no address of an image",
+        "correct it in [tool.slipway.images], or in the argument that names it",
+    ),
+    _Rule(
+        re.compile(r"^stat /uv: no such file or directory"),
+        "the image of uv has no file /uv",
+        "name one of ghcr.io/astral-sh/uv as uv in [tool.slipway.images], or with --uv-image",
+    ),
+    _Rule(
         re.compile(r"unexpected status from \w+ request to \S+: (?P<cause>.+)$"),
         "the registry refuses the image, {cause}",
         "correct --address, make the repository, or sign in with an account that may push there",

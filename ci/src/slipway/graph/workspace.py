@@ -99,7 +99,7 @@ async def _version(folder: Folder) -> str:
 
 
 def _declarations(folder: Folder) -> dagger.Directory:
-    """Return what is read in every run. What is mounted is taken by itself, so that a layer depends on nothing else."""
+    """Return the files that each run reads, in a directory of their own: a layer with them is cached until one of them changes."""
     return folder.some(include=_DECLARATIONS)
 
 

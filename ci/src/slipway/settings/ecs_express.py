@@ -91,7 +91,8 @@ class ExpressEnvironment(Environment):
 
     # The name is a label of the address, https://NAME.ecs.REGION.on.aws; its limit is not documented.
     service_names: ClassVar[Pattern] = Pattern(
-        r"[A-Za-z][A-Za-z0-9-]{0,39}", "1 to 40 letters, digits and -, the first a letter"
+        r"[A-Za-z](?:[A-Za-z0-9-]{0,38}[A-Za-z0-9])?",
+        "1 to 40 letters, digits and -, the first a letter, the last no -",
     )
 
     infrastructure_role: Annotated[str, role_for("ECS makes load balancer, certificate and scaling")]

@@ -193,6 +193,11 @@ class ExpressTarget:
 
     async def take_back(self, operation: Operation) -> None:
         """Ask for the rollback of a deployment; raises RefusedError when it has ended, or is being stopped already."""
+        if is_deletion(operation):
+            raise RefusedError(
+                f"{self._api.name} is being deleted, which cannot be taken back",
+                "wait until `slipway status` shows no service; then a deployment creates it again",
+            )
         deployment = await self._api.deployment(operation.id)
         if deployment is None or not deployment.can_be_taken_back:
             word = deployment.line if deployment else "not shown"
