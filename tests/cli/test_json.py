@@ -139,6 +139,9 @@ async def world(account, service, monkeypatch):
     async def aborts(*_):
         return ABORTED  # App Runner, where this story plays, cannot
 
+    async def nothing(*_):
+        return None
+
     class Moves:
         async def forward(self, _tell):
             return ABORTED
@@ -149,6 +152,7 @@ async def world(account, service, monkeypatch):
     monkeypatch.setattr("slipway.rehearsal.local.rehearse", rehearses)
     monkeypatch.setattr("slipway.environment.one_off.run", runs)
     monkeypatch.setattr("slipway.environment.environment.abort", aborts)
+    monkeypatch.setattr("slipway.environment.bootstrap.check_new", nothing)  # the roles are there already
     monkeypatch.setattr("slipway.environment.move.moving", lambda _environment: Moves())
     send_directly(monkeypatch, account.cloud)
     environment = service / "cache/slipway/environments/0123"  # to measure this machine's takes long
