@@ -99,7 +99,7 @@ def test_a_revision_with_a_syntax_error_is_reported_with_file_and_line(prove_his
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'; pass the service's own virtual environment"),
         ("import os; os.environ['NO_SUCH_VARIABLE']", "KeyError: 'NO_SUCH_VARIABLE'"),
         ("raise SystemExit('not here')", "SystemExit: not here"),
     ],
@@ -109,7 +109,7 @@ def test_a_revision_that_does_not_load_is_reported_with_file_and_line(prove_hist
     with pytest.raises(BadInputError) as caught:
         prove_history({}, files={"migrations/versions/one.py": broken})
     assert caught.value.what == "migrations/versions/one.py line 4 does not load"
-    assert caught.value.next_step == said
+    assert caught.value.next_step.startswith(said)
 
 
 def test_no_settings_file_is_bad_input(tmp_path, monkeypatch, server_url):

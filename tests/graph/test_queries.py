@@ -512,11 +512,14 @@ async def staging(engine, account):
     return await Slipway().environment("staging", endpoint=dagger.dag.container().as_service())
 
 
-async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_printed(engine, workspace, staging, capsys):
-    await (await staging.plan(workspace, IMAGE)).sync()
+async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_printed(
+    engine, workspace, account, staging, capsys
+):
+    image = f"{URI}@{await account.image()}"
+    await (await staging.plan(workspace, image)).sync()
     files = uploaded(engine)
     assert set(files) == {"plan.json", "plan.txt", "summary.md"}
-    assert from_json(Plan, files["plan.json"], "plan.json").image == IMAGE
+    assert from_json(Plan, files["plan.json"], "plan.json").image == image
     assert files["plan.txt"].startswith("create notes-staging in staging\n  image: none -> ")
     assert capsys.readouterr().out == files["plan.txt"]
 

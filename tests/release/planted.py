@@ -91,7 +91,7 @@ class NoIntents(Ledger):
 class NoUnended(Ledger):
     """Leaves deployments open whose runs did not end them."""
 
-    async def unended(self, numbers):
+    async def begun(self, numbers):
         return ()
 
 

@@ -203,8 +203,8 @@ class Move:
         if problem:
             raise RefusedError(
                 f"the traffic of {self.old.name} stays on App Runner: {problem}",
-                "mend the new side and run the same command again; --back --confirm SERVICE deletes it. Bodies that may differ: "
-                'without = ["same-answers"] in move',
+                "mend the new side and run the same command again, or delete it with --back --confirm SERVICE; for bodies that may "
+                'differ write without = ["same-answers"] in move',
             )
 
     def _domains(self, live: Observed, old: Destination, gateway: Gateway) -> Domains:

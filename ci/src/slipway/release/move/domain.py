@@ -144,7 +144,7 @@ class Domains:
             while (await self.aws.call("route53", "get_change", Id=change))["ChangeInfo"]["Status"] != "INSYNC":
                 if self.time.seconds() > until:
                     raise UnknownOutcomeError(
-                        f"Route 53's change {change} is still pending", "run the same command again"
+                        f"the change {change} of Route 53 is still pending", "run the same command again"
                     )
                 await self.time.sleep(_POLL_SECONDS)
 
