@@ -1,7 +1,8 @@
 # Every target is one call. `make rehearse` and `make test` need only make, git and a python3 of 3.11 or newer with venv.
 
-PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
-	"$$name" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$name" && break; done)
+# A distribution's interpreter comes first: unlike most that pyenv builds, it is compiled with profiles, and the tests need a fifth less time.
+PYTHON ?= $(shell for name in /usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$name" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$name" && break; done)
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 RUN := $(UV) run --project ci --frozen --all-extras --no-progress
 # One more than there are processors: tests wait for Postgres and for other processes.

@@ -100,6 +100,8 @@ def test_an_error_is_a_sentence_on_standard_error_and_for_a_program_a_record_too
         "what": "the service is busy",
         "next_step": "try again",
         "exit_code": 1,
+        "reason": "",
+        "migration": None,
     }
     assert said.err == "slipway: the service is busy: try again\n"
     assert outputs(job("GITHUB_OUTPUT"))["error"] == "the service is busy: try again"

@@ -98,6 +98,7 @@ ASKED = {
     "diagnose": (lambda world: world.staging, "examination", 0),
     "pause": (lambda world: world.staging, "outcome", 0),
     "abort": (lambda world: world.staging, "outcome", 0),
+    "move": (lambda world: [*world.staging, "--to", "ecs-express"], "outcome", 0),
     "resume": (lambda world: world.staging, "outcome", 0),
     "destroy": (lambda world: [*world.staging, "--confirm", "notes-staging"], "outcome", 0),
     "conformance": (lambda _: ["--estimate"], "estimate", 0),
@@ -138,12 +139,21 @@ async def world(account, service, monkeypatch):
     async def aborts(*_):
         return ABORTED  # App Runner, where this story plays, cannot
 
+    async def nothing(*_):
+        return None
+
+    class Moves:
+        async def forward(self, _tell):
+            return ABORTED
+
     monkeypatch.setattr("anyio.sleep_forever", anyio.lowlevel.checkpoint)  # so the simulator ends at once
     monkeypatch.setattr("slipway.local.gate.gate", proves)
     monkeypatch.setattr("slipway.environment.environment.ServiceEnvironment.migrating", migrating)
     monkeypatch.setattr("slipway.rehearsal.local.rehearse", rehearses)
     monkeypatch.setattr("slipway.environment.one_off.run", runs)
     monkeypatch.setattr("slipway.environment.environment.abort", aborts)
+    monkeypatch.setattr("slipway.environment.bootstrap.check_new", nothing)  # the roles are there already
+    monkeypatch.setattr("slipway.environment.move.moving", lambda _environment: Moves())
     send_directly(monkeypatch, account.cloud)
     environment = service / "cache/slipway/environments/0123"  # to measure this machine's takes long
     environment.mkdir(parents=True)

@@ -20,7 +20,7 @@ from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome, Status
 from slipway.records.proof import Finding, Level
 from slipway.records.refusal import Refusal
-from slipway.records.rehearsal import Act, Rehearsal, Step, Traffic
+from slipway.records.rehearsal import Act, Rehearsal, Step
 from slipway.settings import SettingsError
 from slipway.structure import read, write
 
@@ -254,13 +254,6 @@ def test_the_platform_seconds_of_an_act_are_those_of_its_steps():
 def test_a_rehearsal_passes_when_every_act_does(acts_passed, whole):
     acts = tuple(Act(name="", title="", happened="", how="", passed=passed, seconds=1.0) for passed in acts_passed)
     assert Rehearsal(service="notes", revision="0123", postgres="", acts=acts, traffic=None).passed is whole
-
-
-def test_traffic_that_took_no_time_has_no_rate():
-    assert [Traffic(requests=10, failed=0, seconds=seconds, longest_gap=0.1).rate for seconds in (0.0, 4.0)] == [
-        0.0,
-        2.5,
-    ]
 
 
 @pytest.mark.parametrize("kind", [RefusedError, BadInputError, UnknownOutcomeError])

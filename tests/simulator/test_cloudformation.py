@@ -323,3 +323,30 @@ async def test_an_execution_needs_the_permissions_of_its_handlers(account):
     await account.ask("iam", "put_role_policy", **named, PolicyName="p", PolicyDocument=json.dumps(policy))
     await deleted(account)
     assert (await executed(account, body(Vpc=vpc), **role))["StackStatus"] == "CREATE_COMPLETE"
+
+
+async def test_an_export_lasts_as_long_as_another_stack_uses_it(account):
+    def exporting(name):
+        return body({"Name": {"Value": ref("Group"), "Export": {"Name": name}}}, Group=group)
+
+    group = resource("Logs::LogGroup", LogGroupName="exported")
+    imported = {"Fn::Join": ["-", ["of", {"Fn::ImportValue": "name"}]]}
+    user = body(Group=resource("Logs::LogGroup", LogGroupName=imported))
+    missing = await proposed(account, user, StackName="user")
+    assert (missing["Status"], missing["StatusReason"]) == ("FAILED", "No export named name found.")
+    await account.ask("cloudformation", "delete_stack", StackName="user")
+    await executed(account, exporting("name"))
+    assert (await executed(account, user, StackName="user"))["StackStatus"] == "CREATE_COMPLETE"
+    assert account.cloud.logs.has("of-exported")
+    in_use = "Export name cannot be deleted as it is in use by user"
+    stack = await deleted(account)
+    assert (stack["StackStatus"], stack["StackStatusReason"]) == ("CREATE_COMPLETE", in_use)
+    assert (await executed(account, exporting("other"), "UPDATE"))["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    told = (await account.ask("cloudformation", "describe_stack_events", StackName="stack"))["StackEvents"]
+    assert in_use in [event.get("ResourceStatusReason") for event in told]
+
+
+async def test_a_resource_of_another_stack_is_not_adopted(account):
+    await executed(account, body(Repository=REPOSITORY), StackName="owner")
+    found = await proposed(account, body(Repository=REPOSITORY), ImportExistingResources=True)
+    assert (found["Status"], "letters already belongs to the stack" in found["StatusReason"]) == ("FAILED", True)

@@ -166,7 +166,7 @@ class Places:
             quotas=self._quotas,
         )
         operations = dict[str, Operations]()
-        databases = Databases(platform.resources)
+        databases = Databases(platform.resources, self._clock)
         zones = self._zones.setdefault(account, Route53(self._clock, self._tasks, self._address_of))
         cloud = Cloud(
             **vars(platform),

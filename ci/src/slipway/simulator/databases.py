@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from slipway.simulator.clock import Clock
 from slipway.simulator.contract import AwsError, Call, Operations, paged
 from slipway.simulator.resources import Model, Resources
 
@@ -34,9 +35,10 @@ Attach = Callable[[DatabaseLaunch], Awaitable[tuple[str, int]]]  # returns the h
 class Databases:
     """The instances of a region; their state is that of the region's resources."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, clock: Clock) -> None:
         self.attach: Attach | None = None  # starts the server behind an instance
         self._resources = resources
+        self._clock = clock
         self.snapshots: dict[str, dict[str, Any]] = {}
         self.operations: Operations = {
             "CreateDBSnapshot": self._create_snapshot,
@@ -62,7 +64,8 @@ class Databases:
                 name=str(model.get("DBName", "")),
                 version=str(model.get("EngineVersion", "")),
             )
-            host, port = await self.attach(launch)
+            with self._clock.held():
+                host, port = await self.attach(launch)
         return {
             "Endpoint": {"Address": host, "Port": str(port)},
             "DBInstanceStatus": "available",

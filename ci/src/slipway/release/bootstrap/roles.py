@@ -54,7 +54,7 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "destroy": (*_CHANGE, Right.DELETE_SERVICE),
     "move": (*_CHANGE, Right.PAUSE_SERVICE, Right.RESUME_SERVICE, Right.DELETE_SERVICE, Right.MOVE),
 }
-# The rights of `move` about the service on the other platform.
+# The rights of `move` on the other platform.
 MOVED = (
     *(Right.OBSERVE, Right.READ_OWNER, Right.FOLLOW, Right.READ_LOGS, Right.INSPECT),
     *(Right.CREATE_SERVICE, Right.UPDATE_SERVICE, Right.DELETE_SERVICE),

@@ -59,8 +59,8 @@ def refuse(result: Preflight) -> None:
         return
     first, *others = result.refusals
     more = f" (and {len(others)} more: `slipway preflight` lists them)" if others else ""
-    remedy = one_line(first.remedy) or "see the lines above"
-    raise RefusedError(f"{one_line(first.found)}{more}", f"{remedy}; {one_line(result.environment)} is unchanged")
+    unchanged = f"{one_line(result.environment)} is unchanged"
+    raise RefusedError(f"{one_line(first.found)}{more}; {unchanged}", one_line(first.remedy) or "see the lines above")
 
 
 def events(result: Preflight) -> tuple[Event, ...]:

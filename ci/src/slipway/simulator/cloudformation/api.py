@@ -13,7 +13,7 @@ from slipway.resource_kinds import kinds
 from slipway.simulator.authorization import Guard
 from slipway.simulator.cloudformation.attributes import is_named
 from slipway.simulator.cloudformation.changes import Comparison, StackChange
-from slipway.simulator.cloudformation.execution import Deletion, Execution, executor
+from slipway.simulator.cloudformation.execution import Deletion, Execution, executor, in_use
 from slipway.simulator.cloudformation.handlers import Handlers
 from slipway.simulator.cloudformation.stack import Drift, SimulatedChangeSet, SimulatedStack, StackResource, parameters
 from slipway.simulator.cloudformation.template import Template, parse_template
@@ -107,7 +107,9 @@ class CloudFormation:
         stack.token = request.get("ClientRequestToken")
         stack.role = change_set.role or stack.role
         stack.enter(call.now, "CREATE_IN_PROGRESS" if creating else "UPDATE_IN_PROGRESS", "User Initiated")
-        execution = Execution(**self._operation(stack, call), change_set=change_set, creating=creating)
+        execution = Execution(
+            **self._operation(stack, call), change_set=change_set, creating=creating, users=self._users
+        )
         self._platform.tasks.start_soon(execution.run)
         return {}
 
@@ -177,7 +179,10 @@ class CloudFormation:
         if stack.protected:
             message = f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled"  # [F]
             raise AwsError("ValidationError", message)
-        self._check_exports(stack, {})
+        for export in stack.exports:
+            if users := self._users(export):  # the stack stays as it is, and only its reason tells [F]
+                stack.enter(call.now, stack.status, in_use(export, "deleted", users))
+                return {}
         stack.token, stack.role = request.get("ClientRequestToken"), request.get("RoleARN") or stack.role
         stack.change_sets.clear()
         if not stack.resources:
@@ -331,14 +336,9 @@ class CloudFormation:
             return actual
         return actual | {str(held.kind.tags): [tag for tag in tags if tag not in stack.tags]}
 
-    def _check_exports(self, stack: SimulatedStack, kept: Mapping[str, str]) -> None:
-        """Raise AwsError when another stack imports a value that would be gone."""
-        for other in self.stacks.values():
-            used = json.dumps(other.template.document) if other.template and other is not stack else ""
-            for name in set(stack.exports) - set(kept):
-                if "Fn::ImportValue" in used and json.dumps(name) in used:
-                    message = f"Export {name} cannot be deleted as it is in use by {other.name}"
-                    raise AwsError("ValidationError", message)
+    def _users(self, export: str) -> list[str]:
+        """Return the names of the stacks that use an exported value."""
+        return [each.name for each in self.stacks.values() if each.template and export in each.template.imports()]
 
     def _change_set(self, request: Mapping[str, Any]) -> tuple[SimulatedStack, SimulatedChangeSet]:
         stack = self._stack(request)

@@ -14,7 +14,7 @@ from slipway.simulator.cloudformation.attributes import arn_of, reference_of
 from slipway.simulator.cloudformation.changes import StackChange, Subject
 from slipway.simulator.cloudformation.handlers import Handlers
 from slipway.simulator.cloudformation.services import failure
-from slipway.simulator.cloudformation.stack import SimulatedChangeSet, SimulatedStack, StackResource
+from slipway.simulator.cloudformation.stack import SimulatedChangeSet, SimulatedStack, StackResource, exports_of
 from slipway.simulator.cloudformation.template import in_order
 from slipway.simulator.cloudformation.values import changed_paths, is_same
 from slipway.simulator.contract import AwsError, Call
@@ -144,6 +144,7 @@ class Execution(Operation):
 
     change_set: SimulatedChangeSet
     creating: bool  # whether it creates the stack
+    users: Callable[[str], list[str]]  # the stacks that use an exported value
     _undo: list[Undo] = field(init=False, default_factory=list)
     _made: list[StackResource] = field(init=False, default_factory=list)
     _old: list[tuple[StackResource, str]] = field(
@@ -152,6 +153,7 @@ class Execution(Operation):
 
     def __post_init__(self) -> None:
         self._before = dict(self.stack.resources)
+        self._began = len(self.stack.events)
 
     async def run(self) -> None:
         verb = "CREATE" if self.creating else "UPDATE"
@@ -273,9 +275,8 @@ class Execution(Operation):
 
     async def _roll_back(self, reason: str) -> None:
         prefix = "" if self.creating else "UPDATE_"
-        failed = [
-            event["LogicalResourceId"] for event in self.stack.events if event["ResourceStatus"].endswith("_FAILED")
-        ]
+        events = self.stack.events[self._began :]
+        failed = [event["LogicalResourceId"] for event in events if event["ResourceStatus"].endswith("_FAILED")]
         verb = "create" if self.creating else "update"
         summary = f"The following resource(s) failed to {verb}: [{', '.join(dict.fromkeys(failed))}]. "
         self._enter(f"{prefix}ROLLBACK_IN_PROGRESS", summary if failed else reason)
@@ -336,8 +337,14 @@ class Execution(Operation):
         stack.drifts = {}
 
     def _outputs(self) -> dict[str, Any]:
+        """Evaluate the outputs; raises AwsError when another stack uses an export that would be gone or have another value."""
         template, made = self.change_set.template, self.stack.made()
-        return {name: template.resolve(output, made) for name, output in template.outputs.items()}
+        outputs = {name: template.resolve(output, made) for name, output in template.outputs.items()}
+        exports = exports_of(outputs)
+        for name, value in self.stack.exports.items():
+            if exports.get(name) != value and (users := self.users(name)):
+                raise AwsError("ValidationError", in_use(name, "updated" if name in exports else "deleted", users))
+        return outputs
 
     def _with_tags(self, kind: ResourceKind, properties: Mapping[str, Any]) -> Mapping[str, Any]:
         """Add the stack's tags to a resource's own, which win."""
@@ -356,6 +363,10 @@ class Execution(Operation):
         values = {text: await self.handlers.secret(*named, self._now()) for text, named in found.items()}
         filled: Mapping[str, Any] = _replaced(properties, values)
         return filled
+
+
+def in_use(export: str, verb: str, users: Sequence[str]) -> str:
+    return f"Export {export} cannot be {verb} as it is in use by {' and '.join(users)}"  # [F]
 
 
 def _replaced(value: Any, texts: Mapping[str, str]) -> Any:

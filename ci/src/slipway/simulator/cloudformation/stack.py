@@ -117,8 +117,7 @@ class SimulatedStack:
 
     @property
     def exports(self) -> dict[str, str]:
-        outputs = (output for output in self.outputs.values() if "Export" in output)
-        return {str(output["Export"]["Name"]): str(output["Value"]) for output in outputs}
+        return exports_of(self.outputs)
 
     @property
     def drift(self) -> str:
@@ -183,3 +182,9 @@ class SimulatedStack:
 def parameters(given: Mapping[str, str]) -> list[dict[str, str]]:
     """Return the API's parameters."""
     return [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
+
+
+def exports_of(outputs: Mapping[str, Any]) -> dict[str, str]:
+    """Return the exported values by name."""
+    exported = (output for output in outputs.values() if "Export" in output)
+    return {str(output["Export"]["Name"]): str(output["Value"]) for output in exported}

@@ -5,7 +5,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -169,8 +169,10 @@ class Template:
             case _:
                 return value
 
-    def with_exports(self, exports: Mapping[str, str]) -> "Template":
-        return replace(self, exports=exports)
+    def imports(self) -> set[str]:
+        """Return the names of the exports that the template uses."""
+        parts = [*self.resources.values(), *self.outputs.values()]
+        return {str(self.resolve(name, {})) for name in _imports(parts)}
 
     def _applies(self, part: Mapping[str, Any]) -> bool:
         return "Condition" not in part or self._condition(part["Condition"])
@@ -251,6 +253,17 @@ def references(value: Any) -> Iterator[tuple[str, str]]:
         case list():
             for item in value:
                 yield from references(item)
+
+
+def _imports(value: Any) -> Iterator[Any]:
+    match value:
+        case {"Fn::ImportValue": name}:
+            yield name
+        case Mapping():
+            yield from _imports(list(value.values()))
+        case list():
+            for item in value:
+                yield from _imports(item)
 
 
 def _target(at: Any) -> tuple[str, str]:
