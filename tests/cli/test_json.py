@@ -143,8 +143,10 @@ async def world(account, service, monkeypatch):
         return None
 
     class Moves:
-        async def forward(self, _tell):
+        async def forward(self, *_):
             return ABORTED
+
+        plan = forward
 
     monkeypatch.setattr("anyio.sleep_forever", anyio.lowlevel.checkpoint)  # so the simulator ends at once
     monkeypatch.setattr("slipway.local.gate.gate", proves)
