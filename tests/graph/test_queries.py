@@ -512,9 +512,7 @@ async def staging(engine, account):
     return await Slipway().environment("staging", endpoint=dagger.dag.container().as_service())
 
 
-async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_printed(
-    engine, workspace, account, staging, capsys
-):
+async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_printed(engine, workspace, account, staging, capsys):
     image = f"{URI}@{await account.image()}"
     await (await staging.plan(workspace, image)).sync()
     files = uploaded(engine)

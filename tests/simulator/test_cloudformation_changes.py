@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.resource_kinds import kinds
-from slipway.simulator.cloudformation.changes import Comparison
+from slipway.simulator.cloudformation.comparison import Comparison
 from slipway.simulator.cloudformation.stack import SimulatedStack, StackResource
 from slipway.simulator.cloudformation.template import Template
 from slipway.simulator.cloudformation.values import differences

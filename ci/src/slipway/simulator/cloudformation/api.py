@@ -12,7 +12,8 @@ from typing import Any
 from slipway.resource_kinds import kinds
 from slipway.simulator.authorization import Guard
 from slipway.simulator.cloudformation.attributes import is_named
-from slipway.simulator.cloudformation.changes import Comparison, StackChange
+from slipway.simulator.cloudformation.changes import StackChange
+from slipway.simulator.cloudformation.comparison import Comparison
 from slipway.simulator.cloudformation.execution import Deletion, Execution, executor, in_use
 from slipway.simulator.cloudformation.handlers import Handlers
 from slipway.simulator.cloudformation.stack import Drift, SimulatedChangeSet, SimulatedStack, StackResource, parameters
