@@ -1,4 +1,4 @@
-"""An environment from nothing, in the simulated account: made, drifted, restored, and never losing data."""
+"""An environment from nothing, in the simulated account: made, drifted, restored, never losing data, and at last destroyed."""
 
 import copy
 import json
@@ -7,28 +7,37 @@ from dataclasses import replace
 import pytest
 
 from slipway.environment.bootstrap import AccountSetup
+from slipway.environment.destroy import destroy_everything, plan_destruction
+from slipway.environment.environment import ServiceEnvironment
 from slipway.errors import SlipwayError, within
 from slipway.records.bootstrap import Result
+from slipway.records.destruction import Destruction, Removal
 from slipway.records.drift import AccountDrift
 from slipway.records.form import from_json, to_json
+from slipway.records.outcome import Status
 from slipway.release.bootstrap.change_set import StackChangeSet
+from slipway.release.bootstrap.deletion import StackDeletion
 from slipway.release.bootstrap.template import StackTemplate, stacks
-from slipway.report.text import of_account_drift, of_bootstrap
+from slipway.report.text import of_account_drift, of_bootstrap, of_destruction
 from slipway.resource_kinds import kinds
 from slipway.settings import Settings
+from slipway.simulator.balancing import LoadBalancer
+from slipway.simulator.faults import Effect, Fault
 from tests.release.bootstrap.wanted import FROM_NOTHING, settings
 from tests.release.desired import aws_of, time_of
 from tests.release.direct import opened
 from tests.simulator.account import SLOW, Account
+from tests.simulator.stacks import body, executed, resource, settled
 
 pytestmark = pytest.mark.slow
 WANTED = settings(staging=FROM_NOTHING)
+NAME, FOUNDATION, OWN = "notes-staging", "slipway-staging", "slipway-notes-staging"
 HOLDERS = ("DBInstance", "Secret", "Repository", "LogGroup", "VPC")
 
 
 @pytest.fixture(scope="module")
 async def account():
-    """The account after a bootstrap from nothing; every test leaves it as it was."""
+    """The account after a bootstrap from nothing; every test but the last leaves it as it was."""
     async with opened(pace=SLOW) as account:
         account.cloud.store.repositories.clear()
         proposed = await ground(account).propose(untold)
@@ -142,3 +151,89 @@ async def test_a_deletion_is_refused_unless_it_is_named_and_all_are_reported_at_
         assert f"--replace {name}" in said
     assert "--replace DatabaseLog" not in said  # it is retained
     assert [stack.result for stack in (await ground(account).propose(untold)).stacks] == [Result.UNCHANGED] * 3
+
+
+def staging(account: Account) -> ServiceEnvironment:
+    made = ServiceEnvironment(
+        settings=WANTED, name="staging", endpoint_url=account.cloud.url, time=time_of(account), starts=False
+    )
+    vars(made)["aws"] = aws_of(account)
+    return made
+
+
+async def protect(account: Account, *, is_on: bool) -> None:
+    await account.ask("rds", "modify_db_instance", DBInstanceIdentifier=FOUNDATION, DeletionProtection=is_on)
+
+
+async def test_without_confirmation_or_with_a_protected_database_nothing_is_deleted(account):
+    before = len(account.cloud.requests)
+    assert "confirm with --confirm notes-staging" in await refusal(
+        destroy_everything(staging(account), untold, "notes")
+    )
+    await account.ask(
+        "cloudformation", "update_termination_protection", StackName=OWN, EnableTerminationProtection=True
+    )
+    said = await refusal(destroy_everything(staging(account), untold, NAME))
+    assert "the database slipway-staging is protected from deletion: set deletion-protection = false" in said
+    assert "the stack slipway-notes-staging has termination protection" in said
+    assert not [name for name in account.cloud.requests[before:] if name.startswith("Delete")]
+    await account.ask(
+        "cloudformation", "update_termination_protection", StackName=OWN, EnableTerminationProtection=False
+    )
+
+
+async def test_the_foundation_is_kept_while_the_stack_of_another_service_uses_it(account):
+    other = {"StackName": "slipway-billing-staging"}
+    vpc = {"Fn::ImportValue": "slipway-staging-Vpc"}
+    used = body(Used=resource("SSM::Parameter", Name="used", Type="String", Value=vpc))
+    identifier = (await executed(account, used, **other))["StackId"]
+    shown = await plan_destruction(staging(account), untold)  # its protected database is no obstacle then
+    removals = {each.stack: (each.removal, each.reason) for each in shown.stacks}
+    assert removals[OWN] == (Removal.PROPOSED, "")
+    assert removals[FOUNDATION] == (Removal.KEPT, "slipway-billing-staging uses it")
+    assert removals["slipway-notes-shared"][0] is Removal.KEPT
+    assert (shown.bills, shown.obstacles, shown.exit_code) == ((), (), 0)
+    assert "database slipway-staging (available)" in shown.kept
+    assert "the database notes on that server, and its roles" in shown.kept
+    deletion = StackDeletion(aws_of(account), stacks(WANTED, "staging")[0], time_of(account), untold)
+    refused = await deletion.run(await deletion.proposed())  # the import came after it was shown
+    assert refused.removal is Removal.FAILED
+    assert "cannot be deleted as it is in use by" in refused.reason
+    await account.ask("cloudformation", "delete_stack", **other)
+    await settled(account, identifier)
+
+
+async def test_what_is_billed_is_found_without_the_stacks_and_what_cannot_be_read_is_said(account):
+    (vpc,) = account.cloud.resources.models["AWS::EC2::VPC"]
+    balancers = account.cloud.ecs.express.resources.balancing.balancers
+    parts = {"arn": "arn", "name": "ours", "dns": "ours.example", "security_group": "sg-1", "subnets": {}}
+    balancers["arn"] = LoadBalancer(**parts, created=account.cloud.clock.now(), public=True, vpc=vpc)
+    endpoint = {"Id": "vpce-1", "VpcId": vpc, "VpcEndpointType": "Interface", "ServiceName": "logs"}
+    account.cloud.resources.models["AWS::EC2::VPCEndpoint"]["vpce-1"] = endpoint
+    account.cloud.faults.add(Fault(operation="DescribeDBSnapshots", effect=Effect.DENIED))
+    shown = await plan_destruction(staging(account), untold)
+    assert "it would be refused" in of_destruction(shown)  # its database is protected
+    del balancers["arn"], account.cloud.resources.models["AWS::EC2::VPCEndpoint"]["vpce-1"]
+    kinds = [each.partition(" ")[0] for each in shown.bills]
+    assert kinds == ["NAT", "interface", "address", "load", "database"]
+    assert "refused rds describe_db_snapshots with AccessDenied" in shown.unread[0]
+
+
+async def test_a_whole_environment_is_deleted_and_its_database_leaves_a_snapshot(account):
+    await protect(account, is_on=False)
+    shown = await plan_destruction(staging(account), untold)
+    deleted = "\n".join(each for stack in shown.stacks for each in stack.resources)
+    assert "AWS::RDS::DBInstance Database slipway-staging" in deleted
+    assert "DatabaseLog" not in deleted
+    ended = await destroy_everything(staging(account), untold, NAME)
+    results = [each.removal for each in ended.stacks]
+    assert results == [Removal.DELETED, Removal.KEPT, Removal.DELETED], of_destruction(ended)
+    assert (ended.status, ended.bills, ended.unread, ended.exit_code) == (Status.NOOP, (), (), 0)
+    (snapshot,) = account.cloud.databases.snapshots
+    assert f"snapshot {snapshot} of the database slipway-staging" in ended.kept
+    assert any(each.startswith("repository notes with") for each in ended.kept)
+    assert "log group /aws/rds/instance/slipway-staging/postgresql" in ended.kept
+    assert "nothing of staging is billed by the hour any more" in of_destruction(ended)
+    assert from_json(Destruction, to_json(ended), "destruction") == ended
+    again = await destroy_everything(staging(account), untold, NAME)
+    assert {each.removal for each in again.stacks} == {Removal.ABSENT, Removal.KEPT}

@@ -292,16 +292,41 @@ async def abort(flags: Flags, caller: Caller) -> "CommandResult":
     flags=(
         *ENVIRONMENT,
         DRY_RUN,
+        switch(
+            "everything",
+            "delete the environment's stacks too, with network and database, and show what is still billed and what was kept",
+        ),
         option("confirm", "SERVICE", "the service's name again, since deletion is permanent", default=""),
     ),
-    records=(AS_DEPLOY, AS_PLANNED),
+    records=(
+        AS_DEPLOY,
+        AS_PLANNED,
+        JsonRecord("destruction", "with `--everything`; 1 when something was not deleted or is still billed"),
+    ),
+    more="""\
+With --everything the service goes first, then its stack, then the network and the database that the services of the environment
+share; these are kept while the stack of another service uses them. The database leaves a final snapshot. One that is protected from
+deletion is an obstacle, and then nothing is deleted. It needs an administrator's permissions, as bootstrap does.""",
     rights=("destroy", "webhook"),
 )
 async def destroy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import destroy, plan_change
     from slipway.records.outcome import Verb
 
+    if flags.everything:
+        return await _everything(flags, caller)
     there, confirm = await caller.environment(flags.environment), flags.confirm
     return await changed(
         flags, caller, lambda: plan_change(there, Verb.DESTROY), lambda tell: destroy(there, tell, confirm)
     )
+
+
+async def _everything(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.environment.destroy import destroy_everything, plan_destruction
+    from slipway.report.answers import account as answers
+
+    there = await caller.environment(flags.environment)
+    with caller.run() as tell:
+        if flags.dry_run:
+            return answers.of_destruction(await plan_destruction(there, tell))
+        return answers.of_destruction(await destroy_everything(there, tell, flags.confirm))

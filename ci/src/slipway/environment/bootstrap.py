@@ -32,6 +32,17 @@ class AccountSetup:
     aws: Aws
     time: Time
 
+    async def stacks(self) -> tuple[StackTemplate, ...]:
+        """Return the stacks; raises RefusedError if the credentials belong to another account."""
+        caller = (await self.aws.call("sts", "get_caller_identity"))["Account"]
+        account = self.settings.environment(self.environment).account
+        if caller != account:
+            raise RefusedError(
+                f"the AWS credentials are of the account {caller}, and {self.environment} is in {account}",
+                "sign in there",
+            )
+        return stacks(self.settings, self.environment)
+
     async def propose(self, tell: Callable[[Event], None]) -> Bootstrap:
         """Return what would change, and delete the change sets; raises SlipwayError."""
         async with AsyncExitStack() as opened:
@@ -40,7 +51,7 @@ class AccountSetup:
 
     async def drift(self) -> AccountDrift:
         """Compare the account with the templates of its stacks; raises SlipwayError."""
-        states = [await detect(self.aws, stack, self.time) for stack in await self._stacks()]
+        states = [await detect(self.aws, stack, self.time) for stack in await self.stacks()]
         resources = {name: each for state in states for name, each in state.resources.items()}
         ids = {name: physical for state in states for name, physical in state.physical.items()}
         network = self.settings.environment(self.environment).network
@@ -92,7 +103,7 @@ class AccountSetup:
         """
         proposals: list[tuple[StackChangeSet, StackChange]] = []
         roles: list[str] = []
-        for stack in await self._stacks():
+        for stack in await self.stacks():
             change_set = StackChangeSet(self.aws, stack, self.time, tell, restores=restores)
             missing = _missing(stack, [proposal for _, proposal in proposals])
             proposal = _waiting(stack, missing) if missing else await opened.enter_async_context(change_set.proposed())
@@ -109,17 +120,6 @@ class AccountSetup:
         tell(Event(f"the ledger of {self.environment} moves into {self.settings.ledger(self.environment)}"))
         await store.check()
         await store.close_former()
-
-    async def _stacks(self) -> tuple[StackTemplate, ...]:
-        """Return the stacks; raises RefusedError if the credentials belong to another account."""
-        caller = (await self.aws.call("sts", "get_caller_identity"))["Account"]
-        account = self.settings.environment(self.environment).account
-        if caller != account:
-            raise RefusedError(
-                f"the AWS credentials are of the account {caller}, and {self.environment} is in {account}",
-                "sign in there",
-            )
-        return stacks(self.settings, self.environment)
 
 
 def _missing(stack: StackTemplate, before: Sequence[StackChange]) -> str | None:

@@ -309,12 +309,17 @@ async def abort(environment: ServiceEnvironment, tell: Tell) -> Outcome:
 
 async def destroy(environment: ServiceEnvironment, tell: Tell, confirmed: str) -> Outcome:
     """Delete the service; raises BadInputError unless `confirmed` is its name."""
+    check_confirmed(environment, confirmed)
+    return await environment.reach(environment.engine(tell), await _goal(environment, Verb.DESTROY))
+
+
+def check_confirmed(environment: ServiceEnvironment, confirmed: str) -> None:
+    """Raise BadInputError unless `confirmed` is the name of the service that is deleted."""
     if confirmed != environment.service:
         raise BadInputError(
             f"{environment.service} was not deleted",
             f"deletion is permanent; confirm with --confirm {environment.service}",
         )
-    return await environment.reach(environment.engine(tell), await _goal(environment, Verb.DESTROY))
 
 
 async def _goal(environment: ServiceEnvironment, verb: Verb) -> Goal:

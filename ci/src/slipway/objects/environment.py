@@ -187,9 +187,10 @@ class Environment:
         self,
         ws: dagger.Workspace,
         confirm: Annotated[str, Doc(service.destroy.flag("confirm").doc)] = "",
+        everything: Annotated[bool, Doc(service.destroy.flag("everything").doc)] = False,  # noqa: FBT002 -- a flag
         dry_run: DryRun = False,  # noqa: FBT002 -- a flag
     ) -> str:
-        return await self._text(ws, "destroy", confirm=confirm, dry_run=dry_run)
+        return await self._text(ws, "destroy", confirm=confirm, everything=everything, dry_run=dry_run)
 
     @described
     async def permissions(

@@ -8,6 +8,7 @@ from slipway.records.bootstrap import Bootstrap, Cost, ResourceChange, ResourceF
 from slipway.records.checks import Check, DoctorCheck, DoctorReport, DoctorResult, Preflight, PreflightResult
 from slipway.records.command import CacheEntry, CacheKind, CacheReport
 from slipway.records.conformance import Conformance, ConformanceFinding, ConformanceVerdict, Estimate
+from slipway.records.destruction import Destruction, Removal
 from slipway.records.drift import AccountDrift
 from slipway.records.migration import Migration, Standing
 from slipway.records.secrets import SecretList, SecretVersion
@@ -78,6 +79,37 @@ def _account_drift(drift: AccountDrift) -> Iterator[str]:
     yield f"not covered: {one_line(drift.not_covered)}"
     restore = "the account differs from the templates; --drift --apply restores the templates' values"
     yield "all resources match the templates" if drift.is_clean else restore
+
+
+def of_destruction(destruction: Destruction) -> str:
+    """Render what is or would be deleted, what is billed, and what is kept; the last line has the verdict."""
+    return "\n".join(_destruction(destruction)) + "\n"
+
+
+def _destruction(destruction: Destruction) -> Iterator[str]:
+    is_shown, status = destruction.status is None, destruction.status.value if destruction.status else "to be deleted"
+    yield f"service {one_line(destruction.service)}: {status}"
+    for stack in destruction.stacks:
+        reason = f": {one_line(stack.reason, 600)}" if stack.reason else ""
+        yield f"stack {one_line(stack.stack)} in {one_line(stack.region)}: {stack.removal.value}{reason}"
+        if stack.removal is Removal.PROPOSED:
+            yield from (f"  - {one_line(resource)}" for resource in stack.resources)
+    yield from (
+        f"{'billed until then' if is_shown else 'still billed'}: {one_line(each)}" for each in destruction.bills
+    )
+    yield from (f"kept: {one_line(each)}" for each in destruction.kept)
+    yield from (f"not read: {one_line(each, 600)}" for each in destruction.unread)
+    yield f"not covered: {one_line(destruction.not_covered)}"
+    yield from (f"in the way: {one_line(each, 600)}" for each in destruction.obstacles)
+    if is_shown:
+        confirm = (
+            f"run the same command with --confirm {one_line(destruction.service)} instead of --dry-run to delete this"
+        )
+        yield f"nothing was changed; {'it would be refused' if destruction.obstacles else confirm}"
+    elif destruction.exit_code == 0:
+        yield f"nothing of {one_line(destruction.environment)} is billed by the hour any more"
+    else:
+        yield "not everything was deleted and read; fix the cause and run the same command again"
 
 
 def _next_step(bootstrap: Bootstrap) -> str:

@@ -23,8 +23,8 @@ from slipway.untrusted import one_line
 _POLL_SECONDS = 3.0
 _TIMEOUT_SECONDS = 15 * 60.0
 _CLEANING_SECONDS = 60.0  # for deleting a change set that was only shown, also after Ctrl-C
-_OURS = "slipway:"  # the prefix of our tags
-_REVIEWED = "REVIEW_IN_PROGRESS"  # a stack without resources, left by a change set that was only shown
+OURS = "slipway:"  # the prefix of our tags
+REVIEWED = "REVIEW_IN_PROGRESS"  # a stack without resources, left by a change set that was only shown
 _UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 _WELL = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")  # users report either
@@ -48,7 +48,7 @@ class StackChangeSet:
     @asynccontextmanager
     async def proposed(self) -> AsyncIterator[StackChange]:
         """Create the change set for the duration of the block and yield what would change; raises SlipwayError."""
-        before = await self._described()
+        before = await described(self._aws, self._stack.name)
         self._check(before)
         try:
             yield await self._create(before)
@@ -67,9 +67,11 @@ class StackChangeSet:
             raise
         status = await self._followed(known)
         if status in _WELL:
-            return replace(proposal, result=Result.APPLIED, outputs=_outputs(await self._described() or {}))
-        failures = tuple(_failures([event for event in await self._events() if event["EventId"] not in known]))
-        return replace(proposal, result=Result.FAILED, failures=failures)
+            return replace(
+                proposal, result=Result.APPLIED, outputs=_outputs(await described(self._aws, self._stack.name) or {})
+            )
+        events = [event for event in await self._events() if event["EventId"] not in known]
+        return replace(proposal, result=Result.FAILED, failures=tuple(failures(events)))
 
     def _check(self, stack: Mapping[str, Any] | None) -> None:
         """Raise RefusedError for a stack that cannot be changed now, or was not made by slipway."""
@@ -79,23 +81,22 @@ class StackChangeSet:
         delete = f"aws cloudformation delete-stack --stack-name {name} --region {self._stack.region}"
         if status == "ROLLBACK_COMPLETE":
             raise RefusedError(f"the stack {name} was left by a failed creation and cannot be updated", delete)
-        if status != _REVIEWED and status.endswith("_IN_PROGRESS"):
+        if status != REVIEWED and status.endswith("_IN_PROGRESS"):
             raise RefusedError(f"another operation is changing the stack {name} ({status})", "wait until it has ended")
-        if status not in (_REVIEWED, *_UPDATABLE):
+        if status not in (REVIEWED, *_UPDATABLE):
             reason = one_line(stack.get("StackStatusReason", ""))
             raise RefusedError(
                 f"the stack {name} is {status} {reason}".rstrip(), "repair it in CloudFormation's console first"
             )
-        ours = {key: value for key, value in _tags(stack).items() if key.startswith(_OURS)}
-        if status != _REVIEWED and ours != self._stack.tags:
+        if status != REVIEWED and tags_of(stack, OURS) != self._stack.tags:
             raise RefusedError(
                 f"there is a stack {name} that slipway did not make for this environment",
                 "give the service or the environment another name",
             )
 
     async def _create(self, before: Mapping[str, Any] | None) -> StackChange:
-        is_new = before is None or before["StackStatus"] == _REVIEWED
-        tags = {**_tags(before or {}), **self._stack.tags}
+        is_new = before is None or before["StackStatus"] == REVIEWED
+        tags = {**tags_of(before or {}), **self._stack.tags}
         await self._ask(
             "create_change_set",
             ChangeSetName=self._name,
@@ -118,16 +119,16 @@ class StackChangeSet:
             return replace(proposal, changes=tuple(await self._changes(created)))
         reason = one_line(created.get("StatusReason", "no reason was reported"))
         if any(words in reason for words in _UNCHANGED):
-            stack = await self._described()
+            stack = await described(self._aws, self._stack.name)
             return replace(proposal, result=Result.UNCHANGED, outputs=_outputs(stack or {}))
         raise RefusedError(f"the template of {self._stack.name} was refused by CloudFormation", reason)
 
     async def _created(self) -> Mapping[str, Any]:
         began = self._time.seconds()
         while True:
-            described = await self._ask("describe_change_set", ChangeSetName=self._name)
-            if described["Status"] in ("CREATE_COMPLETE", "FAILED"):
-                return described
+            found = await self._ask("describe_change_set", ChangeSetName=self._name)
+            if found["Status"] in ("CREATE_COMPLETE", "FAILED"):
+                return found
             self._check_timeout(began, "the change set is still being made")
             await self._time.sleep(_POLL_SECONDS)
 
@@ -145,7 +146,7 @@ class StackChangeSet:
             for event in reversed(await self._events()):
                 if event["EventId"] not in shown:
                     shown.add(event["EventId"])
-                    self._tell(Event(_line(event)))
+                    self._tell(Event(event_line(event)))
                     if status := self._ended(event):
                         return status
             self._check_timeout(began, "the stack is still being changed")
@@ -171,32 +172,38 @@ class StackChangeSet:
             if with_stack:
                 await self._ask("delete_stack")
 
-    async def _described(self) -> Mapping[str, Any] | None:
-        """Return the stack, or None if it does not exist: CloudFormation reports that as a validation error."""
-        try:
-            return dict((await self._ask("describe_stacks"))["Stacks"][0])
-        except AwsRefusedError as error:
-            if error.code == "ValidationError" and "does not exist" in error.message:
-                return None
-            raise
-
     async def _events(self) -> list[Mapping[str, Any]]:
         """Return the events, newest first; one page has a hundred, more than these stacks have in one change."""
         return list((await self._ask("describe_stack_events"))["StackEvents"])
 
     async def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        try:
-            return await self._aws.call("cloudformation", operation, StackName=self._stack.name, **parameters)
-        except AwsRefusedError as error:
-            if error.code == "AccessDenied":
-                raise RefusedError(
-                    error.what,
-                    "bootstrap needs more permissions than a deploy role has; sign in with an administrator's",
-                ) from error
-            raise
+        return await ask(self._aws, operation, self._stack.name, **parameters)
 
 
-def _change(described: Mapping[str, Any]) -> ResourceChange:
+async def described(aws: Aws, stack: str) -> Mapping[str, Any] | None:
+    """Return a stack by its name or id, or None if it does not exist: CloudFormation reports that as a validation error."""
+    try:
+        return dict((await ask(aws, "describe_stacks", stack))["Stacks"][0])
+    except AwsRefusedError as error:
+        if error.code == "ValidationError" and "does not exist" in error.message:
+            return None
+        raise
+
+
+async def ask(aws: Aws, operation: str, stack: str, **parameters: Any) -> dict[str, Any]:
+    """Call an operation on a stack; raises SlipwayError."""
+    try:
+        return await aws.call("cloudformation", operation, StackName=stack, **parameters)
+    except AwsRefusedError as error:
+        if error.code == "AccessDenied":
+            raise RefusedError(
+                error.what,
+                "stacks need more permissions than a deploy role has; sign in with an administrator's",
+            ) from error
+        raise
+
+
+def _change(change: Mapping[str, Any]) -> ResourceChange:
     words = {
         "action": "Action",
         "name": "LogicalResourceId",
@@ -205,31 +212,33 @@ def _change(described: Mapping[str, Any]) -> ResourceChange:
         "replacement": "Replacement",
         "policy": "PolicyAction",
     }
-    targets = [detail.get("Target", {}) for detail in described.get("Details", ())]
+    targets = [detail.get("Target", {}) for detail in change.get("Details", ())]
     properties = sorted({target["Name"] for target in targets if target.get("Name")})
-    texts = {field: str(described.get(word, "")) for field, word in words.items()}
+    texts = {field: str(change.get(word, "")) for field, word in words.items()}
     return ResourceChange(**texts, properties=tuple(properties))
 
 
-def _tags(stack: Mapping[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
+def tags_of(stack: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return the tags of a stack whose keys have a prefix."""
+    return {tag["Key"]: tag["Value"] for tag in stack.get("Tags", []) if tag["Key"].startswith(prefix)}
 
 
-def _line(event: Mapping[str, Any]) -> str:
+def event_line(event: Mapping[str, Any]) -> str:
+    """Return an event as one line."""
     words = ("ResourceStatus", "ResourceType", "LogicalResourceId", "ResourceStatusReason")
     return one_line(" ".join(event[word] for word in words if event.get(word)), 600)
 
 
-def _failures(events: list[Mapping[str, Any]]) -> list[ResourceFailure]:
+def failures(events: list[Mapping[str, Any]]) -> list[ResourceFailure]:
     """Return the failures in order, without those that only followed from another."""
-    failures = [
+    failed = [
         ResourceFailure(
             event["LogicalResourceId"], event["ResourceType"], one_line(event.get("ResourceStatusReason", ""))
         )
         for event in reversed(events)
         if event["ResourceStatus"].endswith("_FAILED")
     ]
-    return [failure for failure in failures if _FOLLOWS not in failure.reason]
+    return [failure for failure in failed if _FOLLOWS not in failure.reason]
 
 
 def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:

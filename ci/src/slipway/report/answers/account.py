@@ -3,6 +3,7 @@
 from slipway.records.bootstrap import Bootstrap, Permissions
 from slipway.records.command import Listening
 from slipway.records.conformance import Conformance, Estimate, Left
+from slipway.records.destruction import Destruction
 from slipway.records.drift import AccountDrift
 from slipway.records.image import Image
 from slipway.report import text as plain
@@ -17,6 +18,10 @@ def of_bootstrap(record: Bootstrap) -> CommandResult:
 
 def of_account_drift(record: AccountDrift) -> CommandResult:
     return fenced_result(record, plain.of_account_drift(record), 0 if record.is_clean else 1)
+
+
+def of_destruction(record: Destruction) -> CommandResult:
+    return fenced_result(record, plain.of_destruction(record), record.exit_code)
 
 
 def of_permissions(permissions: Permissions) -> CommandResult:

@@ -163,6 +163,12 @@ class CloudFormation:
         ]
         return paged("Exports", exports, request)
 
+    async def list_imports(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        name = request["ExportName"]
+        if not (users := self._users(name)):
+            raise AwsError("ValidationError", f"Export '{name}' is not imported by any stack.")  # [F]
+        return paged("Imports", users, request)
+
     async def get_template(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         template = self._stack(request).template
         return {"TemplateBody": template.body if template else "", "StagesAvailable": ["Original", "Processed"]}

@@ -1,0 +1,120 @@
+"""Destroy a whole environment: its service, its stacks, and the proof that nothing of it is billed any more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace as with_values
+
+from slipway.environment.bootstrap import AccountSetup
+from slipway.environment.environment import ServiceEnvironment, check_confirmed, destroy, plan_change
+from slipway.errors import Obstacles, RefusedError, SlipwayError
+from slipway.records.destruction import Destruction, Removal, StackRemoval
+from slipway.records.outcome import Status, Verb
+from slipway.records.plan import Action, State
+from slipway.records.progress import Tell
+from slipway.release.bootstrap.billing import NOT_COVERED, Inventory
+from slipway.release.bootstrap.deletion import StackDeletion
+from slipway.release.bootstrap.server import database_name
+from slipway.release.bootstrap.template import StackKind, StackTemplate
+
+_NOT_BEGUN = "not begun, because what comes before it was not deleted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Proposal:
+    """The stacks of an environment with what would become of them, those of the service first; `obstacles` stand in the way."""
+
+    stacks: tuple[StackTemplate, ...]
+    removals: tuple[tuple[StackDeletion, StackRemoval], ...]
+    obstacles: Obstacles
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the foundation is kept for other services."""
+        kept = [deletion.stack.kind for deletion, each in self.removals if each.removal is Removal.KEPT]
+        return StackKind.FOUNDATION in kept
+
+
+async def plan_destruction(environment: ServiceEnvironment, tell: Tell) -> Destruction:
+    """Return what would be deleted, what stands in its way, what is billed now, and what would be kept; raises SlipwayError."""
+    proposal = await _proposed(environment, tell)
+    return await _proven(environment, proposal, None, [each for _, each in proposal.removals])
+
+
+async def destroy_everything(environment: ServiceEnvironment, tell: Tell, confirmed: str) -> Destruction:
+    """Delete the service, then the stacks, and stop after one that fails; raises SlipwayError before the first for each obstacle."""
+    check_confirmed(environment, confirmed)
+    proposal = await _proposed(environment, tell)
+    proposal.obstacles.refuse()
+    outcome = await destroy(environment, tell, confirmed)
+    ended: list[StackRemoval] = []
+    is_well = outcome.status.exit_code == 0
+    for deletion, removal in proposal.removals:
+        if removal.removal is not Removal.PROPOSED:
+            ended.append(removal)
+        elif not is_well:
+            ended.append(with_values(removal, removal=Removal.FAILED, reason=_NOT_BEGUN))
+        else:
+            ended.append(await deletion.run(removal))
+            is_well = ended[-1].removal is not Removal.FAILED
+    return await _proven(environment, proposal, outcome.status, ended)
+
+
+async def _proposed(environment: ServiceEnvironment, tell: Tell) -> _Proposal:
+    setup = AccountSetup(environment.settings, environment.name, environment.aws, environment.time)
+    stacks, obstacles = await setup.stacks(), Obstacles()
+    removals: list[tuple[StackDeletion, StackRemoval]] = []
+    with obstacles.noted():
+        plan = await plan_change(environment, Verb.DESTROY)
+        if plan.action is Action.BLOCKED:
+            raise RefusedError(f"{plan.service} cannot be deleted now", plan.reason)
+        await environment.check_owner()
+    for stack in reversed(stacks):
+        deletion = StackDeletion(environment.aws, stack, environment.time, tell)
+        removal = await deletion.proposed()
+        if removal.removal is Removal.PROPOSED:
+            if reason := await _reason_to_keep(deletion, [each.name for each in stacks]):
+                removal = with_values(removal, removal=Removal.KEPT, resources=(), reason=reason)
+            else:
+                obstacles.found += await deletion.obstacles()
+        removals.append((deletion, removal))
+    return _Proposal(stacks=stacks, removals=tuple(removals), obstacles=obstacles)
+
+
+async def _reason_to_keep(deletion: StackDeletion, ours: Sequence[str]) -> str:
+    """Return who else needs a stack; empty when it can be deleted."""
+    if deletion.stack.kind is StackKind.SHARED:
+        return "it belongs to all environments of the service, and its repositories hold images"
+    others = [name for name in await deletion.importers() if name not in ours]
+    return f"{', '.join(others)} uses it" if others else ""
+
+
+async def _proven(
+    environment: ServiceEnvironment, proposal: _Proposal, status: Status | None, removals: list[StackRemoval]
+) -> Destruction:
+    inventory = Inventory(
+        aws=environment.aws, settings=environment.settings, environment=environment.name, stacks=proposal.stacks
+    )
+    billed, unread = await inventory.billed()
+    kept, more = await inventory.kept()
+    if proposal.is_shared:  # with all that is billed in it
+        kept, billed = [*billed, *kept], []
+        if environment.own_settings.database:
+            kept.append(f"the database {database_name(environment.settings.name)} on that server, and its roles")
+    try:
+        observed = await environment.status()
+    except SlipwayError as error:
+        unread.append(str(error))
+    else:
+        if observed.state is not State.ABSENT:
+            billed.insert(0, f"service {environment.service} ({observed.status})")
+    return Destruction(
+        environment=environment.name,
+        service=environment.service,
+        status=status,
+        stacks=tuple(removals),
+        obstacles=tuple(map(str, proposal.obstacles.found)),
+        bills=tuple(billed),
+        kept=tuple(kept),
+        unread=tuple(dict.fromkeys([*unread, *more])),
+        not_covered=NOT_COVERED,
+    )

@@ -1,0 +1,62 @@
+"""Destruction: the deletion of a whole environment, what it keeps, and the proof that nothing of it is billed any more."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from slipway.records.form import Record
+from slipway.records.outcome import Status
+
+
+class Removal(Enum):
+    """The result for one stack."""
+
+    PROPOSED = "to be deleted"
+    DELETED = "deleted"
+    ABSENT = "absent"
+    KEPT = "kept"
+    FAILED = "not deleted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackRemoval:
+    """One stack.
+
+    - resources: with kind, name and id, those that are deleted with it; a database leaves a final snapshot.
+    - reason: why it is kept or was not deleted; untrusted text.
+    """
+
+    stack: str
+    region: str
+    removal: Removal
+    resources: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destruction(Record, schema="slipway/destruction/1"):
+    """An environment that is deleted, or before that what would be.
+
+    - status: of the service's deletion; None when everything is only shown.
+    - obstacles: why it would be refused. bills: what is billed by the hour now. kept: what stays. unread: what could not be read, with the reasons. All untrusted text.
+    """
+
+    environment: str
+    service: str
+    status: Status | None
+    stacks: tuple[StackRemoval, ...]
+    obstacles: tuple[str, ...]
+    bills: tuple[str, ...]
+    kept: tuple[str, ...]
+    unread: tuple[str, ...]
+    not_covered: str
+
+    @property
+    def exit_code(self) -> int:
+        """0 only when everything was deleted and read; when it is only shown, 1 with obstacles."""
+        if self.status is None:
+            return 1 if self.obstacles else 0
+        if self.status.exit_code:
+            return self.status.exit_code
+        if self.bills or any(stack.removal is Removal.FAILED for stack in self.stacks):
+            return 1
+        return 3 if self.unread else 0

@@ -1,0 +1,153 @@
+"""The parts of an environment that are billed by the hour, and those that outlive its stacks, as the account reports them.
+
+They are found by the tags and names that slipway gives, not by the stacks: the proof also holds after those are gone.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from slipway.errors import SlipwayError
+from slipway.records.words import counted
+from slipway.release.aws.client import Aws
+from slipway.release.aws.references import parts_of_secret
+from slipway.release.bootstrap.server import server_name
+from slipway.release.bootstrap.template import StackTemplate
+from slipway.release.errors import or_absent
+from slipway.settings import ExpressEnvironment, Settings
+from slipway.untrusted import one_line
+
+NOT_COVERED: Final = (
+    "load balancers in a network that slipway did not make (ECS deletes its own with the last service), traffic, "
+    "and what was made by hand"
+)
+_MOST_BALANCERS = 400  # of one page
+_GONE = ("deleted", "deleting", "failed")  # states in which AWS still lists what it bills no more
+_SECRET, _LOG_GROUP = "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"
+Lines = AsyncIterator[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """What the account reports about one environment; `stacks` are those that its settings ask for."""
+
+    aws: Aws
+    settings: Settings
+    environment: str
+    stacks: tuple[StackTemplate, ...]
+
+    async def billed(self) -> tuple[list[str], list[str]]:
+        """Return what is billed by the hour beside the service, and what could not be read."""
+        return await _read([self._gateways, self._endpoints, self._addresses, self._balancers, self._databases])
+
+    async def kept(self) -> tuple[list[str], list[str]]:
+        """Return what outlives the stacks, and what could not be read."""
+        return await _read([self._snapshots, self._log_groups, self._secrets, self._repositories])
+
+    async def _gateways(self) -> Lines:
+        networks = await self._networks()
+        async for each in self._items("ec2", "describe_nat_gateways", "NatGateways"):
+            if each.get("State") not in _GONE and (each.get("VpcId") in networks or self._is_ours(each)):
+                yield f"NAT gateway {each['NatGatewayId']}"
+
+    async def _endpoints(self) -> Lines:
+        networks = await self._networks()
+        async for each in self._items("ec2", "describe_vpc_endpoints", "VpcEndpoints"):
+            is_billed = each.get("VpcEndpointType") == "Interface" and str(each.get("State")).lower() not in _GONE
+            if is_billed and each.get("VpcId") in networks:
+                yield f"interface endpoint {each['VpcEndpointId']} of {each.get('ServiceName')}"
+
+    async def _addresses(self) -> Lines:
+        async for each in self._items("ec2", "describe_addresses", "Addresses"):
+            if self._is_ours(each):
+                yield f"address {each.get('PublicIp')} ({each.get('AllocationId')})"
+
+    async def _balancers(self) -> Lines:
+        networks = await self._networks()
+        found = await self.aws.call("elbv2", "describe_load_balancers", PageSize=_MOST_BALANCERS)
+        for each in found["LoadBalancers"]:
+            if each.get("VpcId") in networks:
+                yield f"load balancer {each['LoadBalancerName']}"
+
+    async def _databases(self) -> Lines:
+        name = server_name(self.environment)
+        found = await or_absent(
+            self.aws.call("rds", "describe_db_instances", DBInstanceIdentifier=name), *_not_found("DBInstance")
+        )
+        for each in (found or {}).get("DBInstances", ()):
+            yield f"database {each['DBInstanceIdentifier']} ({each.get('DBInstanceStatus')})"
+
+    async def _networks(self) -> set[str]:
+        vpcs = self._items("ec2", "describe_vpcs", "Vpcs")
+        return {each["VpcId"] async for each in vpcs if self._is_ours(each)}
+
+    async def _snapshots(self) -> Lines:
+        name = server_name(self.environment)
+        async for each in self._items("rds", "describe_db_snapshots", "DBSnapshots", DBInstanceIdentifier=name):
+            if each.get("SnapshotType") != "automated":  # AWS deletes these with the database
+                yield f"snapshot {each['DBSnapshotIdentifier']} of the database {name}"
+
+    async def _log_groups(self) -> Lines:
+        service, there = self.settings.service_name(self.environment), self.settings.environment(self.environment)
+        endings = dict.fromkeys(self._made(_LOG_GROUP, "LogGroupName"), "") | {f"/aws/apprunner/{service}/": ".+"}
+        if isinstance(there, ExpressEnvironment):
+            endings |= {f"/aws/ecs/{there.cluster}/{service}-": "[0-9a-f]{4}"}
+        for prefix, ending in endings.items():
+            async for each in self._items("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
+                if re.fullmatch(ending, each["logGroupName"].removeprefix(prefix)):
+                    yield f"log group {each['logGroupName']}"
+
+    async def _secrets(self) -> Lines:
+        """Secrets that no stack made, and those of the stacks that can still be restored."""
+        made = self._made(_SECRET, "Name")
+        named = [parts_of_secret(each)[0] for each in self.settings.environment(self.environment).secrets.values()]
+        own = [each for each in named if ":secretsmanager:" in each and each.partition(":secret:")[2] not in made]
+        for each in dict.fromkeys([*made, *own]):
+            found = await or_absent(
+                self.aws.call("secretsmanager", "describe_secret", SecretId=each), "ResourceNotFoundException"
+            )
+            if found and (deleted := found.get("DeletedDate")):
+                yield f"secret {found['Name']}, which AWS deletes on {deleted:%Y-%m-%d}"
+            elif found and each in own:
+                yield f"secret {found['Name']}"
+
+    async def _repositories(self) -> Lines:
+        name = self.settings.name
+        for each in (name, f"{name}-try", self.settings.ledger(self.environment)):
+            call = self.aws.call("ecr", "describe_repositories", repositoryNames=[each])
+            if await or_absent(call, "RepositoryNotFoundException") is not None:
+                pages = self.aws.pages("ecr", "describe_images", repositoryName=each)
+                images = sum([len(page["imageDetails"]) async for page in pages])
+                yield f"repository {each} with {counted(images, 'image')}"
+
+    async def _items(self, service: str, operation: str, member: str, **asked: Any) -> AsyncIterator[Mapping[str, Any]]:
+        async for page in self.aws.pages(service, operation, **asked):
+            for each in page[member]:
+                yield each
+
+    def _made(self, kind: str, name: str) -> list[str]:
+        """Return the names of one kind of resource in the templates."""
+        resources = [each for stack in self.stacks for each in stack.template["Resources"].values()]
+        return [each["Properties"][name] for each in resources if each["Type"] == kind]
+
+    def _is_ours(self, described: Mapping[str, Any]) -> bool:
+        """Return whether a resource has the tag of the environment, which CloudFormation passes on from its stack."""
+        tags = {each["Key"]: each["Value"] for each in described.get("Tags") or ()}
+        return tags.get("slipway:environment") == self.environment
+
+
+async def _read(reads: Iterable[Callable[[], Lines]]) -> tuple[list[str], list[str]]:
+    """Return all lines, and the error of each read that AWS refused."""
+    lines: list[str] = []
+    unread: list[str] = []
+    for read in reads:
+        try:
+            lines += [one_line(line) async for line in read()]
+        except SlipwayError as error:
+            unread.append(str(error))
+    return lines, unread
+
+
+def _not_found(kind: str) -> tuple[str, str]:
+    return f"{kind}NotFound", f"{kind}NotFoundFault"  # AWS's code, and that of its service model

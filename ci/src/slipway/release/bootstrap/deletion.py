@@ -1,0 +1,147 @@
+"""The deletion of one stack: what stands in its way, and its end.
+
+AWS accepts the deletion of a stack whose exports are in use, and changes only the reason of its status.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import replace as with_values
+from typing import Any
+
+from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
+from slipway.records.destruction import Removal, StackRemoval
+from slipway.records.progress import Event, Tell
+from slipway.release.aws.client import Aws
+from slipway.release.bootstrap.change_set import OURS, REVIEWED, ask, described, event_line, failures, tags_of
+from slipway.release.bootstrap.template import StackTemplate
+from slipway.release.engine.target import Time
+from slipway.release.errors import AwsRefusedError
+from slipway.untrusted import one_line
+
+_POLL_SECONDS = 15.0
+_START_SECONDS = 60.0  # until a deletion that AWS accepted has begun
+_TIMEOUT_SECONDS = 60 * 60.0  # a large database takes long to leave its final snapshot
+_DATABASE = "AWS::RDS::DBInstance"
+_DELETING, _DELETED, _DELETE_FAILED = "DELETE_IN_PROGRESS", "DELETE_COMPLETE", "DELETE_FAILED"
+
+
+@dataclass(frozen=True)
+class StackDeletion:
+    """The deletion of one stack; `tell` receives its events."""
+
+    aws: Aws
+    stack: StackTemplate
+    time: Time
+    tell: Tell
+
+    async def proposed(self) -> StackRemoval:
+        """Return what would be deleted with the stack."""
+        removal = StackRemoval(stack=self.stack.name, region=self.stack.region, removal=Removal.PROPOSED)
+        if await described(self.aws, self.stack.name) is None:
+            return with_values(removal, removal=Removal.ABSENT)
+        held = [each for each in await self._resources() if self._is_deleted(each)]
+        return with_values(removal, resources=tuple(_named(each) for each in held))
+
+    async def importers(self) -> tuple[str, ...]:
+        """Return the stacks that import what this one exports."""
+        stack, found = await described(self.aws, self.stack.name) or {}, set[str]()
+        for export in [each["ExportName"] for each in stack.get("Outputs", ()) if each.get("ExportName")]:
+            try:
+                async for page in self.aws.pages("cloudformation", "list_imports", ExportName=export):
+                    found.update(page["Imports"])
+            except AwsRefusedError as error:
+                if "is not imported by any stack" not in error.message:
+                    raise
+        return tuple(sorted(found))
+
+    async def obstacles(self) -> list[SlipwayError]:
+        """Return why the stack cannot be deleted now."""
+        stack = await described(self.aws, self.stack.name)
+        if stack is None:
+            return []
+        name, status = self.stack.name, stack["StackStatus"]
+        if status != REVIEWED and tags_of(stack, OURS) != self.stack.tags:
+            what = f"there is a stack {name} that slipway did not make for this environment"
+            return [RefusedError(what, "delete or rename it yourself, and run this again")]
+        found: list[SlipwayError] = []
+        if status.endswith("_IN_PROGRESS") and status not in (REVIEWED, _DELETING):
+            what = f"another operation is changing the stack {name} ({status})"
+            found.append(RefusedError(what, "wait until it has ended"))
+        if stack.get("EnableTerminationProtection"):
+            command = f"aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name {name}"
+            what = f"the stack {name} has termination protection"
+            found.append(RefusedError(what, f"{command} --region {self.stack.region}"))
+        for each in await self._resources():
+            if each["ResourceType"] == _DATABASE and await self._is_protected(each["PhysicalResourceId"]):
+                environment = self.stack.tags["slipway:environment"]
+                remedy = (
+                    f"set deletion-protection = false in [tool.slipway.environments.{environment}.database], and run "
+                    f"`slipway bootstrap --environment {environment} --apply` before"
+                )
+                what = f"the database {one_line(each['PhysicalResourceId'])} is protected from deletion"
+                found.append(RefusedError(what, remedy))
+        return found
+
+    async def run(self, proposal: StackRemoval) -> StackRemoval:
+        """Delete the stack and follow the deletion to its end; raises SlipwayError."""
+        stack = await described(self.aws, self.stack.name)
+        if stack is None:
+            return with_values(proposal, removal=Removal.ABSENT)
+        known = {event["EventId"] for event in await self._events(stack["StackId"])}
+        if stack["StackStatus"] != _DELETING:
+            await ask(self.aws, "delete_stack", self.stack.name)
+        ended = await self._followed(stack["StackId"], set(known))
+        if ended["StackStatus"] == _DELETED:
+            return with_values(proposal, removal=Removal.DELETED)
+        events = [each for each in await self._events(stack["StackId"]) if each["EventId"] not in known]
+        causes = [
+            f"{each.kind} {each.name}: {each.reason}" for each in failures(events) if each.name != self.stack.name
+        ]
+        reason = "; ".join(causes) or one_line(ended.get("StackStatusReason", "no reason was reported"))
+        return with_values(proposal, removal=Removal.FAILED, reason=reason)
+
+    async def _followed(self, identifier: str, shown: set[str]) -> Mapping[str, Any]:
+        """Return the stack at the end of its deletion, or when the deletion has not begun after a while."""
+        began = self.time.seconds()
+        while True:
+            for event in reversed(await self._events(identifier)):
+                if event["EventId"] not in shown:
+                    shown.add(event["EventId"])
+                    self.tell(Event(event_line(event)))
+            stack = await described(self.aws, identifier) or {"StackStatus": _DELETED}
+            passed = self.time.seconds() - began
+            is_begun = stack["StackStatus"] == _DELETING
+            if stack["StackStatus"] in (_DELETED, _DELETE_FAILED) or (not is_begun and passed > _START_SECONDS):
+                return stack
+            if passed > _TIMEOUT_SECONDS:
+                raise UnknownOutcomeError(
+                    f"{self.stack.name}: the stack is still being deleted after {_TIMEOUT_SECONDS / 60:.0f} minutes",
+                    "run the same command again; it follows the deletion",
+                )
+            await self.time.sleep(_POLL_SECONDS)
+
+    async def _resources(self) -> list[Mapping[str, Any]]:
+        pages = self.aws.pages("cloudformation", "list_stack_resources", StackName=self.stack.name)
+        return [each async for page in pages for each in page["StackResourceSummaries"]]
+
+    async def _events(self, identifier: str) -> list[Mapping[str, Any]]:
+        """Return the events, newest first; one page has a hundred, more than a deletion makes between two polls."""
+        return list((await ask(self.aws, "describe_stack_events", identifier))["StackEvents"])
+
+    async def _is_protected(self, identifier: str) -> bool:
+        try:
+            found = await self.aws.call("rds", "describe_db_instances", DBInstanceIdentifier=identifier)
+        except AwsRefusedError as error:
+            if error.code.startswith("DBInstanceNotFound"):
+                return False
+            raise
+        return any(each.get("DeletionProtection") for each in found["DBInstances"])
+
+    def _is_deleted(self, held: Mapping[str, Any]) -> bool:
+        """Return whether a resource goes with its stack; one that the template has no more is deleted."""
+        template = self.stack.template["Resources"].get(held["LogicalResourceId"], {})
+        return bool(template.get("DeletionPolicy") != "Retain" and held["ResourceStatus"] != _DELETED)
+
+
+def _named(held: Mapping[str, Any]) -> str:
+    return one_line(f"{held['ResourceType']} {held['LogicalResourceId']} {held.get('PhysicalResourceId', '')}".rstrip())
