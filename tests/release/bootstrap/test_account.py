@@ -203,7 +203,7 @@ async def test_the_foundation_is_kept_while_the_stack_of_another_service_uses_it
     await settled(account, identifier)
 
 
-async def test_what_is_billed_is_found_without_the_stacks_and_what_cannot_be_read_is_said(account):
+async def test_what_is_billed_is_found_without_the_stacks_and_what_cannot_be_read_is_reported(account):
     (vpc,) = account.cloud.resources.models["AWS::EC2::VPC"]
     balancers = account.cloud.ecs.express.resources.balancing.balancers
     parts = {"arn": "arn", "name": "ours", "dns": "ours.example", "security_group": "sg-1", "subnets": {}}
@@ -223,7 +223,7 @@ async def test_a_whole_environment_is_deleted_and_its_database_leaves_a_snapshot
     await protect(account, is_on=False)
     shown = await plan_destruction(staging(account), untold)
     deleted = "\n".join(each for stack in shown.stacks for each in stack.resources)
-    assert "AWS::RDS::DBInstance Database slipway-staging" in deleted
+    assert "AWS::RDS::DBInstance Database slipway-staging (leaves a final snapshot)" in deleted
     assert "DatabaseLog" not in deleted
     ended = await destroy_everything(staging(account), untold, NAME)
     results = [each.removal for each in ended.stacks]

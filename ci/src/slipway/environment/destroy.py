@@ -21,7 +21,7 @@ _NOT_BEGUN = "not begun, because what comes before it was not deleted"
 
 @dataclass(frozen=True, kw_only=True)
 class _Proposal:
-    """The stacks of an environment with what would become of them, those of the service first; `obstacles` stand in the way."""
+    """The stacks of an environment with what would become of them, those of the service first; `obstacles` prevent it."""
 
     stacks: tuple[StackTemplate, ...]
     removals: tuple[tuple[StackDeletion, StackRemoval], ...]
@@ -35,7 +35,7 @@ class _Proposal:
 
 
 async def plan_destruction(environment: ServiceEnvironment, tell: Tell) -> Destruction:
-    """Return what would be deleted, what stands in its way, what is billed now, and what would be kept; raises SlipwayError."""
+    """Return what would be deleted, the obstacles, what is billed now, and what would be kept; raises SlipwayError."""
     proposal = await _proposed(environment, tell)
     return await _proven(environment, proposal, None, [each for _, each in proposal.removals])
 

@@ -100,7 +100,7 @@ def _destruction(destruction: Destruction) -> Iterator[str]:
     yield from (f"kept: {one_line(each)}" for each in destruction.kept)
     yield from (f"not read: {one_line(each, 600)}" for each in destruction.unread)
     yield f"not covered: {one_line(destruction.not_covered)}"
-    yield from (f"in the way: {one_line(each, 600)}" for each in destruction.obstacles)
+    yield from (f"refused: {one_line(each, 600)}" for each in destruction.obstacles)
     if is_shown:
         confirm = (
             f"run the same command with --confirm {one_line(destruction.service)} instead of --dry-run to delete this"

@@ -30,7 +30,7 @@ Lines = AsyncIterator[str]
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """What the account reports about one environment; `stacks` are those that its settings ask for."""
+    """The parts of one environment that the account reports; `stacks` are those that its settings ask for."""
 
     aws: Aws
     settings: Settings

@@ -1,4 +1,4 @@
-"""The deletion of one stack: what stands in its way, and its end.
+"""The deletion of one stack: its obstacles, and its end.
 
 AWS accepts the deletion of a stack whose exports are in use, and changes only the reason of its status.
 """
@@ -40,7 +40,7 @@ class StackDeletion:
         if await described(self.aws, self.stack.name) is None:
             return with_values(removal, removal=Removal.ABSENT)
         held = [each for each in await self._resources() if self._is_deleted(each)]
-        return with_values(removal, resources=tuple(_named(each) for each in held))
+        return with_values(removal, resources=tuple(self._named(each) for each in held))
 
     async def importers(self) -> tuple[str, ...]:
         """Return the stacks that import what this one exports."""
@@ -138,10 +138,13 @@ class StackDeletion:
         return any(each.get("DeletionProtection") for each in found["DBInstances"])
 
     def _is_deleted(self, held: Mapping[str, Any]) -> bool:
-        """Return whether a resource goes with its stack; one that the template has no more is deleted."""
-        template = self.stack.template["Resources"].get(held["LogicalResourceId"], {})
-        return bool(template.get("DeletionPolicy") != "Retain" and held["ResourceStatus"] != _DELETED)
+        return self._policy(held) != "Retain" and held["ResourceStatus"] != _DELETED
 
+    def _named(self, held: Mapping[str, Any]) -> str:
+        snapshot = " (leaves a final snapshot)" if self._policy(held) == "Snapshot" else ""
+        named = f"{held['ResourceType']} {held['LogicalResourceId']} {held.get('PhysicalResourceId', '')}"
+        return one_line(f"{named.rstrip()}{snapshot}")
 
-def _named(held: Mapping[str, Any]) -> str:
-    return one_line(f"{held['ResourceType']} {held['LogicalResourceId']} {held.get('PhysicalResourceId', '')}".rstrip())
+    def _policy(self, held: Mapping[str, Any]) -> str:
+        """Return the deletion policy of a resource; one that the template has no more is deleted."""
+        return str(self.stack.template["Resources"].get(held["LogicalResourceId"], {}).get("DeletionPolicy", "Delete"))
