@@ -87,7 +87,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
         *ANYWHERE,
         file(
             "record",
-            "before listing, copy into the ledger the deployment that a run with --without-ledger left in this file",
+            "before listing, copy into the ledger the deployment that a run with --without-ledger left in this file; this needs the rights of `deploy`",
             not_on_dagger="such a run leaves a file on a person's machine",
         ),
     ),
