@@ -27,7 +27,7 @@ async def _look(aws: Aws, spec: ServiceSpec) -> Checks:
 
 async def _counted(aws: Aws, subject: str, repository: str) -> Checks:
     number = await or_absent(_images(aws, repository), "RepositoryNotFoundException")
-    return () if number is None else (judge_number(subject, repository, number),)
+    return () if number is None else (_judged(subject, repository, number),)
 
 
 async def _images(aws: Aws, repository: str) -> int:
@@ -36,7 +36,7 @@ async def _images(aws: Aws, repository: str) -> int:
     return len({image["imageDigest"] async for page in pages for image in page["imageIds"]})
 
 
-def judge_number(subject: str, repository: str, number: int) -> Check:
+def _judged(subject: str, repository: str, number: int) -> Check:
     """Warn above nine tenths of the default quota. It is no refusal, because the account may have a higher one."""
     found = f"images in {repository}: {number}, and ECR's default quota is {MOST}"
     if number <= _NEARLY * MOST:
