@@ -11,12 +11,15 @@ from slipway.oci.artifact import INDEX, TREE
 from slipway.records.checks import PreflightResult
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, FieldChange
+from slipway.release.aws.ecr import EcrStore
 from slipway.release.engine.goal import Live
 from slipway.release.engine.plan import plan
 from slipway.release.engine.run import reach
+from slipway.release.preflight import quota
 from slipway.release.preflight.preflight import preflight, refuse
 from slipway.release.targets.supported import TARGETS
 from slipway.settings import TargetKind
+from slipway.simulator.contract import Quotas
 from slipway.simulator.faults import Effect, Fault
 from slipway.simulator.iam import trusting
 from tests.release.desired import MUTATING, SCALING, Telling, aws_of, choosing, deployed, engine_of, spec, target_of
@@ -39,7 +42,7 @@ async def account():
 async def looked(account, wanted):
     """A preflight that changes nothing."""
     before = len(account.cloud.requests)
-    found = await preflight(aws_of(account), wanted, TARGETS[TargetKind.APP_RUNNER].looks)
+    found = await preflight(aws_of(account), wanted, {**TARGETS[TargetKind.APP_RUNNER].looks, **quota.LOOKS})
     changes = [request for request in account.cloud.requests[before:] if request.startswith(MUTATING)]
     assert changes == []
     return found
@@ -70,7 +73,19 @@ async def test_good_input_is_ok_and_the_rest_is_not_covered(account):
     found = await looked(account, spec(await account.image(), instance_role=INSTANCE_ROLE, secrets=named))
     refuse(found)
     well = {subject for subject, check in seen(found).items() if check.verdict is PreflightResult.OK}
-    assert well == {"account", "digest", "platform", "tags", "access role", "instance role", "TOKEN", "URL", "FLAT"}
+    assert well == {
+        "account",
+        "digest",
+        "platform",
+        "tags",
+        "access role",
+        "instance role",
+        "TOKEN",
+        "URL",
+        "FLAT",
+        "images",
+        "ledger",
+    }
     assert {check.subject for check in found.not_covered} == {"release", "permissions", "quotas", "size", "values"}
     assert "hunter2" not in repr(found)
     assert not {"GetSecretValue", "GetParameter", "GetParameters"}.intersection(account.cloud.requests)
@@ -352,11 +367,35 @@ _LOOKS = {
     "BatchGetImage": "image",
     "GetDownloadUrlForLayer": "platform",
     "DescribeRepositories": "tags",
+    "ListImages": "images",
     "GetRole": "access role",
     "DescribeSecret": "TOKEN",
     "DescribeParameters": "parameters",
     "ListTagsForResource": "service",
 }
+
+
+@pytest.mark.parametrize(("subject", "repository"), [("images", "notes"), ("ledger", "notes-ledger-staging")])
+async def test_a_repository_that_is_almost_full_is_named_with_the_way_to_a_higher_quota(
+    account, monkeypatch, subject, repository
+):
+    assert Quotas().images == quota.MOST
+    wanted = spec(await account.image())
+    monkeypatch.setattr(quota, "MOST", 20)
+    store = EcrStore(aws_of(account), repository)
+    there = account.cloud.store.repositories[repository]
+    while len(there.manifests) < 18:
+        assert await store.put(f"record.{len(there.manifests)}", str(len(there.manifests)))
+    assert seen(await looked(account, wanted))[subject].verdict is PreflightResult.OK
+    assert await store.put("same.image", "17")  # a second tag of an image counts once
+    assert seen(await looked(account, wanted))[subject].verdict is PreflightResult.OK
+    assert await store.put("another.image", "another")
+    found = await looked(account, wanted)
+    refuse(found)
+    assert seen(found)[subject].verdict is PreflightResult.NOT_COVERED
+    assert f"images in {repository}: 19, and ECR's default quota is 20; " in seen(found)[subject].found
+    assert seen(found)[subject].found.endswith("--quota-code L-03A36CE1 --desired-value 40")
+    assert ("delete" in seen(found)[subject].found) == (subject == "images")
 
 
 async def test_a_throttled_call_is_retried(account):
@@ -382,7 +421,7 @@ async def test_nothing_is_started_when_something_is_refused(account):
 async def test_a_preflight_takes_few_calls_and_little_time(account):
     wanted, before = spec(await account.image()), len(account.cloud.requests)
     found = await looked(account, wanted)
-    assert len(account.cloud.requests[before:]) <= 6
+    assert len(account.cloud.requests[before:]) <= 8
     assert found.seconds < 5
 
 

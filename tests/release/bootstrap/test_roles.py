@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from slipway.release.aws.ecr import EcrStore
-from slipway.release.bootstrap.roles import RIGHTS, scope_of
+from slipway.release.bootstrap.roles import IMAGE_ROLE, RIGHTS, scope_of
 from slipway.release.bootstrap.template import stacks
 from slipway.release.errors import AwsRefusedError
 from slipway.release.rights import granted
@@ -27,6 +28,7 @@ SETTINGS = settings(
     ),
 )
 OTHER = {"staging": "production", "production": "staging"}
+ROOT = Path(__file__).parents[3]
 REPOSITORIES = ("notes", "notes-try", "notes-ledger-staging", "notes-ledger-production")
 UPLOAD = {"CompleteLayerUpload", "InitiateLayerUpload", "PutImage", "UploadLayerPart"}
 CHANGES = (
@@ -105,6 +107,11 @@ async def test_productions_records_are_refused_to_others(name):
         for act in (store.put("slipway.production.1.release", "{}"), store.discard(["slipway.production.lock"])):
             with pytest.raises(AwsRefusedError, match="is not authorized to perform"):
                 await act
+
+
+def test_the_page_for_other_means_names_the_commands_of_the_role_without_an_environment():
+    page = (ROOT / "docs/how-to/github-oidc.md").read_text(encoding="utf-8")
+    assert f" {' '.join(f'--command {verb}' for verb in IMAGE_ROLE)}\n" in page
 
 
 def test_nothing_but_images_for_trials_expires():

@@ -315,7 +315,7 @@ def cloudformation(player: Player) -> None:
     ask("an update is executed", "execute_change_set", **less)
     wait("an updated stack is described", "describe_stacks", _stack_ended, StackName="notes")
     ask("a stack is deleted", "delete_stack", StackName="notes")
-    ask("a deleted stack is described", "describe_stacks", StackName="notes")
+    wait("a deleted stack is described", "describe_stacks", _stack_ended, StackName="notes")
     ask("an absent stack is deleted", "delete_stack", StackName="absent")
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         option(
             "template",
             "KIND",
-            "print a template without calling AWS: of the service in the environment, of what its environments share, or of network and database",
+            "print a template without calling AWS: `environment` (the service in it), `shared` (for all environments), `foundation` (network and database)",
             choices=("environment", "shared", "foundation"),
             bare="environment",
             one_of="act",

@@ -76,7 +76,7 @@ WITHOUT_PROOF = option(
 WITHOUT_LEDGER = option(
     "without-ledger",
     "REASON",
-    "continue although the ledger cannot be read or written; only the platform then keeps others out, and the run is recorded afterwards",
+    "continue although the ledger cannot be read or written; only the platform then prevents concurrent changes, and the run is recorded afterwards",
     default="",
     not_on_dagger="it may have to leave a file",
 )
@@ -112,7 +112,7 @@ PYTHON = option(
 CHANGED = option(
     "changed",
     "REF",
-    "only services with changes since this git ref (default: where HEAD left the default branch); a change outside of all services counts for every service",
+    "only services with changes since this git ref (without a value: where HEAD left the default branch); a change outside of all services counts for every service",
     bare="merge-base",
     not_on_dagger="the workspace has no git history",
 )

@@ -24,7 +24,7 @@ _HERE = "it is about the command line on your machine"
         switch("offline", "check neither registries nor AWS"),
         ENDPOINT,
     ),
-    records=(JsonRecord("doctorreport", "1 when a check ended in NG"),),
+    records=(JsonRecord("doctorreport", "1 when a check failed (NG)"),),
     not_on_dagger="a function runs in a container of the engine and cannot see your machine",
 )
 async def doctor(flags: Flags, _caller: Caller) -> "CommandResult":

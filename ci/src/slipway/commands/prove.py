@@ -39,7 +39,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "judge only revisions newer than this revision or git ref; `merge-base` means where HEAD left the default branch (default: start-after in the settings, otherwise what a pull request would add; on the default branch itself, what is in no release tag)",
+            "judge only revisions newer than this revision or git ref; `merge-base` means where HEAD left the default branch. Default: start-after in the settings; without it, what a pull request would add; on the default branch, what no release tag has",
             one_of="judged",
             on_dagger="a revision only, since the workspace has no git history; by default all are judged",
         ),
@@ -58,7 +58,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         replace(CHANGED, sentence=f"with --all-services: {CHANGED.sentence}"),
         file(
             "statements",
-            "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from its models at the git ref from which revisions are judged)",
+            "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from the models of the previous release, at the git ref where judging begins)",
             one_of="release",
         ),
         option(
@@ -205,7 +205,7 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
 
 @command(
     Group.PROVE,
-    "Write the certificate that a promotion or rollback to another schema needs, from the gate's proof, or check one",
+    "Write a certificate from the gate's proof, or check one; a promotion or rollback to another schema needs it",
     flags=(
         replace(SOURCE, not_on_dagger=_LISTED),
         file("proof", "certify this proof.json, written by `slipway gate --report`"),
@@ -248,7 +248,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.PROVE,
-    "Rehearse a release in a simulated account on this machine, and a refused migration and a rollback if the settings name patches for them",
+    "Rehearse a release in a simulated account on this machine; also a refused migration and a rollback, if the settings name patches for them",
     flags=(
         SOURCE,
         file(

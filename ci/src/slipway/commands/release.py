@@ -60,7 +60,7 @@ async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     AwsAccess.READS,
     flags=(*ENVIRONMENT, IMAGE),
     records=(JsonRecord("plan", "1 when it is blocked"),),
-    never_red="it returns the folder with plan.json, plan.txt and summary.md, also of a blocked plan",
+    never_red="it returns the folder with plan.json, plan.txt and summary.md, even when the plan is blocked",
 )
 async def plan(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
@@ -81,9 +81,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,
-        switch(
-            "older", "deploy an image although a newer one was deployed after it; without this flag that is refused"
-        ),
+        switch("older", "deploy an image even if a newer one has been deployed since; refused by default"),
         WITHOUT_START,
     ),
     records=(
@@ -220,7 +218,7 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
         option(
             "confirm",
             "SERVICE",
-            "the service's name again: with --finish delete the old service, with --back the new one, permanently",
+            "repeat the service's name to delete permanently: the old service with --finish, the new one with --back",
             default="",
         ),
         DRY_RUN,

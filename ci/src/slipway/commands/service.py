@@ -21,7 +21,7 @@ _UNTIL_IT_ENDS = "until it ends"
         option(
             "watch",
             "SPAN",
-            "repeat it until it is interrupted, or the operation in progress has ended; with a span such as 5m, watch the live release for "
+            "repeat the status until you interrupt it, or the operation in progress ends; with a span such as 5m, watch the live release for "
             "that long, and exit with 1 as soon as it does not answer",
             bare=_UNTIL_IT_ENDS,
             on_dagger="a span is required",
@@ -87,7 +87,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
         *ANYWHERE,
         file(
             "record",
-            "first record the deployment in this file, which a run with --without-ledger left; this writes the ledger",
+            "before listing, copy into the ledger the deployment that a run with --without-ledger left in this file; this needs the rights of `deploy`",
             not_on_dagger="such a run leaves a file on a person's machine",
         ),
     ),
@@ -130,7 +130,7 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Print what the application and the platform have written lately, or about one recorded deployment",
+    "Print recent lines of the application and the platform, or those of one recorded deployment",
     AwsAccess.READS,
     flags=(
         *ANYWHERE,
@@ -149,8 +149,8 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
         JsonRecord("log-line", "with `--follow`: one on each line, as they come"),
     ),
     more="""\
-A line has its time in UTC, its source and its text; control characters are removed. Passwords in URLs, and values of `variables` with
-the name of a secret, are hidden; slipway does not know the values of `secrets`.""",
+A line has its time in UTC, its source and its text; control characters are removed. Passwords in URLs, and values of `variables`
+whose names look like those of secrets, are hidden; slipway does not know the values of `secrets`.""",
 )
 async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     from slipway.environment import logs
@@ -217,8 +217,8 @@ async def secret(flags: Flags, caller: Caller) -> "CommandResult":
 For example: slipway run --environment staging -- python -m app.repair --since 2026-01-01
 
 The command runs in the ECS task of [tool.slipway.environments.NAME.migration], with the variables and secrets of the environment, and
-without a shell. Its lines are printed as they reach CloudWatch. When slipway is interrupted, the task continues. A task that does not
-start ends with 1, and one whose end is unknown with 3.""",
+without a shell. Its lines are printed as they reach CloudWatch. When slipway is interrupted, the task continues. slipway exits with 1
+when the task does not start, and with 3 when its end is unknown.""",
 )
 async def run(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.one_off import run

@@ -330,8 +330,9 @@ async def _goal(environment: ServiceEnvironment, verb: Verb) -> Goal:
             return Paused(*names)
         case Verb.RESUME:
             return Resumed(*names, environment.spec_of_live(await or_unknown(environment.status())))
-        case _:
+        case Verb.DESTROY:
             return Deleted(*names)
+    raise NotImplementedError(verb.value)
 
 
 def holder(environment: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Where a move has left the traffic of an environment, by its ledger: a deployment to the side without traffic is refused."""
+"""Which side has the traffic after a move, as the ledger records it; a deployment to the other side is refused."""
 
 from slipway.environment.status import HISTORY, ObservedEnvironment
 from slipway.errors import RefusedError

@@ -22,6 +22,7 @@ from slipway.release.diagnosis import DeploymentLogs, diagnose
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.failures import PlatformWords
 from slipway.release.preflight import preflight as looks
+from slipway.release.preflight import quota
 from slipway.release.preflight.checks import Checks, no, not_covered, ok
 from slipway.release.targets.supported import target_of
 from slipway.settings import Settings
@@ -55,7 +56,8 @@ async def preflight(
     `live` are the fields of the live service, from which remedies name what a deployment changes.
     """
     target = target_of(settings, spec.environment)
-    report = await looks.preflight(aws, spec, target.looks, partial(_on_this_machine, aws, spec, settings, backend))
+    boot = partial(_on_this_machine, aws, spec, settings, backend)
+    report = await looks.preflight(aws, spec, {**target.looks, **quota.LOOKS}, boot)
     report = looks.naming_changes(report, spec, live or {})
     return report if settings.environment(spec.environment).migration else looks.unmigrated(report)
 

@@ -1,4 +1,4 @@
-"""A shift of traffic under a number of the ledger: the newest shift decides, and a killed one is resumed under its own number."""
+"""A shift of traffic under a number of the ledger: a newer shift ends an older one, and a killed one is resumed under its own number."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,7 +33,7 @@ class Shifting:
     tell: Tell
 
     async def run(self, verb: Verb, made: Outcome) -> Outcome:
-        """Shift forward or back, and return `made` with how that ended."""
+        """Shift forward or back, and return the outcome `made` with the status, number and duration of the shift."""
         began = self.old.time.seconds()
         counters = self._counters()
         if verb is Verb.SHIFT:  # what cannot be watched is not begun

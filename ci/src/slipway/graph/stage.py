@@ -34,6 +34,7 @@ from slipway.records.rehearsal import Rehearsal
 from slipway.rehearsal.play import play
 from slipway.rehearsal.scene import Story
 from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened, target_named
+from slipway.release.preflight import quota
 from slipway.release.preflight.checks import Checks
 from slipway.release.preflight.preflight import preflight
 from slipway.settings import Settings, TargetKind
@@ -111,7 +112,7 @@ class EngineStage:
             variables = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
             return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, variables, there.described)
 
-        return await preflight(there.aws, spec, there.described.looks, boot)
+        return await preflight(there.aws, spec, {**there.described.looks, **quota.LOOKS}, boot)
 
     async def migrate(self, image: Image, environment: str) -> Migration:
         return await self._migrate(image, environment)

@@ -1,1 +1,1 @@
-"""Work on this machine: the service in its own Python, the host of the gate, the build of a tree, and guesses about a folder."""
+"""Work on this machine: start the service in its own Python, run the gate, build a tree, guess settings from a folder."""

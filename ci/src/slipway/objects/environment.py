@@ -20,7 +20,7 @@ DryRun = Annotated[bool, Doc(flags.DRY_RUN.doc)]
 class Environment:
     """One environment of the service.
 
-    Its functions read the settings, each for itself: an object made of nothing but arguments comes from the engine's cache.
+    Each function reads the settings itself, because the engine may take this object from its cache.
     """
 
     name: str

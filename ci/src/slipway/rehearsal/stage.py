@@ -1,6 +1,6 @@
 """The stage of a rehearsal: a simulated account, a database per environment, and a way to build and run releases.
 
-Releases run as processes of this machine (`here`) or as containers of an engine (`graph.stage`).
+Releases run as processes of this machine (`rehearsal.local`) or as containers of an engine (`graph.stage`).
 """
 
 import re
@@ -35,7 +35,7 @@ _PLATFORMS = {TargetKind.APP_RUNNER: "App Runner", TargetKind.ECS_EXPRESS: "ECS 
 
 
 def target_named(name: str | None, settings: Settings) -> TargetKind:
-    """Return the target of that name, by default that of production or the only one in the settings; raises BadInputError."""
+    """Return the target of that name, by default that of production or the only one in the settings, without any ECS Express Mode; raises BadInputError."""
     if name is None:
         used = {there.target for there in settings.environments.values()}
         production = settings.environments.get(ENVIRONMENTS[-1])

@@ -235,8 +235,8 @@ SHARED: Grants = {
     Right.WRITE_LEDGER: {LEDGER: (*_READ_RECORDS, *_WRITE_RECORD, *_UPLOAD), REPOSITORY: _READ_RECORDS},
     Right.INSPECT: {
         ANY: ("ssm:DescribeParameters",),
-        LEDGER: ("ecr:DescribeRepositories",),
-        REPOSITORY: _READ_IMAGE,
+        LEDGER: ("ecr:DescribeRepositories", "ecr:ListImages"),
+        REPOSITORY: (*_READ_IMAGE, "ecr:ListImages"),
         ROLES: ("iam:GetRole",),
         SECRETS: ("secretsmanager:DescribeSecret",),
     },

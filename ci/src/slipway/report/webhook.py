@@ -7,7 +7,7 @@ from slipway.untrusted import one_line
 
 
 def of_outcome(outcome: Outcome, holder: str) -> str:
-    """Return the text, without words of the application; Slack reads commands such as <!channel> between angle brackets."""
+    """Return the text, without the application's log lines; angle brackets are escaped, because Slack reads <!channel> as a command."""
     kept, number = outcome.kept, f", deployment {outcome.number}" if outcome.number else ""
     lines = [
         f"{sign(kept.status.exit_code)} {kept.status.value}: {action(kept.verb)}{one_line(kept.service)} in {one_line(kept.environment)}{number}",

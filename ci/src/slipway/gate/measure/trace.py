@@ -1,11 +1,12 @@
 """The trace of a revision: every statement that it executes, with its line and its effects on tables.
 
 A statement in a transaction is measured after it ran, while its locks are held. One that is its own transaction (autocommit) has released them by
-then, so it is rehearsed in a transaction that is rolled back. When Postgres refuses that, as for CONCURRENTLY, or a text of several statements
-ends the transaction, it counts as not measured, unless a table was rewritten (its file is another one), as by VACUUM FULL.
+then, so it is rehearsed in a transaction that is rolled back. A statement is not measured when Postgres refuses that
+(CONCURRENTLY), or when it is a text of several statements that ends the transaction. A rewrite of a table is found even then, by the table's
+new file (VACUUM FULL).
 
 Before a transaction ends, the locks that it holds are compared with those of its recorded statements; after a revision, so are the tables and
-indexes that were rewritten. The rest was sent by a way that is not watched, and is recorded as one more statement.
+indexes that were rewritten. Effects that no recorded statement explains are recorded as one more statement.
 """
 
 import re

@@ -77,13 +77,20 @@ class LedgerStore:
         try:
             texts = await self._own.get([self._name(ORIGIN)])
         except AwsRefusedError as error:
-            if error.code in _DENIED and not await self._former.get([self._name(_MOVED)]):
-                return self._former  # a role that was made before ledgers had repositories of their own
-            if error.code != _ABSENT:
-                raise
-            return self._former
+            if error.code == _ABSENT or (error.code in _DENIED and await self._is_former_open()):
+                return self._former
+            raise
         self._has_own = True
         return self._own if texts else self._former
+
+    async def _is_former_open(self) -> bool:
+        """Return whether a role that may not read the own repository uses the former one, as before there were others."""
+        try:
+            return not await self._former.get([self._name(_MOVED)])
+        except AwsRefusedError as error:
+            if error.code in _DENIED:
+                return False  # what the role lacks is the right on the own repository
+            raise
 
     def _name(self, kind: str) -> str:
         return f"{PREFIX}{self._environment}.{kind}"

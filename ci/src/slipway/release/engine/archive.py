@@ -4,7 +4,8 @@ A block is stored before its records are discarded, so a run that is killed in b
 by itself, because the newest number is found by those.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 
 from slipway.errors import RefusedError
 from slipway.records.form import to_json
@@ -12,7 +13,7 @@ from slipway.records.ledger import LedgerBlock, Origin
 from slipway.release.engine.ledger import HUNDRED, KINDS, ORIGIN, PREFIX, Ledger, Store, block_of
 from slipway.release.engine.lock import LIFE_SECONDS
 
-_MOST_BYTES = 3_000_000  # of a block; ECR accepts manifests of 4 MiB [M]
+_MOST_BYTES = 3_000_000  # of a part of a block; ECR accepts manifests of 4 MiB [M]
 _TOGETHER = 3  # the most hundreds that one run packs
 
 
@@ -29,13 +30,8 @@ async def _pack(ledger: Ledger, block: int) -> None:
     last = block * HUNDRED
     numbers = range(last - HUNDRED + 1, last + 1)
     texts = dict(await ledger.store.get([ledger.name(number, kind) for number in numbers for kind in KINDS]))
-    text = to_json(LedgerBlock(ledger.environment, texts), indent=None)
-    if len(text) > _MOST_BYTES:
-        return
-    for name in ledger.block_names(block):
-        if await ledger.store.put(name, text):
-            await ledger.store.discard([each for each in texts if each != ledger.name(last, "intent")])
-            return
+    if await _store(ledger, ledger.store, block, texts):
+        await ledger.store.discard([each for each in texts if each != ledger.name(last, "intent")])
 
 
 async def move(former: Store, own: Store, environment: str) -> None:
@@ -61,6 +57,33 @@ async def move(former: Store, own: Store, environment: str) -> None:
 
 async def _copy(ledger: Ledger, own: Store, block: int, names: Sequence[str]) -> None:
     texts = dict(await ledger.store.get(names))
-    await own.put(ledger.block_names(block)[0], to_json(LedgerBlock(ledger.environment, texts), indent=None))
+    await _store(ledger, own, block, texts)
     if (anchor := ledger.name(block * HUNDRED, "intent")) in texts:
         await own.put(anchor, texts[anchor])
+
+
+async def _store(ledger: Ledger, store: Store, block: int, texts: Mapping[str, str]) -> bool:
+    """Store records in parts of a block, each under the first free name; return False when there are too few names."""
+    names = iter(ledger.block_names(block))
+    for part in _parts(texts):
+        text = to_json(LedgerBlock(ledger.environment, part), indent=None)
+        while (name := next(names, None)) and not await store.put(name, text):
+            pass
+        if name is None:
+            return False
+    return True
+
+
+def _parts(texts: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Divide records into parts that ECR accepts, in their order."""
+    part: dict[str, str] = {}
+    size = 0
+    for name, text in texts.items():
+        more = len(json.dumps({name: text}))
+        if part and size + more > _MOST_BYTES:
+            yield part
+            part, size = {}, 0
+        part[name] = text
+        size += more
+    if part:
+        yield part

@@ -30,6 +30,7 @@ _LOCK = "lock"
 ORIGIN = "origin"
 _RECENT, _NEXT = 17, 3  # the newest numbers and those that may follow, whose records the store returns in one call
 _BLOCKS = 5  # read in one call
+_PARTS = 9  # of a block, whose records are too large for one
 _HUNDREDS = tuple(
     dict.fromkeys(round(1.3**power) for power in range(40))
 )  # where to look first, up to three million deployments
@@ -223,9 +224,10 @@ class Ledger:
     def name(self, number: int, kind: str) -> str:
         return f"{PREFIX}{self.environment}.{number}.{kind}"
 
-    def block_names(self, block: int) -> tuple[str, str]:
-        """Return the names under which a block may be stored: by a move from another store, and by packing what came later."""
-        return (f"{PREFIX}{self.environment}.block.{block}", f"{PREFIX}{self.environment}.block.{block}.2")
+    def block_names(self, block: int) -> tuple[str, ...]:
+        """Return the names under which the parts of a block may be stored, by a move from another store and by packing."""
+        name = f"{PREFIX}{self.environment}.block.{block}"
+        return (name, *(f"{name}.{part}" for part in range(2, _PARTS + 1)))
 
     def numbered(self, names: Iterable[str]) -> set[tuple[int, str]]:
         """Return number and kind of the names of this environment's records."""
@@ -284,9 +286,9 @@ class Ledger:
         unread = sorted(block for block in blocks if block not in self._blocks)
         for first in range(0, len(unread), _BLOCKS):
             names = {block: self.block_names(block) for block in unread[first : first + _BLOCKS]}
-            texts = await self.store.get([name for both in names.values() for name in both])
-            for block, both in names.items():
-                parts = [from_json(LedgerBlock, texts[name], name).records for name in both if name in texts]
+            texts = await self.store.get([name for own in names.values() for name in own])
+            for block, own in names.items():
+                parts = [from_json(LedgerBlock, texts[name], name).records for name in own if name in texts]
                 if parts:
                     self._blocks[block] = {name: text for part in parts for name, text in part.items()}
         return {name: text for block in blocks for name, text in self._blocks.get(block, {}).items()}

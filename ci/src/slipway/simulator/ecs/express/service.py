@@ -14,7 +14,7 @@ from slipway.simulator.contract import AwsError
 from slipway.simulator.ecs.express.configuration import CONTAINER, Configuration
 from slipway.simulator.ecs.express.fleet import Fleet
 from slipway.simulator.ecs.express.gateway import Gateway
-from slipway.simulator.ecs.express.rollout import ENDED, TRANSITIONS, Pace, Signal, breaker_threshold
+from slipway.simulator.ecs.express.rollout import CANARY_PERCENT, ENDED, TRANSITIONS, Pace, Signal, breaker_threshold
 from slipway.simulator.ecs.task import TaskDefinition
 
 
@@ -281,7 +281,7 @@ class Service:
         return {
             "strategy": "CANARY",
             "canaryConfiguration": {
-                "canaryPercent": 5.0,
+                "canaryPercent": float(CANARY_PERCENT),
                 "canaryBakeTimeInMinutes": round(self.pace.canary / 60),
             },
             "bakeTimeInMinutes": round(self.pace.bake / 60),

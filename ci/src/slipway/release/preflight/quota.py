@@ -1,0 +1,48 @@
+"""ECR's quota of images in a repository: a full one accepts neither an image nor a record of the ledger.
+
+Counting takes a call for each thousand images, so a rollback does without it.
+"""
+
+from collections.abc import Mapping
+
+from slipway.records.checks import Check
+from slipway.release.aws.client import Aws
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.errors import or_absent
+from slipway.release.preflight.checks import Checks, covered, not_covered, ok
+from slipway.release.preflight.preflight import Look
+from slipway.settings.service import ledger_repository
+
+MOST = 100_000  # images in a repository: the default, which an account can have raised [G]
+_NEARLY = 0.9
+_RAISE = "aws service-quotas request-service-quota-increase --service-code ecr --quota-code L-03A36CE1 --desired-value"
+
+
+async def _look(aws: Aws, spec: ServiceSpec) -> Checks:
+    """Count the images in the service's repository, and the records in the environment's ledger."""
+    name = spec.image.repository.partition("/")[2]
+    images = await covered("images", _counted(aws, "images", name))
+    return *images, *await covered("ledger", _counted(aws, "ledger", ledger_repository(name, spec.environment)))
+
+
+async def _counted(aws: Aws, subject: str, repository: str) -> Checks:
+    number = await or_absent(_images(aws, repository), "RepositoryNotFoundException")
+    return () if number is None else (_judged(subject, repository, number),)
+
+
+async def _images(aws: Aws, repository: str) -> int:
+    """Return the number of images; one with several tags is listed once for each."""
+    pages = aws.pages("ecr", "list_images", repositoryName=repository, maxResults=1000)
+    return len({image["imageDigest"] async for page in pages for image in page["imageIds"]})
+
+
+def _judged(subject: str, repository: str, number: int) -> Check:
+    """Warn above nine tenths of the default quota. It is no refusal, because the account may have a higher one."""
+    found = f"images in {repository}: {number}, and ECR's default quota is {MOST}"
+    if number <= _NEARLY * MOST:
+        return ok(subject, found)
+    fewer = "delete images that no release needs, or " if subject == "images" else ""
+    return not_covered(subject, f"{found}; {fewer}ask for a higher one: {_RAISE} {2 * MOST}")
+
+
+LOOKS: Mapping[str, Look] = {"repositories": _look}
