@@ -173,7 +173,14 @@ async def test_without_confirmation_or_with_a_protected_database_nothing_is_dele
     await account.ask(
         "cloudformation", "update_termination_protection", StackName=OWN, EnableTerminationProtection=True
     )
+    stack = account.cloud.cloudformation.stacks[FOUNDATION]
+    deployed, stack.template = (
+        stack.template,
+        replace(stack.template, body=stack.template.body.replace("Snapshot", "Delete")),
+    )
     said = await refusal(destroy_everything(staging(account), untold, NAME))
+    stack.template = deployed
+    assert "would delete the database slipway-staging without a final snapshot" in said
     assert "the database slipway-staging is protected from deletion: set deletion-protection = false" in said
     assert "the stack slipway-notes-staging has termination protection" in said
     assert not [name for name in account.cloud.requests[before:] if name.startswith("Delete")]

@@ -102,14 +102,14 @@ class Inventory:
         """Secrets that no stack made, and those of the stacks that can still be restored."""
         made = self._made(_SECRET, "Name")
         named = [parts_of_secret(each)[0] for each in self.settings.environment(self.environment).secrets.values()]
-        own = [each for each in named if ":secretsmanager:" in each and each.partition(":secret:")[2] not in made]
+        own = [each for each in named if ":secretsmanager:" in each]
         for each in dict.fromkeys([*made, *own]):
             found = await or_absent(
                 self.aws.call("secretsmanager", "describe_secret", SecretId=each), "ResourceNotFoundException"
             )
             if found and (deleted := found.get("DeletedDate")):
                 yield f"secret {found['Name']}, which AWS deletes on {deleted:%Y-%m-%d}"
-            elif found and each in own:
+            elif found and found["Name"] not in made:
                 yield f"secret {found['Name']}"
 
     async def _repositories(self) -> Lines:

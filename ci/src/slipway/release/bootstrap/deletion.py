@@ -3,6 +3,7 @@
 AWS accepts the deletion of a stack whose exports are in use, and changes only the reason of its status.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace as with_values
@@ -39,8 +40,9 @@ class StackDeletion:
         removal = StackRemoval(stack=self.stack.name, region=self.stack.region, removal=Removal.PROPOSED)
         if await described(self.aws, self.stack.name) is None:
             return with_values(removal, removal=Removal.ABSENT)
-        held = [each for each in await self._resources() if self._is_deleted(each)]
-        return with_values(removal, resources=tuple(self._named(each) for each in held))
+        policies = await self._policies()
+        held = [(each, policies.get(each["LogicalResourceId"], "")) for each in await self._resources()]
+        return with_values(removal, resources=tuple(_named(*each) for each in held if each[1] != "Retain"))
 
     async def importers(self) -> tuple[str, ...]:
         """Return the stacks that import what this one exports."""
@@ -71,15 +73,19 @@ class StackDeletion:
             command = f"aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name {name}"
             what = f"the stack {name} has termination protection"
             found.append(RefusedError(what, f"{command} --region {self.stack.region}"))
-        for each in await self._resources():
-            if each["ResourceType"] == _DATABASE and await self._is_protected(each["PhysicalResourceId"]):
-                environment = self.stack.tags["slipway:environment"]
-                remedy = (
-                    f"set deletion-protection = false in [tool.slipway.environments.{environment}.database], and run "
-                    f"`slipway bootstrap --environment {environment} --apply` before"
+        databases = [each for each in await self._resources() if each["ResourceType"] == _DATABASE]
+        policies = await self._policies() if databases else {}
+        for each in databases:
+            name, environment = one_line(each["PhysicalResourceId"]), self.stack.tags["slipway:environment"]
+            apply = f"`slipway bootstrap --environment {environment} --apply` before"
+            if policies.get(each["LogicalResourceId"]) == "Delete":
+                what = f"the stack {self.stack.name} would delete the database {name} without a final snapshot"
+                found.append(RefusedError(what, f"run {apply}"))
+            if await self._is_protected(each["PhysicalResourceId"]):
+                setting = f"deletion-protection = false in [tool.slipway.environments.{environment}.database]"
+                found.append(
+                    RefusedError(f"the database {name} is protected from deletion", f"set {setting}, and run {apply}")
                 )
-                what = f"the database {one_line(each['PhysicalResourceId'])} is protected from deletion"
-                found.append(RefusedError(what, remedy))
         return found
 
     async def run(self, proposal: StackRemoval) -> StackRemoval:
@@ -137,14 +143,14 @@ class StackDeletion:
             raise
         return any(each.get("DeletionProtection") for each in found["DBInstances"])
 
-    def _is_deleted(self, held: Mapping[str, Any]) -> bool:
-        return self._policy(held) != "Retain" and held["ResourceStatus"] != _DELETED
+    async def _policies(self) -> Mapping[str, str]:
+        """Return the deletion policies in the template as deployed; the settings may have changed since."""
+        body = (await ask(self.aws, "get_template", self.stack.name))["TemplateBody"]
+        template = (json.loads(body) if body else {}) if isinstance(body, str) else body  # boto3 has read JSON already
+        return {name: each.get("DeletionPolicy", "") for name, each in template.get("Resources", {}).items()}
 
-    def _named(self, held: Mapping[str, Any]) -> str:
-        snapshot = " (leaves a final snapshot)" if self._policy(held) == "Snapshot" else ""
-        named = f"{held['ResourceType']} {held['LogicalResourceId']} {held.get('PhysicalResourceId', '')}"
-        return one_line(f"{named.rstrip()}{snapshot}")
 
-    def _policy(self, held: Mapping[str, Any]) -> str:
-        """Return the deletion policy of a resource; one that the template has no more is deleted."""
-        return str(self.stack.template["Resources"].get(held["LogicalResourceId"], {}).get("DeletionPolicy", "Delete"))
+def _named(held: Mapping[str, Any], policy: str) -> str:
+    snapshot = " (leaves a final snapshot)" if policy == "Snapshot" else ""
+    named = f"{held['ResourceType']} {held['LogicalResourceId']} {held.get('PhysicalResourceId', '')}"
+    return one_line(f"{named.rstrip()}{snapshot}")
