@@ -173,6 +173,15 @@ def test_a_column_with_a_default_is_written_every_value_is_read_and_policies_and
     assert {each[0] for each in found} == expected
 
 
+@pytest.mark.parametrize(("own", "rules"), [({"default": "open"}, []), ({}, ["C09"])])
+def test_a_default_may_be_dropped_when_the_code_of_the_release_has_one_of_its_own(replayed, own, rules):
+    state = sa.Column("state", sa.Enum("open", "done", name="state"), nullable=False, **own)
+    table = sa.Table("jobs", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), state)
+    live = Previous(name="v1", models=tuple(as_models([table])))
+    found, _ = replayed(live, JOBS, two='op.execute("ALTER TABLE jobs ALTER state DROP DEFAULT")')
+    assert [rule for rule, *_ in found] == rules
+
+
 def test_a_new_value_is_a_warning_where_the_models_know_all_values(replayed):
     added = "with op.get_context().autocommit_block():\n    op.execute(\"ALTER TYPE state ADD VALUE 'late'\")"
     assert replayed(jobs(), JOBS, two=added)[0] == [("C18", "two", 11)]

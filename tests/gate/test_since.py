@@ -54,15 +54,15 @@ def prove_since(write_project, server_url):
 
 
 def test_what_was_at_a_ref_is_old_whatever_comes_after_it(old):
-    assert old(Since(name="v1", files=(ONE, TWO))) == {"one": "not newer than v1", "two": "not newer than v1"}
+    assert old(Since(name="v1", files=(ONE, TWO))) == {"one": "in v1 already", "two": "in v1 already"}
 
 
 def test_a_revision_below_what_was_there_is_new(old):
-    assert old(Since(name="v1", files=(TWO,))) == {"two": "not newer than v1"}
+    assert old(Since(name="v1", files=(TWO,))) == {"two": "in v1 already"}
 
 
 def test_what_was_edited_stays_new(old):
-    assert old(Since(name="v1", files=(ONE, TWO), edited=(TWO,))) == {"one": "not newer than v1"}
+    assert old(Since(name="v1", files=(ONE, TWO), edited=(TWO,))) == {"one": "in v1 already"}
 
 
 @pytest.mark.parametrize("name", ["two", "tw"])
@@ -95,9 +95,9 @@ def test_by_default_what_is_compared_with_is_a_ref_or_all_but_the_newest(old, si
 @pytest.mark.parametrize(
     ("since", "known"),
     [
-        (Since(name="merge-base", by_default="main", files=(ONE,)), {"one": "not newer than main", "two": ABOVE}),
+        (Since(name="merge-base", by_default="main", files=(ONE,)), {"one": "in main already", "two": ABOVE}),
         (Since(name="", by_default=""), {"one": ABOVE, "two": ABOVE}),
-        (Since(name="v1", files=(ONE,)), {"one": "not newer than v1"}),
+        (Since(name="v1", files=(ONE,)), {"one": "in v1 already"}),
     ],
     ids=["on a branch", "with nothing to compare with", "unless --since names a ref"],
 )

@@ -197,7 +197,7 @@ def _older(nodes: Iterable[Node], parents: Parents, start_after: str | None, sin
 
 def _compared(nodes: Iterable[Node], since: Since) -> tuple[Node, ...]:
     """Mark the revisions as old whose files are unchanged since the ref."""
-    why, edited = f"not newer than {since.by_default or since.name}", set(since.edited)
+    why, edited = f"in {since.by_default or since.name} already", set(since.edited)
     same = set(since.files) - edited
     return _released_first(
         replace(node, old=why if node.file in same else None, edited=node.file in edited) for node in nodes

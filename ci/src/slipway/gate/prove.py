@@ -130,7 +130,7 @@ def _chosen(past: History, skipped: Collection[str]) -> str:
     run = sum(not node.new and node.id not in skipped for node in past.nodes)
     if old and not new:
         ran = "they were run" if run == old else f"{run} were run"
-        return f"none of {old} revisions: all are {past.nodes[-1].old}; {ran} but not judged (--all judges them)"
+        return f"none of {old} revisions, which are {past.nodes[-1].old}; {ran} but not judged (--all judges them)"
     if not past.chosen or not old:
         return ""
     older = f"{run} of {old} older were" if run < old else f"{old} older {'were' if old > 1 else 'was'}"

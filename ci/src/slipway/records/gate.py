@@ -68,12 +68,14 @@ class Column:
     """A column of a model.
 
     - written: an INSERT names it, because the database has no default. defaulted: an INSERT may name it or leave it to the default.
+    - filled: the release's code has a default of its own, so that every INSERT has a value.
     - labels: the values of an enum, the only ones that the model can read.
     """
 
     name: str
     written: bool
     defaulted: bool = False
+    filled: bool = False
     labels: tuple[str, ...] = ()
 
 

@@ -74,7 +74,13 @@ def _as_column(column: "ModelColumn[Any]") -> Column:
     autoincrements = column is getattr(column.table, "_autoincrement_column", None)
     written = not autoincrements and column.server_default is None and column.computed is None
     labels = getattr(getattr(column.type, "item_type", column.type), "enums", None) or ()
-    return Column(column.name, written, defaulted and not autoincrements, tuple(map(str, labels)))
+    return Column(
+        column.name,
+        written,
+        defaulted=defaulted and not autoincrements,
+        filled=column.default is not None,
+        labels=tuple(map(str, labels)),
+    )
 
 
 def refusal(connection: Connection, phrase: Phrase) -> Refused | None:
@@ -139,12 +145,13 @@ def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
     ]
     yield "SELECT", [f"SELECT {', '.join(read)} FROM {table.name}"]
     sent = partial(as_sent, connection.dialect.driver, table)
-    full = sent(seeds.accepted(raw, table, _FULL_ROW, bare=False, columns=written))
+    full = sent(seeds.accepted(raw, table, _FULL_ROW, columns=written))
     again = [column["name"] for column in table.columns if column["raw"] in written - made]
     yield "INSERT of a full row", chain(full, _put_back(connection, table, again) if again and not full else ())
-    yield "INSERT of a bare row", sent(seeds.accepted(raw, table, _BARE_ROW, bare=True, columns=written))
+    bare = written - {column.name for column in model.columns if column.filled}
+    yield "INSERT of a bare row", sent(seeds.accepted(raw, table, _BARE_ROW, columns=written, bare=bare))
     if writable - written:
-        yield "INSERT of every column", sent(seeds.accepted(raw, table, _EVERY_COLUMN, bare=False, columns=writable))
+        yield "INSERT of every column", sent(seeds.accepted(raw, table, _EVERY_COLUMN, columns=writable))
     if set_again := ", ".join(f"{name} = {name}" for name in changed or read[:1]):
         yield "UPDATE", [f"UPDATE {table.name} SET {set_again}"]
     if read:

@@ -268,10 +268,18 @@ def fill(connection: Any, tables: Sequence[Table]) -> Filled:
 
 
 def accepted(
-    connection: Any, table: Table, row: int, *, bare: bool, columns: Collection[str] | None = None
+    connection: Any,
+    table: Table,
+    row: int,
+    *,
+    columns: Collection[str],
+    bare: Collection[str] = (),
 ) -> Sequence[str]:
-    """Return an INSERT of row number `row` that the table accepts, limited to `columns`, or none; nothing is kept."""
-    part = {"tables": [table.oid], "before": [], "rows": [_row(table, row, {}, bare=bare, columns=columns)]}
+    """Return an INSERT of row number `row` that the table accepts, limited to `columns`, or none; nothing is kept.
+
+    The columns `bare` have NULL or their default, wherever possible.
+    """
+    part = {"tables": [table.oid], "before": [], "rows": [_row(table, row, {}, columns=columns, bare=bare)]}
     statements: list[str] = _insert(connection, [{**part, "after": [_UNDO]}])["accepted"]
     return statements
 
@@ -329,7 +337,11 @@ def _part(group: Sequence[Table], by_oid: Mapping[str, Table]) -> Mapping[str, A
     return {
         "tables": [table.oid for table in group],
         "before": [*counters, *([f"SET CONSTRAINTS {names} {'DEFERRED' if unfilled else 'IMMEDIATE'}"] if names else [])],
-        "rows": [_row(table, row, unfilled, bare=row == _BARE_ROW and not table.plain) for table in group for row in range(1, ROWS + 1)],
+        "rows": [
+            _row(table, row, unfilled, bare=[each["raw"] for each in table.columns] if row == _BARE_ROW and not table.plain else ())
+            for table in group
+            for row in range(1, ROWS + 1)
+        ],
         # A later ALTER TABLE of the same transaction refuses rows whose constraints are not checked yet.
         "after": [
             *([f"SET CONSTRAINTS {names} IMMEDIATE"] if names else []),
@@ -339,7 +351,12 @@ def _part(group: Sequence[Table], by_oid: Mapping[str, Table]) -> Mapping[str, A
 
 
 def _row(
-    table: Table, row: int, unfilled: Mapping[str, Table], *, bare: bool, columns: Collection[str] | None = None
+    table: Table,
+    row: int,
+    unfilled: Mapping[str, Table],
+    *,
+    columns: Collection[str] | None = None,
+    bare: Collection[str] = (),
 ) -> Mapping[str, Any]:
     """Describe one row: the candidates of each column, those with a choice last, and which columns a constraint concerns."""
     written = [each for each in table.columns if not each["made"] and (columns is None or each["raw"] in columns)]
@@ -351,7 +368,7 @@ def _row(
     return {
         "table": table.oid,
         "into": f"{table.name} ({', '.join(column['name'] for column in written)})" if written else table.name,
-        "choices": [_choices(table, column, row, unfilled, bare=bare) for column in written],
+        "choices": [_choices(table, column, row, unfilled, bare=column["raw"] in bare) for column in written],
         "groups": [table.groups[column["number"]] for column in written],
         "places": {f".{column['raw']}": places[column["number"]] for column in written}
         | {name: place for name, place in constrained.items() if place},
