@@ -11,7 +11,7 @@ from slipway.release.engine.target import Time
 from slipway.release.errors import BusyError
 from slipway.release.move.shift import STEPS, WATCH_SECONDS, Shift
 
-STORIES = int(os.environ.get("SLIPWAY_SHIFTS", "150"))
+STORIES = int(os.environ.get("SLIPWAY_SHIFTS", "1000"))
 BEGIN = datetime(2026, 11, 29, tzinfo=UTC)
 
 

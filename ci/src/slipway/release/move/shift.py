@@ -62,9 +62,9 @@ class Shift:
                     return _SUPERSEDED
                 if step and (problem := await self._watched(step)):
                     return await self._taken_back(problem)
+            return ShiftEnd(status=Status.SUCCEEDED) if await self.is_newest() else _SUPERSEDED
         except SlipwayError as error:
             return await self._taken_back(f"the step could not be finished: {error.what}")
-        return ShiftEnd(status=Status.SUCCEEDED) if await self.is_newest() else _SUPERSEDED
 
     async def back(self) -> ShiftEnd:
         """Give the old side all of the traffic again."""
