@@ -8,6 +8,7 @@ from typing import Any
 from slipway.environment.environment import ServiceEnvironment
 from slipway.records.outcome import Outcome
 from slipway.records.progress import Event
+from slipway.release.aws.client import Aws
 from slipway.settings import parse
 from slipway.simulator.ecs.express.rollout import ENDED, Pace
 from slipway.simulator.ecs.express.service import Deployment, Service
@@ -58,6 +59,19 @@ class Run:
         ]
 
 
+def staging_in(account: Account, settings: str, aws: Aws) -> ServiceEnvironment:
+    """Return the environment `staging` of a simulated account, whose requests go through `aws`."""
+    made = ServiceEnvironment(
+        settings=parse(settings),
+        name="staging",
+        endpoint_url=account.cloud.url,
+        time=time_of(account),
+        starts=False,
+    )
+    made.__dict__["aws"] = aws
+    return made
+
+
 @dataclass
 class Staging:
     """The environment `staging`; each command is a process of its own."""
@@ -69,15 +83,7 @@ class Staging:
 
     @property
     def environment(self) -> ServiceEnvironment:
-        made = ServiceEnvironment(
-            settings=parse(self.settings),
-            name="staging",
-            endpoint_url=self.account.cloud.url,
-            time=time_of(self.account),
-            starts=False,
-        )
-        made.__dict__["aws"] = aws_of(self.account)
-        return made
+        return staging_in(self.account, self.settings, aws_of(self.account))
 
     @property
     def service(self) -> Service:

@@ -14,12 +14,11 @@ from slipway.environment.environment import ServiceEnvironment
 from slipway.environment.move import Move, Resolve, moving
 from slipway.records.progress import Event
 from slipway.release.move.records import NEW, OLD, Record
-from slipway.settings import parse
 from slipway.simulator.ecs.express.service import Service as ExpressService
 from slipway.simulator.route53 import full
 from slipway.workload.workload import NO_CERTIFICATES
-from tests.environment.express import ARN, BRISK
-from tests.release.desired import aws_of, time_of
+from tests.environment.express import ARN, BRISK, staging_in
+from tests.release.desired import aws_of
 from tests.release.direct import opened
 from tests.release.policed import PolicedAws
 from tests.simulator.account import BRISK as APP_RUNNER
@@ -67,15 +66,8 @@ class Moving:
 
     @property
     def environment(self) -> ServiceEnvironment:
-        made = ServiceEnvironment(
-            settings=parse(self.settings),
-            name="staging",
-            endpoint_url=self.account.cloud.url,
-            time=time_of(self.account),
-            starts=False,
-        )
-        made.__dict__["aws"] = PolicedAws(self.account) if self.policed else aws_of(self.account)
-        return made
+        aws = PolicedAws(self.account) if self.policed else aws_of(self.account)
+        return staging_in(self.account, self.settings, aws)
 
     @property
     def move(self) -> Move:

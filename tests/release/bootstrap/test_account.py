@@ -23,7 +23,7 @@ from slipway.resource_kinds import kinds
 from slipway.settings import Settings
 from slipway.simulator.balancing import LoadBalancer
 from slipway.simulator.faults import Effect, Fault
-from tests.release.bootstrap.wanted import FROM_NOTHING, settings
+from tests.release.bootstrap.wanted import FROM_NOTHING, settings, untold
 from tests.release.desired import aws_of, time_of
 from tests.release.direct import opened
 from tests.simulator.account import SLOW, Account
@@ -50,10 +50,6 @@ async def account():
 
 def ground(account: Account, wanted: Settings = WANTED) -> AccountSetup:
     return AccountSetup(wanted, "staging", aws_of(account), time_of(account))
-
-
-def untold(_event) -> None:
-    """Nobody listens."""
 
 
 async def refusal(act) -> str:

@@ -13,7 +13,6 @@ from slipway.records.bootstrap import Bootstrap, Result
 from slipway.records.form import from_json, to_json
 from slipway.records.ledger import Intent, Lock
 from slipway.records.outcome import Status
-from slipway.records.progress import Event
 from slipway.release.aws.ecr import EcrStore
 from slipway.release.bootstrap import change_set as room
 from slipway.release.bootstrap.template import stacks
@@ -22,7 +21,7 @@ from slipway.release.engine.ledger import Ledger
 from slipway.report.text import of_bootstrap
 from slipway.settings import Scaling, Settings, SettingsError
 from slipway.simulator.faults import Effect, Fault
-from tests.release.bootstrap.wanted import FULL, GITHUB, NETWORK, OTHER_ACCOUNT, STAGING, environment, settings
+from tests.release.bootstrap.wanted import FULL, GITHUB, NETWORK, OTHER_ACCOUNT, STAGING, environment, settings, untold
 from tests.release.desired import aws_of, time_of
 from tests.release.direct import opened
 from tests.release.policed import PolicedAws, hold
@@ -57,10 +56,6 @@ async def account(shared):
 
 def ground(account: Account, wanted: Settings = WANTED, name: str = "staging") -> AccountSetup:
     return AccountSetup(wanted, name, aws_of(account), time_of(account))
-
-
-def untold(_event: Event) -> None:
-    """Nobody listens."""
 
 
 async def statuses(account: Account) -> dict[str, str]:

@@ -19,7 +19,7 @@ from slipway.records.ledger import Release
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
 from slipway.records.progress import Event, Tell
-from slipway.release.engine.goal import Deleted, Live, Paused, Resumed
+from slipway.release.engine.goal import Deleted, Paused, Resumed
 from slipway.release.engine.plan import fingerprint
 from slipway.release.errors import or_unknown
 from slipway.release.move.counterpart import counterpart, keys_after, obstacles
@@ -118,7 +118,7 @@ class Move:
             raise _not_movable(self.old.name, found)
         digest = str(live.digest)
         goal = replace(self.new.live(digest, Verb.MOVE), may_be_older=True)
-        made = await self._made(goal, tell)
+        made = await self.new.release(goal, self.new.engine(tell))  # one that is live already is left alone
         if made.status.exit_code:
             return made
         there = await or_unknown(self.new.status())
@@ -189,10 +189,6 @@ class Move:
         old, names, waiting = await names_of(self.old.aws, live.arn)
         new = gateway.destination if gateway else None
         return (*found, *waiting, *filter(None, (name.problem(old, new) for name in names)))
-
-    async def _made(self, goal: Live, tell: Tell) -> Outcome:
-        """Bring the digest to life on the new side; a service that has it already is left alone."""
-        return await self.new.release(goal, self.new.engine(tell))
 
     async def _check_answers(self, live: Observed, there: Observed) -> None:
         """Raise RefusedError unless the new side answers as the old one does."""

@@ -249,10 +249,14 @@ async def existing(environment: ObservedEnvironment) -> Observed:
 
 async def live_digest(environment: ObservedEnvironment) -> str:
     """Return the digest that serves; raises RefusedError when there is none."""
-    digest = (await existing(environment)).digest
-    if digest is None:
+    return digest_in(environment, await existing(environment))
+
+
+def digest_in(environment: ObservedEnvironment, observed: Observed) -> str:
+    """Return the digest of a service that was observed; raises RefusedError when it has none."""
+    if observed.digest is None:
         raise RefusedError(f"no image is live in {environment.name}", "`slipway status` shows its state")
-    return digest
+    return observed.digest
 
 
 async def _history(environment: ObservedEnvironment) -> tuple[History, str]:

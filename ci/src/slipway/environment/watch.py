@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from slipway.environment.logs import LogReader
-from slipway.environment.status import ObservedEnvironment, existing, live_digest
+from slipway.environment.status import ObservedEnvironment, digest_in, existing
 from slipway.errors import SlipwayError
 from slipway.records.ledger import ReleaseWatch
 from slipway.records.logs import LogLine, LogSource
@@ -24,9 +24,10 @@ _ERROR: Final = re.compile(
 
 async def watched(environment: ObservedEnvironment, span: timedelta, tell: Tell) -> ReleaseWatch:
     """Look at the live release until the span is over, or until it no longer answers; raises SlipwayError when it cannot be read."""
-    digest = await live_digest(environment)
+    observed = await existing(environment)
+    digest = digest_in(environment, observed)
     time, began, count = environment.time, environment.time.now(), 0
-    reader = LogReader(environment, (await existing(environment)).arn or "", began)
+    reader = LogReader(environment, observed.arn or "", began)
     while True:
         status, problem = await _seen(environment, digest)
         passed = time.now() - began
