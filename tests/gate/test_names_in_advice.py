@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from slipway.gate.findings import advice, compatibility, data, waiting
-from slipway.gate.layers.phrases import Phrase, Refused
+from slipway.gate.layers.queries import Query, Refused
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change, Line
 from slipway.gate.rulebook import waiting as rules
@@ -36,7 +36,7 @@ def test_the_foreign_key_of_a_new_table_is_written_out():
 
 
 def test_a_renamed_column_is_added_with_its_type():
-    refused = Refused(Phrase("SELECT 1", "models"), "column a.title does not exist", "42703")
+    refused = Refused(Query("SELECT 1", "models"), "column a.title does not exist", "42703")
     line = Line("column", "public.notes.heading", "character varying(20) not null default 'a'::text")
     (found,) = compatibility.check(NODE, [refused], [executed("ALTER TABLE notes RENAME title TO heading", {})], [line])
     assert 'ALTER TABLE notes ADD COLUMN "heading" character varying(20)\')' in found.remedy
@@ -72,7 +72,7 @@ def test_all_timeouts_are_set_where_env_py_makes_its_engine(source, driver, code
     ],
 )
 def test_a_rename_is_undone_under_both_names(sql, said, code, expected):
-    refused = Refused(Phrase("SELECT 1", "models"), said, code)
+    refused = Refused(Query("SELECT 1", "models"), said, code)
     (found,) = compatibility.check(NODE, [refused], [executed(f"ALTER TABLE {sql}", {})], [])
     assert expected in found.remedy
 
