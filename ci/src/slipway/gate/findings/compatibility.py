@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from slipway.gate.history import Node
-from slipway.gate.layers.phrases import ADDED, HELD, LEFT_NULL, NOT_NULL, Refused
+from slipway.gate.layers.queries import ADDED, HELD, LEFT_NULL, NOT_NULL, Refused
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
 from slipway.gate.names import is_table, line_of, parts, quoted_parts
@@ -120,7 +120,7 @@ def check(
             writes = [each for each in statements if _WRITES.match(each.sql)] if rule is rules.COPIED_ONCE else ()
             measured, line = _measured(first, len(failures) - 1), _line(first, writes or statements)
             finding = rule.finding(node, measured, line, _remedy(rule, first, done, added))
-            yield _if_used(finding) if first.phrase.assumed and rule not in _ALWAYS_USED else finding
+            yield _if_used(finding) if first.query.assumed and rule not in _ALWAYS_USED else finding
 
 
 def _remedy(rule: Rule, refused: Refused, done: str, added: Sequence[Line]) -> str | None:
@@ -172,8 +172,8 @@ def _is_by_rows(refused: Refused, added: Sequence[Line]) -> bool:
 
 def _measured(refused: Refused, others: int = 0) -> str:
     more = f", and {others} more" if others else ""
-    sql = "" if refused.phrase.reports else f": {refused.phrase.sql}"
-    return f"{refused.message} ({refused.phrase.origin}{more}{sql})"
+    sql = "" if refused.query.reports else f": {refused.query.sql}"
+    return f"{refused.message} ({refused.query.origin}{more}{sql})"
 
 
 def check_own(

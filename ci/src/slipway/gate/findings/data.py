@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from slipway.gate.findings.blocking import with_growth
 from slipway.gate.history import Node
-from slipway.gate.layers.phrases import NOT_NULL
+from slipway.gate.layers.queries import NOT_NULL
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
