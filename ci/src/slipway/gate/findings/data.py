@@ -115,9 +115,9 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[F
     for again in rows.again:
         yield rules.RESTARTS.finding(node, f"the second run writes {again.rows} rows again", again.line)
     for behind in rows.behind:
-        line = line_of([behind.table, behind.column, "INSERT"], statements)
+        place = line_of([behind.table, behind.column, "INSERT"], statements)
         code = rules.BEHIND.code.format(table=behind.table, column=behind.column, sequence=behind.sequence)
-        yield rules.BEHIND.finding(node, str(behind), line, code)
+        yield rules.BEHIND.finding(node, str(behind), place, code)
     for step, line in ((DOWN, node.downgrade_line), (AGAIN, node.upgrade_line)):
         if (failure := rows.failures.get(step)) and not failure.declared:
             yield rules.LOSES.finding(node, failure.message, failure.line_in(node, line))
