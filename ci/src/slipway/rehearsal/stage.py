@@ -197,8 +197,8 @@ def on_stage(settings: Settings, target: TargetKind, databases: Mapping[str, str
             secrets=arns,
         )
         values |= {arn: database.get(variable, _STAND_IN) for variable, arn in arns.items()}
-    if target is TargetKind.ECS_EXPRESS:
-        environments[LEGACY] = _legacy(settings, environments[ENVIRONMENTS[-1]])
+    if isinstance(production := environments.get(ENVIRONMENTS[-1]), ExpressEnvironment):
+        environments[LEGACY] = _legacy(settings, production)
     return replace(settings, environments=environments), values
 
 
@@ -213,9 +213,8 @@ def _on(target: TargetKind, own: EnvironmentSettings | None, service: str) -> En
     return replace(there, infrastructure_role=infrastructure, subnets=(), security_groups=(), log_group=None)
 
 
-def _legacy(settings: Settings, production: EnvironmentSettings) -> AppRunnerEnvironment:
+def _legacy(settings: Settings, production: ExpressEnvironment) -> AppRunnerEnvironment:
     """Return an environment on App Runner that is to be moved to where production is."""
-    assert isinstance(production, ExpressEnvironment)
     own = settings.environments.get(ENVIRONMENTS[-1])
     may_differ = own.move.without if isinstance(own, AppRunnerEnvironment) and own.move else (Left.SAME_ANSWERS,)
     return AppRunnerEnvironment(
