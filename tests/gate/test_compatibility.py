@@ -349,3 +349,4 @@ def test_the_remedy_for_a_column_that_only_the_models_dropped_passes(write_proje
     found = {each.rule: each for each in proof.findings if each.rule[0] in "Cd"}
     assert {rule: bool(each.suppressed) for rule, each in found.items()} == {"drift": True, "drift-released": False}
     assert "c text (the models of v1 have it)" in found["drift-released"].measured
+    assert found["drift-released"].remedy.startswith("Drop c in a revision of the release after")
