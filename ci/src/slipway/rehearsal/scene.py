@@ -18,7 +18,7 @@ from slipway.records.rehearsal import Act, Moment, Step
 from slipway.rehearsal.clients import Clients
 from slipway.rehearsal.stage import ENVIRONMENTS, Candidate, Stage
 from slipway.release.engine.target import Time
-from slipway.release.preflight.preflight import refuse
+from slipway.release.preflight.checking import refuse
 from slipway.release.runners import Runner
 from slipway.simulator.clock import Clock
 from slipway.untrusted import one_line
