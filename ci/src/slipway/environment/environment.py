@@ -205,19 +205,19 @@ class ServiceEnvironment(ObservedEnvironment):
         """Run the preflight and return the versions of the secrets; a release that has been live is not started again on this machine."""
         from slipway.environment.moved import check_side
         from slipway.environment.preflight import preflight
-        from slipway.release.preflight import preflight as looks
+        from slipway.release.preflight import checking
 
         await check_side(self)
         spec = goal.spec.over(observed.fields)
         if self.starts and goal.verb not in _WAS_LIVE:
             report = await preflight(self.aws, spec, self.resolved, live=observed.fields)
         else:
-            report = await looks.preflight(self.aws, spec, self.described.looks)
-        for event in looks.events(report):
+            report = await checking.preflight(self.aws, spec, self.described.looks)
+        for event in checking.events(report):
             tell(event)
-        looks.refuse(report)
+        checking.refuse(report)
         await self._check_ledger()
-        return looks.versions(report)
+        return checking.versions(report)
 
     async def _migrate(self, digest: str, number: int, tell: Tell) -> Migration:
         """Migrate for deployment `number`, which a later run may resume."""

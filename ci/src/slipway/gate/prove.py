@@ -20,7 +20,7 @@ from slipway.gate.findings.schema import not_executed, without_baseline
 from slipway.gate.history import History, Node
 from slipway.gate.judge import in_order, judge, read_levels
 from slipway.gate.layers.concurrency import Contention
-from slipway.gate.layers.phrases import as_models
+from slipway.gate.layers.queries import as_models
 from slipway.gate.layers.spelled import all_spelled
 from slipway.gate.names import few
 from slipway.gate.steps import UP, run
@@ -118,7 +118,7 @@ def _coverage(evidence: Evidence) -> Coverage:
         filled=evidence.rows.filled,
         empty=evidence.rows.empty,
         previous=evidence.previous.name if evidence.previous else "",
-        previous_statements=len(evidence.replay.phrases),
+        previous_statements=len(evidence.replay.queries),
         previous_digest=evidence.replay.digest,
         transactions=evidence.together.last.transactions if evidence.together.last else "",
         layers=evidence.layers,

@@ -11,7 +11,7 @@ from slipway.release.cloudformation import Part
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, Target, Time
 from slipway.release.failures import PlatformWords
-from slipway.release.preflight.preflight import Look
+from slipway.release.preflight.checking import Look
 from slipway.release.rights import Grants, Right
 from slipway.release.targets.app_runner import account as app_runner_account
 from slipway.release.targets.app_runner import logs as app_runner_logs
