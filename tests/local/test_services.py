@@ -39,7 +39,7 @@ def test_every_folder_with_a_table_is_a_service_once_and_links_and_environments_
     assert services_in(tmp_path).services == FOUND
 
 
-def test_the_gate_knows_whom_a_service_calls_and_who_calls_it_and_the_deployment_reads_all_settings(tmp_path):
+def test_the_gate_knows_the_calls_of_a_service_and_its_callers_and_the_deployment_reads_all_settings(tmp_path):
     table = '[tool.slipway]\nname = "{}"\ncommand = ["serve"]\ncalls = {}\n'
     tables = {"web": table.format("web", '["billing"]'), "billing": table.format("billing", "[]")}
     written(

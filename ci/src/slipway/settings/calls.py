@@ -1,4 +1,4 @@
-"""The services of one repository and their calls: who calls whom, and the order of a release, callees first. Pure."""
+"""The services of one repository and their calls: which calls which, and the order of a release, callees first. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
