@@ -106,19 +106,28 @@ def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
             "only what this command needs, such as destroy; may be repeated (default: all that the deploy role runs)",
             repeated=True,
         ),
+        switch(
+            "all",
+            "one policy for all services of the repository that are in the environment, as a role needs for deploy --all",
+        ),
     ),
     records=(JsonRecord("permissions"),),
 )
 async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     import json
 
+    from slipway.errors import BadInputError
     from slipway.records.bootstrap import Permissions
-    from slipway.release.bootstrap.roles import DEPLOY_ROLE, policy, scope_of
+    from slipway.release.bootstrap.roles import DEPLOY_ROLE, joined, policy, scope_of
     from slipway.report.answers import account as answers
 
     commands = tuple(flags.command or DEPLOY_ROLE)
-    scope = scope_of(await caller.settings(), flags.environment)
-    document = json.dumps(policy(scope, commands), indent=2)
+    every = [*(await caller.services()).values()] if flags.all else [await caller.settings()]
+    there = [each for each in every if not flags.all or flags.environment in each.environments]
+    if not there:
+        raise BadInputError(f"no service is in {flags.environment!r:.60}", "correct --environment")
+    policies = [policy(scope_of(each, flags.environment), commands) for each in there]
+    document = json.dumps(joined(policies) if flags.all else policies[0], indent=2)
     return answers.of_permissions(Permissions(flags.environment, commands, document))
 
 
