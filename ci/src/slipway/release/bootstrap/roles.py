@@ -99,6 +99,11 @@ def deploy_role(settings: Settings, environment: str) -> str:
     return _checked(f"{settings.service_name(environment)}-deploy")
 
 
+def access_role(settings: Settings, environment: str) -> str:
+    """Return the name of the role that starts the task that makes the roles of the database."""
+    return _checked(f"{settings.service_name(environment)}-database")
+
+
 def image_role(settings: Settings) -> str:
     return _checked(f"{settings.name}-image")
 
