@@ -5,6 +5,7 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 
+import anyio
 import dagger
 from dagger import dag
 
@@ -42,11 +43,13 @@ async def prove(
 ) -> dagger.File:
     """Return the Proof of the workspace's history as JSON; raises SlipwayError when the gate cannot run."""
     image = bases.postgres(settings.images, settings.migrations, major)
-    await check_config(source, settings.migrations)
     database = {"url": postgres.url(), "variables": settings.migrations.told(postgres.url())}
     built, python = await proving(source, settings), python_in(settings)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(check_config, source, settings.migrations)
+        dates = await built.with_exec([python, "-I", "-c", _DATES]).stdout()
     # The question is a part of the cache's key, so it has a day of its own for each set of expired allowances.
-    today = day_of((await built.with_exec([python, "-I", "-c", _DATES]).stdout()).split(), datetime.now(UTC).date())
+    today = day_of(dates.split(), datetime.now(UTC).date())
     compared = Since(name=since, refusal=_NO_GIT) if since else None
     question = question_of(
         settings.migrations, folder=source.folder, since=compared, previous=previous, today=str(today)
@@ -66,7 +69,7 @@ async def prove(
 
 
 async def check_config(source: Source, migrations: Migrations) -> None:
-    """Raise BadInputError, before anything is built, when alembic's settings file is not among the service's files."""
+    """Raise BadInputError, without waiting for the build, when alembic's settings file is not among the service's files."""
     if migrations.config == "pyproject.toml" or await source.files.exists(migrations.config):
         return
     others = sorted(await source.files.glob(f"**/{posixpath.basename(migrations.config)}"))
