@@ -19,6 +19,7 @@ from slipway.local.prove import (
     prove,
     snapshot,
 )
+from slipway.local.services import calls_of
 from slipway.postgres.datadir import cache
 from slipway.records.form import text_of
 from slipway.records.gate import Listing, Previous, Since
@@ -123,10 +124,17 @@ def _looked_at(folder: Path, options: GateOptions) -> tuple[Workplace, Since | N
 
         look_further(obstacles, folder, migrations, needs_server=options.server is None)
     obstacles.refuse()
-    at = Workplace(
-        folder=folder, python=interpreter, migrations=migrations, server=options.server, progress=options.progress
+    calls, called_by = calls_of(folder)
+    workplace = Workplace(
+        folder=folder,
+        python=interpreter,
+        migrations=migrations,
+        server=options.server,
+        progress=options.progress,
+        calls=calls,
+        called_by=called_by,
     )
-    return at, known
+    return workplace, known
 
 
 def _released(folder: Path, options: GateOptions, start_after: str | None) -> Since | None:
