@@ -152,7 +152,7 @@ def _text(command: Command) -> str:
 
 
 def _actions(command: Command) -> Iterator[str]:
-    """Yield the IAM actions that a command needs, for each target."""
+    """Yield the IAM actions of a command, target by target."""
     from slipway.release.bootstrap.roles import rights_on
     from slipway.release.rights import granted
     from slipway.release.targets.supported import TARGETS

@@ -216,7 +216,7 @@ def server_binaries(tree: Tree, migrations: Migrations) -> Binaries:
     return binaries.find(migrations.major, known)
 
 
-# What a layer does, in words for people who wait for it.
+# The work of each layer, as the line of its stage names it.
 _WORK: Final = {
     Layer.ALWAYS: "running the revisions",
     Layer.TRACE: "measuring the locks of each statement",
