@@ -93,6 +93,7 @@ class Stage:
     async def set(cls, account: Account, story: Scenario, planted: Planted = NOTHING) -> Self:
         """As the story begins."""
         stage = cls(account, story, ground_of(story.target, account), planted)
+        account.cloud.ecs.express.readings.same_deploys = story.same_deploys
         await stage.environment("production").store.check()
         if story.state is State.MIGRATED:
             stage.head = HEADS["migrated"]
