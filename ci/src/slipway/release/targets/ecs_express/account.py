@@ -115,7 +115,11 @@ GRANTS: Grants = {
         SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents"),
     },
     Right.INSPECT: {
-        ANY: ("ec2:DescribeRouteTables", "ec2:DescribeSubnets", "elasticloadbalancing:DescribeLoadBalancers"),
+        ANY: (
+            *("ec2:DescribeRouteTables", "ec2:DescribeSubnets", "elasticloadbalancing:DescribeLoadBalancers"),
+            *("elasticloadbalancing:DescribeTargetGroups", "servicequotas:GetServiceQuota"),
+        ),
+        CLUSTER: ("ecs:DescribeClusters",),
         SERVICE: ("ecs:DescribeExpressGatewayService",),
     },
     Right.UPDATE_SERVICE: {SERVICE: ("ecs:UpdateExpressGatewayService",), **_CHANGE},

@@ -40,6 +40,10 @@ class ExpressApi:
             raise
         return answer["service"] if answer else None
 
+    async def exists(self) -> bool:
+        service = await self.service()
+        return service is not None and service["status"]["statusCode"] != "INACTIVE"
+
     async def deployments(self) -> list[Deployment]:
         """List the deployments of 90 days, newest first."""
         pages = self.aws.pages(
