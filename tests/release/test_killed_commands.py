@@ -30,7 +30,9 @@ CASES = [(target, name) for name in STORIES for target in TargetKind]
 QUICK = [(TargetKind.ECS_EXPRESS, "a deployment")]
 
 
-@pytest.mark.parametrize(("target", "name"), CASES if EVERY_REQUEST else QUICK)
+@pytest.mark.parametrize(
+    ("target", "name"), CASES if EVERY_REQUEST else QUICK, ids=lambda part: getattr(part, "value", part)
+)
 async def test_a_command_that_is_killed_at_a_request_and_run_again_ends_in_the_truth(target, name):
     story = replace(STORIES[name], target=target)
     operations = (await play(story)).ends[0].operations
