@@ -23,6 +23,7 @@ class Right(Enum):
     OBSERVE = "observe the service and its operations"
     READ_OWNER = "read which environment a service belongs to"
     FOLLOW = "read the platform's lines about an operation"
+    COUNT = "count the running instances of the service"
     READ_LOGS = "read what the service itself has written"
     UPDATE_SERVICE = "update the service"
     CREATE_SERVICE = "create the service"

@@ -33,7 +33,7 @@ _DEPLOY = (*_RELEASE, Right.PULL, Right.CREATE_SERVICE)
 RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "plan": (Right.OBSERVE, Right.READ_OWNER, Right.READ_LEDGER, Right.LOOK_AT_IMAGE),
     "plan-without-ledger": (Right.OBSERVE, Right.READ_OWNER, Right.LOOK_AT_IMAGE),
-    "status": (Right.OBSERVE, Right.READ_LEDGER),
+    "status": (Right.OBSERVE, Right.COUNT, Right.READ_LEDGER),
     "history": (Right.READ_LEDGER,),
     "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_LEDGER),
     "run": (Right.OBSERVE, Right.RUN_TASK),

@@ -201,6 +201,11 @@ class AppRunnerTarget:
         return tuple(line.message for line in await platform_lines(self._aws, operation))
 
 
+async def count(_aws: Aws, _arn: str) -> str:
+    """Return nothing: App Runner does not say how many instances run."""
+    return ""
+
+
 async def find(aws: Aws, service: str) -> str | None:
     """Return a service's ARN by its name. A deleted service is listed for a while, beside a new one of its name."""
     async for page in aws.pages("apprunner", "list_services"):

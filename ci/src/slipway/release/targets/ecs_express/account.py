@@ -107,6 +107,7 @@ GRANTS: Grants = {
         HISTORY: ("ecs:DescribeServiceDeployments", "ecs:DescribeServiceRevisions"),
     },
     Right.READ_OWNER: {SERVICE: ("ecs:DescribeExpressGatewayService",)},
+    Right.COUNT: {SERVICE: ("ecs:DescribeServices",)},
     Right.FOLLOW: {SERVICE: ("ecs:DescribeServices",)},
     Right.READ_LOGS: {
         SERVICE: ("ecs:DescribeServices",),
