@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -21,7 +22,7 @@ HISTORY = {"one": TABLE, "two": INDEX}
 
 
 def test_the_first_layer_executes_every_revision_and_measures_no_statement(prove_history):
-    proof = prove_history(HISTORY, layers=(Layer.ALWAYS,))
+    proof = prove_history(HISTORY, layers=(Layer.ALWAYS,), calls=("billing",), called_by=("web",))
     assert (proof.verdict, proof.coverage.revisions, proof.coverage.statements) == (Verdict.PASS, 2, 0)
     assert all(set(revision.fingerprints) == {"up", "down", "again"} for revision in proof.revisions)
     assert proof.coverage.layers == (Layer.ALWAYS,)
@@ -29,6 +30,12 @@ def test_the_first_layer_executes_every_revision_and_measures_no_statement(prove
         "these layers were not executed: trace, rows, together, interruption, previous, concurrency"
         in proof.coverage.gaps
     )
+    assert [line for line in text(proof).splitlines() if "requests of" in line] == [
+        "not covered: requests of the previous and of the new release to billing: only statements are replayed, none goes to another service",
+        "not covered: requests of the live web to the new release: prove in its tests that it answers both",
+    ]
+    certificate = certify(to_json(replace(proof, coverage=replace(proof.coverage, layers=tuple(Layer)))), 1)
+    assert (certificate.calls, certificate.called_by) == (("billing",), ("web",))
 
 
 @pytest.mark.parametrize("layer", [Layer.ROWS, Layer.INTERRUPTION, Layer.CONCURRENCY])

@@ -8,7 +8,7 @@ import secrets
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -170,6 +170,11 @@ class CommandLine:
         from slipway import settings
 
         return settings.load(self.flags.source)
+
+    async def services(self) -> "Mapping[str, Settings]":
+        from slipway.local.services import settings_around
+
+        return await anyio.to_thread.run_sync(settings_around, self.flags.source)
 
     async def environment(self, name: str) -> "ServiceEnvironment":
         from slipway.environment import environment

@@ -4,7 +4,7 @@ Descriptions are read by `slipway --help` and when an engine registers the modul
 """
 
 import argparse
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -127,6 +127,10 @@ class Caller(Protocol):
 
     async def environment(self, name: str) -> "ServiceEnvironment":
         """Return an environment of the settings; raises SettingsError."""
+        ...
+
+    async def services(self) -> "Mapping[str, Settings]":
+        """Load the settings of every service of the repository, by folder; raises SettingsError."""
         ...
 
     async def text(self, file: Any, what: str) -> str:

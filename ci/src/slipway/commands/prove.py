@@ -248,7 +248,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.PROVE,
-    "Rehearse a release in a simulated account on this machine; also a refused migration and a rollback, if the settings name patches for them",
+    "Rehearse a release in a simulated account on this machine; also refused and rolled-back releases, if the settings name patches for them, and a move from App Runner",
     flags=(
         SOURCE,
         file(

@@ -128,7 +128,7 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
 def _why_not_replayed(evidence: Evidence) -> str:
     if evidence.previous is None:
         return evidence.why_not_asked if evidence.environment.place else "no previous release was named"
-    if evidence.replay.missing or evidence.replay.phrases:
+    if evidence.replay.missing or evidence.replay.queries:
         return evidence.replay.missing
     return f"{evidence.previous.name} has no statement that works before the first new revision"
 
@@ -185,7 +185,7 @@ def _looked_for(evidence: Evidence, stairway: StairwayResult, node: Node) -> fro
         return frozenset()
     without_models = rulebook.DRIFT.rules if isinstance(evidence.compared, str) else ()
     without_rows = rulebook.ROWS.rules if evidence.rows.gaps or Layer.ROWS not in evidence.layers else ()
-    without_replay = () if evidence.replay.phrases else rulebook.COMPATIBILITY.rules
+    without_replay = () if evidence.replay.queries else rulebook.COMPATIBILITY.rules
     without_reference = () if evidence.history.released else (EDITED, GONE, NOT_ON_TOP, APART)
     first_only = (NO_TIMEOUT, UNLIMITED)  # reported once, at the first of several revisions
     unseen = (

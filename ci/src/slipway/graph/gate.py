@@ -42,7 +42,7 @@ async def prove(
     built, python = await proving(source, settings), python_in(settings)
     # The question is a part of the cache's key, so it has a day of its own for each set of expired allowances.
     today = day_of((await built.with_exec([python, "-I", "-c", _DATES]).stdout()).split(), datetime.now(UTC).date())
-    question = question_of(migrations, folder=source.folder, previous=previous, today=str(today))
+    question = question_of(migrations, folder=source.folder, previous=previous, today=str(today), calls=settings.calls)
     done = (
         lent(built, database)
         .with_service_binding(postgres.HOST, postgres.service(image, "gate"))

@@ -18,6 +18,7 @@ from slipway.local.prove import (
     prove,
     snapshot,
 )
+from slipway.local.services import calls_of
 from slipway.postgres.datadir import cache
 from slipway.records.form import text_of
 from slipway.records.gate import Listing, Previous, Since
@@ -117,7 +118,16 @@ def _looked_at(folder: Path, options: GateOptions) -> tuple[Workplace, Since | N
 
         look_further(obstacles, folder, migrations, needs_server=options.server is None)
     obstacles.refuse()
-    return Workplace(folder=folder, python=interpreter, migrations=migrations, server=options.server), known
+    calls, called_by = calls_of(folder)
+    workplace = Workplace(
+        folder=folder,
+        python=interpreter,
+        migrations=migrations,
+        server=options.server,
+        calls=calls,
+        called_by=called_by,
+    )
+    return workplace, known
 
 
 def _released(folder: Path, options: GateOptions, start_after: str | None) -> Since | None:

@@ -80,11 +80,16 @@ class GateOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Workplace:
-    """A service's folder, its environment, its settings, and a server; without one, the gate starts its own."""
+    """A service's folder, its environment, its settings, and a server; without one, the gate starts its own.
+
+    - calls, called_by: the services that it calls, and those that call it.
+    """
 
     folder: Path
     python: Python
     migrations: Migrations
+    calls: tuple[str, ...] = ()
+    called_by: tuple[str, ...] = ()
     server: NamedServer | None = None
 
     @cached_property
@@ -146,6 +151,8 @@ async def prove(
         since=since,
         previous=previous,
         layers=layers,
+        calls=at.calls,
+        called_by=at.called_by,
         keep=at.server is None,
         progress=progress is not None,
     )

@@ -1,7 +1,7 @@
 """One call of a Dagger function, as the caller of a command."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -77,6 +77,12 @@ class Call:
         assert self.there is not None
         assert self.ws is not None
         return await settings_of(await folder_of(self.ws, self.there.path))
+
+    async def services(self) -> "Mapping[str, Settings]":
+        from slipway.graph.workspace import settings_in
+
+        assert self.ws is not None
+        return await settings_in(self.ws)
 
     async def environment(self, name: str) -> "ServiceEnvironment":
         from functools import partial

@@ -20,12 +20,14 @@ class Specification:
     - settings: the part of [tool.slipway] that makes the service, as JSON; without the values of `hidden` variables.
     - hidden: hashes of the values of variables that are, or look like, secrets; `salt` is hashed before each value.
     - versions: of the secrets, by variable, as they were in use when the release was deployed; those that were not read are left out.
+    - addresses: of the services that it called, by variable; a rollback reads the present ones where it can.
     """
 
     settings: str
     salt: str
     hidden: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

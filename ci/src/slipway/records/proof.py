@@ -211,6 +211,7 @@ class Coverage:
     - chosen: which revisions count as new and how many do not, when the gate chose that itself.
     - filled: how many of `tables` held rows. empty: why one of the others did not, by its name.
     - previous: the release replayed on the new schema; previous_statements: their number; previous_digest: their sha256.
+    - calls, called_by: the services that this one calls, and that call it; none of their requests is executed.
     """
 
     revisions: int
@@ -226,6 +227,8 @@ class Coverage:
     previous_statements: int = 0
     previous_digest: str = ""
     transactions: str = ""
+    calls: tuple[str, ...] = ()
+    called_by: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = tuple(Layer)
 
     @property

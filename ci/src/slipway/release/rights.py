@@ -21,6 +21,7 @@ class Right(Enum):
     """Something a verb must be allowed to do, whatever the target."""
 
     OBSERVE = "observe the service and its operations"
+    FIND_CALLED = "read the addresses of the services that it calls"
     READ_OWNER = "read which environment a service belongs to"
     FOLLOW = "read the platform's lines about an operation"
     COUNT = "count the running instances of the service"

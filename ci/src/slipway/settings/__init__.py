@@ -22,6 +22,8 @@ from slipway.settings.service import (
     SettingsError,
     Subjects,
     TestDatabase,
+    WhenALaterFails,
+    variable_of,
 )
 from slipway.structure import MismatchError, kebab, read
 
@@ -108,7 +110,9 @@ __all__ = [
     "TargetKind",
     "TaskScaling",
     "TestDatabase",
+    "WhenALaterFails",
     "load",
     "load_file",
     "parse",
+    "variable_of",
 ]

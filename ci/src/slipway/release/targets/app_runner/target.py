@@ -57,6 +57,11 @@ def connect(settings: Settings, environment: str, aws: Aws, time: Time) -> "AppR
     return AppRunnerTarget(aws, settings.service_name(environment), time)
 
 
+async def private_host(_settings: Settings, _environment: str, _aws: Aws) -> str | None:
+    """Return None: a service has a private address only with a VPC ingress connection, which slipway does not make."""
+    return None
+
+
 class AppRunnerTarget:
     """One service, by its name."""
 

@@ -82,6 +82,11 @@ PASSED_INFRASTRUCTURE_ROLE = Resource(
     lambda scope: (environment_of(scope.settings, scope.environment).infrastructure_role,),
     ("iam:PassedToService", (ECS,)),
 )
+CALLED_SERVICES = Resource(
+    "CalledServices",
+    "the Express services of the region, only where `calls` names some: the names of those are in their own settings",
+    lambda scope: patterns("arn:{partition}:ecs:{region}:{account}:service/*")(scope) if scope.settings.calls else (),
+)
 SERVICE_LINKED_ROLE = Resource(
     "ServiceLinkedRole",
     "ECS's own role, which it makes at an account's first service with the caller's permissions",
@@ -95,6 +100,7 @@ def _log_groups(scope: Scope) -> tuple[str, ...]:
     return (group,) if group else ()
 
 
+FIND_CALLED = {CALLED_SERVICES: ("ecs:DescribeExpressGatewayService",)}
 _CHANGE = {
     TASK_DEFINITIONS: ("ecs:RegisterTaskDefinition",),
     PASSED_TASK_ROLES: ("iam:PassRole",),

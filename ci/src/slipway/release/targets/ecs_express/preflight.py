@@ -7,9 +7,9 @@ from slipway.records.checks import Check, PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import or_absent
+from slipway.release.preflight.checking import QUOTAS, Look
 from slipway.release.preflight.checks import Checks, covered, no, ok
 from slipway.release.preflight.named import OWNER_TAG, judge_owner, look_at_roles
-from slipway.release.preflight.preflight import QUOTAS, Look
 from slipway.release.targets.ecs_express.api import ExpressApi
 from slipway.release.targets.ecs_express.quotas import BALANCERS, look_at_balancers, look_at_quotas
 from slipway.release.targets.ecs_express.spec import arn_of, own
