@@ -238,8 +238,16 @@ async def status(environment: ObservedEnvironment) -> Situation:
         open=history.open,
         readiness=readiness,
         unseen=unseen,
+        instances=await _instances(environment, observed),
         unanswered=unanswered,
     )
+
+
+async def _instances(environment: ObservedEnvironment, observed: Observed) -> str:
+    """Return how many instances run; empty when that cannot be read, which is no reason to hide the rest."""
+    with suppress(SlipwayError):
+        return await environment.described.count(environment.aws, observed.arn) if observed.arn else ""
+    return ""
 
 
 async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:

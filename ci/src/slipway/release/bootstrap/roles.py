@@ -34,7 +34,7 @@ _DEPLOY = (*_RELEASE, Right.PULL, Right.CREATE_SERVICE)
 RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "plan": (*_PLAN, Right.READ_LEDGER),
     "plan-without-ledger": _PLAN,
-    "status": (Right.OBSERVE, Right.READ_LEDGER),
+    "status": (Right.OBSERVE, Right.COUNT, Right.READ_LEDGER),
     "history": (Right.READ_LEDGER,),
     "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_LEDGER),
     "run": (Right.OBSERVE, Right.RUN_TASK),
