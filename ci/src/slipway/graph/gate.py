@@ -52,7 +52,12 @@ async def prove(
     today = day_of(dates.split(), datetime.now(UTC).date())
     compared = Since(name=since, refusal=_NO_GIT) if since else None
     question = question_of(
-        settings.migrations, folder=source.folder, since=compared, previous=previous, today=str(today)
+        settings.migrations,
+        folder=source.folder,
+        since=compared,
+        previous=previous,
+        today=str(today),
+        calls=settings.calls,
     )
     done = (
         lent(built, database)

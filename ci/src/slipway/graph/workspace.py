@@ -9,9 +9,10 @@ import anyio
 import dagger
 
 from slipway import settings
-from slipway.errors import BadInputError
+from slipway.errors import BadInputError, Obstacles
+from slipway.finder.tree import table_in
 from slipway.graph import bases
-from slipway.graph.folder import Folder, next_step_to_a_service
+from slipway.graph.folder import Folder, next_step_to_a_service, texts_of_services
 from slipway.graph.image import Member, Source
 from slipway.settings import MissingTableError, Settings
 from slipway.workload.python import is_package
@@ -46,6 +47,29 @@ async def settings_of(folder: Folder, *, needed: bool = True) -> Settings:
         if needed:
             raise
         return Settings(name="service", command=("service",))
+
+
+async def settings_in(workspace: dagger.Workspace) -> dict[str, Settings]:
+    """Return the settings of every service of the repository that has a name, by folder.
+
+    Raises SettingsError, or ObstaclesError with every file that cannot be used.
+    """
+    found, obstacles = dict[str, Settings](), Obstacles()
+    for path, text in sorted((await texts_of_services(workspace)).items()):
+        name = posixpath.join(path, "pyproject.toml").removeprefix("/")
+        with obstacles.noted():
+            if _is_named(text):
+                found[path.removeprefix("/") or "."] = settings.parse(text, name)
+    obstacles.refuse()
+    return found
+
+
+def _is_named(text: str) -> bool:
+    """Return whether settings are of a service that can be deployed, not of migrations alone; a file that is no TOML is left to its error."""
+    try:
+        return bool(table_in(tomllib.loads(text), "tool", "slipway").get("name"))
+    except tomllib.TOMLDecodeError:
+        return True
 
 
 async def source_of(folder: Folder, service: Settings, secrets: Mapping[str, dagger.Secret]) -> Source:

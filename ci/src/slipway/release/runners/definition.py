@@ -226,7 +226,10 @@ with tempfile.TemporaryDirectory() as home:
 
 
 def lent_command(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return the arguments of `python` that do the same as `-m slipway.migration ARGUMENTS…` with slipway installed."""
+    """Return the arguments of `python` that do the same as `-m slipway.migration ARGUMENTS…` with slipway installed.
+
+    They carry the modules in base85, which is shorter than base64: ECS refuses a task definition of more than 64 KiB.
+    """
     return ("-c", _BOOTSTRAP, base64.b85encode(archive()).decode(), *arguments)
 
 
