@@ -122,7 +122,7 @@ async def _python_of(declared: "_Declared", root: Folder, service: Settings) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class _Declared:
-    """What a folder declares: the names of those files, and the texts of two of them, empty where one is missing."""
+    """The files by which a folder declares its packages; the texts of two of them, empty where one is missing."""
 
     folder: Folder
     files: dagger.Directory
