@@ -280,6 +280,15 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({".env.example": "SMTP_USER=\n", "a.py": "os.environ['SMTP_USER']"}, Subject.VARIABLE, "SMTP_USER=slipway"),
         ({"compose.yaml": "image: quay.io/sclorg/postgresql-15-c9s\n"}, Subject.POSTGRES, "15"),
         ({"Dockerfile_app": "FROM python:3.12\nEXPOSE 5000\n"}, Subject.PORT, "5000"),
+        ({"a.py": FASTAPI}, Subject.HEALTH_PATH, "/docs"),
+        ({"a.py": "app = FastAPI(openapi_url=f'{PREFIX}/openapi.json')\n"}, Subject.HEALTH_PATH, "/docs"),
+        ({"a.py": "app = FastAPI(docs_url=None)\n"}, Subject.HEALTH_PATH, ""),
+        ({"a.py": "app = FastAPI(openapi_url=URL if DEBUG else None)\n"}, Subject.HEALTH_PATH, ""),
+        ({"a.py": FASTAPI, "b.py": FASTAPI}, Subject.HEALTH_PATH, ""),
+        ({"bin/docker-entrypoint": "server() {\n  exec /usr/bin/gunicorn -b 0.0.0.0:81 a.b:app\n}\n"}, Subject.PORT, "81"),
+        ({"a/wsgi.py": "application = create()\n"}, Subject.COMMAND, "gunicorn --bind 0.0.0.0:8000 a.wsgi:application"),
+        ({"a/b.py": "app = create_app()\n", "requirements.txt": "gunicorn\n"}, Subject.COMMAND, "gunicorn --bind 0.0.0.0:8000 a.b:app"),
+        ({"a.py": "f'CREATE EXTENSION IF NOT EXISTS \"{name}\"'\n"}, Subject.EXTENSION, ""),
         ({"pyproject.toml": "tool = 3\nproject = []\n"}, Subject.CONFIG, "alembic.ini"),
         ({"pyproject.toml": "[tool.poetry]\nname = 'a b'\ndependencies = []\n[dependency-groups]\nx = 3\n"}, Subject.NAME, "a-b"),
         ({"a.py": "def (", "b.py": "a" + "+a" * 3000}, Subject.CONFIG, "alembic.ini"),
@@ -386,11 +395,17 @@ SERVE = "gunicorn --bind 0.0.0.0:8000 app:app"
             "#!/bin/sh\n# flask db upgrade\necho alembic upgrade\npython -m pip install --upgrade pip\ngunicorn app:app\n",
             (),
         ),
-        ("boot.sh", "#!/bin/sh\nset -e\nflask db upgrade\nexec gunicorn app:app\n", ("flask db upgrade",)),
+        (
+            "boot.sh",
+            "#!/bin/sh\nflask db upgrade\nflask db upgrade\nexec gunicorn app:app\n",
+            ("flask db upgrade",),
+        ),
     ],
 )
-def test_the_other_commands_of_a_start_are_named(name, text, left_out):
+def test_the_other_commands_of_a_start_are_named_at_their_lines(name, text, left_out):
     survey = surveyed(ALEMBIC | {name: text})
+    places = [fact.place.rpartition(" ")[2] for fact in survey.facts if fact.subject is Subject.LEFT_OUT]
+    assert name != "boot.sh" or all("flask db upgrade" in text.splitlines()[int(line) - 1] for line in places)
     assert (survey.value(Subject.COMMAND), survey.values(Subject.LEFT_OUT)) == (SERVE, left_out)
 
 

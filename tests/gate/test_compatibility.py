@@ -4,9 +4,9 @@ import pytest
 import sqlalchemy as sa
 
 from slipway.gate.findings import compatibility
-from slipway.gate.layers import phrases, seeds
+from slipway.gate.layers import queries, seeds
 from slipway.gate.layers.candidates import Type
-from slipway.gate.layers.phrases import as_models
+from slipway.gate.layers.queries import as_models
 from slipway.gate.prove import prove
 from slipway.records.gate import Column, Model, Previous, Recorded
 from slipway.records.proof import Layer
@@ -314,8 +314,8 @@ def test_a_type_that_the_driver_does_not_send_may_get_another_name():
     }
     sad = seeds.Table(oid="1", name="public.a", columns=(), parents=(), types=types)
     insert = "INSERT INTO public.a (m, t) VALUES ('sad'::mood, 'it''s ''::text'::text)"
-    assert phrases.as_sent("psycopg", sad, [insert]) == [insert]
-    assert phrases.as_sent("psycopg2", sad, [insert]) == [
+    assert queries.as_sent("psycopg", sad, [insert]) == [insert]
+    assert queries.as_sent("psycopg2", sad, [insert]) == [
         "INSERT INTO public.a (m, t) VALUES ('sad', 'it''s ''::text')"
     ]
 
@@ -349,3 +349,4 @@ def test_the_remedy_for_a_column_that_only_the_models_dropped_passes(write_proje
     found = {each.rule: each for each in proof.findings if each.rule[0] in "Cd"}
     assert {rule: bool(each.suppressed) for rule, each in found.items()} == {"drift": True, "drift-released": False}
     assert "c text (the models of v1 have it)" in found["drift-released"].measured
+    assert found["drift-released"].remedy.startswith("Drop c in a revision of the release after")

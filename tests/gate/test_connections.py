@@ -91,7 +91,7 @@ def decoy(database):
 
 
 @pytest.mark.parametrize("engine", [CREATOR, ASYNC_CREATOR], ids=["creator", "async_creator"])
-def test_an_engine_whose_connections_a_function_makes_is_led_to_the_gates_database(prove_history, decoy, engine):
+def test_an_engine_whose_connections_a_function_makes_is_redirected_to_the_gates_database(prove_history, decoy, engine):
     env = ENV.replace("{decoy!r}", repr(decoy)) + engine
     proof = prove_history({"one": (None, "op.execute('CREATE TABLE a ()')", "op.drop_table('a')")}, env=env)
     assert proof.findings == ()
@@ -102,14 +102,16 @@ def test_an_engine_whose_connections_a_function_makes_is_led_to_the_gates_databa
     ("function", "said"),
     [("PGconn", "connects past psycopg"), ("PGconn.__base__", r"connects to the database test_\w+ of another server")],
 )
-def test_a_connection_that_cannot_be_led_is_refused_before_its_first_statement(prove_history, decoy, function, said):
+def test_a_connection_that_cannot_be_redirected_is_refused_before_its_first_statement(
+    prove_history, decoy, function, said
+):
     raw = f"lambda: psycopg.Connection(psycopg.pq.{function}.connect(decoy.encode()))"
     env = ENV.replace("{decoy!r}", repr(decoy)) + CREATOR.replace("lambda: psycopg.connect(decoy)", raw)
     with pytest.raises(BadInputError, match=said):
         prove_history({"one": (None, "op.execute('CREATE TABLE a ()')", "op.drop_table('a')")}, env=env)
 
 
-def test_drivers_other_engines_and_programs_of_a_revision_are_led_there_too(prove_history, decoy, tmp_path):
+def test_drivers_other_engines_and_programs_of_a_revision_are_redirected_there_too(prove_history, decoy, tmp_path):
     own = {"marks.py": "own = False", "sitecustomize.py": "import marks; marks.own = True"}
     for name, text in own.items():
         (tmp_path / "own").mkdir(exist_ok=True)
@@ -133,7 +135,7 @@ with psycopg.connect() as own:
     assert any("lock timeout" in finding.measured for finding in proof.failures)
 
 
-def test_a_revision_that_connects_when_it_is_imported_is_led_to_the_gates_server(prove_history, decoy):
+def test_a_revision_that_connects_when_it_is_imported_is_redirected_to_the_gates_server(prove_history, decoy):
     connects = (
         f"import psycopg\nwith psycopg.connect({decoy!r}) as imported:\n    assert imported.info.dbname == 'postgres'\n"
     )
@@ -146,7 +148,7 @@ OWNED = replace(PLACE, session={"role": "owner"})
 
 
 @pytest.mark.parametrize(
-    ("arguments", "led"),
+    ("arguments", "redirected"),
     [
         (
             ["psql", "postgresql://me:secret@production/notes", "-c", "SELECT 1"],
@@ -158,8 +160,8 @@ OWNED = replace(PLACE, session={"role": "owner"})
         (["git", "log", "-h", "production"], None),
     ],
 )
-def test_a_program_that_names_the_gates_database_or_none_is_started(arguments, led):
-    assert redirection._led_arguments(arguments, PLACE) == (led or arguments)
+def test_a_program_that_names_the_gates_database_or_none_is_started(arguments, redirected):
+    assert redirection._redirected_arguments(arguments, PLACE) == (redirected or arguments)
 
 
 @pytest.mark.parametrize(
@@ -175,27 +177,31 @@ def test_a_program_that_names_the_gates_database_or_none_is_started(arguments, l
 )
 def test_a_client_that_names_another_place_is_not_started(arguments, named):
     with pytest.raises(BadInputError, match=f"starts {named}, which is not"):
-        redirection._led_arguments(arguments, PLACE)
+        redirection._redirected_arguments(arguments, PLACE)
     redirection._Process.refused.clear()
 
 
 def test_programs_inherit_the_place_with_its_password_in_variables_and_in_no_argument():
     given = {"DATABASE_URL": "postgresql+asyncpg://me:secret@production/notes", "HOME": "/home/me"}
-    led = redirection._variables(given, PLACE)
-    assert led["DATABASE_URL"] == "postgresql+asyncpg://me:word@/ours?host=%2Frun%2Fgate&port=7"
-    assert (led["PGHOST"], led["PGDATABASE"], led["PGPASSWORD"]) == ("/run/gate", "ours", "word")
-    assert "HOME" not in led
-    assert "word" not in "".join(redirection._led_arguments(["run", "--url", "postgres://production"], PLACE))
+    redirected = redirection._variables(given, PLACE)
+    assert redirected["DATABASE_URL"] == "postgresql+asyncpg://me:word@/ours?host=%2Frun%2Fgate&port=7"
+    assert (redirected["PGHOST"], redirected["PGDATABASE"], redirected["PGPASSWORD"]) == ("/run/gate", "ours", "word")
+    assert "HOME" not in redirected
+    assert "word" not in "".join(redirection._redirected_arguments(["run", "--url", "postgres://production"], PLACE))
 
 
-def test_a_program_with_variables_of_its_own_is_led_as_well():
+def test_a_program_with_variables_of_its_own_is_redirected_as_well():
     given = {"PGHOSTADDR": "10.0.0.1", "PGSERVICE": "production", "PGSSLMODE": "disable", "HOME": "/home/me"}
     place = replace(OWNED, security={"sslmode": "verify-full"})
-    led = redirection._of_program({**given, "PGOPTIONS": "-c jit=off"}, place)
-    assert led["PGOPTIONS"] == "-c role=owner -c jit=off"
-    assert redirection._of_program(led, place)["PGOPTIONS"] == led["PGOPTIONS"]
-    assert (led["PGHOST"], led["PGSSLMODE"], led["HOME"]) == ("/run/gate", "verify-full", "/home/me")
-    assert not {"PGHOSTADDR", "PGSERVICE"} & led.keys()
+    redirected = redirection._of_program({**given, "PGOPTIONS": "-c jit=off"}, place)
+    assert redirected["PGOPTIONS"] == "-c role=owner -c jit=off"
+    assert redirection._of_program(redirected, place)["PGOPTIONS"] == redirected["PGOPTIONS"]
+    assert (redirected["PGHOST"], redirected["PGSSLMODE"], redirected["HOME"]) == (
+        "/run/gate",
+        "verify-full",
+        "/home/me",
+    )
+    assert not {"PGHOSTADDR", "PGSERVICE"} & redirected.keys()
 
 
 def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):

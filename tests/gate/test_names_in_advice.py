@@ -5,14 +5,15 @@ from types import SimpleNamespace
 import pytest
 
 from slipway.gate.findings import advice, compatibility, data, waiting
-from slipway.gate.layers.phrases import Phrase, Refused
-from slipway.gate.layers.stairway import Steps
+from slipway.gate.layers.queries import Query, Refused
+from slipway.gate.layers.rows import Rows
+from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.catalog import Change, Line
 from slipway.gate.rulebook import waiting as rules
 from slipway.gate.steps import UP
 from slipway.records.proof import Statement
 
-NODE = SimpleNamespace(id="two", file="two.py", old=None, upgrade_line=9)
+NODE = SimpleNamespace(id="two", file="two.py", old=None, upgrade_line=9, downgrade_line=19)
 
 
 def executed(sql, locks):
@@ -36,10 +37,44 @@ def test_the_foreign_key_of_a_new_table_is_written_out():
 
 
 def test_a_renamed_column_is_added_with_its_type():
-    refused = Refused(Phrase("SELECT 1", "models"), "column a.title does not exist", "42703")
+    refused = Refused(Query("SELECT 1", "models"), "column a.title does not exist", "42703")
     line = Line("column", "public.notes.heading", "character varying(20) not null default 'a'::text")
     (found,) = compatibility.check(NODE, [refused], [executed("ALTER TABLE notes RENAME title TO heading", {})], [line])
     assert 'ALTER TABLE notes ADD COLUMN "heading" character varying(20)\')' in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "value"),
+    [
+        ("kind", "text", "''"),
+        ('"No"', "numeric(12,2)", "'0'"),
+        ("tags", "character varying(9)[]", "'{}'"),
+        ("mood", "mood", "'…'"),
+    ],
+)
+def test_a_required_column_is_added_with_a_default_of_its_type(column, kind, value):
+    bare = column.strip('"')
+    message = f'null value in column "{bare}" of relation "notes" violates not-null constraint; DETAIL: a row'
+    query = Query(f"INSERT INTO notes (id) VALUES ({'1' * 700})", "models")
+    added = [Line("column", f"public.notes.{column}", f"{kind} not null")]
+    statement = executed(f"ALTER TABLE notes ADD COLUMN {column} {kind} NOT NULL", {})
+    (found,) = compatibility.check(NODE, [Refused(query, message, "23502")], [statement], added)
+    wanted = f"ALTER TABLE public.notes ADD COLUMN {column} {kind} NOT NULL DEFAULT {value}"
+    assert (found.rule, found.remedy.count(wanted)) == ("C05", 1)
+    assert query.sql in found.measured  # whole: only a report shortens it
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("ADD COLUMN kind TEXT NOT NULL", "Give the new column a server_default"),
+        ("ALTER kind SET NOT NULL", "Fill the NULLs"),
+    ],
+)
+def test_the_advice_for_nulls_depends_on_whether_the_column_is_new(sql, words):
+    rows = Rows(failures={UP: Failure(message="it has NULLs", file="two.py", line=10, code="23502")})
+    (found,) = data.check(NODE, rows, [executed(f"ALTER TABLE notes {sql}", {})])
+    assert found.remedy.startswith(words)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +107,7 @@ def test_all_timeouts_are_set_where_env_py_makes_its_engine(source, driver, code
     ],
 )
 def test_a_rename_is_undone_under_both_names(sql, said, code, expected):
-    refused = Refused(Phrase("SELECT 1", "models"), said, code)
+    refused = Refused(Query("SELECT 1", "models"), said, code)
     (found,) = compatibility.check(NODE, [refused], [executed(f"ALTER TABLE {sql}", {})], [])
     assert expected in found.remedy
 

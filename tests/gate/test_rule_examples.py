@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from slipway.gate import history, rulebook
 from slipway.gate.findings import graph
-from slipway.gate.layers.phrases import as_models
+from slipway.gate.layers.queries import as_models
 from slipway.gate.rulebook import OPTIONAL, all_rules, ids, rule_named
 from slipway.gate.rulebook.rule import NOTHING, Rule
 from slipway.migration.alembic_config import Call

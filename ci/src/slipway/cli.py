@@ -8,9 +8,10 @@ import secrets
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -118,12 +119,16 @@ class CommandLine:
 
     flags: Flags
 
-    @property
+    @cached_property
     def progress(self) -> "Progress":
-        from slipway.records.progress import Progress
+        from slipway.records.progress import SILENT
 
-        if self.flags.quiet or not find_spec("rich"):  # slipway-gate comes without it
-            return Progress()
+        if self.flags.quiet:
+            return SILENT
+        if not find_spec("rich"):  # slipway-gate comes without it
+            from slipway.report.lines import LineProgress
+
+            return LineProgress(sys.stderr)
         from slipway.report.terminal import TerminalProgress
 
         return TerminalProgress(sys.stderr)
@@ -170,6 +175,11 @@ class CommandLine:
         from slipway import settings
 
         return settings.load(self.flags.source)
+
+    async def services(self) -> "Mapping[str, Settings]":
+        from slipway.local.services import settings_around
+
+        return await anyio.to_thread.run_sync(settings_around, self.flags.source)
 
     async def environment(self, name: str) -> "ServiceEnvironment":
         from slipway.environment import environment

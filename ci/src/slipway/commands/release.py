@@ -46,7 +46,7 @@ async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.release.errors import AwsRefusedError
     from slipway.report.answers import release as answers
 
-    environment = await caller.environment(flags.environment)
+    environment = await _connected(flags, caller)
     spec, live = environment.spec(environment.digest_of(flags.image)), dict[str, str]()
     with suppress(AwsRefusedError):  # the preflight itself names what may not be read
         live = dict((await environment.status()).fields)
@@ -65,7 +65,7 @@ async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
 async def plan(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
 
-    environment = await caller.environment(flags.environment)
+    environment = await _connected(flags, caller)
     return answers.of_plan(await environment.plan(environment.digest_of(flags.image)))
 
 
@@ -133,7 +133,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
 async def promote(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.redeploy import plan_promotion, promote
 
-    places = await caller.environment(flags.from_), await caller.environment(flags.to)
+    places = await caller.environment(flags.from_), await _connected(flags, caller, flags.to)
     evidence = await _evidence(flags, caller)
     return await changed(
         flags, caller, lambda: plan_promotion(*places, evidence), lambda tell: promote(*places, tell, evidence)
@@ -198,7 +198,7 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
 
     evidence = await _evidence(flags, caller)
-    environment = (await caller.environment(flags.environment)).proven_by(evidence.certificate)
+    environment = (await _connected(flags, caller)).proven_by(evidence.certificate)
     runner = await environment.migrating(environment.digest_of(flags.image), url_from=flags.database_url_from)
     if flags.status:
         return answers.of_standing(await runner.look(), environment.name)
@@ -264,8 +264,18 @@ async def changed(
 
 async def _changed_environment(flags: Flags, caller: Caller) -> "ServiceEnvironment":
     """Return the environment that a command changes, with its ledger or without."""
-    there = await caller.environment(flags.environment)
+    there = await _connected(flags, caller)
     return there.doing_without_ledger(flags.without_ledger) if flags.without_ledger else there
+
+
+async def _connected(flags: Flags, caller: Caller, name: str = "") -> "ServiceEnvironment":
+    """Return an environment with the addresses of the services that it calls; one that is read from the ledger has those of then."""
+    there = await caller.environment(name or flags.environment)
+    if not there.settings.calls or vars(flags).get("service"):
+        return there
+    from slipway.environment.called import connected
+
+    return await connected(there, await caller.services())
 
 
 async def _evidence(flags: Flags, caller: Caller) -> "CompatibilityEvidence":

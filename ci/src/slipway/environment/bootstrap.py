@@ -188,7 +188,7 @@ async def changed(access: Access, digest: str | None, tell: Callable[[Event], No
     try:
         answer = await access.run(digest, tell, makes=makes)
     except SlipwayError as error:
-        # A role that may only read finds the drift of the stacks, and is told that this was not checked.
+        # A role that may only read finds the drift of the stacks; this is reported as not checked.
         is_denied = any(isinstance(each, AwsRefusedError) and each.is_denied for each in (error, error.__cause__))
         return with_values(
             change, result=change.result if is_denied and not makes else Result.FAILED, reason=str(error)

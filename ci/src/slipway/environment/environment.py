@@ -142,7 +142,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
     def live(self, digest: str, verb: Verb = Verb.DEPLOY) -> Live:
         """Return the goal that a digest is live with these settings, which the ledger keeps."""
-        return Live(self.spec(digest), verb, specification=specification_of(self.settings, self.name))
+        return Live(self.spec(digest), verb, specification=specification_of(self.settings, self.name, self.addresses))
 
     async def deploy(
         self, digest: str, tell: Tell, certificate: Certificate | None = None, *, older: bool = False
@@ -205,19 +205,19 @@ class ServiceEnvironment(ObservedEnvironment):
         """Run the preflight and return the versions of the secrets; a release that has been live is not started again on this machine."""
         from slipway.environment.moved import check_side
         from slipway.environment.preflight import preflight
-        from slipway.release.preflight import preflight as looks
+        from slipway.release.preflight import checking
 
         await check_side(self)
         spec = goal.spec.over(observed.fields)
         if self.starts and goal.verb not in _WAS_LIVE:
-            report = await preflight(self.aws, spec, self.settings, live=observed.fields)
+            report = await preflight(self.aws, spec, self.resolved, live=observed.fields)
         else:
-            report = await looks.preflight(self.aws, spec, self.described.looks)
-        for event in looks.events(report):
+            report = await checking.preflight(self.aws, spec, self.described.looks)
+        for event in checking.events(report):
             tell(event)
-        looks.refuse(report)
+        checking.refuse(report)
         await self._check_ledger()
-        return looks.versions(report)
+        return checking.versions(report)
 
     async def _migrate(self, digest: str, number: int, tell: Tell) -> Migration:
         """Migrate for deployment `number`, which a later run may resume."""
@@ -268,7 +268,12 @@ async def recorded(name: str, service: str, aws: Aws, time: Time) -> ServiceEnvi
         if intent.specification:
             settings = settings_of(intent.specification, name, f"release {intent.number}")
             made = ServiceEnvironment(
-                settings=settings, name=name, endpoint_url=aws.endpoint_url, time=time, starts=False
+                settings=settings,
+                name=name,
+                endpoint_url=aws.endpoint_url,
+                time=time,
+                starts=False,
+                addresses=intent.specification.addresses,
             )
             vars(made).update(aws=aws, store=store, ledger=ledger)
             return made

@@ -25,7 +25,7 @@ from slipway.release.errors import or_unknown
 from slipway.release.move.counterpart import carried
 from slipway.release.preflight.checks import versions_in
 from slipway.release.preflight.named import look_at_secrets
-from slipway.settings import Environment, TargetKind
+from slipway.settings import Environment, TargetKind, variable_of
 from slipway.untrusted import one_line
 
 Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
@@ -293,7 +293,9 @@ def _as_it_was(environment: ServiceEnvironment, specification: Specification, re
     settings = restored(specification, environment.name, release, environment.own_settings.variables)
     if _is_before_move(settings.environment(environment.name), environment.own_settings):
         settings = carried(settings, environment.settings, environment.name)
-    there = environment.with_settings(settings)
+    addresses = {variable: environment.addresses.get(variable) for variable in map(variable_of, settings.calls)}
+    known = {variable: address or specification.addresses.get(variable, "") for variable, address in addresses.items()}
+    there = environment.with_settings(settings).with_addresses(known)
     was, now = (
         f"{each.service} on {each.own_settings.target.value} in {each.own_settings.region} of {each.own_settings.account}"
         for each in (there, environment)

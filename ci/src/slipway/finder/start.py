@@ -1,8 +1,8 @@
 """How the service is started: its command, server and port, where its files say so."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import dropwhile, takewhile
 from typing import Final
 
@@ -36,7 +36,7 @@ _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
 _COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
 _DEVELOPMENT: Final = re.compile(r"dev|test|local|sample|example|override", re.IGNORECASE)
 _COMMAND_LINE: Final = re.compile(r"\s*(?:command|entrypoint|start)\s*[:=]\s*(.+)")
-_SCRIPTS: Final = r"(?:\w+/)?[^/]*\.sh|(?:\w+/)?(?:supervisord[\w-]*\.conf|justfile|Makefile|manifest\.yml)"
+_SCRIPTS: Final = r"(?:\w+/)?(?:[^/]*\.sh|(?:docker-)?entrypoint)|(?:\w+/)?(?:supervisord[\w-]*\.conf|justfile|Makefile|manifest\.yml)"
 _FOR_DEVELOPERS: Final = re.compile(r"dev|Makefile|justfile")
 _BIND: Final = re.compile(r"""^bind\s*=\s*f?["'][^"']*:(\d{2,5})["']""", re.MULTILINE)
 
@@ -48,7 +48,7 @@ class Start:
     place: str
     server: str
     arguments: tuple[str, ...]
-    others: tuple[str, ...] = ()
+    others: Mapping[str, str] = field(default_factory=dict)  # their places
 
     @property
     def guessed(self) -> str:
@@ -75,8 +75,10 @@ def starts(tree: Tree) -> Iterator[Start]:
         commands = [*_split(command)]
         for at, each in reversed([*enumerate(commands)]):
             if found := _server(each):
-                others = (other for other in (*commands[:at], *commands[at + 1 :]) if other[0] not in _OF_NO_EFFECT)
-                yield Start(place, *found, (*_migrating_lines(tree, place), *map(" ".join, others)))
+                others = [other for other in (*commands[:at], *commands[at + 1 :]) if other[0] not in _OF_NO_EFFECT]
+                yield Start(
+                    place, *found, {**_migrating_lines(tree, place), **dict.fromkeys(map(" ".join, others), place)}
+                )
                 break
 
 
@@ -134,11 +136,11 @@ def _server(command: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
     return None
 
 
-def _migrating_lines(tree: Tree, place: str) -> Iterator[str]:
-    """Yield the lines of a script that migrate; its other lines are too many to name."""
+def _migrating_lines(tree: Tree, place: str) -> dict[str, str]:
+    """Return the lines of a script that migrate, with their places; its other lines are too many to name."""
     name = place.rpartition(" line ")[0]
-    if name.endswith(".sh"):
-        yield from (line.strip() for at, line in tree.lines(name) if at != place and MIGRATES.match(line))
+    lines = tree.lines(name) if name.endswith(".sh") else ()
+    return {line.strip(): at for at, line in lines if at != place and MIGRATES.match(line)}
 
 
 def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:

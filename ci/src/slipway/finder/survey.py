@@ -85,8 +85,8 @@ def _start(tree: Tree) -> Iterator[Fact]:
         place = start.place if start else defined[0].place
         guessed = "" if start else "no file starts a server"
         yield Fact(subject=Subject.COMMAND, value=shlex.join(line), place=place, guessed=guessed)
-        for other in start.others if start else ():
-            yield Fact(subject=Subject.LEFT_OUT, value=other, place=place)
+        for other, at in start.others.items() if start else ():
+            yield Fact(subject=Subject.LEFT_OUT, value=other, place=at)
         if not any(fact.subject is Subject.SERVER for fact in commanded):
             yield Fact(subject=Subject.SERVER, value=line[0], place=place, guessed=guessed)
 

@@ -24,7 +24,7 @@ from slipway.gate.layers.concurrency import ConcurrencyResult
 from slipway.gate.layers.drift import Difference
 from slipway.gate.layers.interruption import InterruptionResult, interrupt
 from slipway.gate.layers.parallel_stairway import climb_all
-from slipway.gate.layers.phrases import as_models
+from slipway.gate.layers.queries import as_models
 from slipway.gate.layers.rows import RowsResult, run_on_rows
 from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.layers.together import TogetherResult, run_together
@@ -217,7 +217,7 @@ def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baselin
         if Layer.PREVIOUS in layers:
             replayed = replay(baseline, previous or Previous(name=""), _own(stairway), steps)
         if Layer.CONCURRENCY in layers:
-            result = concurrency.examine(baseline, steps, replayed.phrases)
+            result = concurrency.examine(baseline, steps, replayed.queries)
         return replayed, result
 
     def transactions() -> tuple[TogetherResult, InterruptionResult]:

@@ -20,7 +20,7 @@ from slipway.gate.findings.schema import not_executed, without_baseline
 from slipway.gate.history import History, Node
 from slipway.gate.judge import in_order, judge, read_levels
 from slipway.gate.layers.concurrency import Contention
-from slipway.gate.layers.phrases import as_models
+from slipway.gate.layers.queries import as_models
 from slipway.gate.layers.spelled import all_spelled
 from slipway.gate.names import few
 from slipway.gate.steps import UP, run
@@ -55,7 +55,12 @@ def prove(question: GateQuestion, server: URL) -> Proof:
         begun=evidence.history.begun,
         revisions=revisions,
         findings=findings,
-        coverage=replace(coverage, gaps=(*coverage.gaps, *_other_sections(evidence))),
+        coverage=replace(
+            coverage,
+            calls=question.calls,
+            called_by=question.called_by,
+            gaps=(*coverage.gaps, *_other_sections(evidence), *_requests(question)),
+        ),
         verdict=Verdict.FAIL if any(finding.fails for finding in findings) else Verdict.PASS,
         seconds={name: sum(each.seconds.get(name, 0) for each in databases) for name in evidence.seconds},
         folder=question.folder,
@@ -113,7 +118,7 @@ def _coverage(evidence: Evidence) -> Coverage:
         filled=evidence.rows.filled,
         empty=evidence.rows.empty,
         previous=evidence.previous.name if evidence.previous else "",
-        previous_statements=len(evidence.replay.phrases),
+        previous_statements=len(evidence.replay.queries),
         previous_digest=evidence.replay.digest,
         transactions=evidence.together.last.transactions if evidence.together.last else "",
         layers=evidence.layers,
@@ -173,6 +178,14 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     unmeasured = sum(not statement.measured for revision in revisions for statement in revision.statements)
     if unmeasured:
         yield f"locks were not measured where a statement refuses to run in a transaction: {unmeasured}"
+
+
+def _requests(question: GateQuestion) -> Iterator[str]:
+    """Yield what no statement shows: whether releases of several services still understand each other."""
+    if question.calls:
+        yield f"requests of the previous and of the new release to {', '.join(question.calls)}: only statements are replayed, none goes to another service"
+    if question.called_by:
+        yield f"requests of the live {', '.join(question.called_by)} to the new release: prove in its tests that it answers both"
 
 
 def _did_nothing(evidence: Evidence, node: Node) -> bool:

@@ -1,8 +1,8 @@
-"""Connections that the service's code opens beneath SQLAlchemy, or in another process, led to the gate's database.
+"""Connections that the service's code opens beneath SQLAlchemy, or in another process, redirected to the gate's database.
 
 SQLAlchemy's events do not see a `creator`, a pool of the project's own, a driver that a revision calls itself, or a program that it starts. So
 the drivers' own functions are wrapped when they are imported; programs inherit variables, and Python in them wraps its drivers, too
-(led/sitecustomize.py). Only the standard library is imported here: such a process may be of another environment.
+(python_startup/sitecustomize.py). Only the standard library is imported here: such a process may be of another environment.
 """
 
 import inspect
@@ -29,7 +29,7 @@ from slipway.errors import BadInputError
 Parameters = dict[str, Any]
 Wrap = Callable[..., Any]
 
-_HERE: Final = str(Path(__file__).parent / "led")  # the folder of sitecustomize.py
+_HERE: Final = str(Path(__file__).parent / "python_startup")  # the folder of sitecustomize.py
 _VARIABLE: Final = "SLIPWAY_LED"
 _URL: Final = re.compile(r"\b(postgres(?:ql)?(?:\+\w+)?)://[^\s'\"]*")
 # Variables of libpq that would lead elsewhere even when a host is named.
@@ -112,7 +112,7 @@ class Place:
 
 
 class _Process:
-    """Where this process leads connections now, whether its functions are wrapped, and what it refused."""
+    """Where this process redirects connections now, whether its functions are wrapped, and what it refused."""
 
     place: Callable[[], Place | None] = staticmethod(lambda: None)
     is_started = False  # by the service's code, and not the gate
@@ -142,7 +142,7 @@ def led_to(place: Place, *, exempt: Callable[[], bool]) -> Iterator[None]:
             raise first
 
 
-def lead_from_environment() -> None:
+def redirect_from_environment() -> None:
     """Lead the connections of this process to the database that the gate has named in its variables, if any."""
     if text := os.environ.get(_VARIABLE):
         place = Place(**json.loads(text))
@@ -161,9 +161,11 @@ def _set(variables: Mapping[str, str | None]) -> None:
 def _variables(environment: Mapping[str, str], place: Place) -> dict[str, str]:
     """Return the variables that name the database: libpq's, and those that hold a URL of Postgres."""
     paths = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path != _HERE]
-    urls = {name: _led_text(value, place, secret=True) for name, value in environment.items() if _URL.match(value)}
-    led = {_VARIABLE: json.dumps(asdict(place))}
-    return {**urls, **place.variables, **led, "PYTHONPATH": os.pathsep.join((_HERE, *paths))}
+    urls = {
+        name: _redirected_text(value, place, secret=True) for name, value in environment.items() if _URL.match(value)
+    }
+    redirected = {_VARIABLE: json.dumps(asdict(place))}
+    return {**urls, **place.variables, **redirected, "PYTHONPATH": os.pathsep.join((_HERE, *paths))}
 
 
 def _of_program(environment: Mapping[str, str], place: Place) -> dict[str, str]:
@@ -176,7 +178,7 @@ def _of_program(environment: Mapping[str, str], place: Place) -> dict[str, str]:
     return {**kept, **_variables(environment, place), **({"PGOPTIONS": options} if options else {})}
 
 
-def _led_text(text: str, place: Place, *, secret: bool = False) -> str:
+def _redirected_text(text: str, place: Place, *, secret: bool = False) -> str:
     """Replace the URLs of Postgres in a text; every process of the machine can read arguments, but not variables."""
     return _URL.sub(lambda url: place.url(url[1], secret=secret), text)
 
@@ -215,21 +217,21 @@ class _AfterImport:
         return spec
 
 
-def _led(driver: str, parameters: Parameters) -> Parameters | None:
-    """Return a driver's parameters with the gate's database, None while connections are not led."""
+def _redirected(driver: str, parameters: Parameters) -> Parameters | None:
+    """Return a driver's parameters with the gate's database, None while connections are not redirected."""
     place = _Process.place()
     if place is None:
         return None
-    led = {name: value for name, value in parameters.items() if name not in PLACE} | place.parameters(driver)
-    return place.with_session(driver, led) if _Process.is_started else led
+    redirected = {name: value for name, value in parameters.items() if name not in PLACE} | place.parameters(driver)
+    return place.with_session(driver, redirected) if _Process.is_started else redirected
 
 
 def _wrap_psycopg(psycopg: Any) -> None:
     def wrapped(original: Wrap) -> Wrap:
         @wraps(original)
         def connect(cls: Any, conninfo: str = "", **parameters: Any) -> Any:
-            led = _led("psycopg", {**psycopg.conninfo.conninfo_to_dict(conninfo), **parameters})
-            return original(cls, conninfo, **parameters) if led is None else original(cls, **led)
+            redirected = _redirected("psycopg", {**psycopg.conninfo.conninfo_to_dict(conninfo), **parameters})
+            return original(cls, conninfo, **parameters) if redirected is None else original(cls, **redirected)
 
         return connect
 
@@ -243,7 +245,7 @@ def _wrap_psycopg(psycopg: Any) -> None:
             return beneath.connect(conninfo)
         raise _refused(
             "the service's code connects past psycopg, by PGconn.connect",
-            "let it call psycopg.connect, whose connections the gate leads to its database",
+            "let it call psycopg.connect, whose connections the gate redirects to its database",
         )
 
     psycopg.pq.PGconn = type("PGconn", (beneath,), {"connect": classmethod(refuse)})
@@ -254,8 +256,10 @@ def _wrap_psycopg2(psycopg2: Any) -> None:
 
     @wraps(original)
     def connect(dsn: str | None = None, *factories: Any, **parameters: Any) -> Any:
-        led = _led("psycopg2", {**psycopg2.extensions.parse_dsn(dsn or ""), **parameters})
-        return original(dsn, *factories, **parameters) if led is None else original(None, *factories, **led)
+        redirected = _redirected("psycopg2", {**psycopg2.extensions.parse_dsn(dsn or ""), **parameters})
+        return (
+            original(dsn, *factories, **parameters) if redirected is None else original(None, *factories, **redirected)
+        )
 
     psycopg2.connect = connect
 
@@ -265,8 +269,8 @@ def _wrap_asyncpg(asyncpg: Any) -> None:
 
     @wraps(original)
     def connect(dsn: str | None = None, **parameters: Any) -> Any:
-        led = _led("asyncpg", parameters)
-        return original(dsn, **parameters) if led is None else original(**led)
+        redirected = _redirected("asyncpg", parameters)
+        return original(dsn, **parameters) if redirected is None else original(**redirected)
 
     asyncpg.connect = asyncpg.connection.connect = connect
 
@@ -279,13 +283,13 @@ def _wrap_pg8000(pg8000: Any) -> None:
     @wraps(original)
     def initialise(self: Any, *arguments: Any, **parameters: Any) -> None:
         _, *positional = signature.bind_partial(self, *arguments).arguments.items()
-        led = _led("pg8000", {**dict(positional), **parameters})
-        if led is None:
+        redirected = _redirected("pg8000", {**dict(positional), **parameters})
+        if redirected is None:
             original(self, *arguments, **parameters)
         else:
             if "startup_params" not in signature.parameters:  # before pg8000 1.31
-                led.pop("startup_params", None)
-            original(self, **led)
+                redirected.pop("startup_params", None)
+            original(self, **redirected)
 
     kind.__init__ = initialise
 
@@ -299,7 +303,7 @@ def _led_start(original: Wrap) -> Wrap:
     @wraps(original)
     def start(self: Any, args: Any, *rest: Any, **parameters: Any) -> None:
         if place := _Process.place():
-            args = _led_arguments(args, place)
+            args = _redirected_arguments(args, place)
             if len(rest) < _ENV:
                 own = parameters.get("env")
                 parameters["env"] = _of_program(os.environ if own is None else own, place)
@@ -314,7 +318,7 @@ def _led_system(original: Wrap) -> Wrap:
         place = _Process.place()
         if place is None:
             return original(command)
-        command, own = _led_arguments(command, place), os.environ.get("PGOPTIONS")
+        command, own = _redirected_arguments(command, place), os.environ.get("PGOPTIONS")
         _set({"PGOPTIONS": place.options(own or "")})
         try:
             return original(command)
@@ -324,14 +328,14 @@ def _led_system(original: Wrap) -> Wrap:
     return system
 
 
-def _led_arguments(arguments: Any, place: Place) -> Any:
+def _redirected_arguments(arguments: Any, place: Place) -> Any:
     """Replace URLs in a program's arguments; raises BadInputError when a client of Postgres names another place."""
     if isinstance(arguments, str):
-        led: Any = _led_text(arguments, place)
-        words = _words(led)
+        redirected: Any = _redirected_text(arguments, place)
+        words = _words(redirected)
     elif isinstance(arguments, (list, tuple)):
-        led = [_led_text(word, place) if isinstance(word, str) else word for word in arguments]
-        words = _words(led[2]) if _is_shell(led) else [os.fsdecode(word) for word in led]
+        redirected = [_redirected_text(word, place) if isinstance(word, str) else word for word in arguments]
+        words = _words(redirected[2]) if _is_shell(redirected) else [os.fsdecode(word) for word in redirected]
     else:
         return arguments
     for number, word in enumerate(words):
@@ -342,7 +346,7 @@ def _led_arguments(arguments: Any, place: Place) -> Any:
                 f"the service's code starts {client} with {other}, which is not the gate's database",
                 "let it use the variables PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, which the gate sets",
             )
-    return led
+    return redirected
 
 
 def _refused(what: str, next_step: str) -> BadInputError:
@@ -376,7 +380,7 @@ def _other_place(client: str, words: Sequence[str], place: Place) -> str:
             continue
         else:  # psql's first bare argument is the database
             name, value, databases = "dbname", word, 1
-        if _URL.match(value):  # led already
+        if _URL.match(value):  # redirected already
             continue
         named = _CONNINFO.findall(value) if "=" in value else [(_LONG.get(name, name), value)]
         others += [f"{key}={text}" for key, text in named if place.named.get(key) != text]

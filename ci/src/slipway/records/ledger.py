@@ -20,12 +20,14 @@ class Specification:
     - settings: the part of [tool.slipway] that makes the service, as JSON; without the values of `hidden` variables.
     - hidden: hashes of the values of variables that are, or look like, secrets; `salt` is hashed before each value.
     - versions: of the secrets, by variable, as they were in use when the release was deployed; those that were not read are left out.
+    - addresses: of the services that it called, by variable; a rollback reads the present ones where it can.
     """
 
     settings: str
     salt: str
     hidden: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +179,7 @@ class Situation(Record, schema="slipway/situation/1"):
 
     - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
     - unfinished: numbers of deployments without an end, which `open` describes. unseen: why the ledger could not be read, otherwise empty.
+    - instances: how many run, empty when that is unknown.
     - readiness: the live release's answer at its health path, or None. unanswered: why that path does not answer, otherwise empty.
     """
 
@@ -188,4 +191,5 @@ class Situation(Record, schema="slipway/situation/1"):
     open: tuple[OpenDeployment, ...] = ()
     readiness: Readiness | None = None
     unseen: str = ""
+    instances: str = ""
     unanswered: str = ""

@@ -54,7 +54,7 @@ def _explain(node: Node, statement: Statement, growth: Sequence[Growth], partiti
             return cause.rule.finding(node, measured, statement.line, cause.remedy.format_map(_Gaps(match)))
     if not any(_own_lock(statement, table, blocked) for table, blocked in statement.blocks.items()):
         return rules.EARLIER_LOCK.finding(node, measured, statement.line)
-    return rules.UNEXPLAINED.finding(node, f"{measured}: {statement.sql[:200]}", statement.line)
+    return rules.UNEXPLAINED.finding(node, f"{measured}: {statement.sql}", statement.line)
 
 
 class _Gaps(dict[str, str]):

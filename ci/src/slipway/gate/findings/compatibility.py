@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from slipway.gate.history import Node
-from slipway.gate.layers.phrases import ADDED, HELD, LEFT_NULL, NOT_NULL, Refused
+from slipway.gate.layers.queries import ADDED, HELD, LEFT_NULL, NOT_NULL, Refused
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
 from slipway.gate.names import is_table, line_of, parts, quoted_parts
@@ -72,9 +72,16 @@ _CAUSES: Final = (
     _Cause(rules.NOT_ALLOWED, ("42501",)),
     _Cause(rules.TRIGGER, ("P0001",)),
 )
+# A value of the type, by the beginning of its name; '…' is for the reader to fill in.
+_VALUES: Final = (
+    (r".*\[\]|jsonb?\b", "'{}'"),
+    (r"(character|text|citext|bytea)", "''"),
+    (r"(smallint|integer|bigint|numeric|real|double|money|interval)", "'0'"),
+    (r"boolean", "false"),
+    (r"(timestamp|date|time)\b", "now()"),
+)
 _HAS_VALUE: Final = re.compile(r"\b(?:not null|default|generated|identity)\b")
 _NOT_TYPE: Final = re.compile(r" (?:not null|default|generated|identity|collate)\b.*", re.DOTALL)
-_SHOWN = 300
 _ALWAYS_USED: Final = (
     rules.COLUMN_RENAMED,
     rules.TABLE_RENAMED,
@@ -113,24 +120,39 @@ def check(
             writes = [each for each in statements if _WRITES.match(each.sql)] if rule is rules.COPIED_ONCE else ()
             measured, line = _measured(first, len(failures) - 1), _line(first, writes or statements)
             finding = rule.finding(node, measured, line, _remedy(rule, first, done, added))
-            yield _if_used(finding) if first.phrase.assumed and rule not in _ALWAYS_USED else finding
+            yield _if_used(finding) if first.query.assumed and rule not in _ALWAYS_USED else finding
 
 
 def _remedy(rule: Rule, refused: Refused, done: str, added: Sequence[Line]) -> str | None:
-    """Return the remedy of a rename with both names; None when the rule's own names nothing."""
+    """Return the remedy with the names of what was found; None when the rule's own names nothing."""
+    if rule is rules.NEW_NOT_NULL:
+        return _with_default(refused, added)
     if rule not in _RENAMED:
         return None
     renames = [match for match in _RENAMED[rule].finditer(done) if match["old"].strip('"') in _names(refused)]
     plain = (match.groupdict() for match in renames if "." not in match["table"])  # alembic takes a schema apart
     names = {group: name.replace('"', "") for group, name in next(plain, {}).items()}
     names = {"table": "…", "old": "…", "new": "…"} | names
-    return rule.code.format_map({**names, "type": _type_of(f"{names['table']}.{names['new']}", added)})
+    return rule.code.format_map({**names, "type": _type_of(_column(f"{names['table']}.{names['new']}", added))})
 
 
-def _type_of(column: str, added: Sequence[Line]) -> str:
-    """Return the type of a new column from the catalog."""
-    lines = (line for line in added if line.kind == "column" and is_table(line.name.partition(".")[2], column))
-    return next((_NOT_TYPE.sub("", line.definition) for line in lines), "…")
+def _with_default(refused: Refused, added: Sequence[Line]) -> str:
+    """Return the code that adds the column of the error with a default."""
+    null = refused.null or {"table": "…", "column": "…"}
+    line = _column(name := f"{null['table']}.{null['column']}", added)
+    *table, column = quoted_parts(line.name if line else name)
+    kind = _type_of(line)
+    value = next((value for pattern, value in _VALUES if re.match(pattern, kind)), "'…'")
+    return rules.NEW_NOT_NULL.code.format(table=".".join(table), column=column, type=kind, value=value)
+
+
+def _column(name: str, added: Sequence[Line]) -> Line | None:
+    """Return the new column of this name, which has its table's, in the catalog."""
+    return next((each for each in added if each.kind == "column" and is_table(each.name.partition(".")[2], name)), None)
+
+
+def _type_of(column: Line | None) -> str:
+    return _NOT_TYPE.sub("", column.definition) if column else "…"
 
 
 def _if_used(finding: Finding) -> Finding:
@@ -150,8 +172,8 @@ def _is_by_rows(refused: Refused, added: Sequence[Line]) -> bool:
 
 def _measured(refused: Refused, others: int = 0) -> str:
     more = f", and {others} more" if others else ""
-    sql = "" if refused.phrase.reports else f": {refused.phrase.sql[:_SHOWN]}"
-    return f"{refused.message} ({refused.phrase.origin}{more}{sql})"
+    sql = "" if refused.query.reports else f": {refused.query.sql}"
+    return f"{refused.message} ({refused.query.origin}{more}{sql})"
 
 
 def check_own(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from slipway.gate.findings.blocking import with_growth
 from slipway.gate.history import Node
+from slipway.gate.layers.queries import NOT_NULL
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
@@ -24,6 +25,7 @@ _REPEATABLE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _VALUE = re.compile(r"%\(|%s|\$\d")
+_ADDS_COLUMN = re.compile(r"\bADD COLUMN\b", re.IGNORECASE)
 _IN_BATCHES = re.compile(r"\b(LIMIT|FETCH)\b", re.IGNORECASE)
 
 
@@ -100,8 +102,10 @@ def _imported(source: bytes) -> Iterator[tuple[int, str]]:
 def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[Finding]:
     """Yield the findings on what one revision did to rows."""
     if failure := rows.failures.get(UP):
-        advice = rules.FAILS_BY_CODE.get(failure.code or "")
-        yield rules.FAILS.finding(node, failure.message, failure.line_in(node, node.upgrade_line), advice)
+        line = failure.line_in(node, node.upgrade_line)
+        added = any(each.line == line and _ADDS_COLUMN.search(each.sql) for each in statements)
+        by_null = rules.FAILS_BY_NULL if added and failure.code == NOT_NULL else None
+        yield rules.FAILS.finding(node, failure.message, line, by_null or rules.FAILS_BY_CODE.get(failure.code or ""))
     for each in rows.hidden:
         yield rules.HIDDEN.finding(node, str(each), each.line, rules.HIDDEN.code.format(table=each.table))
     yield from _losses(node, rows, statements)
@@ -111,9 +115,9 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[F
     for again in rows.again:
         yield rules.RESTARTS.finding(node, f"the second run writes {again.rows} rows again", again.line)
     for behind in rows.behind:
-        line = line_of([behind.table, behind.column, "INSERT"], statements)
+        place = line_of([behind.table, behind.column, "INSERT"], statements)
         code = rules.BEHIND.code.format(table=behind.table, column=behind.column, sequence=behind.sequence)
-        yield rules.BEHIND.finding(node, str(behind), line, code)
+        yield rules.BEHIND.finding(node, str(behind), place, code)
     for step, line in ((DOWN, node.downgrade_line), (AGAIN, node.upgrade_line)):
         if (failure := rows.failures.get(step)) and not failure.declared:
             yield rules.LOSES.finding(node, failure.message, failure.line_in(node, line))

@@ -25,7 +25,7 @@ def check(
     baseline: str,
 ) -> Iterator[Finding]:
     """Yield one finding per difference that a new revision or a changed model brought, and one for all others."""
-    released = []
+    released, gone = [], []
     origin = _Origin(
         history=history,
         changes={node.id: steps[node.id].upgraded for node in history.nodes},
@@ -35,7 +35,8 @@ def check(
     for difference in differences:
         touched = origin.last_touched(difference)
         if origin.is_old(difference, touched):
-            released.append(f"{difference}{origin.gone_from_models(difference)}")
+            released.append(f"{difference}{(where := origin.gone_from_models(difference))}")
+            gone += [parts(difference.line.name)[-1]] if where else []
         else:
             node = touched if touched and touched.new else origin.newest
             rule = rules.NAMED_APART if difference.named_apart else rules.DRIFT
@@ -44,7 +45,9 @@ def check(
                 remedy = rules.TO_BE_DROPPED.format(name=parts(difference.line.name)[-1])
             yield rule.finding(node, str(difference), remedy=remedy)
     if released:
-        yield rules.RELEASED_DRIFT.finding(None, f"{len(released)}: {few(released)}")
+        remedies = [rules.GONE_FROM_MODELS.format(names=few(gone))] if gone else []
+        remedies += [rules.RELEASED_DRIFT.advice] if len(gone) < len(released) else []
+        yield rules.RELEASED_DRIFT.finding(None, f"{len(released)}: {few(released)}", remedy=" ".join(remedies))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,11 +68,11 @@ def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
     """Yield the findings on the transactions of one revision."""
     yield from _mixed(node, statements)
     for statement in _ending_alembic_transaction(statements):
-        yield rules.ENDED.finding(node, statement.sql[:200], statement.line)
+        yield rules.ENDED.finding(node, statement.sql, statement.line)
     yield from _repeated(node, statements)
     settings = [statement for statement in statements if _SETS.search(statement.sql)]
     if settings and not any(_RESETS.match(statement.sql) for statement in statements):
-        yield rules.LEAKING.finding(node, settings[0].sql[:200], settings[0].line)
+        yield rules.LEAKING.finding(node, settings[0].sql, settings[0].line)
     for statement in statements:
         if statement.sql == AUTOCOMMIT:
             yield rules.LEAKING.finding(node, "the connection is left in autocommit mode", statement.line, _IN_A_BLOCK)

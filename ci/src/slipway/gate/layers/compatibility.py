@@ -25,8 +25,8 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy.engine import URL, Connection
 
 from slipway.gate.history import Node
-from slipway.gate.layers import phrases, seeds
-from slipway.gate.layers.phrases import LEFT_NULL, Phrase, Refused, refusal
+from slipway.gate.layers import queries, seeds
+from slipway.gate.layers.queries import LEFT_NULL, Query, Refused, refusal
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.session import as_superuser, literal, query
 from slipway.gate.names import few, is_table
@@ -60,7 +60,7 @@ class Replay:
 
     refused: dict[str, list[Refused]] = field(default_factory=dict)  # by revision
     broken: list[Refused] = field(default_factory=list)  # statements of the new release
-    phrases: tuple[Phrase, ...] = ()  # the statements that worked on its own schema
+    queries: tuple[Query, ...] = ()  # the statements that worked on its own schema
     digest: str = ""  # sha256 of them
     assumed: bool = False  # statements on the schema before each revision took its place
     missing: str = ""  # the reason why the previous release was not replayed, or not to the end
@@ -178,8 +178,8 @@ class _Releases:
     rows: _Rows
     breaking: bool  # whether a revision may break statements that name existing columns
     _version_table: str = ""
-    _phrases: list[Phrase] = field(default_factory=list)
-    _prepared: dict[Phrase, str] = field(default_factory=dict)  # the EXECUTE of each
+    _queries: list[Query] = field(default_factory=list)
+    _prepared: dict[Query, str] = field(default_factory=dict)  # the EXECUTE of each
     _filled: set[str] = field(default_factory=set)
     _released: dict[str, set[str]] = field(default_factory=dict)  # columns by the oid of their table
     _newest: dict[str, int] = field(default_factory=dict)  # the number of the last column by the oid of its table
@@ -200,43 +200,43 @@ class _Releases:
     def begin(self, version_table: str) -> None:
         """Fill the schema of the previous release with rows, and find the statements that work there."""
         self.compare_with(version_table)
-        self._phrases = elsewhere(self.database, self._working)
-        self.result.phrases = tuple(self._phrases)
-        statements = "\n".join(sorted(phrase.sql for phrase in self._phrases))
+        self._queries = elsewhere(self.database, self._working)
+        self.result.queries = tuple(self._queries)
+        statements = "\n".join(sorted(query.sql for query in self._queries))
         self.result.digest = hashlib.sha256(statements.encode()).hexdigest() if statements else ""
-        if self._phrases and any(importlib.util.find_spec(driver) for driver in _PREPARING):
+        if self._queries and any(importlib.util.find_spec(driver) for driver in _PREPARING):
             self._in_session = self.sessions.enter_context(_session(self.database))
-            self._prepared = self._in_session(lambda connection: phrases.prepared(connection, self._phrases))
+            self._prepared = self._in_session(lambda connection: queries.prepared(connection, self._queries))
 
     def assume(self, node: Node, steps: Steps) -> None:
         """Derive statements on the tables that a revision changes, as a release would that uses all their released columns."""
         locked = {name for statement in steps.statements for name in statement.locks}
         enum = any(line.kind == "enum" for line in steps.upgraded.removed)
 
-        def derive(connection: Connection) -> list[Phrase]:
+        def derive(connection: Connection) -> list[Query]:
             concerned = (
                 table
                 for table in self._tables(connection)
                 if table.name in locked or (enum and any(column["read"] for column in table.columns))
             )
             return [
-                phrase
+                query
                 for table in concerned
                 if (columns := self._released.get(table.oid))
-                for phrase in phrases.assumed(connection, table, columns, node.id)
+                for query in queries.assumed(connection, table, columns, node.id)
             ]
 
-        self._phrases = elsewhere(self.database, derive) if locked or enum else []
+        self._queries = elsewhere(self.database, derive) if locked or enum else []
 
     def execute(self, node: Node) -> None:
         refused = elsewhere(self.database, self._refused)
-        gone = {each.phrase for each in refused}
-        self._prepared = {phrase: sql for phrase, sql in self._prepared.items() if phrase not in gone}
+        gone = {each.query for each in refused}
+        self._prepared = {query: sql for query, sql in self._prepared.items() if query not in gone}
         stale = self._in_session(self._stale) if self._prepared else []
         for each in stale:
-            del self._prepared[each.phrase]
+            del self._prepared[each.query]
         self.result.refused[node.id] = refused + stale
-        self._phrases = [phrase for phrase in self._phrases if phrase not in gone]
+        self._queries = [query for query in self._queries if query not in gone]
 
     def end(self) -> None:
         """Find the statements of the new release that its own schema breaks."""
@@ -247,7 +247,7 @@ class _Releases:
 
     def _refused(self, connection: Connection) -> list[Refused]:
         self._ignore_foreign_keys(connection)
-        refused = [refused for phrase in self._phrases if (refused := refusal(connection, phrase))]
+        refused = [refused for query in self._queries if (refused := refusal(connection, query))]
         left_null = [each for each in self._left_null(connection) if _key(each) not in self._known]
         self._known.update(map(_key, left_null))
         return refused + left_null
@@ -256,7 +256,7 @@ class _Releases:
         """Yield new columns that hold values in the rows before, and NULL in a row that the previous release writes."""
         released = literal(json.dumps(self._newest))
         for table, name, raw in query(connection.connection, _ADDED.format(released=released)):
-            insert = next((each for each in self._phrases if each.sql.startswith(f"INSERT INTO {table} ")), None)
+            insert = next((each for each in self._queries if each.sql.startswith(f"INSERT INTO {table} ")), None)
             if insert:
                 message = (
                     f'column "{raw}" of {table} is NULL in the rows of the previous release, and filled in those before'
@@ -268,10 +268,10 @@ class _Releases:
                 yield from [left] if left and left.code == LEFT_NULL else []
 
     def _stale(self, connection: Connection) -> list[Refused]:
-        outcomes = ((phrase, refusal(connection, Phrase(sql, ""))) for phrase, sql in self._prepared.items())
-        return [Refused(phrase, refused.message, refused.code) for phrase, refused in outcomes if refused]
+        outcomes = ((query, refusal(connection, Query(sql, ""))) for query, sql in self._prepared.items())
+        return [Refused(query, refused.message, refused.code) for query, refused in outcomes if refused]
 
-    def _working(self, connection: Connection) -> list[Phrase]:
+    def _working(self, connection: Connection) -> list[Query]:
         tables = self._tables(connection)
         self._released = {table.oid: {column["raw"] for column in table.columns} for table in tables}
         self._newest = {table.oid: max((each["number"] for each in table.columns), default=0) for table in tables}
@@ -297,14 +297,14 @@ class _Releases:
             with as_superuser(connection.connection):
                 connection.exec_driver_sql(_IGNORE_FOREIGN_KEYS)
 
-    def _from_models(self, connection: Connection, tables: Sequence[seeds.Table]) -> Iterator[Phrase]:
+    def _from_models(self, connection: Connection, tables: Sequence[seeds.Table]) -> Iterator[Query]:
         unusable, unwritten = [], []
         for model in self.previous.models:
             table = _table_of(model, tables)
-            working = [*phrases.derived(connection, model, table)] if table else []
+            working = [*queries.derived(connection, model, table)] if table else []
             if not working:
                 unusable.append(model.name)
-            elif not any(phrase.sql.startswith("INSERT") for phrase in working):
+            elif not any(query.sql.startswith("INSERT") for query in working):
                 unwritten.append(model.name)
             yield from working
         for what, names in (("statement", unusable), ("INSERT", unwritten)):
@@ -312,18 +312,18 @@ class _Releases:
                 where = f"on {few(names)} works before the first new revision"
                 self.result.gaps.append(f"no {what} of {self.previous.name} {where}")
 
-    def _from_tests(self, connection: Connection) -> Iterator[Phrase]:
+    def _from_tests(self, connection: Connection) -> Iterator[Query]:
         lost = 0
         for recorded in self.previous.recorded:
-            phrase = Phrase(recorded.sql, f"recorded at {recorded.where}")
-            refused = refusal(connection, phrase)
+            query = Query(recorded.sql, f"recorded at {recorded.where}")
+            refused = refusal(connection, query)
             if refused and _NAMES_ROWS.fullmatch(refused.code):
-                phrase = Phrase(f"PREPARE slipway_phrase AS {recorded.sql}", phrase.origin)
-                refused = refusal(connection, phrase)
+                query = Query(f"PREPARE slipway_query AS {recorded.sql}", query.origin)
+                refused = refusal(connection, query)
             if refused:
                 lost += 1
             else:
-                yield phrase
+                yield query
         if lost:
             self.result.gaps.append(
                 f"{lost} of {len(self.previous.recorded)} recorded statements do not run on filled tables"
@@ -337,7 +337,7 @@ class _Releases:
             each
             for model, table in pairs
             if self.breaking or _lacks_required(model, table)
-            for each in phrases.failing(connection, model, table)
+            for each in queries.failing(connection, model, table)
             if _BROKEN.fullmatch(each.code) or _leaves_out(model, each)
         ]
 

@@ -10,7 +10,7 @@ from slipway.errors import RefusedError
 from slipway.gate.forks import can_fork
 from slipway.gate.history import Node
 from slipway.gate.layers.growth import grow, processed_tables
-from slipway.gate.layers.phrases import Phrase
+from slipway.gate.layers.queries import Query
 from slipway.gate.layers.sessions import Encounter, encounters, locked_tables, queue
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.steps import UP, Baseline, Replica, report
@@ -36,21 +36,21 @@ class ConcurrencyResult:
     gaps: list[str] = field(default_factory=list)
 
 
-def examine(baseline: Baseline, steps: Mapping[str, Steps], phrases: Sequence[Phrase]) -> ConcurrencyResult:
-    """Execute every new revision that other sessions could wait for or repeat; `phrases` are the previous release's."""
+def examine(baseline: Baseline, steps: Mapping[str, Steps], queries: Sequence[Query]) -> ConcurrencyResult:
+    """Execute every new revision that other sessions could wait for or repeat; `queries` are the previous release's."""
     result = ConcurrencyResult()
     new = [node for node in baseline.history.nodes if node.new and UP in steps[node.id].changes]
     concerned = [node for node in new if _concerns_others(steps[node.id])]
     if len(new) > _MOST_REVISIONS and concerned:
         result.gaps.append(
-            f"lock queues and concurrent runners were not examined: {len(new)} revisions are new, and the limit is {_MOST_REVISIONS}; name the released ones (start-after, or --since)"
+            f"lock queues and concurrent runners were not examined: {len(new)} revisions are new, and the limit is {_MOST_REVISIONS}; judge fewer, with start-after in the settings, or --since in the place of --all"
         )
     elif concerned:
         with baseline.replica() as source:
             for node in concerned:
                 report(Layer.CONCURRENCY, node.id, len(concerned))
                 try:
-                    result.revisions[node.id] = _contention(node, steps[node.id], phrases, source, result.gaps)
+                    result.revisions[node.id] = _contention(node, steps[node.id], queries, source, result.gaps)
                 except RefusedError as error:
                     result.gaps.append(f"lock queues and concurrent runners were not examined from {node.id}: {error}")
                     break
@@ -61,11 +61,11 @@ def _concerns_others(steps: Steps) -> bool:
     return bool(locked_tables(steps.statements) or processed_tables(steps.statements) or steps.committing)
 
 
-def _contention(node: Node, steps: Steps, phrases: Sequence[Phrase], source: Replica, gaps: list[str]) -> Contention:
+def _contention(node: Node, steps: Steps, queries: Sequence[Query], source: Replica, gaps: list[str]) -> Contention:
     contention = Contention()
     if tables := locked_tables(steps.statements):
         with source.before(node) as database:
-            contention.queue = queue(source.environment, node, tables, phrases, database)
+            contention.queue = queue(source.environment, node, tables, queries, database)
     if can_fork():
         contention.encounters = tuple(encounters(node, steps, source))
     elif steps.committing:

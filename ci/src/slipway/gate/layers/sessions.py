@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from slipway.gate.forks import Fork
 from slipway.gate.history import Node
 from slipway.gate.layers.interruption import DatabaseState, at, uninterrupted
-from slipway.gate.layers.phrases import Phrase
+from slipway.gate.layers.queries import Query
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.measure.statements import Session
@@ -53,10 +53,10 @@ def locked_tables(statements: Sequence[Statement]) -> list[str]:
 
 
 def queue(
-    environment: Environment, node: Node, tables: Sequence[str], phrases: Sequence[Phrase], database: URL
+    environment: Environment, node: Node, tables: Sequence[str], queries: Sequence[Query], database: URL
 ) -> Queue | None:
     """Run a revision behind such a transaction; return None when it did not wait."""
-    transaction = _OpenTransaction(database, tables, phrases)
+    transaction = _OpenTransaction(database, tables, queries)
     with transaction.open():
         upgrade(environment, database, [node])
     return transaction.queue
@@ -65,10 +65,10 @@ def queue(
 class _OpenTransaction:
     """An application's transaction that has written to the last of `tables`, in its own thread and session."""
 
-    def __init__(self, database: URL, tables: Sequence[str], phrases: Sequence[Phrase]) -> None:
+    def __init__(self, database: URL, tables: Sequence[str], queries: Sequence[Query]) -> None:
         self._database = database
         self._tables = tables
-        self._phrases = phrases
+        self._queries = queries
         self._ready, self._over = threading.Event(), threading.Event()
         self.queue: Queue | None = None
 
@@ -112,7 +112,7 @@ class _OpenTransaction:
             behind=self._tables[-1],
             readers=tuple(table for table in self._tables if _waits(connection, f"SELECT FROM {table} LIMIT 0")),
             writers=tuple(table for table in self._tables if _waits(connection, f"DELETE FROM {table} WHERE false")),
-            statements=tuple(each.origin for each in self._phrases if _waits(connection, each.sql)),
+            statements=tuple(each.origin for each in self._queries if _waits(connection, each.sql)),
         )
 
     def _deadlock(self, connection: Connection, held: Collection[str]) -> str:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from textwrap import shorten
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -132,7 +133,9 @@ class Tracer:
         elif running.files:
             seen = rewritten(running.files, files(session.connection, self._catalog.newest_oid))
             done = seen if seen.rewrites else None
-        statement = self._statement(" ".join(execution.sql.split())[:_LONGEST_SQL], running.line, done or Effect())
+        statement = self._statement(
+            shorten(execution.sql, _LONGEST_SQL, placeholder=" …"), running.line, done or Effect()
+        )
         self._statements.append(
             replace(
                 statement,

@@ -63,7 +63,7 @@ ADVICE: Final = _family(
 )
 DRIFT: Final = _family(
     "Drift: migrations and models",
-    "Two databases, one built by the migrations and one by the models, compared by their catalogs.",
+    "Two databases, one built by the migrations and one by the models, compared by their catalogs. A server default that only the migrations have counts if env.py sets `compare_server_default`, as for alembic: a running release may rely on it (C09).",
     schema,
     "drift",
 )

@@ -90,7 +90,9 @@ NEW_NOT_NULL: Final = _error(
     id="C05",
     name="new NOT NULL column without a default",
     message="The previous release does not write the new column, which is NOT NULL and has no default.",
-    code='op.add_column("…", sa.Column("…", …, nullable=False, server_default="…"))  # drop the default in the release after',
+    code="""\
+# choose the value; drop the default in the release after
+op.execute('''ALTER TABLE {table} ADD COLUMN {column} {type} NOT NULL DEFAULT {value}''')""",
     related=("C06", "C09", "D01"),
     bad="""\
 op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False, server_default="plain"))
@@ -235,7 +237,7 @@ UNKNOWN: Final = Rule(
     level=Level.WARNING,
     message="The previous release runs alembic at start and does not know the new revision: after a restart or a rollback it does not start.",
     implies=INCOMPATIBLE,
-    advice="Remove the migration from the start command; `slipway` migrates once before it deploys.",
+    advice="Remove the migration from the start command, and migrate once before the release: `slipway deploy` does, and with another tool a step before its deployment does, such as `alembic upgrade heads`. This finding goes away with the next release, because the one that runs now keeps its start command.",
     related=("C17",),
     given=Given(previous=_MODELS, bad_start="sh -c 'alembic upgrade head && exec uvicorn app.main:app'"),
     bad=ADD_COLUMN,
@@ -286,7 +288,7 @@ OWN: Final = _error(
     name="statement of the new release fails",
     message="A statement of the new release fails on its own schema after the last revision.",
     implies=NOTHING,
-    advice="Replace the trigger or function that still names what a revision dropped or renamed, in the same revision.",
+    advice="Replace the trigger or function that still names what a revision dropped or renamed, in the same revision. If the models leave out a column that needs a value, keep it in them, or let it accept NULL, and drop it in the release after.",
     related=("C01", "C14", "C17"),
     before=_TOUCHED,
     given=Given(models=_MODELS),

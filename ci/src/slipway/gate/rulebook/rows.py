@@ -26,7 +26,7 @@ FAILS: Final = Rule(
 )
 FAILS_BY_CODE: Final = {  # the advice by SQLSTATE
     "21000": "Let the subquery return one row, with LIMIT 1 or an aggregate: some rows have several matches.",
-    "23502": "Fill the NULLs first, in batches in an earlier revision; give a new column a server_default.",
+    "23502": "Fill the NULLs first, in batches in an earlier revision.",
     "23503": "First delete the rows that refer to nothing, or set their column to NULL; or add the foreign key with postgresql_not_valid=True, and validate it when the rows are corrected.",
     "23505": "Remove the duplicates first: find them with GROUP BY … HAVING count(*) > 1, keep one row of each, and let rows that refer to the others refer to it.",
     "23514": "Correct the rows that violate the check first; or add it with postgresql_not_valid=True, and validate it when the rows are corrected.",
@@ -38,6 +38,7 @@ FAILS_BY_CODE: Final = {  # the advice by SQLSTATE
         "Say in postgresql_using how each old value becomes a new one, or correct the values that the new type rejects first.",
     ),
 }
+FAILS_BY_NULL: Final = "Give the new column a server_default, which the existing rows get; or add it without NOT NULL, fill it, and set NOT NULL when no row has NULL."
 HIDDEN: Final = Rule(
     id="D11",
     name="rows hidden by row-level security",

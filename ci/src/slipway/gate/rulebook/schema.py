@@ -213,6 +213,7 @@ RELEASED_DRIFT: Final = Rule(
     advice="Adapt the schema or the models when it suits you (start with alembic revision --autogenerate).",
     related=("drift",),
 )
+GONE_FROM_MODELS: Final = "Drop {names} in a revision of the release after, when no running one names it (C01); until then nothing is to be done."
 NAMED_APART: Final = Rule(
     id="drift-name",
     name="models and migrations use different names",

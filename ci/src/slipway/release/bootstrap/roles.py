@@ -28,12 +28,13 @@ _ISSUER = "token.actions.githubusercontent.com"
 _ROLE = re.compile(r"arn:aws[\w-]*:iam::(?P<account>\d{12}):role/(?P<path>(?:[^/]+/)*)(?P<name>[\w+=,.@-]{1,64})")
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}")
 _CHANGE = (Right.OBSERVE, Right.READ_OWNER, Right.WRITE_LEDGER, Right.FOLLOW)
-_RELEASE = (*_CHANGE, Right.READ_LOGS, Right.INSPECT, Right.UPDATE_SERVICE)
+_RELEASE = (*_CHANGE, Right.READ_LOGS, Right.INSPECT, Right.UPDATE_SERVICE, Right.FIND_CALLED)
+_PLAN = (Right.OBSERVE, Right.READ_OWNER, Right.LOOK_AT_IMAGE, Right.FIND_CALLED)
 _DEPLOY = (*_RELEASE, Right.PULL, Right.CREATE_SERVICE)
 RIGHTS: Mapping[str, tuple[Right, ...]] = {
-    "plan": (Right.OBSERVE, Right.READ_OWNER, Right.READ_LEDGER, Right.LOOK_AT_IMAGE),
-    "plan-without-ledger": (Right.OBSERVE, Right.READ_OWNER, Right.LOOK_AT_IMAGE),
-    "status": (Right.OBSERVE, Right.READ_LEDGER),
+    "plan": (*_PLAN, Right.READ_LEDGER),
+    "plan-without-ledger": _PLAN,
+    "status": (Right.OBSERVE, Right.COUNT, Right.READ_LEDGER),
     "history": (Right.READ_LEDGER,),
     "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_LEDGER),
     "run": (Right.OBSERVE, Right.RUN_TASK),
@@ -41,7 +42,7 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "secret": (Right.FIND_SECRETS, Right.STORE_VALUE),
     "logs": (Right.OBSERVE, Right.READ_LOGS, Right.READ_LEDGER),
     "publish": (Right.PUSH,),
-    "preflight": (Right.INSPECT, Right.PULL),
+    "preflight": (Right.INSPECT, Right.PULL, Right.FIND_CALLED),
     "migrate-direct": (Right.READ_DATABASE_URL, Right.PULL),
     "migrate-ecs-task": (Right.RUN_TASK,),
     "deploy": _DEPLOY,

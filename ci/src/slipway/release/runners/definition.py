@@ -244,7 +244,10 @@ with tempfile.TemporaryDirectory() as home:
 
 
 def lent_command(arguments: Sequence[str], program: str = "__main__") -> tuple[str, ...]:
-    """Return the arguments of `python` that do the same as `-m slipway.migration.PROGRAM ARGUMENTS…` with slipway installed."""
+    """Return the arguments of `python` that do the same as `-m slipway.migration.PROGRAM ARGUMENTS…` with slipway installed.
+
+    They carry the modules in base85, which is shorter than base64: ECS refuses a task definition of more than 64 KiB.
+    """
     bootstrap = _BOOTSTRAP.replace("{program}", program)
     return ("-c", bootstrap, base64.b85encode(archive(program)).decode(), *arguments)
 

@@ -67,6 +67,28 @@ class Ecs:
         self.clusters.discard(name)
         return {"cluster": _described(name, "INACTIVE", call)}
 
+    async def describe_clusters(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        names = [name.rpartition("/")[2] for name in request.get("clusters", ["default"])]
+        return {
+            "clusters": [self._described(name, call) for name in names if name in self.clusters],
+            "failures": [
+                {"arn": _cluster_arn(name, call), "reason": "MISSING"} for name in names if name not in self.clusters
+            ],  # [G]
+        }
+
+    def _described(self, name: str, call: Call) -> dict[str, Any]:
+        tasks = [task for task in self._visible(name, call) if not task.stopped]
+        running = sum(task.status == "RUNNING" for task in tasks)
+        return {
+            "clusterName": name,
+            "clusterArn": _cluster_arn(name, call),
+            "status": "ACTIVE",
+            "runningTasksCount": running,
+            "pendingTasksCount": len(tasks) - running,
+            "activeServicesCount": self.express.active_in(name),
+            "registeredContainerInstancesCount": 0,
+        }
+
     async def run_task(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """Start tasks; a repeated client token returns the tasks that it started."""
         cluster = self._cluster(request)

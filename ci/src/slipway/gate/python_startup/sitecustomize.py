@@ -1,4 +1,4 @@
-"""Python programs that the service's code starts while the gate runs it: their connections are led, too.
+"""Python programs that the service's code starts while the gate runs it: their connections are redirected, too.
 
 A sitecustomize of their own, which this one hides, runs afterwards.
 """
@@ -11,10 +11,10 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 
 sys.path.append(str(_HERE.parents[2]))  # of slipway, which the program's own variables may not name
-from slipway.gate.redirection import lead_from_environment  # noqa: E402 -- found there
+from slipway.gate.redirection import redirect_from_environment  # noqa: E402 -- found there
 
 sys.path.pop()
-lead_from_environment()
+redirect_from_environment()
 
 _own = PathFinder.find_spec("sitecustomize", [path for path in sys.path if path != str(_HERE)])
 if _own and _own.loader:

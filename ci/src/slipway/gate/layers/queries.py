@@ -32,7 +32,7 @@ Ways = Iterable[tuple[str, Iterable[str]]]  # kinds of statements, each with its
 
 
 @dataclass(frozen=True)
-class Phrase:
+class Query:
     """A statement of a release, and its origin in words."""
 
     sql: str
@@ -45,7 +45,7 @@ class Phrase:
 class Refused:
     """A statement that worked before a revision and fails after it; `code` is the SQLSTATE, or what is not as the release needs it."""
 
-    phrase: Phrase
+    query: Query
     message: str
     code: str
 
@@ -83,33 +83,33 @@ def _as_column(column: "ModelColumn[Any]") -> Column:
     )
 
 
-def refusal(connection: Connection, phrase: Phrase) -> Refused | None:
+def refusal(connection: Connection, query: Query) -> Refused | None:
     """Execute a statement, roll it back, and return how it fails."""
     connection.exec_driver_sql("BEGIN")
     try:
-        return _reported(phrase, connection.exec_driver_sql(phrase.sql))
+        return _reported(query, connection.exec_driver_sql(query.sql))
     except DBAPIError as error:
-        return Refused(phrase, sentence(error), sqlstate(error) or "")
+        return Refused(query, sentence(error), sqlstate(error) or "")
     finally:
         connection.exec_driver_sql("ROLLBACK")
 
 
-def _reported(phrase: Phrase, result: "CursorResult[Any]") -> Refused | None:
-    row: Any = result.first() if phrase.reports else None
-    return Refused(phrase, *row) if row else None
+def _reported(query: Query, result: "CursorResult[Any]") -> Refused | None:
+    row: Any = result.first() if query.reports else None
+    return Refused(query, *row) if row else None
 
 
-def derived(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Phrase]:
+def derived(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Query]:
     """Yield the statements of a model that work on its table."""
-    yield from (each for each in _outcomes(connection, model, table) if isinstance(each, Phrase))
+    yield from (each for each in _outcomes(connection, model, table) if isinstance(each, Query))
     for column in model.columns:
         if column.labels and (made := next((each for each in table.columns if each["raw"] == column.name), None)):
-            phrase = Phrase(_values_beyond(table, made, column.labels), f"SELECT, by the model of {table.name}", True)
-            if refusal(connection, phrase) is None:
-                yield phrase
+            query = Query(_values_beyond(table, made, column.labels), f"SELECT, by the model of {table.name}", True)
+            if refusal(connection, query) is None:
+                yield query
 
 
-def assumed(connection: Connection, table: seeds.Table, used: Collection[str], before: str) -> Iterator[Phrase]:
+def assumed(connection: Connection, table: seeds.Table, used: Collection[str], before: str) -> Iterator[Query]:
     """Yield the statements of a release that uses these columns of a table, as far as they work before a revision."""
     columns = (
         Column(
@@ -122,9 +122,9 @@ def assumed(connection: Connection, table: seeds.Table, used: Collection[str], b
         if each["raw"] in used
     )
     schema, _, name = table.name.partition(".")
-    for phrase in derived(connection, Model(schema, name, tuple(columns)), table):
-        kind = phrase.origin.partition(",")[0]
-        yield replace(phrase, origin=f"{kind}, as of the schema before {before}", assumed=True)
+    for query in derived(connection, Model(schema, name, tuple(columns)), table):
+        kind = query.origin.partition(",")[0]
+        yield replace(query, origin=f"{kind}, as of the schema before {before}", assumed=True)
 
 
 def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
@@ -180,15 +180,15 @@ def failing(connection: Connection, model: Model, table: seeds.Table) -> Iterato
         yield from (each for each in outcomes if isinstance(each, Refused))
 
 
-def _outcomes(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Phrase | Refused]:
+def _outcomes(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Query | Refused]:
     """Yield the first variant that works of each kind of statement, or the failure of the first one."""
     for kind, variants in _ways(connection, model, table):
         first = None
         for sql in variants:
-            phrase = Phrase(sql, f"{kind}, derived from the model of {table.name}")
-            refused = refusal(connection, phrase)
+            query = Query(sql, f"{kind}, derived from the model of {table.name}")
+            refused = refusal(connection, query)
             if refused is None:
-                yield phrase
+                yield query
                 break
             first = first or refused
         else:
@@ -219,17 +219,17 @@ def _values_beyond(table: seeds.Table, column: Any, labels: Sequence[str]) -> st
     )
 
 
-def prepared(connection: Connection, phrases: Iterable[Phrase]) -> dict[Phrase, str]:
+def prepared(connection: Connection, queries: Iterable[Query]) -> dict[Query, str]:
     """Prepare the statements that read, as drivers do; return the EXECUTE of each."""
     executes = {}
-    for number, phrase in enumerate(phrases):
-        if phrase.reports or not phrase.sql.lstrip("( ").upper().startswith(("SELECT", "WITH")):
+    for number, query in enumerate(queries):
+        if query.reports or not query.sql.lstrip("( ").upper().startswith(("SELECT", "WITH")):
             continue
-        name = f"slipway_phrase_{number}"
+        name = f"slipway_query_{number}"
         try:
-            connection.exec_driver_sql(f"PREPARE {name} AS {phrase.sql}")
+            connection.exec_driver_sql(f"PREPARE {name} AS {query.sql}")
             connection.exec_driver_sql(f"EXPLAIN EXECUTE {name}")  # plans it
         except DBAPIError:  # several statements in one
             continue
-        executes[phrase] = f"EXECUTE {name}"
+        executes[query] = f"EXECUTE {name}"
     return executes
