@@ -135,7 +135,7 @@ def _migrating_in_a_container(environment: "ServiceEnvironment") -> "ServiceEnvi
 
 def _tell(event: "Event") -> None:
     """Print an event; the engine shows each line with its time."""
-    from slipway.report.terminal import lines
+    from slipway.report.lines import lines
 
     for line in lines(event):
         print(line)  # noqa: T201

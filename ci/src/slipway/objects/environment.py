@@ -38,11 +38,20 @@ class Environment:
         template: Annotated[str | None, Doc(account.bootstrap.flag("template").doc)] = None,
         apply: Annotated[bool, Doc(account.bootstrap.flag("apply").doc)] = False,  # noqa: FBT002 -- a flag
         drift: Annotated[bool, Doc(account.bootstrap.flag("drift").doc)] = False,  # noqa: FBT002 -- a flag
+        image: Annotated[str | None, Doc(account.bootstrap.flag("image").doc)] = None,
         plan: Annotated[dagger.File | None, Doc(account.bootstrap.flag("plan").doc)] = None,
         replace: Annotated[list[str] | None, Doc(account.bootstrap.flag("replace").doc)] = None,
     ) -> str:
         return await self._text(
-            ws, "bootstrap", github=github, template=template, apply=apply, drift=drift, plan=plan, replace=replace
+            ws,
+            "bootstrap",
+            github=github,
+            template=template,
+            apply=apply,
+            drift=drift,
+            image=image,
+            plan=plan,
+            replace=replace,
         )
 
     @described

@@ -191,6 +191,7 @@ class Situation(Record, schema="slipway/situation/1"):
 
     - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
     - unfinished: numbers of deployments without an end, which `open` describes. unseen: why the ledger could not be read, otherwise empty.
+    - instances: how many run, empty when that is unknown.
     - readiness: the live release's answer at its health path, or None. unanswered: why that path does not answer, otherwise empty.
     """
 
@@ -202,4 +203,5 @@ class Situation(Record, schema="slipway/situation/1"):
     open: tuple[OpenDeployment, ...] = ()
     readiness: Readiness | None = None
     unseen: str = ""
+    instances: str = ""
     unanswered: str = ""

@@ -58,8 +58,8 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
             "newest",
             _deployment(newest) if newest.status.exit_code else f"{_deployment(newest)}, {newest.status.value}",
         )
-    if situation.unanswered:
-        yield "health", situation.unanswered
+    seen = ("instances", situation.instances), ("health", situation.unanswered)
+    yield from ((name, value) for name, value in seen if value)
     if situation.readiness:
         yield "release", _readiness(situation.readiness)
     if observed.operation:

@@ -35,7 +35,7 @@ _DEPLOY = (*_RELEASE, Right.PULL, Right.CREATE_SERVICE)
 RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "plan": (*_PLAN, Right.READ_LEDGER),
     "plan-without-ledger": _PLAN,
-    "status": (Right.OBSERVE, Right.READ_LEDGER),
+    "status": (Right.OBSERVE, Right.COUNT, Right.READ_LEDGER),
     "history": (Right.READ_LEDGER,),
     "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_LEDGER),
     "run": (Right.OBSERVE, Right.RUN_TASK),
@@ -99,6 +99,11 @@ def check_own(settings: Settings, environment: str) -> None:
 
 def deploy_role(settings: Settings, environment: str) -> str:
     return _checked(f"{settings.service_name(environment)}-deploy")
+
+
+def access_role(settings: Settings, environment: str) -> str:
+    """Return the name of the role that starts the task that makes the roles of the database."""
+    return _checked(f"{settings.service_name(environment)}-database")
 
 
 def image_role(settings: Settings) -> str:
