@@ -3,7 +3,8 @@
 import pytest
 
 from slipway.errors import BadInputError
-from slipway.rehearsal.stage import on_stage, target_named
+from slipway.rehearsal.stage import LEGACY, on_stage, target_named
+from slipway.release.move.counterpart import counterpart
 from slipway.release.targets.supported import target_of
 from slipway.settings import ExpressEnvironment, Settings, TargetKind, parse
 
@@ -88,3 +89,5 @@ def test_what_only_an_account_of_ones_own_has_is_left_out_and_the_size_is_kept()
 def test_a_service_whose_name_is_no_label_is_rehearsed_under_another(name):
     staged, _ = on_stage(settings(name=name), TargetKind.ECS_EXPRESS, {"production": "postgresql://here/x"})
     assert staged.service_name("production").startswith("s-")
+    assert len({staged.service_name(each) for each in (LEGACY, "production")}) == 2
+    assert staged.service_name(LEGACY) == counterpart(staged, LEGACY).service_name(LEGACY)

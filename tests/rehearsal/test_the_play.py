@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ def quick(monkeypatch):
     """Plays in this process: no layers that no act shows, clients of AWS that are made once, and fewer looks at the platform."""
     monkeypatch.setattr("slipway.rehearsal.local.prove", partial(prove, layers=(Layer.ALWAYS, Layer.TRACE)))
     monkeypatch.setattr("slipway.release.targets.ecs_express.following.POLL_SECONDS", 10.0)
+    monkeypatch.setattr("slipway.release.move.shift.WATCH_SECONDS", 60.0)
     monkeypatch.setattr("slipway.simulator.ecs.express.deploying.breaker_threshold", lambda _desired: 1)
     share_clients(monkeypatch)
 
@@ -77,7 +79,7 @@ async def test_every_act_goes_as_expected_on_express_mode_and_only_requests_to_a
     play = await played(checkout.folder, "ecs-express", tmp_path / "report", capsys)
     check_the_acts_of_every_target(play)
     acts, traffic = play.acts, play.rehearsal.traffic
-    assert list(acts) == ["before", "I", "II", "III", "IV", "clients"]
+    assert list(acts) == ["before", "I", "II", "III", "IV", "V", "clients"]
     assert [name for name, act in acts.items() if act.expects_failure] == ["II", "III", "IV"]
     # The platform keeps its own time, however busy the machine is.
     assert 700 < acts["I"].platform_seconds < 850
@@ -87,9 +89,14 @@ async def test_every_act_goes_as_expected_on_express_mode_and_only_requests_to_a
     assert "deploy exits 1" in acts["IV"].happened
     assert acts["IV"].details[0].startswith("cause: the load balancer's alarm went off: /")
     assert 0 < traffic.failed == traffic.taken_back
+    assert re.fullmatch(
+        r"SUCCEEDED [0-9a-f]{12} on ECS Express Mode; 0 of [1-9]\d+ requests failed", acts["V"].happened
+    )
+    half, whole = (shown(acts["V"], f"{share} % of the traffic for the new side", step=1) for share in (50, 100))
+    assert whole - half >= 60
     titles = Titles()
     titles.feed(play.page)
-    assert len(titles.seen) == 6
+    assert len(titles.seen) == 7
 
 
 @pytest.mark.skipif("SLIPWAY_REHEARSALS" not in os.environ, reason="SLIPWAY_REHEARSALS=1 plays App Runner, too")
@@ -103,9 +110,9 @@ async def test_every_act_goes_as_expected_on_app_runner_and_no_request_fails(qui
     assert play.rehearsal.traffic.requests >= 3 * 2 * 4  # in each of three acts two of each client
 
 
-def shown(act: Act, words: str) -> float:
-    """Return when the platform showed a line in the last step of an act."""
-    return next(moment.seconds for moment in act.steps[-1].course if words in moment.line)
+def shown(act: Act, words: str, step: int = -1) -> float:
+    """Return when the platform showed a line in a step of an act, by default the last one."""
+    return next(moment.seconds for moment in act.steps[step].course if words in moment.line)
 
 
 class Titles(HTMLParser):

@@ -16,7 +16,7 @@ from slipway.release.engine.goal import Live
 from slipway.release.engine.plan import plan
 from slipway.release.engine.run import reach
 from slipway.release.preflight import quota
-from slipway.release.preflight.preflight import preflight, refuse
+from slipway.release.preflight.checking import preflight, refuse
 from slipway.release.targets.supported import TARGETS
 from slipway.settings import TargetKind
 from slipway.simulator.contract import Quotas

@@ -291,6 +291,7 @@ STORIES: dict[str, Story] = {
 UNSEEN = {
     "iam:CreateServiceLinkedRole": "by App Runner itself, at an account's first service",
     "apprunner:DescribeObservabilityConfiguration": "of a service whose settings name one",
+    "ecs:DescribeExpressGatewayService": "of a service that calls another one",
 }
 # Actions whose denial a verb tolerates, and how.
 DONE_WITHOUT = {

@@ -5,10 +5,10 @@ import pytest
 from slipway.errors import RefusedError
 from slipway.records.checks import Branch, Preflight, PreflightResult
 from slipway.records.image import Reference
+from slipway.release.preflight.checking import events, naming_changes, refuse
 from slipway.release.preflight.checks import judge_account, no, not_covered, ok
 from slipway.release.preflight.image import judge_config, judge_index, judge_tree
 from slipway.release.preflight.named import judge_role, names_of
-from slipway.release.preflight.preflight import events, naming_changes, refuse
 from slipway.release.targets.app_runner.preflight import BUILD, TASKS
 from tests.release.desired import spec
 

@@ -21,8 +21,7 @@ from slipway.release.aws.ecr import place_of
 from slipway.release.diagnosis import DeploymentLogs, diagnose
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.failures import PlatformWords
-from slipway.release.preflight import preflight as looks
-from slipway.release.preflight import quota
+from slipway.release.preflight import checking, quota
 from slipway.release.preflight.checks import Checks, no, not_covered, ok
 from slipway.release.targets.supported import target_of
 from slipway.settings import Settings
@@ -57,9 +56,9 @@ async def preflight(
     """
     target = target_of(settings, spec.environment)
     boot = partial(_on_this_machine, aws, spec, settings, backend)
-    report = await looks.preflight(aws, spec, {**target.looks, **quota.LOOKS}, boot)
-    report = looks.naming_changes(report, spec, live or {})
-    return report if settings.environment(spec.environment).migration else looks.unmigrated(report)
+    report = await checking.preflight(aws, spec, {**target.looks, **quota.LOOKS}, boot)
+    report = checking.naming_changes(report, spec, live or {})
+    return report if settings.environment(spec.environment).migration else checking.unmigrated(report)
 
 
 async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, backend: HostBackend | None) -> Checks:

@@ -1,8 +1,8 @@
 """One environment of a service, to be read: its platform, its ledger, and the answers of the live release."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -42,6 +42,7 @@ class ObservedEnvironment:
 
     - endpoint_url: a stand-in for AWS. time: the platform's clock. keys: AWS credentials; None for those that boto3 finds.
     - note: receives a line about each longer wait for AWS.
+    - addresses: of the services that it calls, by variable.
     """
 
     settings: Settings
@@ -50,6 +51,7 @@ class ObservedEnvironment:
     time: Time
     keys: Keys | None = None
     note: Callable[[str], object] = Progress().note
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def aws(self) -> Aws:
@@ -61,7 +63,16 @@ class ObservedEnvironment:
 
     @property
     def own_settings(self) -> EnvironmentSettings:
-        return self.settings.environment(self.name)
+        return self.resolved.environment(self.name)
+
+    @property
+    def resolved(self) -> Settings:
+        """The settings whose variables include the addresses of the services that it calls."""
+        if not self.addresses:
+            return self.settings
+        there = self.settings.environment(self.name)
+        made = replace(there, variables={**there.variables, **self.addresses})
+        return replace(self.settings, calls=(), environments={**self.settings.environments, self.name: made})
 
     @property
     def smoke_paths(self) -> tuple[str, ...]:
@@ -92,6 +103,10 @@ class ObservedEnvironment:
         """Return the same environment with other settings; the connection, and what is known of the ledger, are kept."""
         return self._with(settings=settings)
 
+    def with_addresses(self, addresses: Mapping[str, str]) -> Self:
+        """Return the same environment with the addresses of the services that it calls, by variable."""
+        return self._with(addresses=addresses)
+
     def _with(self, **parts: Any) -> Self:
         made = replace(self, **parts)
         vars(made).update({key: vars(self)[key] for key in ("aws", "store", "ledger") if key in vars(self)})
@@ -99,12 +114,13 @@ class ObservedEnvironment:
 
     def spec(self, digest: str) -> ServiceSpec:
         """Return the service as it should be with this digest; raises SettingsError."""
-        return self.described.spec(self.settings, self.name, digest)
+        return self.described.spec(self.resolved, self.name, digest)
 
     def digest_of(self, image: str) -> str:
         """Return the digest of an image; raises BadInputError if this environment deploys from another repository."""
         reference = Reference.parse(image)
-        check_repository(reference, self.spec(reference.digest).image, simulated=self.endpoint_url is not None)
+        ours = Reference(self.settings.repository(self.name), reference.digest)
+        check_repository(reference, ours, simulated=self.endpoint_url is not None)
         return reference.digest
 
     def spec_of_live(self, observed: Observed) -> ServiceSpec | None:
@@ -180,8 +196,12 @@ class ObservedEnvironment:
         return answer.text
 
     def address(self, observed: Observed) -> str:
-        """Return the public URL: the platform reports only the host, and always serves TLS."""
-        return f"{'http' if self.endpoint_url else 'https'}://{observed.url}"
+        """Return the public URL."""
+        return self.address_of(observed.url)
+
+    def address_of(self, host: str | None) -> str:
+        """Return the URL of a host: a platform reports no more, and always serves TLS."""
+        return f"{'http' if self.endpoint_url else 'https'}://{host}"
 
 
 async def described(environment: ObservedEnvironment, history: History) -> History:
@@ -219,8 +239,16 @@ async def status(environment: ObservedEnvironment) -> Situation:
         open=history.open,
         readiness=readiness,
         unseen=unseen,
+        instances=await _instances(environment, observed),
         unanswered=unanswered,
     )
+
+
+async def _instances(environment: ObservedEnvironment, observed: Observed) -> str:
+    """Return how many instances run; empty when that cannot be read, which is no reason to hide the rest."""
+    with suppress(SlipwayError):
+        return await environment.described.count(environment.aws, observed.arn) if observed.arn else ""
+    return ""
 
 
 async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:

@@ -35,8 +35,8 @@ from slipway.rehearsal.play import play
 from slipway.rehearsal.scene import Story
 from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened, target_named
 from slipway.release.preflight import quota
+from slipway.release.preflight.checking import preflight
 from slipway.release.preflight.checks import Checks
-from slipway.release.preflight.preflight import preflight
 from slipway.settings import Settings, TargetKind
 from slipway.workload.python import is_package
 

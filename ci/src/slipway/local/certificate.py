@@ -36,6 +36,8 @@ def certify(text: str, made: int) -> Certificate:
         made=made,
         evidence=_digest(text),
         transactions=proof.coverage.transactions,
+        calls=proof.coverage.calls,
+        called_by=proof.coverage.called_by,
     )
 
 

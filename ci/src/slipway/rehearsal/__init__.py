@@ -1,1 +1,1 @@
-"""`slipway rehearse`: a whole release against the simulated account, in three acts, on one machine."""
+"""`slipway rehearse`: a whole release against the simulated account, in five acts, on one machine."""

@@ -9,12 +9,13 @@ from slipway.records.rehearsal import Act, Rehearsal
 from slipway.rehearsal.acts import before, promoted, refused, rolled_back
 from slipway.rehearsal.clients import Clients, act_of_clients
 from slipway.rehearsal.failing_canary import failing_canary
+from slipway.rehearsal.moved import moved
 from slipway.rehearsal.scene import Scene, Story
 from slipway.rehearsal.stage import Candidate, Stage
 
 C = TypeVar("C", bound=Candidate)
 # After the first two. Each gets the image that act I has left in production, None if that failed, and returns None when it is left out.
-_LATER = (refused, rolled_back, failing_canary)
+_LATER = (refused, rolled_back, failing_canary, moved)
 
 
 async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsal:

@@ -1,23 +1,24 @@
 """The parts of acts: timed steps, and the stage on which they are played."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Generic, TypeVar
 
 from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.redeploy import promote
 from slipway.records.image import Image
 from slipway.records.migration import Migration, Standing
-from slipway.records.outcome import Outcome
+from slipway.records.outcome import Outcome, Verb
 from slipway.records.progress import Event, Phase, Progress, Tell
 from slipway.records.proof import Proof, Verdict
 from slipway.records.rehearsal import Act, Moment, Step
 from slipway.rehearsal.clients import Clients
-from slipway.rehearsal.stage import Candidate, Stage
+from slipway.rehearsal.stage import ENVIRONMENTS, Candidate, Stage
 from slipway.release.engine.target import Time
-from slipway.release.preflight.preflight import refuse
+from slipway.release.preflight.checking import refuse
 from slipway.release.runners import Runner
 from slipway.simulator.clock import Clock
 from slipway.untrusted import one_line
@@ -131,19 +132,26 @@ class Scene(Generic[C]):
             step.what = f"preflight: {checks} checks are OK, {len(preflight.not_covered)} are not possible here"
 
     async def deploy(self, act: RunningAct, image: Image, environment: str, note: str = "") -> Outcome:
-        with act.step(f"deploying to {environment}{note}") as step:
-            with self._clock.held():
-                outcome = await self.environment(image, environment).deploy(image.digest, self._told(act, step))
-            step.what = f"{environment}{note}: {summary(outcome)}{_database(outcome)}"
-            step.platform_seconds = outcome.seconds
-        return outcome
+        there = self.environment(image, environment)
+        doing, done = f"deploying to {environment}{note}", f"{environment}{note}"
+        return await self.changed(act, (doing, done), partial(there.deploy, image.digest))
 
     async def promote(self, act: RunningAct, image: Image) -> Outcome:
-        with act.step("promoting staging's digest to production") as step:
-            staging, production = (self.environment(image, name) for name in ("staging", "production"))
+        staging, production = (self.environment(image, name) for name in ENVIRONMENTS)
+        words = ("promoting staging's digest to production", "promoted")
+        return await self.changed(act, words, partial(promote, staging, production))
+
+    async def changed(
+        self, act: RunningAct, words: tuple[str, str], change: Callable[[Tell], Awaitable[Outcome]]
+    ) -> Outcome:
+        """Perform a change as a step, announced by the first of the words; the platform's clock runs only while it waits."""
+        doing, done = words
+        with act.step(doing) as step:
+            began = self._clock.now()
             with self._clock.held():
-                outcome = await promote(staging, production, self._told(act, step))
-            step.what, step.platform_seconds = f"promoted: {summary(outcome)}{_database(outcome)}", outcome.seconds
+                outcome = await change(self._told(act, step))
+            step.what = f"{done}: {summary(outcome)}{_database(outcome)}"
+            step.platform_seconds = (self._clock.now() - began).total_seconds()
         return outcome
 
     async def smoke(self, act: RunningAct, environment: str) -> None:
@@ -164,14 +172,15 @@ class Scene(Generic[C]):
 
         return tell
 
-    def environment(self, image: Image, name: str) -> Environment:
-        """Return an environment whose migrations run on the stage's database."""
+    def environment(self, image: Image, name: str, *, migrates: bool = True) -> Environment:
+        """Return an environment whose migrations, if there are any, run on the stage's database."""
 
         async def runner(_environment: Environment, _digest: str, _deployment: str) -> Runner:
             return _StageRunner(self.stage, image, name)
 
         time = Time(self._clock.now, self._clock.rest)
-        return replace(self.stage.account.environment(name), runner=runner, starts=False, time=time)
+        own = runner if migrates else None
+        return replace(self.stage.account.environment(name), runner=own, starts=False, time=time)
 
     @property
     def _clock(self) -> Clock:
@@ -196,8 +205,8 @@ class _StageRunner(Generic[C]):
 
 
 def summary(outcome: Outcome) -> str:
-    """`SUCCEEDED 0123456789ab`: the status and the live digest."""
-    return f"{outcome.status.value} {_short(outcome.live)}"
+    """`SUCCEEDED 0123456789ab`: the status and the live digest, which a paused service has not."""
+    return outcome.status.value if outcome.verb is Verb.PAUSE else f"{outcome.status.value} {_short(outcome.live)}"
 
 
 def _database(outcome: Outcome) -> str:

@@ -20,14 +20,16 @@ from slipway.records.proof import Proof
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import Place, place_of
 from slipway.release.engine.target import Time
-from slipway.settings import AppRunnerEnvironment, ExpressEnvironment, Settings, TargetKind
+from slipway.settings import AppRunnerEnvironment, ExpressEnvironment, Move, Settings, TargetKind
 from slipway.settings import Environment as EnvironmentSettings
+from slipway.settings.app_runner import Left
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import Cloud, simulated
 from slipway.simulator.contract import ACCOUNT
 from slipway.workload.workload import Backend, HealthCheck, LaunchSpec, Workload, ask
 
 ENVIRONMENTS = ("staging", "production")
+LEGACY = "legacy"  # on App Runner, beside the others on ECS Express Mode; its database is production's
 _START_SECONDS = 60.0  # of this machine; then the platform's health check decides
 _REGION = "eu-west-1"
 _STAND_IN = "rehearsal"
@@ -195,6 +197,8 @@ def on_stage(settings: Settings, target: TargetKind, databases: Mapping[str, str
             secrets=arns,
         )
         values |= {arn: database.get(variable, _STAND_IN) for variable, arn in arns.items()}
+    if isinstance(production := environments.get(ENVIRONMENTS[-1]), ExpressEnvironment):
+        environments[LEGACY] = _legacy(settings, production)
     return replace(settings, environments=environments), values
 
 
@@ -209,19 +213,45 @@ def _on(target: TargetKind, own: EnvironmentSettings | None, service: str) -> En
     return replace(there, infrastructure_role=infrastructure, subnets=(), security_groups=(), log_group=None)
 
 
+def _legacy(settings: Settings, production: ExpressEnvironment) -> AppRunnerEnvironment:
+    """Return an environment on App Runner that is to be moved to where production is."""
+    own = settings.environments.get(ENVIRONMENTS[-1])
+    may_differ = own.move.without if isinstance(own, AppRunnerEnvironment) and own.move else (Left.SAME_ANSWERS,)
+    return AppRunnerEnvironment(
+        target=TargetKind.APP_RUNNER,
+        region=_REGION,
+        account=ACCOUNT,
+        access_role=production.access_role,
+        service=_label(f"{settings.name}-{LEGACY}"),
+        instance_role=production.instance_role,
+        variables=production.variables,
+        secrets=production.secrets,
+        move=Move(
+            access_role=production.access_role,
+            infrastructure_role=production.infrastructure_role,
+            instance_role=production.instance_role,
+            without=may_differ,
+        ),
+    )
+
+
 def _plain(target: TargetKind, service: str) -> EnvironmentSettings:
     """Return an environment for a service that has none on this target."""
     if target is TargetKind.APP_RUNNER:
         return AppRunnerEnvironment(target=target, region=_REGION, account=ACCOUNT, access_role=_role("access"))
-    label = None if ExpressEnvironment.service_names.fits(service) else "s-" + re.sub(r"[^a-z0-9]", "-", service)[-38:]
     return ExpressEnvironment(
         target=target,
         region=_REGION,
         account=ACCOUNT,
         access_role=_role("access"),
         infrastructure_role=_role("infrastructure"),
-        service=label,
+        service=_label(service),
     )
+
+
+def _label(service: str) -> str | None:
+    """Return a name for a service whose own does not fit ECS Express Mode, otherwise None."""
+    return None if ExpressEnvironment.service_names.fits(service) else "s-" + re.sub(r"[^a-z0-9]", "-", service)[-38:]
 
 
 def _role(name: str) -> str:

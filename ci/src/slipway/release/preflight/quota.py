@@ -9,8 +9,8 @@ from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import or_absent
+from slipway.release.preflight.checking import Look
 from slipway.release.preflight.checks import Checks, covered, not_covered, ok
-from slipway.release.preflight.preflight import Look
 from slipway.settings.service import ledger_repository
 
 MOST = 100_000  # images in a repository: the default, which an account can have raised [G]

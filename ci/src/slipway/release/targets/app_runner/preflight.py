@@ -6,9 +6,9 @@ from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import or_absent
+from slipway.release.preflight.checking import Look
 from slipway.release.preflight.checks import Arn, Checks, account_of, covered, no, not_covered, ok
 from slipway.release.preflight.named import OWNER_TAG, judge_owner, look_at_roles
-from slipway.release.preflight.preflight import Look
 from slipway.release.targets.app_runner.spec import own
 from slipway.release.targets.app_runner.target import find
 from slipway.settings import Settings

@@ -47,6 +47,19 @@ def connect(settings: Settings, environment: str, aws: Aws, time: Time) -> "Expr
     return ExpressTarget(aws, arn_of(settings, environment), time, environment_of(settings, environment).health_check)
 
 
+async def private_host(settings: Settings, environment: str, aws: Aws) -> str | None:
+    """Return the private host of an environment's service; None without a service. Raises RefusedError for a public one."""
+    service = await ExpressApi(aws, arn_of(settings, environment)).service()
+    active = service.get("activeConfigurations", ()) if service and _word(service) == "ACTIVE" else ()
+    shown = next(iter(active), None)
+    if shown and not _is_private(shown):
+        raise RefusedError(
+            f"the address of {settings.name} in {environment} is public",
+            "its subnets are public: write those that bootstrap prints for a private network, and deploy it again",
+        )
+    return _host(shown)
+
+
 class ExpressTarget:
     """One service, by its ARN; `pace` is how often the load balancer shall check its tasks."""
 
@@ -233,6 +246,12 @@ class ExpressTarget:
 
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
         return await evidence_of(self._api, operation, spec)
+
+
+async def count(aws: Aws, arn: str) -> str:
+    """Return how many tasks run and shall run; during a deployment both releases have theirs."""
+    found = await ExpressApi(aws, arn).as_ecs()
+    return f"{found['runningCount']} running, {found['desiredCount']} desired" if found else ""
 
 
 def _word(service: Mapping[str, Any] | None) -> str:
