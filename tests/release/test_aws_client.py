@@ -1,5 +1,6 @@
 """AWS through boto3 and HTTP: how errors and lost answers reach the release engine."""
 
+import asyncio
 from types import SimpleNamespace
 
 import anyio
@@ -71,9 +72,19 @@ async def test_a_change_is_not_retried(account):
 
 async def test_aws_that_cannot_be_reached_leaves_the_outcome_unknown():
     aws = Aws(REGION, "http://127.0.0.1:1", sleep=lambda _: anyio.lowlevel.checkpoint())
-    with pytest.raises(UnknownOutcomeError, match="AWS cannot be reached") as unreachable:
+    with pytest.raises(UnknownOutcomeError, match=r"the endpoint cannot be reached .*: start `slipway simulator`") as unreachable:
         await aws.call("apprunner", "list_services")
     assert unreachable.value.exit_code == 3
+
+
+@pytest.mark.parametrize(("answered", "who"), [(False, "the endpoint"), (True, "AWS")])
+async def test_an_endpoint_that_closes_its_first_connection_is_named_as_what_fails(answered, who):
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        aws = Aws(REGION, f"http://127.0.0.1:{port}", sleep=lambda _: anyio.lowlevel.checkpoint())
+        aws.patience.answered = answered
+        with pytest.raises(LostAnswerError, match=f"^{who} did not answer apprunner list_services"):
+            await aws.once("apprunner", "list_services")
 
 
 class Outage(Aws):

@@ -18,6 +18,7 @@ _LATER = (
     "it looks before it changes anything"
 )
 _WITHOUT_ECR = f"{_LATER}; while ECR alone fails, deploy and rollback run with --without-ledger REASON"
+_EMULATOR = "start `slipway simulator` there, or correct the endpoint"
 _UNUSABLE = {  # the credentials: no call can be made at all
     "ExpiredToken": _SIGN_IN,
     "ExpiredTokenException": _SIGN_IN,
@@ -51,18 +52,21 @@ class NotReadyError(RefusedError):
 class UnreachableError(UnknownOutcomeError):
     """The request was not sent: there was no connection."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            f"AWS cannot be reached ({why})",
-            "check the network and run the same command again; what a run has started continues on the platform",
-        )
+    def __init__(self, why: str, *, emulator: bool = False) -> None:
+        if emulator:
+            super().__init__(f"the endpoint cannot be reached ({why})", _EMULATOR)
+        else:
+            super().__init__(
+                f"AWS cannot be reached ({why})",
+                "check the network and run the same command again; what a run has started continues on the platform",
+            )
 
 
 class LostAnswerError(UnknownOutcomeError):
     """The request may have been carried out: its answer was lost."""
 
-    def __init__(self, what: str, service: str = "") -> None:
-        super().__init__(what, _WITHOUT_ECR if service == "ecr" else _LATER)
+    def __init__(self, what: str, service: str = "", *, emulator: bool = False) -> None:
+        super().__init__(what, _EMULATOR if emulator else _WITHOUT_ECR if service == "ecr" else _LATER)
 
 
 class PlatformRefusedError(RefusedError):

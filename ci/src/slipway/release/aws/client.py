@@ -134,6 +134,8 @@ class Aws:
         from botocore import exceptions  # 0.2 s that `--help` must not pay
         from botocore.parsers import ResponseParserError
 
+        # An engine's tunnel to a port where nothing listens accepts the connection and closes it.
+        silent = bool(self.endpoint_url) and not self.patience.answered
         try:
             response = await self.send(service, operation, parameters)
         except exceptions.ClientError as error:
@@ -147,14 +149,14 @@ class Aws:
             exceptions.ConnectTimeoutError,
             exceptions.ProxyConnectionError,
         ) as error:
-            raise UnreachableError(one_line(str(error))) from error
+            raise UnreachableError(one_line(str(error)), emulator=silent) from error
         except (
             exceptions.HTTPClientError,
             exceptions.SSLError,
             ResponseParserError,
         ) as error:  # ended too early, or timed out
-            what = f"AWS did not answer {service} {operation} ({one_line(str(error))})"
-            raise LostAnswerError(what, service) from error
+            what = f"{'the endpoint' if silent else 'AWS'} did not answer {service} {operation} ({one_line(str(error))})"
+            raise LostAnswerError(what, service, emulator=silent) from error
         except exceptions.BotoCoreError as error:
             raise _unusable(error, answered=self.patience.answered) from error
         self.patience.answered = True
