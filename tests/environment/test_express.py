@@ -36,7 +36,7 @@ async def test_every_command_tells_the_truth_from_the_creation_to_the_deletion()
 
         updated = await there.run(there.environment.deploy(second, there.tell))
         assert (updated.outcome.status, updated.changes) == (Status.SUCCEEDED, ["UpdateExpressGatewayService"])
-        assert "IN_PROGRESS PRODUCTION_TRAFFIC_SHIFT: 5 % of the traffic, 1 of 1 tasks" in updated.told
+        assert "IN_PROGRESS PRODUCTION_TRAFFIC_SHIFT: 5 % of the traffic, 2 of 2 tasks" in updated.told
         assert updated.late <= 5
 
         refused = await there.run(there.environment.deploy(bad, there.tell))
@@ -67,7 +67,17 @@ async def drifts(there: Staging, live: str) -> None:
     assert "cannot change the infrastructure role" in (await there.environment.plan(live)).reason
     there.settings = rewritten(**{"security-groups": "[]", "subnets": "[]"})
     assert [change.name for change in (await there.environment.plan(live)).changes] == ["security groups"]
+    there.settings = rewritten(scaling="{ least = 2, most = 3 }")
+    (change,) = (await there.environment.plan(live)).changes
+    assert (change.name, change.after) == ("scaling", "2 to 3 tasks by AVERAGE_CPU 60")
     there.settings = SETTINGS
+    notes = Notes(there.account)
+    scaled = (await notes.described())["activeConfigurations"][0]["scalingTarget"] | {"minTaskCount": 2}
+    by_hand = await notes.ask("update_express_gateway_service", serviceArn=notes.arn, scalingTarget=scaled)
+    assert by_hand["service"]["targetConfiguration"]["scalingTarget"] == scaled
+    await notes.ended(await notes.newest())
+    (change,) = (await there.environment.plan(live)).changes
+    assert (change.name, change.before) == ("scaling", "2 to 20 tasks by AVERAGE_CPU 60")
     with pytest.raises(BadInputError) as impossible:
         await pause(there.environment, there.tell)
     assert impossible.value.next_step == NO_PAUSE
@@ -85,7 +95,9 @@ async def is_aborted(there: Staging, old: str) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(deploy)
         deployment = await there.until("PRODUCTION_TRAFFIC_SHIFT")
-        assert "5 % of the traffic" in (await status(there.environment)).observed.operation
+        found = await status(there.environment)
+        assert "5 % of the traffic" in found.observed.operation
+        assert found.instances == "4 running, 2 desired"
         outcomes["abort"] = await abort(there.environment, there.tell)
     assert (outcomes["abort"].status, outcomes["abort"].live) == (Status.SUCCEEDED, old)
     assert (outcomes["deploy"].status, outcomes["deploy"].live) == (Status.ABORTED, old)

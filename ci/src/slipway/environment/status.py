@@ -126,7 +126,8 @@ class ObservedEnvironment:
     def digest_of(self, image: str) -> str:
         """Return the digest of an image; raises BadInputError if this environment deploys from another repository."""
         reference = Reference.parse(image)
-        check_repository(reference, self.spec(reference.digest).image, simulated=self.endpoint_url is not None)
+        ours = Reference(self.settings.repository(self.name), reference.digest)
+        check_repository(reference, ours, simulated=self.endpoint_url is not None)
         return reference.digest
 
     def spec_of_live(self, observed: Observed) -> ServiceSpec | None:
@@ -301,10 +302,18 @@ async def status(environment: ObservedEnvironment) -> Situation:
         open=history.open,
         readiness=answer.readiness,
         unseen=unseen,
+        instances=await _instances(environment, observed),
         asked=answer.paths,
         unanswered=answer.problem,
         way_out=way_out(environment.name, answer, has_gone_back=has_gone_back(history.releases)),
     )
+
+
+async def _instances(environment: ObservedEnvironment, observed: Observed) -> str:
+    """Return how many instances run; empty when that cannot be read, which is no reason to hide the rest."""
+    with suppress(SlipwayError):
+        return await environment.described.count(environment.aws, observed.arn) if observed.arn else ""
+    return ""
 
 
 async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:

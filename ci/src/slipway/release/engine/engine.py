@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from slipway.errors import RefusedError, UnknownOutcomeError
 from slipway.records.answer import Answer
 from slipway.records.certificate import Certificate
-from slipway.records.ledger import Lock
+from slipway.records.ledger import JointRelease, Lock
 from slipway.records.migration import Migration
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event, Phase, Tell
@@ -41,6 +41,7 @@ class Engine:
     - migrate: brings the database to the release's head for a numbered deployment; None when slipway does not migrate it.
     - answer: asks the release that is live, which may be the requested digest or the one before.
     - certificate, risk: the proof of the pair of releases, which is recorded, and the caller's reason for going without one.
+    - joint: the release of several services that a run is a part of, or None.
     - without_ledger: the caller's reason for a run whose ledger may fail. lock: makes the deploy lock.
     """
 
@@ -55,6 +56,7 @@ class Engine:
     answer: Callable[[Observed, str], Awaitable[Answer]] = no_answer
     certificate: Certificate | None = None
     risk: str = ""
+    joint: JointRelease | None = None
     without_ledger: str = ""
     lock: type[DeployLock] = DeployLock
 

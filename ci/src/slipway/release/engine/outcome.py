@@ -102,6 +102,7 @@ async def end(run: Run, outcome: Outcome) -> Outcome:
         commit=readiness.commit,
         risk="; ".join(filter(None, [run.risk, without and f"without the ledger: {without}"])),
         wanted=run.goal.hash,
+        joint=run.engine.joint.id if run.engine.joint else "",
     )
     try:
         if run.engine.certificate:

@@ -42,6 +42,7 @@ class TargetDescription:
     - looks: the checks of a preflight besides image, secrets and account, by branch.
     - grants: the IAM actions of each right.
     - parts: the resources that bootstrap makes in the account, from the names of roles and the ARN of the repository.
+    - count: how many instances of the service of an ARN run, for people; empty where the platform does not say.
     - words: the lines that the platform writes when a release does not start.
     - log_since: what the service of an ARN and its platform have written since a time, by source, each in order of time.
     - log_of_operation: the same about one operation and the instances that it started, until it ended.
@@ -56,6 +57,7 @@ class TargetDescription:
     looks: Mapping[str, Look]
     grants: Grants
     parts: Callable[[Settings, str, Mapping[str, str], str], list[Part]]
+    count: Callable[[Aws, str], Awaitable[str]]
     words: PlatformWords
     log_since: Callable[[Aws, str, datetime], Awaitable[Lines]]
     log_of_operation: Callable[[Aws, Operation], Awaitable[Lines]]
@@ -74,6 +76,7 @@ TARGETS: Mapping[TargetKind, TargetDescription] = {
         looks=app_runner_preflight.LOOKS,
         grants={**app_runner_account.GRANTS, **_CALLING},
         parts=app_runner_account.parts,
+        count=app_runner_target.count,
         words=app_runner_target.WORDS,
         log_since=app_runner_logs.since,
         log_of_operation=app_runner_logs.of_operation,
@@ -88,6 +91,7 @@ TARGETS: Mapping[TargetKind, TargetDescription] = {
         looks=express_preflight.LOOKS,
         grants={**express_account.GRANTS, **_CALLING},
         parts=express_account.parts,
+        count=express_target.count,
         words=express_evidence.WORDS,
         log_since=express_logs.since,
         log_of_operation=express_logs.of_operation,

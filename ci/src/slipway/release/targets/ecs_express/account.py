@@ -113,6 +113,7 @@ GRANTS: Grants = {
         HISTORY: ("ecs:DescribeServiceDeployments", "ecs:DescribeServiceRevisions"),
     },
     Right.READ_OWNER: {SERVICE: ("ecs:DescribeExpressGatewayService",)},
+    Right.COUNT: {SERVICE: ("ecs:DescribeServices",)},
     Right.FOLLOW: {SERVICE: ("ecs:DescribeServices",)},
     Right.READ_LOGS: {
         SERVICE: ("ecs:DescribeServices",),
@@ -121,7 +122,11 @@ GRANTS: Grants = {
         SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents"),
     },
     Right.INSPECT: {
-        ANY: ("ec2:DescribeRouteTables", "ec2:DescribeSubnets", "elasticloadbalancing:DescribeLoadBalancers"),
+        ANY: (
+            *("ec2:DescribeRouteTables", "ec2:DescribeSubnets", "elasticloadbalancing:DescribeLoadBalancers"),
+            *("elasticloadbalancing:DescribeTargetGroups", "servicequotas:GetServiceQuota"),
+        ),
+        CLUSTER: ("ecs:DescribeClusters",),
         SERVICE: ("ecs:DescribeExpressGatewayService",),
     },
     Right.UPDATE_SERVICE: {SERVICE: ("ecs:UpdateExpressGatewayService",), **_CHANGE},

@@ -248,6 +248,12 @@ class ExpressTarget:
         return await evidence_of(self._api, operation, spec)
 
 
+async def count(aws: Aws, arn: str) -> str:
+    """Return how many tasks run and shall run; during a deployment both releases have theirs."""
+    found = await ExpressApi(aws, arn).as_ecs()
+    return f"{found['runningCount']} running, {found['desiredCount']} desired" if found else ""
+
+
 def _word(service: Mapping[str, Any] | None) -> str:
     return str(service["status"]["statusCode"]) if service else ""
 

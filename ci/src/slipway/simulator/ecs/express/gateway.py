@@ -96,6 +96,10 @@ class Gateway:
         counts = (counted.get(group) for period, counted in self.counts.items() if period >= _period(since))
         return sum(count.server_errors for count in counts if count)
 
+    def requests(self, at: datetime) -> int:
+        """Return how many requests the targets answered in the period of a time."""
+        return sum(count.total for count in self.counts.get(_period(at), {}).values())
+
     def _count(self, upstream: str, status: int) -> None:
         period = _period(self.now())
         if period not in self.counts:

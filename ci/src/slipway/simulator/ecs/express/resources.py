@@ -14,17 +14,13 @@ from slipway.simulator.contract import AwsError, Call
 from slipway.simulator.ecs.express.configuration import Configuration
 from slipway.simulator.ecs.express.gateway import METRICS, NAMESPACE, Gateway, alarm_metrics, metric_dimensions
 from slipway.simulator.ecs.express.rollout import BREACHING, EVALUATED, THRESHOLD
+from slipway.simulator.ecs.express.scaling import METRICS as SCALING_METRICS
 from slipway.simulator.ecs.express.service import Readings, Revision, Service
 from slipway.simulator.metrics import counting
 from slipway.simulator.network import Network
 from slipway.simulator.platform import Platform
 
 _MOST_RULES = 25  # services of one load balancer [G]
-_METRICS = {
-    "AVERAGE_CPU": "ECSServiceAverageCPUUtilization",
-    "AVERAGE_MEMORY": "ECSServiceAverageMemoryUtilization",
-    "REQUEST_COUNT_PER_TARGET": "ALBRequestCountPerTarget",
-}
 
 
 @dataclass(kw_only=True)
@@ -107,6 +103,9 @@ class Resources:
         for balancer in self.balancing.balancers.values():
             if balancer.public is public and balancer.vpc == vpc and len(balancer.rules) < _MOST_RULES:
                 return balancer
+        if len(self.balancing.balancers) >= (most := self.platform.quotas.balancers):
+            message = f"The maximum number of load balancers, {most}, has been reached"  # † of load balancing, here too
+            raise AwsError("InvalidParameterException", message)
         name = f"ecs-express-gateway-alb-{new_id(8)}"
         arn = f"arn:aws:elasticloadbalancing:{call.region}:{call.account}:loadbalancer/app/{name}/{new_id()}"
         internal = "" if public else "internal-"
@@ -141,7 +140,7 @@ def managed(service: Service, revision: Revision) -> dict[str, Any]:
     state = status | {"updatedAt": service.updated or service.created}
     creating = state | {"status": "PROVISIONING"} if balancer.state == "provisioning" else state
     ec2 = f"arn:aws:ec2:{place}:security-group"
-    scaling = configuration["scalingTarget"]
+    scaling = service.scaling
     port = configuration["primaryContainer"]["containerPort"]
     ingress = gateway.ingress | {
         "loadBalancer": creating
@@ -165,8 +164,8 @@ def managed(service: Service, revision: Revision) -> dict[str, Any]:
     policy = {
         "arn": f"arn:aws:autoscaling:{place}:scalingPolicy:{new_id(32)}:resource/ecs/{target}:policyName/express",
         "policyType": "TargetTrackingScaling",
-        "targetValue": float(scaling["autoScalingTargetValue"]),
-        "metric": _METRICS[scaling["autoScalingMetric"]],
+        "targetValue": float(scaling.target),
+        "metric": SCALING_METRICS[scaling.metric],
     }
     return {
         "ingressPaths": [ingress],
@@ -174,8 +173,8 @@ def managed(service: Service, revision: Revision) -> dict[str, Any]:
             "scalableTarget": state
             | {
                 "arn": f"arn:aws:application-autoscaling:{place}:scalable-target/{service.name}",
-                "minCapacity": scaling["minTaskCount"],
-                "maxCapacity": scaling["maxTaskCount"],
+                "minCapacity": scaling.least,
+                "maxCapacity": scaling.most,
             },
             "applicationAutoScalingPolicies": [state | policy],
         },
