@@ -34,7 +34,7 @@ _UNTIL_IT_ENDS = "until it ends"
         JsonRecord("joint-situation", "with `--all`; the worst code of all services"),
         JsonRecord(
             "situation",
-            "1 when the service is there and does not answer, 3 when its state is unknown; 0 also when there is none: `observed.status` is null then",
+            "1 when the service exists and does not answer, 3 when its state is unknown; 0 also when there is none: `observed.status` is null then",
         ),
         JsonRecord("release-watch", "with `--watch SPAN`; 1 unless `status` is SUCCEEDED"),
     ),

@@ -211,7 +211,7 @@ class Situation(Record, schema="slipway/situation/1"):
 
     @property
     def exit_code(self) -> int:
-        """1 when the service is there and serves nobody, 3 when its state is unknown; 0 otherwise, also when there is none, or it is paused."""
+        """1 when the service exists and does not answer, 3 when its state is unknown; 0 otherwise, also when there is none, or it is paused."""
         if self.unanswered or self.observed.state in (State.CREATE_FAILED, State.DELETE_FAILED):
             return 1
         return 3 if self.observed.state is State.UNKNOWN else 0
