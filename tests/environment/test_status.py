@@ -197,7 +197,9 @@ async def test_a_deployment_without_an_end_is_unknown_and_one_that_did_not_answe
     assert found.diagnosis.cause == "the run of ci has recorded no end, and started nothing on the platform yet"
 
 
-async def test_after_a_rollback_of_the_platform_its_outcome_status_and_diagnose_name_the_answers_that_users_get(account, staging):
+async def test_after_a_rollback_of_the_platform_its_outcome_status_and_diagnose_name_the_answers_that_users_get(
+    account, staging
+):
     """Its migration renamed a column that the release before uses: ROLLED_BACK, RUNNING, exit 0, and 500 for everyone."""
     staging.head = "aaa"
     script = Script(says=lambda: json.dumps({"image_head": "aaa", "database_head": staging.head}))
