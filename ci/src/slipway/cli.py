@@ -181,7 +181,7 @@ class CommandLine:
 
         return await anyio.to_thread.run_sync(settings_around, self.flags.source)
 
-    async def environment(self, name: str) -> "ServiceEnvironment":
+    async def environment(self, name: str, settings: "Settings | None" = None) -> "ServiceEnvironment":
         from slipway.environment import environment
         from slipway.release.aws.client import Aws
 
@@ -192,7 +192,7 @@ class CommandLine:
             aws = Aws(region, self.flags.endpoint_url)
             aws.patience.tell = self.progress.note
             return await environment.recorded(name, service, aws, environment.wall_clock())
-        settings = await self.settings()
+        settings = settings or await self.settings()
         settings.environment(name)
         return environment.ServiceEnvironment(
             settings=settings,
