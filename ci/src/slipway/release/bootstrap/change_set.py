@@ -104,7 +104,7 @@ class StackChangeSet:
             TemplateBody=self._stack.text,
             Capabilities=["CAPABILITY_NAMED_IAM"],
             Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-            **({"ImportExistingResources": True} if self._stack.imports else {}),
+            ImportExistingResources=True,  # those that outlived an earlier stack: repositories, log groups
             **({"DeploymentMode": "REVERT_DRIFT"} if self._restores and not is_new else {}),
         )
         created = await self._created()

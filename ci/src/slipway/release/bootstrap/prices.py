@@ -18,6 +18,8 @@ from slipway.settings import (
 )
 from slipway.settings.ecs_express import Architecture
 
+# Each price was compared on the date below with AWS's pages as public copies and price guides of 2026 quote them; one that none of
+# them names is not in the tables, and its line is "not priced".
 _DATED: Final = "2026-11-29"
 _SOURCE: Final = "aws.amazon.com/rds/postgresql/pricing, /vpc/pricing, /fargate/pricing, /elasticloadbalancing/pricing, /secrets-manager/pricing"
 _HOURS: Final = 730  # of a month, as in AWS's calculator
@@ -40,7 +42,6 @@ _DATABASE_HOUR: Final[Mapping[str, float]] = {
     "db.t4g.micro": 0.016,
     "db.t4g.small": 0.032,
     "db.t4g.medium": 0.065,
-    "db.t4g.large": 0.129,
 }
 NOT_COVERED: Final = "traffic, requests to the load balancer beyond its first unit, logs, snapshots beyond the storage"
 
