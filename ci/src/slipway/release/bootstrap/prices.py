@@ -18,8 +18,8 @@ from slipway.settings import (
 )
 from slipway.settings.ecs_express import Architecture
 
-# Each price was compared on the date below with AWS's pages as public copies and price guides of 2026 quote them; one that none of
-# them names is not in the tables, and its line is "not priced".
+# Each price but that of a secret was compared on the date below with what public copies of AWS's pages and price guides of 2026 quote;
+# a class of RDS that none of them names is not in the table, and its line is "not priced".
 _DATED: Final = "2026-11-29"
 _SOURCE: Final = "aws.amazon.com/rds/postgresql/pricing, /vpc/pricing, /fargate/pricing, /elasticloadbalancing/pricing, /secrets-manager/pricing"
 _HOURS: Final = 730  # of a month, as in AWS's calculator
@@ -33,7 +33,7 @@ _NAT_HOUR = 0.045
 _ADDRESS_HOUR = 0.005
 _ENDPOINT_HOUR = 0.01  # in each zone
 _STORAGE_GB = 0.115  # gp3, a month
-_SECRET = 0.40  # a month
+_SECRET = 0.40  # a month; no copy of its page was found to compare with
 _ZONES = 2
 _ENDPOINTS = 4
 _SECRETS_OF_SERVICE = 4
