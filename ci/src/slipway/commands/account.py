@@ -114,10 +114,14 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
     from slipway.records.bootstrap import Permissions
     from slipway.release.bootstrap.roles import DEPLOY_ROLE, policy, scope_of
+    from slipway.release.targets.supported import target_of
     from slipway.report.answers import account as answers
 
-    commands = tuple(flags.command or DEPLOY_ROLE)
-    scope = scope_of(await caller.settings(), flags.environment)
+    commands, settings = tuple(flags.command or DEPLOY_ROLE), await caller.settings()
+    for verb, instead in target_of(settings, flags.environment).impossible.items():
+        if verb.value in (flags.command or ()):
+            raise BadInputError(f"the platform of {flags.environment} has no {verb.value}", instead)
+    scope = scope_of(settings, flags.environment)
     document = json.dumps(policy(scope, commands), indent=2)
     return answers.of_permissions(Permissions(flags.environment, commands, document))
 

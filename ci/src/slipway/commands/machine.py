@@ -140,6 +140,8 @@ def _text(command: Command) -> str:
         )
     parts.append(EXIT_CODES)
     for kind, target in TARGETS.items() if command.rights else ():
+        if command.name in target.impossible_names:
+            continue
         actions = granted((right for name in command.rights for right in rights_on(name, kind)), target.grants)
         lines = (f"  {resource.sid}: {', '.join(names)}" for resource, names in actions.items())
         parts.append("\n".join([f"IAM actions on {kind.value}, by policy statement", *lines]))

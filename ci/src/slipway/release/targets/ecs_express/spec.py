@@ -185,7 +185,7 @@ class CheckedGroup:
 
     @property
     def check(self) -> str:
-        """How it is checked, as a plan names it; path and codes only where somebody has changed them."""
+        """How it is checked, as a plan names it; path and codes only where those are not the ones that ECS has set."""
         found = self.described
         parts = [paced([found.get(key, "?") for key in tuning_of(TargetGroupPace())])]
         if (path := found.get("HealthCheckPath", self.path)) != self.path:
