@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -118,12 +119,16 @@ class CommandLine:
 
     flags: Flags
 
-    @property
+    @cached_property
     def progress(self) -> "Progress":
-        from slipway.records.progress import Progress
+        from slipway.records.progress import SILENT
 
-        if self.flags.quiet or not find_spec("rich"):  # slipway-gate comes without it
-            return Progress()
+        if self.flags.quiet:
+            return SILENT
+        if not find_spec("rich"):  # slipway-gate comes without it
+            from slipway.report.lines import LineProgress
+
+            return LineProgress(sys.stderr)
         from slipway.report.terminal import TerminalProgress
 
         return TerminalProgress(sys.stderr)
@@ -176,7 +181,7 @@ class CommandLine:
 
         return await anyio.to_thread.run_sync(settings_around, self.flags.source)
 
-    async def environment(self, name: str) -> "ServiceEnvironment":
+    async def environment(self, name: str, settings: "Settings | None" = None) -> "ServiceEnvironment":
         from slipway.environment import environment
         from slipway.release.aws.client import Aws
 
@@ -187,7 +192,7 @@ class CommandLine:
             aws = Aws(region, self.flags.endpoint_url)
             aws.patience.tell = self.progress.note
             return await environment.recorded(name, service, aws, environment.wall_clock())
-        settings = await self.settings()
+        settings = settings or await self.settings()
         settings.environment(name)
         return environment.ServiceEnvironment(
             settings=settings,

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
-from slipway.commands.flags import ENDPOINT, ENVIRONMENT, NAME, SOURCE, TARGETS
+from slipway.commands.flags import ENDPOINT, ENVIRONMENT, IMAGE, NAME, SOURCE, TARGETS
 from slipway.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ if TYPE_CHECKING:
             "drift",
             "compare the account with the templates, and compute whether the database is isolated; with `--apply` restore it",
         ),
+        replace(
+            IMAGE,
+            sentence="the image whose task in the VPC reads or makes the database's roles (default: the live one)",
+            required=False,
+        ),
         file("plan", "with `--apply`: refuse any change but the one in this file, written by `--json` before"),
         option(
             "replace",
@@ -53,6 +58,9 @@ if TYPE_CHECKING:
         JsonRecord("account-drift", "with `--drift`; 1 when something differs or the database is not isolated"),
     ),
     more="""\
+A made database has a database and two roles for each service: one owns the tables, and only migrations use it; that of the service
+reads and writes. A task in the VPC makes them, with the server's main user, from an image of the service.
+
 A change that replaces or deletes a database, a secret, a repository, a log group or a VPC is refused unless `--replace` names it. A
 database that is deleted leaves a final snapshot.""",
     rights=(),
@@ -73,10 +81,13 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
         return CommandResult(record=None, text=_template(stacks(settings, flags.environment), flags))
     approved = await caller.record(Bootstrap, flags.plan, "the approved change") if flags.plan else None
     there = await caller.environment(flags.environment)
-    setup = AccountSetup(settings, flags.environment, there.aws, there.time)
-    if flags.drift and not flags.apply:
-        return answers.of_account_drift(await setup.drift())
+    digest = there.digest_of(flags.image) if flags.image else None
+    if digest is None and settings.environment(flags.environment).database:
+        digest = (await there.status()).digest
+    setup = AccountSetup(settings, flags.environment, there.aws, there.time, digest)
     with caller.run() as tell:
+        if flags.drift and not flags.apply:
+            return answers.of_account_drift(await setup.drift(tell))
         if not flags.apply:
             return answers.of_bootstrap(await setup.propose(tell))
         named = tuple(flags.replace or ())
@@ -106,23 +117,32 @@ def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
             "only what this command needs, such as destroy; may be repeated (default: all that the deploy role runs)",
             repeated=True,
         ),
+        switch(
+            "all",
+            "one policy for all services of the repository that are in the environment, as a role needs for deploy --all",
+        ),
     ),
     records=(JsonRecord("permissions"),),
 )
 async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     import json
 
+    from slipway.errors import BadInputError
     from slipway.records.bootstrap import Permissions
-    from slipway.release.bootstrap.roles import DEPLOY_ROLE, policy, scope_of
+    from slipway.release.bootstrap.roles import DEPLOY_ROLE, joined, policy, scope_of
     from slipway.release.targets.supported import target_of
     from slipway.report.answers import account as answers
 
-    commands, settings = tuple(flags.command or DEPLOY_ROLE), await caller.settings()
-    for verb, instead in target_of(settings, flags.environment).impossible.items():
-        if verb.value in (flags.command or ()):
-            raise BadInputError(f"the platform of {flags.environment} has no {verb.value}", instead)
-    scope = scope_of(settings, flags.environment)
-    document = json.dumps(policy(scope, commands), indent=2)
+    commands = tuple(flags.command or DEPLOY_ROLE)
+    every = [*(await caller.services()).values()] if flags.all else [await caller.settings()]
+    there = [each for each in every if not flags.all or flags.environment in each.environments]
+    if not there:
+        raise BadInputError(f"no service is in {flags.environment!r:.60}", "correct --environment")
+    lacking = {verb.value: why for each in there for verb, why in target_of(each, flags.environment).impossible.items()}
+    if impossible := [name for name in flags.command or () if name in lacking]:
+        raise BadInputError(f"the platform of {flags.environment} has no {impossible[0]}", lacking[impossible[0]])
+    policies = [policy(scope_of(each, flags.environment), commands) for each in there]
+    document = json.dumps(joined(policies) if flags.all else policies[0], indent=2)
     return answers.of_permissions(Permissions(flags.environment, commands, document))
 
 

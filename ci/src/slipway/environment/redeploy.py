@@ -20,6 +20,7 @@ from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event, Tell
 from slipway.release.aws.ecr import revision_of
 from slipway.release.engine.compatibility import forward_risk, rollback_risk
+from slipway.release.engine.engine import no_op
 from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before
 from slipway.release.errors import or_unknown
 from slipway.release.move.counterpart import carried
@@ -213,6 +214,28 @@ async def rollback(
     back = await or_unknown(destination(environment, to))
     tell(Event(f"back to {back.release}"))
     return await _rollback(environment, back, evidence, image_only=image_only).run(tell)
+
+
+async def take_back(environment: ServiceEnvironment, tell: Tell, evidence: CompatibilityEvidence) -> Outcome:
+    """Roll the newest deployment back, which has just replaced the release before; raises SlipwayError if the run cannot start."""
+    return await (await or_unknown(_taking_back(environment, evidence))).run(tell)
+
+
+async def plan_take_back(environment: ServiceEnvironment, evidence: CompatibilityEvidence) -> Plan:
+    """Return what taking the newest deployment back would change, or why it would be refused; changes nothing."""
+    return await (await _taking_back(environment, evidence)).plan()
+
+
+async def _taking_back(environment: ServiceEnvironment, evidence: CompatibilityEvidence) -> Redeployment:
+    """Return the rollback of the newest deployment; one that has not migrated needs no proof, as the release before ran on this schema."""
+    ledger = environment.ledger
+    back = await destination(environment, None)
+    redeployment = _rollback(environment, back, evidence, image_only=False)
+    records = await ledger.newest_records(await ledger.contents(), HISTORY)
+    number = next((record.number for record in reversed(records) if record.verb is Verb.DEPLOY), 0)
+    migration = await ledger.migration(number) if environment.migrates else None
+    stays = not environment.migrates or (migration and not migration.applied and not migration.unseen)
+    return replace(redeployment, risk_of=no_op) if stays else redeployment
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,8 @@ class ObservedEnvironment:
     def digest_of(self, image: str) -> str:
         """Return the digest of an image; raises BadInputError if this environment deploys from another repository."""
         reference = Reference.parse(image)
-        check_repository(reference, self.spec(reference.digest).image, simulated=self.endpoint_url is not None)
+        ours = Reference(self.settings.repository(self.name), reference.digest)
+        check_repository(reference, ours, simulated=self.endpoint_url is not None)
         return reference.digest
 
     def spec_of_live(self, observed: Observed) -> ServiceSpec | None:

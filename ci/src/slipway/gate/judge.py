@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +34,7 @@ from slipway.gate.rulebook.transactions import REPEATED
 from slipway.gate.rulebook.waiting import NO_TIMEOUT, ONCE, UNLIMITED, EnvFile
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
+from slipway.structure import nearest
 
 Levels = Mapping[str, Level | None]  # by rule; None turns it off
 
@@ -213,10 +213,9 @@ def read_levels(settings: Mapping[str, str]) -> dict[str, Level | None]:
     rules, levels = ids(all_rules()), {}
     for rule, level in settings.items():
         if rule not in rules:
-            near = get_close_matches(rule, sorted(rules), 1)
-            raise BadInputError(
-                f"{SETTING}: there is no rule {rule!r}", f"did you mean {near[0]!r}" if near else "see docs/gate.md"
-            )
+            near = nearest(rule, sorted(rules))
+            step = f"did you mean {near!r}" if near else "`slipway explain` lists the rules"
+            raise BadInputError(f"{SETTING}: there is no rule {rule!r}", step)
         if level not in _LEVELS:
             raise BadInputError(f"{SETTING}: {rule} cannot be {level!r}", f"use one of {', '.join(_LEVELS)}")
         if rule in UNPROVEN and _LEVELS[level] is not Level.ERROR:

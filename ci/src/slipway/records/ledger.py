@@ -30,12 +30,21 @@ class Specification:
     addresses: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class JointRelease:
+    """A release of several services, in the order of their deployment; `id` follows from environment and images."""
+
+    id: str
+    images: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Intent(Record, schema="slipway/intent/1"):
     """The change that a deployment intends.
 
     - wanted: hash of the desired service. fingerprint: of the observed state that the plan was made from.
     - specification: of the release; None for a command without one, and of older versions of slipway.
+    - joint: the release of several services that it is a part of, or None.
     """
 
     environment: str
@@ -47,6 +56,7 @@ class Intent(Record, schema="slipway/intent/1"):
     nonce: str
     verb: Verb = Verb.DEPLOY
     specification: Specification | None = None
+    joint: JointRelease | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +89,7 @@ class Release(Record, schema="slipway/release/1"):
     - heads: of the image's history. database: heads of its database at the end. Both are None when unknown.
     - commit: the image's source. risk: why a required proof was waived; empty when none was required.
     - wanted: hash of the desired service, as in its intent; empty when it was not recorded.
+    - joint: the id of the release of several services that it was a part of, or empty.
     """
 
     environment: str
@@ -97,6 +108,7 @@ class Release(Record, schema="slipway/release/1"):
     commit: str | None = None
     risk: str = ""
     wanted: str = ""
+    joint: str = ""
 
     @property
     def readiness(self) -> Readiness:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 
 class Phase(Enum):
@@ -36,12 +37,17 @@ Tell = Callable[[Event], object]
 class Progress:
     """Output of a running command, by itself none; every `text` is untrusted, and what shows it escapes it."""
 
+    is_shown = False
+
     def section(self, text: str) -> None:
         """Begin a section."""
 
     def step(self, text: str) -> AbstractContextManager[object]:  # noqa: ARG002 -- no output
         """Show a step as running until the block ends."""
         return nullcontext()
+
+    def stage(self, text: str) -> None:
+        """Show what the current step does from now on; a line of its own where nothing moves."""
 
     def detail(self, text: str) -> None:
         """Replace the detail of the current step, on a terminal only."""
@@ -57,3 +63,6 @@ class Progress:
 
     def event(self, event: Event) -> None:
         """Show an event of a run."""
+
+
+SILENT: Final = Progress()

@@ -33,6 +33,11 @@ class Implication(Enum):
     NOT_RERUNNABLE = "not rerunnable"  # cannot be resumed after an interruption
 
 
+# Keys of a proof's seconds besides the layers.
+PREPARATION: Final = "preparation"
+START: Final = "start"
+
+
 class Layer(Enum):
     """A part of the gate that a run can omit."""
 
@@ -243,7 +248,8 @@ class Proof(Record, schema="slipway/proof/1"):
     """The executed history and its findings.
 
     - postgres: the version that executed it. history: sha256 of the revision files, and of the baseline if there is one.
-    - heads: of the history. begun: those of a baseline that has run revisions. seconds: wall time by layer.
+    - heads: of the history. begun: those of a baseline that has run revisions.
+    - seconds: wall time by layer, with `preparation` of the environments and `start` of their processes where the gate made them.
     - folder: the service's in its repository, to which the names of files are relative; empty for the repository itself, or when unknown.
     - advisory: the day before which errors do not fail the job; empty when they do.
     """
@@ -275,10 +281,12 @@ class Proof(Record, schema="slipway/proof/1"):
 
     @property
     def verdict_in_words(self) -> str:
-        """The verdict in words; what did not execute a single revision has not passed."""
+        """The verdict in words; a history that was not executed, or not to its end, has not passed."""
         if self.verdict is Verdict.FAIL:
             return f"refused, advisory until {self.advisory}" if self.advisory else "refused"
-        return "passed" if self.coverage.revisions else "not executed"
+        if not self.coverage.revisions:
+            return "not executed"
+        return "not proven" if self.unexecuted else "passed"
 
     @property
     def executed(self) -> str:

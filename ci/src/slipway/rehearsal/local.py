@@ -12,7 +12,7 @@ import anyio.to_thread
 from slipway.environment.migrate import migrate
 from slipway.environment.preflight import preflight
 from slipway.errors import BadInputError
-from slipway.local.guess import as_toml, guess
+from slipway.local.guess import guess
 from slipway.local.prove import Workplace, prove
 from slipway.postgres import binaries
 from slipway.postgres.datadir import cache
@@ -28,7 +28,7 @@ from slipway.rehearsal.commits import Commits, build, settings_of
 from slipway.rehearsal.play import play
 from slipway.rehearsal.scene import Story
 from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened, target_named
-from slipway.settings import MissingTableError, Settings, TargetKind, load_file
+from slipway.settings import MissingTableError, Settings, TargetKind, load_file, parse
 from slipway.simulator.cloud import LOGIN
 from slipway.source import Commit, unreleased
 from slipway.workload.process import HostBackend
@@ -136,8 +136,8 @@ def _settings(release: Commit, progress: Progress) -> Settings:
     except MissingTableError:
         guessed = guess(release.texts())
         progress.section(
-            "pyproject.toml has no [tool.slipway]; assuming this, correct it there or in a file for --settings"
+            "the service has no [tool.slipway]; assuming this, correct it in pyproject.toml or in a file for --settings"
         )
-        for line in as_toml(guessed).splitlines():
+        for line in guessed.splitlines():
             progress.note(line)
-        return guessed
+        return parse(guessed)

@@ -129,7 +129,8 @@ def _release_lines(release: Release) -> list[str]:
     what = f"{release.verb.value:<8}  {release.status.value:<15}  {duration(release.seconds):>10}"
     commit = one_line(release.commit or "")[:7]
     image = one_line(release.image).partition("@")[2][: len("sha256:") + 12]
-    whose = " ".join(filter(None, [image, f"by {release.holder}" if release.holder else ""]))
+    joint = f"in release {release.joint} of several services" if release.joint else ""
+    whose = " ".join(filter(None, [image, f"by {release.holder}" if release.holder else "", joint]))
     risk = f"without proof: {release.risk}" if release.risk else ""
     first = _row(release.number, f"{moment(release.ended)}  {what}  {commit}".rstrip())
     return [first, *(line for text in (whose, release.cause, risk) for line in _wrapped(text))]

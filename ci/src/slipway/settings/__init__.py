@@ -56,6 +56,9 @@ def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Set
         raise MissingTableError(f"{file} has no [tool.slipway]")
     if not named and isinstance(table, dict):
         table = {**_NAMELESS, **table}
+    if isinstance(table, dict) and not _NAMELESS.keys() & table.keys():
+        what = f"{file}: [tool.slipway] has no name and no command"
+        raise SettingsError(what, 'add name = "…" and command = ["…"], which the gate alone does without')
     try:
         return read(Settings, table, "", kebab)
     except MismatchError as error:

@@ -58,7 +58,7 @@ class Migrations(Constrained):
     - app: the Flask application in whose context env.py runs, such as "shop:create_app"; an empty text is the one that Flask finds.
       For advanced-alchemy, the object with its configuration, such as "shop.config:alchemy".
     - postgres: the major version in production ("17"), or an image reference with a digest.
-    - extensions: Postgres extensions that must exist before the first revision.
+    - extensions: Postgres extensions that must exist before the first revision; every empty database gets them, in production too.
     - role: the rights of the role that runs the revisions in production: "rds_superuser", as the main user of RDS; "owner" of the database, no more; "superuser".
     - baseline: the schema that the first revision expects, if no revision creates it: an SQL file such as "migrations/baseline.sql", written by `pg_dump --schema-only`,
       or "package.module:metadata", whose tables create_all makes. Every empty database begins with it, in production too; revisions that the
@@ -106,7 +106,7 @@ class Migrations(Constrained):
         own = tuple(
             f"--{name}={value}" for name, value in named.items() if value or (name == "app" and value is not None)
         )
-        return (*self.alembic, *own)
+        return (*self.alembic, *own, *(f"--extension={name}" for name in self.extensions))
 
     @property
     def own_runner(self) -> tuple[str, ...]:

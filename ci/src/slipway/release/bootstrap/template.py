@@ -19,6 +19,7 @@ from slipway.release.bootstrap.foundation import foundation
 from slipway.release.bootstrap.roles import (
     DEPLOY_ROLE,
     IMAGE_ROLE,
+    access_role,
     check_own,
     deploy_role,
     image_role,
@@ -30,10 +31,11 @@ from slipway.release.bootstrap.roles import (
     scope_of,
     trusts_jobs,
 )
-from slipway.release.bootstrap.server import service_secrets
+from slipway.release.bootstrap.server import access_part, main_secret, service_secrets
 from slipway.release.cloudformation import Part, Resource, output, resource, retained, role, start_task, trusts_service
 from slipway.release.placement import Placement, placement_of, stack_name
 from slipway.release.rights import REPOSITORY, Policy, Scope
+from slipway.release.runners.access import access_log
 from slipway.release.targets.supported import target_of
 from slipway.settings import Environment, MigrationRunner, Settings, SettingsError
 
@@ -151,6 +153,7 @@ def own(settings: Settings, environment: str) -> StackTemplate:
             "Owner": settings.database_secret(environment, owner=True),
         }
         parts.append(service_secrets(settings.name, environment, names))
+        parts.append(_access(scope, repository, [main_secret(environment), *names.values()]))
     if scope.task:
         parts.append(_migration(scope, scope.task, roles))
     return StackTemplate(
@@ -273,6 +276,19 @@ def _migration(scope: Scope, task: MigrationRunner, roles: Mapping[str, str]) ->
         cluster = {"ClusterName": task.cluster}
         resources["Cluster"] = resource("AWS::ECS::Cluster", "where the task that migrates runs", cluster)
     return Part(resources)
+
+
+def _access(scope: Scope, repository: str, names: Iterable[str]) -> Part:
+    """Return what the task needs that makes the service's roles and database; it reads these secrets, and those of their users."""
+    there = scope.there
+    secrets = [
+        f"arn:{there.partition}:secretsmanager:{there.region}:{there.account}:secret:{name}{user}"
+        for name in names
+        for user in ("", "/user")
+    ]
+    name = access_role(scope.settings, scope.environment)
+    log = access_log(scope.settings.service_name(scope.environment))
+    return access_part(name, repository, secrets, log, there)
 
 
 def _template(description: str, parts: Iterable[Part]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from slipway.errors import RefusedError, UnknownOutcomeError
 from slipway.records.certificate import Certificate
-from slipway.records.ledger import Lock
+from slipway.records.ledger import JointRelease, Lock
 from slipway.records.migration import Migration, Readiness
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event, Phase, Tell
@@ -36,6 +36,7 @@ class Engine:
     - ask: reads the live release's own statement about itself, for the ledger.
     - smoke: requests the live release's public address; returns why it does not answer as it should.
     - certificate, risk: the proof of the pair of releases, which is recorded, and the caller's reason for going without one.
+    - joint: the release of several services that a run is a part of, or None.
     - without_ledger: the caller's reason for a run whose ledger may fail. lock: makes the deploy lock.
     """
 
@@ -51,6 +52,7 @@ class Engine:
     smoke: Callable[[Observed], Awaitable[str | None]] = no_op
     certificate: Certificate | None = None
     risk: str = ""
+    joint: JointRelease | None = None
     without_ledger: str = ""
     lock: type[DeployLock] = DeployLock
 

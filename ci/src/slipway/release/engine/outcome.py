@@ -96,6 +96,7 @@ async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outco
         commit=readiness.commit,
         risk="; ".join(filter(None, [run.risk, without and f"without the ledger: {without}"])),
         wanted=run.goal.hash,
+        joint=run.engine.joint.id if run.engine.joint else "",
     )
     try:
         if run.engine.certificate:

@@ -71,6 +71,7 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
         holder=run.engine.holder,
         nonce=nonce(),
         verb=run.goal.verb,
+        joint=run.engine.joint,
         specification=specification and replace(specification, versions=versions or {}),
     )
     run.number = (await run.ledger.claim(intent, contents.newest)).number
