@@ -3,9 +3,10 @@
 import anyio
 import pytest
 
+from slipway.environment.diagnosis import diagnose
 from slipway.environment.environment import abort, destroy, pause
 from slipway.environment.redeploy import CompatibilityEvidence, rollback
-from slipway.environment.status import diagnose, status
+from slipway.environment.status import status
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, State

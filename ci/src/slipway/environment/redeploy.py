@@ -109,21 +109,6 @@ class Redeployment:
         return await self.environment.release(self.environment.live(self.digest, self.verb), engine)
 
 
-async def known_heads(environment: ObservedEnvironment, observed: Observed) -> Readiness:
-    """Return the revisions of the live release and of its database: from its readiness answer, or from the ledger."""
-    if (readiness := await environment.readiness(observed)) and readiness.database is not None:
-        return readiness
-    ledger = environment.ledger
-    releases = (await environment.history(HISTORY)).releases
-    newest = next((release for release in releases if release.database is not None), None)
-    database = newest.database if newest else None
-    # A run that was killed, or could not read its own outcome, has migrated nevertheless.
-    if (last := await ledger.last_migration()) and (newest is None or last[0] > newest.number):
-        database = last[1].known_after
-    live = live_with(releases, observed.digest)
-    return Readiness(live.heads if live else None, database, live.commit if live else None)
-
-
 async def plan_promotion(
     source: ServiceEnvironment, target: ServiceEnvironment, evidence: CompatibilityEvidence | None = None
 ) -> Plan:
@@ -146,12 +131,12 @@ async def _promotion(
     evidence = evidence or CompatibilityEvidence()
     promoted = await live_in(source)
     assert promoted.digest is not None
-    heads = await known_heads(source, promoted)
+    heads = await source.known_heads(promoted)
 
     async def risk_of(observed: Observed) -> RefusedError | None:
         if observed.digest is None:  # no live release that a new schema could break
             return None
-        live = await known_heads(target, observed)
+        live = await target.known_heads(observed)
         if (risk := await evidence.risk(forward_risk, heads, live, source, target)) is None:
             return None
         commits = await _commit(target, observed.digest, live), await _commit(source, promoted.digest, heads)
@@ -180,8 +165,10 @@ async def live_in(environment: ObservedEnvironment) -> Observed:
             f"nothing that could be promoted is live in {environment.name}",
             f"its state is {observed.status or 'absent'}; deploy a release there with `slipway deploy`, or resume a paused one with `slipway resume`",
         )
-    if environment.settings.health_path is not None and not observed.private:
-        await environment.ask(observed, environment.settings.health_path)
+    if problem := await environment.smoke_failure(observed):
+        raise RefusedError(
+            problem, f"what is promoted must answer; `slipway status --environment {environment.name}` has the way out"
+        )
     return observed
 
 
@@ -295,7 +282,7 @@ def _rollback(
         there = _as_it_was(environment, back.specification, back.release)
 
     async def risk_of(observed: Observed) -> RefusedError | None:
-        live = await known_heads(there, observed)
+        live = await there.known_heads(observed)
         if (risk := await evidence.risk(rollback_risk, back.heads, live, there)) is None:
             return None
         commits = await _commit(there, back.digest, back.heads), await _commit(there, observed.digest, live)

@@ -83,6 +83,11 @@ def health_check(path: str | None) -> str:
     return f"HTTP {path}" if path else "TCP"
 
 
+def checked_path(fields: Mapping[str, str]) -> str | None:
+    """Return the path that the platform checks, from an observed service; None for a TCP connection."""
+    return fields.get("health check", "").partition(" ")[2] or None
+
+
 def values_of(variables: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
     """Return variables and secrets by their names in a plan. Variables appear as hashes, because a value may be a secret; a port is none."""
     shown = {

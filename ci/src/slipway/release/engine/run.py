@@ -17,7 +17,7 @@ from slipway.release.engine.change import change, migrate, recall_migration
 from slipway.release.engine.engine import RESUME, Engine, Run
 from slipway.release.engine.goal import Goal, Live, check_sensible
 from slipway.release.engine.ledger import Contents, newer_than, nonce
-from slipway.release.engine.outcome import end, follow, outcome_of, unchanged
+from slipway.release.engine.outcome import end, ended_badly, follow, outcome_of, unchanged
 from slipway.release.engine.target import Operation
 from slipway.release.errors import BusyError, NotReadyError, PlatformRefusedError, or_unknown
 
@@ -193,4 +193,4 @@ async def _refused(run: Run, error: SlipwayError) -> Outcome:
         return _unknown(run, error)
     quotes = (error.reason,) if isinstance(error, MigrationFailedError) else ()
     why = Diagnosis("refused", error.what, (), error.next_step, quotes=quotes)
-    return await end(run, outcome_of(run, Status.REFUSED, live, why=why))
+    return await ended_badly(run, Status.REFUSED, live, why)
