@@ -55,13 +55,16 @@ async def test_every_command_tells_the_truth_from_the_creation_to_the_deletion()
 
 async def drifts(there: Staging, live: str) -> None:
     """Drift is a field of the plan; target groups get their pace again without a deployment."""
-    for group in there.account.cloud.ecs.express.resources.balancing.groups.values():
-        group.interval = 30
+    groups = there.account.cloud.ecs.express.resources.balancing.groups.values()
+    for group in groups:
+        group.interval, group.path, group.matcher = 30, "/other", "200-499"
     (change,) = (await there.environment.plan(live)).changes
-    assert (change.name, change.before) == ("load balancer's check", "every 30 s, 2 s long, 2 up, 2 down")
+    drifted = "every 30 s, 2 s long, 2 up, 2 down, at /other, for 200-499"
+    assert (change.name, change.before) == ("load balancer's check", drifted)
     tuned = await there.run(there.environment.deploy(live, there.tell))
     assert tuned.outcome.status is Status.SUCCEEDED
     assert (tuned.changes, len(there.service.deployments)) == (["ModifyTargetGroup"] * 2, 1)
+    assert {(group.interval, group.path, group.matcher) for group in groups} == {(5, "/healthz", "200")}
     assert not (await there.environment.plan(live)).changes
 
     there.settings = rewritten(**{"infrastructure-role": '"arn:aws:iam::123456789012:role/another"'})

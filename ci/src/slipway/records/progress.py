@@ -18,7 +18,7 @@ class Phase(Enum):
 
     @property
     def interrupted(self) -> str:
-        """What becomes of a run that is interrupted in this phase."""
+        """A sentence for a person who interrupts a run in this phase, about what continues."""
         match self:
             case Phase.CHANGE:
                 return "the platform continues with what has started; run the same command again to follow it"
