@@ -37,11 +37,8 @@ from slipway.release.targets.ecs_express.tuning import tune
 from slipway.settings import Settings, TargetGroupPace
 
 NO_PAUSE = "ECS Express Mode has no pause: let it run with scaling.least = 1, or delete it with `slipway destroy`; a deployment creates it again"
-<<<<<<< HEAD
 _SHARING = 2  # revisions, while a deployment shifts the traffic
-=======
 IMPOSSIBLE = {Verb.PAUSE: NO_PAUSE, Verb.RESUME: NO_PAUSE}
->>>>>>> house
 _SHOWN_SECONDS = 60.0  # in which an accepted change must be shown
 _TOO_YOUNG = re.compile(r"assume role|sts:AssumeRole|not able to validate the provided access credentials")
 _CHANGED_MEANWHILE = re.compile(r"already exists|not idempotent|(?i:draining)|INACTIVE")
