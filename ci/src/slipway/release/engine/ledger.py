@@ -380,11 +380,11 @@ def newer_than(image: str, records: Sequence[Release | Intent]) -> OlderImage | 
 
 
 def named_release(releases: Sequence[Release], number: int) -> Release:
-    """Return the release of this number; raises BadInputError when it was never live."""
+    """Return the release of this number, also one that did not answer; raises BadInputError when it was never live."""
     release = next((release for release in releases if release.number == number), None)
     if release is None:
         raise BadInputError(f"the ledger has no deployment {number} that has ended", _NAME_IT)
-    if not was_live(release):
+    if not was_brought(release):
         raise BadInputError(f"deployment {number} was never live, it ended as {release.status.value}", _NAME_IT)
     return release
 
