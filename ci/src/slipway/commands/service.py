@@ -31,8 +31,11 @@ _UNTIL_IT_ENDS = "until it ends"
         switch("all", "show every service of the repository that is in the environment, callees first"),
     ),
     records=(
-        JsonRecord("joint-situation", "with `--all`; the worst code of those that cannot be read"),
-        JsonRecord("situation", "0 also when there is no service: `observed.status` is null then"),
+        JsonRecord("joint-situation", "with `--all`; the worst code of all services"),
+        JsonRecord(
+            "situation",
+            "1 when the service exists and does not answer, 3 when its state is unknown; 0 also when there is none: `observed.status` is null then",
+        ),
         JsonRecord("release-watch", "with `--watch SPAN`; 1 unless `status` is SUCCEEDED"),
     ),
     rights=("status", "logs"),
@@ -140,10 +143,15 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
             parse=int,
         ),
     ),
-    records=(JsonRecord("examination", "0 when nothing has failed, 1 when something has, 3 while it is in progress"),),
+    records=(
+        JsonRecord(
+            "examination",
+            "0 when nothing has failed, 1 when the deployment has, or the live release does not answer, 3 while it is in progress",
+        ),
+    ),
 )
 async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.environment.status import diagnose
+    from slipway.environment.diagnosis import diagnose
     from slipway.report.answers import service as answers
 
     return answers.of_examination(await diagnose(await caller.environment(flags.environment), flags.number))

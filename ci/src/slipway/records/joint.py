@@ -92,6 +92,11 @@ class ServiceSituation:
     situation: Situation | None = None
     refusals: tuple[Refusal, ...] = ()
 
+    @property
+    def exit_code(self) -> int:
+        found = self.situation.exit_code if self.situation else 0
+        return max((found, *(each.exit_code for each in self.refusals)))
+
 
 @dataclass(frozen=True)
 class JointSituation(Record, schema="slipway/joint-situation/1"):
@@ -102,5 +107,5 @@ class JointSituation(Record, schema="slipway/joint-situation/1"):
 
     @property
     def exit_code(self) -> int:
-        """The worst code of those that could not be read; 0 when all were."""
-        return max((each.exit_code for service in self.services for each in service.refusals), default=0)
+        """The worst code of all, as each service alone has it; that of its refusal for one that could not be read."""
+        return max((each.exit_code for each in self.services), default=0)

@@ -8,6 +8,7 @@ from slipway.records.bootstrap import (
     Bootstrap,
     Cost,
     DatabaseChange,
+    DoorChange,
     ResourceChange,
     ResourceFailure,
     Result,
@@ -33,8 +34,15 @@ def of_bootstrap(bootstrap: Bootstrap) -> str:
     """Render the whole report; the last line says what to do next."""
     parts = [line for stack in bootstrap.stacks for line in _stack(stack)]
     parts += _database(bootstrap.database) if bootstrap.database else ()
+    parts += [line for door in bootstrap.doors for line in _door(door)]
     parts += _cost(bootstrap.cost) if bootstrap.cost else ()
     return "\n".join([*parts, _next_step(bootstrap)]) + "\n"
+
+
+def _door(door: DoorChange) -> Iterator[str]:
+    yield f"{door.result.value} load balancer {one_line(door.balancer)} of the private services ({one_line(door.group)})"
+    yield from (f"  + open to {one_line(each)}" for each in door.opened)
+    yield from (f"  - closed to {one_line(each)}" for each in door.closed)
 
 
 def _database(database: DatabaseChange) -> Iterator[str]:
