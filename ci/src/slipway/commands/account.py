@@ -136,6 +136,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.errors import BadInputError
     from slipway.records.bootstrap import Permissions
     from slipway.release.bootstrap.roles import DEPLOY_ROLE, joined, policy, scope_of
+    from slipway.release.targets.supported import target_of
     from slipway.report.answers import account as answers
 
     commands = tuple(flags.command or DEPLOY_ROLE)
@@ -143,6 +144,9 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     there = [each for each in every if not flags.all or flags.environment in each.environments]
     if not there:
         raise BadInputError(f"no service is in {flags.environment!r:.60}", "correct --environment")
+    lacking = {verb.value: why for each in there for verb, why in target_of(each, flags.environment).impossible.items()}
+    if impossible := [name for name in flags.command or () if name in lacking]:
+        raise BadInputError(f"the platform of {flags.environment} has no {impossible[0]}", lacking[impossible[0]])
     policies = [policy(scope_of(each, flags.environment), commands) for each in there]
     document = json.dumps(joined(policies) if flags.all else policies[0], indent=2)
     return answers.of_permissions(Permissions(flags.environment, commands, document))
@@ -150,7 +154,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account, whose access key is `simulated`, until it is interrupted; or push a release into one",
+    "Run a simulated AWS account until you interrupt it (its access key is `simulated`), or push a release to a running one",
     flags=(
         option(
             "action",

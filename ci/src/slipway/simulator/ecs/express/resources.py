@@ -164,9 +164,9 @@ def managed(service: Service, revision: Revision) -> dict[str, Any]:
         "listener": creating | {"arn": balancer.listener},
         "rule": creating | {"arn": gateway.rule.arn},
         "targetGroups": [
-            state
-            | {"arn": group.arn, "healthCheckPath": group.path, "healthCheckPort": int(group.check_port), "port": port}
+            state | {"arn": group.arn, "healthCheckPath": path, "healthCheckPort": check_port, "port": port}
             for group in gateway.groups
+            for path, check_port in [gateway.asked[group.arn]]
         ],
     }
     target = f"service/{service.path}"
