@@ -5,12 +5,13 @@ import pytest
 
 from slipway.environment.diagnosis import diagnose
 from slipway.environment.environment import abort, destroy, pause
-from slipway.environment.redeploy import CompatibilityEvidence, rollback
+from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
 from slipway.environment.status import status
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, State
 from slipway.release.targets.ecs_express.target import NO_PAUSE
+from slipway.report.answers.service import of_situation
 from tests.environment.express import SETTINGS, Staging, rewritten, staging
 from tests.simulator.express import Notes
 from tests.simulator.scripted import Script
@@ -100,14 +101,36 @@ async def is_aborted(there: Staging, old: str) -> None:
         deployment = await there.until("PRODUCTION_TRAFFIC_SHIFT")
         found = await status(there.environment)
         assert "5 % of the traffic" in found.observed.operation
+        assert (found.observed.digest, found.observed.shares) == (None, {old: 95, new: 5})
+        assert (found.live and found.live.image.partition("@")[2], found.asked) == (old, ("/healthz",))
+        assert f"digest:     {old} with 95 % of the traffic, {new} with 5 % of the traffic" in of_situation(found).text
         assert found.instances == "4 running, 2 desired"
         outcomes["abort"] = await abort(there.environment, there.tell)
     assert (outcomes["abort"].status, outcomes["abort"].live) == (Status.SUCCEEDED, old)
     assert (outcomes["deploy"].status, outcomes["deploy"].live) == (Status.ABORTED, old)
     assert (outcomes["deploy"].status.exit_code, outcomes["deploy"].diagnosis.rule) == (4, "aborted")
     diagnosed = await diagnose(there.environment, None)
-    assert (diagnosed.ending, diagnosed.exit_code) == ("taken back", 4)
+    assert (diagnosed.ending, diagnosed.exit_code) == ("aborted", 4)
     assert deployment.status == "ROLLBACK_SUCCESSFUL"
+
+
+@pytest.mark.slow
+async def test_a_rollback_during_a_canary_takes_it_back_and_lets_no_bad_release_reach_everyone():
+    async with staging() as there:
+        first, bad, outcomes = await there.account.image(), await there.account.image(), {}
+        await there.environment.deploy(first, there.tell)
+
+        async def deploy() -> None:
+            outcomes["deploy"] = await there.environment.deploy(bad, there.tell)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(deploy)
+            deployment = await there.until("PRODUCTION_TRAFFIC_SHIFT")
+            plan = await plan_rollback(there.environment, None)
+            assert (plan.action, plan.notes[-1][:26]) == (Action.UPDATE, "deployment 2 is in flight:")
+            outcomes["rollback"] = await rollback(there.environment, there.tell, None, CompatibilityEvidence())
+        assert (outcomes["rollback"].status, outcomes["rollback"].live) == (Status.SUCCEEDED, first)
+        assert (outcomes["deploy"].status, deployment.status) == (Status.ABORTED, "ROLLBACK_SUCCESSFUL")
 
 
 async def test_a_deployment_of_a_service_that_something_else_made_is_not_taken_back():
@@ -125,5 +148,5 @@ async def test_a_deletion_is_not_taken_back():
     async with staging() as there:
         notes = await Notes(there.account).created(await there.account.image(), tags=[OWNED])
         await notes.ask("delete_express_gateway_service", serviceArn=notes.arn)
-        with pytest.raises(RefusedError, match="notes is being deleted, which cannot be taken back"):
+        with pytest.raises(RefusedError, match="notes is being deleted, which cannot be undone"):
             await abort(there.environment, there.tell)

@@ -194,7 +194,7 @@ def test_an_interruption_of_a_deployment_with_clients_leaves_nothing_behind(smal
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()
     assert process.returncode == 130
-    assert said.strip().splitlines()[-1] == "slipway: interrupted; everything it started on this machine is stopped"
+    assert said.strip().splitlines()[-1] == "slipway: interrupted; its processes on this machine are stopped"
     assert "Traceback" not in said
     assert processes_with(f"TMPDIR={marked}") == []
     assert list(marked.iterdir()) == []

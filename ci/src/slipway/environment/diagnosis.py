@@ -59,6 +59,9 @@ async def _examined(environment: ObservedEnvironment, number: int) -> Examinatio
     if operation is None:
         return _recorded(environment, number, release, intent)
     found = await _of_operation(environment, operation, number)
+    if found.diagnosis and release and release.remedy.startswith(found.diagnosis.kept.remedy):
+        more = release.remedy.removeprefix(found.diagnosis.kept.remedy)  # what this deployment changes
+        found = replace(found, diagnosis=replace(found.diagnosis, remedy=found.diagnosis.remedy + more))
     if release is not None and release.status is Status.UNANSWERED:
         return replace(found, ending="live, and did not answer", diagnosis=_cause(environment, release))
     return found
@@ -79,7 +82,7 @@ def _recorded(
 
 
 def _cause(environment: ObservedEnvironment, release: Release) -> Diagnosis:
-    remedy = f"`slipway status --environment {environment.name}` shows what is live"
+    remedy = release.remedy or f"`slipway status --environment {environment.name}` shows what is live"
     if "…" in release.cause:
         remedy = f"{remedy}; {_NOT_KEPT}"
     return Diagnosis("recorded", release.cause or "no cause was recorded", (), remedy, "ledger")
@@ -102,7 +105,9 @@ async def _with_answer(environment: ObservedEnvironment, found: Examination) -> 
     observed, releases = await environment.status(), tuple[Release, ...]()
     with suppress(SlipwayError):
         releases = (await environment.history(HISTORY)).releases
-    answer = await environment.answer(observed, await environment.paths_of(live_with(releases, observed.digest)), ())
+    answer = await environment.answer(
+        observed, await environment.paths_of(live_with(releases, observed.main_digest)), ()
+    )
     out = way_out(environment.name, answer, has_gone_back=has_gone_back(releases))
     return replace(found, answer=answer if answer.paths else None, way_out=out)
 

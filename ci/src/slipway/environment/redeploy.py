@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from slipway.environment.environment import ServiceEnvironment
+from slipway.environment.environment import ServiceEnvironment, abort
 from slipway.environment.specification import restored
 from slipway.environment.status import HISTORY, ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError, SlipwayError
@@ -22,6 +22,7 @@ from slipway.release.aws.ecr import revision_of
 from slipway.release.engine.compatibility import forward_risk, rollback_risk
 from slipway.release.engine.engine import no_op
 from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before
+from slipway.release.engine.target import OperationStatus
 from slipway.release.errors import or_unknown
 from slipway.release.move.counterpart import carried
 from slipway.release.preflight.checks import versions_in
@@ -39,7 +40,7 @@ def _unproven(what: str, older: str | None, newer: str | None) -> RefusedError:
     return RefusedError(
         what,
         f"prove this pair {place} (`slipway gate --since {since} --report DIR`, `slipway certificate --proof DIR/proof.json`) "
-        "and pass it with --certificate, or skip the proof with --without-proof REASON",
+        "and pass it with --certificate; when the gate refuses the pair, or it cannot wait, --without-proof REASON skips the proof",
     )
 
 
@@ -180,10 +181,15 @@ async def plan_rollback(
     image_only: bool = False,
 ) -> Plan:
     """Return what the rollback would change, or why it would be refused; changes nothing."""
+    number = await _in_flight(environment) if to is None else None
     back = await destination(environment, to)
     redeployment = _rollback(environment, back, evidence, image_only=image_only)
     changed = await _changed_secrets(redeployment.environment, back)
-    return await replace(redeployment, notes=(*redeployment.notes, *changed)).plan()
+    plan = await replace(redeployment, notes=(*redeployment.notes, *changed)).plan()
+    if number is None:
+        return plan
+    note = f"deployment {number} is in flight: it is taken back, as `slipway abort` does"
+    return replace(plan, action=Action.UPDATE, reason="", notes=(*plan.notes, note))
 
 
 async def rollback(
@@ -198,9 +204,26 @@ async def rollback(
 
     The release gets the settings with which it was deployed; with `image_only` it gets those of the environment.
     """
+    if to is None and (number := await or_unknown(_in_flight(environment))):
+        tell(Event(f"deployment {number} is in flight, and is taken back, as `slipway abort` does"))
+        return await abort(environment, tell)
     back = await or_unknown(destination(environment, to))
     tell(Event(f"back to {back.release}"))
     return await _rollback(environment, back, evidence, image_only=image_only).run(tell)
+
+
+async def _in_flight(environment: ServiceEnvironment) -> int | None:
+    """Return the number of a deployment in flight that the platform can take back; None when there is none, as while a rollback runs."""
+    if Verb.ABORT in environment.target.impossible:
+        return None
+    history = await environment.history(HISTORY)
+    number = history.newest
+    if number not in history.unfinished:
+        return None
+    intent, operation = await environment.ledger.intent(number), await environment.ledger.accepted(number)
+    if intent is None or intent.verb not in (Verb.DEPLOY, Verb.PROMOTE) or operation is None:
+        return None
+    return number if await environment.target.ending(operation) is OperationStatus.IN_FLIGHT else None
 
 
 async def take_back(environment: ServiceEnvironment, tell: Tell, evidence: CompatibilityEvidence) -> Outcome:

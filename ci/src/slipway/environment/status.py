@@ -184,7 +184,7 @@ class ObservedEnvironment:
 
         Each of the pauses is followed by another attempt after a failure.
         """
-        if observed.digest is None or observed.url is None or observed.private:
+        if observed.main_digest is None or observed.url is None or observed.private:
             return Answer()
         answer = await self._answer(observed, smoke_paths)
         for pause in pauses:
@@ -238,7 +238,7 @@ class ObservedEnvironment:
         # A run that was killed, or could not read its own outcome, has migrated nevertheless.
         if (last := await self.ledger.last_migration()) and (newest is None or last[0] > newest.number):
             database = last[1].known_after
-        live = live_with(releases, observed.digest)
+        live = live_with(releases, observed.main_digest)
         return Readiness(live.heads if live else None, database, live.commit if live else None)
 
     async def ask(self, observed: Observed, path: str) -> str:
@@ -291,7 +291,7 @@ async def status(environment: ObservedEnvironment) -> Situation:
     """
     observed = await environment.status()
     history, unseen = await _history(environment)
-    live = live_with(history.releases, observed.digest)
+    live = live_with(history.releases, observed.main_digest)
     answer = await environment.answer(observed, await environment.paths_of(live), ())
     return Situation(
         environment=environment.name,

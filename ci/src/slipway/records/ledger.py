@@ -101,6 +101,7 @@ class Release(Record, schema="slipway/release/1"):
     ended: int
     seconds: float
     cause: str = ""
+    remedy: str = ""
     verb: Verb = Verb.DEPLOY
     holder: str = ""
     heads: Heads | None = None

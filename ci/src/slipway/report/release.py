@@ -22,10 +22,7 @@ def of_plan(plan: Plan) -> str:
     heading = one_line(
         f"{action} {plan.service} in {plan.environment}" + (f": {plan.reason}" if plan.reason else ""), 1000
     )
-    changes = (
-        f"  {one_line(change.name)}: {one_line(change.before or 'none')} -> {one_line(change.after or 'none')}"
-        for change in plan.changes
-    )
+    changes = (f"  {one_line(change.shown, 600)}" for change in plan.changes)
     notes = (f"  note: {one_line(note, 600)}" for note in plan.notes)
     return "\n".join([heading, *changes, *notes]) + "\n"
 
@@ -56,13 +53,14 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     """Yield the known facts about an environment by name; the values are untrusted text."""
     observed = situation.observed
     if observed.state is not State.ABSENT:
-        yield "digest", observed.digest or "none is live"
+        shares = ", ".join(f"{digest} with {share:g} % of the traffic" for digest, share in observed.shares.items())
+        yield "digest", shares or observed.digest or "none is live"
         private = "; private: only its VPC reaches it" if observed.private else ""
         yield "url", (_url(observed.url) if observed.url else "none") + private
     yield from answered(Answer(paths=situation.asked, problem=situation.unanswered), situation.way_out)
     if situation.live:
         yield "live since", _deployment(situation.live)
-    elif observed.digest and not situation.unseen:
+    elif observed.main_digest and not situation.unseen:
         yield "live since", "unknown: no deployment in the ledger released this digest"
     if situation.newest and situation.newest != situation.live:
         newest = situation.newest
@@ -176,7 +174,7 @@ def of_release_watch(watch: ReleaseWatch) -> str:
 
 
 def of_log(log: Log) -> str:
-    """Render one line for each, oldest first."""
+    """Render a log, one line for each of its lines, oldest first."""
     return "".join(f"{of_log_line(line)}\n" for line in log.lines)
 
 
@@ -243,7 +241,8 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield f"{outcome.status.value} {what}{service} in {environment} after {duration(outcome.seconds)}{number}"
     if outcome.requested:
         yield f"  requested: {one_line(outcome.requested)}"
-    yield f"  live:      {one_line(outcome.serving)}"
+    before = outcome.live == outcome.requested and outcome.status in (Status.ROLLED_BACK, Status.ABORTED)
+    yield f"  live:      {one_line(outcome.serving)}{', with the settings from before this deployment' if before else ''}"
     if outcome.live and outcome.url:
         yield f"  url:       {_url(one_line(outcome.url, 600))}"
     if outcome.migration:

@@ -47,7 +47,7 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "migrate-direct": (Right.READ_DATABASE_URL, Right.PULL),
     "migrate-ecs-task": (Right.RUN_TASK,),
     "deploy": _DEPLOY,
-    "rollback": _RELEASE,
+    "rollback": (*_RELEASE, Right.ABORT),
     "promote-from": (Right.OBSERVE, Right.READ_LEDGER, Right.SEARCH_LEDGER),
     "promote-to": _DEPLOY,
     "pause": (*_CHANGE, Right.PAUSE_SERVICE),

@@ -139,5 +139,5 @@ class Run:
 
     def say_plan(self, plan: Plan) -> None:
         what = "nothing to change" if plan.action is Action.NOOP else plan.action.value
-        changes = (f"  {change.name}: {change.before or 'none'} -> {change.after or 'none'}" for change in plan.changes)
+        changes = (f"  {change.shown}" for change in plan.changes)
         self.say("\n".join([f"plan: {what}", *changes, *(f"  note: {note}" for note in plan.notes)]))

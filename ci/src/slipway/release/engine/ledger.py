@@ -380,11 +380,11 @@ def newer_than(image: str, records: Sequence[Release | Intent]) -> OlderImage | 
 
 
 def named_release(releases: Sequence[Release], number: int) -> Release:
-    """Return the release of this number; raises BadInputError when it was never live."""
+    """Return the release of this number, also one that did not answer; raises BadInputError when it was never live."""
     release = next((release for release in releases if release.number == number), None)
     if release is None:
         raise BadInputError(f"the ledger has no deployment {number} that has ended", _NAME_IT)
-    if not was_live(release):
+    if not was_brought(release):
         raise BadInputError(f"deployment {number} was never live, it ended as {release.status.value}", _NAME_IT)
     return release
 
@@ -399,8 +399,10 @@ def release_before(releases: Sequence[Release], live: str | None) -> Release:
     if newest and newest.verb is Verb.ROLLBACK:
         raise RefusedError(f"the last deployment, {newest.number}, was itself a rollback", _NAME_IT)
     if newest and _went_back(newest):
-        who = "a person has taken back" if newest.status is Status.ABORTED else "the platform has rolled back"
-        raise RefusedError(f"{who} the last deployment, {newest.number}, to the release before", _NAME_IT)
+        who = "a person" if newest.status is Status.ABORTED else "the platform"
+        raise RefusedError(
+            f"{who} has rolled back the last deployment, {newest.number}, to the release before it", _NAME_IT
+        )
     now = live_with(releases, live)
     release = next((release for release in releases if was_live(release) and _differs(release, live, now)), None)
     if release is None:

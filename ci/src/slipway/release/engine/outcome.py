@@ -14,7 +14,7 @@ from slipway.release.engine.archive import pack
 from slipway.release.engine.engine import Run
 from slipway.release.engine.ledger import RELEASES, expected_seconds
 from slipway.release.engine.overtaken import ends_of
-from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, naming_values
+from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, naming_values, values_of
 from slipway.release.engine.target import Operation
 
 _REMEMBERED = 20  # deployments
@@ -95,6 +95,7 @@ async def end(run: Run, outcome: Outcome) -> Outcome:
         ended=int(run.engine.time.now().timestamp()),
         seconds=outcome.seconds,
         cause=outcome.diagnosis.kept.cause if outcome.diagnosis else "",
+        remedy=outcome.diagnosis.kept.remedy if outcome.diagnosis else "",
         verb=outcome.verb,
         holder=run.engine.holder,
         heads=readiness.image,
@@ -127,9 +128,8 @@ async def follow(run: Run, operation: Operation) -> Outcome:
         raise UnknownOutcomeError(what, error.next_step) from error
     status = run.goal.truth(ending, operation, live)
     why = await _evidence(run, operation) if status.exit_code else None
-    if why and status is Status.ROLLED_BACK and not why.place.startswith("platform"):
-        changed = naming_values(change.name for change in run.goal.plan(live).changes)
-        why = replace(why, remedy=why.remedy + changed)
+    if why and not why.place.startswith("platform"):
+        why = replace(why, remedy=why.remedy + _values(run, status, live))
     status, unanswered = await _answered(run, status, live)
     outcome = await end(run, outcome_of(run, status, live, operation=operation.id, why=why or unanswered))
     await _end_older(run, past)
@@ -137,6 +137,15 @@ async def follow(run: Run, operation: Operation) -> Outcome:
         with suppress(SlipwayError):  # a later run packs them
             await pack(run.ledger)
     return outcome
+
+
+def _values(run: Run, status: Status, live: Observed) -> str:
+    """Return words about the variables and secrets that a failed release changes, or that the first one sets."""
+    if status is Status.ROLLED_BACK:
+        return naming_values(change.name for change in run.goal.plan(live).changes)
+    if status is Status.CREATE_FAILED and run.goal.spec:
+        return naming_values(values_of(run.goal.spec.variables, run.goal.spec.secrets), "sets")
+    return ""
 
 
 async def _past(run: Run) -> History:

@@ -164,7 +164,8 @@ async def _attempt(run: Run) -> Operation | Outcome:
     observed = await run.look()
     plan = run.goal.plan(observed)
     if observed.state is State.BUSY:
-        raise BusyError(plan.reason, RESUME)
+        now = f"; `slipway abort --environment {run.goal.environment}` takes it back now"
+        raise BusyError(plan.reason + ("" if Verb.ABORT in run.engine.target.impossible else now), RESUME)
     run.check_possible(plan)
     run.check_approved(plan, observed)
     if plan.action is not Action.NOOP:
