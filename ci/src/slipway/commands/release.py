@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
@@ -231,6 +232,7 @@ weighted records of Route 53 give it 10, 50 and 100 % of the traffic, three minu
 )
 async def move(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.move import moving
+    from slipway.environment.move_plan import plan_back, plan_finish, plan_forward
     from slipway.errors import BadInputError
 
     if sum(map(bool, (flags.to, flags.back, flags.finish))) != 1:
@@ -239,12 +241,12 @@ async def move(flags: Flags, caller: Caller) -> "CommandResult":
         raise BadInputError("--confirm deletes a service", "pass it with --back or --finish")
     there = moving(await caller.environment(flags.environment))
     if flags.back:
-        return await changed(flags, caller, there.plan_back, lambda tell: there.back(tell, flags.confirm))
+        plan = partial(plan_back, there, flags.confirm)
+        return await changed(flags, caller, plan, partial(there.back, confirmed=flags.confirm))
     if flags.finish:
-        return await changed(
-            flags, caller, lambda: there.plan_finish(flags.confirm), lambda tell: there.finish(tell, flags.confirm)
-        )
-    return await changed(flags, caller, there.plan, there.forward)
+        plan = partial(plan_finish, there, flags.confirm)
+        return await changed(flags, caller, plan, partial(there.finish, confirmed=flags.confirm))
+    return await changed(flags, caller, partial(plan_forward, there), there.forward)
 
 
 async def changed(

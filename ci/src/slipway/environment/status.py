@@ -207,9 +207,12 @@ async def status(environment: ObservedEnvironment) -> Situation:
 
     Without access to the ledger everything else is returned, and `unseen` says why the ledger is missing.
     """
+    from slipway.environment.moved import gone
+
     observed = await environment.status()
     history, unseen = await _history(environment)
     readiness, unanswered = await environment.health(observed) if observed.digest else (None, "")
+    moved = None if unseen else await gone(environment)
     return Situation(
         environment=environment.name,
         observed=observed,
@@ -220,6 +223,7 @@ async def status(environment: ObservedEnvironment) -> Situation:
         readiness=readiness,
         unseen=unseen,
         unanswered=unanswered,
+        traffic=moved.what if moved else "",
     )
 
 

@@ -178,6 +178,7 @@ class Situation(Record, schema="slipway/situation/1"):
     - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
     - unfinished: numbers of deployments without an end, which `open` describes. unseen: why the ledger could not be read, otherwise empty.
     - readiness: the live release's answer at its health path, or None. unanswered: why that path does not answer, otherwise empty.
+    - traffic: how a move has left the traffic, when it is not here alone; otherwise empty.
     """
 
     environment: str
@@ -189,3 +190,4 @@ class Situation(Record, schema="slipway/situation/1"):
     readiness: Readiness | None = None
     unseen: str = ""
     unanswered: str = ""
+    traffic: str = ""

@@ -58,8 +58,8 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
             "newest",
             _deployment(newest) if newest.status.exit_code else f"{_deployment(newest)}, {newest.status.value}",
         )
-    if situation.unanswered:
-        yield "health", situation.unanswered
+    problems = ("traffic", situation.traffic), ("health", situation.unanswered)
+    yield from (problem for problem in problems if problem[1])
     if situation.readiness:
         yield "release", _readiness(situation.readiness)
     if observed.operation:
@@ -93,6 +93,8 @@ def _resumption(deployment: OpenDeployment, environment: str) -> str:
     """Return the command that resumes a deployment; a promotion's source is not recorded."""
     if deployment.verb is Verb.PROMOTE:
         return f"`slipway promote --from NAME --to {environment}` resumes it"
+    if deployment.verb in _DIRECTIONS:
+        return f"`slipway move --environment {environment} {_DIRECTIONS[deployment.verb]}` resumes it"
     image = f" --image {deployment.image}" if deployment.verb is Verb.DEPLOY else ""
     confirmed = " --confirm SERVICE" if deployment.verb is Verb.DESTROY else ""
     return f"`slipway {deployment.verb.value} --environment {environment}{image}{confirmed}` resumes it"
@@ -193,6 +195,8 @@ def examined(examination: Examination) -> str:
     )
 
 
+_FORWARD = "--to ecs-express"
+_DIRECTIONS = {Verb.MOVE: _FORWARD, Verb.SHIFT: _FORWARD, Verb.SHIFT_BACK: "--back"}
 _NOUNS = {
     Verb.PROMOTE: "promotion of ",
     Verb.ROLLBACK: "rollback of ",

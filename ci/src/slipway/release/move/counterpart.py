@@ -120,7 +120,10 @@ def _toml(value: object) -> str:
 
 
 def carried(then: Settings, now: Settings, environment: str) -> Settings:
-    """Return the settings of a release from before the move for where the environment is now: its variables and secrets, today's platform."""
+    """Return the settings of a release from the other side of a move for where the environment is now: its variables and secrets."""
     before, present = then.environment(environment), now.environment(environment)
     own = {name: getattr(before, name) for name in ("variables", "secrets", "unrecorded")}
-    return replace(then, environments={environment: replace(present, **own)})
+    try:
+        return replace(then, environments={environment: replace(present, **own)})
+    except MismatchError as error:
+        raise SettingsError(f"of the release's settings, {error.at}", error.problem) from error
