@@ -17,6 +17,7 @@ from slipway.environment.move import Move
 from slipway.environment.move_plan import plan_back, plan_finish, plan_forward
 from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
 from slipway.environment.shifting import SHIFTS
+from slipway.environment.status import status
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.outcome import Outcome, Status, Verb
 from slipway.records.plan import Action
@@ -24,6 +25,7 @@ from slipway.records.progress import Tell
 from slipway.release.bootstrap.roles import policy, scope_of
 from slipway.release.move import shift
 from slipway.release.move.counterpart import keys_after
+from slipway.release.move.records import NEW
 from slipway.settings import parse
 from tests.environment.express import ARN
 from tests.environment.moves import HOST, SETTINGS, Moving, moved_from
@@ -77,10 +79,20 @@ async def test_a_service_moves_under_traffic_without_a_failed_request_and_is_fin
         assert (again.status, (await plan_forward(there.move)).action) == (Status.NOOP, Action.NOOP)
         with pytest.raises(RefusedError, match="has moved to ECS"):
             await there.environment.deploy(await there.account.image(), there.tell)
+        situation = await status(there.environment)
+        assert "has moved to ECS Express Mode with deployment 3" in situation.traffic
+        there.settings = settings_after(there)
         await is_finished(there)
         there.account.cloud.guard.policies.clear()
         assert not [line for line in there.told if "not authorized" in line]
         await continues(there)
+
+
+def settings_after(there: Moving) -> str:
+    """The settings with the printed keys."""
+    head = SETTINGS.partition("[tool.slipway.environments.staging.move]")[0]
+    kept = [line for line in head.splitlines() if not line.startswith(("access-role", "health-check", "target"))]
+    return "\n".join([*kept, keys_after(there.move.new.settings, "staging")])
 
 
 async def is_finished(there: Moving) -> None:
@@ -104,10 +116,7 @@ async def is_finished(there: Moving) -> None:
 
 async def continues(there: Moving) -> None:
     """With the printed settings the environment deploys to ECS, and rolls back to a release from before the move."""
-    first, keys = there.digest, keys_after(there.move.new.settings, "staging")
-    head = SETTINGS.partition("[tool.slipway.environments.staging.move]")[0]
-    kept = [line for line in head.splitlines() if not line.startswith(("access-role", "health-check", "target"))]
-    there.settings = "\n".join([*kept, keys])
+    first = there.digest
     assert (await there.environment.deploy(first, there.tell)).status is Status.NOOP
     second = await there.account.image()
     assert (await there.environment.deploy(second, there.tell)).live == second
@@ -146,6 +155,18 @@ async def test_errors_of_clients_take_the_traffic_back_and_the_command_fails():
         assert (recorded.status, recorded.cause) == (Status.ROLLED_BACK, outcome.diagnosis.cause)
         second = await there.environment.deploy(await there.account.image(), there.tell)
         assert second.status is Status.SUCCEEDED  # App Runner has the traffic, and takes releases again
+        back = await rollback(there.environment, there.tell, None, UNPROVEN)
+        assert (back.status, back.live) == (Status.SUCCEEDED, there.digest)  # its newest record is that of the move
+        await gives_back_what_a_deleted_service_has(there)
+
+
+async def gives_back_what_a_deleted_service_has(there: Moving) -> None:
+    for record in await there.records():
+        await there.put({**record, "Weight": 100 if record["SetIdentifier"] == NEW else 0})
+    await there.account.ask("ecs", "delete_express_gateway_service", serviceArn=ARN)
+    await there.account.cloud.clock.sleep(60)
+    assert (await there.move.back(there.tell, "")).status is Status.SUCCEEDED
+    assert await there.share() == there.old
 
 
 async def planted_at(there: Moving, share: int, path: str) -> None:
@@ -318,5 +339,8 @@ async def test_without_route_53_the_records_are_printed_and_awaited_and_without_
         assert (outcome.status, len(asked)) == (Status.NOOP, 10)
         target = there.express.gateway.balancer.dns
         assert f"set this record: {HOST} CNAME {target}" in there.told
+        asked.clear()
+        with pytest.raises(RefusedError, match="DNS does not lead"):
+            await there.move.finish(there.tell, "")
         there.resolve = None
         assert (await there.move.forward(there.tell)).status is Status.UNKNOWN

@@ -239,7 +239,7 @@ async def move(flags: Flags, caller: Caller) -> "CommandResult":
         raise BadInputError("move needs one direction", "pass --to ecs-express, --back or --finish")
     if flags.confirm and flags.to:
         raise BadInputError("--confirm deletes a service", "pass it with --back or --finish")
-    there = moving(await caller.environment(flags.environment))
+    there = moving(await caller.environment(flags.environment), has_moved=not flags.to)
     if flags.back:
         plan = partial(plan_back, there, flags.confirm)
         return await changed(flags, caller, plan, partial(there.back, confirmed=flags.confirm))

@@ -12,7 +12,7 @@ import anyio
 from slipway.environment.compared import difference
 from slipway.environment.environment import ServiceEnvironment
 from slipway.environment.move_plan import check_name, nothing_to_go_back_to, obstacles_of, too_early
-from slipway.environment.move_sides import Between, Resolve, Sides
+from slipway.environment.move_sides import Between, Sides
 from slipway.environment.moved import has_stayed, last_shift
 from slipway.environment.shifting import Shifting
 from slipway.errors import RefusedError
@@ -22,7 +22,7 @@ from slipway.records.plan import Observed, State
 from slipway.records.progress import Event, Tell
 from slipway.release.engine.goal import Deleted, Paused, Resumed
 from slipway.release.errors import or_unknown
-from slipway.release.move.counterpart import counterpart, keys_after
+from slipway.release.move.counterpart import counterpart, keys_after, predecessor
 from slipway.release.move.domain import Certified
 from slipway.release.move.records import WHOLE, Destination
 from slipway.settings import AppRunnerEnvironment
@@ -42,12 +42,17 @@ async def addresses(name: str) -> frozenset[str]:
     return frozenset(str(address[0]) for *_, address in found)
 
 
-def moving(environment: ServiceEnvironment, resolve: Resolve | None = addresses) -> "Move":
-    """Return the move of an environment on App Runner; raises SettingsError when its settings do not say to what."""
-    new = environment.with_settings(counterpart(environment.settings, environment.name))
-    return Move(
-        old=environment, new=new, resolve=None if environment.endpoint_url and resolve is addresses else resolve
-    )
+def moving(environment: ServiceEnvironment, *, has_moved: bool = False) -> "Move":
+    """Return the move of an environment; raises SettingsError when its settings do not say to what.
+
+    One that `has_moved` may have the settings of ECS already.
+    """
+    settings, name, old, new = environment.settings, environment.name, environment, environment
+    if has_moved and not isinstance(environment.own_settings, AppRunnerEnvironment):
+        old = environment.with_settings(predecessor(settings, name))
+    else:
+        new = environment.with_settings(counterpart(settings, name))
+    return Move(old=old, new=new, resolve=None if environment.endpoint_url else addresses)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +84,8 @@ class Move(Sides):
                 return resumed
             between = await or_unknown(self.observed())
         outcome = await self._back(between, tell)
+        if not self._has_own_settings:
+            tell(Event(f'[tool.slipway.environments.{self.old.name}] needs target = "app-runner" and its keys again'))
         if outcome.status.exit_code or not confirmed or between.there.state is State.ABSENT:
             return outcome
         await self._settle(between, between.own.destination, tell)
@@ -173,13 +180,17 @@ class Move(Sides):
         if changed := await self.domains(between).settle(side):
             tell(Event(f"{', '.join(changed)} leads to {side.dns} alone"))
 
+    @property
+    def _has_own_settings(self) -> bool:
+        """Whether the settings are still those of App Runner."""
+        own = self.old.own_settings
+        return isinstance(own, AppRunnerEnvironment) and own.move is not None
+
     def _say_settings(self, tell: Tell) -> None:
-        tell(
-            Event(
-                f"[tool.slipway.environments.{self.new.name}] after the move, without `move` and what only App Runner has:\n"
-                f"{keys_after(self.new.settings, self.new.name)}"
-            )
-        )
+        if self._has_own_settings:
+            table = f"[tool.slipway.environments.{self.new.name}]"
+            keys = keys_after(self.new.settings, self.new.name)
+            tell(Event(f"{table} after the move, without `move` and what only App Runner has:\n{keys}"))
 
     def _outcome(self, verb: Verb, live: Observed, status: Status) -> Outcome:
         return Outcome(

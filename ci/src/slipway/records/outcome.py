@@ -19,7 +19,7 @@ class Verb(Enum):
     ABORT = "abort"
     MOVE = "move"  # the new service beside the old one
     SHIFT = "shift"  # the traffic of a move
-    SHIFT_BACK = "shift-back"
+    SHIFT_BACK = "back"  # the traffic goes back
 
 
 class Status(Enum):

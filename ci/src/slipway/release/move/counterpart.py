@@ -36,6 +36,14 @@ def counterpart(settings: Settings, environment: str) -> Settings:
     return made
 
 
+def predecessor(settings: Settings, environment: str) -> Settings:
+    """Return the settings with the environment on App Runner again, as far as its service is observed, paused, resumed or deleted."""
+    there = settings.environment(environment)
+    own = {name: getattr(there, name) for name in ("region", "account", "access_role", "service", "webhook")}
+    before = AppRunnerEnvironment(target=TargetKind.APP_RUNNER, **own)
+    return replace(settings, environments={**settings.environments, environment: before})
+
+
 # The keys of both targets. Fargate accepts every pair of cpu and memory that App Runner has.
 _SHARED = (
     *("region", "account", "service", "cpu", "memory", "variables", "secrets", "unrecorded", "webhook"),
