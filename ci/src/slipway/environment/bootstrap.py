@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from dataclasses import replace as with_values
 
-from slipway.errors import RefusedError
+from slipway.errors import RefusedError, together
 from slipway.records.bootstrap import Bootstrap, ResourceChange, Result, StackChange
 from slipway.records.drift import AccountDrift
 from slipway.records.progress import Event
@@ -155,8 +155,8 @@ def check_losses(changes: Iterable[StackChange], named: Sequence[str]) -> None:
         if change.loss and change.name not in named
     ]
     if refused:
-        first, *others = refused
-        raise RefusedError(first.what, "; ".join([first.next_step, *map(str, others)]))
+        what, next_step = together(refused)
+        raise RefusedError(what, next_step)
 
 
 def check_approved(environment: str, proposed: Iterable[StackChange], approved: Bootstrap | None) -> None:
