@@ -347,7 +347,7 @@ async def test_without_route_53_the_records_are_printed_and_awaited_and_without_
         target = there.express.gateway.balancer.dns
         assert f"set this record: {HOST} CNAME {target}" in there.told
         asked.clear()
-        with pytest.raises(RefusedError, match="DNS does not lead"):
+        with pytest.raises(RefusedError, match=r"in DNS notes\.example\.com does not"):
             await there.move.finish(there.tell, "")
         there.resolve = None
         assert (await there.move.forward(there.tell)).status is Status.UNKNOWN

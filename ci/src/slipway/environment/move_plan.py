@@ -85,7 +85,7 @@ async def too_early(sides: Sides, between: Between) -> RefusedError | None:
         if name.zone is not None and share != WHOLE:
             return RefusedError(f"{name.name} does not lead to ECS alone", move)
     if (foreign := between.own.foreign) and await sides.leads(foreign, between.way.destination) is False:
-        return RefusedError(f"DNS does not lead {_shown(foreign)} to ECS alone", move)
+        return RefusedError(f"in DNS {_shown(foreign)} does not lead to ECS alone", move)
     return None
 
 
