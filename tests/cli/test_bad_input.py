@@ -50,7 +50,7 @@ def revise(
 
 def said(capsys, *arguments):
     """Return the exit code and the one sentence."""
-    code = run(arguments)
+    code = run([*arguments, "--quiet"])
     error = capsys.readouterr().err.strip()
     assert "Traceback" not in error
     assert error.startswith("slipway: ")

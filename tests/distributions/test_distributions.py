@@ -58,7 +58,7 @@ sys.meta_path.insert(0, Absent())
 from importlib import util
 found, util.find_spec = util.find_spec, lambda name: None if name in {"rich", "rich_argparse"} else found(name)
 from slipway.cli import run
-print([run(line.split()) for line in ("explain L01", "gate --source /nowhere", "deploy --environment e --image i", "completion bash")])
+print([run(line.split()) for line in ("explain L01", "explain deploy", "gate --source /nowhere", "deploy --environment e --image i", "completion bash")])
 """
 
 
@@ -70,7 +70,7 @@ def test_the_gate_alone_names_what_is_missing_for_the_other_commands(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", ALONE], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines()[-1] == "[0, 2, 2, 2]"
+    assert done.stdout.splitlines()[-1] == "[0, 0, 2, 2, 2]"
     assert done.stderr.splitlines() == [
         "slipway: there is no folder /nowhere: name the service's folder with --source",
         "slipway: slipway-gate comes without the command deploy: install slipway-cli",

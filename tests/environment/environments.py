@@ -9,6 +9,7 @@ from slipway.records.certificate import Certificate, Ternary, Verdicts
 from slipway.records.migration import Migration, Standing
 from slipway.records.progress import Event
 from slipway.settings import parse
+from slipway.simulator.clock import Clock
 from tests.release.desired import aws_of, time_of
 from tests.simulator.account import ROLE, Account
 from tests.simulator.scripted import Script
@@ -34,6 +35,17 @@ account = "123456789012"
 access-role = "{ROLE}"
 """
 )
+
+
+@dataclass(frozen=True)
+class HeldEnvironment(ServiceEnvironment):
+    """An environment whose virtual time does not pass while its release is asked."""
+
+    clock: Clock = field(default_factory=Clock)
+
+    async def ask(self, observed: Any, path: str) -> str:
+        with self.clock.held():
+            return await super().ask(observed, path)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from slipway.release.aws.client import Aws
 from slipway.settings import parse
 from slipway.simulator.ecs.express.rollout import ENDED, Pace
 from slipway.simulator.ecs.express.service import Deployment, Service
+from tests.environment.environments import HeldEnvironment
 from tests.release.desired import aws_of, time_of
 from tests.release.direct import opened
 from tests.simulator.account import Account
@@ -61,12 +62,13 @@ class Run:
 
 def staging_in(account: Account, settings: str, aws: Aws) -> ServiceEnvironment:
     """Return the environment `staging` of a simulated account, whose requests go through `aws`."""
-    made = ServiceEnvironment(
+    made = HeldEnvironment(
         settings=parse(settings),
         name="staging",
         endpoint_url=account.cloud.url,
         time=time_of(account),
         starts=False,
+        clock=account.cloud.clock,
     )
     made.__dict__["aws"] = aws
     return made

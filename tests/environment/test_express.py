@@ -3,13 +3,15 @@
 import anyio
 import pytest
 
+from slipway.environment.diagnosis import diagnose
 from slipway.environment.environment import abort, destroy, pause
-from slipway.environment.redeploy import CompatibilityEvidence, rollback
-from slipway.environment.status import diagnose, status
+from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
+from slipway.environment.status import status
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, State
 from slipway.release.targets.ecs_express.target import NO_PAUSE
+from slipway.report.answers.service import of_situation
 from tests.environment.express import SETTINGS, Staging, rewritten, staging
 from tests.simulator.express import Notes
 from tests.simulator.scripted import Script
@@ -35,7 +37,7 @@ async def test_every_command_tells_the_truth_from_the_creation_to_the_deletion()
 
         updated = await there.run(there.environment.deploy(second, there.tell))
         assert (updated.outcome.status, updated.changes) == (Status.SUCCEEDED, ["UpdateExpressGatewayService"])
-        assert "IN_PROGRESS PRODUCTION_TRAFFIC_SHIFT: 5 % of the traffic, 1 of 1 tasks" in updated.told
+        assert "IN_PROGRESS PRODUCTION_TRAFFIC_SHIFT: 5 % of the traffic, 2 of 2 tasks" in updated.told
         assert updated.late <= 5
 
         refused = await there.run(there.environment.deploy(bad, there.tell))
@@ -53,20 +55,33 @@ async def test_every_command_tells_the_truth_from_the_creation_to_the_deletion()
 
 async def drifts(there: Staging, live: str) -> None:
     """Drift is a field of the plan; target groups get their pace again without a deployment."""
-    for group in there.account.cloud.ecs.express.resources.balancing.groups.values():
-        group.interval = 30
+    groups = there.account.cloud.ecs.express.resources.balancing.groups.values()
+    for group in groups:
+        group.interval, group.path, group.matcher = 30, "/other", "200-499"
     (change,) = (await there.environment.plan(live)).changes
-    assert (change.name, change.before) == ("load balancer's check", "every 30 s, 2 s long, 2 up, 2 down")
+    drifted = "every 30 s, 2 s long, 2 up, 2 down, at /other, for 200-499"
+    assert (change.name, change.before) == ("load balancer's check", drifted)
     tuned = await there.run(there.environment.deploy(live, there.tell))
     assert tuned.outcome.status is Status.SUCCEEDED
     assert (tuned.changes, len(there.service.deployments)) == (["ModifyTargetGroup"] * 2, 1)
+    assert {(group.interval, group.path, group.matcher) for group in groups} == {(5, "/healthz", "200")}
     assert not (await there.environment.plan(live)).changes
 
     there.settings = rewritten(**{"infrastructure-role": '"arn:aws:iam::123456789012:role/another"'})
     assert "cannot change the infrastructure role" in (await there.environment.plan(live)).reason
     there.settings = rewritten(**{"security-groups": "[]", "subnets": "[]"})
     assert [change.name for change in (await there.environment.plan(live)).changes] == ["security groups"]
+    there.settings = rewritten(scaling="{ least = 2, most = 3 }")
+    (change,) = (await there.environment.plan(live)).changes
+    assert (change.name, change.after) == ("scaling", "2 to 3 tasks by AVERAGE_CPU 60")
     there.settings = SETTINGS
+    notes = Notes(there.account)
+    scaled = (await notes.described())["activeConfigurations"][0]["scalingTarget"] | {"minTaskCount": 2}
+    by_hand = await notes.ask("update_express_gateway_service", serviceArn=notes.arn, scalingTarget=scaled)
+    assert by_hand["service"]["targetConfiguration"]["scalingTarget"] == scaled
+    await notes.ended(await notes.newest())
+    (change,) = (await there.environment.plan(live)).changes
+    assert (change.name, change.before) == ("scaling", "2 to 20 tasks by AVERAGE_CPU 60")
     with pytest.raises(BadInputError) as impossible:
         await pause(there.environment, there.tell)
     assert impossible.value.next_step == NO_PAUSE
@@ -84,7 +99,12 @@ async def is_aborted(there: Staging, old: str) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(deploy)
         deployment = await there.until("PRODUCTION_TRAFFIC_SHIFT")
-        assert "5 % of the traffic" in (await status(there.environment)).observed.operation
+        found = await status(there.environment)
+        assert "5 % of the traffic" in found.observed.operation
+        assert (found.observed.digest, found.observed.shares) == (None, {old: 95, new: 5})
+        assert (found.live and found.live.image.partition("@")[2], found.asked) == (old, ("/healthz",))
+        assert f"digest:     {old} with 95 % of the traffic, {new} with 5 % of the traffic" in of_situation(found).text
+        assert found.instances == "4 running, 2 desired"
         outcomes["abort"] = await abort(there.environment, there.tell)
     assert (outcomes["abort"].status, outcomes["abort"].live) == (Status.SUCCEEDED, old)
     assert (outcomes["deploy"].status, outcomes["deploy"].live) == (Status.ABORTED, old)
@@ -92,6 +112,25 @@ async def is_aborted(there: Staging, old: str) -> None:
     diagnosed = await diagnose(there.environment, None)
     assert (diagnosed.ending, diagnosed.exit_code) == ("taken back", 4)
     assert deployment.status == "ROLLBACK_SUCCESSFUL"
+
+
+@pytest.mark.slow
+async def test_a_rollback_during_a_canary_takes_it_back_and_lets_no_bad_release_reach_everyone():
+    async with staging() as there:
+        first, bad, outcomes = await there.account.image(), await there.account.image(), {}
+        await there.environment.deploy(first, there.tell)
+
+        async def deploy() -> None:
+            outcomes["deploy"] = await there.environment.deploy(bad, there.tell)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(deploy)
+            deployment = await there.until("PRODUCTION_TRAFFIC_SHIFT")
+            plan = await plan_rollback(there.environment, None)
+            assert (plan.action, plan.notes[-1][:26]) == (Action.UPDATE, "deployment 2 is in flight:")
+            outcomes["rollback"] = await rollback(there.environment, there.tell, None, CompatibilityEvidence())
+        assert (outcomes["rollback"].status, outcomes["rollback"].live) == (Status.SUCCEEDED, first)
+        assert (outcomes["deploy"].status, deployment.status) == (Status.ABORTED, "ROLLBACK_SUCCESSFUL")
 
 
 async def test_a_deployment_of_a_service_that_something_else_made_is_not_taken_back():

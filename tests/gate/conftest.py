@@ -168,6 +168,8 @@ def prove_history(
         role: Role = Role.RDS_SUPERUSER,
         server: URL | None = None,
         baseline: str = "",
+        calls: tuple[str, ...] = (),
+        called_by: tuple[str, ...] = (),
         **project: Any,
     ) -> Proof:
         config = write_project(revisions, **project)
@@ -178,6 +180,8 @@ def prove_history(
             "today": str(today),
             "layers": layers,
             "baseline": baseline,
+            "calls": calls,
+            "called_by": called_by,
         }
         return prove_in_process(question(config, role=role, **asked), server or server_url)
 

@@ -47,7 +47,7 @@ def test_a_rule_weighs_what_the_project_says(write_project, run_gate, server_url
 @pytest.mark.parametrize(
     ("level", "what"),
     [
-        ({"Q1": "error"}, "[tool.slipway.migrations] levels: there is no rule 'Q1': did you mean 'Q11'"),
+        ({"Q1": "error"}, "[tool.slipway.migrations] levels: there is no rule 'Q1': did you mean 'Q01'"),
         (
             {"Q01": "loud"},
             "[tool.slipway.migrations] levels: Q01 cannot be 'loud': use one of error, warning, note, off",

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from slipway.local.certificate import certify
 from slipway.local.prove import _counted
 from slipway.records.form import from_json, to_json
 from slipway.records.gate import PROGRESS_MARK, GateProgress
+from slipway.records.progress import Progress
 from slipway.records.proof import Layer, Verdict
 from slipway.report.proof.text import markdown, text
 from tests.gate.conftest import named
@@ -21,7 +23,7 @@ HISTORY = {"one": TABLE, "two": INDEX}
 
 
 def test_the_first_layer_executes_every_revision_and_measures_no_statement(prove_history):
-    proof = prove_history(HISTORY, layers=(Layer.ALWAYS,))
+    proof = prove_history(HISTORY, layers=(Layer.ALWAYS,), calls=("billing",), called_by=("web",))
     assert (proof.verdict, proof.coverage.revisions, proof.coverage.statements) == (Verdict.PASS, 2, 0)
     assert all(set(revision.fingerprints) == {"up", "down", "again"} for revision in proof.revisions)
     assert proof.coverage.layers == (Layer.ALWAYS,)
@@ -29,6 +31,12 @@ def test_the_first_layer_executes_every_revision_and_measures_no_statement(prove
         "these layers were not executed: trace, rows, together, interruption, previous, concurrency"
         in proof.coverage.gaps
     )
+    assert [line for line in text(proof).splitlines() if "requests of" in line] == [
+        "not covered: requests of the previous and of the new release to billing: only statements are replayed, none goes to another service",
+        "not covered: requests of the live web to the new release: prove in its tests that it answers both",
+    ]
+    certificate = certify(to_json(replace(proof, coverage=replace(proof.coverage, layers=tuple(Layer)))), 1)
+    assert (certificate.calls, certificate.called_by) == (("billing",), ("web",))
 
 
 @pytest.mark.parametrize("layer", [Layer.ROWS, Layer.INTERRUPTION, Layer.CONCURRENCY])
@@ -79,16 +87,25 @@ def test_progress_names_each_revision_of_a_layer_once_it_begins(write_project, g
     ]
 
 
-def test_progress_counts_the_revisions_of_each_layer():
-    shown = []
-    read = _counted(shown.append)
+class Shown(Progress):
+    """The stages and details in the order in which they were shown."""
+
+    def __init__(self):
+        self.stages, self.details = [], []
+        self.stage, self.detail = self.stages.append, self.details.append
+
+
+def test_progress_begins_a_stage_with_each_layer_and_counts_its_revisions():
+    shown = Shown()
+    read = _counted(shown)
     for layer, revision in ((Layer.ALWAYS, "a"), (Layer.ALWAYS, "b"), (Layer.ROWS, "b"), (Layer.ALWAYS, "b")):
         assert read(PROGRESS_MARK + to_json(GateProgress(layer=layer, revision=revision, of=3), indent=None))
-    assert shown == [
-        "always: revision a, 1 of 3",
-        "always: revision b, 2 of 3",
-        "rows: revision b, 1 of 3",
-        "always: revision b, 2 of 3",
+    assert shown.stages == ["running the revisions, 3 in all", "running them on tables with rows, 3 in all"]
+    assert shown.details == [
+        "running the revisions: a, 1 of 3",
+        "running the revisions: b, 2 of 3",
+        "running them on tables with rows: b, 1 of 3",
+        "running the revisions: b, 2 of 3",
     ]
     assert not read(f"{PROGRESS_MARK}of a revision's own")
     assert not read("an error")

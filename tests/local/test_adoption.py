@@ -11,7 +11,7 @@ from slipway.local import adoption
 from slipway.local.installed import requirement_from
 from slipway.records.adoption import FileState
 from slipway.report.answers.adopt import of_adoption
-from slipway.settings import load
+from slipway.settings import SettingsError, load
 from slipway.structure import kebab, write
 
 PROJECT = '# ours\n[project]\nname   =   "shop" # odd\ndependencies = ["alembic","psycopg"]\n[tool.other]\nx={y=1}'
@@ -84,10 +84,11 @@ def test_assumptions_and_commands_that_are_left_out_are_shown(folder):
     shown = {line.split("  ")[0]: line.partition("(")[2] for line in lines}
     assert shown["python"] == "assumed: no file names a version)"
     assert shown["postgres"] == "assumed: no file names the major in production)"
-    assert shown["health path"] == "assumed: no health check or route found; the platform checks the port)"
+    assert shown["health path"] == "assumed: no health check or route found)"
     notes = [line for line in lines if line.startswith("NOTE")]
     assert "slipway migrates before the release, and leaves out alembic upgrade head" in notes[0]
     assert "left out of the start command: flask translate;" in notes[1]
+    assert notes[2].startswith("NOTE name health-path in [tool.slipway]")
 
 
 @pytest.mark.parametrize(
@@ -212,6 +213,16 @@ def test_services_in_folders_share_a_workflow_that_proves_all_of_them(tmp_path):
     assert kept["old"]["../.github/workflows/slipway-services.yml"] is FileState.KEPT
 
 
+def test_a_health_path_that_is_guessed_is_written_with_the_reason(folder):
+    (folder / "app/main.py").write_text(
+        "app = FastAPI()\nrouter = APIRouter()\n@router.get('/ping')\ndef ping(): ...\n"
+    )
+    initialised(folder)
+    text = (folder / "pyproject.toml").read_text()
+    assert 'health-path = "/ping" # guessed: a router may be mounted under a prefix\n' in text
+    assert load(folder).health_path == "/ping"
+
+
 def test_the_services_own_dockerfile_goes_into_the_table_of_images(folder):
     service(folder, {"Dockerfile": "FROM python:3.12 AS prod\nUSER app\nFROM prod AS dev\n"})
     initialised(folder)
@@ -223,11 +234,11 @@ def test_a_baseline_is_a_file_of_its_own_and_named_in_the_table(folder):
     (folder / "migrations/versions/one.py").write_text(
         "revision = 'one'\ndown_revision = None\ndef upgrade():\n    op.drop_column('a', 'b')\n"
     )
-    assert propose(folder).may_need_baseline
+    assert propose(folder).begins_on_a_schema
     written = adoption.written(folder, propose(folder, "CREATE TABLE a ();\n"))
     assert (folder / "migrations/baseline.sql").read_text().endswith("\n\nCREATE TABLE a ();\n")
     assert load(folder).migrations.baseline == "migrations/baseline.sql"
-    assert not propose(folder).may_need_baseline
+    assert propose(folder).is_complete
     text = of_adoption(replace(written, begins_later=True, passed=True)).text
     assert text.endswith("the gate begins with the next revision\n")
 
@@ -256,6 +267,9 @@ def test_a_service_without_an_application_gets_settings_of_migrations_only(tmp_p
     initialised(folder)
     assert load(folder, named=False).migrations.config == "alembic.ini"
     assert "[tool.slipway]\n" not in (folder / "slipway.toml").read_text()
+    assert 'add name = "…", command = ["…"] and health-path' in of_adoption(propose(folder)).text
+    with pytest.raises(SettingsError, match=r'\[tool.slipway\] has no name and no command: add name = "…" and command'):
+        load(folder)
 
 
 def test_the_settings_are_those_that_the_gate_uses_without_them(folder):

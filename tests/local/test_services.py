@@ -7,7 +7,7 @@ import pytest
 
 from slipway.cli import run
 from slipway.errors import BadInputError
-from slipway.local.services import concerned_by, services_in
+from slipway.local.services import calls_of, concerned_by, services_in, settings_around
 from slipway.records.services import Service
 from tests.local.test_adoption import service as written
 
@@ -37,6 +37,26 @@ def test_every_folder_with_a_table_is_a_service_once_and_links_and_environments_
     written(tmp_path, FILES)
     (tmp_path / "services/shop/loop").symlink_to(tmp_path)
     assert services_in(tmp_path).services == FOUND
+
+
+def test_the_gate_knows_the_calls_of_a_service_and_its_callers_and_the_deployment_reads_all_settings(tmp_path):
+    table = '[tool.slipway]\nname = "{}"\ncommand = ["serve"]\ncalls = {}\n'
+    tables = {"web": table.format("web", '["billing"]'), "billing": table.format("billing", "[]")}
+    written(
+        tmp_path, {f"{name}/pyproject.toml": each for name, each in tables.items()} | {"old/slipway.toml": TABLE[:15]}
+    )
+    written(tmp_path, {".git/HEAD": ""})
+    assert calls_of(tmp_path / "web") == (("billing",), ())
+    assert calls_of(tmp_path / "billing") == ((), ("web",))
+    assert calls_of(tmp_path / "nowhere") == ((), ())
+    assert settings_around(tmp_path / "web").keys() == {"web", "billing"}
+    written(
+        tmp_path,
+        {"web/pyproject.toml": f"{tables['web']}port = 0\n", "billing/pyproject.toml": "[tool.slipway]\nname = 'x'\n"},
+    )
+    with pytest.raises(BadInputError) as error:
+        settings_around(tmp_path)
+    assert len(error.value.obstacles) == 2
 
 
 def test_a_folder_without_services_is_an_error_with_the_next_step(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from slipway.errors import BadInputError
 from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment
+from slipway.migration.initial_schema import Beginning
 from slipway.migration.snapshot import snapshot
 from slipway.migration.upgrade import upgrade
 
@@ -30,7 +31,7 @@ def test_a_database_that_begins_with_the_models_is_at_the_head(write_project, ur
     config = write_project(HISTORY, env=ENV.replace("{metadata}", "models"))
     sql = snapshot(Environment(Call(config=config), url), url).sql
     Path("baseline.sql").write_text(sql)
-    migration = upgrade(Environment(Call(config=config), url), url, baseline="baseline.sql")
+    migration = upgrade(Environment(Call(config=config), url), url, beginning=Beginning(baseline="baseline.sql"))
     assert (migration.before, migration.after, migration.applied) == (("two",), ("two",), ())
     with psycopg.connect(database) as connection:
         connection.execute("INSERT INTO shop.users (mood, share) VALUES ('good', DEFAULT), ('good', 'a%:')")

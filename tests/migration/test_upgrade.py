@@ -12,6 +12,7 @@ from slipway.errors import BadInputError, RefusedError
 from slipway.migration import upgrade as module
 from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment
+from slipway.migration.initial_schema import Beginning
 from slipway.migration.upgrade import alone, look, upgrade
 from slipway.records.form import from_json, to_json
 from slipway.records.migration import Migration
@@ -345,13 +346,16 @@ def on_baseline(write_project, url):
     def run(sql, work=upgrade, revisions=TWO, **options):
         environment = Environment(Call(config=write_project(revisions)), url)
         Path("baseline.sql").write_text(sql)
-        return work(environment, url, baseline="baseline.sql", **options)
+        if work is look:
+            return look(environment, url, "baseline.sql")
+        beginning = Beginning(baseline="baseline.sql", extensions=("uuid-ossp",))
+        return upgrade(environment, url, beginning=beginning, **options)
 
     return run
 
 
 def test_an_empty_database_begins_with_the_baseline_and_only_an_empty_one(on_baseline, ask):
-    sql, said = BASELINE + AT_ONE, []
+    sql, said = BASELINE + AT_ONE + "ALTER TABLE public.a ADD COLUMN key uuid DEFAULT public.uuid_generate_v1mc();", []
     before = on_baseline(sql, look)
     assert (before.database, before.missing) == ((), ("two",))
     began = on_baseline(sql, report=said.append)
@@ -359,7 +363,7 @@ def test_an_empty_database_begins_with_the_baseline_and_only_an_empty_one(on_bas
     assert said[:2] == ["baseline baseline.sql", "baseline.sql grants rights to roles that this server lacks (line 5)"]
     again = on_baseline("this is no SQL", report=said.append)
     assert (again.baseline, again.before, on_baseline("no SQL", look).missing) == ("", ("two",), ())
-    assert ask("SELECT count(*) FROM information_schema.columns WHERE table_name = 'a'") == [2]
+    assert ask("SELECT count(*) FROM information_schema.columns WHERE table_name = 'a'") == [3]
 
 
 def test_a_baseline_that_fails_leaves_the_database_empty(on_baseline, ask):

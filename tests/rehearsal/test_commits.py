@@ -5,7 +5,8 @@ import subprocess
 import pytest
 
 from slipway.errors import BadInputError
-from slipway.rehearsal.commits import Commits
+from slipway.rehearsal.commits import Commits, settings_of
+from slipway.settings import MissingTableError
 
 
 def git(folder, *arguments):
@@ -51,6 +52,14 @@ def test_uncommitted_changes_become_a_commit_in_the_copy_only(repository, copied
     assert head.subject == "Uncommitted changes"
     assert git(repository, "status", "--porcelain") == before
     assert git(repository, "log", "--format=%s") == "First\n"
+
+
+def test_settings_are_read_from_either_file_and_a_commit_without_a_table_has_none(repository, copied):
+    with pytest.raises(MissingTableError, match=r"has no pyproject\.toml"):
+        settings_of(copied().head)
+    (repository / "slipway.toml").write_text('[tool.slipway]\nname = "notes"\ncommand = ["serve"]\n')
+    (again := repository.parent.with_name("again")).mkdir()
+    assert settings_of(Commits.copied(repository, again).head).name == "notes"
 
 
 def test_an_ignored_file_that_is_staged_is_rehearsed(repository, copied):

@@ -36,7 +36,8 @@ PACE = replace(BRISK, timeout=10, roll_back=3)
 class Ended:
     """How a run ended: `code` is None when it was killed. `there` is what was there then, and `seen` whenever it asked for anything.
 
-    `is_written` is whether the ledger then had the end of its newest number, `has_number` whether the run took one. `answer` is what it printed.
+    `is_written` is whether the ledger then had the end of its newest number, `has_number` whether the run took one. `answer` is what it printed,
+    `operations` what it asked AWS.
     """
 
     run: Run
@@ -48,6 +49,7 @@ class Ended:
     told: tuple[str, ...]
     has_number: bool
     answer: str
+    operations: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ async def _run(stage: Stage, run: Run, kill: Kill | None, outage: Outage | None)
         tuple(line for line in told if line),
         aws.has_number,
         answer,
+        tuple(aws.mortal.operations),
     )
 
 

@@ -134,6 +134,7 @@ class Scenario:
     - proven: whether a reason is given in place of a proof; otherwise an unproven release is refused.
     - rest: the seconds until runs that were killed, or ended unknown, are repeated.
     - forgotten: whether the approved plan is gone by then.
+    - same_deploys: whether ECS Express Mode starts a deployment for an update that changes nothing; only an account could say.
     """
 
     state: State
@@ -151,6 +152,7 @@ class Scenario:
     proven: bool = True
     rest: float = 0
     forgotten: bool = False
+    same_deploys: bool = False
 
     def cells(self) -> Iterator[tuple[str, str, str]]:
         """Yield the cells of (state, fault, verb) that it covers."""
@@ -269,6 +271,7 @@ def scenario(seed: int) -> Scenario:
         rest=draw.choice((0, 0, 30, 3600)),
         forgotten=verb is Verb.APPROVED and draw.random() < 0.4,
         outage=_outage(draw) if draw.random() < 0.3 else None,
+        same_deploys=target is TargetKind.ECS_EXPRESS and draw.random() < 0.5,
     )
 
 

@@ -17,9 +17,8 @@ from slipway.release.engine.engine import Engine
 from slipway.release.engine.ledger import Ledger, nonce
 from slipway.release.engine.plan import plan
 from slipway.release.engine.target import Operation
-from slipway.simulator.clock import Clock
 from slipway.simulator.faults import Fault
-from tests.environment.environments import Place
+from tests.environment.environments import HeldEnvironment, Place
 from tests.release.deployers import KilledError
 from tests.release.desired import aws_of, time_of
 from tests.release.grounds import Ground, ground_of
@@ -93,6 +92,7 @@ class Stage:
     async def set(cls, account: Account, story: Scenario, planted: Planted = NOTHING) -> Self:
         """As the story begins."""
         stage = cls(account, story, ground_of(story.target, account), planted)
+        account.cloud.ecs.express.readings.same_deploys = story.same_deploys
         await stage.environment("production").store.check()
         if story.state is State.MIGRATED:
             stage.head = HEADS["migrated"]
@@ -347,10 +347,9 @@ class _Runner:
 
 
 @dataclass(frozen=True)
-class _Played(Environment):
-    """An environment with planted parts; virtual time does not pass while its release is asked."""
+class _Played(HeldEnvironment):
+    """An environment with planted parts."""
 
-    clock: Clock = field(default_factory=Clock)
     planted: Planted = NOTHING
 
     @property
@@ -366,7 +365,3 @@ class _Played(Environment):
 
     async def release(self, goal: Any, engine: Engine, approved: Plan | None = None) -> Outcome:
         return await super().release(self.planted.goal(goal), engine, approved if self.planted.is_approved else None)
-
-    async def ask(self, observed: Any, path: str) -> str:
-        with self.clock.held():
-            return await super().ask(observed, path)

@@ -2,12 +2,14 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from statistics import mean
 from typing import Any
 
 import pytest
 
 from slipway.errors import UnknownOutcomeError
+from slipway.records.outcome import Status
 from slipway.records.plan import Action, FieldChange, Observed
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import plan
@@ -18,7 +20,7 @@ from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.contract import problems, service
 from slipway.simulator.faults import Effect, Fault
 from slipway.workload.workload import HealthCheck
-from tests.release.desired import ARN, DIGEST, OTHER, choosing, observed, spec, target_of, time_of
+from tests.release.desired import ARN, DIGEST, OTHER, choosing, deployed, observed, spec, target_of, time_of
 from tests.release.direct import opened
 from tests.simulator.account import BRISK, REGION, SLOW, URI, Account, asked
 from tests.simulator.scripted import Script
@@ -304,10 +306,22 @@ async def test_while_following_at_most_one_call_is_made_in_three_of_the_platform
             before = len(aws.calls)
             _ = [event async for event in target.follow(operation)]
         followed = aws.calls[before:]
-    gaps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(followed)]
-    assert len(followed) > 2
-    assert min(gaps) >= timedelta(seconds=POLL_SECONDS)
+    gaps = [(later[0] - earlier[0]).total_seconds() for earlier, later in itertools.pairwise(followed)]
+    assert len(followed) > 10
+    assert mean(gaps) >= 3
+    assert max(gaps) <= POLL_SECONDS
     assert all(name.startswith(READS) for _, name in followed)
+
+
+async def test_a_run_ends_five_seconds_after_its_operation_at_most():
+    """Whenever that ends between two looks; the time of all calls together is none here."""
+    for step in range(6):
+        async with opened(pace=replace(BRISK, create=20 + step * POLL_SECONDS / 3)) as account:
+            done = await deployed(account, spec(await account.image()))
+            (service,) = account.cloud.app_runner.services.values()
+        (operation,) = service.operations
+        assert done.outcome.status is Status.SUCCEEDED
+        assert done.outcome.seconds - (operation.ended - operation.started).total_seconds() <= 5
 
 
 @pytest.mark.slow

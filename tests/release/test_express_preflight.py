@@ -1,12 +1,21 @@
 """The network of a service on ECS Express Mode, as preflight judges it before anything is made."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from slipway.records.checks import PreflightResult
+from slipway.environment.preflight import preflight
+from slipway.errors import RefusedError
+from slipway.records.checks import Check, PreflightResult
+from slipway.records.outcome import Status
 from slipway.release.targets.ecs_express.preflight import judge_balancers, judge_subnets
+from slipway.release.targets.ecs_express.quotas import judge_processors
 from slipway.release.targets.ecs_express.spec import spec_of
+from slipway.settings.ecs_express import TaskScaling
+from slipway.simulator.network import Subnet
+from tests.environment.express import staging
 from tests.release.platforms import EXPRESS
 
 SPEC = spec_of(EXPRESS, "staging", f"sha256:{0:064}")
@@ -60,3 +69,74 @@ def test_a_shared_load_balancer_must_reach_the_zones_of_the_subnets(shared, said
     balancers = [{"AvailabilityZones": [{"ZoneName": zone} for zone in zones]} for zones in shared]
     checks = judge_balancers(SPEC, {"a", "b"}, balancers)
     assert [said in check.found for check in checks] == ([True] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("quota", "is_new", "verdict", "said"),
+    [
+        (
+            0.5,
+            False,
+            PreflightResult.OK,
+            "may run 0.5 vCPUs on Fargate in this region, and a deployment needs 0.5 with all 1 tasks",
+        ),
+        (0.4, True, PreflightResult.OK, "needs 0.25 with all 1 tasks"),
+        (0.4, False, PreflightResult.REFUSED, "needs 0.5"),
+        (
+            6,
+            False,
+            PreflightResult.NOT_COVERED,
+            "needs 10 with all 20 tasks: aws service-quotas request-service-quota-increase",
+        ),
+    ],
+)
+def test_a_deployment_needs_each_task_twice(quota, is_new, verdict, said):
+    spec = replace(SPEC, cpu=256, scaling=TaskScaling(most=20 if quota == 6 else 1))
+    check = judge_processors(spec, quota, is_new=is_new)
+    assert check.verdict is verdict
+    assert said in check.found
+    assert bool(check.remedy) == (verdict is PreflightResult.REFUSED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("subnets", "said"),
+    [
+        ([Subnet("subnet-0a", "a"), Subnet("subnet-0b", "a")], "the subnets are in one zone, eu-west-1a"),
+        ([Subnet("subnet-0a", "a", free=7)], "subnet-0a has fewer than 8 free addresses"),
+        ([Subnet("subnet-0a", "a", public=False)], "subnet-0b is public and subnet-0a private"),
+    ],
+)
+async def test_a_network_that_does_not_fit_is_refused_before_anything_is_made(subnets, said):
+    async with staging() as there:
+        there.account.cloud.ecs.express.resources.network.put(*subnets)
+        with pytest.raises(RefusedError, match=said):
+            await there.environment.deploy(await there.account.image(), there.tell)
+        requests = there.account.cloud.requests
+        assert (requests.count("CreateExpressGatewayService"), requests.count("PutImage")) == (0, 1)  # the image's own
+
+
+@pytest.mark.slow
+async def test_quotas_are_refused_before_anything_is_made_and_only_those_that_the_service_needs():
+    async with staging() as there:
+        digest, quotas = await there.account.image(), there.account.cloud.quotas
+        quotas.cluster_services, quotas.balancers, quotas.vcpus = 0, 0, 0.2
+
+        async def refusals() -> Sequence[Check]:
+            there_is = there.environment
+            return (await preflight(there_is.aws, there_is.spec(digest), there_is.settings)).refusals
+
+        refused = await refusals()
+        assert sorted((check.subject, check.found.partition(", and")[0]) for check in refused) == [
+            ("load balancers", "eu-west-1 has 0 load balancers"),
+            ("processors", "the account may run 0.2 vCPUs on Fargate in this region"),
+            ("services", "the cluster default has 0 services; the account may have 0"),
+        ]
+        assert all("request-service-quota-increase" in check.remedy for check in refused)
+        with pytest.raises(RefusedError, match="2 more: `slipway preflight` lists them"):
+            await there.environment.deploy(digest, there.tell)
+        assert "CreateExpressGatewayService" not in there.account.cloud.requests
+        quotas.cluster_services, quotas.balancers, quotas.vcpus = 1, 1, 0.3
+        assert (await there.run(there.environment.deploy(digest, there.tell))).outcome.status is Status.SUCCEEDED
+        (refusal,) = await refusals()
+        assert refusal.subject == "processors"  # an update needs each task twice; the others are there

@@ -2,7 +2,8 @@ import pytest
 
 from slipway.records.progress import Event, Phase
 from slipway.report.format import clock
-from slipway.report.terminal import lines, moving
+from slipway.report.lines import lines
+from slipway.report.terminal import moving
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,21 @@ def test_what_was_not_executed_has_not_passed(clean):
     assert [case.find("skipped") is not None for case in suite] == [False, True, True]
 
 
+def test_a_history_that_was_not_executed_to_its_end_is_not_proven(clean):
+    first, *others = clean.revisions
+    cut = replace(clean, revisions=(first, *(replace(each, fingerprints={}) for each in others)))
+    cut = replace(cut, coverage=replace(clean.coverage, revisions=1))
+    assert text(cut).splitlines()[-1].startswith("not proven: no findings; 1 of 2 revisions up on")
+    assert '<h1 class="verdict no">Migrations not proven: no findings</h1>' in html(cut)
+
+
+def test_the_verdict_has_the_whole_time_and_how_much_of_it_was_preparation(clean):
+    waited = replace(clean, seconds={"preparation": 45.04, "start": 1.5, "stairway": 0.5})
+    assert text(waited).splitlines()[-1].endswith(" in 47.0 s, 45.0 s of it to prepare")
+    soon = replace(clean, seconds={"preparation": 0.3, "stairway": 0.5})
+    assert text(soon).splitlines()[-1].endswith(" in 0.8 s")
+
+
 def test_what_does_not_count_is_counted_by_its_reason(clean):
     old, allowed = (
         Finding(rule="R02", level=Level.ERROR, message="No way back.", suppressed=reason)

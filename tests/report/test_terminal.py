@@ -6,6 +6,7 @@ import pytest
 
 from slipway.errors import RefusedError
 from slipway.records.progress import Event, Phase
+from slipway.report.lines import LineProgress
 from slipway.report.terminal import TerminalProgress, replacing
 
 
@@ -137,8 +138,9 @@ def test_colours_that_are_asked_for_move_nothing_in_a_pipe(pipe, monkeypatch):
     assert re.sub(r"\x1b\[[0-9;]*m", "", said) == TOLD
 
 
-def test_in_a_pipe_every_line_is_plain_and_stays(pipe):
-    voice = TerminalProgress(pipe)
+@pytest.mark.parametrize("kind", [LineProgress, TerminalProgress])
+def test_in_a_pipe_every_line_is_plain_and_stays(pipe, kind):
+    voice = kind(pipe)
     voice.section("Act I")
     with voice.step("building"):
         pass
@@ -174,18 +176,34 @@ def test_what_others_wrote_is_neither_markup_nor_a_command_to_the_terminal(pipe,
     assert said.count(text) == (5 if text.isprintable() else 0)
 
 
-def test_the_detail_of_a_step_moves_on_a_terminal_and_is_absent_from_a_pipe(terminal):
+def test_the_detail_of_a_step_moves_on_a_terminal(terminal):
     progress = TerminalProgress(terminal)
     with progress.step("proving") as line:
         progress.detail("revision b, 2 of 3\x1b[2J")
         line.refresh()
     assert "proving, revision b, 2 of 3" in terminal.getvalue()
     assert "\x1b[2J" not in terminal.getvalue()
-    pipe = io.StringIO()
-    progress = TerminalProgress(pipe)
+
+
+@pytest.mark.parametrize("kind", [LineProgress, TerminalProgress])
+def test_each_stage_of_a_step_is_a_line_with_its_time_in_a_pipe_and_details_are_absent(pipe, kind):
+    clock = Clock()
+    progress = kind(pipe, clock)
     with progress.step("proving"):
+        progress.stage("making an environment\x1b[2J")
+        clock.seconds += 61
+        progress.stage("running the revisions")
         progress.detail("revision b, 2 of 3")
-    assert pipe.getvalue() == ""
+    assert pipe.getvalue() == "     0:00  making an environment\n     1:01  running the revisions\n"
+
+
+def test_a_stage_on_a_terminal_moves_with_its_step(terminal):
+    progress = TerminalProgress(terminal)
+    with progress.step("proving") as line:
+        progress.stage("making an environment")
+        line.refresh()
+    assert "proving, making an enviro" in terminal.getvalue()
+    assert seen(terminal.getvalue()) == "\n"
 
 
 def test_a_text_replaces_the_one_before_on_a_terminal(terminal):

@@ -133,7 +133,7 @@ DOCUMENTS = {
     "answers.adopt.of_adoption",
     "answers.account.of_permissions",
     "proof.text.explained",
-    "terminal.lines",
+    "lines.lines",
 }
 
 
@@ -207,7 +207,7 @@ def test_any_text_is_harmless_in_every_report(name, text):
 
 
 def test_every_module_of_reports_has_a_renderer_that_is_checked():
-    shared = {"answers", "answers.result", "colour", "files", "format", "proof"}
+    shared = {"answers", "answers.result", "colour", "files", "format", "proof", "terminal"}
     views = {"proof.lock_lanes", "proof.revision_graph"}
     modules = {
         info.name.removeprefix("slipway.report.") for info in pkgutil.walk_packages(report.__path__, "slipway.report.")

@@ -71,16 +71,18 @@ class Account:
         error = refused.value.response["Error"]
         return error["Code"], error["Message"]
 
-    async def image(self, script: Script | None = None, revision: str = "", **config: str) -> str:
+    async def image(
+        self, script: Script | None = None, revision: str = "", repository: str = "notes", **config: str
+    ) -> str:
         """Push a new image that behaves as scripted and return its digest.
 
         Its config is uploaded too, with the `os` and `architecture` that App Runner requires by default.
         """
         blob = Blob(CONFIG, canonical({"os": "linux", "architecture": "amd64", "nonce": secrets.token_hex(8)} | config))
-        self.cloud.store.repositories["notes"].put_blob(blob.content)
+        self.cloud.store.repositories[repository].put_blob(blob.content)
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": blob.descriptor(), "layers": []}
         manifest |= {"annotations": {"org.opencontainers.image.revision": revision}} if revision else {}
-        put = await self.ask("ecr", "put_image", repositoryName="notes", imageManifest=json.dumps(manifest))
+        put = await self.ask("ecr", "put_image", repositoryName=repository, imageManifest=json.dumps(manifest))
         digest: str = put["image"]["imageId"]["imageDigest"]
         self.backend.scripts[digest] = script or Script()
         return digest

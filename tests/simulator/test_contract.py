@@ -94,6 +94,8 @@ def test_an_operation_is_found_by_its_target():
         "AmazonSSM",
         "GraniteServiceVersion20100801",
         "CertificateManager",
+        "AnyScaleFrontendService",
+        "ServiceQuotasV20190624",
     }
 
 
@@ -183,6 +185,8 @@ async def ask_of_ecr(ask: Ask) -> None:
 
 async def ask_of_ecs(ask: Ask, digest: str) -> None:
     await ask("ecs", "CreateCluster", clusterName="jobs")
+    await ask("ecs", "CreateCluster", clusterName="others")
+    await ask("ecs", "DeleteCluster", cluster="others")
     tags = [{"key": "of a team", "value": "notes"}]
     await ask("ecs", "RegisterTaskDefinition", **definition(digest), tags=tags)
     await ask("ecs", "DescribeTaskDefinition", taskDefinition="migration", include=["TAGS"])
@@ -214,6 +218,13 @@ async def ask_of_express(ask: Ask, digest: str) -> None:
     await ask("ecs", "ListTagsForResource", resourceArn=arn)
     await ask("ecs", "UntagResource", resourceArn=arn, tagKeys=["team"])
     await ask("cloudwatch", "DescribeAlarms")
+    await ask("ecs", "DescribeClusters", clusters=["default", "absent"])
+    for operation in ("DescribeScalableTargets", "DescribeScalingPolicies"):
+        await ask("application-autoscaling", operation, ServiceNamespace="ecs")
+    scaled = {"ResourceId": "service/default/notes", "ScalableDimension": "ecs:service:DesiredCount"}
+    await ask("application-autoscaling", "RegisterScalableTarget", ServiceNamespace="ecs", MaxCapacity=3, **scaled)
+    await ask("service-quotas", "GetServiceQuota", ServiceCode="ecs", QuotaCode="L-9EF96962")
+    await ask("service-quotas", "ListServiceQuotas", ServiceCode="ecs")
     await ask("ecs", "DeleteExpressGatewayService", serviceArn=arn)
 
 

@@ -1,5 +1,6 @@
 import os
 import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from slipway.errors import BadInputError, ObstaclesError, RefusedError
 from slipway.finder.tree import tree_at
 from slipway.workload import dependencies
 from slipway.workload.dependencies import lock_of, prepare
-from slipway.workload.python import Python, check_environment, is_package, workspace_of
+from slipway.workload.python import READY, Python, check_environment, is_package, workspace_of
 
 pytestmark = pytest.mark.slow
 
@@ -111,6 +112,40 @@ def test_a_package_whose_build_needs_the_pkg_resources_of_older_setuptools_gets_
     assert prepare(tree, tmp_path / "cache").folder.is_dir()
 
 
+UV_FOR_ONE_PYTHON = """\
+#!/bin/sh
+case "$1 $2" in "python list") echo '[{"version": "3.9.1"}, {"version": "3.12.1"}, {"version": "3.13.0"}]'; exit ;; esac
+for each; do case "$1 $each" in "venv /"*)
+  mkdir -p "$each"; echo "$*" > "$each/asked"; echo "version_info = 3.13.0" > "$each/pyvenv.cfg"; exit ;;
+esac; done
+grep -q -- "--python 3.12" "${4%/bin/python}/asked" || { echo 'error: Failed to build `old==1`' >&2; exit 1; }
+"""
+
+
+def test_a_package_that_does_not_build_for_one_python_is_tried_with_the_others_of_this_machine(
+    tree, tmp_path, monkeypatch
+):
+    for name in ("uv.lock", "pyproject.toml"):
+        (tree / name).unlink()
+    (tree / "requirements.txt").write_text("old\n")
+    script, told = tmp_path / "bin/uv", []
+    script.parent.mkdir()
+    script.write_text(UV_FOR_ONE_PYTHON)
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    made = prepare(tree, tmp_path / "cache", tell=told.append)
+    assert told == [
+        "making an environment from requirements.txt",
+        "old==1 does not build for Python 3.13; trying 3.12",
+    ]
+    note = "the revisions ran on Python 3.12: old==1 does not build for 3.13"
+    assert (made.folder / READY).read_text() == note
+    script.write_text(script.read_text().replace("3.12", "3.8"))
+    (tree / "requirements.txt").write_text("older\n")
+    with pytest.raises(RefusedError, match="the package old==1 does not build on this machine"):
+        prepare(tree, tmp_path / "cache")
+
+
 def test_a_package_in_a_work_tree_is_linked_and_nothing_is_written_beside_it(tree, tmp_path):
     (tree / "uv.lock").unlink()
     (tree / "requirements.txt").touch()
@@ -157,8 +192,24 @@ def test_the_next_release_with_this_lock_finds_its_environment(tree):
 def test_another_lock_or_project_or_python_is_another_environment(tree, name):
     before = key(tree)
     with (tree / name).open("a") as file:
-        file.write("# changed\n")
+        file.write("description = 'changed'\n")
     assert key(tree) != before
+
+
+def test_the_table_that_init_adds_makes_no_other_environment(tree):
+    before = key(tree)
+    with (tree / "pyproject.toml").open("a") as file:
+        file.write("\n[tool.slipway]\nname = 'empty'\n")
+    assert key(tree) == before
+
+
+def test_a_project_that_is_imported_from_its_sources_has_its_name_and_version(tree, tmp_path):
+    (tree / "uv.lock").unlink()
+    (tree / "poetry.lock").write_text("")
+    (tree / "pyproject.toml").write_text('[tool.poetry]\nname = "the-shop"\nversion = "1.2"\n')
+    made = prepare(tree, tmp_path / "cache", in_place=True)
+    ask = "from importlib.metadata import version; print(version('the_shop'))"
+    assert subprocess.run([made.interpreter, "-c", ask], capture_output=True, text=True, check=True).stdout == "1.2\n"
 
 
 @pytest.mark.parametrize(

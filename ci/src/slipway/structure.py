@@ -9,7 +9,7 @@ import functools
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any, TypeVar, cast
@@ -310,9 +310,19 @@ def _under(at: str, key: str) -> str:
     return f"{at}.{key}" if at else key
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that a misspelt one is near to; empty when there is none. Another number is another name."""
+    same = [each for each in known if _numbers(each) == _numbers(name)]
+    return next(iter(difflib.get_close_matches(name, same, n=1, cutoff=0.7)), "")
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", name)]
+
+
 def _suggestion(key: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"allowed are {', '.join(known)}"
+    close = nearest(key, known)
+    return f"did you mean {close}?" if close else f"allowed are {', '.join(known)}"
 
 
 def _missing(kind: Any, at: str) -> MismatchError:

@@ -39,22 +39,24 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
     service = await to_thread.run_sync(adoption.surveyed, folder)
     proposed = await to_thread.run_sync(adoption.propose, service)
     if proposed.obstacles:
-        return answers.of_adoption(await _with_all_obstacles(proposed, _options(flags)))
+        return answers.of_adoption(await _with_all_obstacles(proposed, _options(flags, caller)))
     if not flags.yes:
         return answers.of_adoption(proposed)
     with caller.progress.step("proving the migrations"):
-        options = _options(flags)
+        options = _options(flags, caller)
         known = replace(options, migrations=service.migrations)
         result = await _proof(known)
         text = await _baseline(known, proposed, result)
         proposed = await to_thread.run_sync(adoption.propose, service, text, _committed_head(result))
         written = await to_thread.run_sync(adoption.written, folder, proposed)
-        if text:
+        if text and not isinstance(result, SlipwayError):
+            note = f"the gate begins after today's revisions, on the schema of the models: {result.coverage.gaps[0]}"
+            written = replace(written, notes=(*written.notes, note))
             result = await _proof(options)
     return answers.of_adoption(_with(written, result))
 
 
-def _options(flags: Flags) -> "GateOptions":
+def _options(flags: Flags, caller: Caller) -> "GateOptions":
     """Return the options of a gate that executes the whole history, and judges only revisions that are not committed yet."""
     from slipway.local.prove import GateOptions
     from slipway.source import commit_at
@@ -64,7 +66,7 @@ def _options(flags: Flags) -> "GateOptions":
         commit_at(flags.source)
     except SlipwayError:
         since = None  # there is no commit yet
-    return GateOptions(source=flags.source, python=flags.python, since=since)
+    return GateOptions(source=flags.source, python=flags.python, since=since, progress=caller.progress)
 
 
 async def _with_all_obstacles(proposed: "Adoption", options: "GateOptions") -> "Adoption":
@@ -94,11 +96,14 @@ def _committed_head(result: "Proof | SlipwayError") -> str:
 
 
 async def _baseline(options: "GateOptions", proposed: "Adoption", result: "Proof | SlipwayError") -> str:
-    """Return the text of a baseline when the history does not run without one; empty when it does, or the models cannot be read."""
+    """Return the text of a baseline when old revisions do not run without one; empty when they do, or the models cannot be read."""
     from slipway.local.gate import baseline
 
-    if isinstance(result, SlipwayError) or not proposed.may_need_baseline or not result.unexecuted:
+    if isinstance(result, SlipwayError) or proposed.is_complete or not result.unexecuted:
         return ""
+    new = {revision.id for revision in result.revisions if revision.new}
+    if not proposed.begins_on_a_schema and {*result.unexecuted} <= {*result.heads} | new:
+        return ""  # that may be a mistake in the newest revision
     try:
         return await baseline(options)
     except SlipwayError:  # the gate's report has the way by pg_dump

@@ -4,15 +4,15 @@ Descriptions are read by `slipway --help` and when an engine registers the modul
 """
 
 import argparse
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from slipway.errors import BadInputError
+from slipway.structure import nearest
 
 if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
@@ -125,8 +125,12 @@ class Caller(Protocol):
         """Load the service's settings; raises SettingsError."""
         ...
 
-    async def environment(self, name: str) -> "ServiceEnvironment":
-        """Return an environment of the settings; raises SettingsError."""
+    async def environment(self, name: str, settings: "Settings | None" = None) -> "ServiceEnvironment":
+        """Return an environment of the settings, by default those of the folder; raises SettingsError."""
+        ...
+
+    async def services(self) -> "Mapping[str, Settings]":
+        """Load the settings of every service of the repository, by folder; raises SettingsError."""
         ...
 
     async def text(self, file: Any, what: str) -> str:
@@ -212,7 +216,7 @@ def named(name: str, commands: Sequence[Command]) -> Command:
 
 
 def unknown(kind: str, name: str, names: list[str], remedy: str) -> BadInputError:
-    """Return the error for a name that does not exist, with the most similar one."""
-    similar = get_close_matches(name, names, 1)
-    hint = f"did you mean {similar[0]}? " if similar else ""
+    """Return the error for a name that does not exist, with a similar one."""
+    similar = nearest(name, names)
+    hint = f"did you mean {similar}? " if similar else ""
     return BadInputError(f"there is no {kind} {name!r:.80}", f"{hint}{remedy}")

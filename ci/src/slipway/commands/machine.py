@@ -1,6 +1,7 @@
 """Help on this machine: doctor, explain, completion."""
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from textwrap import fill, indent
 from typing import TYPE_CHECKING
 
@@ -39,9 +40,15 @@ async def doctor(flags: Flags, _caller: Caller) -> "CommandResult":
 
 @command(
     Group.MACHINE,
-    "Explain a rule of the gate, such as L01, or a command",
+    "Explain a rule of the gate, such as L01, or a command; without ID list the rules",
     flags=(
-        option("id", "ID", "the id of a rule, such as L01, or the name of a command, such as deploy", positional=True),
+        option(
+            "id",
+            "ID",
+            "the id of a rule, such as L01, or the name of a command, such as deploy",
+            positional=True,
+            default="",
+        ),
     ),
     records=(JsonRecord("explanation"),),
     not_on_dagger=_HERE,
@@ -99,17 +106,19 @@ async def cache(flags: Flags, _caller: Caller) -> "CommandResult":
 
 
 def explained(subject: str, commands: Sequence[Command]) -> "Explanation":
-    """Return the explanation of a rule or a command; raises BadInputError."""
+    """Return the explanation of a rule or a command, or the list of all rules; raises BadInputError."""
     from slipway.gate.rulebook import all_rules, rule_named
     from slipway.records.command import Explanation
 
+    if not subject:
+        return Explanation("", "".join(f"{rule.id:5}  {rule.name}\n" for rule in all_rules()))
     if rule := rule_named(subject):
         return Explanation(rule.id, "\n\n".join(_of_rule(rule)) + "\n")
     known = {each.name: each for each in commands}
     if subject in known:
         return Explanation(subject, _text(known[subject]))
     names = [*(rule.id for rule in all_rules()), *known]
-    raise unknown("rule or command", subject, names, "docs/gate.md lists the rules, `slipway --help` the commands")
+    raise unknown("rule or command", subject, names, "`slipway explain` lists the rules, `slipway --help` the commands")
 
 
 def _of_rule(rule: "Rule") -> Iterator[str]:
@@ -122,15 +131,11 @@ def _of_rule(rule: "Rule") -> Iterator[str]:
         yield f"Instead:\n{indent(rule.code, '    ') if rule.code else fill(rule.advice, 100)}"
     for title, code in (("Bad", rule.bad), ("Good", rule.good)) if rule.bad else ():
         yield f"{title}:\n{indent(code, '    ')}"
-    related = f"Related rules: {', '.join(rule.related)}\n" if rule.related else ""
-    yield f"{related}Page: docs/rules/{rule.id}.md"
+    if rule.related:
+        yield f"Related rules: {', '.join(rule.related)}"
 
 
 def _text(command: Command) -> str:
-    from slipway.release.bootstrap.roles import rights_on
-    from slipway.release.rights import granted
-    from slipway.release.targets.supported import TARGETS
-
     parts = [f"{command.name}: {command.sentence}. It {command.access.value}."]
     if command.flags:
         parts.append("\n".join(["Flags", *map(_flag, command.flags)]))
@@ -139,13 +144,25 @@ def _text(command: Command) -> str:
             "\n".join(["Records, with --json", *(_result(each.record, each.when) for each in command.records)])
         )
     parts.append(EXIT_CODES)
-    for kind, target in TARGETS.items() if command.rights else ():
-        actions = granted((right for name in command.rights for right in rights_on(name, kind)), target.grants)
-        lines = (f"  {resource.sid}: {', '.join(names)}" for resource, names in actions.items())
-        parts.append("\n".join([f"IAM actions on {kind.value}, by policy statement", *lines]))
+    if command.rights and find_spec("slipway.release"):  # slipway-gate comes without it
+        parts += _actions(command)
     parts.append(_on_dagger(command))
     parts += [command.more] if command.more else []
     return "\n\n".join(parts) + "\n"
+
+
+def _actions(command: Command) -> Iterator[str]:
+    """Yield the IAM actions of a command, target by target."""
+    from slipway.release.bootstrap.roles import rights_on
+    from slipway.release.rights import granted
+    from slipway.release.targets.supported import TARGETS
+
+    for kind, target in TARGETS.items():
+        if command.name in target.impossible_names:
+            continue
+        actions = granted((right for name in command.rights for right in rights_on(name, kind)), target.grants)
+        lines = (f"  {resource.sid}: {', '.join(names)}" for resource, names in actions.items())
+        yield "\n".join([f"IAM actions on {kind.value}, by policy statement", *lines])
 
 
 def _flag(flag: Flag) -> str:

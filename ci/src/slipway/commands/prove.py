@@ -131,10 +131,10 @@ async def _proof(flags: Flags, caller: Caller) -> "Proof":
                 since=flags.since,
                 everything=flags.all,
                 server=NamedServer.of(flags.database_url, allow_production_like=flags.allow_production_like),
+                progress=caller.progress,
             ),
             statements=flags.statements,
             layers=(Layer.ALWAYS,) if flags.quick else layers_of(flags.layers),
-            progress=caller.progress.detail,
         )
     early = flags.advisory and datetime.now(timezone.utc).date() < flags.advisory
     return replace(proof, advisory=flags.advisory.isoformat()) if early else proof

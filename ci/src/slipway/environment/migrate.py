@@ -55,7 +55,7 @@ def runner_of(
     """
     migration = environment.own_settings.migration
     if database_url_from is None and (migration is None or migration.runner is RunnerKind.ECS_TASK):
-        order = TaskOrder(environment.settings, environment.name, digest, transactions=transactions)
+        order = TaskOrder(environment.resolved, environment.name, digest, transactions=transactions)
         return EcsTask(environment.aws, environment.time, order, deployment)
     return DirectRunner(environment, digest, database_url_from, transactions)
 

@@ -77,7 +77,7 @@ class Move(Sides):
         between = await or_unknown(self.observed())
         if refused := nothing_to_go_back_to(self, between.live):
             raise refused
-        if between.live.state is State.PAUSED:
+        if between.live.state is not State.LIVE:  # paused, or being resumed
             spec = self.old.spec_of_live(between.live)
             resumed = await self.old.reach(self.old.engine(tell), Resumed(self.old.name, self.old.service, spec))
             if resumed.status.exit_code:

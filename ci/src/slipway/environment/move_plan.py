@@ -37,7 +37,7 @@ async def plan_back(sides: Sides, confirmed: str) -> Plan:
     if refused := nothing_to_go_back_to(sides, live):
         return replace(plan, reason=str(refused))
     changes = [FieldChange("traffic", f"{share} % on ecs-express", "0 %")] if share else []
-    changes += [FieldChange("state", live.state.value, State.LIVE.value)] if live.state is State.PAUSED else []
+    changes += [FieldChange("state", live.state.value, State.LIVE.value)] if live.state is not State.LIVE else []
     if confirmed and between.there.state is not State.ABSENT:
         changes.append(FieldChange("service on ecs-express", between.there.state.value, State.ABSENT.value))
     foreign = between.own.foreign if between.there.state is not State.ABSENT else ()
@@ -65,8 +65,8 @@ async def obstacles_of(sides: Sides, between: Between) -> tuple[str, ...]:
 
 
 def nothing_to_go_back_to(sides: Sides, live: Observed) -> RefusedError | None:
-    """Return the refusal to go back to a service that does not run any more, otherwise None."""
-    if live.state in (State.LIVE, State.PAUSED):
+    """Return the refusal to go back to a service that no longer exists, otherwise None."""
+    if live.state in (State.LIVE, State.PAUSED, State.BUSY):
         return None
     return RefusedError(
         f"{sides.old.service} on App Runner is {live.status or 'deleted'}, so there is nothing to go back to",

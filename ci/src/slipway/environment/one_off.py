@@ -26,5 +26,5 @@ async def run(
             f'set runner = "ecs-task" in [tool.slipway.environments.{environment.name}.migration]',
         )
     digest = await live_digest(environment)
-    task = EcsTask(environment.aws, environment.time, TaskOrder(environment.settings, environment.name, digest))
+    task = EcsTask(environment.aws, environment.time, TaskOrder(environment.resolved, environment.name, digest))
     return await task.execute(command, tell, lambda line: heard(printable(without_values(line)).rstrip()))

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from slipway.errors import BadInputError, RefusedError
@@ -13,7 +14,14 @@ from slipway.release.engine.ledger import nonce
 from slipway.settings import Settings
 from slipway.structure import kebab, read, write
 
-_KEPT: Final = ("name", "command", "port", "health-path", "smoke-paths")  # of [tool.slipway], besides the environment
+_KEPT: Final = (
+    "name",
+    "command",
+    "port",
+    "health-path",
+    "smoke-paths",
+    "calls",
+)  # of [tool.slipway], besides the environment
 _SECRET_NAME: Final = re.compile(
     r"(?i)(?<![a-z])(?:TOKEN|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|(?:API|ACCESS|PRIVATE|SIGNING)[_-]?KEY)(?![a-z])"
 )
@@ -26,7 +34,9 @@ _ROUNDS: Final = 100_000
 _CHECKOUT: Final = "run it in a checkout whose settings have them, or go back to the image alone with --image-only"
 
 
-def specification_of(settings: Settings, environment: str) -> Specification:
+def specification_of(
+    settings: Settings, environment: str, addresses: Mapping[str, str] = MappingProxyType({})
+) -> Specification:
     """Return what the ledger keeps of the settings: variables by value, unless they are secret or look like it, and secrets by ARN."""
     own = settings.environment(environment)
     salt = nonce()
@@ -37,12 +47,13 @@ def specification_of(settings: Settings, environment: str) -> Specification:
     }
     shown = {name: value for name, value in own.variables.items() if name not in hidden}
     table = write(replace(own, variables=shown), kebab)
-    data = {key: value for key, value in write(settings, kebab).items() if key in _KEPT}
+    data = {key: value for key, value in write(settings, kebab).items() if key in _KEPT and value != []}
     data["environments"] = {environment: table}
     return Specification(
         settings=json.dumps(_filled(data), sort_keys=True),
         salt=salt,
         hidden={name: _marked(salt, value) for name, value in hidden.items()},
+        addresses=addresses,
     )
 
 

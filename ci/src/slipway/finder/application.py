@@ -143,13 +143,14 @@ def _assigned(node: ast.Assign | ast.AnnAssign, call: ast.Call, module: str, nam
     for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
         if not isinstance(target, ast.Name):
             continue
-        likely = target.id in _VARIABLES and module.rpartition(".")[2] in _MODULES
-        if known or (likely and "app" in kind.lower()):
+        last = module.rpartition(".")[2]
+        likely = target.id in _VARIABLES and last in _MODULES
+        if known or (likely and ("app" in kind.lower() or last in {"asgi", "wsgi"})):
             yield Application(
                 module=module,
                 name=target.id,
                 factory=False,
-                wsgi=kind in WSGI,
+                wsgi=kind in WSGI or (not known and last == "wsgi"),
                 depth=module.count(".") + 1,
                 place=f"{name} line {node.lineno}",
                 kind=kind,

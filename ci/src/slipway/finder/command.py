@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from slipway.finder.application import Application
+from slipway.finder.application import ASGI, Application
 from slipway.finder.start import Start
 
 _FOR_EVERYONE: Final = "0.0.0.0"  # noqa: S104 -- inside a container
@@ -20,12 +20,16 @@ def command(
     if not target and known is None:
         return (start.server, *start.arguments) if start else ()
     factory = bool(known and known.factory)
-    server = start.server if start else _server(packages, wsgi=bool(known and known.wsgi))
+    server = start.server if start else _server(known, packages)
     return _of_server(server, target or (known.target if known else ""), port, factory=factory)
 
 
-def _server(packages: frozenset[str], *, wsgi: bool) -> str:
-    candidates = ("gunicorn",) if wsgi else ("uvicorn", "hypercorn", "granian")
+def _server(application: Application | None, packages: frozenset[str]) -> str:
+    """Return the server that fits the application, and if it does not show which do, one of those in the dependencies."""
+    wsgi = bool(application and application.wsgi)
+    certain = wsgi or bool(application and application.kind in ASGI)
+    asgi = ("uvicorn", "hypercorn", "granian")
+    candidates = ("gunicorn",) if wsgi else asgi if certain else (*asgi, "gunicorn")
     return next((name for name in candidates if name in packages), candidates[0])
 
 

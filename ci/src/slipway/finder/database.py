@@ -15,7 +15,9 @@ _IMAGE: Final = re.compile(
 )
 _IMAGE_OF_MAJOR: Final = re.compile(r"""image["']?\s*:\s*["']?(?:[\w.-]+/)*postgresql-(\d{2})\b""")  # Red Hat's
 _WITH_EXTENSION: Final = re.compile(r"image[\"']?\s*:\s*[\"']?(?:[\w.-]+/)*(postgis|timescaledb)(?:-ha)?:")
-_EXTENSION: Final = re.compile(r"""CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?\\?["']?([\w-]+)""", re.IGNORECASE)
+_EXTENSION: Final = re.compile(
+    r"""CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?\\?["']?(?!IF\b)([\w-]+)""", re.IGNORECASE
+)
 _PSYCOPG2: Final = {"psycopg2", "psycopg2-binary"}
 _SCHEMES: Final = {"psycopg": "psycopg", "psycopg-binary": "psycopg", "asyncpg": "asyncpg", "pg8000": "pg8000"}
 URL: Final = re.compile(r"postgres(?:ql)?(?:\+(\w+))?://")

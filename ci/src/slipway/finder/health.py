@@ -54,13 +54,31 @@ _NAME_OF_SERVICE: Final = re.compile(r"(\s+)[\w.-]+:\s*(?:#.*)?$")
 
 
 def health_path(tree: Tree) -> Iterator[Fact]:
-    """Yield the paths of declared health checks, then those of routes."""
+    """Yield the paths of declared health checks, then those of routes; without any, one that the framework answers."""
     for name in tree.matching(_CHECKS):
         for place, line in tree.lines(name) if "Dockerfile" in name else _of_own_services([*tree.lines(name)]):
             if (match := _CHECKED.search(line)) and _ROUTE.fullmatch(match[1]):
                 yield Fact(subject=Subject.HEALTH_PATH, value=match[1], place=place)
     routes = [fact for name in tree.sources for fact in _routes(tree, name)]
     yield from sorted(routes, key=lambda fact: (_rank(fact.value), fact.value.count("/"), fact.place))
+    if not routes:
+        yield from _documentation(tree)
+
+
+def _documentation(tree: Tree) -> Iterator[Fact]:
+    """Yield the path at which FastAPI shows its documentation, if the service makes one application and moves nothing there."""
+    made = [
+        (f"{name} line {node.lineno}", node)
+        for name in tree.sources
+        if "FastAPI(" in tree.read(name)
+        for node in ast.walk(parsed(tree.read(name)))
+        if isinstance(node, ast.Call) and called(node) == "FastAPI"
+    ]
+    for place, node in made if len(made) == 1 else ():
+        named = {each.arg: each.value for each in node.keywords}
+        if not {None, "docs_url"} & {*named} and not isinstance(named.get("openapi_url"), (ast.IfExp, ast.Constant)):
+            guessed = "no health check or route found; FastAPI shows its documentation there"
+            yield Fact(subject=Subject.HEALTH_PATH, value="/docs", place=place, guessed=guessed)
 
 
 def _of_own_services(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

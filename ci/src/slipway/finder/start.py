@@ -36,7 +36,7 @@ _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
 _COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
 _DEVELOPMENT: Final = re.compile(r"dev|test|local|sample|example|override", re.IGNORECASE)
 _COMMAND_LINE: Final = re.compile(r"\s*(?:command|entrypoint|start)\s*[:=]\s*(.+)")
-_SCRIPTS: Final = r"(?:\w+/)?[^/]*\.sh|(?:\w+/)?(?:supervisord[\w-]*\.conf|justfile|Makefile|manifest\.yml)"
+_SCRIPTS: Final = r"(?:\w+/)?(?:[^/]*\.sh|(?:docker-)?entrypoint)|(?:\w+/)?(?:supervisord[\w-]*\.conf|justfile|Makefile|manifest\.yml)"
 _FOR_DEVELOPERS: Final = re.compile(r"dev|Makefile|justfile")
 _BIND: Final = re.compile(r"""^bind\s*=\s*f?["'][^"']*:(\d{2,5})["']""", re.MULTILINE)
 

@@ -25,6 +25,7 @@ from slipway.gate.measure.session import query
 from slipway.gate.measure.statements import Execution, Session, watching
 from slipway.migration.database import RELATIONS, held, sqlstate, with_connection
 from slipway.migration.environment import sentence
+from slipway.migration.initial_schema import create_extensions
 from slipway.migration.pooler import check_own_session
 from slipway.records.gate import Role
 
@@ -97,7 +98,7 @@ def fresh(server: URL, extensions: Sequence[str], role: Role = Role.SUPERUSER) -
     """Create an empty database with these extensions for the block; `role` owns it. Raises BadInputError."""
     with _created(server, owner=_OWNERS.get(role)) as url:
         if extensions:
-            with_connection(url, lambda connection: _create_extensions(connection, extensions))
+            with_connection(url, partial(create_extensions, extensions))
         yield url
 
 
@@ -167,17 +168,6 @@ def drop_left_over(server: URL) -> None:
 def _drop(connection: Connection, names: Sequence[str]) -> None:
     for name in names:
         connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-
-
-def _create_extensions(connection: Connection, extensions: Sequence[str]) -> None:
-    for extension in extensions:
-        quoted = connection.dialect.identifier_preparer.quote(extension)
-        try:
-            connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {quoted} CASCADE"))
-        except DBAPIError as error:
-            raise BadInputError(
-                f"the extension {extension} cannot be created on this server", sentence(error)
-            ) from error
 
 
 class _Process:

@@ -55,7 +55,12 @@ def prove(question: GateQuestion, server: URL) -> Proof:
         begun=evidence.history.begun,
         revisions=revisions,
         findings=findings,
-        coverage=replace(coverage, gaps=(*coverage.gaps, *_other_sections(evidence))),
+        coverage=replace(
+            coverage,
+            calls=question.calls,
+            called_by=question.called_by,
+            gaps=(*coverage.gaps, *_other_sections(evidence), *_requests(question)),
+        ),
         verdict=Verdict.FAIL if any(finding.fails for finding in findings) else Verdict.PASS,
         seconds={name: sum(each.seconds.get(name, 0) for each in databases) for name in evidence.seconds},
         folder=question.folder,
@@ -173,6 +178,14 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     unmeasured = sum(not statement.measured for revision in revisions for statement in revision.statements)
     if unmeasured:
         yield f"locks were not measured where a statement refuses to run in a transaction: {unmeasured}"
+
+
+def _requests(question: GateQuestion) -> Iterator[str]:
+    """Yield what no statement shows: whether releases of several services still understand each other."""
+    if question.calls:
+        yield f"requests of the previous and of the new release to {', '.join(question.calls)}: only statements are replayed, none goes to another service"
+    if question.called_by:
+        yield f"requests of the live {', '.join(question.called_by)} to the new release: prove in its tests that it answers both"
 
 
 def _did_nothing(evidence: Evidence, node: Node) -> bool:

@@ -54,17 +54,24 @@ async def next_step_to_a_service(tree: dagger.Workspace | dagger.Directory) -> s
     """Return how to name the repository's folders with settings of slipway; None when it has none, or a caller passed a directory."""
     if not isinstance(tree, dagger.Workspace):
         return None
-    projects = tree.directory("/", include=["**/pyproject.toml"], gitignore=True)
-    services: list[str] = []
+    services = await texts_of_services(tree)
+    return f"name the service's folder: --path {', or '.join(sorted(services))}" if services else None
+
+
+async def texts_of_services(workspace: dagger.Workspace) -> dict[str, str]:
+    """Return the text of every pyproject.toml with settings of slipway, by its folder, which begins with a slash."""
+    projects = workspace.directory("/", include=["**/pyproject.toml"], gitignore=True)
+    texts: dict[str, str] = {}
 
     async def look(file: str) -> None:
-        if "[tool.slipway" in await projects.file(file).contents():
-            services.append(posixpath.join("/", posixpath.dirname(file)))
+        text = await projects.file(file).contents()
+        if "[tool.slipway" in text:
+            texts[posixpath.join("/", posixpath.dirname(file))] = text
 
     async with anyio.create_task_group() as tasks:
         for file in await projects.glob("**/pyproject.toml"):
             tasks.start_soon(look, file)
-    return f"name the service's folder: --path {', or '.join(sorted(services))}" if services else None
+    return texts
 
 
 async def folder_of(workspace: dagger.Workspace, path: str) -> Folder:

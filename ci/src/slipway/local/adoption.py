@@ -6,22 +6,21 @@ A file is written only if it is new, and a table only where there is none: nothi
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from slipway import settings, toml
 from slipway.errors import BadInputError
 from slipway.finder.start import MIGRATES
 from slipway.finder.survey import find
 from slipway.finder.tree import Tree, table_in, tree_at
-from slipway.local.guess import as_key, as_value, is_unset, migrations_in
+from slipway.local.guess import is_unset, migrations_in, table_of
 from slipway.local.installed import requirement
 from slipway.records.adoption import AdoptedFile, Adoption, Drift, FileState
 from slipway.records.survey import DEFAULT, Fact, Obstacle, Subject, Survey
 from slipway.settings import OWN_FILE, Migrations, MissingTableError, Settings, SettingsError
-from slipway.structure import kebab, write
 
 _PYPROJECT: Final = "pyproject.toml"
 _CHECKOUT: Final = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1"
@@ -33,24 +32,6 @@ _ABOUT_BASELINE: Final = """\
 -- If production's differs, write this file from there: docs/how-to/adopt.md of slipway has the commands.
 
 """
-# The keys of the settings, each with the subject of the facts that state it.
-_SERVICE: Final = {
-    "name": Subject.NAME,
-    "command": Subject.COMMAND,
-    "port": Subject.PORT,
-    "health-path": Subject.HEALTH_PATH,
-}
-_IMAGES: Final = {"dockerfile": Subject.DOCKERFILE, "target": Subject.TARGET}
-_MIGRATIONS: Final = {
-    "config": Subject.CONFIG,
-    "directory": Subject.DIRECTORY,
-    "scripts": Subject.SCRIPTS,
-    "app": Subject.FLASK_APP,
-    "postgres": Subject.POSTGRES,
-    "extensions": Subject.EXTENSION,
-    "database-variable": Subject.DATABASE_VARIABLE,
-    "driver": Subject.DRIVER,
-}
 
 
 @dataclass(frozen=True)
@@ -80,7 +61,7 @@ def propose(service: Service, baseline: str = "", start_after: str = "") -> Adop
     """
     tree, survey = service.tree, service.survey
     obstacles = (*survey.obstacles, *_unusable(service.folder, tree))
-    named = survey.value(Subject.BASELINE) if baseline else ""
+    named = survey.value(Subject.BASELINE, f"{survey.value(Subject.SCRIPTS)}/baseline.sql") if baseline else ""
     files = (_table(tree, survey, named, start_after), *_workflow(tree)) if not obstacles else ()
     if named and files[0].state is FileState.PROPOSED:
         files += (AdoptedFile(name=named, state=FileState.PROPOSED, added=_ABOUT_BASELINE + baseline, is_new=True),)
@@ -109,7 +90,7 @@ def _assumed(survey: Survey) -> Iterator[Fact]:
     assumed = {
         Subject.PYTHON: ("uv's choice", "no file names a version"),
         Subject.POSTGRES: (Migrations().postgres, "no file names the major in production"),
-        Subject.HEALTH_PATH: ("none", "no health check or route found; the platform checks the port"),
+        Subject.HEALTH_PATH: ("none", "no health check or route found"),
     }
     for subject, (value, guessed) in assumed.items():
         if survey.fact(subject) is None:
@@ -122,6 +103,13 @@ def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
         yield f"the start command also migrates: slipway migrates before the release, and leaves out {' and '.join(migrating)}"
     if others := [each for each in left_out if each not in migrating]:
         yield f"left out of the start command: {' and '.join(others)}; run it in a build step, such as RUN in a Dockerfile"
+    if not survey.fact(Subject.COMMAND):
+        yield (
+            "found no ASGI or WSGI application: the gate needs none; for images, releases and rehearsals "
+            'add name = "…", command = ["…"] and health-path to [tool.slipway]'
+        )
+    elif not survey.fact(Subject.HEALTH_PATH):
+        yield "name health-path in [tool.slipway], a path that answers 200: `slipway rehearse` and ECS Express Mode need it"
     needed, installable = requirement()
     if not installable and any(needed in file.added for file in files):
         yield (
@@ -179,47 +167,6 @@ def _is_extended(text: str, added: str) -> bool:
         return False
     tools = table_in(after, "tool")
     return {**after, "tool": {key: value for key, value in tools.items() if key != "slipway"}} == {"tool": {}, **before}
-
-
-def table_of(survey: Survey, baseline: str = "", start_after: str = "") -> str:
-    """Return the settings as text, with a comment beside each value that was guessed."""
-    service, migrations = tables_of(survey)
-    migrations |= {"baseline": baseline} if baseline else {}
-    migrations |= {"start-after": start_after} if start_after else {}
-    variables = migrations.pop("variables", {})
-    images = {key: survey.value(subject) for key, subject in _IMAGES.items() if service and survey.fact(subject)}
-    parts = [
-        ("[tool.slipway]", service, _SERVICE),
-        ("[tool.slipway.images]", images, _IMAGES),
-        ("[tool.slipway.migrations]", migrations, _MIGRATIONS),
-    ]
-    lines = [line for heading, table, subjects in parts for line in _lines(heading, table, subjects, survey)]
-    if variables:
-        lines += ["", "[tool.slipway.migrations.variables] # stand-ins, no secrets"]
-        lines += [f"{as_key(name)} = {as_value(value)}" for name, value in variables.items()]
-    return "\n".join(lines).strip("\n") + "\n"
-
-
-def _lines(heading: str, table: Mapping[str, Any], subjects: Mapping[str, Subject], survey: Survey) -> Iterator[str]:
-    if not table:
-        return
-    yield from ("", heading)
-    for key, value in table.items():
-        fact = survey.fact(subjects[key]) if key in subjects else None
-        comment = f" # guessed: {' '.join(fact.guessed.split())}" if fact and fact.guessed else ""
-        yield f"{key} = {as_value(value)}{comment}"
-
-
-def tables_of(survey: Survey) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the two tables, without the keys whose value is the default; a service without a command has the second one only."""
-    defaults = write(Migrations(), kebab)
-    migrations = {key: value for key, value in write(migrations_in(survey), kebab).items() if value != defaults[key]}
-    command = shlex.split(survey.value(Subject.COMMAND))
-    if not command:
-        return {}, migrations or {"config": survey.value(Subject.CONFIG, defaults["config"])}
-    service = {"name": survey.value(Subject.NAME), "command": command, "port": int(survey.value(Subject.PORT))}
-    health = survey.fact(Subject.HEALTH_PATH)
-    return service | ({"health-path": health.value} if health and not health.guessed else {}), migrations
 
 
 def _workflow(tree: Tree) -> Iterator[AdoptedFile]:

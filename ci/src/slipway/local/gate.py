@@ -1,7 +1,8 @@
 """Prove the migrations in a folder, with its settings or without any, and with the previous release in git."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,14 +19,16 @@ from slipway.local.prove import (
     prove,
     snapshot,
 )
+from slipway.local.services import calls_of
 from slipway.postgres.datadir import cache
 from slipway.records.form import text_of
 from slipway.records.gate import Listing, Previous, Since
-from slipway.records.proof import Layer, Proof
+from slipway.records.progress import Progress
+from slipway.records.proof import PREPARATION, START, Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
 from slipway.source import folder_of, released, unreleased
-from slipway.workload.python import Python, check_environment, document_of, workspace_of
+from slipway.workload.python import READY, Python, check_environment, document_of, workspace_of
 
 
 async def gate(
@@ -33,12 +36,12 @@ async def gate(
     *,
     statements: Path | None = None,
     layers: tuple[Layer, ...] = tuple(Layer),
-    progress: Callable[[str], None] | None = None,
 ) -> Proof:
     """Return the proof of a work tree; raises SlipwayError if nothing can be executed.
 
     The release that new revisions are compared with is the previous one; `statements` are what its tests recorded.
     """
+    started = time.monotonic()
     await anyio.to_thread.run_sync(prune_daily)
     at, known = await _workplace(options)
     previous = Previous(name="")
@@ -52,8 +55,9 @@ async def gate(
 
         previous = with_recorded(previous, text_of(statements, "the recorded statements"), str(statements))
     asked = previous if previous.name else None
+    prepared = time.monotonic() - started
     try:
-        proof = await prove(at, since=known, previous=asked, layers=layers, progress=progress)
+        proof = await prove(at, since=known, previous=asked, layers=layers)
     except SlipwayError as error:
         from slipway.local.obstacles import with_other_variables
 
@@ -61,7 +65,10 @@ async def gate(
     made = () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(_notes, at)
     coverage = replace(proof.coverage, gaps=(*proof.coverage.gaps, *made, *_of_another_major(at, proof.postgres)))
     path = at.folder.relative_to(repository_of(at.folder)).as_posix()
-    return replace(proof, coverage=coverage, folder="" if path == "." else path)
+    seconds = {PREPARATION: prepared, **proof.seconds}
+    seconds[START] = max(0, time.monotonic() - started - sum(seconds.values()))
+    rounded = {name: round(value, 3) for name, value in seconds.items()}
+    return replace(proof, coverage=coverage, folder="" if path == "." else path, seconds=rounded)
 
 
 def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
@@ -110,14 +117,24 @@ def _looked_at(folder: Path, options: GateOptions) -> tuple[Workplace, Since | N
             _check_config(folder, migrations)
         known = _released(folder, options, migrations.start_after)
     with obstacles.noted():
-        interpreter = python_of(folder, options.python)
+        interpreter = python_of(folder, options.python, options.progress)
         check_environment(interpreter)
     if obstacles.found:  # the gate, which would meet the others later, does not start
         from slipway.local.obstacles import look_further
 
         look_further(obstacles, folder, migrations, needs_server=options.server is None)
     obstacles.refuse()
-    return Workplace(folder=folder, python=interpreter, migrations=migrations, server=options.server), known
+    calls, called_by = calls_of(folder)
+    workplace = Workplace(
+        folder=folder,
+        python=interpreter,
+        migrations=migrations,
+        server=options.server,
+        progress=options.progress,
+        calls=calls,
+        called_by=called_by,
+    )
+    return workplace, known
 
 
 def _released(folder: Path, options: GateOptions, start_after: str | None) -> Since | None:
@@ -163,7 +180,7 @@ def since_of(folder: Path, name: str) -> Since:
         return Since(name=name, refusal=Refusal.of(error))
 
 
-def python_of(folder: Path, named: Path | None) -> Python:
+def python_of(folder: Path, named: Path | None, progress: Progress) -> Python:
     """Return the service's own Python: the named environment, its .venv, or one made from its lock. Raises BadInputError."""
     if named is not None:
         home = named.parent.parent if named.is_file() else named  # its interpreter may be named as well
@@ -175,11 +192,12 @@ def python_of(folder: Path, named: Path | None) -> Python:
             return Python(project / ".venv")
     from slipway.workload.dependencies import prepare
 
-    return prepare(folder, cache(), in_place=True)
+    return prepare(folder, cache(), in_place=True, tell=progress.stage)
 
 
 def _notes(at: Workplace) -> tuple[str, ...]:
     """Return what a report says about the environment that was made for a service."""
     from slipway.workload.dependencies import notes
 
-    return notes(at.tree)
+    made = at.python.folder / READY
+    return (*notes(at.tree), *(made.read_text(encoding="utf-8").splitlines() if made.is_file() else ()))

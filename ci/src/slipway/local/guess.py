@@ -3,31 +3,87 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from slipway.errors import BadInputError
 from slipway.finder.survey import find, refuse
 from slipway.finder.tree import Tree
 from slipway.records.survey import Fact, Subject, Survey
-from slipway.settings import Migrations, Settings
+from slipway.settings import Migrations
 from slipway.structure import kebab, write
 
-_DEFAULTS = Migrations()
+_DEFAULTS: Final = Migrations()
+# The keys of the settings, each with the subject of the facts that state it.
+_SERVICE: Final = {
+    "name": Subject.NAME,
+    "command": Subject.COMMAND,
+    "port": Subject.PORT,
+    "health-path": Subject.HEALTH_PATH,
+}
+_IMAGES: Final = {"dockerfile": Subject.DOCKERFILE, "target": Subject.TARGET}
+_MIGRATIONS: Final = {
+    "config": Subject.CONFIG,
+    "directory": Subject.DIRECTORY,
+    "scripts": Subject.SCRIPTS,
+    "app": Subject.FLASK_APP,
+    "postgres": Subject.POSTGRES,
+    "extensions": Subject.EXTENSION,
+    "database-variable": Subject.DATABASE_VARIABLE,
+    "driver": Subject.DRIVER,
+}
 
 
-def guess(files: Mapping[str, str]) -> Settings:
-    """Guess settings from a tree's texts by file name; raises BadInputError without alembic's settings or an application."""
+def guess(files: Mapping[str, str]) -> str:
+    """Return settings guessed from a tree's texts by file name; raises BadInputError without alembic's settings or an application."""
     survey = find(Tree.of(files))
     refuse(survey)
-    command = shlex.split(survey.value(Subject.COMMAND))
-    if not command:
+    if not survey.value(Subject.COMMAND):
         raise BadInputError(
             "found no ASGI or WSGI application in the tree",
             'declare how the service starts: command = ["…"] in [tool.slipway]',
         )
-    port = int(survey.value(Subject.PORT))
-    return Settings(
-        name=survey.value(Subject.NAME), command=tuple(command), port=port, migrations=migrations_in(survey)
-    )
+    return table_of(survey)
+
+
+def table_of(survey: Survey, baseline: str = "", start_after: str = "") -> str:
+    """Return the settings as text, with a comment beside each value that was guessed."""
+    service, migrations = _tables(survey)
+    migrations |= {"baseline": baseline} if baseline else {}
+    migrations |= {"start-after": start_after} if start_after else {}
+    variables = migrations.pop("variables", {})
+    images = {key: survey.value(subject) for key, subject in _IMAGES.items() if service and survey.fact(subject)}
+    parts = [
+        ("[tool.slipway]", service, _SERVICE),
+        ("[tool.slipway.images]", images, _IMAGES),
+        ("[tool.slipway.migrations]", migrations, _MIGRATIONS),
+    ]
+    lines = [line for heading, table, subjects in parts for line in _lines(heading, table, subjects, survey)]
+    if variables:
+        lines += ["", "[tool.slipway.migrations.variables] # stand-ins, no secrets"]
+        lines += [f"{_as_key(name)} = {_as_value(value)}" for name, value in variables.items()]
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def _lines(heading: str, table: Mapping[str, Any], subjects: Mapping[str, Subject], survey: Survey) -> Iterator[str]:
+    if not table:
+        return
+    yield from ("", heading)
+    for key, value in table.items():
+        fact = survey.fact(subjects[key]) if key in subjects else None
+        comment = f" # guessed: {' '.join(fact.guessed.split())}" if fact and fact.guessed else ""
+        yield f"{key} = {_as_value(value)}{comment}"
+
+
+def _tables(survey: Survey) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the two tables, without the keys whose value is the default; a service without a command has the second one only."""
+    defaults = write(_DEFAULTS, kebab)
+    migrations = {key: value for key, value in write(migrations_in(survey), kebab).items() if value != defaults[key]}
+    command = shlex.split(survey.value(Subject.COMMAND))
+    if not command:
+        return {}, migrations or {"config": survey.value(Subject.CONFIG, defaults["config"])}
+    service = {"name": survey.value(Subject.NAME), "command": command, "port": int(survey.value(Subject.PORT))}
+    health = survey.fact(Subject.HEALTH_PATH)
+    return service | ({"health-path": health.value} if health else {}), migrations
 
 
 def migrations_in(survey: Survey) -> Migrations:
@@ -58,32 +114,15 @@ def is_unset(variable: Fact, migrations: Migrations) -> bool:
     return name != migrations.database_variable and name not in migrations.variables
 
 
-def as_toml(settings: Settings) -> str:
-    """Write the guess as a table for pyproject.toml."""
-    data = write(settings, kebab)
-    migrations = {
-        key: value
-        for key, value in data["migrations"].items()
-        if value not in (None, [], {}, "") or (key, value) == ("app", "")
-    }
-    service = {key: data[key] for key in ("name", "command", "port")}
-    return "\n".join(["[tool.slipway]", *_lines(service), "", "[tool.slipway.migrations]", *_lines(migrations)])
-
-
-def _lines(table: Mapping[str, object]) -> Iterator[str]:
-    for key, value in table.items():
-        yield f"{key} = {as_value(value)}"
-
-
-def as_key(name: str) -> str:
+def _as_key(name: str) -> str:
     """Write a key of TOML."""
-    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else as_value(name)
+    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else _as_value(name)
 
 
-def as_value(value: object) -> str:
+def _as_value(value: object) -> str:
     """Write a value of TOML."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {as_value(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {_as_value(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):
-        return f"[{', '.join(map(as_value, value))}]"
+        return f"[{', '.join(map(_as_value, value))}]"
     return str(value) if isinstance(value, int) else '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

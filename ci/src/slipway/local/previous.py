@@ -40,6 +40,7 @@ async def previous_at(today: Workplace, commit: str, name: str, alembic: Alembic
         known = from_json(Previous, await anyio.to_thread.run_sync(text_of, kept, "the models"), str(kept))
         os.utime(kept.parent)  # the cache is pruned by the time of the last use
         return replace(known, name=name)
+    today.progress.stage(f"reading the models of {name}")
     read = await _read_at(today, commit, name, alembic)
     if not (read.refusal or read.caveat):
         await anyio.to_thread.run_sync(_keep, read, kept)
@@ -93,7 +94,8 @@ def _settings_at(tree: Path, today: Workplace) -> Migrations:
 
 async def _models_in(at: Workplace, name: str, *, everything: bool) -> Previous:
     """Return the models that a release names in its own environment, with `everything` that of all extras and groups; raises SlipwayError."""
-    own = await anyio.to_thread.run_sync(partial(prepare, at.folder, cache(), everything=everything))
+    made = partial(prepare, at.folder, cache(), everything=everything, tell=at.progress.stage)
+    own = await anyio.to_thread.run_sync(made)
     return await read_models(replace(at, python=own), name)
 
 

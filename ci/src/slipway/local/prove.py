@@ -29,6 +29,7 @@ from slipway.records.gate import (
     Since,
 )
 from slipway.records.migration import Baseline
+from slipway.records.progress import SILENT, Progress
 from slipway.records.proof import Layer, Proof
 from slipway.records.survey import Subject
 from slipway.settings import Migrations, MissingTableError
@@ -76,16 +77,23 @@ class GateOptions:
     python: Path | None = None
     server: NamedServer | None = None
     migrations: Migrations | None = None  # the service's settings, if the caller has read them
+    progress: Progress = SILENT
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workplace:
-    """A service's folder, its environment, its settings, and a server; without one, the gate starts its own."""
+    """A service's folder, its environment, its settings, and a server; without one, the gate starts its own.
+
+    - calls, called_by: the services that it calls, and those that call it.
+    """
 
     folder: Path
     python: Python
     migrations: Migrations
+    calls: tuple[str, ...] = ()
+    called_by: tuple[str, ...] = ()
     server: NamedServer | None = None
+    progress: Progress = SILENT
 
     @cached_property
     def tree(self) -> Tree:
@@ -135,21 +143,23 @@ async def prove(
     since: Since | None = None,
     previous: Previous | None = None,
     layers: tuple[Layer, ...] = tuple(Layer),
-    progress: Callable[[str], None] | None = None,
 ) -> Proof:
     """Prove the history of a folder; raises SlipwayError when it cannot be executed.
 
-    A `since` that the caller named replaces `start_after`; the `previous` release must work on the new schema; `progress` receives the current revision in words.
+    A `since` that the caller named replaces `start_after`; the `previous` release must work on the new schema.
     """
+    at.progress.stage("starting the service's Python and Postgres")
     question = question_of(
         at.migrations,
         since=since,
         previous=previous,
         layers=layers,
+        calls=at.calls,
+        called_by=at.called_by,
         keep=at.server is None,
-        progress=progress is not None,
+        progress=at.progress.is_shown,
     )
-    return await _answer(Proof, question, at, _counted(progress) if progress else None)
+    return await _answer(Proof, question, at, _counted(at.progress))
 
 
 async def enumerate_revisions(at: Workplace, since: Since | None = None) -> Listing:
@@ -206,7 +216,19 @@ def server_binaries(tree: Tree, migrations: Migrations) -> Binaries:
     return binaries.find(migrations.major, known)
 
 
-def _counted(progress: Callable[[str], None]) -> Callable[[str], bool]:
+# The work of each layer, as the line of its stage names it.
+_WORK: Final = {
+    Layer.ALWAYS: "running the revisions",
+    Layer.TRACE: "measuring the locks of each statement",
+    Layer.ROWS: "running them on tables with rows",
+    Layer.TOGETHER: "running them in one run of env.py",
+    Layer.INTERRUPTION: "interrupting them",
+    Layer.PREVIOUS: "replaying the previous release",
+    Layer.CONCURRENCY: "running them beside other sessions",
+}
+
+
+def _counted(progress: Progress) -> Callable[[str], bool]:
     """Return a reader of standard error that passes on the count of revisions; it returns whether a line was one."""
     begun: dict[Layer, set[str]] = defaultdict(set)
 
@@ -217,8 +239,11 @@ def _counted(progress: Callable[[str], None]) -> Callable[[str], bool]:
             event = from_json(GateProgress, line.removeprefix(PROGRESS_MARK), "the gate's progress")
         except BadInputError:  # a revision printed it
             return False
-        begun[event.layer].add(event.revision)
-        progress(f"{event.layer.value}: revision {event.revision}, {len(begun[event.layer])} of {event.of}")
+        work, revisions = _WORK[event.layer], begun[event.layer]
+        if not revisions:
+            progress.stage(f"{work}, {event.of} in all")
+        revisions.add(event.revision)
+        progress.detail(f"{work}: {event.revision}, {len(revisions)} of {event.of}")
         return True
 
     return read

@@ -1,16 +1,16 @@
 """The services of one repository: every folder with `[tool.slipway]`, and those that a change concerns."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from slipway import toml
-from slipway.errors import BadInputError
+from slipway.errors import BadInputError, Obstacles
 from slipway.finder.tree import PRUNED, repository_of, table_in
 from slipway.records.services import Service, Services
-from slipway.settings import OWN_FILE
+from slipway.settings import OWN_FILE, Settings, load
 from slipway.source import changed_files, git
 
 _FILES: Final = (OWN_FILE, "pyproject.toml")  # in the order in which the settings are read
@@ -42,6 +42,30 @@ def services_in(folder: Path, changed: str | None = None) -> Services:
         unchanged=tuple(service for service in services if service not in concerned),
         since=changed,
     )
+
+
+def settings_around(folder: Path) -> Mapping[str, Settings]:
+    """Return the settings of every service of the repository around a folder that has a name, by folder.
+
+    Raises SettingsError, or ObstaclesError with every file that cannot be used.
+    """
+    root, found, obstacles = repository_of(folder), dict[str, Settings](), Obstacles()
+    for service in services_in(root).services:
+        if service.name:
+            with obstacles.noted():
+                found[service.folder] = load(root / service.folder)
+    obstacles.refuse()
+    return found
+
+
+def calls_of(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the services that the one in a folder calls, and of those that call it; none where there are no settings."""
+    with suppress(BadInputError):
+        root = repository_of(folder)
+        services = services_in(root).services
+        own = next((each for each in services if root / each.folder == folder.resolve()), Service(""))
+        return own.calls, tuple(each.name for each in services if own.name and own.name in each.calls)
+    return (), ()
 
 
 def services_below(folder: Path) -> tuple[str, ...]:
@@ -76,8 +100,13 @@ def _service(root: Path, place: Path) -> Service | None:
         except ValueError:
             document = {"tool": {"slipway": {}}} if "[tool.slipway" in text else {}
         if "slipway" in table_in(document, "tool"):
-            named = table_in(document, "tool", "slipway").get("name")
-            return Service(place.relative_to(root).as_posix(), named if isinstance(named, str) else "")
+            table = table_in(document, "tool", "slipway")
+            named, calls = table.get("name"), table.get("calls")
+            return Service(
+                folder=place.relative_to(root).as_posix(),
+                name=named if isinstance(named, str) else "",
+                calls=tuple(map(str, calls)) if isinstance(calls, list) else (),
+            )
     return None
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from slipway.migration.alembic_config import SECTION, Call
 from slipway.migration.database import VARIABLE, named_in_environment, own_database
 from slipway.migration.environment import Environment
+from slipway.migration.initial_schema import Beginning
 from slipway.migration.output import answer, discreet
 from slipway.migration.upgrade import look, upgrade
 from slipway.records.migration import Baseline, Migration, Standing
@@ -43,7 +44,8 @@ def main(arguments: list[str]) -> int:
         if options.look:
             return look(environment, url, options.baseline)
         report = partial(print, flush=True) if options.own else lambda _: None
-        return upgrade(environment, url, report, options.transactions, options.baseline)
+        beginning = Beginning(baseline=options.baseline, extensions=tuple(options.extension))
+        return upgrade(environment, url, report, options.transactions, beginning)
 
     with discreet(options.secret) if options.own else nullcontext():
         return answer(options.file, ask)
@@ -63,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scripts", default="", help="the folder with env.py, if the settings file names none")
     parser.add_argument("--app", help="the Flask application in whose context env.py runs, as FLASK_APP names it")
     parser.add_argument("--baseline", default="", help="the schema that an empty database is given first")
+    parser.add_argument(
+        "--extension", action="append", default=[], metavar="NAME", help="one that an empty database is given first"
+    )
     parser.add_argument("-x", action="append", default=[], metavar="KEY=VALUE", help="an argument for env.py")
     parser.add_argument("--look", action="store_true", help="change nothing, and write the revision of the database")
     parser.add_argument("--snapshot", action="store_true", help="change nothing, and write the models as a baseline")

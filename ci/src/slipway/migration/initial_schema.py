@@ -3,12 +3,12 @@
 import hashlib
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
@@ -27,6 +27,14 @@ _MAY_LACK_ROLES: Final = ("GRANT", "REVOKE", "ALTER DEFAULT PRIVILEGES")
 _NOT_ALLOWED: Final = "42501"
 _MAY_FAIL: Final = re.compile(r"(?i:SET|GRANT|REVOKE|ALTER\s+DEFAULT|CREATE\s+(?:SCHEMA|EXTENSION))\b")
 _INTO: Final = re.compile(r"INSERT\s+INTO\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """The settings of what an empty database is given first: extensions, then a baseline."""
+
+    baseline: str = ""
+    extensions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,12 +152,22 @@ def _spelled(metadata: MetaData) -> Iterator[str]:
         yield from (f"{column.name} {getattr(column.type, 'enums', '')}" for column in table.columns)
 
 
+def create_extensions(names: Sequence[str], connection: Connection) -> None:
+    """Create the extensions that a history expects; raises BadInputError."""
+    for name in names:
+        quoted = connection.dialect.identifier_preparer.quote(name)
+        try:
+            connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {quoted} CASCADE"))
+        except DBAPIError as error:
+            raise BadInputError(f"the extension {name} cannot be created on this server", sentence(error)) from error
+
+
 def read(baseline: str, folder: Path) -> InitialSchema:
     """Read `migrations/baseline.sql` in the service's folder, or import `package.module:metadata`; raises BadInputError."""
     if not baseline.endswith(".sql"):
         return InitialSchema(name=baseline, metadata=_metadata(baseline))
     try:
-        text = (folder / baseline).read_text(encoding="utf-8-sig")
+        sql = (folder / baseline).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise BadInputError(
             f"{baseline} cannot be read: {error.strerror or error}", f"correct {_SETTING}, and commit the file"
@@ -158,7 +176,7 @@ def read(baseline: str, folder: Path) -> InitialSchema:
         raise BadInputError(
             f"{baseline} is not UTF-8", "write it with `pg_dump --format=plain --encoding=UTF8`"
         ) from error
-    parts = statements(text, baseline)
+    parts = statements(sql, baseline)
     if not parts:
         raise BadInputError(f"{baseline} has no statement", f"correct {_SETTING}, or remove it")
     return InitialSchema(name=baseline, statements=parts)

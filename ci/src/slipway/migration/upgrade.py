@@ -20,7 +20,7 @@ from slipway.errors import RefusedError, SlipwayError
 from slipway.migration import initial_schema
 from slipway.migration.database import RELATIONS, directly, every_connection_to, held, sqlstate, with_connection
 from slipway.migration.environment import Environment, sentence
-from slipway.migration.initial_schema import InitialSchema
+from slipway.migration.initial_schema import Beginning, InitialSchema, create_extensions
 from slipway.migration.pooler import check_own_session
 from slipway.records.migration import Migration, MigrationFailedError, Standing
 
@@ -46,17 +46,23 @@ def look(environment: Environment, url: URL, baseline: str = "") -> Standing:
 
 def _initial(environment: Environment, url: URL, baseline: str) -> InitialSchema | None:
     """Read the baseline if there is one, and the database is empty; raises BadInputError."""
-    if not baseline:
+    if not baseline or not _is_empty(url):
         return None
-    with directly():
-        relations = with_connection(url, lambda connection: connection.execute(text(RELATIONS)).one()[0])
     with environment.in_application():
-        return None if relations else initial_schema.read(baseline, environment.folder)
+        return initial_schema.read(baseline, environment.folder)
 
 
-def _begin(environment: Environment, url: URL, baseline: str, report: Callable[[str], object]) -> str:
-    """Give an empty database the schema that the history begins on; return the baseline's name, empty when it was not needed."""
-    initial = _initial(environment, url, baseline)
+def _is_empty(url: URL) -> bool:
+    with directly():
+        return not with_connection(url, lambda connection: connection.execute(text(RELATIONS)).one()[0])
+
+
+def _begin(environment: Environment, url: URL, beginning: Beginning, report: Callable[[str], object]) -> str:
+    """Give an empty database what the history begins on; return the baseline's name, empty when it was not needed."""
+    if beginning.extensions and _is_empty(url):
+        with directly():
+            with_connection(url, partial(create_extensions, beginning.extensions))
+    initial = _initial(environment, url, beginning.baseline)
     if initial is None:
         return ""
     report(f"baseline {initial.name}")
@@ -156,19 +162,19 @@ def upgrade(
     url: URL,
     report: Callable[[str], object] = lambda _: None,
     proven: str = "",
-    baseline: str = "",
+    beginning: Beginning = Beginning(),  # noqa: B008 -- it is frozen
 ) -> Migration:
     """Run every missing revision and read back the database's revision; raises RefusedError when one fails.
 
     - report: called with each revision when it begins.
     - proven: the transactions of the proof; when env.py begins others, no revision runs.
-    - baseline: the schema that an empty database is given first.
+    - beginning: what an empty database is given first.
     """
     started = time.monotonic()
     recognised = _own_session(url)
     with alone(url), every_connection_to(url, (_LOCK_TIMEOUT,), recognised, single=True):
         _visit(environment)
-        begun_on = _begin(environment, url, baseline, report)
+        begun_on = _begin(environment, url, beginning, report)
         before, applied, attempts = _run(environment, report, proven)
         after = _read_back(environment)
     seconds = round(time.monotonic() - started, 3)

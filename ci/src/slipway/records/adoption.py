@@ -59,8 +59,9 @@ class Adoption(Record, schema="slipway/adoption/1"):
     checked: bool = False  # by --check
 
     @property
-    def may_need_baseline(self) -> bool:
-        return not self.is_complete and any(fact.subject is Subject.BASELINE for fact in self.facts)
+    def begins_on_a_schema(self) -> bool:
+        """Whether the history begins on tables that no revision creates, as far as their texts show."""
+        return any(fact.subject is Subject.BASELINE for fact in self.facts)
 
     @property
     def is_complete(self) -> bool:

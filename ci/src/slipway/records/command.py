@@ -8,7 +8,7 @@ from slipway.records.form import Record
 
 @dataclass(frozen=True)
 class Explanation(Record, schema="slipway/explanation/1"):
-    """The text about a rule or a command. `subject` is its id or name."""
+    """The text about a rule or a command, whose id or name is `subject`; without one, the list of the rules."""
 
     subject: str
     text: str

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from slipway.records.form import Record
 from slipway.records.migration import Heads, Readiness
 from slipway.records.outcome import Status, Verb
-from slipway.records.plan import Observed
+from slipway.records.plan import Observed, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,12 +20,22 @@ class Specification:
     - settings: the part of [tool.slipway] that makes the service, as JSON; without the values of `hidden` variables.
     - hidden: hashes of the values of variables that are, or look like, secrets; `salt` is hashed before each value.
     - versions: of the secrets, by variable, as they were in use when the release was deployed; those that were not read are left out.
+    - addresses: of the services that it called, by variable; a rollback reads the present ones where it can.
     """
 
     settings: str
     salt: str
     hidden: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class JointRelease:
+    """A release of several services, in the order of their deployment; `id` follows from environment and images."""
+
+    id: str
+    images: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +44,7 @@ class Intent(Record, schema="slipway/intent/1"):
 
     - wanted: hash of the desired service. fingerprint: of the observed state that the plan was made from.
     - specification: of the release; None for a command without one, and of older versions of slipway.
+    - joint: the release of several services that it is a part of, or None.
     """
 
     environment: str
@@ -45,6 +56,7 @@ class Intent(Record, schema="slipway/intent/1"):
     nonce: str
     verb: Verb = Verb.DEPLOY
     specification: Specification | None = None
+    joint: JointRelease | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +89,7 @@ class Release(Record, schema="slipway/release/1"):
     - heads: of the image's history. database: heads of its database at the end. Both are None when unknown.
     - commit: the image's source. risk: why a required proof was waived; empty when none was required.
     - wanted: hash of the desired service, as in its intent; empty when it was not recorded.
+    - joint: the id of the release of several services that it was a part of, or empty.
     """
 
     environment: str
@@ -88,6 +101,7 @@ class Release(Record, schema="slipway/release/1"):
     ended: int
     seconds: float
     cause: str = ""
+    remedy: str = ""
     verb: Verb = Verb.DEPLOY
     holder: str = ""
     heads: Heads | None = None
@@ -95,6 +109,7 @@ class Release(Record, schema="slipway/release/1"):
     commit: str | None = None
     risk: str = ""
     wanted: str = ""
+    joint: str = ""
 
     @property
     def readiness(self) -> Readiness:
@@ -177,7 +192,9 @@ class Situation(Record, schema="slipway/situation/1"):
 
     - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
     - unfinished: numbers of deployments without an end, which `open` describes. unseen: why the ledger could not be read, otherwise empty.
-    - readiness: the live release's answer at its health path, or None. unanswered: why that path does not answer, otherwise empty.
+    - instances: how many run, empty when that is unknown.
+    - readiness: the live release's statement at its health path, or None. asked: the paths that were asked, with the smoke paths.
+    - unanswered: why users get no answer, or errors, otherwise empty. way_out: what to do about that.
     - traffic: how a move has left the traffic, when it is not here alone; otherwise empty.
     """
 
@@ -189,5 +206,15 @@ class Situation(Record, schema="slipway/situation/1"):
     open: tuple[OpenDeployment, ...] = ()
     readiness: Readiness | None = None
     unseen: str = ""
+    instances: str = ""
+    asked: tuple[str, ...] = ()
     unanswered: str = ""
     traffic: str = ""
+    way_out: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """1 when the service exists and does not answer, 3 when its state is unknown; 0 otherwise, also when there is none, or it is paused."""
+        if self.unanswered or self.observed.state in (State.CREATE_FAILED, State.DELETE_FAILED):
+            return 1
+        return 3 if self.observed.state is State.UNKNOWN else 0

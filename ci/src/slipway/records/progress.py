@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 
 class Phase(Enum):
@@ -14,6 +15,20 @@ class Phase(Enum):
     WAIT = "waiting for another deployment"
     MIGRATE = "migrating the database"
     CHANGE = "the platform is at work"
+
+    @property
+    def interrupted(self) -> str:
+        """A sentence for a person who interrupts a run in this phase, about what continues."""
+        match self:
+            case Phase.CHANGE:
+                return "the platform continues with what has started; run the same command again to follow it"
+            case Phase.MIGRATE:
+                return (
+                    "no release has started on the platform; a statement of the migration may run in the database until it ends, "
+                    "and the same command again waits for it and resumes the deployment"
+                )
+            case Phase.LOOK | Phase.CHECK | Phase.WAIT:
+                return "nothing has started on the platform"
 
 
 @dataclass(frozen=True)
@@ -36,12 +51,17 @@ Tell = Callable[[Event], object]
 class Progress:
     """Output of a running command, by itself none; every `text` is untrusted, and what shows it escapes it."""
 
+    is_shown = False
+
     def section(self, text: str) -> None:
         """Begin a section."""
 
     def step(self, text: str) -> AbstractContextManager[object]:  # noqa: ARG002 -- no output
         """Show a step as running until the block ends."""
         return nullcontext()
+
+    def stage(self, text: str) -> None:
+        """Show what the current step does from now on; a line of its own where nothing moves."""
 
     def detail(self, text: str) -> None:
         """Replace the detail of the current step, on a terminal only."""
@@ -57,3 +77,6 @@ class Progress:
 
     def event(self, event: Event) -> None:
         """Show an event of a run."""
+
+
+SILENT: Final = Progress()

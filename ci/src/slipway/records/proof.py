@@ -33,6 +33,11 @@ class Implication(Enum):
     NOT_RERUNNABLE = "not rerunnable"  # cannot be resumed after an interruption
 
 
+# Keys of a proof's seconds besides the layers.
+PREPARATION: Final = "preparation"
+START: Final = "start"
+
+
 class Layer(Enum):
     """A part of the gate that a run can omit."""
 
@@ -211,6 +216,7 @@ class Coverage:
     - chosen: which revisions count as new and how many do not, when the gate chose that itself.
     - filled: how many of `tables` held rows. empty: why one of the others did not, by its name.
     - previous: the release replayed on the new schema; previous_statements: their number; previous_digest: their sha256.
+    - calls, called_by: the services that this one calls, and that call it; none of their requests is executed.
     """
 
     revisions: int
@@ -226,6 +232,8 @@ class Coverage:
     previous_statements: int = 0
     previous_digest: str = ""
     transactions: str = ""
+    calls: tuple[str, ...] = ()
+    called_by: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = tuple(Layer)
 
     @property
@@ -240,7 +248,8 @@ class Proof(Record, schema="slipway/proof/1"):
     """The executed history and its findings.
 
     - postgres: the version that executed it. history: sha256 of the revision files, and of the baseline if there is one.
-    - heads: of the history. begun: those of a baseline that has run revisions. seconds: wall time by layer.
+    - heads: of the history. begun: those of a baseline that has run revisions.
+    - seconds: wall time by layer, with `preparation` of the environments and `start` of their processes where the gate made them.
     - folder: the service's in its repository, to which the names of files are relative; empty for the repository itself, or when unknown.
     - advisory: the day before which errors do not fail the job; empty when they do.
     """
@@ -272,10 +281,12 @@ class Proof(Record, schema="slipway/proof/1"):
 
     @property
     def verdict_in_words(self) -> str:
-        """The verdict in words; what did not execute a single revision has not passed."""
+        """The verdict in words; a history that was not executed, or not to its end, has not passed."""
         if self.verdict is Verdict.FAIL:
             return f"refused, advisory until {self.advisory}" if self.advisory else "refused"
-        return "passed" if self.coverage.revisions else "not executed"
+        if not self.coverage.revisions:
+            return "not executed"
+        return "not proven" if self.unexecuted else "passed"
 
     @property
     def executed(self) -> str:

@@ -9,10 +9,14 @@ from slipway.records.refusal import Refusal
 
 @dataclass(frozen=True)
 class Service:
-    """A folder with `[tool.slipway]`, relative to its repository; `name` is the one in the table, empty without one."""
+    """A folder with `[tool.slipway]`, relative to its repository; `name` is the one in the table, empty without one.
+
+    - calls: the names of the services that it calls.
+    """
 
     folder: str
     name: str = ""
+    calls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

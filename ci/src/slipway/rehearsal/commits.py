@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -100,14 +101,13 @@ def _copy(source: Path, target: Path) -> None:
 
 def settings_of(commit: Commit) -> Settings:
     """Read the settings of the commit, not of the work tree; raises SettingsError."""
-    try:
-        text = commit.text("pyproject.toml")
-    except BadInputError:
-        raise settings.SettingsError(
-            f"the commit {commit.revision[:12]} has no pyproject.toml in {commit.folder}",
-            "name the service's folder with --source",
-        ) from None
-    return settings.parse(text)
+    for name in (settings.OWN_FILE, "pyproject.toml"):
+        with suppress(BadInputError):
+            text = commit.text(name)
+            break
+    else:
+        raise settings.MissingTableError(f"the commit {commit.revision[:12]} has no pyproject.toml in {commit.folder}")
+    return settings.parse(text, name)
 
 
 async def build(commit: Commit, wanted: Settings, place: Place) -> Image:

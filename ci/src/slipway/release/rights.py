@@ -21,8 +21,10 @@ class Right(Enum):
     """Something a verb must be allowed to do, whatever the target."""
 
     OBSERVE = "observe the service and its operations"
+    FIND_CALLED = "read the addresses of the services that it calls"
     READ_OWNER = "read which environment a service belongs to"
     FOLLOW = "read the platform's lines about an operation"
+    COUNT = "count the running instances of the service"
     READ_LOGS = "read what the service itself has written"
     UPDATE_SERVICE = "update the service"
     CREATE_SERVICE = "create the service"

@@ -22,6 +22,8 @@ from slipway.settings.service import (
     SettingsError,
     Subjects,
     TestDatabase,
+    WhenALaterFails,
+    variable_of,
 )
 from slipway.structure import MismatchError, kebab, read
 
@@ -54,6 +56,9 @@ def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Set
         raise MissingTableError(f"{file} has no [tool.slipway]")
     if not named and isinstance(table, dict):
         table = {**_NAMELESS, **table}
+    if isinstance(table, dict) and not _NAMELESS.keys() & table.keys():
+        what = f"{file}: [tool.slipway] has no name and no command"
+        raise SettingsError(what, 'add name = "…" and command = ["…"], which the gate alone does without')
     try:
         return read(Settings, table, "", kebab)
     except MismatchError as error:
@@ -108,7 +113,9 @@ __all__ = [
     "TargetKind",
     "TaskScaling",
     "TestDatabase",
+    "WhenALaterFails",
     "load",
     "load_file",
     "parse",
+    "variable_of",
 ]

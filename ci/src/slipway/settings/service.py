@@ -58,7 +58,7 @@ class Migrations(Constrained):
     - app: the Flask application in whose context env.py runs, such as "shop:create_app"; an empty text is the one that Flask finds.
       For advanced-alchemy, the object with its configuration, such as "shop.config:alchemy".
     - postgres: the major version in production ("17"), or an image reference with a digest.
-    - extensions: Postgres extensions that must exist before the first revision.
+    - extensions: Postgres extensions that must exist before the first revision; every empty database gets them, in production too.
     - role: the rights of the role that runs the revisions in production: "rds_superuser", as the main user of RDS; "owner" of the database, no more; "superuser".
     - baseline: the schema that the first revision expects, if no revision creates it: an SQL file such as "migrations/baseline.sql", written by `pg_dump --schema-only`,
       or "package.module:metadata", whose tables create_all makes. Every empty database begins with it, in production too; revisions that the
@@ -106,7 +106,7 @@ class Migrations(Constrained):
         own = tuple(
             f"--{name}={value}" for name, value in named.items() if value or (name == "app" and value is not None)
         )
-        return (*self.alembic, *own)
+        return (*self.alembic, *own, *(f"--extension={name}" for name in self.extensions))
 
     @property
     def own_runner(self) -> tuple[str, ...]:
@@ -269,6 +269,13 @@ class BuildStep(Constrained):
     sources: tuple[str, ...] = ()
 
 
+class WhenALaterFails(Enum):
+    """The fate of a live service when a later one of the same release of several services fails."""
+
+    BACK = "back"
+    STAY = "stay"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings(Constrained):
     """`[tool.slipway]`.
@@ -279,6 +286,10 @@ class Settings(Constrained):
     - port: where it listens. The platform also sets PORT.
     - health-path: answers 200 when the service is ready; without it a TCP connection is enough.
     - smoke-paths: asked with GET after a deployment (default: the health path); each must answer below 400.
+    - calls: the services of this repository that it calls, by name, such as ["billing"]. It gets the private address of each in a variable
+      NAME_URL, here BILLING_URL, and is deployed after them by `slipway deploy --all`.
+    - when-a-later-fails: what becomes of this service when it is live and a later one of the same `slipway deploy --all` fails: "back" to the
+      release before, or "stay".
     """
 
     name: Annotated[str, _REPOSITORY_NAME]
@@ -287,6 +298,8 @@ class Settings(Constrained):
     port: Annotated[int, Range(1, 65535)] = 8000
     health_path: _Path | None = None
     smoke_paths: tuple[_Path, ...] = ()
+    calls: tuple[Annotated[str, _REPOSITORY_NAME], ...] = ()
+    when_a_later_fails: WhenALaterFails = WhenALaterFails.BACK
     migrations: Migrations = Migrations()
     environments: Mapping[_EnvironmentName, Annotated[Environment, _TARGETS]] = field(default_factory=dict)
     rehearsal: RehearsalCommits = RehearsalCommits()
@@ -299,11 +312,26 @@ class Settings(Constrained):
         super().__post_init__()
         if self.build and self.images.dockerfile:
             raise MismatchError("build", "found beside images.dockerfile, which can have a stage for it")
+        self._check_calls()
         ledgers = [self.ledger(name) for name in self.environments]
         if len(set(ledgers)) < len(ledgers):
             raise MismatchError(
                 "environments", "found two names that differ only in case, - or _, so that they would share a ledger"
             )
+
+    def _check_calls(self) -> None:
+        for index, callee in enumerate(self.calls):
+            at, variable = f"calls[{index}]", variable_of(callee)
+            if callee == self.name:
+                raise MismatchError(at, f"found {callee!r}, the service itself, allowed are other services")
+            if variable in map(variable_of, self.calls[:index]):
+                raise MismatchError(at, f"found {callee!r}, and another one has its variable, {variable}")
+            taken = {
+                f"environments.{name}": {*each.variables, *each.secrets} for name, each in self.environments.items()
+            }
+            taken["migrations.database-variable"] = {self.migrations.database_variable}
+            if place := next((place for place, names in taken.items() if variable in names), None):
+                raise MismatchError(at, f"found {callee!r}, whose address is in {variable}, which {place} has too")
 
     def made_of(self, images: Mapping[str, Any]) -> "Settings":
         """Return the same settings with flags in the place of [tool.slipway.images]; raises SettingsError."""
@@ -363,6 +391,11 @@ class Settings(Constrained):
     def ledger(self, environment: str) -> str:
         """Return the name of the ECR repository with an environment's ledger."""
         return ledger_repository(self.name, environment)
+
+
+def variable_of(service: str) -> str:
+    """Return the variable with the address of a called service: `BILLING_URL` for `billing`, `TAX_RATES_URL` for `tax-rates`."""
+    return f"{re.sub('[^A-Z0-9]', '_', service.upper())}_URL"
 
 
 def ledger_repository(name: str, environment: str) -> str:

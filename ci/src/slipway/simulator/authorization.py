@@ -23,7 +23,10 @@ _WITHOUT_RESOURCE = (
     ("elbv2", "DescribeListeners"),
     ("elbv2", "DescribeRules"),
 )
-_PREFIXES = {"elbv2": "elasticloadbalancing"}  # of the actions, where they differ from the model's name
+_PREFIXES = {
+    "elbv2": "elasticloadbalancing",
+    "service-quotas": "servicequotas",
+}  # of the actions, where they differ from the model's name
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,11 @@ _RESOURCES: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("service", "services", "serviceName"), "arn:aws:ecs:{place}:service/{cluster}/{value}"),
         **dict.fromkeys(("serviceArn", "serviceDeploymentArn", "serviceDeploymentArns"), "{value}"),
         **dict.fromkeys(("serviceRevisionArns", "resourceArn"), "{value}"),
+        "clusters": "arn:aws:ecs:{place}:cluster/{value}",
     },
     "ec2": {},
+    "application-autoscaling": {},
+    "service-quotas": {},
     "elbv2": dict.fromkeys(("TargetGroupArn", "RuleArn", "ListenerArn"), "{value}"),
     "acm": {"CertificateArn": "{value}"},
     "route53": {"HostedZoneId": "arn:aws:route53:::hostedzone/{value}", "Id": "arn:aws:route53:::change/{value}"},

@@ -29,6 +29,7 @@ from slipway.simulator.endpoint import Endpoint
 from slipway.simulator.faults import Faults
 from slipway.simulator.iam import Iam, Sts
 from slipway.simulator.platform import Platform
+from slipway.simulator.quotas import ServiceQuotas
 from slipway.simulator.registry import PASSWORD, ImageStore, RegistryProtocol, Repository
 from slipway.simulator.route53 import Route53, full
 from slipway.simulator.secrets import Secrets
@@ -186,6 +187,8 @@ class Places:
             "cloudformation": cloud.cloudformation.operations,
             "ecr": Ecr(store, self._quotas).operations,
             "ecs": cloud.ecs.operations,
+            "application-autoscaling": cloud.ecs.express.scaling.operations,
+            "service-quotas": ServiceQuotas(self._quotas).operations,
             "ec2": cloud.ecs.express.resources.network.operations,
             "elbv2": cloud.ecs.express.resources.balancing.operations,
             "acm": cloud.certificates.operations,

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel
 
-SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm", "cloudwatch", "acm")
+SERVICES = (
+    *("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm", "cloudwatch", "acm"),
+    *("application-autoscaling", "service-quotas"),
+)
 QUERY_SERVICES = ("cloudformation", "iam", "sts", "elbv2", "ec2", "rds")  # these use the older query protocol
 REST_SERVICES = ("route53",)  # this one uses REST with XML
 ACCOUNT, REGION = (
@@ -48,13 +51,16 @@ class Call:
 
 @dataclass
 class Quotas:
-    """The limits of an account in each region. The defaults are AWS's: ECR's [G], the others †."""
+    """The limits of an account in each region. The defaults are AWS's: those of App Runner and IAM †, the others [G]."""
 
     services: int = 30
     shared: int = 10  # names of VPC connectors, of auto scaling and of observability configurations, each
     repositories: int = 100_000
     images: int = 100_000  # in one repository
     roles: int = 1_000  # of an account
+    cluster_services: int = 5_000
+    balancers: int = 50
+    vcpus: float = 6  # of Fargate tasks; AWS raises it with use
 
 
 # Members of an answer that are None are left out.
@@ -156,9 +162,15 @@ def message_member(operation: "OperationModel", code: str) -> str:
     return next((member for member in members if member.lower() == "message"), "message")
 
 
+_JAVA = (
+    *(("\\p{L}", "\\w"), ("\\p{Z}", "\\s"), ("\\p{N}", "\\d"), ("\\p{Print}", "[ -~]")),
+    ("\\uD800\\uDC00-\\uDBFF\\uDFFF", "\\U00010000-\\U0010FFFF"),  # pairs of surrogates
+)
+
+
 def in_python(pattern: str) -> str:
     """Translate a pattern of the models, which is Java's, to Python: they differ in the classes for letters of every script."""
-    for java, python in (("\\p{L}", "\\w"), ("\\p{Z}", "\\s"), ("\\p{N}", "\\d")):
+    for java, python in _JAVA:
         pattern = pattern.replace(java, python)
     return pattern
 

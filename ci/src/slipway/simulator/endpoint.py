@@ -41,6 +41,8 @@ _INVALID = dict.fromkeys(QUERY_SERVICES, "ValidationError") | {
     "ssm": "ValidationException",
     "cloudwatch": "ValidationError",
     "acm": "ValidationException",
+    "application-autoscaling": "ValidationException",
+    "service-quotas": "IllegalArgumentException",
     "route53": "InvalidInput",
 }
 _REFUSALS: Mapping[Effect, tuple[str, str, int]] = {

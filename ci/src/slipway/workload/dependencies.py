@@ -3,13 +3,14 @@
 import fcntl
 import hashlib
 import importlib.util
+import json
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,8 @@ from slipway.errors import BadInputError, RefusedError
 from slipway.finder.interpreter import interpreter, requested
 from slipway.finder.locks import declaration, lock, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements
-from slipway.finder.tree import Tree, tree_at
+from slipway.finder.tree import Tree, table_in, tree_at
+from slipway.records.progress import SILENT
 from slipway.records.survey import Subject
 from slipway.untrusted import one_line
 from slipway.workload.inherited import PASSED, inherited
@@ -41,11 +43,17 @@ _NO_PYTHON = re.compile(
 # Source distributions of before 2026 may build with a module that setuptools 82 has removed.
 _NEEDS_OLDER = re.compile(r"No module named 'pkg_resources'")
 _OLDER_SETUPTOOLS = "setuptools<82\n"
+_PLAIN = re.compile(r"\w[\w.+-]*", re.ASCII)
 _NO_LOGIN = re.compile(r"\b40[13]\b|[Cc]redentials|[Aa]uthenticat")
-_COMPILED = ["--compile-bytecode"]
-_PATIENT = {
-    "UV_COMPILE_BYTECODE_TIMEOUT": "0"
-}  # by default uv gives up after a minute, which a busy machine needs for a large file
+
+
+class UnbuiltError(RefusedError):
+    """A package that does not build on this machine."""
+
+    def __init__(self, package: str, cause: str) -> None:
+        remedy = "install what its build needs, or pass the service's own virtual environment with --python DIR"
+        super().__init__(f"the package {package} does not build on this machine: {cause}", remedy)
+        self.package = package
 
 
 def lock_of(tree: Path, view: Tree) -> Path:
@@ -121,11 +129,19 @@ def notes(view: Tree) -> tuple[str, ...]:
     )
 
 
-def prepare(tree: Path, cache: Path, *, in_place: bool = False, everything: bool = False) -> Python:
+def prepare(
+    tree: Path,
+    cache: Path,
+    *,
+    in_place: bool = False,
+    everything: bool = False,
+    tell: Callable[[str], None] = SILENT.stage,
+) -> Python:
     """Return the environment for an unpacked tree, created unless cached.
 
     With `in_place` the tree is a work tree: packages in it are linked, so that they are always as they are edited, and no file is written
-    beside it. With `everything` a uv.lock's extras and groups are all installed. Raises BadInputError, and RefusedError with uv's message.
+    beside it. With `everything` a uv.lock's extras and groups are all installed. `tell` is called before an environment is made.
+    Raises BadInputError, and RefusedError with uv's message.
     """
     view = tree_at(tree)
     pinning = lock_of(tree, view)
@@ -139,8 +155,9 @@ def prepare(tree: Path, cache: Path, *, in_place: bool = False, everything: bool
     folder = cache / "environments" / _key(plan)
     with _locked(folder):
         if not (folder / READY).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            _install(plan, folder)
+            tell(f"making an environment from {os.path.relpath(pinning, tree)}")
+            note = _make(plan, folder, tell)
+            (folder / READY).write_text(note, encoding="utf-8")
         (folder / READY).touch()
     if built or pinning.name == "uv.lock":
         return Python(folder, _install_project(tree, folder) if built and not linked else None, pinning.name)
@@ -164,9 +181,12 @@ def _key(plan: _Plan) -> str:
     """Hash the lock and project files; with packages of the tree itself the key is for this tree alone."""
     tree, lock = plan.tree, plan.lock
     total = hashlib.sha256(lock.name.encode() + lock.read_bytes() + " ".join((*plan.parts, *plan.python)).encode())
-    for name in (".python-version", *(["pyproject.toml"] if lock.name != "requirements.txt" else [])):
-        if (tree / name).is_file():
-            total.update((tree / name).read_bytes())
+    if (tree / ".python-version").is_file():
+        total.update((tree / ".python-version").read_bytes())
+    if lock.name != "requirements.txt":  # our own table, which init adds, makes no other environment
+        project = document_of(tree / "pyproject.toml")
+        tool = {name: table for name, table in table_in(project, "tool").items() if name != "slipway"}
+        total.update(repr({**project, "tool": tool}).encode())
     if plan.linked or _has_local_packages(lock):
         total.update(str(tree).encode())
     return total.hexdigest()[:16]
@@ -194,7 +214,33 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _install(plan: _Plan, folder: Path) -> None:
+def _make(plan: _Plan, folder: Path, tell: Callable[[str], None]) -> str:
+    """Make the environment, if a package does not build with another Python of this machine that the service allows; return a note about it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        _install(plan, folder, _oldest_here(plan.python))
+    except UnbuiltError as error:
+        first = _version_of(folder)
+        for version in _pythons_here(plan.python):
+            if version != first:
+                tell(f"{error.package} does not build for Python {first}; trying {version}")
+                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(UnbuiltError):
+                    _install(plan, folder, ["--python", version])
+                    return f"the revisions ran on Python {version}: {error.package} does not build for {first}"
+        raise
+    return ""
+
+
+def _version_of(environment: Path) -> str:
+    """Return the minor version of an environment's Python."""
+    config = environment / "pyvenv.cfg"
+    text = config.read_text(encoding="utf-8") if config.is_file() else ""
+    match = re.search(r"^version(?:_info)?\s*=\s*(3\.\d+)", text, re.MULTILINE)
+    return match[1] if match else "3"
+
+
+def _install(plan: _Plan, folder: Path, python: list[str]) -> None:
     tree = plan.tree
     if plan.pinned_for_uv:
         copied = () if plan.linked else ("--no-install-project", "--no-editable")
@@ -203,20 +249,33 @@ def _install(plan: _Plan, folder: Path) -> None:
                 "sync",
                 "--frozen",
                 *([] if plan.everything else ["--no-dev"]),
-                *_oldest_here(plan.python),
+                *python,
                 *plan.parts,
                 *copied,
-                *_COMPILED,
             ],
             tree,
             folder,
         )
         return
-    _uv(["venv", *_oldest_here(plan.python), str(folder)], tree, folder)
+    _uv(["venv", *python, str(folder)], tree, folder)
     with tempfile.TemporaryDirectory(prefix="slipway-lock-") as written:
         _uv([*_pip_install(folder), *_sources(plan, Path(written))], tree, folder)
     if plan.linked and plan.package:
         _uv([*_pip_install(folder), "--no-deps", "--editable", str(tree)], tree, folder)
+    elif not plan.package:
+        _name(plan.view, folder)
+
+
+def _name(view: Tree, environment: Path) -> None:
+    """Write name and version of a project that is imported from its sources: its code may ask importlib.metadata for them."""
+    tables = (view.table("pyproject.toml", "project"), view.table("pyproject.toml", "tool", "poetry"))
+    project = next((table for table in tables if "name" in table), {})
+    name, version = str(project.get("name", "")), str(project.get("version", "0"))
+    for site in environment.glob("lib/python3*/site-packages") if _PLAIN.fullmatch(f"{name}-{version}") else ():
+        folder = site / f"{re.sub(r'[-_.]+', '_', name)}-{version}.dist-info"
+        folder.mkdir(exist_ok=True)
+        text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        (folder / "METADATA").write_text(text, encoding="utf-8")
 
 
 def _oldest_here(wanted: list[str]) -> list[str]:
@@ -225,6 +284,15 @@ def _oldest_here(wanted: list[str]) -> list[str]:
     find = [uv(), "python", "find", "--no-python-downloads", "--no-project", "--quiet", version]
     has = version and subprocess.run(find, capture_output=True, check=False).returncode == 0
     return ["--python", version] if has else wanted
+
+
+def _pythons_here(wanted: list[str]) -> list[str]:
+    """Return the versions of this machine on which the gate runs, the newest first, of those that are allowed."""
+    listing = [uv(), "python", "list", "--only-installed", "--output-format", "json", *wanted[1:]]
+    done = subprocess.run(listing, capture_output=True, check=False)
+    minors = {tuple(map(int, each["version"].split(".")[:2])) for each in json.loads(done.stdout or "[]")}
+    versions = [f"{major}.{minor}" for major, minor in sorted(minors, reverse=True)]
+    return [version for version in versions if not is_too_old(version)]
 
 
 def _sources(plan: _Plan, folder: Path) -> list[str]:
@@ -246,7 +314,7 @@ def _install_project(tree: Path, folder: Path) -> Path:
 
 
 def _pip_install(folder: Path) -> list[str]:
-    return ["pip", "install", "--python", str(folder / "bin/python"), *_COMPILED]
+    return ["pip", "install", "--python", str(folder / "bin/python")]
 
 
 def uv() -> str:
@@ -274,7 +342,7 @@ def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
             done = subprocess.run(
                 [uv(), *arguments, *more, "--quiet"],
                 cwd=tree,
-                env=_PATIENT | variables | {"UV_PROJECT_ENVIRONMENT": str(folder)},
+                env=variables | {"UV_PROJECT_ENVIRONMENT": str(folder)},
                 capture_output=True,
                 text=True,
                 check=False,
@@ -303,10 +371,7 @@ def _refusal(arguments: Sequence[str], stderr: str, code: int) -> RefusedError:
             "give git on this machine access to it, or pass the service's own virtual environment with --python DIR",
         )
     if built := _BUILT.search(stderr):
-        return RefusedError(
-            f"the package {built[1].partition(' @ ')[0]} does not build on this machine: {one_line(_last(causes))}",
-            "install what its build needs, or pass the service's own virtual environment with --python DIR",
-        )
+        return UnbuiltError(built[1].partition(" @ ")[0], one_line(_last(causes)))
     reasons = dict.fromkeys((*causes[:1], _last(causes)))
     withheld = f"; name the variables that hold its credentials in {PASSED}" if _NO_LOGIN.search(stderr) else ""
     return RefusedError(f"uv {arguments[0]} failed", ("; ".join(reasons) or f"exit code {code}") + withheld)

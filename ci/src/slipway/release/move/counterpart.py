@@ -100,7 +100,7 @@ def _without_counterpart(settings: Settings, environment: str, live: Observed) -
         yield "it has an auto scaling configuration of its own; say in move.scaling how many tasks run"
     for part, value in _optional(there, found).items():
         if value != ABSENT and part not in left:
-            yield f"its {part.value} has no counterpart ({one_line(value)}); name it in move.without to leave it behind"
+            yield f"there is no counterpart of its {part.value} ({one_line(value)}); name it in move.without to leave it behind"
 
 
 def _optional(there: AppRunnerEnvironment, found: Mapping[str, str]) -> dict[Left, str]:

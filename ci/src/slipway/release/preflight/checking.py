@@ -1,7 +1,7 @@
 """A preflight: every look at once, then the start of the release, which takes longest."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 
 import anyio
@@ -19,6 +19,7 @@ from slipway.untrusted import one_line
 Boot = Callable[[], Awaitable[Checks]]
 Look = Callable[[Aws, ServiceSpec], Awaitable[Checks]]
 
+QUOTAS = "quotas"
 _STARTED = ("migrations", "release")  # the subjects of checks that run the release
 _LOOKS: Mapping[str, Look] = {"account": look_at_account, "image": image.look, "secrets": look_at_secrets}
 
@@ -36,7 +37,7 @@ async def preflight(aws: Aws, spec: ServiceSpec, looks: Mapping[str, Look], boot
     seen = Preflight(
         environment=spec.environment, service=spec.name, image=str(spec.image), seconds=0, branches=tuple(branches)
     )
-    branches += [Branch("start", await _booted(boot, seen)), Branch("beyond", _beyond(spec))]
+    branches += [Branch("start", await _booted(boot, seen)), Branch("beyond", _beyond(spec, looks))]
     return replace(seen, seconds=round(time.monotonic() - began, 3), branches=tuple(branches))
 
 
@@ -100,13 +101,16 @@ def versions(result: Preflight) -> dict[str, str]:
     return versions_in(check for branch in result.branches for check in branch.checks)
 
 
-def _beyond(spec: ServiceSpec) -> Checks:
+def _beyond(spec: ServiceSpec, looks: Collection[str]) -> Checks:
     """Return what cannot be checked from outside the platform."""
     checks = [
         not_covered("permissions", "the permissions of the roles: only their trust policies were read"),
-        not_covered("quotas", "the account's quotas of services and instances: only creating one shows them"),
         not_covered("size", f"whether {spec.memory} MB are enough: a start here is not limited to them"),
     ]
+    if QUOTAS not in looks:
+        checks.append(
+            not_covered(QUOTAS, "the account's quotas of services and instances: only creating one shows them")
+        )
     if spec.secrets:
         checks.append(not_covered("values", "the values of secrets: they are never read"))
     return tuple(checks)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from slipway.records.checks import Check
+from slipway.records.outcome import Verb
 from slipway.release.aws.client import Aws
 from slipway.release.aws.logs import Lines
 from slipway.release.cloudformation import Part
@@ -12,7 +13,7 @@ from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, Target, Time
 from slipway.release.failures import PlatformWords
 from slipway.release.preflight.checking import Look
-from slipway.release.rights import Grants
+from slipway.release.rights import Grants, Right
 from slipway.release.targets.app_runner import account as app_runner_account
 from slipway.release.targets.app_runner import logs as app_runner_logs
 from slipway.release.targets.app_runner import preflight as app_runner_preflight
@@ -34,12 +35,16 @@ class TargetDescription:
 
     - api: the platform's service, as boto3 calls it.
     - connect: makes the Target of an environment's service.
+    - impossible: the commands that the platform does not have, each with the reason and the alternative.
     - spec: the desired service of an environment, by the digest of an image; raises SettingsError.
+    - private_host: the host at which the network of an environment's service reaches it; None without a service. Raises RefusedError
+      for one that only the internet reaches.
     - health: how the platform will check an instance.
     - owned: whether slipway made an environment's service; None when there is none.
     - looks: the checks of a preflight besides image, secrets and account, by branch.
     - grants: the IAM actions of each right.
     - parts: the resources that bootstrap makes in the account, from the names of roles and the ARN of the repository.
+    - count: how many instances of the service of an ARN run, for people; empty where the platform does not say.
     - words: the lines that the platform writes when a release does not start.
     - log_since: what the service of an ARN and its platform have written since a time, by source, each in order of time.
     - log_of_operation: the same about one operation and the instances that it started, until it ended.
@@ -47,27 +52,39 @@ class TargetDescription:
 
     api: str
     connect: Callable[[Settings, str, Aws, Time], Target]
+    impossible: Mapping[Verb, str]
     spec: Callable[[Settings, str, str], ServiceSpec]
+    private_host: Callable[[Settings, str, Aws], Awaitable[str | None]]
     health: Callable[[ServiceSpec], HealthCheck]
     owned: Callable[[Settings, str, Aws], Awaitable[Check | None]]
     looks: Mapping[str, Look]
     grants: Grants
     parts: Callable[[Settings, str, Mapping[str, str], str], list[Part]]
+    count: Callable[[Aws, str], Awaitable[str]]
     words: PlatformWords
     log_since: Callable[[Aws, str, datetime], Awaitable[Lines]]
     log_of_operation: Callable[[Aws, Operation], Awaitable[Lines]]
 
+    @property
+    def impossible_names(self) -> frozenset[str]:
+        return frozenset(verb.value for verb in self.impossible)
 
+
+# A called service is on ECS Express Mode, wherever its caller is.
+_CALLING: Grants = {Right.FIND_CALLED: express_account.FIND_CALLED}
 TARGETS: Mapping[TargetKind, TargetDescription] = {
     TargetKind.APP_RUNNER: TargetDescription(
         api="apprunner",
         connect=app_runner_target.connect,
+        impossible=app_runner_target.IMPOSSIBLE,
         spec=app_runner_spec.spec_of,
+        private_host=app_runner_target.private_host,
         health=app_runner_spec.health_of,
         owned=app_runner_preflight.owned,
         looks=app_runner_preflight.LOOKS,
-        grants=app_runner_account.GRANTS,
+        grants={**app_runner_account.GRANTS, **_CALLING},
         parts=app_runner_account.parts,
+        count=app_runner_target.count,
         words=app_runner_target.WORDS,
         log_since=app_runner_logs.since,
         log_of_operation=app_runner_logs.of_operation,
@@ -75,12 +92,15 @@ TARGETS: Mapping[TargetKind, TargetDescription] = {
     TargetKind.ECS_EXPRESS: TargetDescription(
         api="ecs",
         connect=express_target.connect,
+        impossible=express_target.IMPOSSIBLE,
         spec=express_spec.spec_of,
+        private_host=express_target.private_host,
         health=express_spec.health_of,
         owned=express_preflight.owned,
         looks=express_preflight.LOOKS,
-        grants=express_account.GRANTS,
+        grants={**express_account.GRANTS, **_CALLING},
         parts=express_account.parts,
+        count=express_target.count,
         words=express_evidence.WORDS,
         log_since=express_logs.since,
         log_of_operation=express_logs.of_operation,

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from slipway.records.proof import Finding, Level, Proof
+from slipway.records.proof import PREPARATION, Finding, Level, Proof
 from slipway.records.words import counted
 from slipway.report.format import escaped, fenced
 from slipway.untrusted import one_line, printable
@@ -21,7 +21,11 @@ def summary(proof: Proof) -> str:
         done += f", with rows in {proof.coverage.filled} of {counted(proof.coverage.tables, 'table')},"
     if proof.coverage.previous_statements:
         done += f" {counted(proof.coverage.previous_statements, 'statement')} of {one_line(proof.coverage.previous)} replayed,"
-    return f"{', '.join([proof.verdict_in_words, *_partial(proof)])}: {tally(proof.findings)}; {done} in {sum(proof.seconds.values()):.1f} s"
+    prepared = proof.seconds.get(PREPARATION, 0)
+    done += f" in {sum(proof.seconds.values()):.1f} s" + (
+        f", {prepared:.1f} s of it to prepare" if prepared > 1 else ""
+    )
+    return f"{', '.join([proof.verdict_in_words, *_partial(proof)])}: {tally(proof.findings)}; {done}"
 
 
 def tally(findings: Iterable[Finding]) -> str:

@@ -56,7 +56,38 @@ class Ecs:
         """An existing cluster is returned again [F]."""
         name = request.get("clusterName", "default")
         self.clusters.add(name)
-        return {"cluster": {"clusterName": name, "clusterArn": _cluster_arn(name, call), "status": "ACTIVE"}}
+        return {"cluster": _described(name, "ACTIVE", call)}
+
+    async def delete_cluster(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """A cluster with tasks is refused; that services without tasks refuse it too is not simulated."""
+        name = self._cluster(request)
+        if any(task.stopped is None for task in self._visible(name, call)):
+            message = "The Cluster cannot be deleted while Tasks are active."  # [F]
+            raise AwsError("ClusterContainsTasksException", message)
+        self.clusters.discard(name)
+        return {"cluster": _described(name, "INACTIVE", call)}
+
+    async def describe_clusters(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        names = [name.rpartition("/")[2] for name in request.get("clusters", ["default"])]
+        return {
+            "clusters": [self._described(name, call) for name in names if name in self.clusters],
+            "failures": [
+                {"arn": _cluster_arn(name, call), "reason": "MISSING"} for name in names if name not in self.clusters
+            ],  # [G]
+        }
+
+    def _described(self, name: str, call: Call) -> dict[str, Any]:
+        tasks = [task for task in self._visible(name, call) if not task.stopped]
+        running = sum(task.status == "RUNNING" for task in tasks)
+        return {
+            "clusterName": name,
+            "clusterArn": _cluster_arn(name, call),
+            "status": "ACTIVE",
+            "runningTasksCount": running,
+            "pendingTasksCount": len(tasks) - running,
+            "activeServicesCount": self.express.active_in(name),
+            "registeredContainerInstancesCount": 0,
+        }
 
     async def run_task(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """Start tasks; a repeated client token returns the tasks that it started."""
@@ -155,6 +186,10 @@ def _check(request: Mapping[str, Any]) -> None:
         raise AwsError("InvalidParameterException", message)
     if not 1 <= request.get("count", 1) <= _MOST_TASKS:
         raise AwsError("InvalidParameterException", f"Count must be 1 to {_MOST_TASKS}.")  # [M], words †
+
+
+def _described(name: str, status: str, call: Call) -> dict[str, Any]:
+    return {"clusterName": name, "clusterArn": _cluster_arn(name, call), "status": status}
 
 
 def _cluster_arn(name: str, call: Call) -> str:

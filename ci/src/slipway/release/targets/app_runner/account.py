@@ -99,6 +99,7 @@ GRANTS: Grants = {
         SERVICE: ("apprunner:DescribeService", "apprunner:ListOperations"),
     },
     Right.READ_OWNER: {SERVICE: ("apprunner:ListTagsForResource",)},
+    Right.COUNT: {},  # it says nothing of its instances
     Right.FOLLOW: {SERVICE_LOGS: ("logs:FilterLogEvents",)},
     Right.READ_LOGS: {SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents")},
     Right.INSPECT: {

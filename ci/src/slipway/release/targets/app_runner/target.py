@@ -37,7 +37,10 @@ WORDS = PlatformWords(
     r"|stopped or failed to start\. See logs for more information\. (?!Container exit code)(?P<reason2>.+)",
 )
 NO_ABORT = "App Runner takes nothing back before its end; wait for it, then use `slipway rollback`"
-POLL_SECONDS = 3.0
+IMPOSSIBLE = {Verb.ABORT: NO_ABORT}
+POLL_SECONDS = 3.25
+_LATE_SECONDS = 1.5  # by which the last lines come after the end of their operation
+_OVER = re.compile(r"Service status is set to (?!OPERATION_IN_PROGRESS)")
 _PAGE = 20  # operations
 _OPERATION_SECONDS = 30 * 60.0
 IN_FLIGHT = frozenset({"PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
@@ -55,6 +58,11 @@ def connect(settings: Settings, environment: str, aws: Aws, time: Time) -> "AppR
     return AppRunnerTarget(aws, settings.service_name(environment), time)
 
 
+async def private_host(_settings: Settings, _environment: str, _aws: Aws) -> str | None:
+    """Return None: a service has a private address only with a VPC ingress connection, which slipway does not make."""
+    return None
+
+
 class AppRunnerTarget:
     """One service, by its name."""
 
@@ -66,7 +74,7 @@ class AppRunnerTarget:
 
     @property
     def impossible(self) -> Mapping[Verb, str]:
-        return {Verb.ABORT: NO_ABORT}
+        return IMPOSSIBLE
 
     async def take_back(self, operation: Operation) -> None:
         raise BadInputError(f"the operation {operation.id} cannot be taken back", NO_ABORT)
@@ -113,18 +121,20 @@ class AppRunnerTarget:
     async def follow(self, operation: Operation) -> AsyncIterator[Event]:
         """Yield the platform's lines until the operation has ended; raises UnknownOutcomeError after _OPERATION_SECONDS.
 
-        The log and the operation are polled in turn, one call every POLL_SECONDS. A log that cannot be read is left alone: the end of the
-        operation is known without it.
+        The log and the operation are polled in turn, one call every POLL_SECONDS; once the log names the end, the operation is asked at once.
+        A log that cannot be read is left alone: the end of the operation is known without it.
         """
-        began, shown, ended, is_readable = self._time.seconds(), 0, False, True
-        while not ended:
+        began, shown, is_over, is_readable = self._time.seconds(), 0, False, True
+        while True:
             ended = await self.ending(operation) is not OperationStatus.IN_FLIGHT
+            if ended and is_over:
+                return
             if self._time.seconds() - began > _OPERATION_SECONDS:
                 raise UnknownOutcomeError(
                     f"{self._service} is still being changed after {_OPERATION_SECONDS / 60:.0f} minutes",
                     "ask again with `slipway status`",
                 )
-            await self._time.sleep(POLL_SECONDS)
+            await self._time.sleep(_LATE_SECONDS if ended else POLL_SECONDS)
             if is_readable:
                 try:
                     lines = await self._platform_lines(operation)
@@ -132,8 +142,11 @@ class AppRunnerTarget:
                     is_readable, lines = False, (*("",) * shown, f"the log cannot be read: {error.what}")
                 for line in lines[shown:]:
                     yield Event(one_line(line))
+                is_over = any(map(_OVER.search, lines[shown:]))
                 shown = len(lines)
-            if not ended:
+            if ended:
+                return
+            if not is_over:
                 await self._time.sleep(POLL_SECONDS)
 
     async def ending(self, operation: Operation) -> OperationStatus:
@@ -192,6 +205,11 @@ class AppRunnerTarget:
 
     async def _platform_lines(self, operation: Operation) -> tuple[str, ...]:
         return tuple(line.message for line in await platform_lines(self._aws, operation))
+
+
+async def count(_aws: Aws, _arn: str) -> str:
+    """Return nothing: App Runner does not say how many instances run."""
+    return ""
 
 
 async def find(aws: Aws, service: str) -> str | None:

@@ -82,6 +82,11 @@ PASSED_INFRASTRUCTURE_ROLE = Resource(
     lambda scope: (environment_of(scope.settings, scope.environment).infrastructure_role,),
     ("iam:PassedToService", (ECS,)),
 )
+CALLED_SERVICES = Resource(
+    "CalledServices",
+    "the Express services of the region, only where `calls` names some: the names of those are in their own settings",
+    lambda scope: patterns("arn:{partition}:ecs:{region}:{account}:service/*")(scope) if scope.settings.calls else (),
+)
 SERVICE_LINKED_ROLE = Resource(
     "ServiceLinkedRole",
     "ECS's own role, which it makes at an account's first service with the caller's permissions",
@@ -95,6 +100,7 @@ def _log_groups(scope: Scope) -> tuple[str, ...]:
     return (group,) if group else ()
 
 
+FIND_CALLED = {CALLED_SERVICES: ("ecs:DescribeExpressGatewayService",)}
 _CHANGE = {
     TASK_DEFINITIONS: ("ecs:RegisterTaskDefinition",),
     PASSED_TASK_ROLES: ("iam:PassRole",),
@@ -107,6 +113,7 @@ GRANTS: Grants = {
         HISTORY: ("ecs:DescribeServiceDeployments", "ecs:DescribeServiceRevisions"),
     },
     Right.READ_OWNER: {SERVICE: ("ecs:DescribeExpressGatewayService",)},
+    Right.COUNT: {SERVICE: ("ecs:DescribeServices",)},
     Right.FOLLOW: {SERVICE: ("ecs:DescribeServices",)},
     Right.READ_LOGS: {
         SERVICE: ("ecs:DescribeServices",),
@@ -115,7 +122,11 @@ GRANTS: Grants = {
         SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents"),
     },
     Right.INSPECT: {
-        ANY: ("ec2:DescribeRouteTables", "ec2:DescribeSubnets", "elasticloadbalancing:DescribeLoadBalancers"),
+        ANY: (
+            *("ec2:DescribeRouteTables", "ec2:DescribeSubnets", "elasticloadbalancing:DescribeLoadBalancers"),
+            *("elasticloadbalancing:DescribeTargetGroups", "servicequotas:GetServiceQuota"),
+        ),
+        CLUSTER: ("ecs:DescribeClusters",),
         SERVICE: ("ecs:DescribeExpressGatewayService",),
     },
     Right.UPDATE_SERVICE: {SERVICE: ("ecs:UpdateExpressGatewayService",), **_CHANGE},

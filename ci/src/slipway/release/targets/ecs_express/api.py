@@ -8,6 +8,7 @@ from typing import Any
 from slipway.release.aws.client import Aws
 from slipway.release.errors import AwsRefusedError, or_absent
 from slipway.release.targets.ecs_express.deployment import Deployment
+from slipway.release.targets.ecs_express.spec import CheckedGroup
 
 ABSENT = ("ResourceNotFoundException", "ServiceNotFoundException", "ClusterNotFoundException")
 _PAGE = 100  # deployments
@@ -40,6 +41,10 @@ class ExpressApi:
             raise
         return answer["service"] if answer else None
 
+    async def exists(self) -> bool:
+        service = await self.service()
+        return service is not None and service["status"]["statusCode"] != "INACTIVE"
+
     async def deployments(self) -> list[Deployment]:
         """List the deployments of 90 days, newest first."""
         pages = self.aws.pages(
@@ -58,19 +63,22 @@ class ExpressApi:
         answer = await self.aws.call("ecs", "describe_service_revisions", serviceRevisionArns=[arn])
         return next(iter(answer["serviceRevisions"]), {})
 
-    async def target_groups(self, revision: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    async def target_groups(self, revision: Mapping[str, Any]) -> Sequence[CheckedGroup]:
         """Describe the target groups of a revision; empty while ECS has made none."""
-        arns = [group["arn"] for path in _managed(revision, "ingressPaths") for group in path.get("targetGroups", ())]
-        if not arns:
+        managed = {
+            group["arn"]: group.get("healthCheckPath")
+            for path in _managed(revision, "ingressPaths")
+            for group in path.get("targetGroups", ())
+        }
+        if not managed:
             return ()
-        answer = await self.aws.call("elbv2", "describe_target_groups", TargetGroupArns=arns)
-        return list(answer["TargetGroups"])
+        answer = await self.aws.call("elbv2", "describe_target_groups", TargetGroupArns=[*managed])
+        return [CheckedGroup(group, managed.get(group["TargetGroupArn"])) for group in answer["TargetGroups"]]
 
-    async def events(self, since: datetime) -> list[tuple[datetime, str]]:
-        """Return what ECS has reported of the service since then, oldest first; it keeps the last 100."""
+    async def as_ecs(self) -> Mapping[str, Any]:
+        """Describe the service as ECS has it, with its events; empty when it is not shown."""
         answer = await self.aws.call("ecs", "describe_services", cluster=self.cluster, services=[self.arn])
-        found = [event for service in answer["services"] for event in service.get("events", ())]
-        return sorted((each["createdAt"], each["message"]) for each in found if each["createdAt"] >= since)
+        return next(iter(answer["services"]), {})
 
     async def stopped_tasks(self, since: datetime) -> list[Mapping[str, Any]]:
         """Return the tasks that were created since then and have stopped, oldest first; ECS remembers them for about an hour."""
@@ -92,6 +100,13 @@ class ExpressApi:
         """Return the log groups of revisions, each once; their names cannot be derived."""
         found = [group for arn in revisions for group in log_groups_of(await self.revision(arn))]
         return list(dict.fromkeys(found))
+
+
+def events_of(service: Mapping[str, Any], since: datetime) -> list[tuple[datetime, str]]:
+    """Return what ECS has reported of a service since then, oldest first; it keeps the last 100."""
+    return sorted(
+        (each["createdAt"], each["message"]) for each in service.get("events", ()) if each["createdAt"] >= since
+    )
 
 
 def log_groups_of(revision: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from slipway.errors import UnknownOutcomeError
 from slipway.records.plan import State
 from slipway.release.engine.target import Operation, OperationStatus, Time
 from slipway.release.errors import AwsRefusedError, or_absent
-from slipway.release.targets.ecs_express.api import ABSENT, ExpressApi
+from slipway.release.targets.ecs_express.api import ABSENT, ExpressApi, events_of
 from slipway.release.targets.ecs_express.deployment import Deployment, state_of
 from slipway.release.targets.ecs_express.tuning import tune
 from slipway.settings import TargetGroupPace
@@ -89,13 +89,16 @@ class Following:
         return self._new([self._deployment.line] if self._deployment else [])
 
     async def _events(self) -> list[str]:
+        """Return the new events, and where the deployment is when ECS does not name it as the current one any more."""
         if self._deployment is None:
             return []
         try:
-            events = await self._api.events(self._deployment.created)
+            service = await self._api.as_ecs()
         except AwsRefusedError as error:  # the end of the deployment is known without them
             return self._new([f"the events cannot be read: {error.what}"])
-        return [one_line(message) for _, message in self._new(events)]
+        lines = [one_line(message) for _, message in self._new(events_of(service, self._deployment.created))]
+        is_over = not self._has_ended and service.get("currentServiceDeployment") != self._deployment.arn
+        return lines + (await self._where() if is_over else [])
 
     async def _tuning(self) -> list[str]:
         """Set the pace once the target groups are there; afterwards look where the deployment is."""

@@ -10,7 +10,7 @@ from slipway.release.aws.client import Aws
 from slipway.release.aws.logs import Line, Lines
 from slipway.release.engine.target import Operation
 from slipway.release.errors import or_absent
-from slipway.release.targets.ecs_express.api import ABSENT, ExpressApi
+from slipway.release.targets.ecs_express.api import ABSENT, ExpressApi, events_of
 from slipway.release.targets.ecs_express.deployment import Deployment
 from slipway.release.targets.ecs_express.following import is_deletion
 
@@ -47,7 +47,7 @@ async def of_deployment(api: ExpressApi, deployment: Deployment) -> Lines:
 
 async def _reported(api: ExpressApi, time: datetime) -> tuple[Line, ...]:
     """Return the events of the service and the ends of its tasks, in order of time."""
-    lines = [_line(at, message, "event") for at, message in await api.events(time)]
+    lines = [_line(at, message, "event") for at, message in events_of(await api.as_ecs(), time)]
     lines += [line for task in await api.stopped_tasks(time) for line in _end_of(task)]
     return tuple(sorted(lines, key=lambda line: line.at))
 

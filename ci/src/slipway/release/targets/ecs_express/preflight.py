@@ -1,4 +1,4 @@
-"""The checks of ECS Express Mode's own: the service's owner, roles, subnets, and the price of a first service."""
+"""The checks of ECS Express Mode's own: the service's owner, roles, subnets, quotas, and the price of a first service."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,10 +7,11 @@ from slipway.records.checks import Check, PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import or_absent
-from slipway.release.preflight.checking import Look
+from slipway.release.preflight.checking import QUOTAS, Look
 from slipway.release.preflight.checks import Checks, covered, no, ok
 from slipway.release.preflight.named import OWNER_TAG, judge_owner, look_at_roles
 from slipway.release.targets.ecs_express.api import ExpressApi
+from slipway.release.targets.ecs_express.quotas import BALANCERS, look_at_balancers, look_at_quotas
 from slipway.release.targets.ecs_express.spec import arn_of, own
 from slipway.settings import Settings
 
@@ -54,13 +55,15 @@ async def _look_at_balancers(
 ) -> Checks:
     """Check the zones of the load balancer that the services of a VPC share: the first of them fixes these [G]."""
     scheme = "internet-facing" if _is_public(subnets[0]["SubnetId"], tables) else "internal"
-    there = [
+    every = (await aws.call("elbv2", "describe_load_balancers", PageSize=_MOST_BALANCERS))["LoadBalancers"]
+    shared = [
         balancer
-        for balancer in (await aws.call("elbv2", "describe_load_balancers", PageSize=_MOST_BALANCERS))["LoadBalancers"]
+        for balancer in every
         if balancer["LoadBalancerName"].startswith(_BALANCER)
         and (balancer["VpcId"], balancer["Scheme"]) == (subnets[0]["VpcId"], scheme)
     ]
-    return judge_balancers(spec, {subnet["AvailabilityZone"] for subnet in subnets}, there)
+    judged = judge_balancers(spec, {subnet["AvailabilityZone"] for subnet in subnets}, shared)
+    return judged or await covered(BALANCERS.name, look_at_balancers(aws, own(spec), shared, every))
 
 
 def judge_balancers(spec: ServiceSpec, zones: set[str], balancers: Sequence[Mapping[str, Any]]) -> Checks:
@@ -121,9 +124,7 @@ async def look_at_service(aws: Aws, spec: ServiceSpec) -> Checks:
 async def look_at_cost(aws: Aws, spec: ServiceSpec) -> Checks:
     """Estimate the price of a service that does not exist yet."""
     wanted = own(spec)
-    service = await ExpressApi(aws, wanted.arn).service()
-    is_new = service is None or service["status"]["statusCode"] == "INACTIVE"
-    return (ok("cost", wanted.price),) if is_new else ()
+    return () if await ExpressApi(aws, wanted.arn).exists() else (ok("cost", wanted.price),)
 
 
 async def owned(settings: Settings, environment: str, aws: Aws) -> Check | None:
@@ -145,4 +146,5 @@ LOOKS: Mapping[str, Look] = {
     "network": look_at_subnets,
     "service": look_at_service,
     "cost": look_at_cost,
+    QUOTAS: look_at_quotas,
 }

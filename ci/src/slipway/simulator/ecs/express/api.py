@@ -6,7 +6,8 @@ Marks: [M] service model, [G] developer guide, [F] field reports, † unverified
 import re
 import secrets
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import anyio
@@ -17,7 +18,8 @@ from slipway.simulator.ecs.express.configuration import Configuration, definitio
 from slipway.simulator.ecs.express.deploying import Rollout
 from slipway.simulator.ecs.express.fleet import Fleet
 from slipway.simulator.ecs.express.resources import Resources, described
-from slipway.simulator.ecs.express.rollout import Pace, Signal
+from slipway.simulator.ecs.express.rollout import PERIOD, Pace, Signal
+from slipway.simulator.ecs.express.scaling import ApplicationAutoScaling, Scaling
 from slipway.simulator.ecs.express.service import (
     Deployment,
     Readings,
@@ -59,6 +61,9 @@ class Express:
         self.readings = Readings()
         self.resources = Resources(platform=platform, readings=self.readings, network=Network(platform.resources))
         self.services: dict[str, Service] = {}
+        self.scaling = ApplicationAutoScaling(
+            lambda: [each.scaling for each in self.services.values() if not each.deleted]
+        )
         self._creating = anyio.Lock()  # a name is looked up and taken in one step
         self.operations: Operations = operations_of(self)
 
@@ -74,6 +79,8 @@ class Express:
             raise AwsError("InvalidParameterException", f"Invalid service name: {name}.")  # †
         arn = f"arn:aws:ecs:{call.region}:{call.account}:service/{cluster}/{name}"
         permit("CreateExpressGatewayService", self._state(arn, call), self.readings)
+        if self.active_in(cluster) >= (most := self._platform.quotas.cluster_services):
+            raise AwsError("ClientException", f"The maximum number of services in the cluster is {most}.")  # †
         self._check_infrastructure_role(request["infrastructureRoleArn"], call)
         definition = self._definition(request)
         configuration = configurations.created(request, definition, self.resources.network.default())
@@ -87,12 +94,14 @@ class Express:
             created=call.now,
             gateway=gateway,
             pace=self.pace,
+            scaling=Scaling(resource=f"service/{cluster}/{name}", created=call.now),
             tags={tag["key"]: tag.get("value", "") for tag in request.get("tags", [])},
         )
         self._platform.logs.create(gateway.log_group)
         await self._platform.tasks.start(gateway.front.serve)
         gateway.rule.hosts = [gateway.front.address]
         self.services[arn] = service
+        self._platform.tasks.start_soon(self._scale, service)
         self._deploy(service, self._revise(service, configuration, definition, call), call)
         return service
 
@@ -220,7 +229,12 @@ class Express:
         return {"tags": as_tags(self._tags(request["resourceArn"], call))}
 
     def _deploy(self, service: Service, target: Revision, call: Call) -> None:
-        """Begin a deployment, and stop the one under way."""
+        """Begin a deployment with as many tasks as now, and stop the one under way."""
+        if (
+            not service.deployments
+            or target.configuration["scalingTarget"] != service.revisions[-2].configuration["scalingTarget"]
+        ):
+            service.scaling.limit(target.configuration["scalingTarget"])
         place = f"arn:aws:ecs:{service.place}:service-deployment/{service.path}"
         deployment = Deployment(
             arn=f"{place}/{secrets.token_urlsafe(16)[:21]}",
@@ -228,7 +242,7 @@ class Express:
             source=service.stable,
             created=call.now,
             updated=call.now,
-            desired=target.configuration["scalingTarget"]["minTaskCount"],
+            desired=service.scaling.desired,
         )
         newest = service.deployments[-1] if service.deployments else None
         before = self._rollouts[newest.arn] if newest else None
@@ -250,7 +264,12 @@ class Express:
                 cluster=service.cluster,
                 definition=revision.definition,
                 created=self._platform.clock.now(),
-                request={"startedBy": f"ecs-svc/{deployment.id}"},
+                request={
+                    "startedBy": f"ecs-svc/{deployment.id}",
+                    "networkConfiguration": {
+                        "awsvpcConfiguration": revision.described(service)["networkConfiguration"]
+                    },
+                },
                 service=service.name,
             )
             self._tasks[task.arn] = task
@@ -263,10 +282,36 @@ class Express:
             group=revision.group,
             port=revision.configuration["primaryContainer"]["containerPort"],
             begin=begin,
+            has_place=partial(self._has_place, revision.definition),
             tell=service.tell,
         )
-        self._platform.tasks.start_soon(fleet.run)
+        fleet.scale(deployment.desired)
         return fleet
+
+    def active_in(self, cluster: str) -> int:
+        """Return how many services of a cluster are not deleted."""
+        return sum(each.path.partition("/")[0] == cluster and not each.inactive for each in self.services.values())
+
+    def _has_place(self, definition: TaskDefinition) -> bool:
+        """Return whether the account's quota of processors allows another task."""
+        alive = [task.definition for task in self._tasks.values() if not task.stopped]
+        return sum(map(_vcpus, [*alive, definition])) <= self._platform.quotas.vcpus
+
+    async def _scale(self, service: Service) -> None:
+        """Let the policy follow its metric, and the tasks the policy, until the service is deleted."""
+        while not service.deleted:
+            await self._platform.clock.idle(PERIOD)
+            if (stable := service.stable) and stable.fleet:
+                value = self._metric(service, stable, self._platform.clock.now())
+                service.scaling.follow(value, deploys=service.current is not None)
+                for fleet in filter(None, [revision.fleet for revision in service.active]):
+                    fleet.scale(service.scaling.desired)
+
+    def _metric(self, service: Service, stable: Revision, now: datetime) -> float | None:
+        """Return the value of the policy's metric in the last whole minute; None when there is none."""
+        if service.scaling.metric == "REQUEST_COUNT_PER_TARGET":
+            return service.gateway.requests(now - timedelta(seconds=PERIOD)) / max(stable.running, 1)
+        return None if service.load is None else service.load / max(stable.running, 1)
 
     async def _drain(self, service: Service) -> None:
         """Stop a deleted service's tasks after their last answers, then remove its resources."""
@@ -355,6 +400,10 @@ class Express:
         if self._state(arn, call) is ServiceState.ABSENT:
             raise AwsError("InvalidParameterException", "The specified service was not found.")  # †
         return self.services[arn].tags
+
+
+def _vcpus(definition: TaskDefinition) -> float:
+    return int(definition.asked.get("cpu", "256")) / 1024
 
 
 def _missing(arns: Any, known: Mapping[str, Any]) -> list[dict[str, str]]:

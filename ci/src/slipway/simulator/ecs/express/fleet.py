@@ -1,4 +1,4 @@
-"""The tasks of a revision: one runs at a time, and another replaces it when it ends or becomes unhealthy."""
+"""The tasks of a revision: as many as are desired, each replaced when it ends or becomes unhealthy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,12 +10,16 @@ from slipway.simulator.balancing import Target, TargetGroup
 from slipway.simulator.ecs.express.gateway import Gateway
 from slipway.simulator.ecs.express.rollout import Pace
 from slipway.simulator.ecs.running import TaskRun
-from slipway.simulator.ecs.task import Task
+from slipway.simulator.ecs.task import EXITED, Task
 from slipway.simulator.platform import Platform
 from slipway.workload.workload import ask
 
 _PATIENCE = 10  # failed starts after which retries wait for other work: virtual time would never end
 _RETRY_SECONDS = 5.0
+_NO_PLACE_SECONDS = 60.0
+_NO_PLACE = (  # [F]
+    "was unable to place a task. Reason: You've reached the limit on the number of vCPUs you can run concurrently."
+)
 
 
 @dataclass(kw_only=True)
@@ -28,26 +32,39 @@ class Fleet:
     group: str  # the ARN of the revision's target group
     port: int
     begin: Callable[[], Task]  # makes a task
+    has_place: Callable[[], bool]  # whether the account's quota allows another one
     tell: Callable[[datetime, str], None]  # adds an event of the service
     failures: int = 0
-    healthy: bool = False  # once a task was
+    healthy: bool = False  # once all desired tasks were, at the same time
     running: int = 0
     changed: anyio.Event = field(default_factory=anyio.Event)
-    _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    _healthy: int = 0  # tasks
+    _places: list[anyio.CancelScope] = field(default_factory=list)  # one for each desired task
 
-    async def run(self) -> None:
-        """Keep a task running until the revision is retired."""
-        with self._scope:
+    @property
+    def desired(self) -> int:
+        return len(self._places)
+
+    def scale(self, desired: int) -> None:
+        """Start tasks until so many are desired, or stop the newest ones."""
+        while len(self._places) < desired:
+            self._places.append(anyio.CancelScope())
+            self.platform.tasks.start_soon(self._keep, self._places[-1])
+        while len(self._places) > desired:
+            self._places.pop().cancel()
+
+    async def _keep(self, place: anyio.CancelScope) -> None:
+        """Keep a task running until its place is taken away."""
+        with place:
             while True:
+                while not self.has_place():
+                    self._tell(_NO_PLACE)
+                    await self.platform.clock.idle(_NO_PLACE_SECONDS)
                 await self._one_task()
                 self.failures += 1
                 self._announce()
                 endless = self.healthy or self.failures >= _PATIENCE
                 await (self.platform.clock.idle if endless else self.platform.clock.sleep)(_RETRY_SECONDS)
-
-    def retire(self) -> None:
-        """Stop the tasks."""
-        self._scope.cancel()
 
     async def _one_task(self) -> None:
         """Run a task until it ends, fails to start or fails its health checks."""
@@ -55,21 +72,23 @@ class Fleet:
         self._tell(f"has started 1 tasks: (task {task.id}).")
         run = TaskRun(self.platform, task)
         self.platform.tasks.start_soon(run.run)
-        why = f"Scaling activity initiated by (deployment {task.started_by})"  # [F]
+        why = "ServiceSchedulerInitiated", f"Scaling activity initiated by (deployment {task.started_by})"  # [F]
         try:
             await run.decided.wait()
             if run.workload is None:
                 self._tell(f"failed to start a task (task {task.id}): {(task.stopping or ('', ''))[1]}")  # †
                 return
-            self.running = 1
-            why = await self._checked(run, Target(run.workload.address), clock.now()) or why
+            self.running += 1
+            try:
+                why = await self._checked(run, Target(run.workload.address), clock.now())
+            finally:
+                self.running -= 1
         finally:
-            self.running = 0
-            task.stop("ServiceSchedulerInitiated", why)
+            task.stop(*why)
 
-    async def _checked(self, run: TaskRun, target: Target, since: datetime) -> str | None:
-        """Check a task's health until it ends, or until it must be stopped; return the reason for the latter."""
-        group, clock = self.gateway.group(self.group), self.platform.clock
+    async def _checked(self, run: TaskRun, target: Target, since: datetime) -> tuple[str, str]:
+        """Check a task's health until it ends, or until it must be stopped; return the code and the reason."""
+        group, clock, was_healthy = self.gateway.group(self.group), self.platform.clock, False
         group.targets[target.address] = target
         self._tell(f"registered 1 targets in (target-group {group.arn})")
         assert run.workload is not None
@@ -77,21 +96,29 @@ class Fleet:
             while True:
                 await (clock.idle if self.healthy else clock.sleep)(group.interval)
                 if run.workload.exit_code is not None or run.task.stopping:
-                    return None
+                    return EXITED
                 with clock.held():
                     result = await ask(target.address, group.check)
                 target.checked(group, result)
                 self.gateway.refresh()
-                if target.state == "healthy" and not self.healthy:
-                    self.healthy = True
-                    self._announce()
+                if target.state == "healthy" and not was_healthy:
+                    was_healthy = True
+                    self._count_healthy(1)
                 grace = timedelta(seconds=self.pace.grace)
-                if target.state == "unhealthy" and (self.healthy or clock.now() - since >= grace):
-                    return self._unhealthy(group, target)
+                if target.state == "unhealthy" and (was_healthy or clock.now() - since >= grace):
+                    return "ServiceSchedulerInitiated", self._unhealthy(group, target)
         finally:
+            if was_healthy:
+                self._count_healthy(-1)
             group.targets.pop(target.address, None)
             self.gateway.refresh()
             self._tell(f"deregistered 1 targets in (target-group {group.arn})")
+
+    def _count_healthy(self, more: int) -> None:
+        self._healthy += more
+        if self._healthy >= self.desired and not self.healthy:
+            self.healthy = True
+            self._announce()
 
     def _unhealthy(self, group: TargetGroup, target: Target) -> str:
         why = f"(port {self.port}) is unhealthy in (target-group {group.arn}) due to (reason {target.description})."  # [F]

@@ -14,17 +14,13 @@ from slipway.simulator.contract import AwsError, Call
 from slipway.simulator.ecs.express.configuration import Configuration
 from slipway.simulator.ecs.express.gateway import METRICS, NAMESPACE, Gateway, alarm_metrics, metric_dimensions
 from slipway.simulator.ecs.express.rollout import BREACHING, EVALUATED, THRESHOLD
+from slipway.simulator.ecs.express.scaling import METRICS as SCALING_METRICS
 from slipway.simulator.ecs.express.service import Readings, Revision, Service
 from slipway.simulator.metrics import counting
 from slipway.simulator.network import Network
 from slipway.simulator.platform import Platform
 
 _MOST_RULES = 25  # services of one load balancer [G]
-_METRICS = {
-    "AVERAGE_CPU": "ECSServiceAverageCPUUtilization",
-    "AVERAGE_MEMORY": "ECSServiceAverageMemoryUtilization",
-    "REQUEST_COUNT_PER_TARGET": "ALBRequestCountPerTarget",
-}
 
 
 @dataclass(kw_only=True)
@@ -69,7 +65,14 @@ class Resources:
             now=self.platform.clock.now,
             client_errors=lambda: self.readings.client_errors,
             counted={group.arn: self._counting(balancer, group) for group in groups},
+            admits=lambda port: balancer.public or self._is_let_in(balancer, port),
         )
+
+    def _is_let_in(self, balancer: LoadBalancer, port: int) -> bool:
+        """Return whether a task may reach an internal load balancer; a range lets in every task with groups, so of a VPC †."""
+        groups = self.platform.peers.groups_of(port)
+        rules = self.network.ingress(balancer.security_group)
+        return bool(groups) and any("CidrIp" in rule or rule.get("SourceSecurityGroupId") in groups for rule in rules)
 
     def _counting(self, balancer: LoadBalancer, group: TargetGroup) -> Callable[[int], None]:
         dimensions = metric_dimensions(balancer, group)
@@ -83,6 +86,7 @@ class Resources:
         del self.alarms.alarms[gateway.alarm.name]
         if not gateway.balancer.rules:
             del self.balancing.balancers[gateway.balancer.arn]
+            self.network.unmanage(gateway.balancer.security_group)
 
     def _alarm(self, name: str, balancer: LoadBalancer, groups: tuple[TargetGroup, TargetGroup], call: Call) -> Alarm:
         self.alarms.alarms[name] = Alarm(
@@ -107,9 +111,13 @@ class Resources:
         for balancer in self.balancing.balancers.values():
             if balancer.public is public and balancer.vpc == vpc and len(balancer.rules) < _MOST_RULES:
                 return balancer
+        if len(self.balancing.balancers) >= (most := self.platform.quotas.balancers):
+            message = f"The maximum number of load balancers, {most}, has been reached"  # † of load balancing, here too
+            raise AwsError("InvalidParameterException", message)
         name = f"ecs-express-gateway-alb-{new_id(8)}"
         arn = f"arn:aws:elasticloadbalancing:{call.region}:{call.account}:loadbalancer/app/{name}/{new_id()}"
         internal = "" if public else "internal-"
+        security_group = self.network.manage(f"ecs-express-gateway-alb-sg-{secrets.randbelow(10**13)}", vpc)
         self.balancing.balancers[arn] = LoadBalancer(
             arn=arn,
             name=name,
@@ -117,7 +125,7 @@ class Resources:
             public=public,
             vpc=vpc,
             subnets={subnet.id: f"{call.region}{subnet.zone}" for subnet in subnets},
-            security_group=_security_group(),
+            security_group=security_group,
             dns=f"{internal}{name}-{secrets.randbelow(10**10)}.{call.region}.elb.amazonaws.com",
         )
         return self.balancing.balancers[arn]
@@ -141,7 +149,7 @@ def managed(service: Service, revision: Revision) -> dict[str, Any]:
     state = status | {"updatedAt": service.updated or service.created}
     creating = state | {"status": "PROVISIONING"} if balancer.state == "provisioning" else state
     ec2 = f"arn:aws:ec2:{place}:security-group"
-    scaling = configuration["scalingTarget"]
+    scaling = service.scaling
     port = configuration["primaryContainer"]["containerPort"]
     ingress = gateway.ingress | {
         "loadBalancer": creating
@@ -156,17 +164,17 @@ def managed(service: Service, revision: Revision) -> dict[str, Any]:
         "listener": creating | {"arn": balancer.listener},
         "rule": creating | {"arn": gateway.rule.arn},
         "targetGroups": [
-            state
-            | {"arn": group.arn, "healthCheckPath": group.path, "healthCheckPort": int(group.check_port), "port": port}
+            state | {"arn": group.arn, "healthCheckPath": path, "healthCheckPort": check_port, "port": port}
             for group in gateway.groups
+            for path, check_port in [gateway.asked[group.arn]]
         ],
     }
     target = f"service/{service.path}"
     policy = {
         "arn": f"arn:aws:autoscaling:{place}:scalingPolicy:{new_id(32)}:resource/ecs/{target}:policyName/express",
         "policyType": "TargetTrackingScaling",
-        "targetValue": float(scaling["autoScalingTargetValue"]),
-        "metric": _METRICS[scaling["autoScalingMetric"]],
+        "targetValue": float(scaling.target),
+        "metric": SCALING_METRICS[scaling.metric],
     }
     return {
         "ingressPaths": [ingress],
@@ -174,8 +182,8 @@ def managed(service: Service, revision: Revision) -> dict[str, Any]:
             "scalableTarget": state
             | {
                 "arn": f"arn:aws:application-autoscaling:{place}:scalable-target/{service.name}",
-                "minCapacity": scaling["minTaskCount"],
-                "maxCapacity": scaling["maxTaskCount"],
+                "minCapacity": scaling.least,
+                "maxCapacity": scaling.most,
             },
             "applicationAutoScalingPolicies": [state | policy],
         },

@@ -15,6 +15,7 @@ from slipway.simulator.ecs.express.configuration import CONTAINER, Configuration
 from slipway.simulator.ecs.express.fleet import Fleet
 from slipway.simulator.ecs.express.gateway import Gateway
 from slipway.simulator.ecs.express.rollout import CANARY_PERCENT, ENDED, TRANSITIONS, Pace, Signal, breaker_threshold
+from slipway.simulator.ecs.express.scaling import Scaling
 from slipway.simulator.ecs.task import TaskDefinition
 
 
@@ -79,8 +80,7 @@ class Revision:
 
     @property
     def desired(self) -> int:
-        """The number of its tasks: one, whatever its scaling allows."""
-        return 1 if self.fleet else 0
+        return self.fleet.desired if self.fleet else 0
 
     @property
     def running(self) -> int:
@@ -90,7 +90,7 @@ class Revision:
         """Stop its tasks."""
         fleet, self.fleet = self.fleet, None
         if fleet:
-            fleet.retire()
+            fleet.scale(0)
 
     def described(self, service: "Service") -> dict[str, Any]:
         """Return the API's ExpressGatewayServiceConfiguration; the managed security group is among the others [F]."""
@@ -208,6 +208,7 @@ class Service:
     created: datetime
     gateway: Gateway
     pace: Pace
+    scaling: Scaling
     tags: dict[str, str] = field(default_factory=dict)
     updated: datetime | None = None
     deleted: datetime | None = None
@@ -215,6 +216,7 @@ class Service:
     revisions: list[Revision] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)  # the newest last
     events: list[tuple[str, datetime, str]] = field(default_factory=list)  # id, time, message
+    load: float | None = None  # percent of one task's processor or memory that its work takes, when a script says so
     failing: set[str] = field(default_factory=set)  # ROLLBACK, when a script lets it fail
 
     @property
@@ -320,9 +322,9 @@ class Service:
             "serviceName": self.name,
             "clusterArn": self.cluster,
             "status": self.status,
-            "desiredCount": 0 if self.deleted else 1,
+            "desiredCount": 0 if self.deleted else self.scaling.desired,
             "runningCount": running,
-            "pendingCount": len(shown) - running,
+            "pendingCount": sum(revision.desired for revision in shown) - running,
             "launchType": "FARGATE",
             "platformFamily": "Linux",
             "taskDefinition": (shown or self.revisions[-1:])[0].definition.arn,

@@ -1,0 +1,71 @@
+"""The services that one calls: their private addresses, as the account reports them, become its variables.
+
+An address is read and never built: ECS chooses it, and a service that is deleted and created again may get another one.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from slipway.environment.environment import ServiceEnvironment
+from slipway.environment.status import ObservedEnvironment
+from slipway.errors import Obstacles, RefusedError
+from slipway.settings import Settings, variable_of
+from slipway.settings.calls import CallGraph, graph_of, unreachable
+
+E = TypeVar("E", bound=ObservedEnvironment)
+
+
+async def connected(environment: E, folders: Mapping[str, Settings]) -> E:
+    """Return the environment with the addresses of the services that it calls; `folders` has those of the repository.
+
+    Raises an error with every call that cannot be, and every callee that is not there yet.
+    """
+    return await connect(environment, graph_of(folders))
+
+
+async def connect(environment: E, graph: CallGraph) -> E:
+    """Return the environment with the addresses of the services that it calls, as `connected` does."""
+    obstacles = Obstacles()
+    obstacles.found += unreachable(graph, environment.settings.name, environment.name)
+    obstacles.refuse()
+    addresses = await addresses_of(environment, graph)
+    obstacles.found += _absent(environment, addresses)
+    obstacles.refuse()
+    return environment.with_addresses({variable: address for variable, address in addresses.items() if address})
+
+
+async def addresses_of(environment: ObservedEnvironment, graph: CallGraph) -> dict[str, str]:
+    """Return the address of each called service by its variable; empty for one that does not exist. Raises RefusedError for a public one."""
+    found: dict[str, str] = {}
+    for callee in environment.settings.calls:
+        there = ObservedEnvironment(
+            settings=graph.services[callee],
+            name=environment.name,
+            endpoint_url=environment.endpoint_url,
+            time=environment.time,
+            keys=environment.keys,
+            note=environment.note,
+        )
+        vars(there)["aws"] = environment.aws  # both are in one account and region
+        host = await there.described.private_host(there.settings, there.name, there.aws)
+        found[variable_of(callee)] = there.address_of(host) if host else ""
+    return found
+
+
+def _absent(environment: ObservedEnvironment, addresses: Mapping[str, str]) -> Iterable[RefusedError]:
+    for callee in environment.settings.calls:
+        if not addresses[variable_of(callee)]:
+            yield RefusedError(
+                f"{environment.settings.name} calls {callee}, which has not been deployed in {environment.name} yet",
+                f"deploy {callee} first, or both with `slipway deploy --all`",
+            )
+
+
+def awaited(
+    environment: ServiceEnvironment, addresses: Mapping[str, str]
+) -> tuple[ServiceEnvironment, tuple[str, ...]]:
+    """Return the environment for a plan that is made before its callees exist, and a note for each address that is not known yet."""
+    missing = {variable_of(each): each for each in environment.settings.calls if not addresses[variable_of(each)]}
+    known = {**addresses, **{variable: f"https://{callee}.invalid" for variable, callee in missing.items()}}
+    notes = [f"{variable} gets the address of {callee} when that is deployed" for variable, callee in missing.items()]
+    return environment.with_addresses(known), tuple(notes)

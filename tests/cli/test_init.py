@@ -1,0 +1,62 @@
+"""`slipway init --yes` from the command line, with the gate's own run."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from slipway.cli import run
+from tests.forked import forking  # noqa: F401 -- a fixture
+
+pytestmark = [pytest.mark.usefixtures("forked_gate"), pytest.mark.slow]
+
+ENV = """
+import os
+import sqlalchemy as sa
+from alembic import context
+metadata = sa.MetaData()
+sa.Table("notes", metadata, sa.Column("id", sa.Integer, primary_key=True))
+with sa.create_engine(os.environ["DATABASE_URL"]).connect() as connection:
+    context.configure(connection=connection, target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+REVISION = "from alembic import op\nrevision = {!r}\ndown_revision = {!r}\ndef upgrade():\n    op.execute({!r})\n"
+
+
+FAILS = "CREATE TABLE x (y abstime)"  # a type that no Postgres has any more
+
+
+def service(folder: Path, *statements: str) -> Path:
+    """Commit a service whose revisions execute these statements."""
+    (folder / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n")
+    (folder / "migrations/versions").mkdir(parents=True)
+    (folder / "migrations/env.py").write_text(ENV)
+    for name, down, text in zip("abc", (None, *"ab"), statements, strict=False):
+        (folder / f"migrations/versions/{name}.py").write_text(REVISION.format(name, down, text))
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+    for arguments in (["init", "--quiet"], ["add", "--all"], [*who, "commit", "--quiet", "--message", "a"]):
+        subprocess.run(["git", "-C", folder, *arguments], check=True)
+    return folder
+
+
+def test_a_history_whose_old_revisions_no_longer_run_begins_on_the_schema_of_the_models(tmp_path, capsys):
+    old = service(tmp_path, "CREATE TABLE notes (id serial PRIMARY KEY)", FAILS, "DROP TABLE x")
+    assert run(["init", "--yes", "--source", str(old), "--python", sys.prefix]) == 0
+    said = capsys.readouterr()
+    assert "CREATE TABLE notes" in (old / "migrations/baseline.sql").read_text()
+    assert (
+        "NOTE the gate begins after today's revisions, on the schema of the models: 2 of 3 revisions were" in said.out
+    )
+    assert said.out.endswith("adopted: commit these files; the gate begins with the next revision\n")
+    assert re.search(r"^ +0:\d\d  running the revisions, 3 in all$", said.err, re.MULTILINE)
+    assert run(["init", "--check", "--source", str(old)]) == 0
+
+
+def test_a_newest_revision_that_fails_is_a_finding_and_gets_no_baseline(tmp_path, capsys):
+    newest = service(tmp_path, "CREATE TABLE notes (id serial PRIMARY KEY)", FAILS)
+    assert run(["init", "--yes", "--quiet", "--source", str(newest), "--python", sys.prefix]) == 1
+    assert not (newest / "migrations/baseline.sql").exists()
+    assert "not proven: 1 of 2 revisions was not executed: b (" in capsys.readouterr().out
