@@ -13,6 +13,10 @@ def command(
     start: Start | None, applications: Sequence[Application], packages: frozenset[str], port: str
 ) -> tuple[str, ...]:
     """Return the words of the command; empty when neither a file starts a server nor the code defines an application."""
+    if start and start.server == "litestar" and applications and "--app" not in start.arguments:
+        return ("litestar", "--app", applications[0].target, *start.arguments)  # an image names it in LITESTAR_APP
+    if start and "--paste" in start.arguments:  # a file names the application, and maybe a socket for a proxy beside it
+        return (start.server, *start.arguments, "--bind", f"{_FOR_EVERYONE}:{port}")
     if start and start.server in {"litestar", "fastapi", "pserve", "flask", "uwsgi", "waitress-serve", "daphne"}:
         return (start.server, *start.arguments)
     target = start.target if start else ""

@@ -1,10 +1,12 @@
 """Prove the migrations in a folder, with its settings or without any, and with the previous release in git."""
 
+import re
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import anyio.to_thread
 
@@ -27,8 +29,10 @@ from slipway.records.progress import Progress
 from slipway.records.proof import PREPARATION, START, Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
-from slipway.source import folder_of, released, unreleased
+from slipway.source import changed_files, folder_of, released, unreleased
 from slipway.workload.python import READY, Python, check_environment, document_of, workspace_of
+
+_MODELS_DEPEND_ON: Final = re.compile(r"\.(?:py|lock|txt|sql|ini|cfg)$")
 
 
 async def gate(
@@ -45,7 +49,7 @@ async def gate(
     await anyio.to_thread.run_sync(prune_daily)
     at, known = await _workplace(options)
     previous = Previous(name="")
-    if known and known.commit and Layer.PREVIOUS in layers:
+    if known and known.commit and Layer.PREVIOUS in layers and await anyio.to_thread.run_sync(_differs, at, known):
         from slipway.local.previous import previous_at
 
         name = known.by_default or known.name or known.commit[:12]
@@ -69,6 +73,11 @@ async def gate(
     seconds[START] = max(0, time.monotonic() - started - sum(seconds.values()))
     rounded = {name: round(value, 3) for name, value in seconds.items()}
     return replace(proof, coverage=coverage, folder="" if path == "." else path, seconds=rounded)
+
+
+def _differs(at: Workplace, known: Since) -> bool:
+    """Whether the models may be others than those of the previous release: reading them takes an environment of their own."""
+    return any(map(_MODELS_DEPEND_ON.search, changed_files(repository_of(at.folder), str(known.commit))))
 
 
 def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
