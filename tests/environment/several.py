@@ -7,6 +7,8 @@ from typing import Any
 
 from slipway.environment.called import connected
 from slipway.environment.environment import ServiceEnvironment
+from slipway.environment.joint import JointDeployment, joint_deployment
+from slipway.release.aws.client import Aws
 from slipway.settings import Settings, parse
 from slipway.simulator.ecs.express.service import Service
 from slipway.simulator.network import Subnet
@@ -66,15 +68,37 @@ class Repository:
         vars(made)["aws"] = aws_of(self.account)
         return made
 
+    async def joint(self, digests: Mapping[str, str], aws: Aws | None = None) -> JointDeployment:
+        """Return the release of digests, as a process of its own; `aws` is its connection."""
+
+        async def opened(settings: Settings) -> ServiceEnvironment:
+            made = self.environment(settings.name)
+            vars(made)["aws"] = aws or vars(made)["aws"]
+            return made
+
+        images = [f"{self.services[name].repository('staging')}@{digest}" for name, digest in digests.items()]
+        return await joint_deployment(self.folders, "staging", images, opened)
+
+    async def live(self) -> dict[str, str | None]:
+        """Return the digest that serves alone, by service; read from the platform's own state."""
+        found: dict[str, str | None] = {}
+        for name in self.services:
+            service = self.account.cloud.ecs.express.services.get(self.arn(name))
+            active = [each for each in service.active if not service.deleted] if service else []
+            found[name] = active[0].digest if len(active) == 1 else None
+        return found
+
     async def connected(self, name: str) -> ServiceEnvironment:
         return await connected(self.environment(name), self.folders)
 
     async def image(self, name: str, script: Script | None = None) -> str:
         return await self.account.image(script, repository=name)
 
+    def arn(self, name: str) -> str:
+        return f"arn:aws:ecs:eu-west-1:123456789012:service/default/{name}-staging"
+
     def service(self, name: str) -> Service:
-        arn = f"arn:aws:ecs:eu-west-1:123456789012:service/default/{name}-staging"
-        return self.account.cloud.ecs.express.services[arn]
+        return self.account.cloud.ecs.express.services[self.arn(name)]
 
     def variables(self, name: str) -> dict[str, str]:
         """Return the variables of a service's newest revision."""

@@ -3,13 +3,15 @@
 import anyio
 import pytest
 
+from slipway.environment.diagnosis import diagnose
 from slipway.environment.environment import abort, destroy, pause
-from slipway.environment.redeploy import CompatibilityEvidence, rollback
-from slipway.environment.status import diagnose, status
+from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
+from slipway.environment.status import status
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, State
 from slipway.release.targets.ecs_express.target import NO_PAUSE
+from slipway.report.answers.service import of_situation
 from tests.environment.express import SETTINGS, Staging, rewritten, staging
 from tests.simulator.express import Notes
 from tests.simulator.scripted import Script
@@ -53,13 +55,16 @@ async def test_every_command_tells_the_truth_from_the_creation_to_the_deletion()
 
 async def drifts(there: Staging, live: str) -> None:
     """Drift is a field of the plan; target groups get their pace again without a deployment."""
-    for group in there.account.cloud.ecs.express.resources.balancing.groups.values():
-        group.interval = 30
+    groups = there.account.cloud.ecs.express.resources.balancing.groups.values()
+    for group in groups:
+        group.interval, group.path, group.matcher = 30, "/other", "200-499"
     (change,) = (await there.environment.plan(live)).changes
-    assert (change.name, change.before) == ("load balancer's check", "every 30 s, 2 s long, 2 up, 2 down")
+    drifted = "every 30 s, 2 s long, 2 up, 2 down, at /other, for 200-499"
+    assert (change.name, change.before) == ("load balancer's check", drifted)
     tuned = await there.run(there.environment.deploy(live, there.tell))
     assert tuned.outcome.status is Status.SUCCEEDED
     assert (tuned.changes, len(there.service.deployments)) == (["ModifyTargetGroup"] * 2, 1)
+    assert {(group.interval, group.path, group.matcher) for group in groups} == {(5, "/healthz", "200")}
     assert not (await there.environment.plan(live)).changes
 
     there.settings = rewritten(**{"infrastructure-role": '"arn:aws:iam::123456789012:role/another"'})
@@ -96,6 +101,9 @@ async def is_aborted(there: Staging, old: str) -> None:
         deployment = await there.until("PRODUCTION_TRAFFIC_SHIFT")
         found = await status(there.environment)
         assert "5 % of the traffic" in found.observed.operation
+        assert (found.observed.digest, found.observed.shares) == (None, {old: 95, new: 5})
+        assert (found.live and found.live.image.partition("@")[2], found.asked) == (old, ("/healthz",))
+        assert f"digest:     {old} with 95 % of the traffic, {new} with 5 % of the traffic" in of_situation(found).text
         assert found.instances == "4 running, 2 desired"
         outcomes["abort"] = await abort(there.environment, there.tell)
     assert (outcomes["abort"].status, outcomes["abort"].live) == (Status.SUCCEEDED, old)
@@ -104,6 +112,25 @@ async def is_aborted(there: Staging, old: str) -> None:
     diagnosed = await diagnose(there.environment, None)
     assert (diagnosed.ending, diagnosed.exit_code) == ("taken back", 4)
     assert deployment.status == "ROLLBACK_SUCCESSFUL"
+
+
+@pytest.mark.slow
+async def test_a_rollback_during_a_canary_takes_it_back_and_lets_no_bad_release_reach_everyone():
+    async with staging() as there:
+        first, bad, outcomes = await there.account.image(), await there.account.image(), {}
+        await there.environment.deploy(first, there.tell)
+
+        async def deploy() -> None:
+            outcomes["deploy"] = await there.environment.deploy(bad, there.tell)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(deploy)
+            deployment = await there.until("PRODUCTION_TRAFFIC_SHIFT")
+            plan = await plan_rollback(there.environment, None)
+            assert (plan.action, plan.notes[-1][:26]) == (Action.UPDATE, "deployment 2 is in flight:")
+            outcomes["rollback"] = await rollback(there.environment, there.tell, None, CompatibilityEvidence())
+        assert (outcomes["rollback"].status, outcomes["rollback"].live) == (Status.SUCCEEDED, first)
+        assert (outcomes["deploy"].status, deployment.status) == (Status.ABORTED, "ROLLBACK_SUCCESSFUL")
 
 
 async def test_a_deployment_of_a_service_that_something_else_made_is_not_taken_back():

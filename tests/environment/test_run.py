@@ -92,7 +92,7 @@ async def test_what_does_not_start_is_an_error(account, staging, environment):
         await run(environment, COMMAND, staging.tell, print)
     digest = await deployed(account, staging, environment)
     account.backend.scripts[digest] = Script(starts=False)
-    with pytest.raises(SlipwayError, match="the migration's task did not start"):
+    with pytest.raises(SlipwayError, match="the task of the migration did not start"):
         await run(environment, COMMAND, staging.tell, print)
     with pytest.raises(SettingsError, match="staging has no task that could run a command"):
         await run(staging.environment, COMMAND, staging.tell, print)

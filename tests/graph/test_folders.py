@@ -9,7 +9,7 @@ import dagger
 import pytest
 from dagger._exceptions import QueryErrorValue  # the package exports it under no other name
 
-from slipway.graph.folder import Folder, commit_of
+from slipway.graph.folder import commit_of, folder_of
 from slipway.graph.stage import _patched
 from slipway.graph.workspace import source_of
 from slipway.main import FunctionError, Slipway
@@ -199,7 +199,7 @@ async def test_a_patch_of_the_rehearsal_may_be_relative_to_gits_root_or_to_the_s
     patch = f"Subject: [PATCH] Change\n\ndiff --git{header} b\n"
     files = {"pyproject.toml": PYPROJECT, "uv.lock": "", "x.patch": patch}
     repository({f"/services/notes/{name}": text for name, text in files.items()})
-    folder = Folder(workspace, "/services/notes")
+    folder = await folder_of(workspace, "/services/notes")
     source = await source_of(folder, parse(PYPROJECT), {})
     engine.answers["contents"] = PYPROJECT
     engine.answers["contents"] = lambda chain: patch if "x.patch" in str(chain) else PYPROJECT

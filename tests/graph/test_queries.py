@@ -10,11 +10,12 @@ import pytest
 from graphql import parse
 
 from slipway.errors import BadInputError
-from slipway.graph import bases, cases, image
+from slipway.graph import bases, cases, image, postgres
 from slipway.main import Environment, FunctionError, Slipway
 from slipway.objects.call import Call
 from slipway.objects.function import one_sentence
 from slipway.records.form import from_json, to_json
+from slipway.records.gate import GateQuestion
 from slipway.records.plan import Action, Plan
 from slipway.records.proof import Coverage, Finding, Level, Proof, Verdict, Versions
 from slipway.records.refusal import Refusal
@@ -152,12 +153,14 @@ async def test_a_repository_without_a_lock_is_refused_with_a_next_step(engine, w
 async def test_the_gate_is_one_exec_beside_a_pinned_postgres_with_only_its_own_rooms_mounted(engine, workspace):
     engine.answers |= {"exitCode": 0, "stdout": "2019-05-05 2020-01-02\n\n2020-13-45 2999-01-01\n"}
     engine.files["/tmp/proof.json"] = to_json(PROOF)
-    await Slipway().gate(workspace)
+    await Slipway().gate(workspace, since="main")
     chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
     commands = [step.arguments["args"] for step in chain if step.name == "withExec"]
     assert commands[-1][:3] == ["/opt/venv/bin/python", "-m", "slipway.gate"]
     asked = [step.arguments.get("stdin", "") for step in chain if step.name == "withExec"][-1]
-    assert '"today": "2020-01-03"' in asked  # the proof stays in the cache until an allowance expires
+    question = from_json(GateQuestion, asked, "the question")
+    assert question.today == "2020-01-03"  # the proof stays in the cache until an allowance expires
+    assert (question.since.name, question.since.refusal.what) == ("main", "a Dagger function reads no git history")
     lent = next(step.arguments["include"] for step in chain if step.arguments.get("path") == "/opt/slipway/slipway")
     assert lent == [
         "__init__.py",
@@ -400,7 +403,7 @@ def test_values_of_the_wrong_kind_are_refused_with_their_name():
     with pytest.raises(BadInputError, match=r"^requires-python in \[project\] is 3, not a text: write it as in"):
         bases.python_version("[project]\nrequires-python = 3\n", "")
     assert bases.python_version('project = "x"\n', "") == "3.14"
-    for committed in (2**40, 10**17, -(10**12)):
+    for committed in (2**40, 10**17, -(10**12), -5):
         with pytest.raises(BadInputError, match=r"^--committed is -?\d+, which is no time of a commit: pass"):
             assert image.Label("c0ffee", committed).created
 
@@ -459,6 +462,16 @@ async def test_publish_signs_in_last_with_a_secret_and_answers_a_digest_without_
     assert pushed[-2].name == "withRegistryAuth"
     assert engine.chain_of(pushed[-2].arguments["secret"])[0].name == "setSecret"
     assert not any("canary-password" in query for query in engine.queries if "setSecret" not in query)
+
+
+async def test_the_first_statements_of_a_server_are_executed_from_a_file_where_it_is_bound(engine):
+    server = postgres.service("postgres:18", "a test")
+    await postgres.executed("postgres:18", "database-notes", server, ("CREATE ROLE one;", "CREATE ROLE two;"))
+    chain = next(chain for chain in engine.chains if chain[-1].name == "sync")
+    arguments = {step.name: step.arguments for step in chain}
+    assert arguments["withServiceBinding"]["alias"] == "database-notes"
+    assert arguments["withNewFile"]["contents"] == "CREATE ROLE one;\nCREATE ROLE two;"
+    assert "@database-notes:5432/template1" in arguments["withExec"]["args"][-1]
 
 
 CREDENTIALS = '{"Version": 1, "AccessKeyId": "canary-key", "SecretAccessKey": "canary-secret"}'

@@ -53,6 +53,10 @@ def engine_says(message, **extensions):
             "'Not A Ref' is no address of an image: correct it in [tool.slipway.images], or in the argument that names it",
         ),
         (
+            "failed to stat user: no such user: postgres",
+            "the image of Postgres has no user postgres: name one that has it, as the official images do, as postgres in [tool.slipway.images], or with --postgres-image",
+        ),
+        (
             "stat /uv: no such file or directory",
             "the image of uv has no file /uv: name one of ghcr.io/astral-sh/uv as uv in [tool.slipway.images], or with --uv-image",
         ),

@@ -89,9 +89,9 @@ async def test_a_refusal_of_the_migration_is_reported_in_its_own_words(account):
         (Script((), exit_code=3), f"the migration ended with the exit code 3: it wrote nothing; its log is {GROUP}"),
         (
             Script((), exit_code=137),
-            "the migration's container was killed with the exit code 137 (OutOfMemoryError: Container killed due to memory usage): give it",
+            "the container of the migration was killed with the exit code 137 (OutOfMemoryError: Container killed due to memory usage): give it",
         ),
-        (Script(starts=False), "the migration's task did not start (CannotStartContainerError: the script does not start: write another): open"),
+        (Script(starts=False), "the task of the migration did not start (CannotStartContainerError: the script does not start: write another): open"),
     ],
     ids=["an exit code", "silence", "killed", "no start"],
 )  # fmt: skip
@@ -119,7 +119,7 @@ async def test_an_image_that_is_not_there_is_named(account):
 
 async def test_a_task_without_capacity_is_reported_with_ecs_own_reason(account):
     account.cloud.ecs.unplaced.append("Capacity is unavailable at this time.")
-    assert "no capacity for the migration's task (Capacity is unavailable at this time.)" in await refusal(account)
+    assert "no capacity for the task of the migration (Capacity is unavailable at this time.)" in await refusal(account)
 
 
 async def test_a_task_that_a_user_stops_is_a_refusal(account):
@@ -131,7 +131,7 @@ async def test_a_task_that_a_user_stops_is_a_refusal(account):
 
     account.cloud.faults.add(Fault(operation="DescribeTasks", effect=Effect.OVERTAKEN, skip=8, other=stop))
     with pytest.raises(
-        RefusedError, match=r"the migration's task was stopped by a user \(enough\): run the same command"
+        RefusedError, match=r"the task of the migration was stopped by a user \(enough\): run the same command"
     ):
         await runner_of(account, ordered).migrate(telling)
 
@@ -141,7 +141,7 @@ async def test_after_the_timeout_the_outcome_is_unknown_and_the_same_command_fin
     with pytest.raises(UnknownOutcomeError) as caught:
         await runner_of(account, ordered).migrate(Telling())
     said = str(caught.value)
-    assert "after 2 minutes the migration's task" in said
+    assert "after 2 minutes the task" in said
     assert (
         f"is still RUNNING: it continues; run `slipway migrate --environment staging --image {ordered.image}`" in said
     )

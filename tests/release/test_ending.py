@@ -38,7 +38,7 @@ def test_a_task_that_did_not_start_has_a_remedy(reason, remedy):
 @pytest.mark.parametrize("code", ["SpotInterruption", "InfrastructureHealth", "TerminationNotice", "ANewOne", ""])
 def test_what_aws_stops_for_other_reasons_is_reported_in_its_words(code):
     error = why(Ended(exit_code=None, stop_code=code, reason="the machine\nis old"), order(DIGEST))
-    assert f"AWS stopped the migration's task ({code}: the machine is old)" in str(error)
+    assert f"AWS stopped the task of the migration ({code}: the machine is old)" in str(error)
 
 
 def test_a_container_that_had_too_little_memory_is_reported():

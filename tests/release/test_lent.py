@@ -20,19 +20,20 @@ print("all there")
 """
 
 
-def names():
+def names(program):
     """The modules that are lent, as they are imported."""
-    lent = (f"slipway/{name}" for name in json.loads(zlib.decompress(archive())))
+    lent = (f"slipway/{name}" for name in json.loads(zlib.decompress(archive(program))))
     modules = [name.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for name in lent]
     return [name for name in modules if not name.endswith("__main__")]
 
 
 @pytest.mark.slow
-def test_all_that_is_lent_can_be_imported_from_what_is_lent():
-    flag, bootstrap, content = lent_command([])
+@pytest.mark.parametrize("program", ["__main__", "access"])
+def test_all_that_is_lent_can_be_imported_from_what_is_lent(program):
+    flag, bootstrap, content = lent_command([], program)
     looked_at = bootstrap.replace("sys.exit(main(sys.argv[1:]))", "exec(sys.argv[1])")
     done = subprocess.run(
-        [sys.executable, flag, looked_at, content, EVERY % names()], capture_output=True, text=True, check=False
+        [sys.executable, flag, looked_at, content, EVERY % names(program)], capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("all there\n", "")
 

@@ -185,6 +185,8 @@ async def ask_of_ecr(ask: Ask) -> None:
 
 async def ask_of_ecs(ask: Ask, digest: str) -> None:
     await ask("ecs", "CreateCluster", clusterName="jobs")
+    await ask("ecs", "CreateCluster", clusterName="others")
+    await ask("ecs", "DeleteCluster", cluster="others")
     tags = [{"key": "of a team", "value": "notes"}]
     await ask("ecs", "RegisterTaskDefinition", **definition(digest), tags=tags)
     await ask("ecs", "DescribeTaskDefinition", taskDefinition="migration", include=["TAGS"])

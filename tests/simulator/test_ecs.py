@@ -158,6 +158,19 @@ async def test_a_cluster_that_is_not_there_is_not_found(account):
         assert refusal == ("ClusterNotFoundException", "Cluster not found.")
 
 
+async def test_a_cluster_without_tasks_can_be_deleted(account):
+    await account.ask("ecs", "create_cluster", clusterName="jobs")
+    await account.ask("ecs", "register_task_definition", **definition(await account.image(ENDS)))
+    await account.ask("ecs", "run_task", **run(), cluster="jobs")
+    refusal = await account.refusal("ecs", "delete_cluster", cluster="jobs")
+    assert refusal[0] == "ClusterContainsTasksException"
+    while (await account.ask("ecs", "list_tasks", cluster="jobs"))["taskArns"]:  # those that are to run
+        await account.cloud.clock.sleep(2)
+    await account.cloud.clock.sleep(60)
+    assert (await account.ask("ecs", "delete_cluster", cluster="jobs"))["cluster"]["status"] == "INACTIVE"
+    assert (await account.refusal("ecs", "list_tasks", cluster="jobs"))[0] == "ClusterNotFoundException"
+
+
 async def test_revisions_of_a_definition_are_listed_until_they_are_deregistered(account):
     digest = await account.image(ENDS)
     arns = [

@@ -1,12 +1,17 @@
 async def test_a_secret_is_created_described_and_read_by_name_or_arn(shared_account):
     created = await shared_account.ask("secretsmanager", "create_secret", Name="notes/url", SecretString="hunter2")
     assert created["ARN"].startswith("arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes/url-")
-    for identity in ("notes/url", created["ARN"]):
+    partial = created["ARN"][: -len("-AbCdEf")]  # AWS appends six letters to the name, and finds an ARN without them
+    for identity in ("notes/url", created["ARN"], partial):
         described = await shared_account.ask("secretsmanager", "describe_secret", SecretId=identity)
         read = await shared_account.ask("secretsmanager", "get_secret_value", SecretId=identity)
         assert (described["ARN"], described["Name"]) == (created["ARN"], "notes/url")
         assert read["SecretString"] == "hunter2"
         assert "hunter2" not in repr(described)
+    assert shared_account.cloud.references.value(partial) == "hunter2"
+    assert (await shared_account.refusal("secretsmanager", "get_secret_value", SecretId=partial[:-1]))[0] == (
+        "ResourceNotFoundException"
+    )
 
 
 async def test_a_name_is_given_once(shared_account):

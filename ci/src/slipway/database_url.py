@@ -1,6 +1,10 @@
 """The parts of a database's URL, for services that take them in separate variables; the drivers, and their parameters that name a place."""
 
+import base64
+import hashlib
+import hmac
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -60,3 +64,12 @@ def parts_of(url: str) -> dict[str, str]:
 def filled(template: str, parts: Mapping[str, str]) -> str:
     """Fill the parts into a template; other braces stay."""
     return re.sub(r"\{(\w+)\}", lambda gap: parts.get(gap[1], gap[0]), template)
+
+
+def stored_password(password: str, iterations: int) -> str:
+    """Return a password as Postgres stores it (SCRAM-SHA-256, RFC 5803), which a statement may contain: a log of it reveals nothing."""
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    client, server = (hmac.digest(salted, f"{side} Key".encode(), "sha256") for side in ("Client", "Server"))
+    parts = [base64.b64encode(part).decode() for part in (salt, hashlib.sha256(client).digest(), server)]
+    return "SCRAM-SHA-256${}:{}${}:{}".format(iterations, *parts)

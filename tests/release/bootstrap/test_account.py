@@ -10,6 +10,7 @@ from slipway.environment.bootstrap import AccountSetup
 from slipway.environment.destroy import destroy_everything, plan_destruction
 from slipway.environment.environment import ServiceEnvironment
 from slipway.errors import SlipwayError, within
+from slipway.records.access import AccessDifference, ServerAccess
 from slipway.records.bootstrap import Result
 from slipway.records.destruction import Destruction, Removal
 from slipway.records.drift import AccountDrift
@@ -26,12 +27,14 @@ from slipway.simulator.faults import Effect, Fault
 from tests.release.bootstrap.wanted import FROM_NOTHING, settings, untold
 from tests.release.desired import aws_of, time_of
 from tests.release.direct import opened
+from tests.release.migrating import done, failed
 from tests.simulator.account import SLOW, Account
 from tests.simulator.stacks import body, executed, resource, settled
 
 pytestmark = pytest.mark.slow
 WANTED = settings(staging=FROM_NOTHING)
 NAME, FOUNDATION, OWN = "notes-staging", "slipway-staging", "slipway-notes-staging"
+SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret"
 HOLDERS = ("DBInstance", "Secret", "Repository", "LogGroup", "VPC")
 
 
@@ -43,6 +46,7 @@ async def account():
         proposed = await ground(account).propose(untold)
         assert [stack.waits_for for stack in proposed.stacks] == ["", "", "slipway-staging"]
         assert "computed from the template, because slipway-staging" in of_bootstrap(proposed)
+        assert proposed.database.result is Result.WAITING
         applied = await ground(account).apply(untold, approved=proposed)
         assert [stack.result for stack in applied.stacks] == [Result.APPLIED] * 3
         yield account
@@ -60,7 +64,7 @@ async def refusal(act) -> str:
 
 async def test_what_was_made_has_no_drift_and_is_isolated(account):
     assert [stack.result for stack in (await ground(account).propose(untold)).stacks] == [Result.UNCHANGED] * 3
-    found = await ground(account).drift()
+    found = await ground(account).drift(untold)
     assert found.is_clean, of_account_drift(found)
     assert from_json(AccountDrift, to_json(found), "drift") == found
 
@@ -75,7 +79,7 @@ async def test_drift_is_found_with_both_values_and_restored(account):
     (rule,) = rules.values()
     del rule["SourceSecurityGroupId"]
     rule["CidrIp"] = "0.0.0.0/0"
-    found = await ground(account).drift()
+    found = await ground(account).drift(untold)
     differences = {(each.name, each.path): each for stack in found.stacks for each in stack.differences}
     database = differences["Database", "/DeletionProtection"]
     assert (database.expected, database.actual) == ("true", "false")
@@ -83,7 +87,7 @@ async def test_drift_is_found_with_both_values_and_restored(account):
     assert any("lets an unknown source in to the database slipway-staging" in breach for breach in found.breaches)
     assert "not isolated: " in of_account_drift(found)
     await ground(account).apply(untold, restores=True)
-    assert (await ground(account).drift()).is_clean
+    assert (await ground(account).drift(untold)).is_clean
 
 
 async def test_a_change_that_is_not_the_approved_one_changes_nothing(account):
@@ -92,6 +96,45 @@ async def test_a_change_that_is_not_the_approved_one_changes_nothing(account):
     said = await refusal(ground(account, changed).apply(untold, approved=before))
     assert "the change of slipway-staging is not the approved one" in said
     assert "ExecuteChangeSet" not in account.cloud.requests[-10:]
+
+
+DIFFERENT = ServerAccess((AccessDifference(subject="role notes", expected="exists", actual="absent"),), is_made=False)
+BY_HAND = AccessDifference(subject="secret notes/user", expected="one", actual="another", remedy="rotated by hand")
+
+
+async def test_the_database_is_made_by_a_task_that_gets_passwords_from_ecs_only(account):
+    (own,) = [stack for stack in stacks(WANTED, "staging") if stack.name == OWN]
+    digest = await account.image(done(record=DIFFERENT))
+    with_image = replace(ground(account), digest=digest)
+    proposed = await with_image.propose(untold)
+    assert (proposed.database.result, proposed.database.differences) == (Result.PROPOSED, DIFFERENT.differences)
+    assert "  ~ role notes: exists (is absent)" in of_bootstrap(proposed)
+    drift = await with_image.drift(untold)
+    assert not drift.is_clean
+    assert "  role notes\n      should be: exists\n      is:        absent" in of_account_drift(drift)
+    account.backend.scripts[digest] = done(record=replace(DIFFERENT, is_made=True))
+    assert (await with_image.apply(untold)).database.result is Result.APPLIED
+    started = account.backend.started[-1]
+    assert started.variables["SLIPWAY_OWNER_URL"].startswith("postgresql://notes_owner:")
+    password = json.loads(account.cloud.secrets.value(f"{SECRET}:slipway-staging/slipway"))["password"]
+    assert started.variables["SLIPWAY_MAIN_PASSWORD"] == password
+    assert password not in repr(account.cloud.ecs.definitions.find("notes-staging-access").asked)
+    assert own.template["Resources"]["DatabaseAccessRole"]["Properties"]["RoleName"] == "notes-staging-database"
+    assert not [name for name in account.cloud.requests if name == "GetSecretValue"]
+
+
+async def test_a_task_that_fails_or_is_denied_or_finds_a_rotated_secret_is_an_outcome_of_its_own(account):
+    digest = await account.image(failed("the main user cannot log in", "store its password"))
+    with_image = replace(ground(account), digest=digest)
+    refused = await with_image.apply(untold)
+    assert (refused.database.result, refused.is_well) == (Result.FAILED, False)
+    assert "the main user cannot log in: store its password" in of_bootstrap(refused)
+    account.backend.scripts[digest] = done(record=ServerAccess((BY_HAND,), is_made=False))
+    assert "rotated by hand" in of_bootstrap(await with_image.apply(untold))
+    account.cloud.faults.add(Fault(operation="RunTask", effect=Effect.DENIED))
+    drift = await with_image.drift(untold)  # as with a role that may only read
+    assert (drift.database.result, drift.is_clean) == (Result.WAITING, True)
+    assert "database notes: not checked" in of_account_drift(drift)
 
 
 def mutations() -> list[tuple[int, str, str]]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
-from slipway.commands.flags import ENDPOINT, ENVIRONMENT, NAME, SOURCE, TARGETS
+from slipway.commands.flags import ENDPOINT, ENVIRONMENT, IMAGE, NAME, SOURCE, TARGETS
 from slipway.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -38,7 +38,12 @@ if TYPE_CHECKING:
         switch("apply", "create what is missing; without this flag it is only shown", one_of="act"),
         switch(
             "drift",
-            "compare the account with the templates, and compute whether the database is isolated; with `--apply` restore it",
+            "compare the account with the templates, and compute whether database and private services are isolated; with `--apply` restore it",
+        ),
+        replace(
+            IMAGE,
+            sentence="the image whose task in the VPC reads or makes the database's roles (default: the live one)",
+            required=False,
         ),
         file("plan", "with `--apply`: refuse any change but the one in this file, written by `--json` before"),
         option(
@@ -50,9 +55,15 @@ if TYPE_CHECKING:
     ),
     records=(
         JsonRecord("bootstrap", "1 when a stack could not be created; without `--apply` nothing is created"),
-        JsonRecord("account-drift", "with `--drift`; 1 when something differs or the database is not isolated"),
+        JsonRecord(
+            "account-drift",
+            "with `--drift`; 1 when something differs, or database or private services are not isolated",
+        ),
     ),
     more="""\
+A made database has a database and two roles for each service: one owns the tables, and only migrations use it; that of the service
+reads and writes. A task in the VPC makes them, with the server's main user, from an image of the service.
+
 A change that replaces or deletes a database, a secret, a repository, a log group or a VPC is refused unless `--replace` names it. A
 database that is deleted leaves a final snapshot.""",
     rights=(),
@@ -60,23 +71,29 @@ database that is deleted leaves a final snapshot.""",
 async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.bootstrap import AccountSetup, with_repository
     from slipway.records.bootstrap import Bootstrap
-    from slipway.release.bootstrap.template import stacks
+    from slipway.release.bootstrap.template import check_same_foundation, stacks
     from slipway.report.answers import account as answers
     from slipway.report.answers.result import CommandResult
+    from slipway.settings import MadeNetwork
 
     if (flags.plan or flags.replace) and not flags.apply:
         raise BadInputError("--plan and --replace are for --apply", "pass --apply, or leave them out")
     if flags.template and flags.drift:
         raise BadInputError("a template has no drift", "pass --template or --drift")
     settings = with_repository(await caller.settings(), flags.github)
+    if isinstance(settings.environment(flags.environment).network, MadeNetwork):
+        check_same_foundation((await caller.services()).values(), flags.environment)
     if flags.template:
         return CommandResult(record=None, text=_template(stacks(settings, flags.environment), flags))
     approved = await caller.record(Bootstrap, flags.plan, "the approved change") if flags.plan else None
     there = await caller.environment(flags.environment)
-    setup = AccountSetup(settings, flags.environment, there.aws, there.time)
-    if flags.drift and not flags.apply:
-        return answers.of_account_drift(await setup.drift())
+    digest = there.digest_of(flags.image) if flags.image else None
+    if digest is None and settings.environment(flags.environment).database:
+        digest = (await there.status()).digest
+    setup = AccountSetup(settings, flags.environment, there.aws, there.time, digest)
     with caller.run() as tell:
+        if flags.drift and not flags.apply:
+            return answers.of_account_drift(await setup.drift(tell))
         if not flags.apply:
             return answers.of_bootstrap(await setup.propose(tell))
         named = tuple(flags.replace or ())
@@ -106,19 +123,32 @@ def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
             "only what this command needs, such as destroy; may be repeated (default: all that the deploy role runs)",
             repeated=True,
         ),
+        switch(
+            "all",
+            "one policy for all services of the repository that are in the environment, as a role needs for deploy --all",
+        ),
     ),
     records=(JsonRecord("permissions"),),
 )
 async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     import json
 
+    from slipway.errors import BadInputError
     from slipway.records.bootstrap import Permissions
-    from slipway.release.bootstrap.roles import DEPLOY_ROLE, policy, scope_of
+    from slipway.release.bootstrap.roles import DEPLOY_ROLE, joined, policy, scope_of
+    from slipway.release.targets.supported import target_of
     from slipway.report.answers import account as answers
 
     commands = tuple(flags.command or DEPLOY_ROLE)
-    scope = scope_of(await caller.settings(), flags.environment)
-    document = json.dumps(policy(scope, commands), indent=2)
+    every = [*(await caller.services()).values()] if flags.all else [await caller.settings()]
+    there = [each for each in every if not flags.all or flags.environment in each.environments]
+    if not there:
+        raise BadInputError(f"no service is in {flags.environment!r:.60}", "correct --environment")
+    lacking = {verb.value: why for each in there for verb, why in target_of(each, flags.environment).impossible.items()}
+    if impossible := [name for name in flags.command or () if name in lacking]:
+        raise BadInputError(f"the platform of {flags.environment} has no {impossible[0]}", lacking[impossible[0]])
+    policies = [policy(scope_of(each, flags.environment), commands) for each in there]
+    document = json.dumps(joined(policies) if flags.all else policies[0], indent=2)
     return answers.of_permissions(Permissions(flags.environment, commands, document))
 
 

@@ -125,8 +125,8 @@ class Caller(Protocol):
         """Load the service's settings; raises SettingsError."""
         ...
 
-    async def environment(self, name: str) -> "ServiceEnvironment":
-        """Return an environment of the settings; raises SettingsError."""
+    async def environment(self, name: str, settings: "Settings | None" = None) -> "ServiceEnvironment":
+        """Return an environment of the settings, by default those of the folder; raises SettingsError."""
         ...
 
     async def services(self) -> "Mapping[str, Settings]":

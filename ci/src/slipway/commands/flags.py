@@ -1,6 +1,7 @@
 """Flags that several commands share."""
 
 import argparse
+from dataclasses import replace
 from datetime import date, datetime, timezone
 from pathlib import Path
 
@@ -59,6 +60,11 @@ SERVICE = option(
 REGION = option("region", "REGION", "with --service: the region where the environment is", not_on_dagger=_WORKSPACE)
 ANYWHERE = (*ENVIRONMENT, SERVICE, REGION)
 IMAGE = option("image", "REPOSITORY@DIGEST", "the image, named by digest: repository@sha256:…", required=True)
+IMAGES = replace(IMAGE, repeated=True)
+ALL = switch(
+    "all",
+    "treat the services of the repository as one: with an --image of each that is released, callees first; when one fails, the others go back",
+)
 CERTIFICATE = file(
     "certificate",
     "a file that `slipway certificate` wrote, which proves that the live release works on the new schema; it is kept in the ledger",

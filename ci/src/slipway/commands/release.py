@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
 from slipway.commands.flags import (
+    ALL,
     ANYWHERE,
     CERTIFICATE,
     DRY_RUN,
     ENDPOINT,
     ENVIRONMENT,
     IMAGE,
+    IMAGES,
     PROVEN,
     SOURCE,
     WITHOUT_LEDGER,
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from slipway.environment.environment import ServiceEnvironment
+    from slipway.environment.joint import JointDeployment
     from slipway.environment.redeploy import CompatibilityEvidence
     from slipway.records.outcome import Outcome
     from slipway.records.plan import Plan
     from slipway.records.progress import Tell
     from slipway.report.answers.result import CommandResult
+    from slipway.settings import Settings
 
 AS_DEPLOY = JsonRecord("outcome", "as for `deploy`")
 AS_PLANNED = JsonRecord("plan", "with `--dry-run`; 1 when it is blocked")
@@ -58,15 +62,22 @@ async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     Group.RELEASE,
     "Show what a deployment would change; change nothing",
     AwsAccess.READS,
-    flags=(*ENVIRONMENT, IMAGE),
-    records=(JsonRecord("plan", "1 when it is blocked"),),
+    flags=(*ENVIRONMENT, IMAGES, ALL),
+    records=(
+        JsonRecord("plan", "1 when it is blocked"),
+        JsonRecord("joint-plan", "with `--all`; 1 when one is blocked"),
+    ),
     never_red="it returns the folder with plan.json, plan.txt and summary.md, even when the plan is blocked",
 )
 async def plan(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
 
+    if flags.all:
+        from slipway.report.answers.joint import of_joint_plan
+
+        return of_joint_plan(await (await _joint(flags, caller)).plan())
     environment = await _connected(flags, caller)
-    return answers.of_plan(await environment.plan(environment.digest_of(flags.image)))
+    return answers.of_plan(await environment.plan(environment.digest_of(_only(flags.image))))
 
 
 @command(
@@ -75,7 +86,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
     AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,
-        replace(IMAGE, one_of="release"),
+        replace(IMAGES, one_of="release"),
         file(
             "plan", "an approved plan (plan.json) instead of an image; refused when it is out of date", one_of="release"
         ),
@@ -83,11 +94,22 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         WITHOUT_LEDGER,
         switch("older", "deploy an image even if a newer one has been deployed since; refused by default"),
         WITHOUT_START,
+        ALL,
+        replace(
+            WITHOUT_PROOF,
+            sentence="with --all: let a service that has migrated go back without the proof that the release before works on the new schema; "
+            "the reason is recorded",
+        ),
     ),
     records=(
         JsonRecord("outcome", "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 4 for ABORTED, 1 for every other status"),
+        JsonRecord("joint-outcome", "with `--all`; 0 only when every image is live, 3 when that of one is unknown"),
     ),
     rights=("deploy", "webhook"),
+    more="""\
+With --all the services are deployed one after the other, each after those that it calls. When one fails, those that were deployed
+before it go back in reverse order, unless their settings have when-a-later-fails = "stay". The same command finishes what a killed one
+began, also its way back.""",
 )
 async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.errors import BadInputError
@@ -96,13 +118,17 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
 
     if bool(flags.image) == bool(flags.plan):
         raise BadInputError("deploy needs one thing to deploy", "pass either --image or --plan")
+    if flags.all:
+        return await _deploy_all(flags, caller)
+    if flags.without_proof:
+        raise BadInputError("--without-proof is for the way back of several services", "pass it with --all")
     environment = await _changed_environment(flags, caller)
     certificate = (await _evidence(flags, caller)).certificate
     with caller.run() as tell:
         if flags.plan:
             outcome = await environment.apply(await caller.record(Plan, flags.plan, "the plan"), tell, certificate)
         else:
-            digest = environment.digest_of(flags.image)
+            digest = environment.digest_of(_only(flags.image))
             outcome = await environment.deploy(digest, tell, certificate, older=flags.older)
     return answers.of_outcome(outcome)
 
@@ -245,6 +271,37 @@ async def move(flags: Flags, caller: Caller) -> "CommandResult":
             flags, caller, lambda: there.plan_finish(flags.confirm), lambda tell: there.finish(tell, flags.confirm)
         )
     return await changed(flags, caller, there.plan, there.forward)
+
+
+async def _deploy_all(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.errors import BadInputError
+    from slipway.report.answers.joint import of_joint_outcome
+
+    for name in ("plan", "certificate", "without_ledger"):
+        if vars(flags).get(name):
+            raise BadInputError(f"--{name.replace('_', '-')} is for one service", "deploy it alone, without --all")
+    made = replace(await _joint(flags, caller), reason=flags.without_proof, older=flags.older)
+    with caller.run() as tell:
+        return of_joint_outcome(await made.run(tell))
+
+
+async def _joint(flags: Flags, caller: Caller) -> "JointDeployment":
+    """Return the release of all images that are passed; raises BadInputError."""
+    from slipway.environment.joint import joint_deployment
+
+    async def opened(settings: "Settings") -> "ServiceEnvironment":
+        return await caller.environment(flags.environment, settings)
+
+    return await joint_deployment(await caller.services(), flags.environment, flags.image, opened)
+
+
+def _only(images: list[str]) -> str:
+    """Return the one image of a command for one service; raises BadInputError."""
+    from slipway.errors import BadInputError
+
+    if len(images) > 1:
+        raise BadInputError(f"there are {len(images)} images", "pass one, or --all to release several services as one")
+    return images[0]
 
 
 async def changed(

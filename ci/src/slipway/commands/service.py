@@ -7,7 +7,9 @@ from slipway.commands.flags import ANYWHERE, DRY_RUN, ENVIRONMENT
 from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed
 
 if TYPE_CHECKING:
+    from slipway.environment.environment import ServiceEnvironment
     from slipway.report.answers.result import CommandResult
+    from slipway.settings import Settings
 
 _UNTIL_IT_ENDS = "until it ends"
 
@@ -26,9 +28,14 @@ _UNTIL_IT_ENDS = "until it ends"
             bare=_UNTIL_IT_ENDS,
             on_dagger="a span is required",
         ),
+        switch("all", "show every service of the repository that is in the environment, callees first"),
     ),
     records=(
-        JsonRecord("situation", "0 also when there is no service: `observed.status` is null then"),
+        JsonRecord("joint-situation", "with `--all`; the worst code of all services"),
+        JsonRecord(
+            "situation",
+            "1 when the service exists and does not answer, 3 when its state is unknown; 0 also when there is none: `observed.status` is null then",
+        ),
         JsonRecord("release-watch", "with `--watch SPAN`; 1 unless `status` is SUCCEEDED"),
     ),
     rights=("status", "logs"),
@@ -42,6 +49,8 @@ async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
     from slipway.environment.watch import watched
     from slipway.report.answers import service as answers
 
+    if flags.all:
+        return await _status_of_all(flags, caller)
     length = span(flags.watch) if flags.watch not in {None, _UNTIL_IT_ENDS} else None
     environment = await caller.environment(flags.environment)
     if length:
@@ -53,6 +62,21 @@ async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
         async for situation in watch(environment):
             show(answers.of_situation(situation))
     return None
+
+
+async def _status_of_all(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.environment.joint import joint_status
+    from slipway.errors import BadInputError
+    from slipway.report.answers.joint import of_joint_situation
+
+    for name in ("watch", "service", "region"):
+        if vars(flags).get(name):
+            raise BadInputError(f"--{name} is for one service", "look at it alone, without --all")
+
+    async def opened(settings: "Settings") -> "ServiceEnvironment":
+        return await caller.environment(flags.environment, settings)
+
+    return of_joint_situation(await joint_status(await caller.services(), flags.environment, opened))
 
 
 @command(
@@ -119,10 +143,15 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
             parse=int,
         ),
     ),
-    records=(JsonRecord("examination", "0 when nothing has failed, 1 when something has, 3 while it is in progress"),),
+    records=(
+        JsonRecord(
+            "examination",
+            "0 when nothing has failed, 1 when the deployment has, or the live release does not answer, 3 while it is in progress",
+        ),
+    ),
 )
 async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.environment.status import diagnose
+    from slipway.environment.diagnosis import diagnose
     from slipway.report.answers import service as answers
 
     return answers.of_examination(await diagnose(await caller.environment(flags.environment), flags.number))

@@ -5,20 +5,24 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from dataclasses import replace as with_values
 
-from slipway.errors import RefusedError
-from slipway.records.bootstrap import Bootstrap, ResourceChange, Result, StackChange
+from slipway.errors import RefusedError, SlipwayError
+from slipway.records.bootstrap import Bootstrap, DatabaseChange, DoorChange, ResourceChange, Result, StackChange
 from slipway.records.drift import AccountDrift
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ledger import LedgerStore
+from slipway.release.bootstrap.access import Access, ids_of
 from slipway.release.bootstrap.change_set import StackChangeSet
+from slipway.release.bootstrap.doors import Door, close, doors_of
 from slipway.release.bootstrap.drift import NOT_COVERED, detect
 from slipway.release.bootstrap.existing import check_new, roles_added_by
 from slipway.release.bootstrap.isolation import breaches
 from slipway.release.bootstrap.prices import cost_of
-from slipway.release.bootstrap.template import CALLER, StackTemplate, stacks
+from slipway.release.bootstrap.server import database_name, owner_name
+from slipway.release.bootstrap.template import CALLER, StackKind, StackTemplate, stacks
 from slipway.release.engine.target import Time
-from slipway.release.placement import PRIVATE_SUBNETS, imports_of
+from slipway.release.errors import AwsRefusedError
+from slipway.release.placement import PRIVATE_SUBNETS, VPC, imports_of
 from slipway.settings import Github, MadeNetwork, Settings, SettingsError
 from slipway.structure import MismatchError
 
@@ -31,6 +35,7 @@ class AccountSetup:
     environment: str
     aws: Aws
     time: Time
+    digest: str | None = None  # of the image whose task makes the database's roles
 
     async def stacks(self) -> tuple[StackTemplate, ...]:
         """Return the stacks; raises RefusedError if the credentials belong to another account."""
@@ -47,9 +52,9 @@ class AccountSetup:
         """Return what would change, and delete the change sets; raises SlipwayError."""
         async with AsyncExitStack() as opened:
             proposals = [proposal for _, proposal in await self._proposed(opened, tell)]
-        return Bootstrap(self.environment, tuple(proposals), cost_of(self.settings, self.environment))
+        return self._report(proposals, await self._database(tell), await self._doors(makes=False))
 
-    async def drift(self) -> AccountDrift:
+    async def drift(self, tell: Callable[[Event], None]) -> AccountDrift:
         """Compare the account with the templates of its stacks; raises SlipwayError."""
         states = [await detect(self.aws, stack, self.time) for stack in await self.stacks()]
         resources = {name: each for state in states for name, each in state.resources.items()}
@@ -59,12 +64,16 @@ class AccountSetup:
         return AccountDrift(
             environment=self.environment,
             stacks=tuple(state.drift for state in states),
-            breaches=breaches(
-                resources,
-                callers=[ids[CALLER]] if CALLER in ids else [],
-                private=[ids[name] for name in private if name in ids],
+            breaches=(
+                *breaches(
+                    resources,
+                    callers=[ids[CALLER]] if CALLER in ids else [],
+                    private=[ids[name] for name in private if name in ids],
+                ),
+                *(breach for door in await self._open_doors() for breach in door.breaches()),
             ),
             not_covered=NOT_COVERED,
+            database=await self._database(tell),
         )
 
     async def apply(
@@ -82,17 +91,48 @@ class AccountSetup:
         changes: list[StackChange] = []
         async with AsyncExitStack() as opened:
             proposed = await self._proposed(opened, tell, restores=restores)
-            check_approved(self.environment, [proposal for _, proposal in proposed], approved)
+            if approved:
+                proposals = [proposal for _, proposal in proposed]
+                now = self._report(proposals, await self._database(tell), await self._doors(makes=False))
+                check_approved(now, approved)
             check_losses([proposal for _, proposal in proposed], replace)
             for change_set, proposal in proposed:
-                now = await opened.enter_async_context(change_set.proposed()) if proposal.waits_for else proposal
-                is_proposed = now.result is Result.PROPOSED
-                changes.append(await change_set.execute(now) if is_proposed else now)
+                current = await opened.enter_async_context(change_set.proposed()) if proposal.waits_for else proposal
+                is_proposed = current.result is Result.PROPOSED
+                changes.append(await change_set.execute(current) if is_proposed else current)
                 if not changes[-1].result.is_well:
-                    break
-            else:
-                await self._move_ledger(tell)
-        return Bootstrap(self.environment, tuple(changes), cost_of(self.settings, self.environment))
+                    return self._report(changes, None, ())
+            await self._move_ledger(tell)
+        return self._report(changes, await self._database(tell, makes=True), await self._doors(makes=True))
+
+    def _report(
+        self, changes: Iterable[StackChange], database: DatabaseChange | None, doors: Iterable[DoorChange]
+    ) -> Bootstrap:
+        cost = cost_of(self.settings, self.environment)
+        return Bootstrap(self.environment, tuple(changes), cost, database, tuple(doors))
+
+    async def _doors(self, *, makes: bool) -> list[DoorChange]:
+        """Return what is open to others than callers, or closed to callers, and mend it if `makes`."""
+        doors = await self._open_doors()
+        if makes:
+            for door in doors:
+                await close(self.aws, door)
+        return [door.change(Result.APPLIED if makes else Result.PROPOSED) for door in doors]
+
+    async def _open_doors(self) -> list[Door]:
+        """Return the load balancers in the network that bootstrap made; none in a team's own, which may have other uses."""
+        if not isinstance(self.settings.environment(self.environment).network, MadeNetwork):
+            return []
+        foundation = next(each for each in await self.stacks() if each.kind is StackKind.FOUNDATION)
+        vpc = (await ids_of(self.aws, foundation)).get(VPC)
+        return await doors_of(self.aws, vpc) if vpc else []
+
+    async def _database(self, tell: Callable[[Event], None], *, makes: bool = False) -> DatabaseChange | None:
+        """Read the database and its roles, and make them if `makes`; None where bootstrap has made none."""
+        if self.settings.environment(self.environment).database is None:
+            return None
+        access = await Access.of(self.aws, self.time, self.settings, self.environment, await self.stacks())
+        return await changed(access, self.digest, tell, makes=makes)
 
     async def _proposed(
         self, opened: AsyncExitStack, tell: Callable[[Event], None], *, restores: bool = False
@@ -159,17 +199,45 @@ def check_losses(changes: Iterable[StackChange], named: Sequence[str]) -> None:
         raise RefusedError(first.what, "; ".join([first.next_step, *map(str, others)]))
 
 
-def check_approved(environment: str, proposed: Iterable[StackChange], approved: Bootstrap | None) -> None:
+async def changed(access: Access, digest: str | None, tell: Callable[[Event], None], *, makes: bool) -> DatabaseChange:
+    """Run the task that reads or makes the database and its roles, and return how it ended; an error is part of that."""
+    change = DatabaseChange(
+        name=database_name(access.settings.name), owner=owner_name(access.settings.name), result=Result.WAITING
+    )
+    if access.missing:
+        return with_values(change, reason="the stacks come first, with its server and secrets")
+    if digest is None:
+        reason = "no image is live whose task in the VPC could make or read it; push one, and name it with --image"
+        return with_values(change, reason=reason)
+    try:
+        answer = await access.run(digest, tell, makes=makes)
+    except SlipwayError as error:
+        # A role that may only read finds the drift of the stacks; this is reported as not checked.
+        is_denied = any(isinstance(each, AwsRefusedError) and each.is_denied for each in (error, error.__cause__))
+        return with_values(
+            change, result=change.result if is_denied and not makes else Result.FAILED, reason=str(error)
+        )
+    if not answer.differences:
+        return with_values(change, result=Result.UNCHANGED)
+    is_by_hand = any(each.remedy for each in answer.differences)
+    result = Result.FAILED if is_by_hand else Result.APPLIED if answer.is_made else Result.PROPOSED
+    return with_values(change, result=result, differences=answer.differences)
+
+
+def check_approved(now: Bootstrap, approved: Bootstrap) -> None:
     """Raise RefusedError unless the changes are those that were approved."""
-    if approved is None:
-        return
-    if approved.environment != environment:
+    if approved.environment != now.environment:
         raise RefusedError(
-            f"the approved change is one of {approved.environment}, not of {environment}",
+            f"the approved change is one of {approved.environment}, not of {now.environment}",
             "pass the file of this environment",
         )
     before = {change.stack: change for change in approved.stacks}
-    if other := [change.stack for change in proposed if before.get(change.stack) != change]:
+    other = [change.stack for change in now.stacks if before.get(change.stack) != change]
+    if now.doors != approved.doors:
+        other.append("the load balancers")
+    if now.database and now.database != approved.database:
+        other.append(f"the database {now.database.name}")
+    if other:
         raise RefusedError(
             f"the change of {', '.join(other)} is not the approved one: the settings or the account have changed since",
             "show it again without --apply, and have that approved",

@@ -4,7 +4,6 @@ An address is read and never built: ECS chooses it, and a service that is delete
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TypeVar
 
 from slipway.environment.environment import ServiceEnvironment
@@ -21,7 +20,11 @@ async def connected(environment: E, folders: Mapping[str, Settings]) -> E:
 
     Raises an error with every call that cannot be, and every callee that is not there yet.
     """
-    graph = graph_of(folders)
+    return await connect(environment, graph_of(folders))
+
+
+async def connect(environment: E, graph: CallGraph) -> E:
+    """Return the environment with the addresses of the services that it calls, as `connected` does."""
     obstacles = Obstacles()
     obstacles.found += unreachable(graph, environment.settings.name, environment.name)
     obstacles.refuse()
@@ -62,10 +65,7 @@ def awaited(
     environment: ServiceEnvironment, addresses: Mapping[str, str]
 ) -> tuple[ServiceEnvironment, tuple[str, ...]]:
     """Return the environment for a plan that is made before its callees exist, and a note for each address that is not known yet."""
-    known = {variable: address or f"known once it is deployed: {variable}" for variable, address in addresses.items()}
-    notes = tuple(
-        f"{variable} gets the address of {callee} when that is deployed"
-        for callee in environment.settings.calls
-        if not addresses[variable := variable_of(callee)]
-    )
-    return replace(environment).with_addresses(known), notes
+    missing = {variable_of(each): each for each in environment.settings.calls if not addresses[variable_of(each)]}
+    known = {**addresses, **{variable: f"https://{callee}.invalid" for variable, callee in missing.items()}}
+    notes = [f"{variable} gets the address of {callee} when that is deployed" for variable, callee in missing.items()]
+    return environment.with_addresses(known), tuple(notes)

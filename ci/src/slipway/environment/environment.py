@@ -18,6 +18,7 @@ from slipway.environment.status import HISTORY, ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.certificate import Certificate
 from slipway.records.checks import Check, PreflightResult
+from slipway.records.ledger import JointRelease
 from slipway.records.migration import Migration, Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan
@@ -60,13 +61,25 @@ class ServiceEnvironment(ObservedEnvironment):
     - runner: makes the runner that migrates the database to a digest's head for a deployment; None for the one in the settings, if any.
     - starts: whether the preflight starts the release on this machine.
     - certificate: the proof of a migration, for whose transactions it is: env.py may begin no others. None when it is unknown.
+    - joint: the release of several services that its runs are a part of, or None.
+    - versions: of the secrets, from a preflight that has just been run, so that the deployment runs none; None otherwise.
     - without_ledger: why a run does without a ledger that fails; empty for a run that needs it.
     """
 
     runner: "Callable[[ServiceEnvironment, str, str], Awaitable[Runner]] | None" = None
     starts: bool = True
     certificate: Certificate | None = None
+    joint: JointRelease | None = None
+    versions: Mapping[str, str] | None = None
     without_ledger: str = ""
+
+    def within(self, joint: JointRelease) -> Self:
+        """Return the same environment; its runs are a part of a release of several services."""
+        return self._with(joint=joint)
+
+    def checked(self, versions: Mapping[str, str] | None) -> Self:
+        """Return the same environment after a preflight, with the versions that it returned; None leaves the preflight to the deployment."""
+        return self._with(versions=versions)
 
     def proven_by(self, certificate: Certificate | None) -> Self:
         """Return the same environment; it refuses a migration whose transactions differ from those of a certificate."""
@@ -105,10 +118,10 @@ class ServiceEnvironment(ObservedEnvironment):
             holder=holder(os.environ),
             prepare=self._check_owner,
             permit=permit,
-            ask=self.readiness,
-            smoke=self.smoke_failure,
+            answer=self.answer_of,
             certificate=certificate,
             risk=risk,
+            joint=self.joint,
             without_ledger=self.without_ledger,
         )
 
@@ -129,10 +142,10 @@ class ServiceEnvironment(ObservedEnvironment):
         if reasons := [f"{refusal.found}; {refusal.remedy}" for refusal in refusals if refusal]:
             return replace(made, action=Action.BLOCKED, reason="; ".join(reasons))
         if verb is Verb.DEPLOY and made.action is Action.UPDATE:
-            made = replace(made, notes=(*made.notes, *await self._older(made.image)))
+            made = replace(made, notes=(*made.notes, *await self.older(made.image)))
         return made
 
-    async def _older(self, image: str) -> tuple[str, ...]:
+    async def older(self, image: str) -> tuple[str, ...]:
         """Return a note for an image that is deployed with --older only; none when the ledger cannot be read."""
         with suppress(SlipwayError):
             contents = await self.ledger.contents()
@@ -181,7 +194,7 @@ class ServiceEnvironment(ObservedEnvironment):
         migrates = self.migrates and goal.verb not in _WAS_LIVE
         proven = self.proven_by(engine.certificate)
         migrate = partial(proven._migrate, goal.spec.image.digest) if migrates else None  # noqa: SLF001 -- our own
-        return replace(engine, prepare=partial(self._prepare, goal, engine.tell), migrate=migrate)
+        return replace(engine, prepare=partial(self.prepare, goal, engine.tell), migrate=migrate)
 
     async def _check_owner(self, _observed: Observed) -> None:
         await self.check_owner()
@@ -201,8 +214,10 @@ class ServiceEnvironment(ObservedEnvironment):
         check = await self.described.owned(self.settings, self.name, self.aws)
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
-    async def _prepare(self, goal: Live, tell: Tell, observed: Observed) -> Mapping[str, str]:
+    async def prepare(self, goal: Live, tell: Tell, observed: Observed) -> Mapping[str, str]:
         """Run the preflight and return the versions of the secrets; a release that has been live is not started again on this machine."""
+        if self.versions is not None:
+            return self.versions
         from slipway.environment.moved import check_side
         from slipway.environment.preflight import preflight
         from slipway.release.preflight import checking

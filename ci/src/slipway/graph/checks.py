@@ -67,9 +67,9 @@ async def _container(folder: Folder, source: Source, settings: Settings) -> dagg
 async def checked(folder: Folder, source: Source, settings: Settings) -> Source:
     """Return the source with the files of the checks, too."""
     wanted = (*settings.sources, *settings.checks.sources) if settings.sources and settings.checks.sources else ()
-    return source.with_files(
-        await check_sources(folder, files_of(folder, wanted), settings.checks.sources, "[tool.slipway.checks]")
-    )
+    files = files_of(folder, wanted)
+    await check_sources(folder, files, settings.checks.sources, "[tool.slipway.checks]")
+    return source.with_files(files)
 
 
 async def _run(container: dagger.Container, name: str, command: tuple[str, ...]) -> CheckResult:

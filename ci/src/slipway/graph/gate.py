@@ -3,9 +3,9 @@
 import json
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
+import anyio
 import dagger
 from dagger import dag
 
@@ -15,7 +15,8 @@ from slipway.graph.image import Source, proving, python_in
 from slipway.local.inside import why_not
 from slipway.local.prove import question_of
 from slipway.records.form import to_json
-from slipway.records.gate import Previous
+from slipway.records.gate import Previous, Since
+from slipway.records.refusal import Refusal
 from slipway.settings import Migrations, Settings
 
 # The parts of slipway that run in the service's environment.
@@ -29,6 +30,12 @@ for file in pathlib.Path().rglob("*.py"):
         print(*re.findall(r"slipway:.*?until=(\d{4}-\d\d-\d\d)", file.read_text("utf-8", "replace")))
 """
 _PROOF = "/tmp/proof.json"  # noqa: S108 -- inside a container
+# The engine could ask the caller for the whole of .git only, which may be larger than all that the gate reads.
+_NO_GIT = Refusal.of(
+    BadInputError(
+        "a Dagger function reads no git history", "name a revision, or compare with a ref by `slipway gate --since`"
+    )
+)
 
 
 async def prove(
@@ -36,13 +43,22 @@ async def prove(
 ) -> dagger.File:
     """Return the Proof of the workspace's history as JSON; raises SlipwayError when the gate cannot run."""
     image = bases.postgres(settings.images, settings.migrations, major)
-    await check_config(source, settings.migrations)
     database = {"url": postgres.url(), "variables": settings.migrations.told(postgres.url())}
-    migrations = replace(settings.migrations, start_after=since or settings.migrations.start_after)
     built, python = await proving(source, settings), python_in(settings)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(check_config, source, settings.migrations)
+        dates = await built.with_exec([python, "-I", "-c", _DATES]).stdout()
     # The question is a part of the cache's key, so it has a day of its own for each set of expired allowances.
-    today = day_of((await built.with_exec([python, "-I", "-c", _DATES]).stdout()).split(), datetime.now(UTC).date())
-    question = question_of(migrations, folder=source.folder, previous=previous, today=str(today), calls=settings.calls)
+    today = day_of(dates.split(), datetime.now(UTC).date())
+    compared = Since(name=since, refusal=_NO_GIT) if since else None
+    question = question_of(
+        settings.migrations,
+        folder=source.folder,
+        since=compared,
+        previous=previous,
+        today=str(today),
+        calls=settings.calls,
+    )
     done = (
         lent(built, database)
         .with_service_binding(postgres.HOST, postgres.service(image, "gate"))
@@ -58,7 +74,7 @@ async def prove(
 
 
 async def check_config(source: Source, migrations: Migrations) -> None:
-    """Raise BadInputError, before anything is built, when alembic's settings file is not among the service's files."""
+    """Raise BadInputError, without waiting for the build, when alembic's settings file is not among the service's files."""
     if migrations.config == "pyproject.toml" or await source.files.exists(migrations.config):
         return
     others = sorted(await source.files.glob(f"**/{posixpath.basename(migrations.config)}"))

@@ -6,6 +6,7 @@ its files are owned by root. Labels change with every commit and come last.
 
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -59,12 +60,12 @@ class Label:
 
     @property
     def created(self) -> str:
-        try:
-            return datetime.fromtimestamp(self.committed, UTC).isoformat()
-        except (ValueError, OverflowError, OSError) as error:
-            raise BadInputError(
-                f"--committed is {self.committed}, which is no time of a commit", "pass `git log -1 --format=%ct`"
-            ) from error
+        with suppress(ValueError, OverflowError, OSError):
+            if self.committed >= 0:
+                return datetime.fromtimestamp(self.committed, UTC).isoformat()
+        raise BadInputError(
+            f"--committed is {self.committed}, which is no time of a commit", "pass `git log -1 --format=%ct`"
+        )
 
 
 # Logs and lists of packages contain times and change every day.

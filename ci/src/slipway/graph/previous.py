@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagger
 
-from slipway.errors import SlipwayError
+from slipway.errors import within
 from slipway.finder.start import migrating
 from slipway.finder.tree import Tree
 from slipway.graph import bases, postgres
@@ -47,12 +47,10 @@ async def previous_in(
 async def _models_in(folder: Folder, images: "Images", secrets: Mapping[str, dagger.Secret]) -> Previous:
     try:
         return await _read(folder, images, secrets)
-    except SlipwayError as error:
-        return Previous(name=_NAME, refusal=str(error))
-    except dagger.QueryError as error:
-        if (refusal := meaning(error)) is None:
+    except Exception as error:
+        if (known := within(error) or meaning(error)) is None:
             raise
-        return Previous(name=_NAME, refusal=str(refusal))
+        return Previous(name=_NAME, refusal=str(known))
 
 
 async def _read(folder: Folder, images: "Images", secrets: Mapping[str, dagger.Secret]) -> Previous:

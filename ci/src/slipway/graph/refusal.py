@@ -57,6 +57,11 @@ _RULES = (
         "correct --address, make the repository, or sign in with an account that may push there",
     ),
     _Rule(
+        re.compile(r"no such user: postgres"),  # the only name that a directory of ours belongs to
+        "the image of Postgres has no user postgres",
+        "name one that has it, as the official images do, as postgres in [tool.slipway.images], or with --postgres-image",
+    ),
+    _Rule(
         re.compile(r"no space left on device"),
         "the engine's disk is full",
         "free it with `dagger core engine local-cache prune`, or give it more; `slipway doctor` shows how much is left",

@@ -3,6 +3,7 @@
 import posixpath
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import anyio
 import dagger
@@ -73,28 +74,26 @@ def _is_named(text: str) -> bool:
 
 async def source_of(folder: Folder, service: Settings, secrets: Mapping[str, dagger.Secret]) -> Source:
     """Collect the files of the image; raises BadInputError when there is neither a lock nor a Dockerfile."""
-    names = set(await _declarations(folder).entries())
-    lock = next((name for name in _LOCKS if name in names), None)
+    sources, step = () if service.images.dockerfile else service.sources, service.build
+    files = files_of(folder, sources)
+    read = files_of(folder, step.sources) if step else None
+    async with anyio.create_task_group() as tasks:  # each question is a round trip
+        tasks.start_soon(check_sources, folder, files, sources, "[tool.slipway]")
+        if step and read:
+            tasks.start_soon(check_sources, folder, read, step.sources, "[tool.slipway.build]")
+        declared = await _declared(folder)
+    lock = next((name for name in _LOCKS if name in declared.names), None)
     alone = lock is not None or service.images.dockerfile is not None
     root = folder if alone else await _root_of(folder)
-    sources = () if service.images.dockerfile else service.sources
-    files = await check_sources(folder, files_of(folder, sources), sources, "[tool.slipway]")
-    step = service.build
-    read = (
-        await check_sources(folder, files_of(folder, step.sources), step.sources, "[tool.slipway.build]")
-        if step
-        else None
-    )
-    pyproject = await _declarations(folder).file("pyproject.toml").contents()
     return Source(
-        pyproject=folder.file("pyproject.toml"),
-        lock=root.file(lock or UV_LOCK),
+        pyproject=declared.files.file("pyproject.toml"),
+        lock=root.file(UV_LOCK) if lock is None else declared.files.file(lock),
         lock_name=lock or ("" if alone else UV_LOCK),
         files=files,
-        package=is_package(pyproject),
-        python=await python_of(folder, root, service),
+        package=is_package(declared.pyproject),
+        python=await _python_of(declared, root, service),
         step=read,
-        development=folder.file(_DEVELOPMENT) if _DEVELOPMENT in names else None,
+        development=declared.files.file(_DEVELOPMENT) if _DEVELOPMENT in declared.names else None,
         member=None if root is folder else await _member(folder, root),
         secrets={name: secret for name, secret in secrets.items() if name in service.images.secrets},
         folder=folder.path.removeprefix("/"),
@@ -111,15 +110,41 @@ async def _root_of(folder: Folder) -> Folder:
 
 async def python_of(folder: Folder, root: Folder, service: Settings) -> str:
     """Return the service's minor version of Python, by its own .python-version or that of its workspace's root; "" where an image is named."""
+    return await _python_of(await _declared(folder), root, service)
+
+
+async def _python_of(declared: "_Declared", root: Folder, service: Settings) -> str:
     if service.images.python:
         return ""
-    version = await _version(folder) or (await _version(root) if root != folder else "")
-    return bases.python_version(await _declarations(folder).file("pyproject.toml").contents(), version)
+    version = declared.version or ((await _declared(root)).version if root != declared.folder else "")
+    return bases.python_version(declared.pyproject, version)
 
 
-async def _version(folder: Folder) -> str:
+@dataclass(frozen=True, kw_only=True)
+class _Declared:
+    """The files by which a folder declares its packages; the texts of two of them, empty where one is missing."""
+
+    folder: Folder
+    files: dagger.Directory
+    names: frozenset[str]
+    pyproject: str
+    version: str
+
+
+async def _declared(folder: Folder) -> _Declared:
     files = _declarations(folder)
-    return await files.file(_VERSION).contents() if _VERSION in await files.entries() else ""
+    names = frozenset(await files.entries())
+    texts = dict.fromkeys(("pyproject.toml", _VERSION), "")
+
+    async def read(name: str) -> None:
+        texts[name] = await files.file(name).contents()
+
+    async with anyio.create_task_group() as tasks:
+        for name in texts.keys() & names:
+            tasks.start_soon(read, name)
+    return _Declared(
+        folder=folder, files=files, names=names, pyproject=texts["pyproject.toml"], version=texts[_VERSION]
+    )
 
 
 def _declarations(folder: Folder) -> dagger.Directory:
@@ -165,10 +190,8 @@ async def _member(folder: Folder, root: Folder) -> Member:
     )
 
 
-async def check_sources(
-    folder: Folder, files: dagger.Directory, sources: Sequence[str], table: str
-) -> dagger.Directory:
-    """Return `files`; raises BadInputError for a source that is not in them: without it, the image would fail with another error."""
+async def check_sources(folder: Folder, files: dagger.Directory, sources: Sequence[str], table: str) -> None:
+    """Raise BadInputError for a source that is not in `files`: without it, the image would fail with another error."""
 
     async def look(source: str) -> None:
         if not await files.exists(source):
@@ -179,7 +202,6 @@ async def check_sources(
     async with anyio.create_task_group() as tasks:
         for source in sources:
             tasks.start_soon(look, source)
-    return files
 
 
 def whole(source: Source) -> dagger.Directory:

@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from slipway import toml
 from slipway.errors import BadInputError
+from slipway.local.databases import attached
 from slipway.postgres.datadir import cache
 from slipway.records.command import Listening
 from slipway.records.form import text_of
@@ -64,9 +65,10 @@ async def simulate(
         raise BadInputError(f"a clock cannot run {speed:g} times as fast", "give a number above 0")
     async with simulated(lambda url: HostBackend(url, LOGIN, cache()), port=port, clock=Clock(speed)) as cloud:
         (beginning or Beginning()).put_into(cloud, os.environ)
-        tell(Listening(cloud.url))
-        await anyio.to_thread.run_sync(operations)  # reads the models before the first request
-        await anyio.sleep_forever()
+        async with attached(cloud):
+            tell(Listening(cloud.url))
+            await anyio.to_thread.run_sync(operations)  # reads the models before the first request
+            await anyio.sleep_forever()
 
 
 def _read(kind: type[T], file: Path | None) -> T:

@@ -84,13 +84,13 @@ class Call:
         assert self.ws is not None
         return await settings_in(self.ws)
 
-    async def environment(self, name: str) -> "ServiceEnvironment":
+    async def environment(self, name: str, settings: "Settings | None" = None) -> "ServiceEnvironment":
         from functools import partial
 
         from slipway.environment.environment import ServiceEnvironment, wall_clock
 
         assert self.there is not None
-        settings = await self.settings()
+        settings = settings or await self.settings()
         settings.environment(name)
         note = self.progress.note
         make = partial(

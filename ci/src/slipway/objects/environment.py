@@ -10,6 +10,8 @@ from slipway.objects.call import Call
 from slipway.objects.function import described, directory, object_type
 
 Image = Annotated[str, Doc(flags.IMAGE.doc)]
+Images = Annotated[list[str], Doc(flags.IMAGES.doc)]
+All = Annotated[bool, Doc(flags.ALL.doc)]
 Certificate = Annotated[dagger.File | None, Doc(flags.CERTIFICATE.doc)]
 Reason = Annotated[str, Doc(flags.WITHOUT_PROOF.doc)]
 WithoutStart = Annotated[bool, Doc(flags.WITHOUT_START.doc)]
@@ -36,11 +38,20 @@ class Environment:
         template: Annotated[str | None, Doc(account.bootstrap.flag("template").doc)] = None,
         apply: Annotated[bool, Doc(account.bootstrap.flag("apply").doc)] = False,  # noqa: FBT002 -- a flag
         drift: Annotated[bool, Doc(account.bootstrap.flag("drift").doc)] = False,  # noqa: FBT002 -- a flag
+        image: Annotated[str | None, Doc(account.bootstrap.flag("image").doc)] = None,
         plan: Annotated[dagger.File | None, Doc(account.bootstrap.flag("plan").doc)] = None,
         replace: Annotated[list[str] | None, Doc(account.bootstrap.flag("replace").doc)] = None,
     ) -> str:
         return await self._text(
-            ws, "bootstrap", github=github, template=template, apply=apply, drift=drift, plan=plan, replace=replace
+            ws,
+            "bootstrap",
+            github=github,
+            template=template,
+            apply=apply,
+            drift=drift,
+            image=image,
+            plan=plan,
+            replace=replace,
         )
 
     @described
@@ -48,10 +59,10 @@ class Environment:
         return await self._text(ws, "preflight", image=image)
 
     @described
-    async def plan(self, ws: dagger.Workspace, image: Image) -> dagger.Directory:
+    async def plan(self, ws: dagger.Workspace, image: Images, all: All = False) -> dagger.Directory:  # noqa: A002, FBT002 -- a flag
         from slipway.report.files import of_plan
 
-        answer = await Call(self, ws).answer("plan", environment=self.name, image=image)
+        answer = await Call(self, ws).answer("plan", environment=self.name, image=image, all=all)
         print(answer.text, end="")  # noqa: T201
         return await directory(of_plan(answer.record))
 
@@ -59,11 +70,13 @@ class Environment:
     async def deploy(  # noqa: PLR0913, PLR0917 -- each is a flag
         self,
         ws: dagger.Workspace,
-        image: Annotated[str | None, Doc(flags.IMAGE.doc)] = None,
+        image: Annotated[list[str] | None, Doc(flags.IMAGES.doc)] = None,
         plan: Annotated[dagger.File | None, Doc(release.deploy.flag("plan").doc)] = None,
         certificate: Certificate = None,
         older: Annotated[bool, Doc(release.deploy.flag("older").doc)] = False,  # noqa: FBT002 -- a flag
         without_start: WithoutStart = False,  # noqa: FBT002 -- a flag
+        all: All = False,  # noqa: A002, FBT002 -- a flag
+        without_proof: Annotated[str, Doc(release.deploy.flag("without-proof").doc)] = "",
     ) -> str:
         return await self._text(
             ws,
@@ -73,6 +86,8 @@ class Environment:
             certificate=certificate,
             older=older,
             without_start=without_start,
+            all=all,
+            without_proof=without_proof,
         )
 
     @described
@@ -141,9 +156,12 @@ class Environment:
 
     @described
     async def status(
-        self, ws: dagger.Workspace, watch: Annotated[str | None, Doc(service.status.flag("watch").doc)] = None
+        self,
+        ws: dagger.Workspace,
+        watch: Annotated[str | None, Doc(service.status.flag("watch").doc)] = None,
+        all: Annotated[bool, Doc(service.status.flag("all").doc)] = False,  # noqa: A002, FBT002 -- a flag
     ) -> str:
-        return await self._text(ws, "status", watch=watch)
+        return await self._text(ws, "status", watch=watch, all=all)
 
     @described
     async def history(self, ws: dagger.Workspace) -> str:
@@ -197,8 +215,9 @@ class Environment:
         self,
         ws: dagger.Workspace,
         command: Annotated[list[str] | None, Doc(account.permissions.flag("command").doc)] = None,
+        all: Annotated[bool, Doc(account.permissions.flag("all").doc)] = False,  # noqa: A002, FBT002 -- a flag
     ) -> str:
-        return await self._text(ws, "permissions", command=command)
+        return await self._text(ws, "permissions", command=command, all=all)
 
     async def _text(self, ws: dagger.Workspace, name: str, **arguments: Any) -> str:
         return (await Call(self, ws).answer(name, environment=self.name, **arguments, red=True)).text

@@ -3,9 +3,7 @@
 For root, all files of the server belong to an unprivileged user, because Postgres refuses to run as root.
 """
 
-import base64
 import hashlib
-import hmac
 import os
 import pwd
 import secrets
@@ -19,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from slipway.database_url import stored_password
 from slipway.errors import BadInputError
 from slipway.postgres.binaries import Binaries
 
@@ -42,7 +41,7 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
 )
 NEEDED_BYTES = 512 * 2**20
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- only mkdtemp writes there
-_ITERATIONS: Final = 1  # of SCRAM
+_ITERATIONS: Final = 1  # of SCRAM: more would protect a guessable password, and cost each connection 3 ms
 _INITDB = (*INITDB, "--auth=scram-sha-256", "--no-instructions")
 _CONFIGURATION = (
     "".join(f"\n{name} = '{value}'" for name, value in {**SETTINGS, "listen_addresses": "127.0.0.1"}.items()) + "\n"
@@ -179,7 +178,7 @@ def _key(binaries: Binaries) -> str:
 def _initialise(binaries: Binaries, cluster: Path, user: SystemUser | None) -> None:
     cluster.mkdir()
     password, stored = secrets.token_urlsafe(24), cluster / "stored-password"
-    for file, content in ((cluster / "password", password), (stored, _stored(password))):
+    for file, content in ((cluster / "password", password), (stored, stored_password(password, _ITERATIONS))):
         file.touch(mode=0o600)
         file.write_text(content, encoding="ascii")
     if user:
@@ -193,15 +192,6 @@ def _initialise(binaries: Binaries, cluster: Path, user: SystemUser | None) -> N
     stored.unlink()
     with (cluster / "data/postgresql.conf").open("a", encoding="utf-8") as configuration:
         configuration.write(_CONFIGURATION)
-
-
-def _stored(password: str) -> str:
-    """Return the password as Postgres stores it (RFC 5803), with few iterations: more would protect a guessable one, and cost each connection 3 ms."""
-    salt = secrets.token_bytes(16)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _ITERATIONS)
-    client, server = (hmac.digest(salted, f"{side} Key".encode(), "sha256") for side in ("Client", "Server"))
-    salt, stored, server = map(base64.b64encode, (salt, hashlib.sha256(client).digest(), server))
-    return f"SCRAM-SHA-256${_ITERATIONS}:{salt.decode()}${stored.decode()}:{server.decode()}"
 
 
 def _store(cluster: Path, shelf: Path, *, over_another: bool = False) -> None:

@@ -4,11 +4,11 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import DEVNULL, Popen
+from subprocess import DEVNULL, Popen, run
 from typing import Any
 from urllib.parse import quote
 
@@ -35,15 +35,18 @@ class Server:
 
 
 @asynccontextmanager
-async def running(binaries: Binaries, shelf: str | None = None) -> AsyncIterator[Server]:
+async def running(binaries: Binaries, shelf: str | None = None, first: Sequence[str] = ()) -> AsyncIterator[Server]:
     """Run a server during the block and delete its data afterwards; raises BadInputError when it does not start.
 
-    With a `shelf`, a name, databases that the block leaves behind exist again in the next server with this name.
+    - shelf: a name; databases that the block leaves behind exist again in the next server with this name.
+    - first: statements that are executed in template1 before it accepts connections.
     """
     directory = prepared(binaries, shelf)
     data = await anyio.to_thread.run_sync(directory.__enter__)
     before = data.databases()
     try:
+        if first:
+            await anyio.to_thread.run_sync(_execute, data, first)
         port = _free_port()
         process = _start(data, port)
         try:
@@ -78,6 +81,16 @@ def _start(data: DataDirectory, port: int) -> Popen[bytes]:
         return Popen(
             list(map(str, command)), stdin=DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True, **identity
         )
+
+
+def _execute(data: DataDirectory, statements: Sequence[str]) -> None:
+    """Execute statements without a driver, which this environment lacks; raises BadInputError."""
+    identity: dict[str, Any] = data.user.process() if data.user else {}
+    command = [str(data.binaries.directory / "postgres"), "--single", "-D", str(data.path), "template1"]
+    lines = "".join(f"{statement}\n" for statement in statements)
+    done = run(command, input=lines, capture_output=True, text=True, check=False, cwd="/", **identity)
+    if done.returncode or "ERROR" in done.stderr:
+        raise BadInputError("the Postgres server refuses its first statements", done.stderr.strip().rpartition("\n")[2])
 
 
 async def _ended(process: Popen[bytes]) -> int:

@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from slipway.records.access import AccessDifference
 from slipway.records.form import Record
 
 
 class Result(Enum):
-    """The result for one stack."""
+    """The result for one stack, or for the database; only that waits."""
 
     UNCHANGED = "unchanged"
     PROPOSED = "proposed"
     APPLIED = "applied"
     FAILED = "failed"
+    WAITING = "waiting"
 
     @property
     def is_well(self) -> bool:
@@ -113,13 +115,52 @@ class Cost:
         return sum(line.dollars or 0 for line in self.lines)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DatabaseChange:
+    """A service's database and its roles on the server that bootstrap made.
+
+    - name: of the database, and of the role of the service. owner: the role of migrations.
+    - differences: what is to be made, or was made. reason: why it waits or failed, with the next step; untrusted.
+    """
+
+    name: str
+    owner: str
+    result: Result
+    differences: tuple[AccessDifference, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoorChange:
+    """The rules of a load balancer that ECS made for private services: `opened` to callers of them, and `closed` to all others.
+
+    - group: its security group, whose rules these are.
+    """
+
+    balancer: str
+    group: str
+    result: Result
+    opened: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Bootstrap(Record, schema="slipway/bootstrap/1"):
-    """All stacks of an environment in the order of their creation, and what the environment costs in a month."""
+    """All stacks of an environment in the order of their creation, its database if bootstrap made it, and what the environment costs in a month.
+
+    - doors: the load balancers of its private services.
+    """
 
     environment: str
     stacks: tuple[StackChange, ...]
     cost: Cost | None = None
+    database: DatabaseChange | None = None
+    doors: tuple[DoorChange, ...] = ()
+
+    @property
+    def is_well(self) -> bool:
+        results = [stack.result for stack in self.stacks]
+        return all(result.is_well for result in [*results, *([self.database.result] if self.database else [])])
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from slipway.records.bootstrap import DatabaseChange, Result
 from slipway.records.form import Record
 
 
@@ -35,13 +36,20 @@ class StackDrift:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountDrift(Record, schema="slipway/account-drift/1"):
-    """The drift of an environment's stacks. `breaches` are the ways in which its database is not isolated."""
+    """The drift of an environment's stacks, and of the roles and rights in its database.
+
+    - breaches: the ways in which the database, or the private services, are not isolated.
+    - database: WAITING where it could not be read; None without a database of bootstrap's.
+    """
 
     environment: str
     stacks: tuple[StackDrift, ...]
     breaches: tuple[str, ...] = ()
     not_covered: str = ""
+    database: DatabaseChange | None = None
 
     @property
     def is_clean(self) -> bool:
-        return not self.breaches and not any(stack.differences or stack.is_missing for stack in self.stacks)
+        has_drift = any(stack.differences or stack.is_missing for stack in self.stacks)
+        is_right = self.database is None or self.database.result in {Result.UNCHANGED, Result.WAITING}
+        return is_right and not self.breaches and not has_drift

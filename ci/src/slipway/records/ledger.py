@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from slipway.records.form import Record
 from slipway.records.migration import Heads, Readiness
 from slipway.records.outcome import Status, Verb
-from slipway.records.plan import Observed
+from slipway.records.plan import Observed, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +30,21 @@ class Specification:
     addresses: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class JointRelease:
+    """A release of several services, in the order of their deployment; `id` follows from environment and images."""
+
+    id: str
+    images: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Intent(Record, schema="slipway/intent/1"):
     """The change that a deployment intends.
 
     - wanted: hash of the desired service. fingerprint: of the observed state that the plan was made from.
     - specification: of the release; None for a command without one, and of older versions of slipway.
+    - joint: the release of several services that it is a part of, or None.
     """
 
     environment: str
@@ -47,6 +56,7 @@ class Intent(Record, schema="slipway/intent/1"):
     nonce: str
     verb: Verb = Verb.DEPLOY
     specification: Specification | None = None
+    joint: JointRelease | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +89,7 @@ class Release(Record, schema="slipway/release/1"):
     - heads: of the image's history. database: heads of its database at the end. Both are None when unknown.
     - commit: the image's source. risk: why a required proof was waived; empty when none was required.
     - wanted: hash of the desired service, as in its intent; empty when it was not recorded.
+    - joint: the id of the release of several services that it was a part of, or empty.
     """
 
     environment: str
@@ -90,6 +101,7 @@ class Release(Record, schema="slipway/release/1"):
     ended: int
     seconds: float
     cause: str = ""
+    remedy: str = ""
     verb: Verb = Verb.DEPLOY
     holder: str = ""
     heads: Heads | None = None
@@ -97,6 +109,7 @@ class Release(Record, schema="slipway/release/1"):
     commit: str | None = None
     risk: str = ""
     wanted: str = ""
+    joint: str = ""
 
     @property
     def readiness(self) -> Readiness:
@@ -180,7 +193,8 @@ class Situation(Record, schema="slipway/situation/1"):
     - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
     - unfinished: numbers of deployments without an end, which `open` describes. unseen: why the ledger could not be read, otherwise empty.
     - instances: how many run, empty when that is unknown.
-    - readiness: the live release's answer at its health path, or None. unanswered: why that path does not answer, otherwise empty.
+    - readiness: the live release's statement at its health path, or None. asked: the paths that were asked, with the smoke paths.
+    - unanswered: why users get no answer, or errors, otherwise empty. way_out: what to do about that.
     """
 
     environment: str
@@ -192,4 +206,13 @@ class Situation(Record, schema="slipway/situation/1"):
     readiness: Readiness | None = None
     unseen: str = ""
     instances: str = ""
+    asked: tuple[str, ...] = ()
     unanswered: str = ""
+    way_out: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """1 when the service exists and does not answer, 3 when its state is unknown; 0 otherwise, also when there is none, or it is paused."""
+        if self.unanswered or self.observed.state in (State.CREATE_FAILED, State.DELETE_FAILED):
+            return 1
+        return 3 if self.observed.state is State.UNKNOWN else 0

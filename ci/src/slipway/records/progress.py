@@ -16,6 +16,20 @@ class Phase(Enum):
     MIGRATE = "migrating the database"
     CHANGE = "the platform is at work"
 
+    @property
+    def interrupted(self) -> str:
+        """A sentence for a person who interrupts a run in this phase, about what continues."""
+        match self:
+            case Phase.CHANGE:
+                return "the platform continues with what has started; run the same command again to follow it"
+            case Phase.MIGRATE:
+                return (
+                    "no release has started on the platform; a statement of the migration may run in the database until it ends, "
+                    "and the same command again waits for it and resumes the deployment"
+                )
+            case Phase.LOOK | Phase.CHECK | Phase.WAIT:
+                return "nothing has started on the platform"
+
 
 @dataclass(frozen=True)
 class Event:

@@ -30,9 +30,9 @@ _UNUSABLE = {  # the credentials: no call can be made at all
     "SignatureDoesNotMatch": _CLOCK,
     "UnrecognizedClientException": "check the credentials",
 }
+_DENIED = ("AccessDenied", "AccessDeniedException")
 _REMEDIES = _UNUSABLE | {
-    "AccessDenied": "give the deploy role this action",
-    "AccessDeniedException": "give the deploy role this action",
+    **dict.fromkeys(_DENIED, "give the deploy role this action"),
     "RepositoryNotFoundException": "create the repository, or correct name in [tool.slipway]",
     "ImageNotFoundException": "push the image first",
     "ServiceQuotaExceededException": "ask AWS for a higher quota, or delete a service",
@@ -94,6 +94,11 @@ class AwsRefusedError(PlatformRefusedError):
     @property
     def is_unusable(self) -> bool:
         return self.code in _UNUSABLE
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether the credentials lack the right."""
+        return self.code in _DENIED
 
 
 async def or_absent(call: Awaitable[T], *codes: str) -> T | None:

@@ -8,11 +8,12 @@ from typing import Any
 from slipway.settings import Environment, Network
 
 # Exports of an environment's stack, which the stacks of its services import. AWS deletes no stack whose exports are in use.
-VPC, PRIVATE_SUBNETS, DATABASE_GROUP, DATABASE_HOST = (
+VPC, PRIVATE_SUBNETS, DATABASE_GROUP, DATABASE_HOST, DATABASE_PORT = (
     "Vpc",
     ("PrivateSubnetA", "PrivateSubnetB"),
     "DatabaseGroup",
     "DatabaseHost",
+    "DatabasePort",
 )
 POSTGRES_PORT = 5432
 

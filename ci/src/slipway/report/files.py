@@ -7,11 +7,14 @@ from typing import TypeVar
 
 from slipway.errors import BadInputError
 from slipway.records.form import to_json
+from slipway.records.joint import JointPlan
 from slipway.records.plan import Plan
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.records.services import Proofs
 from slipway.report import rehearsal as rehearsal_report
+from slipway.report.format import fenced
+from slipway.report.joint import of_joint_plan as joint_plan_text
 from slipway.report.proof import page, programs, services, text
 from slipway.report.release import of_plan as plan_text
 from slipway.report.release_markdown import of_plan as plan_markdown
@@ -53,6 +56,11 @@ REHEARSAL: Formats[Rehearsal] = {
     "rehearsal.txt": rehearsal_report.text,
 }
 PLAN: Formats[Plan] = {"plan.json": to_json, "plan.txt": plan_text, "summary.md": plan_markdown}
+JOINT_PLAN: Formats[JointPlan] = {
+    "plan.json": to_json,
+    "plan.txt": joint_plan_text,
+    "summary.md": lambda plan: f"{fenced(joint_plan_text(plan))}\n",
+}
 
 
 def _rendered(formats: Formats[R], record: R) -> dict[str, str]:
@@ -61,7 +69,11 @@ def _rendered(formats: Formats[R], record: R) -> dict[str, str]:
 
 of_proof = partial(_rendered, PROOF)
 of_rehearsal = partial(_rendered, REHEARSAL)
-of_plan = partial(_rendered, PLAN)  # the JSON for `deploy`, the others for the person who approves it
+
+
+def of_plan(plan: Plan | JointPlan) -> dict[str, str]:
+    """Render a plan: the JSON for `deploy`, the others for the person who approves it."""
+    return _rendered(JOINT_PLAN, plan) if isinstance(plan, JointPlan) else _rendered(PLAN, plan)
 
 
 def of_proofs(proofs: Proofs) -> dict[str, str]:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from textwrap import wrap
 
+from slipway.records.answer import Answer
 from slipway.records.ledger import History, OpenDeployment, Release, ReleaseWatch, Situation
 from slipway.records.logs import Log, LogLine
 from slipway.records.migration import Heads, Migration, Readiness
-from slipway.records.outcome import Diagnosis, Examination, Outcome, Verb
+from slipway.records.outcome import Diagnosis, Examination, Outcome, Status, Verb
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.words import counted
 from slipway.report.format import duration, heads, moment
@@ -21,17 +22,14 @@ def of_plan(plan: Plan) -> str:
     heading = one_line(
         f"{action} {plan.service} in {plan.environment}" + (f": {plan.reason}" if plan.reason else ""), 1000
     )
-    changes = (
-        f"  {one_line(change.name)}: {one_line(change.before or 'none')} -> {one_line(change.after or 'none')}"
-        for change in plan.changes
-    )
+    changes = (f"  {one_line(change.shown, 600)}" for change in plan.changes)
     notes = (f"  note: {one_line(note, 600)}" for note in plan.notes)
     return "\n".join([heading, *changes, *notes]) + "\n"
 
 
 def of_situation(situation: Situation) -> str:
     """Render what is live and which deployment made it so."""
-    lines = [f"{one_line(situation.environment)}: {state(situation.observed)}"]
+    lines = [f"{one_line(situation.environment)}: {standing(situation)}"]
     lines += [f"  {f'{name}:':<12}{one_line(value, 600)}" for name, value in facts(situation)]
     return "\n".join(lines) + "\n"
 
@@ -41,25 +39,36 @@ def state(observed: Observed) -> str:
     return "no service" if observed.state is State.ABSENT else one_line(observed.status or observed.state.value)
 
 
+def standing(situation: Situation) -> str:
+    """Return the platform's own status, and whether users get answers: no platform's status says that."""
+    word = state(situation.observed)
+    if situation.unanswered:
+        return f"{word}, DOES NOT ANSWER"
+    if situation.observed.state is State.CREATE_FAILED and "FAILED" not in word:
+        return f"{word}, but its creation failed: nothing is live"
+    return word
+
+
 def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     """Yield the known facts about an environment by name; the values are untrusted text."""
     observed = situation.observed
     if observed.state is not State.ABSENT:
-        yield "digest", observed.digest or "none is live"
+        shares = ", ".join(f"{digest} with {share:g} % of the traffic" for digest, share in observed.shares.items())
+        yield "digest", shares or observed.digest or "none is live"
         private = "; private: only its VPC reaches it" if observed.private else ""
         yield "url", (_url(observed.url) if observed.url else "none") + private
+    yield from answered(Answer(paths=situation.asked, problem=situation.unanswered), situation.way_out)
     if situation.live:
         yield "live since", _deployment(situation.live)
-    elif observed.digest and not situation.unseen:
+    elif observed.main_digest and not situation.unseen:
         yield "live since", "unknown: no deployment in the ledger released this digest"
     if situation.newest and situation.newest != situation.live:
         newest = situation.newest
-        yield (
-            "newest",
-            _deployment(newest) if newest.status.exit_code else f"{_deployment(newest)}, {newest.status.value}",
-        )
-    seen = ("instances", situation.instances), ("health", situation.unanswered)
-    yield from ((name, value) for name, value in seen if value)
+        ended = "" if newest.status.exit_code else f", {newest.status.value}"
+        cause = f": {newest.cause}" if newest.status.exit_code and newest.cause else ""
+        yield "newest", f"{_deployment(newest)}{ended}{cause}"
+    if situation.instances:
+        yield "instances", situation.instances
     if situation.readiness:
         yield "release", _readiness(situation.readiness)
     if observed.operation:
@@ -102,6 +111,7 @@ def _readiness(readiness: Readiness) -> str:
     known = [
         ("commit {}", readiness.commit),
         ("knows revision {}", _known_heads(readiness.image)),
+        ("database {}", "unreachable" if readiness.unreachable else None),
         ("database at {}", _known_heads(readiness.database)),
     ]
     return ", ".join(words.format(value) for words, value in known if value)
@@ -129,7 +139,8 @@ def _release_lines(release: Release) -> list[str]:
     what = f"{release.verb.value:<8}  {release.status.value:<15}  {duration(release.seconds):>10}"
     commit = one_line(release.commit or "")[:7]
     image = one_line(release.image).partition("@")[2][: len("sha256:") + 12]
-    whose = " ".join(filter(None, [image, f"by {release.holder}" if release.holder else ""]))
+    joint = f"in release {release.joint} of several services" if release.joint else ""
+    whose = " ".join(filter(None, [image, f"by {release.holder}" if release.holder else "", joint]))
     risk = f"without proof: {release.risk}" if release.risk else ""
     first = _row(release.number, f"{moment(release.ended)}  {what}  {commit}".rstrip())
     return [first, *(line for text in (whose, release.cause, risk) for line in _wrapped(text))]
@@ -180,8 +191,20 @@ def of_outcome(outcome: Outcome) -> str:
 
 
 def of_examination(examination: Examination) -> str:
-    """Render how the newest operation ended, and why."""
-    return "\n".join([examined(examination), *_diagnosis(examination.diagnosis)]) + "\n"
+    """Render how the newest deployment ended and why, and whether the live release answers."""
+    answer = answered(examination.answer, examination.way_out)
+    lines = [f"  {f'{name}:':<11}{one_line(value)}" for name, value in answer]
+    return "\n".join([examined(examination), *_diagnosis(examination.diagnosis), *lines]) + "\n"
+
+
+def answered(answer: Answer | None, way_out: str) -> Iterator[tuple[str, str]]:
+    """Yield whether the live release answers, and the way out when it does not, by name; nothing when it was not asked."""
+    if answer and answer.problem:
+        yield "answers", f"no: {answer.problem}"
+        if way_out:
+            yield "way out", way_out
+    elif answer and answer.paths:
+        yield "answers", f"yes: {', '.join(answer.paths)}"
 
 
 def examined(examination: Examination) -> str:
@@ -218,12 +241,16 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield f"{outcome.status.value} {what}{service} in {environment} after {duration(outcome.seconds)}{number}"
     if outcome.requested:
         yield f"  requested: {one_line(outcome.requested)}"
-    yield f"  live:      {one_line(outcome.serving)}"
+    before = outcome.live == outcome.requested and outcome.status in (Status.ROLLED_BACK, Status.ABORTED)
+    yield f"  live:      {one_line(outcome.serving)}{', with the settings from before this deployment' if before else ''}"
     if outcome.live and outcome.url:
         yield f"  url:       {_url(one_line(outcome.url, 600))}"
     if outcome.migration:
         yield f"  database:  {migrated(outcome.migration)}"
     yield from _diagnosis(outcome.diagnosis)
+    if outcome.status is not Status.UNANSWERED:  # whose cause it is
+        for name, value in answered(outcome.answer, outcome.way_out):
+            yield f"  {f'{name}:':<11}{one_line(value)}"
 
 
 def _url(host: str) -> str:

@@ -4,7 +4,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from slipway.records.bootstrap import Bootstrap, Cost, ResourceChange, ResourceFailure, Result, StackChange
+from slipway.records.bootstrap import (
+    Bootstrap,
+    Cost,
+    DatabaseChange,
+    DoorChange,
+    ResourceChange,
+    ResourceFailure,
+    Result,
+    StackChange,
+)
 from slipway.records.checks import Check, DoctorCheck, DoctorReport, DoctorResult, Preflight, PreflightResult
 from slipway.records.command import CacheEntry, CacheKind, CacheReport
 from slipway.records.conformance import Conformance, ConformanceFinding, ConformanceVerdict, Estimate
@@ -24,8 +33,26 @@ _EXISTS = ("already exists", "AlreadyExists")
 def of_bootstrap(bootstrap: Bootstrap) -> str:
     """Render the whole report; the last line says what to do next."""
     parts = [line for stack in bootstrap.stacks for line in _stack(stack)]
+    parts += _database(bootstrap.database) if bootstrap.database else ()
+    parts += [line for door in bootstrap.doors for line in _door(door)]
     parts += _cost(bootstrap.cost) if bootstrap.cost else ()
     return "\n".join([*parts, _next_step(bootstrap)]) + "\n"
+
+
+def _door(door: DoorChange) -> Iterator[str]:
+    yield f"{door.result.value} load balancer {one_line(door.balancer)} of the private services ({one_line(door.group)})"
+    yield from (f"  + open to {one_line(each)}" for each in door.opened)
+    yield from (f"  - closed to {one_line(each)}" for each in door.closed)
+
+
+def _database(database: DatabaseChange) -> Iterator[str]:
+    roles = f"roles {one_line(database.owner)} (migrations) and {one_line(database.name)} (the service)"
+    yield f"{database.result.value} database {one_line(database.name)}, with the {roles}"
+    now = "was" if database.result is Result.APPLIED else "is"
+    for each in database.differences:
+        yield f"  ~ {one_line(each.subject)}: {one_line(each.expected)} ({now} {one_line(each.actual)})"
+        yield from [f"      {one_line(each.remedy, 600)}"] if each.remedy else ()
+    yield from [f"  {one_line(database.reason, 600)}"] if database.reason else ()
 
 
 def _cost(cost: Cost) -> Iterator[str]:
@@ -76,9 +103,21 @@ def _account_drift(drift: AccountDrift) -> Iterator[str]:
             yield f"      account:  {one_line(each.actual, 600)}"
         yield from (f"  not checked: {one_line(name)}" for name in stack.unchecked)
     yield from (f"not isolated: {one_line(breach)}" for breach in drift.breaches)
+    yield from _database_drift(drift.database) if drift.database else ()
     yield f"not covered: {one_line(drift.not_covered)}"
     restore = "the account differs from the templates; --drift --apply restores the templates' values"
     yield "all resources match the templates" if drift.is_clean else restore
+
+
+def _database_drift(database: DatabaseChange) -> Iterator[str]:
+    state = "not checked" if database.reason else counted(len(database.differences), "difference")
+    yield f"database {one_line(database.name)}: {state}"
+    for each in database.differences:
+        yield f"  {one_line(each.subject)}"
+        yield f"      should be: {one_line(each.expected, 600)}"
+        yield f"      is:        {one_line(each.actual, 600)}"
+        yield from [f"      {one_line(each.remedy, 600)}"] if each.remedy else ()
+    yield from [f"  {one_line(database.reason, 600)}"] if database.reason else ()
 
 
 def of_destruction(destruction: Destruction) -> str:
@@ -113,11 +152,15 @@ def _destruction(destruction: Destruction) -> Iterator[str]:
 
 
 def _next_step(bootstrap: Bootstrap) -> str:
-    results = {stack.result for stack in bootstrap.stacks}
+    results, database = {stack.result for stack in bootstrap.stacks}, bootstrap.database
     if Result.FAILED in results:
         return "CloudFormation has rolled back the failed changes; fix the cause and run the same command again"
-    if Result.PROPOSED in results:
+    if Result.PROPOSED in results or (database and database.result is Result.PROPOSED):
         return "nothing was changed; run the same command with --apply to make these changes"
+    if database and database.result is Result.FAILED:
+        return "the stacks match the settings, the database does not; fix the cause and run the same command again"
+    if database and database.result is Result.WAITING:
+        return "the stacks match the settings; the same command with --image also makes or checks the database"
     return "all resources match the settings"
 
 

@@ -16,6 +16,7 @@ _RECOVERY_DAYS = 30  # [M]
 
 
 _CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
+_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
 
 
 @dataclass(kw_only=True)
@@ -31,7 +32,12 @@ class Secret:
 
     @property
     def name(self) -> str:
-        return self.arn.rpartition(":")[2].rpartition("-")[0]
+        return self.partial_arn.rpartition(":")[2]
+
+    @property
+    def partial_arn(self) -> str:
+        """The ARN without the six letters that AWS appends to the name."""
+        return _SUFFIX.sub("", self.arn)
 
     def put(self, value: str, version: str, labels: Sequence[str] = (_CURRENT,)) -> None:
         """Add a version; the previous current one keeps a label of its own [M]."""
@@ -64,11 +70,12 @@ class Secrets:
 
     def put(self, arn: str, value: str) -> None:
         """Set the current value of a secret, which exists from then on."""
-        self._secrets.setdefault(arn, Secret(arn=arn)).put(value, str(uuid.uuid4()))
+        secret = self._find(arn) or self._secrets.setdefault(arn, Secret(arn=arn))
+        secret.put(value, str(uuid.uuid4()))
 
     def value(self, arn: str, version: str = "", stage: str = "") -> str | None:
         """Return a secret's value; None when it does not exist or is scheduled for deletion."""
-        secret = self._secrets.get(arn)
+        secret = self._find(arn)
         if secret is None or secret.deleted or (found := secret.find(version, stage)) is None:
             return None
         return secret.values[found]
@@ -139,7 +146,10 @@ class Secrets:
         return paged("SecretList", secrets, request)
 
     def _find(self, name_or_arn: str) -> Secret | None:
-        return next((secret for secret in self._secrets.values() if name_or_arn in (secret.arn, secret.name)), None)
+        """Find a secret by its ARN, with or without the six letters at its end [G], or by its name."""
+        if secret := self._secrets.get(name_or_arn):
+            return secret
+        return next((each for each in self._secrets.values() if name_or_arn in (each.name, each.partial_arn)), None)
 
     def _existing(self, name_or_arn: str) -> Secret:
         secret = self._find(name_or_arn)

@@ -42,6 +42,11 @@ class ProcessWorkload:
     def exit_code(self) -> int | None:
         return self._process.returncode
 
+    @property
+    def session(self) -> int:
+        """The session of its processes, which they began."""
+        return self._process.pid
+
     async def listen(self, on_line: Callable[[str], None]) -> None:
         """Pass on every line until the process ends."""
         assert self._process.stdout is not None

@@ -181,6 +181,7 @@ class _Releases:
     _queries: list[Query] = field(default_factory=list)
     _prepared: dict[Query, str] = field(default_factory=dict)  # the EXECUTE of each
     _filled: set[str] = field(default_factory=set)
+    _read: list[seeds.Table] = field(default_factory=list)  # since the last revision; reading them takes long
     _released: dict[str, set[str]] = field(default_factory=dict)  # columns by the oid of their table
     _newest: dict[str, int] = field(default_factory=dict)  # the number of the last column by the oid of its table
     _known: set[tuple[str, str]] = field(default_factory=set)
@@ -229,6 +230,7 @@ class _Releases:
         self._queries = elsewhere(self.database, derive) if locked or enum else []
 
     def execute(self, node: Node) -> None:
+        self._read = []
         refused = elsewhere(self.database, self._refused)
         gone = {each.query for each in refused}
         self._prepared = {query: sql for query, sql in self._prepared.items() if query not in gone}
@@ -281,7 +283,10 @@ class _Releases:
     def _tables(self, connection: Connection) -> list[seeds.Table]:
         """Return the service's tables, and fill the new ones."""
         self._ignore_foreign_keys(connection)
-        raw = connection.connection
+        self._read = self._read or self._read_and_filled(connection.connection)
+        return self._read
+
+    def _read_and_filled(self, raw: Any) -> list[seeds.Table]:
         every = seeds.tables(raw, 0, self.samples)
         tables = [table for table in every if not is_table(table.name, self._version_table)]
         if self.rows is _Rows.NONE:

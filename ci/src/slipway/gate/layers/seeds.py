@@ -1,8 +1,8 @@
 """Rows for the tables of a history: three in each, the second with NULL in every nullable column.
 
 An ordinary value depends on the column's type and the row's number, never on the column's name: a foreign key that a later revision adds finds its
-parents. Where conditions refuse it, the server tries the combinations of the row's candidates, and skips those that repeat values
-which a constraint has refused. One statement does this for all tables.
+parents. Most tables accept the likeliest rows, which one statement inserts into all of them. Where conditions refuse those, a second statement
+tries the combinations of a row's candidates, and skips those that repeat values which a constraint has refused.
 """
 
 import json
@@ -143,6 +143,24 @@ BEGIN
     END LOOP;
     PERFORM set_config('slipway.rows', jsonb_build_object('accepted', accepted, 'reasons', reasons)::text, false);
 END"""
+# Executes the commands of each part, or none if one fails; lists the tables that failed, have no commands or refer to such a table.
+_INSERT_AT_ONCE = """
+DECLARE part jsonb; command text; failed text[] := '{}';
+BEGIN
+    FOR part IN SELECT * FROM jsonb_array_elements(:parts) LOOP
+        BEGIN
+            IF part->'commands' = '[]' OR ARRAY(SELECT jsonb_array_elements_text(part->'parents')) && failed THEN
+                RAISE EXCEPTION 'slipway: not at once';
+            END IF;
+            FOR command IN SELECT * FROM jsonb_array_elements_text(part->'commands') LOOP
+                EXECUTE command;
+            END LOOP;
+        EXCEPTION WHEN OTHERS THEN
+            failed := failed || ARRAY(SELECT jsonb_array_elements_text(part->'tables'));
+        END;
+    END LOOP;
+    PERFORM set_config('slipway.rows', to_jsonb(failed)::text, false);
+END"""
 _UNDO = "DO 'BEGIN RAISE EXCEPTION ''slipway: only a trial''; END'"
 
 
@@ -260,11 +278,13 @@ def fill(connection: Any, tables: Sequence[Table]) -> Filled:
     if not tables:
         return Filled({}, {})
     by_oid = {table.oid: table for table in tables}
-    parts = [_part(group, by_oid) for group in parents_first(tables)]
-    outcome = _insert(connection, parts)
+    groups = list(parents_first(tables))
+    failed = set(_execute(connection, _INSERT_AT_ONCE, list(map(_at_once, groups))))
+    left = [_part(group, by_oid) for group in groups if group[0].oid in failed]
+    reasons = _insert(connection, left)["reasons"] if left else {}
     counting = (f"SELECT {literal(table.oid)}, count(*) FROM {table.name}" for table in tables)
     counts = {oid: int(count) for oid, count in query(connection, " UNION ALL ".join(counting))}
-    return Filled(counts, {oid: reason for oid, reason in outcome["reasons"].items() if not counts[oid]})
+    return Filled(counts, {oid: reason for oid, reason in reasons.items() if not counts[oid]})
 
 
 def accepted(
@@ -286,12 +306,16 @@ def accepted(
 
 def _insert(connection: Any, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Insert the rows of some parts; return the accepted statements, and the reasons by table."""
-    program = _INSERT.replace(":parts", literal(json.dumps(parts))).replace(":attempts", str(_ATTEMPTS))
-    with closing(connection.cursor()) as cursor:
-        cursor.execute(f"DO {literal(program)}")
-    ((text,),) = query(connection, "SELECT current_setting('slipway.rows')")
-    outcome: Mapping[str, Any] = json.loads(text)
+    outcome: Mapping[str, Any] = _execute(connection, _INSERT.replace(":attempts", str(_ATTEMPTS)), parts)
     return outcome
+
+
+def _execute(connection: Any, program: str, parts: Sequence[Mapping[str, Any]]) -> Any:
+    """Execute a program for some parts; return its result."""
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(f"DO {literal(program.replace(':parts', literal(json.dumps(parts))))}")
+    ((text,),) = query(connection, "SELECT current_setting('slipway.rows')")
+    return json.loads(text)
 
 
 def parents_first(unordered: Sequence[Table]) -> Iterator[list[Table]]:
@@ -323,31 +347,71 @@ def _circle(table: Table, waiting: Mapping[str, Table]) -> list[Table]:
     return circle
 
 
+def _at_once(group: Sequence[Table]) -> Mapping[str, Any]:
+    """Describe one INSERT of a table's likeliest rows; without commands where rows of the statement itself would be referred to."""
+    table, *others = group
+    parents = {parent["parent"] for parent in table.parents}
+    written = _written(table)
+    commands: list[str] = []
+    if not others and table.oid not in parents and written:
+        rows = (
+            [_choices(table, column, row, {}, bare=_is_bare(table, row))[0] for column in written]
+            for row in range(1, ROWS + 1)
+        )
+        values = ", ".join(f"({', '.join(row)})" for row in rows)
+        commands = [*_before(group), f"INSERT INTO {_into(table, written)} VALUES {values}", *_after(group)]
+    return {"tables": [each.oid for each in group], "parents": sorted(parents), "commands": commands}
+
+
 def _part(group: Sequence[Table], by_oid: Mapping[str, Table]) -> Mapping[str, Any]:
     """Describe the rows of a table, or of a circle of tables, for the program that inserts them."""
     unfilled = {table.oid: by_oid[table.oid] for table in group} if len(group) > 1 else {}
+    return {
+        "tables": [table.oid for table in group],
+        "before": _before(group),
+        "rows": [
+            _row(table, row, unfilled, bare=[each["raw"] for each in table.columns] if _is_bare(table, row) else ())
+            for table in group
+            for row in range(1, ROWS + 1)
+        ],
+        "after": _after(group),
+    }
+
+
+def _before(group: Sequence[Table]) -> list[str]:
+    """Return the commands before the rows of a table, or of a circle of tables."""
     names = ", ".join(each["name"] for table in group for each in table.deferrable)
-    again = ", ".join(each["name"] for table in group for each in table.deferrable if each["deferred"])
-    counters = [
+    counters = (
         _COUNT_FROM.format(table=literal(table.name), column=literal(column["raw"]))
         for table in group
         for column in table.columns
         if column["made"]
+    )
+    mode = "DEFERRED" if len(group) > 1 else "IMMEDIATE"
+    return [*counters, *([f"SET CONSTRAINTS {names} {mode}"] if names else [])]
+
+
+def _after(group: Sequence[Table]) -> list[str]:
+    """Return the commands after the rows: a later ALTER TABLE of the transaction refuses those whose constraints are not checked yet."""
+    names = ", ".join(each["name"] for table in group for each in table.deferrable)
+    again = ", ".join(each["name"] for table in group for each in table.deferrable if each["deferred"])
+    return [
+        *([f"SET CONSTRAINTS {names} IMMEDIATE"] if names else []),
+        *([f"SET CONSTRAINTS {again} DEFERRED"] if again else []),
     ]
-    return {
-        "tables": [table.oid for table in group],
-        "before": [*counters, *([f"SET CONSTRAINTS {names} {'DEFERRED' if unfilled else 'IMMEDIATE'}"] if names else [])],
-        "rows": [
-            _row(table, row, unfilled, bare=[each["raw"] for each in table.columns] if row == _BARE_ROW and not table.plain else ())
-            for table in group
-            for row in range(1, ROWS + 1)
-        ],
-        # A later ALTER TABLE of the same transaction refuses rows whose constraints are not checked yet.
-        "after": [
-            *([f"SET CONSTRAINTS {names} IMMEDIATE"] if names else []),
-            *([f"SET CONSTRAINTS {again} DEFERRED"] if again else []),
-        ],
-    }  # fmt: skip
+
+
+def _is_bare(table: Table, row: int) -> bool:
+    return row == _BARE_ROW and not table.plain
+
+
+def _written(table: Table, columns: Collection[str] | None = None) -> list[Mapping[str, Any]]:
+    """Return the columns that an INSERT names, of `columns` if given."""
+    return [each for each in table.columns if not each["made"] and (columns is None or each["raw"] in columns)]
+
+
+def _into(table: Table, written: Sequence[Mapping[str, Any]]) -> str:
+    return f"{table.name} ({', '.join(column['name'] for column in written)})" if written else table.name
 
 
 def _row(
@@ -359,7 +423,7 @@ def _row(
     bare: Collection[str] = (),
 ) -> Mapping[str, Any]:
     """Describe one row: the candidates of each column, those with a choice last, and which columns a constraint concerns."""
-    written = [each for each in table.columns if not each["made"] and (columns is None or each["raw"] in columns)]
+    written = _written(table, columns)
     places = {column["number"]: place for place, column in enumerate(written, start=1)}
     constrained = {
         each["name"]: max((places.get(number, 0) for number in table.deciding(each["columns"])), default=0)
@@ -367,7 +431,7 @@ def _row(
     }
     return {
         "table": table.oid,
-        "into": f"{table.name} ({', '.join(column['name'] for column in written)})" if written else table.name,
+        "into": _into(table, written),
         "choices": [_choices(table, column, row, unfilled, bare=column["raw"] in bare) for column in written],
         "groups": [table.groups[column["number"]] for column in written],
         "places": {f".{column['raw']}": places[column["number"]] for column in written}

@@ -30,9 +30,11 @@ _UNTOLD = f"""concat((SELECT sum(hashtext(concat(objoid, description))) FROM pg_
               (SELECT sum(hashtext(concat(oid, conname, convalidated))) FROM pg_constraint WHERE contypid >= {FIRST_USER_OID}), ' ',
               (SELECT sum(hashtext(concat(stxname, stxnamespace))) FROM pg_statistic_ext), ' ',
               (SELECT concat(nspowner, nspacl) FROM pg_namespace WHERE nspname = 'public'))"""
+# Planning and starting the whole query takes a third longer than one without the rare catalogs, so those are read only when one has rows of the user.
+_RARE = f"({' OR '.join(f'EXISTS (SELECT FROM {each.name} r WHERE {each.where})' for each in SYSTEM_CATALOGS if each.rare)})::text"
 # Later writes of this transaction carry its own xid, which is lower than the snapshot's when another session has committed meanwhile.
 _BOUNDARY = "coalesce(pg_current_xact_id_if_assigned(), pg_snapshot_xmax(pg_current_snapshot()))::text"
-_STATE = f"SELECT 'state', now()::text, {_BOUNDARY}, {NEWEST_OID}, {_UNTOLD}"
+_STATE = f"SELECT 'state', now()::text, {_BOUNDARY}, {NEWEST_OID}, concat({_RARE}, ' ', {_UNTOLD})"
 
 _LOCKED = f"""
     SELECT coalesce(relation, objid) AS oid FROM pg_locks
@@ -55,22 +57,21 @@ _REWRITTEN_COLUMNS = f"""
 """
 # Members of extensions are counted, because Postgres plans EXISTS as a scan of pg_depend at each step.
 _CLASSES = "ARRAY['pg_class', 'pg_type', 'pg_proc', 'pg_namespace']::regclass[]"
-_TOUCHED = " UNION ALL ".join(
-    [
-        f"""WITH held AS MATERIALIZED ({_LOCKED} UNION {_YOUNG} UNION {_REWRITTEN_COLUMNS} UNION {_COMMENTED}),
-            touched AS MATERIALIZED (
-                SELECT oid FROM held WHERE 0 = (SELECT count(*) FROM pg_depend WHERE objid = held.oid AND deptype = 'e' AND classid = ANY ({_CLASSES}))
-                UNION SELECT indrelid FROM pg_index WHERE indexrelid = ANY (ARRAY(SELECT oid FROM held))),
-            relations AS MATERIALIZED ({RELATIONS} AND c.oid = ANY (ARRAY(SELECT oid FROM touched)))
-            {_STATE}, (SELECT string_agg(oid::text, ' ') FROM touched)""",
-        *(catalog.of("ARRAY(SELECT oid FROM touched)") for catalog in SYSTEM_CATALOGS),
-    ]
-)
-_ALL_YOUNG = f"WITH relations AS MATERIALIZED ({RELATIONS}) " + " UNION ALL ".join(
-    [f"{_STATE}, NULL", *(catalog.young("$1") for catalog in SYSTEM_CATALOGS)]
-)
-_TOUCHED_ONES, _YOUNG_ONES = "slipway_touched", "slipway_young"
-_QUESTIONS = {_TOUCHED_ONES: _TOUCHED, _YOUNG_ONES: _ALL_YOUNG}
+_TOUCHED = f"""
+    WITH held AS MATERIALIZED ({_LOCKED} UNION {_YOUNG} UNION {_REWRITTEN_COLUMNS} UNION {_COMMENTED}),
+        touched AS MATERIALIZED (
+            SELECT oid FROM held WHERE 0 = (SELECT count(*) FROM pg_depend WHERE objid = held.oid AND deptype = 'e' AND classid = ANY ({_CLASSES}))
+            UNION SELECT indrelid FROM pg_index WHERE indexrelid = ANY (ARRAY(SELECT oid FROM held))),
+        relations AS MATERIALIZED ({RELATIONS} AND c.oid = ANY (ARRAY(SELECT oid FROM touched)))
+    {_STATE}, (SELECT string_agg(oid::text, ' ') FROM touched)"""
+_ALL_YOUNG = f"WITH relations AS MATERIALIZED ({RELATIONS}) {_STATE}, NULL"
+_TOUCHED_ONES, _USUAL_ONES, _YOUNG_ONES = "slipway_touched", "slipway_usual", "slipway_young"
+_OF_TOUCHED = {each: each.of("ARRAY(SELECT oid FROM touched)") for each in SYSTEM_CATALOGS}
+_QUESTIONS = {
+    _TOUCHED_ONES: " UNION ALL ".join([_TOUCHED, *_OF_TOUCHED.values()]),
+    _USUAL_ONES: " UNION ALL ".join([_TOUCHED, *(lines for each, lines in _OF_TOUCHED.items() if not each.rare)]),
+    _YOUNG_ONES: " UNION ALL ".join([_ALL_YOUNG, *(each.young("$1") for each in SYSTEM_CATALOGS)]),
+}
 _KEYS = " UNION ALL ".join(catalog.keys() for catalog in SYSTEM_CATALOGS)
 
 Key = tuple[str, str]
@@ -156,6 +157,7 @@ class Catalog:
         self._lines: dict[Key, Line] = {}
         self._owned: dict[str, set[Key]] = {}
         self._sum = 0
+        ((self._has_rare,),) = query(connection, f"SELECT {_RARE} = 'true'")
         self._read_young(_BEGINNING)
 
     @property
@@ -192,16 +194,21 @@ class Catalog:
         return change
 
     def _read_touched(self, boundary: str) -> tuple[Change, bool]:
-        rows, touched = self._ask(_TOUCHED_ONES, boundary)
+        rows, touched = self._ask(self._touched, boundary)
         known = {key for owner in touched for key in self._owned.get(owner, ())}
         return self._learn(rows, known.difference((catalog, key) for catalog, key, *_ in rows))
 
     def _read_young(self, boundary: str) -> tuple[Change, bool]:
         # From the beginning both are everything, and planning a second query takes longer than executing the first.
-        rows, _ = self._ask(_TOUCHED_ONES if boundary == _BEGINNING else _YOUNG_ONES, boundary)
+        rows, _ = self._ask(self._touched if boundary == _BEGINNING else _YOUNG_ONES, boundary)
         there = set(map(tuple, query(self._connection, _KEYS))) if self._lines else set()
         members = {oid for (oid,) in query(self._connection, _MEMBERS)}
         return self._learn([row for row in rows if row[2] not in members], self._lines.keys() - there)
+
+    @property
+    def _touched(self) -> str:
+        """The query of touched objects; the first rare one changes the state, so all young rows are read then."""
+        return _TOUCHED_ONES if self._has_rare else _USUAL_ONES
 
     def _ask(self, question: str, boundary: str) -> tuple[Sequence[Row], Sequence[str]]:
         """Return the rows of a query, and the owners that it covered."""
@@ -209,6 +216,7 @@ class Catalog:
         (_, transaction, now, newest_oid, untold, touched), *rows = query(
             self._connection, f"EXECUTE {question}('{boundary}')"
         )
+        self._has_rare = untold.startswith("true")
         self._state = _State(transaction, str(int(now) % 2**32), int(newest_oid), untold)
         return rows, touched.split() if touched else ()
 

@@ -36,6 +36,7 @@ class SystemCatalog:
     definition: str  # NULL yields no line
     joins: str = ""  # the tables that kind, name and definition need
     versions: tuple[str, ...] = ("r",)  # the rows whose xmin shows a change of the line
+    rare: bool = False  # most services have no such object
 
     def young(self, boundary: str) -> str:
         """Query the lines of rows written by this transaction or a later one."""
@@ -81,6 +82,7 @@ SYSTEM_CATALOGS = (
     ),
     SystemCatalog(
         name="pg_extension",
+        rare=True,
         kind="'extension'",
         called="quote_ident(r.extname)",
         definition="concat(r.extversion, ' in ', r.extnamespace::regnamespace)",
@@ -126,6 +128,7 @@ SYSTEM_CATALOGS = (
             name="pg_constraint",
             where=f"{_user(owner)} AND r.contype IN ('c', 'f', 'p', 'u', 'x')",  # NOT NULL is part of the column's line
             owner=owner,
+            rare=name != "x.name",
             joins=joins,
             kind="""CASE r.contype WHEN 'c' THEN 'check' WHEN 'f' THEN 'foreign key' WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique'
                     ELSE 'exclusion' END""",
@@ -151,6 +154,7 @@ SYSTEM_CATALOGS = (
     ),
     SystemCatalog(
         name="pg_trigger",
+        rare=True,
         where=f"{_user('r.oid')} AND NOT r.tgisinternal",
         owner="r.tgrelid",
         joins=_belongs_to("r.tgrelid"),
@@ -160,6 +164,7 @@ SYSTEM_CATALOGS = (
     ),
     SystemCatalog(
         name="pg_rewrite",
+        rare=True,
         owner="r.ev_class",
         joins=_belongs_to("r.ev_class"),
         kind="CASE r.rulename WHEN '_RETURN' THEN 'query of' ELSE 'rule' END",
@@ -168,6 +173,7 @@ SYSTEM_CATALOGS = (
     ),
     SystemCatalog(
         name="pg_policy",
+        rare=True,
         owner="r.polrelid",
         joins=_belongs_to("r.polrelid"),
         kind="'policy'",
@@ -188,6 +194,7 @@ SYSTEM_CATALOGS = (
     ),
     SystemCatalog(
         name="pg_inherits",
+        rare=True,
         where=_user("r.inhrelid"),
         key="r.inhrelid, r.inhparent",
         owner="r.inhrelid",
@@ -198,6 +205,7 @@ SYSTEM_CATALOGS = (
     ),
     SystemCatalog(
         name="pg_statistic_ext",
+        rare=True,
         where=_user("r.stxrelid"),
         owner="r.stxrelid",
         joins=f"{_belongs_to('r.stxrelid')} JOIN pg_namespace n ON n.oid = r.stxnamespace",
@@ -224,6 +232,7 @@ SYSTEM_CATALOGS = (
     ),
     SystemCatalog(
         name="pg_proc",
+        rare=True,
         joins="JOIN pg_namespace n ON n.oid = r.pronamespace",
         kind="CASE r.prokind WHEN 'a' THEN 'aggregate' WHEN 'p' THEN 'procedure' ELSE 'function' END",
         called="format('%I.%I(%s)', n.nspname, r.proname, pg_get_function_identity_arguments(r.oid))",

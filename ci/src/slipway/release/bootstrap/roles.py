@@ -3,6 +3,7 @@
 The policies of all roles are made from the table of rights, and a test plays every verb under exactly its policy.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -46,7 +47,7 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "migrate-direct": (Right.READ_DATABASE_URL, Right.PULL),
     "migrate-ecs-task": (Right.RUN_TASK,),
     "deploy": _DEPLOY,
-    "rollback": _RELEASE,
+    "rollback": (*_RELEASE, Right.ABORT),
     "promote-from": (Right.OBSERVE, Right.READ_LEDGER, Right.SEARCH_LEDGER),
     "promote-to": _DEPLOY,
     "pause": (*_CHANGE, Right.PAUSE_SERVICE),
@@ -98,6 +99,11 @@ def check_own(settings: Settings, environment: str) -> None:
 
 def deploy_role(settings: Settings, environment: str) -> str:
     return _checked(f"{settings.service_name(environment)}-deploy")
+
+
+def access_role(settings: Settings, environment: str) -> str:
+    """Return the name of the role that starts the task that makes the roles of the database."""
+    return _checked(f"{settings.service_name(environment)}-database")
 
 
 def image_role(settings: Settings) -> str:
@@ -205,9 +211,14 @@ def moved_scope(scope: Scope) -> Scope | None:
 
 
 def joined(policies: Iterable[Policy]) -> Policy:
-    """Join policies to one: statements of one name become one on the resources of all."""
+    """Join policies to one: statements that differ in their resources only become one on those of all; names stay unique."""
     statements: dict[str, dict[str, Any]] = {}
     for statement in (statement for each in policies for statement in each["Statement"]):
-        same = statements.setdefault(statement["Sid"], dict(statement))
+        key = json.dumps([statement["Sid"], statement["Action"], statement.get("Condition")])
+        same = statements.setdefault(key, dict(statement))
         same["Resource"] = list(dict.fromkeys([*same["Resource"], *statement["Resource"]]))
+    seen: Counter[str] = Counter()
+    for statement in statements.values():
+        seen[statement["Sid"]] += 1
+        statement["Sid"] += str(seen[statement["Sid"]]) if seen[statement["Sid"]] > 1 else ""
     return document(statements.values())

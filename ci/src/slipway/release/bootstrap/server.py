@@ -5,23 +5,35 @@ changes the resource that has them: nothing rotates under a running task, which 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from slipway.release.cloudformation import Part, Resource, output, resource, retained
+from slipway.release.cloudformation import (
+    Part,
+    Resource,
+    output,
+    resource,
+    retained,
+    role,
+    start_task,
+    trusts_service,
+)
 from slipway.release.placement import (
     DATABASE_GROUP,
     DATABASE_HOST,
-    POSTGRES_PORT,
+    DATABASE_PORT,
     PRIVATE_SUBNETS,
     exported,
     imported,
     stack_name,
 )
-from slipway.settings import MadeDatabase
+from slipway.settings import Environment, MadeDatabase
 
 MAIN_USER = "slipway"
+# Names in the template of a service.
+ACCESS_ROLE, ACCESS_LOG = "DatabaseAccessRole", "DatabaseAccessLog"
 _LOG_DAYS = 90
+_WITH_STACK = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
 
 
 def server(environment: str, made: MadeDatabase, major: int) -> Part:
@@ -48,19 +60,23 @@ def server(environment: str, made: MadeDatabase, major: int) -> Part:
         UpdateReplacePolicy="Snapshot",
         DependsOn="DatabaseLog",
     )
-    host = output("the address of the database", {"Fn::GetAtt": ["Database", "Endpoint.Address"]})
+    host, port = (
+        output(f"the {words} of the database", {"Fn::GetAtt": ["Database", f"Endpoint.{attribute}"]})
+        for words, attribute in (("address", "Address"), ("port", "Port"))
+    )
     return Part(
         {
             "DatabaseGroup": resource("AWS::EC2::SecurityGroup", "who may reach the database", group),
             "DatabaseSubnets": resource("AWS::RDS::DBSubnetGroup", "no route leads there from the internet", subnets),
             "DatabaseLog": retained("AWS::Logs::LogGroup", "otherwise RDS makes one that never expires", log),
             "MainUser": _generated(
-                f"{name}/{MAIN_USER}", MAIN_USER, "the main user, with which databases and roles are made"
+                main_secret(environment), MAIN_USER, "the main user, with which databases and roles are made"
             ),
             "Database": database,
         },
         {
             "DatabaseHost": host | {"Export": {"Name": exported(environment, DATABASE_HOST)}},
+            "DatabasePort": port | {"Export": {"Name": exported(environment, DATABASE_PORT)}},
             "DatabaseGroup": output("the database's security group", {"Fn::GetAtt": ["DatabaseGroup", "GroupId"]})
             | {"Export": {"Name": exported(environment, DATABASE_GROUP)}},
         },
@@ -100,18 +116,33 @@ def service_secrets(service: str, environment: str, names: Mapping[str, str]) ->
     """Return the passwords of a service's two roles, and the URLs with them; `names` has the secrets' names by role."""
     database = database_name(service)
     resources: dict[str, Any] = {}
-    for role, user, why in (
+    place = {"Host": imported(environment, DATABASE_HOST), "Port": imported(environment, DATABASE_PORT)}
+    for whose, user, why in (
         ("Application", database, "the service's role: it reads and writes, and owns nothing"),
-        ("Owner", f"{database}_owner", "the role that owns the tables; only migrations use it"),
+        ("Owner", owner_name(service), "the role that owns the tables; only migrations use it"),
     ):
-        password = _password_in(f"{role}User")
-        url = f"postgresql://{user}:{password}@${{Host}}:{POSTGRES_PORT}/{database}"
-        composed = {"Fn::Sub": [url, {"Host": imported(environment, DATABASE_HOST)}]}
-        resources[f"{role}User"] = _generated(f"{names[role]}/user", user, why)
-        resources[f"{role}Url"] = _secret(
-            names[role], f"the URL of the database, for {user}", {"SecretString": composed}
+        password = _password_in(f"{whose}User")
+        url = f"postgresql://{user}:{password}@${{Host}}:${{Port}}/{database}"
+        composed = {"Fn::Sub": [url, place]}
+        resources[f"{whose}User"] = _generated(f"{names[whose]}/user", user, why)
+        resources[f"{whose}Url"] = _secret(
+            names[whose], f"the URL of the database, for {user}", {"SecretString": composed}
         )
     return Part(resources)
+
+
+def access_part(name: str, repository: str, secrets: Iterable[str], log_group: str, there: Environment) -> Part:
+    """Return what the task needs that makes the roles on the server; only a person who bootstraps may start it."""
+    arn = f"arn:{there.partition}:logs:{there.region}:{there.account}:log-group:{log_group}"
+    trust = trusts_service("ecs-tasks.amazonaws.com")
+    why = "ECS starts with it the task that makes the database's roles, and only that task gets the main user's secret"
+    log = {"LogGroupName": log_group, "RetentionInDays": _LOG_DAYS}
+    return Part(
+        {
+            ACCESS_ROLE: role(name, why, trust, start_task(repository, secrets, arn)),
+            ACCESS_LOG: resource("AWS::Logs::LogGroup", "the output of that task", log, **_WITH_STACK),
+        }
+    )
 
 
 def _generated(name: str, user: str, why: str) -> Resource:
@@ -127,8 +158,7 @@ def _generated(name: str, user: str, why: str) -> Resource:
 
 def _secret(name: str, why: str, value: Mapping[str, Any]) -> Resource:
     """Return a secret that is deleted with its stack: a restored database gets new passwords."""
-    policies = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
-    return resource("AWS::SecretsManager::Secret", why, {"Name": name, **value}, **policies)
+    return resource("AWS::SecretsManager::Secret", why, {"Name": name, **value}, **_WITH_STACK)
 
 
 def _password_in(secret: str) -> str:
@@ -139,3 +169,13 @@ def _password_in(secret: str) -> str:
 def database_name(service: str) -> str:
     """Return the name of a service's database, and of its role: at most 50 small letters, digits and _."""
     return re.sub(r"[^a-z0-9]+", "_", service.lower())[:50].strip("_")
+
+
+def owner_name(service: str) -> str:
+    """Return the name of the role that owns the tables of a service."""
+    return f"{database_name(service)}_owner"
+
+
+def main_secret(environment: str) -> str:
+    """Return the name of the secret with the main user's password."""
+    return f"{server_name(environment)}/{MAIN_USER}"

@@ -10,15 +10,17 @@ Templates are JSON, which CloudFormation accepts: slipway writes no YAML, and po
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from slipway.release.bootstrap.doors import CALLS_TAG
 from slipway.release.bootstrap.foundation import foundation
 from slipway.release.bootstrap.roles import (
     DEPLOY_ROLE,
     IMAGE_ROLE,
+    access_role,
     check_own,
     deploy_role,
     image_role,
@@ -30,10 +32,11 @@ from slipway.release.bootstrap.roles import (
     scope_of,
     trusts_jobs,
 )
-from slipway.release.bootstrap.server import service_secrets
+from slipway.release.bootstrap.server import access_part, main_secret, service_secrets
 from slipway.release.cloudformation import Part, Resource, output, resource, retained, role, start_task, trusts_service
 from slipway.release.placement import Placement, placement_of, stack_name
 from slipway.release.rights import REPOSITORY, Policy, Scope
+from slipway.release.runners.access import access_log
 from slipway.release.targets.supported import target_of
 from slipway.settings import Environment, MigrationRunner, Settings, SettingsError
 
@@ -98,6 +101,23 @@ def _foundation(settings: Settings, environment: str) -> tuple[StackTemplate, ..
     return (made,)
 
 
+def check_same_foundation(services: Iterable[Settings], environment: str) -> None:
+    """Raise SettingsError unless the services of a repository describe one network and database for their environment, whose stack they share."""
+    there = [each for each in services if environment in each.environments]
+    stated: dict[str, list[str]] = {}
+    for each in sorted(there, key=lambda settings: settings.name):
+        for stack in _foundation(each, environment):
+            own = each.environments[environment]
+            key = json.dumps([own.account, own.region, stack.template["Resources"]], sort_keys=True)
+            stated.setdefault(key, []).append(each.name)
+    if len(stated) > 1:
+        names = " and ".join(", ".join(group) for group in stated.values())
+        raise SettingsError(
+            f"{names} describe different networks or databases of {environment}, whose stack they share",
+            'write the same network, database and migrations.postgres into each; private may differ where nat is "one"',
+        )
+
+
 def shared(settings: Settings, environment: str) -> StackTemplate:
     """Return the stack with the repositories and, in one region of the account, GitHub's provider and the role that publishes."""
     there = settings.environment(environment)
@@ -144,13 +164,14 @@ def own(settings: Settings, environment: str) -> StackTemplate:
         parts += target_of(moved.settings, environment).parts(moved.settings, environment, beside, repository)
     parts += _deploying(scope)
     if placement := placement_of(there, environment):
-        parts.append(_reach(settings.service_name(environment), placement))
+        parts.append(_reach(settings.service_name(environment), placement, settings.calls))
     if there.database:
         names = {
             "Application": settings.database_secret(environment, owner=False),
             "Owner": settings.database_secret(environment, owner=True),
         }
         parts.append(service_secrets(settings.name, environment, names))
+        parts.append(_access(scope, repository, [main_secret(environment), *names.values()]))
     if scope.task:
         parts.append(_migration(scope, scope.task, roles))
     return StackTemplate(
@@ -232,12 +253,13 @@ def _deploying(scope: Scope) -> list[Part]:
     return [Part({"DeployRole": made}, {"AwsRole": output(where, _role_arn(scope.there, name))})]
 
 
-def _reach(service: str, placement: Placement) -> Part:
-    """Return the service's security group, and its way into that of the database."""
+def _reach(service: str, placement: Placement, calls: Sequence[str]) -> Part:
+    """Return the service's security group, whose tag names the services that it calls, and its way into that of the database."""
+    calling = [{"Key": CALLS_TAG, "Value": " ".join(calls)}] if calls else []
     group = {
         "GroupDescription": f"{service} reaches its database",
         "VpcId": placement.vpc,
-        "Tags": [{"Key": "Name", "Value": service}],
+        "Tags": [{"Key": "Name", "Value": service}, *calling],
     }
     group_id = {"Fn::GetAtt": [CALLER, "GroupId"]}
     made = {CALLER: resource("AWS::EC2::SecurityGroup", "of the service, and of a task that migrates", group)}
@@ -273,6 +295,19 @@ def _migration(scope: Scope, task: MigrationRunner, roles: Mapping[str, str]) ->
         cluster = {"ClusterName": task.cluster}
         resources["Cluster"] = resource("AWS::ECS::Cluster", "where the task that migrates runs", cluster)
     return Part(resources)
+
+
+def _access(scope: Scope, repository: str, names: Iterable[str]) -> Part:
+    """Return what the task needs that makes the service's roles and database; it reads these secrets, and those of their users."""
+    there = scope.there
+    secrets = [
+        f"arn:{there.partition}:secretsmanager:{there.region}:{there.account}:secret:{name}{user}"
+        for name in names
+        for user in ("", "/user")
+    ]
+    name = access_role(scope.settings, scope.environment)
+    log = access_log(scope.settings.service_name(scope.environment))
+    return access_part(name, repository, secrets, log, there)
 
 
 def _template(description: str, parts: Iterable[Part]) -> dict[str, Any]:

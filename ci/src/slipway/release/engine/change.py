@@ -59,7 +59,7 @@ async def change(run: Run, lock: DeployLock) -> Operation | Outcome:
     run.check_possible(plan)
     run.check_approved(plan, observed)
     if plan.action is Action.NOOP:
-        return await end(run, await unchanged(run, observed), observed)
+        return await end(run, await unchanged(run, observed))
     await run.permit(observed)
     operation = await _started(run, lock, plan, observed)
     if operation is None:

@@ -380,11 +380,11 @@ def newer_than(image: str, records: Sequence[Release | Intent]) -> OlderImage | 
 
 
 def named_release(releases: Sequence[Release], number: int) -> Release:
-    """Return the release of this number; raises BadInputError when it was never live."""
+    """Return the release of this number, also one that did not answer; raises BadInputError when it was never live."""
     release = next((release for release in releases if release.number == number), None)
     if release is None:
         raise BadInputError(f"the ledger has no deployment {number} that has ended", _NAME_IT)
-    if not was_live(release):
+    if not was_brought(release):
         raise BadInputError(f"deployment {number} was never live, it ended as {release.status.value}", _NAME_IT)
     return release
 
@@ -395,7 +395,7 @@ def release_before(releases: Sequence[Release], live: str | None) -> Release:
     Raises RefusedError when there is none, and after a rollback, also the platform's own: it must not go back twice unless its user names
     a release.
     """
-    newest = next((release for release in releases if was_brought(release) or _went_back(release)), None)
+    newest = _newest_change(releases)
     if newest and newest.verb is Verb.ROLLBACK:
         raise RefusedError(f"the last deployment, {newest.number}, was itself a rollback", _NAME_IT)
     if newest and _went_back(newest):
@@ -406,6 +406,16 @@ def release_before(releases: Sequence[Release], live: str | None) -> Release:
     if release is None:
         raise RefusedError("no other release was ever live here", "deploy one with --image")
     return release
+
+
+def has_gone_back(releases: Sequence[Release]) -> bool:
+    """Return whether the last change was a rollback, also the platform's own, so that a further one must name its release."""
+    newest = _newest_change(releases)
+    return newest is not None and (newest.verb is Verb.ROLLBACK or _went_back(newest))
+
+
+def _newest_change(releases: Sequence[Release]) -> Release | None:
+    return next((release for release in releases if was_brought(release) or _went_back(release)), None)
 
 
 def _differs(release: Release, live: str | None, now: Release | None) -> bool:

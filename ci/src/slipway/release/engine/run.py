@@ -17,7 +17,7 @@ from slipway.release.engine.change import change, migrate, recall_migration
 from slipway.release.engine.engine import RESUME, Engine, Run
 from slipway.release.engine.goal import Goal, Live, check_sensible
 from slipway.release.engine.ledger import Contents, newer_than, nonce
-from slipway.release.engine.outcome import end, follow, outcome_of, unchanged
+from slipway.release.engine.outcome import end, ended_badly, follow, outcome_of, unchanged
 from slipway.release.engine.target import Operation
 from slipway.release.errors import BusyError, NotReadyError, PlatformRefusedError, or_unknown
 
@@ -71,6 +71,7 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
         holder=run.engine.holder,
         nonce=nonce(),
         verb=run.goal.verb,
+        joint=run.engine.joint,
         specification=specification and replace(specification, versions=versions or {}),
     )
     run.number = (await run.ledger.claim(intent, contents.newest)).number
@@ -163,7 +164,8 @@ async def _attempt(run: Run) -> Operation | Outcome:
     observed = await run.look()
     plan = run.goal.plan(observed)
     if observed.state is State.BUSY:
-        raise BusyError(plan.reason, RESUME)
+        now = f"; `slipway abort --environment {run.goal.environment}` takes it back now"
+        raise BusyError(plan.reason + ("" if Verb.ABORT in run.engine.target.impossible else now), RESUME)
     run.check_possible(plan)
     run.check_approved(plan, observed)
     if plan.action is not Action.NOOP:
@@ -192,4 +194,4 @@ async def _refused(run: Run, error: SlipwayError) -> Outcome:
         return _unknown(run, error)
     quotes = (error.reason,) if isinstance(error, MigrationFailedError) else ()
     why = Diagnosis("refused", error.what, (), error.next_step, quotes=quotes)
-    return await end(run, outcome_of(run, Status.REFUSED, live, why=why))
+    return await ended_badly(run, Status.REFUSED, live, why)

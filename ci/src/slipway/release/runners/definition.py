@@ -71,6 +71,21 @@ class TaskOrder:
         return self.settings.migrations
 
     @property
+    def variables(self) -> Mapping[str, str]:
+        """The plain values of the container's variables."""
+        return self.there.variables
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The arguments of the container's python."""
+        return lent_command(_arguments(self))
+
+    @property
+    def noun(self) -> str:
+        """The work of the task, in sentences."""
+        return "migration"
+
+    @property
     def image(self) -> Reference:
         return Reference(self.settings.repository(self.environment), self.digest)
 
@@ -101,7 +116,7 @@ def definition(order: TaskOrder) -> dict[str, Any]:
     content = json.dumps(bare, sort_keys=True, separators=(",", ":"))
     if len(content) > _MOST_BYTES - 200:  # for the label, with a margin
         raise BadInputError(
-            f"the task definition of the migration has {len(content)} bytes, and ECS accepts {_MOST_BYTES}",
+            f"the task definition of the {order.noun} has {len(content)} bytes, and ECS accepts {_MOST_BYTES}",
             f"shorten the variables of {order.environment}, or turn them into secrets",
         )
     return _definition(order, {LABEL: hashlib.sha256(content.encode()).hexdigest()[:32]})
@@ -135,8 +150,8 @@ def _container(order: TaskOrder, labels: Mapping[str, str]) -> dict[str, Any]:
         "image": str(order.image),
         "essential": True,
         "entryPoint": ["python"],  # instead of the image's own
-        "command": list(lent_command(_arguments(order))),
-        "environment": [{"name": name, "value": value} for name, value in sorted(order.there.variables.items())],
+        "command": list(order.command),
+        "environment": [{"name": name, "value": value} for name, value in sorted(order.variables.items())],
         "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(order.secrets.items())],
         "dockerLabels": dict(labels),
         "logConfiguration": {
@@ -189,29 +204,32 @@ def overrides(command: Sequence[str], token: str) -> dict[str, Any]:
     return {"overrides": {"containerOverrides": [container]}, "startedBy": f"{PREFIX}/run/{token[:16]}"}
 
 
-# The modules that `slipway.migration` imports; a test checks that none is missing, and that they fit into a task definition.
+# The modules that a program imports; a test checks that none is missing, and that they fit into a task definition.
+_SHARED = ("__init__", "database", "events", "output", "reasons")
+_ACCESS_MODULES = {
+    "": ("__init__", "database_url", "errors", "structure"),
+    "records/": ("__init__", "access", "form", "migration", "refusal"),
+    "migration/": (*_SHARED, "access"),
+}
 _MODULES = {
     "": ("__init__", "database_url", "errors", "structure"),
     "records/": ("__init__", "form", "migration", "refusal"),
     "migration/": (
-        "__init__",
+        *_SHARED,
         "__main__",
         "advanced_alchemy",
         "alembic_config",
         "application",
-        "database",
         "dump",
         "environment",
-        "events",
         "initial_schema",
         "models",
-        "output",
         "parts",
         "pooler",
-        "reasons",
         "upgrade",
     ),
 }
+_PROGRAMS = {"__main__": _MODULES, "access": _ACCESS_MODULES}
 _BOOTSTRAP = """\
 import base64, json, pathlib, sys, tempfile, zlib
 with tempfile.TemporaryDirectory() as home:
@@ -220,23 +238,24 @@ with tempfile.TemporaryDirectory() as home:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     sys.path.insert(0, home)
-    from slipway.migration.__main__ import main
+    from slipway.migration.{program} import main
     sys.exit(main(sys.argv[1:]))
 """
 
 
-def lent_command(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return the arguments of `python` that do the same as `-m slipway.migration ARGUMENTS…` with slipway installed.
+def lent_command(arguments: Sequence[str], program: str = "__main__") -> tuple[str, ...]:
+    """Return the arguments of `python` that do the same as `-m slipway.migration.PROGRAM ARGUMENTS…` with slipway installed.
 
     They carry the modules in base85, which is shorter than base64: ECS refuses a task definition of more than 64 KiB.
     """
-    return ("-c", _BOOTSTRAP, base64.b85encode(archive()).decode(), *arguments)
+    bootstrap = _BOOTSTRAP.replace("{program}", program)
+    return ("-c", bootstrap, base64.b85encode(archive(program)).decode(), *arguments)
 
 
 @functools.cache
-def archive() -> bytes:
-    """Return the modules by name, without docstrings, as compressed JSON: a third less than a zip of the files."""
-    names = [f"{folder}{module}.py" for folder, modules in _MODULES.items() for module in modules]
+def archive(program: str = "__main__") -> bytes:
+    """Return the modules of a program by name, without docstrings, as compressed JSON: a third less than a zip of the files."""
+    names = [f"{folder}{module}.py" for folder, modules in _PROGRAMS[program].items() for module in modules]
     package = files("slipway")
     texts = {name: _bare(package.joinpath(*name.split("/")).read_text(encoding="utf-8")) for name in names}
     return zlib.compress(json.dumps(texts).encode(), 9)

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
+from slipway.records.access import ServerAccess
 from slipway.records.command import CommandRun
 from slipway.records.form import MARK
 from slipway.records.migration import Migration, Standing
@@ -22,7 +23,7 @@ from slipway.release.aws.client import Aws
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError, or_absent
 from slipway.release.runners.definition import CONTAINER, PREFIX, TaskOrder, definition, label_of, overrides, request
-from slipway.release.runners.ending import Ended, migration_of, standing_of, why
+from slipway.release.runners.ending import Ended, answer_of, migration_of, standing_of, why
 from slipway.untrusted import one_line
 
 POLL_SECONDS = 3.0
@@ -63,6 +64,10 @@ class EcsTask:
     async def look(self) -> Standing:
         order = replace(self.order, look=True)
         return standing_of(await _Run(self.aws, self.time, order, lambda _: None).ended(None), order)
+
+    async def access(self, tell: Tell) -> ServerAccess:
+        """Read or make what an AccessOrder names; raises SlipwayError."""
+        return answer_of(ServerAccess, await _Run(self.aws, self.time, self.order, tell).ended(None), self.order)
 
     async def execute(self, command: Sequence[str], tell: Tell, heard: Callable[[str], None]) -> CommandRun:
         """Run a command once in the task that migrates, and pass on each line that it prints; raises SlipwayError when it does not start."""
@@ -115,7 +120,7 @@ class _Run:
             return await self._followed(task)
         except RefusedError as error:
             raise UnknownOutcomeError(
-                f"the migration continues as the task {task.id}, but cannot be followed: {error.what}",
+                f"the {self.order.noun} continues as the task {task.id}, but cannot be followed: {error.what}",
                 f"{error.next_step}; then run `{self.order.again}`, which finds it",
             ) from error
 
@@ -151,7 +156,7 @@ class _Run:
             self._say(f"the task {_task(described).id} of this deployment has failed; trying once more")
             described = await self._run_task(definition_arn)
         task = _task(described)
-        self._say(f"the task {task.id} migrates the database; its log is {self.order.log_group}, {task.stream}")
+        self._say(f"the {self.order.noun} runs in the task {task.id}; its log is {self.order.log_group}, {task.stream}")
         return task
 
     async def _run_task(self, definition_arn: str, token: str | None = None) -> Mapping[str, Any]:
@@ -162,7 +167,8 @@ class _Run:
         for failure in answer.get("failures", []):
             reason = one_line(f"{failure.get('reason', '')} {failure.get('detail', '')}")
             raise RefusedError(
-                f"ECS found no capacity for the migration's task ({reason})", "run the same command again in a while"
+                f"ECS found no capacity for the task of the {self.order.noun} ({reason})",
+                "run the same command again in a while",
             )
         return dict(answer["tasks"][0])
 
@@ -225,7 +231,7 @@ class _Run:
         minutes = self.order.runner.timeout / 60
         stuck = "" if status == "RUNNING" else "; its subnets may have no route to ECR"
         return UnknownOutcomeError(
-            f"after {minutes:.0f} minutes the migration's task {task.id} is still {one_line(status)}{stuck}",
+            f"after {minutes:.0f} minutes the task {task.id} of the {self.order.noun} is still {one_line(status)}{stuck}",
             f"it continues; run `{self.order.again}`, which finds it",
         )
 

@@ -49,8 +49,8 @@ _RULES = (
     (r"log group does not exist", "there is no log group {group}", "create it: aws logs create-log-group --log-group-name {group}"),
     (r"log stream|logger args|logging driver", "the log {group} cannot be written ({reason})", "allow the execution role logs:CreateLogStream and logs:PutLogEvents there"),
     (rf"(?:secret|ssm).*(?:{_TIMEOUT})", "ECS does not reach the secrets from these subnets ({reason})", _NETWORK),
-    (r"(?:secret|ssm).*(?:can't find|ResourceNotFound|invalid ssm parameters|did not contain|doesn't contain)", "ECS cannot find a secret of the migration ({reason})", "correct its ARN in secrets of {table}]"),
-    (r"unable to retrieve secrets?|failed to fetch secret", "ECS cannot read the secrets of the migration ({reason})", "allow the execution role secretsmanager:GetSecretValue, ssm:GetParameters and kms:Decrypt on them"),
+    (r"(?:secret|ssm).*(?:can't find|ResourceNotFound|invalid ssm parameters|did not contain|doesn't contain)", "ECS cannot find a secret of the {noun} ({reason})", "correct its ARN in secrets of {table}]"),
+    (r"unable to retrieve secrets?|failed to fetch secret", "ECS cannot read the secrets of the {noun} ({reason})", "allow the execution role secretsmanager:GetSecretValue, ssm:GetParameters and kms:Decrypt on them"),
     (r"CannotPullContainerError.*(?:not found|manifest unknown)", "ECS finds no image {image}", "push it first; `dagger call publish` prints the digest"),
     (rf"(?:CannotPull|registry auth).*(?:{_TIMEOUT})", "ECS does not reach the image from these subnets ({reason})", _NETWORK),
     (r"CannotPull|registry auth", "ECS cannot pull the image ({reason})", "allow the execution role ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"),
@@ -88,15 +88,21 @@ def _escaped(record: Migration) -> Migration:
     )
 
 
-def standing_of(ended: Ended, order: TaskOrder) -> Standing:
-    """Return what the task saw; raises SlipwayError."""
+def answer_of(kind: type[T], ended: Ended, order: TaskOrder) -> T:
+    """Return the record that the task wrote, with untrusted texts; raises SlipwayError."""
     if ended.exit_code != 0:
         raise why(ended, order)
-    record = _read(Standing, ended)
+    record = _read(kind, ended)
     if isinstance(record, str):
         raise RefusedError(
-            f"the task succeeded, but {record}", f"allow the deploy role logs:FilterLogEvents on {order.log_group}"
+            f"the task succeeded, but {record}", f"allow the caller logs:FilterLogEvents on {order.log_group}"
         )
+    return record
+
+
+def standing_of(ended: Ended, order: TaskOrder) -> Standing:
+    """Return what the task saw; raises SlipwayError."""
+    record = answer_of(Standing, ended, order)
     names = (record.database, record.image, record.unknown, record.missing)
     return Standing(*(tuple(map(one_line, each)) for each in names))
 
@@ -118,20 +124,20 @@ def why(ended: Ended, order: TaskOrder) -> SlipwayError:
     if ended.exit_code is None and ended.stop_code == "TaskFailedToStart":
         return _never_ran(ended, order)
     if ended.stop_code == "UserInitiated":
-        return RefusedError(f"the migration's task was stopped by a user ({one_line(ended.reason)})", _AGAIN)
+        return RefusedError(f"the task of the {order.noun} was stopped by a user ({one_line(ended.reason)})", _AGAIN)
     if refusal := _refusal(ended):
         return refusal
     if ended.exit_code == _KILLED or "OutOfMemory" in ended.why:
         reason_given = f" ({one_line(ended.why)})" if ended.why else ""
         return RefusedError(
-            f"the migration's container was killed with the exit code {ended.exit_code or _KILLED}{reason_given}",
+            f"the container of the {order.noun} was killed with the exit code {ended.exit_code or _KILLED}{reason_given}",
             f"give it more memory than {order.runner.memory} MB in [tool.slipway.environments.{order.environment}.migration]",
         )
     if ended.exit_code is None:
         reason = one_line(f"{ended.stop_code}: {ended.reason}")
-        return RefusedError(f"AWS stopped the migration's task ({reason})", _AGAIN)
+        return RefusedError(f"AWS stopped the task of the {order.noun} ({reason})", _AGAIN)
     return RefusedError(
-        f"the migration ended with the exit code {ended.exit_code}: {_last_words(ended, order)}",
+        f"the {order.noun} ended with the exit code {ended.exit_code}: {_last_words(ended, order)}",
         f"read {order.log_group}, correct the revision, and deploy again",
     )
 
@@ -158,6 +164,7 @@ def _never_ran(ended: Ended, order: TaskOrder) -> SlipwayError:
     words: Mapping[str, Any] = {
         "group": order.log_group,
         "image": order.image,
+        "noun": order.noun,
         "table": f"[tool.slipway.environments.{order.environment}",
         "reason": one_line(ended.reason, 400),
     }
@@ -165,7 +172,7 @@ def _never_ran(ended: Ended, order: TaskOrder) -> SlipwayError:
         if re.search(pattern, ended.reason, re.IGNORECASE | re.DOTALL):
             return RefusedError(what.format(**words), next_step.format(**words))
     return RefusedError(
-        f"the migration's task did not start ({words['reason']})", "open the task in the console of ECS"
+        f"the task of the {order.noun} did not start ({words['reason']})", "open the task in the console of ECS"
     )
 
 

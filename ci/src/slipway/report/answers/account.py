@@ -12,8 +12,7 @@ from slipway.untrusted import one_line, printable
 
 
 def of_bootstrap(record: Bootstrap) -> CommandResult:
-    well = all(stack.result.is_well for stack in record.stacks)
-    return fenced_result(record, plain.of_bootstrap(record), 0 if well else 1)
+    return fenced_result(record, plain.of_bootstrap(record), 0 if record.is_well else 1)
 
 
 def of_account_drift(record: AccountDrift) -> CommandResult:

@@ -272,11 +272,21 @@ class _Database(ServiceHandler):
             raise failure("InvalidRequest", error.message) from error
 
 
+class _Cluster(ServiceHandler):
+    async def create(self, model: Model, call: Call) -> Model:
+        made = await self._ask("ecs", "CreateCluster", call, clusterName=model["ClusterName"])
+        return {"Arn": made["cluster"]["clusterArn"]}
+
+    async def delete(self, model: Model, call: Call, *, snapshot: bool) -> None:  # noqa: ARG002 -- it has none
+        await self._ask("ecs", "DeleteCluster", call, cluster=model["ClusterName"])
+
+
 SERVICES: Mapping[str, type[ServiceHandler]] = {
     "AWS::AppRunner::AutoScalingConfiguration": _Scaling,
     "AWS::AppRunner::ObservabilityConfiguration": _Observability,
     "AWS::AppRunner::VpcConnector": _Connector,
     "AWS::ECR::Repository": _Repository,
+    "AWS::ECS::Cluster": _Cluster,
     "AWS::IAM::Role": _Role,
     "AWS::Logs::LogGroup": _LogGroup,
     "AWS::RDS::DBInstance": _Database,

@@ -56,7 +56,16 @@ class Ecs:
         """An existing cluster is returned again [F]."""
         name = request.get("clusterName", "default")
         self.clusters.add(name)
-        return {"cluster": {"clusterName": name, "clusterArn": _cluster_arn(name, call), "status": "ACTIVE"}}
+        return {"cluster": _described(name, "ACTIVE", call)}
+
+    async def delete_cluster(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """A cluster with tasks is refused; that services without tasks refuse it too is not simulated."""
+        name = self._cluster(request)
+        if any(task.stopped is None for task in self._visible(name, call)):
+            message = "The Cluster cannot be deleted while Tasks are active."  # [F]
+            raise AwsError("ClusterContainsTasksException", message)
+        self.clusters.discard(name)
+        return {"cluster": _described(name, "INACTIVE", call)}
 
     async def describe_clusters(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         names = [name.rpartition("/")[2] for name in request.get("clusters", ["default"])]
@@ -177,6 +186,10 @@ def _check(request: Mapping[str, Any]) -> None:
         raise AwsError("InvalidParameterException", message)
     if not 1 <= request.get("count", 1) <= _MOST_TASKS:
         raise AwsError("InvalidParameterException", f"Count must be 1 to {_MOST_TASKS}.")  # [M], words †
+
+
+def _described(name: str, status: str, call: Call) -> dict[str, Any]:
+    return {"clusterName": name, "clusterArn": _cluster_arn(name, call), "status": status}
 
 
 def _cluster_arn(name: str, call: Call) -> str:

@@ -37,6 +37,7 @@ WORDS = PlatformWords(
     r"|stopped or failed to start\. See logs for more information\. (?!Container exit code)(?P<reason2>.+)",
 )
 NO_ABORT = "App Runner takes nothing back before its end; wait for it, then use `slipway rollback`"
+IMPOSSIBLE = {Verb.ABORT: NO_ABORT}
 POLL_SECONDS = 3.25
 _LATE_SECONDS = 1.5  # by which the last lines come after the end of their operation
 _OVER = re.compile(r"Service status is set to (?!OPERATION_IN_PROGRESS)")
@@ -73,7 +74,7 @@ class AppRunnerTarget:
 
     @property
     def impossible(self) -> Mapping[Verb, str]:
-        return {Verb.ABORT: NO_ABORT}
+        return IMPOSSIBLE
 
     async def take_back(self, operation: Operation) -> None:
         raise BadInputError(f"the operation {operation.id} cannot be taken back", NO_ABORT)

@@ -44,6 +44,10 @@ LAST = (
     FailureRule("alarm", "platform", "an alarm, and no access log", r"(?i:\balarm\b)",
         "the load balancer's alarm went off: more than 1 % of the answers were 4xx or 5xx",
         "let the release write an access log; compare its answers with those of the live one"),
+    FailureRule("circuit-breaker", "platform", "the circuit breaker, and no word about health checks",
+        r"\A(?![\s\S]*health checks)[\s\S]*?^Service deployment rolled back because the circuit",
+        "no task of the release stayed up, so ECS's circuit breaker ended the deployment; the logs do not say why",
+        "start it once on your machine with the command in [tool.slipway]; `slipway logs` has what its tasks wrote"),
 )  # fmt: skip
 WORDS = PlatformWords(
     unpulled=r"CannotPullContainer(?:Error)?: (?P<reason>.+)",
@@ -52,9 +56,8 @@ WORDS = PlatformWords(
     network="the subnets and security groups",
     unhealthy="health checks",
     rolled_back="rolled back because",
-    # The circuit breaker counts failed health checks too, and those say more.
-    failed=r"^(?P<reason>Service deployment (?:rolled back|stopped) because (?!the circuit).*)"
-    r"|\A(?![\s\S]*health checks)[\s\S]*?^(?P<reason2>Service deployment rolled back because the circuit.*)",
+    # That the circuit breaker has counted failures is no reason for them.
+    failed=r"^(?P<reason>Service deployment (?:rolled back|stopped) because (?!the circuit).*)",
     first=FIRST,
     last=LAST,
 )

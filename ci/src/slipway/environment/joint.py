@@ -1,0 +1,332 @@
+"""A joint release: several services of a repository in one environment, callees first, with one truth at the end.
+
+When one fails, those that this release brought go back in reverse order, except where their settings let them stay: half of a release is
+a combination that was never tried together. Every decision is read from the ledgers, whose records name the release, so that a run that
+was killed is finished by the same command: first what it deployed, or the way back that it had begun.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from slipway.environment.called import addresses_of, awaited, connect
+from slipway.environment.environment import ServiceEnvironment
+from slipway.environment.redeploy import CompatibilityEvidence, plan_take_back, take_back
+from slipway.environment.status import status
+from slipway.errors import BadInputError, Obstacles, RefusedError, SlipwayError, UnknownOutcomeError
+from slipway.records.image import Reference
+from slipway.records.joint import Fate, JointOutcome, JointPart, JointPlan, JointSituation, ServiceSituation
+from slipway.records.ledger import Intent, JointRelease, Release
+from slipway.records.outcome import Outcome, Status, Verb
+from slipway.records.plan import Action, Plan, State
+from slipway.records.progress import Event, Tell
+from slipway.records.refusal import Refusal
+from slipway.release.engine.ledger import was_brought
+from slipway.settings import Settings, WhenALaterFails
+from slipway.settings.calls import CallGraph, graph_of, unreachable
+
+Open = Callable[[Settings], Awaitable[ServiceEnvironment]]
+_STAYS = 'its settings have when-a-later-fails = "stay"'
+_REPLACED = "another deployment has replaced it"
+
+
+async def joint_deployment(
+    folders: Mapping[str, Settings], environment: str, images: Sequence[str], open_environment: Open
+) -> "JointDeployment":
+    """Return the release of images, each of a service of the repository; raises an error with every image that cannot be deployed."""
+    graph, obstacles = graph_of(folders), Obstacles()
+    digests: dict[str, str] = {}
+    environments: dict[str, ServiceEnvironment] = {}
+    for image in images:
+        with obstacles.noted():
+            name = Reference.parse(image).repository.partition("/")[2]
+            if name not in graph.services:
+                known = ", ".join(graph.order)
+                raise BadInputError(f"no service of this repository is called {name!r:.80}", f"it has {known}")
+            if name in digests:
+                raise BadInputError(f"there are two images of {name}", "pass one --image for each service")
+            environments[name] = await open_environment(graph.services[name])
+            digests[name] = environments[name].digest_of(image)
+    for name in digests:
+        obstacles.found += unreachable(graph, name, environment)
+    obstacles.refuse()
+    return JointDeployment(environment=environment, graph=graph, environments=environments, digests=digests)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointDeployment:
+    """A release of several services.
+
+    - graph: the services of the repository, of which others may be left as they are. environments, digests: of those of the release.
+    - reason: why a service may go back without proof; empty where a proof is needed. older: whether newer images may be replaced.
+    """
+
+    environment: str
+    graph: CallGraph
+    environments: Mapping[str, ServiceEnvironment]
+    digests: Mapping[str, str]
+    reason: str = ""
+    older: bool = False
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        return tuple(name for name in self.graph.order if name in self.digests)
+
+    @cached_property
+    def release(self) -> JointRelease:
+        """The name of the release, which depends on its images only, so that the same command finds what an earlier run has done."""
+        images = tuple(f"{name}@{self.digests[name]}" for name in self.order)
+        return JointRelease(hashlib.sha256("\n".join((self.environment, *images)).encode()).hexdigest()[:12], images)
+
+    @property
+    def back(self) -> tuple[str, ...]:
+        """The services that go back when a later one fails, in that order."""
+        may = (name for name in self.order if self.graph.services[name].when_a_later_fails is WhenALaterFails.BACK)
+        return tuple(reversed(tuple(may)))
+
+    async def plan(self) -> JointPlan:
+        """Return what the release would change; an address that is not known yet is a note."""
+        plans = [plan async for _, plan, _ in self._planned()]
+        return JointPlan(environment=self.environment, id=self.release.id, plans=tuple(plans), back=self.back)
+
+    async def run(self, tell: Tell) -> JointOutcome:
+        """Deploy all and return the truth; raises SlipwayError when nothing was changed."""
+        return await _Run(deployment=self, tell=tell).outcome()
+
+    async def _planned(self) -> AsyncIterator[tuple[str, Plan, ServiceEnvironment]]:
+        for name in self.order:
+            there = self.environments[name]
+            there, notes = awaited(there, await addresses_of(there, self.graph))
+            plan = await there.plan(self.digests[name])
+            yield name, replace(plan, notes=(*plan.notes, *notes, *self._absent(name, notes))), there
+
+    def _absent(self, name: str, notes: Sequence[str]) -> tuple[str, ...]:
+        left_out = [each for each in self.graph.services[name].calls if each not in self.digests]
+        return tuple(
+            f"{each} is called and has no --image: without it {name} cannot be deployed"
+            for each in left_out
+            if any(note.endswith(f"of {each} when that is deployed") for note in notes)
+        )
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """One run of a joint release: `parts` are the services whose fate is known."""
+
+    deployment: JointDeployment
+    tell: Tell
+    parts: dict[str, JointPart] = field(default_factory=dict)
+    versions: dict[str, Mapping[str, str]] = field(default_factory=dict)
+
+    async def outcome(self) -> JointOutcome:
+        time = next(iter(self.deployment.environments.values())).time
+        began = time.seconds()
+        if await self._has_failed():
+            self.tell(Event("an earlier run of this release failed: finishing its way back"))
+        else:
+            await self._check()
+            await self._forward()
+        if any(part.fate is Fate.FAILED for part in self.parts.values()):
+            await self._back()
+        parts = [await self._seen(name) for name in self.deployment.order]
+        return JointOutcome(
+            environment=self.deployment.environment,
+            id=self.deployment.release.id,
+            parts=tuple(parts),
+            seconds=time.seconds() - began,
+        )
+
+    async def _check(self) -> None:
+        """Run every preflight before the first change; raises RefusedError with all that was found."""
+        obstacles = Obstacles()
+        async for name, plan, there in self.deployment._planned():  # noqa: SLF001 -- our own
+            with obstacles.noted():
+                observed = await there.status()
+                if observed.state is State.BUSY or not plan.changes:
+                    continue
+                if plan.action is Action.BLOCKED:
+                    raise RefusedError(f"{name} cannot be deployed now", plan.reason)
+                if not self.deployment.older and (notes := await there.older(plan.image)):
+                    raise RefusedError(f"{name} cannot be deployed now", notes[0])
+                self.tell(Event(f"{name}: running the preflight checks"))
+                live = there.live(self.deployment.digests[name])
+                self.versions[name] = await there.prepare(live, self._telling(name), observed)
+        if obstacles.found:
+            first, *others = obstacles.found
+            raise RefusedError(first.what, "; ".join([first.next_step, *map(str, others)]))
+
+    async def _forward(self) -> None:
+        """Deploy one after the other until one does not end well."""
+        for name in self.deployment.order:
+            self.tell(Event(f"{name}: {self.deployment.digests[name]}"))
+            part = await self._deployed(name)
+            self.parts[name] = part
+            if not part.is_well:
+                return
+
+    async def _deployed(self, name: str) -> JointPart:
+        digest = self.deployment.digests[name]
+        try:
+            there = await connect(self._environment(name), self.deployment.graph)
+            there = there.checked(self.versions.get(name))
+            outcome = await there.deploy(digest, self._telling(name), older=self.deployment.older)
+        except SlipwayError as error:
+            fate = Fate.UNKNOWN if isinstance(error, UnknownOutcomeError) else Fate.FAILED
+            return JointPart(service=name, fate=fate, requested=digest, why=error.what, remedy=error.next_step)
+        if outcome.status.exit_code:
+            fate = Fate.UNKNOWN if outcome.status is Status.UNKNOWN else Fate.FAILED
+            return _part(name, fate, digest, outcome)
+        is_ours = outcome.status is not Status.NOOP or self._brought(await self._newest(name))
+        return _part(name, Fate.LIVE if is_ours else Fate.UNCHANGED, digest, outcome)
+
+    async def _back(self) -> None:
+        """Take back what this release has brought, the last first."""
+        for name in reversed(self.deployment.order):
+            record = await self._newest(name)
+            if self._brought(record) or self._goes_back(record):
+                self.parts[name] = await self._taken_back(name)
+
+    async def _taken_back(self, name: str) -> JointPart:
+        digest = self.deployment.digests[name]
+        if name not in self.deployment.back:
+            return self._still_failed(name) or JointPart(service=name, fate=Fate.STAYS, requested=digest, why=_STAYS)
+        self.tell(Event(f"{name}: going back"))
+        try:
+            there = await self._reaching(name)
+            outcome = await take_back(there, self._telling(name), CompatibilityEvidence(reason=self.deployment.reason))
+        except SlipwayError as error:
+            fate = Fate.UNKNOWN if isinstance(error, UnknownOutcomeError) else Fate.STAYS
+            return self._still_failed(name) or JointPart(
+                service=name, fate=fate, requested=digest, why=error.what, remedy=error.next_step
+            )
+        if outcome.status is Status.UNKNOWN:
+            return _part(name, Fate.UNKNOWN, digest, outcome)
+        if outcome.status.exit_code:
+            return self._still_failed(name) or _part(name, Fate.STAYS, digest, outcome)
+        return self._still_failed(name) or _part(name, Fate.WENT_BACK, digest, outcome)
+
+    def _still_failed(self, name: str) -> JointPart | None:
+        """Return the part of a service that failed by itself, such as one that went live and does not answer."""
+        part = self.parts.get(name)
+        return part if part and part.fate is Fate.FAILED else None
+
+    async def _seen(self, name: str) -> JointPart:
+        """Return a part with the digest that is live now; one that another deployment has replaced has failed."""
+        digest = self.deployment.digests[name]
+        part = self.parts.get(name) or JointPart(service=name, fate=Fate.NOT_TRIED, requested=digest)
+        try:
+            live = (await self.deployment.environments[name].status()).digest
+        except SlipwayError as error:
+            if part.is_well:
+                return replace(part, fate=Fate.UNKNOWN, why=error.what, remedy=error.next_step)
+            return part
+        if part.is_well and live != digest:
+            return replace(part, fate=Fate.FAILED, live=live, why=_REPLACED, remedy="look at `slipway status --all`")
+        if part.fate is Fate.LIVE and any(each.fate is Fate.FAILED for each in self.parts.values()):
+            return replace(part, fate=Fate.STAYS, live=live, why="its ledger does not say that this release brought it")
+        return replace(part, live=live)
+
+    async def _has_failed(self) -> bool:
+        """Return whether an earlier run of this release failed and has not finished its way back; notes what failed."""
+        newest = {name: await self._newest(name) for name in self.deployment.order}
+        ours = {name: record for name, record in newest.items() if self._is_ours(record)}
+        failed = {name: record for name, record in ours.items() if isinstance(record, Release) and _failed(record)}
+        began_back = any(record and record.verb is Verb.ROLLBACK for record in ours.values())
+        unfinished = any(self._goes_back(record) for record in ours.values())
+        if not unfinished and not ((failed or began_back) and await self._may_go_back(ours)):
+            return False
+        for name, record in failed.items():
+            self.parts[name] = JointPart(
+                service=name,
+                fate=Fate.FAILED,
+                requested=self.deployment.digests[name],
+                why=record.cause or record.status.value,
+                remedy=f"look at it with `slipway diagnose --environment {self.deployment.environment}`",
+            )
+        if not failed:  # its failure was not recorded, or is hidden by its own way back
+            name = self.deployment.order[-1]
+            self.parts.setdefault(name, self._failure_of_before(name))
+        return True
+
+    def _failure_of_before(self, name: str) -> JointPart:
+        why, remedy = "an earlier run of this release failed", "run the same command again to deploy it anew"
+        return JointPart(
+            service=name, fate=Fate.FAILED, requested=self.deployment.digests[name], why=why, remedy=remedy
+        )
+
+    async def _may_go_back(self, ours: Mapping[str, Release | Intent | None]) -> bool:
+        """Return whether a service that this release brought can still be taken back."""
+        for name, record in ours.items():
+            if self._brought(record) and name in self.deployment.back:
+                with suppress(SlipwayError):
+                    evidence = CompatibilityEvidence(reason=self.deployment.reason)
+                    plan = await plan_take_back(await self._reaching(name), evidence)
+                    if plan.action not in (Action.BLOCKED, Action.NOOP):
+                        return True
+        return False
+
+    async def _newest(self, name: str) -> Release | Intent | None:
+        """Return the newest record of a service's ledger, of its end if there is one."""
+        ledger = self.deployment.environments[name].ledger
+        records = await ledger.newest_records(await ledger.contents(), 1)
+        return records[-1] if records else None
+
+    def _is_ours(self, record: Release | Intent | None) -> bool:
+        joint = record.joint if record else ""
+        return (joint.id if isinstance(joint, JointRelease) else joint) == self.deployment.release.id
+
+    def _brought(self, record: Release | Intent | None) -> bool:
+        is_release = isinstance(record, Release) and record.verb is Verb.DEPLOY
+        return is_release and self._is_ours(record) and isinstance(record, Release) and was_brought(record)
+
+    def _goes_back(self, record: Release | Intent | None) -> bool:
+        return isinstance(record, Intent) and record.verb is Verb.ROLLBACK and self._is_ours(record)
+
+    def _environment(self, name: str) -> ServiceEnvironment:
+        return self.deployment.environments[name].within(self.deployment.release)
+
+    async def _reaching(self, name: str) -> ServiceEnvironment:
+        """Return the environment with the addresses that are known now."""
+        there = self._environment(name)
+        addresses = await addresses_of(there, self.deployment.graph)
+        return there.with_addresses({variable: address for variable, address in addresses.items() if address})
+
+    def _telling(self, name: str) -> Tell:
+        return lambda event: self.tell(replace(event, line=event.line and f"{name}: {event.line}"))
+
+
+def _failed(record: Release) -> bool:
+    return record.verb is Verb.DEPLOY and bool(record.status.exit_code)
+
+
+def _part(name: str, fate: Fate, requested: str, outcome: Outcome) -> JointPart:
+    why = outcome.diagnosis.kept if outcome.diagnosis else None
+    return JointPart(
+        service=name,
+        fate=fate,
+        requested=requested,
+        why=why.cause if why else "",
+        remedy=why.remedy if why else "",
+        outcome=outcome,
+    )
+
+
+async def joint_status(folders: Mapping[str, Settings], environment: str, open_environment: Open) -> JointSituation:
+    """Return the situation of every service that is in an environment; one that cannot be read does not stop the others."""
+    graph = graph_of(folders)
+    found = []
+    for name in graph.order:
+        if environment not in graph.services[name].environments:
+            continue
+        try:
+            found.append(ServiceSituation(name, await status(await open_environment(graph.services[name]))))
+        except SlipwayError as error:
+            found.append(ServiceSituation(name, refusals=Refusal.every(error)))
+    if not found:
+        raise BadInputError(
+            f"no service of this repository is in {environment!r:.60}",
+            f"add [tool.slipway.environments.{environment}] to the settings of one",
+        )
+    return JointSituation(environment, tuple(found))

@@ -1,0 +1,43 @@
+"""A Postgres server of this machine behind each database that a simulated account makes."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio.to_thread
+
+from slipway.database_url import parts_of
+from slipway.postgres import binaries
+from slipway.postgres.server import Server, running
+from slipway.simulator.cloud import Cloud
+from slipway.simulator.databases import DatabaseLaunch
+
+
+@dataclass
+class LocalServers:
+    """The servers that run until the block of `attached` ends, by the identifiers of their databases."""
+
+    stack: AsyncExitStack
+    servers: dict[str, Server] = field(default_factory=dict)
+
+    async def attach(self, launch: DatabaseLaunch) -> tuple[str, int]:
+        """Start a server with the main user of an instance, and return its address; raises BadInputError."""
+        major = launch.version.partition(".")[0]
+        found = await anyio.to_thread.run_sync(binaries.find, int(major) if major.isdecimal() else None)
+        server = await self.stack.enter_async_context(running(found, first=launch.first_statements(found.major)))
+        self.servers[launch.identifier] = server
+        place = parts_of(server.url)
+        return place["host"], int(place["port"])
+
+
+@asynccontextmanager
+async def attached(cloud: Cloud) -> AsyncIterator[LocalServers]:
+    """Let every region of an account start servers here, and stop them after the block."""
+    async with AsyncExitStack() as stack:
+        servers = LocalServers(stack)
+
+        def attach(region: Cloud) -> None:
+            region.databases.attach = servers.attach
+
+        cloud.places.fill(attach)
+        yield servers

@@ -1,0 +1,111 @@
+"""One release of several services: its plan, and the truth about each service after it."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from slipway.records.form import Record
+from slipway.records.ledger import Situation
+from slipway.records.outcome import Outcome
+from slipway.records.plan import Action, Plan
+from slipway.records.refusal import Refusal
+
+
+class Fate(Enum):
+    """The end of one service in a release of several."""
+
+    LIVE = "live"  # this release brought it
+    UNCHANGED = "unchanged"  # it was live before
+    WENT_BACK = "went back"  # to the release before, because another service failed
+    STAYS = "stays"  # live, although another service failed
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    NOT_TRIED = "not tried"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointPart:
+    """One service of the release.
+
+    - requested, live: digests; live is None when nothing serves, or when that is unknown.
+    - why: the cause of a failure, or why the service stays; remedy: what to do about it. Both are empty otherwise.
+    - outcome: of its own deployment, or of the rollback; None when none was begun in this run.
+    """
+
+    service: str
+    fate: Fate
+    requested: str
+    live: str | None = None
+    why: str = ""
+    remedy: str = ""
+    outcome: Outcome | None = None
+
+    @property
+    def is_well(self) -> bool:
+        return self.fate in (Fate.LIVE, Fate.UNCHANGED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointOutcome(Record, schema="slipway/joint-outcome/1"):
+    """The truth about a release of several services, in the order of their deployment.
+
+    - id: the same for the same images in the same environment; the ledgers of all services have it. seconds: of the platform's clock.
+    """
+
+    environment: str
+    id: str
+    parts: tuple[JointPart, ...]
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """0 only when every requested digest is live; 3 when that of one is unknown."""
+        if all(part.is_well for part in self.parts):
+            return 0
+        return 3 if any(part.fate is Fate.UNKNOWN for part in self.parts) else 1
+
+    @property
+    def kept(self) -> "JointOutcome":
+        """The same without words of the application."""
+        parts = (replace(each, outcome=each.outcome.kept) if each.outcome else each for each in self.parts)
+        return replace(self, parts=tuple(parts))
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointPlan(Record, schema="slipway/joint-plan/1"):
+    """The plans of a release of several services, in the order of their deployment; `back` has the services that may go back, in that order."""
+
+    environment: str
+    id: str
+    plans: tuple[Plan, ...]
+    back: tuple[str, ...] = ()
+
+    @property
+    def is_blocked(self) -> bool:
+        return any(plan.action is Action.BLOCKED for plan in self.plans)
+
+
+@dataclass(frozen=True)
+class ServiceSituation:
+    """The situation of one service, or why it could not be read."""
+
+    service: str
+    situation: Situation | None = None
+    refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        found = self.situation.exit_code if self.situation else 0
+        return max((found, *(each.exit_code for each in self.refusals)))
+
+
+@dataclass(frozen=True)
+class JointSituation(Record, schema="slipway/joint-situation/1"):
+    """The situations of all services of an environment, callees first."""
+
+    environment: str
+    services: tuple[ServiceSituation, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """The worst code of all, as each service alone has it; that of its refusal for one that could not be read."""
+        return max((each.exit_code for each in self.services), default=0)

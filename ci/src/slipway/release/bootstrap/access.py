@@ -1,0 +1,114 @@
+"""The roles and the database of a service on the server that bootstrap made, read or made by a task in the VPC.
+
+The server is reached from there only. The task runs the service's own image, because an isolated subnet reaches no other registry, and that
+image has a driver for Postgres.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from slipway.records.access import ServerAccess
+from slipway.records.progress import Tell
+from slipway.release.aws.client import Aws
+from slipway.release.bootstrap.network import task_subnets
+from slipway.release.bootstrap.server import ACCESS_ROLE, MAIN_USER, database_name, owner_name
+from slipway.release.bootstrap.template import CALLER, StackTemplate
+from slipway.release.engine.target import Time
+from slipway.release.errors import AwsRefusedError
+from slipway.release.runners.access import AccessOrder, access_log
+from slipway.release.runners.ecs_task import EcsTask
+from slipway.settings import MadeNetwork, MigrationRunner, RunnerKind, Settings
+
+# The variables that `slipway.migration.access` reads, by the secret in a template and the key of its JSON. A test compares both.
+_SECRETS = {
+    "SLIPWAY_MAIN_PASSWORD": ("MainUser", "password"),
+    "SLIPWAY_OWNER_URL": ("OwnerUrl", ""),
+    "SLIPWAY_OWNER_PASSWORD": ("OwnerUser", "password"),
+    "SLIPWAY_APPLICATION_URL": ("ApplicationUrl", ""),
+    "SLIPWAY_APPLICATION_PASSWORD": ("ApplicationUser", "password"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """The task for one environment; `ids` are those of the resources in its stacks, by their names in the templates."""
+
+    aws: Aws
+    time: Time
+    settings: Settings
+    environment: str
+    ids: Mapping[str, str]
+
+    @classmethod
+    async def of(
+        cls, aws: Aws, time: Time, settings: Settings, environment: str, stacks: Sequence[StackTemplate]
+    ) -> "Access":
+        """Read the ids of what the stacks have."""
+        ids = {name: each for stack in stacks for name, each in (await ids_of(aws, stack)).items()}
+        return cls(aws=aws, time=time, settings=settings, environment=environment, ids=ids)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The resources that the task needs and that do not exist yet."""
+        needed = (*(name for name, _ in _SECRETS.values()), ACCESS_ROLE, CALLER, *self._subnets)
+        return tuple(name for name in needed if name not in self.ids)
+
+    async def run(self, digest: str, tell: Tell, *, makes: bool) -> ServerAccess:
+        """Return what differs on the server, and make it so if `makes`; raises SlipwayError."""
+        return await EcsTask(self.aws, self.time, self._order(digest, look=not makes)).access(tell)
+
+    @property
+    def _network(self) -> MadeNetwork:
+        network = self.settings.environment(self.environment).network
+        assert isinstance(network, MadeNetwork)
+        return network
+
+    @property
+    def _subnets(self) -> tuple[str, str]:
+        return task_subnets(self._network)
+
+    def _order(self, digest: str, *, look: bool) -> AccessOrder:
+        settings, environment = self.settings, self.environment
+        there, service = settings.environment(environment), settings.service_name(environment)
+        task = MigrationRunner(
+            runner=RunnerKind.ECS_TASK,
+            cluster=there.migration.cluster if there.migration else "default",
+            subnets=tuple(self.ids[name] for name in self._subnets),
+            security_groups=(self.ids[CALLER],),
+            execution_role=f"arn:{there.partition}:iam::{there.account}:role/{self.ids[ACCESS_ROLE]}",
+            public_ip=not self._network.private,
+            log_group=access_log(service),
+        )
+        arguments = {
+            "main": MAIN_USER,
+            "owner": owner_name(settings.name),
+            "application": database_name(settings.name),
+            "database": database_name(settings.name),
+            "owner-secret": settings.database_secret(environment, owner=True),
+            "application-secret": settings.database_secret(environment, owner=False),
+        }
+        references = {
+            variable: f"{self.ids[name]}:{key}::" if key else self.ids[name]
+            for variable, (name, key) in _SECRETS.items()
+        }
+        return AccessOrder(
+            settings,
+            environment,
+            digest,
+            look,
+            task=task,
+            references=references,
+            arguments=tuple(f"--{name}={value}" for name, value in arguments.items()),
+        )
+
+
+async def ids_of(aws: Aws, stack: StackTemplate) -> dict[str, str]:
+    """Return the ids of a stack's resources; nothing for a stack that does not exist."""
+    try:
+        pages = [page async for page in aws.pages("cloudformation", "list_stack_resources", StackName=stack.name)]
+    except AwsRefusedError as error:
+        if error.code == "ValidationError" and "does not exist" in error.message:
+            return {}
+        raise
+    held = [each for page in pages for each in page["StackResourceSummaries"] if each.get("PhysicalResourceId")]
+    return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in held}

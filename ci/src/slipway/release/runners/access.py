@@ -1,0 +1,61 @@
+"""The order for a task that reads or makes the roles and the database of a service, on the server that bootstrap made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from slipway.release.runners.definition import TaskOrder, lent_command
+from slipway.settings import MigrationRunner
+
+_CONNECT_SECONDS = "10"  # for drivers that are made of libpq; otherwise a closed port keeps a task for minutes
+
+
+@dataclass(frozen=True)
+class AccessOrder(TaskOrder):
+    """The order for such a task; with `look` it only reads.
+
+    - task: where and with which role it runs. secret_names: those of its variables, by variable. arguments: those of the program.
+    """
+
+    task: MigrationRunner = field(kw_only=True)
+    references: Mapping[str, str] = field(kw_only=True)
+    arguments: tuple[str, ...] = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Replace the checks of a migration, which needs settings of its own."""
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        return dict(self.references)
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        return {"PGCONNECT_TIMEOUT": _CONNECT_SECONDS}
+
+    @property
+    def runner(self) -> MigrationRunner:
+        return self.task
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        return lent_command([*self.arguments, *([] if self.look else ["--make"])], "access")
+
+    @property
+    def noun(self) -> str:
+        return "check of the database's roles" if self.look else "making of the database's roles"
+
+    @property
+    def family(self) -> str:
+        return f"{self.settings.service_name(self.environment)}-access{'-look' if self.look else ''}"
+
+    @property
+    def log_group(self) -> str:
+        return access_log(self.settings.service_name(self.environment))
+
+    @property
+    def again(self) -> str:
+        return f"slipway bootstrap --environment {self.environment} --image {self.image}"
+
+
+def access_log(service: str) -> str:
+    """Return the log group of such tasks."""
+    return f"/slipway/{service}-access"
