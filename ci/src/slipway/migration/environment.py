@@ -19,7 +19,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
-from slipway.errors import BadInputError
+from slipway.errors import BadInputError, SlipwayError
 from slipway.migration import advanced_alchemy, alembic_config
 from slipway.migration.alembic_config import Call
 from slipway.migration.application import APP_MISSING, application_of
@@ -289,6 +289,8 @@ def sentence(error: BaseException) -> str:
     """Format an error in one line: its type, first line and Postgres' details, or for pydantic every wrong field without its value."""
     if type(error).__module__.startswith("pydantic") and (fields := _fields(error)):
         return f"{type(error).__name__}: {fields}"
+    if isinstance(error, SlipwayError):
+        return str(error)
     message = ": ".join(filter(None, [type(error).__name__, first_line(error)]))
     hint = remedy(str(error))
     return "; ".join([message, hint] if hint else [message, *details(error)])
