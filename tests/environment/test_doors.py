@@ -92,7 +92,7 @@ async def test_a_stranger_is_not_let_in_to_a_private_address_of_the_simulator(sh
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says which process has a connection")
 async def test_a_connection_is_followed_to_the_groups_of_the_task_whose_process_made_it():
     peers = Peers()
-    front = Front(admits=lambda port: "sg-web" in peers.groups_of(port))
+    front = Front(admits=lambda client, server: "sg-web" in peers.groups_of(client, server))
 
     async def asked(address: str, groups: frozenset[str]) -> bytes:
         """Ask from a child of a process that has these groups."""

@@ -110,7 +110,7 @@ async def is_aborted(there: Staging, old: str) -> None:
     assert (outcomes["deploy"].status, outcomes["deploy"].live) == (Status.ABORTED, old)
     assert (outcomes["deploy"].status.exit_code, outcomes["deploy"].diagnosis.rule) == (4, "aborted")
     diagnosed = await diagnose(there.environment, None)
-    assert (diagnosed.ending, diagnosed.exit_code) == ("taken back", 4)
+    assert (diagnosed.ending, diagnosed.exit_code) == ("aborted", 4)
     assert deployment.status == "ROLLBACK_SUCCESSFUL"
 
 
@@ -148,5 +148,5 @@ async def test_a_deletion_is_not_taken_back():
     async with staging() as there:
         notes = await Notes(there.account).created(await there.account.image(), tags=[OWNED])
         await notes.ask("delete_express_gateway_service", serviceArn=notes.arn)
-        with pytest.raises(RefusedError, match="notes is being deleted, which cannot be taken back"):
+        with pytest.raises(RefusedError, match="notes is being deleted, which cannot be undone"):
             await abort(there.environment, there.tell)

@@ -15,7 +15,7 @@ EXIT_CODES: Final[Mapping[int, str]] = MappingProxyType(
         1: "failed or refused",
         2: "unusable input (nothing changed)",
         3: "outcome unknown (the message says how to find out)",
-        4: "taken back by a person",
+        4: "deployment aborted by a person",
     }
 )
 

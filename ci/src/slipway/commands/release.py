@@ -93,12 +93,12 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,
-        switch("older", "deploy an image even if a newer one has been deployed since; refused by default"),
+        switch("older", "deploy an image although one that was first deployed later is live; refused by default"),
         WITHOUT_START,
         ALL,
         replace(
             WITHOUT_PROOF,
-            sentence="with --all: let a service that has migrated go back without the proof that the release before works on the new schema; "
+            sentence="with --all: roll a service back although its database was migrated and nothing proves that its previous release works on the new schema; "
             "the reason is recorded",
         ),
     ),
@@ -109,8 +109,8 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
     rights=("deploy", "webhook"),
     more="""\
 With --all the services are deployed one after the other, each after those that it calls. When one fails, those that were deployed
-before it go back in reverse order, unless their settings have when-a-later-fails = "stay". The same command finishes what a killed one
-began, also its way back.""",
+before it are rolled back in reverse order, unless their settings have when-a-later-fails = "stay". Run the same command again after a
+kill: it resumes the deployment or the rollback.""",
 )
 async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.errors import BadInputError
@@ -122,7 +122,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.all:
         return await _deploy_all(flags, caller)
     if flags.without_proof:
-        raise BadInputError("--without-proof is for the way back of several services", "pass it with --all")
+        raise BadInputError("--without-proof is for the rollback of several services", "pass it with --all")
     environment = await _changed_environment(flags, caller)
     certificate = (await _evidence(flags, caller)).certificate
     with caller.run() as tell:
@@ -235,13 +235,21 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.RELEASE,
-    "Move a service from App Runner to ECS Express Mode without an outage; an error on the way takes the traffic back",
+    "Move a service from App Runner to ECS Express Mode without an outage; after an error App Runner gets the traffic back",
     AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,
-        option("to", "TARGET", "the platform to move to", choices=("ecs-express",), one_of="direction"),
-        switch("back", "send all of the traffic back to App Runner", one_of="direction"),
-        switch("finish", "when the new service has all of the traffic: pause the old one", one_of="direction"),
+        option(
+            "to",
+            "TARGET",
+            "the platform to move to: start the move, or resume it",
+            choices=("ecs-express",),
+            one_of="direction",
+        ),
+        switch("back", "send all traffic back to App Runner", one_of="direction"),
+        switch(
+            "finish", "pause the App Runner service; refused until the new service has all traffic", one_of="direction"
+        ),
         option(
             "confirm",
             "SERVICE",
@@ -253,8 +261,8 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
     records=(AS_DEPLOY, AS_PLANNED),
     rights=("move", "webhook"),
     more="""\
-[tool.slipway.environments.NAME.move] names the roles on ECS. The new service is made beside the old one, from its live image; then
-weighted records of Route 53 give it 10, 50 and 100 % of the traffic, three minutes each. Each call resumes what an earlier one began.""",
+[tool.slipway.environments.NAME.move] names the roles on ECS. slipway creates the ECS service from the image that is live on App Runner,
+then shifts the traffic with weighted records of Route 53: 10, 50, 100 %, three minutes per step. Run move again to resume it.""",
 )
 async def move(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.move import moving

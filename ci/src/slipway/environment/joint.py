@@ -89,7 +89,9 @@ class JointDeployment:
     async def plan(self) -> JointPlan:
         """Return what the release would change; an address that is not known yet is a note."""
         plans = [plan async for _, plan, _ in self._planned()]
-        return JointPlan(environment=self.environment, id=self.release.id, plans=tuple(plans), back=self.back)
+        return JointPlan(
+            environment=self.environment, id=self.release.id, order=self.order, plans=tuple(plans), back=self.back
+        )
 
     async def run(self, tell: Tell) -> JointOutcome:
         """Deploy all and return the truth; raises SlipwayError when nothing was changed."""

@@ -67,7 +67,7 @@ class Progress:
         """Replace the detail of the current step, on a terminal only."""
 
     def done(self, text: str, seconds: float) -> None:
-        """Record a step that has ended."""
+        """Show that a step has ended, and after how many seconds."""
 
     def note(self, text: str) -> None:
         """Show a line that matters to the user."""

@@ -176,7 +176,7 @@ def of_release_watch(watch: ReleaseWatch) -> str:
 
 
 def of_log(log: Log) -> str:
-    """Render one line for each, oldest first."""
+    """Render a log, one line for each of its lines, oldest first."""
     return "".join(f"{of_log_line(line)}\n" for line in log.lines)
 
 

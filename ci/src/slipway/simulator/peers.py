@@ -15,7 +15,7 @@ from slipway.workload.workload import Workload
 
 _PROC = Path("/proc")
 _LOCALHOST = "0100007F"
-_INODE, _SESSION = 9, 3  # places of fields in /proc/net/tcp, and in /proc/PID/stat after the name
+_ENDS, _INODE, _SESSION = slice(1, 3), 9, 3  # places of fields in /proc/net/tcp, and in /proc/PID/stat after the name
 
 
 @dataclass
@@ -37,9 +37,9 @@ class Peers:
             self._groups.pop(session or -1, None)
             self._sessions = {inode: each for inode, each in self._sessions.items() if each != session}
 
-    def groups_of(self, port: int) -> frozenset[str]:
-        """Return the groups of the task that has a port of 127.0.0.1; none for a stranger."""
-        inode = _inode(port)
+    def groups_of(self, client: int, server: int) -> frozenset[str]:
+        """Return the groups of the task behind a connection between two ports of 127.0.0.1; none for a stranger."""
+        inode = _inode(client, server)
         if inode is None:
             return frozenset()
         if inode not in self._sessions and (session := _session(f"socket:[{inode}]", self._groups.keys())):
@@ -47,13 +47,13 @@ class Peers:
         return self._groups.get(self._sessions.get(inode, -1), frozenset())
 
 
-def _inode(port: int) -> str | None:
-    """Return the inode of the connection with this local port."""
+def _inode(client: int, server: int) -> str | None:
+    """Return the inode of the client's end; another connection, to another server, may have the same port."""
     with suppress(OSError):
-        local = f"{_LOCALHOST}:{port:04X}"
+        ends = [f"{_LOCALHOST}:{port:04X}" for port in (client, server)]
         for line in (_PROC / "net/tcp").read_text().splitlines():
             fields = line.split()
-            if fields[1] == local:
+            if fields[_ENDS] == ends:
                 return fields[_INODE]
     return None
 

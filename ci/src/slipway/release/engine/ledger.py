@@ -399,8 +399,10 @@ def release_before(releases: Sequence[Release], live: str | None) -> Release:
     if newest and newest.verb is Verb.ROLLBACK:
         raise RefusedError(f"the last deployment, {newest.number}, was itself a rollback", _NAME_IT)
     if newest and _went_back(newest):
-        who = "a person has taken back" if newest.status is Status.ABORTED else "the platform has rolled back"
-        raise RefusedError(f"{who} the last deployment, {newest.number}, to the release before", _NAME_IT)
+        who = "a person" if newest.status is Status.ABORTED else "the platform"
+        raise RefusedError(
+            f"{who} has rolled back the last deployment, {newest.number}, to the release before it", _NAME_IT
+        )
     now = live_with(releases, live)
     release = next((release for release in releases if was_live(release) and _differs(release, live, now)), None)
     if release is None:

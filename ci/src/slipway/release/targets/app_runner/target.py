@@ -77,7 +77,7 @@ class AppRunnerTarget:
         return IMPOSSIBLE
 
     async def take_back(self, operation: Operation) -> None:
-        raise BadInputError(f"the operation {operation.id} cannot be taken back", NO_ABORT)
+        raise BadInputError(f"the operation {operation.id} cannot be aborted", NO_ABORT)
 
     async def observe(self) -> Observed:
         """Ask for the services' names, the service and, while it is busy, its newest operations."""

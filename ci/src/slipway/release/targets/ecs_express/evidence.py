@@ -1,4 +1,4 @@
-"""Why a deployment was taken back: the words of ECS, its rules, and the evidence that they need."""
+"""Why a deployment was rolled back: the words of ECS, its rules, and the evidence that they need."""
 
 from slipway.records.logs import LogSource
 from slipway.records.outcome import Diagnosis
