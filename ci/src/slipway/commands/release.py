@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
@@ -265,20 +266,21 @@ then shifts the traffic with weighted records of Route 53: 10, 50, 100 %, three 
 )
 async def move(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.move import moving
+    from slipway.environment.move_plan import plan_back, plan_finish, plan_forward
     from slipway.errors import BadInputError
 
     if sum(map(bool, (flags.to, flags.back, flags.finish))) != 1:
         raise BadInputError("move needs one direction", "pass --to ecs-express, --back or --finish")
     if flags.confirm and flags.to:
         raise BadInputError("--confirm deletes a service", "pass it with --back or --finish")
-    there = moving(await connected_to(flags, caller))
+    there = moving(await connected_to(flags, caller), has_moved=not flags.to)
     if flags.back:
-        return await changed(flags, caller, there.plan_back, lambda tell: there.back(tell, flags.confirm))
+        plan = partial(plan_back, there, flags.confirm)
+        return await changed(flags, caller, plan, partial(there.back, confirmed=flags.confirm))
     if flags.finish:
-        return await changed(
-            flags, caller, lambda: there.plan_finish(flags.confirm), lambda tell: there.finish(tell, flags.confirm)
-        )
-    return await changed(flags, caller, there.plan, there.forward)
+        plan = partial(plan_finish, there, flags.confirm)
+        return await changed(flags, caller, plan, partial(there.finish, confirmed=flags.confirm))
+    return await changed(flags, caller, partial(plan_forward, there), there.forward)
 
 
 async def _deploy_all(flags: Flags, caller: Caller) -> "CommandResult":

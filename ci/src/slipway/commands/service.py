@@ -267,7 +267,7 @@ async def run(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Pause a service on App Runner; its configuration and its address are kept",
+    "Pause a service where its platform can; its configuration and its address are kept",
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),
