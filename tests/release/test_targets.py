@@ -23,6 +23,8 @@ ALLOWED = {
     "rehearsal/": "its environments are in the simulated account",
     "graph/running.py": "dagger up judges an instance in its words",
     "release/aws/": "sourced facts",
+    "commands/prove.py": "the rehearsal ends with a move",
+    "report/release.py": "the command that resumes a move",
     "commands/release.py": "`move` goes from one to the other",
     "environment/move": "likewise",
     "environment/shifting.py": "likewise",

@@ -12,7 +12,7 @@ from slipway.records.survey import Fact, Subject
 _EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|settings|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
 SHELL_DEFAULT: Final = re.compile(r"\$\{\w+:?-([^}]*)\}")  # of a shell, when the variable is not set
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
-_SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH(?!OR)|CERT")
+_SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH$|CERT")
 _AMOUNT: Final = re.compile(
     r"(^|_)(\w*MINUTES?|\w*SECONDS?|SECS?|HOURS?|DAYS?|WEEKS?|MS|TTL|AGE|EXPIRES?|EXPIRY|LIFETIME|LEEWAY|LENGTH|SIZE|COUNT|LIMIT|ROUNDS)$"
 )
@@ -21,7 +21,7 @@ _ABOUT_A_SECRET: Final = re.compile(
     rf"{_AMOUNT.pattern}|(^|_)(ALGORITHMS?|ALG|METHODS?|TYPE|MODE|ENABLED|PREFIX|PATH|URL|URI|ENDPOINT|HEADER|ISSUER|AUDIENCE|REALM|DOMAIN|HOST|PORT|MOUNT)$"
 )
 _LOOKS_SECRET: Final = re.compile(
-    r"[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://(?:[^/\s]*:[^/\s]*@.*|[^/\s]+/\S*?[A-Za-z0-9]{20}.*)"
+    r"(?!/)[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://(?:[^/\s]*:[^/\s]*@.*|[^/\s]+/\S*?[A-Za-z0-9]{20}.*)"
 )
 _FLAG: Final = re.compile(r"true|false|yes|no|on|off", re.IGNORECASE)
 _STAND_INS: Final = {
