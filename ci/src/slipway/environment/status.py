@@ -289,10 +289,13 @@ async def status(environment: ObservedEnvironment) -> Situation:
 
     Without access to the ledger everything else is returned, and `unseen` says why the ledger is missing.
     """
+    from slipway.environment.moved import gone
+
     observed = await environment.status()
     history, unseen = await _history(environment)
     live = live_with(history.releases, observed.main_digest)
     answer = await environment.answer(observed, await environment.paths_of(live), ())
+    moved = None if unseen else await gone(environment)
     return Situation(
         environment=environment.name,
         observed=observed,
@@ -306,6 +309,7 @@ async def status(environment: ObservedEnvironment) -> Situation:
         asked=answer.paths,
         unanswered=answer.problem,
         way_out=way_out(environment.name, answer, has_gone_back=has_gone_back(history.releases)),
+        traffic=moved.what if moved else "",
     )
 
 

@@ -195,6 +195,7 @@ class Situation(Record, schema="slipway/situation/1"):
     - instances: how many run, empty when that is unknown.
     - readiness: the live release's statement at its health path, or None. asked: the paths that were asked, with the smoke paths.
     - unanswered: why users get no answer, or errors, otherwise empty. way_out: what to do about that.
+    - traffic: how a move has left the traffic, when it is not here alone; otherwise empty.
     """
 
     environment: str
@@ -208,6 +209,7 @@ class Situation(Record, schema="slipway/situation/1"):
     instances: str = ""
     asked: tuple[str, ...] = ()
     unanswered: str = ""
+    traffic: str = ""
     way_out: str = ""
 
     @property

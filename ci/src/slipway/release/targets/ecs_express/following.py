@@ -18,6 +18,7 @@ POLL_SECONDS = 3.25  # between two calls
 _MOST_SECONDS = 40 * 60.0
 _SETTLING_SECONDS = 120.0  # in which an ended deployment must leave one active revision
 _DELETION = "deletion"
+_WHOLE = 100  # percent of the traffic
 T = TypeVar("T")
 
 
@@ -53,16 +54,25 @@ class Following:
             await self._wait()
 
     async def deployment(self) -> AsyncIterator[str]:
-        """Yield state, stage, traffic and events as they change; on the way the target groups get the pace of the settings."""
+        """Yield state, stage, traffic and events as they change, and an empty line each time that two releases share the traffic.
+
+        On the way the target groups get the pace of the settings.
+        """
         for look in cycle((self._where, self._tuning, self._where, self._events)):
             for line in await look():
                 yield line
+            if self._is_shared:
+                yield ""
             if self._has_ended or await self._is_gone():
                 break
             await self._wait()
         for line in await self._events():
             yield line
         await self._settled()
+
+    @property
+    def _is_shared(self) -> bool:
+        return self._deployment is not None and not self._has_ended and 0 < self._deployment.weight < _WHOLE
 
     @property
     def _has_ended(self) -> bool:
