@@ -94,7 +94,7 @@ async def test_what_a_person_stops_is_rolled_back(there):
     await there.clock.sleep(START + 10)
     there.express.ask("stop_service_deployment", {"serviceDeploymentArn": operation.id})
     assert [event.line async for event in there.target.follow(operation)]
-    assert await there.target.ending(operation) is OperationStatus.TAKEN_BACK
+    assert await there.target.ending(operation) is OperationStatus.ABORTED
     assert (await there.target.observe()).digest == old == await there.live()
 
 

@@ -154,7 +154,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account, whose access key is `simulated`, until it is interrupted; or push a release into one",
+    "Run a simulated AWS account until you interrupt it (its access key is `simulated`), or push a release to a running one",
     flags=(
         option(
             "action",

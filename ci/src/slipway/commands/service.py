@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
 from slipway.commands.flags import ANYWHERE, DRY_RUN, ENVIRONMENT
-from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed
+from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed, connected_to
 
 if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
@@ -111,7 +111,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
         *ANYWHERE,
         file(
             "record",
-            "before listing, copy into the ledger the deployment that a run with --without-ledger left in this file; this needs the rights of `deploy`",
+            "before listing, copy into the ledger the deployment that a run with --without-ledger left in this file; this needs the permissions of `deploy`",
             not_on_dagger="such a run leaves a file on a person's machine",
         ),
     ),
@@ -132,7 +132,7 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Explain why the newest change of a service failed, with the log lines that show it",
+    "Explain why the newest deployment, pause or deletion failed, and show the log lines",
     AwsAccess.READS,
     flags=(
         *ANYWHERE,
@@ -255,7 +255,7 @@ async def run(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import service as answers
     from slipway.report.answers.result import CommandResult
 
-    environment = await caller.environment(flags.environment)
+    environment = await connected_to(flags, caller)
     with caller.run() as tell:
         show = (
             (lambda line: tell(Event(line)))
@@ -267,7 +267,7 @@ async def run(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Pause a service; its configuration and its address are kept",
+    "Pause a service where its platform can; its configuration and its address are kept",
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),
@@ -299,7 +299,7 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Take back the deployment in flight, such as a canary; succeeds only when the release before it answers alone",
+    "Roll back the deployment in progress, also during its canary; succeeds only when the previous release gets all traffic",
     AwsAccess.CHANGES,
     flags=ENVIRONMENT,
     records=(AS_DEPLOY,),

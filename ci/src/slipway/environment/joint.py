@@ -29,6 +29,7 @@ from slipway.settings.calls import CallGraph, graph_of, unreachable
 
 Open = Callable[[Settings], Awaitable[ServiceEnvironment]]
 _STAYS = 'its settings have when-a-later-fails = "stay"'
+_AGAIN = "run the same command again, which takes it back"
 _REPLACED = "another deployment has replaced it"
 
 
@@ -89,7 +90,9 @@ class JointDeployment:
     async def plan(self) -> JointPlan:
         """Return what the release would change; an address that is not known yet is a note."""
         plans = [plan async for _, plan, _ in self._planned()]
-        return JointPlan(environment=self.environment, id=self.release.id, plans=tuple(plans), back=self.back)
+        return JointPlan(
+            environment=self.environment, id=self.release.id, order=self.order, plans=tuple(plans), back=self.back
+        )
 
     async def run(self, tell: Tell) -> JointOutcome:
         """Deploy all and return the truth; raises SlipwayError when nothing was changed."""
@@ -178,13 +181,22 @@ class _Run:
         if outcome.status.exit_code:
             fate = Fate.UNKNOWN if outcome.status is Status.UNKNOWN else Fate.FAILED
             return _part(name, fate, digest, outcome)
-        is_ours = outcome.status is not Status.NOOP or self._brought(await self._newest(name))
+        is_ours = outcome.status is not Status.NOOP
+        with suppress(SlipwayError):  # a ledger that cannot be read does not alter what is live
+            is_ours = is_ours or self._brought(await self._newest(name))
         return _part(name, Fate.LIVE if is_ours else Fate.UNCHANGED, digest, outcome)
 
     async def _back(self) -> None:
         """Take back what this release has brought, the last first."""
         for name in reversed(self.deployment.order):
-            record = await self._newest(name)
+            try:
+                record = await self._newest(name)
+            except SlipwayError as error:
+                if name in self.parts and self.parts[name].fate is Fate.LIVE:
+                    self.parts[name] = replace(
+                        self.parts[name], fate=Fate.STAYS, why=f"its ledger cannot be read: {error.what}", remedy=_AGAIN
+                    )
+                continue
             if self._brought(record) or self._goes_back(record):
                 self.parts[name] = await self._taken_back(name)
 
@@ -225,7 +237,8 @@ class _Run:
         if part.is_well and live != digest:
             return replace(part, fate=Fate.FAILED, live=live, why=_REPLACED, remedy="look at `slipway status --all`")
         if part.fate is Fate.LIVE and any(each.fate is Fate.FAILED for each in self.parts.values()):
-            return replace(part, fate=Fate.STAYS, live=live, why="its ledger does not say that this release brought it")
+            why = "its ledger does not say that this release brought it"
+            return replace(part, fate=Fate.STAYS, live=live, why=why, remedy=_AGAIN)
         return replace(part, live=live)
 
     async def _has_failed(self) -> bool:

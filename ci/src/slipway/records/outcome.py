@@ -30,7 +30,7 @@ class Status(Enum):
     NOOP = "NOOP"
     UNANSWERED = "UNANSWERED"  # live on the platform, but its public address does not answer as it should
     ROLLED_BACK = "ROLLED_BACK"  # by the platform
-    ABORTED = "ABORTED"  # taken back by a person, as `slipway abort` does
+    ABORTED = "ABORTED"  # rolled back by a person, as `slipway abort` does
     CREATE_FAILED = "CREATE_FAILED"
     ROLLBACK_FAILED = "ROLLBACK_FAILED"
     FAILED = "FAILED"  # of a pause, resumption, deletion or abort
@@ -77,6 +77,7 @@ class Outcome(Record, schema="slipway/outcome/1"):
     - seconds: of the platform's clock. number: of the deployment in the ledger, or None.
     - migration: of the database, even when the release failed afterwards.
     - answer: of the release that is live at the end; None when it was not asked. way_out: what to do when it does not answer; otherwise empty.
+    - note: what is left to do for a person, otherwise empty.
     """
 
     environment: str
@@ -94,6 +95,7 @@ class Outcome(Record, schema="slipway/outcome/1"):
     migration: Migration | None = None
     answer: Answer | None = None
     way_out: str = ""
+    note: str = ""
 
     @property
     def kept(self) -> "Outcome":
@@ -106,7 +108,7 @@ class Outcome(Record, schema="slipway/outcome/1"):
         return self.live or ("unknown" if self.unseen else "nothing")
 
 
-TAKEN_BACK = "taken back"
+ABORTED = "aborted"
 NOTHING = "no operation found: nothing was changed, or the service no longer exists"
 
 
@@ -133,7 +135,7 @@ class Examination(Record, schema="slipway/examination/1"):
 
     @property
     def exit_code(self) -> int:
-        """0 after success, 1 after failure or when the live release does not answer, 3 while the ending is unknown, 4 when a person took it back."""
+        """0 after success, 1 after failure or when the live release does not answer, 3 while the ending is unknown, 4 when a person aborted it."""
         if self.answer and self.answer.problem:
             return 1
-        return {"succeeded": 0, NOTHING: 0, "in flight": 3, "unknown": 3, TAKEN_BACK: 4}.get(self.ending, 1)
+        return {"succeeded": 0, NOTHING: 0, "in flight": 3, "unknown": 3, ABORTED: 4}.get(self.ending, 1)

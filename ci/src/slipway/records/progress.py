@@ -38,11 +38,13 @@ class Event:
     - line: of the platform's log, or our own words (untrusted text); empty when the event only begins a phase.
     - phase: the one that it begins, or None.
     - expected: seconds that the phase took in earlier deployments, or None.
+    - is_shared: whether it only reports that two releases share the traffic now; such an event has no line.
     """
 
     line: str = ""
     phase: Phase | None = None
     expected: float | None = None
+    is_shared: bool = False
 
 
 Tell = Callable[[Event], object]
@@ -67,7 +69,7 @@ class Progress:
         """Replace the detail of the current step, on a terminal only."""
 
     def done(self, text: str, seconds: float) -> None:
-        """Record a step that has ended."""
+        """Show that a step has ended, and after how many seconds."""
 
     def note(self, text: str) -> None:
         """Show a line that matters to the user."""

@@ -57,7 +57,7 @@ class StackChangeSet:
                 await self._delete(with_stack=before is None)
 
     async def execute(self, proposal: StackChange) -> StackChange:
-        """Execute the change set and follow it to its end."""
+        """Execute the change set, follow it to its end, and return the change with its result."""
         known = {event["EventId"] for event in await self._events()}
         self._executed = True  # from now on there is nothing to delete, unless CloudFormation refuses
         try:
@@ -104,7 +104,7 @@ class StackChangeSet:
             TemplateBody=self._stack.text,
             Capabilities=["CAPABILITY_NAMED_IAM"],
             Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-            **({"ImportExistingResources": True} if self._stack.imports else {}),
+            ImportExistingResources=True,  # those that outlived an earlier stack: repositories, log groups
             **({"DeploymentMode": "REVERT_DRIFT"} if self._restores and not is_new else {}),
         )
         created = await self._created()

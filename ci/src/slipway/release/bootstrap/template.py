@@ -56,14 +56,13 @@ class StackKind(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class StackTemplate:
-    """A desired stack. `imports` says whether existing resources of the same names become the stack's."""
+    """A desired stack."""
 
     kind: StackKind
     name: str
     region: str
     template: Mapping[str, Any]
     tags: Mapping[str, str]
-    imports: bool = False
 
     @property
     def text(self) -> str:
@@ -96,7 +95,6 @@ def _foundation(settings: Settings, environment: str) -> tuple[StackTemplate, ..
         region=settings.environment(environment).region,
         template=_template(f"The network and database of {environment}", parts),
         tags={"slipway:environment": environment},
-        imports=True,
     )
     return (made,)
 
@@ -150,7 +148,6 @@ def shared(settings: Settings, environment: str) -> StackTemplate:
         region=there.region,
         template=_template(f"Shared by the environments of {settings.name}", parts),
         tags={"slipway:service": settings.name},
-        imports=True,
     )
 
 

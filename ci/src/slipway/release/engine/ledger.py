@@ -345,17 +345,19 @@ class OlderImage:
     """An image that is older than the one of now, by numbers of deployments.
 
     - first: was the first to deploy it, and may have failed. live: the newest that brought it; None if it never went live.
-    - now: brought the newer image.
+    - now: brought the newer image, or is to bring it if it `is_open`.
     """
 
     first: int
     live: int | None
     now: int
+    is_open: bool = False
 
     @property
     def found(self) -> str:
         tried = "brought it" if self.live else "tried it, and it never went live"
-        return f"deployment {self.first} {tried}, and deployment {self.now} brought a newer one"
+        newer = "has begun to bring a newer one and not ended" if self.is_open else "brought a newer one"
+        return f"deployment {self.first} {tried}, and deployment {self.now} {newer}"
 
     def remedy(self, environment: str) -> str:
         """Return the ways on; a release that never went live is nothing to go back to."""
@@ -376,7 +378,9 @@ def newer_than(image: str, records: Sequence[Release | Intent]) -> OlderImage | 
     if now is None or first.get(image, now.number) >= first[now.image]:
         return None
     brought = [each.number for each in deployed if each.image == image and isinstance(each, Release) and was_live(each)]
-    return OlderImage(first=first[image], live=max(brought, default=None), now=now.number)
+    return OlderImage(
+        first=first[image], live=max(brought, default=None), now=now.number, is_open=isinstance(now, Intent)
+    )
 
 
 def named_release(releases: Sequence[Release], number: int) -> Release:
@@ -399,8 +403,10 @@ def release_before(releases: Sequence[Release], live: str | None) -> Release:
     if newest and newest.verb is Verb.ROLLBACK:
         raise RefusedError(f"the last deployment, {newest.number}, was itself a rollback", _NAME_IT)
     if newest and _went_back(newest):
-        who = "a person has taken back" if newest.status is Status.ABORTED else "the platform has rolled back"
-        raise RefusedError(f"{who} the last deployment, {newest.number}, to the release before", _NAME_IT)
+        who = "a person" if newest.status is Status.ABORTED else "the platform"
+        raise RefusedError(
+            f"{who} has rolled back the last deployment, {newest.number}, to the release before it", _NAME_IT
+        )
     now = live_with(releases, live)
     release = next((release for release in releases if was_live(release) and _differs(release, live, now)), None)
     if release is None:

@@ -31,7 +31,7 @@ _STOPPED = "Your application stopped or failed to start. See logs for more infor
 
 
 class _FailedError(Exception):
-    """A failed deployment, with the reason of its last log line."""
+    """A failed deployment; the message is the last line of its log."""
 
 
 @dataclass

@@ -225,14 +225,14 @@ class ExpressTarget:
         """Ask for the rollback of a deployment; raises RefusedError when it has ended, or is being stopped already."""
         if is_deletion(operation):
             raise RefusedError(
-                f"{self._api.name} is being deleted, which cannot be taken back",
+                f"{self._api.name} is being deleted, which cannot be undone",
                 "wait until `slipway status` shows no service; then a deployment creates it again",
             )
         deployment = await self._api.deployment(operation.id)
         if deployment is None or not deployment.can_be_taken_back:
             word = deployment.line if deployment else "not shown"
             raise RefusedError(
-                f"the deployment of {self._api.name} cannot be taken back: it is {word}",
+                f"the deployment of {self._api.name} cannot be aborted: it is {word}",
                 "look at it with `slipway status`; `slipway rollback` deploys the release before it",
             )
         call = self._aws.call("ecs", "stop_service_deployment", serviceDeploymentArn=operation.id, stopType="ROLLBACK")
@@ -244,7 +244,7 @@ class ExpressTarget:
         following = Following(self._api, self._time, self._pace, operation)
         lines = following.deletion() if is_deletion(operation) else following.deployment()
         async for line in lines:
-            yield Event(line)
+            yield Event(line, is_shared=not line)
 
     async def ending(self, operation: Operation) -> OperationStatus:
         """Return the operation's status; a deletion has no deployment, and has ended when its service has."""
