@@ -120,6 +120,18 @@ async def test_what_is_refused_before_the_first_change_changes_nothing(shop):
         await released(shop, first)
 
 
+async def test_a_callee_that_is_neither_live_nor_released_blocks_the_plan_and_the_release(shop):
+    digests = {"web": await shop.image("web")}
+    (plan,) = (await (await shop.joint(digests)).plan()).plans
+    assert (plan.action, plan.reason) == (
+        Action.BLOCKED,
+        "it calls billing, which is not deployed and has no --image; pass one",
+    )
+    with pytest.raises(RefusedError, match="web cannot be deployed now: it calls billing"):
+        await released(shop, digests)
+    assert not [each for each in shop.account.cloud.requests if each in CHANGES]
+
+
 async def test_images_of_no_service_are_named_at_once(shop):
     digest = await shop.image("web")
     there = shop.services["web"].environment("staging")

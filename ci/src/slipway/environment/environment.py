@@ -191,7 +191,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
         outcome = await reach(engine, goal, approved)
         if self.without_ledger:
-            await record_late(self, engine.tell)
+            outcome = replace(outcome, note=await record_late(self, engine.tell))
         await announce(self, outcome, engine.tell, engine.holder)
         return outcome
 

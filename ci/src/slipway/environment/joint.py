@@ -24,7 +24,7 @@ from slipway.records.plan import Action, Plan, State
 from slipway.records.progress import Event, Tell
 from slipway.records.refusal import Refusal
 from slipway.release.engine.ledger import was_brought
-from slipway.settings import Settings, WhenALaterFails
+from slipway.settings import Settings, WhenALaterFails, variable_of
 from slipway.settings.calls import CallGraph, graph_of, unreachable
 
 Open = Callable[[Settings], Awaitable[ServiceEnvironment]]
@@ -101,17 +101,15 @@ class JointDeployment:
     async def _planned(self) -> AsyncIterator[tuple[str, Plan, ServiceEnvironment]]:
         for name in self.order:
             there = self.environments[name]
-            there, notes = awaited(there, await addresses_of(there, self.graph))
+            addresses = await addresses_of(there, self.graph)
+            there, notes = awaited(there, addresses)
             plan = await there.plan(self.digests[name])
-            yield name, replace(plan, notes=(*plan.notes, *notes, *self._absent(name, notes))), there
-
-    def _absent(self, name: str, notes: Sequence[str]) -> tuple[str, ...]:
-        left_out = [each for each in self.graph.services[name].calls if each not in self.digests]
-        return tuple(
-            f"{each} is called and has no --image: without it {name} cannot be deployed"
-            for each in left_out
-            if any(note.endswith(f"of {each} when that is deployed") for note in notes)
-        )
+            plan = replace(plan, notes=(*plan.notes, *notes))
+            absent = [each for each in there.settings.calls if not addresses[variable_of(each)]]
+            if left_out := [each for each in absent if each not in self.digests]:
+                why = f"it calls {', '.join(left_out)}, which is not deployed and has no --image; pass one"
+                plan = replace(plan, action=Action.BLOCKED, reason=why)
+            yield name, plan, there
 
 
 @dataclass(kw_only=True)

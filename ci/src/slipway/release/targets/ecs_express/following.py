@@ -1,5 +1,6 @@
 """Progress of an operation, until it has ended and the service shows its result."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from itertools import cycle
 from typing import Any, TypeVar
@@ -18,6 +19,9 @@ POLL_SECONDS = 3.25  # between two calls
 _MOST_SECONDS = 40 * 60.0
 _SETTLING_SECONDS = 120.0  # in which an ended deployment must leave one active revision
 _DELETION = "deletion"
+_ROUTINE = re.compile(
+    r"\bregistered \d+ targets in |\bderegistered \d+ targets in "
+)  # each task has one of both; `logs` has them
 _WHOLE = 100  # percent of the traffic
 T = TypeVar("T")
 
@@ -106,7 +110,8 @@ class Following:
             service = await self._api.as_ecs()
         except AwsRefusedError as error:  # the end of the deployment is known without them
             return self._new([f"the events cannot be read: {error.what}"])
-        lines = [one_line(message) for _, message in self._new(events_of(service, self._deployment.created))]
+        new = self._new(events_of(service, self._deployment.created))
+        lines = [one_line(message) for _, message in new if not _ROUTINE.search(message)]
         is_over = not self._has_ended and service.get("currentServiceDeployment") != self._deployment.arn
         return lines + (await self._where() if is_over else [])
 
