@@ -27,7 +27,7 @@ from slipway.release.errors import or_unknown
 from slipway.release.move.counterpart import carried
 from slipway.release.preflight.checks import versions_in
 from slipway.release.preflight.named import look_at_secrets
-from slipway.settings import Environment, TargetKind, variable_of
+from slipway.settings import variable_of
 from slipway.untrusted import one_line
 
 Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
@@ -324,7 +324,7 @@ def _rollback(
 def _as_it_was(environment: ServiceEnvironment, specification: Specification, release: str) -> ServiceEnvironment:
     """Return the environment with the settings of a release; raises RefusedError when it ran elsewhere: that would make a second service."""
     settings = restored(specification, environment.name, release, environment.own_settings.variables)
-    if _is_before_move(settings.environment(environment.name), environment.own_settings):
+    if settings.environment(environment.name).target is not environment.own_settings.target:  # from before a move
         settings = carried(settings, environment.settings, environment.name)
     addresses = {variable: environment.addresses.get(variable) for variable in map(variable_of, settings.calls)}
     known = {variable: address or specification.addresses.get(variable, "") for variable, address in addresses.items()}
@@ -338,10 +338,6 @@ def _as_it_was(environment: ServiceEnvironment, specification: Specification, re
             f"{release} was {was}, and {environment.name} is {now}", "go back to the image alone with --image-only"
         )
     return there
-
-
-def _is_before_move(then: Environment, now: Environment) -> bool:
-    return (then.target, now.target) == (TargetKind.APP_RUNNER, TargetKind.ECS_EXPRESS)
 
 
 async def _changed_secrets(environment: ServiceEnvironment, back: RollbackDestination) -> tuple[str, ...]:

@@ -13,6 +13,10 @@ def command(
     start: Start | None, applications: Sequence[Application], packages: frozenset[str], port: str
 ) -> tuple[str, ...]:
     """Return the words of the command; empty when neither a file starts a server nor the code defines an application."""
+    if start and start.server == "litestar" and applications and "--app" not in start.arguments:
+        return ("litestar", "--app", applications[0].target, *start.arguments)  # an image names it in LITESTAR_APP
+    if start and "--paste" in start.arguments:  # a file names the application, and maybe a socket for a proxy beside it
+        return (start.server, *start.arguments, "--bind", f"{_FOR_EVERYONE}:{port}")
     if start and start.server in {"litestar", "fastapi", "pserve", "flask", "uwsgi", "waitress-serve", "daphne"}:
         return (start.server, *start.arguments)
     target = start.target if start else ""
@@ -21,7 +25,8 @@ def command(
         return (start.server, *start.arguments) if start else ()
     factory = bool(known and known.factory)
     server = start.server if start else _server(known, packages)
-    return _of_server(server, target or (known.target if known else ""), port, factory=factory)
+    line = _of_server(server, target or (known.target if known else ""), port, factory=factory)
+    return (*line[:1], *_worker_class(start), *line[1:]) if server == "gunicorn" else line
 
 
 def _server(application: Application | None, packages: frozenset[str]) -> str:
@@ -31,6 +36,16 @@ def _server(application: Application | None, packages: frozenset[str]) -> str:
     asgi = ("uvicorn", "hypercorn", "granian")
     candidates = ("gunicorn",) if wsgi else asgi if certain else (*asgi, "gunicorn")
     return next((name for name in candidates if name in packages), candidates[0])
+
+
+def _worker_class(start: Start | None) -> tuple[str, ...]:
+    """Return the flag of gunicorn without which it serves no ASGI application."""
+    words = start.arguments if start else ()
+    for word, after in zip(words, (*words[1:], ""), strict=False):
+        flag, _, joined = word.partition("=")
+        if flag in {"-k", "--worker-class"}:
+            return ("--worker-class", joined or after)
+    return ()
 
 
 def _of_server(server: str, target: str, port: str, *, factory: bool) -> tuple[str, ...]:

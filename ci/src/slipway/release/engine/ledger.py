@@ -349,17 +349,19 @@ class OlderImage:
     """An image that is older than the one of now, by numbers of deployments.
 
     - first: was the first to deploy it, and may have failed. live: the newest that brought it; None if it never went live.
-    - now: brought the newer image.
+    - now: brought the newer image, or is to bring it if it `is_open`.
     """
 
     first: int
     live: int | None
     now: int
+    is_open: bool = False
 
     @property
     def found(self) -> str:
         tried = "brought it" if self.live else "tried it, and it never went live"
-        return f"deployment {self.first} {tried}, and deployment {self.now} brought a newer one"
+        newer = "has begun to bring a newer one and not ended" if self.is_open else "brought a newer one"
+        return f"deployment {self.first} {tried}, and deployment {self.now} {newer}"
 
     def remedy(self, environment: str) -> str:
         """Return the ways on; a release that never went live is nothing to go back to."""
@@ -380,7 +382,9 @@ def newer_than(image: str, records: Sequence[Release | Intent]) -> OlderImage | 
     if now is None or first.get(image, now.number) >= first[now.image]:
         return None
     brought = [each.number for each in deployed if each.image == image and isinstance(each, Release) and was_live(each)]
-    return OlderImage(first=first[image], live=max(brought, default=None), now=now.number)
+    return OlderImage(
+        first=first[image], live=max(brought, default=None), now=now.number, is_open=isinstance(now, Intent)
+    )
 
 
 def named_release(releases: Sequence[Release], number: int) -> Release:
