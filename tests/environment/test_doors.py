@@ -11,7 +11,6 @@ from slipway.records.bootstrap import Result
 from slipway.release.bootstrap.doors import CALLS_TAG, close, doors_of
 from slipway.simulator.peers import Peers
 from slipway.simulator.serving import Front, serving
-from slipway.workload.process import ProcessWorkload
 from tests.environment.several import VPC, Repository, repository, settings_of
 from tests.release.desired import aws_of
 
@@ -99,7 +98,7 @@ async def test_a_connection_is_followed_to_the_groups_of_the_task_whose_process_
         child = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', *sys.argv[1:]]))"
         command = [sys.executable, "-c", child, ASKS, f"http://{address}/"]
         async with await anyio.open_process(command, start_new_session=True) as process:
-            with peers.joined(ProcessWorkload(process, 0), groups):
+            with peers.joined(process.pid, groups):
                 assert process.stdout
                 answer = b"".join([chunk async for chunk in process.stdout])
                 await process.wait()

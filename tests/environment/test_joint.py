@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import pytest
 
 from slipway.environment.joint import joint_deployment
-from slipway.errors import BadInputError, RefusedError
+from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.joint import Fate, JointOutcome
 from slipway.records.ledger import Release
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action
+from slipway.release.errors import AwsRefusedError
 from tests.environment.several import Repository, repository, settings_of
 from tests.release.deployers import EVERY_REQUEST, Kill, MortalAws, mortal
 from tests.simulator.scripted import Script
@@ -119,6 +120,18 @@ async def test_what_is_refused_before_the_first_change_changes_nothing(shop):
         await released(shop, first)
 
 
+async def test_a_callee_that_is_neither_live_nor_released_blocks_the_plan_and_the_release(shop):
+    digests = {"web": await shop.image("web")}
+    (plan,) = (await (await shop.joint(digests)).plan()).plans
+    assert (plan.action, plan.reason) == (
+        Action.BLOCKED,
+        "it calls billing, which is not deployed and has no --image; pass one",
+    )
+    with pytest.raises(RefusedError, match="web cannot be deployed now: it calls billing"):
+        await released(shop, digests)
+    assert not [each for each in shop.account.cloud.requests if each in CHANGES]
+
+
 async def test_images_of_no_service_are_named_at_once(shop):
     digest = await shop.image("web")
     there = shop.services["web"].environment("staging")
@@ -192,6 +205,39 @@ async def test_killed_at_some_requests_it_is_finished_by_the_same_command(sick):
     for index in chosen:
         for done in (False, True) if EVERY_REQUEST else (index % 2 == 0,):
             await killed_and_run_again(Kill(index, done=done), sick=sick)
+
+
+class _Outage(MortalAws):
+    """A connection that is refused from one request on, for so many requests."""
+
+    def __init__(self, account, index: int, times: int) -> None:
+        super().__init__(account, None)
+        self.refused = range(index, index + times)
+
+    async def once(self, service: str, operation: str, /, **parameters):
+        if len(self.mortal.operations) in self.refused:
+            self.mortal.operations.append(operation)
+            raise AwsRefusedError(service, operation, {"Code": "ExpiredTokenException", "Message": "expired"})
+        return await super().once(service, operation, **parameters)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 10_000])
+async def test_refused_requests_never_end_in_a_success_that_is_none_nor_hide_what_was_changed(times):
+    for index in range(200) if EVERY_REQUEST else random.Random(times).sample(range(100), 5):
+        async with repository(settings_of("web", "billing", subnets="public"), settings_of("billing")) as shop:
+            await released(shop, await images(shop))
+            digests = await images(shop, **({"web": SICK} if index % 2 else {}))
+            aws, before = _Outage(shop.account, index, times), len(shop.account.cloud.requests)
+            try:
+                outcome = await released(shop, digests, aws=aws)
+            except SlipwayError:
+                assert not [each for each in shop.account.cloud.requests[before:] if each in CHANGES], index
+                continue
+            live = await shop.live()
+            assert (outcome.exit_code == 0) <= (live == digests), (index, outcome)
+            for part in outcome.parts:
+                assert part.live in (live[part.service], None), (index, outcome)
 
 
 def generated(rng: random.Random) -> tuple[dict[str, tuple[str, ...]], set[str], set[str], set[str]]:

@@ -293,6 +293,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"bin/docker-entrypoint": "server() {\n  exec /usr/bin/gunicorn -b 0.0.0.0:81 a.b:app\n}\n"}, Subject.PORT, "81"),
         ({"Procfile": "web: gunicorn -k uvicorn.workers.UvicornWorker a:app\n"}, Subject.COMMAND, "gunicorn --worker-class uvicorn.workers.UvicornWorker --bind 0.0.0.0:8000 a:app"),
         ({"Procfile": "web: gunicorn --worker-class=x.Y -w 2 a:app\n"}, Subject.COMMAND, "gunicorn --worker-class x.Y --bind 0.0.0.0:8000 a:app"),
+        ({"run.sh": "exec gunicorn\n"}, Subject.COMMAND, "gunicorn"),
         ({"a/wsgi.py": "application = create()\n"}, Subject.COMMAND, "gunicorn --bind 0.0.0.0:8000 a.wsgi:application"),
         ({"a/b.py": "app = create_app()\n", "requirements.txt": "gunicorn\n"}, Subject.COMMAND, "gunicorn --bind 0.0.0.0:8000 a.b:app"),
         ({"a.py": "f'CREATE EXTENSION IF NOT EXISTS \"{name}\"'\n"}, Subject.EXTENSION, ""),

@@ -51,7 +51,7 @@ async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.release.errors import AwsRefusedError
     from slipway.report.answers import release as answers
 
-    environment = await _connected(flags, caller)
+    environment = await connected_to(flags, caller)
     spec, live = environment.spec(environment.digest_of(flags.image)), dict[str, str]()
     with suppress(AwsRefusedError):  # the preflight itself names what may not be read
         live = dict((await environment.status()).fields)
@@ -77,7 +77,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         from slipway.report.answers.joint import of_joint_plan
 
         return of_joint_plan(await (await _joint(flags, caller)).plan())
-    environment = await _connected(flags, caller)
+    environment = await connected_to(flags, caller)
     return answers.of_plan(await environment.plan(environment.digest_of(_only(flags.image))))
 
 
@@ -160,7 +160,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
 async def promote(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.redeploy import plan_promotion, promote
 
-    places = await caller.environment(flags.from_), await _connected(flags, caller, flags.to)
+    places = await caller.environment(flags.from_), await connected_to(flags, caller, flags.to)
     evidence = await _evidence(flags, caller)
     return await changed(
         flags, caller, lambda: plan_promotion(*places, evidence), lambda tell: promote(*places, tell, evidence)
@@ -225,7 +225,7 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
 
     evidence = await _evidence(flags, caller)
-    environment = (await _connected(flags, caller)).proven_by(evidence.certificate)
+    environment = (await connected_to(flags, caller)).proven_by(evidence.certificate)
     runner = await environment.migrating(environment.digest_of(flags.image), url_from=flags.database_url_from)
     if flags.status:
         return answers.of_standing(await runner.look(), environment.name)
@@ -273,7 +273,7 @@ async def move(flags: Flags, caller: Caller) -> "CommandResult":
         raise BadInputError("move needs one direction", "pass --to ecs-express, --back or --finish")
     if flags.confirm and flags.to:
         raise BadInputError("--confirm deletes a service", "pass it with --back or --finish")
-    there = moving(await caller.environment(flags.environment), has_moved=not flags.to)
+    there = moving(await connected_to(flags, caller), has_moved=not flags.to)
     if flags.back:
         plan = partial(plan_back, there, flags.confirm)
         return await changed(flags, caller, plan, partial(there.back, confirmed=flags.confirm))
@@ -331,11 +331,11 @@ async def changed(
 
 async def _changed_environment(flags: Flags, caller: Caller) -> "ServiceEnvironment":
     """Return the environment that a command changes, with its ledger or without."""
-    there = await _connected(flags, caller)
+    there = await connected_to(flags, caller)
     return there.doing_without_ledger(flags.without_ledger) if flags.without_ledger else there
 
 
-async def _connected(flags: Flags, caller: Caller, name: str = "") -> "ServiceEnvironment":
+async def connected_to(flags: Flags, caller: Caller, name: str = "") -> "ServiceEnvironment":
     """Return an environment with the addresses of the services that it calls; one that is read from the ledger has those of then."""
     there = await caller.environment(name or flags.environment)
     if not there.settings.calls or vars(flags).get("service"):

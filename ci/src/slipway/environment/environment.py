@@ -12,6 +12,7 @@ from typing import Self
 
 import anyio
 
+from slipway.environment.canary import Canary
 from slipway.environment.late import record_late
 from slipway.environment.specification import settings_of, specification_of
 from slipway.environment.status import HISTORY, ObservedEnvironment
@@ -119,6 +120,7 @@ class ServiceEnvironment(ObservedEnvironment):
             prepare=self._check_owner,
             permit=permit,
             answer=self.answer_of,
+            sample=Canary(environment=self).sample,
             certificate=certificate,
             risk=risk,
             joint=self.joint,
@@ -189,7 +191,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
         outcome = await reach(engine, goal, approved)
         if self.without_ledger:
-            await record_late(self, engine.tell)
+            outcome = replace(outcome, note=await record_late(self, engine.tell))
         await announce(self, outcome, engine.tell, engine.holder)
         return outcome
 

@@ -24,11 +24,12 @@ from slipway.records.plan import Action, Plan, State
 from slipway.records.progress import Event, Tell
 from slipway.records.refusal import Refusal
 from slipway.release.engine.ledger import was_brought
-from slipway.settings import Settings, WhenALaterFails
+from slipway.settings import Settings, WhenALaterFails, variable_of
 from slipway.settings.calls import CallGraph, graph_of, unreachable
 
 Open = Callable[[Settings], Awaitable[ServiceEnvironment]]
 _STAYS = 'its settings have when-a-later-fails = "stay"'
+_AGAIN = "run the same command again, which takes it back"
 _REPLACED = "another deployment has replaced it"
 
 
@@ -100,17 +101,15 @@ class JointDeployment:
     async def _planned(self) -> AsyncIterator[tuple[str, Plan, ServiceEnvironment]]:
         for name in self.order:
             there = self.environments[name]
-            there, notes = awaited(there, await addresses_of(there, self.graph))
+            addresses = await addresses_of(there, self.graph)
+            there, notes = awaited(there, addresses)
             plan = await there.plan(self.digests[name])
-            yield name, replace(plan, notes=(*plan.notes, *notes, *self._absent(name, notes))), there
-
-    def _absent(self, name: str, notes: Sequence[str]) -> tuple[str, ...]:
-        left_out = [each for each in self.graph.services[name].calls if each not in self.digests]
-        return tuple(
-            f"{each} is called and has no --image: without it {name} cannot be deployed"
-            for each in left_out
-            if any(note.endswith(f"of {each} when that is deployed") for note in notes)
-        )
+            plan = replace(plan, notes=(*plan.notes, *notes))
+            absent = [each for each in there.settings.calls if not addresses[variable_of(each)]]
+            if left_out := [each for each in absent if each not in self.digests]:
+                why = f"it calls {', '.join(left_out)}, which is not deployed and has no --image; pass one"
+                plan = replace(plan, action=Action.BLOCKED, reason=why)
+            yield name, plan, there
 
 
 @dataclass(kw_only=True)
@@ -180,13 +179,22 @@ class _Run:
         if outcome.status.exit_code:
             fate = Fate.UNKNOWN if outcome.status is Status.UNKNOWN else Fate.FAILED
             return _part(name, fate, digest, outcome)
-        is_ours = outcome.status is not Status.NOOP or self._brought(await self._newest(name))
+        is_ours = outcome.status is not Status.NOOP
+        with suppress(SlipwayError):  # a ledger that cannot be read does not alter what is live
+            is_ours = is_ours or self._brought(await self._newest(name))
         return _part(name, Fate.LIVE if is_ours else Fate.UNCHANGED, digest, outcome)
 
     async def _back(self) -> None:
         """Take back what this release has brought, the last first."""
         for name in reversed(self.deployment.order):
-            record = await self._newest(name)
+            try:
+                record = await self._newest(name)
+            except SlipwayError as error:
+                if name in self.parts and self.parts[name].fate is Fate.LIVE:
+                    self.parts[name] = replace(
+                        self.parts[name], fate=Fate.STAYS, why=f"its ledger cannot be read: {error.what}", remedy=_AGAIN
+                    )
+                continue
             if self._brought(record) or self._goes_back(record):
                 self.parts[name] = await self._taken_back(name)
 
@@ -227,7 +235,8 @@ class _Run:
         if part.is_well and live != digest:
             return replace(part, fate=Fate.FAILED, live=live, why=_REPLACED, remedy="look at `slipway status --all`")
         if part.fate is Fate.LIVE and any(each.fate is Fate.FAILED for each in self.parts.values()):
-            return replace(part, fate=Fate.STAYS, live=live, why="its ledger does not say that this release brought it")
+            why = "its ledger does not say that this release brought it"
+            return replace(part, fate=Fate.STAYS, live=live, why=why, remedy=_AGAIN)
         return replace(part, live=live)
 
     async def _has_failed(self) -> bool:

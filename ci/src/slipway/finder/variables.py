@@ -34,7 +34,7 @@ _READING: Final = re.compile(r"Settings\)|environ\[|\b(?:config|env)\(|\benv\.(?
 _CHECKED: Final = re.compile(r"""["'](\w+)["'] (?:not )?in (?:os\.)?environ\b""")  # before it is read
 _SETTINGS: Final = {"BaseSettings", "CustomBaseSettings", "BaseAppSettings"}
 _READERS: Final = {"config", "env"}
-_STAND_IN: Final = "slipway"
+STAND_IN: Final = "slipway"
 _LONG_STAND_IN: Final = "slipwayslipwayslipwayslipwayslipwayslipways="  # a Fernet key, and long enough for others
 _OF_THE_MACHINE: Final = {
     *(
@@ -126,9 +126,9 @@ def _value(name: str, listed: Variable | None, needed: Variable | None) -> tuple
         return "60", "a stand-in"
     if not secret and (example or not needed) and "${" not in example:  # developers start with the empty ones, too
         return example, ""
-    if secret and (needed is None or needed.value == _STAND_IN):
+    if secret and (needed is None or needed.value == STAND_IN):
         return _LONG_STAND_IN, "a stand-in"
-    return needed.value if needed else _STAND_IN, "a stand-in"
+    return needed.value if needed else STAND_IN, "a stand-in"
 
 
 def _is_secret(name: str) -> bool:
@@ -214,7 +214,7 @@ def _option(node: ast.ClassDef, name: str) -> str:
 
 def _of_kind(kind: str) -> str:
     names = re.findall(r"\w+", kind)
-    return next((_STAND_INS[name] for name in names if name in _STAND_INS), _STAND_IN)
+    return next((_STAND_INS[name] for name in names if name in _STAND_INS), STAND_IN)
 
 
 def _of_expression(node: ast.AST, name: str) -> Iterator[Variable]:

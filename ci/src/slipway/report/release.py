@@ -60,6 +60,12 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     yield from answered(Answer(paths=situation.asked, problem=situation.unanswered), situation.way_out)
     if situation.live:
         yield "live since", _deployment(situation.live)
+        if situation.differs:
+            fields = ", ".join(situation.differs)
+            yield (
+                "settings",
+                f"not those of deployment {situation.live.number}: {fields}; another tool, or a run without the ledger, may have changed them",
+            )
     elif observed.main_digest and not situation.unseen:
         yield "live since", "unknown: no deployment in the ledger released this digest"
     if situation.newest and situation.newest != situation.live:
@@ -255,6 +261,8 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     if outcome.status is not Status.UNANSWERED:  # whose cause it is
         for name, value in answered(outcome.answer, outcome.way_out):
             yield f"  {f'{name}:':<11}{one_line(value)}"
+    if outcome.note:
+        yield f"  note:      {one_line(outcome.note, 600)}"
 
 
 def _url(host: str) -> str:

@@ -120,7 +120,10 @@ async def follow(run: Run, operation: Operation) -> Outcome:
     run.enter(Phase.CHANGE, _expected(run, past))
     try:
         async for event in target.follow(operation):
-            run.engine.tell(event)
+            if not event.is_shared:
+                run.engine.tell(event)
+            elif run.goal.verb in RELEASES and (line := await run.engine.sample()):
+                run.say(line)
         ending = await target.ending(operation)
         live = await run.look()
     except SlipwayError as error:
