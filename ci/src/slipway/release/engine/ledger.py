@@ -251,18 +251,22 @@ class Ledger:
             asked = _unended(self._known)
 
     async def _search(self) -> int:
-        """Return the newest number: by every hundredth, whose intents are never packed, then among those that follow the last of them."""
+        """Return the newest number: by every hundredth, whose intents are never packed, then among those that follow the last of them.
+
+        The first ones fit into the same call, so that a young ledger takes no other.
+        """
         origin = f"{PREFIX}{self.environment}.{ORIGIN}"
         hundreds = [HUNDRED * each for each in _HUNDREDS]
-        texts = await self.store.get([origin, *(self.name(number, "intent") for number in hundreds)])
+        looked = [*range(1, HUNDRED - len(hundreds)), *hundreds]
+        texts = await self.store.get([origin, *(self.name(number, "intent") for number in looked)])
         moved = from_json(Origin, texts[origin], origin).newest if origin in texts else 0
         claimed = max(self.numbered(texts), default=(0, ""))[0]
-        free = next(number for number in hundreds if number > claimed)
+        free = next(number for number in looked if number > claimed)
         for step in (HUNDRED, 1):
             names = [self.name(number, "intent") for number in range(claimed + step, free, step)]
             there = self.numbered(await self.store.get(names)) if names else ()
             claimed = max((number for number, _ in there), default=claimed)
-            free = claimed + HUNDRED
+            free = min(free, claimed + HUNDRED)
         newest = max(claimed, moved)
         self._packed = max(moved, newest - 2 * HUNDRED)
         return newest
