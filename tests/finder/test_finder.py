@@ -271,6 +271,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({".env.example": "AUTH__ISSUER_URL=http://id.local/realms/a\n"}, Subject.VARIABLE, "AUTH__ISSUER_URL=http://id.local/realms/a"),
         ({".env.example": "AUTH_TYPES=basic,oidc\n"}, Subject.VARIABLE, "AUTH_TYPES=basic,oidc"),
         ({".env.example": "CLONE=/var/lib/repositories/of/the/service\n"}, Subject.VARIABLE, "CLONE=/var/lib/repositories/of/the/service"),
+        ({"a.py": "A = config('X')\nB = environ['DATABASE_CREDENTIALS']\n"}, Subject.VARIABLE, "DATABASE_CREDENTIALS={user}:{password}"),
         ({".env.example": "BASIC_AUTH=me:you\n"}, Subject.VARIABLE, f"BASIC_AUTH={SECRET}"),
         ({"a.py": "app = Litestar([])\n", "Dockerfile": DOCKERFILE.format('["litestar", "run"]')}, Subject.COMMAND, "litestar --app a:app run"),
         ({"web.conf": "", "conf/supervisord.conf": "command=newrelic gunicorn --paste p.ini -c g.py\n"}, Subject.COMMAND, "gunicorn --paste p.ini -c g.py --bind 0.0.0.0:8000"),
