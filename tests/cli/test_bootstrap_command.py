@@ -69,7 +69,7 @@ def test_permissions_are_a_policy_of_all_commands_or_of_some(service, capsys):
 
 def test_permissions_of_a_command_that_the_platform_lacks_are_bad_input(service, capsys):
     assert run(["permissions", *service, "--command", "abort"]) == 2
-    assert "the platform of staging has no abort: App Runner takes nothing back" in capsys.readouterr().err
+    assert "the platform of staging has no abort: App Runner takes no deployment back" in capsys.readouterr().err
 
 
 def test_permissions_of_an_unknown_command_are_bad_input(service, capsys):

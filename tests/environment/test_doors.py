@@ -11,7 +11,6 @@ from slipway.records.bootstrap import Result
 from slipway.release.bootstrap.doors import CALLS_TAG, close, doors_of
 from slipway.simulator.peers import Peers
 from slipway.simulator.serving import Front, serving
-from slipway.workload.process import ProcessWorkload
 from tests.environment.several import VPC, Repository, repository, settings_of
 from tests.release.desired import aws_of
 
@@ -92,14 +91,14 @@ async def test_a_stranger_is_not_let_in_to_a_private_address_of_the_simulator(sh
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says which process has a connection")
 async def test_a_connection_is_followed_to_the_groups_of_the_task_whose_process_made_it():
     peers = Peers()
-    front = Front(admits=lambda port: "sg-web" in peers.groups_of(port))
+    front = Front(admits=lambda client, server: "sg-web" in peers.groups_of(client, server))
 
     async def asked(address: str, groups: frozenset[str]) -> bytes:
         """Ask from a child of a process that has these groups."""
         child = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', *sys.argv[1:]]))"
         command = [sys.executable, "-c", child, ASKS, f"http://{address}/"]
         async with await anyio.open_process(command, start_new_session=True) as process:
-            with peers.joined(ProcessWorkload(process, 0), groups):
+            with peers.joined(process.pid, groups):
                 assert process.stdout
                 answer = b"".join([chunk async for chunk in process.stdout])
                 await process.wait()

@@ -1,5 +1,7 @@
 """Every command on ECS Express Mode, from the commit to the deleted service; the oracle is the simulated account."""
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
@@ -12,8 +14,9 @@ from slipway.records.outcome import Status
 from slipway.records.plan import Action, State
 from slipway.release.targets.ecs_express.target import NO_PAUSE
 from slipway.report.answers.service import of_situation
-from tests.environment.express import SETTINGS, Staging, rewritten, staging
-from tests.simulator.express import Notes
+from tests.environment.express import BRISK, SETTINGS, Staging, rewritten, staging
+from tests.release.direct import opened
+from tests.simulator.express import Notes, trust
 from tests.simulator.scripted import Script
 
 OWNED = {"key": "slipway:environment", "value": "staging"}
@@ -31,8 +34,8 @@ async def test_every_command_tells_the_truth_from_the_creation_to_the_deletion()
         assert (created.outcome.status, created.outcome.live) == (Status.SUCCEEDED, first)
         assert created.changes == ["CreateExpressGatewayService", "ModifyTargetGroup", "ModifyTargetGroup"]
         again = await there.run(there.environment.deploy(first, there.tell))
-        looks = [name for name in again.requests if not name.endswith("Image")]  # without those of the ledger
-        assert (again.outcome.status, again.changes, len(looks)) == (Status.NOOP, [], 4)
+        of_ledger = again.requests.count("BatchGetImage")
+        assert (again.outcome.status, again.changes, len(again.requests), of_ledger) == (Status.NOOP, [], 6, 2)
         await drifts(there, first)
 
         updated = await there.run(there.environment.deploy(second, there.tell))
@@ -112,6 +115,22 @@ async def is_aborted(there: Staging, old: str) -> None:
     diagnosed = await diagnose(there.environment, None)
     assert (diagnosed.ending, diagnosed.exit_code) == ("aborted", 4)
     assert deployment.status == "ROLLBACK_SUCCESSFUL"
+
+
+@pytest.mark.slow
+async def test_a_canary_gets_requests_when_no_user_sends_any_so_that_the_alarm_can_go_off():
+    """Each request of /front failed, and the release reached everyone at night."""
+    async with opened() as account:
+        trust(account)
+        there = Staging(account, SETTINGS.replace('"/healthz"\n', '"/healthz"\nsmoke-paths = ["/front"]\n'))
+        account.cloud.ecs.express.pace = replace(BRISK, canary=120, bake=60)
+        first, bad = await there.account.image(), await there.account.image(Script(silent="/front"))
+        await there.environment.deploy(first, there.tell)
+        refused = await there.run(there.environment.deploy(bad, there.tell))
+        assert (refused.outcome.status, refused.outcome.live) == (Status.ROLLED_BACK, first)
+        assert "requesting /front during the canary" in " ".join(refused.told)
+        assert "requests during the canary failed: staging answers /front with 503" in " ".join(refused.told)
+        assert refused.outcome.diagnosis.rule.startswith("alarm")
 
 
 @pytest.mark.slow

@@ -231,6 +231,24 @@ async def test_a_release_without_its_database_does_not_answer_whatever_its_healt
     assert "database unreachable" in of_situation(seen).text
 
 
+async def test_settings_that_another_tool_has_changed_are_not_those_of_the_live_deployment(account, staging):
+    """A run without the ledger had set a variable, and `status` named the deployment before as the one that is live."""
+    environment = staging.environment
+    own = environment.own_settings
+    coloured = replace(SETTINGS, environments={**SETTINGS.environments, "staging": replace(own, variables={"V": "1"})})
+    digest = await account.image()
+    await environment.with_settings(coloured).deploy(digest, staging.tell)
+    assert (await status(environment)).differs == ()
+    by_hand = asked(digest)
+    by_hand["SourceConfiguration"]["ImageRepository"]["ImageConfiguration"]["RuntimeEnvironmentVariables"] = {"V": "3"}
+    (arn,) = account.cloud.app_runner.services
+    await account.ask("apprunner", "update_service", ServiceArn=arn, **by_hand)
+    await account.settled(arn)
+    seen = await status(environment)
+    assert "variable V" in seen.differs
+    assert "settings:   not those of deployment 1: " in of_situation(seen).text
+
+
 async def test_the_health_path_is_that_of_the_live_release_not_that_of_the_folder(account, staging):
     """A deployment with a wrong path was rolled back, and `status` asked for that path ever after."""
     script = Script(silent="/ready")

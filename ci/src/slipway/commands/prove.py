@@ -205,7 +205,7 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
 
 @command(
     Group.PROVE,
-    "Write a certificate from the gate's proof, or check one: evidence that a release works on another schema",
+    "Write a certificate, the gate's evidence that a release works on another schema, or check one",
     flags=(
         replace(SOURCE, not_on_dagger=_LISTED),
         file("proof", "certify this proof.json, written by `slipway gate --report`"),
@@ -248,7 +248,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.PROVE,
-    "Rehearse a release against a simulated AWS account; patches in the settings add refused and rolled-back releases; on ECS a move from App Runner follows",
+    "Rehearse a release against a simulated AWS account, with releases that are refused and rolled back if the settings name patches for them",
     flags=(
         SOURCE,
         file(

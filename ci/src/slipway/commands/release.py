@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
@@ -50,7 +51,7 @@ async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.release.errors import AwsRefusedError
     from slipway.report.answers import release as answers
 
-    environment = await _connected(flags, caller)
+    environment = await connected_to(flags, caller)
     spec, live = environment.spec(environment.digest_of(flags.image)), dict[str, str]()
     with suppress(AwsRefusedError):  # the preflight itself names what may not be read
         live = dict((await environment.status()).fields)
@@ -76,7 +77,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         from slipway.report.answers.joint import of_joint_plan
 
         return of_joint_plan(await (await _joint(flags, caller)).plan())
-    environment = await _connected(flags, caller)
+    environment = await connected_to(flags, caller)
     return answers.of_plan(await environment.plan(environment.digest_of(_only(flags.image))))
 
 
@@ -159,7 +160,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
 async def promote(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.redeploy import plan_promotion, promote
 
-    places = await caller.environment(flags.from_), await _connected(flags, caller, flags.to)
+    places = await caller.environment(flags.from_), await connected_to(flags, caller, flags.to)
     evidence = await _evidence(flags, caller)
     return await changed(
         flags, caller, lambda: plan_promotion(*places, evidence), lambda tell: promote(*places, tell, evidence)
@@ -224,7 +225,7 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
 
     evidence = await _evidence(flags, caller)
-    environment = (await _connected(flags, caller)).proven_by(evidence.certificate)
+    environment = (await connected_to(flags, caller)).proven_by(evidence.certificate)
     runner = await environment.migrating(environment.digest_of(flags.image), url_from=flags.database_url_from)
     if flags.status:
         return answers.of_standing(await runner.look(), environment.name)
@@ -265,20 +266,21 @@ then shifts the traffic with weighted records of Route 53: 10, 50, 100 %, three 
 )
 async def move(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.move import moving
+    from slipway.environment.move_plan import plan_back, plan_finish, plan_forward
     from slipway.errors import BadInputError
 
     if sum(map(bool, (flags.to, flags.back, flags.finish))) != 1:
         raise BadInputError("move needs one direction", "pass --to ecs-express, --back or --finish")
     if flags.confirm and flags.to:
         raise BadInputError("--confirm deletes a service", "pass it with --back or --finish")
-    there = moving(await caller.environment(flags.environment))
+    there = moving(await connected_to(flags, caller), has_moved=not flags.to)
     if flags.back:
-        return await changed(flags, caller, there.plan_back, lambda tell: there.back(tell, flags.confirm))
+        plan = partial(plan_back, there, flags.confirm)
+        return await changed(flags, caller, plan, partial(there.back, confirmed=flags.confirm))
     if flags.finish:
-        return await changed(
-            flags, caller, lambda: there.plan_finish(flags.confirm), lambda tell: there.finish(tell, flags.confirm)
-        )
-    return await changed(flags, caller, there.plan, there.forward)
+        plan = partial(plan_finish, there, flags.confirm)
+        return await changed(flags, caller, plan, partial(there.finish, confirmed=flags.confirm))
+    return await changed(flags, caller, partial(plan_forward, there), there.forward)
 
 
 async def _deploy_all(flags: Flags, caller: Caller) -> "CommandResult":
@@ -329,11 +331,11 @@ async def changed(
 
 async def _changed_environment(flags: Flags, caller: Caller) -> "ServiceEnvironment":
     """Return the environment that a command changes, with its ledger or without."""
-    there = await _connected(flags, caller)
+    there = await connected_to(flags, caller)
     return there.doing_without_ledger(flags.without_ledger) if flags.without_ledger else there
 
 
-async def _connected(flags: Flags, caller: Caller, name: str = "") -> "ServiceEnvironment":
+async def connected_to(flags: Flags, caller: Caller, name: str = "") -> "ServiceEnvironment":
     """Return an environment with the addresses of the services that it calls; one that is read from the ledger has those of then."""
     there = await caller.environment(name or flags.environment)
     if not there.settings.calls or vars(flags).get("service"):

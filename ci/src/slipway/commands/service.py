@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
 from slipway.commands.flags import ANYWHERE, DRY_RUN, ENVIRONMENT
-from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed
+from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed, connected_to
 
 if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
@@ -255,7 +255,7 @@ async def run(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import service as answers
     from slipway.report.answers.result import CommandResult
 
-    environment = await caller.environment(flags.environment)
+    environment = await connected_to(flags, caller)
     with caller.run() as tell:
         show = (
             (lambda line: tell(Event(line)))
@@ -267,7 +267,7 @@ async def run(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Pause a service on App Runner; its configuration and its address are kept",
+    "Pause a service where its platform can; its configuration and its address are kept",
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),

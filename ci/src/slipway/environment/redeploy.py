@@ -21,13 +21,13 @@ from slipway.records.progress import Event, Tell
 from slipway.release.aws.ecr import revision_of
 from slipway.release.engine.compatibility import forward_risk, rollback_risk
 from slipway.release.engine.engine import no_op
-from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before
+from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before, was_brought
 from slipway.release.engine.target import OperationStatus
 from slipway.release.errors import or_unknown
 from slipway.release.move.counterpart import carried
 from slipway.release.preflight.checks import versions_in
 from slipway.release.preflight.named import look_at_secrets
-from slipway.settings import Environment, TargetKind, variable_of
+from slipway.settings import variable_of
 from slipway.untrusted import one_line
 
 Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
@@ -242,7 +242,8 @@ async def _taking_back(environment: ServiceEnvironment, evidence: CompatibilityE
     back = await destination(environment, None)
     redeployment = _rollback(environment, back, evidence, image_only=False)
     records = await ledger.newest_records(await ledger.contents(), HISTORY)
-    number = next((record.number for record in reversed(records) if record.verb is Verb.DEPLOY), 0)
+    brought = [each for each in records if isinstance(each, Release) and each.verb is Verb.DEPLOY and was_brought(each)]
+    number = brought[-1].number if brought else 0
     migration = await ledger.migration(number) if environment.migrates else None
     stays = not environment.migrates or (migration and not migration.applied and not migration.unseen)
     return replace(redeployment, risk_of=no_op) if stays else redeployment
@@ -324,7 +325,7 @@ def _rollback(
 def _as_it_was(environment: ServiceEnvironment, specification: Specification, release: str) -> ServiceEnvironment:
     """Return the environment with the settings of a release; raises RefusedError when it ran elsewhere: that would make a second service."""
     settings = restored(specification, environment.name, release, environment.own_settings.variables)
-    if _is_before_move(settings.environment(environment.name), environment.own_settings):
+    if settings.environment(environment.name).target is not environment.own_settings.target:  # from before a move
         settings = carried(settings, environment.settings, environment.name)
     addresses = {variable: environment.addresses.get(variable) for variable in map(variable_of, settings.calls)}
     known = {variable: address or specification.addresses.get(variable, "") for variable, address in addresses.items()}
@@ -338,10 +339,6 @@ def _as_it_was(environment: ServiceEnvironment, specification: Specification, re
             f"{release} was {was}, and {environment.name} is {now}", "go back to the image alone with --image-only"
         )
     return there
-
-
-def _is_before_move(then: Environment, now: Environment) -> bool:
-    return (then.target, now.target) == (TargetKind.APP_RUNNER, TargetKind.ECS_EXPRESS)
 
 
 async def _changed_secrets(environment: ServiceEnvironment, back: RollbackDestination) -> tuple[str, ...]:

@@ -15,16 +15,16 @@ from slipway.records.answer import Answer
 from slipway.records.image import Reference
 from slipway.records.ledger import History, Intent, OpenDeployment, Release, Situation
 from slipway.records.migration import Readiness
-from slipway.records.plan import Observed, State
+from slipway.records.plan import FieldChange, Observed, State
 from slipway.records.progress import Progress
 from slipway.release.aws.client import Aws, Keys, check_region
 from slipway.release.aws.ecr import check_repository, revision_of
 from slipway.release.aws.ledger import LedgerStore
 from slipway.release.engine.answering import way_out
 from slipway.release.engine.compatibility import readiness_from
-from slipway.release.engine.ledger import Ledger, digest_of, has_gone_back, live_with
+from slipway.release.engine.ledger import Ledger, digest_of, live_with, way_back
 from slipway.release.engine.overtaken import with_ends
-from slipway.release.engine.plan import ServiceSpec, checked_path
+from slipway.release.engine.plan import ServiceSpec, checked_path, plan
 from slipway.release.engine.target import Target, Time
 from slipway.release.targets.supported import TargetDescription, target_of
 from slipway.settings import Environment as EnvironmentSettings
@@ -171,11 +171,25 @@ class ObservedEnvironment:
 
     async def paths_of(self, live: Release | None) -> tuple[str, ...]:
         """Return the smoke paths with which a release was deployed; those of these settings when that is unknown."""
+        recorded = await self.recorded_of(live)
+        return recorded.settings.smoke_paths if recorded else self.settings.smoke_paths
+
+    async def recorded_of(self, live: Release | None) -> Self | None:
+        """Return this environment with the settings of a release; None when they were not recorded, or cannot be read."""
         with suppress(SlipwayError):
             intent = await self.ledger.intent(live.number) if live else None
             if intent and intent.specification:
-                return settings_of(intent.specification, self.name, f"release {intent.number}").smoke_paths
-        return self.settings.smoke_paths
+                settings = settings_of(intent.specification, self.name, f"release {intent.number}")
+                return self.with_settings(settings).with_addresses(intent.specification.addresses)
+        return None
+
+    def differs(self, observed: Observed) -> tuple[str, ...]:
+        """Return the fields in which a live service is not as these settings say, besides variables whose values are not known here."""
+        changes: tuple[FieldChange, ...] = ()
+        with suppress(SlipwayError):  # settings of another platform, before a move
+            if observed.state is State.LIVE and (spec := self.spec_of_live(observed)):
+                changes = plan(spec, observed).changes
+        return tuple(each.name for each in changes if each.after is not None)
 
     async def answer(
         self, observed: Observed, smoke_paths: tuple[str, ...], pauses: Sequence[float] = PAUSES
@@ -289,10 +303,14 @@ async def status(environment: ObservedEnvironment) -> Situation:
 
     Without access to the ledger everything else is returned, and `unseen` says why the ledger is missing.
     """
+    from slipway.environment.moved import gone
+
     observed = await environment.status()
     history, unseen = await _history(environment)
     live = live_with(history.releases, observed.main_digest)
-    answer = await environment.answer(observed, await environment.paths_of(live), ())
+    recorded = await environment.recorded_of(live)
+    answer = await environment.answer(observed, (recorded or environment).settings.smoke_paths, ())
+    moved = None if unseen else await gone(environment)
     return Situation(
         environment=environment.name,
         observed=observed,
@@ -304,8 +322,10 @@ async def status(environment: ObservedEnvironment) -> Situation:
         unseen=unseen,
         instances=await _instances(environment, observed),
         asked=answer.paths,
+        differs=recorded.differs(observed) if recorded else (),
         unanswered=answer.problem,
-        way_out=way_out(environment.name, answer, has_gone_back=has_gone_back(history.releases)),
+        way_out=way_out(environment.name, answer, way_back(environment.name, history.releases, observed.digest)),
+        traffic=moved.what if moved else "",
     )
 
 

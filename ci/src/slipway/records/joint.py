@@ -72,10 +72,14 @@ class JointOutcome(Record, schema="slipway/joint-outcome/1"):
 
 @dataclass(frozen=True, kw_only=True)
 class JointPlan(Record, schema="slipway/joint-plan/1"):
-    """The plans of a release of several services, in the order of their deployment; `back` has the services that may go back, in that order."""
+    """The plans of a release of several services, in the `order` of their deployment.
+
+    - back: the services that go back when another one fails, in that order.
+    """
 
     environment: str
     id: str
+    order: tuple[str, ...]
     plans: tuple[Plan, ...]
     back: tuple[str, ...] = ()
 

@@ -192,9 +192,11 @@ class Situation(Record, schema="slipway/situation/1"):
 
     - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
     - unfinished: numbers of deployments without an end, which `open` describes. unseen: why the ledger could not be read, otherwise empty.
+    - differs: the fields in which the service is not as `live` made it, as far as its settings were recorded.
     - instances: how many run, empty when that is unknown.
     - readiness: the live release's statement at its health path, or None. asked: the paths that were asked, with the smoke paths.
     - unanswered: why users get no answer, or errors, otherwise empty. way_out: what to do about that.
+    - traffic: how a move has left the traffic, when it is not here alone; otherwise empty.
     """
 
     environment: str
@@ -207,7 +209,9 @@ class Situation(Record, schema="slipway/situation/1"):
     unseen: str = ""
     instances: str = ""
     asked: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
     unanswered: str = ""
+    traffic: str = ""
     way_out: str = ""
 
     @property

@@ -38,11 +38,13 @@ class Event:
     - line: of the platform's log, or our own words (untrusted text); empty when the event only begins a phase.
     - phase: the one that it begins, or None.
     - expected: seconds that the phase took in earlier deployments, or None.
+    - is_shared: whether it only reports that two releases share the traffic now; such an event has no line.
     """
 
     line: str = ""
     phase: Phase | None = None
     expected: float | None = None
+    is_shared: bool = False
 
 
 Tell = Callable[[Event], object]

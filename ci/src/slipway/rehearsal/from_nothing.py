@@ -4,7 +4,9 @@ It plays in an account of its own, whose databases are real servers, and migrate
 see it.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
@@ -149,9 +151,16 @@ class _Ground(Generic[C]):
         return await self.scene.changed(self.act, words, partial(self._environment(name).deploy, image.digest))
 
     async def _asked(self, name: str) -> None:
-        with self.act.step(f"requesting {name}") as step:
+        with self.act.step(f"requesting {name}") as step, self._inside():
             paths = await self._environment(name).smoke()
             step.what = f"{name} answers {', '.join(paths) or 'connections'}, from its own database"
+
+    @contextmanager
+    def _inside(self) -> Iterator[None]:
+        """Ask as a task in the network does: nothing else reaches a private address."""
+        platform = self._account.cloud.ecs.express.resources.platform
+        with platform.peers.joined(os.getsid(0), frozenset({"sg-rehearsal"})):
+            yield
 
     async def _drifted(self, name: str, image: Image) -> Act:
         """Take the protection of a database away as a person does in the console, find that, and restore it."""

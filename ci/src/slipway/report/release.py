@@ -60,6 +60,12 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     yield from answered(Answer(paths=situation.asked, problem=situation.unanswered), situation.way_out)
     if situation.live:
         yield "live since", _deployment(situation.live)
+        if situation.differs:
+            fields = ", ".join(situation.differs)
+            yield (
+                "settings",
+                f"not those of deployment {situation.live.number}: {fields}; another tool, or a run without the ledger, may have changed them",
+            )
     elif observed.main_digest and not situation.unseen:
         yield "live since", "unknown: no deployment in the ledger released this digest"
     if situation.newest and situation.newest != situation.live:
@@ -67,8 +73,8 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
         ended = "" if newest.status.exit_code else f", {newest.status.value}"
         cause = f": {newest.cause}" if newest.status.exit_code and newest.cause else ""
         yield "newest", f"{_deployment(newest)}{ended}{cause}"
-    if situation.instances:
-        yield "instances", situation.instances
+    known = ("instances", situation.instances), ("traffic", situation.traffic)
+    yield from ((name, value) for name, value in known if value)
     if situation.readiness:
         yield "release", _readiness(situation.readiness)
     if observed.operation:
@@ -102,6 +108,8 @@ def _resumption(deployment: OpenDeployment, environment: str) -> str:
     """Return the command that resumes a deployment; a promotion's source is not recorded."""
     if deployment.verb is Verb.PROMOTE:
         return f"`slipway promote --from NAME --to {environment}` resumes it"
+    if deployment.verb in _DIRECTIONS:
+        return f"`slipway move --environment {environment} {_DIRECTIONS[deployment.verb]}` resumes it"
     image = f" --image {deployment.image}" if deployment.verb is Verb.DEPLOY else ""
     confirmed = " --confirm SERVICE" if deployment.verb is Verb.DESTROY else ""
     return f"`slipway {deployment.verb.value} --environment {environment}{image}{confirmed}` resumes it"
@@ -216,6 +224,8 @@ def examined(examination: Examination) -> str:
     )
 
 
+_FORWARD = "--to ecs-express"
+_DIRECTIONS = {Verb.MOVE: _FORWARD, Verb.SHIFT: _FORWARD, Verb.SHIFT_BACK: "--back"}
 _NOUNS = {
     Verb.PROMOTE: "promotion of ",
     Verb.ROLLBACK: "rollback of ",
@@ -251,6 +261,8 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     if outcome.status is not Status.UNANSWERED:  # whose cause it is
         for name, value in answered(outcome.answer, outcome.way_out):
             yield f"  {f'{name}:':<11}{one_line(value)}"
+    if outcome.note:
+        yield f"  note:      {one_line(outcome.note, 600)}"
 
 
 def _url(host: str) -> str:

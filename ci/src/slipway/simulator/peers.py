@@ -1,7 +1,7 @@
 """The security groups behind a connection to a private address: those of the task whose process made it.
 
-On one machine all processes share an address, so a connection is followed to its process by the tables of Linux. Elsewhere, and for
-containers, every connection counts as one of a stranger.
+On one machine all processes share an address, so a connection is followed to its process by the tables of Linux. Where there are none,
+every connection counts as one of a caller.
 """
 
 import os
@@ -10,12 +10,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slipway.workload.process import ProcessWorkload
-from slipway.workload.workload import Workload
-
 _PROC = Path("/proc")
+_CONNECTIONS = _PROC / "net/tcp"
 _LOCALHOST = "0100007F"
-_INODE, _SESSION = 9, 3  # places of fields in /proc/net/tcp, and in /proc/PID/stat after the name
+_ENDS, _INODE, _SESSION = slice(1, 3), 9, 3  # places of fields in /proc/net/tcp, and in /proc/PID/stat after the name
 
 
 @dataclass
@@ -25,35 +23,42 @@ class Peers:
     _groups: dict[int, frozenset[str]] = field(default_factory=dict)
     _sessions: dict[str, int] = field(default_factory=dict)  # by the inode of a connection, which lives as long
 
+    @property
+    def can_follow(self) -> bool:
+        """Whether this machine says which process has a connection."""
+        return _CONNECTIONS.exists()
+
     @contextmanager
-    def joined(self, workload: Workload | None, groups: frozenset[str]) -> Iterator[None]:
-        """Count a workload's connections as those of its groups while the block runs."""
-        session = workload.session if isinstance(workload, ProcessWorkload) else None
+    def joined(self, session: int | None, groups: frozenset[str]) -> Iterator[None]:
+        """Count the connections of a session's processes as those of its groups while the block runs."""
         if session is not None:
             self._groups[session] = groups
         try:
             yield
         finally:
-            self._groups.pop(session or -1, None)
+            self._groups.pop(-1 if session is None else session, None)
             self._sessions = {inode: each for inode, each in self._sessions.items() if each != session}
 
-    def groups_of(self, port: int) -> frozenset[str]:
-        """Return the groups of the task that has a port of 127.0.0.1; none for a stranger."""
-        inode = _inode(port)
+    def groups_of(self, client: int, server: int) -> frozenset[str]:
+        """Return the groups of the task behind a connection between two ports of 127.0.0.1; none for a stranger."""
+        inode = _inode(client, server)
         if inode is None:
             return frozenset()
-        if inode not in self._sessions and (session := _session(f"socket:[{inode}]", self._groups.keys())):
-            self._sessions[inode] = session
-        return self._groups.get(self._sessions.get(inode, -1), frozenset())
+        if inode not in self._sessions:
+            session = _session(f"socket:[{inode}]", self._groups.keys())
+            if session is None:
+                return frozenset()
+            self._sessions[inode] = session  # 0 in a container whose session began outside of it
+        return self._groups.get(self._sessions[inode], frozenset())
 
 
-def _inode(port: int) -> str | None:
-    """Return the inode of the connection with this local port."""
+def _inode(client: int, server: int) -> str | None:
+    """Return the inode of the client's end; another connection, to another server, may have the same port."""
     with suppress(OSError):
-        local = f"{_LOCALHOST}:{port:04X}"
-        for line in (_PROC / "net/tcp").read_text().splitlines():
+        ends = [f"{_LOCALHOST}:{port:04X}" for port in (client, server)]
+        for line in _CONNECTIONS.read_text().splitlines():
             fields = line.split()
-            if fields[1] == local:
+            if fields[_ENDS] == ends:
                 return fields[_INODE]
     return None
 

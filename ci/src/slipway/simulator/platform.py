@@ -17,6 +17,7 @@ from slipway.simulator.peers import Peers
 from slipway.simulator.registry import ImageStore
 from slipway.simulator.resources import Resources
 from slipway.simulator.secrets import References
+from slipway.workload.process import ProcessWorkload
 from slipway.workload.workload import Backend, LaunchSpec, Workload
 
 
@@ -57,7 +58,8 @@ class SimulatedInstance:
         """Start and run until stopped; `failure` says why a release could not start."""
         try:
             async with self._platform.backend.start(self._order, self._on_line) as self.workload:
-                with self._platform.peers.joined(self.workload, self._groups):
+                session = self.workload.session if isinstance(self.workload, ProcessWorkload) else None
+                with self._platform.peers.joined(session, self._groups):
                     task_status.started()
                     await self._stop.wait()
         except SlipwayError as error:

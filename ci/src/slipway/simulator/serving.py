@@ -191,14 +191,14 @@ _NOT_LET_IN = (
 class Front:
     """A reverse proxy to the current instances, as an ASGI application.
 
-    `answered` receives the instance and the status of each answer. `admits` decides by the port of a client on this machine; one that is
+    `answered` receives the instance and the status of each answer. `admits` decides by the ports of a client on this machine and of this address; one that is
     not let in gets 403 instead of the silence of a security group.
     """
 
     def __init__(
         self,
         answered: Callable[[str, int], None] = lambda _upstream, _status: None,
-        admits: Callable[[int], bool] = lambda _port: True,
+        admits: Callable[[int, int], bool] = lambda _client, _server: True,
     ) -> None:
         self.address = ""
         self._answered = answered
@@ -251,7 +251,8 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        if not self._admits((scope.get("client") or ("", 0))[1]):
+        client, server = ((scope.get(end) or ("", 0))[1] for end in ("client", "server"))
+        if not self._admits(client, server):
             await PlainTextResponse(_NOT_LET_IN, 403)(scope, receive, send)
             return
         response = await self._answer(Request(scope, receive))

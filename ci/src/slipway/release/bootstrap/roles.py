@@ -38,14 +38,14 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "status": (Right.OBSERVE, Right.COUNT, Right.READ_LEDGER),
     "history": (Right.READ_LEDGER,),
     "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_LEDGER),
-    "run": (Right.OBSERVE, Right.RUN_TASK),
+    "run": (Right.OBSERVE, Right.RUN_TASK, Right.FIND_CALLED),
     "webhook": (Right.READ_WEBHOOK,),
     "secret": (Right.FIND_SECRETS, Right.STORE_VALUE),
     "logs": (Right.OBSERVE, Right.READ_LOGS, Right.READ_LEDGER),
     "publish": (Right.PUSH,),
     "preflight": (Right.INSPECT, Right.PULL, Right.FIND_CALLED),
-    "migrate-direct": (Right.READ_DATABASE_URL, Right.PULL),
-    "migrate-ecs-task": (Right.RUN_TASK,),
+    "migrate-direct": (Right.READ_DATABASE_URL, Right.PULL, Right.FIND_CALLED),
+    "migrate-ecs-task": (Right.RUN_TASK, Right.FIND_CALLED),
     "deploy": _DEPLOY,
     "rollback": (*_RELEASE, Right.ABORT),
     "promote-from": (Right.OBSERVE, Right.READ_LEDGER, Right.SEARCH_LEDGER),
@@ -54,7 +54,7 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "resume": (*_CHANGE, Right.READ_LOGS, Right.RESUME_SERVICE),
     "abort": (Right.OBSERVE, Right.READ_OWNER, Right.FOLLOW, Right.ABORT),
     "destroy": (*_CHANGE, Right.DELETE_SERVICE),
-    "move": (*_CHANGE, Right.PAUSE_SERVICE, Right.RESUME_SERVICE, Right.DELETE_SERVICE, Right.MOVE),
+    "move": (*_CHANGE, Right.PAUSE_SERVICE, Right.RESUME_SERVICE, Right.DELETE_SERVICE, Right.MOVE, Right.FIND_CALLED),
 }
 # The rights of `move` on the other platform.
 MOVED = (

@@ -70,7 +70,8 @@ async def _followed(engine: Engine, operation: Operation) -> tuple[Status, Diagn
     """Return how an operation ended that was asked to go back, why it did not, and what is live."""
     try:
         async for event in engine.target.follow(operation):
-            engine.tell(event)
+            if not event.is_shared:
+                engine.tell(event)
         ending = await engine.target.ending(operation)
         live = await or_unknown(engine.target.observe())
     except SlipwayError as error:

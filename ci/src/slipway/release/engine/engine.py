@@ -30,6 +30,11 @@ async def no_answer(*_: object) -> Answer:
     return Answer()
 
 
+async def no_sample() -> str:
+    """Request nothing."""
+    return ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Engine:
     """Everything that a run works with. A step that raises SlipwayError leaves the service unchanged.
@@ -40,6 +45,7 @@ class Engine:
     - permit: judges the observed state, before the migration and again right before the change; returns why a needed proof is waived.
     - migrate: brings the database to the release's head for a numbered deployment; None when slipway does not migrate it.
     - answer: asks the release that is live, which may be the requested digest or the one before.
+    - sample: requests the paths of the service while two releases share its traffic; returns a line for people, or an empty text.
     - certificate, risk: the proof of the pair of releases, which is recorded, and the caller's reason for going without one.
     - joint: the release of several services that a run is a part of, or None.
     - without_ledger: the caller's reason for a run whose ledger may fail. lock: makes the deploy lock.
@@ -54,6 +60,7 @@ class Engine:
     permit: Callable[[Observed], Awaitable[str | None]] = no_op
     migrate: Callable[[int, Tell], Awaitable[Migration]] | None = None
     answer: Callable[[Observed, str], Awaitable[Answer]] = no_answer
+    sample: Callable[[], Awaitable[str]] = no_sample
     certificate: Certificate | None = None
     risk: str = ""
     joint: JointRelease | None = None

@@ -34,8 +34,10 @@ async def reach(engine: Engine, goal: Goal, approved: Plan | None = None) -> Out
     run.enter(Phase.LOOK)
     observed = await run.look()
     plan = goal.plan(observed)
-    run.say_plan(plan)
-    if observed.state is not State.BUSY:
+    if observed.state is State.BUSY:
+        run.say(f"in flight: {observed.operation or 'an operation that the platform does not name'}")
+    else:
+        run.say_plan(plan)
         run.check_possible(plan)
         if plan.action is Action.NOOP:
             return await _already_true(run, plan, observed)
@@ -59,7 +61,10 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
         return
     run.check_approved(plan, observed)
     run.enter(Phase.CHECK)
-    await _check_newer(run, contents)
+    if (
+        observed.digest is None or observed.digest not in run.image
+    ):  # other settings of the live image are no older release
+        await _check_newer(run, contents)
     versions = await run.engine.prepare(observed)
     specification = run.goal.specification if isinstance(run.goal, Live) else None
     intent = Intent(
@@ -83,7 +88,7 @@ async def _check_newer(run: Run, contents: Contents) -> None:
     if not isinstance(goal, Live) or goal.verb is not Verb.DEPLOY or goal.may_be_older or run.approved:
         return
     if older := newer_than(run.image, await run.ledger.newest_records(contents, _REMEMBERED)):
-        raise RefusedError(f"this release is older than the one of now: {older.found}", older.remedy(goal.environment))
+        raise RefusedError(f"this release is not the newest: {older.found}", older.remedy(goal.environment))
 
 
 async def _resumed(run: Run, contents: Contents) -> Intent | None:

@@ -36,7 +36,7 @@ WORDS = PlatformWords(
     failed=r"Failure reason : (?!Health check failed|Container |Failed to (?:pull|deploy|retrieve))(?P<reason>.+)"
     r"|stopped or failed to start\. See logs for more information\. (?!Container exit code)(?P<reason2>.+)",
 )
-NO_ABORT = "App Runner takes nothing back before its end; wait for it, then use `slipway rollback`"
+NO_ABORT = "App Runner takes no deployment back before its end; wait for that with `slipway status --watch`, then use `slipway rollback`"
 IMPOSSIBLE = {Verb.ABORT: NO_ABORT}
 POLL_SECONDS = 3.25
 _LATE_SECONDS = 1.5  # by which the last lines come after the end of their operation

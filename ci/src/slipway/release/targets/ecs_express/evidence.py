@@ -14,7 +14,7 @@ _ACCESS = r"\"[A-Z]+ (?P<path>/\S*) HTTP/[\d.]+\" (?P<code>{}\d\d)\b"
 FIRST = (
     FailureRule("aborted", "platform", "a rollback that a person asked for", BY_A_PERSON,
         "a person took this deployment back",
-        "deploy it again when the reason is gone; `slipway abort` does not record one"),
+        "ask the person for the reason; the same command deploys it again, also if it has only recorded this end now"),
     FailureRule("superseded", "platform", "the state STOPPED", r"^STOPPED$",
         "a newer deployment came, and ECS stopped this one; or a person stopped it and had it left as it was",
         "look at the newer one with `slipway status`"),

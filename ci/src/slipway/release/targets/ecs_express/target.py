@@ -244,7 +244,7 @@ class ExpressTarget:
         following = Following(self._api, self._time, self._pace, operation)
         lines = following.deletion() if is_deletion(operation) else following.deployment()
         async for line in lines:
-            yield Event(line)
+            yield Event(line, is_shared=not line)
 
     async def ending(self, operation: Operation) -> OperationStatus:
         """Return the operation's status; a deletion has no deployment, and has ended when its service has."""

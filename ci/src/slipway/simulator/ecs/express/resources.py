@@ -65,12 +65,14 @@ class Resources:
             now=self.platform.clock.now,
             client_errors=lambda: self.readings.client_errors,
             counted={group.arn: self._counting(balancer, group) for group in groups},
-            admits=lambda port: balancer.public or self._is_let_in(balancer, port),
+            admits=lambda client, server: balancer.public or self._is_let_in(balancer, client, server),
         )
 
-    def _is_let_in(self, balancer: LoadBalancer, port: int) -> bool:
+    def _is_let_in(self, balancer: LoadBalancer, client: int, server: int) -> bool:
         """Return whether a task may reach an internal load balancer; a range lets in every task with groups, so of a VPC †."""
-        groups = self.platform.peers.groups_of(port)
+        if not self.platform.peers.can_follow:
+            return True
+        groups = self.platform.peers.groups_of(client, server)
         rules = self.network.ingress(balancer.security_group)
         return bool(groups) and any("CidrIp" in rule or rule.get("SourceSecurityGroupId") in groups for rule in rules)
 
