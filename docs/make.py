@@ -155,7 +155,11 @@ def _wrapped(paragraph: str) -> str:
 def _permissions() -> str:
     parts = ["# Permissions: what each command may do in AWS", _PERMISSIONS]
     for kind, target in TARGETS.items():
-        verbs = {verb: granted(rights_on(verb, kind), target.grants) for verb in RIGHTS}
+        verbs = {
+            verb: granted(rights_on(verb, kind), target.grants)
+            for verb in RIGHTS
+            if verb not in target.impossible_names
+        }
         resources = sorted({each for actions in verbs.values() for each in actions}, key=lambda each: each.sid)
         where = (docstrings.wrapped(f"- **{resource.sid}**: {resource.what}.", "  ") for resource in resources)
         parts += [f"## On {kind.value}", "\n".join(_verbs(verbs)), f"### Resources of {kind.value}", "\n".join(where)]

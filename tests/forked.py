@@ -63,7 +63,9 @@ class _Forked:
         self.stdin = self.stderr = self
 
     def _answer(self) -> None:
-        signal.set_wakeup_fd(-1)  # of the parent's event loop
+        signal.set_wakeup_fd(-1)  # of the parent's event loop, whose handlers would swallow these
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.setsid()
         os.close(self._written)
         os.close(self._errors)

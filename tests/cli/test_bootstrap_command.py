@@ -67,6 +67,11 @@ def test_permissions_are_a_policy_of_all_commands_or_of_some(service, capsys):
     assert "apprunner:DeleteService" not in json.dumps(everything)
 
 
+def test_permissions_of_a_command_that_the_platform_lacks_are_bad_input(service, capsys):
+    assert run(["permissions", *service, "--command", "abort"]) == 2
+    assert "the platform of staging has no abort: App Runner takes no deployment back" in capsys.readouterr().err
+
+
 def test_permissions_of_an_unknown_command_are_bad_input(service, capsys):
     assert run(["permissions", *service, "--command", "fly"]) == 2
     assert "there is no command 'fly'" in capsys.readouterr().err

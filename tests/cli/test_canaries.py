@@ -231,4 +231,6 @@ async def test_messages_of_aws_are_one_harmless_line(direct, effect):
             assert code in ((0,) if command == "status" else (1, 3)), command
     assert direct.leaked() == set()
     if effect is Effect.EXPIRED:
-        assert "sign in again and run the same command; it resumes this run" in direct.said
+        assert (
+            "sign in again and run the same command; it resumes what this run has started, if anything" in direct.said
+        )

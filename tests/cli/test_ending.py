@@ -22,7 +22,7 @@ def test_sigterm_ends_a_command_that_a_script_started(interrupts):
         _, said = process.communicate(timeout=20)
         assert (process.returncode, said) == (
             130,
-            "slipway: interrupted; everything it started on this machine is stopped\n",
+            "slipway: interrupted; its processes on this machine are stopped\n",
         )
     finally:
         process.kill()

@@ -10,8 +10,10 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from slipway.cli import in_a_child_task
+from slipway.cli import CommandLine, in_a_child_task
+from slipway.commands.command import Flags
 from slipway.errors import RefusedError
+from slipway.records.progress import Event, Phase
 
 
 def test_an_interruption_waits_for_a_thread_before_its_folder_is_removed(tmp_path):
@@ -58,3 +60,16 @@ def test_the_exit_code_of_a_command_is_returned():
         return 3
 
     assert anyio.run(in_a_child_task, command, argparse.Namespace()) == 3
+
+
+@pytest.mark.parametrize(
+    ("phase", "words"), [(Phase.MIGRATE, "no release has started"), (None, "the platform continues")]
+)
+async def test_the_message_of_an_interrupted_run_names_what_continues_without_it(phase, words, capsys):
+    """During a migration the platform has begun nothing, and the database may still execute a statement."""
+    with anyio.CancelScope() as scope, CommandLine(Flags(quiet=True)).run() as tell:
+        if phase:
+            tell(Event(phase=phase))
+        scope.cancel()
+        await anyio.sleep_forever()
+    assert words in capsys.readouterr().err

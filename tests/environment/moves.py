@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from slipway.environment.environment import ServiceEnvironment
-from slipway.environment.move import Move, Resolve, moving
+from slipway.environment.move import Move, moving
+from slipway.environment.move_sides import Resolve
 from slipway.records.progress import Event
 from slipway.release.move.records import NEW, OLD, Record
 from slipway.simulator.ecs.express.service import Service as ExpressService
@@ -72,7 +73,7 @@ class Moving:
     @property
     def move(self) -> Move:
         """A process of its own."""
-        return replace(moving(self.environment), resolve=self.resolve)
+        return replace(moving(self.environment, has_moved=True), resolve=self.resolve)
 
     @property
     def express(self) -> ExpressService:

@@ -200,7 +200,7 @@ async def test_a_release_that_does_not_answer_is_no_success_and_neither_is_findi
     outcome = await staging.environment.deploy(digest, staging.tell)
     assert (outcome.status, outcome.status.exit_code, outcome.live) == (Status.UNANSWERED, 1, digest)
     assert outcome.diagnosis.cause == "staging answers /front with 503"
-    assert "`slipway rollback --environment staging` goes back to the release before" in outcome.diagnosis.remedy
+    assert "`slipway rollback --environment staging` goes back to release 1" in outcome.diagnosis.remedy
     changes = account.cloud.requests.count("UpdateService")
     assert (await staging.environment.deploy(digest, staging.tell)).status is Status.UNANSWERED
     script.silent = None
@@ -208,7 +208,10 @@ async def test_a_release_that_does_not_answer_is_no_success_and_neither_is_findi
     assert account.cloud.requests.count("UpdateService") == changes
     seen = await status(staging.environment)
     assert (seen.live.number, seen.live.status, seen.unanswered) == (2, Status.UNANSWERED, "")
-    script.healthy = False
+    script.silent = "/healthz"
     assert (await status(staging.environment)).unanswered == "staging answers /healthz with 503"
     back = await rollback(staging.environment, staging.tell, None, CompatibilityEvidence(reason="it is down"))
     assert (back.status, back.live) == (Status.SUCCEEDED, first)
+    script.silent = None
+    again = await rollback(staging.environment, staging.tell, 2, CompatibilityEvidence(reason="it is mended"))
+    assert (again.status, again.live) == (Status.SUCCEEDED, digest)

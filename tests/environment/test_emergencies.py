@@ -50,7 +50,7 @@ async def test_a_ledger_that_fails_until_the_end_leaves_a_file_that_is_recorded_
     deny(account, 99, "PutImage", "BatchGetImage", "DescribeImages", "DescribeRepositories")
     outcome = await staging.environment.doing_without_ledger("ECR is down").deploy(digest, staging.tell)
     assert (outcome.status, outcome.live) == (Status.SUCCEEDED, digest)
-    assert "--record slipway-ledger-notes-staging.json" in staging.told[-1]
+    assert "--record slipway-ledger-notes-staging.json" in outcome.note
     account.cloud.faults.clear()
     await deployed(staging)  # takes the number that the run without a ledger could not claim
     (file,) = tmp_path.iterdir()

@@ -1,17 +1,22 @@
 """Every command on ECS Express Mode, from the commit to the deleted service; the oracle is the simulated account."""
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
+from slipway.environment.diagnosis import diagnose
 from slipway.environment.environment import abort, destroy, pause
-from slipway.environment.redeploy import CompatibilityEvidence, rollback
-from slipway.environment.status import diagnose, status
+from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
+from slipway.environment.status import status
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, State
 from slipway.release.targets.ecs_express.target import NO_PAUSE
-from tests.environment.express import SETTINGS, Staging, rewritten, staging
-from tests.simulator.express import Notes
+from slipway.report.answers.service import of_situation
+from tests.environment.express import BRISK, SETTINGS, Staging, rewritten, staging
+from tests.release.direct import opened
+from tests.simulator.express import Notes, trust
 from tests.simulator.scripted import Script
 
 OWNED = {"key": "slipway:environment", "value": "staging"}
@@ -29,8 +34,8 @@ async def test_every_command_tells_the_truth_from_the_creation_to_the_deletion()
         assert (created.outcome.status, created.outcome.live) == (Status.SUCCEEDED, first)
         assert created.changes == ["CreateExpressGatewayService", "ModifyTargetGroup", "ModifyTargetGroup"]
         again = await there.run(there.environment.deploy(first, there.tell))
-        looks = [name for name in again.requests if not name.endswith("Image")]  # without those of the ledger
-        assert (again.outcome.status, again.changes, len(looks)) == (Status.NOOP, [], 4)
+        of_ledger = again.requests.count("BatchGetImage")
+        assert (again.outcome.status, again.changes, len(again.requests), of_ledger) == (Status.NOOP, [], 6, 2)
         await drifts(there, first)
 
         updated = await there.run(there.environment.deploy(second, there.tell))
@@ -53,13 +58,16 @@ async def test_every_command_tells_the_truth_from_the_creation_to_the_deletion()
 
 async def drifts(there: Staging, live: str) -> None:
     """Drift is a field of the plan; target groups get their pace again without a deployment."""
-    for group in there.account.cloud.ecs.express.resources.balancing.groups.values():
-        group.interval = 30
+    groups = there.account.cloud.ecs.express.resources.balancing.groups.values()
+    for group in groups:
+        group.interval, group.path, group.matcher = 30, "/other", "200-499"
     (change,) = (await there.environment.plan(live)).changes
-    assert (change.name, change.before) == ("load balancer's check", "every 30 s, 2 s long, 2 up, 2 down")
+    drifted = "every 30 s, 2 s long, 2 up, 2 down, at /other, for 200-499"
+    assert (change.name, change.before) == ("load balancer's check", drifted)
     tuned = await there.run(there.environment.deploy(live, there.tell))
     assert tuned.outcome.status is Status.SUCCEEDED
     assert (tuned.changes, len(there.service.deployments)) == (["ModifyTargetGroup"] * 2, 1)
+    assert {(group.interval, group.path, group.matcher) for group in groups} == {(5, "/healthz", "200")}
     assert not (await there.environment.plan(live)).changes
 
     there.settings = rewritten(**{"infrastructure-role": '"arn:aws:iam::123456789012:role/another"'})
@@ -96,14 +104,52 @@ async def is_aborted(there: Staging, old: str) -> None:
         deployment = await there.until("PRODUCTION_TRAFFIC_SHIFT")
         found = await status(there.environment)
         assert "5 % of the traffic" in found.observed.operation
+        assert (found.observed.digest, found.observed.shares) == (None, {old: 95, new: 5})
+        assert (found.live and found.live.image.partition("@")[2], found.asked) == (old, ("/healthz",))
+        assert f"digest:     {old} with 95 % of the traffic, {new} with 5 % of the traffic" in of_situation(found).text
         assert found.instances == "4 running, 2 desired"
         outcomes["abort"] = await abort(there.environment, there.tell)
     assert (outcomes["abort"].status, outcomes["abort"].live) == (Status.SUCCEEDED, old)
     assert (outcomes["deploy"].status, outcomes["deploy"].live) == (Status.ABORTED, old)
     assert (outcomes["deploy"].status.exit_code, outcomes["deploy"].diagnosis.rule) == (4, "aborted")
     diagnosed = await diagnose(there.environment, None)
-    assert (diagnosed.ending, diagnosed.exit_code) == ("taken back", 4)
+    assert (diagnosed.ending, diagnosed.exit_code) == ("aborted", 4)
     assert deployment.status == "ROLLBACK_SUCCESSFUL"
+
+
+@pytest.mark.slow
+async def test_a_canary_gets_requests_when_no_user_sends_any_so_that_the_alarm_can_go_off():
+    """Each request of /front failed, and the release reached everyone at night."""
+    async with opened() as account:
+        trust(account)
+        there = Staging(account, SETTINGS.replace('"/healthz"\n', '"/healthz"\nsmoke-paths = ["/front"]\n'))
+        account.cloud.ecs.express.pace = replace(BRISK, canary=120, bake=60)
+        first, bad = await there.account.image(), await there.account.image(Script(silent="/front"))
+        await there.environment.deploy(first, there.tell)
+        refused = await there.run(there.environment.deploy(bad, there.tell))
+        assert (refused.outcome.status, refused.outcome.live) == (Status.ROLLED_BACK, first)
+        assert "requesting /front during the canary" in " ".join(refused.told)
+        assert "requests during the canary failed: staging answers /front with 503" in " ".join(refused.told)
+        assert refused.outcome.diagnosis.rule.startswith("alarm")
+
+
+@pytest.mark.slow
+async def test_a_rollback_during_a_canary_takes_it_back_and_lets_no_bad_release_reach_everyone():
+    async with staging() as there:
+        first, bad, outcomes = await there.account.image(), await there.account.image(), {}
+        await there.environment.deploy(first, there.tell)
+
+        async def deploy() -> None:
+            outcomes["deploy"] = await there.environment.deploy(bad, there.tell)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(deploy)
+            deployment = await there.until("PRODUCTION_TRAFFIC_SHIFT")
+            plan = await plan_rollback(there.environment, None)
+            assert (plan.action, plan.notes[-1][:26]) == (Action.UPDATE, "deployment 2 is in flight:")
+            outcomes["rollback"] = await rollback(there.environment, there.tell, None, CompatibilityEvidence())
+        assert (outcomes["rollback"].status, outcomes["rollback"].live) == (Status.SUCCEEDED, first)
+        assert (outcomes["deploy"].status, deployment.status) == (Status.ABORTED, "ROLLBACK_SUCCESSFUL")
 
 
 async def test_a_deployment_of_a_service_that_something_else_made_is_not_taken_back():
@@ -121,5 +167,5 @@ async def test_a_deletion_is_not_taken_back():
     async with staging() as there:
         notes = await Notes(there.account).created(await there.account.image(), tags=[OWNED])
         await notes.ask("delete_express_gateway_service", serviceArn=notes.arn)
-        with pytest.raises(RefusedError, match="notes is being deleted, which cannot be taken back"):
+        with pytest.raises(RefusedError, match="notes is being deleted, which cannot be undone"):
             await abort(there.environment, there.tell)

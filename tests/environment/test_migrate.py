@@ -137,7 +137,10 @@ async def a_database_ahead_is_refused(account, folder, database, digest, capsys)
     assert await slipway(account, folder, digest, "--status") == 1
     assert "unknown: ffff, so the database is ahead of this release" in capsys.readouterr().out
     assert await slipway(account, folder, digest) == 1
-    assert "the database is at ffff, which this release does not know: it is ahead" in capsys.readouterr().err
+    assert (
+        "the database is at ffff, which this release does not know: a newer release migrated it"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.slow

@@ -1,13 +1,16 @@
 """Status: the live release, its deployment, later failures and readiness; and diagnoses of changes that ended before."""
 
 import itertools
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from slipway.environment.diagnosis import diagnose
 from slipway.environment.environment import ServiceEnvironment, destroy, pause
 from slipway.environment.redeploy import CompatibilityEvidence, rollback
-from slipway.environment.status import diagnose, status, watch
+from slipway.environment.status import status, watch
 from slipway.environment.watch import watched
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.form import to_json
@@ -18,7 +21,8 @@ from slipway.records.plan import State
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
 from slipway.report.answers.release import of_outcome
-from slipway.report.answers.service import of_examination, of_release_watch
+from slipway.report.answers.service import of_examination, of_release_watch, of_situation
+from tests.environment.environments import SETTINGS
 from tests.environment.test_rollback import deployed
 from tests.simulator.account import asked
 from tests.simulator.scripted import Script
@@ -163,12 +167,95 @@ async def test_a_number_without_an_operation_is_bad_input(staging):
             await diagnose(staging.environment, number)
 
 
-async def test_a_refused_deployment_has_no_operation_to_examine(staging):
+async def test_a_refused_deployment_is_the_newest_and_its_recorded_cause_is_shown(staging):
+    """The platform's newest operation had succeeded, so it exited 0."""
     await deployed(staging)
     await deployed(staging, "bbb")
-    await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
-    with pytest.raises(BadInputError, match="deployment 3 started no operation on the platform"):
-        await diagnose(staging.environment, 3)
+    refused = await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
+    for number in (None, 3):
+        found = await diagnose(staging.environment, number)
+        assert (found.number, found.operation, found.ending, found.exit_code) == (3, None, "REFUSED", 1)
+        assert found.diagnosis.cause == refused.diagnosis.cause
+    assert (await diagnose(staging.environment, 2)).exit_code == 0
+
+
+async def test_a_deployment_without_an_end_is_unknown_and_one_that_did_not_answer_is_no_success(account, staging):
+    script = Script(silent="/front")
+    await staging.environment.deploy(await account.image(script), staging.tell)
+    found = await diagnose(staging.environment, None)
+    assert (found.ending, found.exit_code) == ("live, and did not answer", 1)
+    assert found.diagnosis.cause == found.answer.problem == "staging answers /front with 503"
+    script.silent = None
+    found = await diagnose(staging.environment, None)
+    assert (found.answer.problem, found.answer.paths, found.way_out) == ("", ("/front", "/healthz"), "")
+    image = f"{staging.environment.spec(f'sha256:{1:064}').image}"
+    await staging.environment.ledger.claim(
+        Intent(environment="staging", number=0, image=image, wanted="w", fingerprint="f", holder="ci", nonce="n"), 1
+    )
+    found = await diagnose(staging.environment, None)
+    assert (found.number, found.exit_code) == (2, 3)
+    assert found.diagnosis.cause == "the run of ci has recorded no end, and started nothing on the platform yet"
+
+
+async def test_after_a_rollback_of_the_platform_its_outcome_status_and_diagnose_name_the_answers_that_users_get(
+    account, staging
+):
+    """Its migration renamed a column that the release before uses: ROLLED_BACK, RUNNING, exit 0, and 500 for everyone."""
+    staging.head = "aaa"
+    script = Script(says=lambda: json.dumps({"image_head": "aaa", "database_head": staging.head}))
+    await staging.environment.deploy(await account.image(script), staging.tell)
+    assert (await status(staging.environment)).exit_code == 0
+    script.silent = "/front"
+    broken = await account.image(Script(lines=("KeyError: 'REDIS_URL'",), exit_code=1))
+    outcome = await staging.migrating_to("bbb").deploy(broken, staging.tell)
+    forward = "go forward: the live release knows revision aaa, and the database is at bbb; deploy a commit that works on that schema"
+    assert (outcome.status, outcome.answer.problem) == (Status.ROLLED_BACK, "staging answers /front with 503")
+    assert "REDIS_URL" in outcome.diagnosis.cause
+    seen, found = await status(staging.environment), await diagnose(staging.environment, None)
+    texts = of_outcome(outcome).text, of_situation(seen).text, of_examination(found).text
+    for text in texts:
+        assert "answers:   no: staging answers /front with 503" in text.replace("answers:    no", "answers:   no")
+        assert forward in text
+    assert of_situation(seen).text.startswith("staging: RUNNING, DOES NOT ANSWER\n")
+    assert (seen.exit_code, found.exit_code, found.number) == (1, 1, 2)
+
+
+async def test_a_release_without_its_database_does_not_answer_whatever_its_health_path_says(account, staging):
+    """A release stays ready without its database, so that the platform does not replace it."""
+    said = {"image_head": "aaa", "database_head": "aaa"}
+    await staging.environment.deploy(await account.image(Script(says=lambda: json.dumps(said))), staging.tell)
+    said |= {"database": "unreachable"}
+    seen = await status(staging.environment)
+    assert seen.unanswered == "staging reports at /healthz that it cannot reach its database"
+    assert "a rollback would not help" in seen.way_out
+    assert "database unreachable" in of_situation(seen).text
+
+
+async def test_settings_that_another_tool_has_changed_are_not_those_of_the_live_deployment(account, staging):
+    """A run without the ledger had set a variable, and `status` named the deployment before as the one that is live."""
+    environment = staging.environment
+    own = environment.own_settings
+    coloured = replace(SETTINGS, environments={**SETTINGS.environments, "staging": replace(own, variables={"V": "1"})})
+    digest = await account.image()
+    await environment.with_settings(coloured).deploy(digest, staging.tell)
+    assert (await status(environment)).differs == ()
+    by_hand = asked(digest)
+    by_hand["SourceConfiguration"]["ImageRepository"]["ImageConfiguration"]["RuntimeEnvironmentVariables"] = {"V": "3"}
+    (arn,) = account.cloud.app_runner.services
+    await account.ask("apprunner", "update_service", ServiceArn=arn, **by_hand)
+    await account.settled(arn)
+    seen = await status(environment)
+    assert "variable V" in seen.differs
+    assert "settings:   not those of deployment 1: " in of_situation(seen).text
+
+
+async def test_the_health_path_is_that_of_the_live_release_not_that_of_the_folder(account, staging):
+    """A deployment with a wrong path was rolled back, and `status` asked for that path ever after."""
+    script = Script(silent="/ready")
+    await staging.environment.deploy(await account.image(script), staging.tell)
+    wrong = staging.environment.with_settings(replace(SETTINGS, health_path="/ready", smoke_paths=("/ready",)))
+    assert (await status(wrong)).asked == ("/front", "/healthz")
+    assert (await status(wrong)).unanswered == ""
 
 
 async def test_a_situation_is_watched_until_the_operation_in_progress_has_ended(account, staging):

@@ -10,7 +10,7 @@ import pytest
 from graphql import parse
 
 from slipway.errors import BadInputError
-from slipway.graph import bases, cases, image
+from slipway.graph import bases, cases, image, postgres
 from slipway.main import Environment, FunctionError, Slipway
 from slipway.objects.call import Call
 from slipway.objects.function import one_sentence
@@ -462,6 +462,16 @@ async def test_publish_signs_in_last_with_a_secret_and_answers_a_digest_without_
     assert pushed[-2].name == "withRegistryAuth"
     assert engine.chain_of(pushed[-2].arguments["secret"])[0].name == "setSecret"
     assert not any("canary-password" in query for query in engine.queries if "setSecret" not in query)
+
+
+async def test_the_first_statements_of_a_server_are_executed_from_a_file_where_it_is_bound(engine):
+    server = postgres.service("postgres:18", "a test")
+    await postgres.executed("postgres:18", "database-notes", server, ("CREATE ROLE one;", "CREATE ROLE two;"))
+    chain = next(chain for chain in engine.chains if chain[-1].name == "sync")
+    arguments = {step.name: step.arguments for step in chain}
+    assert arguments["withServiceBinding"]["alias"] == "database-notes"
+    assert arguments["withNewFile"]["contents"] == "CREATE ROLE one;\nCREATE ROLE two;"
+    assert "@database-notes:5432/template1" in arguments["withExec"]["args"][-1]
 
 
 CREDENTIALS = '{"Version": 1, "AccessKeyId": "canary-key", "SecretAccessKey": "canary-secret"}'

@@ -25,3 +25,10 @@ def test_the_variables_that_the_settings_lack_are_listed_beside_an_error_about_o
     first, *others = with_other_variables(error, tmp_path, Migrations(variables=known)).obstacles
     assert first is error
     assert [each.what.partition(": ")[2] for each in others] == ([listed] if listed else [])
+
+
+def test_an_error_that_quotes_the_stand_in_names_the_variables_that_have_it(tmp_path):
+    error = BadInputError("env.py line 3 fails", "KeyError: 'slipway'")
+    settings = Migrations(variables={"CHANNEL": "slipway", "PORT": "1"})
+    first, other = with_other_variables(error, tmp_path, settings).obstacles
+    assert (first, "which the settings have for CHANNEL" in other.what) == (error, True)

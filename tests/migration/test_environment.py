@@ -1,5 +1,7 @@
 """The service's env.py, run with steps of our choice."""
 
+import sys
+
 import pytest
 
 from slipway.errors import BadInputError
@@ -75,6 +77,30 @@ def test_our_options_win_and_are_not_reported_as_env_pys(environment, url):
         options = env.run(steps, transaction_per_migration=False)
     assert seen == [False]
     assert options["transaction_per_migration"] is True
+
+
+def test_the_imports_of_env_py_come_before_those_of_revisions_as_alembic_does(
+    environment, write_project, url, tmp_path, monkeypatch
+):
+    write_project(ONE)
+    monkeypatch.syspath_prepend(tmp_path)
+    # Imported in the other order, each finds the other half made, and the first loses a name without an error.
+    (tmp_path / "first_of_two.py").write_text(
+        "try:\n    from second_of_two import Name\nexcept ImportError:\n    pass\n"
+    )
+    (tmp_path / "second_of_two.py").write_text("import first_of_two\nclass Name: ...\n")
+    revision = tmp_path / "migrations/versions/one.py"
+    revision.write_text(f"import second_of_two\n{revision.read_text()}")
+    env = tmp_path / "migrations/env.py"
+    env.write_text(f"import no_such_module_here\nfrom first_of_two import Name\n{env.read_text()}")
+    Environment(Call(config=tmp_path / "alembic.ini"), url)
+    assert sys.modules["first_of_two"].Name
+    (tmp_path / "settings_of_two.py").write_text("raise ValueError('no mode')\n")
+    env.write_text(f"import settings_of_two\n{env.read_text()}")
+    with pytest.raises(
+        BadInputError, match=r"^settings_of_two\.py line 1 does not load: ValueError: no mode; variables"
+    ):
+        Environment(Call(config=tmp_path / "alembic.ini"), url)
 
 
 def test_env_py_can_be_run_again_and_again(environment, url):

@@ -185,8 +185,8 @@ def test_a_database_of_a_newer_release_is_reported_in_one_sentence(migrate, ask)
     with pytest.raises(RefusedError) as caught:
         migrate({"one": TWO["one"]}, without=["two"])
     assert str(caught.value) == (
-        "the database is at two, which this release does not know: it is ahead: an older release; "
-        "roll back with `slipway rollback`, or deploy a release that knows it"
+        "the database is at two, which this release does not know: a newer release migrated it: "
+        "deploy a commit that has this revision, such as the newest one; a release that was live before may return without a migration by `slipway rollback`"
     )
     assert ask("SELECT version_num FROM alembic_version") == ["two"]
 

@@ -9,7 +9,7 @@ from slipway.errors import SlipwayError
 from slipway.records.migration import Migration
 from slipway.records.outcome import Status
 from slipway.records.plan import Action
-from slipway.release.engine.engine import Engine, no_op
+from slipway.release.engine.engine import Engine, no_answer, no_op
 from slipway.release.engine.goal import Goal, Live, Paused
 from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.lock import DeployLock
@@ -158,7 +158,7 @@ def migrating_regardless(engine: Engine) -> Engine:
 
 
 def unasked(engine: Engine) -> Engine:
-    return replace(engine, smoke=no_op)
+    return replace(engine, answer=no_answer)
 
 
 def unprepared(engine: Engine) -> Engine:

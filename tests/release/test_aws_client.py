@@ -1,6 +1,7 @@
 """AWS through boto3 and HTTP: how errors and lost answers reach the release engine."""
 
 import asyncio
+import threading
 from types import SimpleNamespace
 
 import anyio
@@ -55,6 +56,16 @@ async def test_each_failure_is_refused_or_lost(account, effect, error):
     account.cloud.faults.add(Fault(operation="ListServices", effect=effect))
     with pytest.raises(error):
         await aws_of(account).once("apprunner", "list_services")
+
+
+async def test_a_call_that_is_not_answered_for_a_while_is_reported_while_it_waits(account, monkeypatch):
+    """With a frozen endpoint `status` printed nothing for 41 s."""
+    monkeypatch.setattr("slipway.release.aws.client._SILENT_SECONDS", 0.01)
+    aws, told, is_told = aws_of(account), [], threading.Event()
+    monkeypatch.setattr(aws, "_send", lambda *_: is_told.wait(10) and {})
+    aws.patience.tell = lambda line: (told.append(line), is_told.set())
+    await aws.call("apprunner", "list_services")
+    assert told == ["AWS has not answered apprunner list_services for 0 s; waiting for a minute at most"]
 
 
 async def test_an_idempotent_call_is_retried(account):

@@ -46,7 +46,7 @@ async def test_a_variable_that_differs_is_a_change_and_its_value_is_nowhere(plat
     same = type(wanted)(**vars(wanted) | {"variables": {}})
     ended = await run(platform, same)
     assert (ended.outcome.status, len(platform.changes())) == (Status.SUCCEEDED, 2)
-    assert "variable COLOUR: pbkdf2:" in ended.told[0]
+    assert "variable COLOUR: removed" in ended.told[0]
     assert "bluebell" not in repr(ended)
 
 

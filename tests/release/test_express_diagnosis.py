@@ -56,7 +56,7 @@ CASES = [
     ("loopback", [f"task 1 stopped: Task failed ELB health checks in {GROUP}", BREAKER], ["INFO:     Uvicorn running on http://127.0.0.1:8000"], "listens on 127.0.0.1"),
     ("exit", ["task 1 stopped: Essential container in task exited", "container Main: exit code: 3", BREAKER], [STARTED], "exit code 3"),
     ("unknown", [f"task 1 stopped: Task failed ELB health checks in {GROUP}", BREAKER], [], "the application had written nothing"),
-    ("platform", [BREAKER], [STARTED], "the circuit breaker threshold was exceeded"),
+    ("circuit-breaker", [BREAKER], [STARTED], "no task of the release stayed up"),
 ]  # fmt: skip
 
 

@@ -9,9 +9,10 @@ import anyio
 import pytest
 
 from slipway.environment import logs
+from slipway.environment.diagnosis import diagnose
 from slipway.environment.environment import ServiceEnvironment, abort, destroy
 from slipway.environment.redeploy import CompatibilityEvidence, rollback
-from slipway.environment.status import diagnose, status
+from slipway.environment.status import status
 from slipway.release.bootstrap.roles import DEPLOY_ROLE, RIGHTS, policy, scope_of
 from slipway.release.rights import granted
 from slipway.settings import parse
@@ -85,7 +86,7 @@ async def test_each_command_works_under_exactly_its_policy_and_uses_all_of_it():
         await there.under(
             "rollback",
             lambda: rollback(there.environment, there.tell, 1, UNPROVEN),
-            unused=(*NO_START, *WENT_WELL, *BEGUN, "ecs:DescribeClusters"),
+            unused=(*NO_START, *WENT_WELL, *BEGUN, "ecs:DescribeClusters", "ecs:StopServiceDeployment"),
         )
         await there.under(
             "destroy",

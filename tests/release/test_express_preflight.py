@@ -14,6 +14,7 @@ from slipway.release.targets.ecs_express.preflight import judge_balancers, judge
 from slipway.release.targets.ecs_express.quotas import judge_processors
 from slipway.release.targets.ecs_express.spec import spec_of
 from slipway.settings.ecs_express import TaskScaling
+from slipway.simulator.network import Subnet
 from tests.environment.express import staging
 from tests.release.platforms import EXPRESS
 
@@ -95,6 +96,24 @@ def test_a_deployment_needs_each_task_twice(quota, is_new, verdict, said):
     assert check.verdict is verdict
     assert said in check.found
     assert bool(check.remedy) == (verdict is PreflightResult.REFUSED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("subnets", "said"),
+    [
+        ([Subnet("subnet-0a", "a"), Subnet("subnet-0b", "a")], "the subnets are in one zone, eu-west-1a"),
+        ([Subnet("subnet-0a", "a", free=7)], "subnet-0a has fewer than 8 free addresses"),
+        ([Subnet("subnet-0a", "a", public=False)], "subnet-0b is public and subnet-0a private"),
+    ],
+)
+async def test_a_network_that_does_not_fit_is_refused_before_anything_is_made(subnets, said):
+    async with staging() as there:
+        there.account.cloud.ecs.express.resources.network.put(*subnets)
+        with pytest.raises(RefusedError, match=said):
+            await there.environment.deploy(await there.account.image(), there.tell)
+        requests = there.account.cloud.requests
+        assert (requests.count("CreateExpressGatewayService"), requests.count("PutImage")) == (0, 1)  # the image's own
 
 
 @pytest.mark.slow

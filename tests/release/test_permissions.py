@@ -9,12 +9,13 @@ import pytest
 
 from slipway import settings
 from slipway.environment import logs
+from slipway.environment.diagnosis import diagnose
 from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.environment import destroy, pause, resume
 from slipway.environment.preflight import preflight
-from slipway.environment.redeploy import CompatibilityEvidence, known_heads, live_in, promote, rollback
+from slipway.environment.redeploy import CompatibilityEvidence, live_in, promote, rollback
 from slipway.environment.secrets import secrets, set_secret
-from slipway.environment.status import diagnose, status
+from slipway.environment.status import status
 from slipway.errors import BadInputError, SlipwayError, within
 from slipway.oci.artifact import EMPTY, Artifact
 from slipway.oci.registry import opened as opened_registry
@@ -255,7 +256,7 @@ async def promote_from(there: Scene) -> None:
     await there.under_way()
     await there.staging.status()
     await there.settled()
-    await known_heads(there.staging, await live_in(there.staging))
+    await there.staging.known_heads(await live_in(there.staging))
 
 
 async def publish(there: Scene) -> None:

@@ -27,7 +27,7 @@ def test_a_database_before_its_first_revision_has_no_head():
 
 def test_a_database_that_is_not_reached_is_not_one_without_a_head():
     answer = '{"image_head": "e73", "database_head": null, "database": "unreachable"}'
-    assert readiness_from(answer) == Readiness(("e73",), None)
+    assert readiness_from(answer) == Readiness(("e73",), None, unreachable=True)
 
 
 def test_several_heads_are_a_list():

@@ -15,6 +15,7 @@ from slipway.release.targets.ecs_express.spec import spec_of
 from slipway.release.targets.ecs_express.target import NO_PAUSE
 from slipway.settings import SettingsError, parse
 from slipway.settings.ecs_express import Architecture
+from slipway.simulator.ecs.express.rollout import TRANSITIONS
 from slipway.simulator.faults import Effect, Fault
 from tests.release.deployers import Kill, lies
 from tests.release.express import BAKE, CANARY, DESCRIPTION_LAG, MODEL, START, How
@@ -93,13 +94,15 @@ async def test_what_a_person_stops_is_rolled_back(there):
     await there.clock.sleep(START + 10)
     there.express.ask("stop_service_deployment", {"serviceDeploymentArn": operation.id})
     assert [event.line async for event in there.target.follow(operation)]
-    assert await there.target.ending(operation) is OperationStatus.TAKEN_BACK
+    assert await there.target.ending(operation) is OperationStatus.ABORTED
     assert (await there.target.observe()).digest == old == await there.live()
 
 
 async def test_every_status_of_its_service_model_is_translated_and_none_is_a_failure():
     words = MODEL.shape_for("ServiceDeploymentStatus").metadata["enum"]
     assert set(STATES) == set(words)
+    following = {word: set(signals.values()) for word, signals in TRANSITIONS.items()}
+    assert {word: set(state.following) for word, state in STATES.items()} == following
     assert "FAILED" not in words
 
 

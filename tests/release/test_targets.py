@@ -23,6 +23,8 @@ ALLOWED = {
     "rehearsal/": "its environments are in the simulated account",
     "graph/running.py": "dagger up judges an instance in its words",
     "release/aws/": "sourced facts",
+    "commands/prove.py": "the rehearsal ends with a move",
+    "report/release.py": "the command that resumes a move",
     "commands/release.py": "`move` goes from one to the other",
     "environment/move": "likewise",
     "environment/shifting.py": "likewise",
@@ -31,6 +33,7 @@ ALLOWED = {
     "release/bootstrap/roles.py": "the rights of a move on each",
     "release/bootstrap/prices.py": "what each costs in a month",
     "release/bootstrap/billing.py": "what each leaves behind",
+    "release/bootstrap/doors.py": "the name that ECS gives its load balancers",
     "release/bootstrap/foundation.py": "a private network needs an internal load balancer",
 }
 

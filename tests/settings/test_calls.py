@@ -5,6 +5,7 @@ import random
 import pytest
 
 from slipway.errors import BadInputError
+from slipway.release.bootstrap.template import check_same_foundation
 from slipway.settings import parse, variable_of
 from slipway.settings.calls import check_reachable, graph_of
 from tests.simulator.express import EXECUTION_ROLE, INFRASTRUCTURE_ROLE
@@ -105,3 +106,12 @@ def test_a_service_on_app_runner_may_call_a_private_one_in_its_network():
     check_reachable(
         graph(service("web", "billing", there=public, target="app-runner"), service("billing")), "production"
     )
+
+
+def test_services_that_describe_their_environment_differently_are_named_before_the_stack_is_touched():
+    check_same_foundation([service("web"), service("billing"), service("apart", there="")], "production")
+    other = service("ledger", there=PRIVATE.replace("10.20", "10.30"))
+    public = service("front", there=PRIVATE.replace(", private = true", ""))
+    check_same_foundation([service("web"), public], "production")  # with NAT both have the same resources
+    with pytest.raises(BadInputError, match="billing, web and ledger describe different networks or databases of"):
+        check_same_foundation([service("web"), other, service("billing")], "production")

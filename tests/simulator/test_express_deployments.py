@@ -198,6 +198,10 @@ async def test_a_deleted_service_drains_and_its_name_is_free_when_it_is_inactive
     assert account.backend.running == []
     assert (await account.ask("elbv2", "describe_load_balancers"))["LoadBalancers"] == []
     await notes.created(await account.image())
+    await notes.ask("delete_express_gateway_service", serviceArn=notes.arn)
+    await account.cloud.clock.sleep(3700)
+    gone = await account.refusal("ecs", "describe_express_gateway_service", serviceArn=notes.arn)
+    assert gone == ("ResourceNotFoundException", "Resource not found")
 
 
 async def test_what_is_read_back_is_sorted_and_has_the_managed_security_group(account):

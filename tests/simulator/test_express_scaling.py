@@ -65,8 +65,11 @@ async def test_tasks_follow_the_metric_between_their_limits_and_a_new_release_ha
     await minutes(account, 6)
     assert await counts(notes) == (3, 3, 0)
     service.load = 900.0
-    await minutes(account, 6)
-    assert await counts(notes) == (4, 4, 0)
+    for suspended, tasks in ((True, 3), (False, 4)):
+        state = {"DynamicScalingOutSuspended": suspended}
+        await account.ask("application-autoscaling", "register_scalable_target", **TARGET, SuspendedState=state)
+        await minutes(account, 6)
+        assert await counts(notes) == (tasks, tasks, 0)
     arn = await notes.update(await account.image(), scalingTarget=SCALING)
     service.load = 10.0
     assert (await notes.until(arn, "BAKE_TIME", 100))["targetServiceRevision"]["requestedTaskCount"] == 4

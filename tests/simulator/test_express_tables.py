@@ -33,6 +33,7 @@ ABSENT = ("ResourceNotFoundException", "Resource not found")
 TABLE: dict[str, tuple[str | tuple[str, str], ...]] = {
     "create_express_gateway_service": ("deploys", TAKEN, TAKEN, LEAVING, "deploys"),
     "update_express_gateway_service": (NOT_FOUND, "deploys", "deploys", DRAINING, INACTIVE),
+    "an update without a change": (NOT_FOUND, OK, OK, DRAINING, INACTIVE),
     "delete_express_gateway_service": (NO_RESOURCE, "drains", "drains", DRAINING, INACTIVE),
     "describe_express_gateway_service": (ABSENT, OK, OK, OK, OK),
     "list_service_deployments": (NOT_FOUND, OK, OK, OK, NOT_FOUND),
@@ -88,6 +89,8 @@ async def call(notes: Notes, operation: str) -> dict[str, Any]:
             return await notes.ask(operation, **created(notes.name, await notes.account.image()))
         case "update_express_gateway_service":
             return await notes.ask(operation, serviceArn=notes.arn, **wanted(await notes.account.image()))
+        case "an update without a change":
+            return await notes.ask("update_express_gateway_service", serviceArn=notes.arn)
         case "list_service_deployments":
             return await notes.ask(operation, service=notes.arn)
         case "stop_service_deployment":

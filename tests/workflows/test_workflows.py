@@ -330,9 +330,10 @@ def test_the_gate_prints_its_annotations_and_keeps_its_exit_code(tmp_path):
     assert (again, other) == (first, "name=slipway-gate-services-a-b")
 
 
-def test_the_matrix_of_services_that_the_guide_shows_has_twelve_lines_and_calls_our_workflows():
-    guide = (ROOT / "docs/how-to/ci.md").read_text()
-    (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL) if "services.yml" in block]
+@pytest.mark.parametrize(("page", "word"), [("ci", "services.yml"), ("several-services", "--all")])
+def test_a_workflow_of_several_services_that_a_guide_shows_has_twelve_lines_and_calls_our_workflows(page, word):
+    guide = (ROOT / f"docs/how-to/{page}.md").read_text()
+    (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL) if word in block]
     assert len(text.splitlines()) <= 12
     for job in YAML(typ="safe").load(text)["jobs"].values():
         called = load(re.sub(r"OWNER/slipway/\.github/(.*)@COMMIT", r"\1", job["uses"]))

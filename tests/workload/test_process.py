@@ -51,6 +51,14 @@ async def said_by(tree: Path, *command: str, **variables: str) -> list[str]:
     return lines
 
 
+async def test_lines_name_the_address_of_the_container_instead_of_the_one_on_this_machine(tmp_path):
+    say = "import sys; print('listening at', sys.argv[2])"
+    everywhere = await said_by(tmp_path, sys.executable, "-c", say, "--bind", "0.0.0.0:8000")
+    assert everywhere == ["listening at 0.0.0.0:8000"]
+    (loopback,) = await said_by(tmp_path, sys.executable, "-c", say, "--bind", "127.0.0.1:8000")
+    assert loopback.startswith("listening at 127.0.0.1:")
+
+
 def alive(pid: int) -> bool:
     """Return whether a process still runs; a zombie does not."""
     try:

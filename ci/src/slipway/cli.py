@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return anyio.run(in_a_child_task, perform, flags)
     except KeyboardInterrupt:
-        print("slipway: interrupted; everything it started on this machine is stopped", file=sys.stderr)
+        print("slipway: interrupted; its processes on this machine are stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -135,17 +135,22 @@ class CommandLine:
 
     @contextmanager
     def run(self) -> "Iterator[Callable[[Event], None]]":
-        """Show the events of one run, and tell a person who interrupts it that the platform continues."""
+        """Show the events of one run, and tell a person who interrupts it what continues without it."""
+        from slipway.records.progress import Phase
         from slipway.report.terminal import TerminalProgress
 
+        phases = [Phase.CHANGE]
         try:
             with TerminalProgress(sys.stderr).run() as tell:
-                yield (lambda _: None) if self.flags.quiet else tell
+
+                def told(event: "Event") -> None:
+                    phases.extend(filter(None, [event.phase]))
+                    if not self.flags.quiet:
+                        tell(event)
+
+                yield told
         except anyio.get_cancelled_exc_class():
-            print(
-                "slipway: the platform continues with what has started; run the same command again to follow it",
-                file=sys.stderr,
-            )
+            print(f"slipway: {phases[-1].interrupted}", file=sys.stderr)
             raise
 
     def say(self, answer: "CommandResult") -> None:

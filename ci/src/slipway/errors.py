@@ -15,7 +15,7 @@ EXIT_CODES: Final[Mapping[int, str]] = MappingProxyType(
         1: "failed or refused",
         2: "unusable input (nothing changed)",
         3: "outcome unknown (the message says how to find out)",
-        4: "taken back by a person",
+        4: "deployment aborted by a person",
     }
 )
 
@@ -54,14 +54,19 @@ class ObstaclesError(BadInputError):
     """Several obstacles, found in one run; each is an error of its own."""
 
     def __init__(self, obstacles: Sequence[SlipwayError]) -> None:
-        first, *others = obstacles
-        numbered = "".join(f"; ({number}) {other}" for number, other in enumerate(others, start=2))
-        super().__init__(first.what, f"{first.next_step}{numbered}")
+        super().__init__(*together(obstacles))
         self._obstacles = tuple(obstacles)
 
     @property
     def obstacles(self) -> tuple[SlipwayError, ...]:
         return self._obstacles
+
+
+def together(errors: Sequence[SlipwayError]) -> tuple[str, str]:
+    """Return failure and next step of one error that consists of several."""
+    first, *others = errors
+    numbered = "".join(f"; ({number}) {other}" for number, other in enumerate(others, start=2))
+    return first.what, f"{first.next_step}{numbered}"
 
 
 class Obstacles:

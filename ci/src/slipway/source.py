@@ -170,9 +170,9 @@ def unreleased(folder: Path) -> Since:
             f"it is unknown which revisions are new: {error.what}", f"{_DEEPEN}, or pass --all"
         ) from error
     revisions = _revisions_here(folder)
-    for name in filter(None, (MERGE_BASE, _newest_tag(folder))):
+    for choose in (lambda _: MERGE_BASE, _newest_tag):
         with suppress(BadInputError):
-            since = released(folder, name)
+            since = released(folder, name := choose(folder))
             gone = {each.id for each in since.changed} - {each.id for each in (*since.ahead, *revisions.values())}
             is_branch = name == MERGE_BASE and since.commit != _revision_of(folder, "HEAD")
             if is_branch or gone or any(file in since.edited or file not in since.files for file in revisions):
@@ -180,10 +180,9 @@ def unreleased(folder: Path) -> Since:
     return Since(name="", by_default="", commit=_before_newest(folder, revisions))
 
 
-def _newest_tag(folder: Path) -> str | None:
-    with suppress(BadInputError):
-        return git(folder, ["describe", "--tags", "--abbrev=0", "--match=*[0-9]*"]).decode().strip()
-    return None
+def _newest_tag(folder: Path) -> str:
+    """Return the newest tag of a release; raises BadInputError without one."""
+    return git(folder, ["describe", "--tags", "--abbrev=0", "--match=*[0-9]*"]).decode().strip()
 
 
 def _spoken(folder: Path, name: str, tip: str) -> str:
@@ -290,7 +289,8 @@ def _revision_of(folder: Path, name: str) -> str | None:
 
 
 def _default_branch(folder: Path) -> str | None:
-    return next((branch for branch in _DEFAULT_BRANCHES if _revision_of(folder, branch)), None)
+    known = git(folder, ["for-each-ref", "--format=%(refname)", *_DEFAULT_BRANCHES]).decode().split()
+    return next((branch for branch in _DEFAULT_BRANCHES if branch in known), None)
 
 
 def _merge_base(folder: Path, *, shallow: bool) -> str:

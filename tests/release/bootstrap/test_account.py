@@ -283,3 +283,7 @@ async def test_a_whole_environment_is_deleted_and_its_database_leaves_a_snapshot
     assert from_json(Destruction, to_json(ended), "destruction") == ended
     again = await destroy_everything(staging(account), untold, NAME)
     assert {each.removal for each in again.stacks} == {Removal.ABSENT, Removal.KEPT}
+    anew = await ground(account).apply(untold)
+    assert [stack.result for stack in anew.stacks] == [Result.APPLIED, Result.UNCHANGED, Result.APPLIED]
+    imported = [change.name for stack in anew.stacks for change in stack.changes if change.action == "Import"]
+    assert imported == ["DatabaseLog", "MigrationLog"]  # they outlived their stacks

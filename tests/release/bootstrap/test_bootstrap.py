@@ -21,13 +21,25 @@ from slipway.release.engine.ledger import Ledger
 from slipway.report.text import of_bootstrap
 from slipway.settings import Scaling, Settings, SettingsError
 from slipway.simulator.faults import Effect, Fault
-from tests.release.bootstrap.wanted import FULL, GITHUB, NETWORK, OTHER_ACCOUNT, STAGING, environment, settings, untold
+from tests.environment.express import BRISK
+from tests.release.bootstrap.wanted import (
+    FULL,
+    GITHUB,
+    NETWORK,
+    OTHER_ACCOUNT,
+    STAGING,
+    environment,
+    express,
+    settings,
+    untold,
+)
 from tests.release.desired import aws_of, time_of
 from tests.release.direct import opened
 from tests.release.policed import PolicedAws, hold
 from tests.simulator.account import SLOW, Account
 
 WANTED = settings(staging=STAGING)
+ON_EXPRESS = replace(settings(staging=express("staging")), health_path="/healthz")
 CHANGES = ("CreateChangeSet", "ExecuteChangeSet", "DeleteChangeSet", "DeleteStack")
 
 
@@ -176,12 +188,14 @@ async def test_a_repository_with_images_is_taken_over(account):
 
 
 @pytest.mark.slow
-async def test_after_bootstrap_a_deployment_works_under_the_policy_that_the_deploy_role_has(account):
-    await ground(account).apply(untold)
-    (_, own) = stacks(WANTED, "staging")
+@pytest.mark.parametrize("wanted", [WANTED, ON_EXPRESS], ids=["app-runner", "ecs-express"])
+async def test_after_bootstrap_a_deployment_works_under_the_policy_that_the_deploy_role_has(account, wanted):
+    await ground(account, wanted).apply(untold)
+    (_, own) = stacks(wanted, "staging")
     (only,) = own.template["Resources"]["DeployRole"]["Properties"]["Policies"]
     hold(account, only["PolicyDocument"])
-    staging = Environment(settings=WANTED, name="staging", endpoint_url=account.cloud.url, time=time_of(account))
+    account.cloud.ecs.express.pace = BRISK
+    staging = Environment(settings=wanted, name="staging", endpoint_url=account.cloud.url, time=time_of(account))
     vars(staging)["aws"] = PolicedAws(account)
     outcome = await staging.deploy(await account.image(), untold)
     assert outcome.status is Status.SUCCEEDED
@@ -232,6 +246,7 @@ async def test_an_empty_stack_left_by_another_run_is_reused(account):
         ("UPDATE_IN_PROGRESS", "another operation is changing the stack"),
         ("UPDATE_ROLLBACK_FAILED", "the stack slipway-notes-shared is UPDATE_ROLLBACK_FAILED"),
         ("ROLLBACK_COMPLETE", "was left by a failed creation"),
+        ("ROLLBACK_FAILED", "was left by a failed creation and cannot be updated: aws cloudformation delete-stack"),
     ],
 )
 async def test_a_stack_that_cannot_be_changed_now_is_one_sentence(account, status, said):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         switch("apply", "create what is missing; without this flag it is only shown", one_of="act"),
         switch(
             "drift",
-            "compare the account with the templates, and compute whether the database is isolated; with `--apply` restore it",
+            "compare the account with the templates, and compute whether database and private services are isolated; with `--apply` restore it",
         ),
         replace(
             IMAGE,
@@ -55,7 +55,10 @@ if TYPE_CHECKING:
     ),
     records=(
         JsonRecord("bootstrap", "1 when a stack could not be created; without `--apply` nothing is created"),
-        JsonRecord("account-drift", "with `--drift`; 1 when something differs or the database is not isolated"),
+        JsonRecord(
+            "account-drift",
+            "with `--drift`; 1 when something differs, or database or private services are not isolated",
+        ),
     ),
     more="""\
 A made database has a database and two roles for each service: one owns the tables, and only migrations use it; that of the service
@@ -68,15 +71,18 @@ database that is deleted leaves a final snapshot.""",
 async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.bootstrap import AccountSetup, with_repository
     from slipway.records.bootstrap import Bootstrap
-    from slipway.release.bootstrap.template import stacks
+    from slipway.release.bootstrap.template import check_same_foundation, stacks
     from slipway.report.answers import account as answers
     from slipway.report.answers.result import CommandResult
+    from slipway.settings import MadeNetwork
 
     if (flags.plan or flags.replace) and not flags.apply:
         raise BadInputError("--plan and --replace are for --apply", "pass --apply, or leave them out")
     if flags.template and flags.drift:
         raise BadInputError("a template has no drift", "pass --template or --drift")
     settings = with_repository(await caller.settings(), flags.github)
+    if isinstance(settings.environment(flags.environment).network, MadeNetwork):
+        check_same_foundation((await caller.services()).values(), flags.environment)
     if flags.template:
         return CommandResult(record=None, text=_template(stacks(settings, flags.environment), flags))
     approved = await caller.record(Bootstrap, flags.plan, "the approved change") if flags.plan else None
@@ -130,6 +136,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.errors import BadInputError
     from slipway.records.bootstrap import Permissions
     from slipway.release.bootstrap.roles import DEPLOY_ROLE, joined, policy, scope_of
+    from slipway.release.targets.supported import target_of
     from slipway.report.answers import account as answers
 
     commands = tuple(flags.command or DEPLOY_ROLE)
@@ -137,6 +144,9 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     there = [each for each in every if not flags.all or flags.environment in each.environments]
     if not there:
         raise BadInputError(f"no service is in {flags.environment!r:.60}", "correct --environment")
+    lacking = {verb.value: why for each in there for verb, why in target_of(each, flags.environment).impossible.items()}
+    if impossible := [name for name in flags.command or () if name in lacking]:
+        raise BadInputError(f"the platform of {flags.environment} has no {impossible[0]}", lacking[impossible[0]])
     policies = [policy(scope_of(each, flags.environment), commands) for each in there]
     document = json.dumps(joined(policies) if flags.all else policies[0], indent=2)
     return answers.of_permissions(Permissions(flags.environment, commands, document))
@@ -144,7 +154,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account, whose access key is `simulated`, until it is interrupted; or push a release into one",
+    "Run a simulated AWS account until you interrupt it (its access key is `simulated`), or push a release to a running one",
     flags=(
         option(
             "action",

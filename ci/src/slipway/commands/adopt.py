@@ -57,7 +57,7 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
 
 
 def _options(flags: Flags, caller: Caller) -> "GateOptions":
-    """Return the options of a gate that executes the whole history, and judges only revisions that are not committed yet."""
+    """Return the options of a gate that executes the whole history, and reports on the revisions that are not committed."""
     from slipway.local.prove import GateOptions
     from slipway.source import commit_at
 

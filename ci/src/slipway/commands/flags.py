@@ -63,7 +63,7 @@ IMAGE = option("image", "REPOSITORY@DIGEST", "the image, named by digest: reposi
 IMAGES = replace(IMAGE, repeated=True)
 ALL = switch(
     "all",
-    "treat the services of the repository as one: with an --image of each that is released, callees first; when one fails, the others go back",
+    "deploy several services together: pass an --image for each; callees come first; if one fails, those already deployed are rolled back",
 )
 CERTIFICATE = file(
     "certificate",
@@ -82,7 +82,7 @@ WITHOUT_PROOF = option(
 WITHOUT_LEDGER = option(
     "without-ledger",
     "REASON",
-    "continue although the ledger cannot be read or written; only the platform then prevents concurrent changes, and the run is recorded afterwards",
+    "continue without the ledger; App Runner still refuses a concurrent change, ECS stops the earlier one; the run is recorded afterwards",
     default="",
     not_on_dagger="it may have to leave a file",
 )

@@ -24,6 +24,7 @@ def parse(arguments: Sequence[str]) -> Flags:
         if command.run is None:
             raise BadInputError(f"{command.name} needs a container engine", f"run `dagger call {command.name}`")
         _check_flags(command, arguments[1:])
+        return grammar(command).parse_args(arguments)
     return grammar().parse_args(arguments)
 
 
@@ -82,8 +83,8 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 
 @cache
-def grammar() -> _Top:
-    """Return the parser of the whole command line."""
+def grammar(only: Command | None = None) -> _Top:
+    """Return the parser of the whole command line, or of one command: those of all take a while."""
     top = _Top(
         "slipway",
         usage="slipway COMMAND [flags]",
@@ -94,7 +95,7 @@ def grammar() -> _Top:
     )
     top.add_argument("--version", action="version", version=f"slipway {slipway.__version__}")
     top.commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser, prog="slipway")
-    for command in COMMANDS:
+    for command in (only,) if only else COMMANDS:
         _add(top.commands, command)
     return top
 

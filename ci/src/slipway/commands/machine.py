@@ -158,6 +158,8 @@ def _actions(command: Command) -> Iterator[str]:
     from slipway.release.targets.supported import TARGETS
 
     for kind, target in TARGETS.items():
+        if command.name in target.impossible_names:
+            continue
         actions = granted((right for name in command.rights for right in rights_on(name, kind)), target.grants)
         lines = (f"  {resource.sid}: {', '.join(names)}" for resource, names in actions.items())
         yield "\n".join([f"IAM actions on {kind.value}, by policy statement", *lines])

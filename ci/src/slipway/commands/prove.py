@@ -39,32 +39,32 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "judge only revisions newer than this revision or git ref; `merge-base` means where HEAD left the default branch. Default: start-after in the settings; without it, what a pull request would add; on the default branch, what no release tag has",
+            "report only on revisions newer than this revision or git ref; `merge-base` is where HEAD left the default branch. Default: the setting start-after; without it, on a branch, merge-base; on the default branch, the newest release tag",
             one_of="judged",
-            on_dagger="a revision only, since the workspace has no git history; by default all are judged",
+            on_dagger="a revision only, since the workspace has no git history; by default all are reported",
         ),
         switch(
             "all",
-            "judge all revisions, including released ones",
+            "report on all revisions, including released ones",
             one_of="judged",
-            not_on_dagger="without --since it judges all",
+            not_on_dagger="without --since it reports on all",
         ),
         switch(
             "all-services",
-            "prove every service of the repository, each with its own settings: every folder in DIR with a table [tool.slipway]",
+            "test every service of the repository, each with its own settings: every folder in DIR with a table [tool.slipway]",
             one_of="release",
             not_on_dagger="name one with --path; `slipway services` lists them",
         ),
         replace(CHANGED, sentence=f"with --all-services: {CHANGED.sentence}"),
         file(
             "statements",
-            "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from the models of the previous release, at the git ref where judging begins)",
+            "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from the models of the previous release, at the git ref of --since)",
             one_of="release",
         ),
         option(
             "layers",
             "LAYER,…",
-            "execute only these kinds of checks: trace, rows, together, interruption, previous, concurrency; graph, stairway and drift always run, and `always` means only these three (default: all)",
+            "execute only these layers of checks: any of trace, rows, together, interruption, previous, concurrency, beside graph, stairway and drift, which always run; `always` runs nothing else (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
@@ -77,7 +77,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "advisory",
             "DATE",
-            "before this day exit 0 even if there are errors, for a team that begins to use the gate (YYYY-MM-DD, UTC)",
+            "until this day exit with 0 despite errors, to introduce the gate gradually (YYYY-MM-DD, UTC)",
             parse=day,
             not_on_dagger="not needed: the report is returned even if there are errors",
         ),
@@ -205,7 +205,7 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
 
 @command(
     Group.PROVE,
-    "Write a certificate from the gate's proof, or check one; a promotion or rollback to another schema needs it",
+    "Write a certificate, the gate's evidence that a release works on another schema, or check one",
     flags=(
         replace(SOURCE, not_on_dagger=_LISTED),
         file("proof", "certify this proof.json, written by `slipway gate --report`"),
@@ -248,7 +248,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.PROVE,
-    "Rehearse a release in a simulated account on this machine; also refused and rolled-back releases, if the settings name patches for them, and a move from App Runner",
+    "Rehearse a release against a simulated AWS account, with releases that are refused and rolled back if the settings name patches for them",
     flags=(
         SOURCE,
         file(

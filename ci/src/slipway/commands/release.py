@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
@@ -50,7 +51,7 @@ async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.release.errors import AwsRefusedError
     from slipway.report.answers import release as answers
 
-    environment = await _connected(flags, caller)
+    environment = await connected_to(flags, caller)
     spec, live = environment.spec(environment.digest_of(flags.image)), dict[str, str]()
     with suppress(AwsRefusedError):  # the preflight itself names what may not be read
         live = dict((await environment.status()).fields)
@@ -76,7 +77,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         from slipway.report.answers.joint import of_joint_plan
 
         return of_joint_plan(await (await _joint(flags, caller)).plan())
-    environment = await _connected(flags, caller)
+    environment = await connected_to(flags, caller)
     return answers.of_plan(await environment.plan(environment.digest_of(_only(flags.image))))
 
 
@@ -92,12 +93,12 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,
-        switch("older", "deploy an image even if a newer one has been deployed since; refused by default"),
+        switch("older", "deploy an image although one that was first deployed later is live; refused by default"),
         WITHOUT_START,
         ALL,
         replace(
             WITHOUT_PROOF,
-            sentence="with --all: let a service that has migrated go back without the proof that the release before works on the new schema; "
+            sentence="with --all: roll a service back although its database was migrated and nothing proves that its previous release works on the new schema; "
             "the reason is recorded",
         ),
     ),
@@ -108,8 +109,8 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
     rights=("deploy", "webhook"),
     more="""\
 With --all the services are deployed one after the other, each after those that it calls. When one fails, those that were deployed
-before it go back in reverse order, unless their settings have when-a-later-fails = "stay". The same command finishes what a killed one
-began, also its way back.""",
+before it are rolled back in reverse order, unless their settings have when-a-later-fails = "stay". Run the same command again after a
+kill: it resumes the deployment or the rollback.""",
 )
 async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.errors import BadInputError
@@ -121,7 +122,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.all:
         return await _deploy_all(flags, caller)
     if flags.without_proof:
-        raise BadInputError("--without-proof is for the way back of several services", "pass it with --all")
+        raise BadInputError("--without-proof is for the rollback of several services", "pass it with --all")
     environment = await _changed_environment(flags, caller)
     certificate = (await _evidence(flags, caller)).certificate
     with caller.run() as tell:
@@ -159,7 +160,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
 async def promote(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.redeploy import plan_promotion, promote
 
-    places = await caller.environment(flags.from_), await _connected(flags, caller, flags.to)
+    places = await caller.environment(flags.from_), await connected_to(flags, caller, flags.to)
     evidence = await _evidence(flags, caller)
     return await changed(
         flags, caller, lambda: plan_promotion(*places, evidence), lambda tell: promote(*places, tell, evidence)
@@ -224,7 +225,7 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
 
     evidence = await _evidence(flags, caller)
-    environment = (await _connected(flags, caller)).proven_by(evidence.certificate)
+    environment = (await connected_to(flags, caller)).proven_by(evidence.certificate)
     runner = await environment.migrating(environment.digest_of(flags.image), url_from=flags.database_url_from)
     if flags.status:
         return answers.of_standing(await runner.look(), environment.name)
@@ -234,13 +235,21 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.RELEASE,
-    "Move a service from App Runner to ECS Express Mode without an outage; an error on the way takes the traffic back",
+    "Move a service from App Runner to ECS Express Mode without an outage; after an error App Runner gets the traffic back",
     AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,
-        option("to", "TARGET", "the platform to move to", choices=("ecs-express",), one_of="direction"),
-        switch("back", "send all of the traffic back to App Runner", one_of="direction"),
-        switch("finish", "when the new service has all of the traffic: pause the old one", one_of="direction"),
+        option(
+            "to",
+            "TARGET",
+            "the platform to move to: start the move, or resume it",
+            choices=("ecs-express",),
+            one_of="direction",
+        ),
+        switch("back", "send all traffic back to App Runner", one_of="direction"),
+        switch(
+            "finish", "pause the App Runner service; refused until the new service has all traffic", one_of="direction"
+        ),
         option(
             "confirm",
             "SERVICE",
@@ -252,25 +261,26 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
     records=(AS_DEPLOY, AS_PLANNED),
     rights=("move", "webhook"),
     more="""\
-[tool.slipway.environments.NAME.move] names the roles on ECS. The new service is made beside the old one, from its live image; then
-weighted records of Route 53 give it 10, 50 and 100 % of the traffic, three minutes each. Each call resumes what an earlier one began.""",
+[tool.slipway.environments.NAME.move] names the roles on ECS. slipway creates the ECS service from the image that is live on App Runner,
+then shifts the traffic with weighted records of Route 53: 10, 50, 100 %, three minutes per step. Run move again to resume it.""",
 )
 async def move(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.move import moving
+    from slipway.environment.move_plan import plan_back, plan_finish, plan_forward
     from slipway.errors import BadInputError
 
     if sum(map(bool, (flags.to, flags.back, flags.finish))) != 1:
         raise BadInputError("move needs one direction", "pass --to ecs-express, --back or --finish")
     if flags.confirm and flags.to:
         raise BadInputError("--confirm deletes a service", "pass it with --back or --finish")
-    there = moving(await caller.environment(flags.environment))
+    there = moving(await connected_to(flags, caller), has_moved=not flags.to)
     if flags.back:
-        return await changed(flags, caller, there.plan_back, lambda tell: there.back(tell, flags.confirm))
+        plan = partial(plan_back, there, flags.confirm)
+        return await changed(flags, caller, plan, partial(there.back, confirmed=flags.confirm))
     if flags.finish:
-        return await changed(
-            flags, caller, lambda: there.plan_finish(flags.confirm), lambda tell: there.finish(tell, flags.confirm)
-        )
-    return await changed(flags, caller, there.plan, there.forward)
+        plan = partial(plan_finish, there, flags.confirm)
+        return await changed(flags, caller, plan, partial(there.finish, confirmed=flags.confirm))
+    return await changed(flags, caller, partial(plan_forward, there), there.forward)
 
 
 async def _deploy_all(flags: Flags, caller: Caller) -> "CommandResult":
@@ -321,11 +331,11 @@ async def changed(
 
 async def _changed_environment(flags: Flags, caller: Caller) -> "ServiceEnvironment":
     """Return the environment that a command changes, with its ledger or without."""
-    there = await _connected(flags, caller)
+    there = await connected_to(flags, caller)
     return there.doing_without_ledger(flags.without_ledger) if flags.without_ledger else there
 
 
-async def _connected(flags: Flags, caller: Caller, name: str = "") -> "ServiceEnvironment":
+async def connected_to(flags: Flags, caller: Caller, name: str = "") -> "ServiceEnvironment":
     """Return an environment with the addresses of the services that it calls; one that is read from the ledger has those of then."""
     there = await caller.environment(name or flags.environment)
     if not there.settings.calls or vars(flags).get("service"):

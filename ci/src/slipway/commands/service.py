@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
 from slipway.commands.flags import ANYWHERE, DRY_RUN, ENVIRONMENT
-from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed
+from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed, connected_to
 
 if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
@@ -31,8 +31,11 @@ _UNTIL_IT_ENDS = "until it ends"
         switch("all", "show every service of the repository that is in the environment, callees first"),
     ),
     records=(
-        JsonRecord("joint-situation", "with `--all`; the worst code of those that cannot be read"),
-        JsonRecord("situation", "0 also when there is no service: `observed.status` is null then"),
+        JsonRecord("joint-situation", "with `--all`; the worst code of all services"),
+        JsonRecord(
+            "situation",
+            "1 when the service exists and does not answer, 3 when its state is unknown; 0 also when there is none: `observed.status` is null then",
+        ),
         JsonRecord("release-watch", "with `--watch SPAN`; 1 unless `status` is SUCCEEDED"),
     ),
     rights=("status", "logs"),
@@ -108,7 +111,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
         *ANYWHERE,
         file(
             "record",
-            "before listing, copy into the ledger the deployment that a run with --without-ledger left in this file; this needs the rights of `deploy`",
+            "before listing, copy into the ledger the deployment that a run with --without-ledger left in this file; this needs the permissions of `deploy`",
             not_on_dagger="such a run leaves a file on a person's machine",
         ),
     ),
@@ -129,7 +132,7 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Explain why the newest change of a service failed, with the log lines that show it",
+    "Explain why the newest deployment, pause or deletion failed, and show the log lines",
     AwsAccess.READS,
     flags=(
         *ANYWHERE,
@@ -140,10 +143,15 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
             parse=int,
         ),
     ),
-    records=(JsonRecord("examination", "0 when nothing has failed, 1 when something has, 3 while it is in progress"),),
+    records=(
+        JsonRecord(
+            "examination",
+            "0 when nothing has failed, 1 when the deployment has, or the live release does not answer, 3 while it is in progress",
+        ),
+    ),
 )
 async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.environment.status import diagnose
+    from slipway.environment.diagnosis import diagnose
     from slipway.report.answers import service as answers
 
     return answers.of_examination(await diagnose(await caller.environment(flags.environment), flags.number))
@@ -163,6 +171,7 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
             parse=int,
             one_of="lines",
         ),
+        option("tail", "NUMBER", "only so many of these lines, the newest", parse=int),
         switch("follow", "continue with new lines until it is interrupted", not_on_dagger="a function returns once"),
     ),
     records=(
@@ -180,12 +189,14 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
 
     if flags.deployment is not None and (flags.follow or flags.since):
         raise BadInputError("a deployment has a begin and an end", "pass --deployment without --since and --follow")
+    if flags.tail is not None and (flags.follow or flags.tail < 1):
+        raise BadInputError("--tail takes a number of lines above 0, without --follow", "pass one of both")
     since = logs.span(flags.since or "10m")
     environment = await caller.environment(flags.environment)
     if flags.deployment is not None:
-        return answers.of_log(await logs.of_deployment(environment, flags.deployment))
+        return answers.of_log((await logs.of_deployment(environment, flags.deployment)).last(flags.tail))
     if not flags.follow:
-        return answers.of_log(await logs.recent(environment, since))
+        return answers.of_log((await logs.recent(environment, since)).last(flags.tail))
     async for line in logs.follow(environment, since):
         caller.stream(answers.of_log_line(line))
     return None
@@ -247,7 +258,7 @@ async def run(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import service as answers
     from slipway.report.answers.result import CommandResult
 
-    environment = await caller.environment(flags.environment)
+    environment = await connected_to(flags, caller)
     with caller.run() as tell:
         show = (
             (lambda line: tell(Event(line)))
@@ -259,7 +270,7 @@ async def run(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Pause a service; its configuration and its address are kept",
+    "Pause a service where its platform can; its configuration and its address are kept",
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),
@@ -291,7 +302,7 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Take back the deployment in flight, such as a canary; succeeds only when the release before it answers alone",
+    "Roll back the deployment in progress, also during its canary; succeeds only when the previous release gets all traffic",
     AwsAccess.CHANGES,
     flags=ENVIRONMENT,
     records=(AS_DEPLOY,),

@@ -27,7 +27,7 @@ def uv(options: DoctorOptions) -> str:  # noqa: ARG001 -- one for all services
 
 
 def git(options: DoctorOptions) -> str:
-    """Check git, and that the service is in a commit; raises BadInputError, RefusedError."""
+    """Return the versions of git and of the service's commit; raises BadInputError without git, RefusedError without a commit."""
     if shutil.which("git") is None:
         raise BadInputError("there is no git on this machine", "install git")
     version = output_of(["git", "--version"], remedy="install git again").removeprefix("git version ")

@@ -108,7 +108,7 @@ def _registry(image: str) -> str:
 
 
 def _problem(host: str) -> str | None:
-    """Return None if the host is a registry: 200, or 401 without a login (distribution spec, API version check)."""
+    """Return why a host is no registry; None if it is: it answers GET /v2/ with 200, or with 401 without a login."""
     import httpx
 
     scheme = "http" if host.partition(":")[0] in {"localhost", "127.0.0.1"} else "https"

@@ -5,23 +5,24 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from dataclasses import replace as with_values
 
-from slipway.errors import RefusedError, SlipwayError
-from slipway.records.bootstrap import Bootstrap, DatabaseChange, ResourceChange, Result, StackChange
+from slipway.errors import RefusedError, SlipwayError, together
+from slipway.records.bootstrap import Bootstrap, DatabaseChange, DoorChange, ResourceChange, Result, StackChange
 from slipway.records.drift import AccountDrift
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ledger import LedgerStore
-from slipway.release.bootstrap.access import Access
+from slipway.release.bootstrap.access import Access, ids_of
 from slipway.release.bootstrap.change_set import StackChangeSet
+from slipway.release.bootstrap.doors import Door, close, doors_of
 from slipway.release.bootstrap.drift import NOT_COVERED, detect
 from slipway.release.bootstrap.existing import check_new, roles_added_by
 from slipway.release.bootstrap.isolation import breaches
 from slipway.release.bootstrap.prices import cost_of
 from slipway.release.bootstrap.server import database_name, owner_name
-from slipway.release.bootstrap.template import CALLER, StackTemplate, stacks
+from slipway.release.bootstrap.template import CALLER, StackKind, StackTemplate, stacks
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
-from slipway.release.placement import PRIVATE_SUBNETS, imports_of
+from slipway.release.placement import PRIVATE_SUBNETS, VPC, imports_of
 from slipway.settings import Github, MadeNetwork, Settings, SettingsError
 from slipway.structure import MismatchError
 
@@ -51,7 +52,7 @@ class AccountSetup:
         """Return what would change, and delete the change sets; raises SlipwayError."""
         async with AsyncExitStack() as opened:
             proposals = [proposal for _, proposal in await self._proposed(opened, tell)]
-        return self._report(proposals, await self._database(tell))
+        return self._report(proposals, await self._database(tell), await self._doors(makes=False))
 
     async def drift(self, tell: Callable[[Event], None]) -> AccountDrift:
         """Compare the account with the templates of its stacks; raises SlipwayError."""
@@ -63,10 +64,13 @@ class AccountSetup:
         return AccountDrift(
             environment=self.environment,
             stacks=tuple(state.drift for state in states),
-            breaches=breaches(
-                resources,
-                callers=[ids[CALLER]] if CALLER in ids else [],
-                private=[ids[name] for name in private if name in ids],
+            breaches=(
+                *breaches(
+                    resources,
+                    callers=[ids[CALLER]] if CALLER in ids else [],
+                    private=[ids[name] for name in private if name in ids],
+                ),
+                *(breach for door in await self._open_doors() for breach in door.breaches()),
             ),
             not_covered=NOT_COVERED,
             database=await self._database(tell),
@@ -88,7 +92,8 @@ class AccountSetup:
         async with AsyncExitStack() as opened:
             proposed = await self._proposed(opened, tell, restores=restores)
             if approved:
-                now = self._report([proposal for _, proposal in proposed], await self._database(tell))
+                proposals = [proposal for _, proposal in proposed]
+                now = self._report(proposals, await self._database(tell), await self._doors(makes=False))
                 check_approved(now, approved)
             check_losses([proposal for _, proposal in proposed], replace)
             for change_set, proposal in proposed:
@@ -96,12 +101,31 @@ class AccountSetup:
                 is_proposed = current.result is Result.PROPOSED
                 changes.append(await change_set.execute(current) if is_proposed else current)
                 if not changes[-1].result.is_well:
-                    return self._report(changes, None)
+                    return self._report(changes, None, ())
             await self._move_ledger(tell)
-        return self._report(changes, await self._database(tell, makes=True))
+        return self._report(changes, await self._database(tell, makes=True), await self._doors(makes=True))
 
-    def _report(self, changes: Iterable[StackChange], database: DatabaseChange | None) -> Bootstrap:
-        return Bootstrap(self.environment, tuple(changes), cost_of(self.settings, self.environment), database)
+    def _report(
+        self, changes: Iterable[StackChange], database: DatabaseChange | None, doors: Iterable[DoorChange]
+    ) -> Bootstrap:
+        cost = cost_of(self.settings, self.environment)
+        return Bootstrap(self.environment, tuple(changes), cost, database, tuple(doors))
+
+    async def _doors(self, *, makes: bool) -> list[DoorChange]:
+        """Return what is open to others than callers, or closed to callers, and mend it if `makes`."""
+        doors = await self._open_doors()
+        if makes:
+            for door in doors:
+                await close(self.aws, door)
+        return [door.change(Result.APPLIED if makes else Result.PROPOSED) for door in doors]
+
+    async def _open_doors(self) -> list[Door]:
+        """Return the load balancers in the network that bootstrap made; none in a team's own, which may have other uses."""
+        if not isinstance(self.settings.environment(self.environment).network, MadeNetwork):
+            return []
+        foundation = next(each for each in await self.stacks() if each.kind is StackKind.FOUNDATION)
+        vpc = (await ids_of(self.aws, foundation)).get(VPC)
+        return await doors_of(self.aws, vpc) if vpc else []
 
     async def _database(self, tell: Callable[[Event], None], *, makes: bool = False) -> DatabaseChange | None:
         """Read the database and its roles, and make them if `makes`; None where bootstrap has made none."""
@@ -171,8 +195,8 @@ def check_losses(changes: Iterable[StackChange], named: Sequence[str]) -> None:
         if change.loss and change.name not in named
     ]
     if refused:
-        first, *others = refused
-        raise RefusedError(first.what, "; ".join([first.next_step, *map(str, others)]))
+        what, next_step = together(refused)
+        raise RefusedError(what, next_step)
 
 
 async def changed(access: Access, digest: str | None, tell: Callable[[Event], None], *, makes: bool) -> DatabaseChange:
@@ -209,6 +233,8 @@ def check_approved(now: Bootstrap, approved: Bootstrap) -> None:
         )
     before = {change.stack: change for change in approved.stacks}
     other = [change.stack for change in now.stacks if before.get(change.stack) != change]
+    if now.doors != approved.doors:
+        other.append("the load balancers")
     if now.database and now.database != approved.database:
         other.append(f"the database {now.database.name}")
     if other:

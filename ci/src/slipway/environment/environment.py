@@ -12,6 +12,7 @@ from typing import Self
 
 import anyio
 
+from slipway.environment.canary import Canary
 from slipway.environment.late import record_late
 from slipway.environment.specification import settings_of, specification_of
 from slipway.environment.status import HISTORY, ObservedEnvironment
@@ -118,8 +119,8 @@ class ServiceEnvironment(ObservedEnvironment):
             holder=holder(os.environ),
             prepare=self._check_owner,
             permit=permit,
-            ask=self.readiness,
-            smoke=self.smoke_failure,
+            answer=self.answer_of,
+            sample=Canary(environment=self).sample,
             certificate=certificate,
             risk=risk,
             joint=self.joint,
@@ -129,8 +130,9 @@ class ServiceEnvironment(ObservedEnvironment):
     async def plan(self, digest: str, verb: Verb = Verb.DEPLOY, observed: Observed | None = None) -> Plan:
         """Return what a command would change to the live state, by default that of now.
 
-        It is blocked if slipway did not create the service, or the image cannot be deployed.
+        It is blocked if slipway did not create the service, its traffic has moved, or the image cannot be deployed.
         """
+        from slipway.environment.moved import gone
         from slipway.release.preflight.image import refusal_of
 
         spec = self.spec(digest)
@@ -140,7 +142,10 @@ class ServiceEnvironment(ObservedEnvironment):
         refusals = [await refusal_of(self.aws, spec)]
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
             refusals = [await self._foreign(), *refusals]
-        if reasons := [f"{refusal.found}; {refusal.remedy}" for refusal in refusals if refusal]:
+        reasons = [f"{refusal.found}; {refusal.remedy}" for refusal in refusals if refusal]
+        with suppress(SlipwayError):  # the ledger cannot be read
+            reasons += map(str, filter(None, [await gone(self)]))
+        if reasons:
             return replace(made, action=Action.BLOCKED, reason="; ".join(reasons))
         if verb is Verb.DEPLOY and made.action is Action.UPDATE:
             made = replace(made, notes=(*made.notes, *await self.older(made.image)))
@@ -186,7 +191,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
         outcome = await reach(engine, goal, approved)
         if self.without_ledger:
-            await record_late(self, engine.tell)
+            outcome = replace(outcome, note=await record_late(self, engine.tell))
         await announce(self, outcome, engine.tell, engine.holder)
         return outcome
 
@@ -219,11 +224,12 @@ class ServiceEnvironment(ObservedEnvironment):
         """Run the preflight and return the versions of the secrets; a release that has been live is not started again on this machine."""
         if self.versions is not None:
             return self.versions
-        from slipway.environment.moved import check_side
+        from slipway.environment.moved import gone
         from slipway.environment.preflight import preflight
         from slipway.release.preflight import checking
 
-        await check_side(self)
+        if refused := await gone(self):
+            raise refused
         spec = goal.spec.over(observed.fields)
         if self.starts and goal.verb not in _WAS_LIVE:
             report = await preflight(self.aws, spec, self.resolved, live=observed.fields)

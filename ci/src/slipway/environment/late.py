@@ -16,13 +16,16 @@ from slipway.release.engine.ledger import Ledger
 _PATIENCE_SECONDS: Final = 30.0
 
 
-async def record_late(environment: ObservedEnvironment, tell: Tell) -> None:
-    """Record the deployments that the ledger has refused until now; while it still does, write them into a file of this folder."""
+async def record_late(environment: ObservedEnvironment, tell: Tell) -> str:
+    """Record the deployments that the ledger has refused until now; while it still does, write them into a file of this folder.
+
+    Return what is left to do for a person, otherwise an empty text.
+    """
     store = environment.ledger.store
     assert isinstance(store, LateStore)
     kept = {name: text for name, text in store.kept.items() if environment.ledger.numbered([name])}
     if not kept:
-        return
+        return ""
     why = "it does not answer"
     with anyio.move_on_after(_PATIENCE_SECONDS):
         try:
@@ -30,11 +33,11 @@ async def record_late(environment: ObservedEnvironment, tell: Tell) -> None:
         except SlipwayError as error:
             why = error.what
         else:
-            return
+            return ""
     file = anyio.Path(f"slipway-ledger-{environment.service}.json")
     await file.write_text(to_json(LedgerBlock(environment.name, kept)), encoding="utf-8")
     command = f"slipway history --environment {environment.name} --record {file}"
-    tell(Event(f"the ledger lacks this deployment ({why}); run `{command}` when it works again"))
+    return f"the ledger lacks this deployment ({why}), so `slipway status` attributes what is live to an older one; run `{command}` when it works again"
 
 
 async def record_all(environment: ObservedEnvironment, records: Mapping[str, str]) -> str:

@@ -7,20 +7,20 @@ from slipway.records.outcome import Status, Verb
 from slipway.settings import AppRunnerEnvironment
 
 
-async def check_side(environment: ObservedEnvironment) -> None:
-    """Raise RefusedError for a release on App Runner whose traffic has moved, or is being moved, to ECS Express Mode."""
+async def gone(environment: ObservedEnvironment) -> RefusedError | None:
+    """Return the refusal of a release on App Runner whose traffic has moved, or is being moved, to ECS Express Mode; otherwise None."""
     there, name = environment.own_settings, environment.name
     if not isinstance(there, AppRunnerEnvironment) or there.move is None:
-        return
+        return None
     shift = await last_shift(environment)
     if shift is None or has_stayed(shift):
-        return
+        return None
     if isinstance(shift, Release) and shift.status is Status.SUCCEEDED:
-        raise RefusedError(
+        return RefusedError(
             f"the traffic of {name} has moved to ECS Express Mode with deployment {shift.number}",
             f'set target = "ecs-express" in [tool.slipway.environments.{name}], or go back with `slipway move --environment {name} --back`',
         )
-    raise RefusedError(
+    return RefusedError(
         f"deployment {shift.number} moves the traffic of {name}, and has not ended as it should",
         f"finish it with `slipway move --environment {name} --to ecs-express`, or go back with --back",
     )

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from slipway.environment.environment import ServiceEnvironment
+from slipway.environment.environment import ServiceEnvironment, abort
 from slipway.environment.specification import restored
 from slipway.environment.status import HISTORY, ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError, SlipwayError
@@ -21,12 +21,13 @@ from slipway.records.progress import Event, Tell
 from slipway.release.aws.ecr import revision_of
 from slipway.release.engine.compatibility import forward_risk, rollback_risk
 from slipway.release.engine.engine import no_op
-from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before
+from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before, was_brought
+from slipway.release.engine.target import OperationStatus
 from slipway.release.errors import or_unknown
 from slipway.release.move.counterpart import carried
 from slipway.release.preflight.checks import versions_in
 from slipway.release.preflight.named import look_at_secrets
-from slipway.settings import Environment, TargetKind, variable_of
+from slipway.settings import variable_of
 from slipway.untrusted import one_line
 
 Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
@@ -39,7 +40,7 @@ def _unproven(what: str, older: str | None, newer: str | None) -> RefusedError:
     return RefusedError(
         what,
         f"prove this pair {place} (`slipway gate --since {since} --report DIR`, `slipway certificate --proof DIR/proof.json`) "
-        "and pass it with --certificate, or skip the proof with --without-proof REASON",
+        "and pass it with --certificate; when the gate refuses the pair, or it cannot wait, --without-proof REASON skips the proof",
     )
 
 
@@ -109,21 +110,6 @@ class Redeployment:
         return await self.environment.release(self.environment.live(self.digest, self.verb), engine)
 
 
-async def known_heads(environment: ObservedEnvironment, observed: Observed) -> Readiness:
-    """Return the revisions of the live release and of its database: from its readiness answer, or from the ledger."""
-    if (readiness := await environment.readiness(observed)) and readiness.database is not None:
-        return readiness
-    ledger = environment.ledger
-    releases = (await environment.history(HISTORY)).releases
-    newest = next((release for release in releases if release.database is not None), None)
-    database = newest.database if newest else None
-    # A run that was killed, or could not read its own outcome, has migrated nevertheless.
-    if (last := await ledger.last_migration()) and (newest is None or last[0] > newest.number):
-        database = last[1].known_after
-    live = live_with(releases, observed.digest)
-    return Readiness(live.heads if live else None, database, live.commit if live else None)
-
-
 async def plan_promotion(
     source: ServiceEnvironment, target: ServiceEnvironment, evidence: CompatibilityEvidence | None = None
 ) -> Plan:
@@ -146,12 +132,12 @@ async def _promotion(
     evidence = evidence or CompatibilityEvidence()
     promoted = await live_in(source)
     assert promoted.digest is not None
-    heads = await known_heads(source, promoted)
+    heads = await source.known_heads(promoted)
 
     async def risk_of(observed: Observed) -> RefusedError | None:
         if observed.digest is None:  # no live release that a new schema could break
             return None
-        live = await known_heads(target, observed)
+        live = await target.known_heads(observed)
         if (risk := await evidence.risk(forward_risk, heads, live, source, target)) is None:
             return None
         commits = await _commit(target, observed.digest, live), await _commit(source, promoted.digest, heads)
@@ -180,8 +166,10 @@ async def live_in(environment: ObservedEnvironment) -> Observed:
             f"nothing that could be promoted is live in {environment.name}",
             f"its state is {observed.status or 'absent'}; deploy a release there with `slipway deploy`, or resume a paused one with `slipway resume`",
         )
-    if environment.settings.health_path is not None and not observed.private:
-        await environment.ask(observed, environment.settings.health_path)
+    if problem := await environment.smoke_failure(observed):
+        raise RefusedError(
+            problem, f"what is promoted must answer; `slipway status --environment {environment.name}` has the way out"
+        )
     return observed
 
 
@@ -193,10 +181,15 @@ async def plan_rollback(
     image_only: bool = False,
 ) -> Plan:
     """Return what the rollback would change, or why it would be refused; changes nothing."""
+    number = await _in_flight(environment) if to is None else None
     back = await destination(environment, to)
     redeployment = _rollback(environment, back, evidence, image_only=image_only)
     changed = await _changed_secrets(redeployment.environment, back)
-    return await replace(redeployment, notes=(*redeployment.notes, *changed)).plan()
+    plan = await replace(redeployment, notes=(*redeployment.notes, *changed)).plan()
+    if number is None:
+        return plan
+    note = f"deployment {number} is in flight: it is taken back, as `slipway abort` does"
+    return replace(plan, action=Action.UPDATE, reason="", notes=(*plan.notes, note))
 
 
 async def rollback(
@@ -211,9 +204,26 @@ async def rollback(
 
     The release gets the settings with which it was deployed; with `image_only` it gets those of the environment.
     """
+    if to is None and (number := await or_unknown(_in_flight(environment))):
+        tell(Event(f"deployment {number} is in flight, and is taken back, as `slipway abort` does"))
+        return await abort(environment, tell)
     back = await or_unknown(destination(environment, to))
     tell(Event(f"back to {back.release}"))
     return await _rollback(environment, back, evidence, image_only=image_only).run(tell)
+
+
+async def _in_flight(environment: ServiceEnvironment) -> int | None:
+    """Return the number of a deployment in flight that the platform can take back; None when there is none, as while a rollback runs."""
+    if Verb.ABORT in environment.target.impossible:
+        return None
+    history = await environment.history(HISTORY)
+    number = history.newest
+    if number not in history.unfinished:
+        return None
+    intent, operation = await environment.ledger.intent(number), await environment.ledger.accepted(number)
+    if intent is None or intent.verb not in (Verb.DEPLOY, Verb.PROMOTE) or operation is None:
+        return None
+    return number if await environment.target.ending(operation) is OperationStatus.IN_FLIGHT else None
 
 
 async def take_back(environment: ServiceEnvironment, tell: Tell, evidence: CompatibilityEvidence) -> Outcome:
@@ -232,7 +242,8 @@ async def _taking_back(environment: ServiceEnvironment, evidence: CompatibilityE
     back = await destination(environment, None)
     redeployment = _rollback(environment, back, evidence, image_only=False)
     records = await ledger.newest_records(await ledger.contents(), HISTORY)
-    number = next((record.number for record in reversed(records) if record.verb is Verb.DEPLOY), 0)
+    brought = [each for each in records if isinstance(each, Release) and each.verb is Verb.DEPLOY and was_brought(each)]
+    number = brought[-1].number if brought else 0
     migration = await ledger.migration(number) if environment.migrates else None
     stays = not environment.migrates or (migration and not migration.applied and not migration.unseen)
     return replace(redeployment, risk_of=no_op) if stays else redeployment
@@ -295,7 +306,7 @@ def _rollback(
         there = _as_it_was(environment, back.specification, back.release)
 
     async def risk_of(observed: Observed) -> RefusedError | None:
-        live = await known_heads(there, observed)
+        live = await there.known_heads(observed)
         if (risk := await evidence.risk(rollback_risk, back.heads, live, there)) is None:
             return None
         commits = await _commit(there, back.digest, back.heads), await _commit(there, observed.digest, live)
@@ -314,7 +325,7 @@ def _rollback(
 def _as_it_was(environment: ServiceEnvironment, specification: Specification, release: str) -> ServiceEnvironment:
     """Return the environment with the settings of a release; raises RefusedError when it ran elsewhere: that would make a second service."""
     settings = restored(specification, environment.name, release, environment.own_settings.variables)
-    if _is_before_move(settings.environment(environment.name), environment.own_settings):
+    if settings.environment(environment.name).target is not environment.own_settings.target:  # from before a move
         settings = carried(settings, environment.settings, environment.name)
     addresses = {variable: environment.addresses.get(variable) for variable in map(variable_of, settings.calls)}
     known = {variable: address or specification.addresses.get(variable, "") for variable, address in addresses.items()}
@@ -328,10 +339,6 @@ def _as_it_was(environment: ServiceEnvironment, specification: Specification, re
             f"{release} was {was}, and {environment.name} is {now}", "go back to the image alone with --image-only"
         )
     return there
-
-
-def _is_before_move(then: Environment, now: Environment) -> bool:
-    return (then.target, now.target) == (TargetKind.APP_RUNNER, TargetKind.ECS_EXPRESS)
 
 
 async def _changed_secrets(environment: ServiceEnvironment, back: RollbackDestination) -> tuple[str, ...]:

@@ -22,12 +22,12 @@ SHIFTS = (Verb.SHIFT, Verb.SHIFT_BACK)
 
 @dataclass(frozen=True, kw_only=True)
 class Shifting:
-    """One shift between two services that run the same image; `live` and `there` are the old and the new one as they were observed."""
+    """One shift between two services; `live` and `there` are the old and the new one as they were observed. Forward both run the same image, and there is a gateway."""
 
     old: ServiceEnvironment
     new: ServiceEnvironment
     domains: Domains
-    gateway: Gateway
+    gateway: Gateway | None
     live: Observed
     there: Observed
     tell: Tell
@@ -121,6 +121,8 @@ class Shifting:
     def _counters(self) -> dict[str, Counter]:
         """Return where each side's requests are counted."""
         name, identity = self.domains.service.split("/")[-2:]
+        if self.gateway is None:  # nothing is watched on the way back
+            return {}
         balancer = self.gateway.balancer.partition(":loadbalancer/")[2]
         groups = [group.rpartition(":")[2] for group in self.gateway.groups]
         return {

@@ -1,6 +1,6 @@
 """One environment of a service, to be read: its platform, its ledger, and the answers of the live release."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -8,32 +8,39 @@ from typing import Any, Self
 
 import httpx
 
+from slipway.environment.specification import settings_of
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.oci.registry import certificates
+from slipway.records.answer import Answer
 from slipway.records.image import Reference
-from slipway.records.ledger import History, Intent, OpenDeployment, Situation
+from slipway.records.ledger import History, Intent, OpenDeployment, Release, Situation
 from slipway.records.migration import Readiness
-from slipway.records.outcome import NOTHING, Examination
-from slipway.records.plan import Observed, State
+from slipway.records.plan import FieldChange, Observed, State
 from slipway.records.progress import Progress
 from slipway.release.aws.client import Aws, Keys, check_region
 from slipway.release.aws.ecr import check_repository, revision_of
 from slipway.release.aws.ledger import LedgerStore
+from slipway.release.engine.answering import way_out
 from slipway.release.engine.compatibility import readiness_from
-from slipway.release.engine.ledger import Ledger, digest_of, live_with
+from slipway.release.engine.ledger import Ledger, digest_of, live_with, way_back
 from slipway.release.engine.overtaken import with_ends
-from slipway.release.engine.plan import ServiceSpec
-from slipway.release.engine.target import Operation, OperationStatus, Target, Time
+from slipway.release.engine.plan import ServiceSpec, checked_path, plan
+from slipway.release.engine.target import Target, Time
 from slipway.release.targets.supported import TargetDescription, target_of
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings
 
 NO_DIGEST = f"sha256:{0:064}"
 HISTORY = 100  # deployments, which ECR returns in one call
-_NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
 _TIMEOUT_SECONDS = 10
 _POLL_SECONDS = 5.0
-_PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts to reach a release that the platform calls healthy
+PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts to reach a release that the platform calls healthy
+
+
+class UnansweredError(RefusedError):
+    """A path that is not answered, or with an error, whose body is kept."""
+
+    body = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +77,7 @@ class ObservedEnvironment:
         """The settings whose variables include the addresses of the services that it calls."""
         if not self.addresses:
             return self.settings
-        there = self.settings.environment(self.name)
+        there = self.settings.environments[self.name]  # without a made database's secret, which differs for migrations
         made = replace(there, variables={**there.variables, **self.addresses})
         return replace(self.settings, calls=(), environments={**self.settings.environments, self.name: made})
 
@@ -149,37 +156,104 @@ class ObservedEnvironment:
             await self.ask(observed, path)
         return self.smoke_paths
 
-    async def smoke_failure(self, observed: Observed) -> str | None:
-        """Return why a smoke path does not answer, after several attempts; None if all do. A new address is not known everywhere at once."""
-        for path in self.smoke_paths if observed.url and not observed.private else ():
-            if problem := await self._failure(observed, path):
-                return problem
+    async def smoke_failure(self, observed: Observed) -> str:
+        """Return why a service with these settings does not answer, after several attempts; empty if it does."""
+        return (await self.answer(observed, self.settings.smoke_paths)).problem
+
+    async def answer_of(self, observed: Observed, requested: str | None = None) -> Answer:
+        """Ask the live release: the `requested` digest as these settings say, another one as its own recorded ones do."""
+        if requested is not None and observed.digest == requested:
+            return await self.answer(observed, self.settings.smoke_paths)
+        live = None
+        with suppress(SlipwayError):
+            live = live_with((await self.history(HISTORY)).releases, observed.digest)
+        return await self.answer(observed, await self.paths_of(live))
+
+    async def paths_of(self, live: Release | None) -> tuple[str, ...]:
+        """Return the smoke paths with which a release was deployed; those of these settings when that is unknown."""
+        recorded = await self.recorded_of(live)
+        return recorded.settings.smoke_paths if recorded else self.settings.smoke_paths
+
+    async def recorded_of(self, live: Release | None) -> Self | None:
+        """Return this environment with the settings of a release; None when they were not recorded, or cannot be read."""
+        with suppress(SlipwayError):
+            intent = await self.ledger.intent(live.number) if live else None
+            if intent and intent.specification:
+                settings = settings_of(intent.specification, self.name, f"release {intent.number}")
+                return self.with_settings(settings).with_addresses(intent.specification.addresses)
         return None
 
-    async def _failure(self, observed: Observed, path: str) -> str | None:
-        for pause in (*_PAUSES, None):
+    def differs(self, observed: Observed) -> tuple[str, ...]:
+        """Return the fields in which a live service is not as these settings say, besides variables whose values are not known here."""
+        changes: tuple[FieldChange, ...] = ()
+        with suppress(SlipwayError):  # settings of another platform, before a move
+            if observed.state is State.LIVE and (spec := self.spec_of_live(observed)):
+                changes = plan(spec, observed).changes
+        return tuple(each.name for each in changes if each.after is not None)
+
+    async def answer(
+        self, observed: Observed, smoke_paths: tuple[str, ...], pauses: Sequence[float] = PAUSES
+    ) -> Answer:
+        """Ask the live release for these paths and for the one that the platform checks; a new address is not known everywhere at once.
+
+        Each of the pauses is followed by another attempt after a failure.
+        """
+        if observed.main_digest is None or observed.url is None or observed.private:
+            return Answer()
+        answer = await self._answer(observed, smoke_paths)
+        for pause in pauses:
+            if not answer.problem:
+                break
+            await self.time.sleep(pause)
+            answer = await self._answer(observed, smoke_paths)
+        if not answer.problem:
+            return answer
+        with suppress(SlipwayError):
+            return replace(answer, known=await self._known_heads(observed, answer.readiness))
+        return answer
+
+    async def _answer(self, observed: Observed, smoke_paths: tuple[str, ...]) -> Answer:
+        checked, readiness, problems = checked_path(observed.fields), None, []
+        paths = tuple(dict.fromkeys((*smoke_paths, *filter(None, [checked]))))
+        for path in paths:
             try:
-                await self.ask(observed, path)
-            except RefusedError as error:
-                problem = error.what
-            else:
-                return None
-            if pause:
-                await self.time.sleep(pause)
-        return problem
+                text = await self.ask(observed, path)
+            except UnansweredError as error:
+                problems.append(error.what)
+                text = error.body
+            if path == checked:
+                readiness = readiness_from(text)
+        answer = Answer(paths=paths, problem=next(iter(problems), ""), readiness=readiness)
+        if answer.is_without_database:
+            found = f"{self.name} reports at {checked} that it cannot reach its database"
+            return replace(answer, problem=f"{answer.problem}; {found}" if problems else found)
+        return answer
 
     async def readiness(self, observed: Observed) -> Readiness | None:
         """Return the readiness answer of the live release; None if it gives none."""
-        return (await self.health(observed))[0]
-
-    async def health(self, observed: Observed) -> tuple[Readiness | None, str]:
-        """Return the readiness answer of the live release, and why its health path does not answer, otherwise empty."""
-        if self.settings.health_path is None or observed.url is None or observed.private:
-            return None, ""
+        path = checked_path(observed.fields)
+        if path is None or observed.url is None or observed.private:
+            return None
         try:
-            return readiness_from(await self.ask(observed, self.settings.health_path)), ""
-        except RefusedError as error:
-            return None, error.what
+            return readiness_from(await self.ask(observed, path))
+        except RefusedError:
+            return None
+
+    async def known_heads(self, observed: Observed) -> Readiness:
+        """Return the revisions of the live release and of its database: from its readiness answer, or from the ledger."""
+        return await self._known_heads(observed, await self.readiness(observed))
+
+    async def _known_heads(self, observed: Observed, readiness: Readiness | None) -> Readiness:
+        if readiness and readiness.database is not None:
+            return readiness
+        releases = (await self.history(HISTORY)).releases
+        newest = next((release for release in releases if release.database is not None), None)
+        database = newest.database if newest else None
+        # A run that was killed, or could not read its own outcome, has migrated nevertheless.
+        if (last := await self.ledger.last_migration()) and (newest is None or last[0] > newest.number):
+            database = last[1].known_after
+        live = live_with(releases, observed.main_digest)
+        return Readiness(live.heads if live else None, database, live.commit if live else None)
 
     async def ask(self, observed: Observed, path: str) -> str:
         """GET one path of the public address and return the body; raises RefusedError on a status of 400 or more."""
@@ -188,11 +262,13 @@ class ObservedEnvironment:
             async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, verify=certificates()) as client:
                 answer = await client.get(f"{url}{path}")
         except httpx.HTTPError as error:
-            raise RefusedError(f"{self.name} does not answer {path}", str(error) or type(error).__name__) from error
+            raise UnansweredError(f"{self.name} does not answer {path}", str(error) or type(error).__name__) from error
         if answer.status_code >= httpx.codes.BAD_REQUEST:
-            raise RefusedError(
+            refused = UnansweredError(
                 f"{self.name} answers {path} with {answer.status_code}", "look at its log with `slipway diagnose`"
             )
+            refused.body = answer.text
+            raise refused
         return answer.text
 
     def address(self, observed: Observed) -> str:
@@ -227,20 +303,29 @@ async def status(environment: ObservedEnvironment) -> Situation:
 
     Without access to the ledger everything else is returned, and `unseen` says why the ledger is missing.
     """
+    from slipway.environment.moved import gone
+
     observed = await environment.status()
     history, unseen = await _history(environment)
-    readiness, unanswered = await environment.health(observed) if observed.digest else (None, "")
+    live = live_with(history.releases, observed.main_digest)
+    recorded = await environment.recorded_of(live)
+    answer = await environment.answer(observed, (recorded or environment).settings.smoke_paths, ())
+    moved = None if unseen else await gone(environment)
     return Situation(
         environment=environment.name,
         observed=observed,
-        live=live_with(history.releases, observed.digest),
+        live=live,
         newest=next(iter(history.releases), None),
         unfinished=history.unfinished,
         open=history.open,
-        readiness=readiness,
+        readiness=answer.readiness,
         unseen=unseen,
         instances=await _instances(environment, observed),
-        unanswered=unanswered,
+        asked=answer.paths,
+        differs=recorded.differs(observed) if recorded else (),
+        unanswered=answer.problem,
+        way_out=way_out(environment.name, answer, way_back(environment.name, history.releases, observed.digest)),
+        traffic=moved.what if moved else "",
     )
 
 
@@ -293,46 +378,3 @@ async def _history(environment: ObservedEnvironment) -> tuple[History, str]:
         return await described(environment, history), ""
     except SlipwayError as error:
         return History(environment.name, ()), str(error)
-
-
-async def diagnose(environment: ObservedEnvironment, number: int | None) -> Examination:
-    """Examine deployment `number`, or the newest change of the service; raises SlipwayError if the platform cannot be read."""
-    target = environment.target
-    operation = await target.newest() if number is None else await operation_of(environment, number)
-    if operation is None:
-        return Examination(environment.name, None, NOTHING)
-    ending = await target.ending(operation)
-    failed = ending not in _NOT_FAILED
-    diagnosis = await target.evidence(operation, await _spec(environment, number)) if failed else None
-    known = number or await _number_of(environment, operation)
-    return Examination(environment.name, operation.id, ending.value, diagnosis, known)
-
-
-async def _number_of(environment: ObservedEnvironment, operation: Operation) -> int | None:
-    """Return the newest deployment that started an operation; None when it is another client's, or the ledger cannot be read."""
-    with suppress(SlipwayError):
-        accepted = (await environment.ledger.contents()).accepted
-        for intent, started in await environment.ledger.begun(sorted(accepted, reverse=True)):
-            if started and started.id == operation.id:
-                return intent.number
-    return None
-
-
-async def operation_of(environment: ObservedEnvironment, number: int) -> Operation:
-    """Return the platform's operation for deployment `number`; raises BadInputError if it has none."""
-    accepted = await environment.ledger.accepted(number)
-    if accepted is None:
-        if await environment.ledger.intent(number) is None:
-            raise BadInputError(f"the ledger has no deployment {number}", "`slipway history` lists the recorded ones")
-        raise BadInputError(
-            f"deployment {number} started no operation on the platform", "`slipway history` shows how it ended"
-        )
-    return accepted
-
-
-async def _spec(environment: ObservedEnvironment, number: int | None) -> ServiceSpec:
-    """Return the release meant: the diagnosis needs its settings and the values it must not show. Another tool's may have no digest."""
-    intent = None if number is None else await environment.ledger.intent(number)
-    if intent is not None and intent.image:
-        return environment.spec(digest_of(intent))
-    return environment.spec_of_live(await environment.status()) or environment.spec(NO_DIGEST)

@@ -60,7 +60,7 @@ class Start:
 
     @property
     def port(self) -> str:
-        for flag, value in zip(self.arguments, (*self.arguments[1:], ""), strict=True):
+        for flag, value in zip(self.arguments, (*self.arguments[1:], ""), strict=False):
             name, _, joined = flag.partition("=")
             if name in {"--port", "-p", "--bind", "-b", "--listen", "--http"} and (
                 match := _PORT.fullmatch(joined or value)

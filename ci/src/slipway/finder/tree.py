@@ -5,7 +5,7 @@ import configparser
 import functools
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,9 +91,9 @@ class Tree:
 def tree_at(folder: Path) -> Tree:
     """Return the view of a folder in its repository, as it is on disk."""
     folder, root = folder.resolve(), repository_of(folder)
-    names = {os.path.relpath(path, folder) for path in _walk(folder)}
+    names = {*_named(_walk(folder), folder)}
     if root != folder:
-        names |= {name for path in _walk(root) if _ABOVE.fullmatch(name := os.path.relpath(path, folder))}
+        names |= {name for name in _named(_walk(root), folder) if _ABOVE.fullmatch(name)}
 
     @functools.cache
     def read(name: str) -> str:
@@ -144,6 +144,16 @@ def _walk(top: Path) -> Iterator[str]:
             name for name in folders if name not in PRUNED and (name[0] != "." or name in (*_HIDDEN, ".venv"))
         ]
         yield from (os.path.join(folder, name) for name in files)  # noqa: PTH118
+
+
+def _named(paths: Iterable[str], folder: Path) -> Iterator[str]:
+    """Yield paths relative to a folder; those of one folder follow each other, so it is made relative once."""
+    place, name = "", ""
+    for path in paths:
+        before, _, last = path.rpartition("/")
+        if before != place:
+            place, name = before, os.path.relpath(before, folder)
+        yield last if name == "." else f"{name}/{last}"
 
 
 def _nearest_first(names: "set[str] | Mapping[str, str]") -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from slipway.records.survey import Fact, Subject
 _EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|settings|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
 SHELL_DEFAULT: Final = re.compile(r"\$\{\w+:?-([^}]*)\}")  # of a shell, when the variable is not set
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
-_SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH(?!OR)|CERT")
+_SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH$|CERT")
 _AMOUNT: Final = re.compile(
     r"(^|_)(\w*MINUTES?|\w*SECONDS?|SECS?|HOURS?|DAYS?|WEEKS?|MS|TTL|AGE|EXPIRES?|EXPIRY|LIFETIME|LEEWAY|LENGTH|SIZE|COUNT|LIMIT|ROUNDS)$"
 )
@@ -21,7 +21,7 @@ _ABOUT_A_SECRET: Final = re.compile(
     rf"{_AMOUNT.pattern}|(^|_)(ALGORITHMS?|ALG|METHODS?|TYPE|MODE|ENABLED|PREFIX|PATH|URL|URI|ENDPOINT|HEADER|ISSUER|AUDIENCE|REALM|DOMAIN|HOST|PORT|MOUNT)$"
 )
 _LOOKS_SECRET: Final = re.compile(
-    r"[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://(?:[^/\s]*:[^/\s]*@.*|[^/\s]+/\S*?[A-Za-z0-9]{20}.*)"
+    r"(?!/)[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://(?:[^/\s]*:[^/\s]*@.*|[^/\s]+/\S*?[A-Za-z0-9]{20}.*)"
 )
 _FLAG: Final = re.compile(r"true|false|yes|no|on|off", re.IGNORECASE)
 _STAND_INS: Final = {
@@ -34,7 +34,7 @@ _READING: Final = re.compile(r"Settings\)|environ\[|\b(?:config|env)\(|\benv\.(?
 _CHECKED: Final = re.compile(r"""["'](\w+)["'] (?:not )?in (?:os\.)?environ\b""")  # before it is read
 _SETTINGS: Final = {"BaseSettings", "CustomBaseSettings", "BaseAppSettings"}
 _READERS: Final = {"config", "env"}
-_STAND_IN: Final = "slipway"
+STAND_IN: Final = "slipway"
 _LONG_STAND_IN: Final = "slipwayslipwayslipwayslipwayslipwayslipways="  # a Fernet key, and long enough for others
 _OF_THE_MACHINE: Final = {
     *(
@@ -89,6 +89,8 @@ def word_for(name: str, value: str) -> str | None:
     if _DATABASE.search(name) and not _OTHER_STORE.search(name):
         if _URL_NAME.search(name):
             return "{url}"
+        if name.endswith("CREDENTIALS"):
+            return "{user}:{password}"
         return next((f"{{{word}}}" for word, ends in _PARTS.items() if re.search(rf"(^|_)({ends})$", name)), None)
     return None
 
@@ -126,9 +128,9 @@ def _value(name: str, listed: Variable | None, needed: Variable | None) -> tuple
         return "60", "a stand-in"
     if not secret and (example or not needed) and "${" not in example:  # developers start with the empty ones, too
         return example, ""
-    if secret and (needed is None or needed.value == _STAND_IN):
+    if secret and (needed is None or needed.value == STAND_IN):
         return _LONG_STAND_IN, "a stand-in"
-    return needed.value if needed else _STAND_IN, "a stand-in"
+    return needed.value if needed else STAND_IN, "a stand-in"
 
 
 def _is_secret(name: str) -> bool:
@@ -214,7 +216,7 @@ def _option(node: ast.ClassDef, name: str) -> str:
 
 def _of_kind(kind: str) -> str:
     names = re.findall(r"\w+", kind)
-    return next((_STAND_INS[name] for name in names if name in _STAND_INS), _STAND_IN)
+    return next((_STAND_INS[name] for name in names if name in _STAND_INS), STAND_IN)
 
 
 def _of_expression(node: ast.AST, name: str) -> Iterator[Variable]:

@@ -30,6 +30,7 @@ from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
 from slipway.gate.rulebook.locks import UNEXPLAINED
 from slipway.gate.rulebook.rows import CASCADES, DELETES, DROPS, FAILS, WHOLE_TABLE
 from slipway.gate.rulebook.rule import Rule
+from slipway.gate.rulebook.schema import DRIFT, NAMED_APART
 from slipway.gate.rulebook.transactions import REPEATED
 from slipway.gate.rulebook.waiting import NO_TIMEOUT, ONCE, UNLIMITED, EnvFile
 from slipway.gate.steps import UP
@@ -41,7 +42,8 @@ Levels = Mapping[str, Level | None]  # by rule; None turns it off
 _ORDER: Final = (Level.ERROR, Level.WARNING, Level.NOTE)
 SETTING: Final = "[tool.slipway.migrations] levels"
 _ONCE: Final = ids(ONCE)
-_JOINED: Final = ids((DROPS, DELETES, CASCADES))
+_DRIFT: Final = ids((DRIFT, NAMED_APART))
+_JOINED: Final = _DRIFT | ids((DROPS, DELETES, CASCADES))
 _ANSWERED_TOGETHER: Final = _JOINED | ids((WHOLE_TABLE, REPEATED))
 _LEVELS: Final = {level.value: level for level in Level} | {OFF: None}
 
@@ -79,24 +81,24 @@ def _folded(findings: Sequence[Finding]) -> Iterator[Finding]:
     together: dict[object, list[Finding]] = {}
     for finding in findings:
         place = None if finding.rule in _ONCE and finding.suppressed is None else finding.revision
-        # Advice on a rename names both names; other advice shows the way by one example.
-        advice = finding.remedy if finding.rule[0] == "C" else ""
+        # Advice on a rename or on a column to be dropped names it; other advice shows the way by one example.
+        advice = finding.remedy if finding.rule[0] == "C" or finding.rule in _DRIFT else ""
         key = (finding.rule, finding.level, place, finding.suppressed, advice)
         folds = finding.rule[0] in "CLQ" or finding.rule in _ANSWERED_TOGETHER
         together.setdefault(key if folds else id(finding), []).append(finding)
     for first, *others in together.values():
-        yield replace(first, measured=f"{first.measured}{_others(first, others)}")
+        yield replace(first, measured=_measured(first, others)) if others else first
 
 
-def _others(first: Finding, others: Sequence[Finding]) -> str:
-    if not others:
-        return ""
+def _measured(first: Finding, others: Sequence[Finding]) -> str:
+    """Return what was measured for all of them, or for the first with the places of the others."""
     if first.rule in _JOINED:
-        return "".join(f"; {each.measured}" for each in others)
+        number = f"{len(others) + 1}: " if first.rule in _DRIFT else ""
+        return number + "; ".join(each.measured for each in (first, *others))
     revisions = list(dict.fromkeys(each.revision for each in others if each.revision != first.revision))
     lines = dict.fromkeys(str(each.line) for each in others if each.line != first.line)
     place = f"in {few(revisions)}" if revisions else f"on line {', '.join(lines)}" if lines else "on this line"
-    return f"; and {len(others)} more {place}"
+    return f"{first.measured}; and {len(others)} more {place}"
 
 
 def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """Ephemeral Postgres servers as services of a session."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import dagger
@@ -39,6 +40,19 @@ def service(image: str, purpose: str) -> dagger.Service:
     The data directory is a throw-away layer and is never synced. A tmpfs would be owned by root.
     """
     return _server(_initialised(image, _TRUSTING), purpose, PORT)
+
+
+async def executed(image: str, host: str, server: dagger.Service, statements: Sequence[str]) -> None:
+    """Execute statements on a server that is bound as `host`, in template1, so that later databases have what they make."""
+    psql = f'{_PATH}; exec psql -X -v ON_ERROR_STOP=1 -f /statements "{url(host).removesuffix("postgres")}template1"'
+    await (
+        dag.container()
+        .from_(image)
+        .with_service_binding(host, server)
+        .with_new_file("/statements", "\n".join(statements))
+        .with_exec(["sh", "-c", psql])
+        .sync()
+    )
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ class _Built:
 
 
 def _spec(settings: Settings) -> ServiceSpec:
-    """Describe the service outside of any environment."""
+    """Return a specification for a run in the engine; fields that only a platform uses are empty."""
     return ServiceSpec(
         environment="",
         name=settings.name,

@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import dagger
 from dagger import dag
@@ -33,11 +33,13 @@ from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.rehearsal.play import play
 from slipway.rehearsal.scene import Story
-from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened, target_named
+from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, empty, opened, target_named
 from slipway.release.preflight import quota
 from slipway.release.preflight.checking import preflight
 from slipway.release.preflight.checks import Checks
 from slipway.settings import Settings, TargetKind
+from slipway.simulator.cloud import Cloud
+from slipway.simulator.databases import DatabaseLaunch
 from slipway.workload.python import is_package
 
 _PREFLIGHT = "preflight"
@@ -81,6 +83,19 @@ class EngineStage:
     def gate(self) -> str:
         return "gate in the release's builder image"
 
+    @asynccontextmanager
+    async def emptied(self, settings: Settings, secrets: Mapping[str, str]) -> "AsyncIterator[EngineStage]":
+        async with AsyncExitStack() as stack:
+            servers = EngineServers(bases.postgres(settings.images, settings.migrations), stack)
+            backend = Containers(self.registry, servers.services)
+            account = await stack.enter_async_context(empty(settings, self.account.target, lambda _: backend, secrets))
+
+            def attach(region: Cloud) -> None:
+                region.databases.attach = servers.attach
+
+            account.cloud.places.fill(attach)
+            yield replace(self, account=account, backend=backend)
+
     async def build(self, release: SourceRelease) -> Image:
         """Build and push. The simulated ECR gets manifest and config; the layers stay in the registry that the engine pulls from."""
         built = await image(release.source, self.account.settings, Label(release.revision))
@@ -97,7 +112,11 @@ class EngineStage:
         repository.put_manifest(content, manifest["mediaType"], self.account.cloud.clock.now())
         size = sum(layer["size"] for layer in manifest["layers"])
         return Image(
-            repository=self.account.place.uri, digest=digest, kind=ImageKind.IMAGE, revision=release.revision, size=size
+            repository=(await self.account.place()).uri,
+            digest=digest,
+            kind=ImageKind.IMAGE,
+            revision=release.revision,
+            size=size,
         )
 
     async def prove(self, release: SourceRelease, image: Image) -> Proof:  # noqa: ARG002 -- the gate runs in the builder, not in the image
@@ -122,6 +141,26 @@ class EngineStage:
         url, migrations = self.databases[database], self.account.settings.migrations
         container = self.backend.container(self.account.settings.name, image.digest, {"DATABASE": url})
         return await migrate(container, migrations, url, migrations.told(url))
+
+
+@dataclass(frozen=True)
+class EngineServers:
+    """The servers behind the databases of an account, by the host names under which containers reach them."""
+
+    image: str
+    stack: AsyncExitStack
+    services: dict[str, dagger.Service] = field(default_factory=dict)
+
+    async def attach(self, launch: DatabaseLaunch) -> tuple[str, int]:
+        """Start a server with the main user of an instance, and return its address."""
+        host = f"database-{launch.identifier}"
+        service = postgres.service(self.image, f"{launch.identifier}-{uuid.uuid4().hex}")
+        await self.stack.enter_async_context(started(service, "a database of the account does not start", kill=True))
+        major = launch.version.partition(".")[0]
+        statements = launch.first_statements(int(major)) if major.isdecimal() else ()
+        await postgres.executed(self.image, host, service, statements)
+        self.services[host] = service
+        return host, postgres.PORT
 
 
 @asynccontextmanager

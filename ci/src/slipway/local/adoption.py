@@ -109,7 +109,7 @@ def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
             'add name = "…", command = ["…"] and health-path to [tool.slipway]'
         )
     elif not survey.fact(Subject.HEALTH_PATH):
-        yield "name health-path in [tool.slipway], a path that answers 200: `slipway rehearse` and ECS Express Mode need it"
+        yield "name health-path in [tool.slipway], a path that answers 200: `slipway rehearse` and deployments need it"
     needed, installable = requirement()
     if not installable and any(needed in file.added for file in files):
         yield (

@@ -15,7 +15,8 @@ def certify(text: str, made: int) -> Certificate:
     proof = from_json(Proof, text, "the proof")
     if proof.verdict is not Verdict.PASS:
         raise RefusedError(
-            f"the gate refused this history with {len(proof.failures)} errors", "a certificate is for what has passed"
+            f"the gate refused this history with {len(proof.failures)} errors",
+            "a certificate is for what has passed: mend what the proof names, or skip the proof with `slipway rollback --without-proof REASON`",
         )
     if proof.coverage.partial:
         raise RefusedError(f"the proof is incomplete ({proof.coverage.partial})", "run `slipway gate` with all layers")

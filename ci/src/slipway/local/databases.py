@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 
 import anyio.to_thread
 
-from slipway.database_url import parts_of, stored_password
+from slipway.database_url import parts_of
 from slipway.postgres import binaries
 from slipway.postgres.server import Server, running
 from slipway.simulator.cloud import Cloud
 from slipway.simulator.databases import DatabaseLaunch
-
-_SCHEMA_OF_DATABASE = 15  # the first major in which the owner of a database owns its schema public
 
 
 @dataclass
@@ -26,7 +24,7 @@ class LocalServers:
         """Start a server with the main user of an instance, and return its address; raises BadInputError."""
         major = launch.version.partition(".")[0]
         found = await anyio.to_thread.run_sync(binaries.find, int(major) if major.isdecimal() else None)
-        server = await self.stack.enter_async_context(running(found, first=_as_rds_does(launch, found.major)))
+        server = await self.stack.enter_async_context(running(found, first=launch.first_statements(found.major)))
         self.servers[launch.identifier] = server
         place = parts_of(server.url)
         return place["host"], int(place["port"])
@@ -43,14 +41,3 @@ async def attached(cloud: Cloud) -> AsyncIterator[LocalServers]:
 
         cloud.places.fill(attach)
         yield servers
-
-
-def _as_rds_does(launch: DatabaseLaunch, major: int) -> str:
-    """Return the statements, one a line, that make the main user, which is no superuser."""
-    password = stored_password(launch.password, 1)
-    statements = [f"CREATE ROLE \"{launch.user}\" LOGIN CREATEDB CREATEROLE PASSWORD '{password}';"]
-    if launch.name:
-        statements.append(f'CREATE DATABASE "{launch.name}" OWNER "{launch.user}";')
-    if major < _SCHEMA_OF_DATABASE:
-        statements.append(f'ALTER SCHEMA public OWNER TO "{launch.user}";')
-    return "\n".join(statements) + "\n"

@@ -1,10 +1,13 @@
 """Prove the migrations in a folder, with its settings or without any, and with the previous release in git."""
 
+import re
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import anyio.to_thread
 
@@ -15,6 +18,7 @@ from slipway.local.prove import (
     GateOptions,
     Workplace,
     enumerate_revisions,
+    gate_in,
     migrations_of,
     prove,
     snapshot,
@@ -27,8 +31,10 @@ from slipway.records.progress import Progress
 from slipway.records.proof import PREPARATION, START, Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
-from slipway.source import folder_of, released, unreleased
+from slipway.source import changed_files, folder_of, released, unreleased
 from slipway.workload.python import READY, Python, check_environment, document_of, workspace_of
+
+_MODELS_DEPEND_ON: Final = re.compile(r"\.(?:py|lock|txt|sql|ini|cfg)$")
 
 
 async def gate(
@@ -41,34 +47,50 @@ async def gate(
 
     The release that new revisions are compared with is the previous one; `statements` are what its tests recorded.
     """
-    started = time.monotonic()
+    began = time.monotonic()
     await anyio.to_thread.run_sync(prune_daily)
-    at, known = await _workplace(options)
-    previous = Previous(name="")
-    if known and known.commit and Layer.PREVIOUS in layers:
-        from slipway.local.previous import previous_at
+    place = await _place(options)
+    # The gate's imports take longer than reading git and the service's files, so they begin before.
+    async with gate_in(place.folder, place.python) if place.python else nullcontext() as process:
+        at, known = await anyio.to_thread.run_sync(_looked_at, place, options)
+        asked = await _previous(at, known, options, layers)
+        if statements:
+            from slipway.local.previous import with_recorded
 
-        name = known.by_default or known.name or known.commit[:12]
-        previous = await previous_at(at, known.commit, name, options.alembic)
-    if statements:
-        from slipway.local.previous import with_recorded
+            text = text_of(statements, "the recorded statements")
+            asked = with_recorded(asked or Previous(name=""), text, str(statements))
+        prepared = time.monotonic() - began
+        try:
+            proof = await prove(at, since=known, previous=asked, layers=layers, process=process)
+        except SlipwayError as error:
+            from slipway.local.obstacles import with_other_variables
 
-        previous = with_recorded(previous, text_of(statements, "the recorded statements"), str(statements))
-    asked = previous if previous.name else None
-    prepared = time.monotonic() - started
-    try:
-        proof = await prove(at, since=known, previous=asked, layers=layers)
-    except SlipwayError as error:
-        from slipway.local.obstacles import with_other_variables
-
-        raise await anyio.to_thread.run_sync(with_other_variables, error, at.folder, at.migrations) from error
+            raise await anyio.to_thread.run_sync(with_other_variables, error, at.folder, at.migrations) from error
     made = () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(_notes, at)
     coverage = replace(proof.coverage, gaps=(*proof.coverage.gaps, *made, *_of_another_major(at, proof.postgres)))
     path = at.folder.relative_to(repository_of(at.folder)).as_posix()
     seconds = {PREPARATION: prepared, **proof.seconds}
-    seconds[START] = max(0, time.monotonic() - started - sum(seconds.values()))
+    seconds[START] = max(0, time.monotonic() - began - sum(seconds.values()))
     rounded = {name: round(value, 3) for name, value in seconds.items()}
     return replace(proof, coverage=coverage, folder="" if path == "." else path, seconds=rounded)
+
+
+async def _previous(
+    at: Workplace, known: Since | None, options: GateOptions, layers: tuple[Layer, ...]
+) -> Previous | None:
+    """Return the release that new revisions are compared with; None when it is unknown, or nothing differs from it."""
+    if known is None or known.commit is None or Layer.PREVIOUS not in layers:
+        return None
+    if not await anyio.to_thread.run_sync(_differs, at, known):
+        return None
+    from slipway.local.previous import previous_at
+
+    return await previous_at(at, known.commit, known.by_default or known.name or known.commit[:12], options.alembic)
+
+
+def _differs(at: Workplace, known: Since) -> bool:
+    """Whether the models may be others than those of the previous release: reading them takes an environment of their own."""
+    return any(map(_MODELS_DEPEND_ON.search, changed_files(repository_of(at.folder), str(known.commit))))
 
 
 def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
@@ -102,13 +124,31 @@ async def baseline(options: GateOptions) -> str:
 
 async def _workplace(options: GateOptions) -> tuple[Workplace, Since | None]:
     """Return the folder with its environment and settings, and the revisions already released; raises every obstacle at once."""
-    folder = folder_of(options.source)
+    return await anyio.to_thread.run_sync(_looked_at, await _place(options), options)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A service's folder with its environment, or with the obstacles that it meets."""
+
+    folder: Path
+    python: Python | None
+    obstacles: Obstacles
+
+
+async def _place(options: GateOptions) -> _Place:
+    folder, obstacles = folder_of(options.source), Obstacles()
     _check_temporary_folder()
-    return await anyio.to_thread.run_sync(_looked_at, folder, options)
+    python = None
+    with obstacles.noted():
+        found = await anyio.to_thread.run_sync(python_of, folder, options.python, options.progress)
+        check_environment(found)
+        python = found
+    return _Place(folder, python, obstacles)
 
 
-def _looked_at(folder: Path, options: GateOptions) -> tuple[Workplace, Since | None]:
-    obstacles, migrations = Obstacles(), Migrations()
+def _looked_at(place: _Place, options: GateOptions) -> tuple[Workplace, Since | None]:
+    folder, obstacles, migrations = place.folder, Obstacles(), Migrations()
     with obstacles.noted():
         migrations = options.alembic.over(options.migrations or migrations_of(folder))
         if options.everything:
@@ -116,18 +156,17 @@ def _looked_at(folder: Path, options: GateOptions) -> tuple[Workplace, Since | N
         with obstacles.noted():
             _check_config(folder, migrations)
         known = _released(folder, options, migrations.start_after)
-    with obstacles.noted():
-        interpreter = python_of(folder, options.python, options.progress)
-        check_environment(interpreter)
+    obstacles.found += place.obstacles.found
     if obstacles.found:  # the gate, which would meet the others later, does not start
         from slipway.local.obstacles import look_further
 
         look_further(obstacles, folder, migrations, needs_server=options.server is None)
     obstacles.refuse()
+    assert place.python is not None
     calls, called_by = calls_of(folder)
     workplace = Workplace(
         folder=folder,
-        python=interpreter,
+        python=place.python,
         migrations=migrations,
         server=options.server,
         progress=options.progress,

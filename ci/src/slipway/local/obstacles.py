@@ -6,6 +6,7 @@ from pathlib import Path
 from slipway.errors import BadInputError, Obstacles, ObstaclesError, SlipwayError
 from slipway.finder.survey import find, refuse
 from slipway.finder.tree import tree_at
+from slipway.finder.variables import STAND_IN
 from slipway.local.guess import is_unset
 from slipway.local.prove import server_binaries
 from slipway.records.survey import Subject
@@ -30,11 +31,16 @@ def missing_config(folder: Path, migrations: Migrations) -> BadInputError:
 
 
 def with_other_variables(error: SlipwayError, folder: Path, migrations: Migrations) -> SlipwayError:
-    """Return an error about a variable with all others that the settings lack: the service's code stops at the first."""
+    """Return an error about a variable with all others that the settings lack, or whose stand-in it quotes: the code stops at the first."""
     variables = find(tree_at(folder)).facts_about(Subject.VARIABLE)
     names = {fact.value.partition("=")[0]: fact.place for fact in variables if is_unset(fact, migrations)}
-    if len(names) < 2 or not any(re.search(rf"\b{name}\b", str(error), re.IGNORECASE) for name in names):
-        return error
-    listed = ", ".join(f"{name} ({place})" for name, place in names.items())
-    what = f"the settings have no value for the variables that the service names: {listed}"
-    return ObstaclesError([error, BadInputError(what, "add one for each to [tool.slipway.migrations] variables")])
+    if len(names) > 1 and any(re.search(rf"\b{name}\b", str(error), re.IGNORECASE) for name in names):
+        listed = ", ".join(f"{name} ({place})" for name, place in names.items())
+        what = f"the settings have no value for the variables that the service names: {listed}"
+        return ObstaclesError([error, BadInputError(what, "add one for each to [tool.slipway.migrations] variables")])
+    made_up = [name for name, value in migrations.variables.items() if value == STAND_IN]
+    if made_up and repr(STAND_IN) in str(error):
+        what = f"the code may not know the stand-in {STAND_IN!r}, which the settings have for {', '.join(made_up)}"
+        step = "give each a value that it knows in [tool.slipway.migrations] variables"
+        return ObstaclesError([error, BadInputError(what, step)])
+    return error

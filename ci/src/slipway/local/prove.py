@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ import anyio.to_thread
 from slipway import settings
 from slipway.errors import BadInputError
 from slipway.finder.tree import Tree, repository_of, tree_at
-from slipway.local.inside import Database, started
+from slipway.local.inside import Database, Inside, started
 from slipway.postgres import binaries
 from slipway.postgres.binaries import Binaries
 from slipway.postgres.server import running
@@ -143,10 +143,12 @@ async def prove(
     since: Since | None = None,
     previous: Previous | None = None,
     layers: tuple[Layer, ...] = tuple(Layer),
+    process: Inside | None = None,
 ) -> Proof:
     """Prove the history of a folder; raises SlipwayError when it cannot be executed.
 
-    A `since` that the caller named replaces `start_after`; the `previous` release must work on the new schema.
+    A `since` that the caller named replaces `start_after`; the `previous` release must work on the new schema. `process` is a gate
+    that was started already.
     """
     at.progress.stage("starting the service's Python and Postgres")
     question = question_of(
@@ -159,7 +161,7 @@ async def prove(
         keep=at.server is None,
         progress=at.progress.is_shown,
     )
-    return await _answer(Proof, question, at, _counted(at.progress))
+    return await _answer(Proof, question, at, _counted(at.progress), process)
 
 
 async def enumerate_revisions(at: Workplace, since: Since | None = None) -> Listing:
@@ -182,13 +184,23 @@ async def snapshot(at: Workplace) -> str:
     return from_json(Baseline, written, "the baseline").sql
 
 
+def gate_in(folder: Path, python: Python) -> AbstractAsyncContextManager[Inside]:
+    """Start the gate in a service's environment."""
+    return started("slipway.gate", [], folder, python)
+
+
 async def _answer(
-    kind: type[T], question: GateQuestion, at: Workplace, progress: Callable[[str], bool] | None = None
+    kind: type[T],
+    question: GateQuestion,
+    at: Workplace,
+    progress: Callable[[str], bool] | None = None,
+    process: Inside | None = None,
 ) -> T:
     """Start the gate, then its server, because the gate's imports take longer; return its answer."""
     allowed = at.server is not None and at.server.allow_production_like
     line = to_json(replace(question, allow_production_like=allowed), indent=None)
-    async with started("slipway.gate", [], at.folder, at.python) as gate, _url(at, question.ask) as url:
+    running_gate = nullcontext(process) if process else gate_in(at.folder, at.python)
+    async with running_gate as gate, _url(at, question.ask) as url:
         database = Database(url, at.migrations.told(url))
         return from_json(kind, await gate.answer(database, line, progress), "the gate's answer")
 

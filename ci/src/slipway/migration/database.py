@@ -165,7 +165,10 @@ class _Redirection:
         if _thread.directly:
             return
         if dialect.name != "postgresql":
-            raise BadInputError(f"env.py connects to {dialect.name}", "slipway proves histories of Postgres")
+            raise BadInputError(
+                f"env.py connects to {dialect.name}",
+                "let it read an address of Postgres, from a variable or a file: any will do, because slipway replaces it",
+            )
         self._note(parameters)
         positional, options = dialect.create_connect_args(for_driver(self._url, f"{dialect.name}+{dialect.driver}"))
         arguments[:] = positional

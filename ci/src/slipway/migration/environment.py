@@ -1,12 +1,13 @@
 """The service's own env.py, run with our steps: its naming, schemas, async engines and options apply."""
 
+import ast
 import math
 import os
 import re
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
-from slipway.errors import BadInputError
+from slipway.errors import BadInputError, SlipwayError
 from slipway.migration import advanced_alchemy, alembic_config
 from slipway.migration.alembic_config import Call
 from slipway.migration.application import APP_MISSING, application_of
@@ -33,6 +34,10 @@ Options = Mapping[str, Any]
 _SLIPWAY = Path(__file__).parents[1]
 _ANOTHER_ENVIRONMENT: Final = "pass the service's own virtual environment, which has it, with --python DIR"
 _ASYNCHRONOUS: Final = re.compile(r"\b(async_engine_from_config|create_async_engine|AsyncEngine)\b")
+_IMPORTS: Final = re.compile(
+    rb"^(?:from|import)\s+(?!(?:alembic|sqlalchemy|collections|datetime|enum|json|logging|os|re|textwrap|typing|uuid|__future__)\b)",
+    re.MULTILINE,
+)
 _NO_SCHEMA: Final = "3F000"
 _BASELINE: Final = "if production had it before the first revision, name a file that creates it as baseline in [tool.slipway.migrations]"
 _BUILT: Final = "if a step of the build writes this file, run the step before slipway"
@@ -66,6 +71,8 @@ class Environment:
             wanted = asynchronous(url) if _ASYNCHRONOUS.search(self._env_py()) else url
             self._set_url(wanted)
             self.application = self._application(call, wanted)
+            with self.in_application():
+                self._import_as_env_py()
             self._load()
 
     def _set_url(self, url: URL) -> None:
@@ -85,6 +92,22 @@ class Environment:
     def in_application(self) -> AbstractContextManager[Any]:
         """Return the application context that env.py runs in; an empty one for a service without Flask."""
         return self.application.app_context() if self.application else nullcontext()
+
+    def _import_as_env_py(self) -> None:
+        """Import what env.py imports first, if revisions import modules, too: alembic runs it before it reads them, and circular imports depend on the order."""
+        folders = map(Path, self.script._version_locations)  # noqa: SLF001 -- one folder or several
+        if any(_IMPORTS.search(file.read_bytes()) for folder in folders for file in folder.glob("*.py")):
+            for module, names in imported(self._env_py()):
+                with suppress(ModuleNotFoundError):  # env.py may name its folder before
+                    self._import(module, names)
+
+    def _import(self, module: str, names: tuple[str, ...]) -> None:
+        try:
+            __import__(module, fromlist=names)
+        except ModuleNotFoundError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise BadInputError(f"{self.spoken_place_of(error)} does not load", self.needs(error)) from error
 
     def _load(self) -> None:
         """Import every revision, so that one that does not load is reported with file and line."""
@@ -201,6 +224,16 @@ class Environment:
         return os.path.relpath(filename, self.folder)
 
 
+def imported(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the modules that a text imports at its top level, each with the names that it takes from it."""
+    with suppress(SyntaxError):  # its own run reports it
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.Import):
+                yield from ((each.name, ()) for each in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield node.module, tuple(each.name for each in node.names)
+
+
 def _of_the_build(error: BaseException) -> str:
     """Return the next step for a file or module that the service's build may generate; empty for other errors."""
     if isinstance(error, FileNotFoundError):
@@ -256,6 +289,8 @@ def sentence(error: BaseException) -> str:
     """Format an error in one line: its type, first line and Postgres' details, or for pydantic every wrong field without its value."""
     if type(error).__module__.startswith("pydantic") and (fields := _fields(error)):
         return f"{type(error).__name__}: {fields}"
+    if isinstance(error, SlipwayError):
+        return str(error)
     message = ": ".join(filter(None, [type(error).__name__, first_line(error)]))
     hint = remedy(str(error))
     return "; ".join([message, hint] if hint else [message, *details(error)])

@@ -134,7 +134,7 @@ def of_pg8000(original: Any) -> dict[str, str]:
 
 
 def remedy(message: str) -> str:
-    """Return the next step for the message that an extension, or what it brings, is missing; empty for any other message."""
+    """Return the next step for the error that an extension, or a type or function of one, is missing; empty for other errors."""
     if extension := not_installed(message):
         major, package = _MAJOR.search(message), _PACKAGES.get(extension)
         named = f", on Debian and Ubuntu with the package {package.format(major=major[1])}" if major and package else ""

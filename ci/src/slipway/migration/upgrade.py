@@ -131,7 +131,8 @@ def _check_known(script: ScriptDirectory, heads: tuple[str, ...]) -> None:
     if unknown := [head for head in heads if not _knows(script, head)]:
         raise RefusedError(
             f"the database is at {', '.join(unknown)}, which this release does not know",
-            "it is ahead: an older release; roll back with `slipway rollback`, or deploy a release that knows it",
+            "a newer release migrated it: deploy a commit that has this revision, such as the newest one; "
+            "a release that was live before may return without a migration by `slipway rollback`",
         )
 
 

@@ -32,14 +32,17 @@ class Opened(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """The caller of a command: one call of a Dagger function. `there` and `ws` are None for a command of no environment."""
+    """The caller of a command: one call of a Dagger function.
+
+    `there` and `ws` are None for a command that needs no environment; `starts` is whether the preflight starts the release.
+    """
 
     there: Opened | None = None
     ws: dagger.Workspace | None = None
     starts: bool = True
 
     async def answer(self, name: str, *, red: bool = False, **arguments: Any) -> "CommandResult":
-        """Run a command; with `red` raise FunctionError unless its exit code would be 0."""
+        """Run a command; with `red` raise FunctionError if its exit code is not 0."""
         command = named(name, FUNCTIONS)
         assert command.run is not None
         call = dataclasses.replace(self, starts=not arguments.get("without_start", False))

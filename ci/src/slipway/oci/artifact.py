@@ -158,7 +158,7 @@ def unpack(layer: bytes, folder: Path) -> None:
 
 
 def _check_inside(path: Path, root: Path) -> None:
-    """Raise RefusedError for a path outside of `root`; links are followed, because writes follow them too."""
+    """Raise RefusedError if a path is outside of `root` after its symbolic links are resolved, as a write would."""
     if not Path(os.path.realpath(path)).is_relative_to(root):
         raise RefusedError(
             f"the layer contains {os.path.relpath(path, root)!r}, which leads out of its folder",

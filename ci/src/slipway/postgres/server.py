@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +35,11 @@ class Server:
 
 
 @asynccontextmanager
-async def running(binaries: Binaries, shelf: str | None = None, first: str = "") -> AsyncIterator[Server]:
+async def running(binaries: Binaries, shelf: str | None = None, first: Sequence[str] = ()) -> AsyncIterator[Server]:
     """Run a server during the block and delete its data afterwards; raises BadInputError when it does not start.
 
     - shelf: a name; databases that the block leaves behind exist again in the next server with this name.
-    - first: statements, one a line, that are executed in template1 before it accepts connections.
+    - first: statements that are executed in template1 before it accepts connections.
     """
     directory = prepared(binaries, shelf)
     data = await anyio.to_thread.run_sync(directory.__enter__)
@@ -83,11 +83,12 @@ def _start(data: DataDirectory, port: int) -> Popen[bytes]:
         )
 
 
-def _execute(data: DataDirectory, statements: str) -> None:
+def _execute(data: DataDirectory, statements: Sequence[str]) -> None:
     """Execute statements without a driver, which this environment lacks; raises BadInputError."""
     identity: dict[str, Any] = data.user.process() if data.user else {}
     command = [str(data.binaries.directory / "postgres"), "--single", "-D", str(data.path), "template1"]
-    done = run(command, input=statements, capture_output=True, text=True, check=False, cwd="/", **identity)
+    lines = "".join(f"{statement}\n" for statement in statements)
+    done = run(command, input=lines, capture_output=True, text=True, check=False, cwd="/", **identity)
     if done.returncode or "ERROR" in done.stderr:
         raise BadInputError("the Postgres server refuses its first statements", done.stderr.strip().rpartition("\n")[2])
 

@@ -21,7 +21,7 @@ class AccessDifference:
 
 @dataclass(frozen=True)
 class ServerAccess(Record, schema="slipway/server-access/1"):
-    """The differences on a server; with `is_made` those before they were taken back."""
+    """The differences on a server; with `is_made` those that were mended."""
 
     differences: tuple[AccessDifference, ...]
     is_made: bool

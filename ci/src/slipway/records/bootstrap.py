@@ -130,14 +130,32 @@ class DatabaseChange:
     reason: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DoorChange:
+    """The rules of a load balancer that ECS made for private services: `opened` to callers of them, and `closed` to all others.
+
+    - group: its security group, whose rules these are.
+    """
+
+    balancer: str
+    group: str
+    result: Result
+    opened: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Bootstrap(Record, schema="slipway/bootstrap/1"):
-    """All stacks of an environment in the order of their creation, its database if bootstrap made it, and what the environment costs in a month."""
+    """All stacks of an environment in the order of their creation, its database if bootstrap made it, and what the environment costs in a month.
+
+    - doors: the load balancers of its private services.
+    """
 
     environment: str
     stacks: tuple[StackChange, ...]
     cost: Cost | None = None
     database: DatabaseChange | None = None
+    doors: tuple[DoorChange, ...] = ()
 
     @property
     def is_well(self) -> bool:

@@ -38,7 +38,7 @@ class StackDrift:
 class AccountDrift(Record, schema="slipway/account-drift/1"):
     """The drift of an environment's stacks, and of the roles and rights in its database.
 
-    - breaches: the ways in which the database is not isolated.
+    - breaches: the ways in which the database, or the private services, are not isolated.
     - database: WAITING where it could not be read; None without a database of bootstrap's.
     """
 

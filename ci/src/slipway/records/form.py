@@ -57,6 +57,10 @@ def from_data(kind: type[T], data: object, origin: str) -> T:
 
 def from_json(kind: type[T], text: str, origin: str) -> T:
     """Read a record from JSON text; raises BadInputError."""
+    if not text.strip():
+        raise BadInputError(
+            f"{origin} is not JSON", "it is empty; look at the message of the command that was to write it"
+        )
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -72,10 +72,14 @@ class JointOutcome(Record, schema="slipway/joint-outcome/1"):
 
 @dataclass(frozen=True, kw_only=True)
 class JointPlan(Record, schema="slipway/joint-plan/1"):
-    """The plans of a release of several services, in the order of their deployment; `back` has the services that may go back, in that order."""
+    """The plans of a release of several services, in the `order` of their deployment.
+
+    - back: the services that go back when another one fails, in that order.
+    """
 
     environment: str
     id: str
+    order: tuple[str, ...]
     plans: tuple[Plan, ...]
     back: tuple[str, ...] = ()
 
@@ -92,6 +96,11 @@ class ServiceSituation:
     situation: Situation | None = None
     refusals: tuple[Refusal, ...] = ()
 
+    @property
+    def exit_code(self) -> int:
+        found = self.situation.exit_code if self.situation else 0
+        return max((found, *(each.exit_code for each in self.refusals)))
+
 
 @dataclass(frozen=True)
 class JointSituation(Record, schema="slipway/joint-situation/1"):
@@ -102,5 +111,5 @@ class JointSituation(Record, schema="slipway/joint-situation/1"):
 
     @property
     def exit_code(self) -> int:
-        """The worst code of those that could not be read; 0 when all were."""
-        return max((each.exit_code for service in self.services for each in service.refusals), default=0)
+        """The worst code of all, as each service alone has it; that of its refusal for one that could not be read."""
+        return max((each.exit_code for each in self.services), default=0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from slipway.records.form import Record
 from slipway.records.migration import Heads, Readiness
 from slipway.records.outcome import Status, Verb
-from slipway.records.plan import Observed
+from slipway.records.plan import Observed, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +101,7 @@ class Release(Record, schema="slipway/release/1"):
     ended: int
     seconds: float
     cause: str = ""
+    remedy: str = ""
     verb: Verb = Verb.DEPLOY
     holder: str = ""
     heads: Heads | None = None
@@ -191,8 +192,11 @@ class Situation(Record, schema="slipway/situation/1"):
 
     - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
     - unfinished: numbers of deployments without an end, which `open` describes. unseen: why the ledger could not be read, otherwise empty.
+    - differs: the fields in which the service is not as `live` made it, as far as its settings were recorded.
     - instances: how many run, empty when that is unknown.
-    - readiness: the live release's answer at its health path, or None. unanswered: why that path does not answer, otherwise empty.
+    - readiness: the live release's statement at its health path, or None. asked: the paths that were asked, with the smoke paths.
+    - unanswered: why users get no answer, or errors, otherwise empty. way_out: what to do about that.
+    - traffic: how a move has left the traffic, when it is not here alone; otherwise empty.
     """
 
     environment: str
@@ -204,4 +208,15 @@ class Situation(Record, schema="slipway/situation/1"):
     readiness: Readiness | None = None
     unseen: str = ""
     instances: str = ""
+    asked: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
     unanswered: str = ""
+    traffic: str = ""
+    way_out: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """1 when the service exists and does not answer, 3 when its state is unknown; 0 otherwise, also when there is none, or it is paused."""
+        if self.unanswered or self.observed.state in (State.CREATE_FAILED, State.DELETE_FAILED):
+            return 1
+        return 3 if self.observed.state is State.UNKNOWN else 0

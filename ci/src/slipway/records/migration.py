@@ -61,11 +61,13 @@ class Readiness(Record, schema="slipway/readiness/1"):
 
     - image: heads of the release's history. database: heads of its database; empty before the first revision.
     - commit: the release's source. Each is None when the answer lacks it.
+    - unreachable: whether the release cannot reach its database.
     """
 
     image: Heads | None = None
     database: Heads | None = None
     commit: str | None = None
+    unreachable: bool = False
 
 
 @dataclass(frozen=True)

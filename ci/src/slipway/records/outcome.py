@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from slipway.records.answer import Answer
 from slipway.records.form import Record
 from slipway.records.migration import Migration
 
@@ -29,7 +30,7 @@ class Status(Enum):
     NOOP = "NOOP"
     UNANSWERED = "UNANSWERED"  # live on the platform, but its public address does not answer as it should
     ROLLED_BACK = "ROLLED_BACK"  # by the platform
-    ABORTED = "ABORTED"  # taken back by a person, as `slipway abort` does
+    ABORTED = "ABORTED"  # rolled back by a person, as `slipway abort` does
     CREATE_FAILED = "CREATE_FAILED"
     ROLLBACK_FAILED = "ROLLBACK_FAILED"
     FAILED = "FAILED"  # of a pause, resumption, deletion or abort
@@ -75,6 +76,8 @@ class Outcome(Record, schema="slipway/outcome/1"):
     - unseen: whether the serving digest is unknown: it could not be read, or the service runs an image by its tag.
     - seconds: of the platform's clock. number: of the deployment in the ledger, or None.
     - migration: of the database, even when the release failed afterwards.
+    - answer: of the release that is live at the end; None when it was not asked. way_out: what to do when it does not answer; otherwise empty.
+    - note: what is left to do for a person, otherwise empty.
     """
 
     environment: str
@@ -90,6 +93,9 @@ class Outcome(Record, schema="slipway/outcome/1"):
     verb: Verb = Verb.DEPLOY
     number: int | None = None
     migration: Migration | None = None
+    answer: Answer | None = None
+    way_out: str = ""
+    note: str = ""
 
     @property
     def kept(self) -> "Outcome":
@@ -102,7 +108,7 @@ class Outcome(Record, schema="slipway/outcome/1"):
         return self.live or ("unknown" if self.unseen else "nothing")
 
 
-TAKEN_BACK = "taken back"
+ABORTED = "aborted"
 NOTHING = "no operation found: nothing was changed, or the service no longer exists"
 
 
@@ -110,7 +116,8 @@ NOTHING = "no operation found: nothing was changed, or the service no longer exi
 class Examination(Record, schema="slipway/examination/1"):
     """The newest operation of a service, or None, how it ended in our words, and why it failed.
 
-    `number` is the deployment's in the ledger; None for another client's, or when the ledger cannot be read.
+    - number: the deployment's in the ledger; None for another client's, or when the ledger cannot be read.
+    - answer: of the release that is live now; None when it was not asked. way_out: what to do when it does not answer, otherwise empty.
     """
 
     environment: str
@@ -118,6 +125,8 @@ class Examination(Record, schema="slipway/examination/1"):
     ending: str
     diagnosis: Diagnosis | None = None
     number: int | None = None
+    answer: Answer | None = None
+    way_out: str = ""
 
     @property
     def kept(self) -> "Examination":
@@ -126,5 +135,7 @@ class Examination(Record, schema="slipway/examination/1"):
 
     @property
     def exit_code(self) -> int:
-        """0 after success, 1 after failure, 3 while the ending is unknown, 4 when a person took it back."""
-        return {"succeeded": 0, NOTHING: 0, "in flight": 3, "unknown": 3, TAKEN_BACK: 4}.get(self.ending, 1)
+        """0 after success, 1 after failure or when the live release does not answer, 3 while the ending is unknown, 4 when a person aborted it."""
+        if self.answer and self.answer.problem:
+            return 1
+        return {"succeeded": 0, NOTHING: 0, "in flight": 3, "unknown": 3, ABORTED: 4}.get(self.ending, 1)

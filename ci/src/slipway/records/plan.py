@@ -6,6 +6,8 @@ from enum import Enum
 
 from slipway.records.form import Record
 
+HASHED = "pbkdf2:"  # how the hash of a variable's value begins
+
 
 class Action(Enum):
     """The kinds of plans."""
@@ -41,6 +43,7 @@ class Observed(Record, schema="slipway/observed/1"):
     - fields: its configuration by the plan's names; values of variables only as hashes.
     - operation: in progress, or None.
     - inherited: fields that an update can change but not remove. private: whether only a VPC reaches it.
+    - shares: the percentage of the traffic of each digest, while two share it; empty otherwise.
     """
 
     arn: str | None = None
@@ -52,6 +55,12 @@ class Observed(Record, schema="slipway/observed/1"):
     inherited: tuple[str, ...] = ()
     private: bool = False
     state: State = State.ABSENT
+    shares: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def main_digest(self) -> str | None:
+        """The digest that answers alone, or most of the requests."""
+        return self.digest or max(self.shares, key=lambda digest: self.shares[digest], default=None)
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,13 @@ class FieldChange:
     name: str
     before: str | None
     after: str | None
+
+    @property
+    def shown(self) -> str:
+        """`cpu: 256 -> 512`, or `variable COLOUR: another value`, as only hashes of values are known; untrusted text."""
+        if any(value and value.startswith(HASHED) for value in (self.before, self.after)):
+            return f"{self.name}: {'added' if not self.before else 'another value' if self.after else 'removed'}"
+        return f"{self.name}: {self.before or 'none'} -> {self.after or 'none'}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,20 @@ class Phase(Enum):
     MIGRATE = "migrating the database"
     CHANGE = "the platform is at work"
 
+    @property
+    def interrupted(self) -> str:
+        """A sentence for a person who interrupts a run in this phase, about what continues."""
+        match self:
+            case Phase.CHANGE:
+                return "the platform continues with what has started; run the same command again to follow it"
+            case Phase.MIGRATE:
+                return (
+                    "no release has started on the platform; a statement of the migration may run in the database until it ends, "
+                    "and the same command again waits for it and resumes the deployment"
+                )
+            case Phase.LOOK | Phase.CHECK | Phase.WAIT:
+                return "nothing has started on the platform"
+
 
 @dataclass(frozen=True)
 class Event:
@@ -24,11 +38,13 @@ class Event:
     - line: of the platform's log, or our own words (untrusted text); empty when the event only begins a phase.
     - phase: the one that it begins, or None.
     - expected: seconds that the phase took in earlier deployments, or None.
+    - is_shared: whether it only reports that two releases share the traffic now; such an event has no line.
     """
 
     line: str = ""
     phase: Phase | None = None
     expected: float | None = None
+    is_shared: bool = False
 
 
 Tell = Callable[[Event], object]
@@ -53,7 +69,7 @@ class Progress:
         """Replace the detail of the current step, on a terminal only."""
 
     def done(self, text: str, seconds: float) -> None:
-        """Record a step that has ended."""
+        """Show that a step has ended, and after how many seconds."""
 
     def note(self, text: str) -> None:
         """Show a line that matters to the user."""

@@ -21,7 +21,7 @@ C = TypeVar("C", bound=Candidate)
 
 
 async def before(scene: Scene[C]) -> Act:
-    """Deploy the release before this one to production, without progress, because it runs beside the first act."""
+    """Deploy the previous release to production; shows no progress, because the first act runs at the same time."""
     act = RunningAct("before", "production runs the release before this one", Progress())
     image = await scene.build(act, scene.story.before)
     outcome = await scene.deploy(act, image, "production")

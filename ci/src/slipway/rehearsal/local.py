@@ -3,7 +3,8 @@
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -12,9 +13,11 @@ import anyio.to_thread
 from slipway.environment.migrate import migrate
 from slipway.environment.preflight import preflight
 from slipway.errors import BadInputError
+from slipway.finder.tree import tree_at
+from slipway.local.databases import attached
 from slipway.local.guess import guess
-from slipway.local.prove import Workplace, prove
-from slipway.postgres import binaries
+from slipway.local.prove import Workplace, prove, server_binaries
+from slipway.postgres.binaries import Binaries
 from slipway.postgres.datadir import cache
 from slipway.postgres.server import Server, running
 from slipway.records.checks import Preflight
@@ -27,7 +30,7 @@ from slipway.records.rehearsal import Rehearsal
 from slipway.rehearsal.commits import Commits, build, settings_of
 from slipway.rehearsal.play import play
 from slipway.rehearsal.scene import Story
-from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened, target_named
+from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, empty, opened, target_named
 from slipway.settings import MissingTableError, Settings, TargetKind, load_file, parse
 from slipway.simulator.cloud import LOGIN
 from slipway.source import Commit, unreleased
@@ -47,7 +50,9 @@ async def rehearse(
         settings = load_file(settings_file) if settings_file else _settings(commits.head, progress)
         story = await anyio.to_thread.run_sync(_story, commits, settings)
         known = await anyio.to_thread.run_sync(_released, source)
-        async with staged(settings, target_named(target, settings), known) as stage:
+        # One that has the extensions of the revisions, as for the gate.
+        postgres = await anyio.to_thread.run_sync(lambda: server_binaries(tree_at(source), settings.migrations))
+        async with staged(settings, target_named(target, settings), known, postgres) as stage:
             return await play(story, stage, progress)
 
 
@@ -73,8 +78,15 @@ class Here:
         server = self.databases[ENVIRONMENTS[0]]
         return f"PostgreSQL {server.version} of {server.origin}"
 
+    @asynccontextmanager
+    async def emptied(self, settings: Settings, secrets: Mapping[str, str]) -> "AsyncIterator[Here]":
+        backends: list[HostBackend] = []
+        opening = empty(settings, self.account.target, partial(_backend_at, backends), secrets)
+        async with opening as account, attached(account.cloud):
+            yield replace(self, account=account, backend=backends[0])
+
     async def build(self, release: Commit) -> Image:
-        return await build(release, self.account.settings, self.account.place)
+        return await build(release, self.account.settings, await self.account.place())
 
     async def prove(self, release: Commit, image: Image) -> Proof:  # noqa: ARG002 -- the artifact contains the release
         async with self.backend.unpacked(self.account.settings.name, image.digest) as unpacked:
@@ -91,20 +103,22 @@ class Here:
 
 
 @asynccontextmanager
-async def staged(settings: Settings, target: TargetKind, known: Since | None) -> AsyncIterator[Here]:
+async def staged(
+    settings: Settings, target: TargetKind, known: Since | None, postgres: Binaries
+) -> AsyncIterator[Here]:
     """Set up the stage until the block ends; raises BadInputError when the machine lacks something."""
-    postgres = await anyio.to_thread.run_sync(binaries.find, settings.migrations.major)
     async with AsyncExitStack() as stack:
         databases = {name: await stack.enter_async_context(running(postgres)) for name in ENVIRONMENTS}
         backends: list[HostBackend] = []
-
-        def backend_at(url: str) -> Backend:
-            backends.append(HostBackend(url, LOGIN, cache()))
-            return backends[0]
-
         urls = {name: server.url for name, server in databases.items()}
-        account = await stack.enter_async_context(opened(settings, target, urls, backend_at))
+        account = await stack.enter_async_context(opened(settings, target, urls, partial(_backend_at, backends)))
         yield Here(account, backends[0], databases, known)
+
+
+def _backend_at(made: list[HostBackend], url: str) -> Backend:
+    """Make the backend of an account and note it."""
+    made.append(HostBackend(url, LOGIN, cache()))
+    return made[-1]
 
 
 def _released(source: Path) -> Since | None:

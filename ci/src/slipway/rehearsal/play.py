@@ -9,6 +9,7 @@ from slipway.records.rehearsal import Act, Rehearsal
 from slipway.rehearsal.acts import before, promoted, refused, rolled_back
 from slipway.rehearsal.clients import Clients, act_of_clients
 from slipway.rehearsal.failing_canary import failing_canary
+from slipway.rehearsal.from_nothing import from_nothing
 from slipway.rehearsal.moved import moved
 from slipway.rehearsal.scene import Scene, Story
 from slipway.rehearsal.stage import Candidate, Stage
@@ -25,6 +26,8 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
     scene = Scene(stage=stage, story=story, clients=clients, progress=progress)
     played: list[Act] = []
     production_open = anyio.Event()
+    if first := await from_nothing(scene):
+        played.append(first)
 
     async def open_production() -> None:
         """Deploy the release before this one, beside the first act's build and proof, and start the clients."""
@@ -51,7 +54,7 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
     traffic = clients.traffic()
     if traffic.requests:
         played.append(act_of_clients(traffic))
-    played.sort(key=lambda act: act.name != "before")  # it may end after an act that failed early
+    played.sort(key=lambda act: act.name not in ("0", "before"))  # the second may end after an act that failed early
     return Rehearsal(
         service=account.settings.name,
         revision=story.release.revision,

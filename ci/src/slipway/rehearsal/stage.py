@@ -5,7 +5,7 @@ Releases run as processes of this machine (`rehearsal.local`) or as containers o
 
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
@@ -31,8 +31,8 @@ from slipway.workload.workload import Backend, HealthCheck, LaunchSpec, Workload
 ENVIRONMENTS = ("staging", "production")
 LEGACY = "legacy"  # on App Runner, beside the others on ECS Express Mode; its database is production's
 _START_SECONDS = 60.0  # of this machine; then the platform's health check decides
-_REGION = "eu-west-1"
-_STAND_IN = "rehearsal"
+REGION = "eu-west-1"
+STAND_IN = "rehearsal"
 _PLATFORMS = {TargetKind.APP_RUNNER: "App Runner", TargetKind.ECS_EXPRESS: "ECS Express Mode"}
 
 
@@ -51,12 +51,15 @@ def target_named(name: str | None, settings: Settings) -> TargetKind:
 
 @dataclass(frozen=True)
 class SimulatedAccount:
-    """A simulated account with a repository for the service; `settings` have both environments in it, on `target`."""
+    """A simulated account; `settings` have both environments in it, on `target`."""
 
     settings: Settings
     target: TargetKind
     cloud: Cloud
-    place: Place
+
+    async def place(self) -> Place:
+        """Return the service's repository, which an empty account lacks."""
+        return await place_of(Aws(REGION, self.cloud.url), self.settings.name)
 
     @property
     def platform(self) -> str:
@@ -91,17 +94,29 @@ async def opened(
     - databases: URLs by environment. backend_at: makes the backend that runs instances, from the account's URL.
     """
     settings, secrets = on_stage(settings, target, databases)
+    async with empty(settings, target, backend_at, secrets) as account:
+        for environment in settings.environments.values():
+            for role in filter(None, environment.roles.values()):
+                account.cloud.iam.put(role)
+        aws = Aws(REGION, account.cloud.url)
+        await aws.call("ecr", "create_repository", repositoryName=settings.name, imageTagMutability="IMMUTABLE")
+        yield account
+
+
+@asynccontextmanager
+async def empty(
+    settings: Settings,
+    target: TargetKind,
+    backend_at: Callable[[str], Backend],
+    secrets: Mapping[str, str] | None = None,
+) -> AsyncIterator[SimulatedAccount]:
+    """Open an account with nothing but `secrets`, by ARN, until the block ends."""
 
     def waiting_at(url: str) -> Backend:
         return WaitingBackend(backend_at(url))
 
     async with simulated(waiting_at, clock=VirtualClock(), secrets=secrets) as cloud:
-        for environment in settings.environments.values():
-            for role in filter(None, environment.roles.values()):
-                cloud.iam.put(role)
-        aws = Aws(_REGION, cloud.url)
-        await aws.call("ecr", "create_repository", repositoryName=settings.name, imageTagMutability="IMMUTABLE")
-        yield SimulatedAccount(settings, target, cloud, await place_of(aws, settings.name))
+        yield SimulatedAccount(settings, target, cloud)
 
 
 @dataclass(frozen=True)
@@ -161,6 +176,10 @@ class Stage(Protocol[C_contra]):
         """Describe the databases."""
         ...
 
+    def emptied(self, settings: Settings, secrets: Mapping[str, str]) -> "AbstractAsyncContextManager[Stage[C_contra]]":
+        """Return the same stage for one block, with another account: it has only these secrets, and starts servers for its databases."""
+        ...
+
     async def build(self, release: C_contra) -> Image:
         """Build the artifact of a release and push it to the account's registry."""
         ...
@@ -196,7 +215,7 @@ def on_stage(settings: Settings, target: TargetKind, databases: Mapping[str, str
             variables={variable: value for variable, value in variables.items() if variable not in arns},
             secrets=arns,
         )
-        values |= {arn: database.get(variable, _STAND_IN) for variable, arn in arns.items()}
+        values |= {arn: database.get(variable, STAND_IN) for variable, arn in arns.items()}
     if isinstance(production := environments.get(ENVIRONMENTS[-1]), ExpressEnvironment):
         environments[LEGACY] = _legacy(settings, production)
     return replace(settings, environments=environments), values
@@ -205,7 +224,7 @@ def on_stage(settings: Settings, target: TargetKind, databases: Mapping[str, str
 def _on(target: TargetKind, own: EnvironmentSettings | None, service: str) -> EnvironmentSettings:
     """Return an environment on a target in the simulated account, without references to resources of another account."""
     there = own if own and own.target is target else _plain(target, service)
-    there = replace(there, region=_REGION, account=ACCOUNT, webhook=None)
+    there = replace(there, region=REGION, account=ACCOUNT, webhook=None)
     if isinstance(there, AppRunnerEnvironment):
         return replace(there, vpc_connector=None, auto_scaling=None, tracing=None, kms_key=None, ingress=None)
     assert isinstance(there, ExpressEnvironment)
@@ -219,7 +238,7 @@ def _legacy(settings: Settings, production: ExpressEnvironment) -> AppRunnerEnvi
     may_differ = own.move.without if isinstance(own, AppRunnerEnvironment) and own.move else (Left.SAME_ANSWERS,)
     return AppRunnerEnvironment(
         target=TargetKind.APP_RUNNER,
-        region=_REGION,
+        region=REGION,
         account=ACCOUNT,
         access_role=production.access_role,
         service=_label(f"{settings.name}-{LEGACY}"),
@@ -238,10 +257,10 @@ def _legacy(settings: Settings, production: ExpressEnvironment) -> AppRunnerEnvi
 def _plain(target: TargetKind, service: str) -> EnvironmentSettings:
     """Return an environment for a service that has none on this target."""
     if target is TargetKind.APP_RUNNER:
-        return AppRunnerEnvironment(target=target, region=_REGION, account=ACCOUNT, access_role=_role("access"))
+        return AppRunnerEnvironment(target=target, region=REGION, account=ACCOUNT, access_role=_role("access"))
     return ExpressEnvironment(
         target=target,
-        region=_REGION,
+        region=REGION,
         account=ACCOUNT,
         access_role=_role("access"),
         infrastructure_role=_role("infrastructure"),
@@ -263,8 +282,8 @@ def _simulated(arn: str) -> str:
     parts = arn.split(":", 5)
     if len(parts) < 6:
         return arn
-    return ":".join([*parts[:3], _REGION if parts[3] else "", ACCOUNT, parts[5]])
+    return ":".join([*parts[:3], REGION if parts[3] else "", ACCOUNT, parts[5]])
 
 
 def _arn(service: str, environment: str, variable: str) -> str:
-    return f"arn:aws:secretsmanager:{_REGION}:{ACCOUNT}:secret:{service}/{environment}/{variable}-Stage1"
+    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{service}/{environment}/{variable}-Stage1"

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.untrusted import one_line
 
-_SIGN_IN = "sign in again and run the same command; it resumes this run"
+_SIGN_IN = "sign in again and run the same command; it resumes what this run has started, if anything"
 _CLOCK = "set this machine's clock, or check the secret key: the signature is not the one that AWS expects"
 _MESSAGE = "see the message"
 THROTTLED = frozenset(

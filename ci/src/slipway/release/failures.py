@@ -171,8 +171,9 @@ CAUSES = (
         "start fewer workers, or raise memory in {table}"),
 )  # fmt: skip
 ENDS = (
-    FailureRule("error", "application", "a traceback, also a framed one of rich, when the container ended by itself",
-                r"Traceback \(most recent call last\)(?::| ─+╮?)\n(?:[ \t|+│╭╰].*\n|\n)+(?P<error>\S.*)",
+    FailureRule("error", "application", "a traceback, also a framed one of rich, or an error without one, when the container ended by itself",
+                r"Traceback \(most recent call last\)(?::| ─+╮?)\n(?:[ \t|+│╭╰].*\n|\n)+(?P<error>\S.*)"
+                r"|^(?P<error2>(?:\w+\.)*[A-Z]\w*(?:Error|Exception): .+)$",
         "the release ends with an error: {error}",
         "start it once on your machine with the command in [tool.slipway]", _EXITED),
     FailureRule("allowed-hosts", "application", "Django's `Invalid HTTP_HOST header`, and a health check that failed",

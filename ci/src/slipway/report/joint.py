@@ -13,7 +13,7 @@ _AGAIN = "the release is in an unknown state: run the same command again, which 
 
 def of_joint_plan(plan: JointPlan) -> str:
     """Render the order of the release, the way back, and the plan of each service."""
-    order = ", then ".join(one_line(each.service) for each in plan.plans) or "nothing"
+    order = ", then ".join(map(one_line, plan.order)) or "nothing"
     back = ", then ".join(map(one_line, plan.back)) or "none of them"
     head = f"release {one_line(plan.id)} in {one_line(plan.environment)}: {order}\n  if one fails, the others go back: {back}\n"
     return head + "".join(map(of_plan, plan.plans))

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from textwrap import wrap
 
+from slipway.records.answer import Answer
 from slipway.records.ledger import History, OpenDeployment, Release, ReleaseWatch, Situation
 from slipway.records.logs import Log, LogLine
 from slipway.records.migration import Heads, Migration, Readiness
-from slipway.records.outcome import Diagnosis, Examination, Outcome, Verb
+from slipway.records.outcome import Diagnosis, Examination, Outcome, Status, Verb
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.words import counted
 from slipway.report.format import duration, heads, moment
@@ -21,17 +22,14 @@ def of_plan(plan: Plan) -> str:
     heading = one_line(
         f"{action} {plan.service} in {plan.environment}" + (f": {plan.reason}" if plan.reason else ""), 1000
     )
-    changes = (
-        f"  {one_line(change.name)}: {one_line(change.before or 'none')} -> {one_line(change.after or 'none')}"
-        for change in plan.changes
-    )
+    changes = (f"  {one_line(change.shown, 600)}" for change in plan.changes)
     notes = (f"  note: {one_line(note, 600)}" for note in plan.notes)
     return "\n".join([heading, *changes, *notes]) + "\n"
 
 
 def of_situation(situation: Situation) -> str:
     """Render what is live and which deployment made it so."""
-    lines = [f"{one_line(situation.environment)}: {state(situation.observed)}"]
+    lines = [f"{one_line(situation.environment)}: {standing(situation)}"]
     lines += [f"  {f'{name}:':<12}{one_line(value, 600)}" for name, value in facts(situation)]
     return "\n".join(lines) + "\n"
 
@@ -41,25 +39,42 @@ def state(observed: Observed) -> str:
     return "no service" if observed.state is State.ABSENT else one_line(observed.status or observed.state.value)
 
 
+def standing(situation: Situation) -> str:
+    """Return the platform's own status, and whether users get answers: no platform's status says that."""
+    word = state(situation.observed)
+    if situation.unanswered:
+        return f"{word}, DOES NOT ANSWER"
+    if situation.observed.state is State.CREATE_FAILED and "FAILED" not in word:
+        return f"{word}, but its creation failed: nothing is live"
+    return word
+
+
 def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     """Yield the known facts about an environment by name; the values are untrusted text."""
     observed = situation.observed
     if observed.state is not State.ABSENT:
-        yield "digest", observed.digest or "none is live"
+        shares = ", ".join(f"{digest} with {share:g} % of the traffic" for digest, share in observed.shares.items())
+        yield "digest", shares or observed.digest or "none is live"
         private = "; private: only its VPC reaches it" if observed.private else ""
         yield "url", (_url(observed.url) if observed.url else "none") + private
+    yield from answered(Answer(paths=situation.asked, problem=situation.unanswered), situation.way_out)
     if situation.live:
         yield "live since", _deployment(situation.live)
-    elif observed.digest and not situation.unseen:
+        if situation.differs:
+            fields = ", ".join(situation.differs)
+            yield (
+                "settings",
+                f"not those of deployment {situation.live.number}: {fields}; another tool, or a run without the ledger, may have changed them",
+            )
+    elif observed.main_digest and not situation.unseen:
         yield "live since", "unknown: no deployment in the ledger released this digest"
     if situation.newest and situation.newest != situation.live:
         newest = situation.newest
-        yield (
-            "newest",
-            _deployment(newest) if newest.status.exit_code else f"{_deployment(newest)}, {newest.status.value}",
-        )
-    seen = ("instances", situation.instances), ("health", situation.unanswered)
-    yield from ((name, value) for name, value in seen if value)
+        ended = "" if newest.status.exit_code else f", {newest.status.value}"
+        cause = f": {newest.cause}" if newest.status.exit_code and newest.cause else ""
+        yield "newest", f"{_deployment(newest)}{ended}{cause}"
+    known = ("instances", situation.instances), ("traffic", situation.traffic)
+    yield from ((name, value) for name, value in known if value)
     if situation.readiness:
         yield "release", _readiness(situation.readiness)
     if observed.operation:
@@ -93,6 +108,8 @@ def _resumption(deployment: OpenDeployment, environment: str) -> str:
     """Return the command that resumes a deployment; a promotion's source is not recorded."""
     if deployment.verb is Verb.PROMOTE:
         return f"`slipway promote --from NAME --to {environment}` resumes it"
+    if deployment.verb in _DIRECTIONS:
+        return f"`slipway move --environment {environment} {_DIRECTIONS[deployment.verb]}` resumes it"
     image = f" --image {deployment.image}" if deployment.verb is Verb.DEPLOY else ""
     confirmed = " --confirm SERVICE" if deployment.verb is Verb.DESTROY else ""
     return f"`slipway {deployment.verb.value} --environment {environment}{image}{confirmed}` resumes it"
@@ -102,6 +119,7 @@ def _readiness(readiness: Readiness) -> str:
     known = [
         ("commit {}", readiness.commit),
         ("knows revision {}", _known_heads(readiness.image)),
+        ("database {}", "unreachable" if readiness.unreachable else None),
         ("database at {}", _known_heads(readiness.database)),
     ]
     return ", ".join(words.format(value) for words, value in known if value)
@@ -164,7 +182,7 @@ def of_release_watch(watch: ReleaseWatch) -> str:
 
 
 def of_log(log: Log) -> str:
-    """Render one line for each, oldest first."""
+    """Render a log, one line for each of its lines, oldest first."""
     return "".join(f"{of_log_line(line)}\n" for line in log.lines)
 
 
@@ -181,8 +199,20 @@ def of_outcome(outcome: Outcome) -> str:
 
 
 def of_examination(examination: Examination) -> str:
-    """Render how the newest operation ended, and why."""
-    return "\n".join([examined(examination), *_diagnosis(examination.diagnosis)]) + "\n"
+    """Render how the newest deployment ended and why, and whether the live release answers."""
+    answer = answered(examination.answer, examination.way_out)
+    lines = [f"  {f'{name}:':<11}{one_line(value)}" for name, value in answer]
+    return "\n".join([examined(examination), *_diagnosis(examination.diagnosis), *lines]) + "\n"
+
+
+def answered(answer: Answer | None, way_out: str) -> Iterator[tuple[str, str]]:
+    """Yield whether the live release answers, and the way out when it does not, by name; nothing when it was not asked."""
+    if answer and answer.problem:
+        yield "answers", f"no: {answer.problem}"
+        if way_out:
+            yield "way out", way_out
+    elif answer and answer.paths:
+        yield "answers", f"yes: {', '.join(answer.paths)}"
 
 
 def examined(examination: Examination) -> str:
@@ -194,6 +224,8 @@ def examined(examination: Examination) -> str:
     )
 
 
+_FORWARD = "--to ecs-express"
+_DIRECTIONS = {Verb.MOVE: _FORWARD, Verb.SHIFT: _FORWARD, Verb.SHIFT_BACK: "--back"}
 _NOUNS = {
     Verb.PROMOTE: "promotion of ",
     Verb.ROLLBACK: "rollback of ",
@@ -219,12 +251,18 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield f"{outcome.status.value} {what}{service} in {environment} after {duration(outcome.seconds)}{number}"
     if outcome.requested:
         yield f"  requested: {one_line(outcome.requested)}"
-    yield f"  live:      {one_line(outcome.serving)}"
+    before = outcome.live == outcome.requested and outcome.status in (Status.ROLLED_BACK, Status.ABORTED)
+    yield f"  live:      {one_line(outcome.serving)}{', with the settings from before this deployment' if before else ''}"
     if outcome.live and outcome.url:
         yield f"  url:       {_url(one_line(outcome.url, 600))}"
     if outcome.migration:
         yield f"  database:  {migrated(outcome.migration)}"
     yield from _diagnosis(outcome.diagnosis)
+    if outcome.status is not Status.UNANSWERED:  # whose cause it is
+        for name, value in answered(outcome.answer, outcome.way_out):
+            yield f"  {f'{name}:':<11}{one_line(value)}"
+    if outcome.note:
+        yield f"  note:      {one_line(outcome.note, 600)}"
 
 
 def _url(host: str) -> str:

@@ -7,7 +7,7 @@ from slipway.records.outcome import Diagnosis, Examination, Outcome, Status
 from slipway.records.plan import Action, Plan
 from slipway.records.refusal import Refusal
 from slipway.report.format import duration, escaped, moment, sign
-from slipway.report.release import action, examined, facts, migrated, state
+from slipway.report.release import action, answered, examined, facts, migrated, standing
 
 _SENTENCES = {
     Status.SUCCEEDED: "The requested change is live.",
@@ -50,6 +50,7 @@ def of_outcome(outcome: Outcome) -> str:
         ("deployment", str(outcome.number or "")),
         ("operation", outcome.operation or ""),
         ("database", migrated(outcome.migration) if outcome.migration else ""),
+        *(answered(outcome.answer, outcome.way_out) if status is not Status.UNANSWERED else ()),
     ]
     return _page(
         f"## {sign(status.exit_code)} {escaped(status.value)}: {what}{escaped(outcome.service)} in {escaped(outcome.environment)}",
@@ -62,14 +63,17 @@ def of_outcome(outcome: Outcome) -> str:
 def of_examination(examination: Examination) -> str:
     """Render how the newest operation ended, and why."""
     heading = f"## {sign(examination.exit_code)} {escaped(examined(examination), 600)}"
-    return _page(heading, *(_diagnosis(examination.diagnosis) if examination.diagnosis else ()))
+    rows = list(answered(examination.answer, examination.way_out))
+    why = _diagnosis(examination.diagnosis) if examination.diagnosis else ()
+    return _page(heading, *why, _table(("", ""), rows) if rows else "")
 
 
 def of_situation(situation: Situation) -> str:
     """Render what is live and which deployment made it so."""
     known = list(facts(situation))
+    bad = f"{sign(situation.exit_code)} " if situation.exit_code else ""
     return _page(
-        f"## {escaped(situation.environment)}: {escaped(state(situation.observed))}",
+        f"## {bad}{escaped(situation.environment)}: {escaped(standing(situation))}",
         _table(("", ""), known) if known else "",
     )
 

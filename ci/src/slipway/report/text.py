@@ -8,6 +8,7 @@ from slipway.records.bootstrap import (
     Bootstrap,
     Cost,
     DatabaseChange,
+    DoorChange,
     ResourceChange,
     ResourceFailure,
     Result,
@@ -27,14 +28,22 @@ from slipway.untrusted import one_line
 _SIGNS = {"Add": "+", "Import": "=", "Modify": "~", "Remove": "-"}
 _REPLACED = {"True": "is replaced", "Conditional": "may be replaced"}
 _EXISTS = ("already exists", "AlreadyExists")
+_QUOTA = ("LimitExceeded", "maximum number", "QuotaExceeded")  # AWS's words, as users quote them
 
 
 def of_bootstrap(bootstrap: Bootstrap) -> str:
     """Render the whole report; the last line says what to do next."""
     parts = [line for stack in bootstrap.stacks for line in _stack(stack)]
     parts += _database(bootstrap.database) if bootstrap.database else ()
+    parts += [line for door in bootstrap.doors for line in _door(door)]
     parts += _cost(bootstrap.cost) if bootstrap.cost else ()
     return "\n".join([*parts, _next_step(bootstrap)]) + "\n"
+
+
+def _door(door: DoorChange) -> Iterator[str]:
+    yield f"{door.result.value} load balancer {one_line(door.balancer)} of the private services ({one_line(door.group)})"
+    yield from (f"  + open to {one_line(each)}" for each in door.opened)
+    yield from (f"  - closed to {one_line(each)}" for each in door.closed)
 
 
 def _database(database: DatabaseChange) -> Iterator[str]:
@@ -77,6 +86,8 @@ def _change(change: ResourceChange) -> str:
 def _failure(failure: ResourceFailure) -> str:
     exists = any(words in failure.reason for words in _EXISTS)
     remedy = "; delete it, or choose another name in the settings" if exists else ""
+    if any(words in failure.reason for words in _QUOTA):
+        remedy = "; the account's quota is used up: ask for a higher one (Service Quotas), or delete what is not needed"
     return f"  {one_line(failure.kind)} {one_line(failure.name)}: {one_line(failure.reason, 600)}{remedy}"
 
 

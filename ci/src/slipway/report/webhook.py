@@ -1,8 +1,8 @@
 """The message about the end of a deployment, as Slack and many chats accept it."""
 
-from slipway.records.outcome import Outcome
+from slipway.records.outcome import Outcome, Status
 from slipway.report.format import duration, sign
-from slipway.report.release import action
+from slipway.report.release import action, answered
 from slipway.untrusted import one_line
 
 
@@ -15,4 +15,6 @@ def of_outcome(outcome: Outcome, holder: str) -> str:
     ]
     if kept.diagnosis:
         lines += [f"cause: {one_line(kept.diagnosis.cause)}", f"remedy: {one_line(kept.diagnosis.remedy)}"]
+    if kept.status is not Status.UNANSWERED and kept.answer and kept.answer.problem:
+        lines += [f"{name}: {one_line(value)}" for name, value in answered(kept.answer, kept.way_out)]
     return "\n".join(line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for line in lines)

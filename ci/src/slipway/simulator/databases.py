@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from slipway.database_url import stored_password
 from slipway.simulator.clock import Clock
 from slipway.simulator.contract import AwsError, Call, Operations, paged
 from slipway.simulator.resources import Model, Resources
@@ -15,6 +16,7 @@ from slipway.simulator.resources import Model, Resources
 INSTANCE = "AWS::RDS::DBInstance"
 _GROUP = "AWS::RDS::DBSubnetGroup"
 _PORT = 5432
+_OWNED_SCHEMA = 15  # the first major in which the owner of a database owns its schema public
 _PROTECTED = "Cannot delete protected DB Instance, please disable deletion protection and try again."  # [F]
 
 
@@ -27,6 +29,16 @@ class DatabaseLaunch:
     password: str
     name: str  # of its first database
     version: str  # of the engine, as the template has it
+
+    def first_statements(self, major: int) -> tuple[str, ...]:
+        """Return the SQL by which a superuser makes the main user, which is none, in template1 of a new server."""
+        password = stored_password(self.password, 1)
+        statements = [f"CREATE ROLE \"{self.user}\" LOGIN CREATEDB CREATEROLE PASSWORD '{password}';"]
+        if self.name:
+            statements.append(f'CREATE DATABASE "{self.name}" OWNER "{self.user}";')
+        if major < _OWNED_SCHEMA:
+            statements.append(f'ALTER SCHEMA public OWNER TO "{self.user}";')
+        return tuple(statements)
 
 
 Attach = Callable[[DatabaseLaunch], Awaitable[tuple[str, int]]]  # returns the host and the port of the server

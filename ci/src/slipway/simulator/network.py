@@ -3,6 +3,7 @@
 Marks: [M] service model, [F] field reports, † unverified.
 """
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -182,6 +183,24 @@ class Network:
             raise AwsError("InvalidRouteTableID.NotFound", f"The routeTable ID '{table}' does not exist")  # [F]
         self._resources.put(_ROUTE, f"{table}|{block}", dict(request))
         return {"Return": True}
+
+    def manage(self, name: str, vpc: str) -> str:
+        """Make the security group of a load balancer of ECS's, which lets every address in [F], and return its id."""
+        identifier = f"sg-{secrets.token_hex(9)[:17]}"
+        rules = [{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "CidrIp": "0.0.0.0/0"} for port in (80, 443)]
+        model = {"GroupId": identifier, "GroupName": name, "GroupDescription": "managed by ECS", "VpcId": vpc}
+        tags = [{"Key": "AmazonECSManaged", "Value": "true"}]
+        self._resources.put(_GROUP, identifier, {**model, _INGRESS: rules, "Tags": tags})
+        return identifier
+
+    def unmanage(self, identifier: str) -> None:
+        self._resources.remove(_GROUP, identifier)
+
+    def ingress(self, group: str) -> list[Mapping[str, Any]]:
+        """Return the rules that let others into a security group, as templates write them."""
+        model = self._resources.find(_GROUP, group) or {}
+        apart = [each for each in self._resources.of(f"AWS::EC2::{_INGRESS}") if each.get("GroupId") == group]
+        return [*model.get(_INGRESS, []), *apart]
 
     def _subnet(self, model: Model) -> Subnet:
         name, zone = model["SubnetId"], str(model.get("AvailabilityZone", "a"))[-1]

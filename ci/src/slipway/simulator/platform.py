@@ -1,7 +1,7 @@
 """The parts of the account that its services share, and the instances that they run."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import anyio
@@ -13,9 +13,11 @@ from slipway.simulator.contract import Quotas
 from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
 from slipway.simulator.metrics import Metrics
+from slipway.simulator.peers import Peers
 from slipway.simulator.registry import ImageStore
 from slipway.simulator.resources import Resources
 from slipway.simulator.secrets import References
+from slipway.workload.process import ProcessWorkload
 from slipway.workload.workload import Backend, LaunchSpec, Workload
 
 
@@ -33,14 +35,18 @@ class Platform:
     iam: Iam = field(default_factory=Iam)
     quotas: Quotas = field(default_factory=Quotas)
     resources: Resources = field(default_factory=Resources)
+    peers: Peers = field(default_factory=Peers)
 
 
 class SimulatedInstance:
-    """A workload in a task of its own; `on_line` receives its output."""
+    """A workload in a task of its own, with security groups; `on_line` receives its output."""
 
-    def __init__(self, backend: Backend, order: LaunchSpec, on_line: Callable[[str], None]) -> None:
+    def __init__(
+        self, platform: Platform, order: LaunchSpec, on_line: Callable[[str], None], groups: Iterable[str] = ()
+    ) -> None:
         self.id = uuid.uuid4().hex
-        self._backend = backend
+        self._platform = platform
+        self._groups = frozenset(groups)
         self._order = order
         self._on_line = on_line
         self._stop = anyio.Event()
@@ -51,9 +57,11 @@ class SimulatedInstance:
     async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Start and run until stopped; `failure` says why a release could not start."""
         try:
-            async with self._backend.start(self._order, self._on_line) as self.workload:
-                task_status.started()
-                await self._stop.wait()
+            async with self._platform.backend.start(self._order, self._on_line) as self.workload:
+                session = self.workload.session if isinstance(self.workload, ProcessWorkload) else None
+                with self._platform.peers.joined(session, self._groups):
+                    task_status.started()
+                    await self._stop.wait()
         except SlipwayError as error:
             self.failure = error
             task_status.started()

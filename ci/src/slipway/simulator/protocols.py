@@ -86,7 +86,7 @@ class QueryProtocol:
         self.requested = f"{service}{action}"
 
     def parameters(self, operation: "OperationModel") -> Any:
-        """Decode the form into the model's nesting; raises AwsError for parameters that the model does not have."""
+        """Decode the form-encoded body into the operation's nested parameters; raises AwsError for those that it does not have."""
         left = {name: value for name, value in self._form.items() if name not in _ENVELOPE}
         parameters = _structure(operation.input_shape, "", left) if operation.input_shape else {}
         if left:

@@ -185,7 +185,7 @@ class RegistryError(Exception):
 
 
 class RegistryProtocol:
-    """The routes below /v2/."""
+    """The distribution API below /v2/, and the downloads of layers."""
 
     def __init__(self, home: ImageStore, clock: Clock) -> None:
         self._home = home

@@ -183,17 +183,26 @@ _OWN = re.compile(
     re.IGNORECASE,
 )
 _DRAIN_SECONDS = 30.0
+_NOT_LET_IN = (
+    "no security group of this client is let in to the private address; on AWS the connection would time out\n"
+)
 
 
 class Front:
     """A reverse proxy to the current instances, as an ASGI application.
 
-    `answered` receives the instance and the status of each answer.
+    `answered` receives the instance and the status of each answer. `admits` decides by the ports of a client on this machine and of this address; one that is
+    not let in gets 403 instead of the silence of a security group.
     """
 
-    def __init__(self, answered: Callable[[str, int], None] = lambda _upstream, _status: None) -> None:
+    def __init__(
+        self,
+        answered: Callable[[str, int], None] = lambda _upstream, _status: None,
+        admits: Callable[[int, int], bool] = lambda _client, _server: True,
+    ) -> None:
         self.address = ""
         self._answered = answered
+        self._admits = admits
         self._shares: Mapping[str, float] = {}
         self._credit: dict[str, float] = {}
         self._running: Counter[str] = Counter()
@@ -241,6 +250,10 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
+            return
+        client, server = ((scope.get(end) or ("", 0))[1] for end in ("client", "server"))
+        if not self._admits(client, server):
+            await PlainTextResponse(_NOT_LET_IN, 403)(scope, receive, send)
             return
         response = await self._answer(Request(scope, receive))
         await response(scope, receive, send)

@@ -9,14 +9,15 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from slipway import toml
-from slipway.errors import BadInputError, RefusedError
+from slipway.errors import BadInputError
 from slipway.finder.interpreter import interpreter, requested
 from slipway.finder.locks import declaration, lock, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements
@@ -43,11 +44,23 @@ _NO_PYTHON = re.compile(
 # Source distributions of before 2026 may build with a module that setuptools 82 has removed.
 _NEEDS_OLDER = re.compile(r"No module named 'pkg_resources'")
 _OLDER_SETUPTOOLS = "setuptools<82\n"
+# For backends that read a version from git, which an unpacked release has not.
+_WITHOUT_GIT = MappingProxyType(
+    dict.fromkeys(
+        (
+            "SETUPTOOLS_SCM_PRETEND_VERSION",
+            "PDM_BUILD_SCM_VERSION",
+            "UV_DYNAMIC_VERSIONING_BYPASS",
+            "POETRY_DYNAMIC_VERSIONING_BYPASS",
+        ),
+        "0",
+    )
+)
 _PLAIN = re.compile(r"\w[\w.+-]*", re.ASCII)
 _NO_LOGIN = re.compile(r"\b40[13]\b|[Cc]redentials|[Aa]uthenticat")
 
 
-class UnbuiltError(RefusedError):
+class UnbuiltError(BadInputError):
     """A package that does not build on this machine."""
 
     def __init__(self, package: str, cause: str) -> None:
@@ -141,7 +154,7 @@ def prepare(
 
     With `in_place` the tree is a work tree: packages in it are linked, so that they are always as they are edited, and no file is written
     beside it. With `everything` a uv.lock's extras and groups are all installed. `tell` is called before an environment is made.
-    Raises BadInputError, and RefusedError with uv's message.
+    Raises BadInputError, also with uv's message.
     """
     view = tree_at(tree)
     pinning = lock_of(tree, view)
@@ -309,7 +322,7 @@ def _sources(plan: _Plan, folder: Path) -> list[str]:
 def _install_project(tree: Path, folder: Path) -> Path:
     site = tree.with_name(f"{tree.name}-site")
     if not site.is_dir():
-        _uv([*_pip_install(folder), "--no-deps", "--target", str(site), str(tree)], tree, folder)
+        _uv([*_pip_install(folder), "--no-deps", "--target", str(site), str(tree)], tree, folder, _WITHOUT_GIT)
     return site
 
 
@@ -329,7 +342,7 @@ def uv() -> str:
     return program
 
 
-def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
+def _uv(arguments: Sequence[str], tree: Path, folder: Path, defaults: Mapping[str, str] = MappingProxyType({})) -> None:
     variables = {
         key: value
         for key, value in inherited(os.environ, installing=True).items()
@@ -342,7 +355,7 @@ def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
             done = subprocess.run(
                 [uv(), *arguments, *more, "--quiet"],
                 cwd=tree,
-                env=variables | {"UV_PROJECT_ENVIRONMENT": str(folder)},
+                env={**defaults, **variables, "UV_PROJECT_ENVIRONMENT": str(folder)},
                 capture_output=True,
                 text=True,
                 check=False,
@@ -353,20 +366,20 @@ def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
         raise _refusal(arguments, done.stderr, done.returncode)
 
 
-def _refusal(arguments: Sequence[str], stderr: str, code: int) -> RefusedError:
+def _refusal(arguments: Sequence[str], stderr: str, code: int) -> BadInputError:
     """Return the error for what uv printed."""
     if match := _NO_PYTHON.search(stderr):
         # Of the versions that bounds allow, uv names the newest one that it could not download.
         asked = arguments[arguments.index("--python") + 1] if arguments[0] != "pip" and "--python" in arguments else ""
         missing = asked or match[1] or match[2]
-        return RefusedError(
+        return BadInputError(
             f"the service's Python {missing} is not on this machine, and uv could not download it",
             f"run `uv python install {missing.lstrip('>=').partition(',')[0]}`, or pass a virtual environment with --python DIR",
         )
     said = re.split(r"^\s*hint:", stderr, maxsplit=1, flags=re.MULTILINE)[0]
     causes = [line.lstrip(_DECORATION) for line in said.splitlines() if line.strip()]
     if (fetched := _FETCHED.search(stderr)) and "Git operation failed" in stderr:
-        return RefusedError(
+        return BadInputError(
             f"the dependency {without_password(fetched[1])} cannot be fetched: {one_line(causes[-1])}",
             "give git on this machine access to it, or pass the service's own virtual environment with --python DIR",
         )
@@ -374,7 +387,7 @@ def _refusal(arguments: Sequence[str], stderr: str, code: int) -> RefusedError:
         return UnbuiltError(built[1].partition(" @ ")[0], one_line(_last(causes)))
     reasons = dict.fromkeys((*causes[:1], _last(causes)))
     withheld = f"; name the variables that hold its credentials in {PASSED}" if _NO_LOGIN.search(stderr) else ""
-    return RefusedError(f"uv {arguments[0]} failed", ("; ".join(reasons) or f"exit code {code}") + withheld)
+    return BadInputError(f"uv {arguments[0]} failed", ("; ".join(reasons) or f"exit code {code}") + withheld)
 
 
 def _last(causes: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ from slipway.workload.workload import LaunchSpec
 
 _GRACE_SECONDS = 10.0
 _LONGEST_LINE = 8000
+_EVERYWHERE = re.compile(r"(^|=)(0\.0\.0\.0|\[?::\]?)(?=:\d|$)")
 _INHERITED = ("LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR")
 
 
@@ -40,6 +41,11 @@ class ProcessWorkload:
     @property
     def exit_code(self) -> int | None:
         return self._process.returncode
+
+    @property
+    def session(self) -> int:
+        """The session of its processes, which they began."""
+        return self._process.pid
 
     async def listen(self, on_line: Callable[[str], None]) -> None:
         """Pass on every line until the process ends."""
@@ -103,8 +109,13 @@ async def running(
             "correct command in [tool.slipway]",
         ) from error
     workload = ProcessWorkload(process, port)
+
+    def tell(line: str) -> None:
+        on_line(line.replace(workload.address, f"0.0.0.0:{order.port}"))  # as a container would say it
+
+    is_adapted = any(map(_EVERYWHERE.search, command))
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(workload.listen, on_line)
+        tasks.start_soon(workload.listen, tell if is_adapted else on_line)
         try:
             yield workload
         finally:
@@ -120,7 +131,7 @@ def on_this_machine(command: tuple[str, ...], port: int, own_port: int) -> tuple
     ('gunicorn', '--bind', '127.0.0.1:41230')
     """
     ported = (re.sub(rf"(^|[:=]){port}$", rf"\g<1>{own_port}", argument) for argument in command)
-    return tuple(re.sub(r"(^|=)(0\.0\.0\.0|\[?::\]?)(?=:\d|$)", r"\g<1>127.0.0.1", argument) for argument in ported)
+    return tuple(_EVERYWHERE.sub(r"\g<1>127.0.0.1", argument) for argument in ported)
 
 
 def free_port() -> int:

@@ -92,7 +92,7 @@ def check(
 
 
 def _comments(source: bytes) -> Iterator[_Comment]:
-    """Yield every comment with the lines of the statement that follows it or contains it."""
+    """Yield every comment with the lines of the statement after it or around it, None for the whole file."""
     above: list[_Comment] = []
     inside: list[_Comment] = []
     first: tokenize.TokenInfo | None = None

@@ -30,7 +30,7 @@ class Contention:
 
 @dataclass
 class ConcurrencyResult:
-    """The contention of each revision; `gaps` are sentences."""
+    """The contention of each revision; `gaps` say what was not examined."""
 
     revisions: dict[str, Contention] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)

@@ -44,7 +44,7 @@ _INDEX: Final = re.compile(
 
 @dataclass(frozen=True)
 class Difference:
-    """An object on which migrations and models differ; the side that lacks it is None."""
+    """An object of the schema that differs between migrations and models; None on the side that lacks it."""
 
     table: str
     migrations: Line | None

@@ -364,7 +364,7 @@ def _at_once(group: Sequence[Table]) -> Mapping[str, Any]:
 
 
 def _part(group: Sequence[Table], by_oid: Mapping[str, Table]) -> Mapping[str, Any]:
-    """Describe the rows of a table, or of a circle of tables, for the program that inserts them."""
+    """Return the rows of a table, or of tables that reference one another, as JSON for the PL/pgSQL block that inserts them."""
     unfilled = {table.oid: by_oid[table.oid] for table in group} if len(group) > 1 else {}
     return {
         "tables": [table.oid for table in group],

@@ -4,6 +4,7 @@ Idempotent calls are retried when no answer arrives; the others raise LostAnswer
 An endpoint override receives stand-in credentials only: it is a simulator, and must never see real keys.
 """
 
+import asyncio
 import os
 import re
 import threading
@@ -31,6 +32,7 @@ _NAMES = {
     "AWS_CREDENTIAL_EXPIRATION": "Expiration",
 }
 _SERVER_ERROR = 500
+_SILENT_SECONDS = 5.0  # without an answer; a person would wonder
 # These calls are idempotent. So is every call to ECR: a put names its content.
 _READS = ("describe_", "list_", "get_", "filter_", "batch_get_")
 _COMMAND = "give them as `aws configure export-credentials` prints them, when `aws sts get-caller-identity` answers"
@@ -163,8 +165,13 @@ class Aws:
         return response
 
     async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Send one request with boto3; raises boto3's errors."""
-        return await anyio.to_thread.run_sync(self._send, service, operation, parameters)
+        """Send one request with boto3, and report one that is not answered for a while; raises boto3's errors."""
+        what = f"AWS has not answered {service} {operation} for {_SILENT_SECONDS:.0f} s; waiting for a minute at most"
+        report = asyncio.get_running_loop().call_later(_SILENT_SECONDS, lambda: self.patience.tell(what))
+        try:
+            return await anyio.to_thread.run_sync(self._send, service, operation, parameters)
+        finally:
+            report.cancel()
 
     def _send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         client = self._client(service)

@@ -4,8 +4,9 @@ They are found by the tags and names that slipway gives, not by the stacks: the 
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from slipway.errors import SlipwayError
@@ -39,20 +40,23 @@ class Inventory:
 
     async def billed(self) -> tuple[list[str], list[str]]:
         """Return what is billed by the hour beside the service, and what could not be read."""
-        return await _read([self._gateways, self._endpoints, self._addresses, self._balancers, self._databases])
+        networks, unread = await _read([self._networks])
+        gateways, endpoints, balancers = (
+            partial(read, networks) for read in (self._gateways, self._endpoints, self._balancers)
+        )
+        lines, others = await _read([gateways, endpoints, self._addresses, balancers, self._databases])
+        return lines, [*unread, *others]
 
     async def kept(self) -> tuple[list[str], list[str]]:
         """Return what outlives the stacks, and what could not be read."""
         return await _read([self._snapshots, self._log_groups, self._secrets, self._repositories])
 
-    async def _gateways(self) -> Lines:
-        networks = await self._networks()
+    async def _gateways(self, networks: Collection[str]) -> Lines:
         async for each in self._items("ec2", "describe_nat_gateways", "NatGateways"):
             if each.get("State") not in _GONE and (each.get("VpcId") in networks or self._is_ours(each)):
                 yield f"NAT gateway {each['NatGatewayId']}"
 
-    async def _endpoints(self) -> Lines:
-        networks = await self._networks()
+    async def _endpoints(self, networks: Collection[str]) -> Lines:
         async for each in self._items("ec2", "describe_vpc_endpoints", "VpcEndpoints"):
             is_billed = each.get("VpcEndpointType") == "Interface" and str(each.get("State")).lower() not in _GONE
             if is_billed and each.get("VpcId") in networks:
@@ -63,8 +67,7 @@ class Inventory:
             if self._is_ours(each):
                 yield f"address {each.get('PublicIp')} ({each.get('AllocationId')})"
 
-    async def _balancers(self) -> Lines:
-        networks = await self._networks()
+    async def _balancers(self, networks: Collection[str]) -> Lines:
         found = await self.aws.call("elbv2", "describe_load_balancers", PageSize=_MOST_BALANCERS)
         for each in found["LoadBalancers"]:
             if each.get("VpcId") in networks:
@@ -78,9 +81,10 @@ class Inventory:
         for each in (found or {}).get("DBInstances", ()):
             yield f"database {each['DBInstanceIdentifier']} ({each.get('DBInstanceStatus')})"
 
-    async def _networks(self) -> set[str]:
-        vpcs = self._items("ec2", "describe_vpcs", "Vpcs")
-        return {each["VpcId"] async for each in vpcs if self._is_ours(each)}
+    async def _networks(self) -> Lines:
+        async for each in self._items("ec2", "describe_vpcs", "Vpcs"):
+            if self._is_ours(each):
+                yield each["VpcId"]
 
     async def _snapshots(self) -> Lines:
         name = server_name(self.environment)

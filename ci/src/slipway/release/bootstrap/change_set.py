@@ -57,7 +57,7 @@ class StackChangeSet:
                 await self._delete(with_stack=before is None)
 
     async def execute(self, proposal: StackChange) -> StackChange:
-        """Execute the change set and follow it to its end."""
+        """Execute the change set, follow it to its end, and return the change with its result."""
         known = {event["EventId"] for event in await self._events()}
         self._executed = True  # from now on there is nothing to delete, unless CloudFormation refuses
         try:
@@ -79,7 +79,7 @@ class StackChangeSet:
             return
         name, status = self._stack.name, stack["StackStatus"]
         delete = f"aws cloudformation delete-stack --stack-name {name} --region {self._stack.region}"
-        if status == "ROLLBACK_COMPLETE":
+        if status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
             raise RefusedError(f"the stack {name} was left by a failed creation and cannot be updated", delete)
         if status != REVIEWED and status.endswith("_IN_PROGRESS"):
             raise RefusedError(f"another operation is changing the stack {name} ({status})", "wait until it has ended")
@@ -104,7 +104,7 @@ class StackChangeSet:
             TemplateBody=self._stack.text,
             Capabilities=["CAPABILITY_NAMED_IAM"],
             Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-            **({"ImportExistingResources": True} if self._stack.imports else {}),
+            ImportExistingResources=True,  # those that outlived an earlier stack: repositories, log groups
             **({"DeploymentMode": "REVERT_DRIFT"} if self._restores and not is_new else {}),
         )
         created = await self._created()

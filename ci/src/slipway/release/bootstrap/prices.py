@@ -18,6 +18,8 @@ from slipway.settings import (
 )
 from slipway.settings.ecs_express import Architecture
 
+# Each price but that of a secret was compared on the date below with what public copies of AWS's pages and price guides of 2026 quote;
+# a class of RDS that none of them names is not in the table, and its line is "not priced".
 _DATED: Final = "2026-11-29"
 _SOURCE: Final = "aws.amazon.com/rds/postgresql/pricing, /vpc/pricing, /fargate/pricing, /elasticloadbalancing/pricing, /secrets-manager/pricing"
 _HOURS: Final = 730  # of a month, as in AWS's calculator
@@ -31,7 +33,7 @@ _NAT_HOUR = 0.045
 _ADDRESS_HOUR = 0.005
 _ENDPOINT_HOUR = 0.01  # in each zone
 _STORAGE_GB = 0.115  # gp3, a month
-_SECRET = 0.40  # a month
+_SECRET = 0.40  # a month; no copy of its page was found to compare with
 _ZONES = 2
 _ENDPOINTS = 4
 _SECRETS_OF_SERVICE = 4
@@ -40,7 +42,6 @@ _DATABASE_HOUR: Final[Mapping[str, float]] = {
     "db.t4g.micro": 0.016,
     "db.t4g.small": 0.032,
     "db.t4g.medium": 0.065,
-    "db.t4g.large": 0.129,
 }
 NOT_COVERED: Final = "traffic, requests to the load balancer beyond its first unit, logs, snapshots beyond the storage"
 

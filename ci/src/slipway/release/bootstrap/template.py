@@ -10,11 +10,12 @@ Templates are JSON, which CloudFormation accepts: slipway writes no YAML, and po
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from slipway.release.bootstrap.doors import CALLS_TAG
 from slipway.release.bootstrap.foundation import foundation
 from slipway.release.bootstrap.roles import (
     DEPLOY_ROLE,
@@ -55,14 +56,13 @@ class StackKind(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class StackTemplate:
-    """A desired stack. `imports` says whether existing resources of the same names become the stack's."""
+    """A desired stack."""
 
     kind: StackKind
     name: str
     region: str
     template: Mapping[str, Any]
     tags: Mapping[str, str]
-    imports: bool = False
 
     @property
     def text(self) -> str:
@@ -95,9 +95,25 @@ def _foundation(settings: Settings, environment: str) -> tuple[StackTemplate, ..
         region=settings.environment(environment).region,
         template=_template(f"The network and database of {environment}", parts),
         tags={"slipway:environment": environment},
-        imports=True,
     )
     return (made,)
+
+
+def check_same_foundation(services: Iterable[Settings], environment: str) -> None:
+    """Raise SettingsError unless the services of a repository describe one network and database for their environment, whose stack they share."""
+    there = [each for each in services if environment in each.environments]
+    stated: dict[str, list[str]] = {}
+    for each in sorted(there, key=lambda settings: settings.name):
+        for stack in _foundation(each, environment):
+            own = each.environments[environment]
+            key = json.dumps([own.account, own.region, stack.template["Resources"]], sort_keys=True)
+            stated.setdefault(key, []).append(each.name)
+    if len(stated) > 1:
+        names = " and ".join(", ".join(group) for group in stated.values())
+        raise SettingsError(
+            f"{names} describe different networks or databases of {environment}, whose stack they share",
+            'write the same network, database and migrations.postgres into each; private may differ where nat is "one"',
+        )
 
 
 def shared(settings: Settings, environment: str) -> StackTemplate:
@@ -132,7 +148,6 @@ def shared(settings: Settings, environment: str) -> StackTemplate:
         region=there.region,
         template=_template(f"Shared by the environments of {settings.name}", parts),
         tags={"slipway:service": settings.name},
-        imports=True,
     )
 
 
@@ -146,7 +161,7 @@ def own(settings: Settings, environment: str) -> StackTemplate:
         parts += target_of(moved.settings, environment).parts(moved.settings, environment, beside, repository)
     parts += _deploying(scope)
     if placement := placement_of(there, environment):
-        parts.append(_reach(settings.service_name(environment), placement))
+        parts.append(_reach(settings.service_name(environment), placement, settings.calls))
     if there.database:
         names = {
             "Application": settings.database_secret(environment, owner=False),
@@ -235,12 +250,13 @@ def _deploying(scope: Scope) -> list[Part]:
     return [Part({"DeployRole": made}, {"AwsRole": output(where, _role_arn(scope.there, name))})]
 
 
-def _reach(service: str, placement: Placement) -> Part:
-    """Return the service's security group, and its way into that of the database."""
+def _reach(service: str, placement: Placement, calls: Sequence[str]) -> Part:
+    """Return the service's security group, whose tag names the services that it calls, and its way into that of the database."""
+    calling = [{"Key": CALLS_TAG, "Value": " ".join(calls)}] if calls else []
     group = {
         "GroupDescription": f"{service} reaches its database",
         "VpcId": placement.vpc,
-        "Tags": [{"Key": "Name", "Value": service}],
+        "Tags": [{"Key": "Name", "Value": service}, *calling],
     }
     group_id = {"Fn::GetAtt": [CALLER, "GroupId"]}
     made = {CALLER: resource("AWS::EC2::SecurityGroup", "of the service, and of a task that migrates", group)}

@@ -1,4 +1,4 @@
-"""Abort: the operation in flight is taken back, and followed until the truth about it is known.
+"""Abort: the operation in flight is rolled back, and followed until the truth about it is known.
 
 It takes no number and no lock: the run that started the operation may hold both, follows it too, and records its end.
 """
@@ -14,7 +14,7 @@ from slipway.release.errors import or_unknown
 _AGAIN = "look at it with `slipway status`"
 # How an operation that was asked to go back has ended, and what that means to the person who asked.
 _ENDS = {
-    OperationStatus.TAKEN_BACK: (Status.SUCCEEDED, "", ""),
+    OperationStatus.ABORTED: (Status.SUCCEEDED, "", ""),
     OperationStatus.ROLLED_BACK: (Status.SUCCEEDED, "", ""),
     OperationStatus.SUCCEEDED: (
         Status.FAILED,
@@ -35,7 +35,7 @@ _ENDS = {
 async def abort(engine: Engine, environment: str, service: str) -> Outcome:
     """Take back the operation in flight and return the outcome; raises SlipwayError when there is none, or nothing could be asked."""
     if instead := engine.target.impossible.get(Verb.ABORT):
-        raise BadInputError(f"a deployment of {service} cannot be taken back where it runs", instead)
+        raise BadInputError(f"a deployment of {service} cannot be aborted on its platform", instead)
     began = engine.time.seconds()
     engine.tell(Event(phase=Phase.LOOK))
     operation = await _in_flight(engine, service)
@@ -70,7 +70,8 @@ async def _followed(engine: Engine, operation: Operation) -> tuple[Status, Diagn
     """Return how an operation ended that was asked to go back, why it did not, and what is live."""
     try:
         async for event in engine.target.follow(operation):
-            engine.tell(event)
+            if not event.is_shared:
+                engine.tell(event)
         ending = await engine.target.ending(operation)
         live = await or_unknown(engine.target.observe())
     except SlipwayError as error:

@@ -59,7 +59,7 @@ async def change(run: Run, lock: DeployLock) -> Operation | Outcome:
     run.check_possible(plan)
     run.check_approved(plan, observed)
     if plan.action is Action.NOOP:
-        return await end(run, await unchanged(run, observed), observed)
+        return await end(run, await unchanged(run, observed))
     await run.permit(observed)
     operation = await _started(run, lock, plan, observed)
     if operation is None:
@@ -80,7 +80,7 @@ async def _started(run: Run, lock: DeployLock, plan: Plan, observed: Observed) -
     try:
         operation = await run.engine.target.apply(plan, observed, run.goal.spec)
     except LostAnswerError as error:
-        run.say(f"no answer: {error.what}; checking whether the change has started")
+        run.say(f"it is open whether the change has started ({error.what}); looking")
         return await _or_keep(run, lock, _found_or_sent_again(run, lock, plan, observed))
     except PlatformRefusedError as error:
         raise refusal(error, error.what) from error

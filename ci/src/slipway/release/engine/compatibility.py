@@ -19,9 +19,9 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 def readiness_from(text: str) -> Readiness | None:
     """Read a health path's body; None when it makes no such statement."""
     body = json_object(text)
-    reached = body.get("database") != "unreachable"
-    database = _heads(body, "database_head") if reached else None
-    readiness = Readiness(_heads(body, "image_head"), database, _commit(body.get("git_revision")))
+    unreachable = body.get("database") == "unreachable"
+    database = None if unreachable else _heads(body, "database_head")
+    readiness = Readiness(_heads(body, "image_head"), database, _commit(body.get("git_revision")), unreachable)
     return None if readiness == Readiness() else readiness
 
 

@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from slipway.errors import RefusedError, UnknownOutcomeError
+from slipway.records.answer import Answer
 from slipway.records.certificate import Certificate
 from slipway.records.ledger import JointRelease, Lock
-from slipway.records.migration import Migration, Readiness
+from slipway.records.migration import Migration
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event, Phase, Tell
 from slipway.release.engine.goal import DONE, Goal
@@ -24,6 +25,16 @@ async def no_op(*_: object) -> None:
     """Do nothing: the default of a step that is not needed."""
 
 
+async def no_answer(*_: object) -> Answer:
+    """Ask nothing: the default of an engine without a public address."""
+    return Answer()
+
+
+async def no_sample() -> str:
+    """Request nothing."""
+    return ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Engine:
     """Everything that a run works with. A step that raises SlipwayError leaves the service unchanged.
@@ -33,8 +44,8 @@ class Engine:
       read them.
     - permit: judges the observed state, before the migration and again right before the change; returns why a needed proof is waived.
     - migrate: brings the database to the release's head for a numbered deployment; None when slipway does not migrate it.
-    - ask: reads the live release's own statement about itself, for the ledger.
-    - smoke: requests the live release's public address; returns why it does not answer as it should.
+    - answer: asks the release that is live, which may be the requested digest or the one before.
+    - sample: requests the paths of the service while two releases share its traffic; returns a line for people, or an empty text.
     - certificate, risk: the proof of the pair of releases, which is recorded, and the caller's reason for going without one.
     - joint: the release of several services that a run is a part of, or None.
     - without_ledger: the caller's reason for a run whose ledger may fail. lock: makes the deploy lock.
@@ -48,8 +59,8 @@ class Engine:
     prepare: Callable[[Observed], Awaitable[Mapping[str, str] | None]] = no_op
     permit: Callable[[Observed], Awaitable[str | None]] = no_op
     migrate: Callable[[int, Tell], Awaitable[Migration]] | None = None
-    ask: Callable[[Observed], Awaitable[Readiness | None]] = no_op
-    smoke: Callable[[Observed], Awaitable[str | None]] = no_op
+    answer: Callable[[Observed, str], Awaitable[Answer]] = no_answer
+    sample: Callable[[], Awaitable[str]] = no_sample
     certificate: Certificate | None = None
     risk: str = ""
     joint: JointRelease | None = None
@@ -63,6 +74,7 @@ class Run:
 
     - number: the deployment's in the ledger, set once it is claimed; 0 before.
     - migration: what this deployment did to the database, set once it did.
+    - answer: of the release that was live at the end, once it was asked.
     - risk: why a needed proof was waived, otherwise empty. A resumed run has its caller's reason: whether the killed run needed it is unknown.
     """
 
@@ -72,6 +84,7 @@ class Run:
     began: float
     number: int = 0
     migration: Migration | None = None
+    answer: Answer | None = None
     risk: str = ""
 
     @property
@@ -133,5 +146,5 @@ class Run:
 
     def say_plan(self, plan: Plan) -> None:
         what = "nothing to change" if plan.action is Action.NOOP else plan.action.value
-        changes = (f"  {change.name}: {change.before or 'none'} -> {change.after or 'none'}" for change in plan.changes)
+        changes = (f"  {change.shown}" for change in plan.changes)
         self.say("\n".join([f"plan: {what}", *changes, *(f"  note: {note}" for note in plan.notes)]))

@@ -22,7 +22,7 @@ DONE = {
     Verb.PAUSE: "paused",
     Verb.RESUME: "resumed",
     Verb.DESTROY: "deleted",
-    Verb.ABORT: "taken back",
+    Verb.ABORT: "aborted",
     Verb.MOVE: "moved",
 }
 
@@ -152,7 +152,7 @@ def settle(ending: OperationStatus, *, creating: bool, live: str | None, desired
             return Status.SUPERSEDED
         case OperationStatus.ROLLED_BACK:
             return Status.ROLLED_BACK
-        case OperationStatus.TAKEN_BACK:
+        case OperationStatus.ABORTED:
             return Status.ABORTED
         case OperationStatus.ROLLBACK_FAILED:
             return Status.ROLLBACK_FAILED
@@ -172,7 +172,7 @@ def settle_state(ending: OperationStatus, *, reached: bool) -> Status:
         case (
             OperationStatus.FAILED
             | OperationStatus.ROLLED_BACK
-            | OperationStatus.TAKEN_BACK
+            | OperationStatus.ABORTED
             | OperationStatus.ROLLBACK_FAILED
         ):
             return Status.FAILED

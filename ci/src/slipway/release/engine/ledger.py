@@ -6,6 +6,7 @@ into blocks of a hundred (archive.py), so that a few calls find the newest numbe
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Protocol, TypeVar
@@ -250,18 +251,22 @@ class Ledger:
             asked = _unended(self._known)
 
     async def _search(self) -> int:
-        """Return the newest number: by every hundredth, whose intents are never packed, then among those that follow the last of them."""
+        """Return the newest number: by every hundredth, whose intents are never packed, then among those that follow the last of them.
+
+        The first ones fit into the same call, so that a young ledger takes no other.
+        """
         origin = f"{PREFIX}{self.environment}.{ORIGIN}"
         hundreds = [HUNDRED * each for each in _HUNDREDS]
-        texts = await self.store.get([origin, *(self.name(number, "intent") for number in hundreds)])
+        looked = [*range(1, HUNDRED - len(hundreds)), *hundreds]
+        texts = await self.store.get([origin, *(self.name(number, "intent") for number in looked)])
         moved = from_json(Origin, texts[origin], origin).newest if origin in texts else 0
         claimed = max(self.numbered(texts), default=(0, ""))[0]
-        free = next(number for number in hundreds if number > claimed)
+        free = next(number for number in looked if number > claimed)
         for step in (HUNDRED, 1):
             names = [self.name(number, "intent") for number in range(claimed + step, free, step)]
             there = self.numbered(await self.store.get(names)) if names else ()
             claimed = max((number for number, _ in there), default=claimed)
-            free = claimed + HUNDRED
+            free = min(free, claimed + HUNDRED)
         newest = max(claimed, moved)
         self._packed = max(moved, newest - 2 * HUNDRED)
         return newest
@@ -345,17 +350,19 @@ class OlderImage:
     """An image that is older than the one of now, by numbers of deployments.
 
     - first: was the first to deploy it, and may have failed. live: the newest that brought it; None if it never went live.
-    - now: brought the newer image.
+    - now: brought the newer image, or is to bring it if it `is_open`.
     """
 
     first: int
     live: int | None
     now: int
+    is_open: bool = False
 
     @property
     def found(self) -> str:
         tried = "brought it" if self.live else "tried it, and it never went live"
-        return f"deployment {self.first} {tried}, and deployment {self.now} brought a newer one"
+        newer = "has begun to bring a newer one and not ended" if self.is_open else "brought a newer one"
+        return f"deployment {self.first} {tried}, and deployment {self.now} {newer}"
 
     def remedy(self, environment: str) -> str:
         """Return the ways on; a release that never went live is nothing to go back to."""
@@ -376,15 +383,17 @@ def newer_than(image: str, records: Sequence[Release | Intent]) -> OlderImage | 
     if now is None or first.get(image, now.number) >= first[now.image]:
         return None
     brought = [each.number for each in deployed if each.image == image and isinstance(each, Release) and was_live(each)]
-    return OlderImage(first=first[image], live=max(brought, default=None), now=now.number)
+    return OlderImage(
+        first=first[image], live=max(brought, default=None), now=now.number, is_open=isinstance(now, Intent)
+    )
 
 
 def named_release(releases: Sequence[Release], number: int) -> Release:
-    """Return the release of this number; raises BadInputError when it was never live."""
+    """Return the release of this number, also one that did not answer; raises BadInputError when it was never live."""
     release = next((release for release in releases if release.number == number), None)
     if release is None:
         raise BadInputError(f"the ledger has no deployment {number} that has ended", _NAME_IT)
-    if not was_live(release):
+    if not was_brought(release):
         raise BadInputError(f"deployment {number} was never live, it ended as {release.status.value}", _NAME_IT)
     return release
 
@@ -395,17 +404,40 @@ def release_before(releases: Sequence[Release], live: str | None) -> Release:
     Raises RefusedError when there is none, and after a rollback, also the platform's own: it must not go back twice unless its user names
     a release.
     """
-    newest = next((release for release in releases if was_brought(release) or _went_back(release)), None)
+    newest = _newest_change(releases)
     if newest and newest.verb is Verb.ROLLBACK:
         raise RefusedError(f"the last deployment, {newest.number}, was itself a rollback", _NAME_IT)
     if newest and _went_back(newest):
-        who = "a person has taken back" if newest.status is Status.ABORTED else "the platform has rolled back"
-        raise RefusedError(f"{who} the last deployment, {newest.number}, to the release before", _NAME_IT)
+        who = "a person" if newest.status is Status.ABORTED else "the platform"
+        raise RefusedError(
+            f"{who} has rolled back the last deployment, {newest.number}, to the release before it", _NAME_IT
+        )
     now = live_with(releases, live)
     release = next((release for release in releases if was_live(release) and _differs(release, live, now)), None)
     if release is None:
         raise RefusedError("no other release was ever live here", "deploy one with --image")
     return release
+
+
+def way_back(environment: str, releases: Sequence[Release], live: str | None) -> str:
+    """Return the command that goes back from a live release; empty when there is nothing to go back to. `releases` newest first."""
+    newest = _newest_change(releases)
+    if newest and (newest.verb is Verb.ROLLBACK or _went_back(newest)):
+        return way_back_again(environment)
+    with suppress(RefusedError):
+        release = release_before(releases, live)
+        return f"`slipway rollback --environment {environment}` goes back to release {release.number}"
+    return ""
+
+
+def way_back_again(environment: str) -> str:
+    """Return the command that goes back after a rollback, which takes a number."""
+    where = f"--environment {environment}"
+    return f"`slipway rollback {where} --to NUMBER` goes to another release, and `slipway history {where}` lists them"
+
+
+def _newest_change(releases: Sequence[Release]) -> Release | None:
+    return next((release for release in releases if was_brought(release) or _went_back(release)), None)
 
 
 def _differs(release: Release, live: str | None, now: Release | None) -> bool:

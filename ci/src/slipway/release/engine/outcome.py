@@ -9,17 +9,19 @@ from slipway.records.migration import Readiness
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Observed, State
 from slipway.records.progress import Phase
+from slipway.release.engine.answering import way_out
 from slipway.release.engine.archive import pack
 from slipway.release.engine.engine import Run
-from slipway.release.engine.ledger import RELEASES, expected_seconds
+from slipway.release.engine.ledger import RELEASES, expected_seconds, way_back, way_back_again
 from slipway.release.engine.overtaken import ends_of
-from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, naming_values
+from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, naming_values, values_of
 from slipway.release.engine.target import Operation
 
 _REMEMBERED = 20  # deployments
 _PACKED_EVERY = 10  # deployments
 _SERVING = (State.LIVE, State.BUSY, State.UNKNOWN)  # in these states a service without a digest may serve
 _ANSWERING = (*RELEASES, Verb.RESUME)  # after these the service must answer
+_LIVE = (Status.SUCCEEDED, Status.NOOP)
 _SCHEMA_RULES = ("schema",)  # the rules of a diagnosis that point at a database without the release's schema
 
 
@@ -28,6 +30,7 @@ def outcome_of(
 ) -> Outcome:
     """Return the outcome of a run; `observed` is None when the live state could not be read."""
     live = observed or Observed(state=State.UNKNOWN)
+    failed = run.answer if status not in (Status.UNANSWERED, *_LIVE) else None
     return Outcome(
         environment=run.goal.environment,
         service=run.goal.service,
@@ -42,6 +45,8 @@ def outcome_of(
         verb=run.goal.verb,
         number=run.number or None,
         migration=run.migration,
+        answer=run.answer,
+        way_out=way_out(run.goal.environment, failed, way_back_again(run.goal.environment)) if failed else "",
     )
 
 
@@ -53,29 +58,35 @@ async def unchanged(run: Run, live: Observed, status: Status = Status.NOOP) -> O
 
 
 async def _answered(run: Run, status: Status, live: Observed) -> tuple[Status, Diagnosis | None]:
-    """Return UNANSWERED with its reason for a success whose public address does not answer; the status itself otherwise."""
-    if status.exit_code or run.goal.verb not in _ANSWERING:
+    """Ask the release that is live, and return UNANSWERED with the reason for a success that does not answer; the status itself otherwise."""
+    if run.goal.verb not in _ANSWERING or status is Status.UNKNOWN:
         return status, None
-    if live.private:
+    if live.private and not status.exit_code:
         run.say("its address was not requested: the service is private; the platform's health check is the evidence")
+    run.answer = await run.engine.answer(live, run.goal.spec.image.digest if run.goal.spec else "")
+    if status.exit_code or not run.answer.problem:
         return status, None
-    problem = await run.engine.smoke(live)
-    if not problem:
-        return status, None
-    environment = f"--environment {run.goal.environment}"
-    look = f"look at its log with `slipway logs {environment}`"
-    back = f"; `slipway rollback {environment}` goes back to the release before"
-    if run.migration and run.migration.applied:  # which the release before may not be able to use
-        back = "; the database was migrated, so deploy a commit with a revision that repairs it, unless a certificate of the gate says that the release before works on this schema"
-    remedy = look if run.goal.verb is Verb.ROLLBACK else look + back
-    return Status.UNANSWERED, Diagnosis("unanswered", problem, (), remedy)
+    migrated = bool(run.migration and run.migration.applied)
+    environment = run.goal.environment
+    if run.goal.verb is Verb.ROLLBACK:
+        back = way_back_again(environment)
+    else:
+        back = way_back(environment, (await _past(run)).releases, live.digest)
+    remedy = way_out(environment, run.answer, back, migrated=migrated)
+    return Status.UNANSWERED, Diagnosis("unanswered", run.answer.problem, (), remedy)
 
 
-async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outcome:
+async def ended_badly(run: Run, status: Status, live: Observed, why: Diagnosis | None) -> Outcome:
+    """Record a run that failed, and whether the release that is live answers: its database may have been changed under it."""
+    await _answered(run, status, live)
+    return await end(run, outcome_of(run, status, live, why=why))
+
+
+async def end(run: Run, outcome: Outcome) -> Outcome:
     """Record the outcome, with what the live release reports of itself; an unknown outcome has not ended and is not recorded."""
     if outcome.status is Status.UNKNOWN:
         return outcome
-    reported = await run.engine.ask(live) if live and outcome.live == outcome.requested else None
+    reported = run.answer.readiness if run.answer and outcome.live == outcome.requested else None
     after = run.migration.known_after if run.migration else None
     readiness = reported or Readiness(None if run.migration and run.migration.failed else after, after)
     without = run.engine.without_ledger
@@ -89,6 +100,7 @@ async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outco
         ended=int(run.engine.time.now().timestamp()),
         seconds=outcome.seconds,
         cause=outcome.diagnosis.kept.cause if outcome.diagnosis else "",
+        remedy=outcome.diagnosis.kept.remedy if outcome.diagnosis else "",
         verb=outcome.verb,
         holder=run.engine.holder,
         heads=readiness.image,
@@ -113,7 +125,10 @@ async def follow(run: Run, operation: Operation) -> Outcome:
     run.enter(Phase.CHANGE, _expected(run, past))
     try:
         async for event in target.follow(operation):
-            run.engine.tell(event)
+            if not event.is_shared:
+                run.engine.tell(event)
+            elif run.goal.verb in RELEASES and (line := await run.engine.sample()):
+                run.say(line)
         ending = await target.ending(operation)
         live = await run.look()
     except SlipwayError as error:
@@ -121,17 +136,24 @@ async def follow(run: Run, operation: Operation) -> Outcome:
         raise UnknownOutcomeError(what, error.next_step) from error
     status = run.goal.truth(ending, operation, live)
     why = await _evidence(run, operation) if status.exit_code else None
-    if why and status is Status.ROLLED_BACK and not why.place.startswith("platform"):
-        changed = naming_values(change.name for change in run.goal.plan(live).changes)
-        why = replace(why, remedy=why.remedy + changed)
-    if why is None:
-        status, why = await _answered(run, status, live)
-    outcome = await end(run, outcome_of(run, status, live, operation=operation.id, why=why), live)
+    if why and not why.place.startswith("platform"):
+        why = replace(why, remedy=why.remedy + _values(run, status, live))
+    status, unanswered = await _answered(run, status, live)
+    outcome = await end(run, outcome_of(run, status, live, operation=operation.id, why=why or unanswered))
     await _end_older(run, past)
     if run.number % _PACKED_EVERY == 0:
         with suppress(SlipwayError):  # a later run packs them
             await pack(run.ledger)
     return outcome
+
+
+def _values(run: Run, status: Status, live: Observed) -> str:
+    """Return words about the variables and secrets that a failed release changes, or that the first one sets."""
+    if status is Status.ROLLED_BACK:
+        return naming_values(change.name for change in run.goal.plan(live).changes)
+    if status is Status.CREATE_FAILED and run.goal.spec:
+        return naming_values(values_of(run.goal.spec.variables, run.goal.spec.secrets), "sets")
+    return ""
 
 
 async def _past(run: Run) -> History:

@@ -9,7 +9,7 @@ from typing import ClassVar, Final, Self
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.image import Reference
-from slipway.records.plan import Action, FieldChange, Observed, Plan, State
+from slipway.records.plan import HASHED, Action, FieldChange, Observed, Plan, State
 from slipway.structure import write
 from slipway.untrusted import one_line
 
@@ -83,6 +83,11 @@ def health_check(path: str | None) -> str:
     return f"HTTP {path}" if path else "TCP"
 
 
+def checked_path(fields: Mapping[str, str]) -> str | None:
+    """Return the path that the platform checks, from an observed service; None for a TCP connection."""
+    return fields.get("health check", "").partition(" ")[2] or None
+
+
 def values_of(variables: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
     """Return variables and secrets by their names in a plan. Variables appear as hashes, because a value may be a secret; a port is none."""
     shown = {
@@ -99,13 +104,13 @@ def _marked(name: str, value: str) -> str:
     The salt is no random one: the plan of one job is compared with that of another.
     """
     salt = f"slipway variable {name}".encode()
-    return f"pbkdf2:{hashlib.pbkdf2_hmac('sha256', value.encode(), salt, _ROUNDS).hex()[:12]}"
+    return f"{HASHED}{hashlib.pbkdf2_hmac('sha256', value.encode(), salt, _ROUNDS).hex()[:12]}"
 
 
-def naming_values(fields: Iterable[str]) -> str:
+def naming_values(fields: Iterable[str], does: str = "changes") -> str:
     """Return the end of a remedy that names the variables and secrets among changed fields, never their values; empty when there are none."""
     names = [one_line(name) for name in fields if name.startswith(("variable ", "secret "))]
-    return f"; this deployment changes {', '.join(names)}" if names else ""
+    return f"; this deployment {does} {', '.join(names)}" if names else ""
 
 
 def hashed(value: str) -> str:
@@ -170,7 +175,8 @@ def fingerprint(observed: Observed) -> str:
     A deleted service counts as absent, whether the platform still lists it or not.
     """
     state = Observed() if observed.state is State.ABSENT else observed
-    return hashlib.sha256(json.dumps(write(state), sort_keys=True).encode()).hexdigest()[:16]
+    kept = {name: value for name, value in write(state).items() if name != "shares"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def in_flight(observed: Observed) -> str:

@@ -17,7 +17,7 @@ from slipway.release.engine.change import change, migrate, recall_migration
 from slipway.release.engine.engine import RESUME, Engine, Run
 from slipway.release.engine.goal import Goal, Live, check_sensible
 from slipway.release.engine.ledger import Contents, newer_than, nonce
-from slipway.release.engine.outcome import end, follow, outcome_of, unchanged
+from slipway.release.engine.outcome import end, ended_badly, follow, outcome_of, unchanged
 from slipway.release.engine.target import Operation
 from slipway.release.errors import BusyError, NotReadyError, PlatformRefusedError, or_unknown
 
@@ -34,8 +34,10 @@ async def reach(engine: Engine, goal: Goal, approved: Plan | None = None) -> Out
     run.enter(Phase.LOOK)
     observed = await run.look()
     plan = goal.plan(observed)
-    run.say_plan(plan)
-    if observed.state is not State.BUSY:
+    if observed.state is State.BUSY:
+        run.say(f"in flight: {observed.operation or 'an operation that the platform does not name'}")
+    else:
+        run.say_plan(plan)
         run.check_possible(plan)
         if plan.action is Action.NOOP:
             return await _already_true(run, plan, observed)
@@ -59,7 +61,10 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
         return
     run.check_approved(plan, observed)
     run.enter(Phase.CHECK)
-    await _check_newer(run, contents)
+    if (
+        observed.digest is None or observed.digest not in run.image
+    ):  # other settings of the live image are no older release
+        await _check_newer(run, contents)
     versions = await run.engine.prepare(observed)
     specification = run.goal.specification if isinstance(run.goal, Live) else None
     intent = Intent(
@@ -83,7 +88,7 @@ async def _check_newer(run: Run, contents: Contents) -> None:
     if not isinstance(goal, Live) or goal.verb is not Verb.DEPLOY or goal.may_be_older or run.approved:
         return
     if older := newer_than(run.image, await run.ledger.newest_records(contents, _REMEMBERED)):
-        raise RefusedError(f"this release is older than the one of now: {older.found}", older.remedy(goal.environment))
+        raise RefusedError(f"this release is not the newest: {older.found}", older.remedy(goal.environment))
 
 
 async def _resumed(run: Run, contents: Contents) -> Intent | None:
@@ -164,7 +169,8 @@ async def _attempt(run: Run) -> Operation | Outcome:
     observed = await run.look()
     plan = run.goal.plan(observed)
     if observed.state is State.BUSY:
-        raise BusyError(plan.reason, RESUME)
+        now = f"; `slipway abort --environment {run.goal.environment}` takes it back now"
+        raise BusyError(plan.reason + ("" if Verb.ABORT in run.engine.target.impossible else now), RESUME)
     run.check_possible(plan)
     run.check_approved(plan, observed)
     if plan.action is not Action.NOOP:
@@ -193,4 +199,4 @@ async def _refused(run: Run, error: SlipwayError) -> Outcome:
         return _unknown(run, error)
     quotes = (error.reason,) if isinstance(error, MigrationFailedError) else ()
     why = Diagnosis("refused", error.what, (), error.next_step, quotes=quotes)
-    return await end(run, outcome_of(run, Status.REFUSED, live, why=why))
+    return await ended_badly(run, Status.REFUSED, live, why)

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from slipway.records.outcome import TAKEN_BACK, Diagnosis, Verb
+from slipway.records.outcome import ABORTED, Diagnosis, Verb
 from slipway.records.plan import Observed, Plan
 from slipway.records.progress import Event
 from slipway.release.engine.plan import ServiceSpec
@@ -19,7 +19,7 @@ class OperationStatus(Enum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     ROLLED_BACK = "rolled back"
-    TAKEN_BACK = TAKEN_BACK  # rolled back because a person asked for it
+    ABORTED = ABORTED  # rolled back because a person asked for it
     ROLLBACK_FAILED = "rollback failed"
     STOPPED = "stopped"  # by another client
     GONE = "gone"  # with its service

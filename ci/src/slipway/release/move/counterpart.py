@@ -32,8 +32,21 @@ def counterpart(settings: Settings, environment: str) -> Settings:
     except MismatchError as error:
         raise SettingsError(f"{table} {error.at}", error.problem) from error
     made = replace(settings, environments={**settings.environments, environment: moved})
-    made.service_name(environment)
+    try:
+        made.service_name(environment)
+    except SettingsError as error:
+        raise SettingsError(
+            error.what, f"deploy it on App Runner under a name that both accept first: {error.next_step}"
+        ) from error
     return made
+
+
+def predecessor(settings: Settings, environment: str) -> Settings:
+    """Return the settings with the environment on App Runner again, as far as its service is observed, paused, resumed or deleted."""
+    there = settings.environment(environment)
+    own = {name: getattr(there, name) for name in ("region", "account", "access_role", "service", "webhook")}
+    before = AppRunnerEnvironment(target=TargetKind.APP_RUNNER, **own)
+    return replace(settings, environments={**settings.environments, environment: before})
 
 
 # The keys of both targets. Fargate accepts every pair of cpu and memory that App Runner has.
@@ -92,7 +105,7 @@ def _without_counterpart(settings: Settings, environment: str, live: Observed) -
         yield "it has an auto scaling configuration of its own; say in move.scaling how many tasks run"
     for part, value in _optional(there, found).items():
         if value != ABSENT and part not in left:
-            yield f"its {part.value} has no counterpart ({one_line(value)}); name it in move.without to leave it behind"
+            yield f"there is no counterpart of its {part.value} ({one_line(value)}); name it in move.without to leave it behind"
 
 
 def _optional(there: AppRunnerEnvironment, found: Mapping[str, str]) -> dict[Left, str]:
@@ -120,7 +133,10 @@ def _toml(value: object) -> str:
 
 
 def carried(then: Settings, now: Settings, environment: str) -> Settings:
-    """Return the settings of a release from before the move for where the environment is now: its variables and secrets, today's platform."""
+    """Return the settings of a release from the other side of a move for where the environment is now: its variables and secrets."""
     before, present = then.environment(environment), now.environment(environment)
     own = {name: getattr(before, name) for name in ("variables", "secrets", "unrecorded")}
-    return replace(then, environments={environment: replace(present, **own)})
+    try:
+        return replace(then, environments={environment: replace(present, **own)})
+    except MismatchError as error:
+        raise SettingsError(f"of the release's settings, {error.at}", error.problem) from error

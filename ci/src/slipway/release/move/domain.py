@@ -18,6 +18,7 @@ _ISSUED_SECONDS = 30 * 60.0
 _POLL_SECONDS = 5.0
 _SLOW_POLL_SECONDS = 15.0
 _CHANGED = ("InvalidChangeBatch", "PriorRequestNotComplete")
+_NOWHERE = Destination(dns="")
 _KEYS = (
     "RSA_2048",
     "RSA_3072",
@@ -38,8 +39,25 @@ class Gateway:
     destination: Destination
 
 
-async def names_of(aws: Aws, service: str) -> tuple[Destination, tuple[NameRecords, ...], tuple[str, ...]]:
-    """Return the DNS target of an App Runner service, its own names with their records, and why some of them cannot be moved."""
+@dataclass(frozen=True, kw_only=True)
+class OwnNames:
+    """The names of a service's own on App Runner, by default none.
+
+    - destination: the service in DNS. names: with their records as they were read. waiting: why some of them cannot be moved.
+    """
+
+    destination: Destination = _NOWHERE
+    names: tuple[NameRecords, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+    @property
+    def foreign(self) -> tuple[NameRecords, ...]:
+        """The names that Route 53 of this account does not have."""
+        return tuple(name for name in self.names if name.zone is None)
+
+
+async def names_of(aws: Aws, service: str) -> OwnNames:
+    """Return the names of an App Runner service with their records."""
     pages = [page async for page in aws.pages("apprunner", "describe_custom_domains", ServiceArn=service)]
     domains = [domain for page in pages for domain in page["CustomDomains"]]
     waiting = tuple(
@@ -50,7 +68,8 @@ async def names_of(aws: Aws, service: str) -> tuple[Destination, tuple[NameRecor
     hosts = [host for each in domains for host in _hosts(each["DomainName"], www=each["EnableWWWSubdomain"])]
     found = [await _records(aws, host) for host in hosts]
     # Of www, App Runner may know a name that no record uses.
-    return Destination(dns=pages[0]["DNSTarget"]), tuple(each for each in found if not _is_unused(each)), waiting
+    names = tuple(each for each in found if not _is_unused(each))
+    return OwnNames(destination=Destination(dns=pages[0]["DNSTarget"]), names=names, waiting=waiting)
 
 
 def _hosts(name: str, *, www: bool) -> list[str]:
@@ -82,8 +101,8 @@ async def _zone(aws: Aws, host: str) -> str | None:
     return None
 
 
-async def gateway_of(api: ExpressApi) -> Gateway:
-    """Return the way to a service on ECS Express Mode; raises RefusedError when it has none."""
+async def gateway_of(api: ExpressApi) -> Gateway | None:
+    """Return the way to a service on ECS Express Mode; None when it has none yet."""
     service = await api.service()
     active = service.get("activeConfigurations", ()) if service else ()
     for each in active:
@@ -100,18 +119,18 @@ async def gateway_of(api: ExpressApi) -> Gateway:
                 groups=tuple(group["arn"] for group in path["targetGroups"]),
                 destination=Destination(dns=balancer["DNSName"], zone=balancer.get("CanonicalHostedZoneId", "")),
             )
-    raise RefusedError(f"{api.name} on ECS has no load balancer", "look at it with `slipway status`")
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Domains:
-    """The names of a service between both sides: traffic that is shifted by weight."""
+    """The names of a service between both sides: traffic that is shifted by weight. Without a new side it can go to the old one only."""
 
     aws: Aws
     time: Time
     service: str  # on App Runner, by ARN
     old: Destination
-    new: Destination
+    new: Destination | None
 
     async def percent(self) -> int:
         """Return the share of the new side, of several names the smallest; raises RefusedError for records of another kind."""
@@ -119,14 +138,20 @@ class Domains:
 
     async def put(self, percent: int) -> None:
         """Give the new side a share of every name; raises BusyError when a record was changed meanwhile."""
-        await self._write([(name, name.weighed(percent, self.old, self.new)) for name in await self._names()])
+        new = self.new
+        if new is None:
+            await self.settle(self.old)
+        else:
+            await self._write([(name, name.weighed(percent, self.old, new)) for name in await self._names()])
 
-    async def settle(self, side: Destination) -> None:
-        """Replace the weighted records by simple ones that lead to one side."""
-        await self._write([(name, name.simple(side)) for name in await self._names() if name.is_weighed])
+    async def settle(self, side: Destination) -> list[str]:
+        """Replace the weighted records by simple ones that lead to one side, and return the names that had such."""
+        weighed = [name for name in await self._names() if name.is_weighed]
+        await self._write([(name, name.simple(side)) for name in weighed])
+        return [name.name for name in weighed]
 
     async def _names(self) -> tuple[NameRecords, ...]:
-        _, names, _ = await names_of(self.aws, self.service)
+        names = (await names_of(self.aws, self.service)).names
         for name in names:
             self._percent(name)
         return names

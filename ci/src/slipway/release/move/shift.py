@@ -1,4 +1,4 @@
-"""The shift of traffic from one side to the other in steps, each watched for errors; a step with errors is taken back. Knows no platform."""
+"""The shift of traffic from one side to the other in steps, each watched for errors; after errors the old side gets the traffic again. Knows no platform."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from slipway.records.checks import Check
+from slipway.records.outcome import Verb
 from slipway.release.aws.client import Aws
 from slipway.release.aws.logs import Lines
 from slipway.release.cloudformation import Part
@@ -34,6 +35,7 @@ class TargetDescription:
 
     - api: the platform's service, as boto3 calls it.
     - connect: makes the Target of an environment's service.
+    - impossible: the commands that the platform does not have, each with the reason and the alternative.
     - spec: the desired service of an environment, by the digest of an image; raises SettingsError.
     - private_host: the host at which the network of an environment's service reaches it; None without a service. Raises RefusedError
       for one that only the internet reaches.
@@ -50,6 +52,7 @@ class TargetDescription:
 
     api: str
     connect: Callable[[Settings, str, Aws, Time], Target]
+    impossible: Mapping[Verb, str]
     spec: Callable[[Settings, str, str], ServiceSpec]
     private_host: Callable[[Settings, str, Aws], Awaitable[str | None]]
     health: Callable[[ServiceSpec], HealthCheck]
@@ -62,6 +65,10 @@ class TargetDescription:
     log_since: Callable[[Aws, str, datetime], Awaitable[Lines]]
     log_of_operation: Callable[[Aws, Operation], Awaitable[Lines]]
 
+    @property
+    def impossible_names(self) -> frozenset[str]:
+        return frozenset(verb.value for verb in self.impossible)
+
 
 # A called service is on ECS Express Mode, wherever its caller is.
 _CALLING: Grants = {Right.FIND_CALLED: express_account.FIND_CALLED}
@@ -69,6 +76,7 @@ TARGETS: Mapping[TargetKind, TargetDescription] = {
     TargetKind.APP_RUNNER: TargetDescription(
         api="apprunner",
         connect=app_runner_target.connect,
+        impossible=app_runner_target.IMPOSSIBLE,
         spec=app_runner_spec.spec_of,
         private_host=app_runner_target.private_host,
         health=app_runner_spec.health_of,
@@ -84,6 +92,7 @@ TARGETS: Mapping[TargetKind, TargetDescription] = {
     TargetKind.ECS_EXPRESS: TargetDescription(
         api="ecs",
         connect=express_target.connect,
+        impossible=express_target.IMPOSSIBLE,
         spec=express_spec.spec_of,
         private_host=express_target.private_host,
         health=express_spec.health_of,

@@ -6,8 +6,9 @@ from slipway.report.answers.result import CommandResult, fenced_result
 
 
 def of_joint_plan(plan: JointPlan) -> CommandResult:
-    order = " ".join(each.service for each in plan.plans)
-    return fenced_result(plan, joint.of_joint_plan(plan), 1 if plan.is_blocked else 0, release=plan.id, order=order)
+    return fenced_result(
+        plan, joint.of_joint_plan(plan), 1 if plan.is_blocked else 0, release=plan.id, order=" ".join(plan.order)
+    )
 
 
 def of_joint_outcome(outcome: JointOutcome) -> CommandResult:

@@ -16,6 +16,7 @@ def of_situation(situation: Situation) -> CommandResult:
     return CommandResult(
         record=situation,
         text=release.of_situation(situation),
+        code=situation.exit_code,
         markdown=release_markdown.of_situation(situation),
         outputs={
             "state": observed.status or "",
@@ -23,6 +24,7 @@ def of_situation(situation: Situation) -> CommandResult:
             "number": str(situation.live.number) if situation.live else "",
             "url": observed.url or "",
             "operation": observed.operation or "",
+            "problem": situation.unanswered,
         },
     )
 

@@ -203,7 +203,9 @@ class SimulatedAppRunner:
         scaling: shared.SharedRevision | None = None,
     ) -> Mapping[str, Any]:
         async def run(platform: Platform, service: Service, operation: ServiceOperation) -> None:
-            await Deployment(platform, service, operation, wanted).run()
+            connector = self.connectors.find(_shared_in(wanted)[0] or "")
+            groups = connector.facts["SecurityGroups"] if connector else ()
+            await Deployment(platform, service, operation, wanted, groups).run()
             if operation.status == "SUCCEEDED":
                 service.scaling = scaling or service.scaling
 

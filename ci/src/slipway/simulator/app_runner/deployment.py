@@ -5,7 +5,7 @@ creation, 2 to 5 for an update, 6 to 19 for a failed health check.
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ _STOPPED = "Your application stopped or failed to start. See logs for more infor
 
 
 class _FailedError(Exception):
-    """A failed deployment, with the reason of its last log line."""
+    """A failed deployment; the message is the last line of its log."""
 
 
 @dataclass
@@ -42,6 +42,7 @@ class Deployment:
     service: Service
     operation: ServiceOperation
     configuration: Configuration
+    groups: Sequence[str] = ()  # those of its VPC connector
     _instance: SimulatedInstance | None = None
 
     async def run(self) -> None:
@@ -95,7 +96,7 @@ class Deployment:
         self._log("Provisioning instances and deploying image for publicly accessible service.")
         pace = self.service.pace
         began = self.platform.clock.now()
-        self._instance = SimulatedInstance(self.platform.backend, order, self._on_line)
+        self._instance = SimulatedInstance(self.platform, order, self._on_line, self.groups)
         with self.platform.clock.held():
             await self.platform.tasks.start(self._instance.run)
         if self._instance.failure:

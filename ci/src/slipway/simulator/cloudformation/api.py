@@ -27,6 +27,7 @@ _UNCHANGED = (
     "The submitted information didn't contain changes. Submit different information to create a change set."  # [F]
 )
 _CREATION = timedelta(seconds=3)
+_IMPORTABLE = ("Retain", "RetainExceptOnCreate")  # deletion policies with which existing resources are adopted [G]
 _UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")  # [G]
 _CHECKING = timedelta(seconds=5)
 _EVENTS = 100  # of one page
@@ -299,7 +300,8 @@ class CloudFormation:
     ) -> list[StackChange]:
         existing = set()
         for name, block in template.resources.items() if request.get("ImportExistingResources") else ():
-            if name not in stack.resources and "DeletionPolicy" in block and await self._exists(template, block, call):
+            is_kept = block.get("DeletionPolicy") in _IMPORTABLE
+            if name not in stack.resources and is_kept and await self._exists(template, block, call):
                 existing.add(name)
         live = {}
         for held in stack.resources.values() if request.get("DeploymentMode") else ():

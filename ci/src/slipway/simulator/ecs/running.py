@@ -58,7 +58,7 @@ class TaskRun:
     async def _execute(self, order: LaunchSpec) -> None:
         """Run the container until it ends or the task is stopped."""
         platform, task = self.platform, self.task
-        instance = SimulatedInstance(platform.backend, order, self._on_line)
+        instance = SimulatedInstance(platform, order, self._on_line, task.security_groups)
         with platform.clock.held():
             await platform.tasks.start(instance.run)
         if instance.failure:

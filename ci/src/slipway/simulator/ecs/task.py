@@ -189,6 +189,13 @@ class Task:
         return "STOPPED" if self.stopping or self.stopped else "RUNNING"
 
     @property
+    def security_groups(self) -> list[str]:
+        """Those of its address in the VPC."""
+        network = self.request.get("networkConfiguration", {}).get("awsvpcConfiguration", {})
+        groups: list[str] = network.get("securityGroups", [])
+        return groups
+
+    @property
     def override(self) -> Mapping[str, Any]:
         """RunTask's changes to the container."""
         overrides = self.request.get("overrides", {}).get("containerOverrides", [])

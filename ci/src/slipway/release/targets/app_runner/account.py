@@ -133,7 +133,7 @@ GRANTS: Grants = {
         LISTENERS: ("elasticloadbalancing:AddListenerCertificates",),
         LISTENER_RULES: ("elasticloadbalancing:ModifyRule",),
     },
-    Right.ABORT: {},  # an operation cannot be taken back
+    Right.ABORT: {},  # App Runner cannot abort an operation
     # DeleteService also asks for the right to remove the service's custom domains.
     Right.DELETE_SERVICE: {SERVICE: ("apprunner:DeleteService", "apprunner:DisassociateCustomDomain")},
 }

@@ -36,7 +36,8 @@ WORDS = PlatformWords(
     failed=r"Failure reason : (?!Health check failed|Container |Failed to (?:pull|deploy|retrieve))(?P<reason>.+)"
     r"|stopped or failed to start\. See logs for more information\. (?!Container exit code)(?P<reason2>.+)",
 )
-NO_ABORT = "App Runner takes nothing back before its end; wait for it, then use `slipway rollback`"
+NO_ABORT = "App Runner takes no deployment back before its end; wait for that with `slipway status --watch`, then use `slipway rollback`"
+IMPOSSIBLE = {Verb.ABORT: NO_ABORT}
 POLL_SECONDS = 3.25
 _LATE_SECONDS = 1.5  # by which the last lines come after the end of their operation
 _OVER = re.compile(r"Service status is set to (?!OPERATION_IN_PROGRESS)")
@@ -73,10 +74,10 @@ class AppRunnerTarget:
 
     @property
     def impossible(self) -> Mapping[Verb, str]:
-        return {Verb.ABORT: NO_ABORT}
+        return IMPOSSIBLE
 
     async def take_back(self, operation: Operation) -> None:
-        raise BadInputError(f"the operation {operation.id} cannot be taken back", NO_ABORT)
+        raise BadInputError(f"the operation {operation.id} cannot be aborted", NO_ABORT)
 
     async def observe(self) -> Observed:
         """Ask for the services' names, the service and, while it is busy, its newest operations."""

@@ -8,6 +8,7 @@ from typing import Any
 from slipway.release.aws.client import Aws
 from slipway.release.errors import AwsRefusedError, or_absent
 from slipway.release.targets.ecs_express.deployment import Deployment
+from slipway.release.targets.ecs_express.spec import CheckedGroup
 
 ABSENT = ("ResourceNotFoundException", "ServiceNotFoundException", "ClusterNotFoundException")
 _PAGE = 100  # deployments
@@ -62,13 +63,17 @@ class ExpressApi:
         answer = await self.aws.call("ecs", "describe_service_revisions", serviceRevisionArns=[arn])
         return next(iter(answer["serviceRevisions"]), {})
 
-    async def target_groups(self, revision: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    async def target_groups(self, revision: Mapping[str, Any]) -> Sequence[CheckedGroup]:
         """Describe the target groups of a revision; empty while ECS has made none."""
-        arns = [group["arn"] for path in _managed(revision, "ingressPaths") for group in path.get("targetGroups", ())]
-        if not arns:
+        managed = {
+            group["arn"]: group.get("healthCheckPath")
+            for path in _managed(revision, "ingressPaths")
+            for group in path.get("targetGroups", ())
+        }
+        if not managed:
             return ()
-        answer = await self.aws.call("elbv2", "describe_target_groups", TargetGroupArns=arns)
-        return list(answer["TargetGroups"])
+        answer = await self.aws.call("elbv2", "describe_target_groups", TargetGroupArns=[*managed])
+        return [CheckedGroup(group, managed.get(group["TargetGroupArn"])) for group in answer["TargetGroups"]]
 
     async def as_ecs(self) -> Mapping[str, Any]:
         """Describe the service as ECS has it, with its events; empty when it is not shown."""

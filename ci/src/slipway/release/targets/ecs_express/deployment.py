@@ -110,7 +110,7 @@ class Deployment:
         """How it ended, or that it is in flight; a creation has nothing to go back to, so it fails."""
         status = self.state.status
         if status is OperationStatus.ROLLED_BACK and any(map(_BY_A_PERSON.search, self.reasons)):
-            return OperationStatus.TAKEN_BACK
+            return OperationStatus.ABORTED
         return OperationStatus.FAILED if self.creating and status is OperationStatus.ROLLBACK_FAILED else status
 
     @property

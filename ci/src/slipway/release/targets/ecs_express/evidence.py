@@ -1,4 +1,4 @@
-"""Why a deployment was taken back: the words of ECS, its rules, and the evidence that they need."""
+"""Why a deployment was rolled back: the words of ECS, its rules, and the evidence that they need."""
 
 from slipway.records.logs import LogSource
 from slipway.records.outcome import Diagnosis
@@ -14,7 +14,7 @@ _ACCESS = r"\"[A-Z]+ (?P<path>/\S*) HTTP/[\d.]+\" (?P<code>{}\d\d)\b"
 FIRST = (
     FailureRule("aborted", "platform", "a rollback that a person asked for", BY_A_PERSON,
         "a person took this deployment back",
-        "deploy it again when the reason is gone; `slipway abort` does not record one"),
+        "ask the person for the reason; the same command deploys it again, also if it has only recorded this end now"),
     FailureRule("superseded", "platform", "the state STOPPED", r"^STOPPED$",
         "a newer deployment came, and ECS stopped this one; or a person stopped it and had it left as it was",
         "look at the newer one with `slipway status`"),
@@ -44,6 +44,10 @@ LAST = (
     FailureRule("alarm", "platform", "an alarm, and no access log", r"(?i:\balarm\b)",
         "the load balancer's alarm went off: more than 1 % of the answers were 4xx or 5xx",
         "let the release write an access log; compare its answers with those of the live one"),
+    FailureRule("circuit-breaker", "platform", "the circuit breaker, and no word about health checks",
+        r"\A(?![\s\S]*health checks)[\s\S]*?^Service deployment rolled back because the circuit",
+        "no task of the release stayed up, so ECS's circuit breaker ended the deployment; the logs do not say why",
+        "start it once on your machine with the command in [tool.slipway]; `slipway logs` has what its tasks wrote"),
 )  # fmt: skip
 WORDS = PlatformWords(
     unpulled=r"CannotPullContainer(?:Error)?: (?P<reason>.+)",
@@ -52,9 +56,8 @@ WORDS = PlatformWords(
     network="the subnets and security groups",
     unhealthy="health checks",
     rolled_back="rolled back because",
-    # The circuit breaker counts failed health checks too, and those say more.
-    failed=r"^(?P<reason>Service deployment (?:rolled back|stopped) because (?!the circuit).*)"
-    r"|\A(?![\s\S]*health checks)[\s\S]*?^(?P<reason2>Service deployment rolled back because the circuit.*)",
+    # That the circuit breaker has counted failures is no reason for them.
+    failed=r"^(?P<reason>Service deployment (?:rolled back|stopped) because (?!the circuit).*)",
     first=FIRST,
     last=LAST,
 )

@@ -1,5 +1,6 @@
 """Progress of an operation, until it has ended and the service shows its result."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from itertools import cycle
 from typing import Any, TypeVar
@@ -18,6 +19,10 @@ POLL_SECONDS = 3.25  # between two calls
 _MOST_SECONDS = 40 * 60.0
 _SETTLING_SECONDS = 120.0  # in which an ended deployment must leave one active revision
 _DELETION = "deletion"
+_ROUTINE = re.compile(
+    r"\bregistered \d+ targets in |\bderegistered \d+ targets in "
+)  # each task has one of both; `logs` has them
+_WHOLE = 100  # percent of the traffic
 T = TypeVar("T")
 
 
@@ -53,16 +58,25 @@ class Following:
             await self._wait()
 
     async def deployment(self) -> AsyncIterator[str]:
-        """Yield state, stage, traffic and events as they change; on the way the target groups get the pace of the settings."""
+        """Yield state, stage, traffic and events as they change, and an empty line each time that two releases share the traffic.
+
+        On the way the target groups get the pace of the settings.
+        """
         for look in cycle((self._where, self._tuning, self._where, self._events)):
             for line in await look():
                 yield line
+            if self._is_shared:
+                yield ""
             if self._has_ended or await self._is_gone():
                 break
             await self._wait()
         for line in await self._events():
             yield line
         await self._settled()
+
+    @property
+    def _is_shared(self) -> bool:
+        return self._deployment is not None and not self._has_ended and 0 < self._deployment.weight < _WHOLE
 
     @property
     def _has_ended(self) -> bool:
@@ -96,7 +110,8 @@ class Following:
             service = await self._api.as_ecs()
         except AwsRefusedError as error:  # the end of the deployment is known without them
             return self._new([f"the events cannot be read: {error.what}"])
-        lines = [one_line(message) for _, message in self._new(events_of(service, self._deployment.created))]
+        new = self._new(events_of(service, self._deployment.created))
+        lines = [one_line(message) for _, message in new if not _ROUTINE.search(message)]
         is_over = not self._has_ended and service.get("currentServiceDeployment") != self._deployment.arn
         return lines + (await self._where() if is_over else [])
 

@@ -28,6 +28,7 @@ CHECK, INFRASTRUCTURE_ROLE = "load balancer's check", "infrastructure role"
 # ECS chooses these when it is not told; an update then sends what the service has.
 _OPEN = {_SUBNETS: "those of the default VPC", _LOG_GROUP: "one that ECS makes"}
 LOG_PREFIX = "ecs"  # ECS's own [G]
+HEALTHY = "200"  # the code of a healthy answer [F]
 # An update that leaves them out may keep them.
 INHERITED = ("command", "instance role")
 
@@ -175,9 +176,33 @@ def paced(pace: Sequence[object]) -> str:
     return f"every {interval} s, {timeout} s long, {healthy} up, {unhealthy} down"
 
 
-def pace_of(group: Mapping[str, Any]) -> str:
-    """Return the pace of a target group that AWS describes, as a plan names it."""
-    return paced([group.get(key, "?") for key in tuning_of(TargetGroupPace())])
+@dataclass(frozen=True)
+class CheckedGroup:
+    """A target group as AWS describes it, and the `path` at which ECS let it be checked; None when ECS does not say that."""
+
+    described: Mapping[str, Any]
+    path: str | None = None
+
+    @property
+    def check(self) -> str:
+        """How it is checked, as a plan names it; path and codes only where those are not the ones that ECS has set."""
+        found = self.described
+        parts = [paced([found.get(key, "?") for key in tuning_of(TargetGroupPace())])]
+        if (path := found.get("HealthCheckPath", self.path)) != self.path:
+            parts.append(f"at {path}")
+        if (codes := found.get("Matcher", {}).get("HttpCode", HEALTHY)) != HEALTHY:
+            parts.append(f"for {codes}")
+        return ", ".join(parts)
+
+    def tuned(self, pace: TargetGroupPace) -> dict[str, Any]:
+        """Return the request that gives it a pace, at its own path."""
+        path = {"HealthCheckPath": self.path} if self.path else {}
+        return {
+            "TargetGroupArn": self.described["TargetGroupArn"],
+            "Matcher": {"HttpCode": HEALTHY},
+            **path,
+            **tuning_of(pace),
+        }
 
 
 def tuning_of(pace: TargetGroupPace) -> dict[str, int]:
@@ -220,7 +245,7 @@ def fields_of(
     *,
     infrastructure_role: str,
     managed: frozenset[str] = frozenset(),
-    groups: Sequence[Mapping[str, Any]] = (),
+    groups: Sequence[CheckedGroup] = (),
 ) -> dict[str, str]:
     """Convert an active configuration to the fields of a plan; `managed` are the ids of security groups that ECS made, `groups` target groups."""
     container, network = configuration["primaryContainer"], configuration.get("networkConfiguration", {})
@@ -239,7 +264,7 @@ def fields_of(
         "security groups": named([group for group in network.get("securityGroups", ()) if group not in managed]),
         _LOG_GROUP: container.get("awsLogsConfiguration", {}).get("logGroup") or _OPEN[_LOG_GROUP],
         "scaling": _scaled(configuration.get("scalingTarget", {})),
-        CHECK: " and ".join(sorted({pace_of(group) for group in groups})) or ABSENT,
+        CHECK: " and ".join(sorted({group.check for group in groups})) or ABSENT,
     }
     variables = {entry["name"]: entry.get("value", "") for entry in container.get("environment", ())}
     secrets = {entry["name"]: entry["valueFrom"] for entry in container.get("secrets", ())}

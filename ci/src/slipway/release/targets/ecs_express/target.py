@@ -5,7 +5,7 @@ change counts as accepted once its deployment is shown, and a release as live on
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +37,8 @@ from slipway.release.targets.ecs_express.tuning import tune
 from slipway.settings import Settings, TargetGroupPace
 
 NO_PAUSE = "ECS Express Mode has no pause: let it run with scaling.least = 1, or delete it with `slipway destroy`; a deployment creates it again"
+_SHARING = 2  # revisions, while a deployment shifts the traffic
+IMPOSSIBLE = {Verb.PAUSE: NO_PAUSE, Verb.RESUME: NO_PAUSE}
 _SHOWN_SECONDS = 60.0  # in which an accepted change must be shown
 _TOO_YOUNG = re.compile(r"assume role|sts:AssumeRole|not able to validate the provided access credentials")
 _CHANGED_MEANWHILE = re.compile(r"already exists|not idempotent|(?i:draining)|INACTIVE")
@@ -71,7 +73,7 @@ class ExpressTarget:
 
     @property
     def impossible(self) -> Mapping[Verb, str]:
-        return {Verb.PAUSE: NO_PAUSE, Verb.RESUME: NO_PAUSE}
+        return IMPOSSIBLE
 
     async def observe(self) -> Observed:
         """Ask for the service, its deployments, the active revision and its target groups."""
@@ -101,6 +103,7 @@ class ExpressTarget:
             operation=await self._where(newest) if state is State.BUSY else None,
             inherited=INHERITED if shown else (),
             state=state,
+            shares=await self._shares(active, newest) if state is State.BUSY else {},
             **await self._serving(service, shown, is_alone=len(active) == 1 and _may_answer(shown, state, newest)),
         )
 
@@ -119,6 +122,20 @@ class ExpressTarget:
         )
         images = revision.get("containerImages", ())
         return {"fields": fields, "digest": digest_of(images[0]) if is_alone and len(images) == 1 else None}
+
+    async def _shares(self, active: Iterable[str], newest: Deployment | None) -> Mapping[str, float]:
+        """Return the percentage of the traffic of each digest while a deployment shifts it; empty while one revision has all."""
+        whole = await self._api.deployment(newest.arn) if newest else None
+        if whole is None or whole.target not in (revisions := set(active)) or len(revisions) != _SHARING:
+            return {}
+        shares: dict[str, float] = {}
+        for arn in sorted(revisions, key=lambda arn: arn == whole.target):
+            images = (await self._api.revision(arn)).get("containerImages", ())
+            digest = digest_of(images[0]) if len(images) == 1 else None
+            if digest is None:
+                return {}
+            shares[digest] = shares.get(digest, 0.0) + (whole.weight if arn == whole.target else 100 - whole.weight)
+        return shares
 
     async def _where(self, newest: Deployment | None) -> str | None:
         whole = await self._api.deployment(newest.arn) if newest else None
@@ -208,14 +225,14 @@ class ExpressTarget:
         """Ask for the rollback of a deployment; raises RefusedError when it has ended, or is being stopped already."""
         if is_deletion(operation):
             raise RefusedError(
-                f"{self._api.name} is being deleted, which cannot be taken back",
+                f"{self._api.name} is being deleted, which cannot be undone",
                 "wait until `slipway status` shows no service; then a deployment creates it again",
             )
         deployment = await self._api.deployment(operation.id)
         if deployment is None or not deployment.can_be_taken_back:
             word = deployment.line if deployment else "not shown"
             raise RefusedError(
-                f"the deployment of {self._api.name} cannot be taken back: it is {word}",
+                f"the deployment of {self._api.name} cannot be aborted: it is {word}",
                 "look at it with `slipway status`; `slipway rollback` deploys the release before it",
             )
         call = self._aws.call("ecs", "stop_service_deployment", serviceDeploymentArn=operation.id, stopType="ROLLBACK")
@@ -227,7 +244,7 @@ class ExpressTarget:
         following = Following(self._api, self._time, self._pace, operation)
         lines = following.deletion() if is_deletion(operation) else following.deployment()
         async for line in lines:
-            yield Event(line)
+            yield Event(line, is_shared=not line)
 
     async def ending(self, operation: Operation) -> OperationStatus:
         """Return the operation's status; a deletion has no deployment, and has ended when its service has."""

@@ -264,7 +264,12 @@ class Express:
                 cluster=service.cluster,
                 definition=revision.definition,
                 created=self._platform.clock.now(),
-                request={"startedBy": f"ecs-svc/{deployment.id}"},
+                request={
+                    "startedBy": f"ecs-svc/{deployment.id}",
+                    "networkConfiguration": {
+                        "awsvpcConfiguration": revision.described(service)["networkConfiguration"]
+                    },
+                },
                 service=service.name,
             )
             self._tasks[task.arn] = task

@@ -33,13 +33,14 @@ class Gateway:
     now: Callable[[], datetime]
     client_errors: Callable[[], int]  # the fewest client errors in a period that count
     counted: Mapping[str, Callable[[int], None]]  # counts an answer of each group by its status
+    admits: Callable[[int, int], bool]  # whether the load balancer lets in the client of a connection between two ports
     forced: bool = False  # the alarm is on, whatever the answers are
     counts: dict[int, dict[str, Count]] = field(default_factory=dict)  # by period and group
     asked: dict[str, tuple[str, int]]  # by group: the path and port that a revision asked for last
     front: Front = field(init=False)
 
     def __post_init__(self) -> None:
-        self.front = Front(self._count)
+        self.front = Front(self._count, self.admits)
 
     @property
     def ingress(self) -> dict[str, str]:

@@ -65,7 +65,16 @@ class Resources:
             now=self.platform.clock.now,
             client_errors=lambda: self.readings.client_errors,
             counted={group.arn: self._counting(balancer, group) for group in groups},
+            admits=lambda client, server: balancer.public or self._is_let_in(balancer, client, server),
         )
+
+    def _is_let_in(self, balancer: LoadBalancer, client: int, server: int) -> bool:
+        """Return whether a task may reach an internal load balancer; a range lets in every task with groups, so of a VPC †."""
+        if not self.platform.peers.can_follow:
+            return True
+        groups = self.platform.peers.groups_of(client, server)
+        rules = self.network.ingress(balancer.security_group)
+        return bool(groups) and any("CidrIp" in rule or rule.get("SourceSecurityGroupId") in groups for rule in rules)
 
     def _counting(self, balancer: LoadBalancer, group: TargetGroup) -> Callable[[int], None]:
         dimensions = metric_dimensions(balancer, group)
@@ -79,6 +88,7 @@ class Resources:
         del self.alarms.alarms[gateway.alarm.name]
         if not gateway.balancer.rules:
             del self.balancing.balancers[gateway.balancer.arn]
+            self.network.unmanage(gateway.balancer.security_group)
 
     def _alarm(self, name: str, balancer: LoadBalancer, groups: tuple[TargetGroup, TargetGroup], call: Call) -> Alarm:
         self.alarms.alarms[name] = Alarm(
@@ -109,6 +119,7 @@ class Resources:
         name = f"ecs-express-gateway-alb-{new_id(8)}"
         arn = f"arn:aws:elasticloadbalancing:{call.region}:{call.account}:loadbalancer/app/{name}/{new_id()}"
         internal = "" if public else "internal-"
+        security_group = self.network.manage(f"ecs-express-gateway-alb-sg-{secrets.randbelow(10**13)}", vpc)
         self.balancing.balancers[arn] = LoadBalancer(
             arn=arn,
             name=name,
@@ -116,7 +127,7 @@ class Resources:
             public=public,
             vpc=vpc,
             subnets={subnet.id: f"{call.region}{subnet.zone}" for subnet in subnets},
-            security_group=_security_group(),
+            security_group=security_group,
             dns=f"{internal}{name}-{secrets.randbelow(10**10)}.{call.region}.elb.amazonaws.com",
         )
         return self.balancing.balancers[arn]
@@ -155,9 +166,9 @@ def managed(service: Service, revision: Revision) -> dict[str, Any]:
         "listener": creating | {"arn": balancer.listener},
         "rule": creating | {"arn": gateway.rule.arn},
         "targetGroups": [
-            state
-            | {"arn": group.arn, "healthCheckPath": group.path, "healthCheckPort": int(group.check_port), "port": port}
+            state | {"arn": group.arn, "healthCheckPath": path, "healthCheckPort": check_port, "port": port}
             for group in gateway.groups
+            for path, check_port in [gateway.asked[group.arn]]
         ],
     }
     target = f"service/{service.path}"

@@ -19,6 +19,7 @@ METRICS = {
     "REQUEST_COUNT_PER_TARGET": "ALBRequestCountPerTarget",
 }
 _OUT, _IN = 3, 15  # minutes [G]
+_PROCESSES = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 _LOW = 0.9  # of the target, below which it scales in [G]
 
 
@@ -33,6 +34,7 @@ class Scaling:
     desired: int = 1
     metric: str = "AVERAGE_CPU"
     target: float = 60
+    suspended: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(_PROCESSES, False))
     _seen: list[float] = field(default_factory=list)  # the metric of the last minutes, the newest last
 
     def limit(self, wanted: Mapping[str, Any]) -> None:
@@ -49,9 +51,10 @@ class Scaling:
         """Apply a minute's value of the metric; None when it has none."""
         self._seen = [*self._seen[-_IN + 1 :], value] if value is not None else []
         out, low = self._seen[-_OUT:], self._seen[-_IN:]
-        if len(out) == _OUT and min(out) > self.target:
+        holds_in, holds_out, _ = (self.suspended[each] for each in _PROCESSES)
+        if len(out) == _OUT and min(out) > self.target and not holds_out:
             self._move(math.ceil(self.desired * out[-1] / self.target))
-        elif len(low) == _IN and max(low) < self.target * _LOW and not deploys:
+        elif len(low) == _IN and max(low) < self.target * _LOW and not (deploys or holds_in):
             self._move(math.ceil(self.desired * low[-1] / self.target))
 
     def _move(self, desired: int) -> None:
@@ -74,6 +77,7 @@ class ApplicationAutoScaling:
                 "ScalableTargetARN": _arn("scalable-target", each, call),
                 "MinCapacity": each.least,
                 "MaxCapacity": each.most,
+                "SuspendedState": each.suspended,
                 "RoleARN": f"arn:aws:iam::{call.account}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/"
                 "AWSServiceRoleForApplicationAutoScaling_ECSService",
             }
@@ -90,6 +94,7 @@ class ApplicationAutoScaling:
                 "PolicyARN": _arn("scalingPolicy", each, call),
                 "PolicyName": "express",
                 "PolicyType": "TargetTrackingScaling",
+                "Alarms": [],  # those of the policy are not simulated
                 "TargetTrackingScalingPolicyConfiguration": {
                     "TargetValue": float(each.target),
                     "PredefinedMetricSpecification": {"PredefinedMetricType": METRICS[each.metric]},
@@ -101,7 +106,7 @@ class ApplicationAutoScaling:
         return paged("ScalingPolicies", found, request)
 
     async def register_scalable_target(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Change the limits directly; Express Mode does not overwrite that unless an update asks for other ones †."""
+        """Change limits, or suspend scaling, directly; Express Mode does not overwrite that unless an update asks for other ones †."""
         found = next((each for each in self._of(request) if each.resource == request["ResourceId"]), None)
         if found is None:
             raise AwsError("ValidationException", f"ECS service doesn't exist: {request['ResourceId']}")  # [F]
@@ -109,6 +114,7 @@ class ApplicationAutoScaling:
         if least > most:
             raise AwsError("ValidationException", "Maximum capacity cannot be less than minimum capacity")  # [F]
         found.between(least, most)
+        found.suspended |= request.get("SuspendedState", {})
         return {"ScalableTargetARN": _arn("scalable-target", found, call)}
 
     def _of(self, request: Mapping[str, Any]) -> Sequence[Scaling]:

@@ -1,0 +1,143 @@
+"""Why the newest deployment failed, from the ledger and the platform, and whether the live release answers."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from slipway.environment.status import HISTORY, NO_DIGEST, ObservedEnvironment
+from slipway.errors import BadInputError, SlipwayError
+from slipway.records.ledger import Intent, Release
+from slipway.records.outcome import NOTHING, Diagnosis, Examination, Status
+from slipway.release.engine.answering import way_out
+from slipway.release.engine.engine import RESUME
+from slipway.release.engine.ledger import digest_of, live_with, way_back
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.engine.target import Operation, OperationStatus
+
+_NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
+_NOT_KEPT = "its own output has more: the ledger keeps no words of the application"
+
+
+async def diagnose(environment: ObservedEnvironment, number: int | None) -> Examination:
+    """Examine deployment `number`, or the newest change of the service and what is live; raises SlipwayError if the platform cannot be read."""
+    if number is not None:
+        return await _examined(environment, number)
+    return await _with_answer(environment, await _newest(environment))
+
+
+async def _newest(environment: ObservedEnvironment) -> Examination:
+    """Examine the newest deployment of the ledger, or an operation that another client started after it."""
+    operation = await environment.target.newest()
+    last = None
+    with suppress(SlipwayError):  # without the ledger, the platform's own record remains
+        last = (await environment.ledger.contents()).newest
+    if not last:
+        return await _of_operation(environment, operation, None)
+    accepted = await environment.ledger.accepted(last)
+    if accepted and operation and accepted.id != operation.id:
+        return await _of_operation(environment, operation, await _number_of(environment, operation))
+    if accepted is None and operation and await _is_foreign(environment, operation):
+        return await _of_operation(environment, operation, None)
+    return await _examined(environment, last)
+
+
+async def _is_foreign(environment: ObservedEnvironment, operation: Operation) -> bool:
+    """Return whether an operation is another client's and runs, or ended after the newest deployment that has ended."""
+    if await _number_of(environment, operation) is not None:
+        return False
+    ended = await environment.target.ended(operation)
+    newest = next(iter((await environment.history(HISTORY)).releases), None)
+    return ended is None or newest is None or ended.timestamp() > newest.ended
+
+
+async def _examined(environment: ObservedEnvironment, number: int) -> Examination:
+    """Examine a deployment by its operation; one without an operation, or that failed otherwise, by what the ledger recorded."""
+    release = next(iter(await environment.ledger.releases([number])), None)
+    intent = await environment.ledger.intent(number)
+    operation = await environment.ledger.accepted(number)
+    if release is None and intent is None:
+        raise BadInputError(f"the ledger has no deployment {number}", "`slipway history` lists the recorded ones")
+    if operation is None:
+        return _recorded(environment, number, release, intent)
+    found = await _of_operation(environment, operation, number)
+    if found.diagnosis and release and release.remedy.startswith(found.diagnosis.kept.remedy):
+        more = release.remedy.removeprefix(found.diagnosis.kept.remedy)  # what this deployment changes
+        found = replace(found, diagnosis=replace(found.diagnosis, remedy=found.diagnosis.remedy + more))
+    if release is not None and release.status is Status.UNANSWERED:
+        return replace(found, ending="live, and did not answer", diagnosis=_cause(environment, release))
+    return found
+
+
+def _recorded(
+    environment: ObservedEnvironment, number: int, release: Release | None, intent: Intent | None
+) -> Examination:
+    """Return the end of a deployment that changed nothing on the platform, as it was recorded."""
+    if release is None:
+        who = f" of {intent.holder}" if intent else ""
+        cause = f"the run{who} has recorded no end, and started nothing on the platform yet"
+        remedy = f"if it does not run any more, {RESUME}"
+        return Examination(environment.name, None, "unknown", Diagnosis("unfinished", cause, (), remedy), number)
+    if not release.status.exit_code:
+        return Examination(environment.name, release.operation, "succeeded", None, number)
+    return Examination(environment.name, release.operation, release.status.value, _cause(environment, release), number)
+
+
+def _cause(environment: ObservedEnvironment, release: Release) -> Diagnosis:
+    remedy = release.remedy or f"`slipway status --environment {environment.name}` shows what is live"
+    if "…" in release.cause:
+        remedy = f"{remedy}; {_NOT_KEPT}"
+    return Diagnosis("recorded", release.cause or "no cause was recorded", (), remedy, "ledger")
+
+
+async def _of_operation(
+    environment: ObservedEnvironment, operation: Operation | None, number: int | None
+) -> Examination:
+    if operation is None:
+        return Examination(environment.name, None, NOTHING)
+    target = environment.target
+    ending = await target.ending(operation)
+    failed = ending not in _NOT_FAILED
+    diagnosis = await target.evidence(operation, await _spec(environment, number)) if failed else None
+    return Examination(environment.name, operation.id, ending.value, diagnosis, number)
+
+
+async def _with_answer(environment: ObservedEnvironment, found: Examination) -> Examination:
+    """Add whether the live release answers, whatever became of the newest deployment."""
+    observed, releases = await environment.status(), tuple[Release, ...]()
+    with suppress(SlipwayError):
+        releases = (await environment.history(HISTORY)).releases
+    answer = await environment.answer(
+        observed, await environment.paths_of(live_with(releases, observed.main_digest)), ()
+    )
+    out = way_out(environment.name, answer, way_back(environment.name, releases, observed.digest))
+    return replace(found, answer=answer if answer.paths else None, way_out=out)
+
+
+async def _number_of(environment: ObservedEnvironment, operation: Operation) -> int | None:
+    """Return the newest deployment that started an operation; None when it is another client's, or the ledger cannot be read."""
+    with suppress(SlipwayError):
+        accepted = (await environment.ledger.contents()).accepted
+        for intent, started in await environment.ledger.begun(sorted(accepted, reverse=True)):
+            if started and started.id == operation.id:
+                return intent.number
+    return None
+
+
+async def operation_of(environment: ObservedEnvironment, number: int) -> Operation:
+    """Return the platform's operation for deployment `number`; raises BadInputError if it has none."""
+    accepted = await environment.ledger.accepted(number)
+    if accepted is None:
+        if await environment.ledger.intent(number) is None:
+            raise BadInputError(f"the ledger has no deployment {number}", "`slipway history` lists the recorded ones")
+        raise BadInputError(
+            f"deployment {number} started no operation on the platform",
+            f"`slipway diagnose --number {number}` shows how it ended",
+        )
+    return accepted
+
+
+async def _spec(environment: ObservedEnvironment, number: int | None) -> ServiceSpec:
+    """Return the release meant: the diagnosis needs its settings and the values it must not show. Another tool's may have no digest."""
+    intent = None if number is None else await environment.ledger.intent(number)
+    if intent is not None and intent.image:
+        return environment.spec(digest_of(intent))
+    return environment.spec_of_live(await environment.status()) or environment.spec(NO_DIGEST)

@@ -1,0 +1,82 @@
+"""Both sides of a move as they are observed: the services, the names of the old one, and the way to the new one."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from slipway.environment.environment import ServiceEnvironment
+from slipway.errors import RefusedError
+from slipway.records.plan import Observed, State
+from slipway.release.move.domain import Domains, Gateway, OwnNames, gateway_of, names_of
+from slipway.release.move.records import Destination, NameRecords
+from slipway.release.targets.ecs_express.api import ExpressApi
+from slipway.release.targets.ecs_express.spec import arn_of
+
+Resolve = Callable[[str], Awaitable[frozenset[str]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Between:
+    """Both sides as they were observed once.
+
+    - live: the service on App Runner. there: the service on ECS Express Mode. gateway: the way to that, None when it has none.
+    - own: the names of the service on App Runner; none when there is no service.
+    """
+
+    live: Observed
+    there: Observed
+    own: OwnNames
+    gateway: Gateway | None
+
+    @property
+    def destination(self) -> Destination | None:
+        """The new side in DNS."""
+        return self.gateway.destination if self.gateway else None
+
+    @property
+    def way(self) -> Gateway:
+        """The way to the new service; raises RefusedError when it has none."""
+        if self.gateway is None:
+            raise RefusedError("the service on ECS has no load balancer", "run the same command again when it is live")
+        return self.gateway
+
+    @property
+    def shares(self) -> list[int]:
+        """The new side's share of each name, 0 for one that is not weighed."""
+        return [name.percent(self.own.destination, self.destination) or 0 for name in self.own.names]
+
+    @property
+    def problems(self) -> list[str]:
+        """Why names cannot be weighed."""
+        found = (name.problem(self.own.destination, self.destination) for name in self.own.names)
+        return [*self.own.waiting, *filter(None, found)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """One environment on its two platforms; `resolve` asks DNS for names that Route 53 of the account does not have."""
+
+    old: ServiceEnvironment
+    new: ServiceEnvironment
+    resolve: Resolve | None
+
+    async def observed(self) -> Between:
+        """Read both services, the records of the names, and the new side's load balancer; raises SlipwayError."""
+        live, there = await self.old.status(), await self.new.status()
+        is_there = live.arn is not None and live.state is not State.ABSENT
+        own = await names_of(self.old.aws, str(live.arn)) if is_there else OwnNames()
+        api = ExpressApi(self.new.aws, arn_of(self.new.settings, self.new.name))
+        gateway = await gateway_of(api) if there.state in (State.LIVE, State.BUSY) else None
+        return Between(live=live, there=there, own=own, gateway=gateway)
+
+    def domains(self, between: Between) -> Domains:
+        """Return the names between both sides, to be written."""
+        old, new = between.own.destination, between.destination
+        return Domains(aws=self.old.aws, time=self.old.time, service=str(between.live.arn), old=old, new=new)
+
+    async def leads(self, names: Sequence[NameRecords], side: Destination) -> bool | None:
+        """Return whether DNS leads every name to one side alone; None when DNS is not asked."""
+        if self.resolve is None:
+            return None
+        wanted = await self.resolve(side.dns)
+        found = [await self.resolve(name.name) for name in names]
+        return bool(wanted) and all(each and each <= wanted for each in found)

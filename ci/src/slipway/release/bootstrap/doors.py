@@ -1,0 +1,131 @@
+"""The load balancers that ECS makes for an environment's private services, and the services that they let in.
+
+Up to 25 private services share one, and ECS opens its security group to every address [F], which is everything in the VPC. Rules changed
+directly stay [G]. A group is let in to the load balancer, not to a single service: a caller of one service reaches all of them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from slipway.records.bootstrap import DoorChange, Result
+from slipway.release.aws.client import Aws
+
+CALLS_TAG: Final = "slipway:calls"  # of the security group of a service that calls others
+_NAMES: Final = "ecs-express-gateway-alb-"  # [F]
+_HTTPS: Final = 443
+_MOST_BALANCERS: Final = 400  # of one page
+_SOURCES: Final = {
+    "IpRanges": "CidrIp",
+    "Ipv6Ranges": "CidrIpv6",
+    "PrefixListIds": "PrefixListId",
+    "UserIdGroupPairs": "GroupId",
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of one source that lets it in; `permission` is the API's."""
+
+    source: str
+    ports: str
+    permission: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        return f"{self.source} on {self.ports}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """A load balancer of private services, its security group with the rules of it, and the groups of the services that call others."""
+
+    balancer: str
+    group: str
+    rules: tuple[Rule, ...]
+    callers: tuple[str, ...]
+
+    @property
+    def strangers(self) -> tuple[Rule, ...]:
+        """The rules that let in what calls none of the services."""
+        return tuple(rule for rule in self.rules if rule.text not in map(_caller, self.callers))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The groups of callers that are not let in."""
+        there = {rule.text for rule in self.rules}
+        return tuple(group for group in self.callers if _caller(group) not in there)
+
+    def breaches(self) -> Iterator[str]:
+        """Yield a sentence for each service that is let in or kept out against its settings."""
+        for rule in self.strangers:
+            yield f"the load balancer {self.balancer} lets {rule.text} in to the private services, and it calls none of them"
+        for group in self.missing:
+            yield f"the load balancer {self.balancer} does not let {group} in, whose service calls a private one"
+
+    def change(self, result: Result) -> DoorChange:
+        return DoorChange(
+            balancer=self.balancer,
+            group=self.group,
+            result=result if self.strangers or self.missing else Result.UNCHANGED,
+            opened=tuple(map(_caller, self.missing)),
+            closed=tuple(rule.text for rule in self.strangers),
+        )
+
+
+async def doors_of(aws: Aws, vpc: str) -> list[Door]:
+    """Return the doors of a VPC; raises SlipwayError."""
+    found = await aws.call("elbv2", "describe_load_balancers", PageSize=_MOST_BALANCERS)
+    private = [
+        each
+        for each in found["LoadBalancers"]
+        if each.get("VpcId") == vpc and each["Scheme"] == "internal" and each["LoadBalancerName"].startswith(_NAMES)
+    ]
+    if not private:
+        return []
+    filters = [{"Name": "vpc-id", "Values": [vpc]}]
+    pages = aws.pages("ec2", "describe_security_groups", Filters=filters)
+    groups = {each["GroupId"]: each async for page in pages for each in page["SecurityGroups"]}
+    callers = tuple(sorted(name for name, each in groups.items() if _calls(each)))
+    return [
+        Door(
+            balancer=each["LoadBalancerName"],
+            group=group,
+            rules=tuple(_rules(groups[group]["IpPermissions"])),
+            callers=callers,
+        )
+        for each in private
+        for group in each.get("SecurityGroups", ())
+        if group in groups
+    ]
+
+
+async def close(aws: Aws, door: Door) -> None:
+    """Let only the callers in; they come first, so that none is kept out meanwhile."""
+    for group in door.missing:
+        permission = {"IpProtocol": "tcp", "FromPort": _HTTPS, "ToPort": _HTTPS}
+        pairs = {"UserIdGroupPairs": [{"GroupId": group, "Description": "a service that calls a private one"}]}
+        await aws.call(
+            "ec2", "authorize_security_group_ingress", GroupId=door.group, IpPermissions=[permission | pairs]
+        )
+    for rule in door.strangers:
+        await aws.call("ec2", "revoke_security_group_ingress", GroupId=door.group, IpPermissions=[rule.permission])
+
+
+def _calls(group: Mapping[str, Any]) -> bool:
+    return any(tag["Key"] == CALLS_TAG and tag["Value"] for tag in group.get("Tags") or ())
+
+
+def _caller(group: str) -> str:
+    return f"{group} on {_HTTPS}"
+
+
+def _rules(permissions: Sequence[Mapping[str, Any]]) -> Iterator[Rule]:
+    for each in permissions:
+        ports = {key: each[key] for key in ("IpProtocol", "FromPort", "ToPort") if key in each}
+        first, last = each.get("FromPort"), each.get("ToPort")
+        text = "every port" if first is None else str(first) if first == last else f"{first}-{last}"
+        text = text if each["IpProtocol"] in ("tcp", "-1") else f"{text} of {each['IpProtocol']}"
+        for kind, key in _SOURCES.items():
+            for source in each.get(kind, ()):
+                yield Rule(source[key], text, {**ports, kind: [{key: source[key]}]})

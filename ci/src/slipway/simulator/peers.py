@@ -1,0 +1,78 @@
+"""The security groups behind a connection to a private address: those of the task whose process made it.
+
+On one machine all processes share an address, so a connection is followed to its process by the tables of Linux. Where there are none,
+every connection counts as one of a caller.
+"""
+
+import os
+from collections.abc import Container, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_PROC = Path("/proc")
+_CONNECTIONS = _PROC / "net/tcp"
+_LOCALHOST = "0100007F"
+_ENDS, _INODE, _SESSION = slice(1, 3), 9, 3  # places of fields in /proc/net/tcp, and in /proc/PID/stat after the name
+
+
+@dataclass
+class Peers:
+    """The groups of running tasks by the session of their processes."""
+
+    _groups: dict[int, frozenset[str]] = field(default_factory=dict)
+    _sessions: dict[str, int] = field(default_factory=dict)  # by the inode of a connection, which lives as long
+
+    @property
+    def can_follow(self) -> bool:
+        """Whether this machine says which process has a connection."""
+        return _CONNECTIONS.exists()
+
+    @contextmanager
+    def joined(self, session: int | None, groups: frozenset[str]) -> Iterator[None]:
+        """Count the connections of a session's processes as those of its groups while the block runs."""
+        if session is not None:
+            self._groups[session] = groups
+        try:
+            yield
+        finally:
+            self._groups.pop(-1 if session is None else session, None)
+            self._sessions = {inode: each for inode, each in self._sessions.items() if each != session}
+
+    def groups_of(self, client: int, server: int) -> frozenset[str]:
+        """Return the groups of the task behind a connection between two ports of 127.0.0.1; none for a stranger."""
+        inode = _inode(client, server)
+        if inode is None:
+            return frozenset()
+        if inode not in self._sessions:
+            session = _session(f"socket:[{inode}]", self._groups.keys())
+            if session is None:
+                return frozenset()
+            self._sessions[inode] = session  # 0 in a container whose session began outside of it
+        return self._groups.get(self._sessions[inode], frozenset())
+
+
+def _inode(client: int, server: int) -> str | None:
+    """Return the inode of the client's end; another connection, to another server, may have the same port."""
+    with suppress(OSError):
+        ends = [f"{_LOCALHOST}:{port:04X}" for port in (client, server)]
+        for line in _CONNECTIONS.read_text().splitlines():
+            fields = line.split()
+            if fields[_ENDS] == ends:
+                return fields[_INODE]
+    return None
+
+
+def _session(name: str, sessions: Container[int]) -> int | None:
+    """Return the one of these sessions that has a process with an open file of this name."""
+    for process in (each for each in os.listdir(_PROC) if each.isdecimal()):  # noqa: PTH208 -- names only
+        with suppress(OSError, ValueError, IndexError):
+            stat = (_PROC / process / "stat").read_text().rpartition(")")[2].split()
+            session = int(stat[_SESSION])
+            if session not in sessions:
+                continue
+            for link in (_PROC / process / "fd").iterdir():
+                with suppress(OSError):
+                    if os.readlink(link) == name:  # noqa: PTH115 -- no path
+                        return session
+    return None
