@@ -172,7 +172,8 @@ class Move(Sides):
         if leads:
             return made
         shown = ", ".join(f"{name.name} CNAME {side.dns}" for name in names)
-        why = Diagnosis("move", f"DNS does not have these records yet: {shown}", (), f"set them and {_AGAIN}")
+        cause = "DNS does not have these records yet" if leads is False else "DNS was not asked for these records"
+        why = Diagnosis("move", f"{cause}: {shown}", (), f"set them and {_AGAIN}")
         return replace(made, status=Status.UNKNOWN, diagnosis=why)
 
     async def _settle(self, between: Between, side: Destination, tell: Tell) -> None:
