@@ -295,6 +295,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"Procfile": "web: gunicorn -k uvicorn.workers.UvicornWorker a:app\n"}, Subject.COMMAND, "gunicorn --worker-class uvicorn.workers.UvicornWorker --bind 0.0.0.0:8000 a:app"),
         ({"a.py": FASTAPI, "run.sh": "gunicorn a:app \\\n  --worker-class=$CLASS\n"}, Subject.COMMAND, "gunicorn --worker-class uvicorn.workers.UvicornWorker --bind 0.0.0.0:8000 a:app"),
         ({"Dockerfile": DOCKERFILE.format('["fastapi", "run", "--workers", "4", "a.py"]')}, Subject.COMMAND, "fastapi run --workers 4 a.py --port 8000"),
+        ({"a.py": "app = start()\n", "requirements.txt": "fastapi\n", "Procfile": "web: gunicorn a:app\n"}, Subject.COMMAND, "gunicorn --worker-class uvicorn.workers.UvicornWorker --bind 0.0.0.0:8000 a:app"),
         ({"Procfile": "web: gunicorn --worker-class=x.Y -w 2 a:app\n"}, Subject.COMMAND, "gunicorn --worker-class x.Y --bind 0.0.0.0:8000 a:app"),
         ({"run.sh": "exec gunicorn\n"}, Subject.COMMAND, "gunicorn"),
         ({"a/wsgi.py": "application = create()\n"}, Subject.COMMAND, "gunicorn --bind 0.0.0.0:8000 a.wsgi:application"),

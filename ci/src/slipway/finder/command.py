@@ -6,6 +6,7 @@ from typing import Final
 from slipway.finder.application import ASGI, Application
 from slipway.finder.start import Start
 
+_ASGI_PACKAGES: Final = {"fastapi", "starlette", "litestar", "quart"}
 _FOR_EVERYONE: Final = "0.0.0.0"  # noqa: S104 -- inside a container
 
 
@@ -28,7 +29,7 @@ def command(
     factory = bool(known and known.factory)
     server = start.server if start else _server(known, packages)
     line = _of_server(server, target or (known.target if known else ""), port, factory=factory)
-    asgi = bool(known and not known.wsgi and (known.kind in ASGI or factory))
+    asgi = not known.wsgi and (known.kind in ASGI or factory) if known else not packages.isdisjoint(_ASGI_PACKAGES)
     return (*line[:1], *_worker_class(start, asgi=asgi), *line[1:]) if server == "gunicorn" else line
 
 
