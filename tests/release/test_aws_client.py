@@ -83,7 +83,9 @@ async def test_a_change_is_not_retried(account):
 
 async def test_aws_that_cannot_be_reached_leaves_the_outcome_unknown():
     aws = Aws(REGION, "http://127.0.0.1:1", sleep=lambda _: anyio.lowlevel.checkpoint())
-    with pytest.raises(UnknownOutcomeError, match=r"the endpoint cannot be reached .*: start `slipway simulator`") as unreachable:
+    with pytest.raises(
+        UnknownOutcomeError, match=r"the endpoint cannot be reached .*: start `slipway simulator`"
+    ) as unreachable:
         await aws.call("apprunner", "list_services")
     assert unreachable.value.exit_code == 3
 

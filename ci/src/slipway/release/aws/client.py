@@ -157,7 +157,9 @@ class Aws:
             exceptions.SSLError,
             ResponseParserError,
         ) as error:  # ended too early, or timed out
-            what = f"{'the endpoint' if silent else 'AWS'} did not answer {service} {operation} ({one_line(str(error))})"
+            what = (
+                f"{'the endpoint' if silent else 'AWS'} did not answer {service} {operation} ({one_line(str(error))})"
+            )
             raise LostAnswerError(what, service, emulator=silent) from error
         except exceptions.BotoCoreError as error:
             raise _unusable(error, answered=self.patience.answered) from error
