@@ -155,7 +155,7 @@ async def world(account, service, monkeypatch):
     monkeypatch.setattr("slipway.environment.one_off.run", runs)
     monkeypatch.setattr("slipway.environment.environment.abort", aborts)
     monkeypatch.setattr("slipway.environment.bootstrap.check_new", nothing)  # the roles are there already
-    monkeypatch.setattr("slipway.environment.move.moving", lambda _environment: Moves())
+    monkeypatch.setattr("slipway.environment.move.moving", lambda _environment, **_: Moves())
     send_directly(monkeypatch, account.cloud)
     environment = service / "cache/slipway/environments/0123"  # to measure this machine's takes long
     environment.mkdir(parents=True)

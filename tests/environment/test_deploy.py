@@ -200,7 +200,7 @@ async def test_a_release_that_does_not_answer_is_no_success_and_neither_is_findi
     outcome = await staging.environment.deploy(digest, staging.tell)
     assert (outcome.status, outcome.status.exit_code, outcome.live) == (Status.UNANSWERED, 1, digest)
     assert outcome.diagnosis.cause == "staging answers /front with 503"
-    assert "`slipway rollback --environment staging` goes back to the release before" in outcome.diagnosis.remedy
+    assert "`slipway rollback --environment staging` goes back to release 1" in outcome.diagnosis.remedy
     changes = account.cloud.requests.count("UpdateService")
     assert (await staging.environment.deploy(digest, staging.tell)).status is Status.UNANSWERED
     script.silent = None

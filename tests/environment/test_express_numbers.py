@@ -23,8 +23,8 @@ async def test_a_run_ends_five_seconds_after_its_deployment_at_most():
     """Whenever that ends between two looks."""
     async with staging() as there:
         await deployed(there)
-        for step in range(6):
-            there.service.pace = replace(BRISK, clean_up=5 + step * POLL_SECONDS / 3)
+        for step in range(9):  # four looks are one round
+            there.service.pace = replace(BRISK, clean_up=5 + step * 4 * POLL_SECONDS / 9)
             done = await deployed(there)
             deployment = there.service.deployments[-1]
             assert done.outcome.status is Status.SUCCEEDED

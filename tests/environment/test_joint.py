@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from slipway.environment.joint import joint_deployment
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.joint import Fate, JointOutcome
 from slipway.records.ledger import Release
+from slipway.records.migration import Migration
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action
 from slipway.release.errors import AwsRefusedError
@@ -104,6 +106,44 @@ async def test_a_service_stays_when_its_settings_say_so_when_it_is_new_and_when_
     assert (await shop.live())["billing"] == later["billing"]
 
 
+@dataclass
+class Migrating:
+    """A runner that brings one database to the next head at each deployment."""
+
+    head: int = 0
+    how: str = "a test"
+
+    async def migrate(self, _tell) -> Migration:
+        self.head += 1
+        before, after = (f"r{self.head - 1}",), (f"r{self.head}",)
+        return Migration(before=before, after=after, applied=after, attempts=1, seconds=0.1)
+
+
+async def test_a_service_that_has_migrated_goes_back_with_a_proof_or_a_reason_only(shop):
+    first, runner = await images(shop), Migrating()
+
+    async def migrating(_environment, _digest, _deployment):
+        return runner
+
+    async def released_with(digests: Mapping[str, str], reason: str = "") -> JointOutcome:
+        made = await shop.joint(digests)
+        billing = replace(made.environments["billing"], runner=migrating)
+        vars(billing)["aws"] = made.environments["billing"].aws
+        return await replace(made, environments={**made.environments, "billing": billing}, reason=reason).run(ignore)
+
+    assert (await released_with(first)).exit_code == 0
+    second = await images(shop, web=SICK)
+    outcome = await released_with(second)
+    assert fates(outcome) == {"billing": Fate.STAYS, "web": Fate.FAILED}
+    assert (
+        "no certificate says that the wanted release works on a schema that goes from r1 to r2" in outcome.parts[0].why
+    )
+    assert (await shop.live())["billing"] == second["billing"]
+    outcome = await released_with(second, reason="both work")
+    assert (fates(outcome), await shop.live()) == ({"billing": Fate.WENT_BACK, "web": Fate.FAILED}, first)
+    assert (await records(shop, "billing"))[0].risk == "both work"
+
+
 async def test_what_is_refused_before_the_first_change_changes_nothing(shop):
     first = await images(shop)
     await released(shop, first)
@@ -118,6 +158,18 @@ async def test_what_is_refused_before_the_first_change_changes_nothing(shop):
     assert (await released(shop, await images(shop))).exit_code == 0
     with pytest.raises(RefusedError, match="brought a newer one"):  # a job of an old commit that runs again
         await released(shop, first)
+
+
+async def test_a_callee_that_is_neither_live_nor_released_blocks_the_plan_and_the_release(shop):
+    digests = {"web": await shop.image("web")}
+    (plan,) = (await (await shop.joint(digests)).plan()).plans
+    assert (plan.action, plan.reason) == (
+        Action.BLOCKED,
+        "it calls billing, which is not deployed and has no --image; pass one",
+    )
+    with pytest.raises(RefusedError, match="web cannot be deployed now: it calls billing"):
+        await released(shop, digests)
+    assert not [each for each in shop.account.cloud.requests if each in CHANGES]
 
 
 async def test_images_of_no_service_are_named_at_once(shop):

@@ -37,6 +37,8 @@ async def test_lines_have_time_source_and_text_in_order_and_those_of_a_deploymen
     assert texts(log.lines)[:3] == ["first ready", "second begins", "Traceback (most recent call last):"]
     shown = of_log(log).splitlines()
     assert len(shown) == len(log.lines)
+    assert of_log(log.last(2)).splitlines() == shown[-2:]
+    assert log.last(None) == log
     assert len(set(shown)) == len(shown)  # the platform writes its lines into two streams
     assert any(line.endswith("Z  application      raise KeyError") for line in shown)
     assert "\x1b" not in of_log(log)

@@ -148,7 +148,7 @@ async def test_a_migration_that_fails_is_a_refusal_of_its_own(tried_here):
 
 @pytest.mark.slow
 async def test_a_machine_without_postgres_covers_less(tried_here, monkeypatch):
-    def absent(_major):
+    def absent(_major, _extensions):
         raise BadInputError("there is no PostgreSQL here", "install it")
 
     monkeypatch.setattr(binaries, "find", absent)

@@ -59,7 +59,7 @@ def test_the_service_corresponds_to_one_with_the_same_size_variables_and_names()
     ("text", "problem"),
     [
         (SETTINGS.partition("[tool.slipway.environments.staging.move]")[0], "there is no .*staging.move"),
-        (SETTINGS.replace('service = "notes"', 'service = "9notes"'), "cannot be called"),
+        (SETTINGS.replace('service = "notes"', 'service = "9notes"'), "a name that both accept"),
         (SETTINGS.replace('"subnet-0a"', '"net-0a"'), "staging.move.* subnets"),
     ],
 )

@@ -113,6 +113,18 @@ def test_a_situation_shows_the_live_deployment_later_ones_and_unfinished_ones():
     assert "newest" not in of_situation(replace(situation, newest=live))
 
 
+@pytest.mark.parametrize(
+    ("verb", "direction"),
+    [(Verb.MOVE, "--to ecs-express"), (Verb.SHIFT, "--to ecs-express"), (Verb.SHIFT_BACK, "--back")],
+)
+def test_an_unfinished_move_is_resumed_in_its_own_direction(verb, direction):
+    begun = replace(OPEN[0], verb=verb)
+    situation = Situation(environment="staging", observed=Observed(), open=(begun,), traffic="it has moved")
+    said = of_situation(situation)
+    assert f"`slipway move --environment staging {direction}` resumes it" in said
+    assert "  traffic:    it has moved\n" in said
+
+
 def test_an_unreadable_ledger_is_reported():
     situation = Situation(
         environment="staging",

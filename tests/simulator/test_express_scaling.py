@@ -70,12 +70,13 @@ async def test_tasks_follow_the_metric_between_their_limits_and_a_new_release_ha
         await account.ask("application-autoscaling", "register_scalable_target", **TARGET, SuspendedState=state)
         await minutes(account, 6)
         assert await counts(notes) == (tasks, tasks, 0)
-    arn = await notes.update(await account.image(), scalingTarget=SCALING)
     service.load = 10.0
+    await minutes(account, 10)
+    arn = await notes.update(await account.image(), scalingTarget=SCALING)
     assert (await notes.until(arn, "BAKE_TIME", 100))["targetServiceRevision"]["requestedTaskCount"] == 4
     await notes.ended(arn)
     assert await counts(notes) == (4, 4, 0)  # not in during a deployment
-    await minutes(account, 20)
+    await minutes(account, 6)
     assert await counts(notes) == (2, 2, 0)
 
 
@@ -116,7 +117,7 @@ async def test_limits_that_are_changed_directly_stay_until_an_update_asks_for_ot
 
 
 async def test_beyond_its_quota_of_processors_an_account_starts_no_task(account):
-    account.cloud.quotas.vcpus = 0.5
+    account.cloud.quotas.vcpus = 0.75  # three tasks
     notes = await Notes(account).created(await account.image(), scalingTarget=SCALING)
     arn = await notes.update(await account.image(), scalingTarget=SCALING)
     await minutes(account, 20)

@@ -246,6 +246,7 @@ async def test_an_empty_stack_left_by_another_run_is_reused(account):
         ("UPDATE_IN_PROGRESS", "another operation is changing the stack"),
         ("UPDATE_ROLLBACK_FAILED", "the stack slipway-notes-shared is UPDATE_ROLLBACK_FAILED"),
         ("ROLLBACK_COMPLETE", "was left by a failed creation"),
+        ("ROLLBACK_FAILED", "was left by a failed creation and cannot be updated: aws cloudformation delete-stack"),
     ],
 )
 async def test_a_stack_that_cannot_be_changed_now_is_one_sentence(account, status, said):

@@ -10,12 +10,13 @@ import cfnlint
 import pytest
 
 from slipway.environment.bootstrap import check_losses
+from slipway.environment.environment import ServiceEnvironment, wall_clock
 from slipway.errors import RefusedError, SlipwayError
-from slipway.records.bootstrap import ResourceChange, Result, StackChange
+from slipway.records.bootstrap import Bootstrap, ResourceChange, ResourceFailure, Result, StackChange
 from slipway.records.drift import AccountDrift, PropertyDrift, StackDrift
 from slipway.release.bootstrap.prices import CLASSES, MAJORS, cost_of
 from slipway.release.bootstrap.template import stacks
-from slipway.report.text import of_account_drift
+from slipway.report.text import of_account_drift, of_bootstrap
 from slipway.settings import (
     MadeDatabase,
     MadeNetwork,
@@ -155,6 +156,13 @@ def test_the_service_owns_nothing_in_its_database_and_its_migrations_do():
     assert "/owner" not in json.dumps(own.template["Resources"]["EcsAccessRole"])
 
 
+def test_a_service_that_calls_another_still_migrates_as_the_owner_of_its_tables():
+    there = ServiceEnvironment(settings=WANTED, name="staging", endpoint_url=None, time=wall_clock())
+    for each in (there, there.with_addresses({"BILLING_URL": "https://billing.example"})):
+        (secret,) = each.resolved.database_secrets("staging", owner=True).values()
+        assert secret.endswith("/owner")
+
+
 def test_no_password_is_in_a_template():
     for name in ("staging", "production"):
         for stack in stacks(WANTED, name):
@@ -221,3 +229,12 @@ def test_drift_is_rendered_with_both_values_and_a_verdict():
     )
     assert not drifted.is_clean
     assert replace(drifted, stacks=(), breaches=()).is_clean
+
+
+def test_a_quota_that_is_used_up_has_its_remedy():
+    reason = "The maximum number of VPCs has been reached. (Service: Ec2, Status Code: 400)"
+    failed = ResourceFailure(name="Vpc", kind="AWS::EC2::VPC", reason=reason)
+    stack = StackChange(
+        stack="slipway-staging", region="eu-west-1", result=Result.FAILED, is_new=True, failures=(failed,)
+    )
+    assert "quota is used up: ask for a higher one" in of_bootstrap(Bootstrap("staging", (stack,)))

@@ -171,6 +171,7 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
             parse=int,
             one_of="lines",
         ),
+        option("tail", "NUMBER", "only so many of these lines, the newest", parse=int),
         switch("follow", "continue with new lines until it is interrupted", not_on_dagger="a function returns once"),
     ),
     records=(
@@ -188,12 +189,14 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
 
     if flags.deployment is not None and (flags.follow or flags.since):
         raise BadInputError("a deployment has a begin and an end", "pass --deployment without --since and --follow")
+    if flags.tail is not None and (flags.follow or flags.tail < 1):
+        raise BadInputError("--tail takes a number of lines above 0, without --follow", "pass one of both")
     since = logs.span(flags.since or "10m")
     environment = await caller.environment(flags.environment)
     if flags.deployment is not None:
-        return answers.of_log(await logs.of_deployment(environment, flags.deployment))
+        return answers.of_log((await logs.of_deployment(environment, flags.deployment)).last(flags.tail))
     if not flags.follow:
-        return answers.of_log(await logs.recent(environment, since))
+        return answers.of_log((await logs.recent(environment, since)).last(flags.tail))
     async for line in logs.follow(environment, since):
         caller.stream(answers.of_log_line(line))
     return None

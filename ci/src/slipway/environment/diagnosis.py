@@ -9,7 +9,7 @@ from slipway.records.ledger import Intent, Release
 from slipway.records.outcome import NOTHING, Diagnosis, Examination, Status
 from slipway.release.engine.answering import way_out
 from slipway.release.engine.engine import RESUME
-from slipway.release.engine.ledger import digest_of, has_gone_back, live_with
+from slipway.release.engine.ledger import digest_of, live_with, way_back
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus
 
@@ -108,7 +108,7 @@ async def _with_answer(environment: ObservedEnvironment, found: Examination) -> 
     answer = await environment.answer(
         observed, await environment.paths_of(live_with(releases, observed.main_digest)), ()
     )
-    out = way_out(environment.name, answer, has_gone_back=has_gone_back(releases))
+    out = way_out(environment.name, answer, way_back(environment.name, releases, observed.digest))
     return replace(found, answer=answer if answer.paths else None, way_out=out)
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from slipway.environment.called import addresses_of, awaited, connect
 from slipway.environment.environment import ServiceEnvironment
 from slipway.environment.redeploy import CompatibilityEvidence, plan_take_back, take_back
-from slipway.environment.status import status
+from slipway.environment.status import HISTORY, status
 from slipway.errors import BadInputError, Obstacles, RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.image import Reference
 from slipway.records.joint import Fate, JointOutcome, JointPart, JointPlan, JointSituation, ServiceSituation
@@ -24,7 +24,7 @@ from slipway.records.plan import Action, Plan, State
 from slipway.records.progress import Event, Tell
 from slipway.records.refusal import Refusal
 from slipway.release.engine.ledger import was_brought
-from slipway.settings import Settings, WhenALaterFails
+from slipway.settings import Settings, WhenALaterFails, variable_of
 from slipway.settings.calls import CallGraph, graph_of, unreachable
 
 Open = Callable[[Settings], Awaitable[ServiceEnvironment]]
@@ -101,17 +101,15 @@ class JointDeployment:
     async def _planned(self) -> AsyncIterator[tuple[str, Plan, ServiceEnvironment]]:
         for name in self.order:
             there = self.environments[name]
-            there, notes = awaited(there, await addresses_of(there, self.graph))
+            addresses = await addresses_of(there, self.graph)
+            there, notes = awaited(there, addresses)
             plan = await there.plan(self.digests[name])
-            yield name, replace(plan, notes=(*plan.notes, *notes, *self._absent(name, notes))), there
-
-    def _absent(self, name: str, notes: Sequence[str]) -> tuple[str, ...]:
-        left_out = [each for each in self.graph.services[name].calls if each not in self.digests]
-        return tuple(
-            f"{each} is called and has no --image: without it {name} cannot be deployed"
-            for each in left_out
-            if any(note.endswith(f"of {each} when that is deployed") for note in notes)
-        )
+            plan = replace(plan, notes=(*plan.notes, *notes))
+            absent = [each for each in there.settings.calls if not addresses[variable_of(each)]]
+            if left_out := [each for each in absent if each not in self.digests]:
+                why = f"it calls {', '.join(left_out)}, which is not deployed and has no --image; pass one"
+                plan = replace(plan, action=Action.BLOCKED, reason=why)
+            yield name, plan, there
 
 
 @dataclass(kw_only=True)
@@ -183,21 +181,21 @@ class _Run:
             return _part(name, fate, digest, outcome)
         is_ours = outcome.status is not Status.NOOP
         with suppress(SlipwayError):  # a ledger that cannot be read does not alter what is live
-            is_ours = is_ours or self._brought(await self._newest(name))
+            is_ours = is_ours or await self._brought(name)
         return _part(name, Fate.LIVE if is_ours else Fate.UNCHANGED, digest, outcome)
 
     async def _back(self) -> None:
         """Take back what this release has brought, the last first."""
         for name in reversed(self.deployment.order):
             try:
-                record = await self._newest(name)
+                must = await self._brought(name) or self._goes_back(await self._newest(name))
             except SlipwayError as error:
                 if name in self.parts and self.parts[name].fate is Fate.LIVE:
                     self.parts[name] = replace(
                         self.parts[name], fate=Fate.STAYS, why=f"its ledger cannot be read: {error.what}", remedy=_AGAIN
                     )
                 continue
-            if self._brought(record) or self._goes_back(record):
+            if must:
                 self.parts[name] = await self._taken_back(name)
 
     async def _taken_back(self, name: str) -> JointPart:
@@ -248,7 +246,7 @@ class _Run:
         failed = {name: record for name, record in ours.items() if isinstance(record, Release) and _failed(record)}
         began_back = any(record and record.verb is Verb.ROLLBACK for record in ours.values())
         unfinished = any(self._goes_back(record) for record in ours.values())
-        if not unfinished and not ((failed or began_back) and await self._may_go_back(ours)):
+        if not unfinished and not ((failed or began_back) and await self._may_go_back()):
             return False
         for name, record in failed.items():
             self.parts[name] = JointPart(
@@ -269,10 +267,10 @@ class _Run:
             service=name, fate=Fate.FAILED, requested=self.deployment.digests[name], why=why, remedy=remedy
         )
 
-    async def _may_go_back(self, ours: Mapping[str, Release | Intent | None]) -> bool:
+    async def _may_go_back(self) -> bool:
         """Return whether a service that this release brought can still be taken back."""
-        for name, record in ours.items():
-            if self._brought(record) and name in self.deployment.back:
+        for name in self.deployment.order:
+            if name in self.deployment.back and await self._brought(name):
                 with suppress(SlipwayError):
                     evidence = CompatibilityEvidence(reason=self.deployment.reason)
                     plan = await plan_take_back(await self._reaching(name), evidence)
@@ -282,17 +280,25 @@ class _Run:
 
     async def _newest(self, name: str) -> Release | Intent | None:
         """Return the newest record of a service's ledger, of its end if there is one."""
-        ledger = self.deployment.environments[name].ledger
-        records = await ledger.newest_records(await ledger.contents(), 1)
+        records = await self._records(name)
         return records[-1] if records else None
+
+    async def _records(self, name: str) -> Sequence[Release | Intent]:
+        ledger = self.deployment.environments[name].ledger
+        return await ledger.newest_records(await ledger.contents(), HISTORY)
 
     def _is_ours(self, record: Release | Intent | None) -> bool:
         joint = record.joint if record else ""
         return (joint.id if isinstance(joint, JointRelease) else joint) == self.deployment.release.id
 
-    def _brought(self, record: Release | Intent | None) -> bool:
-        is_release = isinstance(record, Release) and record.verb is Verb.DEPLOY
-        return is_release and self._is_ours(record) and isinstance(record, Release) and was_brought(record)
+    async def _brought(self, name: str) -> bool:
+        """Return whether this release brought what is live; a refused deployment or rollback since then has changed nothing."""
+        for record in reversed(await self._records(name)):
+            if isinstance(record, Release) and record.status is Status.REFUSED:
+                continue
+            is_deployment = isinstance(record, Release) and record.verb is Verb.DEPLOY and was_brought(record)
+            return is_deployment and self._is_ours(record)
+        return False
 
     def _goes_back(self, record: Release | Intent | None) -> bool:
         return isinstance(record, Intent) and record.verb is Verb.ROLLBACK and self._is_ours(record)

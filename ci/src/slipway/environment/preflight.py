@@ -11,7 +11,8 @@ import anyio.to_thread
 
 from slipway.environment.migrate import migrate
 from slipway.errors import SlipwayError
-from slipway.postgres import binaries
+from slipway.finder.tree import tree_at
+from slipway.local.prove import server_binaries
 from slipway.postgres.datadir import cache
 from slipway.postgres.server import running
 from slipway.records.checks import Check, Preflight, PreflightResult
@@ -69,7 +70,8 @@ async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, back
                 place = await place_of(aws, name)
                 backend = HostBackend(place.url, place.login, cache())
             release = await stack.enter_async_context(backend.unpacked(name, spec.image.digest))
-            found = await anyio.to_thread.run_sync(binaries.find, settings.migrations.major)
+            tree = tree_at(release.folder)
+            found = await anyio.to_thread.run_sync(server_binaries, tree, settings.migrations)
             server = await stack.enter_async_context(running(found))
         except NoTreeError:
             return (

@@ -21,7 +21,7 @@ from slipway.records.progress import Event, Tell
 from slipway.release.aws.ecr import revision_of
 from slipway.release.engine.compatibility import forward_risk, rollback_risk
 from slipway.release.engine.engine import no_op
-from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before
+from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before, was_brought
 from slipway.release.engine.target import OperationStatus
 from slipway.release.errors import or_unknown
 from slipway.release.move.counterpart import carried
@@ -242,7 +242,8 @@ async def _taking_back(environment: ServiceEnvironment, evidence: CompatibilityE
     back = await destination(environment, None)
     redeployment = _rollback(environment, back, evidence, image_only=False)
     records = await ledger.newest_records(await ledger.contents(), HISTORY)
-    number = next((record.number for record in reversed(records) if record.verb is Verb.DEPLOY), 0)
+    brought = [each for each in records if isinstance(each, Release) and each.verb is Verb.DEPLOY and was_brought(each)]
+    number = brought[-1].number if brought else 0
     migration = await ledger.migration(number) if environment.migrates else None
     stays = not environment.migrates or (migration and not migration.applied and not migration.unseen)
     return replace(redeployment, risk_of=no_op) if stays else redeployment

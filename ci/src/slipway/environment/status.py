@@ -22,7 +22,7 @@ from slipway.release.aws.ecr import check_repository, revision_of
 from slipway.release.aws.ledger import LedgerStore
 from slipway.release.engine.answering import way_out
 from slipway.release.engine.compatibility import readiness_from
-from slipway.release.engine.ledger import Ledger, digest_of, has_gone_back, live_with
+from slipway.release.engine.ledger import Ledger, digest_of, live_with, way_back
 from slipway.release.engine.overtaken import with_ends
 from slipway.release.engine.plan import ServiceSpec, checked_path, plan
 from slipway.release.engine.target import Target, Time
@@ -77,7 +77,7 @@ class ObservedEnvironment:
         """The settings whose variables include the addresses of the services that it calls."""
         if not self.addresses:
             return self.settings
-        there = self.settings.environment(self.name)
+        there = self.settings.environments[self.name]  # without a made database's secret, which differs for migrations
         made = replace(there, variables={**there.variables, **self.addresses})
         return replace(self.settings, calls=(), environments={**self.settings.environments, self.name: made})
 
@@ -324,7 +324,7 @@ async def status(environment: ObservedEnvironment) -> Situation:
         asked=answer.paths,
         differs=recorded.differs(observed) if recorded else (),
         unanswered=answer.problem,
-        way_out=way_out(environment.name, answer, has_gone_back=has_gone_back(history.releases)),
+        way_out=way_out(environment.name, answer, way_back(environment.name, history.releases, observed.digest)),
         traffic=moved.what if moved else "",
     )
 

@@ -89,6 +89,8 @@ def word_for(name: str, value: str) -> str | None:
     if _DATABASE.search(name) and not _OTHER_STORE.search(name):
         if _URL_NAME.search(name):
             return "{url}"
+        if name.endswith("CREDENTIALS"):
+            return "{user}:{password}"
         return next((f"{{{word}}}" for word, ends in _PARTS.items() if re.search(rf"(^|_)({ends})$", name)), None)
     return None
 

@@ -178,9 +178,10 @@ class Environment:
         self,
         ws: dagger.Workspace,
         since: Annotated[str | None, Doc(service.logs.flag("since").doc)] = None,
+        tail: Annotated[int | None, Doc(service.logs.flag("tail").doc)] = None,
         deployment: Annotated[int | None, Doc(service.logs.flag("deployment").doc)] = None,
     ) -> str:
-        return await self._text(ws, "logs", since=since, deployment=deployment)
+        return await self._text(ws, "logs", since=since, tail=tail, deployment=deployment)
 
     @described
     async def run(

@@ -1,6 +1,6 @@
 """Logs: lines of a service, from its instances and from the platform that runs them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from slipway.records.form import Record
@@ -33,3 +33,7 @@ class Log(Record, schema="slipway/log/1"):
     environment: str
     lines: tuple[LogLine, ...]
     deployment: int | None = None
+
+    def last(self, most: int | None) -> "Log":
+        """Return the newest lines, at most so many; all of them when it is None."""
+        return self if most is None else replace(self, lines=self.lines[-most:])

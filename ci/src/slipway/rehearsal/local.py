@@ -13,10 +13,11 @@ import anyio.to_thread
 from slipway.environment.migrate import migrate
 from slipway.environment.preflight import preflight
 from slipway.errors import BadInputError
+from slipway.finder.tree import tree_at
 from slipway.local.databases import attached
 from slipway.local.guess import guess
-from slipway.local.prove import Workplace, prove
-from slipway.postgres import binaries
+from slipway.local.prove import Workplace, prove, server_binaries
+from slipway.postgres.binaries import Binaries
 from slipway.postgres.datadir import cache
 from slipway.postgres.server import Server, running
 from slipway.records.checks import Preflight
@@ -49,7 +50,9 @@ async def rehearse(
         settings = load_file(settings_file) if settings_file else _settings(commits.head, progress)
         story = await anyio.to_thread.run_sync(_story, commits, settings)
         known = await anyio.to_thread.run_sync(_released, source)
-        async with staged(settings, target_named(target, settings), known) as stage:
+        # One that has the extensions of the revisions, as for the gate.
+        postgres = await anyio.to_thread.run_sync(lambda: server_binaries(tree_at(source), settings.migrations))
+        async with staged(settings, target_named(target, settings), known, postgres) as stage:
             return await play(story, stage, progress)
 
 
@@ -100,9 +103,10 @@ class Here:
 
 
 @asynccontextmanager
-async def staged(settings: Settings, target: TargetKind, known: Since | None) -> AsyncIterator[Here]:
+async def staged(
+    settings: Settings, target: TargetKind, known: Since | None, postgres: Binaries
+) -> AsyncIterator[Here]:
     """Set up the stage until the block ends; raises BadInputError when the machine lacks something."""
-    postgres = await anyio.to_thread.run_sync(binaries.find, settings.migrations.major)
     async with AsyncExitStack() as stack:
         databases = {name: await stack.enter_async_context(running(postgres)) for name in ENVIRONMENTS}
         backends: list[HostBackend] = []

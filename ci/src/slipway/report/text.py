@@ -28,6 +28,7 @@ from slipway.untrusted import one_line
 _SIGNS = {"Add": "+", "Import": "=", "Modify": "~", "Remove": "-"}
 _REPLACED = {"True": "is replaced", "Conditional": "may be replaced"}
 _EXISTS = ("already exists", "AlreadyExists")
+_QUOTA = ("LimitExceeded", "maximum number", "QuotaExceeded")  # AWS's words, as users quote them
 
 
 def of_bootstrap(bootstrap: Bootstrap) -> str:
@@ -85,6 +86,8 @@ def _change(change: ResourceChange) -> str:
 def _failure(failure: ResourceFailure) -> str:
     exists = any(words in failure.reason for words in _EXISTS)
     remedy = "; delete it, or choose another name in the settings" if exists else ""
+    if any(words in failure.reason for words in _QUOTA):
+        remedy = "; the account's quota is used up: ask for a higher one (Service Quotas), or delete what is not needed"
     return f"  {one_line(failure.kind)} {one_line(failure.name)}: {one_line(failure.reason, 600)}{remedy}"
 
 

@@ -56,7 +56,11 @@ class LedgerStore:
         return await (await self._place()).names()
 
     async def get(self, names: Sequence[str]) -> Mapping[str, str]:
-        return await (await self._place()).get(names)
+        """Return texts; the first call finds the ledger with the same request."""
+        if self._current is not None:
+            return await self._current.get(names)
+        self._current, texts = await self._found(names)
+        return texts if self._current is self._own else await self._current.get(names)
 
     async def stored(self, name: str) -> Stored | None:
         return await (await self._place()).stored(name)
@@ -69,19 +73,21 @@ class LedgerStore:
 
     async def _place(self) -> EcrStore:
         if self._current is None:
-            self._current = await self._found()
+            self._current, _ = await self._found()
         return self._current
 
-    async def _found(self) -> EcrStore:
-        """Return the repository that has the ledger; one without an origin has none yet."""
+    async def _found(self, names: Sequence[str] = ()) -> tuple[EcrStore, Mapping[str, str]]:
+        """Return the repository that has the ledger, and the texts there; one without an origin has none yet."""
+        origin = self._name(ORIGIN)
         try:
-            texts = await self._own.get([self._name(ORIGIN)])
+            texts = await self._own.get([origin, *(name for name in names if name != origin)])
         except AwsRefusedError as error:
             if error.code == _ABSENT or (error.code in _DENIED and await self._is_former_open()):
-                return self._former
+                return self._former, {}
             raise
         self._has_own = True
-        return self._own if texts else self._former
+        place = self._own if origin in texts else self._former
+        return place, {name: text for name, text in texts.items() if name in names}
 
     async def _is_former_open(self) -> bool:
         """Return whether a role that may not read the own repository uses the former one, as before there were others."""

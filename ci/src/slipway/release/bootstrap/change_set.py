@@ -79,7 +79,7 @@ class StackChangeSet:
             return
         name, status = self._stack.name, stack["StackStatus"]
         delete = f"aws cloudformation delete-stack --stack-name {name} --region {self._stack.region}"
-        if status == "ROLLBACK_COMPLETE":
+        if status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
             raise RefusedError(f"the stack {name} was left by a failed creation and cannot be updated", delete)
         if status != REVIEWED and status.endswith("_IN_PROGRESS"):
             raise RefusedError(f"another operation is changing the stack {name} ({status})", "wait until it has ended")

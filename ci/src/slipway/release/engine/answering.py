@@ -4,10 +4,10 @@ from slipway.records.answer import Answer
 from slipway.release.engine.compatibility import heads_as_text
 
 
-def way_out(environment: str, answer: Answer, *, has_gone_back: bool, migrated: bool = False) -> str:
+def way_out(environment: str, answer: Answer, back: str, *, migrated: bool = False) -> str:
     """Return what to do about a problem of the live release; empty without a problem. `migrated`: its own deployment changed the schema.
 
-    A rollback does not mend a database, does not migrate one back, and needs a number after another one.
+    `back` is the command that goes back, or empty. A rollback does not mend a database, and does not migrate one back.
     """
     if not answer.problem:
         return ""
@@ -23,6 +23,4 @@ def way_out(environment: str, answer: Answer, *, has_gone_back: bool, migrated: 
             f"go forward: the live release knows revision {heads_as_text(known.image)}, and the database is at {heads_as_text(known.database)}; "
             "deploy a commit that works on that schema, as a rollback does not migrate the database back"
         )
-    if has_gone_back:
-        return f"{look}; `slipway rollback {where} --to NUMBER` goes to another release, and `slipway history {where}` lists them"
-    return f"{look}; `slipway rollback {where}` goes back to the release before"
+    return "; ".join(filter(None, [look, back]))

@@ -6,6 +6,7 @@ into blocks of a hundred (archive.py), so that a few calls find the newest numbe
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Protocol, TypeVar
@@ -250,18 +251,22 @@ class Ledger:
             asked = _unended(self._known)
 
     async def _search(self) -> int:
-        """Return the newest number: by every hundredth, whose intents are never packed, then among those that follow the last of them."""
+        """Return the newest number: by every hundredth, whose intents are never packed, then among those that follow the last of them.
+
+        The first ones fit into the same call, so that a young ledger takes no other.
+        """
         origin = f"{PREFIX}{self.environment}.{ORIGIN}"
         hundreds = [HUNDRED * each for each in _HUNDREDS]
-        texts = await self.store.get([origin, *(self.name(number, "intent") for number in hundreds)])
+        looked = [*range(1, HUNDRED - len(hundreds)), *hundreds]
+        texts = await self.store.get([origin, *(self.name(number, "intent") for number in looked)])
         moved = from_json(Origin, texts[origin], origin).newest if origin in texts else 0
         claimed = max(self.numbered(texts), default=(0, ""))[0]
-        free = next(number for number in hundreds if number > claimed)
+        free = next(number for number in looked if number > claimed)
         for step in (HUNDRED, 1):
             names = [self.name(number, "intent") for number in range(claimed + step, free, step)]
             there = self.numbered(await self.store.get(names)) if names else ()
             claimed = max((number for number, _ in there), default=claimed)
-            free = claimed + HUNDRED
+            free = min(free, claimed + HUNDRED)
         newest = max(claimed, moved)
         self._packed = max(moved, newest - 2 * HUNDRED)
         return newest
@@ -414,10 +419,21 @@ def release_before(releases: Sequence[Release], live: str | None) -> Release:
     return release
 
 
-def has_gone_back(releases: Sequence[Release]) -> bool:
-    """Return whether the last change was a rollback, also the platform's own, so that a further one must name its release."""
+def way_back(environment: str, releases: Sequence[Release], live: str | None) -> str:
+    """Return the command that goes back from a live release; empty when there is nothing to go back to. `releases` newest first."""
     newest = _newest_change(releases)
-    return newest is not None and (newest.verb is Verb.ROLLBACK or _went_back(newest))
+    if newest and (newest.verb is Verb.ROLLBACK or _went_back(newest)):
+        return way_back_again(environment)
+    with suppress(RefusedError):
+        release = release_before(releases, live)
+        return f"`slipway rollback --environment {environment}` goes back to release {release.number}"
+    return ""
+
+
+def way_back_again(environment: str) -> str:
+    """Return the command that goes back after a rollback, which takes a number."""
+    where = f"--environment {environment}"
+    return f"`slipway rollback {where} --to NUMBER` goes to another release, and `slipway history {where}` lists them"
 
 
 def _newest_change(releases: Sequence[Release]) -> Release | None:

@@ -12,7 +12,7 @@ from slipway.records.progress import Phase
 from slipway.release.engine.answering import way_out
 from slipway.release.engine.archive import pack
 from slipway.release.engine.engine import Run
-from slipway.release.engine.ledger import RELEASES, expected_seconds
+from slipway.release.engine.ledger import RELEASES, expected_seconds, way_back, way_back_again
 from slipway.release.engine.overtaken import ends_of
 from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, naming_values, values_of
 from slipway.release.engine.target import Operation
@@ -46,7 +46,7 @@ def outcome_of(
         number=run.number or None,
         migration=run.migration,
         answer=run.answer,
-        way_out=way_out(run.goal.environment, failed, has_gone_back=True) if failed else "",
+        way_out=way_out(run.goal.environment, failed, way_back_again(run.goal.environment)) if failed else "",
     )
 
 
@@ -67,7 +67,12 @@ async def _answered(run: Run, status: Status, live: Observed) -> tuple[Status, D
     if status.exit_code or not run.answer.problem:
         return status, None
     migrated = bool(run.migration and run.migration.applied)
-    remedy = way_out(run.goal.environment, run.answer, has_gone_back=run.goal.verb is Verb.ROLLBACK, migrated=migrated)
+    environment = run.goal.environment
+    if run.goal.verb is Verb.ROLLBACK:
+        back = way_back_again(environment)
+    else:
+        back = way_back(environment, (await _past(run)).releases, live.digest)
+    remedy = way_out(environment, run.answer, back, migrated=migrated)
     return Status.UNANSWERED, Diagnosis("unanswered", run.answer.problem, (), remedy)
 
 

@@ -32,7 +32,12 @@ def counterpart(settings: Settings, environment: str) -> Settings:
     except MismatchError as error:
         raise SettingsError(f"{table} {error.at}", error.problem) from error
     made = replace(settings, environments={**settings.environments, environment: moved})
-    made.service_name(environment)
+    try:
+        made.service_name(environment)
+    except SettingsError as error:
+        raise SettingsError(
+            error.what, f"deploy it on App Runner under a name that both accept first: {error.next_step}"
+        ) from error
     return made
 
 
