@@ -249,7 +249,7 @@ async def test_killed_commands_of_a_move_resume_to_the_truth():
     weights = "change_resource_record_sets"
     story = {
         "forward": Kill(2, done=True, of=weights),
-        "back": Kill(0, done=True, of=weights),
+        "back and delete": Kill(0, done=True, of="delete_express_gateway_service"),
         "finish and delete": Kill(0, done=True, of="delete_service"),
     }
     async with moved_from() as there:

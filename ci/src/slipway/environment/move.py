@@ -83,7 +83,7 @@ class Move(Sides):
             if resumed.status.exit_code:
                 return resumed
             between = await or_unknown(self.observed())
-        outcome = await self._back(between, tell)
+        outcome = await self._back(between, tell, deletes=bool(confirmed))
         if not self._has_own_settings:
             tell(Event(f'[tool.slipway.environments.{self.old.name}] needs target = "app-runner" and its keys again'))
         if outcome.status.exit_code or not confirmed or between.there.state is State.ABSENT:
@@ -145,13 +145,13 @@ class Move(Sides):
         last = await last_shift(self.old)
         return isinstance(last, Release) and last.verb is Verb.SHIFT and last.status is Status.SUCCEEDED
 
-    async def _back(self, between: Between, tell: Tell) -> Outcome:
+    async def _back(self, between: Between, tell: Tell, *, deletes: bool) -> Outcome:
         live, there, old = between.live, between.there, between.own.destination
         outcome = self._outcome(Verb.SHIFT_BACK, live, Status.NOOP)
         last = await last_shift(self.old)
         has_all = all(name.percent(old, None) == 0 for name in between.own.names)
         if has_all and (last is None or has_stayed(last)):
-            if there.state is State.BUSY:
+            if there.state is State.BUSY and not deletes:
                 raise RefusedError(
                     f"{self.new.service} on ECS is being changed, and has no traffic",
                     "end the command that does it; then --back --confirm SERVICE deletes the service",

@@ -348,19 +348,21 @@ def _circle(table: Table, waiting: Mapping[str, Table]) -> list[Table]:
 
 
 def _at_once(group: Sequence[Table]) -> Mapping[str, Any]:
-    """Describe one INSERT of a table's likeliest rows; without commands where rows of the statement itself would be referred to."""
+    """Describe the INSERT of a table's likeliest rows, one for each where they may refer to each other; none for a circle of tables."""
     table, *others = group
     parents = {parent["parent"] for parent in table.parents}
     written = _written(table)
     commands: list[str] = []
-    if not others and table.oid not in parents and written:
+    if not others and written:
         rows = (
             [_choices(table, column, row, {}, bare=_is_bare(table, row))[0] for column in written]
             for row in range(1, ROWS + 1)
         )
-        values = ", ".join(f"({', '.join(row)})" for row in rows)
-        commands = [*_before(group), f"INSERT INTO {_into(table, written)} VALUES {values}", *_after(group)]
-    return {"tables": [each.oid for each in group], "parents": sorted(parents), "commands": commands}
+        values = [f"({', '.join(row)})" for row in rows]
+        inserts = values if table.oid in parents else [", ".join(values)]
+        insert = f"INSERT INTO {_into(table, written)} VALUES"
+        commands = [*_before(group), *(f"{insert} {each}" for each in inserts), *_after(group)]
+    return {"tables": [each.oid for each in group], "parents": sorted(parents - {table.oid}), "commands": commands}
 
 
 def _part(group: Sequence[Table], by_oid: Mapping[str, Table]) -> Mapping[str, Any]:
