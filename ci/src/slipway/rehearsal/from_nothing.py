@@ -218,7 +218,7 @@ class _Service(Generic[C]):
         variable = variable_of(callee.settings.name)
         with self.act.step(f"looking for {variable} in {name}") as step:
             address = (await self._environment(name).status()).fields.get(f"variable {variable}", "")
-            step.what = f"{self.settings.service_name(name)} has {variable}={address or 'nothing'}"
+            step.what = f"{self.settings.service_name(name)} has {'an' if address else 'no'} address in {variable}"
         return bool(address)
 
     async def drifted(self, name: str, image: Image) -> Act:
