@@ -180,8 +180,8 @@ class Stage(Protocol[C_contra]):
         """Return the same stage for one block, with another account: it has only these secrets, and starts servers for its databases."""
         ...
 
-    async def build(self, release: C_contra) -> Image:
-        """Build the artifact of a release and push it to the account's registry."""
+    async def build(self, release: C_contra, settings: Settings | None = None) -> Image:
+        """Build the artifact of a release and push it to the account's registry; with `settings` as that of another service."""
         ...
 
     async def prove(self, release: C_contra, image: Image) -> Proof:
