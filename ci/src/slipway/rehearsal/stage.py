@@ -74,15 +74,16 @@ class SimulatedAccount:
             time=Time(self.cloud.clock.now, self.cloud.clock.sleep),
         )
 
-    def errors_of_newest(self, environment: str) -> int:
-        """Return how often the newest release on ECS Express Mode has answered with 500 or more."""
+    def errors_since_newest(self, environment: str) -> tuple[int, int]:
+        """Return how often the newest release on ECS Express Mode has answered with 500 or more, and how often another one since then."""
         (service,) = (
             each
             for each in self.cloud.ecs.express.services.values()
             if each.name == self.settings.service_name(environment)
         )
         newest = service.deployments[-1]
-        return service.gateway.errors_since(newest.created, newest.target.group)
+        errors = {group: service.gateway.errors_since(newest.created, group) for group in service.gateway.counted}
+        return errors.pop(newest.target.group), sum(errors.values())
 
 
 @asynccontextmanager
