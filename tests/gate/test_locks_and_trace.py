@@ -297,9 +297,9 @@ def test_parameters_are_no_part_of_the_text(statements):
     assert "hunter2" not in statement.sql
 
 
-def test_a_very_long_statement_is_cut(statements):
+def test_a_very_long_statement_is_cut_with_a_sign(statements):
     (statement,) = statements("op.execute('SELECT ' + '1' * 5000 + '::numeric')")
-    assert len(statement.sql) == 4000
+    assert (len(statement.sql), statement.sql[-4:]) == (4000, "11 …")
 
 
 OLD = 100

@@ -19,7 +19,7 @@ class Canary:
     observed: Observed = field(default_factory=Observed)
 
     async def sample(self) -> str:
-        """Request each smoke path some times; return a line at the first time, and when there are further errors, otherwise an empty text."""
+        """Request each smoke path some times; return a line at the first time and at the first error, otherwise an empty text."""
         if self.is_over:
             return ""
         is_first = self.asked == 0
@@ -40,7 +40,7 @@ class Canary:
         if is_first and self.failed * 2 > self.asked:  # a correction must not be taken back for these
             self.is_over = True
             return f"slipway sends no further requests during the canary: the release before does not answer either ({problem})"
-        if self.failed > before:
+        if self.failed > before == 0:
             return f"{self.failed} of {self.asked} requests during the canary failed: {problem}"
         return f"requesting {', '.join(paths)} during the canary" if is_first else ""
 

@@ -29,7 +29,7 @@ from slipway.settings.calls import CallGraph, graph_of, unreachable
 
 Open = Callable[[Settings], Awaitable[ServiceEnvironment]]
 _STAYS = 'its settings have when-a-later-fails = "stay"'
-_AGAIN = "run the same command again, which takes it back"
+_AGAIN = "run the same command again, which rolls it back"
 _REPLACED = "another deployment has replaced it"
 
 

@@ -117,7 +117,7 @@ def _steps(between: Between) -> tuple[str, ...]:
         return both, certificates, _awaits(between.own.foreign)
     steps = ", ".join(str(step) for step in STEPS)
     minutes = f"{WATCH_SECONDS / 60:.0f} minutes each"
-    weighted = f"{steps} % of the traffic by weighted records, {minutes}; an error takes all of it back"
+    weighted = f"{steps} % of the traffic by weighted records, {minutes}; after an error App Runner gets all of it back"
     return both, certificates, weighted
 
 

@@ -188,7 +188,7 @@ async def plan_rollback(
     plan = await replace(redeployment, notes=(*redeployment.notes, *changed)).plan()
     if number is None:
         return plan
-    note = f"deployment {number} is in flight: it is taken back, as `slipway abort` does"
+    note = f"deployment {number} is in flight: it is rolled back, as `slipway abort` does"
     return replace(plan, action=Action.UPDATE, reason="", notes=(*plan.notes, note))
 
 
@@ -205,7 +205,7 @@ async def rollback(
     The release gets the settings with which it was deployed; with `image_only` it gets those of the environment.
     """
     if to is None and (number := await or_unknown(_in_flight(environment))):
-        tell(Event(f"deployment {number} is in flight, and is taken back, as `slipway abort` does"))
+        tell(Event(f"deployment {number} is in flight, and is rolled back, as `slipway abort` does"))
         return await abort(environment, tell)
     back = await or_unknown(destination(environment, to))
     tell(Event(f"back to {back.release}"))

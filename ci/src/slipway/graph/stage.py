@@ -96,23 +96,24 @@ class EngineStage:
             account.cloud.places.fill(attach)
             yield replace(self, account=account, backend=backend)
 
-    async def build(self, release: SourceRelease) -> Image:
+    async def build(self, release: SourceRelease, settings: Settings | None = None) -> Image:
         """Build and push. The simulated ECR gets manifest and config; the layers stay in the registry that the engine pulls from."""
-        built = await image(release.source, self.account.settings, Label(release.revision))
-        address = f"{REGISTRY_HOST}/{self.account.settings.name}:{release.revision[:12]}"
+        account = replace(self.account, settings=settings or self.account.settings)
+        built = await image(release.source, account.settings, Label(release.revision))
+        address = f"{REGISTRY_HOST}/{account.settings.name}:{release.revision[:12]}"
         digest = (await publish(built, address, None, self.registry)).digest
         async with registries.opened(
-            await self.registry.endpoint(port=5000, scheme="http"), self.account.settings.name, None
+            await self.registry.endpoint(port=5000, scheme="http"), account.settings.name, None
         ) as pushed:
             manifest = await pushed.manifest(digest)
             content = await pushed.manifest_content(digest)
             config = await pushed.blob(manifest["config"]["digest"])
-        repository = self.account.cloud.store.repositories[self.account.settings.name]
+        repository = account.cloud.store.repositories[account.settings.name]
         repository.put_blob(config)
-        repository.put_manifest(content, manifest["mediaType"], self.account.cloud.clock.now())
+        repository.put_manifest(content, manifest["mediaType"], account.cloud.clock.now())
         size = sum(layer["size"] for layer in manifest["layers"])
         return Image(
-            repository=(await self.account.place()).uri,
+            repository=(await account.place()).uri,
             digest=digest,
             kind=ImageKind.IMAGE,
             revision=release.revision,

@@ -4,17 +4,17 @@ It plays in an account of its own, whose databases are real servers, and migrate
 see it.
 """
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
 from slipway.environment.bootstrap import AccountSetup
 from slipway.environment.environment import ServiceEnvironment as Environment
+from slipway.environment.joint import joint_deployment
 from slipway.records.bootstrap import Bootstrap, Result
 from slipway.records.image import Image
+from slipway.records.joint import JointOutcome
 from slipway.records.outcome import Outcome
 from slipway.records.progress import Event
 from slipway.records.rehearsal import Act
@@ -37,6 +37,7 @@ from slipway.settings import (
     RunnerKind,
     Settings,
     TargetKind,
+    variable_of,
 )
 from slipway.simulator.clock import Clock
 
@@ -48,7 +49,10 @@ _NETWORKS = {
 
 
 async def from_nothing(scene: Scene[C]) -> Act | None:
-    """Act 0: networks, databases and roles are made for both environments, a release is deployed, and one drift is found and mended."""
+    """Act 0: networks, databases and roles are made for both environments, two services are deployed, and one drift is found and mended.
+
+    The second service is the same source under another name; the first calls it in production.
+    """
     account = scene.stage.account
     # A made database gives a service its URL; one that takes the parts apart, or App Runner, has to be prepared by hand.
     if account.target is not TargetKind.ECS_EXPRESS or account.settings.migrations.variables:
@@ -56,8 +60,54 @@ async def from_nothing(scene: Scene[C]) -> Act | None:
     act = RunningAct("0", "an empty account becomes staging and production", scene.progress)
     settings, secrets = made(account.settings)
     async with scene.stage.emptied(settings, secrets) as stage:
-        ground = _Ground(replace(scene, stage=stage), act, settings)
-        return await ground.played(scene.story.before)
+        there = replace(scene, stage=stage)
+        caller, callee = (_Service(there, act, each) for each in (settings, called(settings)))
+        return await _played(caller, callee, scene.story.before)
+
+
+async def _played(caller: "_Service[C]", callee: "_Service[C]", release: C) -> Act:
+    staging, production = ENVIRONMENTS
+    for service, name in ((caller, staging), (caller, production), (callee, production)):
+        applied = await service.applied(name, None, "network, server and secrets")
+        if not applied.is_well:
+            return caller.failed(applied)
+    for service in (caller, callee):
+        await service.fill_in()
+    image, called_image = await caller.build(release), await callee.build(release)
+    for service, name, built in (
+        (caller, staging, image),
+        (caller, production, image),
+        (callee, production, called_image),
+    ):
+        applied = await service.applied(name, built, "database and roles")
+        if not applied.is_well or not applied.database or applied.database.result is not Result.APPLIED:
+            return caller.failed(applied)
+    outcome = await caller.deployed(staging, image)
+    if outcome.status.exit_code:
+        return caller.scene.of_outcome(caller.act, outcome, summary(outcome), passed=False)
+    joint = await caller.released(production, {caller: image, callee: called_image})
+    if joint.exit_code:
+        fates = tuple(f"{part.service}: {part.fate.value} {part.why}" for part in joint.parts)
+        return caller.act.ended("not both services are live", caller.scene.stage.how, passed=False, details=fates)
+    await caller.asked(staging)
+    if not await caller.calls(production, callee):
+        return caller.act.ended("the caller lacks the address", caller.scene.stage.how, passed=False)
+    return await caller.drifted(production, image)
+
+
+def called(settings: Settings) -> Settings:
+    """Return the settings of the service that is called: the same in production, under another name."""
+    name, production = f"{settings.name}-called", ENVIRONMENTS[-1]
+    there = settings.environments[production]
+    assert isinstance(there, ExpressEnvironment)
+    service = f"{settings.service_name(production)[:33]}-called"
+    own = replace(
+        there,
+        service=service,
+        access_role=_role(there.account, f"{service}-access"),
+        infrastructure_role=_role(there.account, f"{service}-infrastructure"),
+    )
+    return replace(settings, name=name, calls=(), environments={production: own})
 
 
 def made(settings: Settings) -> tuple[Settings, Mapping[str, str]]:
@@ -83,56 +133,38 @@ def made(settings: Settings) -> tuple[Settings, Mapping[str, str]]:
     migrations = settings.migrations
     if migrations.major not in MAJORS:
         migrations = replace(migrations, postgres=str(MAJORS[-1]))
-    return replace(settings, environments=environments, migrations=migrations, github=None), values
+    calls = (f"{settings.name}-called",)
+    return replace(settings, environments=environments, migrations=migrations, github=None, calls=calls), values
 
 
 def _role(account: str, name: str) -> str:
     return f"arn:aws:iam::{account}:role/{name}"
 
 
-@dataclass
-class _Ground(Generic[C]):
-    """The act in progress; its settings get what bootstrap prints, as a person writes it into pyproject.toml."""
+@dataclass(eq=False)
+class _Service(Generic[C]):
+    """A service of the act in progress; its settings get what bootstrap prints, as a person writes it into pyproject.toml."""
 
     scene: Scene[C]
     act: RunningAct
     settings: Settings
 
-    async def played(self, release: C) -> Act:
-        for name in ENVIRONMENTS:
-            applied = await self._applied(name, None, "the network, the server and the secrets")
-            if not applied.is_well:
-                return self._failed(applied)
-        await self._fill_in()
-        image = await self.scene.build(self.act, release)
-        for name in ENVIRONMENTS:
-            applied = await self._applied(name, image, "the database and its roles")
-            if not applied.is_well or not applied.database or applied.database.result is not Result.APPLIED:
-                return self._failed(applied)
-            outcome = await self._deployed(name, image)
-            if outcome.status.exit_code:
-                return self.scene.of_outcome(self.act, outcome, summary(outcome), passed=False)
-            if not _NETWORKS[
-                name
-            ].private:  # a private one is reached from its network only; ECS's health check is the evidence
-                await self._asked(name)
-        return await self._drifted("production", image)
-
-    async def _applied(self, name: str, image: Image | None, what: str) -> Bootstrap:
-        with self.act.step(f"making {what} of {name}") as step, self._clock.held():
+    async def applied(self, name: str, image: Image | None, what: str) -> Bootstrap:
+        whose = f"{self.settings.service_name(name)}"
+        with self.act.step(f"making {what} of {whose}") as step, self._clock.held():
             began = self._clock.now()
             setup = self._setup(name, image)
             applied = await setup.apply(_untold, approved=await setup.propose(_untold))
             changes = [change for stack in applied.stacks for change in stack.changes]
             roles = applied.database.differences if applied.database else ()
-            step.what = f"made {what} of {name}: {len(changes)} resources, {len(roles)} roles and rights"
+            step.what = f"made {what} of {whose}: {len(changes)} resources, {len(roles)} roles and rights"
             step.platform_seconds = (self._clock.now() - began).total_seconds()
         return applied
 
-    async def _fill_in(self) -> None:
+    async def fill_in(self) -> None:
         """Write subnets, security group and the runner of migrations into the settings."""
         environments = dict(self.settings.environments)
-        for name in ENVIRONMENTS:
+        for name in self.settings.environments:
             there, network = environments[name], _NETWORKS[name]
             assert isinstance(there, ExpressEnvironment)
             setup = self._setup(name, None)
@@ -149,23 +181,47 @@ class _Ground(Generic[C]):
             environments[name] = replace(there, subnets=subnets, security_groups=groups, migration=migration)
         self.settings = replace(self.settings, environments=environments)
 
-    async def _deployed(self, name: str, image: Image) -> Outcome:
+    async def build(self, release: C) -> Image:
+        with self.act.step(f"building {self.settings.name}") as step:
+            image = await self.scene.stage.build(release, self.settings)
+            step.what = f"built {self.settings.name} from commit {release.revision[:12]}"
+        return image
+
+    async def released(self, name: str, images: "Mapping[_Service[C], Image]") -> JointOutcome:
+        """Deploy several services as one release, which gives this one the addresses of those that it calls."""
+        services = {each.settings.name: each for each in images}
+
+        async def environment(settings: Settings) -> Environment:
+            return services[settings.name]._environment(name)  # noqa: SLF001 -- our own
+
+        references = [f"{each.settings.repository(name)}@{image.digest}" for each, image in images.items()]
+        folders = {each: service.settings for each, service in services.items()}
+        with self.act.step(f"deploying {' and '.join(services)} to {name}") as step, self._clock.held():
+            began = self._clock.now()
+            outcome = await (await joint_deployment(folders, name, references, environment)).run(_untold)
+            fates = ", ".join(f"{part.service} {part.fate.value}" for part in outcome.parts)
+            step.what = f"{name}: {fates}, in the order of their calls"
+            step.platform_seconds = (self._clock.now() - began).total_seconds()
+        return outcome
+
+    async def deployed(self, name: str, image: Image) -> Outcome:
         words = f"deploying to {name}", name
         return await self.scene.changed(self.act, words, partial(self._environment(name).deploy, image.digest))
 
-    async def _asked(self, name: str) -> None:
-        with self.act.step(f"requesting {name}") as step, self._inside():
+    async def asked(self, name: str) -> None:
+        with self.act.step(f"requesting {name}") as step:
             paths = await self._environment(name).smoke()
-            step.what = f"{name} answers {', '.join(paths) or 'connections'}, from its own database"
+            step.what = f"{self.settings.service_name(name)} answers {', '.join(paths) or 'connections'}"
 
-    @contextmanager
-    def _inside(self) -> Iterator[None]:
-        """Ask as a task in the network does: nothing else reaches a private address."""
-        platform = self._account.cloud.ecs.express.resources.platform
-        with platform.peers.joined(os.getsid(0), frozenset({"sg-rehearsal"})):
-            yield
+    async def calls(self, name: str, callee: "_Service[C]") -> bool:
+        """Return whether the live release has the address of a service; both are private, so clients outside do not reach them."""
+        variable = variable_of(callee.settings.name)
+        with self.act.step(f"looking for {variable} in {name}") as step:
+            address = (await self._environment(name).status()).fields.get(f"variable {variable}", "")
+            step.what = f"{self.settings.service_name(name)} has {'an' if address else 'no'} address in {variable}"
+        return bool(address)
 
-    async def _drifted(self, name: str, image: Image) -> Act:
+    async def drifted(self, name: str, image: Image) -> Act:
         """Take the protection of a database away as a person does in the console, find that, and restore it."""
         with self.act.step(f"looking for drift in {name}") as step, self._clock.held():
             setup = self._setup(name, image)
@@ -181,10 +237,10 @@ class _Ground(Generic[C]):
             step.what = f"restored {name}: {'no drift is left' if mended.is_clean else 'drift is left'}"
         named = [(each.path, each.expected, each.actual) for each in differences]
         passed = named == [("/DeletionProtection", "true", "false")] and not found.is_clean and mended.is_clean
-        happened = f"both serve from databases of their own; {len(differences)} drift found and mended"
+        happened = f"two services serve, each from its own database; {len(differences)} drift found and mended"
         return self.act.ended(happened, self.scene.stage.how, passed=passed)
 
-    def _failed(self, applied: Bootstrap) -> Act:
+    def failed(self, applied: Bootstrap) -> Act:
         reasons = [f"{each.name}: {each.reason}" for stack in applied.stacks for each in stack.failures]
         reasons += [applied.database.reason] if applied.database and applied.database.reason else []
         happened = f"{applied.environment} could not be made"

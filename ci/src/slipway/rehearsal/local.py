@@ -85,8 +85,9 @@ class Here:
         async with opening as account, attached(account.cloud):
             yield replace(self, account=account, backend=backends[0])
 
-    async def build(self, release: Commit) -> Image:
-        return await build(release, self.account.settings, await self.account.place())
+    async def build(self, release: Commit, settings: Settings | None = None) -> Image:
+        account = replace(self.account, settings=settings or self.account.settings)
+        return await build(release, account.settings, await account.place())
 
     async def prove(self, release: Commit, image: Image) -> Proof:  # noqa: ARG002 -- the artifact contains the release
         async with self.backend.unpacked(self.account.settings.name, image.digest) as unpacked:

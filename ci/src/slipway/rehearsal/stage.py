@@ -74,15 +74,16 @@ class SimulatedAccount:
             time=Time(self.cloud.clock.now, self.cloud.clock.sleep),
         )
 
-    def errors_of_newest(self, environment: str) -> int:
-        """Return how often the newest release on ECS Express Mode has answered with 500 or more."""
+    def errors_since_newest(self, environment: str) -> tuple[int, int]:
+        """Return how often the newest release on ECS Express Mode has answered with 500 or more, and how often another one since then."""
         (service,) = (
             each
             for each in self.cloud.ecs.express.services.values()
             if each.name == self.settings.service_name(environment)
         )
         newest = service.deployments[-1]
-        return service.gateway.errors_since(newest.created, newest.target.group)
+        errors = {group: service.gateway.errors_since(newest.created, group) for group in service.gateway.counted}
+        return errors.pop(newest.target.group), sum(errors.values())
 
 
 @asynccontextmanager
@@ -180,8 +181,8 @@ class Stage(Protocol[C_contra]):
         """Return the same stage for one block, with another account: it has only these secrets, and starts servers for its databases."""
         ...
 
-    async def build(self, release: C_contra) -> Image:
-        """Build the artifact of a release and push it to the account's registry."""
+    async def build(self, release: C_contra, settings: Settings | None = None) -> Image:
+        """Build the artifact of a release and push it to the account's registry; with `settings` as that of another service."""
         ...
 
     async def prove(self, release: C_contra, image: Image) -> Proof:

@@ -31,7 +31,7 @@ class Right(Enum):
     PAUSE_SERVICE = "pause the service"
     RESUME_SERVICE = "resume the service"
     DELETE_SERVICE = "delete the service"
-    ABORT = "take back a deployment in flight"
+    ABORT = "roll back a deployment in progress"
     MOVE = "move the service's traffic to another platform"
     READ_LEDGER = "read the ledger"
     SEARCH_LEDGER = "list all records of the ledger"

@@ -166,7 +166,7 @@ class RehearsalCommits:
 
     - refused: a patch with a migration that the gate must refuse.
     - rolled-back: a patch with a release that never becomes healthy, which the platform must roll back.
-    - failing: a patch with a release that is healthy and answers the smoke-paths with 500; ECS Express Mode must take it back.
+    - failing: a patch with a release that is healthy and answers the smoke-paths with 500; ECS Express Mode must roll it back.
     """
 
     refused: str | None = None

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from textwrap import shorten
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -133,9 +132,9 @@ class Tracer:
         elif running.files:
             seen = rewritten(running.files, files(session.connection, self._catalog.newest_oid))
             done = seen if seen.rewrites else None
-        statement = self._statement(
-            shorten(execution.sql, _LONGEST_SQL, placeholder=" …"), running.line, done or Effect()
-        )
+        sql = " ".join(execution.sql.split())
+        shown = sql if len(sql) <= _LONGEST_SQL else f"{sql[: _LONGEST_SQL - 2]} …"
+        statement = self._statement(shown, running.line, done or Effect())
         self._statements.append(
             replace(
                 statement,

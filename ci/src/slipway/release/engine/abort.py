@@ -40,7 +40,7 @@ async def abort(engine: Engine, environment: str, service: str) -> Outcome:
     engine.tell(Event(phase=Phase.LOOK))
     operation = await _in_flight(engine, service)
     await engine.target.take_back(operation)
-    engine.tell(Event(f"asked the platform to take back {operation.id}", Phase.CHANGE))
+    engine.tell(Event(f"asked the platform to roll back {operation.id}", Phase.CHANGE))
     status, why, live = await _followed(engine, operation)
     return Outcome(
         environment=environment,

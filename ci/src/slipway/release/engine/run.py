@@ -169,7 +169,7 @@ async def _attempt(run: Run) -> Operation | Outcome:
     observed = await run.look()
     plan = run.goal.plan(observed)
     if observed.state is State.BUSY:
-        now = f"; `slipway abort --environment {run.goal.environment}` takes it back now"
+        now = f"; `slipway abort --environment {run.goal.environment}` rolls it back now"
         raise BusyError(plan.reason + ("" if Verb.ABORT in run.engine.target.impossible else now), RESUME)
     run.check_possible(plan)
     run.check_approved(plan, observed)

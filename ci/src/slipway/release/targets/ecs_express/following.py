@@ -94,7 +94,7 @@ class Following:
         if self._time.seconds() - self._began > _MOST_SECONDS:
             raise UnknownOutcomeError(
                 f"{self._api.name} is still being changed after {_MOST_SECONDS / 60:.0f} minutes",
-                "ask again with `slipway status`, or take it back with `slipway abort`",
+                "ask again with `slipway status`, or roll it back with `slipway abort`",
             )
         await self._time.sleep(POLL_SECONDS)
 
