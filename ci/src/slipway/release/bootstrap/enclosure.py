@@ -25,7 +25,7 @@ _DESTINATIONS: Final = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "Des
 
 @dataclass(frozen=True, kw_only=True)
 class Enclosure:
-    """What surrounds a database: `ids` are those of the environment's stack, by their names in its template.
+    """The surroundings of a database: `ids` are those of the environment's stack, by their names in its template.
 
     - callers: the security groups that a service's stack lets in.
     - rules: those of each of the database's security groups. routes: those of each route table of the VPC.
@@ -58,7 +58,7 @@ class Enclosure:
 
 
 async def enclosure_of(aws: Aws, ids: Mapping[str, str], callers: Collection[str]) -> Enclosure:
-    """Read what surrounds the database of an environment's stack; raises SlipwayError."""
+    """Read the surroundings of the database of an environment's stack; raises SlipwayError."""
     if VPC not in ids:
         return Enclosure(ids=ids, callers=frozenset(callers))
     groups = {ids[DATABASE_GROUP]} if DATABASE_GROUP in ids else set[str]()
