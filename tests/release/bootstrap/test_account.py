@@ -139,6 +139,14 @@ async def test_another_service_of_the_environment_is_no_stranger(account):
     assert found.is_clean, of_account_drift(found)
 
 
+async def test_backups_that_a_person_shortened_are_restored_with_a_new_setting(account):
+    await account.ask("rds", "modify_db_instance", DBInstanceIdentifier=FOUNDATION, BackupRetentionPeriod=1)
+    changed = settings(staging=replace(FROM_NOTHING, database=replace(FROM_NOTHING.database, backups=14)))
+    assert (await ground(account, changed).apply(untold, restores=True)).is_well
+    assert (await ground(account, changed).drift(untold)).is_clean
+    await ground(account).apply(untold, restores=True)
+
+
 async def test_a_change_that_is_not_the_approved_one_changes_nothing(account):
     before = await ground(account).propose(untold)
     changed = settings(staging=replace(FROM_NOTHING, database=replace(FROM_NOTHING.database, backups=14)))
@@ -226,6 +234,7 @@ async def test_a_mutation_of_each_property_is_refused_exactly_when_it_replaces(a
         resource = template["Resources"][name]
         resource["Properties"][key] = other(resource["Properties"][key])
         replaces = kinds()[resource["Type"]].recreation(key) != "Never" or key == "GenerateSecretString"
+        replaces &= key not in {"AutoMinorVersionUpgrade", "BackupRetentionPeriod", "MultiAZ"}  # AWS's reference
         loss = await loss_of(account, replace(stack, template=template), name)
         if bool(loss) != replaces:
             differing.append((name, key, loss))

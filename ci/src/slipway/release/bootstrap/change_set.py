@@ -28,6 +28,8 @@ REVIEWED = "REVIEW_IN_PROGRESS"  # a stack without resources, left by a change s
 _UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 _WELL = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")  # users report either
+# AWS's schemas call these conditional, and its reference says that a change interrupts the database or not even that, but never replaces it.
+_IN_PLACE = {"AWS::RDS::DBInstance": {"AutoMinorVersionUpgrade", "BackupRetentionPeriod", "MultiAZ"}}
 _FOLLOWS = "cancelled"  # the reason of every other resource when one has failed
 
 
@@ -215,6 +217,9 @@ def _change(change: Mapping[str, Any]) -> ResourceChange:
     targets = [detail.get("Target", {}) for detail in change.get("Details", ())]
     properties = sorted({target["Name"] for target in targets if target.get("Name")})
     texts = {field: str(change.get(word, "")) for field, word in words.items()}
+    replacing = {each.get("Name") for each in targets if each.get("RequiresRecreation", "Never") != "Never"}
+    if texts["replacement"] == "Conditional" and replacing and replacing <= _IN_PLACE.get(texts["kind"], set()):
+        texts |= {"replacement": "False", "policy": ""}
     return ResourceChange(**texts, properties=tuple(properties))
 
 
