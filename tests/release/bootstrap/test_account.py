@@ -247,6 +247,8 @@ async def test_a_deletion_is_refused_unless_it_is_named_and_all_are_reported_at_
     for name in ("Database", "MainUser", "ApplicationUser", "OwnerUrl"):
         assert f"--replace {name}" in said
     assert "--replace DatabaseLog" not in said  # it is retained
+    shown = of_bootstrap(await ground(account, without).propose(untold)).splitlines()[-1]
+    assert shown.startswith("nothing was changed; --apply is refused without --replace ")
     assert [stack.result for stack in (await ground(account).propose(untold)).stacks] == [Result.UNCHANGED] * 3
 
 

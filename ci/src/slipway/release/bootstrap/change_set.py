@@ -179,7 +179,14 @@ class StackChangeSet:
         return list((await self._ask("describe_stack_events"))["StackEvents"])
 
     async def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        return await ask(self._aws, operation, self._stack.name, **parameters)
+        try:
+            return await ask(self._aws, operation, self._stack.name, **parameters)
+        except AwsRefusedError as error:
+            if error.code in ("ValidationError", "ChangeSetNotFound") and "does not exist" in error.message:
+                # A run that only shows the first change set deletes the empty stack.
+                what = f"another run shows or makes the stack {self._stack.name}, and this one lost its change set"
+                raise RefusedError(what, "run it again") from error
+            raise
 
 
 async def described(aws: Aws, stack: str) -> Mapping[str, Any] | None:
