@@ -84,10 +84,67 @@ async def test_drift_is_found_with_both_values_and_restored(account):
     database = differences["Database", "/DeletionProtection"]
     assert (database.expected, database.actual) == ("true", "false")
     assert {name for name, _ in differences} == {"Database", "EcsAccessRole", "DatabaseIngress"}
-    assert any("lets an unknown source in to the database slipway-staging" in breach for breach in found.breaches)
+    assert any("the database slipway-staging accepts 0.0.0.0/0 on 5432" in breach for breach in found.breaches)
     assert "not isolated: " in of_account_drift(found)
     await ground(account).apply(untold, restores=True)
     assert (await ground(account).drift(untold)).is_clean
+
+
+ANYWHERE, POSTGRES = {"CidrIp": "0.0.0.0/0"}, {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432}
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked", "said"),
+    [
+        ("authorize_security_group_ingress", POSTGRES | ANYWHERE, "accepts 0.0.0.0/0 on 5432 ("),
+        (
+            "authorize_security_group_ingress",
+            {"IpPermissions": [POSTGRES | {"UserIdGroupPairs": [{"GroupId": "sg-0123"}]}]},
+            "accepts sg-0123 on 5432 (",
+        ),
+        (
+            "create_route",
+            {"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-0123"},
+            "of the database slipway-staging has a route to an internet gateway",
+        ),
+        ("create_route", {"DestinationIpv6CidrBlock": "::/0", "GatewayId": "igw-0123"}, "has a route to an internet"),
+        ("modify_db_instance", {"PubliclyAccessible": True}, "the database slipway-staging has a public address"),
+    ],
+)
+async def test_what_was_opened_by_hand_is_found_and_closed(account, operation, asked, said):
+    there = {each.logical: each.physical for each in account.cloud.cloudformation.stacks[FOUNDATION].resources.values()}
+    where = {
+        "authorize_security_group_ingress": ("ec2", {"GroupId": there["DatabaseGroup"]}),
+        "create_route": ("ec2", {"RouteTableId": there["PrivateRoutes"]}),
+        "modify_db_instance": ("rds", {"DBInstanceIdentifier": FOUNDATION}),
+    }
+    service, named = where[operation]
+    await account.ask(service, operation, **named, **asked)
+    found = await ground(account).drift(untold)
+    assert not found.is_clean
+    assert any(said in breach for breach in found.breaches), found.breaches
+    await ground(account).apply(untold, restores=True)
+    assert (await ground(account).drift(untold)).is_clean
+
+
+async def test_another_service_of_the_environment_is_no_stranger(account):
+    """Its stack imports the environment's and opens the database to it."""
+    (own,) = [stack for stack in stacks(WANTED, "staging") if stack.name == OWN]
+    parts = {name: own.template["Resources"][name] for name in ("SecurityGroup", "DatabaseIngress")}
+    other = {"StackName": "slipway-billing-staging"}
+    identifier = (await executed(account, body(**parts), **other))["StackId"]
+    found = await ground(account).drift(untold)
+    await account.ask("cloudformation", "delete_stack", **other)
+    await settled(account, identifier)
+    assert found.is_clean, of_account_drift(found)
+
+
+async def test_backups_that_a_person_shortened_are_restored_with_a_new_setting(account):
+    await account.ask("rds", "modify_db_instance", DBInstanceIdentifier=FOUNDATION, BackupRetentionPeriod=1)
+    changed = settings(staging=replace(FROM_NOTHING, database=replace(FROM_NOTHING.database, backups=14)))
+    assert (await ground(account, changed).apply(untold, restores=True)).is_well
+    assert (await ground(account, changed).drift(untold)).is_clean
+    await ground(account).apply(untold, restores=True)
 
 
 async def test_a_change_that_is_not_the_approved_one_changes_nothing(account):
@@ -177,6 +234,7 @@ async def test_a_mutation_of_each_property_is_refused_exactly_when_it_replaces(a
         resource = template["Resources"][name]
         resource["Properties"][key] = other(resource["Properties"][key])
         replaces = kinds()[resource["Type"]].recreation(key) != "Never" or key == "GenerateSecretString"
+        replaces &= key not in {"AutoMinorVersionUpgrade", "BackupRetentionPeriod", "MultiAZ"}  # AWS's reference
         loss = await loss_of(account, replace(stack, template=template), name)
         if bool(loss) != replaces:
             differing.append((name, key, loss))
@@ -189,6 +247,8 @@ async def test_a_deletion_is_refused_unless_it_is_named_and_all_are_reported_at_
     for name in ("Database", "MainUser", "ApplicationUser", "OwnerUrl"):
         assert f"--replace {name}" in said
     assert "--replace DatabaseLog" not in said  # it is retained
+    shown = of_bootstrap(await ground(account, without).propose(untold)).splitlines()[-1]
+    assert shown.startswith("nothing was changed; --apply is refused without --replace ")
     assert [stack.result for stack in (await ground(account).propose(untold)).stacks] == [Result.UNCHANGED] * 3
 
 

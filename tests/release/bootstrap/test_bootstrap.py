@@ -350,3 +350,14 @@ def test_a_flag_names_another_repository_and_keeps_the_rest():
     assert with_repository(settings(github=None, staging=STAGING), "o/n").github
     with pytest.raises(SettingsError, match="--github: found 'notes'"):
         with_repository(WANTED, "notes")
+
+
+async def test_a_change_set_that_another_run_took_away_is_named(account):
+    (first, *_) = stacks(WANTED, "staging")
+    change_set = room.StackChangeSet(aws_of(account), first, time_of(account), untold)
+    async with change_set.proposed() as proposal:
+        await account.ask("cloudformation", "delete_stack", StackName=first.name)
+        while await statuses(account):
+            await account.cloud.clock.sleep(1)
+        with pytest.raises(SlipwayError, match="another run shows or makes the stack slipway-notes-shared"):
+            await change_set.execute(proposal)

@@ -20,12 +20,14 @@ from slipway.report.text import of_account_drift, of_bootstrap
 from slipway.settings import (
     MadeDatabase,
     MadeNetwork,
+    MigrationRunner,
     Migrations,
     Nat,
+    RunnerKind,
     Settings,
     parse,
 )
-from tests.release.bootstrap.wanted import environment, express, settings
+from tests.release.bootstrap.wanted import by_a_task, environment, express, role, settings
 
 NETWORK = MadeNetwork(made=True, cidr="10.10.0.0/16")
 PRIVATE = MadeNetwork(made=True, cidr="10.20.0.0/16", private=True, nat=Nat.ONE)
@@ -47,6 +49,27 @@ def refusals(wanted: Settings, name: str = "staging") -> list[str]:
     with pytest.raises(SlipwayError) as error:
         stacks(wanted, name)
     return [str(each) for each in error.value.obstacles]
+
+
+@pytest.mark.parametrize(("name", "public_ip"), [("staging", True), ("production", False)])
+def test_a_made_database_is_migrated_by_a_task_beside_the_service(name, public_ip):
+    placed = replace(WANTED.environments[name], subnets=("subnet-0a1b2c3d",), security_groups=("sg-0a1b2c3d",))
+    found = settings(**{name: placed})
+    runner = MigrationRunner(
+        runner=RunnerKind.ECS_TASK,
+        subnets=placed.subnets,
+        security_groups=placed.security_groups,
+        execution_role=role(f"notes-{name}-migration"),
+        public_ip=public_ip,
+    )
+    assert found.environment(name).migration == runner
+    made = stacks(found, name)[-1].template["Resources"]
+    assert made["ExecutionRole"]["Properties"]["RoleName"] == f"notes-{name}-migration"
+    assert f"notes-{name}/DATABASE_URL/owner" in json.dumps(made["ExecutionRole"])
+    assert made["MigrationLog"]["Properties"]["LogGroupName"] == f"/slipway/notes-{name}"
+    own = replace(placed, migration=by_a_task(name))
+    assert settings(**{name: own}).environment(name).migration == own.migration
+    assert WANTED.environment(name).migration is None  # before bootstrap has printed the subnets
 
 
 def test_a_dozen_lines_of_settings_are_two_environments():

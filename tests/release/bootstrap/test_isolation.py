@@ -35,11 +35,15 @@ OUT = {"RouteTableId": {"Ref": "PrivateRoutes"}, "DestinationCidrBlock": "0.0.0.
         ("Database", {"DBSubnetGroupName": "default"}, "is in no known subnets"),
         ("Database", {"VPCSecurityGroups": []}, "the VPC's default one decides"),
         ("Database", {"VPCSecurityGroups": ["sg-0123"]}, "sg-0123, whose rules are not known"),
-        ("DatabaseGroup", {"SecurityGroupIngress": [ANYWHERE]}, "DatabaseGroup lets 0.0.0.0/0 in to the database"),
-        ("DatabaseGroup", {"SecurityGroupIngress": [{"CidrIpv6": "::/0"}]}, "lets ::/0 in"),
-        ("DatabaseIngress", {"SourceSecurityGroupId": "sg-0123"}, "lets sg-0123 in"),
-        ("DatabaseIngress", {"SourcePrefixListId": "pl-1"}, "lets pl-1 in"),
-        ("DatabaseIngress", {"CidrIp": "10.20.0.0/16"}, "lets 10.20.0.0/16 in"),
+        (
+            "DatabaseGroup",
+            {"SecurityGroupIngress": [ANYWHERE]},
+            "the database Database accepts 0.0.0.0/0 on 5432 (DatabaseGroup)",
+        ),
+        ("DatabaseGroup", {"SecurityGroupIngress": [{"CidrIpv6": "::/0"}]}, "accepts ::/0 on every port"),
+        ("DatabaseIngress", {"SourceSecurityGroupId": "sg-0123"}, "accepts sg-0123 on 5432"),
+        ("DatabaseIngress", {"SourcePrefixListId": "pl-1"}, "accepts pl-1 on 5432"),
+        ("DatabaseIngress", {"CidrIp": "10.20.0.0/16"}, "accepts 10.20.0.0/16 on 5432"),
         (
             "DatabaseSubnets",
             {"SubnetIds": [{"Ref": "PublicSubnetA"}]},
@@ -69,5 +73,5 @@ def test_another_service_is_a_stranger_until_it_is_named(resources):
     rule["Properties"]["SourceSecurityGroupId"] = {"Ref": "Other"}
     resources["OtherIngress"] = rule
     (found,) = breaches(resources, CALLERS)
-    assert found == "the security group DatabaseGroup lets Other in to the database Database"
+    assert found == "the database Database accepts Other on 5432 (DatabaseGroup)"
     assert breaches(resources, (*CALLERS, "Other")) == ()

@@ -13,16 +13,17 @@ from slipway.release.aws.client import Aws
 from slipway.release.aws.ledger import LedgerStore
 from slipway.release.bootstrap.access import Access, ids_of
 from slipway.release.bootstrap.change_set import StackChangeSet
+from slipway.release.bootstrap.deletion import StackDeletion
 from slipway.release.bootstrap.doors import Door, close, doors_of
 from slipway.release.bootstrap.drift import NOT_COVERED, detect
+from slipway.release.bootstrap.enclosure import Enclosure, enclose, enclosure_of
 from slipway.release.bootstrap.existing import check_new, roles_added_by
-from slipway.release.bootstrap.isolation import breaches
 from slipway.release.bootstrap.prices import cost_of
 from slipway.release.bootstrap.server import database_name, owner_name
-from slipway.release.bootstrap.template import CALLER, StackKind, StackTemplate, stacks
+from slipway.release.bootstrap.template import CALLER, INGRESS, StackKind, StackTemplate, stacks
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
-from slipway.release.placement import PRIVATE_SUBNETS, VPC, imports_of
+from slipway.release.placement import VPC, imports_of
 from slipway.settings import Github, MadeNetwork, Settings, SettingsError
 from slipway.structure import MismatchError
 
@@ -56,20 +57,13 @@ class AccountSetup:
 
     async def drift(self, tell: Callable[[Event], None]) -> AccountDrift:
         """Compare the account with the templates of its stacks; raises SlipwayError."""
-        states = [await detect(self.aws, stack, self.time) for stack in await self.stacks()]
-        resources = {name: each for state in states for name, each in state.resources.items()}
-        ids = {name: physical for state in states for name, physical in state.physical.items()}
         network = self.settings.environment(self.environment).network
-        private = PRIVATE_SUBNETS if isinstance(network, MadeNetwork) and network.private else ()
+        private = isinstance(network, MadeNetwork) and network.private
         return AccountDrift(
             environment=self.environment,
-            stacks=tuple(state.drift for state in states),
+            stacks=tuple([await detect(self.aws, stack, self.time) for stack in await self.stacks()]),
             breaches=(
-                *breaches(
-                    resources,
-                    callers=[ids[CALLER]] if CALLER in ids else [],
-                    private=[ids[name] for name in private if name in ids],
-                ),
+                *(await self._enclosure(tell)).breaches(private=private),
                 *(breach for door in await self._open_doors() for breach in door.breaches()),
             ),
             not_covered=NOT_COVERED,
@@ -102,6 +96,8 @@ class AccountSetup:
                 changes.append(await change_set.execute(current) if is_proposed else current)
                 if not changes[-1].result.is_well:
                     return self._report(changes, None, ())
+            for line in await enclose(self.aws, await self._enclosure(tell)) if restores else ():
+                tell(Event(line))
             await self._move_ledger(tell)
         return self._report(changes, await self._database(tell, makes=True), await self._doors(makes=True))
 
@@ -121,11 +117,25 @@ class AccountSetup:
 
     async def _open_doors(self) -> list[Door]:
         """Return the load balancers in the network that bootstrap made; none in a team's own, which may have other uses."""
-        if not isinstance(self.settings.environment(self.environment).network, MadeNetwork):
-            return []
-        foundation = next(each for each in await self.stacks() if each.kind is StackKind.FOUNDATION)
-        vpc = (await ids_of(self.aws, foundation)).get(VPC)
+        foundation = await self._foundation()
+        vpc = (await ids_of(self.aws, foundation.name)).get(VPC) if foundation else None
         return await doors_of(self.aws, vpc) if vpc else []
+
+    async def _enclosure(self, tell: Callable[[Event], None]) -> Enclosure:
+        """Read what surrounds the database that bootstrap made; each service in the environment has a stack that opens it to the service."""
+        foundation = await self._foundation()
+        if foundation is None:
+            return Enclosure(ids={}, callers=frozenset())
+        importers = await StackDeletion(self.aws, foundation, self.time, tell).importers()
+        services = [await ids_of(self.aws, stack) for stack in importers]
+        callers = {ids[CALLER] for ids in services if CALLER in ids and INGRESS in ids}
+        return await enclosure_of(self.aws, await ids_of(self.aws, foundation.name), callers)
+
+    async def _foundation(self) -> StackTemplate | None:
+        """Return the stack of the network that bootstrap made; None where that is a team's own."""
+        if not isinstance(self.settings.environment(self.environment).network, MadeNetwork):
+            return None
+        return next(each for each in await self.stacks() if each.kind is StackKind.FOUNDATION)
 
     async def _database(self, tell: Callable[[Event], None], *, makes: bool = False) -> DatabaseChange | None:
         """Read the database and its roles, and make them if `makes`; None where bootstrap has made none."""

@@ -32,9 +32,7 @@ from slipway.settings import (
     ExpressEnvironment,
     MadeDatabase,
     MadeNetwork,
-    MigrationRunner,
     Nat,
-    RunnerKind,
     Settings,
     TargetKind,
     variable_of,
@@ -162,7 +160,7 @@ class _Service(Generic[C]):
         return applied
 
     async def fill_in(self) -> None:
-        """Write subnets, security group and the runner of migrations into the settings."""
+        """Write subnets and security group into the settings."""
         environments = dict(self.settings.environments)
         for name in self.settings.environments:
             there, network = environments[name], _NETWORKS[name]
@@ -171,14 +169,7 @@ class _Service(Generic[C]):
             with self._clock.held():
                 ids = (await Access.of(setup.aws, setup.time, setup.settings, name, await setup.stacks())).ids
             subnets, groups = tuple(ids[subnet] for subnet in task_subnets(network)), (ids[CALLER],)
-            migration = MigrationRunner(
-                runner=RunnerKind.ECS_TASK,
-                subnets=subnets,
-                security_groups=groups,
-                execution_role=_role(there.account, f"{self.settings.service_name(name)}-migration"),
-                public_ip=not network.private,
-            )
-            environments[name] = replace(there, subnets=subnets, security_groups=groups, migration=migration)
+            environments[name] = replace(there, subnets=subnets, security_groups=groups)
         self.settings = replace(self.settings, environments=environments)
 
     async def build(self, release: C) -> Image:

@@ -57,7 +57,7 @@ def _database(database: DatabaseChange) -> Iterator[str]:
 
 
 def _cost(cost: Cost) -> Iterator[str]:
-    yield f"about {cost.dollars:.2f} $ a month in us-east-1, prices of {one_line(cost.dated)}:"
+    yield f"about {cost.dollars:.2f} $ a month, at the prices of us-east-1 of {one_line(cost.dated)}:"
     for line in cost.lines:
         yield f"  {'not priced' if line.dollars is None else f'{line.dollars:.2f} $':>10}  {one_line(line.what)}"
     yield f"  not covered: {one_line(cost.not_covered)}"
@@ -158,6 +158,10 @@ def _next_step(bootstrap: Bootstrap) -> str:
     results, database = {stack.result for stack in bootstrap.stacks}, bootstrap.database
     if Result.FAILED in results:
         return "CloudFormation has rolled back the failed changes; fix the cause and run the same command again"
+    proposed = [stack for stack in bootstrap.stacks if stack.result is Result.PROPOSED]
+    if losses := [one_line(change.name) for stack in proposed for change in stack.changes if change.loss]:
+        named = " ".join(f"--replace {name}" for name in losses)
+        return f"nothing was changed; --apply is refused without {named}"
     if Result.PROPOSED in results or (database and database.result is Result.PROPOSED):
         return "nothing was changed; run the same command with --apply to make these changes"
     if database and database.result is Result.FAILED:

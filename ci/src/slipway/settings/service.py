@@ -15,7 +15,8 @@ from slipway.records.gate import PreviousRelease, Role
 from slipway.records.proof import OFF, Level
 from slipway.settings.app_runner import AppRunnerEnvironment
 from slipway.settings.ecs_express import ExpressEnvironment
-from slipway.settings.environment import Environment, TargetKind
+from slipway.settings.environment import Environment, MigrationRunner, RunnerKind, TargetKind
+from slipway.settings.network import MadeNetwork
 from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range, Variants
 
 _Path = Annotated[str, Pattern(r"/.*", "a path that begins with /")]
@@ -341,7 +342,7 @@ class Settings(Constrained):
             raise SettingsError(f"--{error.at}", error.problem) from error
 
     def environment(self, name: str) -> Environment:
-        """Return one environment, with the secret of a made database; raises SettingsError with the names of all."""
+        """Return one environment, with the secret and the runner of a made database; raises SettingsError with the names of all."""
         if name not in self.environments:
             known = ", ".join(sorted(self.environments)) or "none"
             raise SettingsError(
@@ -349,7 +350,23 @@ class Settings(Constrained):
                 f"pyproject.toml has {known}; add [tool.slipway.environments.{name}]",
             )
         there = self.environments[name]
-        return replace(there, secrets={**self.database_secrets(name), **there.secrets}) if there.database else there
+        if there.database is None:
+            return there
+        secrets = {**self.database_secrets(name), **there.secrets}
+        return replace(there, secrets=secrets, migration=there.migration or self._runner(name, there))
+
+    def _runner(self, name: str, there: Environment) -> MigrationRunner | None:
+        """Return the task that migrates a made database, in the subnets and groups of the service; None before these are known."""
+        if not (isinstance(there, ExpressEnvironment) and there.subnets and there.security_groups):
+            return None
+        service = there.service or f"{self.name}-{name}"
+        return MigrationRunner(
+            runner=RunnerKind.ECS_TASK,
+            subnets=there.subnets,
+            security_groups=there.security_groups,
+            execution_role=f"arn:{there.partition}:iam::{there.account}:role/{service}-migration",
+            public_ip=isinstance(there.network, MadeNetwork) and not there.network.private,
+        )
 
     def database_secrets(self, name: str, *, owner: bool = False) -> dict[str, str]:
         """Return the secret with the URL of a made database, by the variable that takes it; nothing where the settings have a value for it.

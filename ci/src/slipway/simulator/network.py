@@ -13,6 +13,7 @@ from slipway.simulator.resources import Model, Resources
 
 DEFAULT_VPC = "vpc-0default"
 _ZONES = "abc"
+_BLOCKS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock")  # of a route
 _NOT_FOUND = "InvalidSubnetID.NotFound"
 _GROUP, _ROUTE, _SUBNET = "AWS::EC2::SecurityGroup", "AWS::EC2::Route", "AWS::EC2::Subnet"
 _INGRESS, _EGRESS = "SecurityGroupIngress", "SecurityGroupEgress"
@@ -178,10 +179,24 @@ class Network:
 
     async def create_route(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         """Add a route by hand."""
-        table, block = request["RouteTableId"], request.get("DestinationCidrBlock", "")
+        table, block = request["RouteTableId"], _block(request)
         if self._resources.find("AWS::EC2::RouteTable", table) is None:
             raise AwsError("InvalidRouteTableID.NotFound", f"The routeTable ID '{table}' does not exist")  # [F]
         self._resources.put(_ROUTE, f"{table}|{block}", dict(request))
+        return {"Return": True}
+
+    async def delete_route(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        table, block = request["RouteTableId"], _block(request)
+        gone = [
+            name
+            for name, route in self._resources.models.get(_ROUTE, {}).items()
+            if (route["RouteTableId"], _block(route)) == (table, block)
+        ]
+        if not gone:
+            what = f"no route with destination-cidr-block {block} in route table {table}"
+            raise AwsError("InvalidRoute.NotFound", what)  # [F]
+        for name in gone:
+            self._resources.remove(_ROUTE, name)
         return {"Return": True}
 
     def manage(self, name: str, vpc: str) -> str:
@@ -216,7 +231,7 @@ class Network:
         vpc = self._resources.find("AWS::EC2::VPC", model["VpcId"]) or {}
         local = {"DestinationCidrBlock": vpc.get("CidrBlock"), "GatewayId": "local", "State": "active"}
         routes = [
-            _members(route, "DestinationCidrBlock", "GatewayId", "NatGatewayId") | {"State": "active"}
+            _members(route, *_BLOCKS, "GatewayId", "NatGatewayId") | {"State": "active"}
             for route in self._resources.of(_ROUTE)
             if route["RouteTableId"] == name
         ]
@@ -278,6 +293,10 @@ def _rules(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield ports | source
         for pair in permission.get("UserIdGroupPairs", []):
             yield ports | {"SourceSecurityGroupId": pair["GroupId"]}
+
+
+def _block(route: Mapping[str, Any]) -> str:
+    return next((str(route[key]) for key in _BLOCKS if key in route), "")
 
 
 def _members(model: Mapping[str, Any], *names: str) -> dict[str, Any]:

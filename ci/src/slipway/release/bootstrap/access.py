@@ -44,7 +44,7 @@ class Access:
         cls, aws: Aws, time: Time, settings: Settings, environment: str, stacks: Sequence[StackTemplate]
     ) -> "Access":
         """Read the ids of what the stacks have."""
-        ids = {name: each for stack in stacks for name, each in (await ids_of(aws, stack)).items()}
+        ids = {name: each for stack in stacks for name, each in (await ids_of(aws, stack.name)).items()}
         return cls(aws=aws, time=time, settings=settings, environment=environment, ids=ids)
 
     @property
@@ -102,10 +102,10 @@ class Access:
         )
 
 
-async def ids_of(aws: Aws, stack: StackTemplate) -> dict[str, str]:
+async def ids_of(aws: Aws, stack: str) -> dict[str, str]:
     """Return the ids of a stack's resources; nothing for a stack that does not exist."""
     try:
-        pages = [page async for page in aws.pages("cloudformation", "list_stack_resources", StackName=stack.name)]
+        pages = [page async for page in aws.pages("cloudformation", "list_stack_resources", StackName=stack)]
     except AwsRefusedError as error:
         if error.code == "ValidationError" and "does not exist" in error.message:
             return {}

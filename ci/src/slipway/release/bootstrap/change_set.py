@@ -28,6 +28,8 @@ REVIEWED = "REVIEW_IN_PROGRESS"  # a stack without resources, left by a change s
 _UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 _WELL = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")  # users report either
+# AWS's schemas call these conditional, and its reference says that a change interrupts the database or not even that, but never replaces it.
+_IN_PLACE = {"AWS::RDS::DBInstance": {"AutoMinorVersionUpgrade", "BackupRetentionPeriod", "MultiAZ"}}
 _FOLLOWS = "cancelled"  # the reason of every other resource when one has failed
 
 
@@ -177,7 +179,14 @@ class StackChangeSet:
         return list((await self._ask("describe_stack_events"))["StackEvents"])
 
     async def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        return await ask(self._aws, operation, self._stack.name, **parameters)
+        try:
+            return await ask(self._aws, operation, self._stack.name, **parameters)
+        except AwsRefusedError as error:
+            if error.code in ("ValidationError", "ChangeSetNotFound") and "does not exist" in error.message:
+                # A run that only shows the first change set deletes the empty stack.
+                what = f"another run shows or makes the stack {self._stack.name}, and this one lost its change set"
+                raise RefusedError(what, "run it again") from error
+            raise
 
 
 async def described(aws: Aws, stack: str) -> Mapping[str, Any] | None:
@@ -215,6 +224,9 @@ def _change(change: Mapping[str, Any]) -> ResourceChange:
     targets = [detail.get("Target", {}) for detail in change.get("Details", ())]
     properties = sorted({target["Name"] for target in targets if target.get("Name")})
     texts = {field: str(change.get(word, "")) for field, word in words.items()}
+    replacing = {each.get("Name") for each in targets if each.get("RequiresRecreation", "Never") != "Never"}
+    if texts["replacement"] == "Conditional" and replacing and replacing <= _IN_PLACE.get(texts["kind"], set()):
+        texts |= {"replacement": "False", "policy": ""}
     return ResourceChange(**texts, properties=tuple(properties))
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from slipway.records.bootstrap import DoorChange, Result
 from slipway.release.aws.client import Aws
+from slipway.release.bootstrap.isolation import ports_of
 
 CALLS_TAG: Final = "slipway:calls"  # of the security group of a service that calls others
 _NAMES: Final = "ecs-express-gateway-alb-"  # [F]
@@ -91,7 +92,7 @@ async def doors_of(aws: Aws, vpc: str) -> list[Door]:
         Door(
             balancer=each["LoadBalancerName"],
             group=group,
-            rules=tuple(_rules(groups[group]["IpPermissions"])),
+            rules=tuple(rules_of(groups[group]["IpPermissions"])),
             callers=callers,
         )
         for each in private
@@ -120,12 +121,11 @@ def _caller(group: str) -> str:
     return f"{group} on {_HTTPS}"
 
 
-def _rules(permissions: Sequence[Mapping[str, Any]]) -> Iterator[Rule]:
+def rules_of(permissions: Sequence[Mapping[str, Any]]) -> Iterator[Rule]:
+    """Yield a rule for each source of a security group's permissions."""
     for each in permissions:
         ports = {key: each[key] for key in ("IpProtocol", "FromPort", "ToPort") if key in each}
-        first, last = each.get("FromPort"), each.get("ToPort")
-        text = "every port" if first is None else str(first) if first == last else f"{first}-{last}"
-        text = text if each["IpProtocol"] in ("tcp", "-1") else f"{text} of {each['IpProtocol']}"
+        text = ports_of(each)
         for kind, key in _SOURCES.items():
             for source in each.get(kind, ()):
                 yield Rule(source[key], text, {**ports, kind: [{key: source[key]}]})

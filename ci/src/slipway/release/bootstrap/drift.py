@@ -1,14 +1,11 @@
 """Drift detection of one stack: resources beside the template that made them, and what they are now."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.errors import RefusedError, UnknownOutcomeError
 from slipway.records.drift import PropertyDrift, StackDrift
 from slipway.release.aws.client import Aws
-from slipway.release.bootstrap.isolation import Resources
 from slipway.release.bootstrap.template import StackTemplate
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
@@ -17,49 +14,30 @@ from slipway.untrusted import one_line
 _POLL_SECONDS = 3.0
 _TIMEOUT_SECONDS = 10 * 60.0
 _IN_PROGRESS, _FAILED = "DETECTION_IN_PROGRESS", "DETECTION_FAILED"
-# Drift of what stacks do not own cannot be seen: CloudFormation compares only the properties that a template sets.
-NOT_COVERED = "properties that no template sets; rules of security groups and routes that were added by hand"
+# CloudFormation compares only the properties that a template sets; enclosure.py and doors.py read the rest that decides who gets in.
+NOT_COVERED = (
+    "properties that no template sets, such as rules added by hand to security groups other than the database's"
+)
 
 
-@dataclass(frozen=True)
-class StackState:
-    """The drift of a stack, and its resources as they are in the account, by their ids."""
-
-    drift: StackDrift
-    resources: Resources = field(default_factory=dict)
-    physical: Mapping[str, str] = field(default_factory=dict)  # ids by the names in the template
-
-
-async def detect(aws: Aws, stack: StackTemplate, time: Time) -> StackState:
+async def detect(aws: Aws, stack: StackTemplate, time: Time) -> StackDrift:
     """Compare a stack's resources with its template; raises SlipwayError."""
     try:
         detection = await aws.call("cloudformation", "detect_stack_drift", StackName=stack.name)
     except AwsRefusedError as error:
         if error.code == "ValidationError" and "does not exist" in error.message:
-            return StackState(StackDrift(stack=stack.name, region=stack.region, is_missing=True))
+            return StackDrift(stack=stack.name, region=stack.region, is_missing=True)
         raise
     await _finished(aws, stack, time, detection["StackDriftDetectionId"])
     compared = await _all(aws, "describe_stack_resource_drifts", "StackResourceDrifts", stack)
     held = await _all(aws, "list_stack_resources", "StackResourceSummaries", stack)
     checked = {each["LogicalResourceId"] for each in compared if each["StackResourceDriftStatus"] != "NOT_CHECKED"}
     unchecked = [each for each in held if each["LogicalResourceId"] not in checked]
-    drift = StackDrift(
+    return StackDrift(
         stack=stack.name,
         region=stack.region,
         differences=tuple(difference for each in compared for difference in _differences(each)),
         unchecked=tuple(f"{each['ResourceType']} {each['LogicalResourceId']}" for each in unchecked),
-    )
-    return StackState(
-        drift,
-        {
-            each["PhysicalResourceId"]: {
-                "Type": each["ResourceType"],
-                "Properties": json.loads(each["ActualProperties"]),
-            }
-            for each in compared
-            if each.get("ActualProperties")
-        },
-        {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in held},
     )
 
 

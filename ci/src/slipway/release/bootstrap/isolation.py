@@ -94,7 +94,15 @@ def _entries(network: _Network, name: str, database: Mapping[str, Any], callers:
         for rule in rules or ():
             sources = [str(rule[key]) for key in _SOURCES if rule.get(key)] or ["an unknown source"]
             strangers = [source for source in sources if source not in callers]
-            yield from (f"the security group {group} lets {source} in to the database {name}" for source in strangers)
+            yield from (f"the database {name} accepts {source} on {ports_of(rule)} ({group})" for source in strangers)
+
+
+def ports_of(rule: Mapping[str, Any]) -> str:
+    """Return the ports that a rule of a security group opens, as text."""
+    first, last = rule.get("FromPort"), rule.get("ToPort")
+    text = "every port" if first is None else str(first) if first == last else f"{first}-{last}"
+    protocol = rule.get("IpProtocol", "-1")
+    return text if protocol in ("tcp", "-1") else f"{text} of {protocol}"
 
 
 def _named(value: Any) -> Any:

@@ -43,7 +43,7 @@ from slipway.settings import Environment, MigrationRunner, Settings, SettingsErr
 _LOG_DAYS = 90
 _SHARED = "shared"
 _TRIAL_DAYS = 14
-CALLER = "SecurityGroup"  # of a service, in its template
+CALLER, INGRESS = "SecurityGroup", "DatabaseIngress"  # of a service, in its template
 
 
 class StackKind(Enum):
@@ -269,7 +269,7 @@ def _reach(service: str, placement: Placement, calls: Sequence[str]) -> Part:
             "ToPort": placement.port,
             "SourceSecurityGroupId": group_id,
         }
-        made["DatabaseIngress"] = resource("AWS::EC2::SecurityGroupIngress", "the database lets them in", inward)
+        made[INGRESS] = resource("AWS::EC2::SecurityGroupIngress", "the database lets them in", inward)
     where = "security-groups of the settings, where the target takes them, and migration.security-groups"
     return Part(made, {"SecurityGroup": output(where, group_id)})
 

@@ -1,0 +1,136 @@
+"""The database and the private subnets of an environment as the account has them, and the removal of what a person opened by hand.
+
+Drift detection compares only what a template sets, so it overlooks an added rule or route.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from slipway.release.aws.client import Aws
+from slipway.release.bootstrap.doors import Rule, rules_of
+from slipway.release.bootstrap.isolation import Resources, breaches
+from slipway.release.errors import or_absent
+from slipway.release.placement import DATABASE_GROUP, PRIVATE_SUBNETS, VPC
+
+_DATABASE, _ROUTES = "Database", "PrivateRoutes"  # in the template
+_SOURCES: Final = {  # of a permission, as a template names them
+    "IpRanges": "CidrIp",
+    "Ipv6Ranges": "CidrIpv6",
+    "PrefixListIds": "SourcePrefixListId",
+    "UserIdGroupPairs": "SourceSecurityGroupId",
+}
+_DESTINATIONS: Final = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enclosure:
+    """The surroundings of a database: `ids` are those of the environment's stack, by their names in its template.
+
+    - callers: the security groups that a service's stack lets in.
+    - rules: those of each of the database's security groups. routes: those of each route table of the VPC.
+    - resources: all of it in the form of templates.
+    """
+
+    ids: Mapping[str, str]
+    callers: frozenset[str]
+    rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+    routes: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    resources: Resources = field(default_factory=dict)
+
+    def breaches(self, *, private: bool) -> tuple[str, ...]:
+        """Return a sentence for each way in; with `private`, tasks are in the private subnets too."""
+        subnets = [self.ids[name] for name in PRIVATE_SUBNETS if private and name in self.ids]
+        return breaches(self.resources, self.callers, subnets)
+
+    @property
+    def strangers(self) -> tuple[Rule, ...]:
+        """The rules of the template's security group that let in what no template lets in."""
+        rules = self.rules.get(self.ids.get(DATABASE_GROUP, ""), ())
+        return tuple(rule for rule in rules if rule.source not in self.callers)
+
+    @property
+    def ways_out(self) -> tuple[Mapping[str, str], ...]:
+        """The routes to an internet gateway in the template's private route table, as the API names them."""
+        table = self.ids.get(_ROUTES, "")
+        found = [each for each in self.routes.get(table, ()) if str(each.get("GatewayId", "")).startswith("igw-")]
+        return tuple({"RouteTableId": table} | _destination(route) for route in found)
+
+
+async def enclosure_of(aws: Aws, ids: Mapping[str, str], callers: Collection[str]) -> Enclosure:
+    """Read the surroundings of the database of an environment's stack; raises SlipwayError."""
+    if VPC not in ids:
+        return Enclosure(ids=ids, callers=frozenset(callers))
+    groups = {ids[DATABASE_GROUP]} if DATABASE_GROUP in ids else set[str]()
+    resources: dict[str, Mapping[str, Any]] = {}
+    asked = aws.call("rds", "describe_db_instances", DBInstanceIdentifier=ids[_DATABASE]) if _DATABASE in ids else None
+    found = await or_absent(asked, "DBInstanceNotFound", "DBInstanceNotFoundFault") if asked else None
+    for each in (found or {}).get("DBInstances", ()):
+        attached, subnets = [group["VpcSecurityGroupId"] for group in each["VpcSecurityGroups"]], each["DBSubnetGroup"]
+        groups.update(attached)
+        within = {"SubnetIds": [subnet["SubnetIdentifier"] for subnet in subnets["Subnets"]]}
+        resources[subnets["DBSubnetGroupName"]] = _as_template("RDS::DBSubnetGroup", within)
+        facts = {"DBSubnetGroupName": subnets["DBSubnetGroupName"], "VPCSecurityGroups": attached}
+        facts["PubliclyAccessible"] = each["PubliclyAccessible"]
+        resources[each["DBInstanceIdentifier"]] = _as_template("RDS::DBInstance", facts)
+    rules = await _rules(aws, groups)
+    for group, those in rules.items():
+        ingress = [_rule(rule) for rule in those]
+        resources[group] = _as_template("EC2::SecurityGroup", {"SecurityGroupIngress": ingress})
+    filters = [{"Name": "vpc-id", "Values": [ids[VPC]]}]
+    tables = [
+        each
+        async for page in aws.pages("ec2", "describe_route_tables", Filters=filters)
+        for each in page["RouteTables"]
+    ]
+    resources |= {name: each for table in tables for name, each in _table(table)}
+    routes = {each["RouteTableId"]: tuple(each["Routes"]) for each in tables}
+    return Enclosure(ids=ids, callers=frozenset(callers), rules=rules, routes=routes, resources=resources)
+
+
+async def enclose(aws: Aws, enclosure: Enclosure) -> list[str]:
+    """Remove the rules and routes that no template has, and return what was removed, a sentence each."""
+    group, done = enclosure.ids.get(DATABASE_GROUP, ""), []
+    for rule in enclosure.strangers:
+        await aws.call("ec2", "revoke_security_group_ingress", GroupId=group, IpPermissions=[rule.permission])
+        done.append(f"the database no longer accepts {rule.text} ({group})")
+    for route in enclosure.ways_out:
+        await aws.call("ec2", "delete_route", **route)
+        table, *blocks = route.values()
+        done.append(f"the route to {' '.join(blocks)} in {table} no longer leads to an internet gateway")
+    return done
+
+
+async def _rules(aws: Aws, groups: Collection[str]) -> dict[str, tuple[Rule, ...]]:
+    if not groups:
+        return {}
+    filters = [{"Name": "group-id", "Values": sorted(groups)}]
+    pages = aws.pages("ec2", "describe_security_groups", Filters=filters)
+    return {
+        each["GroupId"]: tuple(rules_of(each["IpPermissions"]))
+        async for page in pages
+        for each in page["SecurityGroups"]
+    }
+
+
+def _table(table: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    name = table["RouteTableId"]
+    for route in table["Routes"]:
+        facts = {"RouteTableId": name, "GatewayId": route.get("GatewayId", "")}
+        yield f"{name}|{'|'.join(_destination(route).values())}", _as_template("EC2::Route", facts)
+    for each in table.get("Associations", ()):
+        if subnet := each.get("SubnetId"):
+            facts = {"RouteTableId": name, "SubnetId": subnet}
+            yield f"{name}|{subnet}", _as_template("EC2::SubnetRouteTableAssociation", facts)
+
+
+def _destination(route: Mapping[str, Any]) -> dict[str, str]:
+    return {key: route[key] for key in _DESTINATIONS if route.get(key)}
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {**rule.permission, **{key: rule.source for kind, key in _SOURCES.items() if kind in rule.permission}}
+
+
+def _as_template(kind: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Type": f"AWS::{kind}", "Properties": properties}
