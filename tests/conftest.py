@@ -5,6 +5,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
     from slipway.postgres.server import Server
 
 pytest.register_assert_rewrite("tests.simulator.account")  # before the tests of any room import it
+with suppress(ImportError):  # missing where the service's own tests run as a check
+    from hypothesis import settings
 
+    settings.register_profile("slipway", deadline=None)  # no verdict depends on how busy the machine is
+    settings.load_profile("slipway")
 
 # Bytecode is kept, whatever the machine says: each of hundreds of processes under test would compile its imports again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -46,7 +46,7 @@ def test_a_schema_is_valid_itself_and_has_no_field_that_the_record_has_not(kind)
     assert schema["required"] == list(schema["properties"])
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(data=st.data())
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.SCHEMA)
 def test_every_record_is_written_as_its_schema_describes(kind, data):

@@ -410,7 +410,7 @@ def steps(draw) -> Step:
 
 
 @pytest.mark.slow
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(transactions=st.lists(st.lists(steps(), min_size=1, max_size=5), min_size=1, max_size=6))
 def test_an_incremental_reading_equals_a_full_one(database, transactions):
     with session_of(database) as session, session_of(database) as other:

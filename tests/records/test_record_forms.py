@@ -42,7 +42,7 @@ JSON = st.recursive(
 )
 
 # A proof is large, and a machine may be slow.
-some = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+some = settings(max_examples=8, suppress_health_check=list(HealthCheck))
 
 
 @cache

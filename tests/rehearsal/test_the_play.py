@@ -102,7 +102,8 @@ async def test_every_act_goes_as_expected_on_express_mode_and_only_requests_to_a
     assert acts["IV"].happened.startswith("ROLLED_BACK")
     assert "deploy exits 1" in acts["IV"].happened
     assert acts["IV"].details[0].startswith("cause: the load balancer's alarm went off: /")
-    assert 0 < traffic.failed == traffic.taken_back
+    assert traffic.failed == traffic.taken_back
+    assert re.search(r"the bad release failed \d+ of [1-9]\d* requests; deploy", acts["IV"].happened)
     assert re.fullmatch(
         r"SUCCEEDED [0-9a-f]{12} on ECS Express Mode; 0 of [1-9]\d+ requests failed", acts["V"].happened
     )

@@ -81,7 +81,7 @@ heads = st.sampled_from(["aaa", "bbb", "ccc"]).map(lambda head: (head,))
 certificates = st.lists(st.builds(lambda a, b, c: certificate(a[0], b[0], c), heads, heads, st.sampled_from(Ternary)))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(heads, heads, certificates)
 def test_no_move_is_safe_without_a_yes_for_this_pair(image, database, known):
     wanted, live = Readiness(image, image), Readiness(database, database)

@@ -35,7 +35,7 @@ def test_expired_credentials_are_refused_before_anything_is_asked():
         keys_from(expired, NOW)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text() | st.text().map(lambda text: f'{{"AccessKeyId": "{text}"}}') | st.sampled_from(["[]", "1", "null"]))
 def test_text_without_credentials_is_refused_and_never_quoted(text):
     with pytest.raises(BadInputError) as refused:

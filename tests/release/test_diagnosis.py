@@ -321,7 +321,7 @@ words = st.sampled_from(
 lines = st.lists(st.lists(st.one_of(words, st.text()), max_size=5).map("".join), max_size=4).map(tuple)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(lines, st.one_of(st.none(), lines))
 def test_any_logs_yield_a_diagnosis_that_is_safe_to_print(platform, application):
     found = diagnose(DeploymentLogs(platform, application), spec(), PLATFORM)

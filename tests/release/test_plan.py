@@ -131,7 +131,7 @@ def test_a_failed_creation_is_rebuilt_also_when_nothing_differs():
     assert plan(spec(), observed(spec(), "CREATE_FAILED", digest=None)).action is Action.REBUILD
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text(min_size=4), st.text(min_size=4))
 def test_the_values_of_variables_are_in_no_plan(before, after):
     there, wanted = spec(variables={"TOKEN": before}), spec(variables={"TOKEN": after})
@@ -147,7 +147,7 @@ def test_the_values_of_variables_are_in_no_plan(before, after):
     assert "hunter2" not in repr(spec(variables={"TOKEN": "hunter2"}))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from([*ACTIONS, None]), st.sampled_from([DIGEST, OTHER]), st.sampled_from([8000, 9000]))
 def test_a_plan_is_made_of_its_inputs_alone(status, digest, port):
     there = observed(spec(digest, port=port), status) if status else Observed()

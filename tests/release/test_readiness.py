@@ -46,7 +46,7 @@ def test_text_that_is_no_revision_is_not_shown():
     assert readiness_from('{"image_head": "\\u001b[31mred", "git_revision": "<script>"}') is None
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.text() | st.dictionaries(st.sampled_from(["image_head", "database_head"]), st.text() | st.none()).map(json.dumps)
 )

@@ -79,7 +79,7 @@ pasts = st.lists(
 ).map(lambda found: [release(8 - index, one.image[-1], one.status, one.verb) for index, one in enumerate(found)])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(pasts, st.integers(1, 4))
 def test_a_rollback_never_goes_to_the_live_release_nor_to_one_that_never_was(past, live):
     try:

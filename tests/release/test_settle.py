@@ -50,7 +50,7 @@ def test_an_operation_gone_with_its_service_was_superseded_unless_its_goal_is_tr
     assert settle_state(OperationStatus.GONE, reached=False) is Status.SUPERSEDED
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(words, st.booleans(), digests)
 def test_success_is_status_and_digest_together(word, creating, live):
     status = settle(ending_of(word), creating=creating, live=live, desired=DIGEST)
@@ -58,7 +58,7 @@ def test_success_is_status_and_digest_together(word, creating, live):
     assert (status.exit_code == 0) == (status in (Status.SUCCEEDED, Status.NOOP))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(words, st.booleans(), digests)
 def test_an_operation_in_flight_has_not_ended(word, creating, live):
     if word in IN_FLIGHT:

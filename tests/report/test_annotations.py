@@ -23,7 +23,7 @@ HOSTILE = [
     "\x1b[31m",
     "",
 ]
-many = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def unescaped(text, table):

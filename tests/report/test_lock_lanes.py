@@ -130,7 +130,7 @@ statements = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(statements, max_size=8))
 def test_every_lane_is_as_long_as_the_revision_and_loses_nothing(told):
     found = lanes_of(*told)

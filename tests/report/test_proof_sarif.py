@@ -20,7 +20,7 @@ HOSTILE = [
     "//a",
     "",
 ]
-many = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def run_of(proof):

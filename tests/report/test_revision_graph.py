@@ -97,7 +97,7 @@ PROPERTIES = (
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories(), noteworthy)
 def test_every_graph_has_every_property(revisions, noteworthy):
     found = graph(revisions, noteworthy)

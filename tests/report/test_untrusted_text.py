@@ -200,7 +200,7 @@ def test_hostile_text_is_harmless_in_every_report(name):
         check_report(name, text, None if number % 16 == 0 else 1)  # a few in records that lack one part each, too
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(text=ANY_TEXT, name=st.sampled_from(sorted(RENDERERS)))
 def test_any_text_is_harmless_in_every_report(name, text):
     check_report(name, text)
