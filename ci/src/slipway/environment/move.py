@@ -86,7 +86,7 @@ class Move(Sides):
         outcome = await self._back(between, tell, deletes=bool(confirmed))
         if not self._has_own_settings:
             tell(Event(f'[tool.slipway.environments.{self.old.name}] needs target = "app-runner" and its keys again'))
-        if outcome.status.exit_code or not confirmed or between.there.state is State.ABSENT:
+        if outcome.status.exit_code or not confirmed:
             return outcome
         await self._settle(between, between.own.destination, tell)
         return await self.new.reach(self.new.engine(tell), Deleted(self.new.name, self.new.service))
