@@ -117,6 +117,27 @@ def test_a_revision_that_does_not_load_is_reported_with_its_place(environment):
         environment({"one": (None, "x =")})
 
 
+@pytest.mark.parametrize(
+    ("example", "step"),
+    [
+        ("settings_example.toml", r"copy settings_example\.toml, which lies beside it, as settings\.toml if"),
+        ("settings.toml.dist", r"copy settings\.toml\.dist, which"),
+        ("other_example.toml", "if a step of the build writes this file"),
+    ],
+)
+def test_an_example_beside_a_missing_file_is_named(write_project, url, tmp_path, monkeypatch, example, step):
+    write_project(ONE)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / example).touch()
+    module = f"settings_beside_{len(example)}"
+    (tmp_path / f"{module}.py").write_text(f"open({str(tmp_path / 'settings.toml')!r})")
+    for name in ("env.py", "versions/one.py"):
+        file = tmp_path / "migrations" / name
+        file.write_text(f"import {module}\n{file.read_text()}")
+    with pytest.raises(BadInputError, match=rf"{module}\.py line 1 does not load: .*settings\.toml'; {step}"):
+        Environment(Call(config=tmp_path / "alembic.ini"), url)
+
+
 def test_a_broken_graph_loads_for_its_findings_are_better(environment):
     environment({"one": ("gone", "")})
     environment({"one": ("one", "")})

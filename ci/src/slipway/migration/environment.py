@@ -40,6 +40,7 @@ _IMPORTS: Final = re.compile(
 )
 _NO_SCHEMA: Final = "3F000"
 _BASELINE: Final = "if production had it before the first revision, name a file that creates it as baseline in [tool.slipway.migrations]"
+_EXAMPLE: Final = re.compile(r"[._-](?:example|sample|template|dist|default)(?=\.|$)|^(?:example|sample)[._-]")
 _BUILT: Final = "if a step of the build writes this file, run the step before slipway"
 _DRIVERS: Final = {"psycopg", "psycopg2", "asyncpg", "pg8000"}
 _ANOTHER_DRIVER: Final = (
@@ -237,8 +238,18 @@ def imported(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 def _of_the_build(error: BaseException) -> str:
     """Return the next step for a file or module that the service's build may generate; empty for other errors."""
     if isinstance(error, FileNotFoundError):
-        return _BUILT
+        return f"{_copied(Path(error.filename))}{_BUILT}" if isinstance(error.filename, str) else _BUILT
     return generated(str(error)) if isinstance(error, ImportError) else ""
+
+
+def _copied(missing: Path) -> str:
+    """Return the step of copying an example that lies beside a missing file; empty without one."""
+    with suppress(OSError):
+        beside = sorted(each.name for each in missing.parent.iterdir() if _EXAMPLE.search(each.name))
+        named = next((name for name in beside if _EXAMPLE.sub("", name) == missing.name), None)
+        if named:
+            return f"copy {named}, which lies beside it, as {missing.name} if it is your own to write; "
+    return ""
 
 
 class XArgumentError(KeyError):
