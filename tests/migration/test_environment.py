@@ -120,7 +120,7 @@ def test_a_revision_that_does_not_load_is_reported_with_its_place(environment):
 @pytest.mark.parametrize(
     ("example", "step"),
     [
-        ("settings_example.toml", r"copy settings_example\.toml, which lies beside it, as settings\.toml if"),
+        ("settings_example.toml", r"copy settings_example\.toml, which is in the same folder, to settings\.toml, if"),
         ("settings.toml.dist", r"copy settings\.toml\.dist, which"),
         ("other_example.toml", "if a step of the build writes this file"),
     ],

@@ -243,12 +243,12 @@ def _of_the_build(error: BaseException) -> str:
 
 
 def _copied(missing: Path) -> str:
-    """Return the step of copying an example that lies beside a missing file; empty without one."""
+    """Return the step of copying an example from the folder of a missing file; empty without one."""
     with suppress(OSError):
         beside = sorted(each.name for each in missing.parent.iterdir() if _EXAMPLE.search(each.name))
         named = next((name for name in beside if _EXAMPLE.sub("", name) == missing.name), None)
         if named:
-            return f"copy {named}, which lies beside it, as {missing.name} if it is your own to write; "
+            return fX
     return ""
 
 
