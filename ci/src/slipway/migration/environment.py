@@ -248,7 +248,7 @@ def _copied(missing: Path) -> str:
         beside = sorted(each.name for each in missing.parent.iterdir() if _EXAMPLE.search(each.name))
         named = next((name for name in beside if _EXAMPLE.sub("", name) == missing.name), None)
         if named:
-            return fX
+            return f"copy {named}, which is in the same folder, to {missing.name}, if you write it yourself; "
     return ""
 
 
