@@ -119,7 +119,7 @@ async def test_every_act_goes_as_expected_on_app_runner_and_no_request_fails(qui
     play = await played(checkout.folder, "app-runner", tmp_path / "report", capsys)
     check_the_acts_of_every_target(play)
     assert list(play.acts) == ["before", "I", "II", "III", "clients"]
-    assert [play.acts[name].platform_seconds for name in ("before", "I", "III")] == [279, 438, 429]
+    assert [play.acts[name].platform_seconds for name in ("before", "I", "III")] == [276.25, 433.75, 425.75]
     assert "[AppRunner] Service status is set to RUNNING." in play.printed
     assert play.rehearsal.traffic.failed == 0
     assert play.rehearsal.traffic.requests >= 3 * 2 * 4  # in each of three acts two of each client
