@@ -12,7 +12,7 @@ from slipway import settings
 from slipway.cli import perform
 from slipway.commands.grammar import parse
 from slipway.environment.migrate import DirectRunner, database_url, runner_of, service_variables
-from slipway.environment.status import ObservedEnvironment
+from slipway.environment.observed import ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.oci.artifact import Artifact, Blob, File, TreeConfig, pack
 from slipway.oci.registry import opened as registry_opened

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from slipway.environment.environment import ServiceEnvironment
-from slipway.environment.status import ObservedEnvironment
+from slipway.environment.observed import ObservedEnvironment
 from slipway.errors import Obstacles, RefusedError
 from slipway.settings import Settings, variable_of
 from slipway.settings.calls import CallGraph, graph_of, unreachable

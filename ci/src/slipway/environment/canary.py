@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from slipway.environment.status import ObservedEnvironment, UnansweredError
+from slipway.environment.observed import ObservedEnvironment, UnansweredError
 from slipway.records.plan import Observed
 
 _FIRST, _REQUESTS = 10, 3  # for each path, at first and every few seconds: of some 200, 5 % reach the new release

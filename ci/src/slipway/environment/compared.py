@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from slipway.environment.status import ObservedEnvironment
+from slipway.environment.observed import ObservedEnvironment
 from slipway.errors import RefusedError
 from slipway.oci.registry import certificates
 from slipway.records.plan import Observed

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from slipway.environment.status import HISTORY, NO_DIGEST, ObservedEnvironment
+from slipway.environment.observed import HISTORY, NO_DIGEST, ObservedEnvironment
 from slipway.errors import BadInputError, SlipwayError
 from slipway.records.ledger import Intent, Release
 from slipway.records.outcome import NOTHING, Diagnosis, Examination, Status

@@ -14,8 +14,9 @@ import anyio
 
 from slipway.environment.canary import Canary
 from slipway.environment.late import record_late
+from slipway.environment.moved import gone
+from slipway.environment.observed import HISTORY, ObservedEnvironment
 from slipway.environment.specification import settings_of, specification_of
-from slipway.environment.status import HISTORY, ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.certificate import Certificate
 from slipway.records.checks import Check, PreflightResult
@@ -132,7 +133,6 @@ class ServiceEnvironment(ObservedEnvironment):
 
         It is blocked if slipway did not create the service, its traffic has moved, or the image cannot be deployed.
         """
-        from slipway.environment.moved import gone
         from slipway.release.preflight.image import refusal_of
 
         spec = self.spec(digest)
@@ -224,7 +224,6 @@ class ServiceEnvironment(ObservedEnvironment):
         """Run the preflight and return the versions of the secrets; a release that has been live is not started again on this machine."""
         if self.versions is not None:
             return self.versions
-        from slipway.environment.moved import gone
         from slipway.environment.preflight import preflight
         from slipway.release.preflight import checking
 

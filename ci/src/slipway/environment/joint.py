@@ -13,8 +13,9 @@ from functools import cached_property
 
 from slipway.environment.called import addresses_of, awaited, connect
 from slipway.environment.environment import ServiceEnvironment
+from slipway.environment.observed import HISTORY
 from slipway.environment.redeploy import CompatibilityEvidence, plan_take_back, take_back
-from slipway.environment.status import HISTORY, status
+from slipway.environment.status import status
 from slipway.errors import BadInputError, Obstacles, RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.image import Reference
 from slipway.records.joint import Fate, JointOutcome, JointPart, JointPlan, JointSituation, ServiceSituation
@@ -174,8 +175,7 @@ class _Run:
             there = there.checked(self.versions.get(name))
             outcome = await there.deploy(digest, self._telling(name), older=self.deployment.older)
         except SlipwayError as error:
-            fate = Fate.UNKNOWN if isinstance(error, UnknownOutcomeError) else Fate.FAILED
-            return JointPart(service=name, fate=fate, requested=digest, why=error.what, remedy=error.next_step)
+            return self._of_error(name, Fate.FAILED, error)
         if outcome.status.exit_code:
             fate = Fate.UNKNOWN if outcome.status is Status.UNKNOWN else Fate.FAILED
             return _part(name, fate, digest, outcome)
@@ -207,15 +207,18 @@ class _Run:
             there = await self._reaching(name)
             outcome = await take_back(there, self._telling(name), CompatibilityEvidence(reason=self.deployment.reason))
         except SlipwayError as error:
-            fate = Fate.UNKNOWN if isinstance(error, UnknownOutcomeError) else Fate.STAYS
-            return self._still_failed(name) or JointPart(
-                service=name, fate=fate, requested=digest, why=error.what, remedy=error.next_step
-            )
+            return self._still_failed(name) or self._of_error(name, Fate.STAYS, error)
         if outcome.status is Status.UNKNOWN:
             return _part(name, Fate.UNKNOWN, digest, outcome)
         if outcome.status.exit_code:
             return self._still_failed(name) or _part(name, Fate.STAYS, digest, outcome)
         return self._still_failed(name) or _part(name, Fate.WENT_BACK, digest, outcome)
+
+    def _of_error(self, name: str, fate: Fate, error: SlipwayError) -> JointPart:
+        """Return the part of a service whose command ended with an error; its fate is unknown if the outcome is."""
+        fate = Fate.UNKNOWN if isinstance(error, UnknownOutcomeError) else fate
+        digest = self.deployment.digests[name]
+        return JointPart(service=name, fate=fate, requested=digest, why=error.what, remedy=error.next_step)
 
     def _still_failed(self, name: str) -> JointPart | None:
         """Return the part of a service that failed by itself, such as one that went live and does not answer."""
@@ -258,14 +261,11 @@ class _Run:
             )
         if not failed:  # its failure was not recorded, or is hidden by its own way back
             name = self.deployment.order[-1]
-            self.parts.setdefault(name, self._failure_of_before(name))
+            failure = RefusedError(
+                "an earlier run of this release failed", "run the same command again to deploy it anew"
+            )
+            self.parts.setdefault(name, self._of_error(name, Fate.FAILED, failure))
         return True
-
-    def _failure_of_before(self, name: str) -> JointPart:
-        why, remedy = "an earlier run of this release failed", "run the same command again to deploy it anew"
-        return JointPart(
-            service=name, fate=Fate.FAILED, requested=self.deployment.digests[name], why=why, remedy=remedy
-        )
 
     async def _may_go_back(self) -> bool:
         """Return whether a service that this release brought can still be taken back."""

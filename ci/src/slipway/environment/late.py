@@ -5,7 +5,7 @@ from typing import Final
 
 import anyio
 
-from slipway.environment.status import ObservedEnvironment
+from slipway.environment.observed import ObservedEnvironment
 from slipway.errors import SlipwayError
 from slipway.records.form import to_json
 from slipway.records.ledger import LedgerBlock

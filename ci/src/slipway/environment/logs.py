@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from slipway.environment.diagnosis import operation_of
-from slipway.environment.status import ObservedEnvironment, existing
+from slipway.environment.observed import ObservedEnvironment, existing
 from slipway.errors import BadInputError
 from slipway.migration.output import secrets_in, without
 from slipway.records.logs import Log, LogLine

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from slipway.database_url import parts_of
-from slipway.environment.status import ObservedEnvironment
+from slipway.environment.observed import ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError
 from slipway.local.inside import Database, started
 from slipway.postgres.datadir import cache

@@ -1,6 +1,6 @@
 """Which side has the traffic after a move, as the ledger records it; a deployment to the other side is refused."""
 
-from slipway.environment.status import HISTORY, ObservedEnvironment
+from slipway.environment.observed import HISTORY, ObservedEnvironment
 from slipway.errors import RefusedError
 from slipway.records.ledger import Intent, Release
 from slipway.records.outcome import Status, Verb

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from slipway.environment.status import ObservedEnvironment, live_digest
+from slipway.environment.observed import ObservedEnvironment, live_digest
 from slipway.records.command import CommandRun
 from slipway.records.progress import Tell
 from slipway.release.diagnosis import without_values

@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from slipway.environment.environment import ServiceEnvironment, abort
+from slipway.environment.observed import HISTORY, ObservedEnvironment
 from slipway.environment.specification import restored
-from slipway.environment.status import HISTORY, ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.certificate import Certificate
 from slipway.records.ledger import Release, Specification

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from slipway.environment.status import NO_DIGEST, ObservedEnvironment
+from slipway.environment.observed import NO_DIGEST, ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.secrets import SecretList, SecretVersion
 from slipway.release.aws.references import parts_of_secret

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from slipway.environment.logs import LogReader
-from slipway.environment.status import ObservedEnvironment, digest_in, existing
+from slipway.environment.observed import ObservedEnvironment, digest_in, existing
 from slipway.errors import SlipwayError
 from slipway.records.ledger import ReleaseWatch
 from slipway.records.logs import LogLine, LogSource

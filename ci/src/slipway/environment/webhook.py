@@ -5,7 +5,7 @@ from typing import Final
 
 import httpx
 
-from slipway.environment.status import ObservedEnvironment
+from slipway.environment.observed import ObservedEnvironment
 from slipway.errors import BadInputError, SlipwayError
 from slipway.oci.registry import certificates
 from slipway.records.outcome import Outcome, Status

@@ -1,0 +1,301 @@
+"""One environment of a service, to be read: its platform, its ledger, and the answers of the live release."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Self
+
+import httpx
+
+from slipway.environment.specification import settings_of
+from slipway.errors import BadInputError, RefusedError, SlipwayError
+from slipway.oci.registry import certificates
+from slipway.records.answer import Answer
+from slipway.records.image import Reference
+from slipway.records.ledger import History, Release
+from slipway.records.migration import Readiness
+from slipway.records.plan import FieldChange, Observed, State
+from slipway.records.progress import Progress
+from slipway.release.aws.client import Aws, Keys, check_region
+from slipway.release.aws.ecr import check_repository
+from slipway.release.aws.ledger import LedgerStore
+from slipway.release.engine.compatibility import readiness_from
+from slipway.release.engine.ledger import Ledger, live_with
+from slipway.release.engine.overtaken import with_ends
+from slipway.release.engine.plan import ServiceSpec, checked_path, plan
+from slipway.release.engine.target import Target, Time
+from slipway.release.targets.supported import TargetDescription, target_of
+from slipway.settings import Environment as EnvironmentSettings
+from slipway.settings import Settings
+
+NO_DIGEST = f"sha256:{0:064}"
+HISTORY = 100  # deployments, which ECR returns in one call
+_TIMEOUT_SECONDS = 10
+PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts to reach a release that the platform calls healthy
+
+
+class UnansweredError(RefusedError):
+    """A path that is not answered, or with an error, whose body is kept."""
+
+    body = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservedEnvironment:
+    """An environment that is only read.
+
+    - endpoint_url: a stand-in for AWS. time: the platform's clock. keys: AWS credentials; None for those that boto3 finds.
+    - note: receives a line about each longer wait for AWS.
+    - addresses: of the services that it calls, by variable.
+    """
+
+    settings: Settings
+    name: str
+    endpoint_url: str | None
+    time: Time
+    keys: Keys | None = None
+    note: Callable[[str], object] = Progress().note
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def aws(self) -> Aws:
+        if self.endpoint_url is None:
+            check_region(self.described.api, self.own_settings.region)
+        aws = Aws(self.own_settings.region, self.endpoint_url, self.keys, self.time.sleep)
+        aws.patience.tell = self.note
+        return aws
+
+    @property
+    def own_settings(self) -> EnvironmentSettings:
+        return self.resolved.environment(self.name)
+
+    @property
+    def resolved(self) -> Settings:
+        """The settings whose variables include the addresses of the services that it calls."""
+        if not self.addresses:
+            return self.settings
+        there = self.settings.environments[self.name]  # without a made database's secret, which differs for migrations
+        made = replace(there, variables={**there.variables, **self.addresses})
+        return replace(self.settings, calls=(), environments={**self.settings.environments, self.name: made})
+
+    @property
+    def smoke_paths(self) -> tuple[str, ...]:
+        """The paths that show whether the service answers; without any, its health path."""
+        return self.settings.smoke_paths or tuple(filter(None, [self.settings.health_path]))
+
+    @property
+    def service(self) -> str:
+        return self.settings.service_name(self.name)
+
+    @property
+    def described(self) -> TargetDescription:
+        return target_of(self.settings, self.name)
+
+    @property
+    def target(self) -> Target:
+        return self.described.connect(self.settings, self.name, self.aws, self.time)
+
+    @cached_property
+    def store(self) -> LedgerStore:
+        return LedgerStore(self.aws, self.settings.ledger(self.name), self.settings.name, self.name)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.store, self.name)
+
+    def with_settings(self, settings: Settings) -> Self:
+        """Return the same environment with other settings; the connection, and what is known of the ledger, are kept."""
+        return self._with(settings=settings)
+
+    def with_addresses(self, addresses: Mapping[str, str]) -> Self:
+        """Return the same environment with the addresses of the services that it calls, by variable."""
+        return self._with(addresses=addresses)
+
+    def _with(self, **parts: Any) -> Self:
+        made = replace(self, **parts)
+        vars(made).update({key: vars(self)[key] for key in ("aws", "store", "ledger") if key in vars(self)})
+        return made
+
+    def spec(self, digest: str) -> ServiceSpec:
+        """Return the service as it should be with this digest; raises SettingsError."""
+        return self.described.spec(self.resolved, self.name, digest)
+
+    def digest_of(self, image: str) -> str:
+        """Return the digest of an image; raises BadInputError if this environment deploys from another repository."""
+        reference = Reference.parse(image)
+        ours = Reference(self.settings.repository(self.name), reference.digest)
+        check_repository(reference, ours, simulated=self.endpoint_url is not None)
+        return reference.digest
+
+    def spec_of_live(self, observed: Observed) -> ServiceSpec | None:
+        """Return the spec of the live release; None if its image is not named by digest."""
+        try:
+            return self.spec(Reference.parse(observed.fields.get("image", "")).digest)
+        except BadInputError:
+            return None
+
+    async def history(self, most: int = 20) -> History:
+        """Return the newest deployments in the ledger, at most `most`."""
+        return await self.ledger.history(most)
+
+    async def settled(self, history: History) -> History:
+        """Return a history with the ends that only the platform recorded."""
+        return await with_ends(history, self.ledger, self.target, self.time.now())
+
+    async def status(self) -> Observed:
+        """Observe the service on the platform."""
+        return await self.target.observe()
+
+    async def smoke(self) -> tuple[str, ...]:
+        """GET every smoke path and return the paths; raises RefusedError at the first status of 400 or more."""
+        observed = await self.status()
+        for path in self.smoke_paths:
+            await self.ask(observed, path)
+        return self.smoke_paths
+
+    async def smoke_failure(self, observed: Observed) -> str:
+        """Return why a service with these settings does not answer, after several attempts; empty if it does."""
+        return (await self.answer(observed, self.settings.smoke_paths)).problem
+
+    async def answer_of(self, observed: Observed, requested: str | None = None) -> Answer:
+        """Ask the live release: the `requested` digest as these settings say, another one as its own recorded ones do."""
+        if requested is not None and observed.digest == requested:
+            return await self.answer(observed, self.settings.smoke_paths)
+        live = None
+        with suppress(SlipwayError):
+            live = live_with((await self.history(HISTORY)).releases, observed.digest)
+        return await self.answer(observed, await self.paths_of(live))
+
+    async def paths_of(self, live: Release | None) -> tuple[str, ...]:
+        """Return the smoke paths with which a release was deployed; those of these settings when that is unknown."""
+        recorded = await self.recorded_of(live)
+        return recorded.settings.smoke_paths if recorded else self.settings.smoke_paths
+
+    async def recorded_of(self, live: Release | None) -> Self | None:
+        """Return this environment with the settings of a release; None when they were not recorded, or cannot be read."""
+        with suppress(SlipwayError):
+            intent = await self.ledger.intent(live.number) if live else None
+            if intent and intent.specification:
+                settings = settings_of(intent.specification, self.name, f"release {intent.number}")
+                return self.with_settings(settings).with_addresses(intent.specification.addresses)
+        return None
+
+    def differs(self, observed: Observed) -> tuple[str, ...]:
+        """Return the fields in which a live service is not as these settings say, besides variables whose values are not known here."""
+        changes: tuple[FieldChange, ...] = ()
+        with suppress(SlipwayError):  # settings of another platform, before a move
+            if observed.state is State.LIVE and (spec := self.spec_of_live(observed)):
+                changes = plan(spec, observed).changes
+        return tuple(each.name for each in changes if each.after is not None)
+
+    async def answer(
+        self, observed: Observed, smoke_paths: tuple[str, ...], pauses: Sequence[float] = PAUSES
+    ) -> Answer:
+        """Ask the live release for these paths and for the one that the platform checks; a new address is not known everywhere at once.
+
+        Each of the pauses is followed by another attempt after a failure.
+        """
+        if observed.main_digest is None or observed.url is None or observed.private:
+            return Answer()
+        answer = await self._answer(observed, smoke_paths)
+        for pause in pauses:
+            if not answer.problem:
+                break
+            await self.time.sleep(pause)
+            answer = await self._answer(observed, smoke_paths)
+        if not answer.problem:
+            return answer
+        with suppress(SlipwayError):
+            return replace(answer, known=await self._known_heads(observed, answer.readiness))
+        return answer
+
+    async def _answer(self, observed: Observed, smoke_paths: tuple[str, ...]) -> Answer:
+        checked, readiness, problems = checked_path(observed.fields), None, []
+        paths = tuple(dict.fromkeys((*smoke_paths, *filter(None, [checked]))))
+        for path in paths:
+            try:
+                text = await self.ask(observed, path)
+            except UnansweredError as error:
+                problems.append(error.what)
+                text = error.body
+            if path == checked:
+                readiness = readiness_from(text)
+        answer = Answer(paths=paths, problem=next(iter(problems), ""), readiness=readiness)
+        if answer.is_without_database:
+            found = f"{self.name} reports at {checked} that it cannot reach its database"
+            return replace(answer, problem=f"{answer.problem}; {found}" if problems else found)
+        return answer
+
+    async def readiness(self, observed: Observed) -> Readiness | None:
+        """Return the readiness answer of the live release; None if it gives none."""
+        path = checked_path(observed.fields)
+        if path is None or observed.url is None or observed.private:
+            return None
+        try:
+            return readiness_from(await self.ask(observed, path))
+        except RefusedError:
+            return None
+
+    async def known_heads(self, observed: Observed) -> Readiness:
+        """Return the revisions of the live release and of its database: from its readiness answer, or from the ledger."""
+        return await self._known_heads(observed, await self.readiness(observed))
+
+    async def _known_heads(self, observed: Observed, readiness: Readiness | None) -> Readiness:
+        if readiness and readiness.database is not None:
+            return readiness
+        releases = (await self.history(HISTORY)).releases
+        newest = next((release for release in releases if release.database is not None), None)
+        database = newest.database if newest else None
+        # A run that was killed, or could not read its own outcome, has migrated nevertheless.
+        if (last := await self.ledger.last_migration()) and (newest is None or last[0] > newest.number):
+            database = last[1].known_after
+        live = live_with(releases, observed.main_digest)
+        return Readiness(live.heads if live else None, database, live.commit if live else None)
+
+    async def ask(self, observed: Observed, path: str) -> str:
+        """GET one path of the public address and return the body; raises RefusedError on a status of 400 or more."""
+        url = self.address(observed)
+        try:
+            async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, verify=certificates()) as client:
+                answer = await client.get(f"{url}{path}")
+        except httpx.HTTPError as error:
+            raise UnansweredError(f"{self.name} does not answer {path}", str(error) or type(error).__name__) from error
+        if answer.status_code >= httpx.codes.BAD_REQUEST:
+            refused = UnansweredError(
+                f"{self.name} answers {path} with {answer.status_code}", "look at its log with `slipway diagnose`"
+            )
+            refused.body = answer.text
+            raise refused
+        return answer.text
+
+    def address(self, observed: Observed) -> str:
+        """Return the public URL."""
+        return self.address_of(observed.url)
+
+    def address_of(self, host: str | None) -> str:
+        """Return the URL of a host: a platform reports no more, and always serves TLS."""
+        return f"{'http' if self.endpoint_url else 'https'}://{host}"
+
+
+async def existing(environment: ObservedEnvironment) -> Observed:
+    """Return the service as the platform reports it; raises RefusedError when there is none."""
+    observed = await environment.status()
+    if observed.arn is None:
+        raise RefusedError(
+            f"there is no service {environment.service}",
+            "deploy one with `slipway deploy`; `slipway history` lists the deployments of a deleted one",
+        )
+    return observed
+
+
+async def live_digest(environment: ObservedEnvironment) -> str:
+    """Return the digest that serves; raises RefusedError when there is none."""
+    return digest_in(environment, await existing(environment))
+
+
+def digest_in(environment: ObservedEnvironment, observed: Observed) -> str:
+    """Return the digest of a service that was observed; raises RefusedError when it has none."""
+    if observed.digest is None:
+        raise RefusedError(f"no image is live in {environment.name}", "`slipway status` shows its state")
+    return observed.digest
