@@ -47,6 +47,10 @@ class AccountSetup:
                 f"the AWS credentials are of the account {caller}, and {self.environment} is in {account}",
                 "sign in there",
             )
+        return self._templates
+
+    @property
+    def _templates(self) -> tuple[StackTemplate, ...]:
         return stacks(self.settings, self.environment)
 
     async def propose(self, tell: Callable[[Event], None]) -> Bootstrap:
@@ -78,7 +82,7 @@ class AccountSetup:
         replace: Sequence[str] = (),
         restores: bool = False,
     ) -> Bootstrap:
-        """Create what is missing, stack by stack, and stop after one that fails; `restores` also takes drift back.
+        """Create what is missing, stack by stack, and stop after one that fails; `restores` also undoes drift.
 
         Before the first, refuse what was not `approved`, and the loss of a resource that `replace` does not name; raises SlipwayError.
         """
@@ -117,13 +121,13 @@ class AccountSetup:
 
     async def _open_doors(self) -> list[Door]:
         """Return the load balancers in the network that bootstrap made; none in a team's own, which may have other uses."""
-        foundation = await self._foundation()
+        foundation = self._foundation
         vpc = (await ids_of(self.aws, foundation.name)).get(VPC) if foundation else None
         return await doors_of(self.aws, vpc) if vpc else []
 
     async def _enclosure(self, tell: Callable[[Event], None]) -> Enclosure:
         """Read what surrounds the database that bootstrap made; each service in the environment has a stack that opens it to the service."""
-        foundation = await self._foundation()
+        foundation = self._foundation
         if foundation is None:
             return Enclosure(ids={}, callers=frozenset())
         importers = await StackDeletion(self.aws, foundation, self.time, tell).importers()
@@ -131,17 +135,18 @@ class AccountSetup:
         callers = {ids[CALLER] for ids in services if CALLER in ids and INGRESS in ids}
         return await enclosure_of(self.aws, await ids_of(self.aws, foundation.name), callers)
 
-    async def _foundation(self) -> StackTemplate | None:
-        """Return the stack of the network that bootstrap made; None where that is a team's own."""
+    @property
+    def _foundation(self) -> StackTemplate | None:
+        """The stack of the network that bootstrap made; None where that is a team's own."""
         if not isinstance(self.settings.environment(self.environment).network, MadeNetwork):
             return None
-        return next(each for each in await self.stacks() if each.kind is StackKind.FOUNDATION)
+        return next(each for each in self._templates if each.kind is StackKind.FOUNDATION)
 
     async def _database(self, tell: Callable[[Event], None], *, makes: bool = False) -> DatabaseChange | None:
         """Read the database and its roles, and make them if `makes`; None where bootstrap has made none."""
         if self.settings.environment(self.environment).database is None:
             return None
-        access = await Access.of(self.aws, self.time, self.settings, self.environment, await self.stacks())
+        access = await Access.of(self.aws, self.time, self.settings, self.environment, self._templates)
         return await changed(access, self.digest, tell, makes=makes)
 
     async def _proposed(
