@@ -217,10 +217,8 @@ def _read_variant(plain: type, variants: Variants, table: Mapping[str, object], 
         if not others:
             raise
         named = " and ".join(repr(tag.value if isinstance(tag, Enum) else tag) for tag in others)
-        found = repr(table[variants.key])
-        raise MismatchError(
-            error.at, f"found with {variants.key} {found}, only {variants.key} {named} has it"
-        ) from None
+        found = f"with {variants.key} {table[variants.key]!r}" if variants.key in table else f"without {variants.key}"
+        raise MismatchError(error.at, f"found {found}, only {variants.key} {named} has it") from None
 
 
 def _has(kind: Any, path: Sequence[str], spelling: Spelling) -> bool:
@@ -321,7 +319,8 @@ def _numbers(name: str) -> list[int]:
 
 
 def _suggestion(key: str, known: Sequence[str]) -> str:
-    close = nearest(key, known)
+    alike = [name for name in known if name[:2] == key[:2]]  # `made` for `managed`, which no distance of letters finds
+    close = nearest(key, known) or ("" if len(alike) != 1 else alike[0])
     return f"did you mean {close}?" if close else f"allowed are {', '.join(known)}"
 
 
