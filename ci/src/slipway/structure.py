@@ -308,10 +308,10 @@ def _under(at: str, key: str) -> str:
     return f"{at}.{key}" if at else key
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.7) -> str:
     """Return the known name that a misspelt one is near to; empty when there is none. Another number is another name."""
     same = [each for each in known if _numbers(each) == _numbers(name)]
-    return next(iter(difflib.get_close_matches(name, same, n=1, cutoff=0.7)), "")
+    return next(iter(difflib.get_close_matches(name, same, n=1, cutoff=cutoff)), "")
 
 
 def _numbers(name: str) -> list[int]:
@@ -319,8 +319,8 @@ def _numbers(name: str) -> list[int]:
 
 
 def _suggestion(key: str, known: Sequence[str]) -> str:
-    alike = [name for name in known if name[:2] == key[:2]]  # `made` for `managed`, which no distance of letters finds
-    close = nearest(key, known) or ("" if len(alike) != 1 else alike[0])
+    alike = [name for name in known if name[:2] == key[:2]]  # so that `made` is near to `managed`
+    close = nearest(key, known) or nearest(key, alike, 0.5)
     return f"did you mean {close}?" if close else f"allowed are {', '.join(known)}"
 
 
