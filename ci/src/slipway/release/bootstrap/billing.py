@@ -27,7 +27,7 @@ NOT_COVERED: Final = (
 _MOST_BALANCERS = 400  # of one page
 _GONE = ("deleted", "deleting", "failed")  # states in which AWS still lists what it bills no more
 _SECRET, _LOG_GROUP = "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"
-Line = TypeVar("Line", str, CostLine)
+Line = TypeVar("Line")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,9 @@ class Inventory:
         gateways, endpoints, balancers = (
             partial(read, networks) for read in (self._gateways, self._endpoints, self._balancers)
         )
-        lines, others = await _read([gateways, endpoints, self._addresses, balancers, self._databases])
+        reads: list[Callable[[], AsyncIterator[CostLine]]]
+        reads = [gateways, endpoints, self._addresses, balancers, self._databases]
+        lines, others = await _read(reads)
         return lines, [*unread, *others]
 
     async def kept(self) -> tuple[list[str], list[str]]:
