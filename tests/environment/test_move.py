@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import anyio
 import pytest
@@ -159,6 +160,72 @@ async def test_errors_of_clients_take_the_traffic_back_and_the_command_fails():
         back = await rollback(there.environment, there.tell, None, UNPROVEN)
         assert (back.status, back.live) == (Status.SUCCEEDED, there.digest)  # its newest record is that of the move
         await gives_back_what_a_deleted_service_has(there)
+
+
+@pytest.mark.slow
+async def test_a_side_that_does_not_answer_under_the_services_own_name_gets_no_traffic():
+    async with moved_from() as there:
+        await refuses_before_the_first_step(there)
+        for lost, said in ((no_certificate, "ECS does not answer /front under the name"), (no_rule, "with 404")):
+            assert said in await is_taken_back(there, lost)
+        await moved(there)
+        no_certificate(there)
+        with pytest.raises(RefusedError, match=r"ECS does not answer /front under the name notes\.example\.com"):
+            await there.move.finish(there.tell, "")
+        assert (await plan_finish(there.move, "")).action is Action.BLOCKED
+        (lacking,) = (await plan_forward(there.move)).changes
+        assert (lacking.name, lacking.before) == (f"certificate for {HOST}", "issued")
+        assert (await there.move.forward(there.tell)).status is Status.NOOP  # with its certificate again
+        await is_not_worsened(there)
+
+
+async def refuses_before_the_first_step(there: Moving) -> None:
+    """A load balancer that keeps no certificate fails every handshake under the name; the service's own address answers."""
+    operations = there.account.cloud.operations["elbv2"]
+    add, there.account.cloud.operations["elbv2"] = operations, {**operations, "AddListenerCertificates": forgotten}
+    with pytest.raises(RefusedError) as refused:
+        await there.move.forward(there.tell)
+    assert f"stays on App Runner: ECS does not answer /front under the name {HOST}" in refused.value.what
+    assert await there.share() == there.old  # no weighted record was ever made
+    there.account.cloud.operations["elbv2"] = add
+
+
+async def forgotten(request: Any, _call: Any) -> dict[str, Any]:
+    return {"Certificates": request["Certificates"]}
+
+
+def no_certificate(there: Moving) -> None:
+    there.express.gateway.balancer.certificates.clear()
+
+
+def no_rule(there: Moving) -> None:
+    there.express.gateway.rule.hosts.remove(HOST)
+
+
+async def is_taken_back(there: Moving, lost: Callable[[Moving], None]) -> str:
+    async def lose() -> None:
+        while await there.share() != 10:
+            await there.account.cloud.clock.sleep(5)
+        lost(there)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lose)
+        outcome = await there.move.forward(there.tell)
+    assert (outcome.status, outcome.status.exit_code, await there.share()) == (Status.ROLLED_BACK, 1, 0)
+    return str(outcome.diagnosis.cause)
+
+
+async def is_not_worsened(there: Moving) -> None:
+    """Going back to a side that does not answer is refused as long as the other one does."""
+    (old,) = there.account.cloud.app_runner.services.values()
+    address, _ = next(iter(old.front._shares.items()))
+    old.front.route(None)
+    with pytest.raises(RefusedError, match=r"stays on ECS, which answers: App Runner answers /front under .* with 503"):
+        await there.move.back(there.tell, "")
+    assert await there.share() == 100
+    no_certificate(there)
+    assert (await there.move.back(there.tell, "")).status is Status.SUCCEEDED
+    old.front.route(address)
 
 
 async def gives_back_what_a_deleted_service_has(there: Moving) -> None:

@@ -97,7 +97,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
     from slipway.report.answers import service as answers
 
     environment = await caller.environment(flags.environment)
-    address = Address(environment=environment.name, url=environment.address(await existing(environment)))
+    address = Address(environment=environment.name, url=environment.address_of((await existing(environment)).url))
     if sys.stdout.isatty() and not flags.json:
         open_in_browser(address.url)
     return answers.of_address(address)
