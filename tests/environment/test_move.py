@@ -6,15 +6,18 @@ after each request.
 
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from slipway.environment.move import Move
 from slipway.environment.move_plan import plan_back, plan_finish, plan_forward
+from slipway.environment.move_sides import Sides
 from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
 from slipway.environment.shifting import SHIFTS
 from slipway.environment.status import status
@@ -179,19 +182,37 @@ async def test_a_side_that_does_not_answer_under_the_services_own_name_gets_no_t
         await is_not_worsened(there)
 
 
+@pytest.mark.slow
+async def test_a_move_that_asks_only_the_services_own_address_is_caught_by_its_clients(monkeypatch):
+    """The mistake, planted: it ends as a success, and no client of the name gets an answer."""
+    for way in ("old_way", "new_way"):
+        asked = getattr(Sides, way)
+        monkeypatch.setattr(Sides, way, lambda sides, between, _name=None, asked=asked: asked(sides, between))
+    async with moved_from() as there:
+        with keeping_no_certificate(there):
+            await moved(there)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await there.traffic()
+
+
 async def refuses_before_the_first_step(there: Moving) -> None:
     """A load balancer that keeps no certificate fails every handshake under the name; the service's own address answers."""
-    operations = there.account.cloud.operations["elbv2"]
-    add, there.account.cloud.operations["elbv2"] = operations, {**operations, "AddListenerCertificates": forgotten}
-    with pytest.raises(RefusedError) as refused:
+    with keeping_no_certificate(there), pytest.raises(RefusedError) as refused:
         await there.move.forward(there.tell)
     assert f"stays on App Runner: ECS does not answer /front under the name {HOST}" in refused.value.what
     assert await there.share() == there.old  # no weighted record was ever made
-    there.account.cloud.operations["elbv2"] = add
 
 
-async def forgotten(request: Any, _call: Any) -> dict[str, Any]:
-    return {"Certificates": request["Certificates"]}
+@contextmanager
+def keeping_no_certificate(there: Moving) -> Iterator[None]:
+    async def forgotten(request: Any, _call: Any) -> dict[str, Any]:
+        return {"Certificates": request["Certificates"]}
+
+    services = there.account.cloud.operations
+    before = services["elbv2"]
+    services["elbv2"] = {**before, "AddListenerCertificates": forgotten}
+    yield
+    services["elbv2"] = before
 
 
 def no_certificate(there: Moving) -> None:

@@ -403,8 +403,8 @@ def test_only_actions_without_a_resource_are_allowed_on_everything():
     assert anything - of_move == {"apprunner:ListServices", "ecr:GetAuthorizationToken", "ssm:DescribeParameters"}
     assert of_move == {
         *("acm:ListCertificates", "acm:RequestCertificate", "cloudwatch:GetMetricData"),
-        *("elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeRules"),
-        "route53:ListHostedZonesByName",
+        *("elasticloadbalancing:DescribeListenerCertificates", "elasticloadbalancing:DescribeLoadBalancers"),
+        *("elasticloadbalancing:DescribeRules", "route53:ListHostedZonesByName"),
     }
     assert all("*" not in action for verb in RIGHTS for action in actions_of(verb))
 
