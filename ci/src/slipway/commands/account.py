@@ -45,7 +45,9 @@ if TYPE_CHECKING:
             sentence="the image from which a task in the VPC reads or creates the roles of the database (default: the live one)",
             required=False,
         ),
-        file("plan", "with `--apply`: refuse any change but the one in this file, which `slipway bootstrap --json` wrote"),
+        file(
+            "plan", "with `--apply`: refuse any change but the one in this file, which `slipway bootstrap --json` wrote"
+        ),
         option(
             "replace",
             "RESOURCE",

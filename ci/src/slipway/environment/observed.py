@@ -18,8 +18,7 @@ from slipway.records.migration import Readiness
 from slipway.records.plan import FieldChange, Observed, State
 from slipway.records.progress import Progress
 from slipway.release.aws.client import Aws, Keys, check_region
-from slipway.release.aws.ecr import check_repository
-from slipway.release.aws.ledger import LedgerStore
+from slipway.release.aws.ecr import EcrStore, check_repository
 from slipway.release.engine.compatibility import readiness_from
 from slipway.release.engine.ledger import Ledger, live_with
 from slipway.release.engine.overtaken import with_ends
@@ -97,8 +96,8 @@ class ObservedEnvironment:
         return self.described.connect(self.settings, self.name, self.aws, self.time)
 
     @cached_property
-    def store(self) -> LedgerStore:
-        return LedgerStore(self.aws, self.settings.ledger(self.name), self.settings.name, self.name)
+    def store(self) -> EcrStore:
+        return EcrStore(self.aws, self.settings.ledger(self.name))
 
     @cached_property
     def ledger(self) -> Ledger:
