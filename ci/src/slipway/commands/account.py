@@ -76,14 +76,14 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.release.bootstrap.template import check_same_foundation, stacks
     from slipway.report.answers import account as answers
     from slipway.report.answers.result import CommandResult
-    from slipway.settings import MadeNetwork
+    from slipway.settings import ManagedNetwork
 
     if (flags.plan or flags.replace) and not flags.apply:
         raise BadInputError("--plan and --replace are for --apply", "pass --apply, or leave them out")
     if flags.template and flags.drift:
         raise BadInputError("a template has no drift", "pass --template or --drift")
     settings = with_repository(await caller.settings(), flags.github)
-    if isinstance(settings.environment(flags.environment).network, MadeNetwork):
+    if isinstance(settings.environment(flags.environment).network, ManagedNetwork):
         check_same_foundation((await caller.services()).values(), flags.environment)
     if flags.template:
         return CommandResult(record=None, text=_template(stacks(settings, flags.environment), flags))
@@ -109,7 +109,7 @@ def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
             return stack.text
     raise BadInputError(
         f"{flags.environment} has no network or database of its own",
-        f"add made = true and cidr to [tool.slipway.environments.{flags.environment}.network]",
+        f"add managed = true and cidr to [tool.slipway.environments.{flags.environment}.network]",
     )
 
 

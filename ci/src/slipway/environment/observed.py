@@ -74,7 +74,9 @@ class ObservedEnvironment:
         """The settings whose variables include the addresses of the services that it calls."""
         if not self.addresses:
             return self.settings
-        there = self.settings.environments[self.name]  # without a made database's secret, which differs for migrations
+        there = self.settings.environments[
+            self.name
+        ]  # without a managed database's secret, which differs for migrations
         made = replace(there, variables={**there.variables, **self.addresses})
         return replace(self.settings, calls=(), environments={**self.settings.environments, self.name: made})
 
