@@ -28,7 +28,7 @@ _UNTIL_IT_ENDS = "until it ends"
             bare=_UNTIL_IT_ENDS,
             on_dagger="a span is required",
         ),
-        switch("all", "show every service of the repository that is in the environment, callees first"),
+        switch("all", "show every service of the repository that is in the environment, those that others call first"),
     ),
     records=(
         JsonRecord("joint-situation", "with `--all`; the worst code of all services"),

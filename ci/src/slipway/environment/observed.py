@@ -18,8 +18,7 @@ from slipway.records.migration import Readiness
 from slipway.records.plan import FieldChange, Observed, State
 from slipway.records.progress import Progress
 from slipway.release.aws.client import Aws, Keys, check_region
-from slipway.release.aws.ecr import check_repository
-from slipway.release.aws.ledger import LedgerStore
+from slipway.release.aws.ecr import EcrStore, check_repository
 from slipway.release.engine.compatibility import readiness_from
 from slipway.release.engine.ledger import Ledger, live_with
 from slipway.release.engine.overtaken import with_ends
@@ -75,7 +74,9 @@ class ObservedEnvironment:
         """The settings whose variables include the addresses of the services that it calls."""
         if not self.addresses:
             return self.settings
-        there = self.settings.environments[self.name]  # without a made database's secret, which differs for migrations
+        there = self.settings.environments[
+            self.name
+        ]  # without a managed database's secret, which differs for migrations
         made = replace(there, variables={**there.variables, **self.addresses})
         return replace(self.settings, calls=(), environments={**self.settings.environments, self.name: made})
 
@@ -97,8 +98,8 @@ class ObservedEnvironment:
         return self.described.connect(self.settings, self.name, self.aws, self.time)
 
     @cached_property
-    def store(self) -> LedgerStore:
-        return LedgerStore(self.aws, self.settings.ledger(self.name), self.settings.name, self.name)
+    def store(self) -> EcrStore:
+        return EcrStore(self.aws, self.settings.ledger(self.name))
 
     @cached_property
     def ledger(self) -> Ledger:
