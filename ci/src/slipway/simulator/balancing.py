@@ -15,7 +15,7 @@ from slipway.workload.workload import HealthCheck, HealthResult
 T = TypeVar("T")
 _PAGE = ("Marker", "PageSize")
 NAMESPACE = "AWS/ApplicationELB"  # of the metrics
-# What a load balancer counts of its own answers, for all of its services together [G].
+# The metrics of a load balancer's own answers, for all of its services together [G].
 OWN_ERRORS = "HTTPCode_ELB_5XX_Count"
 TLS_ERRORS = "ClientTLSNegotiationErrorCount"  # also of a client that does not accept the certificate
 FIXED_ANSWERS = "HTTP_Fixed_Response_Count"

@@ -1,7 +1,6 @@
-"""The names of the simulated accounts: what a client meets that connects to one of them, and asks for a host in TLS and in HTTP.
+"""The names of the simulated accounts, as clients use them that connect to one and ask for a host in TLS and in HTTP.
 
-No DNS server knows these names and no TLS is spoken here, so the endpoint is also an HTTP proxy for them. A handshake that fails on AWS is a connection
-that is lost.
+The endpoint is an HTTP proxy for them: no DNS server has these names. TLS is not spoken here; where a handshake would fail, the connection is lost.
 """
 
 from collections.abc import Callable, Iterable
