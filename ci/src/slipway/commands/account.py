@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         option(
             "template",
             "KIND",
-            "print a template without calling AWS: `environment` (the service in it), `shared` (for all environments), `foundation` (network and database)",
+            "print a template without calling AWS: `environment` (the service in it), `shared` (for all environments), `foundation` (network and database); without KIND `environment`",
             choices=("environment", "shared", "foundation"),
             bare="environment",
             one_of="act",
@@ -38,18 +38,20 @@ if TYPE_CHECKING:
         switch("apply", "create what is missing; without this flag it is only shown", one_of="act"),
         switch(
             "drift",
-            "compare the account with the templates, and compute whether database and private services are isolated; with `--apply` restore it",
+            "compare the account with the templates, and compute whether database and private services are isolated; with `--apply` undo the differences",
         ),
         replace(
             IMAGE,
-            sentence="the image whose task in the VPC reads or makes the database's roles (default: the live one)",
+            sentence="the image from which a task in the VPC reads or creates the roles of the database (default: the live one)",
             required=False,
         ),
-        file("plan", "with `--apply`: refuse any change but the one in this file, written by `--json` before"),
+        file(
+            "plan", "with `--apply`: refuse any change but the one in this file, which `slipway bootstrap --json` wrote"
+        ),
         option(
             "replace",
             "RESOURCE",
-            "with `--apply`: a resource, by its name in the template, whose contents may be lost; may be repeated",
+            "with `--apply`: allow this resource, named as in the template, to be replaced, although its contents are lost; may be repeated",
             repeated=True,
         ),
     ),
@@ -61,8 +63,8 @@ if TYPE_CHECKING:
         ),
     ),
     more="""\
-A managed database has a database and two roles for each service: one owns the tables, and only migrations use it; that of the service
-reads and writes. A task in the VPC makes them, with the server's main user, from an image of the service.
+On a server that bootstrap creates, each service has a database of its own and two roles: an owner, used by migrations only, and one
+for the service, which reads and writes. A task in the VPC creates them, with the server's main user, from an image of the service.
 
 A change that replaces or deletes a database, a secret, a repository, a log group or a VPC is refused unless `--replace` names it. A
 database that is deleted leaves a final snapshot.""",
@@ -157,7 +159,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account until you interrupt it (its access key is `simulated`), or push a release to a running one",
+    "Run a simulated AWS account until you interrupt it (its access key is `simulated`), or push a release to a simulated account that runs",
     flags=(
         option(
             "action",

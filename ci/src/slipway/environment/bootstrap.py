@@ -10,7 +10,6 @@ from slipway.records.bootstrap import Bootstrap, DatabaseChange, DoorChange, Res
 from slipway.records.drift import AccountDrift
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
-from slipway.release.aws.ledger import LedgerStore
 from slipway.release.bootstrap.access import Access, ids_of
 from slipway.release.bootstrap.change_set import StackChangeSet
 from slipway.release.bootstrap.deletion import StackDeletion
@@ -115,7 +114,6 @@ class AccountSetup:
                 made = await self._made(tell)
                 for line in await enclose(self.aws, await enclosure_of(self.aws, made.foundation, made.services)):
                     tell(Event(line))
-            await self._move_ledger(tell)
         return await self._report(changes, tell, makes=True)
 
     async def _report(
@@ -180,15 +178,6 @@ class AccountSetup:
             roles += roles_added_by(stack, proposal)
         await check_new(self.aws, roles)
         return proposals
-
-    async def _move_ledger(self, tell: Callable[[Event], None]) -> None:
-        """Copy the ledger of an older version, which was in the repository of the images, into the environment's own."""
-        store = LedgerStore(self.aws, self.settings.ledger(self.environment), self.settings.name, self.environment)
-        if await store.is_moved():
-            return
-        tell(Event(f"the ledger of {self.environment} moves into {self.settings.ledger(self.environment)}"))
-        await store.check()
-        await store.close_former()
 
 
 def _missing(stack: StackTemplate, before: Sequence[StackChange]) -> str | None:
