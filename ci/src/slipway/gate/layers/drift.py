@@ -51,7 +51,7 @@ class Difference:
     models: Line | None
     named_apart: bool = False  # both have it, under different names
     spelled: str = ""  # the object of the models as SQL
-    types: tuple[str, str] | None = None  # of a column that differs in nothing else: the migrations', the models'
+    types: tuple[str, str] | None = None  # of a column of which all but the type agrees: the migrations', the models'
 
     @property
     def line(self) -> Line:
@@ -280,7 +280,7 @@ class Comparison:
         return same and self._agree_on_value(line, mine, its)
 
     def _types_alone(self, item: Difference) -> tuple[str, str] | None:
-        """Return the types of a column that both sides have, and that differs in nothing else."""
+        """Return both types of a column of which all but the type agrees."""
         if item.migrations is None or item.models is None or item.line.kind != "column":
             return None
         mine, its = self.migrated.columns[item.line.name], self.modelled.columns[item.line.name]
