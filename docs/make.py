@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from slipway import settings
-from slipway.release.bootstrap.roles import DEPLOY_ROLE, IMAGE_ROLE, RIGHTS, rights_on
+from slipway.release.bootstrap.roles import DEPLOY_ROLE, IMAGE_ROLE, PERMISSIONS, permissions_on
 from slipway.release.failures import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule
-from slipway.release.rights import Actions, granted
+from slipway.release.permissions import Actions, granted
 from slipway.release.targets.supported import TARGETS
 from slipway.structure import constraints, kebab
 
@@ -156,8 +156,8 @@ def _permissions() -> str:
     parts = ["# Permissions: what each command may do in AWS", _PERMISSIONS]
     for kind, target in TARGETS.items():
         verbs = {
-            verb: granted(rights_on(verb, kind), target.grants)
-            for verb in RIGHTS
+            verb: granted(permissions_on(verb, kind), target.grants)
+            for verb in PERMISSIONS
             if verb not in target.impossible_names
         }
         resources = sorted({each for actions in verbs.values() for each in actions}, key=lambda each: each.sid)

@@ -12,7 +12,7 @@ The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for P
 on tables that it fills with rows. A revision's effects outside the database happen here too, so give the gate no
 credentials for other systems. Where it cannot invent a value that a column accepts, name some in `samples`.
 
-Revisions run as a role with the rights of production's: `role` in the settings, by default those of RDS' main user
+Revisions run as a role with the privileges of production's: `role` in the settings, by default those of RDS' main user
 ([more](explanation/proofs.md#the-role-of-production)). The new ones also run together, as `alembic upgrade heads` runs them:
 once through env.py, in its own transactions, on rows.
 

@@ -14,7 +14,7 @@ from slipway.release.engine import archive
 from slipway.release.engine.archive import move, pack
 from slipway.release.engine.ledger import PREFIX, Contents, Ledger
 from slipway.release.errors import AwsRefusedError
-from slipway.release.rights import allow
+from slipway.release.permissions import allow
 from slipway.simulator.clock import VirtualClock
 from tests.environment.environments import certificate
 from tests.release.deployers import Kill, KilledError, Mortal

@@ -104,7 +104,7 @@ def test_gitlab_gets_a_fingerprint_of_its_own_for_equal_findings_of_two_services
 
 def test_annotations_and_the_comment_name_what_could_not_be_proven(reports):
     assert reports["annotations.txt"].startswith(
-        f"::error title=slipway::news could not be proven: {REASON}: line <2>\n"
+        f"::error title=slipway::news could not be tested: {REASON}: line <2>\n"
     )
     assert "file=services/shop/" in reports["annotations.txt"]
     assert reports["comment.md"].startswith("### Migrations of 4 services: 1 could not run, 1 refused, 2 passed\n")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Majors = Annotated[
     list[str] | None,
-    Doc("Postgres majors, or images, on which to prove side by side (default: the one in the settings)"),
+    Doc("Postgres majors, or images, on which to test side by side (default: the one in the settings)"),
 ]
 PreviousRelease = Annotated[
     dagger.Directory | None,

@@ -134,7 +134,7 @@ async def test_the_ledger_of_an_older_version_is_copied_once_and_closed(account)
 
 
 async def test_an_end_is_believed_only_when_it_is_that_of_this_very_change(account):
-    """Right after the call a stack may still be described as before, or another change has ended meanwhile."""
+    """Permission after the call a stack may still be described as before, or another change has ended meanwhile."""
     await ground(account).apply(untold)
     stack = account.cloud.cloudformation.stacks["slipway-notes-staging"]
     account.cloud.cloudformation.handlers.failing["AutoScaling"] = "no"

@@ -66,7 +66,7 @@ reads and writes. A task in the VPC makes them, with the server's main user, fro
 
 A change that replaces or deletes a database, a secret, a repository, a log group or a VPC is refused unless `--replace` names it. A
 database that is deleted leaves a final snapshot.""",
-    rights=(),
+    permissions=(),
 )
 async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.bootstrap import AccountSetup, with_repository
@@ -240,7 +240,7 @@ for operations in progress, then deletes everything. A second interruption ends 
 
 Account numbers and ARNs are removed from all records.""",
     not_on_dagger="a person agrees to what it creates and costs in a real account",
-    rights=(),
+    permissions=(),
 )
 async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.conformance.service import ProbeImage

@@ -27,7 +27,7 @@ Flags = argparse.Namespace
 class Group(Enum):
     """The heading of a command in help and on the reference page."""
 
-    PROVE = "Prove migrations"
+    TEST = "Test migrations"
     RELEASE = "Release"
     SERVICE = "Operate a service"
     ACCOUNT = "Prepare an account"
@@ -151,7 +151,7 @@ class Command:
 
     - sentence: one for help, Dagger and pages. more: what its help adds.
     - run: None for a function that only Dagger has. It returns None if it has already printed everything.
-    - rights: the rows of the permissions table that its AWS calls need; by default the one of its name.
+    - permissions: the rows of the permissions table that its AWS calls need; by default the one of its name.
     - not_on_dagger: why Dagger has no such function. never_red: why its function succeeds whatever the exit code would be.
     - cache: how long an engine may keep its result: "never", "session", or "" for Dagger's default.
     """
@@ -163,7 +163,7 @@ class Command:
     flags: tuple[Flag, ...] = ()
     records: tuple[JsonRecord, ...] = ()
     run: Run | None = None
-    rights: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
     more: str = ""
     not_on_dagger: str = ""
     never_red: str = ""
@@ -196,8 +196,8 @@ def command(group: Group, sentence: str, access: AwsAccess = AwsAccess.NONE, **m
 
     def describe(run: Run) -> Command:
         name = run.__name__
-        rights = more.pop("rights", (name,) if access is not AwsAccess.NONE else ())
-        return Command(name=name, group=group, sentence=sentence, access=access, run=run, rights=rights, **more)
+        permissions = more.pop("permissions", (name,) if access is not AwsAccess.NONE else ())
+        return Command(name=name, group=group, sentence=sentence, access=access, run=run, permissions=permissions, **more)
 
     return describe
 

@@ -44,7 +44,7 @@ AS_PLANNED = JsonRecord("plan", "with `--dry-run`; 1 when it is blocked")
     AwsAccess.READS,
     flags=(*ENVIRONMENT, IMAGE),
     records=(JsonRecord("preflight", "1 when a check refuses the release; what is not covered does not count"),),
-    rights=("preflight", "status"),
+    permissions=("preflight", "status"),
 )
 async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.preflight import preflight
@@ -106,7 +106,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         JsonRecord("outcome", "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 4 for ABORTED, 1 for every other status"),
         JsonRecord("joint-outcome", "with `--all`; 0 only when every image is live, 3 when that of one is unknown"),
     ),
-    rights=("deploy", "webhook"),
+    permissions=("deploy", "webhook"),
     more="""\
 With --all the services are deployed one after the other, each after those that it calls. When one fails, those that were deployed
 before it are rolled back in reverse order, unless their settings have when-a-later-fails = "stay". Run the same command again after a
@@ -155,7 +155,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
         ENDPOINT,
     ),
     records=(AS_DEPLOY, AS_PLANNED),
-    rights=("promote-from", "promote-to", "webhook"),
+    permissions=("promote-from", "promote-to", "webhook"),
 )
 async def promote(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.redeploy import plan_promotion, promote
@@ -186,7 +186,7 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
         DRY_RUN,
     ),
     records=(AS_DEPLOY, AS_PLANNED),
-    rights=("rollback", "webhook"),
+    permissions=("rollback", "webhook"),
 )
 async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.redeploy import plan_rollback, rollback
@@ -219,7 +219,7 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
         JsonRecord("migration"),
         JsonRecord("standing", "with `--status`; 1 when the database is ahead of the image"),
     ),
-    rights=("migrate-direct", "migrate-ecs-task"),
+    permissions=("migrate-direct", "migrate-ecs-task"),
 )
 async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
@@ -259,7 +259,7 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
         DRY_RUN,
     ),
     records=(AS_DEPLOY, AS_PLANNED),
-    rights=("move", "webhook"),
+    permissions=("move", "webhook"),
     more="""\
 [tool.slipway.environments.NAME.move] names the roles on ECS. slipway creates the ECS service from the image that is live on App Runner,
 then shifts the traffic with weighted records of Route 53: 10, 50, 100 %, three minutes per step. Run move again to resume it.""",

@@ -38,7 +38,7 @@ _UNTIL_IT_ENDS = "until it ends"
         ),
         JsonRecord("release-watch", "with `--watch SPAN`; 1 unless `status` is SUCCEEDED"),
     ),
-    rights=("status", "logs"),
+    permissions=("status", "logs"),
     more="""\
 With a span the smoke paths are asked every 15 seconds, and lines of the logs that look like errors are counted and shown; they alone
 do not end it. The first path that does not answer ends it.""",
@@ -85,7 +85,7 @@ async def _status_of_all(flags: Flags, caller: Caller) -> "CommandResult":
     AwsAccess.READS,
     flags=ANYWHERE,
     records=(JsonRecord("address"),),
-    rights=("status",),
+    permissions=("status",),
     not_on_dagger="it has no browser; status has the URL",
 )
 async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -- the command's name
@@ -274,7 +274,7 @@ async def run(flags: Flags, caller: Caller) -> "CommandResult":
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),
-    rights=("pause", "webhook"),
+    permissions=("pause", "webhook"),
 )
 async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import pause, plan_change
@@ -290,7 +290,7 @@ async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),
-    rights=("resume", "webhook"),
+    permissions=("resume", "webhook"),
 )
 async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import plan_change, resume
@@ -306,7 +306,7 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     AwsAccess.CHANGES,
     flags=ENVIRONMENT,
     records=(AS_DEPLOY,),
-    rights=("abort", "webhook"),
+    permissions=("abort", "webhook"),
 )
 async def abort(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import abort
@@ -339,7 +339,7 @@ async def abort(flags: Flags, caller: Caller) -> "CommandResult":
 With --everything the service goes first, then its stack, then the network and the database that the services of the environment
 share; these are kept while the stack of another service uses them. The database leaves a final snapshot. One that is protected from
 deletion is an obstacle, and then nothing is deleted. It needs an administrator's permissions, as bootstrap does.""",
-    rights=("destroy", "webhook"),
+    permissions=("destroy", "webhook"),
 )
 async def destroy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import destroy, plan_change

@@ -36,7 +36,7 @@ class StackDrift:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountDrift(Record, schema="slipway/account-drift/1"):
-    """The drift of an environment's stacks, and of the roles and rights in its database.
+    """The drift of an environment's stacks, and of the roles and privileges in its database.
 
     - breaches: the ways in which the database, or the private services, are not isolated.
     - database: WAITING where it could not be read; None without a database of bootstrap's.

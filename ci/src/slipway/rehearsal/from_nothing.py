@@ -155,7 +155,7 @@ class _Service(Generic[C]):
             applied = await setup.apply(_untold, approved=await setup.propose(_untold))
             changes = [change for stack in applied.stacks for change in stack.changes]
             roles = applied.database.differences if applied.database else ()
-            step.what = f"made {what} of {whose}: {len(changes)} resources, {len(roles)} roles and rights"
+            step.what = f"made {what} of {whose}: {len(changes)} resources, {len(roles)} roles and privileges"
             step.platform_seconds = (self._clock.now() - began).total_seconds()
         return applied
 

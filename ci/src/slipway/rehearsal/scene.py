@@ -113,9 +113,9 @@ class Scene(Generic[C]):
         return image
 
     async def prove(self, act: RunningAct, release: C, image: Image) -> Proof:
-        with act.step("proving its migrations") as step:
+        with act.step("testing its migrations") as step:
             proof = await self.stage.prove(release, image)
-            verdict = "proven" if proof.verdict is Verdict.PASS else "refused"
+            verdict = "passed" if proof.verdict is Verdict.PASS else "refused"
             executed = f"{proof.executed} on PostgreSQL {proof.postgres}"
             step.what = f"migrations {verdict}: {executed}{self._other_major(proof)}"
         return proof

@@ -60,11 +60,11 @@ class Migrations(Constrained):
       For advanced-alchemy, the object with its configuration, such as "shop.config:alchemy".
     - postgres: the major version in production ("17"), or an image reference with a digest.
     - extensions: Postgres extensions that must exist before the first revision; every empty database gets them, in production too.
-    - role: the rights of the role that runs the revisions in production: "rds_superuser", as the main user of RDS; "owner" of the database, no more; "superuser".
+    - role: the privileges of the role that runs the revisions in production: "rds_superuser", as the main user of RDS; "owner" of the database, no more; "superuser".
     - baseline: the schema that the first revision expects, if no revision creates it: an SQL file such as "migrations/baseline.sql", written by `pg_dump --schema-only`,
       or "package.module:metadata", whose tables create_all makes. Every empty database begins with it, in production too; revisions that the
       alembic_version of the file names count as run.
-    - start-after: revisions up to this one are old: they are run, and not judged.
+    - start-after: revisions up to this one are old: the gate runs them, and does not test them.
     - previous: "required" makes it an error when the previous release could not be replayed on the new schema; with "wanted" the reports only say so.
     - levels: the levels of gate rules, by rule, such as {Q01 = "error", D03 = "off"}; docs/gate.md has the defaults.
     - database-variable: the environment variable in which the service expects its database's URL.

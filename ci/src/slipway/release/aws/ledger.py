@@ -95,7 +95,7 @@ class LedgerStore:
             return not await self._former.get([self._name(_MOVED)])
         except AwsRefusedError as error:
             if error.code in _DENIED:
-                return False  # what the role lacks is the right on the own repository
+                return False  # what the role lacks is the permission on the own repository
             raise
 
     def _name(self, kind: str) -> str:

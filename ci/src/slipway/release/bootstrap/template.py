@@ -35,7 +35,7 @@ from slipway.release.bootstrap.roles import (
 from slipway.release.bootstrap.server import access_part, main_secret, service_secrets
 from slipway.release.cloudformation import Part, Resource, output, resource, retained, role, start_task, trusts_service
 from slipway.release.placement import Placement, placement_of, stack_name
-from slipway.release.rights import REPOSITORY, Policy, Scope
+from slipway.release.permissions import REPOSITORY, Policy, Scope
 from slipway.release.runners.access import access_log
 from slipway.release.targets.supported import target_of
 from slipway.settings import Environment, MigrationRunner, Settings, SettingsError

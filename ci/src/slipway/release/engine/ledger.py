@@ -205,7 +205,7 @@ class Ledger:
         return (lock, stored) if lock and stored else None
 
     async def locked_by(self) -> int | None:
-        """Return the number that holds the lock; None when it is free. This needs no more than the right to read the ledger."""
+        """Return the number that holds the lock; None when it is free. This needs no more than permission to read the ledger."""
         lock = await self._held()
         return lock.number if lock else None
 

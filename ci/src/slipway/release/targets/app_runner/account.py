@@ -1,4 +1,4 @@
-"""App Runner in an account: the IAM actions of each right, and the resources that bootstrap makes for an environment.
+"""App Runner in an account: the IAM actions of each permission, and the resources that bootstrap makes for an environment.
 
 The service authorization reference ("list_apprunner") lists the resources that an action accepts.
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from slipway.release.cloudformation import Part, output, pull, read_secrets, resource, role, trusts_service
 from slipway.release.placement import Placement, placement_of
-from slipway.release.rights import ANY, Grants, Resource, Right, Scope, patterns
+from slipway.release.permissions import ANY, Grants, Resource, Permission, Scope, patterns
 from slipway.release.targets.app_runner.preflight import BUILD, TASKS
 from slipway.release.targets.app_runner.spec import environment_of
 from slipway.settings import Scaling, Settings, SettingsError
@@ -94,33 +94,33 @@ LISTENER_RULES = Resource(
 )
 
 GRANTS: Grants = {
-    Right.OBSERVE: {
+    Permission.OBSERVE: {
         ANY: ("apprunner:ListServices",),
         SERVICE: ("apprunner:DescribeService", "apprunner:ListOperations"),
     },
-    Right.READ_OWNER: {SERVICE: ("apprunner:ListTagsForResource",)},
-    Right.COUNT: {},  # it says nothing of its instances
-    Right.FOLLOW: {SERVICE_LOGS: ("logs:FilterLogEvents",)},
-    Right.READ_LOGS: {SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents")},
-    Right.INSPECT: {
+    Permission.READ_OWNER: {SERVICE: ("apprunner:ListTagsForResource",)},
+    Permission.COUNT: {},  # it says nothing of its instances
+    Permission.FOLLOW: {SERVICE_LOGS: ("logs:FilterLogEvents",)},
+    Permission.READ_LOGS: {SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents")},
+    Permission.INSPECT: {
         ANY: ("apprunner:ListServices",),
         SERVICE: ("apprunner:ListTagsForResource",),
         CONNECTORS: ("apprunner:DescribeVpcConnector",),
         SCALINGS: ("apprunner:DescribeAutoScalingConfiguration",),
         TRACING: ("apprunner:DescribeObservabilityConfiguration",),
     },
-    Right.UPDATE_SERVICE: {SERVICE_AND_PARTS: ("apprunner:UpdateService",), PASSED_ROLES: ("iam:PassRole",)},
+    Permission.UPDATE_SERVICE: {SERVICE_AND_PARTS: ("apprunner:UpdateService",), PASSED_ROLES: ("iam:PassRole",)},
     # A service is created with a tag. At an account's first service App Runner makes a role of its own (developer guide, "Using
     # service-linked roles") [G].
-    Right.CREATE_SERVICE: {
+    Permission.CREATE_SERVICE: {
         SERVICE_LINKED_ROLE: ("iam:CreateServiceLinkedRole",),
         SERVICE_AND_PARTS: ("apprunner:CreateService",),
         SERVICE: ("apprunner:TagResource",),
     },
-    Right.PAUSE_SERVICE: {SERVICE: ("apprunner:PauseService",)},
-    Right.RESUME_SERVICE: {SERVICE: ("apprunner:ResumeService",)},
+    Permission.PAUSE_SERVICE: {SERVICE: ("apprunner:PauseService",)},
+    Permission.RESUME_SERVICE: {SERVICE: ("apprunner:ResumeService",)},
     # Names are found by zone, whose id the settings do not have; a certificate is requested when there is none.
-    Right.MOVE: {
+    Permission.MOVE: {
         ANY: (
             *("acm:ListCertificates", "acm:RequestCertificate", "cloudwatch:GetMetricData"),
             *("elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeRules"),
@@ -133,9 +133,9 @@ GRANTS: Grants = {
         LISTENERS: ("elasticloadbalancing:AddListenerCertificates",),
         LISTENER_RULES: ("elasticloadbalancing:ModifyRule",),
     },
-    Right.ABORT: {},  # App Runner cannot abort an operation
-    # DeleteService also asks for the right to remove the service's custom domains.
-    Right.DELETE_SERVICE: {SERVICE: ("apprunner:DeleteService", "apprunner:DisassociateCustomDomain")},
+    Permission.ABORT: {},  # App Runner cannot abort an operation
+    # DeleteService also asks for permission to remove the service's custom domains.
+    Permission.DELETE_SERVICE: {SERVICE: ("apprunner:DeleteService", "apprunner:DisassociateCustomDomain")},
 }
 
 

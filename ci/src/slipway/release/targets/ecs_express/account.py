@@ -1,4 +1,4 @@
-"""ECS Express Mode in an account: the IAM actions of each right, and the resources that bootstrap makes for an environment.
+"""ECS Express Mode in an account: the IAM actions of each permission, and the resources that bootstrap makes for an environment.
 
 The actions are those of the service authorization reference ("list_amazonelasticcontainerservice"), and those that AWS's own CloudFormation
 handlers for an Express Gateway Service name.
@@ -7,7 +7,7 @@ handlers for an Express Gateway Service name.
 from collections.abc import Mapping
 
 from slipway.release.cloudformation import Part, role, start_task, trusts_service
-from slipway.release.rights import ANY, Arns, Grants, Resource, Right, Scope, patterns
+from slipway.release.permissions import ANY, Arns, Grants, Resource, Permission, Scope, patterns
 from slipway.release.targets.ecs_express.preflight import ECS, MANAGED_POLICY, TASKS
 from slipway.release.targets.ecs_express.spec import environment_of
 from slipway.settings import Settings
@@ -107,21 +107,21 @@ _CHANGE = {
     TARGET_GROUPS: ("elasticloadbalancing:ModifyTargetGroup",),
 }
 GRANTS: Grants = {
-    Right.OBSERVE: {
+    Permission.OBSERVE: {
         ANY: ("elasticloadbalancing:DescribeTargetGroups",),
         SERVICE: ("ecs:DescribeExpressGatewayService", "ecs:ListServiceDeployments"),
         HISTORY: ("ecs:DescribeServiceDeployments", "ecs:DescribeServiceRevisions"),
     },
-    Right.READ_OWNER: {SERVICE: ("ecs:DescribeExpressGatewayService",)},
-    Right.COUNT: {SERVICE: ("ecs:DescribeServices",)},
-    Right.FOLLOW: {SERVICE: ("ecs:DescribeServices",)},
-    Right.READ_LOGS: {
+    Permission.READ_OWNER: {SERVICE: ("ecs:DescribeExpressGatewayService",)},
+    Permission.COUNT: {SERVICE: ("ecs:DescribeServices",)},
+    Permission.FOLLOW: {SERVICE: ("ecs:DescribeServices",)},
+    Permission.READ_LOGS: {
         SERVICE: ("ecs:DescribeServices",),
         CLUSTER_TASKS: ("ecs:ListTasks",),
         SERVICE_TASKS: ("ecs:DescribeTasks",),
         SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents"),
     },
-    Right.INSPECT: {
+    Permission.INSPECT: {
         ANY: (
             *("ec2:DescribeRouteTables", "ec2:DescribeSubnets", "elasticloadbalancing:DescribeLoadBalancers"),
             *("elasticloadbalancing:DescribeTargetGroups", "servicequotas:GetServiceQuota"),
@@ -129,20 +129,20 @@ GRANTS: Grants = {
         CLUSTER: ("ecs:DescribeClusters",),
         SERVICE: ("ecs:DescribeExpressGatewayService",),
     },
-    Right.UPDATE_SERVICE: {SERVICE: ("ecs:UpdateExpressGatewayService",), **_CHANGE},
+    Permission.UPDATE_SERVICE: {SERVICE: ("ecs:UpdateExpressGatewayService",), **_CHANGE},
     # A service is created with a tag; the first one of an account makes its cluster and a role of ECS's own.
-    Right.CREATE_SERVICE: {
+    Permission.CREATE_SERVICE: {
         SERVICE: ("ecs:CreateExpressGatewayService", "ecs:TagResource"),
         CLUSTER: ("ecs:CreateCluster",),
         PASSED_INFRASTRUCTURE_ROLE: ("iam:PassRole",),
         SERVICE_LINKED_ROLE: ("iam:CreateServiceLinkedRole",),
         **_CHANGE,
     },
-    Right.PAUSE_SERVICE: {},  # there is no pause
-    Right.RESUME_SERVICE: {},
-    Right.MOVE: {},  # nothing leads further
-    Right.ABORT: {HISTORY: ("ecs:StopServiceDeployment",)},
-    Right.DELETE_SERVICE: {SERVICE: ("ecs:DeleteExpressGatewayService",)},
+    Permission.PAUSE_SERVICE: {},  # there is no pause
+    Permission.RESUME_SERVICE: {},
+    Permission.MOVE: {},  # nothing leads further
+    Permission.ABORT: {HISTORY: ("ecs:StopServiceDeployment",)},
+    Permission.DELETE_SERVICE: {SERVICE: ("ecs:DeleteExpressGatewayService",)},
 }
 
 

@@ -1,4 +1,4 @@
-"""Rights that verbs need, and the IAM actions behind those that no target owns: ECR, secrets, roles, the task that migrates.
+"""Permissions that verbs need, and the IAM actions behind those that no target owns: ECR, secrets, roles, the task that migrates.
 
 A target adds the actions of its own platform (targets/*/account.py). Which resource an action accepts is in the service authorization
 reference of each service (docs.aws.amazon.com/service-authorization, "list_ecr", "list_logs", "list_ecs", "list_iam", …).
@@ -17,7 +17,7 @@ from slipway.settings import Environment, MigrationRunner, RunnerKind, Settings
 Policy = Mapping[str, Any]
 
 
-class Right(Enum):
+class Permission(Enum):
     """Something a verb must be allowed to do, whatever the target."""
 
     OBSERVE = "observe the service and its operations"
@@ -101,7 +101,7 @@ class Resource:
 
 
 Actions = Mapping[Resource, tuple[str, ...]]
-Grants = Mapping[Right, Actions]
+Grants = Mapping[Permission, Actions]
 
 
 def patterns(*texts: str) -> Arns:
@@ -231,31 +231,31 @@ _PUSH = (
 )
 SHARED: Grants = {
     # A ledger that has not been moved is in the repository of the images.
-    Right.READ_LEDGER: {LEDGER: ("ecr:BatchGetImage",), REPOSITORY: ("ecr:BatchGetImage",)},
-    Right.SEARCH_LEDGER: {LEDGER: ("ecr:ListImages",), REPOSITORY: ("ecr:ListImages",)},
+    Permission.READ_LEDGER: {LEDGER: ("ecr:BatchGetImage",), REPOSITORY: ("ecr:BatchGetImage",)},
+    Permission.SEARCH_LEDGER: {LEDGER: ("ecr:ListImages",), REPOSITORY: ("ecr:ListImages",)},
     # The first record of a repository needs a blob to refer to.
-    Right.WRITE_LEDGER: {LEDGER: (*_READ_RECORDS, *_WRITE_RECORD, *_UPLOAD), REPOSITORY: _READ_RECORDS},
-    Right.INSPECT: {
+    Permission.WRITE_LEDGER: {LEDGER: (*_READ_RECORDS, *_WRITE_RECORD, *_UPLOAD), REPOSITORY: _READ_RECORDS},
+    Permission.INSPECT: {
         ANY: ("ssm:DescribeParameters",),
         LEDGER: ("ecr:DescribeRepositories", "ecr:ListImages"),
         REPOSITORY: (*_READ_IMAGE, "ecr:ListImages"),
         ROLES: ("iam:GetRole",),
         SECRETS: ("secretsmanager:DescribeSecret",),
     },
-    Right.PULL: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _READ_IMAGE},
-    Right.LOOK_AT_IMAGE: {REPOSITORY: ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")},
-    Right.PUSH: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _PUSH, TRIAL: _PUSH},
-    Right.READ_WEBHOOK: {WEBHOOK_SECRET: ("secretsmanager:GetSecretValue",)},
-    Right.FIND_SECRETS: {ANY: ("ssm:DescribeParameters",), SECRETS: ("secretsmanager:DescribeSecret",)},
-    Right.STORE_VALUE: {
+    Permission.PULL: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _READ_IMAGE},
+    Permission.LOOK_AT_IMAGE: {REPOSITORY: ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")},
+    Permission.PUSH: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _PUSH, TRIAL: _PUSH},
+    Permission.READ_WEBHOOK: {WEBHOOK_SECRET: ("secretsmanager:GetSecretValue",)},
+    Permission.FIND_SECRETS: {ANY: ("ssm:DescribeParameters",), SECRETS: ("secretsmanager:DescribeSecret",)},
+    Permission.STORE_VALUE: {
         SECRETS: ("secretsmanager:PutSecretValue",),
         OWN_SECRETS: ("secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"),
     },
-    Right.READ_DATABASE_URL: {
+    Permission.READ_DATABASE_URL: {
         DATABASE_SECRET: ("secretsmanager:GetSecretValue",),
         DATABASE_PARAMETER: ("ssm:GetParameter",),
     },
-    Right.RUN_TASK: {
+    Permission.RUN_TASK: {
         ANY_TASK: ("ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"),
         TASK_DEFINITION: ("ecs:RegisterTaskDefinition", "ecs:RunTask"),
         TASKS: ("ecs:DescribeTasks",),
@@ -275,9 +275,9 @@ def merged(parts: Iterable[Actions]) -> Actions:
     return {resource: tuple(sorted(actions[resource])) for resource in sorted(actions, key=lambda each: each.sid)}
 
 
-def granted(rights: Iterable[Right], grants: Grants) -> Actions:
-    """Return the actions behind rights, on the side of AWS that is shared and on that of a target."""
-    return merged(source.get(right, {}) for right in rights for source in (SHARED, grants))
+def granted(permissions: Iterable[Permission], grants: Grants) -> Actions:
+    """Return the actions behind permissions, on the side of AWS that is shared and on that of a target."""
+    return merged(source.get(permission, {}) for permission in permissions for source in (SHARED, grants))
 
 
 def narrowed(actions: Actions, scope: Scope) -> Policy:
