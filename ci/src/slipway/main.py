@@ -242,7 +242,7 @@ class Slipway:
 
         settings, source = await self._read(await self._folder(ws))
         given = RegistryLogin(username, password) if password else None
-        region = next((there.region for there in settings.environments.values()), REGION)
+        region = next((env.region for env in settings.environments.values()), REGION)
         login = given or await signed_in(address, await keys_of(credentials), registry, region)
         built = await image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
         await smoke(built, settings)

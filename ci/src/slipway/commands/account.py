@@ -86,11 +86,11 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.template:
         return CommandResult(record=None, text=_template(stacks(settings, flags.environment), flags))
     approved = await caller.record(Bootstrap, flags.plan, "the approved change") if flags.plan else None
-    there = await caller.environment(flags.environment)
-    digest = there.digest_of(flags.image) if flags.image else None
+    environment = await caller.environment(flags.environment)
+    digest = environment.digest_of(flags.image) if flags.image else None
     if digest is None and settings.environment(flags.environment).database:
-        digest = (await there.status()).digest
-    setup = AccountSetup(settings, flags.environment, there.aws, there.time, digest)
+        digest = (await environment.status()).digest
+    setup = AccountSetup(settings, flags.environment, environment.aws, environment.time, digest)
     with caller.run() as tell:
         if flags.drift and not flags.apply:
             return answers.of_account_drift(await setup.drift(tell))
@@ -141,13 +141,13 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
     commands = tuple(flags.command or DEPLOY_ROLE)
     every = [*(await caller.services()).values()] if flags.all else [await caller.settings()]
-    there = [each for each in every if not flags.all or flags.environment in each.environments]
-    if not there:
+    services = [each for each in every if not flags.all or flags.environment in each.environments]
+    if not services:
         raise BadInputError(f"no service is in {flags.environment!r:.60}", "correct --environment")
-    lacking = {verb.value: why for each in there for verb, why in target_of(each, flags.environment).impossible.items()}
+    lacking = {verb.value: why for each in services for verb, why in target_of(each, flags.environment).impossible.items()}
     if impossible := [name for name in flags.command or () if name in lacking]:
         raise BadInputError(f"the platform of {flags.environment} has no {impossible[0]}", lacking[impossible[0]])
-    policies = [policy(scope_of(each, flags.environment), commands) for each in there]
+    policies = [policy(scope_of(each, flags.environment), commands) for each in services]
     document = json.dumps(joined(policies) if flags.all else policies[0], indent=2)
     return answers.of_permissions(Permissions(flags.environment, commands, document))
 

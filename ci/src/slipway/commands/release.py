@@ -191,9 +191,9 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
 async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.redeploy import plan_rollback, rollback
 
-    there, evidence = await _changed_environment(flags, caller), await _evidence(flags, caller)
+    environment, evidence = await _changed_environment(flags, caller), await _evidence(flags, caller)
     how = {"to": flags.to, "evidence": evidence, "image_only": flags.image_only}
-    return await changed(flags, caller, lambda: plan_rollback(there, **how), lambda tell: rollback(there, tell, **how))
+    return await changed(flags, caller, lambda: plan_rollback(environment, **how), lambda tell: rollback(environment, tell, **how))
 
 
 @command(
@@ -273,14 +273,14 @@ async def move(flags: Flags, caller: Caller) -> "CommandResult":
         raise BadInputError("move needs one direction", "pass --to ecs-express, --back or --finish")
     if flags.confirm and flags.to:
         raise BadInputError("--confirm deletes a service", "pass it with --back or --finish")
-    there = moving(await connected_to(flags, caller), has_moved=not flags.to)
+    environment = moving(await connected_to(flags, caller), has_moved=not flags.to)
     if flags.back:
-        plan = partial(plan_back, there, flags.confirm)
-        return await changed(flags, caller, plan, partial(there.back, confirmed=flags.confirm))
+        plan = partial(plan_back, environment, flags.confirm)
+        return await changed(flags, caller, plan, partial(environment.back, confirmed=flags.confirm))
     if flags.finish:
-        plan = partial(plan_finish, there, flags.confirm)
-        return await changed(flags, caller, plan, partial(there.finish, confirmed=flags.confirm))
-    return await changed(flags, caller, partial(plan_forward, there), there.forward)
+        plan = partial(plan_finish, environment, flags.confirm)
+        return await changed(flags, caller, plan, partial(environment.finish, confirmed=flags.confirm))
+    return await changed(flags, caller, partial(plan_forward, environment), environment.forward)
 
 
 async def _deploy_all(flags: Flags, caller: Caller) -> "CommandResult":
@@ -331,18 +331,18 @@ async def changed(
 
 async def _changed_environment(flags: Flags, caller: Caller) -> "ServiceEnvironment":
     """Return the environment that a command changes, with its ledger or without."""
-    there = await connected_to(flags, caller)
-    return there.doing_without_ledger(flags.without_ledger) if flags.without_ledger else there
+    environment = await connected_to(flags, caller)
+    return environment.doing_without_ledger(flags.without_ledger) if flags.without_ledger else environment
 
 
 async def connected_to(flags: Flags, caller: Caller, name: str = "") -> "ServiceEnvironment":
     """Return an environment with the addresses of the services that it calls; one that is read from the ledger has those of then."""
-    there = await caller.environment(name or flags.environment)
-    if not there.settings.calls or vars(flags).get("service"):
-        return there
+    environment = await caller.environment(name or flags.environment)
+    if not environment.settings.calls or vars(flags).get("service"):
+        return environment
     from slipway.environment.called import connected
 
-    return await connected(there, await caller.services())
+    return await connected(environment, await caller.services())
 
 
 async def _evidence(flags: Flags, caller: Caller) -> "CompatibilityEvidence":

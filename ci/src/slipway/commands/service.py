@@ -280,8 +280,8 @@ async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import pause, plan_change
     from slipway.records.outcome import Verb
 
-    there = await caller.environment(flags.environment)
-    return await changed(flags, caller, lambda: plan_change(there, Verb.PAUSE), lambda tell: pause(there, tell))
+    environment = await caller.environment(flags.environment)
+    return await changed(flags, caller, lambda: plan_change(environment, Verb.PAUSE), lambda tell: pause(environment, tell))
 
 
 @command(
@@ -296,8 +296,8 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import plan_change, resume
     from slipway.records.outcome import Verb
 
-    there = await caller.environment(flags.environment)
-    return await changed(flags, caller, lambda: plan_change(there, Verb.RESUME), lambda tell: resume(there, tell))
+    environment = await caller.environment(flags.environment)
+    return await changed(flags, caller, lambda: plan_change(environment, Verb.RESUME), lambda tell: resume(environment, tell))
 
 
 @command(
@@ -347,9 +347,9 @@ async def destroy(flags: Flags, caller: Caller) -> "CommandResult":
 
     if flags.everything:
         return await _everything(flags, caller)
-    there, confirm = await caller.environment(flags.environment), flags.confirm
+    environment, confirm = await caller.environment(flags.environment), flags.confirm
     return await changed(
-        flags, caller, lambda: plan_change(there, Verb.DESTROY), lambda tell: destroy(there, tell, confirm)
+        flags, caller, lambda: plan_change(environment, Verb.DESTROY), lambda tell: destroy(environment, tell, confirm)
     )
 
 
@@ -357,8 +357,8 @@ async def _everything(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.destroy import destroy_everything, plan_destruction
     from slipway.report.answers import account as answers
 
-    there = await caller.environment(flags.environment)
+    environment = await caller.environment(flags.environment)
     with caller.run() as tell:
         if flags.dry_run:
-            return answers.of_destruction(await plan_destruction(there, tell))
-        return answers.of_destruction(await destroy_everything(there, tell, flags.confirm))
+            return answers.of_destruction(await plan_destruction(environment, tell))
+        return answers.of_destruction(await destroy_everything(environment, tell, flags.confirm))

@@ -75,8 +75,8 @@ class ObservedEnvironment:
         """The settings whose variables include the addresses of the services that it calls."""
         if not self.addresses:
             return self.settings
-        there = self.settings.environments[self.name]  # without a made database's secret, which differs for migrations
-        made = replace(there, variables={**there.variables, **self.addresses})
+        env = self.settings.environments[self.name]  # without a made database's secret, which differs for migrations
+        made = replace(env, variables={**env.variables, **self.addresses})
         return replace(self.settings, calls=(), environments={**self.settings.environments, self.name: made})
 
     @property

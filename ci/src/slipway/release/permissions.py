@@ -56,22 +56,22 @@ class Scope:
     grants: "Grants"
 
     @property
-    def there(self) -> Environment:
+    def env(self) -> Environment:
         return self.settings.environment(self.environment)
 
     @property
     def task(self) -> MigrationRunner | None:
         """The task that migrates the database, where there is one."""
-        migration = self.there.migration
+        migration = self.env.migration
         return migration if migration and migration.runner is RunnerKind.ECS_TASK else None
 
     @cached_property
     def names(self) -> dict[str, str]:
         """The words that patterns of ARNs are filled with."""
         return {
-            "partition": self.there.partition,
-            "region": self.there.region,
-            "account": self.there.account,
+            "partition": self.env.partition,
+            "region": self.env.region,
+            "account": self.env.account,
             "repository": self.settings.name,
             "ledger": self.settings.ledger(self.environment),
             "service": self.settings.service_name(self.environment),
@@ -118,8 +118,8 @@ def of_database(service: str) -> Arns:
     """Return the ARN of the secret with the database's URL, only where slipway itself connects to the database."""
 
     def arns(scope: Scope) -> tuple[str, ...]:
-        migration = scope.there.migration
-        secret = scope.there.secrets.get(scope.settings.migrations.database_variable)
+        migration = scope.env.migration
+        secret = scope.env.secrets.get(scope.settings.migrations.database_variable)
         is_direct = migration is not None and migration.runner is RunnerKind.DIRECT
         return secrets_of(service, [secret]) if is_direct and secret else ()
 
@@ -158,17 +158,17 @@ LEDGER = Resource(
 ROLES = Resource(
     "Roles",
     "the roles of the service",
-    lambda scope: tuple(scope.there.roles.values()),
+    lambda scope: tuple(scope.env.roles.values()),
 )
 SECRETS = Resource(
     "Secrets",
     "the secrets that the settings name, by ARN; their descriptions, never their values",
-    lambda scope: secrets_of("secretsmanager", scope.there.secrets.values()),
+    lambda scope: secrets_of("secretsmanager", scope.env.secrets.values()),
 )
 WEBHOOK_SECRET = Resource(
     "WebhookSecret",
     "the secret with the URL of the environment's webhook",
-    lambda scope: secrets_of("secretsmanager", filter(None, [scope.there.webhook])),
+    lambda scope: secrets_of("secretsmanager", filter(None, [scope.env.webhook])),
 )
 OWN_SECRETS = Resource(
     "OwnSecrets",

@@ -349,23 +349,23 @@ class Settings(Constrained):
                 f"there is no environment {name!r}",
                 f"pyproject.toml has {known}; add [tool.slipway.environments.{name}]",
             )
-        there = self.environments[name]
-        if there.database is None:
-            return there
-        secrets = {**self.database_secrets(name), **there.secrets}
-        return replace(there, secrets=secrets, migration=there.migration or self._runner(name, there))
+        env = self.environments[name]
+        if env.database is None:
+            return env
+        secrets = {**self.database_secrets(name), **env.secrets}
+        return replace(env, secrets=secrets, migration=env.migration or self._runner(name, env))
 
-    def _runner(self, name: str, there: Environment) -> MigrationRunner | None:
+    def _runner(self, name: str, env: Environment) -> MigrationRunner | None:
         """Return the task that migrates a made database, in the subnets and groups of the service; None before these are known."""
-        if not (isinstance(there, ExpressEnvironment) and there.subnets and there.security_groups):
+        if not (isinstance(env, ExpressEnvironment) and env.subnets and env.security_groups):
             return None
-        service = there.service or f"{self.name}-{name}"
+        service = env.service or f"{self.name}-{name}"
         return MigrationRunner(
             runner=RunnerKind.ECS_TASK,
-            subnets=there.subnets,
-            security_groups=there.security_groups,
-            execution_role=f"arn:{there.partition}:iam::{there.account}:role/{service}-migration",
-            public_ip=isinstance(there.network, MadeNetwork) and not there.network.private,
+            subnets=env.subnets,
+            security_groups=env.security_groups,
+            execution_role=f"arn:{env.partition}:iam::{env.account}:role/{service}-migration",
+            public_ip=isinstance(env.network, MadeNetwork) and not env.network.private,
         )
 
     def database_secrets(self, name: str, *, owner: bool = False) -> dict[str, str]:
@@ -373,11 +373,11 @@ class Settings(Constrained):
 
         Migrations connect as the `owner` of the tables, the service does not.
         """
-        there, variable = self.environments[name], self.migrations.database_variable
-        if there.database is None or variable in {**there.secrets, **there.variables}:
+        env, variable = self.environments[name], self.migrations.database_variable
+        if env.database is None or variable in {**env.secrets, **env.variables}:
             return {}
         secret = self.database_secret(name, owner=owner)
-        return {variable: f"arn:{there.partition}:secretsmanager:{there.region}:{there.account}:secret:{secret}"}
+        return {variable: f"arn:{env.partition}:secretsmanager:{env.region}:{env.account}:secret:{secret}"}
 
     def database_secret(self, name: str, *, owner: bool) -> str:
         """Return the name of the secret with the URL of a made database."""
@@ -386,12 +386,12 @@ class Settings(Constrained):
 
     def service_name(self, environment: str) -> str:
         """Return the service's name in an environment; raises SettingsError when the target does not accept it."""
-        there = self.environment(environment)
-        name = there.service or f"{self.name}-{environment}"
-        if not there.service_names.fits(name):
+        env = self.environment(environment)
+        name = env.service or f"{self.name}-{environment}"
+        if not env.service_names.fits(name):
             raise SettingsError(
-                f"a service on {there.target.value} cannot be called {name!r}",
-                f"set service in [tool.slipway.environments.{environment}] to {there.service_names.allowed}",
+                f"a service on {env.target.value} cannot be called {name!r}",
+                f"set service in [tool.slipway.environments.{environment}] to {env.service_names.allowed}",
             )
         return name
 
@@ -402,8 +402,8 @@ class Settings(Constrained):
 
     def repository(self, environment: str) -> str:
         """Return the address of the service's ECR repository in an environment; raises SettingsError."""
-        there = self.environment(environment)
-        return f"{there.account}.dkr.ecr.{there.region}.{there.domain}/{self.name}"
+        env = self.environment(environment)
+        return f"{env.account}.dkr.ecr.{env.region}.{env.domain}/{self.name}"
 
     def ledger(self, environment: str) -> str:
         """Return the name of the ECR repository with an environment's ledger."""

@@ -93,10 +93,10 @@ class Inventory:
                 yield f"snapshot {each['DBSnapshotIdentifier']} of the database {name}"
 
     async def _log_groups(self) -> Lines:
-        service, there = self.settings.service_name(self.environment), self.settings.environment(self.environment)
+        service, env = self.settings.service_name(self.environment), self.settings.environment(self.environment)
         endings = dict.fromkeys(self._made(_LOG_GROUP, "LogGroupName"), "") | {f"/aws/apprunner/{service}/": ".+"}
-        if isinstance(there, ExpressEnvironment):
-            endings |= {f"/aws/ecs/{there.cluster}/{service}-": "[0-9a-f]{4}"}
+        if isinstance(env, ExpressEnvironment):
+            endings |= {f"/aws/ecs/{env.cluster}/{service}-": "[0-9a-f]{4}"}
         for prefix, ending in endings.items():
             async for each in self._items("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
                 if re.fullmatch(ending, each["logGroupName"].removeprefix(prefix)):

@@ -61,22 +61,22 @@ MAJORS: Final = (14, 15, 16, 17, 18)  # of RDS for PostgreSQL in standard suppor
 
 def cost_of(settings: Settings, environment: str) -> Cost:
     """Return what an environment costs in a month while nothing happens in it."""
-    there = settings.environment(environment)
-    lines = [*_service(there), *_network(there.network), *_database(there.database, environment)]
+    env = settings.environment(environment)
+    lines = [*_service(env), *_network(env.network), *_database(env.database, environment)]
     return Cost(lines=tuple(lines), dated=_DATED, source=_SOURCE, not_covered=NOT_COVERED)
 
 
-def _service(there: Environment) -> Iterator[CostLine]:
-    memory = there.memory / 1024
-    if isinstance(there, AppRunnerEnvironment):
-        instances = there.scaling.least if there.scaling else 1
+def _service(env: Environment) -> Iterator[CostLine]:
+    memory = env.memory / 1024
+    if isinstance(env, AppRunnerEnvironment):
+        instances = env.scaling.least if env.scaling else 1
         yield _line(f"{instances} x {memory:g} GB of the service, idle", instances * memory * _IDLE_GB_HOUR)
-    if isinstance(there, ExpressEnvironment):
-        tasks, (vcpu_hour, gb_hour) = there.scaling.least, _FARGATE_HOURS[there.architecture]
-        hour = tasks * (there.cpu / 1024 * vcpu_hour + memory * gb_hour)
-        yield _line(f"{tasks} x {there.cpu / 1024:g} vCPU, {memory:g} GB of the service", hour)
+    if isinstance(env, ExpressEnvironment):
+        tasks, (vcpu_hour, gb_hour) = env.scaling.least, _FARGATE_HOURS[env.architecture]
+        hour = tasks * (env.cpu / 1024 * vcpu_hour + memory * gb_hour)
+        yield _line(f"{tasks} x {env.cpu / 1024:g} vCPU, {memory:g} GB of the service", hour)
         yield _line("load balancer, shared by up to 25 services", _LOAD_BALANCER_HOUR)
-        if not (isinstance(there.network, MadeNetwork) and there.network.private):
+        if not (isinstance(env.network, MadeNetwork) and env.network.private):
             addresses = tasks + _ZONES
             yield _line(f"{addresses} public addresses, of tasks and load balancer", addresses * _ADDRESS_HOUR)
 

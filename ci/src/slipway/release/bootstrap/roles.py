@@ -87,7 +87,7 @@ def check_own(settings: Settings, environment: str) -> None:
     """Raise SettingsError when a role is named twice: each belongs to one stack and has one purpose."""
     own = _arns(settings, environment)
     if moved := moved_scope(scope_of(settings, environment)):
-        own |= {f"move.{key}": arn for key, arn in moved.there.roles.items() if arn}
+        own |= {f"move.{key}": arn for key, arn in moved.env.roles.items() if arn}
     twice = [arn for arn, number in Counter(own.values()).items() if number > 1]
     others = (name for name in settings.environments if name != environment)
     shared = [arn for name in others for arn in _arns(settings, name).values() if arn in own.values()]
@@ -128,12 +128,12 @@ def _role_name(arn: str, account: str, at: str) -> str:
 
 
 def _arns(settings: Settings, environment: str) -> dict[str, str]:
-    there = settings.environment(environment)
-    arns = there.roles
-    if there.migration and there.migration.runner is RunnerKind.ECS_TASK:
+    env = settings.environment(environment)
+    arns = env.roles
+    if env.migration and env.migration.runner is RunnerKind.ECS_TASK:
         arns |= {
-            "migration.execution-role": there.migration.execution_role,
-            "migration.task-role": there.migration.task_role,
+            "migration.execution-role": env.migration.execution_role,
+            "migration.task-role": env.migration.task_role,
         }
     return {key: arn for key, arn in arns.items() if arn}
 
@@ -146,28 +146,28 @@ def _checked(name: str) -> str:
     return name
 
 
-def oidc_provider(there: Environment) -> Resource:
+def oidc_provider(env: Environment) -> Resource:
     """Return the account's provider for GitHub; it outlives its stack, because other services of the account may use it."""
     why = "GitHub tells AWS where a job runs, so no AWS key is stored in GitHub"
-    return retained("AWS::IAM::OIDCProvider", why, {"Url": f"https://{_ISSUER}", "ClientIdList": [_audience(there)]})
+    return retained("AWS::IAM::OIDCProvider", why, {"Url": f"https://{_ISSUER}", "ClientIdList": [_audience(env)]})
 
 
-def _audience(there: Environment) -> str:
+def _audience(env: Environment) -> str:
     """Return the audience of GitHub's tokens, which is STS's own name in each partition."""
-    return f"sts.{there.domain}"
+    return f"sts.{env.domain}"
 
 
-def trusts_jobs(github: Github, there: Environment, environment: str | None) -> dict[str, Any]:
+def trusts_jobs(github: Github, env: Environment, environment: str | None) -> dict[str, Any]:
     """Return the trust policy for jobs of one GitHub environment, which admits them by its own rules; None for jobs of the branch without one."""
     where = f"environment:{environment}" if environment else f"ref:refs/heads/{github.branch}"
-    made = f"arn:{there.partition}:iam::{there.account}:oidc-provider/{_ISSUER}"  # the same wherever it was made
+    made = f"arn:{env.partition}:iam::{env.account}:oidc-provider/{_ISSUER}"  # the same wherever it was made
     provider = github.oidc_provider or made
     subjects = [f"repo:{repository}:{where}" for repository in _repositories(github)]
     statement = {
         "Effect": "Allow",
         "Principal": {"Federated": provider},
         "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": {"StringEquals": {f"{_ISSUER}:aud": _audience(there), f"{_ISSUER}:sub": subjects}},
+        "Condition": {"StringEquals": {f"{_ISSUER}:aud": _audience(env), f"{_ISSUER}:sub": subjects}},
     }
     return document([statement])
 
@@ -196,16 +196,16 @@ def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
             f"there is no command {unknown[0]!r} that needs permissions in AWS", f"choose one of {', '.join(PERMISSIONS)}"
         )
     own = narrowed(granted((permission for verb in wanted for permission in PERMISSIONS[verb]), scope.grants), scope)
-    there = moved_scope(scope) if "move" in wanted else None
-    if there is None:
+    second = moved_scope(scope) if "move" in wanted else None
+    if second is None:
         return own
-    beside = narrowed(granted(permissions_on("move", there.there.target), there.grants), there)["Statement"]
+    beside = narrowed(granted(permissions_on("move", second.env.target), second.grants), second)["Statement"]
     return document([*own["Statement"], *({**each, "Sid": f"Moved{each['Sid']}"} for each in beside)])
 
 
 def moved_scope(scope: Scope) -> Scope | None:
     """Return the same environment on the platform that it is to move to; None when its settings name none."""
-    if not isinstance(scope.there, AppRunnerEnvironment) or scope.there.move is None:
+    if not isinstance(scope.env, AppRunnerEnvironment) or scope.env.move is None:
         return None
     return scope_of(counterpart(scope.settings, scope.environment), scope.environment)
 

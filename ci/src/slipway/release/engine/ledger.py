@@ -264,8 +264,8 @@ class Ledger:
         free = next(number for number in looked if number > claimed)
         for step in (HUNDRED, 1):
             names = [self.name(number, "intent") for number in range(claimed + step, free, step)]
-            there = self.numbered(await self.store.get(names)) if names else ()
-            claimed = max((number for number, _ in there), default=claimed)
+            records = self.numbered(await self.store.get(names)) if names else ()
+            claimed = max((number for number, _ in records), default=claimed)
             free = min(free, claimed + HUNDRED)
         newest = max(claimed, moved)
         self._packed = max(moved, newest - 2 * HUNDRED)

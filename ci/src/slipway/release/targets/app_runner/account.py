@@ -23,25 +23,25 @@ _SERVICES = patterns("arn:{partition}:apprunner:{region}:{account}:service/{serv
 
 
 def _connectors(scope: Scope) -> tuple[str | None, ...]:
-    there = environment_of(scope.settings, scope.environment)
+    env = environment_of(scope.settings, scope.environment)
     made = (
         patterns("arn:{partition}:apprunner:{region}:{account}:vpcconnector/{service}/*")(scope)
-        if there.network
+        if env.network
         else ()
     )
-    return (*made, None if there.vpc_connector == NONE else there.vpc_connector)
+    return (*made, None if env.vpc_connector == NONE else env.vpc_connector)
 
 
 def _scalings(scope: Scope) -> tuple[str | None, ...]:
     """Return the configuration in use, and every revision of the one that bootstrap makes."""
-    there = environment_of(scope.settings, scope.environment)
+    env = environment_of(scope.settings, scope.environment)
     own = patterns("arn:{partition}:apprunner:{region}:{account}:autoscalingconfiguration/{service}/*")
-    return (*(own(scope) if there.scaling else ()), there.scaling_arn)
+    return (*(own(scope) if env.scaling else ()), env.scaling_arn)
 
 
 def _tracing(scope: Scope) -> tuple[str | None, ...]:
-    there = environment_of(scope.settings, scope.environment)
-    return (None if there.tracing == NONE else there.tracing,)
+    env = environment_of(scope.settings, scope.environment)
+    return (None if env.tracing == NONE else env.tracing,)
 
 
 SERVICE = Resource("Service", "the App Runner service, by its name", _SERVICES)
@@ -67,7 +67,7 @@ SERVICE_LOGS = Resource(
 PASSED_ROLES = Resource(
     "PassedRoles",
     "the service's access and instance role, which may be passed to App Runner only",
-    lambda scope: (scope.there.access_role, scope.there.instance_role),
+    lambda scope: (scope.env.access_role, scope.env.instance_role),
     ("iam:PassedToService", _APP_RUNNER),
 )
 
@@ -141,26 +141,26 @@ GRANTS: Grants = {
 
 def parts(settings: Settings, environment: str, roles: Mapping[str, str], repository: str) -> list[Part]:
     """Return the parts of an environment's template; `repository` is an ARN. Raises SettingsError."""
-    there, name = environment_of(settings, environment), settings.service_name(environment)
+    env, name = environment_of(settings, environment), settings.service_name(environment)
     made = [_roles(settings, environment, roles, repository)]
-    if placement := placement_of(there, environment):
+    if placement := placement_of(env, environment):
         made.append(_connector(name, placement))
-    if there.scaling:
-        made.append(_scaling(_checked(name, environment), there.scaling))
+    if env.scaling:
+        made.append(_scaling(_checked(name, environment), env.scaling))
     return made
 
 
 def _roles(settings: Settings, environment: str, roles: Mapping[str, str], repository: str) -> Part:
-    there = environment_of(settings, environment)
+    env = environment_of(settings, environment)
     access = role(roles["access-role"], "App Runner pulls the image", trusts_service(BUILD), pull(repository))
     if "instance-role" not in roles:
-        if there.secrets:
+        if env.secrets:
             raise SettingsError(
                 f"{environment} has secrets and no instance-role", "name the role with which the service may read them"
             )
         return Part({"AccessRole": access})
     why = "the running service reads the secrets that its settings name, and no others"
-    reading = read_secrets(there.secrets.values())
+    reading = read_secrets(env.secrets.values())
     instance = role(roles["instance-role"], why, trusts_service(TASKS), reading)
     return Part({"AccessRole": access, "InstanceRole": instance})
 

@@ -65,7 +65,7 @@ SERVICE_LOGS = Resource(
     lambda scope: (
         *_patterns("arn:{partition}:logs:{region}:{account}:log-group:/aws/ecs/{cluster}/{service}-*")(scope),
         *(
-            f"arn:{scope.there.partition}:logs:{scope.there.region}:{scope.there.account}:log-group:{group}:*"
+            f"arn:{scope.env.partition}:logs:{scope.env.region}:{scope.env.account}:log-group:{group}:*"
             for group in _log_groups(scope)
         ),
     ),
@@ -73,7 +73,7 @@ SERVICE_LOGS = Resource(
 PASSED_TASK_ROLES = Resource(
     "PassedTaskRoles",
     "the service's access and instance role, which may be passed to ECS tasks only",
-    lambda scope: (scope.there.access_role, scope.there.instance_role),
+    lambda scope: (scope.env.access_role, scope.env.instance_role),
     ("iam:PassedToService", (TASKS,)),
 )
 PASSED_INFRASTRUCTURE_ROLE = Resource(
@@ -151,17 +151,17 @@ def parts(settings: Settings, environment: str, roles: Mapping[str, str], reposi
 
     The names of the resources are not App Runner's: while a service moves, its stack has the roles of both.
     """
-    there = environment_of(settings, environment)
-    log = f"arn:{there.partition}:logs:{there.region}:{there.account}:log-group:{there.log_group or f'/aws/ecs/{there.cluster}/*'}"
+    env = environment_of(settings, environment)
+    log = f"arn:{env.partition}:logs:{env.region}:{env.account}:log-group:{env.log_group or f'/aws/ecs/{env.cluster}/*'}"
     trust, why = trusts_service(TASKS), "ECS pulls the image, passes the secrets to the tasks, and writes their log"
     resources = {
-        "EcsAccessRole": role(roles["access-role"], why, trust, start_task(repository, there.secrets.values(), log)),
+        "EcsAccessRole": role(roles["access-role"], why, trust, start_task(repository, env.secrets.values(), log)),
         "InfrastructureRole": role(
             roles["infrastructure-role"],
             "ECS makes the load balancer, its certificate and the scaling",
             trusts_service(ECS),
             None,
-            managed=(f"arn:{there.partition}:iam::aws:policy/{MANAGED_POLICY}",),
+            managed=(f"arn:{env.partition}:iam::aws:policy/{MANAGED_POLICY}",),
         ),
     }
     if "instance-role" in roles:
