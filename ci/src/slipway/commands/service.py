@@ -119,7 +119,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
 )
 async def history(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.late import record_all
-    from slipway.environment.status import described
+    from slipway.environment.status import with_unfinished
     from slipway.records.ledger import LedgerBlock
     from slipway.report.answers import service as answers
 
@@ -127,7 +127,7 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.record:
         block = await caller.record(LedgerBlock, flags.record, "the deployment")
         await record_all(environment, block.records)
-    return answers.of_history(await described(environment, await environment.history()))
+    return answers.of_history(await with_unfinished(environment, await environment.history()))
 
 
 @command(

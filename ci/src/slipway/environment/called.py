@@ -47,7 +47,7 @@ async def addresses_of(environment: ObservedEnvironment, graph: CallGraph) -> di
             note=environment.note,
         )
         vars(other)["aws"] = environment.aws  # both are in one account and region
-        host = await other.described.private_host(other.settings, other.name, other.aws)
+        host = await other.platform.private_host(other.settings, other.name, other.aws)
         found[variable_of(callee)] = other.address_of(host) if host else ""
     return found
 

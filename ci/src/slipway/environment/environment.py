@@ -217,7 +217,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
     async def _foreign(self) -> Check | None:
         """Return why slipway did not create the service; None if it did, or if there is no service."""
-        check = await self.described.owned(self.settings, self.name, self.aws)
+        check = await self.platform.owned(self.settings, self.name, self.aws)
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
     async def prepare(self, goal: Live, tell: Tell, observed: Observed) -> Mapping[str, str]:
@@ -233,7 +233,7 @@ class ServiceEnvironment(ObservedEnvironment):
         if self.starts and goal.verb not in _WAS_LIVE:
             report = await preflight(self.aws, spec, self.resolved, live=observed.fields)
         else:
-            report = await checking.preflight(self.aws, spec, self.described.looks)
+            report = await checking.preflight(self.aws, spec, self.platform.looks)
         for event in checking.events(report):
             tell(event)
         checking.refuse(report)

@@ -61,7 +61,7 @@ class ObservedEnvironment:
     @cached_property
     def aws(self) -> Aws:
         if self.endpoint_url is None:
-            check_region(self.described.api, self.own_settings.region)
+            check_region(self.platform.api, self.own_settings.region)
         aws = Aws(self.own_settings.region, self.endpoint_url, self.keys, self.time.sleep)
         aws.patience.tell = self.note
         return aws
@@ -89,12 +89,12 @@ class ObservedEnvironment:
         return self.settings.service_name(self.name)
 
     @property
-    def described(self) -> TargetDescription:
+    def platform(self) -> TargetDescription:
         return target_of(self.settings, self.name)
 
     @property
     def target(self) -> Target:
-        return self.described.connect(self.settings, self.name, self.aws, self.time)
+        return self.platform.connect(self.settings, self.name, self.aws, self.time)
 
     @cached_property
     def store(self) -> LedgerStore:
@@ -119,7 +119,7 @@ class ObservedEnvironment:
 
     def spec(self, digest: str) -> ServiceSpec:
         """Return the service as it should be with this digest; raises SettingsError."""
-        return self.described.spec(self.resolved, self.name, digest)
+        return self.platform.spec(self.resolved, self.name, digest)
 
     def digest_of(self, image: str) -> str:
         """Return the digest of an image; raises BadInputError if this environment deploys from another repository."""

@@ -67,7 +67,7 @@ async def _errors(environment: ObservedEnvironment, reader: LogReader, tell: Tel
     except SlipwayError as error:
         tell(Event(f"the log cannot be read: {error}"))
         return ()
-    unhealthy = environment.described.words.unhealthy
+    unhealthy = environment.platform.words.unhealthy
     return tuple(
         line
         for line in lines

@@ -130,9 +130,9 @@ class EngineStage:
 
         async def boot() -> Checks:
             variables = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
-            return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, variables, simulated.described)
+            return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, variables, simulated.platform)
 
-        return await preflight(simulated.aws, spec, {**simulated.described.looks, **quota.LOOKS}, boot)
+        return await preflight(simulated.aws, spec, {**simulated.platform.looks, **quota.LOOKS}, boot)
 
     async def migrate(self, image: Image, environment: str) -> Migration:
         return await self._migrate(image, environment)

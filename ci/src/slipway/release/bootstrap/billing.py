@@ -135,9 +135,9 @@ class Inventory:
         resources = [each for stack in self.stacks for each in stack.template["Resources"].values()]
         return [each["Properties"][name] for each in resources if each["Type"] == kind]
 
-    def _is_ours(self, described: Mapping[str, Any]) -> bool:
+    def _is_ours(self, description: Mapping[str, Any]) -> bool:
         """Return whether a resource has the tag of the environment, which CloudFormation passes on from its stack."""
-        tags = {each["Key"]: each["Value"] for each in described.get("Tags") or ()}
+        tags = {each["Key"]: each["Value"] for each in description.get("Tags") or ()}
         return tags.get("slipway:environment") == self.environment
 
 

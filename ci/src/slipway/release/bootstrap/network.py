@@ -134,8 +134,8 @@ def _endpoints(environment: str, env: Environment, made: MadeNetwork) -> Part:
 
 
 def _export(environment: str, name: str, of: str) -> dict[str, Any]:
-    described = output(f"{name}, for the stacks of the services", {"Ref": of})
-    return described | {"Export": {"Name": exported(environment, name)}}
+    description = output(f"{name}, for the stacks of the services", {"Ref": of})
+    return description | {"Export": {"Name": exported(environment, name)}}
 
 
 def _tags(environment: str, name: str = "") -> dict[str, Any]:

@@ -144,18 +144,18 @@ def _elsewhere(variable: str, reference: str, name: Arn, aws: Aws, spec: Service
 async def _secret(aws: Aws, variable: str, reference: str) -> Checks:
     arn, key, *_ = parts_of_secret(reference)
     call = aws.call("secretsmanager", "describe_secret", SecretId=arn)
-    described = await or_absent(call, "ResourceNotFoundException")
-    if described is None:
+    description = await or_absent(call, "ResourceNotFoundException")
+    if description is None:
         return (no(variable, f"there is no secret {arn}", "create it, or correct the ARN in the settings"),)
-    return judge_secret(variable, arn, key, described)
+    return judge_secret(variable, arn, key, description)
 
 
-def judge_secret(variable: str, arn: str, key: str, described: Mapping[str, Any]) -> Checks:
+def judge_secret(variable: str, arn: str, key: str, description: Mapping[str, Any]) -> Checks:
     """Judge a secret that exists: one that is scheduled for deletion is refused."""
-    if gone := described.get("DeletedDate"):
+    if gone := description.get("DeletedDate"):
         problem = f"the secret {arn} is scheduled for deletion on {gone:%Y-%m-%d}"
         return (no(variable, problem, f"aws secretsmanager restore-secret --secret-id {arn}"),)
-    stages: Mapping[str, list[str]] = described.get("VersionIdsToStages", {})
+    stages: Mapping[str, list[str]] = description.get("VersionIdsToStages", {})
     current = next((version for version, names in stages.items() if "AWSCURRENT" in names), "")
     exists = ok(variable, f"{arn} exists", current)
     if not key:

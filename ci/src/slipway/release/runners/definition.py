@@ -122,9 +122,9 @@ def definition(order: TaskOrder) -> dict[str, Any]:
     return _definition(order, {LABEL: hashlib.sha256(content.encode()).hexdigest()[:32]})
 
 
-def label_of(described: Mapping[str, Any]) -> str | None:
+def label_of(description: Mapping[str, Any]) -> str | None:
     """Return the hash of a registered definition; None when slipway did not register it."""
-    containers = described.get("containerDefinitions") or [{}]
+    containers = description.get("containerDefinitions") or [{}]
     label: str | None = containers[0].get("dockerLabels", {}).get(LABEL)
     return label
 

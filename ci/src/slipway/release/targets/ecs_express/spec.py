@@ -180,13 +180,13 @@ def paced(pace: Sequence[object]) -> str:
 class CheckedGroup:
     """A target group as AWS describes it, and the `path` at which ECS let it be checked; None when ECS does not say that."""
 
-    described: Mapping[str, Any]
+    description: Mapping[str, Any]
     path: str | None = None
 
     @property
     def check(self) -> str:
         """How it is checked, as a plan names it; path and codes only where those are not the ones that ECS has set."""
-        found = self.described
+        found = self.description
         parts = [paced([found.get(key, "?") for key in tuning_of(TargetGroupPace())])]
         if (path := found.get("HealthCheckPath", self.path)) != self.path:
             parts.append(f"at {path}")
@@ -198,7 +198,7 @@ class CheckedGroup:
         """Return the request that gives it a pace, at its own path."""
         path = {"HealthCheckPath": self.path} if self.path else {}
         return {
-            "TargetGroupArn": self.described["TargetGroupArn"],
+            "TargetGroupArn": self.description["TargetGroupArn"],
             "Matcher": {"HttpCode": HEALTHY},
             **path,
             **tuning_of(pace),
