@@ -70,7 +70,9 @@ def needs(name: str) -> Iterator[Needed]:
 @pytest.mark.parametrize("name", ROLES)
 def test_no_role_reaches_the_resources_of_another_environment(name):
     own = next((each for each in OTHER if each in name), None)
-    theirs = [permission for each in OTHER if each != own for permission in needs(each) if permission.resource not in SHARED]
+    theirs = [
+        permission for each in OTHER if each != own for permission in needs(each) if permission.resource not in SHARED
+    ]
     reached = {permission.action for permission in theirs if allows(ROLES[name], permission)}
     looks = {"apprunner:DescribeService", "apprunner:ListOperations", "apprunner:ListTagsForResource"}
     pushes = {

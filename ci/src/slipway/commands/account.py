@@ -144,7 +144,9 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     services = [each for each in every if not flags.all or flags.environment in each.environments]
     if not services:
         raise BadInputError(f"no service is in {flags.environment!r:.60}", "correct --environment")
-    lacking = {verb.value: why for each in services for verb, why in target_of(each, flags.environment).impossible.items()}
+    lacking = {
+        verb.value: why for each in services for verb, why in target_of(each, flags.environment).impossible.items()
+    }
     if impossible := [name for name in flags.command or () if name in lacking]:
         raise BadInputError(f"the platform of {flags.environment} has no {impossible[0]}", lacking[impossible[0]])
     policies = [policy(scope_of(each, flags.environment), commands) for each in services]

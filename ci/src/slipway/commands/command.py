@@ -197,7 +197,9 @@ def command(group: Group, sentence: str, access: AwsAccess = AwsAccess.NONE, **m
     def describe(run: Run) -> Command:
         name = run.__name__
         permissions = more.pop("permissions", (name,) if access is not AwsAccess.NONE else ())
-        return Command(name=name, group=group, sentence=sentence, access=access, run=run, permissions=permissions, **more)
+        return Command(
+            name=name, group=group, sentence=sentence, access=access, run=run, permissions=permissions, **more
+        )
 
     return describe
 

@@ -160,7 +160,9 @@ def _actions(command: Command) -> Iterator[str]:
     for kind, target in TARGETS.items():
         if command.name in target.impossible_names:
             continue
-        actions = granted((permission for name in command.permissions for permission in permissions_on(name, kind)), target.grants)
+        actions = granted(
+            (permission for name in command.permissions for permission in permissions_on(name, kind)), target.grants
+        )
         lines = (f"  {resource.sid}: {', '.join(names)}" for resource, names in actions.items())
         yield "\n".join([f"IAM actions on {kind.value}, by policy statement", *lines])
 

@@ -193,7 +193,9 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
 
     environment, evidence = await _changed_environment(flags, caller), await _evidence(flags, caller)
     how = {"to": flags.to, "evidence": evidence, "image_only": flags.image_only}
-    return await changed(flags, caller, lambda: plan_rollback(environment, **how), lambda tell: rollback(environment, tell, **how))
+    return await changed(
+        flags, caller, lambda: plan_rollback(environment, **how), lambda tell: rollback(environment, tell, **how)
+    )
 
 
 @command(

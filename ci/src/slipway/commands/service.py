@@ -281,7 +281,9 @@ async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.records.outcome import Verb
 
     environment = await caller.environment(flags.environment)
-    return await changed(flags, caller, lambda: plan_change(environment, Verb.PAUSE), lambda tell: pause(environment, tell))
+    return await changed(
+        flags, caller, lambda: plan_change(environment, Verb.PAUSE), lambda tell: pause(environment, tell)
+    )
 
 
 @command(
@@ -297,7 +299,9 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.records.outcome import Verb
 
     environment = await caller.environment(flags.environment)
-    return await changed(flags, caller, lambda: plan_change(environment, Verb.RESUME), lambda tell: resume(environment, tell))
+    return await changed(
+        flags, caller, lambda: plan_change(environment, Verb.RESUME), lambda tell: resume(environment, tell)
+    )
 
 
 @command(

@@ -205,7 +205,9 @@ class _Run:
         self.tell(Event(f"{name}: going back"))
         try:
             environment = await self._reaching(name)
-            outcome = await take_back(environment, self._telling(name), CompatibilityEvidence(reason=self.deployment.reason))
+            outcome = await take_back(
+                environment, self._telling(name), CompatibilityEvidence(reason=self.deployment.reason)
+            )
         except SlipwayError as error:
             return self._still_failed(name) or self._of_error(name, Fate.STAYS, error)
         if outcome.status is Status.UNKNOWN:

@@ -135,11 +135,15 @@ def _chosen(past: History, skipped: Collection[str]) -> str:
     run = sum(not node.new and node.id not in skipped for node in past.nodes)
     if old and not new:
         ran = "they were run" if run == old else f"{run} were run"
-        return f"none of {old} revisions, which are {past.nodes[-1].old}; {ran} without tests (--all-revisions tests them)"
+        return (
+            f"none of {old} revisions, which are {past.nodes[-1].old}; {ran} without tests (--all-revisions tests them)"
+        )
     if not past.chosen or not old:
         return ""
     older = f"{run} of {old} older were" if run < old else f"{old} older {'were' if old > 1 else 'was'}"
-    return f"{new} of {len(past.nodes)} revisions, {past.chosen}; {older} run without tests (--all-revisions tests them)"
+    return (
+        f"{new} of {len(past.nodes)} revisions, {past.chosen}; {older} run without tests (--all-revisions tests them)"
+    )
 
 
 def _begun_on(baseline: str, past: History) -> str:

@@ -28,9 +28,9 @@ class _Verdict:
     As on the command line, what executed nothing has not passed, and is not red either.
     """
 
-    verdict: Annotated[
-        str, Doc("passed, or why not: refused, failed, not executed, not fully executed")
-    ] = dagger.field()
+    verdict: Annotated[str, Doc("passed, or why not: refused, failed, not executed, not fully executed")] = (
+        dagger.field()
+    )
     summary: Annotated[str, Doc("the report as text; the last line is the verdict")] = dagger.field()
 
     @documented("Fail if the verdict is refused or failed; the CLI calls it where a call ends at the object.")

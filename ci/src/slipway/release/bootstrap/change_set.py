@@ -70,7 +70,9 @@ class StackChangeSet:
         status = await self._followed(known)
         if status in _WELL:
             return replace(
-                proposal, result=Result.APPLIED, outputs=_outputs(await describe_stack(self._aws, self._stack.name) or {})
+                proposal,
+                result=Result.APPLIED,
+                outputs=_outputs(await describe_stack(self._aws, self._stack.name) or {}),
             )
         events = [event for event in await self._events() if event["EventId"] not in known]
         return replace(proposal, result=Result.FAILED, failures=tuple(failures(events)))

@@ -12,7 +12,7 @@ from typing import Any
 from slipway.errors import BadInputError
 from slipway.release.cloudformation import Resource, retained
 from slipway.release.move.counterpart import counterpart
-from slipway.release.permissions import Policy, Permission, Scope, document, granted, narrowed
+from slipway.release.permissions import Permission, Policy, Scope, document, granted, narrowed
 from slipway.release.targets.supported import target_of
 from slipway.settings import (
     AppRunnerEnvironment,
@@ -54,7 +54,14 @@ PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
     "resume": (*_CHANGE, Permission.READ_LOGS, Permission.RESUME_SERVICE),
     "abort": (Permission.OBSERVE, Permission.READ_OWNER, Permission.FOLLOW, Permission.ABORT),
     "destroy": (*_CHANGE, Permission.DELETE_SERVICE),
-    "move": (*_CHANGE, Permission.PAUSE_SERVICE, Permission.RESUME_SERVICE, Permission.DELETE_SERVICE, Permission.MOVE, Permission.FIND_CALLED),
+    "move": (
+        *_CHANGE,
+        Permission.PAUSE_SERVICE,
+        Permission.RESUME_SERVICE,
+        Permission.DELETE_SERVICE,
+        Permission.MOVE,
+        Permission.FIND_CALLED,
+    ),
 }
 # The permissions of `move` on the other platform.
 MOVED = (
@@ -193,7 +200,8 @@ def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
     wanted = tuple(verbs)
     if unknown := [verb for verb in wanted if verb not in PERMISSIONS]:
         raise BadInputError(
-            f"there is no command {unknown[0]!r} that needs permissions in AWS", f"choose one of {', '.join(PERMISSIONS)}"
+            f"there is no command {unknown[0]!r} that needs permissions in AWS",
+            f"choose one of {', '.join(PERMISSIONS)}",
         )
     own = narrowed(granted((permission for verb in wanted for permission in PERMISSIONS[verb]), scope.grants), scope)
     second = moved_scope(scope) if "move" in wanted else None

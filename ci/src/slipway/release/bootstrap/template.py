@@ -34,8 +34,8 @@ from slipway.release.bootstrap.roles import (
 )
 from slipway.release.bootstrap.server import access_part, main_secret, service_secrets
 from slipway.release.cloudformation import Part, Resource, output, resource, retained, role, start_task, trusts_service
-from slipway.release.placement import Placement, placement_of, stack_name
 from slipway.release.permissions import REPOSITORY, Policy, Scope
+from slipway.release.placement import Placement, placement_of, stack_name
 from slipway.release.runners.access import access_log
 from slipway.release.targets.supported import target_of
 from slipway.settings import Environment, MigrationRunner, Settings, SettingsError
@@ -120,9 +120,7 @@ def shared(settings: Settings, environment: str) -> StackTemplate:
     """Return the stack with the repositories and, in one region of the account, GitHub's provider and the role that publishes."""
     env = settings.environment(environment)
     beside = [
-        name
-        for name, each in settings.environments.items()
-        if (each.account, each.region) == (env.account, env.region)
+        name for name, each in settings.environments.items() if (each.account, each.region) == (env.account, env.region)
     ]
     uri = settings.repository(environment)
     parts = [

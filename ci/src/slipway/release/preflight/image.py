@@ -127,7 +127,7 @@ def _machine(description: Any) -> str:
     """Return `os/architecture`; empty when neither is named."""
     if not isinstance(description, Mapping):
         return ""
-    return f"{description.get('os', '')}/{described.get('architecture', '')}".strip("/")
+    return f"{description.get('os', '')}/{description.get('architecture', '')}".strip("/")
 
 
 async def _downloaded(url: str, digest: str) -> bytes:

@@ -12,8 +12,8 @@ from slipway.release.cloudformation import Part
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, Target, Time
 from slipway.release.failures import PlatformWords
-from slipway.release.preflight.checking import Look
 from slipway.release.permissions import Grants, Permission
+from slipway.release.preflight.checking import Look
 from slipway.release.targets.app_runner import account as app_runner_account
 from slipway.release.targets.app_runner import logs as app_runner_logs
 from slipway.release.targets.app_runner import preflight as app_runner_preflight

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 
 from slipway.release.cloudformation import Part, output, pull, read_secrets, resource, role, trusts_service
+from slipway.release.permissions import ANY, Grants, Permission, Resource, Scope, patterns
 from slipway.release.placement import Placement, placement_of
-from slipway.release.permissions import ANY, Grants, Resource, Permission, Scope, patterns
 from slipway.release.targets.app_runner.preflight import BUILD, TASKS
 from slipway.release.targets.app_runner.spec import environment_of
 from slipway.settings import Scaling, Settings, SettingsError
@@ -25,9 +25,7 @@ _SERVICES = patterns("arn:{partition}:apprunner:{region}:{account}:service/{serv
 def _connectors(scope: Scope) -> tuple[str | None, ...]:
     env = environment_of(scope.settings, scope.environment)
     made = (
-        patterns("arn:{partition}:apprunner:{region}:{account}:vpcconnector/{service}/*")(scope)
-        if env.network
-        else ()
+        patterns("arn:{partition}:apprunner:{region}:{account}:vpcconnector/{service}/*")(scope) if env.network else ()
     )
     return (*made, None if env.vpc_connector == NONE else env.vpc_connector)
 

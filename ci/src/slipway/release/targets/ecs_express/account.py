@@ -7,7 +7,7 @@ handlers for an Express Gateway Service name.
 from collections.abc import Mapping
 
 from slipway.release.cloudformation import Part, role, start_task, trusts_service
-from slipway.release.permissions import ANY, Arns, Grants, Resource, Permission, Scope, patterns
+from slipway.release.permissions import ANY, Arns, Grants, Permission, Resource, Scope, patterns
 from slipway.release.targets.ecs_express.preflight import ECS, MANAGED_POLICY, TASKS
 from slipway.release.targets.ecs_express.spec import environment_of
 from slipway.settings import Settings
@@ -152,7 +152,9 @@ def parts(settings: Settings, environment: str, roles: Mapping[str, str], reposi
     The names of the resources are not App Runner's: while a service moves, its stack has the roles of both.
     """
     env = environment_of(settings, environment)
-    log = f"arn:{env.partition}:logs:{env.region}:{env.account}:log-group:{env.log_group or f'/aws/ecs/{env.cluster}/*'}"
+    log = (
+        f"arn:{env.partition}:logs:{env.region}:{env.account}:log-group:{env.log_group or f'/aws/ecs/{env.cluster}/*'}"
+    )
     trust, why = trusts_service(TASKS), "ECS pulls the image, passes the secrets to the tasks, and writes their log"
     resources = {
         "EcsAccessRole": role(roles["access-role"], why, trust, start_task(repository, env.secrets.values(), log)),
