@@ -148,7 +148,7 @@ async def test_credentials_of_a_private_index_are_seen_by_uv_and_by_nothing_afte
 
 async def test_checks_of_a_service_with_a_dockerfile_need_a_lock(own, workspace, service):
     declares(own, 'lint = ["ruff", "check"]')
-    with pytest.raises(FunctionError, match="nothing locks the dependencies for developers: run `uv lock`"):
+    with pytest.raises(FunctionError, match="there is no lock with the development dependencies: run `uv lock`"):
         await service.lint(workspace)
 
 

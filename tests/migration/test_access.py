@@ -130,5 +130,5 @@ def test_a_secret_that_was_changed_by_hand_has_a_sentence_of_its_own(ask, names,
     (secret,) = ask(SLIPWAY_APPLICATION_URL=elsewhere).differences
     assert secret.actual.endswith("/billing")
     assert "changed by hand" in secret.remedy
-    with pytest.raises(RefusedError, match="cannot log in with the password in its secret: one of both was changed"):
+    with pytest.raises(RefusedError, match="cannot log in with the password in its secret: one of the two was changed"):
         ask(SLIPWAY_MAIN_PASSWORD="another-secret")

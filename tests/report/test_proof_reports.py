@@ -116,7 +116,7 @@ def test_what_was_not_executed_has_not_passed(clean):
     assert [case.find("skipped") is not None for case in suite] == [False, True, True]
 
 
-def test_a_history_that_was_not_executed_to_its_end_is_not_proven(clean):
+def test_a_history_that_was_not_executed_to_its_end_has_not_passed(clean):
     first, *others = clean.revisions
     cut = replace(clean, revisions=(first, *(replace(each, fingerprints={}) for each in others)))
     cut = replace(cut, coverage=replace(clean.coverage, revisions=1))

@@ -84,10 +84,10 @@ def folder_of(source: Path) -> Path:
     return source.resolve()
 
 
-def commit_at(folder: Path, name: str = "HEAD") -> Commit:
-    """Read the commit `name` of the repository around `folder`; raises BadInputError."""
+def commit_at(folder: Path) -> Commit:
+    """Read the newest commit of the repository around a folder; raises BadInputError."""
     show = ["show", "--no-patch", "--no-show-signature", "--format=%H%x00%ct%x00%s"]
-    shown = git(folder_of(folder), [*show, "--end-of-options", f"{name}^{{commit}}", "--"]).decode().strip()
+    shown = git(folder_of(folder), [*show, "HEAD", "--"]).decode().strip()
     revision, committed, subject = shown.split("\0")
     return Commit(folder, revision, int(committed), subject)
 

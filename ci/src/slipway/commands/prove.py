@@ -111,7 +111,7 @@ async def gate(flags: Flags, caller: Caller) -> "CommandResult":
 
 async def _every_service(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report import files
-    from slipway.report.answers.services import of_proofs
+    from slipway.report.answers.prove import of_proofs
 
     proofs = await _every_proof(flags, caller)
     if flags.report:
@@ -198,7 +198,7 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
     from anyio import to_thread
 
     from slipway.local.services import services_in
-    from slipway.report.answers.services import of_services
+    from slipway.report.answers.prove import of_services
     from slipway.source import folder_of
 
     return of_services(await to_thread.run_sync(services_in, folder_of(flags.source), flags.changed))
@@ -232,7 +232,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.local.certificate import certify, why_not
     from slipway.local.gate import revisions
     from slipway.records.certificate import Certificate, Validity
-    from slipway.report.answers import certificate as answers
+    from slipway.report.answers import prove as answers
 
     proof = await caller.text(flags.proof, "the proof") if flags.proof else None
     if flags.check is None:

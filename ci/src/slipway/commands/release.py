@@ -74,7 +74,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
 
     if flags.all:
-        from slipway.report.answers.joint import of_joint_plan
+        from slipway.report.answers.release import of_joint_plan
 
         return of_joint_plan(await (await _joint(flags, caller)).plan())
     environment = await connected_to(flags, caller)
@@ -118,7 +118,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
 
     if bool(flags.image) == bool(flags.plan):
-        raise BadInputError("deploy needs one thing to deploy", "pass either --image or --plan")
+        raise BadInputError("deploy needs an image or a plan", "pass --image or --plan")
     if flags.all:
         return await _deploy_all(flags, caller)
     if flags.without_proof:
@@ -287,7 +287,7 @@ async def move(flags: Flags, caller: Caller) -> "CommandResult":
 
 async def _deploy_all(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.errors import BadInputError
-    from slipway.report.answers.joint import of_joint_outcome
+    from slipway.report.answers.release import of_joint_outcome
 
     for name in ("plan", "certificate", "without_ledger"):
         if vars(flags).get(name):

@@ -67,11 +67,11 @@ async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
 async def _status_of_all(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.joint import joint_status
     from slipway.errors import BadInputError
-    from slipway.report.answers.joint import of_joint_situation
+    from slipway.report.answers.release import of_joint_situation
 
     for name in ("watch", "service", "region"):
         if vars(flags).get(name):
-            raise BadInputError(f"--{name} is for one service", "look at it alone, without --all")
+            raise BadInputError(f"--{name} is for one service", "pass it without --all")
 
     async def opened(settings: "Settings") -> "ServiceEnvironment":
         return await caller.environment(flags.environment, settings)
@@ -188,9 +188,9 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     from slipway.report.answers import service as answers
 
     if flags.deployment is not None and (flags.follow or flags.since):
-        raise BadInputError("a deployment has a begin and an end", "pass --deployment without --since and --follow")
+        raise BadInputError("a deployment has a start and an end", "pass --deployment without --since and --follow")
     if flags.tail is not None and (flags.follow or flags.tail < 1):
-        raise BadInputError("--tail takes a number of lines above 0, without --follow", "pass one of both")
+        raise BadInputError("--tail needs a number above 0, and does not go with --follow", "pass one of the two")
     since = logs.span(flags.since or "10m")
     environment = await caller.environment(flags.environment)
     if flags.deployment is not None:

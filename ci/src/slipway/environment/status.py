@@ -10,7 +10,7 @@ from slipway.errors import SlipwayError
 from slipway.records.ledger import History, Intent, OpenDeployment, Situation
 from slipway.records.plan import Observed, State
 from slipway.release.aws.ecr import revision_of
-from slipway.release.engine.answering import way_out
+from slipway.release.engine.compatibility import way_out
 from slipway.release.engine.ledger import digest_of, live_with, way_back
 
 _POLL_SECONDS = 5.0

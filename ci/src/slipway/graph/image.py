@@ -340,7 +340,7 @@ def _dependencies(source: Source, settings: Settings, *, development: bool) -> d
         for name in files:
             installed = installed.without_mount(f"{HOME}/{name}")
         return installed
-    raise BadInputError("nothing locks the dependencies for developers", "run `uv lock` and commit uv.lock")
+    raise BadInputError("there is no lock with the development dependencies", "run `uv lock` and commit uv.lock")
 
 
 def _with_credentials(

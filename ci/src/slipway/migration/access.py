@@ -87,7 +87,7 @@ class Fact:
                 connection.exec_driver_sql(statement)
         except DBAPIError as error:
             raise RefusedError(
-                f"cannot make this so, {self.subject}: {self.expected}: {first_line(error)}",
+                f"could not set {self.subject} to {self.expected}: {first_line(error)}",
                 "correct it on the server, and run the same command again; what was made stays",
             ) from error
         return difference
@@ -227,7 +227,7 @@ class Server:
         if left := self.read():
             first = left[0]
             raise RefusedError(
-                f"{first.subject}: {first.expected} was to be made, and it is still {first.actual}",
+                f"{first.subject}: {first.expected} was expected, and it is still {first.actual}",
                 "let a superuser of the server correct it",
             )
         return made
@@ -291,7 +291,7 @@ def _explained(main: URL) -> Iterator[None]:
     except Exception as error:
         if _is_wrong_password(error):
             raise RefusedError(
-                f"the main user {main.username} cannot log in with the password in its secret: one of both was changed by hand",
+                f"the main user {main.username} cannot log in with the password in its secret: one of the two was changed by hand",
                 "store the server's password in the secret, or give the server the secret's (aws rds modify-db-instance)",
             ) from error
         raise RefusedError(
@@ -323,7 +323,7 @@ def _rotated(options: argparse.Namespace, server: Server) -> list[AccessDifferen
                     subject=f"secret {secret}/user",
                     expected=f"the password of {secret}",
                     actual="another one",
-                    remedy="one of both was rotated by hand: give both the same password, then apply this and deploy",
+                    remedy="one of the two was rotated by hand: give both the same password, then apply this and deploy",
                 )
             )
     return found

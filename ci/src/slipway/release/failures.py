@@ -212,4 +212,3 @@ SILENCES = (
         "the platform gives this reason: {reason}",
         "look it up in the platform's documentation; `slipway logs` has the lines around it"),
 )  # fmt: skip
-RULES = (*NEVER_RAN, *CAUSES, *ENDS, *SILENCES)

@@ -89,14 +89,6 @@ def _cycles(services: Mapping[str, Settings]) -> Iterator[SlipwayError]:
             return
 
 
-def check_reachable(graph: CallGraph, environment: str) -> None:
-    """Raise an error with every call in an environment that finds no private address; services that are not in it count as absent."""
-    obstacles = Obstacles()
-    for name in graph.order:
-        obstacles.found += unreachable(graph, name, environment)
-    obstacles.refuse()
-
-
 def unreachable(graph: CallGraph, name: str, environment: str) -> Iterator[SlipwayError]:
     """Yield an error for each call of one service that finds no private address in an environment."""
     caller = graph.services[name].environments.get(environment)
