@@ -41,7 +41,7 @@ SOURCE = option(
     not_on_dagger=_WORKSPACE,
 )
 NAME = option(
-    "environment", "NAME", "an environment in [tool.slipway.environments]", required=True, not_on_dagger=_OBJECT
+    "environment", "ENVIRONMENT", "an environment in [tool.slipway.environments]", required=True, not_on_dagger=_OBJECT
 )
 ENDPOINT = option(
     "endpoint-url",
@@ -67,7 +67,7 @@ ALL = switch(
 )
 CERTIFICATE = file(
     "certificate",
-    "a file that `slipway certificate` wrote, which proves that the live release works on the new schema; it is kept in the ledger",
+    "a file that `slipway certificate` wrote: it shows that a release works on another schema than its own; it is kept in the ledger",
 )
 PROVEN = file(
     "certificate",

@@ -93,12 +93,12 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,
-        switch("older", "deploy an image although one that was first deployed later is live; refused by default"),
+        switch("older", "deploy an image although a newer one is live, which was first deployed later; refused by default"),
         WITHOUT_START,
         ALL,
         replace(
             WITHOUT_PROOF,
-            sentence="with --all: roll a service back although its database was migrated and nothing proves that its previous release works on the new schema; "
+            sentence="with --all, after a failure: roll a service back even if its database was migrated and no certificate covers its previous release on the new schema; "
             "the reason is recorded",
         ),
     ),
@@ -142,12 +142,12 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
         SOURCE,
         option(
             "from",
-            "NAME",
+            "ENVIRONMENT",
             "the environment where the digest is live and healthy",
             required=True,
             not_on_dagger="the environment of the object",
         ),
-        option("to", "NAME", "the environment that gets the digest", required=True),
+        option("to", "ENVIRONMENT", "the environment that gets the digest", required=True),
         CERTIFICATE,
         WITHOUT_PROOF,
         WITHOUT_START,
@@ -212,7 +212,7 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
         PROVEN,
         option(
             "database-url-from",
-            "NAME",
+            "VARIABLE",
             "migrate from this machine, with the database's URL in this variable (default: as in [tool.slipway.environments.NAME.migration])",
             not_on_dagger="a function does not see the variables of your shell",
         ),

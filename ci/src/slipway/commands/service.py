@@ -167,11 +167,11 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
         option(
             "deployment",
             "NUMBER",
-            "the lines of one deployment instead, by its number in `slipway history`, from its begin to its end",
+            "the lines of one deployment instead, by its number in `slipway history`, from its start to its end",
             parse=int,
             one_of="lines",
         ),
-        option("tail", "NUMBER", "only so many of these lines, the newest", parse=int),
+        option("tail", "NUMBER", "only the newest lines, this many", parse=int),
         switch("follow", "continue with new lines until it is interrupted", not_on_dagger="a function returns once"),
     ),
     records=(
@@ -208,7 +208,7 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     AwsAccess.CHANGES,
     flags=(
         option("action", "list|set", "what to do", positional=True, choices=("list", "set")),
-        option("name", "NAME", "with set: the variable whose secret it is", positional=True, default=""),
+        option("name", "VARIABLE", "with set: the variable whose secret it is", positional=True, default=""),
         *ENVIRONMENT,
     ),
     records=(
@@ -238,7 +238,7 @@ async def secret(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Run a command once from the live image, in the VPC, and exit with its code",
+    "Run a command once in the VPC, with the live image, and exit with the command's code",
     AwsAccess.CHANGES,
     flags=(
         option("command", "COMMAND", "the command and its arguments, after --", positional=True, repeated=True),
@@ -270,7 +270,7 @@ async def run(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Pause a service where its platform can; its configuration and its address are kept",
+    "Pause a service if its platform can; its configuration and its address are kept",
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),

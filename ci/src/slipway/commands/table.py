@@ -40,7 +40,7 @@ FUNCTIONS = (
     ),
     _function("format", "Format the service's files, as [tool.slipway.checks] configures it, and return the changes"),
     _function(
-        "fix", "Mend what lint can mend by itself, as [tool.slipway.checks] configures it, and return the changes"
+        "fix", "Fix what the linter can fix by itself, as [tool.slipway.checks] configures it, and return the changes"
     ),
     _function("lock", "Update uv.lock for pyproject.toml and return the change", "never"),
     _function(
