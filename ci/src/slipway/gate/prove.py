@@ -84,7 +84,7 @@ def _of_each_database(question: GateQuestion, server: URL) -> Iterator[Evidence]
 def _other_sections(evidence: Evidence) -> Iterator[str]:
     config = evidence.environment.config
     if others := alembic_config.other_environments(config):
-        yield f"only the section {config.config_ini_section} of the settings file was proven: --section names {few(others)}"
+        yield f"only the section {config.config_ini_section} of the settings file was tested: --section names {few(others)}"
 
 
 def _revisions(evidence: Evidence) -> Iterator[Revision]:

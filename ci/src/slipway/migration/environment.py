@@ -95,7 +95,10 @@ class Environment:
         return self.application.app_context() if self.application else nullcontext()
 
     def _import_as_env_py(self) -> None:
-        """Import what env.py imports first, if revisions import modules, too: alembic runs it before it reads them, and circular imports depend on the order."""
+        """Import the modules of env.py before the revisions, if those import any.
+
+        alembic runs env.py first, and with circular imports the order matters.
+        """
         folders = map(Path, self.script._version_locations)  # noqa: SLF001 -- one folder or several
         if any(_IMPORTS.search(file.read_bytes()) for folder in folders for file in folder.glob("*.py")):
             for module, names in imported(self._env_py()):
