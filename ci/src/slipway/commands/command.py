@@ -74,7 +74,7 @@ class Flag:
 
     @property
     def doc(self) -> str:
-        """The sentence of the Dagger argument, which shows no quotes around code."""
+        """The sentence of the Dagger argument, without backquotes, which Dagger would print."""
         return "; ".join(filter(None, [self.sentence, self.on_dagger])).replace("`", "")
 
 

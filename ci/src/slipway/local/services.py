@@ -45,7 +45,7 @@ def services_in(folder: Path, changed: str | None = None) -> Services:
 
 
 def settings_around(folder: Path) -> Mapping[str, Settings]:
-    """Return the settings of every service of the repository around a folder that has a name, by folder.
+    """Return the settings of every named service in the repository around a folder, by the service's folder.
 
     Raises SettingsError, or ObstaclesError with every file that cannot be used.
     """

@@ -25,7 +25,8 @@ UUID: Final = "-5ee5-4ee5-8ee5-5ee5ee5ee5e"  # part of every generated one
 _BARE_ROW = 2  # NULL or the default wherever possible
 _ATTEMPTS = 400  # of one row
 
-# Ordinary and partitioned tables of the service; their table fills partitions, and extensions fill theirs.
+# Ordinary and partitioned tables of the service. Partitions are left out, because rows reach them through their table, and so are tables of
+# extensions.
 _TABLES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)),
     (SELECT coalesce(json_agg(json_build_object(

@@ -221,7 +221,7 @@ class Ledger:
         return f"{PREFIX}{self.environment}.{number}.{kind}"
 
     def block_names(self, block: int) -> tuple[str, ...]:
-        """Return the names under which the parts of a block may be stored, by a move from another store and by packing."""
+        """Return the names under which the parts of a block may be stored."""
         name = f"{PREFIX}{self.environment}.block.{block}"
         return (name, *(f"{name}.{part}" for part in range(2, _PARTS + 1)))
 

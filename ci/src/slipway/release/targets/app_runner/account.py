@@ -14,9 +14,9 @@ from slipway.release.targets.app_runner.spec import environment_of
 from slipway.settings import Scaling, Settings, SettingsError
 from slipway.settings.app_runner import NONE
 
-# To which service a role may be passed. The service authorization reference says bullet.amazonaws.com, AWS's own AWSAppRunnerFullAccess
-# apprunner.amazonaws.com [G]; users report that both are refused and tasks.apprunner.amazonaws.com works [F]. The roles are named one by
-# one and trust App Runner only, so all of them are allowed.
+# The services to which a role may be passed. AWS's documents disagree: bullet.amazonaws.com (service authorization reference) and
+# apprunner.amazonaws.com (its policy AWSAppRunnerFullAccess) [G]; users report that only tasks.apprunner.amazonaws.com works [F]. The
+# policy names the roles one by one, and they trust App Runner only, so all of these services are allowed.
 _APP_RUNNER = ("apprunner.amazonaws.com", BUILD, "bullet.amazonaws.com", TASKS)
 _SCALING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,31}")  # [M]
 _SERVICES = patterns("arn:{partition}:apprunner:{region}:{account}:service/{service}/*")

@@ -186,7 +186,7 @@ class CheckedGroup:
 
     @property
     def check(self) -> str:
-        """How it is checked, as a plan names it; path and codes only where those are not the ones that ECS has set."""
+        """The health check in the words of a plan; path and codes only if they differ from those that ECS sets."""
         found = self.description
         parts = [paced([found.get(key, "?") for key in tuning_of(TargetGroupPace())])]
         if (path := found.get("HealthCheckPath", self.path)) != self.path:
@@ -273,7 +273,7 @@ def fields_of(
 
 
 def digest_of(image: Mapping[str, Any]) -> str | None:
-    """Return the digest of a revision's image: ECS's own word, otherwise that of a reference by digest, which can be no other."""
+    """Return the digest of a revision's image: as ECS reports it, otherwise the one in the image's reference."""
     if digest := image.get("imageDigest"):
         return str(digest)
     try:

@@ -29,7 +29,7 @@ class Readings:
     same_deploys: bool = False  # whether an update without a change starts a deployment
     breaker: bool = True  # whether the circuit breaker also guards a canary [F]; its model excludes that [M]
     creation_reverts: bool = True  # a failed creation is ROLLBACK_FAILED [F]; otherwise it stays IN_PROGRESS
-    client_errors: int = 5  # 4xx answers in a minute below which the alarm ignores them [F]; the guide counts every one
+    client_errors: int = 5  # the alarm ignores fewer 4xx answers in a minute [F]; by the guide it counts every one
 
 
 class ServiceState(Enum):
