@@ -255,7 +255,7 @@ async def test_a_denied_call_on_the_way_leaves_nothing(account, operation):
     hold(account, {"Statement": [statement]})
     said = await refusal(replace(ground(account), aws=PolicedAws(account)).apply(untold))
     assert f"is not authorized to perform: cloudformation:{operation}" in said
-    assert "sign in with an administrator's" in said
+    assert "`slipway permissions --command bootstrap` prints what is" in said
     assert await statuses(account) == {}
 
 

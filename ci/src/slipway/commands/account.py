@@ -122,7 +122,7 @@ def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
         option(
             "command",
             "COMMAND",
-            "only what this command needs, such as destroy; may be repeated (default: all that the deploy role runs)",
+            "only what this command needs, such as destroy, bootstrap (with destroy --everything) or bootstrap-drift; may be repeated (default: all that the deploy role runs)",
             repeated=True,
         ),
         switch(
@@ -137,6 +137,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
     from slipway.errors import BadInputError
     from slipway.records.bootstrap import Permissions
+    from slipway.release.bootstrap.own_policy import COMMANDS, own_policy
     from slipway.release.bootstrap.roles import DEPLOY_ROLE, joined, policy, scope_of
     from slipway.release.targets.supported import target_of
     from slipway.report.answers import account as answers
@@ -151,8 +152,12 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     }
     if impossible := [name for name in flags.command or () if name in lacking]:
         raise BadInputError(f"the platform of {flags.environment} has no {impossible[0]}", lacking[impossible[0]])
-    policies = [policy(scope_of(each, flags.environment), commands) for each in services]
-    document = json.dumps(joined(policies) if flags.all else policies[0], indent=2)
+    others = [name for name in commands if name not in COMMANDS]
+    policies = [policy(scope_of(each, flags.environment), others) for each in services if others]
+    policies += [
+        own_policy(each, flags.environment, name) for each in services for name in commands if name in COMMANDS
+    ]
+    document = json.dumps(joined(policies) if len(policies) > 1 else policies[0], indent=2)
     return answers.of_permissions(Permissions(flags.environment, commands, document))
 
 

@@ -13,10 +13,12 @@ from typing import Any, Final
 
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import Script
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from slipway.errors import BadInputError, SlipwayError
@@ -40,7 +42,6 @@ _IMPORTS: Final = re.compile(
 )
 _NO_SCHEMA: Final = "3F000"
 _BASELINE: Final = "if production had it before the first revision, name a file that creates it as baseline in [tool.slipway.migrations]"
-_EXAMPLE: Final = re.compile(r"[._-](?:example|sample|template|dist|default)(?=\.|$)|^(?:example|sample)[._-]")
 _BUILT: Final = "if a step of the build writes this file, run the step before slipway"
 _DRIVERS: Final = {"psycopg", "psycopg2", "asyncpg", "pg8000"}
 _ANOTHER_DRIVER: Final = (
@@ -61,6 +62,7 @@ class Environment:
         self.databases: list[str] = []  # their names, as env.py has used them so far
         self.driver = url.get_driver_name()  # the one that env.py has used
         self.wanted: list[str] = []  # the keys of -x arguments that the project looked up and that were not passed
+        self._connected: list[Script] = []  # revisions that ask for the connection when they are imported
         self.config = alembic_config.read(call)
         self._set_url(url)
         with warnings.catch_warnings(record=True) as self.warnings:
@@ -116,11 +118,38 @@ class Environment:
     def _load(self) -> None:
         """Import every revision, so that one that does not load is reported with file and line."""
         try:
-            with self.in_application(), self._context():
-                self.script.get_bases()
+            try:
+                with self.in_application(), self._context():
+                    self.script.get_bases()
+            except Exception as error:
+                if isinstance(error, SyntaxError) or not _asks_for_connection(self.folder / self.place_of(error)[0]):
+                    raise
+                with suppress(OperationalError, OSError):  # there is no server: then alembic's words are the answer
+                    return self._load_in_env_py()
+                raise
         except (Exception, SystemExit) as error:
             if not self._is_broken_graph(error):
                 raise BadInputError(f"{self.spoken_place_of(error)} does not load", self.needs(error)) from error
+
+    def _load_in_env_py(self) -> None:
+        """Import the revisions where alembic's upgrade does, in a run of env.py."""
+
+        def steps(_heads: tuple[str, ...], _context: MigrationContext) -> Iterable[RevisionStep]:
+            scripts = list(self.script.walk_revisions())
+            self._connected = [script for script in scripts if _asks_for_connection(Path(script.path))]
+            return ()
+
+        self.run(steps, dont_mutate=True)
+
+    def _import_again(self, steps: Steps) -> Steps:
+        """Return steps before which the revisions are imported again that ask for the connection then: each run has another."""
+
+        def imported_again(heads: tuple[str, ...], context: MigrationContext) -> Iterable[RevisionStep]:
+            for script in self._connected:
+                script.module.__spec__.loader.exec_module(script.module)  # type: ignore[union-attr]  # alembic's loader
+            return steps(heads, context)
+
+        return imported_again
 
     def _context(self, steps: Steps | None = None) -> EnvironmentContext:
         """Return the context in which alembic imports revisions and runs env.py."""
@@ -150,7 +179,7 @@ class Environment:
         configured: dict[str, Any] = {}
         of_part: dict[str, Any] = {}
         parts: list[Part] = []  # the first of each database
-        context = self._context(steps)
+        context = self._context(self._import_again(steps))
         configure, run_migrations = context.configure, context.run_migrations
 
         def remember(*arguments: Any, **options: Any) -> None:
@@ -238,6 +267,15 @@ def imported(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
                 yield node.module, tuple(each.name for each in node.names)
 
 
+def _asks_for_connection(module: Path) -> bool:
+    """Whether the code of a module, without that of its functions and classes, asks alembic for the connection."""
+    apart = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    run = (
+        node for each in ast.parse(module.read_bytes()).body if not isinstance(each, apart) for node in ast.walk(each)
+    )
+    return any(isinstance(node, ast.Attribute) and node.attr in {"get_bind", "get_context"} for node in run)
+
+
 def _of_the_build(error: BaseException) -> str:
     """Return the next step for a file or module that the service's build may generate; empty for other errors."""
     if isinstance(error, FileNotFoundError):
@@ -247,10 +285,11 @@ def _of_the_build(error: BaseException) -> str:
 
 def _copied(missing: Path) -> str:
     """Return the step of copying an example from the folder of a missing file; empty without one."""
+    from slipway.finder.settings_files import original
+
     with suppress(OSError):
-        beside = sorted(each.name for each in missing.parent.iterdir() if _EXAMPLE.search(each.name))
-        named = next((name for name in beside if _EXAMPLE.sub("", name) == missing.name), None)
-        if named:
+        beside = sorted(each.name for each in missing.parent.iterdir())
+        if named := next((name for name in beside if original(name) == missing.name), None):
             return f"copy {named}, which is in the same folder, to {missing.name}, if you write it yourself; "
     return ""
 
