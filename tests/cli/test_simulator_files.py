@@ -1,12 +1,14 @@
 """`slipway simulator --state FILE --faults FILE`."""
 
+import httpx
 import pytest
 
 from slipway.cli import run
 from slipway.errors import BadInputError
-from slipway.local.simulator import Beginning
+from slipway.local.simulator import Beginning, put_faults
 from slipway.rehearsal.commits import push
 from slipway.simulator.clock import VirtualClock
+from slipway.simulator.faults import Script
 from slipway.source import git
 from tests.simulator.account import asked, opened
 
@@ -66,6 +68,25 @@ async def test_the_faults_of_the_file_happen(files):
         for _ in range(2):
             assert (await account.refusal("apprunner", "list_services"))[0] == "AccessDeniedException"
         await account.ask("apprunner", "list_services")
+
+
+async def test_the_faults_of_a_running_account_are_replaced(files):
+    faults = FAULTS.replace("DescribeService", "ListServices").replace("throttled", "denied").replace("skip = 1", "")
+    script = Beginning.of(None, files(faults=faults)[1], {}).faults
+    async with opened() as account:
+        for _ in range(2):  # the second script replaces what is left of the first
+            await put_faults(script, account.cloud.url)
+        for _ in range(2):
+            assert (await account.refusal("apprunner", "list_services"))[0] == "AccessDeniedException"
+        await account.ask("apprunner", "list_services")
+        await put_faults(script, account.cloud.url)
+        await put_faults(Script(), account.cloud.url)
+        await account.ask("apprunner", "list_services")
+        async with httpx.AsyncClient() as client:
+            wrong = await client.put(f"{account.cloud.url}/faults", content=b'{"fault": [{"operation": "X"}]}')
+        assert (wrong.status_code, wrong.text[:15]) == (400, "fault[0].effect")
+    with pytest.raises(BadInputError, match="is no simulator that takes faults"):
+        await put_faults(script, "http://127.0.0.1:9")
 
 
 def test_a_file_may_be_json(files):
