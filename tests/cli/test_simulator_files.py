@@ -122,6 +122,8 @@ def test_a_file_that_cannot_be_used_is_one_sentence(files, state, faults, said):
 async def test_the_newest_commit_of_a_service_is_pushed_without_an_engine(tmp_path):
     (tmp_path / "pyproject.toml").write_text(
         '[tool.slipway]\nname = "shop"\nsources = ["app.py"]\ncommand = ["python", "app.py"]\n'
+        '[tool.slipway.environments.staging]\ntarget = "app-runner"\nregion = "eu-west-1"\n'
+        f'account = "123456789012"\naccess-role = "{ROLE}"\n'
     )
     (tmp_path / "app.py").write_text("print('one')\n")
     (tmp_path / "requirements.txt").write_text("")
@@ -135,6 +137,7 @@ async def test_the_newest_commit_of_a_service_is_pushed_without_an_engine(tmp_pa
         first = await push(tmp_path, account.cloud.url)
         assert await push(tmp_path, account.cloud.url) == first
         assert first.digest in account.cloud.store.repositories["shop"].manifests
+        assert {"shop", "shop-ledger-staging"} <= account.cloud.store.repositories.keys()
     with pytest.raises(BadInputError, match="pass it with --endpoint-url"):
         await push(tmp_path, None)
 
