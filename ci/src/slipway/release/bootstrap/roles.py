@@ -52,7 +52,14 @@ PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
     "promote-to": _DEPLOY,
     "pause": (*_CHANGE, Permission.PAUSE_SERVICE),
     "resume": (*_CHANGE, Permission.READ_LOGS, Permission.RESUME_SERVICE),
-    "abort": (Permission.OBSERVE, Permission.READ_OWNER, Permission.FOLLOW, Permission.ABORT),
+    "abort": (
+        Permission.OBSERVE,
+        Permission.READ_OWNER,
+        Permission.FOLLOW,
+        Permission.ABORT,
+        Permission.READ_LEDGER,
+        Permission.RECORD_END,
+    ),
     "destroy": (*_CHANGE, Permission.DELETE_SERVICE),
     "move": (
         *_CHANGE,
