@@ -102,7 +102,7 @@ class Endpoint:
         except AwsError as error:
             return protocol.error(error)
         except CutError:
-            return _Cut()
+            return _Cut(headers={"content-length": "1000"})
 
     async def _perform(self, protocol: Protocol, request: Request) -> Response:
         operation = protocol.operation
@@ -173,6 +173,6 @@ class _Cut(Response):
     """An answer that starts, then loses its connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI passes it
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": b"{", "more_body": True})
         raise CutError
