@@ -20,9 +20,11 @@ import anyio.to_thread
 from timing import Timing, inherited
 
 from slipway.environment.redeploy import CompatibilityEvidence, rollback
+from slipway.finder.tree import tree_at
+from slipway.local.prove import server_binaries
 from slipway.rehearsal.commits import Commits
 from slipway.rehearsal.local import staged
-from slipway.settings import load
+from slipway.settings import TargetKind, load
 from slipway.simulator.app_runner.service import Pace
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import Cloud
@@ -247,7 +249,8 @@ async def _account(folder: Path) -> AsyncIterator[_Stage]:
     settings = load(ROOT)
     bad = settings.rehearsal.rolled_back
     assert bad is not None
-    async with staged(settings, None) as stage:
+    postgres = await anyio.to_thread.run_sync(lambda: server_binaries(tree_at(ROOT), settings.migrations))
+    async with staged(settings, TargetKind.APP_RUNNER, None, postgres) as stage:
         releases = (commits.head, commits.again(commits.head, "Another"), commits.patched(commits.head, bad))
         images = [await stage.build(release) for release in releases]
         await stage.migrate(images[0], "staging")

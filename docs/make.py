@@ -33,8 +33,8 @@ TABLES = (
     ("[tool.slipway.migrations]", settings.Migrations),
     ("[tool.slipway.environments.NAME]", settings.Environment),
     ("[tool.slipway.environments.NAME.network]", settings.Network),
-    ("[tool.slipway.environments.NAME.network] with made = true", settings.MadeNetwork),
-    ("[tool.slipway.environments.NAME.database]", settings.MadeDatabase),
+    ("[tool.slipway.environments.NAME.network] with managed = true", settings.ManagedNetwork),
+    ("[tool.slipway.environments.NAME.database]", settings.ManagedDatabase),
     ("[tool.slipway.environments.NAME.migration]", settings.MigrationRunner),
     ('[tool.slipway.environments.NAME] with target = "app-runner"', settings.AppRunnerEnvironment),
     ("[tool.slipway.environments.NAME.health-check]", settings.HealthPace),
@@ -53,7 +53,14 @@ _PERMISSIONS = """\
 `slipway permissions --environment NAME` prints the policy of an environment's deploy role with the
 ARNs of your settings; with `--command` it prints the least that single commands need.
 `slipway bootstrap` creates the roles: [how-to/bootstrap.md](how-to/bootstrap.md). A test runs each
-command under exactly this policy; a missing action is named in the error."""
+command under exactly this policy; a missing action is named in the error.
+
+`--command bootstrap` prints what a person needs for `bootstrap` in every form and for
+`destroy --everything`, and `--command bootstrap-drift` what a nightly `bootstrap --drift` needs.
+Both follow from the templates of your settings: CloudFormation makes and reads their resources with
+the caller's permissions, and AWS's schema of each kind lists the actions. A test plays both, too. A
+person who may make roles may give them any permission, so bootstrap's policy is as good as an
+administrator's."""
 _DIAGNOSIS = """
 After a failed deployment or preflight, slipway compares the logs with these rules. Each was tested
 on recorded logs (`tests/release/logs`). The result is one cause, the lines that prove it, and a

@@ -35,9 +35,15 @@ infrastructure-role = "{INFRASTRUCTURE_ROLE}"
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (["deploy", "--all", "--plan", "plan.json"], "--plan is for one service: deploy it alone, without --all"),
-        (["deploy", "--all", "--image", "x", "--certificate", "c"], "--certificate is for one service"),
-        (["deploy", "--all", "--image", "x", "--without-ledger", "it is down"], "--without-ledger is for one service"),
+        (["deploy", "--all", "--plan", "absent.json"], "absent.json"),
+        (
+            ["deploy", "--all", "--image", "x", "--certificate", "c"],
+            "a certificate is for one service and does not name it: deploy the service that migrates with it, without --all",
+        ),
+        (
+            ["deploy", "--all", "--image", "x", "--without-ledger", "it is down"],
+            "without them: deploy each service alone with --without-ledger, callees first",
+        ),
         (
             ["deploy", "--image", "x", "--without-proof", "why"],
             "--without-proof is for the rollback of several services",

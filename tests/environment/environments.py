@@ -43,9 +43,9 @@ class HeldEnvironment(ServiceEnvironment):
 
     clock: Clock = field(default_factory=Clock)
 
-    async def ask(self, observed: Any, path: str) -> str:
+    async def get(self, *where: str) -> Any:
         with self.clock.held():
-            return await super().ask(observed, path)
+            return await super().get(*where)
 
 
 @dataclass

@@ -56,6 +56,30 @@ async def test_every_command_tells_the_truth_from_the_creation_to_the_deletion()
         assert (await status(there.environment)).observed.state is State.ABSENT
 
 
+@pytest.mark.slow
+async def test_a_release_whose_task_cannot_be_placed_ends_early_with_the_reason_and_continues_when_it_can():
+    async with staging() as there:
+        await there.run(there.environment.deploy(await there.account.image(), there.tell))
+        image, quotas = await there.account.image(), there.account.cloud.quotas
+        enough = quotas.vcpus
+
+        async def fill() -> None:
+            while len(there.service.deployments) == 1:
+                await there.account.cloud.clock.sleep(0.5)
+            quotas.vcpus = 0.25
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(fill)
+            stuck = await there.run(there.environment.deploy(image, there.tell))
+        assert (stuck.outcome.status, stuck.outcome.seconds < 300) == (Status.UNKNOWN, True)
+        assert "ECS places no task: You've reached the limit on the number of vCPUs" in stuck.outcome.diagnosis.cause
+        assert "slipway abort" in stuck.outcome.diagnosis.remedy
+        quotas.vcpus = enough
+        resumed = await there.run(there.environment.deploy(image, there.tell))
+        assert (resumed.outcome.status, resumed.outcome.live) == (Status.SUCCEEDED, image)
+        assert len(there.service.deployments) == 2
+
+
 async def drifts(there: Staging, live: str) -> None:
     """Drift is a field of the plan; target groups get their pace again without a deployment."""
     groups = there.account.cloud.ecs.express.resources.balancing.groups.values()

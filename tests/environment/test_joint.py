@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from slipway.environment.joint import joint_deployment
+from slipway.environment.joint import images_of, joint_deployment
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.joint import Fate, JointOutcome
 from slipway.records.ledger import Release
@@ -60,7 +60,10 @@ async def test_callees_come_first_each_ledger_names_the_release_and_a_second_run
     ]
     assert "BILLING_URL gets the address of billing when that is deployed" in plan.plans[1].notes
     assert plan.back == ("web", "billing")
-    outcome = await released(shop, digests)
+    assert sorted(images_of(plan, "staging")) == sorted(each.image for each in plan.plans)
+    with pytest.raises(BadInputError, match="in staging, not for billing-staging in production"):
+        images_of(plan, "production")
+    outcome = await replace(await shop.joint(digests), approved=plan).run(ignore)
     assert (outcome.exit_code, fates(outcome)) == (0, dict.fromkeys(("billing", "web"), Fate.LIVE))
     assert await shop.live() == digests
     assert shop.variables("web")["BILLING_URL"] == f"http://{shop.service('billing').gateway.front.address}"
@@ -146,6 +149,7 @@ async def test_a_service_that_has_migrated_goes_back_with_a_proof_or_a_reason_on
 
 async def test_what_is_refused_before_the_first_change_changes_nothing(shop):
     first = await images(shop)
+    approved = await (await shop.joint(first)).plan()
     await released(shop, first)
     missing = {name: f"sha256:{number:064}" for number, name in enumerate(first)}
     before = len(shop.account.cloud.requests)
@@ -155,7 +159,10 @@ async def test_what_is_refused_before_the_first_change_changes_nothing(shop):
         part.strip() for part in str(error.value).replace(";", ":").split(":")
     }
     assert not [each for each in shop.account.cloud.requests[before:] if each in CHANGES]
-    assert (await released(shop, await images(shop))).exit_code == 0
+    second = await images(shop)
+    assert (await released(shop, second)).exit_code == 0
+    with pytest.raises(RefusedError, match="live state of billing-staging has changed since the plan was made"):
+        await replace(await shop.joint(first), approved=approved).run(ignore)
     with pytest.raises(RefusedError, match="brought a newer one"):  # a job of an old commit that runs again
         await released(shop, first)
 

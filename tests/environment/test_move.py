@@ -6,14 +6,18 @@ after each request.
 
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from slipway.environment.move import Move
 from slipway.environment.move_plan import plan_back, plan_finish, plan_forward
+from slipway.environment.move_sides import Sides
 from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
 from slipway.environment.shifting import SHIFTS
 from slipway.environment.status import status
@@ -159,6 +163,90 @@ async def test_errors_of_clients_take_the_traffic_back_and_the_command_fails():
         back = await rollback(there.environment, there.tell, None, UNPROVEN)
         assert (back.status, back.live) == (Status.SUCCEEDED, there.digest)  # its newest record is that of the move
         await gives_back_what_a_deleted_service_has(there)
+
+
+@pytest.mark.slow
+async def test_a_side_that_does_not_answer_under_the_services_own_name_gets_no_traffic():
+    async with moved_from() as there:
+        await refuses_before_the_first_step(there)
+        for lost, said in ((no_certificate, "ECS does not answer /front under the name"), (no_rule, "with 404")):
+            assert said in await is_taken_back(there, lost)
+        await moved(there)
+        no_certificate(there)
+        with pytest.raises(RefusedError, match=r"ECS does not answer /front under the name notes\.example\.com"):
+            await there.move.finish(there.tell, "")
+        assert (await plan_finish(there.move, "")).action is Action.BLOCKED
+        (lacking,) = (await plan_forward(there.move)).changes
+        assert (lacking.name, lacking.before) == (f"certificate for {HOST}", "issued")
+        assert (await there.move.forward(there.tell)).status is Status.NOOP  # with its certificate again
+        await is_not_worsened(there)
+
+
+@pytest.mark.slow
+async def test_a_move_that_asks_only_the_services_own_address_is_caught_by_its_clients(monkeypatch):
+    """The mistake, planted: it ends as a success, and no client of the name gets an answer."""
+    for way in ("old_way", "new_way"):
+        asked = getattr(Sides, way)
+        monkeypatch.setattr(Sides, way, lambda sides, between, _name=None, asked=asked: asked(sides, between))
+    async with moved_from() as there:
+        with keeping_no_certificate(there):
+            await moved(there)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await there.traffic()
+
+
+async def refuses_before_the_first_step(there: Moving) -> None:
+    """A load balancer that keeps no certificate fails every handshake under the name; the service's own address answers."""
+    with keeping_no_certificate(there), pytest.raises(RefusedError) as refused:
+        await there.move.forward(there.tell)
+    assert f"stays on App Runner: ECS does not answer /front under the name {HOST}" in refused.value.what
+    assert await there.share() == there.old  # no weighted record was ever made
+
+
+@contextmanager
+def keeping_no_certificate(there: Moving) -> Iterator[None]:
+    async def forgotten(request: Any, _call: Any) -> dict[str, Any]:
+        return {"Certificates": request["Certificates"]}
+
+    services = there.account.cloud.operations
+    before = services["elbv2"]
+    services["elbv2"] = {**before, "AddListenerCertificates": forgotten}
+    yield
+    services["elbv2"] = before
+
+
+def no_certificate(there: Moving) -> None:
+    there.express.gateway.balancer.certificates.clear()
+
+
+def no_rule(there: Moving) -> None:
+    there.express.gateway.rule.hosts.remove(HOST)
+
+
+async def is_taken_back(there: Moving, lost: Callable[[Moving], None]) -> str:
+    async def lose() -> None:
+        while await there.share() != 10:
+            await there.account.cloud.clock.sleep(5)
+        lost(there)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lose)
+        outcome = await there.move.forward(there.tell)
+    assert (outcome.status, outcome.status.exit_code, await there.share()) == (Status.ROLLED_BACK, 1, 0)
+    return str(outcome.diagnosis.cause)
+
+
+async def is_not_worsened(there: Moving) -> None:
+    """Going back to a side that does not answer is refused as long as the other one does."""
+    (old,) = there.account.cloud.app_runner.services.values()
+    address, _ = next(iter(old.front._shares.items()))
+    old.front.route(None)
+    with pytest.raises(RefusedError, match=r"stays on ECS, which answers: App Runner answers /front under .* with 503"):
+        await there.move.back(there.tell, "")
+    assert await there.share() == 100
+    no_certificate(there)
+    assert (await there.move.back(there.tell, "")).status is Status.SUCCEEDED
+    old.front.route(address)
 
 
 async def gives_back_what_a_deleted_service_has(there: Moving) -> None:

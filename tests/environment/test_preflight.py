@@ -83,7 +83,8 @@ def tried_here(monkeypatch, forked_gate):
             for role in ("access", "instance"):
                 cloud.iam.put(f"arn:aws:iam::123456789012:role/{role}")
             aws = Aws("eu-west-1", cloud.url)
-            await aws.call("ecr", "create_repository", repositoryName="tiny", imageTagMutability="IMMUTABLE")
+            for name in ("tiny", "tiny-ledger-staging"):
+                await aws.call("ecr", "create_repository", repositoryName=name, imageTagMutability="IMMUTABLE")
             async with opened(cloud.url, "tiny", LOGIN) as registry:
                 digest = await registry.push(pack(files, TreeConfig(wanted.command, wanted.port, {}), 0, {}))
             backend, wanted_spec = HostBackend(cloud.url, LOGIN, Path()), spec_of(wanted, "staging", digest)

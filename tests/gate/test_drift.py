@@ -124,6 +124,21 @@ def test_each_kind_of_difference_is_seen(drift, changes):
     )
 
 
+def test_a_wider_type_in_several_tables_is_one_note_and_a_narrower_one_an_error(drift):
+    created = "op.execute('CREATE TABLE {0} (id bigserial PRIMARY KEY, name varchar, seen int, at bigint NOT NULL)')"
+    models = 'sa.Table("{0}", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String({1})), sa.Column("seen", sa.BigInteger), sa.Column("at", sa.Integer))'
+    migration = "\n".join(created.format(name) for name in "abc")
+    modelled = "\n".join(models.format(name, limit) for limit, name in enumerate("abc", start=5))
+    found = {finding.rule: finding for finding in drift(modelled, migration, "op.execute('DROP TABLE a, b, c')")}
+    assert found["drift-wider"].level is Level.NOTE
+    assert differences([found["drift-wider"]]) == [
+        "bigint in the migrations, integer in the models: 3 columns of 3 tables (public.a, public.b, public.c)",
+        "character varying in the migrations, character varying with a limit in the models: 3 columns of 3 tables (public.a, public.b, public.c)",
+    ]
+    assert found.keys() == {"drift-wider", "drift"}
+    assert {each.split(" ")[1].rpartition(".")[2] for each in differences([found["drift"]])} == {"seen", "at"}
+
+
 BROUGHT = {
     "one": (None, MIGRATION, UNDO),
     "two": ("one", "op.add_column('users', sa.Column('x', sa.Integer()))", "op.drop_column('users', 'x')"),

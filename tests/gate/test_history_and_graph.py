@@ -115,6 +115,17 @@ def test_a_revision_that_does_not_load_is_reported_with_file_and_line(prove_hist
     assert caught.value.next_step.startswith(said)
 
 
+def test_a_revision_may_ask_for_the_connection_when_it_is_imported(prove_history):
+    asks = (
+        "import sqlalchemy as sa\nfrom alembic import op\nrevision = 'one'\ndown_revision = None\nbind = op.get_bind()\n\n"
+        "def upgrade():\n    bind.execute(sa.text('CREATE TABLE one (id bigint)'))\n\n"
+        "def downgrade():\n    bind.execute(sa.text('DROP TABLE one'))\n"
+    )
+    proof = prove_history({}, files={"migrations/versions/one.py": asks})
+    assert not any(finding.fails for finding in proof.findings)
+    assert proof.coverage.revisions == 1
+
+
 def test_no_settings_file_is_bad_input(tmp_path, monkeypatch, server_url):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInputError, match=r"there is no .*alembic\.ini"):

@@ -117,6 +117,17 @@ def test_a_revision_that_does_not_load_is_reported_with_its_place(environment):
         environment({"one": (None, "x =")})
 
 
+def test_without_a_server_a_revision_that_asks_for_the_connection_is_refused_in_alembics_words(
+    write_project, url, tmp_path
+):
+    write_project(ONE)
+    revision = tmp_path / "migrations/versions/one.py"
+    revision.write_text(f"from alembic import op\nop.get_bind()\n{revision.read_text()}")
+    words = r"one\.py line 2 does not load: (NameError|AttributeError): .*'get_bind'"  # the second after another run of env.py
+    with pytest.raises(BadInputError, match=words):
+        Environment(Call(config=tmp_path / "alembic.ini"), url.set(port=1))
+
+
 @pytest.mark.parametrize(
     ("example", "step"),
     [

@@ -93,7 +93,6 @@ class Stage:
         """As the story begins."""
         stage = cls(account, story, ground_of(story.target, account), planted)
         account.cloud.ecs.express.readings.same_deploys = story.same_deploys
-        await stage.environment("production").store.check()
         if story.state is State.MIGRATED:
             stage.head = HEADS["migrated"]
         stage.oldest, stage.older = await stage._image(HEADS["before"]), await stage._image(HEADS["before"])

@@ -1,4 +1,4 @@
-"""Thousands of records: found with a few calls, packed into blocks, and moved out of the repository that all ledgers shared."""
+"""Thousands of records: found with a few calls, and packed into blocks."""
 
 from collections import Counter
 from dataclasses import replace
@@ -8,20 +8,13 @@ import pytest
 from slipway.records.form import to_json
 from slipway.records.ledger import Intent, Release
 from slipway.records.outcome import Status
-from slipway.release.aws.ecr import EcrStore
-from slipway.release.aws.ledger import LedgerStore
 from slipway.release.engine import archive
-from slipway.release.engine.archive import move, pack
+from slipway.release.engine.archive import pack
 from slipway.release.engine.ledger import PREFIX, Contents, Ledger
-from slipway.release.errors import AwsRefusedError
-from slipway.release.rights import allow
 from slipway.simulator.clock import VirtualClock
 from tests.environment.environments import certificate
 from tests.release.deployers import Kill, KilledError, Mortal
-from tests.release.desired import aws_of
-from tests.release.direct import opened
 from tests.release.memory_store import MemoryStore, Shelf
-from tests.release.policed import PolicedAws, hold
 
 INTENT = Intent(
     environment="staging", number=0, image="notes@sha256:1", wanted="w", fingerprint="f", holder="me", nonce="n"
@@ -115,36 +108,17 @@ async def test_packing_that_is_killed_anywhere_loses_nothing(shelf):
         assert len(texts.texts) == 202 * 3 + 2
 
 
-@pytest.mark.slow
-async def test_a_moved_ledger_has_every_record_and_continues_with_the_next_number(shelf):
-    deployed(shelf, 1, 230)
-    own = Shelf(shelf.clock)
-    before = await Ledger(MemoryStore(shelf), "staging").history(100)
-    await move(MemoryStore(shelf), MemoryStore(own), "staging")
-    ledger = Ledger(MemoryStore(own), "staging")
-    assert await ledger.history(100) == before
-    assert (await ledger.claim(INTENT, (await ledger.contents()).newest)).number == 231
-    deployed(own, 231, 520)
-    await pack(Ledger(MemoryStore(own), "staging"))
-    ledger = Ledger(MemoryStore(own), "staging")
-    assert (await ledger.contents()).newest == 520
-    assert [release.number for release in await ledger.releases(range(1, 521))] == list(range(520, 0, -1))
-
-
 async def test_records_that_are_too_large_for_one_block_are_stored_in_parts(shelf, monkeypatch):
-    """Three such blocks were tried again by each deployment, so no later one was packed; a move was refused by ECR."""
+    """Three such blocks were tried again by each deployment, so no later one was packed."""
     deployed(shelf, 1, 100)
     for anchor in (200, 300):
         deployed(shelf, anchor, anchor)
     monkeypatch.setattr(archive, "_MOST_BYTES", sum(len(text) for text, _ in shelf.texts.values()) // 3)
     before = await Ledger(MemoryStore(shelf), "staging").releases(range(1, 101))
-    own = Shelf(shelf.clock)
-    await move(MemoryStore(shelf), MemoryStore(own), "staging")
     await pack(Ledger(MemoryStore(shelf), "staging"))
-    for kept in (shelf, own):
-        assert sum(".block.1" in name for name in kept.texts) in (4, 5)
-        assert max(len(text) for text, _ in kept.texts.values()) < archive._MOST_BYTES * 1.1
-        assert await Ledger(MemoryStore(kept), "staging").releases(range(1, 101)) == before
+    assert sum(".block.1" in name for name in shelf.texts) in (4, 5)
+    assert max(len(text) for text, _ in shelf.texts.values()) < archive._MOST_BYTES * 1.1
+    assert await Ledger(MemoryStore(shelf), "staging").releases(range(1, 101)) == before
     assert f"{PREFIX}staging.99.release" not in shelf.texts
 
 
@@ -155,64 +129,3 @@ async def test_records_that_need_more_parts_than_a_block_has_are_not_discarded(s
     monkeypatch.setattr(archive, "_MOST_BYTES", 1000)
     await pack(Ledger(MemoryStore(shelf), "staging"))
     assert f"{PREFIX}staging.99.release" in shelf.texts
-
-
-@pytest.fixture
-async def account():
-    async with opened() as account:
-        yield account
-
-
-def store(account, own="notes-ledger-staging"):
-    return LedgerStore(aws_of(account), own, "notes", "staging")
-
-
-async def test_a_ledger_of_an_older_version_is_used_where_it_is_until_it_is_moved(account):
-    old = Ledger(EcrStore(aws_of(account), "notes"), "staging")
-    await old.claim(INTENT, 0)
-    await old.end(replace(RELEASE, number=1))
-    missing = Ledger(store(account, "notes-ledger-other"), "staging")
-    assert (await missing.contents()).newest == 1  # bootstrap has not made its repository yet
-    await missing.store.check()
-    assert (await missing.claim(INTENT, 1)).number == 2
-    ledger = Ledger(store(account), "staging")
-    assert (await ledger.contents()).newest == 2
-    await ledger.store.check()
-    assert (await ledger.claim(INTENT, 2)).number == 3
-    await old.end(replace(RELEASE, number=2, status=Status.FAILED))  # a forger who may push images
-    assert [found.number for found in (await Ledger(store(account), "staging").history(20)).releases] == [1]
-    assert not any(tag.startswith("slipway.staging.3") for tag in account.cloud.store.repositories["notes"].tags)
-
-
-OWN, FORMER = "notes-ledger-staging", "notes"
-
-
-@pytest.mark.parametrize(
-    ("has_own", "is_moved", "readable", "newest", "denied"),
-    [
-        (True, True, {OWN}, 1, ""),
-        (True, True, {FORMER}, None, OWN),  # writing to the former one would fork the ledger
-        (True, True, set(), None, OWN),
-        (True, False, {FORMER}, 1, ""),  # a role from before the own repositories
-        (True, False, {OWN}, None, FORMER),  # its numbers are not known, so none may be taken
-        (False, False, {FORMER}, 1, ""),
-        (False, False, {OWN}, None, FORMER),
-    ],
-)
-async def test_a_role_reads_the_ledger_that_is_used_or_is_refused_with_the_repository_it_lacks(
-    account, has_own, is_moved, readable, newest, denied
-):
-    await Ledger(EcrStore(aws_of(account), FORMER), "staging").claim(INTENT, 0)
-    if is_moved:
-        await store(account).check()
-        await store(account).close_former()
-    if not has_own:
-        del account.cloud.store.repositories[OWN]
-    read = [allow("Read", ["ecr:BatchGetImage"], [f"arn:aws:ecr:*:*:repository/{name}"]) for name in sorted(readable)]
-    hold(account, {"Statement": read})
-    ledger = Ledger(LedgerStore(PolicedAws(account), OWN, FORMER, "staging"), "staging")
-    if newest:
-        assert (await ledger.contents()).newest == newest
-    else:
-        with pytest.raises(AwsRefusedError, match=rf"ecr:BatchGetImage on resource: \S*repository/{denied}(?![\w-])"):
-            await ledger.contents()

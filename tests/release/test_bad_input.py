@@ -171,6 +171,13 @@ async def test_tags_that_can_be_overwritten(account):
     assert "put-image-tag-mutability" in remedy
 
 
+async def test_an_environment_without_a_ledger(account):
+    del account.cloud.store.repositories["notes-ledger-staging"]
+    said, remedy = await refusal(account, spec(await account.image()))
+    assert "no repository notes-ledger-staging" in said
+    assert "slipway bootstrap" in remedy
+
+
 @pytest.mark.parametrize(
     ("role", "said"),
     [

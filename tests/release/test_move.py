@@ -8,7 +8,7 @@ from slipway.records.migration import Readiness
 from slipway.records.plan import State
 from slipway.release.bootstrap.roles import DEPLOY_ROLE, check_own, policy, scope_of
 from slipway.release.bootstrap.template import own
-from slipway.release.move.counted import Counted, worse
+from slipway.release.move.counted import NOTHING, Counted, worse
 from slipway.release.move.counterpart import counterpart, keys_after, obstacles
 from slipway.release.move.records import NEW, OLD, Destination, NameRecords, batch
 from slipway.release.targets.app_runner.spec import observed_from, request_of, spec_of
@@ -175,12 +175,30 @@ def test_records_of_another_kind_are_not_touched(records):
 @pytest.mark.parametrize(
     ("old", "new", "is_worse"),
     [
-        (Counted(1000, 0), Counted(0, 0), False),
-        (Counted(1000, 0), Counted(99, 1), True),
-        (Counted(1000, 0), Counted(200, 2), False),
-        (Counted(1000, 50), Counted(100, 5), False),
-        (Counted(0, 0), Counted(0, 1), True),
+        ((1000, 0), (0, 0), False),
+        ((1000, 0), (99, 1), True),
+        ((1000, 0), (200, 2), False),
+        ((1000, 50), (100, 5), False),
+        ((0, 0), (0, 1), True),
     ],
 )
 def test_errors_count_beyond_those_of_the_old_side(old, new, is_worse):
-    assert bool(worse(old, new)) is is_worse
+    sides = [Counted(requests=requests, errors=errors) for requests, errors in (old, new)]
+    assert bool(worse(*sides, NOTHING, NOTHING)) is is_worse
+
+
+@pytest.mark.parametrize(
+    ("balancer", "before", "said"),
+    [
+        ({"errors": 3}, {}, "3 of 103 requests with 5xx (3 by the load balancer itself)"),
+        ({"errors": 3}, {"errors": 3}, ""),  # another service's, which had them before
+        ({"handshakes": 60, "unknown": 60}, {}, "60 TLS handshakes failed and 60 requests had no rule"),
+        ({"handshakes": 60, "unknown": 60}, {"handshakes": 30}, ""),
+        ({"handshakes": 90}, {}, ""),  # scanners
+    ],
+)
+def test_what_the_load_balancer_itself_refuses_counts_beyond_what_it_refused_before(balancer, before, said):
+    new = Counted(requests=100)
+    found = worse(Counted(requests=900), new, Counted(**balancer), Counted(**before))
+    assert said in found
+    assert bool(said) is bool(found)

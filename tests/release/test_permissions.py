@@ -168,14 +168,12 @@ async def deploy(there: Scene) -> None:
 
 
 async def back(there: Scene) -> None:
-    """Go back to the previous release, and to one that does not start any more and is diagnosed; the ledger is moved before."""
-    repositories = there.account.cloud.store.repositories
-    own = repositories.pop("notes-ledger-staging")
+    """Go back to the previous release, and to one that does not start any more and is diagnosed; ECR has dropped the ledger's blob."""
     await there.released()
     gone = there.live
     await there.released()
     await there.released()
-    repositories["notes-ledger-staging"] = own
+    there.account.cloud.store.repositories["notes-ledger-staging"].blobs.clear()
     await ended(rollback(there.staging, there.tell, None, CompatibilityEvidence(reason="a test")), there)
     there.account.backend.scripts[gone] = SICK
     failed = await ended(
@@ -403,8 +401,8 @@ def test_only_actions_without_a_resource_are_allowed_on_everything():
     assert anything - of_move == {"apprunner:ListServices", "ecr:GetAuthorizationToken", "ssm:DescribeParameters"}
     assert of_move == {
         *("acm:ListCertificates", "acm:RequestCertificate", "cloudwatch:GetMetricData"),
-        *("elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeRules"),
-        "route53:ListHostedZonesByName",
+        *("elasticloadbalancing:DescribeListenerCertificates", "elasticloadbalancing:DescribeLoadBalancers"),
+        *("elasticloadbalancing:DescribeRules", "route53:ListHostedZonesByName"),
     }
     assert all("*" not in action for verb in RIGHTS for action in actions_of(verb))
 

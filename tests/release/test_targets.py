@@ -31,7 +31,7 @@ ALLOWED = {
     "environment/redeploy.py": "a rollback across a move",
     "release/move/": "what corresponds on both",
     "release/bootstrap/roles.py": "the rights of a move on each",
-    "release/bootstrap/prices.py": "what each costs in a month",
+    "release/prices.py": "what each costs in a month",
     "release/bootstrap/billing.py": "what each leaves behind",
     "release/bootstrap/doors.py": "the name that ECS gives its load balancers",
     "release/bootstrap/foundation.py": "a private network needs an internal load balancer",

@@ -10,7 +10,7 @@ from slipway.settings import parse, variable_of
 from slipway.settings.calls import check_reachable, graph_of
 from tests.simulator.express import EXECUTION_ROLE, INFRASTRUCTURE_ROLE
 
-PRIVATE = 'network = { made = true, cidr = "10.20.0.0/16", private = true, nat = "one" }'
+PRIVATE = 'network = { managed = true, cidr = "10.20.0.0/16", private = true, nat = "one" }'
 
 
 def service(name, *calls, more="", there=PRIVATE, target="ecs-express", environment="production"):

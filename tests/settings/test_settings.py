@@ -240,6 +240,12 @@ def test_every_kind_of_key_is_read():
             staging(cpu="300"),
             "environments.staging.memory: found cpu 300 with memory 2048, allowed are 256 with 512, 1024; 512 with 1024; ",
         ),
+        (staging(network="{ made = true }"), "staging.network.made: unknown key, did you mean managed?"),
+        (staging(database="{ made = true }"), "staging.database.made: unknown key, did you mean managed?"),
+        (
+            staging(network='{ cidr = "10.0.0.0/16" }'),
+            "staging.network.cidr: found without managed, only managed True has it",
+        ),
         (staging(cpu="256"), "environments.staging.memory: found cpu 256 with memory 2048, allowed are 256 with 512, "),
         (staging(memory="512"), "environments.staging.memory: found cpu 1024 with memory 512, allowed are "),
         (service(name='"n"'), "[tool.slipway] name: found 'n', allowed is a name of small letters and digits, "),

@@ -55,7 +55,11 @@ async def asked(account: Account, requests: int, host: str = HOST) -> Counter[st
     with account.cloud.clock.held():
         async with httpx.AsyncClient(base_url=f"http://{front.address}", verify=NO_CERTIFICATES, timeout=300) as client:
             for _ in range(requests):
-                answer = await client.get("/")
+                try:
+                    answer = await client.get("/")
+                except httpx.RemoteProtocolError:
+                    counted["lost"] += 1
+                    continue
                 counted[answer.text.partition("\n")[0] if answer.is_success else str(answer.status_code)] += 1
     return counted
 
@@ -111,17 +115,39 @@ async def test_weights_divide_the_requests_between_an_app_runner_and_an_express_
     after = weighted(associated["DNSTarget"], 50, "old"), weighted(inside.balancer.dns, 50, "new")
     await change(account, id_, *(("UPSERT", record) for record in after))
     await account.cloud.clock.sleep(31)
-    assert await asked(account, 10) == {old: 5, "503": 5}  # the load balancer knows neither host nor certificate
+    assert await asked(account, 10) == {old: 5, "lost": 5}  # the load balancer has no certificate
 
     certificate = await proven(account, id_)
     listener = {"ListenerArn": inside.balancer.listener}
     await account.ask("elbv2", "add_listener_certificates", **listener, Certificates=[{"CertificateArn": certificate}])
     kept = (await account.ask("elbv2", "describe_listener_certificates", **listener))["Certificates"]
     assert [each["CertificateArn"] for each in kept] == [certificate]
+    assert await asked(account, 10) == {old: 5, "404": 5}  # nor a rule for the host
     hosts = {"Field": "host-header", "HostHeaderConfig": {"Values": [*inside.rule.hosts, HOST]}}
     await account.ask("elbv2", "modify_rule", RuleArn=inside.rule.arn, Conditions=[hosts])
     assert await asked(account, 10) == {old: 5, new: 5}
-    assert await counted(account, inside) == 5
+    groups = [{"TargetGroup": group.arn.rpartition(":")[2]} for group in inside.groups]
+    assert await counted(account, inside, "RequestCountPerTarget", groups) == 5
+    await answers_by_its_name_to_a_client_of_the_proxy(account, inside, new)
+    inside.front.route(None)
+    assert await asked(account, 2) == {old: 1, "503": 1}
+    own = ("ClientTLSNegotiationErrorCount", "HTTP_Fixed_Response_Count", "HTTPCode_ELB_5XX_Count")
+    assert [await counted(account, inside, name, [{}]) for name in own] == [6, 5, 1]
+
+
+async def answers_by_its_name_to_a_client_of_the_proxy(account: Account, inside: Any, new: str) -> None:
+    """A client reaches the names by the endpoint as its proxy; the load balancer has a certificate for the one, and none for the other."""
+    with account.cloud.clock.held():
+        async with httpx.AsyncClient(proxy=account.cloud.url, verify=NO_CERTIFICATES) as client:
+            answers = [
+                await client.get(f"http://{name}/a?b", headers={"host": HOST}) for name in (inside.balancer.dns, HOST)
+            ]
+            assert all(answer.is_success for answer in answers)
+            assert answers[0].text.startswith(new)
+            with pytest.raises(httpx.RemoteProtocolError):
+                await client.get(f"http://{inside.balancer.dns}/", headers={"host": "other.example.com"})
+        async with httpx.AsyncClient(base_url=account.cloud.url, verify=NO_CERTIFICATES) as client:
+            assert (await client.get("/", headers={"host": HOST})).status_code == 421
 
 
 async def proven(account: Account, id_: str) -> str:
@@ -141,25 +167,25 @@ async def proven(account: Account, id_: str) -> str:
     return str(listed["CertificateArn"])
 
 
-async def counted(account: Account, gateway: Any) -> float:
-    """Return the requests that CloudWatch has counted at the load balancer."""
+async def counted(account: Account, gateway: Any, metric: str, parts: list[dict[str, str]]) -> float:
+    """Return the sum of a metric that CloudWatch has of parts of the load balancer."""
+    balancer = gateway.balancer.arn.partition(":loadbalancer/")[2]
     queries = [
         {
             "Id": f"m{index}",
             "MetricStat": {
                 "Metric": {
                     "Namespace": "AWS/ApplicationELB",
-                    "MetricName": "RequestCountPerTarget",
+                    "MetricName": metric,
                     "Dimensions": [
-                        {"Name": "LoadBalancer", "Value": gateway.balancer.arn.partition(":loadbalancer/")[2]},
-                        {"Name": "TargetGroup", "Value": group.arn.rpartition(":")[2]},
+                        {"Name": name, "Value": value} for name, value in {"LoadBalancer": balancer, **part}.items()
                     ],
                 },
                 "Period": 60,
                 "Stat": "Sum",
             },
         }
-        for index, group in enumerate(gateway.groups)
+        for index, part in enumerate(parts)
     ]
     now = account.cloud.clock.now().timestamp()
     found = await account.ask(

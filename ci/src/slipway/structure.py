@@ -217,10 +217,8 @@ def _read_variant(plain: type, variants: Variants, table: Mapping[str, object], 
         if not others:
             raise
         named = " and ".join(repr(tag.value if isinstance(tag, Enum) else tag) for tag in others)
-        found = repr(table[variants.key])
-        raise MismatchError(
-            error.at, f"found with {variants.key} {found}, only {variants.key} {named} has it"
-        ) from None
+        found = f"with {variants.key} {table[variants.key]!r}" if variants.key in table else f"without {variants.key}"
+        raise MismatchError(error.at, f"found {found}, only {variants.key} {named} has it") from None
 
 
 def _has(kind: Any, path: Sequence[str], spelling: Spelling) -> bool:
@@ -310,10 +308,10 @@ def _under(at: str, key: str) -> str:
     return f"{at}.{key}" if at else key
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.7) -> str:
     """Return the known name that a misspelt one is near to; empty when there is none. Another number is another name."""
     same = [each for each in known if _numbers(each) == _numbers(name)]
-    return next(iter(difflib.get_close_matches(name, same, n=1, cutoff=0.7)), "")
+    return next(iter(difflib.get_close_matches(name, same, n=1, cutoff=cutoff)), "")
 
 
 def _numbers(name: str) -> list[int]:
@@ -321,7 +319,8 @@ def _numbers(name: str) -> list[int]:
 
 
 def _suggestion(key: str, known: Sequence[str]) -> str:
-    close = nearest(key, known)
+    alike = [name for name in known if name[:2] == key[:2]]  # so that `made` is near to `managed`
+    close = nearest(key, known) or nearest(key, alike, 0.5)
     return f"did you mean {close}?" if close else f"allowed are {', '.join(known)}"
 
 

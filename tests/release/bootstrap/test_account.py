@@ -96,6 +96,16 @@ ANYWHERE, POSTGRES = {"CidrIp": "0.0.0.0/0"}, {"IpProtocol": "tcp", "FromPort": 
 @pytest.mark.parametrize(
     ("operation", "asked", "said"),
     [
+        (
+            "authorize_security_group_ingress",
+            POSTGRES | ANYWHERE | {"GroupId": "SecurityGroup"},
+            "of slipway-notes-staging accepts 0.0.0.0/0 on 5432, and no template lets that in",
+        ),
+        (
+            "create_route",
+            {"DestinationCidrBlock": "198.51.100.0/24", "NatGatewayId": "nat-0123"},
+            "the private subnets have a route to 198.51.100.0/24 by nat-0123 (",
+        ),
         ("authorize_security_group_ingress", POSTGRES | ANYWHERE, "accepts 0.0.0.0/0 on 5432 ("),
         (
             "authorize_security_group_ingress",
@@ -112,14 +122,15 @@ ANYWHERE, POSTGRES = {"CidrIp": "0.0.0.0/0"}, {"IpProtocol": "tcp", "FromPort": 
     ],
 )
 async def test_what_was_opened_by_hand_is_found_and_closed(account, operation, asked, said):
-    there = {each.logical: each.physical for each in account.cloud.cloudformation.stacks[FOUNDATION].resources.values()}
+    stacks = [account.cloud.cloudformation.stacks[name] for name in (FOUNDATION, OWN)]
+    there = {each.logical: each.physical for stack in stacks for each in stack.resources.values()}
     where = {
         "authorize_security_group_ingress": ("ec2", {"GroupId": there["DatabaseGroup"]}),
         "create_route": ("ec2", {"RouteTableId": there["PrivateRoutes"]}),
         "modify_db_instance": ("rds", {"DBInstanceIdentifier": FOUNDATION}),
     }
     service, named = where[operation]
-    await account.ask(service, operation, **named, **asked)
+    await account.ask(service, operation, **named | {key: there.get(str(each), each) for key, each in asked.items()})
     found = await ground(account).drift(untold)
     assert not found.is_clean
     assert any(said in breach for breach in found.breaches), found.breaches
@@ -298,8 +309,8 @@ async def test_the_foundation_is_kept_while_the_stack_of_another_service_uses_it
     assert removals[OWN] == (Removal.PROPOSED, "")
     assert removals[FOUNDATION] == (Removal.KEPT, "slipway-billing-staging uses it")
     assert removals["slipway-notes-shared"][0] is Removal.KEPT
-    assert (shown.bills, shown.obstacles, shown.exit_code) == ((), (), 0)
-    assert "database slipway-staging (available)" in shown.kept
+    assert (shown.bills, shown.obstacles, shown.exit_code) == (None, (), 0)
+    assert "database slipway-staging (available), db.t4g.micro with 20 GB" in shown.kept
     assert "the database notes on that server, and its roles" in shown.kept
     deletion = StackDeletion(aws_of(account), stacks(WANTED, "staging")[0], time_of(account), untold)
     refused = await deletion.run(await deletion.proposed())  # the import came after it was shown
@@ -315,13 +326,15 @@ async def test_what_is_billed_is_found_without_the_stacks_and_what_cannot_be_rea
     parts = {"arn": "arn", "name": "ours", "dns": "ours.example", "security_group": "sg-1", "subnets": {}}
     balancers["arn"] = LoadBalancer(**parts, created=account.cloud.clock.now(), public=True, vpc=vpc)
     endpoint = {"Id": "vpce-1", "VpcId": vpc, "VpcEndpointType": "Interface", "ServiceName": "logs"}
+    endpoint["SubnetIds"] = ["subnet-1", "subnet-2"]
     account.cloud.resources.models["AWS::EC2::VPCEndpoint"]["vpce-1"] = endpoint
     account.cloud.faults.add(Fault(operation="DescribeDBSnapshots", effect=Effect.DENIED))
     shown = await plan_destruction(staging(account), untold)
     assert "it would be refused" in of_destruction(shown)  # its database is protected
     del balancers["arn"], account.cloud.resources.models["AWS::EC2::VPCEndpoint"]["vpce-1"]
-    kinds = [each.partition(" ")[0] for each in shown.bills]
-    assert kinds == ["NAT", "interface", "address", "load", "database"]
+    bills = {each.what.partition(" ")[0]: each.dollars for each in shown.bills.lines}
+    assert bills == {"NAT": 32.85, "interface": 14.6, "address": 3.65, "load": 23.73, "database": 13.98}
+    assert f"billed until then, {shown.bills.total}:" in of_destruction(shown)
     assert "refused rds describe_db_snapshots with AccessDenied" in shown.unread[0]
 
 
@@ -331,10 +344,12 @@ async def test_a_whole_environment_is_deleted_and_its_database_leaves_a_snapshot
     deleted = "\n".join(each for stack in shown.stacks for each in stack.resources)
     assert "AWS::RDS::DBInstance Database slipway-staging (leaves a final snapshot)" in deleted
     assert "DatabaseLog" not in deleted
+    assert "/slipway/notes-staging-access" in deleted
+    assert not [each for each in shown.kept if "notes-staging-access" in each]
     ended = await destroy_everything(staging(account), untold, NAME)
     results = [each.removal for each in ended.stacks]
     assert results == [Removal.DELETED, Removal.KEPT, Removal.DELETED], of_destruction(ended)
-    assert (ended.status, ended.bills, ended.unread, ended.exit_code) == (Status.NOOP, (), (), 0)
+    assert (ended.status, ended.bills, ended.unread, ended.exit_code) == (Status.NOOP, None, (), 0)
     (snapshot,) = account.cloud.databases.snapshots
     assert f"snapshot {snapshot} of the database slipway-staging" in ended.kept
     assert any(each.startswith("repository notes with") for each in ended.kept)

@@ -11,13 +11,10 @@ from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.errors import SlipwayError, UnknownOutcomeError, within
 from slipway.records.bootstrap import Bootstrap, Result
 from slipway.records.form import from_json, to_json
-from slipway.records.ledger import Intent, Lock
 from slipway.records.outcome import Status
-from slipway.release.aws.ecr import EcrStore
 from slipway.release.bootstrap import change_set as room
 from slipway.release.bootstrap.template import stacks
 from slipway.release.cloudformation import trusts_service
-from slipway.release.engine.ledger import Ledger
 from slipway.report.text import of_bootstrap
 from slipway.settings import Scaling, Settings, SettingsError
 from slipway.simulator.faults import Effect, Fault
@@ -106,31 +103,6 @@ async def test_what_is_applied_is_there_and_is_followed(account):
     assert len(lines) == len(set(lines))
     assert found.stacks[0].outputs["AWS_ROLE of the GitHub repository's variables"].endswith(":role/notes-image")
     assert ":vpcconnector/notes-staging/" in found.stacks[1].outputs["vpc-connector of the settings"]
-
-
-@pytest.mark.slow
-async def test_the_ledger_of_an_older_version_is_copied_once_and_closed(account):
-    await account.ask("ecr", "create_repository", repositoryName="notes", imageTagMutability="IMMUTABLE")
-    former = Ledger(EcrStore(aws_of(account), "notes"), "staging")
-    intent = Intent(environment="staging", number=0, image="", wanted="w", fingerprint="f", holder="ci", nonce="n")
-    for newest in range(3):
-        await former.claim(intent, newest)
-    lock = Lock(environment="staging", number=3, holder="ci", newest=None, nonce="n")
-    await former.acquire_lock(lock)
-    assert "a deployment of staging is under way" in await refusal(ground(account).apply(untold))
-    await former.release_lock((await former.lock())[1].key)
-    lines: list[str] = []
-    await ground(account).apply(lambda event: lines.append(event.line))
-    assert lines == ["the ledger of staging moves into notes-ledger-staging"]
-    own = Ledger(EcrStore(aws_of(account), "notes-ledger-staging"), "staging")
-    assert [each.number for each in await own.newest_intents()] == [3, 2, 1]
-    assert (await own.claim(intent, (await own.contents()).newest)).number == 4
-    tags = account.cloud.store.repositories["notes"].tags
-    assert "slipway.staging.moved" in tags
-    await former.claim(intent, 9)  # an older version of slipway, which is not copied any more
-    await ground(account).apply(lambda event: lines.append(event.line))
-    assert len(lines) == 1
-    assert (await Ledger(EcrStore(aws_of(account), "notes-ledger-staging"), "staging").contents()).newest == 4
 
 
 async def test_an_end_is_believed_only_when_it_is_that_of_this_very_change(account):
@@ -283,7 +255,7 @@ async def test_a_denied_call_on_the_way_leaves_nothing(account, operation):
     hold(account, {"Statement": [statement]})
     said = await refusal(replace(ground(account), aws=PolicedAws(account)).apply(untold))
     assert f"is not authorized to perform: cloudformation:{operation}" in said
-    assert "sign in with an administrator's" in said
+    assert "`slipway permissions --command bootstrap` prints what is" in said
     assert await statuses(account) == {}
 
 

@@ -14,12 +14,13 @@ from slipway.environment.environment import ServiceEnvironment, wall_clock
 from slipway.errors import RefusedError, SlipwayError
 from slipway.records.bootstrap import Bootstrap, ResourceChange, ResourceFailure, Result, StackChange
 from slipway.records.drift import AccountDrift, PropertyDrift, StackDrift
-from slipway.release.bootstrap.prices import CLASSES, MAJORS, cost_of
 from slipway.release.bootstrap.template import stacks
+from slipway.release.prices import CLASSES, MAJORS, cost_of
+from slipway.release.targets.ecs_express.spec import spec_of
 from slipway.report.text import of_account_drift, of_bootstrap
 from slipway.settings import (
-    MadeDatabase,
-    MadeNetwork,
+    ManagedDatabase,
+    ManagedNetwork,
     MigrationRunner,
     Migrations,
     Nat,
@@ -29,14 +30,14 @@ from slipway.settings import (
 )
 from tests.release.bootstrap.wanted import by_a_task, environment, express, role, settings
 
-NETWORK = MadeNetwork(made=True, cidr="10.10.0.0/16")
-PRIVATE = MadeNetwork(made=True, cidr="10.20.0.0/16", private=True, nat=Nat.ONE)
-DATABASE = MadeDatabase(made=True)
+NETWORK = ManagedNetwork(managed=True, cidr="10.10.0.0/16")
+PRIVATE = ManagedNetwork(managed=True, cidr="10.20.0.0/16", private=True, nat=Nat.ONE)
+DATABASE = ManagedDatabase(managed=True)
 
 
 WANTED = settings(
     staging=express("staging", network=NETWORK, database=DATABASE),
-    production=express("production", network=PRIVATE, database=MadeDatabase(made=True, class_="db.t4g.small")),
+    production=express("production", network=PRIVATE, database=ManagedDatabase(managed=True, class_="db.t4g.small")),
 )
 
 
@@ -83,11 +84,11 @@ def test_a_dozen_lines_of_settings_are_two_environments():
         account = "123456789012"
         access-role = "arn:aws:iam::123456789012:role/notes-production-access"
         infrastructure-role = "arn:aws:iam::123456789012:role/notes-production-infrastructure"
-        network = { made = true, private = true, nat = "one", cidr = "10.20.0.0/16" }
-        database = { made = true, class = "db.t4g.small", storage = 20, multi-az = true }
+        network = { managed = true, private = true, nat = "one", cidr = "10.20.0.0/16" }
+        database = { managed = true, class = "db.t4g.small", storage = 20, multi-az = true }
     """).environment("production")
     assert found.network == PRIVATE
-    assert found.database == MadeDatabase(made=True, class_="db.t4g.small", multi_az=True)
+    assert found.database == ManagedDatabase(managed=True, class_="db.t4g.small", multi_az=True)
     secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-production/DATABASE_URL"
     assert found.secrets == {"DATABASE_URL": secret}
 
@@ -104,7 +105,7 @@ def test_a_dozen_lines_of_settings_are_two_environments():
 )
 def test_a_range_that_aws_or_a_neighbour_refuses_is_one_sentence(cidr, said):
     with pytest.raises(ValueError, match=said):
-        MadeNetwork(made=True, cidr=cidr)
+        ManagedNetwork(managed=True, cidr=cidr)
 
 
 def test_one_zone_is_too_few_for_a_database():
@@ -115,20 +116,25 @@ def test_one_zone_is_too_few_for_a_database():
 def test_all_obstacles_of_an_environment_are_reported_at_once():
     wanted = settings(
         staging=environment("staging", network=replace(PRIVATE, cidr="10.20.128.0/17")),
-        production=environment("production", network=PRIVATE, database=MadeDatabase(made=True, class_="db.t4g.smal")),
+        production=environment(
+            "production", network=PRIVATE, database=ManagedDatabase(managed=True, class_="db.t4g.smal")
+        ),
     )
     found = refusals(replace(wanted, migrations=Migrations(postgres="13")), "production")
     assert [said.partition(":")[0] for said in found] == [
         "the networks of staging and production overlap",
         "production is private, and App Runner has no internal load balancer",
         "the database of production has a class that RDS has not for Postgres, 'db.t4g.smal'",
-        "production has a made database, and there is no Postgres '13' on RDS",
+        "production has a managed database, and there is no Postgres '13' on RDS",
     ]
     assert "choose one such as db.t4g.small" in found[2]
 
 
-def test_a_made_database_needs_a_made_network():
-    assert "made database and no made network" in refusals(settings(staging=express("staging", database=DATABASE)))[0]
+def test_a_managed_database_needs_a_managed_network():
+    assert (
+        "managed database and no managed network"
+        in refusals(settings(staging=express("staging", database=DATABASE)))[0]
+    )
 
 
 def test_two_stacks_of_one_name_are_refused():
@@ -196,11 +202,21 @@ def test_cost_is_known_before_anything_is_made():
     staging, production = cost_of(WANTED, "staging"), cost_of(WANTED, "production")
     told = {line.what: line.dollars for line in production.lines}
     assert told["NAT gateway with its address"] == 36.5
-    assert told["2 x db.t4g.small"] == 46.72
-    assert {line.what: line.dollars for line in staging.lines}["db.t4g.micro"] == 11.68
+    assert told["database, 2 x db.t4g.small with 20 GB"] == 51.32
+    assert told["load balancer, shared by up to 25 services"] == 16.43  # a private one has no public address
+    assert {line.what: line.dollars for line in staging.lines}["database, db.t4g.micro with 20 GB"] == 13.98
     assert staging.dollars < production.dollars
+    assert production.total.endswith(
+        "at the prices of us-east-1 of 2026-11-29; those of eu-west-1 differ by some tens of percent"
+    )
+    there = replace(WANTED.environments["production"], subnets=("subnet-1",), security_groups=("sg-1",))
+    wanted = replace(WANTED, environments={"production": there}, health_path="/")
+    (note,) = spec_of(wanted, "production", f"sha256:{'0' * 64}").first_notes
+    assert f"production costs {production.total}: " in note  # of a deployment, the same as of bootstrap
     odd = settings(staging=express("staging", network=NETWORK, database=replace(DATABASE, class_="db.m7g.large")))
-    assert [line.what for line in cost_of(odd, "staging").lines if line.dollars is None] == ["db.m7g.large"]
+    assert [line.what for line in cost_of(odd, "staging").lines if line.dollars is None] == [
+        "database, db.m7g.large with 20 GB"
+    ]
 
 
 def test_classes_and_majors_are_those_of_rds():

@@ -8,8 +8,8 @@ from slipway.settings import (
     Environment,
     ExpressEnvironment,
     Github,
-    MadeDatabase,
-    MadeNetwork,
+    ManagedDatabase,
+    ManagedNetwork,
     MigrationRunner,
     Nat,
     Network,
@@ -76,8 +76,8 @@ FULL = replace(
     scaling=Scaling(50, 2, 10),
     migration=by_a_task("staging", task_role=role("notes-staging-task")),
 )
-MADE = MadeNetwork(made=True, cidr="10.20.0.0/16", private=True, nat=Nat.ONE)
-FROM_NOTHING = express("staging", network=MADE, database=MadeDatabase(made=True), migration=by_a_task("staging"))
+MADE = ManagedNetwork(managed=True, cidr="10.20.0.0/16", private=True, nat=Nat.ONE)
+FROM_NOTHING = express("staging", network=MADE, database=ManagedDatabase(managed=True), migration=by_a_task("staging"))
 
 
 def untold(_event: object) -> None:

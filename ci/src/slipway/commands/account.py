@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         option(
             "template",
             "KIND",
-            "print a template without calling AWS: `environment` (the service in it), `shared` (for all environments), `foundation` (network and database)",
+            "print a template without calling AWS: `environment` (the service in it), `shared` (for all environments), `foundation` (network and database); without KIND `environment`",
             choices=("environment", "shared", "foundation"),
             bare="environment",
             one_of="act",
@@ -38,18 +38,20 @@ if TYPE_CHECKING:
         switch("apply", "create what is missing; without this flag it is only shown", one_of="act"),
         switch(
             "drift",
-            "compare the account with the templates, and compute whether database and private services are isolated; with `--apply` restore it",
+            "compare the account with the templates, and compute whether database and private services are isolated; with `--apply` undo the differences",
         ),
         replace(
             IMAGE,
-            sentence="the image whose task in the VPC reads or makes the database's roles (default: the live one)",
+            sentence="the image from which a task in the VPC reads or creates the roles of the database (default: the live one)",
             required=False,
         ),
-        file("plan", "with `--apply`: refuse any change but the one in this file, written by `--json` before"),
+        file(
+            "plan", "with `--apply`: refuse any change but the one in this file, which `slipway bootstrap --json` wrote"
+        ),
         option(
             "replace",
             "RESOURCE",
-            "with `--apply`: a resource, by its name in the template, whose contents may be lost; may be repeated",
+            "with `--apply`: allow this resource, named as in the template, to be replaced, although its contents are lost; may be repeated",
             repeated=True,
         ),
     ),
@@ -61,8 +63,8 @@ if TYPE_CHECKING:
         ),
     ),
     more="""\
-A made database has a database and two roles for each service: one owns the tables, and only migrations use it; that of the service
-reads and writes. A task in the VPC makes them, with the server's main user, from an image of the service.
+On a server that bootstrap creates, each service has a database of its own and two roles: an owner, used by migrations only, and one
+for the service, which reads and writes. A task in the VPC creates them, with the server's main user, from an image of the service.
 
 A change that replaces or deletes a database, a secret, a repository, a log group or a VPC is refused unless `--replace` names it. A
 database that is deleted leaves a final snapshot.""",
@@ -74,14 +76,14 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.release.bootstrap.template import check_same_foundation, stacks
     from slipway.report.answers import account as answers
     from slipway.report.answers.result import CommandResult
-    from slipway.settings import MadeNetwork
+    from slipway.settings import ManagedNetwork
 
     if (flags.plan or flags.replace) and not flags.apply:
         raise BadInputError("--plan and --replace are for --apply", "pass --apply, or leave them out")
     if flags.template and flags.drift:
         raise BadInputError("a template has no drift", "pass --template or --drift")
     settings = with_repository(await caller.settings(), flags.github)
-    if isinstance(settings.environment(flags.environment).network, MadeNetwork):
+    if isinstance(settings.environment(flags.environment).network, ManagedNetwork):
         check_same_foundation((await caller.services()).values(), flags.environment)
     if flags.template:
         return CommandResult(record=None, text=_template(stacks(settings, flags.environment), flags))
@@ -107,7 +109,7 @@ def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
             return stack.text
     raise BadInputError(
         f"{flags.environment} has no network or database of its own",
-        f"add made = true and cidr to [tool.slipway.environments.{flags.environment}.network]",
+        f"add managed = true and cidr to [tool.slipway.environments.{flags.environment}.network]",
     )
 
 
@@ -120,7 +122,7 @@ def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
         option(
             "command",
             "COMMAND",
-            "only what this command needs, such as destroy; may be repeated (default: all that the deploy role runs)",
+            "only what this command needs, such as destroy, bootstrap (with destroy --everything) or bootstrap-drift; may be repeated (default: all that the deploy role runs)",
             repeated=True,
         ),
         switch(
@@ -135,6 +137,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
     from slipway.errors import BadInputError
     from slipway.records.bootstrap import Permissions
+    from slipway.release.bootstrap.own_policy import COMMANDS, own_policy
     from slipway.release.bootstrap.roles import DEPLOY_ROLE, joined, policy, scope_of
     from slipway.release.targets.supported import target_of
     from slipway.report.answers import account as answers
@@ -147,14 +150,16 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     lacking = {verb.value: why for each in there for verb, why in target_of(each, flags.environment).impossible.items()}
     if impossible := [name for name in flags.command or () if name in lacking]:
         raise BadInputError(f"the platform of {flags.environment} has no {impossible[0]}", lacking[impossible[0]])
-    policies = [policy(scope_of(each, flags.environment), commands) for each in there]
-    document = json.dumps(joined(policies) if flags.all else policies[0], indent=2)
+    others = [name for name in commands if name not in COMMANDS]
+    policies = [policy(scope_of(each, flags.environment), others) for each in there if others]
+    policies += [own_policy(each, flags.environment, name) for each in there for name in commands if name in COMMANDS]
+    document = json.dumps(joined(policies) if len(policies) > 1 else policies[0], indent=2)
     return answers.of_permissions(Permissions(flags.environment, commands, document))
 
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account until you interrupt it (its access key is `simulated`), or push a release to a running one",
+    "Run a simulated AWS account until you interrupt it (its access key is `simulated`), or push a release to a simulated account that runs",
     flags=(
         option(
             "action",

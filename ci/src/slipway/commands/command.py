@@ -27,7 +27,7 @@ Flags = argparse.Namespace
 class Group(Enum):
     """The heading of a command in help and on the reference page."""
 
-    PROVE = "Prove migrations"
+    PROVE = "Set up and test"
     RELEASE = "Release"
     SERVICE = "Operate a service"
     ACCOUNT = "Prepare an account"

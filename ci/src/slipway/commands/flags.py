@@ -63,7 +63,7 @@ IMAGE = option("image", "REPOSITORY@DIGEST", "the image, named by digest: reposi
 IMAGES = replace(IMAGE, repeated=True)
 ALL = switch(
     "all",
-    "deploy several services together: pass an --image for each; callees come first; if one fails, those already deployed are rolled back",
+    "deploy several services together: pass an --image for each; the services that others call come first; if one fails, those already deployed are rolled back",
 )
 CERTIFICATE = file(
     "certificate",
@@ -82,7 +82,7 @@ WITHOUT_PROOF = option(
 WITHOUT_LEDGER = option(
     "without-ledger",
     "REASON",
-    "continue without the ledger; App Runner still refuses a concurrent change, ECS stops the earlier one; the run is recorded afterwards",
+    "continue without the ledger, the record of deployments in ECR; App Runner still refuses a concurrent change, ECS stops the earlier one; the run is recorded afterwards",
     default="",
     not_on_dagger="it may have to leave a file",
 )

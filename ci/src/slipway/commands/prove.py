@@ -39,7 +39,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "report only on revisions newer than this revision or git ref; `merge-base` is where HEAD left the default branch. Default: the setting start-after; without it, on a branch, merge-base; on the default branch, the newest release tag",
+            "report only on revisions newer than this revision or git ref; `merge-base` is where HEAD left the default branch. Default: the setting start-after; without it, merge-base on a branch or if revisions are not pushed; otherwise the newest release tag",
             one_of="judged",
             on_dagger="a revision only, since the workspace has no git history; by default all are reported",
         ),
@@ -64,20 +64,20 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "layers",
             "LAYER,…",
-            "execute only these layers of checks: any of trace, rows, together, interruption, previous, concurrency, beside graph, stairway and drift, which always run; `always` runs nothing else (default: all)",
+            "the layers of checks to run besides graph, stairway (up, down, up) and drift, which always run: any of trace, rows, together, interruption, previous, concurrency; `always` adds none (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
         switch(
             "quick",
-            "execute only graph, stairway and drift: the same as `--layers=always`",
+            "run only the layers graph, stairway and drift: the same as `--layers=always`",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
         option(
             "advisory",
             "DATE",
-            "until this day exit with 0 despite errors, to introduce the gate gradually (YYYY-MM-DD, UTC)",
+            "exit with 0 despite errors up to and including this day, to introduce the gate gradually (YYYY-MM-DD, UTC)",
             parse=day,
             not_on_dagger="not needed: the report is returned even if there are errors",
         ),
@@ -205,7 +205,7 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
 
 @command(
     Group.PROVE,
-    "Write a certificate, the gate's evidence that a release works on another schema, or check one",
+    "Write or check a certificate: the gate's evidence that a release works on another schema",
     flags=(
         replace(SOURCE, not_on_dagger=_LISTED),
         file("proof", "certify this proof.json, written by `slipway gate --report`"),

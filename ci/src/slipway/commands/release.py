@@ -23,7 +23,7 @@ from slipway.commands.flags import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from slipway.environment.environment import ServiceEnvironment
     from slipway.environment.joint import JointDeployment
@@ -76,7 +76,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.all:
         from slipway.report.answers.joint import of_joint_plan
 
-        return of_joint_plan(await (await _joint(flags, caller)).plan())
+        return of_joint_plan(await (await _joint(flags, caller, flags.image)).plan())
     environment = await connected_to(flags, caller)
     return answers.of_plan(await environment.plan(environment.digest_of(_only(flags.image))))
 
@@ -89,7 +89,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         *ENVIRONMENT,
         replace(IMAGES, one_of="release"),
         file(
-            "plan", "an approved plan (plan.json) instead of an image; refused when it is out of date", one_of="release"
+            "plan", "an approved plan (plan.json) instead of images; refused when it is out of date", one_of="release"
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,
@@ -284,25 +284,33 @@ async def move(flags: Flags, caller: Caller) -> "CommandResult":
 
 
 async def _deploy_all(flags: Flags, caller: Caller) -> "CommandResult":
+    from slipway.environment.joint import images_of
     from slipway.errors import BadInputError
+    from slipway.records.joint import JointPlan
     from slipway.report.answers.joint import of_joint_outcome
 
-    for name in ("plan", "certificate", "without_ledger"):
-        if vars(flags).get(name):
-            raise BadInputError(f"--{name.replace('_', '-')} is for one service", "deploy it alone, without --all")
-    made = replace(await _joint(flags, caller), reason=flags.without_proof, older=flags.older)
+    if flags.certificate:
+        remedy = "deploy the service that migrates with it, without --all, which keeps it in the ledger; then deploy the others with --all"
+        raise BadInputError("a certificate is for one service and does not name it", remedy)
+    if vars(flags).get("without_ledger"):
+        what = "the ledgers hold the state of a release of several services, which cannot be resumed or rolled back without them"
+        raise BadInputError(what, "deploy each service alone with --without-ledger, callees first")
+    approved = await caller.record(JointPlan, flags.plan, "the plan") if flags.plan else None
+    images = images_of(approved, flags.environment) if approved else flags.image
+    made = await _joint(flags, caller, images)
+    made = replace(made, approved=approved, reason=flags.without_proof, older=flags.older or bool(approved))
     with caller.run() as tell:
         return of_joint_outcome(await made.run(tell))
 
 
-async def _joint(flags: Flags, caller: Caller) -> "JointDeployment":
-    """Return the release of all images that are passed; raises BadInputError."""
+async def _joint(flags: Flags, caller: Caller, images: "Sequence[str]") -> "JointDeployment":
+    """Return the release of several images; raises BadInputError."""
     from slipway.environment.joint import joint_deployment
 
     async def opened(settings: "Settings") -> "ServiceEnvironment":
         return await caller.environment(flags.environment, settings)
 
-    return await joint_deployment(await caller.services(), flags.environment, flags.image, opened)
+    return await joint_deployment(await caller.services(), flags.environment, images, opened)
 
 
 def _only(images: list[str]) -> str:

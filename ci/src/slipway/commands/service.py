@@ -28,7 +28,7 @@ _UNTIL_IT_ENDS = "until it ends"
             bare=_UNTIL_IT_ENDS,
             on_dagger="a span is required",
         ),
-        switch("all", "show every service of the repository that is in the environment, callees first"),
+        switch("all", "show every service of the repository that is in the environment, those that others call first"),
     ),
     records=(
         JsonRecord("joint-situation", "with `--all`; the worst code of all services"),
@@ -97,7 +97,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
     from slipway.report.answers import service as answers
 
     environment = await caller.environment(flags.environment)
-    address = Address(environment=environment.name, url=environment.address(await existing(environment)))
+    address = Address(environment=environment.name, url=environment.address_of((await existing(environment)).url))
     if sys.stdout.isatty() and not flags.json:
         open_in_browser(address.url)
     return answers.of_address(address)

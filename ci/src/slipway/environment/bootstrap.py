@@ -1,8 +1,8 @@
 """Bootstrap: propose and create the stacks that an environment needs in its AWS account."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from dataclasses import replace as with_values
 
 from slipway.errors import RefusedError, SlipwayError, together
@@ -10,22 +10,30 @@ from slipway.records.bootstrap import Bootstrap, DatabaseChange, DoorChange, Res
 from slipway.records.drift import AccountDrift
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
-from slipway.release.aws.ledger import LedgerStore
 from slipway.release.bootstrap.access import Access, ids_of
 from slipway.release.bootstrap.change_set import StackChangeSet
 from slipway.release.bootstrap.deletion import StackDeletion
 from slipway.release.bootstrap.doors import Door, close, doors_of
 from slipway.release.bootstrap.drift import NOT_COVERED, detect
-from slipway.release.bootstrap.enclosure import Enclosure, enclose, enclosure_of
+from slipway.release.bootstrap.enclosure import enclose, enclosure_of
 from slipway.release.bootstrap.existing import check_new, roles_added_by
-from slipway.release.bootstrap.prices import cost_of
 from slipway.release.bootstrap.server import database_name, owner_name
-from slipway.release.bootstrap.template import CALLER, INGRESS, StackKind, StackTemplate, stacks
+from slipway.release.bootstrap.template import StackKind, StackTemplate, stacks
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
 from slipway.release.placement import VPC, imports_of
-from slipway.settings import Github, MadeNetwork, Settings, SettingsError
+from slipway.release.prices import cost_of
+from slipway.settings import Github, ManagedNetwork, Settings, SettingsError
 from slipway.structure import MismatchError
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """The ids of what stacks have made, by the names in their templates: of the network's stack and of its services', by stack."""
+
+    foundation: Mapping[str, str] = field(default_factory=dict)
+    services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    own: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,21 +65,25 @@ class AccountSetup:
         """Return what would change, and delete the change sets; raises SlipwayError."""
         async with AsyncExitStack() as opened:
             proposals = [proposal for _, proposal in await self._proposed(opened, tell)]
-        return self._report(proposals, await self._database(tell), await self._doors(makes=False))
+        return await self._report(proposals, tell)
 
     async def drift(self, tell: Callable[[Event], None]) -> AccountDrift:
         """Compare the account with the templates of its stacks; raises SlipwayError."""
         network = self.settings.environment(self.environment).network
-        private = isinstance(network, MadeNetwork) and network.private
+        private = isinstance(network, ManagedNetwork) and network.private
+        stacks = tuple([await detect(self.aws, stack, self.time) for stack in await self.stacks()])
+        made = await self._made(tell)
+        enclosure = await enclosure_of(self.aws, made.foundation, made.services)
+        doors = await self._open_doors(made)
         return AccountDrift(
             environment=self.environment,
-            stacks=tuple([await detect(self.aws, stack, self.time) for stack in await self.stacks()]),
+            stacks=stacks,
             breaches=(
-                *(await self._enclosure(tell)).breaches(private=private),
-                *(breach for door in await self._open_doors() for breach in door.breaches()),
+                *enclosure.breaches(private=private),
+                *(breach for door in doors for breach in door.breaches()),
             ),
             not_covered=NOT_COVERED,
-            database=await self._database(tell),
+            database=await self._database(made, tell, makes=False),
         )
 
     async def apply(
@@ -90,63 +102,63 @@ class AccountSetup:
         async with AsyncExitStack() as opened:
             proposed = await self._proposed(opened, tell, restores=restores)
             if approved:
-                proposals = [proposal for _, proposal in proposed]
-                now = self._report(proposals, await self._database(tell), await self._doors(makes=False))
-                check_approved(now, approved)
+                check_approved(await self._report([proposal for _, proposal in proposed], tell), approved)
             check_losses([proposal for _, proposal in proposed], replace)
             for change_set, proposal in proposed:
                 current = await opened.enter_async_context(change_set.proposed()) if proposal.waits_for else proposal
                 is_proposed = current.result is Result.PROPOSED
                 changes.append(await change_set.execute(current) if is_proposed else current)
                 if not changes[-1].result.is_well:
-                    return self._report(changes, None, ())
-            for line in await enclose(self.aws, await self._enclosure(tell)) if restores else ():
-                tell(Event(line))
-            await self._move_ledger(tell)
-        return self._report(changes, await self._database(tell, makes=True), await self._doors(makes=True))
+                    return Bootstrap(self.environment, tuple(changes), cost_of(self.settings, self.environment))
+            if restores:
+                made = await self._made(tell)
+                for line in await enclose(self.aws, await enclosure_of(self.aws, made.foundation, made.services)):
+                    tell(Event(line))
+        return await self._report(changes, tell, makes=True)
 
-    def _report(
-        self, changes: Iterable[StackChange], database: DatabaseChange | None, doors: Iterable[DoorChange]
+    async def _report(
+        self, changes: Iterable[StackChange], tell: Callable[[Event], None], *, makes: bool = False
     ) -> Bootstrap:
-        cost = cost_of(self.settings, self.environment)
+        """Return the changes of stacks with those of the database and the load balancers, which are made if `makes`."""
+        made, cost = await self._made(tell), cost_of(self.settings, self.environment)
+        database = await self._database(made, tell, makes=makes)
+        doors = await self._doors(made, makes=makes)
         return Bootstrap(self.environment, tuple(changes), cost, database, tuple(doors))
 
-    async def _doors(self, *, makes: bool) -> list[DoorChange]:
+    async def _doors(self, made: "_Made", *, makes: bool) -> list[DoorChange]:
         """Return what is open to others than callers, or closed to callers, and mend it if `makes`."""
-        doors = await self._open_doors()
+        doors = await self._open_doors(made)
         if makes:
             for door in doors:
                 await close(self.aws, door)
         return [door.change(Result.APPLIED if makes else Result.PROPOSED) for door in doors]
 
-    async def _open_doors(self) -> list[Door]:
+    async def _open_doors(self, made: "_Made") -> list[Door]:
         """Return the load balancers in the network that bootstrap made; none in a team's own, which may have other uses."""
-        foundation = self._foundation
-        vpc = (await ids_of(self.aws, foundation.name)).get(VPC) if foundation else None
-        return await doors_of(self.aws, vpc) if vpc else []
+        return await doors_of(self.aws, made.foundation[VPC]) if VPC in made.foundation else []
 
-    async def _enclosure(self, tell: Callable[[Event], None]) -> Enclosure:
-        """Read what surrounds the database that bootstrap made; each service in the environment has a stack that opens it to the service."""
-        foundation = self._foundation
-        if foundation is None:
-            return Enclosure(ids={}, callers=frozenset())
+    async def _made(self, tell: Callable[[Event], None]) -> "_Made":
+        """Read what the stacks have made in the account."""
+        if not isinstance(self.settings.environment(self.environment).network, ManagedNetwork):
+            return _Made()
+        stacks = {each.kind: each for each in self._templates}
+        foundation = stacks[StackKind.FOUNDATION]
         importers = await StackDeletion(self.aws, foundation, self.time, tell).importers()
-        services = [await ids_of(self.aws, stack) for stack in importers]
-        callers = {ids[CALLER] for ids in services if CALLER in ids and INGRESS in ids}
-        return await enclosure_of(self.aws, await ids_of(self.aws, foundation.name), callers)
+        services = {name: await ids_of(self.aws, name) for name in importers}
+        own = services.get(stacks[StackKind.ENVIRONMENT].name, {})
+        return _Made(foundation=await ids_of(self.aws, foundation.name), services=services, own=own)
 
-    @property
-    def _foundation(self) -> StackTemplate | None:
-        """The stack of the network that bootstrap made; None where that is a team's own."""
-        if not isinstance(self.settings.environment(self.environment).network, MadeNetwork):
-            return None
-        return next(each for each in self._templates if each.kind is StackKind.FOUNDATION)
-
-    async def _database(self, tell: Callable[[Event], None], *, makes: bool = False) -> DatabaseChange | None:
+    async def _database(self, made: "_Made", tell: Callable[[Event], None], *, makes: bool) -> DatabaseChange | None:
         """Read the database and its roles, and make them if `makes`; None where bootstrap has made none."""
         if self.settings.environment(self.environment).database is None:
             return None
-        access = await Access.of(self.aws, self.time, self.settings, self.environment, self._templates)
+        access = Access(
+            aws=self.aws,
+            time=self.time,
+            settings=self.settings,
+            environment=self.environment,
+            ids={**made.foundation, **made.own},
+        )
         return await changed(access, self.digest, tell, makes=makes)
 
     async def _proposed(
@@ -166,15 +178,6 @@ class AccountSetup:
             roles += roles_added_by(stack, proposal)
         await check_new(self.aws, roles)
         return proposals
-
-    async def _move_ledger(self, tell: Callable[[Event], None]) -> None:
-        """Copy the ledger of an older version, which was in the repository of the images, into the environment's own."""
-        store = LedgerStore(self.aws, self.settings.ledger(self.environment), self.settings.name, self.environment)
-        if await store.is_moved():
-            return
-        tell(Event(f"the ledger of {self.environment} moves into {self.settings.ledger(self.environment)}"))
-        await store.check()
-        await store.close_former()
 
 
 def _missing(stack: StackTemplate, before: Sequence[StackChange]) -> str | None:

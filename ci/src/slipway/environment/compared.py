@@ -1,16 +1,54 @@
 """The answers of both sides of a move to the smoke paths: status, content type, and the body where the old side repeats it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import httpx
+from slipway.environment.observed import ObservedEnvironment, UnansweredError
 
-from slipway.environment.observed import ObservedEnvironment
-from slipway.errors import RefusedError
-from slipway.oci.registry import certificates
-from slipway.records.plan import Observed
-
-_SECONDS = 10
 _HERE = "HERE"  # in the place of a side's own address
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """A client's way to a side: the address that it connects to, and the name that it asks for there, which by default is the address."""
+
+    side: ObservedEnvironment
+    platform: str
+    address: str
+    name: str = ""
+
+    async def failure(self, pauses: Sequence[float]) -> str:
+        """Return how a smoke path is not answered, after several attempts; empty when all are."""
+        for pause in (*pauses, None):
+            if not (problem := await self._failure()) or pause is None:
+                return problem
+            await self.side.time.sleep(pause)
+        return ""
+
+    async def _failure(self) -> str:
+        for path in self.side.smoke_paths:
+            try:
+                answer = await self.answer(path)
+            except UnansweredError as error:
+                return f"{error.what} ({error.next_step})"
+            if answer.status >= 400:
+                return f"{self.platform} answers {path} {self.under}with {answer.status}"
+        return ""
+
+    async def answer(self, path: str) -> "Answer":
+        """Request a path; raises UnansweredError."""
+        try:
+            found = await self.side.get(self.address, path, self.name)
+        except UnansweredError as error:
+            raise UnansweredError(
+                f"{self.platform} does not answer {path} {self.under}".rstrip(), error.next_step
+            ) from error
+        kind = found.headers.get("content-type", "").partition(";")[0]
+        return Answer(found.status_code, kind, found.text.replace(self.address or _HERE, _HERE))
+
+    @property
+    def under(self) -> str:
+        return f"under the name {self.name} " if self.name else ""
 
 
 @dataclass(frozen=True)
@@ -22,29 +60,21 @@ class Answer:
     body: str
 
 
-async def difference(
-    old: ObservedEnvironment, new: ObservedEnvironment, sides: tuple[Observed, Observed], *, bodies: bool
-) -> str:
+async def difference(old: Way, new: Way, *, bodies: bool) -> str:
     """Return how the answers of the new side differ from those of the old one, otherwise nothing; `bodies` compares those too."""
-    async with httpx.AsyncClient(timeout=_SECONDS, verify=certificates()) as client:
-        for path in old.smoke_paths:
-            before, again = [await _asked(client, old, sides[0], path) for _ in range(2)]
-            after = await _asked(client, new, sides[1], path)
-            if (before.status, before.kind) != (after.status, after.kind):
-                return f"the old side answers {path} with {_shown(before)}, the new one with {_shown(after)}"
-            if bodies and before == again and before.body != after.body:
-                return f"both sides answer {path} with different bodies, and the old one repeats its own"
+    for path in old.side.smoke_paths:
+        try:
+            before, again, after = [await way.answer(path) for way in (old, old, new)]
+        except UnansweredError as error:
+            return f"{error.what} ({error.next_step})"
+        if (before.status, before.kind) != (after.status, after.kind):
+            return (
+                f"{old.platform} answers {path} {old.under}with {_shown(before)}, {new.platform} with {_shown(after)}"
+            )
+        if bodies and before == again and before.body != after.body:
+            return f"both sides answer {path} {old.under}with different bodies, and {old.platform} repeats its own"
     return ""
 
 
 def _shown(answer: Answer) -> str:
     return f"{answer.status} {answer.kind}".rstrip()
-
-
-async def _asked(client: httpx.AsyncClient, side: ObservedEnvironment, observed: Observed, path: str) -> Answer:
-    try:
-        answer = await client.get(f"{side.address(observed)}{path}")
-    except httpx.HTTPError as error:
-        raise RefusedError(f"{observed.url} does not answer {path}", str(error) or type(error).__name__) from error
-    body = answer.text.replace(observed.url or _HERE, _HERE)
-    return Answer(answer.status_code, answer.headers.get("content-type", "").partition(";")[0], body)

@@ -7,6 +7,7 @@ from dataclasses import replace as with_values
 from slipway.environment.bootstrap import AccountSetup
 from slipway.environment.environment import ServiceEnvironment, check_confirmed, destroy, plan_change
 from slipway.errors import Obstacles, RefusedError, SlipwayError
+from slipway.records.cost import CostLine
 from slipway.records.destruction import Destruction, Removal, StackRemoval
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action, State
@@ -15,6 +16,7 @@ from slipway.release.bootstrap.billing import NOT_COVERED, Inventory
 from slipway.release.bootstrap.deletion import StackDeletion
 from slipway.release.bootstrap.server import database_name
 from slipway.release.bootstrap.template import StackKind, StackTemplate
+from slipway.release.prices import cost, service_line
 
 _NOT_BEGUN = "not begun, because what comes before it was not deleted"
 
@@ -97,7 +99,7 @@ async def _proven(
     billed, unread = await inventory.billed()
     kept, more = await inventory.kept()
     if proposal.is_shared:  # with all that is billed in it
-        kept, billed = [*billed, *kept], []
+        kept, billed = [*(each.what for each in billed), *kept], []
         if environment.own_settings.database:
             kept.append(f"the database {database_name(environment.settings.name)} on that server, and its roles")
     try:
@@ -106,14 +108,15 @@ async def _proven(
         unread.append(str(error))
     else:
         if observed.state is not State.ABSENT:
-            billed.insert(0, f"service {environment.service} ({observed.status})")
+            dollars = service_line(environment.own_settings).dollars
+            billed.insert(0, CostLine(f"service {environment.service} ({observed.status})", dollars))
     return Destruction(
         environment=environment.name,
         service=environment.service,
         status=status,
         stacks=tuple(removals),
         obstacles=tuple(map(str, proposal.obstacles.found)),
-        bills=tuple(billed),
+        bills=cost(billed, environment.own_settings.region) if billed else None,
         kept=tuple(kept),
         unread=tuple(dict.fromkeys([*unread, *more])),
         not_covered=NOT_COVERED,

@@ -26,8 +26,7 @@ from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.progress import Event, Tell
 from slipway.release.aws.client import Aws
-from slipway.release.aws.ecr import revision_of
-from slipway.release.aws.ledger import LedgerStore
+from slipway.release.aws.ecr import EcrStore, revision_of
 from slipway.release.engine.compatibility import rollback_risk
 from slipway.release.engine.engine import Engine, no_op
 from slipway.release.engine.goal import Deleted, Goal, Live, Paused, Resumed, check_sensible
@@ -204,16 +203,13 @@ class ServiceEnvironment(ObservedEnvironment):
 
     async def _check_owner(self, _observed: Observed) -> None:
         await self.check_owner()
-        await self._check_ledger()
+        if not self.without_ledger:
+            await self.store.check()
 
     async def check_owner(self) -> None:
         """Raise RefusedError if something else created the service."""
         if foreign := await self._foreign():
             raise RefusedError(foreign.found, foreign.remedy)
-
-    async def _check_ledger(self) -> None:
-        if not self.without_ledger and await self.store.check():
-            self.ledger.renew()
 
     async def _foreign(self) -> Check | None:
         """Return why slipway did not create the service; None if it did, or if there is no service."""
@@ -237,7 +233,6 @@ class ServiceEnvironment(ObservedEnvironment):
         for event in checking.events(report):
             tell(event)
         checking.refuse(report)
-        await self._check_ledger()
         return checking.versions(report)
 
     async def _migrate(self, digest: str, number: int, tell: Tell) -> Migration:
@@ -283,8 +278,7 @@ async def recorded(name: str, service: str, aws: Aws, time: Time) -> ServiceEnvi
 
     The values of variables that are not recorded are missing; a rollback that needs one is refused.
     """
-    store = LedgerStore(aws, ledger_repository(service, name), service, name)
-    ledger = Ledger(store, name)
+    ledger = Ledger(EcrStore(aws, ledger_repository(service, name)), name)
     for intent in await ledger.newest_intents():
         if intent.specification:
             settings = settings_of(intent.specification, name, f"release {intent.number}")
@@ -296,7 +290,7 @@ async def recorded(name: str, service: str, aws: Aws, time: Time) -> ServiceEnvi
                 starts=False,
                 addresses=intent.specification.addresses,
             )
-            vars(made).update(aws=aws, store=store, ledger=ledger)
+            vars(made).update(aws=aws, store=ledger.store, ledger=ledger)
             return made
     raise RefusedError(
         f"the ledger of {service} in {aws.region} has no release of {name} with its settings",

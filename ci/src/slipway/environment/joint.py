@@ -25,6 +25,7 @@ from slipway.records.plan import Action, Plan, State
 from slipway.records.progress import Event, Tell
 from slipway.records.refusal import Refusal
 from slipway.release.engine.ledger import was_brought
+from slipway.release.engine.plan import check_belongs, check_still_true
 from slipway.settings import Settings, WhenALaterFails, variable_of
 from slipway.settings.calls import CallGraph, graph_of, unreachable
 
@@ -57,11 +58,19 @@ async def joint_deployment(
     return JointDeployment(environment=environment, graph=graph, environments=environments, digests=digests)
 
 
+def images_of(approved: JointPlan, environment: str) -> tuple[str, ...]:
+    """Return what an approved plan deploys; raises BadInputError for one of another environment, or that is blocked."""
+    for plan in approved.plans:
+        check_belongs(plan, environment, plan.service)
+    return tuple(plan.image for plan in approved.plans)
+
+
 @dataclass(frozen=True, kw_only=True)
 class JointDeployment:
     """A release of several services.
 
     - graph: the services of the repository, of which others may be left as they are. environments, digests: of those of the release.
+    - approved: the plan that was approved, or None; no other change is made.
     - reason: why a service may go back without proof; empty where a proof is needed. older: whether newer images may be replaced.
     """
 
@@ -69,6 +78,7 @@ class JointDeployment:
     graph: CallGraph
     environments: Mapping[str, ServiceEnvironment]
     digests: Mapping[str, str]
+    approved: JointPlan | None = None
     reason: str = ""
     older: bool = False
 
@@ -150,6 +160,8 @@ class _Run:
                     continue
                 if plan.action is Action.BLOCKED:
                     raise RefusedError(f"{name} cannot be deployed now", plan.reason)
+                if self.deployment.approved:
+                    check_still_true(self.deployment.approved.of(plan.image), plan, observed)
                 if not self.deployment.older and (notes := await there.older(plan.image)):
                     raise RefusedError(f"{name} cannot be deployed now", notes[0])
                 self.tell(Event(f"{name}: running the preflight checks"))

@@ -11,9 +11,10 @@ import anyio
 
 from slipway.environment.compared import difference
 from slipway.environment.environment import ServiceEnvironment
-from slipway.environment.move_plan import check_name, nothing_to_go_back_to, obstacles_of, too_early
+from slipway.environment.move_plan import check_name, no_better, nothing_to_go_back_to, obstacles_of, too_early
 from slipway.environment.move_sides import Between, Sides
 from slipway.environment.moved import has_stayed, last_shift
+from slipway.environment.observed import PAUSES
 from slipway.environment.shifting import Shifting
 from slipway.errors import RefusedError
 from slipway.records.ledger import Release
@@ -30,6 +31,7 @@ from slipway.settings.app_runner import Left
 
 _AWAIT_SECONDS = 30 * 60.0
 _AWAIT_POLL_SECONDS = 15.0
+_LISTENER_SECONDS = 30.0  # until a load balancer knows a certificate or a rule; usually some seconds
 _AGAIN = "run the same command again"
 
 
@@ -110,35 +112,51 @@ class Move(Sides):
     async def _shifted(self, made: Outcome, tell: Tell) -> Outcome:
         """Compare both sides, and give the new one, which was `made`, the traffic."""
         between = await or_unknown(self.observed())
-        await self._check_answers(between.live, between.there)
-        names, way = between.own.names, between.way
+        names, way, own = between.own.names, between.way, self.old.own_settings
+        bodies = not (isinstance(own, AppRunnerEnvironment) and own.move and Left.SAME_ANSWERS in own.move.without)
+        problem = await self.new.smoke_failure(between.there) or await difference(
+            self.old_way(between), self.new_way(between), bodies=bodies
+        )
+        if not problem and names:
+            await Certified(aws=self.new.aws, time=self.new.time, tell=tell, gateway=way).answer_for(names)
+            problem = await self._named_difference(between, bodies=bodies)
+        has_shifted = min(between.shares, default=0) == WHOLE and await self._has_shifted()
+        if problem and (has_shifted or not max(between.shares, default=0)):
+            raise _different(self.old.name, problem, "ECS" if has_shifted else "App Runner")
         if not names:
             tell(Event(f"{between.live.url} is the service's only address: its clients must use {made.url} now"))
             return made
-        await Certified(aws=self.new.aws, time=self.new.time, tell=tell, gateway=way).answer_for(names)
         if between.own.foreign:
             return await self._awaited(made, between, way.destination, tell)
-        if min(between.shares) == WHOLE and await self._has_shifted():
+        if has_shifted:
             return replace(made, verb=Verb.SHIFT, status=Status.NOOP)
         return await self._shifting(between, tell).run(Verb.SHIFT, made)
 
-    async def _check_answers(self, live: Observed, there: Observed) -> None:
-        """Raise RefusedError unless the new side answers as the old one does."""
-        there_problem = await self.new.smoke_failure(there)
-        own = self.old.own_settings
-        bodies = not (isinstance(own, AppRunnerEnvironment) and own.move and Left.SAME_ANSWERS in own.move.without)
-        problem = there_problem or await difference(self.old, self.new, (live, there), bodies=bodies)
-        if problem:
-            raise RefusedError(
-                f"the traffic of {self.old.name} stays on App Runner: {problem}",
-                "mend the new side and run the same command again, or delete it with --back --confirm SERVICE; for bodies that may "
-                'differ write without = ["same-answers"] in move',
-            )
+    async def _named_difference(self, between: Between, *, bodies: bool) -> str:
+        """Return how the new side does not answer under the service's own names as the old one does, once its certificates and rules are known."""
+        problem = ""
+        for name in between.own.names:
+            for pause in (0.0, *PAUSES, _LISTENER_SECONDS):
+                await self.new.time.sleep(pause)
+                ways = self.old_way(between, name), self.new_way(between, name)
+                if not (problem := await difference(*ways, bodies=bodies)):
+                    break
+            else:
+                return problem
+        return ""
 
     def _shifting(self, between: Between, tell: Tell) -> Shifting:
         live, there, gateway = between.live, between.there, between.gateway
-        domains = self.domains(between)
-        return Shifting(old=self.old, new=self.new, domains=domains, gateway=gateway, live=live, there=there, tell=tell)
+        return Shifting(
+            old=self.old,
+            new=self.new,
+            domains=self.domains(between),
+            gateway=gateway,
+            live=live,
+            there=there,
+            ways=[self.new_way(between, name) for name in between.own.names] if gateway else (),
+            tell=tell,
+        )
 
     async def _has_shifted(self) -> bool:
         """Return whether the last shift is over and left the traffic on the new side."""
@@ -157,8 +175,12 @@ class Move(Sides):
                     "end the command that does it; then --back --confirm SERVICE deletes the service",
                 )
             return outcome
+        if between.own.foreign and there.state is State.ABSENT:
+            return outcome
+        if refused := await no_better(self, between):
+            raise refused
         if between.own.foreign:
-            return outcome if there.state is State.ABSENT else await self._awaited(outcome, between, old, tell)
+            return await self._awaited(outcome, between, old, tell)
         return await self._shifting(between, tell).run(Verb.SHIFT_BACK, outcome)
 
     async def _awaited(self, made: Outcome, between: Between, side: Destination, tell: Tell) -> Outcome:
@@ -204,6 +226,14 @@ class Move(Sides):
             seconds=0.0,
             verb=verb,
         )
+
+
+def _different(environment: str, problem: str, where: str) -> RefusedError:
+    return RefusedError(
+        f"the traffic of {environment} stays on {where}: {problem}",
+        "mend the new side and run the same command again, or delete it with --back --confirm SERVICE; for bodies that may "
+        'differ write without = ["same-answers"] in move',
+    )
 
 
 def _not_movable(environment: str, found: tuple[str, ...]) -> RefusedError:

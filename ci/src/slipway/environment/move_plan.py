@@ -4,12 +4,14 @@ from dataclasses import replace
 
 from slipway.environment.environment import ServiceEnvironment, check_confirmed
 from slipway.environment.move_sides import Between, Sides
+from slipway.environment.observed import PAUSES
 from slipway.errors import RefusedError
 from slipway.records.outcome import Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
 from slipway.release.engine.goal import Deleted, Paused
 from slipway.release.engine.plan import fingerprint
 from slipway.release.move.counterpart import obstacles
+from slipway.release.move.domain import lacking
 from slipway.release.move.records import WHOLE, NameRecords
 from slipway.release.move.shift import STEPS, WATCH_SECONDS
 
@@ -22,7 +24,8 @@ async def plan_forward(sides: Sides) -> Plan:
         return _blocked(sides.old, between.live, "; ".join(found))
     plan = await sides.new.plan(between.live.digest, Verb.MOVE)
     share = min(between.shares, default=WHOLE)
-    change = [FieldChange("traffic", f"{share} % on ecs-express", f"{WHOLE} %")] if share < WHOLE else []
+    change = await lacking(sides.new.aws, between.gateway, between.own.names)
+    change += [FieldChange("traffic", f"{share} % on ecs-express", f"{WHOLE} %")] if share < WHOLE else []
     changes = (*plan.changes, *change)
     action = Action.UPDATE if plan.action is Action.NOOP and changes else plan.action
     return replace(plan, action=action, changes=changes, notes=(*plan.notes, *_steps(between)))
@@ -86,6 +89,23 @@ async def too_early(sides: Sides, between: Between) -> RefusedError | None:
             return RefusedError(f"{name.name} does not lead to ECS alone", move)
     if (foreign := between.own.foreign) and await sides.leads(foreign, between.way.destination) is False:
         return RefusedError(f"in DNS {_shown(foreign)} does not lead to ECS alone", move)
+    for name in between.own.names:
+        if problem := await sides.new_way(between, name).failure(PAUSES):
+            return RefusedError(
+                problem, "`slipway move --to ecs-express` restores certificate and rule; or go back with --back"
+            )
+    return None
+
+
+async def no_better(sides: Sides, between: Between) -> RefusedError | None:
+    """Return why going back would only harm: under a name the old side does not answer, and the new one does."""
+    for name in between.own.names:
+        problem = await sides.old_way(between, name).failure(PAUSES)
+        if problem and between.gateway and not await sides.new_way(between, name).failure(()):
+            return RefusedError(
+                f"the traffic stays on ECS, which answers: {problem}",
+                "mend App Runner's side, which `slipway logs` shows, and run the same command again",
+            )
     return None
 
 
@@ -112,13 +132,13 @@ def _steps(between: Between) -> tuple[str, ...]:
     both, names = "both services answer the smoke paths, and the answers are compared", between.own.names
     if not names:
         return both, f"{between.live.url} is the only address: no traffic is shifted, its clients must use the new one"
-    certificates = f"a certificate for {_shown(names)}, if there is none"
+    named = f"both are asked under {_shown(names)} before the first step, and ECS during each"
     if between.own.foreign:
-        return both, certificates, _awaits(between.own.foreign)
+        return both, named, _awaits(between.own.foreign)
     steps = ", ".join(str(step) for step in STEPS)
     minutes = f"{WATCH_SECONDS / 60:.0f} minutes each"
     weighted = f"{steps} % of the traffic by weighted records, {minutes}; after an error App Runner gets all of it back"
-    return both, certificates, weighted
+    return both, named, weighted
 
 
 def _awaits(foreign: tuple[NameRecords, ...]) -> str:

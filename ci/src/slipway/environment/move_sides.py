@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from slipway.environment.compared import Way
 from slipway.environment.environment import ServiceEnvironment
 from slipway.errors import RefusedError
 from slipway.records.plan import Observed, State
@@ -67,6 +68,16 @@ class Sides:
         api = ExpressApi(self.new.aws, arn_of(self.new.settings, self.new.name))
         gateway = await gateway_of(api) if there.state in (State.LIVE, State.BUSY) else None
         return Between(live=live, there=there, own=own, gateway=gateway)
+
+    def old_way(self, between: Between, name: NameRecords | None = None) -> Way:
+        """Return a client's way to the old side, by its own address or by a name of the service's own."""
+        address = between.own.destination.dns if name else str(between.live.url)
+        return Way(side=self.old, platform="App Runner", address=address, name=name.name if name else "")
+
+    def new_way(self, between: Between, name: NameRecords | None = None) -> Way:
+        """Return a client's way to the new side, in the same manner."""
+        address = between.way.destination.dns if name else str(between.there.url)
+        return Way(side=self.new, platform="ECS", address=address, name=name.name if name else "")
 
     def domains(self, between: Between) -> Domains:
         """Return the names between both sides, to be written."""

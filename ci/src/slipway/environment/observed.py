@@ -18,8 +18,7 @@ from slipway.records.migration import Readiness
 from slipway.records.plan import FieldChange, Observed, State
 from slipway.records.progress import Progress
 from slipway.release.aws.client import Aws, Keys, check_region
-from slipway.release.aws.ecr import check_repository
-from slipway.release.aws.ledger import LedgerStore
+from slipway.release.aws.ecr import EcrStore, check_repository
 from slipway.release.engine.compatibility import readiness_from
 from slipway.release.engine.ledger import Ledger, live_with
 from slipway.release.engine.overtaken import with_ends
@@ -75,7 +74,9 @@ class ObservedEnvironment:
         """The settings whose variables include the addresses of the services that it calls."""
         if not self.addresses:
             return self.settings
-        there = self.settings.environments[self.name]  # without a made database's secret, which differs for migrations
+        there = self.settings.environments[
+            self.name
+        ]  # without a managed database's secret, which differs for migrations
         made = replace(there, variables={**there.variables, **self.addresses})
         return replace(self.settings, calls=(), environments={**self.settings.environments, self.name: made})
 
@@ -97,8 +98,8 @@ class ObservedEnvironment:
         return self.described.connect(self.settings, self.name, self.aws, self.time)
 
     @cached_property
-    def store(self) -> LedgerStore:
-        return LedgerStore(self.aws, self.settings.ledger(self.name), self.settings.name, self.name)
+    def store(self) -> EcrStore:
+        return EcrStore(self.aws, self.settings.ledger(self.name))
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -255,12 +256,7 @@ class ObservedEnvironment:
 
     async def ask(self, observed: Observed, path: str) -> str:
         """GET one path of the public address and return the body; raises RefusedError on a status of 400 or more."""
-        url = self.address(observed)
-        try:
-            async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, verify=certificates()) as client:
-                answer = await client.get(f"{url}{path}")
-        except httpx.HTTPError as error:
-            raise UnansweredError(f"{self.name} does not answer {path}", str(error) or type(error).__name__) from error
+        answer = await self.get(str(observed.url), path)
         if answer.status_code >= httpx.codes.BAD_REQUEST:
             refused = UnansweredError(
                 f"{self.name} answers {path} with {answer.status_code}", "look at its log with `slipway diagnose`"
@@ -269,9 +265,21 @@ class ObservedEnvironment:
             raise refused
         return answer.text
 
-    def address(self, observed: Observed) -> str:
-        """Return the public URL."""
-        return self.address_of(observed.url)
+    async def get(self, host: str, path: str, name: str = "") -> httpx.Response:
+        """GET a path of a host, under another name when there is one: in TLS, whose certificate must have it, and in HTTP.
+
+        Raises UnansweredError. A stand-in for AWS has the names of its account as a proxy. Under a name no other proxy is asked: httpx would name the host.
+        """
+        url = f"{self.address_of(host)}{path}"
+        named: dict[str, Any] = {"headers": {"host": name}, "extensions": {"sni_hostname": name}} if name else {}
+        proxy = self.endpoint_url if name else None
+        try:
+            async with httpx.AsyncClient(
+                timeout=_TIMEOUT_SECONDS, verify=certificates(), proxy=proxy, trust_env=not name
+            ) as client:
+                return await client.get(url, **named)
+        except httpx.HTTPError as error:
+            raise UnansweredError(f"{self.name} does not answer {path}", str(error) or type(error).__name__) from error
 
     def address_of(self, host: str | None) -> str:
         """Return the URL of a host: a platform reports no more, and always serves TLS."""

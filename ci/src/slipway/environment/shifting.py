@@ -1,9 +1,12 @@
 """A shift of traffic under a number of the ledger: a newer shift ends an older one, and a killed one is resumed under its own number."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from slipway.environment.compared import Way
 from slipway.environment.environment import ServiceEnvironment
+from slipway.environment.observed import PAUSES
 from slipway.environment.webhook import announce
 from slipway.errors import SlipwayError
 from slipway.records.ledger import Intent, Release
@@ -13,16 +16,20 @@ from slipway.records.progress import Event, Tell
 from slipway.release.engine.ledger import nonce
 from slipway.release.engine.plan import hashed
 from slipway.release.errors import or_unknown
-from slipway.release.move.counted import Counter, counted, worse
+from slipway.release.move.counted import NOTHING, Counted, Counter, counted, worse
 from slipway.release.move.domain import Domains, Gateway
-from slipway.release.move.shift import Shift
+from slipway.release.move.shift import WATCH_SECONDS, Shift
 
 SHIFTS = (Verb.SHIFT, Verb.SHIFT_BACK)
+_BALANCING = "AWS/ApplicationELB"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shifting:
-    """One shift between two services; `live` and `there` are the old and the new one as they were observed. Forward both run the same image, and there is a gateway."""
+    """One shift between two services; `live` and `there` are the old and the new one as they were observed. Forward both run the same image, and there is a gateway.
+
+    `ways` are those of clients to the new side under the service's own names.
+    """
 
     old: ServiceEnvironment
     new: ServiceEnvironment
@@ -30,14 +37,13 @@ class Shifting:
     gateway: Gateway | None
     live: Observed
     there: Observed
+    ways: Sequence[Way]
     tell: Tell
 
     async def run(self, verb: Verb, made: Outcome) -> Outcome:
         """Shift forward or back, and return the outcome `made` with the status, number and duration of the shift."""
         began = self.old.time.seconds()
-        counters = self._counters()
-        if verb is Verb.SHIFT:  # what cannot be watched is not begun
-            await or_unknown(self._counted(counters, self.old.time.now().timestamp()))
+        before = await or_unknown(self._counted_before()) if verb is Verb.SHIFT else NOTHING
         number = await self._claimed(verb)
         shift = Shift(
             traffic=self.domains,
@@ -45,7 +51,7 @@ class Shifting:
             tell=self.tell,
             is_newest=partial(self._is_newest, number),
             parted=self._parted,
-            problem=partial(self._problem, counters),
+            problem=partial(self._problem, before),
         )
         end = await (shift.forward() if verb is Verb.SHIFT else shift.back())
         outcome = replace(
@@ -121,36 +127,59 @@ class Shifting:
     def _counters(self) -> dict[str, Counter]:
         """Return where each side's requests are counted."""
         name, identity = self.domains.service.split("/")[-2:]
-        if self.gateway is None:  # nothing is watched on the way back
-            return {}
-        balancer = self.gateway.balancer.partition(":loadbalancer/")[2]
-        groups = [group.rpartition(":")[2] for group in self.gateway.groups]
+        assert self.gateway is not None  # nothing is watched on the way back
+        balancer = {"LoadBalancer": self.gateway.balancer.partition(":loadbalancer/")[2]}
+        groups = [{"TargetGroup": group.rpartition(":")[2]} for group in self.gateway.groups]
         return {
             "old": Counter(
                 namespace="AWS/AppRunner",
-                requests="Requests",
-                errors="5xxStatusResponses",
+                metrics={"requests": "Requests", "errors": "5xxStatusResponses"},
                 parts=({"ServiceName": name, "ServiceID": identity},),
             ),
             "new": Counter(
-                namespace="AWS/ApplicationELB",
-                requests="RequestCountPerTarget",
-                errors="HTTPCode_Target_5XX_Count",
-                parts=tuple({"LoadBalancer": balancer, "TargetGroup": group} for group in groups),
+                namespace=_BALANCING,
+                metrics={"requests": "RequestCountPerTarget", "errors": "HTTPCode_Target_5XX_Count"},
+                parts=tuple(balancer | group for group in groups),
+            ),
+            "balancer": Counter(
+                namespace=_BALANCING,
+                metrics={
+                    "errors": "HTTPCode_ELB_5XX_Count",
+                    "handshakes": "ClientTLSNegotiationErrorCount",
+                    "unknown": "HTTP_Fixed_Response_Count",
+                },
+                parts=(balancer,),
             ),
         }
 
-    async def _counted(self, counters: dict[str, Counter], since: float) -> str:
-        found = await counted(self.old.aws, counters, since, self.old.time.now().timestamp())
-        return worse(found["old"], found["new"])
+    async def _counted_before(self) -> Counted:
+        """Return what the load balancer has counted before the first step, as long as one is watched: what cannot be watched is not begun.
 
-    async def _problem(self, counters: dict[str, Counter], since: float) -> str:
-        """Return what is wrong with the new side: a smoke path, or errors that clients got."""
-        return await self.new.smoke_failure(self.there) or await self._counted(counters, since)
+        It is nothing for a shift that is resumed, as errors of the move may be among it.
+        """
+        now = self.old.time.now().timestamp()
+        found = await counted(self.old.aws, self._counters(), now - WATCH_SECONDS, now)
+        return NOTHING if await self.domains.percent() else found["balancer"]
+
+    async def _errors(self, before: Counted, since: float) -> str:
+        found = await counted(self.old.aws, self._counters(), since, self.old.time.now().timestamp())
+        return worse(found["old"], found["new"], found["balancer"], before)
+
+    async def _problem(self, before: Counted, since: float) -> str:
+        """Return what is wrong with the new side: a smoke path, also under the service's own names, or errors that clients got."""
+        return await self._failure() or await self._errors(before, since)
+
+    async def _failure(self) -> str:
+        if problem := await self.new.smoke_failure(self.there):
+            return problem
+        for way in self.ways:
+            if problem := await way.failure(PAUSES):
+                return problem
+        return ""
 
     async def _parted(self) -> str:
-        """Return which images the sides run, if not both the one that is moved."""
+        """Return why the next step may not be made: the sides do not run the image that is moved, or the new one does not answer."""
         images = [(each.digest or each.status) for each in (await self.old.status(), await self.new.status())]
-        if set(images) == {self.live.digest}:
-            return ""
-        return f"the sides no longer run the same image: {' and '.join(map(str, images))}"
+        if set(images) != {self.live.digest}:
+            return f"the sides no longer run the same image: {' and '.join(map(str, images))}"
+        return await self._failure()

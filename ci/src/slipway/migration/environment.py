@@ -13,10 +13,12 @@ from typing import Any, Final
 
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import Script
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from slipway.errors import BadInputError, SlipwayError
@@ -61,6 +63,7 @@ class Environment:
         self.databases: list[str] = []  # their names, as env.py has used them so far
         self.driver = url.get_driver_name()  # the one that env.py has used
         self.wanted: list[str] = []  # the keys of -x arguments that the project looked up and that were not passed
+        self._connected: list[Script] = []  # revisions that ask for the connection when they are imported
         self.config = alembic_config.read(call)
         self._set_url(url)
         with warnings.catch_warnings(record=True) as self.warnings:
@@ -95,7 +98,10 @@ class Environment:
         return self.application.app_context() if self.application else nullcontext()
 
     def _import_as_env_py(self) -> None:
-        """Import what env.py imports first, if revisions import modules, too: alembic runs it before it reads them, and circular imports depend on the order."""
+        """Import the modules of env.py before the revisions, if those import any.
+
+        alembic runs env.py first, and with circular imports the order matters.
+        """
         folders = map(Path, self.script._version_locations)  # noqa: SLF001 -- one folder or several
         if any(_IMPORTS.search(file.read_bytes()) for folder in folders for file in folder.glob("*.py")):
             for module, names in imported(self._env_py()):
@@ -113,11 +119,38 @@ class Environment:
     def _load(self) -> None:
         """Import every revision, so that one that does not load is reported with file and line."""
         try:
-            with self.in_application(), self._context():
-                self.script.get_bases()
+            try:
+                with self.in_application(), self._context():
+                    self.script.get_bases()
+            except Exception as error:
+                if isinstance(error, SyntaxError) or not _asks_for_connection(self.folder / self.place_of(error)[0]):
+                    raise
+                with suppress(OperationalError, OSError):  # there is no server: then alembic's words are the answer
+                    return self._load_in_env_py()
+                raise
         except (Exception, SystemExit) as error:
             if not self._is_broken_graph(error):
                 raise BadInputError(f"{self.spoken_place_of(error)} does not load", self.needs(error)) from error
+
+    def _load_in_env_py(self) -> None:
+        """Import the revisions where alembic's upgrade does, in a run of env.py."""
+
+        def steps(_heads: tuple[str, ...], _context: MigrationContext) -> Iterable[RevisionStep]:
+            scripts = list(self.script.walk_revisions())
+            self._connected = [script for script in scripts if _asks_for_connection(Path(script.path))]
+            return ()
+
+        self.run(steps, dont_mutate=True)
+
+    def _import_again(self, steps: Steps) -> Steps:
+        """Return steps before which the revisions are imported again that ask for the connection then: each run has another."""
+
+        def imported_again(heads: tuple[str, ...], context: MigrationContext) -> Iterable[RevisionStep]:
+            for script in self._connected:
+                script.module.__spec__.loader.exec_module(script.module)  # type: ignore[union-attr]  # alembic's loader
+            return steps(heads, context)
+
+        return imported_again
 
     def _context(self, steps: Steps | None = None) -> EnvironmentContext:
         """Return the context in which alembic imports revisions and runs env.py."""
@@ -147,7 +180,7 @@ class Environment:
         configured: dict[str, Any] = {}
         of_part: dict[str, Any] = {}
         parts: list[Part] = []  # the first of each database
-        context = self._context(steps)
+        context = self._context(self._import_again(steps))
         configure, run_migrations = context.configure, context.run_migrations
 
         def remember(*arguments: Any, **options: Any) -> None:
@@ -233,6 +266,15 @@ def imported(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
                 yield from ((each.name, ()) for each in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 yield node.module, tuple(each.name for each in node.names)
+
+
+def _asks_for_connection(module: Path) -> bool:
+    """Whether the code of a module, without that of its functions and classes, asks alembic for the connection."""
+    apart = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    run = (
+        node for each in ast.parse(module.read_bytes()).body if not isinstance(each, apart) for node in ast.walk(each)
+    )
+    return any(isinstance(node, ast.Attribute) and node.attr in {"get_bind", "get_context"} for node in run)
 
 
 def _of_the_build(error: BaseException) -> str:

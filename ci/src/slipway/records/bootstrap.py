@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from slipway.records.access import AccessDifference
+from slipway.records.cost import Cost
 from slipway.records.form import Record
 
 
@@ -91,28 +92,6 @@ class StackChange:
     outputs: Mapping[str, str] = field(default_factory=dict)
     template: str = ""
     waits_for: str = ""
-
-
-@dataclass(frozen=True)
-class CostLine:
-    """One item of a month's cost, in US dollars; None when its price is not in the table."""
-
-    what: str
-    dollars: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """The cost of an environment in a month, from a table of prices of `dated` and `source`."""
-
-    lines: tuple[CostLine, ...]
-    dated: str
-    source: str
-    not_covered: str
-
-    @property
-    def dollars(self) -> float:
-        return sum(line.dollars or 0 for line in self.lines)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from slipway.records.cost import Cost
 from slipway.records.form import Record
 from slipway.records.outcome import Status
 
@@ -37,7 +38,7 @@ class Destruction(Record, schema="slipway/destruction/1"):
     """An environment that is deleted, or before that what would be.
 
     - status: of the service's deletion; None when everything is only shown.
-    - obstacles: why it would be refused. bills: what is billed by the hour now. kept: what stays. unread: what could not be read, with the reasons. All untrusted text.
+    - obstacles: why it would be refused. bills: what is billed by the hour now, None for nothing. kept: what stays. unread: what could not be read, with the reasons. All untrusted text.
     """
 
     environment: str
@@ -45,7 +46,7 @@ class Destruction(Record, schema="slipway/destruction/1"):
     status: Status | None
     stacks: tuple[StackRemoval, ...]
     obstacles: tuple[str, ...]
-    bills: tuple[str, ...]
+    bills: Cost | None
     kept: tuple[str, ...]
     unread: tuple[str, ...]
     not_covered: str

@@ -39,7 +39,7 @@ class AccountDrift(Record, schema="slipway/account-drift/1"):
     """The drift of an environment's stacks, and of the roles and rights in its database.
 
     - breaches: the ways in which the database, or the private services, are not isolated.
-    - database: WAITING where it could not be read; None without a database of bootstrap's.
+    - database: differences of its roles and rights; WAITING if they could not be read, None if bootstrap created no database.
     """
 
     environment: str

@@ -87,6 +87,10 @@ class JointPlan(Record, schema="slipway/joint-plan/1"):
     def is_blocked(self) -> bool:
         return any(plan.action is Action.BLOCKED for plan in self.plans)
 
+    def of(self, image: str) -> Plan:
+        """Return the plan of one of its images."""
+        return next(plan for plan in self.plans if plan.image == image)
+
 
 @dataclass(frozen=True)
 class ServiceSituation:

@@ -43,7 +43,7 @@ class Intent(Record, schema="slipway/intent/1"):
     """The change that a deployment intends.
 
     - wanted: hash of the desired service. fingerprint: of the observed state that the plan was made from.
-    - specification: of the release; None for a command without one, and of older versions of slipway.
+    - specification: of the release; None for a command without one.
     - joint: the release of several services that it is a part of, or None.
     """
 
@@ -123,14 +123,6 @@ class LedgerBlock(Record, schema="slipway/ledgerblock/1"):
 
     environment: str
     records: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Origin(Record, schema="slipway/origin/1"):
-    """The begin of a ledger in a repository of its own. `newest` is the last number of the ledger before, whose records were copied; 0 without one."""
-
-    environment: str
-    newest: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,17 +21,17 @@ from slipway.records.rehearsal import Act
 from slipway.rehearsal.scene import RunningAct, Scene, summary
 from slipway.rehearsal.stage import ENVIRONMENTS, REGION, STAND_IN, Candidate, SimulatedAccount
 from slipway.release.aws.client import Aws
-from slipway.release.bootstrap.access import Access
+from slipway.release.bootstrap.access import ids_of
 from slipway.release.bootstrap.network import task_subnets
-from slipway.release.bootstrap.prices import MAJORS
 from slipway.release.bootstrap.server import server_name
 from slipway.release.bootstrap.template import CALLER
 from slipway.release.engine.target import Time
+from slipway.release.prices import MAJORS
 from slipway.settings import Environment as AnyEnvironment
 from slipway.settings import (
     ExpressEnvironment,
-    MadeDatabase,
-    MadeNetwork,
+    ManagedDatabase,
+    ManagedNetwork,
     Nat,
     Settings,
     TargetKind,
@@ -41,8 +41,8 @@ from slipway.simulator.clock import Clock
 
 C = TypeVar("C", bound=Candidate)
 _NETWORKS = {
-    "staging": MadeNetwork(made=True, cidr="10.10.0.0/16"),
-    "production": MadeNetwork(made=True, cidr="10.20.0.0/16", private=True, nat=Nat.ONE),
+    "staging": ManagedNetwork(managed=True, cidr="10.10.0.0/16"),
+    "production": ManagedNetwork(managed=True, cidr="10.20.0.0/16", private=True, nat=Nat.ONE),
 }
 
 
@@ -52,7 +52,7 @@ async def from_nothing(scene: Scene[C]) -> Act | None:
     The second service is the same source under another name; the first calls it in production.
     """
     account = scene.stage.account
-    # A made database gives a service its URL; one that takes the parts apart, or App Runner, has to be prepared by hand.
+    # A managed database gives a service its URL; one that takes the parts apart, or App Runner, has to be prepared by hand.
     if account.target is not TargetKind.ECS_EXPRESS or account.settings.migrations.variables:
         return None
     act = RunningAct("0", "an empty account becomes staging and production", scene.progress)
@@ -121,7 +121,7 @@ def made(settings: Settings) -> tuple[Settings, Mapping[str, str]]:
         environments[name] = replace(
             there,
             network=_NETWORKS[name],
-            database=MadeDatabase(made=True),
+            database=ManagedDatabase(managed=True),
             secrets=secrets,
             access_role=_role(there.account, f"{service}-access"),
             infrastructure_role=_role(there.account, f"{service}-infrastructure"),
@@ -167,7 +167,11 @@ class _Service(Generic[C]):
             assert isinstance(there, ExpressEnvironment)
             setup = self._setup(name, None)
             with self._clock.held():
-                ids = (await Access.of(setup.aws, setup.time, setup.settings, name, await setup.stacks())).ids
+                ids = {
+                    key: each
+                    for stack in await setup.stacks()
+                    for key, each in (await ids_of(setup.aws, stack.name)).items()
+                }
             subnets, groups = tuple(ids[subnet] for subnet in task_subnets(network)), (ids[CALLER],)
             environments[name] = replace(there, subnets=subnets, security_groups=groups)
         self.settings = replace(self.settings, environments=environments)

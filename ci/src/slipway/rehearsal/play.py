@@ -35,7 +35,7 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
         played.append(prologue)
         if prologue.passed:
             production = account.environment("production")
-            address = production.address(await production.status())
+            address = production.address_of((await production.status()).url)
             await clients.check(address)
             clients.start(address, tasks)
             progress.note(f"meanwhile production: {prologue.happened}, the release before this one; clients start")

@@ -34,7 +34,7 @@ _UNUSABLE = {  # the credentials: no call can be made at all
 _DENIED = ("AccessDenied", "AccessDeniedException")
 _REMEDIES = _UNUSABLE | {
     **dict.fromkeys(_DENIED, "give the deploy role this action"),
-    "RepositoryNotFoundException": "create the repository, or correct name in [tool.slipway]",
+    "RepositoryNotFoundException": "create it by `slipway bootstrap --apply`, or correct name in [tool.slipway]",
     "ImageNotFoundException": "push the image first",
     "ServiceQuotaExceededException": "ask AWS for a higher quota, or delete a service",
 }

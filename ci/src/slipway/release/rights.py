@@ -219,8 +219,13 @@ TASK_ROLES = Resource(
 )
 
 _READ_IMAGE = ("ecr:BatchGetImage", "ecr:DescribeRepositories", "ecr:GetDownloadUrlForLayer")
-_WRITE_RECORD = ("ecr:BatchDeleteImage", "ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:PutImage")
-_READ_RECORDS = ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:ListImages")
+_WRITE_RECORD = (
+    "ecr:BatchDeleteImage",
+    "ecr:BatchGetImage",
+    "ecr:DescribeImages",
+    "ecr:DescribeRepositories",
+    "ecr:PutImage",
+)
 _UPLOAD = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart")
 _PUSH = (
     "ecr:BatchCheckLayerAvailability",
@@ -230,11 +235,10 @@ _PUSH = (
     *_UPLOAD,
 )
 SHARED: Grants = {
-    # A ledger that has not been moved is in the repository of the images.
-    Right.READ_LEDGER: {LEDGER: ("ecr:BatchGetImage",), REPOSITORY: ("ecr:BatchGetImage",)},
-    Right.SEARCH_LEDGER: {LEDGER: ("ecr:ListImages",), REPOSITORY: ("ecr:ListImages",)},
+    Right.READ_LEDGER: {LEDGER: ("ecr:BatchGetImage",)},
+    Right.SEARCH_LEDGER: {LEDGER: ("ecr:ListImages",)},
     # The first record of a repository needs a blob to refer to.
-    Right.WRITE_LEDGER: {LEDGER: (*_READ_RECORDS, *_WRITE_RECORD, *_UPLOAD), REPOSITORY: _READ_RECORDS},
+    Right.WRITE_LEDGER: {LEDGER: (*_WRITE_RECORD, *_UPLOAD)},
     Right.INSPECT: {
         ANY: ("ssm:DescribeParameters",),
         LEDGER: ("ecr:DescribeRepositories", "ecr:ListImages"),

@@ -6,7 +6,6 @@ from typing import Final
 
 from slipway.records.bootstrap import (
     Bootstrap,
-    Cost,
     DatabaseChange,
     DoorChange,
     ResourceChange,
@@ -17,6 +16,7 @@ from slipway.records.bootstrap import (
 from slipway.records.checks import Check, DoctorCheck, DoctorReport, DoctorResult, Preflight, PreflightResult
 from slipway.records.command import CacheEntry, CacheKind, CacheReport
 from slipway.records.conformance import Conformance, ConformanceFinding, ConformanceVerdict, Estimate
+from slipway.records.cost import Cost, CostLine
 from slipway.records.destruction import Destruction, Removal
 from slipway.records.drift import AccountDrift
 from slipway.records.migration import Migration, Standing
@@ -57,10 +57,14 @@ def _database(database: DatabaseChange) -> Iterator[str]:
 
 
 def _cost(cost: Cost) -> Iterator[str]:
-    yield f"about {cost.dollars:.2f} $ a month, at the prices of us-east-1 of {one_line(cost.dated)}:"
-    for line in cost.lines:
-        yield f"  {'not priced' if line.dollars is None else f'{line.dollars:.2f} $':>10}  {one_line(line.what)}"
+    yield f"{one_line(cost.total)}:"
+    yield from _priced(cost.lines)
     yield f"  not covered: {one_line(cost.not_covered)}"
+
+
+def _priced(lines: Iterable[CostLine]) -> Iterator[str]:
+    for line in lines:
+        yield f"  {'not priced' if line.dollars is None else f'{line.dollars:.2f} $':>10}  {one_line(line.what)}"
 
 
 def _stack(stack: StackChange) -> Iterator[str]:
@@ -136,9 +140,9 @@ def _destruction(destruction: Destruction) -> Iterator[str]:
         yield f"stack {one_line(stack.stack)} in {one_line(stack.region)}: {stack.removal.value}{reason}"
         if stack.removal is Removal.PROPOSED:
             yield from (f"  - {one_line(resource)}" for resource in stack.resources)
-    yield from (
-        f"{'billed until then' if is_shown else 'still billed'}: {one_line(each)}" for each in destruction.bills
-    )
+    if bills := destruction.bills:
+        yield f"{'billed until then' if is_shown else 'still billed'}, {one_line(bills.total)}:"
+        yield from _priced(bills.lines)
     yield from (f"kept: {one_line(each)}" for each in destruction.kept)
     yield from (f"not read: {one_line(each, 600)}" for each in destruction.unread)
     yield f"not covered: {one_line(destruction.not_covered)}"

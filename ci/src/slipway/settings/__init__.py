@@ -10,7 +10,7 @@ from slipway import toml
 from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Move, Scaling
 from slipway.settings.ecs_express import ExpressEnvironment, TargetGroupPace, TaskScaling
 from slipway.settings.environment import Environment, MigrationRunner, RunnerKind, TargetKind
-from slipway.settings.network import MadeDatabase, MadeNetwork, Nat, Network
+from slipway.settings.network import ManagedDatabase, ManagedNetwork, Nat, Network
 from slipway.settings.service import (
     BuildStep,
     Checks,
@@ -103,8 +103,8 @@ __all__ = [
     "Github",
     "HealthPace",
     "Images",
-    "MadeDatabase",
-    "MadeNetwork",
+    "ManagedDatabase",
+    "ManagedNetwork",
     "MigrationRunner",
     "Migrations",
     "MissingTableError",

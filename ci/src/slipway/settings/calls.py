@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from slipway.errors import Obstacles, SlipwayError
 from slipway.settings.environment import Environment, TargetKind
-from slipway.settings.network import MadeNetwork
+from slipway.settings.network import ManagedNetwork
 from slipway.settings.service import Settings, SettingsError
 
 _ON_APP_RUNNER = (
@@ -123,13 +123,13 @@ def _why_not(caller: Environment, callee: Environment) -> tuple[str, str] | None
     if callee.target is TargetKind.APP_RUNNER:
         return _ON_APP_RUNNER
     if callee.network is None:
-        return "the callee is in no network", "add a network table with made = true and private = true to it"
-    if isinstance(callee.network, MadeNetwork) and not callee.network.private:
+        return "the callee is in no network", "add a network table with managed = true and private = true to it"
+    if isinstance(callee.network, ManagedNetwork) and not callee.network.private:
         what = "the callee's tasks are in public subnets, behind a public load balancer"
         return what, "set private = true in its network"
     if caller.network is None:
         return "the caller is in no network", "give it the network of the callee"
-    vpcs = [None if isinstance(each, MadeNetwork) else each.vpc for each in (caller.network, callee.network)]
+    vpcs = [None if isinstance(each, ManagedNetwork) else each.vpc for each in (caller.network, callee.network)]
     if vpcs[0] != vpcs[1]:
         return "they are in different networks", "give both the same network"
     return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, ClassVar
 
-from slipway.settings.network import MadeDatabase, MadeNetwork, Network
+from slipway.settings.network import ManagedDatabase, ManagedNetwork, Network
 from slipway.structure import Constrained, MismatchError, Pattern, Range, Variants
 
 Arn = Annotated[
@@ -57,7 +57,7 @@ def check_task_size(cpu: int, memory: int) -> None:
         raise MismatchError("memory", f"found cpu {cpu} with memory {memory}, allowed are {pairs}")
 
 
-_NETWORKS = Variants("made", {False: Network, True: MadeNetwork})
+_NETWORKS = Variants("managed", {False: Network, True: ManagedNetwork})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +137,8 @@ class Environment(Constrained):
     secrets: Mapping[str, Arn] = field(default_factory=dict)
     unrecorded: tuple[str, ...] = ()
     webhook: Arn | None = None
-    network: Annotated[Network | MadeNetwork, _NETWORKS] | None = None
-    database: MadeDatabase | None = None
+    network: Annotated[Network | ManagedNetwork, _NETWORKS] | None = None
+    database: ManagedDatabase | None = None
     migration: MigrationRunner | None = None
 
     def __post_init__(self) -> None:

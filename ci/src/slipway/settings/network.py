@@ -21,7 +21,7 @@ class Network(Constrained):
     - subnets: ids of private subnets, in two availability zones or more.
     - database-security-group: the database's own; bootstrap lets the service in.
     - database-port: where the database listens.
-    - made: true for the network that bootstrap makes, which has other keys.
+    - managed: true for the network that bootstrap makes, which has other keys.
     """
 
     vpc: Annotated[str, resource_id("vpc")]
@@ -30,7 +30,7 @@ class Network(Constrained):
     ]
     database_security_group: Annotated[str, resource_id("sg")]
     database_port: Annotated[int, Range(1, 65535)] = 5432
-    made: bool = False
+    managed: bool = False
 
 
 class Nat(Enum):
@@ -41,17 +41,17 @@ class Nat(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MadeNetwork(Constrained):
-    """`[tool.slipway.environments.NAME.network]` with made = true: a VPC with public and private subnets in two zones, for all services of the environment.
+class ManagedNetwork(Constrained):
+    """`[tool.slipway.environments.NAME.network]` with managed = true: a VPC with public and private subnets in two zones, for all services of the environment.
 
-    - made: true.
+    - managed: true.
     - cidr: the addresses of the VPC, such as "10.20.0.0/16"; those of two environments may not overlap, so that they can be connected later.
     - private: whether tasks run in the private subnets, behind an internal load balancer; the database always does.
     - nat: "one" NAT gateway for the private subnets; with "none" private tasks reach only AWS, by interface endpoints.
     - zones: two availability zones, such as ["eu-west-1a", "eu-west-1b"]; the first two of the region by default.
     """
 
-    made: bool
+    managed: bool
     cidr: str
     private: bool = False
     nat: Nat = Nat.NONE
@@ -91,12 +91,12 @@ _PRODUCTION = "production"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MadeDatabase(Constrained):
-    """`[tool.slipway.environments.NAME.database]`: the Postgres server that bootstrap makes in a made network, for all services of the environment.
+class ManagedDatabase(Constrained):
+    """`[tool.slipway.environments.NAME.database]`: the Postgres server that bootstrap makes in a managed network, for all services of the environment.
 
     It has the major version of `migrations.postgres`, is encrypted, and never has a public address.
 
-    - made: true.
+    - managed: true.
     - class: the size of the server, a class of RDS.
     - storage: in GB.
     - multi-az: whether a second server in another zone takes over; by default in the environment `production` only.
@@ -104,7 +104,7 @@ class MadeDatabase(Constrained):
     - backups: days for which daily snapshots are kept.
     """
 
-    made: bool
+    managed: bool
     class_: str = "db.t4g.micro"
     storage: Annotated[int, Range(20, 65536)] = 20
     multi_az: bool | None = None
@@ -113,8 +113,8 @@ class MadeDatabase(Constrained):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.made:
-            raise MismatchError("made", "found false, allowed is true; a database of your own needs no table")
+        if not self.managed:
+            raise MismatchError("managed", "found false, allowed is true; a database of your own needs no table")
 
     def has_standby(self, environment: str) -> bool:
         """Return whether a second server takes over when the first one fails."""

@@ -16,7 +16,7 @@ from slipway.records.proof import OFF, Level
 from slipway.settings.app_runner import AppRunnerEnvironment
 from slipway.settings.ecs_express import ExpressEnvironment
 from slipway.settings.environment import Environment, MigrationRunner, RunnerKind, TargetKind
-from slipway.settings.network import MadeNetwork
+from slipway.settings.network import ManagedNetwork
 from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range, Variants
 
 _Path = Annotated[str, Pattern(r"/.*", "a path that begins with /")]
@@ -345,7 +345,7 @@ class Settings(Constrained):
             raise SettingsError(f"--{error.at}", error.problem) from error
 
     def environment(self, name: str) -> Environment:
-        """Return one environment, with the secret and the runner of a made database; raises SettingsError with the names of all."""
+        """Return one environment, with the secret and the runner of a managed database; raises SettingsError with the names of all."""
         if name not in self.environments:
             known = ", ".join(sorted(self.environments))
             one_of_them = f"name one of {known}, or " if known else ""
@@ -360,7 +360,7 @@ class Settings(Constrained):
         return replace(there, secrets=secrets, migration=there.migration or self._runner(name, there))
 
     def _runner(self, name: str, there: Environment) -> MigrationRunner | None:
-        """Return the task that migrates a made database, in the subnets and groups of the service; None before these are known."""
+        """Return the task that migrates a managed database, in the subnets and groups of the service; None before these are known."""
         if not (isinstance(there, ExpressEnvironment) and there.subnets and there.security_groups):
             return None
         service = there.service or f"{self.name}-{name}"
@@ -369,11 +369,11 @@ class Settings(Constrained):
             subnets=there.subnets,
             security_groups=there.security_groups,
             execution_role=f"arn:{there.partition}:iam::{there.account}:role/{service}-migration",
-            public_ip=isinstance(there.network, MadeNetwork) and not there.network.private,
+            public_ip=isinstance(there.network, ManagedNetwork) and not there.network.private,
         )
 
     def database_secrets(self, name: str, *, owner: bool = False) -> dict[str, str]:
-        """Return the secret with the URL of a made database, by the variable that takes it; nothing where the settings have a value for it.
+        """Return the secret with the URL of a managed database, by the variable that takes it; nothing where the settings have a value for it.
 
         Migrations connect as the `owner` of the tables, the service does not.
         """
@@ -384,7 +384,7 @@ class Settings(Constrained):
         return {variable: f"arn:{there.partition}:secretsmanager:{there.region}:{there.account}:secret:{secret}"}
 
     def database_secret(self, name: str, *, owner: bool) -> str:
-        """Return the name of the secret with the URL of a made database."""
+        """Return the name of the secret with the URL of a managed database."""
         service = self.environments[name].service or f"{self.name}-{name}"
         return f"{service}/{self.migrations.database_variable}{'/owner' if owner else ''}"
 

@@ -14,6 +14,11 @@ from slipway.workload.workload import HealthCheck, HealthResult
 
 T = TypeVar("T")
 _PAGE = ("Marker", "PageSize")
+NAMESPACE = "AWS/ApplicationELB"  # of the metrics
+# The metrics of a load balancer's own answers, for all of its services together [G].
+OWN_ERRORS = "HTTPCode_ELB_5XX_Count"
+TLS_ERRORS = "ClientTLSNegotiationErrorCount"  # also of a client that does not accept the certificate
+FIXED_ANSWERS = "HTTP_Fixed_Response_Count"
 ZONE = "Z32O12XQLNTSW2"  # in which load balancers of eu-west-1 have their names [G]; here of every region
 # The settings of a target group that ModifyTargetGroup changes, by their names in the API.
 _CHANGEABLE = {
@@ -159,6 +164,11 @@ class LoadBalancer:
     @property
     def scheme(self) -> str:
         return "internet-facing" if self.public else "internal"
+
+    @property
+    def dimensions(self) -> dict[str, str]:
+        """The dimensions of its metrics."""
+        return {"LoadBalancer": self.arn.partition(":loadbalancer/")[2]}
 
     @property
     def listener(self) -> str:

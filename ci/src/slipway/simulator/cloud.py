@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from slipway.oci.artifact import MANIFEST, canonical, digest_of
 from slipway.oci.registry import Login
@@ -28,10 +29,11 @@ from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.endpoint import Endpoint
 from slipway.simulator.faults import Faults
 from slipway.simulator.iam import Iam, Sts
+from slipway.simulator.names import Names
 from slipway.simulator.platform import Platform
 from slipway.simulator.quotas import ServiceQuotas
 from slipway.simulator.registry import PASSWORD, ImageStore, RegistryProtocol, Repository
-from slipway.simulator.route53 import Route53, full
+from slipway.simulator.route53 import Route53
 from slipway.simulator.secrets import Secrets
 from slipway.simulator.serving import serving
 from slipway.structure import MismatchError
@@ -128,6 +130,7 @@ class Places:
         self._clouds: dict[tuple[str, str], Cloud] = {}
         self._beginnings: list[Callable[[Cloud], None]] = []
         self._backend: Backend | None = None
+        self._names = Names(self._clouds.values, clock)
         self.url = ""
         self.endpoint = Endpoint(lambda *place: self.at(*place).operations, RegistryProtocol(self._home, clock), clock)
 
@@ -168,7 +171,7 @@ class Places:
         )
         operations = dict[str, Operations]()
         databases = Databases(platform.resources, self._clock)
-        zones = self._zones.setdefault(account, Route53(self._clock, self._tasks, self._address_of))
+        zones = self._zones.setdefault(account, Route53(self._clock, self._tasks, self._names.behind))
         cloud = Cloud(
             **vars(platform),
             url=self.url,
@@ -203,17 +206,10 @@ class Places:
         }
         return cloud
 
-    def _address_of(self, target: str, host: str) -> str:
-        """Return the address of the service that answers for a host at a DNS target of any account; nothing when none has host and certificate."""
-        for cloud in self._clouds.values():
-            for each in cloud.app_runner.services.values():
-                if full(each.dns) == full(target) and each.answers_for(host):
-                    return each.front.address
-            for balancer in cloud.ecs.express.resources.balancing.balancers.values():
-                certificates = [cloud.certificates.certificates.get(arn) for arn in balancer.certificates]
-                if full(balancer.dns) == full(target) and any(one and one.covers(host) for one in certificates):
-                    return next((rule.hosts[0] for rule in balancer.rules.values() if host in rule.hosts), "")
-        return ""
+    @property
+    def app(self) -> ASGIApp:
+        """The endpoint, which is also a proxy for the names of the accounts."""
+        return self._names.proxied(self.endpoint.app)
 
 
 @asynccontextmanager
@@ -234,7 +230,7 @@ async def simulated(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(clock.run)
         places = Places(clock, tasks, pace or Pace())
-        async with serving(places.endpoint.app, port) as address:
+        async with serving(places.app, port) as address:
             url = f"http://{address}"
             cloud = places.begin(url, WithSample(backend_at(url)))
             places.fill(partial(put_secrets, secrets or {}))

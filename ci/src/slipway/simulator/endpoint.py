@@ -10,7 +10,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from slipway.simulator.authorization import needed
 from slipway.simulator.cbor import PATH, CborProtocol
@@ -30,7 +29,7 @@ from slipway.simulator.faults import Effect, Faults, with_unknown_status
 from slipway.simulator.protocols import JsonProtocol, QueryProtocol
 from slipway.simulator.registry import RegistryError, RegistryProtocol
 from slipway.simulator.rest_xml import METHODS, PATHS, RestXmlProtocol
-from slipway.simulator.serving import CutError
+from slipway.simulator.serving import Cut, CutError
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
@@ -102,7 +101,7 @@ class Endpoint:
         except AwsError as error:
             return protocol.error(error)
         except CutError:
-            return _Cut(headers={"content-length": "1000"})
+            return Cut()
 
     async def _perform(self, protocol: Protocol, request: Request) -> Response:
         operation = protocol.operation
@@ -167,12 +166,3 @@ class Endpoint:
             endpoint=f"http://{request.headers['host']}",
             caller=key,
         )
-
-
-class _Cut(Response):
-    """An answer that starts, then loses its connection."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI passes it
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": b"{", "more_body": True})
-        raise CutError

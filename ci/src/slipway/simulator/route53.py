@@ -10,6 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import anyio.abc
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp
 
 from slipway.simulator.clock import Clock
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of
@@ -61,28 +64,28 @@ class Change:
 
 
 class DomainFront(Front):
-    """The clients of one name: each request goes to one of the name's records, by weight, and to the service that answers for it there."""
+    """The clients of one name: each request goes to one of the name's records, by weight, and to what answers for the name `behind` it."""
 
-    def __init__(self, address_of: Callable[[str], str]) -> None:
+    def __init__(self, behind: Callable[[str], ASGIApp]) -> None:
         super().__init__()
-        self._address_of = address_of
+        self._behind = behind
 
-    def _next(self) -> str:
-        target = super()._next()
-        return self._address_of(target) if target else ""
+    async def _answer(self, _request: Request) -> ASGIApp:
+        target = self._next()
+        return self._behind(target) if target else PlainTextResponse("resolvers do not know this name", 503)
 
 
 class Route53:
     """The hosted zones of an account, by id, and a front for each name with an address.
 
-    `address_of` returns the address of the service that answers for a host at a DNS target, or nothing. `propagation` is how long resolvers
+    `behind` returns what answers at a DNS target for a host. `propagation` is how long resolvers
     do not know a change; a client here caches nothing.
     """
 
-    def __init__(self, clock: Clock, tasks: anyio.abc.TaskGroup, address_of: Callable[[str, str], str]) -> None:
+    def __init__(self, clock: Clock, tasks: anyio.abc.TaskGroup, behind: Callable[[str, str], ASGIApp]) -> None:
         self._clock = clock
         self._tasks = tasks
-        self._address_of = address_of
+        self._behind = behind
         self.propagation = 30.0  # [G]: 60 s at most
         self.zones: dict[str, Zone] = {}
         self.changes: dict[str, Change] = {}
@@ -192,7 +195,7 @@ class Route53:
         for name, kind, _ in records:
             if kind in _ROUTED and name not in self.fronts:
                 host = name.rstrip(".")
-                self.fronts[name] = DomainFront(lambda target, host=host: self._address_of(target, host))  # type: ignore[misc]
+                self.fronts[name] = DomainFront(lambda target, host=host: self._behind(target, host))  # type: ignore[misc]
                 await self._tasks.start(self.fronts[name].serve)
 
     async def _resolve_later(self) -> None:

@@ -36,6 +36,18 @@ class CutError(Exception):
     """Raised by an application to end a connection in the middle of an answer on purpose."""
 
 
+class Cut(Response):
+    """An answer that starts, then loses its connection."""
+
+    def __init__(self) -> None:
+        super().__init__(headers={"content-length": "1000"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI passes it
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+        raise CutError
+
+
 def _is_error(record: logging.LogRecord) -> bool:
     """Whether a line of uvicorn's log is news: it also reports requests that end because the server does, with a traceback."""
     kind = record.exc_info[0] if record.exc_info else None
@@ -137,14 +149,17 @@ async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
 
 
 class _Local:
-    """An application under names of this machine only: a page whose own name resolves to 127.0.0.1 (DNS rebinding) is refused."""
+    """An application under names of this machine only: a page whose own name resolves to 127.0.0.1 (DNS rebinding) is refused.
+
+    A request to a proxy, which no page can make of its own, names its target in full.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        local = all(map(_is_local, hosts))
+        local = all(map(_is_local, hosts)) or scope["path"].startswith("http://")
         app = self._app if local else PlainTextResponse(f"{hosts[0]} is not a name of this machine", 421)
         await app(scope, receive, send)
 
@@ -191,7 +206,7 @@ _NOT_LET_IN = (
 class Front:
     """A reverse proxy to the current instances, as an ASGI application.
 
-    `answered` receives the instance and the status of each answer. `admits` decides by the ports of a client on this machine and of this address; one that is
+    `answered` receives the instance and the status of each answer, and no instance with the front's own 503. `admits` decides by the ports of a client on this machine and of this address; one that is
     not let in gets 403 instead of the silence of a security group.
     """
 
@@ -258,11 +273,12 @@ class Front:
         response = await self._answer(Request(scope, receive))
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> ASGIApp:
         import httpx
 
         upstream = self._next()
         if not upstream:
+            self._answered("", 503)
             return PlainTextResponse("no healthy upstream", 503)
         self._running[upstream] += 1
         headers = [(name, value) for name, value in request.headers.raw if not _OWN.fullmatch(name)]
@@ -276,6 +292,7 @@ class Front:
             answer = await self._client.send(forwarded, stream=True)
         except (httpx.HTTPError, ClientDisconnect) as error:
             self._running[upstream] -= 1
+            self._answered("", 503)
             return PlainTextResponse(f"upstream connect error: {error}", 503)
         self._answered(upstream, answer.status_code)
         response = StreamingResponse(self._relayed(answer, upstream), answer.status_code)

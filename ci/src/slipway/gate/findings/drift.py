@@ -1,13 +1,15 @@
-"""Drift: each difference at the revision that brought it; those of released revisions are one note."""
+"""Drift: each difference at the revision that brought it; those of released revisions are one note, and so are types that are wider by habit."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from slipway.gate.history import History, Node
 from slipway.gate.layers.drift import Difference
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change, Line
+from slipway.gate.measure.meaning import holds
 from slipway.gate.names import few, is_table, parts
 from slipway.gate.rulebook import schema as rules
 from slipway.records.gate import Previous
@@ -15,17 +17,23 @@ from slipway.records.proof import Finding
 
 # A release fails at once without these, so one that only the models have is new unless the previous release is known to have it.
 _WHOLE = ("table", "partitioned table", "column")
+_HABIT = 3  # tables: what recurs in so many is one note, whichever revisions brought it
 
 
 def check(
     history: History,
     steps: Mapping[str, Steps],
-    differences: Iterable[Difference],
+    differences: Sequence[Difference],
     previous: Previous | None,
     baseline: str,
 ) -> Iterator[Finding]:
     """Yield one finding per difference that a new revision or a changed model brought, and one for all others."""
     released, gone = [], []
+    habits = _habits(differences)
+    habitual = {each for several in habits.values() for each in several}
+    if habits:
+        measured = "; ".join(f"{types}: {_places(several)}" for types, several in habits.items())
+        yield rules.WIDER.finding(None, measured)
     origin = _Origin(
         history=history,
         changes={node.id: steps[node.id].upgraded for node in history.nodes},
@@ -33,6 +41,8 @@ def check(
         begun=bool(baseline) or any(node.old for node in history.nodes),
     )
     for difference in differences:
+        if difference in habitual:
+            continue
         touched = origin.last_touched(difference)
         if origin.is_old(difference, touched):
             released.append(f"{difference}{(where := origin.gone_from_models(difference))}")
@@ -48,6 +58,23 @@ def check(
         remedies = [rules.GONE_FROM_MODELS.format(names=few(gone))] if gone else []
         remedies += [rules.RELEASED_DRIFT.advice] if len(gone) < len(released) else []
         yield rules.RELEASED_DRIFT.finding(None, f"{len(released)}: {few(released)}", remedy=" ".join(remedies))
+
+
+def _habits(differences: Sequence[Difference]) -> Mapping[str, Sequence[Difference]]:
+    """Return the columns of several tables to which the migrations give the same wider type, by both types in words."""
+    by_types = defaultdict(list)
+    for difference in differences:
+        if difference.types and holds(*difference.types):
+            wide, narrow = difference.types
+            other = narrow.partition("(")[0]
+            limited = f"{other} with a limit" if other == wide else other
+            by_types[f"{wide} in the migrations, {limited} in the models"].append(difference)
+    return {types: each for types, each in by_types.items() if len({item.table for item in each}) >= _HABIT}
+
+
+def _places(differences: Sequence[Difference]) -> str:
+    tables = sorted({difference.table for difference in differences})
+    return f"{len(differences)} columns of {len(tables)} tables ({', '.join(tables)})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,6 +51,7 @@ class Difference:
     models: Line | None
     named_apart: bool = False  # both have it, under different names
     spelled: str = ""  # the object of the models as SQL
+    types: tuple[str, str] | None = None  # of a column of which all but the type agrees: the migrations', the models'
 
     @property
     def line(self) -> Line:
@@ -213,7 +214,7 @@ class Comparison:
         missing = {item.table for item in differences if item.line.kind in _TABLES}
         apart = [item for item in differences if item.table not in missing or item.line.kind in _TABLES]
         return tuple(
-            replace(item, spelled=self.autogenerate.spelled(item.models))
+            replace(item, spelled=self.autogenerate.spelled(item.models), types=self._types_alone(item))
             for item in self._paired(apart)
             if not self._omits(item)
         )
@@ -271,11 +272,19 @@ class Comparison:
 
     def _agree_on_column(self, line: Line) -> bool:
         mine, its = self.migrated.columns[line.name], self.modelled.columns[line.name]
-        return (
-            (mine.collation, mine.required, mine.generated) == (its.collation, its.required, its.generated)
-            and (same_type(mine.type, its.type) or self.autogenerate.accepts_type(line))
-            and self._agree_on_value(line, mine, its)
-        )
+        agreed = same_type(mine.type, its.type) or self.autogenerate.accepts_type(line)
+        return agreed and self._agree_but_for_type(line, mine, its)
+
+    def _agree_but_for_type(self, line: Line, mine: Column, its: Column) -> bool:
+        same = (mine.collation, mine.required, mine.generated) == (its.collation, its.required, its.generated)
+        return same and self._agree_on_value(line, mine, its)
+
+    def _types_alone(self, item: Difference) -> tuple[str, str] | None:
+        """Return both types of a column of which all but the type agrees."""
+        if item.migrations is None or item.models is None or item.line.kind != "column":
+            return None
+        mine, its = self.migrated.columns[item.line.name], self.modelled.columns[item.line.name]
+        return (mine.type, its.type) if self._agree_but_for_type(item.models, mine, its) else None
 
     def _agree_on_value(self, line: Line, mine: Column, its: Column) -> bool:
         """Whether both schemas give the column the same value in a row that names none."""

@@ -21,10 +21,24 @@ _LIST: Final = re.compile(r"(?<=(?:= ANY|> ALL) \('\{)(?:[^'}]|'')*(?=\}')")
 _ITEM: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^,]+')
 _LONGEST_PRECISION: Final = re.compile(r"^((?:timestamp|time|interval)\b[^(]*)\(6\)")
 
+_LIMIT: Final = re.compile(r"\(.*\)")
+_HOLDERS: Final = {
+    "smallint": ("integer", "bigint"),
+    "integer": ("bigint",),
+    "real": ("double precision",),
+    "character varying": ("text",),
+}
+
 
 def same_type(one: str, other: str) -> bool:
     """Whether two names of types denote the same one; six digits are the precision of a time that names none."""
     return _LONGEST_PRECISION.sub(r"\1", one) == _LONGEST_PRECISION.sub(r"\1", other)
+
+
+def holds(wide: str, narrow: str) -> bool:
+    """Whether a type without a limit of its own takes every value of another, which programs read in the same way."""
+    unlimited = _LIMIT.sub("", narrow)
+    return wide in (unlimited, *_HOLDERS.get(unlimited, ())) and wide != narrow
 
 
 class Meaning:

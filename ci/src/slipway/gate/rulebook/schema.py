@@ -186,7 +186,7 @@ DRIFT: Final = _error(
     name="models and migrations differ",
     message="The models and the migrations build different schemas: the application runs on one and is tested on the other.",
     advice="Write a revision that adapts the schema to the models (start with alembic revision --autogenerate), or correct the models.",
-    related=("C01", "drift-name", "drift-released"),
+    related=("C01", "drift-name", "drift-released", "drift-wider"),
     before="pass",
     given=Given(
         models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))"""
@@ -211,6 +211,15 @@ RELEASED_DRIFT: Final = Rule(
     message="The models and the migrations differ in what no new revision changes.",
     implies=NOTHING,
     advice="Adapt the schema or the models when it suits you (start with alembic revision --autogenerate).",
+    related=("drift",),
+)
+WIDER: Final = Rule(
+    id="drift-wider",
+    name="migrations use wider types than the models",
+    level=Level.NOTE,
+    message="The migrations give columns of several tables a wider type than the models do.",
+    implies=NOTHING,
+    advice="Name the wider type in the models, such as sa.BigInteger() for bigint: what they write fits, but tests on their schema refuse values that production accepts.",
     related=("drift",),
 )
 GONE_FROM_MODELS: Final = "Drop {names} in a revision of the release after, when no running one names it (C01); until then nothing is to be done."

@@ -94,8 +94,14 @@ class EcrStore:
         self._repository = repository
 
     async def check(self) -> None:
-        """Raise RefusedError when tags can be overwritten: the ledger could then not exclude concurrent deployments."""
-        answer = await self._aws.call("ecr", "describe_repositories", repositoryNames=[self._repository])
+        """Raise RefusedError without a repository, or when tags can be overwritten: the ledger could then not exclude concurrent deployments."""
+        call = self._aws.call("ecr", "describe_repositories", repositoryNames=[self._repository])
+        answer = await or_absent(call, "RepositoryNotFoundException")
+        if answer is None:
+            raise RefusedError(
+                f"there is no repository {self._repository}, where the ledger of deployments is kept",
+                "create it by `slipway bootstrap --apply`",
+            )
         if not _immutable(answer["repositories"][0]):
             raise RefusedError(
                 f"tags of the repository {self._repository} can be overwritten, so the ledger cannot exclude concurrent deployments",

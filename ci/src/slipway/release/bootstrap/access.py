@@ -4,7 +4,7 @@ The server is reached from there only. The task runs the service's own image, be
 image has a driver for Postgres.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from slipway.records.access import ServerAccess
@@ -12,12 +12,12 @@ from slipway.records.progress import Tell
 from slipway.release.aws.client import Aws
 from slipway.release.bootstrap.network import task_subnets
 from slipway.release.bootstrap.server import ACCESS_ROLE, MAIN_USER, database_name, owner_name
-from slipway.release.bootstrap.template import CALLER, StackTemplate
+from slipway.release.bootstrap.template import CALLER
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
 from slipway.release.runners.access import AccessOrder, access_log
 from slipway.release.runners.ecs_task import EcsTask
-from slipway.settings import MadeNetwork, MigrationRunner, RunnerKind, Settings
+from slipway.settings import ManagedNetwork, MigrationRunner, RunnerKind, Settings
 
 # The variables that `slipway.migration.access` reads, by the secret in a template and the key of its JSON. A test compares both.
 _SECRETS = {
@@ -39,14 +39,6 @@ class Access:
     environment: str
     ids: Mapping[str, str]
 
-    @classmethod
-    async def of(
-        cls, aws: Aws, time: Time, settings: Settings, environment: str, stacks: Sequence[StackTemplate]
-    ) -> "Access":
-        """Read the ids of what the stacks have."""
-        ids = {name: each for stack in stacks for name, each in (await ids_of(aws, stack.name)).items()}
-        return cls(aws=aws, time=time, settings=settings, environment=environment, ids=ids)
-
     @property
     def missing(self) -> tuple[str, ...]:
         """The resources that the task needs and that do not exist yet."""
@@ -58,9 +50,9 @@ class Access:
         return await EcsTask(self.aws, self.time, self._order(digest, look=not makes)).access(tell)
 
     @property
-    def _network(self) -> MadeNetwork:
+    def _network(self) -> ManagedNetwork:
         network = self.settings.environment(self.environment).network
-        assert isinstance(network, MadeNetwork)
+        assert isinstance(network, ManagedNetwork)
         return network
 
     @property

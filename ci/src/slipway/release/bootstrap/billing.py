@@ -7,17 +7,18 @@ import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from slipway.errors import SlipwayError
+from slipway.records.cost import CostLine
 from slipway.records.words import counted
 from slipway.release.aws.client import Aws
 from slipway.release.aws.references import parts_of_secret
 from slipway.release.bootstrap.server import server_name
 from slipway.release.bootstrap.template import StackTemplate
 from slipway.release.errors import or_absent
+from slipway.release.prices import ADDRESS_HOUR, ENDPOINT_HOUR, NAT_HOUR, balancer_line, database_line, line
 from slipway.settings import ExpressEnvironment, Settings
-from slipway.untrusted import one_line
 
 NOT_COVERED: Final = (
     "load balancers in a network that slipway did not make (ECS deletes its own with the last service), traffic, "
@@ -26,7 +27,7 @@ NOT_COVERED: Final = (
 _MOST_BALANCERS = 400  # of one page
 _GONE = ("deleted", "deleting", "failed")  # states in which AWS still lists what it bills no more
 _SECRET, _LOG_GROUP = "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"
-Lines = AsyncIterator[str]
+Line = TypeVar("Line")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,63 +39,71 @@ class Inventory:
     environment: str
     stacks: tuple[StackTemplate, ...]
 
-    async def billed(self) -> tuple[list[str], list[str]]:
-        """Return what is billed by the hour beside the service, and what could not be read."""
+    async def billed(self) -> tuple[list[CostLine], list[str]]:
+        """Return what is billed by the hour beside the service, with the price of a month, and what could not be read."""
         networks, unread = await _read([self._networks])
         gateways, endpoints, balancers = (
             partial(read, networks) for read in (self._gateways, self._endpoints, self._balancers)
         )
-        lines, others = await _read([gateways, endpoints, self._addresses, balancers, self._databases])
+        reads: list[Callable[[], AsyncIterator[CostLine]]]
+        reads = [gateways, endpoints, self._addresses, balancers, self._databases]
+        lines, others = await _read(reads)
         return lines, [*unread, *others]
 
     async def kept(self) -> tuple[list[str], list[str]]:
         """Return what outlives the stacks, and what could not be read."""
         return await _read([self._snapshots, self._log_groups, self._secrets, self._repositories])
 
-    async def _gateways(self, networks: Collection[str]) -> Lines:
+    async def _gateways(self, networks: Collection[str]) -> AsyncIterator[CostLine]:
         async for each in self._items("ec2", "describe_nat_gateways", "NatGateways"):
             if each.get("State") not in _GONE and (each.get("VpcId") in networks or self._is_ours(each)):
-                yield f"NAT gateway {each['NatGatewayId']}"
+                yield line(f"NAT gateway {each['NatGatewayId']}", NAT_HOUR)
 
-    async def _endpoints(self, networks: Collection[str]) -> Lines:
+    async def _endpoints(self, networks: Collection[str]) -> AsyncIterator[CostLine]:
         async for each in self._items("ec2", "describe_vpc_endpoints", "VpcEndpoints"):
             is_billed = each.get("VpcEndpointType") == "Interface" and str(each.get("State")).lower() not in _GONE
             if is_billed and each.get("VpcId") in networks:
-                yield f"interface endpoint {each['VpcEndpointId']} of {each.get('ServiceName')}"
+                what = f"interface endpoint {each['VpcEndpointId']} of {each.get('ServiceName')}"
+                yield line(what, ENDPOINT_HOUR * len(each.get("SubnetIds", ())))  # one for each zone
 
-    async def _addresses(self) -> Lines:
+    async def _addresses(self) -> AsyncIterator[CostLine]:
         async for each in self._items("ec2", "describe_addresses", "Addresses"):
             if self._is_ours(each):
-                yield f"address {each.get('PublicIp')} ({each.get('AllocationId')})"
+                yield line(f"address {each.get('PublicIp')} ({each.get('AllocationId')})", ADDRESS_HOUR)
 
-    async def _balancers(self, networks: Collection[str]) -> Lines:
+    async def _balancers(self, networks: Collection[str]) -> AsyncIterator[CostLine]:
         found = await self.aws.call("elbv2", "describe_load_balancers", PageSize=_MOST_BALANCERS)
         for each in found["LoadBalancers"]:
             if each.get("VpcId") in networks:
-                yield f"load balancer {each['LoadBalancerName']}"
+                is_public = each.get("Scheme") == "internet-facing"
+                yield balancer_line(f"load balancer {each['LoadBalancerName']}", is_public=is_public)
 
-    async def _databases(self) -> Lines:
+    async def _databases(self) -> AsyncIterator[CostLine]:
         name = server_name(self.environment)
         found = await or_absent(
             self.aws.call("rds", "describe_db_instances", DBInstanceIdentifier=name), *_not_found("DBInstance")
         )
         for each in (found or {}).get("DBInstances", ()):
-            yield f"database {each['DBInstanceIdentifier']} ({each.get('DBInstanceStatus')})"
+            what = f"database {each['DBInstanceIdentifier']} ({each.get('DBInstanceStatus')})"
+            size, has_standby = each["DBInstanceClass"], bool(each.get("MultiAZ"))
+            yield database_line(what, size, int(each["AllocatedStorage"]), has_standby=has_standby)
 
-    async def _networks(self) -> Lines:
+    async def _networks(self) -> AsyncIterator[str]:
         async for each in self._items("ec2", "describe_vpcs", "Vpcs"):
             if self._is_ours(each):
                 yield each["VpcId"]
 
-    async def _snapshots(self) -> Lines:
+    async def _snapshots(self) -> AsyncIterator[str]:
         name = server_name(self.environment)
         async for each in self._items("rds", "describe_db_snapshots", "DBSnapshots", DBInstanceIdentifier=name):
             if each.get("SnapshotType") != "automated":  # AWS deletes these with the database
                 yield f"snapshot {each['DBSnapshotIdentifier']} of the database {name}"
 
-    async def _log_groups(self) -> Lines:
+    async def _log_groups(self) -> AsyncIterator[str]:
         service, there = self.settings.service_name(self.environment), self.settings.environment(self.environment)
-        endings = dict.fromkeys(self._made(_LOG_GROUP, "LogGroupName"), "") | {f"/aws/apprunner/{service}/": ".+"}
+        endings = dict.fromkeys(self._made(_LOG_GROUP, "LogGroupName", is_retained=True), "") | {
+            f"/aws/apprunner/{service}/": ".+"
+        }
         if isinstance(there, ExpressEnvironment):
             endings |= {f"/aws/ecs/{there.cluster}/{service}-": "[0-9a-f]{4}"}
         for prefix, ending in endings.items():
@@ -102,7 +111,7 @@ class Inventory:
                 if re.fullmatch(ending, each["logGroupName"].removeprefix(prefix)):
                     yield f"log group {each['logGroupName']}"
 
-    async def _secrets(self) -> Lines:
+    async def _secrets(self) -> AsyncIterator[str]:
         """Secrets that no stack made, and those of the stacks that can still be restored."""
         made = self._made(_SECRET, "Name")
         named = [parts_of_secret(each)[0] for each in self.settings.environment(self.environment).secrets.values()]
@@ -116,7 +125,7 @@ class Inventory:
             elif found and found["Name"] not in made:
                 yield f"secret {found['Name']}"
 
-    async def _repositories(self) -> Lines:
+    async def _repositories(self) -> AsyncIterator[str]:
         name = self.settings.name
         for each in (name, f"{name}-try", self.settings.ledger(self.environment)):
             call = self.aws.call("ecr", "describe_repositories", repositoryNames=[each])
@@ -130,10 +139,11 @@ class Inventory:
             for each in page[member]:
                 yield each
 
-    def _made(self, kind: str, name: str) -> list[str]:
-        """Return the names of one kind of resource in the templates."""
-        resources = [each for stack in self.stacks for each in stack.template["Resources"].values()]
-        return [each["Properties"][name] for each in resources if each["Type"] == kind]
+    def _made(self, kind: str, name: str, *, is_retained: bool = False) -> list[str]:
+        """Return the names of one kind of resource in the templates; with `is_retained` of those that outlive their stack."""
+        every = [each for stack in self.stacks for each in stack.template["Resources"].values()]
+        found = [each for each in every if not is_retained or each.get("DeletionPolicy") == "Retain"]
+        return [each["Properties"][name] for each in found if each["Type"] == kind]
 
     def _is_ours(self, described: Mapping[str, Any]) -> bool:
         """Return whether a resource has the tag of the environment, which CloudFormation passes on from its stack."""
@@ -141,13 +151,13 @@ class Inventory:
         return tags.get("slipway:environment") == self.environment
 
 
-async def _read(reads: Iterable[Callable[[], Lines]]) -> tuple[list[str], list[str]]:
+async def _read(reads: Iterable[Callable[[], AsyncIterator[Line]]]) -> tuple[list[Line], list[str]]:
     """Return all lines, and the error of each read that AWS refused."""
-    lines: list[str] = []
+    lines: list[Line] = []
     unread: list[str] = []
     for read in reads:
         try:
-            lines += [one_line(line) async for line in read()]
+            lines += [each async for each in read()]
         except SlipwayError as error:
             unread.append(str(error))
     return lines, unread

@@ -207,7 +207,7 @@ async def ask(aws: Aws, operation: str, stack: str, **parameters: Any) -> dict[s
         if error.code == "AccessDenied":
             raise RefusedError(
                 error.what,
-                "stacks need more permissions than a deploy role has; sign in with an administrator's",
+                "a deploy role is not enough; `slipway permissions --command bootstrap` prints what is",
             ) from error
         raise
 

@@ -16,7 +16,8 @@ _TIMEOUT_SECONDS = 10 * 60.0
 _IN_PROGRESS, _FAILED = "DETECTION_IN_PROGRESS", "DETECTION_FAILED"
 # CloudFormation compares only the properties that a template sets; enclosure.py and doors.py read the rest that decides who gets in.
 NOT_COVERED = (
-    "properties that no template sets, such as rules added by hand to security groups other than the database's"
+    "other properties that no template sets, routes to networks that were joined by peering, VPN or a transit gateway, "
+    "and what a person attached to the services' security groups"
 )
 
 

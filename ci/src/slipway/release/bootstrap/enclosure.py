@@ -1,4 +1,4 @@
-"""The database and the private subnets of an environment as the account has them, and the removal of what a person opened by hand.
+"""The database, the services' security groups and the private subnets as the account has them, and the removal of what a person opened.
 
 Drift detection compares only what a template sets, so it overlooks an added rule or route.
 """
@@ -10,16 +10,20 @@ from typing import Any, Final
 from slipway.release.aws.client import Aws
 from slipway.release.bootstrap.doors import Rule, rules_of
 from slipway.release.bootstrap.isolation import Resources, breaches
+from slipway.release.bootstrap.template import CALLER, INGRESS
 from slipway.release.errors import or_absent
 from slipway.release.placement import DATABASE_GROUP, PRIVATE_SUBNETS, VPC
 
-_DATABASE, _ROUTES = "Database", "PrivateRoutes"  # in the template
+_DATABASE, _ROUTES, _NAT = "Database", "PrivateRoutes", "NatGateway"  # in the template
+_GATEWAY: Final = "igw-"
 _SOURCES: Final = {  # of a permission, as a template names them
     "IpRanges": "CidrIp",
     "Ipv6Ranges": "CidrIpv6",
     "PrefixListIds": "SourcePrefixListId",
     "UserIdGroupPairs": "SourceSecurityGroupId",
 }
+# Ways to the internet beside an internet gateway. Peering, VPN and transit gateways lead to networks that a team may want to join.
+_EXITS: Final = ("EgressOnlyInternetGatewayId", "NatGatewayId", "InstanceId", "NetworkInterfaceId")
 _DESTINATIONS: Final = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
 
 
@@ -27,13 +31,14 @@ _DESTINATIONS: Final = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "Des
 class Enclosure:
     """The surroundings of a database: `ids` are those of the environment's stack, by their names in its template.
 
-    - callers: the security groups that a service's stack lets in.
-    - rules: those of each of the database's security groups. routes: those of each route table of the VPC.
+    - callers: the security groups that a service's stack lets in. owners: the stack of each service's group, which lets in nothing.
+    - rules: those of each of the database's security groups, and of the services'. routes: those of each route table of the VPC.
     - resources: all of it in the form of templates.
     """
 
     ids: Mapping[str, str]
-    callers: frozenset[str]
+    callers: frozenset[str] = frozenset()
+    owners: Mapping[str, str] = field(default_factory=dict)
     rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
     routes: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     resources: Resources = field(default_factory=dict)
@@ -41,27 +46,43 @@ class Enclosure:
     def breaches(self, *, private: bool) -> tuple[str, ...]:
         """Return a sentence for each way in; with `private`, tasks are in the private subnets too."""
         subnets = [self.ids[name] for name in PRIVATE_SUBNETS if private and name in self.ids]
-        return breaches(self.resources, self.callers, subnets)
+        return (*breaches(self.resources, self.callers, subnets), *self._additions())
+
+    def _additions(self) -> Iterator[str]:
+        """Yield a sentence for each rule and route that no template has, beside those of the database and to internet gateways."""
+        for group, stack in self.owners.items():
+            for rule in self.rules.get(group, ()):
+                yield f"the security group {group} of {stack} accepts {rule.text}, and no template lets that in"
+        for route, target in self.ways_out:
+            if not target.startswith(_GATEWAY):
+                table, *blocks = route.values()
+                yield f"the private subnets have a route to {' '.join(blocks)} by {target} ({table}), and no template has it"
 
     @property
-    def strangers(self) -> tuple[Rule, ...]:
-        """The rules of the template's security group that let in what no template lets in."""
-        rules = self.rules.get(self.ids.get(DATABASE_GROUP, ""), ())
-        return tuple(rule for rule in rules if rule.source not in self.callers)
+    def strangers(self) -> Iterator[tuple[str, Rule]]:
+        """The rules of the templates' security groups that let in what no template lets in, each with its group."""
+        own = self.ids.get(DATABASE_GROUP, "")
+        yield from ((own, rule) for rule in self.rules.get(own, ()) if rule.source not in self.callers)
+        yield from ((group, rule) for group in self.owners for rule in self.rules.get(group, ()))
 
     @property
-    def ways_out(self) -> tuple[Mapping[str, str], ...]:
-        """The routes to an internet gateway in the template's private route table, as the API names them."""
+    def ways_out(self) -> Iterator[tuple[Mapping[str, str], str]]:
+        """The routes to the internet in the private route table that no template has, as the API names them, each with its target."""
         table = self.ids.get(_ROUTES, "")
-        found = [each for each in self.routes.get(table, ()) if str(each.get("GatewayId", "")).startswith("igw-")]
-        return tuple({"RouteTableId": table} | _destination(route) for route in found)
+        for route in self.routes.get(table, ()):
+            gateway = str(route.get("GatewayId", ""))
+            exits = [str(route[key]) for key in _EXITS if route.get(key) and route[key] != self.ids.get(_NAT)]
+            for target in [gateway] if gateway.startswith(_GATEWAY) else exits[:1]:
+                yield {"RouteTableId": table} | _destination(route), target
 
 
-async def enclosure_of(aws: Aws, ids: Mapping[str, str], callers: Collection[str]) -> Enclosure:
-    """Read the surroundings of the database of an environment's stack; raises SlipwayError."""
+async def enclosure_of(aws: Aws, ids: Mapping[str, str], services: Mapping[str, Mapping[str, str]]) -> Enclosure:
+    """Read the surroundings of the database of an environment's stack; `services` has the ids of its services' stacks. Raises SlipwayError."""
     if VPC not in ids:
-        return Enclosure(ids=ids, callers=frozenset(callers))
-    groups = {ids[DATABASE_GROUP]} if DATABASE_GROUP in ids else set[str]()
+        return Enclosure(ids=ids)
+    callers = frozenset(each[CALLER] for each in services.values() if CALLER in each and INGRESS in each)
+    owners = {each[CALLER]: stack for stack, each in services.items() if CALLER in each}
+    groups = {*owners, *([ids[DATABASE_GROUP]] if DATABASE_GROUP in ids else ())}
     resources: dict[str, Mapping[str, Any]] = {}
     asked = aws.call("rds", "describe_db_instances", DBInstanceIdentifier=ids[_DATABASE]) if _DATABASE in ids else None
     found = await or_absent(asked, "DBInstanceNotFound", "DBInstanceNotFoundFault") if asked else None
@@ -85,19 +106,19 @@ async def enclosure_of(aws: Aws, ids: Mapping[str, str], callers: Collection[str
     ]
     resources |= {name: each for table in tables for name, each in _table(table)}
     routes = {each["RouteTableId"]: tuple(each["Routes"]) for each in tables}
-    return Enclosure(ids=ids, callers=frozenset(callers), rules=rules, routes=routes, resources=resources)
+    return Enclosure(ids=ids, callers=callers, owners=owners, rules=rules, routes=routes, resources=resources)
 
 
 async def enclose(aws: Aws, enclosure: Enclosure) -> list[str]:
     """Remove the rules and routes that no template has, and return what was removed, a sentence each."""
-    group, done = enclosure.ids.get(DATABASE_GROUP, ""), []
-    for rule in enclosure.strangers:
+    done = []
+    for group, rule in enclosure.strangers:
         await aws.call("ec2", "revoke_security_group_ingress", GroupId=group, IpPermissions=[rule.permission])
-        done.append(f"the database no longer accepts {rule.text} ({group})")
-    for route in enclosure.ways_out:
+        done.append(f"{enclosure.owners.get(group, 'the database')} no longer accepts {rule.text} ({group})")
+    for route, target in enclosure.ways_out:
         await aws.call("ec2", "delete_route", **route)
         table, *blocks = route.values()
-        done.append(f"the route to {' '.join(blocks)} in {table} no longer leads to an internet gateway")
+        done.append(f"the route to {' '.join(blocks)} in {table} no longer leads to {target}")
     return done
 
 

@@ -10,10 +10,10 @@ from itertools import combinations
 
 from slipway.errors import Obstacles, SlipwayError
 from slipway.release.bootstrap.network import network
-from slipway.release.bootstrap.prices import CLASSES, MAJORS
 from slipway.release.bootstrap.server import server
 from slipway.release.cloudformation import Part
-from slipway.settings import AppRunnerEnvironment, MadeNetwork, Settings, SettingsError
+from slipway.release.prices import CLASSES, MAJORS
+from slipway.settings import AppRunnerEnvironment, ManagedNetwork, Settings, SettingsError
 
 
 def foundation(settings: Settings, environment: str) -> list[Part]:
@@ -22,7 +22,7 @@ def foundation(settings: Settings, environment: str) -> list[Part]:
     obstacles.found += _obstacles(settings, environment)
     obstacles.refuse()
     there = settings.environment(environment)
-    if not isinstance(there.network, MadeNetwork):
+    if not isinstance(there.network, ManagedNetwork):
         return []
     parts = network(environment, there, there.network)
     major = settings.migrations.major
@@ -33,7 +33,9 @@ def foundation(settings: Settings, environment: str) -> list[Part]:
 
 def _obstacles(settings: Settings, environment: str) -> Iterator[SlipwayError]:
     there, table = settings.environment(environment), f"[tool.slipway.environments.{environment}"
-    made = {name: each.network for name, each in settings.environments.items() if isinstance(each.network, MadeNetwork)}
+    made = {
+        name: each.network for name, each in settings.environments.items() if isinstance(each.network, ManagedNetwork)
+    }
     for (name, one), (other_name, other) in combinations(made.items(), 2):
         if environment in {name, other_name} and one.addresses.overlaps(other.addresses):
             yield SettingsError(
@@ -49,8 +51,8 @@ def _obstacles(settings: Settings, environment: str) -> Iterator[SlipwayError]:
         return
     if environment not in made:
         yield SettingsError(
-            f"{environment} has a made database and no made network",
-            f"add made = true and cidr to {table}.network], or name the secret of your own database",
+            f"{environment} has a managed database and no managed network",
+            f"add managed = true and cidr to {table}.network], or name the secret of your own database",
         )
     if there.database.class_ not in CLASSES:
         (close,) = get_close_matches(there.database.class_, CLASSES, 1) or CLASSES[:1]
@@ -60,6 +62,6 @@ def _obstacles(settings: Settings, environment: str) -> Iterator[SlipwayError]:
         )
     if settings.migrations.major not in MAJORS:
         yield SettingsError(
-            f"{environment} has a made database, and there is no Postgres {settings.migrations.postgres!r:.60} on RDS",
+            f"{environment} has a managed database, and there is no Postgres {settings.migrations.postgres!r:.60} on RDS",
             f"set postgres in [tool.slipway.migrations] to a major from {MAJORS[0]} to {MAJORS[-1]}",
         )

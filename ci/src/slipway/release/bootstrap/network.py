@@ -4,7 +4,7 @@ from typing import Any
 
 from slipway.release.cloudformation import Part, Resource, output, resource
 from slipway.release.placement import PRIVATE_SUBNETS, VPC, exported, stack_name
-from slipway.settings import Environment, MadeNetwork, Nat
+from slipway.settings import Environment, ManagedNetwork, Nat
 
 _PUBLIC = ("PublicSubnetA", "PublicSubnetB")
 _ANYWHERE = "0.0.0.0/0"
@@ -13,7 +13,7 @@ _HTTPS = 443
 _ENDPOINTS = {"EcrApi": "ecr.api", "EcrImages": "ecr.dkr", "Logs": "logs", "Secrets": "secretsmanager"}
 
 
-def network(environment: str, there: Environment, made: MadeNetwork) -> list[Part]:
+def network(environment: str, there: Environment, made: ManagedNetwork) -> list[Part]:
     """Return the parts of an environment's stack that are its network."""
     parts = [_vpc(environment, made), _public(environment, made), _private(environment, made)]
     parts.append(Part({"ImagesGateway": _images_gateway(there)}))
@@ -26,18 +26,18 @@ def network(environment: str, there: Environment, made: MadeNetwork) -> list[Par
     return [*parts, Part({}, {"TaskSubnets": output(where, subnets)})]
 
 
-def task_subnets(made: MadeNetwork) -> tuple[str, str]:
+def task_subnets(made: ManagedNetwork) -> tuple[str, str]:
     """Return the names of the subnets in which tasks run."""
     return PRIVATE_SUBNETS if made.private else _PUBLIC
 
 
-def _vpc(environment: str, made: MadeNetwork) -> Part:
+def _vpc(environment: str, made: ManagedNetwork) -> Part:
     properties = {"CidrBlock": made.cidr, "EnableDnsSupport": True, "EnableDnsHostnames": True, **_tags(environment)}
     vpc = resource("AWS::EC2::VPC", "the network of the environment and of nothing else", properties)
     return Part({"Vpc": vpc}, {"Vpc": _export(environment, VPC, "Vpc")})
 
 
-def _public(environment: str, made: MadeNetwork) -> Part:
+def _public(environment: str, made: ManagedNetwork) -> Part:
     gateway = resource("AWS::EC2::InternetGateway", "load balancers are reached through it", _tags(environment))
     attached = {"VpcId": {"Ref": "Vpc"}, "InternetGatewayId": {"Ref": "InternetGateway"}}
     route = {"RouteTableId": {"Ref": "PublicRoutes"}, "DestinationCidrBlock": _ANYWHERE} | {
@@ -57,7 +57,7 @@ def _public(environment: str, made: MadeNetwork) -> Part:
     )
 
 
-def _private(environment: str, made: MadeNetwork) -> Part:
+def _private(environment: str, made: ManagedNetwork) -> Part:
     why = "for the database, and for private tasks"
     resources = {
         "PrivateRoutes": _routes(environment, "the routes of the private subnets; none leads to the internet gateway"),
@@ -66,7 +66,9 @@ def _private(environment: str, made: MadeNetwork) -> Part:
     return Part(resources, {name: _export(environment, name, name) for name in PRIVATE_SUBNETS})
 
 
-def _subnets(environment: str, made: MadeNetwork, names: tuple[str, str], routes: str, why: str) -> dict[str, Resource]:
+def _subnets(
+    environment: str, made: ManagedNetwork, names: tuple[str, str], routes: str, why: str
+) -> dict[str, Resource]:
     resources = {}
     ranges = made.subnets(public=names == _PUBLIC)
     for index, (name, cidr) in enumerate(zip(names, ranges, strict=True)):
@@ -112,7 +114,7 @@ def _nat(environment: str) -> Part:
     )
 
 
-def _endpoints(environment: str, there: Environment, made: MadeNetwork) -> Part:
+def _endpoints(environment: str, there: Environment, made: ManagedNetwork) -> Part:
     inward = {"IpProtocol": "tcp", "FromPort": _HTTPS, "ToPort": _HTTPS, "CidrIp": made.cidr, "Description": "HTTPS"}
     group = {"GroupDescription": "The endpoints of AWS", "VpcId": {"Ref": "Vpc"}} | {
         "SecurityGroupIngress": [inward],

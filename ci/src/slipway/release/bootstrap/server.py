@@ -27,7 +27,7 @@ from slipway.release.placement import (
     imported,
     stack_name,
 )
-from slipway.settings import Environment, MadeDatabase
+from slipway.settings import Environment, ManagedDatabase
 
 MAIN_USER = "slipway"
 # Names in the template of a service.
@@ -36,7 +36,7 @@ _LOG_DAYS = 90
 _WITH_STACK = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
 
 
-def server(environment: str, made: MadeDatabase, major: int) -> Part:
+def server(environment: str, made: ManagedDatabase, major: int) -> Part:
     """Return the part of an environment's stack that is its Postgres server, of a major version."""
     name = server_name(environment)
     group = {
@@ -83,7 +83,7 @@ def server(environment: str, made: MadeDatabase, major: int) -> Part:
     )
 
 
-def _instance(name: str, environment: str, made: MadeDatabase, major: int) -> dict[str, Any]:
+def _instance(name: str, environment: str, made: ManagedDatabase, major: int) -> dict[str, Any]:
     return {
         "DBInstanceIdentifier": name,  # with a name AWS refuses to replace it
         "Engine": "postgres",

@@ -15,7 +15,7 @@ from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Certificate
 from slipway.records.form import from_json, to_json
 from slipway.records.image import Reference
-from slipway.records.ledger import Accepted, History, Intent, LedgerBlock, Lock, Origin, Release
+from slipway.records.ledger import Accepted, History, Intent, LedgerBlock, Lock, Release
 from slipway.records.migration import Migration
 from slipway.records.outcome import Status, Verb
 from slipway.release.engine.target import Operation
@@ -28,7 +28,6 @@ HUNDRED = (
 )
 KINDS = ("intent", "migrated", "accepted", "certificate", "release")
 _LOCK = "lock"
-ORIGIN = "origin"
 _RECENT, _NEXT = 17, 3  # the newest numbers and those that may follow, whose records the store returns in one call
 _BLOCKS = 5  # read in one call
 _PARTS = 9  # of a block, whose records are too large for one
@@ -95,10 +94,6 @@ class Ledger:
     def __init__(self, store: Store, environment: str) -> None:
         self.store = store
         self.environment = environment
-        self.renew()
-
-    def renew(self) -> None:
-        """Forget what was read: the ledger has moved."""
         self._known: set[tuple[int, str]] | None = None  # number and kind of the newest records
         self._packed = HUNDRED**4  # numbers above this one are in no block
         self._blocks: dict[int, Mapping[str, str]] = {}  # those that were read, by number
@@ -255,11 +250,9 @@ class Ledger:
 
         The first ones fit into the same call, so that a young ledger takes no other.
         """
-        origin = f"{PREFIX}{self.environment}.{ORIGIN}"
         hundreds = [HUNDRED * each for each in _HUNDREDS]
         looked = [*range(1, HUNDRED - len(hundreds)), *hundreds]
-        texts = await self.store.get([origin, *(self.name(number, "intent") for number in looked)])
-        moved = from_json(Origin, texts[origin], origin).newest if origin in texts else 0
+        texts = await self.store.get([self.name(number, "intent") for number in looked])
         claimed = max(self.numbered(texts), default=(0, ""))[0]
         free = next(number for number in looked if number > claimed)
         for step in (HUNDRED, 1):
@@ -267,9 +260,8 @@ class Ledger:
             there = self.numbered(await self.store.get(names)) if names else ()
             claimed = max((number for number, _ in there), default=claimed)
             free = min(free, claimed + HUNDRED)
-        newest = max(claimed, moved)
-        self._packed = max(moved, newest - 2 * HUNDRED)
-        return newest
+        self._packed = claimed - 2 * HUNDRED
+        return claimed
 
     async def _newest(self, kind: str) -> Mapping[str, str]:
         """Return the texts of the newest hundred numbers' records of a kind, by name."""

@@ -1,4 +1,4 @@
-"""The errors that clients got from each side since a time, as CloudWatch counts them."""
+"""The errors that clients got since a time, as CloudWatch counts them: of each side, and of the load balancer before the new one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,19 +13,18 @@ _WORSE = 0.01  # the share of errors that the new side may have beyond that of t
 
 @dataclass(frozen=True, kw_only=True)
 class Counter:
-    """Where one side is counted: a namespace, its metrics of all requests and of 5xx, and the dimensions of each counted part."""
+    """Where something is counted: a namespace, its metrics by the fields of Counted, and the dimensions of each counted part."""
 
     namespace: str
-    requests: str
-    errors: str
+    metrics: Mapping[str, str]
     parts: Sequence[Mapping[str, str]] = field(default_factory=tuple)
 
-    def queries(self, side: str) -> list[dict[str, Any]]:
-        """Return the queries of a side, whose ids begin with its name."""
+    def queries(self, of: str) -> list[dict[str, Any]]:
+        """Return the queries, whose ids begin with what is counted."""
         return [
-            self._query(f"{side}_{kind}_{index}", metric, part)
+            self._query(f"{of}_{kind}_{index}", metric, part)
             for index, part in enumerate(self.parts)
-            for kind, metric in (("requests", self.requests), ("errors", self.errors))
+            for kind, metric in self.metrics.items()
         ]
 
     def _query(self, name: str, metric: str, part: Mapping[str, str]) -> dict[str, Any]:
@@ -34,38 +33,57 @@ class Counter:
         return {"Id": name, "MetricStat": {"Metric": named, "Period": _MINUTE, "Stat": "Sum"}}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Counted:
-    """The requests of one side, and those that it answered with 5xx."""
+    """Requests, those that were answered with 5xx, handshakes that failed, and requests for a host without a rule."""
 
-    requests: float
-    errors: float
+    requests: float = 0.0
+    errors: float = 0.0
+    handshakes: float = 0.0
+    unknown: float = 0.0
 
     @property
     def share(self) -> float:
         return self.errors / max(self.requests, self.errors, 1.0)
 
+    @property
+    def lost(self) -> float:
+        """The requests that no service got."""
+        return self.handshakes + self.unknown
 
-def worse(old: Counted, new: Counted) -> str:
-    """Return why the new side's errors are too many, otherwise nothing."""
-    if new.share - old.share <= _WORSE:
-        return ""
-    beside = f", the old one {old.errors:.0f} of {old.requests:.0f}" if old.requests else ""
-    return (
-        f"the new side has answered {new.errors:.0f} of {max(new.requests, new.errors):.0f} requests with 5xx{beside}"
-    )
+
+NOTHING = Counted()
+
+
+def worse(old: Counted, new: Counted, balancer: Counted, before: Counted) -> str:
+    """Return why the new side's errors are too many, otherwise nothing.
+
+    All services of a load balancer are counted together, and scanners too: its own errors count beyond those of as long a time `before` the move, and lost
+    requests only when they are more than those that arrived.
+    """
+    own = max(0.0, balancer.errors - before.errors)
+    all_new = Counted(requests=new.requests + own, errors=new.errors + own)
+    if all_new.share - old.share > _WORSE:
+        beside = f", the old one {old.errors:.0f} of {old.requests:.0f}" if old.requests else ""
+        itself = f" ({own:.0f} by the load balancer itself)" if own else ""
+        answered = f"{all_new.errors:.0f} of {max(all_new.requests, all_new.errors):.0f} requests with 5xx{itself}"
+        return f"the new side has answered {answered}{beside}"
+    if balancer.lost - before.lost > new.requests:
+        found = f"{balancer.handshakes:.0f} TLS handshakes failed and {balancer.unknown:.0f} requests had no rule"
+        return f"at the load balancer {found}, and {new.requests:.0f} requests arrived"
+    return ""
 
 
 async def counted(aws: Aws, counters: Mapping[str, Counter], since: float, until: float) -> dict[str, Counted]:
-    """Return what both sides have answered in the minutes between two times, by side."""
+    """Return what was counted in the minutes between two times, by the keys of the counters."""
     begin = datetime.fromtimestamp(since // _MINUTE * _MINUTE, UTC)
     end = datetime.fromtimestamp(until, UTC) + timedelta(seconds=_MINUTE)
-    queries = [query for side, counter in counters.items() for query in counter.queries(side)]
-    sums: dict[tuple[str, str], float] = {}
+    queries = [query for of, counter in counters.items() for query in counter.queries(of)]
+    sums: dict[str, dict[str, float]] = {of: {} for of in counters}
     async for page in aws.pages(
         "cloudwatch", "get_metric_data", MetricDataQueries=queries, StartTime=begin, EndTime=end
     ):
         for result in page["MetricDataResults"]:
-            side, kind, _ = result["Id"].split("_")
-            sums[side, kind] = sums.get((side, kind), 0.0) + sum(result["Values"])
-    return {side: Counted(sums.get((side, "requests"), 0.0), sums.get((side, "errors"), 0.0)) for side in counters}
+            of, kind, _ = result["Id"].split("_")
+            sums[of][kind] = sums[of].get(kind, 0.0) + sum(result["Values"])
+    return {of: Counted(**kinds) for of, kinds in sums.items()}

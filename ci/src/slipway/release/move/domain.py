@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.errors import RefusedError, UnknownOutcomeError
+from slipway.records.plan import FieldChange
 from slipway.records.progress import Event, Tell
 from slipway.release.aws.client import Aws
 from slipway.release.engine.target import Time
@@ -200,17 +201,23 @@ class Certified:
 
     async def answer_for(self, names: Sequence[NameRecords]) -> None:
         """Give the load balancer certificates and hosts for these names; it keeps what it has already."""
-        arns = [await self._issued(name) for name in names]
-        listener = self.gateway.listener
-        for arn in dict.fromkeys(arns):
-            await self.aws.call_idempotent(
-                "elbv2", "add_listener_certificates", ListenerArn=listener, Certificates=[{"CertificateArn": arn}]
-            )
-        (rule,) = (await self.aws.call("elbv2", "describe_rules", RuleArns=[self.gateway.rule]))["Rules"]
-        hosts = [host for each in rule["Conditions"] for host in each.get("HostHeaderConfig", {}).get("Values", ())]
+        attached = await _attached(self.aws, self.gateway)
+        for name in names:
+            if not attached & {arn async for arn in _issued_for(self.aws, name.name)}:
+                arn = await self._issued(name)
+                self.tell(Event(f"adding the certificate {arn} for {name.name} to the load balancer"))
+                await self.aws.call_idempotent(
+                    "elbv2",
+                    "add_listener_certificates",
+                    ListenerArn=self.gateway.listener,
+                    Certificates=[{"CertificateArn": arn}],
+                )
+        conditions = await _conditions(self.aws, self.gateway)
+        hosts = _hosts_of(conditions)
         wanted = [*dict.fromkeys([*hosts, *(name.name for name in names)])]
         if wanted != hosts:
-            others = [each for each in rule["Conditions"] if each["Field"] != "host-header"]
+            self.tell(Event(f"letting the load balancer's rule forward {', '.join(wanted[len(hosts) :])}"))
+            others = [each for each in conditions if each["Field"] != "host-header"]
             condition = {"Field": "host-header", "HostHeaderConfig": {"Values": wanted}}
             await self.aws.call_idempotent(
                 "elbv2", "modify_rule", RuleArn=self.gateway.rule, Conditions=[*map(_sent, others), condition]
@@ -218,9 +225,8 @@ class Certified:
 
     async def _issued(self, name: NameRecords) -> str:
         """Return the ARN of a certificate for a name, once it is issued."""
-        async for arn, status in self._certificates(name.name):
-            if status == "ISSUED":
-                return arn
+        async for arn in _issued_for(self.aws, name.name):
+            return arn
         arn = await self._requested(name)
         until, is_proven = self.time.seconds() + _ISSUED_SECONDS, False
         while True:
@@ -244,7 +250,7 @@ class Certified:
 
     async def _requested(self, name: NameRecords) -> str:
         """Return the certificate that waits for its proof already, or request one."""
-        async for arn, _ in self._certificates(name.name):
+        async for arn, _ in _certificates(self.aws, name.name):
             return arn
         self.tell(Event(f"requesting a certificate for {name.name}"))
         token = hashlib.sha256(name.name.encode()).hexdigest()[
@@ -254,18 +260,6 @@ class Certified:
             "acm", "request_certificate", DomainName=name.name, ValidationMethod="DNS", IdempotencyToken=token
         )
         return str(answer["CertificateArn"])
-
-    async def _certificates(self, host: str) -> AsyncIterator[tuple[str, str]]:
-        """Yield the certificates that cover a host, issued or waiting for their proof."""
-        statuses = ["ISSUED", "PENDING_VALIDATION"]
-        pages = self.aws.pages(
-            "acm", "list_certificates", CertificateStatuses=statuses, Includes={"keyTypes": [*_KEYS]}, MaxItems=100
-        )
-        async for page in pages:
-            for each in page["CertificateSummaryList"]:
-                names = each.get("SubjectAlternativeNameSummaries", ()) if each["Status"] == "ISSUED" else ()
-                if any(_covers(name, host) for name in (each["DomainName"], *names)):
-                    yield each["CertificateArn"], each["Status"]
 
     async def _prove(self, name: NameRecords, record: Record) -> None:
         """Put the record that proves a name into its zone, or print it where another DNS service has the zone."""
@@ -284,6 +278,56 @@ class Certified:
         await self.aws.call_idempotent(
             "route53", "change_resource_record_sets", HostedZoneId=name.zone, ChangeBatch={"Changes": changes}
         )
+
+
+async def lacking(aws: Aws, gateway: Gateway | None, names: Sequence[NameRecords]) -> list[FieldChange]:
+    """Return the certificates and rules that the load balancer does not have for these names; without one it lacks all."""
+    attached = await _attached(aws, gateway) if gateway else set()
+    hosts = _hosts_of(await _conditions(aws, gateway)) if gateway else []
+    changes = []
+    for name in names:
+        found = {arn: status async for arn, status in _certificates(aws, name.name)}
+        issued = {arn for arn, status in found.items() if status == "ISSUED"}
+        if not attached & issued:
+            before = "issued" if issued else "waiting for its proof" if found else f"none in {aws.region}"
+            changes.append(FieldChange(f"certificate for {name.name}", before, "at the load balancer"))
+        if name.name not in hosts:
+            changes.append(FieldChange(f"rule for {name.name}", "none", "at the load balancer"))
+    return changes
+
+
+async def _attached(aws: Aws, gateway: Gateway) -> set[str]:
+    """Return the certificates of a listener."""
+    pages = aws.pages("elbv2", "describe_listener_certificates", ListenerArn=gateway.listener)
+    return {each["CertificateArn"] async for page in pages for each in page["Certificates"]}
+
+
+async def _conditions(aws: Aws, gateway: Gateway) -> list[Record]:
+    (rule,) = (await aws.call("elbv2", "describe_rules", RuleArns=[gateway.rule]))["Rules"]
+    return list(rule["Conditions"])
+
+
+def _hosts_of(conditions: Sequence[Record]) -> list[str]:
+    return [host for each in conditions for host in each.get("HostHeaderConfig", {}).get("Values", ())]
+
+
+async def _certificates(aws: Aws, host: str) -> AsyncIterator[tuple[str, str]]:
+    """Yield the certificates of the region that cover a host, issued or waiting for their proof."""
+    statuses = ["ISSUED", "PENDING_VALIDATION"]
+    pages = aws.pages(
+        "acm", "list_certificates", CertificateStatuses=statuses, Includes={"keyTypes": [*_KEYS]}, MaxItems=100
+    )
+    async for page in pages:
+        for each in page["CertificateSummaryList"]:
+            names = each.get("SubjectAlternativeNameSummaries", ()) if each["Status"] == "ISSUED" else ()
+            if any(_covers(name, host) for name in (each["DomainName"], *names)):
+                yield each["CertificateArn"], each["Status"]
+
+
+async def _issued_for(aws: Aws, host: str) -> AsyncIterator[str]:
+    async for arn, status in _certificates(aws, host):
+        if status == "ISSUED":
+            yield arn
 
 
 def _covers(pattern: str, host: str) -> bool:

@@ -40,7 +40,7 @@ class Shift:
     """One shift.
 
     - is_newest: whether no later command has begun to shift the traffic.
-    - parted: how the sides differ before a step, otherwise nothing.
+    - parted: why a step may not be made, otherwise nothing.
     - problem: what is wrong with the new side since a time of the platform in seconds, otherwise nothing.
     """
 

@@ -11,7 +11,7 @@ from slipway.oci.registry import certificates
 from slipway.records.checks import Check, PreflightResult
 from slipway.records.image import Reference
 from slipway.release.aws.client import Aws
-from slipway.release.aws.ledger import check_tags
+from slipway.release.aws.ecr import EcrStore
 from slipway.release.engine.plan import PLATFORM, ServiceSpec
 from slipway.release.errors import AwsRefusedError, or_absent
 from slipway.release.preflight.checks import Checks, covered, no, not_covered, ok
@@ -150,7 +150,7 @@ async def _downloaded(url: str, digest: str) -> bytes:
 
 async def _tags(aws: Aws, name: str, environment: str) -> Checks:
     try:
-        await check_tags(aws, ledger_repository(name, environment), name)
+        await EcrStore(aws, ledger_repository(name, environment)).check()
     except AwsRefusedError:
         raise
     except RefusedError as error:

@@ -96,7 +96,7 @@ class TaskOrder:
 
     @property
     def started_by(self) -> str:
-        """The mark by which a run finds a task that another run started for the same digest. Letters, digits, - _ / only [M]."""
+        """The mark by which a run finds a task that another run started for the same digest. ECS allows letters, digits, - _ / only."""
         return f"{PREFIX}/{self.family}/{self.digest.rpartition(':')[2][:40]}"
 
     @property

@@ -76,7 +76,7 @@ class SimulatedAppRunner:
             arn=arn,
             created=call.now,
             configuration=wanted,
-            front=Front(lambda _upstream, status: count(status)),
+            front=Front(lambda upstream, status: count(status) if upstream else None),
             scaling=scaling,
             pace=self._pace,
             tags=tags,

@@ -11,7 +11,7 @@ from typing import Any
 
 from slipway.resource_kinds import kinds
 from slipway.simulator.authorization import Guard
-from slipway.simulator.cloudformation.attributes import is_named
+from slipway.simulator.cloudformation.attributes import arn_of, is_named
 from slipway.simulator.cloudformation.changes import StackChange
 from slipway.simulator.cloudformation.comparison import Comparison
 from slipway.simulator.cloudformation.execution import Deletion, Execution, executor, in_use
@@ -42,7 +42,9 @@ class CloudFormation:
         self.handlers = Handlers(services, platform.resources, databases)  # with the failures that tests script
         self._platform = platform
         self._guard = guard
-        self._checks: dict[str, tuple[SimulatedStack, Any]] = {}  # detections of drift, with their beginning
+        self._checks: dict[
+            str, tuple[SimulatedStack, Any, str]
+        ] = {}  # detections of drift: their beginning, and why they failed
         self._stacks: dict[str, SimulatedStack] = {}
         self.operations: Operations = operations_of(self)
 
@@ -209,18 +211,27 @@ class CloudFormation:
             raise AwsError("ValidationError", message)
         wanted = request.get("LogicalResourceIds") or stack.resources
         held = [each for each in stack.resources.values() if each.logical in wanted and each.kind.has_drift_detection]
-        stack.drifts |= {each.logical: await self._drift(stack, each, call) for each in held}
-        self._checks[detection] = (stack, call.now)
+        reader, unread = executor(self._guard, self._platform.iam, stack.role, call), ""
+        for each in held:
+            try:
+                reader.check(self._guard, each.kind, "read", arn_of(each.attributes))
+            except AwsError as error:
+                unread = unread or error.message
+                continue
+            stack.drifts[each.logical] = await self._drift(stack, each, call)
+        self._checks[detection] = (stack, call.now, unread)
         return {"StackDriftDetectionId": detection}
 
     async def describe_stack_drift_detection_status(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         identifier = request["StackDriftDetectionId"]
         if identifier not in self._checks:
             raise AwsError("ValidationError", f"Drift detection [{identifier}] does not exist")  # †
-        stack, began = self._checks[identifier]
+        stack, began, unread = self._checks[identifier]
         facts = {"StackId": stack.arn, "StackDriftDetectionId": identifier, "Timestamp": began}
         if call.now < began + _CHECKING:
             return facts | {"DetectionStatus": "DETECTION_IN_PROGRESS"}
+        if unread:
+            return facts | {"DetectionStatus": "DETECTION_FAILED", "DetectionStatusReason": unread}
         drifted = sum(each.status != "IN_SYNC" for each in stack.drifts.values())
         status = {"StackDriftStatus": "DRIFTED" if drifted else "IN_SYNC", "DriftedStackResourceCount": drifted}
         return facts | {"DetectionStatus": "DETECTION_COMPLETE"} | status

@@ -10,7 +10,7 @@ from typing import Any
 from slipway.resource_kinds import ResourceKind, kinds
 from slipway.simulator.authorization import Guard, Needed, allows
 from slipway.simulator.clock import Clock
-from slipway.simulator.cloudformation.attributes import arn_of, reference_of
+from slipway.simulator.cloudformation.attributes import arn_of, generated, reference_of
 from slipway.simulator.cloudformation.changes import StackChange, Subject
 from slipway.simulator.cloudformation.handlers import Handlers
 from slipway.simulator.cloudformation.services import failure
@@ -218,7 +218,7 @@ class Execution(Operation):
             raise failure("GeneralServiceException", self.handlers.failing.pop(logical))
         wanted = await self._with_secrets(self._with_tags(kind, properties))
         if change.action == "Import":
-            self.executor.check(self.guard, kind, "read", "*")
+            self.executor.check(self.guard, kind, "read", arn_of(generated(kind, "", properties, call)))
             identifier = await self.handlers.adopt(kind, properties, call)
         elif held and change.action == "Modify" and not _replaces(change, held, properties):
             identifier = held.identifier
@@ -247,7 +247,7 @@ class Execution(Operation):
         self, change: StackChange, kind: ResourceKind, wanted: Mapping[str, Any], held: StackResource | None
     ) -> str:
         name = f"{self.stack.name}-{change.logical}-{secrets.token_hex(6).upper()}"
-        self.executor.check(self.guard, kind, "create", "*")
+        self.executor.check(self.guard, kind, "create", arn_of(generated(kind, name, wanted, self._now())))
         try:
             identifier = await self.handlers.create(kind, name, wanted, self._now())
         except AwsError as error:

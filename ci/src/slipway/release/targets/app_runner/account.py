@@ -123,8 +123,8 @@ GRANTS: Grants = {
     Right.MOVE: {
         ANY: (
             *("acm:ListCertificates", "acm:RequestCertificate", "cloudwatch:GetMetricData"),
-            *("elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeRules"),
-            "route53:ListHostedZonesByName",
+            *("elasticloadbalancing:DescribeListenerCertificates", "elasticloadbalancing:DescribeLoadBalancers"),
+            *("elasticloadbalancing:DescribeRules", "route53:ListHostedZonesByName"),
         ),
         SERVICE: ("apprunner:DescribeCustomDomains",),
         ZONES: ("route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"),

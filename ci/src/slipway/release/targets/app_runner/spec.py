@@ -9,7 +9,7 @@ from slipway.errors import BadInputError
 from slipway.records.image import Reference
 from slipway.records.plan import Observed, State
 from slipway.release.engine.plan import ABSENT, ServiceSpec, health_check, values_of
-from slipway.settings import AppRunnerEnvironment, HealthPace, Settings
+from slipway.settings import AppRunnerEnvironment, HealthPace, Settings, SettingsError
 from slipway.settings.app_runner import Ingress, IpAddresses, default_scaling
 from slipway.workload.workload import HealthCheck
 
@@ -84,6 +84,12 @@ def environment_of(settings: Settings, environment: str) -> AppRunnerEnvironment
 def spec_of(settings: Settings, environment: str, digest: str) -> AppRunnerSpec:
     """Return the desired service of an environment; raises SettingsError when the settings do not have it."""
     there = environment_of(settings, environment)
+    if there.database and not there.migration:
+        table = f"[tool.slipway.environments.{environment}.migration]"
+        raise SettingsError(
+            f"{environment} has a managed database, and nothing migrates it: App Runner runs no tasks",
+            f'add {table} with runner = "ecs-task", an execution-role, and the subnets and security-groups that `slipway bootstrap` prints',
+        )
     return AppRunnerSpec(
         environment=environment,
         name=settings.service_name(environment),

@@ -17,6 +17,8 @@ from slipway.untrusted import one_line
 
 POLL_SECONDS = 3.25  # between two calls
 _MOST_SECONDS = 40 * 60.0
+_UNPLACED = re.compile(r"unable to place a task\b[. ]*(?:Reason: )?(?P<reason>.*)")
+_UNPLACED_SECONDS = 3 * 60.0  # without another running task; ECS itself tries on until someone stops it
 _SETTLING_SECONDS = 120.0  # in which an ended deployment must leave one active revision
 _DELETION = "deletion"
 _ROUTINE = re.compile(
@@ -48,6 +50,8 @@ class Following:
         self._deployment: Deployment | None = None
         self._shown = set[object]()
         self._is_tuned = False
+        self._unplaced = ""  # why ECS could not place a task
+        self._running, self._running_since = 0, self._began
 
     async def deletion(self) -> AsyncIterator[str]:
         """Yield one line, and wait until the service is gone."""
@@ -69,6 +73,7 @@ class Following:
                 yield ""
             if self._has_ended or await self._is_gone():
                 break
+            self._check_placed()
             await self._wait()
         for line in await self._events():
             yield line
@@ -98,6 +103,19 @@ class Following:
             )
         await self._time.sleep(POLL_SECONDS)
 
+    def _check_placed(self) -> None:
+        """Raise UnknownOutcomeError when ECS places no more tasks: no circuit breaker counts that, and no stage would end."""
+        if self._deployment is None or not self._unplaced or not self._deployment.can_be_taken_back:
+            return
+        if self._deployment.running != self._running:
+            self._running, self._running_since = self._deployment.running, self._time.seconds()
+        waited = self._time.seconds() - self._running_since
+        if self._running < self._deployment.requested and waited > _UNPLACED_SECONDS:
+            raise UnknownOutcomeError(
+                f"ECS places no task: {one_line(self._unplaced)}",
+                "ECS tries on: mend the cause and run the same command again, or take the release back with `slipway abort`",
+            )
+
     async def _where(self) -> list[str]:
         self._deployment = await or_absent(self._api.deployment(self._operation.id), *ABSENT)
         return self._new([self._deployment.line] if self._deployment else [])
@@ -111,6 +129,8 @@ class Following:
         except AwsRefusedError as error:  # the end of the deployment is known without them
             return self._new([f"the events cannot be read: {error.what}"])
         new = self._new(events_of(service, self._deployment.created))
+        unplaced = [found["reason"] for _, message in new if (found := _UNPLACED.search(message))]
+        self._unplaced = (unplaced or [self._unplaced])[-1]
         lines = [one_line(message) for _, message in new if not _ROUTINE.search(message)]
         is_over = not self._has_ended and service.get("currentServiceDeployment") != self._deployment.arn
         return lines + (await self._where() if is_over else [])

@@ -11,12 +11,11 @@ from typing import Any, ClassVar, Self
 from slipway.errors import BadInputError
 from slipway.records.image import Reference
 from slipway.release.engine.plan import ABSENT, PLATFORM, ServiceSpec, health_check, values_of
+from slipway.release.prices import cost_of
 from slipway.settings import ExpressEnvironment, Settings, SettingsError
 from slipway.settings.ecs_express import Architecture, ScalingMetric, TargetGroupPace, TaskScaling
 from slipway.workload.workload import HealthCheck
 
-# US dollars a month in us-east-1, of 730 hours: Fargate per vCPU and per GB, a load balancer, a public address.
-_VCPU, _GIGABYTE, _BALANCER, _ADDRESS = 29.55, 3.25, 16.43, 3.65
 _GRACE_SECONDS = 300  # in which a failed health check does not count [G]
 _METRICS = {
     ScalingMetric.CPU: "AVERAGE_CPU",
@@ -35,7 +34,10 @@ INHERITED = ("command", "instance role")
 
 @dataclass(frozen=True, kw_only=True)
 class ExpressSpec(ServiceSpec):
-    """The service with the fields that only ECS Express Mode has; `subnets` and `log_group` are open when empty."""
+    """The service with the fields that only ECS Express Mode has; `subnets` and `log_group` are open when empty.
+
+    `price` is what the environment costs in a month, as text.
+    """
 
     fixed: ClassVar[tuple[str, ...]] = (INFRASTRUCTURE_ROLE,)
 
@@ -48,6 +50,7 @@ class ExpressSpec(ServiceSpec):
     log_group: str
     scaling: TaskScaling
     pace: TargetGroupPace
+    price: str
 
     @property
     def platform(self) -> str:
@@ -68,17 +71,6 @@ class ExpressSpec(ServiceSpec):
     @property
     def first_notes(self) -> tuple[str, ...]:
         return (self.price,)
-
-    @property
-    def price(self) -> str:
-        """The price of the service with the fewest tasks."""
-        least = self.scaling.least
-        tasks = least * (self.cpu / 1024 * _VCPU + self.memory / 1024 * _GIGABYTE + _ADDRESS)
-        shared = _BALANCER + 2 * _ADDRESS
-        return (
-            f"about {tasks + shared:.0f} $ a month with the fewest tasks ({least}), {shared:.0f} $ of them for a load balancer that up to "
-            "25 services of the VPC share; traffic and logs are not included"
-        )
 
     def over(self, live: Mapping[str, str]) -> Self:
         """Fill the fields that the settings leave open with those of the live service."""
@@ -134,7 +126,16 @@ def spec_of(settings: Settings, environment: str, digest: str) -> ExpressSpec:
         log_group=there.log_group or "",
         scaling=there.scaling,
         pace=there.health_check,
+        price=_price(settings, environment),
     )
+
+
+def _price(settings: Settings, environment: str) -> str:
+    cost = cost_of(settings, environment)
+    parts = ", ".join(
+        f"{'no price' if each.dollars is None else f'{each.dollars:.2f} $'} {each.what}" for each in cost.lines
+    )
+    return f"{environment} costs {cost.total}: {parts}; not covered: {cost.not_covered}"
 
 
 def own(spec: ServiceSpec | None) -> ExpressSpec:

@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from slipway.simulator.alarms import Alarm
-from slipway.simulator.balancing import LoadBalancer, Rule, TargetGroup
+from slipway.simulator.balancing import NAMESPACE, LoadBalancer, Rule, TargetGroup
 from slipway.simulator.ecs.express.rollout import EVALUATED, PERIOD, THRESHOLD, Count, goes_off
 from slipway.simulator.serving import Front
 
 _KEPT_PERIODS = 60
-NAMESPACE = "AWS/ApplicationELB"
 METRICS = {
     "total": "RequestCountPerTarget",
     "4xx": "HTTPCode_Target_4XX_Count",
@@ -33,6 +32,7 @@ class Gateway:
     now: Callable[[], datetime]
     client_errors: Callable[[], int]  # the fewest client errors in a period that count
     counted: Mapping[str, Callable[[int], None]]  # counts an answer of each group by its status
+    unanswered: Callable[[], None]  # counts an error of the load balancer's own
     admits: Callable[[int, int], bool]  # whether the load balancer lets in the client of a connection between two ports
     forced: bool = False  # the alarm is on, whatever the answers are
     counts: dict[int, dict[str, Count]] = field(default_factory=dict)  # by period and group
@@ -102,6 +102,9 @@ class Gateway:
         return sum(count.total for count in self.counts.get(_period(at), {}).values())
 
     def _count(self, upstream: str, status: int) -> None:
+        if not upstream:
+            self.unanswered()
+            return
         period = _period(self.now())
         if period not in self.counts:
             self.counts = {old: counted for old, counted in self.counts.items() if old > period - _KEPT_PERIODS}
@@ -118,10 +121,7 @@ def _period(at: datetime) -> int:
 
 def metric_dimensions(balancer: LoadBalancer, group: TargetGroup) -> dict[str, str]:
     """Return the dimensions of a target group's metrics."""
-    return {
-        "LoadBalancer": balancer.arn.partition(":loadbalancer/")[2],
-        "TargetGroup": group.arn.rpartition(":")[2],
-    }
+    return balancer.dimensions | {"TargetGroup": group.arn.rpartition(":")[2]}
 
 
 def alarm_metrics(balancer: LoadBalancer, groups: tuple[TargetGroup, TargetGroup]) -> list[dict[str, Any]]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.simulator.alarms import Alarm, Alarms
-from slipway.simulator.balancing import LoadBalancer, LoadBalancing, Rule, TargetGroup, new_id
+from slipway.simulator.balancing import NAMESPACE, OWN_ERRORS, LoadBalancer, LoadBalancing, Rule, TargetGroup, new_id
 from slipway.simulator.contract import AwsError, Call
 from slipway.simulator.ecs.express.configuration import Configuration
-from slipway.simulator.ecs.express.gateway import METRICS, NAMESPACE, Gateway, alarm_metrics, metric_dimensions
+from slipway.simulator.ecs.express.gateway import METRICS, Gateway, alarm_metrics, metric_dimensions
 from slipway.simulator.ecs.express.rollout import BREACHING, EVALUATED, THRESHOLD
 from slipway.simulator.ecs.express.scaling import METRICS as SCALING_METRICS
 from slipway.simulator.ecs.express.service import Readings, Revision, Service
@@ -65,6 +65,9 @@ class Resources:
             now=self.platform.clock.now,
             client_errors=lambda: self.readings.client_errors,
             counted={group.arn: self._counting(balancer, group) for group in groups},
+            unanswered=lambda: self.platform.metrics.count(
+                NAMESPACE, OWN_ERRORS, balancer.dimensions, self.platform.clock.now()
+            ),
             admits=lambda client, server: balancer.public or self._is_let_in(balancer, client, server),
         )
 

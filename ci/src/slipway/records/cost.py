@@ -1,0 +1,35 @@
+"""The cost of an environment in a month."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CostLine:
+    """One item of a month's cost, in US dollars; None when its price is not in the table."""
+
+    what: str
+    dollars: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """The cost of an environment in `region` in a month, from a table of prices of us-east-1, of `dated` and `source`."""
+
+    lines: tuple[CostLine, ...]
+    region: str
+    dated: str
+    source: str
+    not_covered: str
+
+    @property
+    def dollars(self) -> float:
+        return sum(line.dollars or 0 for line in self.lines)
+
+    @property
+    def total(self) -> str:
+        """The sum, with the prices that it is of."""
+        here = "" if self.region == _PRICED else f"; those of {self.region} differ by some tens of percent"
+        return f"about {self.dollars:.2f} $ a month, at the prices of {_PRICED} of {self.dated}{here}"
+
+
+_PRICED = "us-east-1"

@@ -1,0 +1,78 @@
+"""The names of the simulated accounts, as clients use them that connect to one and ask for a host in TLS and in HTTP.
+
+The endpoint is an HTTP proxy for them: no DNS server has these names. TLS is not spoken here; where a handshake would fail, the connection is lost.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from slipway.simulator.balancing import FIXED_ANSWERS, NAMESPACE, TLS_ERRORS, LoadBalancer
+from slipway.simulator.clock import Clock
+from slipway.simulator.route53 import full
+from slipway.simulator.serving import Cut
+
+if TYPE_CHECKING:
+    from slipway.simulator.cloud import Cloud
+
+_LOST = Cut()
+
+
+class Names:
+    """The names of all accounts, whose regions `clouds` returns."""
+
+    def __init__(self, clouds: "Callable[[], Iterable[Cloud]]", clock: Clock) -> None:
+        self._clouds = clouds
+        self._clock = clock
+
+    def behind(self, target: str, host: str) -> ASGIApp:
+        """Return what answers a client that connects to an App Runner service or a load balancer, by its name in DNS, and asks for a host."""
+        for cloud in self._clouds():
+            for service in cloud.app_runner.services.values():
+                if full(service.dns) == full(target) and service.status != "DELETED":
+                    return service.front if service.answers_for(host) else _LOST
+            for balancer in cloud.ecs.express.resources.balancing.balancers.values():
+                if full(balancer.dns) == full(target):
+                    return _behind_balancer(cloud, balancer, host)
+        return _LOST
+
+    def proxied(self, app: ASGIApp) -> ASGIApp:
+        """Return an application that is also a proxy for the names, also for those in Route 53."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http" or not scope["path"].startswith("http://"):
+                await app(scope, receive, send)
+                return
+            url = urlsplit(scope["raw_path"].decode("latin-1"))
+            host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").partition(":")[0]
+            path = url.path or "/"
+            with self._clock.held():
+                named = self._named(url.hostname or "", host)
+                await named({**scope, "path": unquote(path), "raw_path": path.encode("latin-1")}, receive, send)
+
+        return answer
+
+    def _named(self, name: str, host: str) -> ASGIApp:
+        fronts = (cloud.route53.fronts.get(full(name)) for cloud in self._clouds())
+        return next(filter(None, fronts), None) or self.behind(name, host)
+
+
+def _behind_balancer(cloud: "Cloud", balancer: LoadBalancer, host: str) -> ASGIApp:
+    """Return what answers for a host: the service whose rule has it, or the default action. Without a certificate the handshake fails."""
+
+    def count(metric: str) -> None:
+        cloud.metrics.count(NAMESPACE, metric, balancer.dimensions, cloud.clock.now())
+
+    certificates = [cloud.certificates.certificates.get(arn) for arn in balancer.certificates]
+    if not any(one and one.covers(host) for one in certificates):
+        count(TLS_ERRORS)
+        return _LOST
+    gateways = (service.gateway for service in cloud.ecs.express.services.values())
+    for gateway in gateways:
+        if gateway.rule.arn in balancer.rules and host in gateway.rule.hosts:
+            return gateway.front
+    count(FIXED_ANSWERS)
+    return PlainTextResponse("Not Found", 404)
