@@ -122,6 +122,10 @@ def try_tool(folder: Path) -> None:
         env=places,
     )
     run(folder / "bin/slipway", "--version")
+    address = (
+        f"slipway-cli @ git+{ROOT.as_uri()}#subdirectory=distributions/cli"  # with an empty cache, as on a new machine
+    )
+    run(UV, "pip", "compile", "--quiet", "--cache-dir", folder / "new", "-", input=address, stdout=subprocess.DEVNULL)
     run(folder / "bin/slipway", "completion", "bash", stdout=subprocess.DEVNULL)
 
 

@@ -125,7 +125,8 @@ class CommandLine:
 
         if self.flags.quiet:
             return SILENT
-        if not find_spec("rich"):  # slipway-gate comes without it
+        colours = sys.stderr.isatty() or os.environ.get("FORCE_COLOR")
+        if not colours or not find_spec("rich"):  # its import takes a tenth of a second; slipway-gate comes without it
             from slipway.report.lines import LineProgress
 
             return LineProgress(sys.stderr)

@@ -30,6 +30,7 @@ from slipway.migration.environment import sentence
 from slipway.migration.models import metadata_of, with_tables
 from slipway.records.gate import GateQuestion, Listed, Listing, Previous
 from slipway.records.proof import UNCOMPARED, Coverage, Layer, Proof, Revision, Verdict, Versions
+from slipway.records.words import counted
 
 
 def prove(question: GateQuestion, server: URL) -> Proof:
@@ -134,8 +135,10 @@ def _chosen(past: History, skipped: Collection[str]) -> str:
     old = len(past.nodes) - new
     run = sum(not node.new and node.id not in skipped for node in past.nodes)
     if old and not new:
-        ran = "they were run" if run == old else f"{run} were run"
-        return f"none of {old} revisions, which are {past.nodes[-1].old}; {ran} but not judged (--all judges them)"
+        ran = "all" if run == old else run
+        return (
+            f"none of {counted(old, 'revision')} ({past.nodes[-1].old}), {ran} run but not judged (--all judges them)"
+        )
     if not past.chosen or not old:
         return ""
     older = f"{run} of {old} older were" if run < old else f"{old} older {'were' if old > 1 else 'was'}"
