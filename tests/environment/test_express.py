@@ -176,6 +176,20 @@ async def test_a_rollback_during_a_canary_takes_it_back_and_lets_no_bad_release_
         assert (outcomes["deploy"].status, deployment.status) == (Status.ABORTED, "ROLLBACK_SUCCESSFUL")
 
 
+async def test_an_abort_ends_the_deployment_of_a_killed_run_so_that_the_next_one_starts_at_once():
+    async with staging() as there:
+        old, new = await there.account.image(), await there.account.image()
+        await there.environment.deploy(old, there.tell)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(there.environment.deploy, new, there.tell)
+            await there.until("PRODUCTION_TRAFFIC_SHIFT")
+            tasks.cancel_scope.cancel()
+        assert (await abort(there.environment, there.tell)).live == old
+        newest, *_ = (await there.environment.history()).releases
+        assert (newest.number, newest.status) == (2, Status.ABORTED)
+        assert (await there.environment.deploy(new, there.tell)).status is Status.SUCCEEDED
+
+
 async def test_a_deployment_of_a_service_that_something_else_made_is_not_taken_back():
     async with staging() as there:
         notes = Notes(there.account)

@@ -82,7 +82,9 @@ async def test_each_command_works_under_exactly_its_policy_and_uses_all_of_it():
             tasks.start_soon(plain.environment.deploy, third, plain.tell)  # with keys of its own
             await there.until("PRODUCTION_TRAFFIC_SHIFT")
             await there.under("status", lambda: status(there.environment))
-            await there.under("abort", lambda: abort(there.environment, there.tell))
+            tasks.cancel_scope.cancel()
+        await there.under("abort", lambda: abort(there.environment, there.tell))
+        assert (await there.environment.history()).unfinished == ()
         await there.under(
             "rollback",
             lambda: rollback(there.environment, there.tell, 1, UNPROVEN),

@@ -30,6 +30,7 @@ from slipway.release.rights import ANY, ANY_TASK, REPOSITORY, SHARED, Right, gra
 from slipway.simulator.authorization import Needed, allows
 from tests.release.desired import time_of
 from tests.release.direct import opened
+from tests.release.migrating import TASK
 from tests.release.policed import PolicedAws, freely, hold
 from tests.simulator.account import SLOW, Account, asked
 from tests.simulator.scripted import Script
@@ -242,7 +243,10 @@ async def keep_secrets(there: Scene) -> None:
 async def inspect(there: Scene) -> None:
     """Run every check of a preflight; all pass, so slipway tries to start the release."""
     await there.released()
-    found = await preflight(there.staging.aws, there.staging.spec(there.live), SETTINGS)
+    tasks = replace(SETTINGS, environments={"staging": replace(STAGING, migration=TASK)})
+    await there.account.ask("logs", "create_log_group", logGroupName=tasks.migration_log("staging"))
+    hold(there.account, policy(scope_of(tasks, "staging"), ["preflight"]))
+    found = await preflight(there.staging.aws, there.staging.spec(there.live), tasks)
     said = [check.found for branch in found.branches for check in branch.checks]
     if any("not authorized" in words for words in said):
         raise AssertionError("\n".join(said))
@@ -410,9 +414,7 @@ def test_only_actions_without_a_resource_are_allowed_on_everything():
 def test_a_migration_by_a_task_needs_permissions_only_where_a_task_migrates():
     assert policy(SCOPE, ["migrate-ecs-task"])["Statement"] == []
     role = "arn:aws:iam::123456789012:role/task"
-    task = settings.MigrationRunner(
-        runner=settings.RunnerKind.ECS_TASK, subnets=("a",), security_groups=("b",), execution_role=role
-    )
+    task = replace(TASK, execution_role=role)
     tasks = scope_of(replace(SETTINGS, environments={"staging": replace(STAGING, migration=task)}), "staging")
     allowed = policy(tasks, ["migrate-ecs-task"])
     run = Needed("ecs:RunTask", "arn:aws:ecs:eu-west-1:123456789012:task-definition/notes-staging-migration:7")

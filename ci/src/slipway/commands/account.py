@@ -159,14 +159,14 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account until you interrupt it (its access key is `simulated`), or push a release to a simulated account that runs",
+    "Run a simulated AWS account until you interrupt it (its access key is `simulated`); push a release to one that runs, or let its calls fail",
     flags=(
         option(
             "action",
-            "run|push",
-            "run the account, or push the newest commit of a service into one that runs (default: run)",
+            "run|push|faults",
+            "run the account; in one that runs, push the newest commit of a service, or replace the faults by those of --faults (default: run)",
             positional=True,
-            choices=("run", "push"),
+            choices=("run", "push", "faults"),
             default="run",
         ),
         option("port", "N", "the port on 127.0.0.1 (default: a free one)", parse=int, default=0),
@@ -178,12 +178,14 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
             default=1.0,
         ),
         file("state", "what the account holds at the start: repositories, roles, secrets"),
-        file("faults", "what will go wrong: throttled calls, lost answers"),
+        file("faults", "what will go wrong: throttled calls, lost answers; without a file `faults` ends all of it"),
         SOURCE,
         ENDPOINT,
     ),
     records=(
-        JsonRecord("listening", "in one line, as soon as it accepts calls; it runs until it is ended"),
+        JsonRecord(
+            "listening", "in one line, as soon as it accepts calls; it runs until it is ended. Also of `faults`"
+        ),
         JsonRecord("image", "of `push`"),
     ),
     more="""\
@@ -192,7 +194,7 @@ dependencies of its lock file. It prints REPOSITORY@DIGEST for `slipway deploy`.
     not_on_dagger="it serves programs on this machine; Dagger takes its address as an endpoint",
 )
 async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
-    from slipway.local.simulator import Beginning, simulate
+    from slipway.local.simulator import Beginning, put_faults, simulate
     from slipway.report.answers import account as answers
 
     if flags.action == "push":
@@ -200,6 +202,8 @@ async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
 
         return answers.of_pushed(await push(flags.source, flags.endpoint_url))
     beginning = Beginning.of(flags.state, flags.faults, os.environ)
+    if flags.action == "faults":
+        return answers.of_faults(await put_faults(beginning.faults, flags.endpoint_url), len(beginning.faults.fault))
     await simulate(flags.port, flags.speed, lambda address: caller.say(answers.of_listening(address)), beginning)
     return None
 

@@ -67,11 +67,11 @@ ALL = switch(
 )
 CERTIFICATE = file(
     "certificate",
-    "a file that `slipway certificate` wrote, which proves that the live release works on the new schema; it is kept in the ledger",
+    "proof.json of `slipway gate --report`, or a file that `slipway certificate` wrote, which proves that the older release works on the newer schema; it is kept in the ledger",
 )
 PROVEN = file(
     "certificate",
-    "a file that `slipway certificate` wrote; refuse to migrate if env.py groups the revisions into transactions differently than in the proof",
+    "proof.json of `slipway gate --report`, or a file that `slipway certificate` wrote; refuse to migrate if env.py groups the revisions into transactions differently than in the proof",
 )
 WITHOUT_PROOF = option(
     "without-proof",

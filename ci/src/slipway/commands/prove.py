@@ -221,7 +221,7 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
         replace(PYTHON, not_on_dagger=_LISTED),
     ),
     records=(
-        JsonRecord("certificate", "with `--proof`; 1 and a refusal when the gate refused"),
+        JsonRecord("certificate", "with `--proof`; 1 and a refusal when the pair is not proven"),
         JsonRecord("validity", "with `--check`; 1 when the certificate does not hold"),
     ),
 )

@@ -354,10 +354,12 @@ async def connected_to(flags: Flags, caller: Caller, name: str = "") -> "Service
 
 
 async def _evidence(flags: Flags, caller: Caller) -> "CompatibilityEvidence":
-    """Read the certificate and the reason passed; raises BadInputError."""
-    from slipway.environment.redeploy import CompatibilityEvidence
-    from slipway.records.certificate import Certificate
+    """Read the certificate, or make it from the proof, and the reason passed; raises BadInputError, and RefusedError for a proof of no pair."""
+    import time
 
-    file = flags.certificate
-    certificate = await caller.record(Certificate, file, "the certificate") if file else None
+    from slipway.environment.redeploy import CompatibilityEvidence
+    from slipway.local.certificate import certificate_in
+
+    text = await caller.text(flags.certificate, "the certificate") if flags.certificate else None
+    certificate = None if text is None else certificate_in(text, int(time.time()))
     return CompatibilityEvidence(certificate, vars(flags).get("without_proof", ""))

@@ -1,5 +1,6 @@
 """Operate a service: status, open, history, diagnose, logs, secret, run, pause, resume, abort, destroy."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
@@ -111,7 +112,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
         *ANYWHERE,
         file(
             "record",
-            "before listing, copy into the ledger the deployment that a run with --without-ledger left in this file; this needs the permissions of `deploy`",
+            "before listing, move into the ledger the deployment that a run with --without-ledger left in this file, which is deleted; this needs the permissions of `deploy`",
             not_on_dagger="such a run leaves a file on a person's machine",
         ),
     ),
@@ -127,6 +128,7 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.record:
         block = await caller.record(LedgerBlock, flags.record, "the deployment")
         await record_all(environment, block.records)
+        flags.record.unlink()  # a second time it would be another deployment
     return answers.of_history(await described(environment, await environment.history()))
 
 
@@ -171,6 +173,7 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
             parse=int,
             one_of="lines",
         ),
+        switch("errors", "only lines that look like errors, with the lines of their tracebacks"),
         option("tail", "NUMBER", "only so many of these lines, the newest", parse=int),
         switch("follow", "continue with new lines until it is interrupted", not_on_dagger="a function returns once"),
     ),
@@ -193,13 +196,17 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
         raise BadInputError("--tail takes a number of lines above 0, without --follow", "pass one of both")
     since = logs.span(flags.since or "10m")
     environment = await caller.environment(flags.environment)
-    if flags.deployment is not None:
-        return answers.of_log((await logs.of_deployment(environment, flags.deployment)).last(flags.tail))
-    if not flags.follow:
-        return answers.of_log((await logs.recent(environment, since)).last(flags.tail))
-    async for line in logs.follow(environment, since):
-        caller.stream(answers.of_log_line(line))
-    return None
+    kept = logs.ErrorLines(environment.described.words) if flags.errors else lambda _line: True
+    if flags.follow:
+        async for line in logs.follow(environment, since):
+            if kept(line):
+                caller.stream(answers.of_log_line(line))
+        return None
+    if flags.deployment is None:
+        log = await logs.recent(environment, since)
+    else:
+        log = await logs.of_deployment(environment, flags.deployment)
+    return answers.of_log(replace(log, lines=tuple(filter(kept, log.lines))).last(flags.tail))
 
 
 @command(
@@ -249,7 +256,8 @@ async def secret(flags: Flags, caller: Caller) -> "CommandResult":
 For example: slipway run --environment staging -- python -m app.repair --since 2026-01-01
 
 The command runs in the ECS task of [tool.slipway.environments.NAME.migration], with the variables and secrets of the environment, and
-without a shell. Its lines are printed as they reach CloudWatch. When slipway is interrupted, the task continues. slipway exits with 1
+without a shell. Its lines are printed as they reach CloudWatch; the values of secrets, and passwords in URLs, are hidden in the
+container already. When slipway is interrupted, the task continues. slipway exits with 1
 when the task does not start, and with 3 when its end is unknown.""",
 )
 async def run(flags: Flags, caller: Caller) -> "CommandResult":

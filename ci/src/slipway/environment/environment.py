@@ -229,7 +229,9 @@ class ServiceEnvironment(ObservedEnvironment):
         if self.starts and goal.verb not in _WAS_LIVE:
             report = await preflight(self.aws, spec, self.resolved, live=observed.fields)
         else:
-            report = await checking.preflight(self.aws, spec, self.described.looks)
+            migrates = self.runner is None and goal.verb not in _WAS_LIVE
+            task = checking.looks_at_migration(self.resolved, self.name) if migrates else {}
+            report = await checking.preflight(self.aws, spec, {**self.described.looks, **task})
         for event in checking.events(report):
             tell(event)
         checking.refuse(report)

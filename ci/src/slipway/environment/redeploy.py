@@ -39,8 +39,8 @@ def _unproven(what: str, older: str | None, newer: str | None) -> RefusedError:
     since = older or "COMMIT_OF_THE_OLDER_RELEASE"
     return RefusedError(
         what,
-        f"prove this pair {place} (`slipway gate --since {since} --report DIR`, `slipway certificate --proof DIR/proof.json`) "
-        "and pass it with --certificate; when the gate refuses the pair, or it cannot wait, --without-proof REASON skips the proof",
+        f"prove this pair {place} with `slipway gate --since {since} --report DIR`, and pass --certificate DIR/proof.json, "
+        "also when the gate refuses for another reason; when the pair does not work, or it cannot wait, --without-proof REASON skips the proof",
     )
 
 

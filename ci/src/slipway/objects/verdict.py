@@ -89,7 +89,10 @@ class Gate(_Verdict):
             raise FunctionError("there is a proof for each major: take them from the folders of report")
         return self.proofs[0]
 
-    @documented("Certify the proof, to ship with the image; fails if the gate refused.", "never")
+    @documented(
+        "Certify the proof, to ship with the image; fails if the gate refused and the previous release is not proven on the new schema.",
+        "never",
+    )
     async def certificate(self) -> str:
         return (await Call().answer("certificate", proof=await self.proof(), red=True)).text
 

@@ -138,14 +138,15 @@ async def build(commit: Commit, wanted: Settings, place: Place) -> Image:
 
 
 async def push(source: Path, endpoint_url: str | None) -> Image:
-    """Push the newest commit of a service as a source tree, into a repository that is created if it is missing; raises SlipwayError."""
+    """Push the newest commit of a service as a source tree; its repository and its ledgers are created if they are missing. Raises SlipwayError."""
     if endpoint_url is None:
         raise BadInputError("push needs the address of a simulator that runs", "pass it with --endpoint-url")
     commit = await anyio.to_thread.run_sync(commit_at, source)
     wanted = await anyio.to_thread.run_sync(settings_of, commit)
     aws = Aws(REGION, endpoint_url)
-    create = aws.call("ecr", "create_repository", repositoryName=wanted.name, imageTagMutability="IMMUTABLE")
-    await or_absent(create, "RepositoryAlreadyExistsException")
+    for name in (wanted.name, *map(wanted.ledger, wanted.environments)):
+        create = aws.call("ecr", "create_repository", repositoryName=name, imageTagMutability="IMMUTABLE")
+        await or_absent(create, "RepositoryAlreadyExistsException")
     return await build(commit, wanted, await place_of(aws, wanted.name))
 
 

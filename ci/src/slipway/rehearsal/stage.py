@@ -100,7 +100,8 @@ async def opened(
             for role in filter(None, environment.roles.values()):
                 account.cloud.iam.put(role)
         aws = Aws(REGION, account.cloud.url)
-        await aws.call("ecr", "create_repository", repositoryName=settings.name, imageTagMutability="IMMUTABLE")
+        for repository in (settings.name, *map(settings.ledger, settings.environments)):
+            await aws.call("ecr", "create_repository", repositoryName=repository, imageTagMutability="IMMUTABLE")
         yield account
 
 

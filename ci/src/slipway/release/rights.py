@@ -36,6 +36,7 @@ class Right(Enum):
     READ_LEDGER = "read the ledger"
     SEARCH_LEDGER = "list all records of the ledger"
     WRITE_LEDGER = "write the ledger"
+    RECORD_END = "record how a deployment ended"
     INSPECT = "check everything that a release needs"
     PULL = "pull the release's image"
     LOOK_AT_IMAGE = "read the manifest and the platform of the release's image"
@@ -237,6 +238,7 @@ _PUSH = (
 SHARED: Grants = {
     Right.READ_LEDGER: {LEDGER: ("ecr:BatchGetImage",)},
     Right.SEARCH_LEDGER: {LEDGER: ("ecr:ListImages",)},
+    Right.RECORD_END: {LEDGER: ("ecr:PutImage",)},
     # The first record of a repository needs a blob to refer to.
     Right.WRITE_LEDGER: {LEDGER: (*_WRITE_RECORD, *_UPLOAD)},
     Right.INSPECT: {
@@ -245,6 +247,7 @@ SHARED: Grants = {
         REPOSITORY: (*_READ_IMAGE, "ecr:ListImages"),
         ROLES: ("iam:GetRole",),
         SECRETS: ("secretsmanager:DescribeSecret",),
+        TASK_LOGS: ("logs:DescribeLogStreams",),
     },
     Right.PULL: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _READ_IMAGE},
     Right.LOOK_AT_IMAGE: {REPOSITORY: ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")},

@@ -79,11 +79,20 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
         yield "release", _readiness(situation.readiness)
     if observed.operation:
         yield "in flight", observed.operation
+    yield from _unrecorded(situation)
+
+
+def _unrecorded(situation: Situation) -> Iterator[tuple[str, str]]:
+    """Yield what the ledger lacks: ends of deployments, or all of it."""
     for deployment in situation.open:
         what = f"deployment {deployment.number}, {_what(deployment)}, {NOT_ENDED}"
-        yield "unfinished", f"{what}; {_resumption(deployment, situation.environment)}"
+        migrating = ", and its migration may still run in the database" if deployment.may_migrate else ""
+        yield "unfinished", f"{what}{migrating}; {_resumption(deployment, situation.environment)}"
     if situation.unseen:
         yield "ledger", f"cannot be read: {situation.unseen}"
+    if situation.unrecorded:
+        command = f"slipway history --environment {situation.environment} --record {situation.unrecorded}"
+        yield "ledger", f"lacks the deployment in {situation.unrecorded}; `{command}` records it"
 
 
 def _deployment(release: Release) -> str:

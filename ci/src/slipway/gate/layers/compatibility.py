@@ -102,6 +102,7 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
         result.gaps.append(f"{name} was replayed on empty tables only, because the upgrade fails on rows ({on_rows})")
     if error:
         result.missing = f"{name} was not replayed to the end: {error}"
+        result.queries, result.digest = (), ""  # none was tried after every revision
         result.gaps.append(result.missing)
     result.assumed = bool(changing)
     result.missing = without_models or result.missing

@@ -52,7 +52,7 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "promote-to": _DEPLOY,
     "pause": (*_CHANGE, Right.PAUSE_SERVICE),
     "resume": (*_CHANGE, Right.READ_LOGS, Right.RESUME_SERVICE),
-    "abort": (Right.OBSERVE, Right.READ_OWNER, Right.FOLLOW, Right.ABORT),
+    "abort": (Right.OBSERVE, Right.READ_OWNER, Right.FOLLOW, Right.ABORT, Right.READ_LEDGER, Right.RECORD_END),
     "destroy": (*_CHANGE, Right.DELETE_SERVICE),
     "move": (*_CHANGE, Right.PAUSE_SERVICE, Right.RESUME_SERVICE, Right.DELETE_SERVICE, Right.MOVE, Right.FIND_CALLED),
 }

@@ -53,7 +53,10 @@ def forward_risk(wanted: Readiness, live: Readiness, certificates: Iterable[Cert
     known = tuple(certificates)
     if _certified(wanted.image, live.database, known):
         return rollback_risk(wanted, live, known)
-    return _risk(live, live.database, wanted.image, known, "the live release")
+    if risk := _risk(live, live.database, wanted.image, known, "the live release"):
+        return risk
+    refused = [each.refused for each in _certified(live.database, wanted.image, known)][-1:]
+    return f"the gate refused the migration ({', '.join(map(one_line, refused[0]))})" if any(refused) else None
 
 
 def _risk(

@@ -109,6 +109,15 @@ def judge_owner(service: str, environment: str, owner: str | None, adopt: str) -
     return no("owner", problem, f"set another service in the settings, or hand it over: {adopt}")
 
 
+async def look_at_log(group: str, aws: Aws, _spec: ServiceSpec) -> Checks:
+    """Check that the log group of the task that migrates exists: ECS starts no task without it."""
+    call = aws.call("logs", "describe_log_streams", logGroupName=group, limit=1)
+    if await or_absent(call, "ResourceNotFoundException") is not None:
+        return (ok("migration", f"its log group {group} is there"),)
+    problem = f"there is no log group {group}, so ECS cannot start the task that migrates"
+    return (no("migration", problem, f"create it: aws logs create-log-group --log-group-name {group}"),)
+
+
 async def look_at_secrets(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check every secret, by its variable."""
     checks: list[Check] = []

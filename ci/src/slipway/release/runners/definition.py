@@ -195,12 +195,11 @@ def request(order: TaskOrder, definition_arn: str, token: str) -> dict[str, Any]
     }
 
 
-_EXECUTE = "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
-
-
-def overrides(command: Sequence[str], token: str) -> dict[str, Any]:
+def overrides(order: TaskOrder, command: Sequence[str], token: str) -> dict[str, Any]:
     """Return the members of RunTask by which the task runs a command instead; no migration takes it for its own."""
-    container = {"name": CONTAINER, "command": ["-c", _EXECUTE, *command]}  # after the definition's python
+    program = _bare(files("slipway.release.runners").joinpath("masked.py").read_text(encoding="utf-8"))
+    arguments = ["-c", program, ",".join(sorted(order.secrets)), *command]  # after the definition's python
+    container = {"name": CONTAINER, "command": arguments}
     return {"overrides": {"containerOverrides": [container]}, "startedBy": f"{PREFIX}/run/{token[:16]}"}
 
 

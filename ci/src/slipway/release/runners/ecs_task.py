@@ -90,7 +90,7 @@ class _Run:
         """Start a task for a command, follow it to its end, however long it takes, and return its exit code."""
         arn = await self._registered(definition(self.order))
         token = secrets.token_hex(32)
-        task = _task(await self._started_once(request(self.order, arn, token) | overrides(command, token)))
+        task = _task(await self._started_once(request(self.order, arn, token) | overrides(self.order, command, token)))
         self._say(f"the command runs in the task {task.id}; its log is {self.order.log_group}, {task.stream}")
         while (tasks := await self._described([task.arn])) and tasks[0]["lastStatus"] != "STOPPED":
             await self.time.sleep(POLL_SECONDS)
