@@ -236,10 +236,11 @@ class Slipway:
     ) -> str:
         from slipway.graph import image
         from slipway.graph.folder import commit_of
-        from slipway.graph.publish import RegistryLogin, attach, publish, signed_in
+        from slipway.graph.publish import RegistryLogin, attach, check_address, publish, signed_in
         from slipway.graph.running import smoke
         from slipway.simulator.contract import REGION
 
+        check_address(address)
         settings, source = await self._read(await self._folder(ws))
         given = RegistryLogin(username, password) if password else None
         region = next((env.region for env in settings.environments.values()), REGION)

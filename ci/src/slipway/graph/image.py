@@ -93,7 +93,7 @@ class Member:
 class Source:
     """The input of an image: the lock and the sources. A `package` is installed itself, too.
 
-    `python` is its minor version. Development dependencies are a group of uv's lock, or a `requirements-dev.txt`.
+    A service with slipway.toml may have no `pyproject`. `python` is its minor version. Development dependencies are a group of uv's lock, or a `requirements-dev.txt`.
     With a Dockerfile, `lock_name` may be empty, and `files` are its context. `secrets` are those of the build, by name,
     and `step` has the files that the build step reads. `folder` is the service's, relative to the repository's root.
     """

@@ -1,6 +1,7 @@
 """Push an image and name it by digest only."""
 
 import json
+import re
 from dataclasses import dataclass
 
 import dagger
@@ -13,6 +14,12 @@ from slipway.records.image import Reference
 from slipway.release.aws import ecr
 from slipway.release.aws.client import Aws, Keys
 
+_ADDRESS = re.compile(
+    r"(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w.-]+(?=:)|\[[0-9a-f:]+\])(?::\d+)?"  # a host with a dot or a port
+    r"(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+(?::\w[\w.-]{0,127})?",
+    re.ASCII,
+)
+
 
 @dataclass(frozen=True)
 class RegistryLogin:
@@ -20,6 +27,15 @@ class RegistryLogin:
 
     user: str
     password: dagger.Secret
+
+
+def check_address(address: str) -> None:
+    """Raise BadInputError for an address without a registry, which an engine would look for on Docker Hub, or with a digest."""
+    if not _ADDRESS.fullmatch(address):
+        raise BadInputError(
+            f"--address is {address!r}, which is no registry/repository:tag",
+            "name one, such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/notes:1.4.0",
+        )
 
 
 async def signed_in(

@@ -43,6 +43,7 @@ from slipway.simulator.databases import DatabaseLaunch
 from slipway.workload.python import is_package
 
 _PREFLIGHT = "preflight"
+_REGISTRY = "name registry:2 or a mirror of it as registry in [tool.slipway.images], or with --registry-image"
 _SUBJECT = re.compile(r"^Subject: (?:\[[^\]]*\] )?(.+)$", re.MULTILINE)
 
 
@@ -171,11 +172,14 @@ async def staged(settings: Settings, target: TargetKind) -> AsyncIterator[Engine
     names = (*ENVIRONMENTS, _PREFLIGHT)
     servers = {f"database-{name}": postgres.service(server_image, f"{name}-{uuid.uuid4().hex}") for name in names}
     urls = {name: postgres.url(f"database-{name}") for name in names}
-    registry = registry_service(bases.registry(settings.images))
+    registry_image = bases.registry(settings.images)
+    registry = registry_service(registry_image)
     backend = Containers(registry, servers)
     async with AsyncExitStack() as stack:
-        for service in (registry, *servers.values()):
-            await stack.enter_async_context(started(service, "a service of the stage does not start", kill=True))
+        otherwise, next_step = f"the image {registry_image} starts no registry", _REGISTRY
+        await stack.enter_async_context(started(registry, otherwise, next_step, kill=True))
+        for service in servers.values():
+            await stack.enter_async_context(started(service, "a database of the stage does not start", kill=True))
         theirs = {name: urls[name] for name in ENVIRONMENTS}
         account = await stack.enter_async_context(opened(settings, target, theirs, lambda _: backend))
         yield EngineStage(
@@ -207,7 +211,7 @@ async def _story(folder: Folder, settings: Settings, secrets: Mapping[str, dagge
 
 async def _release(tree: dagger.Directory, like: Source, subject: str) -> SourceRelease:
     pyproject = tree.file("pyproject.toml")
-    package = is_package(await pyproject.contents())
+    package = await tree.exists("pyproject.toml") and is_package(await pyproject.contents())
     source = replace(
         like,
         pyproject=pyproject,

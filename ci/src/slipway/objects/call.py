@@ -82,10 +82,11 @@ class Call:
         return await settings_of(await folder_of(self.ws, self.opened.path))
 
     async def services(self) -> "Mapping[str, Settings]":
-        from slipway.graph.workspace import settings_in
+        from slipway.graph.folder import settings_files
+        from slipway.settings.services import settings_in
 
         assert self.ws is not None
-        return await settings_in(self.ws)
+        return settings_in(await settings_files(self.ws))
 
     async def environment(self, name: str, settings: "Settings | None" = None) -> "ServiceEnvironment":
         from functools import partial

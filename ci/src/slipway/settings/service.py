@@ -20,9 +20,7 @@ from slipway.settings.network import ManagedNetwork
 from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range, Variants
 
 _Path = Annotated[str, Pattern(r"/.*", "a path that begins with /")]
-_EnvironmentName = Annotated[
-    str, Pattern(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _")
-]  # in the ledger's tags
+_ENVIRONMENT_NAME = Pattern(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _")  # in the ledger's tags
 _REPOSITORY_NAME = Pattern(  # ECR's
     r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*",
     "a name of small letters and digits, with single . _ - between them, 2 to 256 of them",
@@ -32,11 +30,16 @@ _NOT_SECRET = Pattern(
     r"(?!(?i:.*(?<![A-Za-z])(?:TOKEN|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|(?:API|ACCESS|PRIVATE)[_-]?KEY)(?![A-Za-z])))[A-Za-z_]\w*",
     "a name without TOKEN, PASSWORD or the like: an image's history shows its arguments, so list the name in secrets",
 )
+BUILD_SECRET = Pattern(r"[A-Za-z_][\w.-]*", "a name of letters, digits and _ . -")
 _NO_PASSWORD = Pattern(
     r"(?s)(?!.*://[^/\s@]*:[^/\s@]+@).*", "a value without a password, which belongs to secrets", secret=True
 )
 _LEVELS = (*(level.value for level in Level), OFF)
 _Level = Annotated[str, Pattern("|".join(_LEVELS), f"one of {', '.join(map(repr, _LEVELS))}")]
+_PLATFORM = Pattern(  # those of Debian, and so of Python's images
+    r"linux/(amd64|arm64|386|arm/v[57]|mips64le|ppc64le|riscv64|s390x)",
+    "a platform of Python's images, such as linux/amd64 or linux/arm64",
+)
 _BASELINE = Pattern(
     r"|[^:]+\.sql|[\w.]+:[\w.]+", 'an SQL file such as "migrations/baseline.sql", or "package.module:metadata"'
 )
@@ -226,9 +229,7 @@ class Images(Constrained):
       image they are uv's variables, such as UV_INDEX_PRIVATE_PASSWORD, and `netrc` is a file.
     """
 
-    platform: Annotated[str, Pattern(r"linux/[a-z0-9]+(?:/v[0-9]+)?", "one like linux/amd64 or linux/arm64")] = (
-        "linux/amd64"
-    )
+    platform: Annotated[str, _PLATFORM] = "linux/amd64"
     distroless: bool = False
     packages: tuple[Annotated[str, Pattern(r"[a-z0-9][a-z0-9+.-]+", "the name of a Debian package")], ...] = ()
     python: str | None = None
@@ -238,7 +239,7 @@ class Images(Constrained):
     dockerfile: Annotated[str, _INSIDE] | None = None
     target: str | None = None
     arguments: Mapping[Annotated[str, _NOT_SECRET], Annotated[str, _NO_PASSWORD]] = field(default_factory=dict)
-    secrets: tuple[Annotated[str, Pattern(r"[A-Za-z_][\w.-]*", "a name of letters, digits and _ . -")], ...] = ()
+    secrets: tuple[Annotated[str, BUILD_SECRET], ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -302,7 +303,9 @@ class Settings(Constrained):
     calls: tuple[Annotated[str, _REPOSITORY_NAME], ...] = ()
     when_a_later_fails: WhenALaterFails = WhenALaterFails.BACK
     migrations: Migrations = Migrations()
-    environments: Mapping[_EnvironmentName, Annotated[Environment, _TARGETS]] = field(default_factory=dict)
+    environments: Mapping[Annotated[str, _ENVIRONMENT_NAME], Annotated[Environment, _TARGETS]] = field(
+        default_factory=dict
+    )
     rehearsal: RehearsalCommits = RehearsalCommits()
     checks: Checks = Checks()
     images: Images = Images()
@@ -344,10 +347,11 @@ class Settings(Constrained):
     def environment(self, name: str) -> Environment:
         """Return one environment, with the secret and the runner of a managed database; raises SettingsError with the names of all."""
         if name not in self.environments:
-            known = ", ".join(sorted(self.environments)) or "none"
+            known = ", ".join(sorted(self.environments))
+            one_of_them = f"name one of {known}, or " if known else ""
+            table = name if _ENVIRONMENT_NAME.fits(name) else "NAME"
             raise SettingsError(
-                f"there is no environment {name!r}",
-                f"pyproject.toml has {known}; add [tool.slipway.environments.{name}]",
+                f"there is no environment {name!r}", f"{one_of_them}add [tool.slipway.environments.{table}]"
             )
         env = self.environments[name]
         if env.database is None:
