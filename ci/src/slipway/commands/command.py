@@ -176,7 +176,11 @@ class Command:
 
     @property
     def dagger_call(self) -> str:
-        return f"dagger call environment --name NAME {self.name}" if self.of_environment else f"dagger call {self.name}"
+        return (
+            f"dagger call environment --name ENVIRONMENT {self.name}"
+            if self.of_environment
+            else f"dagger call {self.name}"
+        )
 
     @property
     def doc(self) -> str:

@@ -215,7 +215,7 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
         option(
             "database-url-from",
             "VARIABLE",
-            "migrate from this machine, with the database's URL in this variable (default: as in [tool.slipway.environments.NAME.migration])",
+            "migrate from this machine, with the database's URL in this variable (default: as in [tool.slipway.environments.ENVIRONMENT.migration])",
             not_on_dagger="a function does not see the variables of your shell",
         ),
     ),
@@ -265,7 +265,7 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
     records=(AS_DEPLOY, AS_PLANNED),
     permissions=("move", "webhook"),
     more="""\
-[tool.slipway.environments.NAME.move] names the roles on ECS. slipway creates the ECS service from the image that is live on App Runner,
+[tool.slipway.environments.ENVIRONMENT.move] names the roles on ECS. slipway creates the ECS service from the image that is live on App Runner,
 then shifts the traffic with weighted records of Route 53: 10, 50, 100 %, three minutes per step. Run move again to resume it.""",
 )
 async def move(flags: Flags, caller: Caller) -> "CommandResult":

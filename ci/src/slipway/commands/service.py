@@ -224,7 +224,7 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     ),
     more="""\
 The value is typed at a prompt, which does not show it, or read from standard input, without its last line end. Where the settings name
-no existing secret for the variable, SERVICE/NAME is created, and the line that the settings lack is printed. A running service reads a
+no existing secret for the variable, SERVICE/VARIABLE is created, and the line that the settings lack is printed. A running service reads a
 new value only when its instances start again.""",
     not_on_dagger="a person types the value",
 )
@@ -255,7 +255,7 @@ async def secret(flags: Flags, caller: Caller) -> "CommandResult":
     more="""\
 For example: slipway run --environment staging -- python -m app.repair --since 2026-01-01
 
-The command runs in the ECS task of [tool.slipway.environments.NAME.migration], with the variables and secrets of the environment, and
+The command runs in the ECS task of [tool.slipway.environments.ENVIRONMENT.migration], with the variables and secrets of the environment, and
 without a shell. Its lines are printed as they reach CloudWatch; the values of secrets, and passwords in URLs, are hidden in the
 container already. When slipway is interrupted, the task continues. slipway exits with 1
 when the task does not start, and with 3 when its end is unknown.""",
