@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @command(
     Group.TEST,
-    "Derive a service's settings and its workflow from its files and show them; write them with `--yes`",
+    "Propose settings and a CI workflow for a service, derived from its files; write them with `--yes`",
     flags=(
         SOURCE,
         switch("yes", "write the files, and run the gate once", one_of="act"),

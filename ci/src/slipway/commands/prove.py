@@ -249,7 +249,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.TEST,
-    "Rehearse a release against a simulated AWS account, with releases that are refused and rolled back if the settings name patches for them",
+    "Rehearse a release, and bad ones if the settings name patches for them, against a simulated AWS account",
     flags=(
         SOURCE,
         file(

@@ -171,7 +171,7 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.RELEASE,
-    "Deploy a recorded release again, image and settings; the database is not migrated",
+    "Deploy an earlier release again, with its image and settings; the database is not migrated",
     AwsAccess.CHANGES,
     flags=(
         *ANYWHERE,
