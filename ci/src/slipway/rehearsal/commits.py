@@ -101,12 +101,14 @@ def _copy(source: Path, target: Path) -> None:
 
 def settings_of(commit: Commit) -> Settings:
     """Read the settings of the commit, not of the work tree; raises SettingsError."""
-    for name in (settings.OWN_FILE, "pyproject.toml"):
+    for name in settings.FILES:
         with suppress(BadInputError):
             text = commit.text(name)
             break
     else:
-        raise settings.MissingTableError(f"the commit {commit.revision[:12]} has no pyproject.toml in {commit.folder}")
+        raise settings.MissingTableError(
+            f"the commit {commit.revision[:12]} has neither {' nor '.join(settings.FILES)} in {commit.folder}"
+        )
     return settings.parse(text, name)
 
 

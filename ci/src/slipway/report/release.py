@@ -116,7 +116,7 @@ def _what(deployment: OpenDeployment, digits: int = 64) -> str:
 def _resumption(deployment: OpenDeployment, environment: str) -> str:
     """Return the command that resumes a deployment; a promotion's source is not recorded."""
     if deployment.verb is Verb.PROMOTE:
-        return f"`slipway promote --from NAME --to {environment}` resumes it"
+        return f"`slipway promote --from ENVIRONMENT --to {environment}` resumes it"
     if deployment.verb in _DIRECTIONS:
         return f"`slipway move --environment {environment} {_DIRECTIONS[deployment.verb]}` resumes it"
     image = f" --image {deployment.image}" if deployment.verb is Verb.DEPLOY else ""
