@@ -30,13 +30,14 @@ from slipway.release.preflight.named import look_at_secrets
 from slipway.settings import variable_of
 from slipway.untrusted import one_line
 
+_SHORT = 12  # digits of a commit, which git accepts for it
 Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
 
 
 def _unproven(what: str, older: str | None, newer: str | None) -> RefusedError:
     """Return the refusal of a pair of releases, by the commits of both, if they are known."""
-    place = f"in a checkout of {newer}" if newer else "in a checkout of the newer release"
-    since = older or "COMMIT_OF_THE_OLDER_RELEASE"
+    place = f"in a checkout of {newer[:_SHORT]}" if newer else "in a checkout of the newer release"
+    since = older[:_SHORT] if older else "COMMIT_OF_THE_OLDER_RELEASE"
     return RefusedError(
         what,
         f"prove this pair {place} with `slipway gate --since {since} --report DIR`, and pass --certificate DIR/proof.json, "
