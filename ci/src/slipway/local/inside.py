@@ -1,7 +1,7 @@
 """`python -m slipway.gate` and `slipway.migration` in the service's own environment, which has neither boto3 nor dagger.
 
 Only the package itself is lent to the service's interpreter: the libraries installed beside it would hide the service's own. The process
-gets a home folder of its own, and few variables: a pull request's code must not find the tokens of the job that proves it.
+gets a home folder of its own, and few variables: a pull request's code must not find the tokens of the job that tests it.
 """
 
 import json

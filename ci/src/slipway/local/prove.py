@@ -72,8 +72,8 @@ class GateOptions:
 
     source: Path
     alembic: AlembicOptions = AlembicOptions()
-    since: str | None = None  # a revision or a git ref; by default what a pull request would add is judged
-    everything: bool = False  # judge all revisions
+    since: str | None = None  # a revision or a git ref; by default what a pull request would add is tested
+    everything: bool = False  # test released revisions, too
     python: Path | None = None
     server: NamedServer | None = None
     migrations: Migrations | None = None  # the service's settings, if the caller has read them
@@ -145,7 +145,7 @@ async def prove(
     layers: tuple[Layer, ...] = tuple(Layer),
     process: Inside | None = None,
 ) -> Proof:
-    """Prove the history of a folder; raises SlipwayError when it cannot be executed.
+    """Return the proof of a folder's history; raises SlipwayError when it cannot be executed.
 
     A `since` that the caller named replaces `start_after`; the `previous` release must work on the new schema. `process` is a gate
     that was started already.
