@@ -251,7 +251,7 @@ def test_a_flask_application_that_cannot_be_found_is_refused_with_the_key_to_set
     ):
         environment(scripts="migrations", app="nothing_here:x")
     Path("shop_of_this_test.py").write_text(CONNECTING)
-    with pytest.raises(BadInputError, match="^the service connects to sqlite: let it read an address of Postgres"):
+    with pytest.raises(BadInputError, match=r"^the service connects to sqlite: let it read an address of Postgres"):
         environment(scripts="migrations", app="shop_of_this_test:create_app")
 
 
