@@ -535,6 +535,8 @@ def test_an_address_may_be_of_any_registry(address):
 @pytest.fixture
 async def account():
     async with opened() as account:
+        ledger = {"repositoryName": "notes-ledger-staging", "imageTagMutability": "IMMUTABLE"}
+        await account.ask("ecr", "create_repository", **ledger)
         yield account
 
 
