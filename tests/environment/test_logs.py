@@ -56,7 +56,7 @@ async def test_lines_have_time_source_and_text_in_order_and_those_of_a_deploymen
 
 async def test_only_errors_have_their_tracebacks_and_nothing_else(two):
     log = await logs.recent(two.environment, HOUR)
-    kept = tuple(filter(logs.ErrorLines(two.environment.described.words), log.lines))
+    kept = tuple(filter(logs.ErrorLines(two.environment.platform.words), log.lines))
     assert texts(kept) == TRACEBACK.splitlines()
     assert not {"first ready", "second begins"} & set(texts(kept))
     assert all("Health check failed" in text for text in texts(kept, PLATFORM))

@@ -165,7 +165,7 @@ async def test_build_secrets_that_name_nothing_are_refused_and_not_quoted(own, w
 
 async def test_checks_of_a_service_with_a_dockerfile_need_a_lock(own, workspace, service):
     declares(own, 'lint = ["ruff", "check"]')
-    with pytest.raises(FunctionError, match="nothing locks the dependencies for developers: run `uv lock`"):
+    with pytest.raises(FunctionError, match="there is no lock with the development dependencies: run `uv lock`"):
         await service.lint(workspace)
 
 

@@ -18,7 +18,7 @@ from slipway.objects.function import one_sentence
 from slipway.records.form import from_json, to_json
 from slipway.records.gate import GateQuestion
 from slipway.records.plan import Action, Plan
-from slipway.records.proof import Coverage, Finding, Level, Proof, Verdict, Versions
+from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Verdict, Versions
 from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Act, Rehearsal
 from slipway.report.files import PROOF as PROOF_FILES
@@ -234,13 +234,18 @@ async def test_the_reports_of_a_refused_history_are_exported_while_a_test_in_the
         await gate.certificate()
 
 
-async def test_a_gate_that_executed_nothing_has_not_passed_and_is_not_red(engine, workspace, monkeypatch):
+@pytest.mark.parametrize(("executed", "verdict"), [(0, "not executed"), (1, "not fully executed")])
+async def test_a_gate_that_did_not_run_the_history_has_not_passed_and_is_not_red(
+    engine, workspace, monkeypatch, executed, verdict
+):
     tracer = MagicMock()
     monkeypatch.setattr("dagger.telemetry.get_tracer", lambda: tracer)
     engine.answers |= {"exitCode": 0}
-    engine.files["/tmp/proof.json"] = to_json(replace(PROOF, coverage=Coverage(revisions=0, new=0, statements=0)))
+    revision = Revision(id="a", down=(), file="a.py", new=False, statements=(), fingerprints={})
+    coverage = Coverage(revisions=executed, new=0, statements=0)
+    engine.files["/tmp/proof.json"] = to_json(replace(PROOF, coverage=coverage, revisions=(revision,)))
     gate = await Slipway().gate(workspace)
-    assert (gate.verdict, gate.answer().splitlines()[-1].partition(":")[0]) == ("not executed", "not executed")
+    assert (gate.verdict, gate.answer().splitlines()[-1].partition(":")[0]) == (verdict, verdict)
     (shown,) = tracer.start_as_current_span.call_args_list
     assert shown.kwargs["attributes"]["test.case.result.status"] == "skipped"
 
@@ -627,7 +632,7 @@ async def test_a_file_that_is_no_plan_is_not_deployed(engine, workspace, staging
 @pytest.mark.parametrize("both", [False, True])
 async def test_a_deployment_is_of_an_image_or_of_a_plan(workspace, staging, both):
     given = {"image": IMAGE, "plan": dagger.dag.directory().file("plan.json")} if both else {}
-    with pytest.raises(FunctionError, match=r"^deploy needs one thing to deploy: pass either --image or --plan$"):
+    with pytest.raises(FunctionError, match=r"^deploy needs an image or a plan: pass --image or --plan$"):
         await staging.deploy(workspace, **given)
 
 

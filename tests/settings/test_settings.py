@@ -407,7 +407,11 @@ def test_a_service_name_that_app_runner_does_not_accept_is_refused(name):
     [
         (service(), "live", "add [tool.slipway.environments.live]"),
         (staging(), "live", "name one of staging, or add [tool.slipway.environments.live]"),
-        (staging() + environment("edge"), "", "name one of edge, staging, or add [tool.slipway.environments.NAME]"),
+        (
+            staging() + environment("edge"),
+            "",
+            "name one of edge, staging, or add [tool.slipway.environments.ENVIRONMENT]",
+        ),
     ],
 )
 def test_an_unknown_environment_is_refused_with_the_known_ones(settings, name, next_step):

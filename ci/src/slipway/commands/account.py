@@ -68,7 +68,7 @@ for the service, which reads and writes. A task in the VPC creates them, with th
 
 A change that replaces or deletes a database, a secret, a repository, a log group or a VPC is refused unless `--replace` names it. A
 database that is deleted leaves a final snapshot.""",
-    rights=(),
+    permissions=(),
 )
 async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.bootstrap import AccountSetup, with_repository
@@ -88,11 +88,11 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.template:
         return CommandResult(record=None, text=_template(stacks(settings, flags.environment), flags))
     approved = await caller.record(Bootstrap, flags.plan, "the approved change") if flags.plan else None
-    there = await caller.environment(flags.environment)
-    digest = there.digest_of(flags.image) if flags.image else None
+    environment = await caller.environment(flags.environment)
+    digest = environment.digest_of(flags.image) if flags.image else None
     if digest is None and settings.environment(flags.environment).database:
-        digest = (await there.status()).digest
-    setup = AccountSetup(settings, flags.environment, there.aws, there.time, digest)
+        digest = (await environment.status()).digest
+    setup = AccountSetup(settings, flags.environment, environment.aws, environment.time, digest)
     with caller.run() as tell:
         if flags.drift and not flags.apply:
             return answers.of_account_drift(await setup.drift(tell))
@@ -144,15 +144,19 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
     commands = tuple(flags.command or DEPLOY_ROLE)
     every = [*(await caller.services()).values()] if flags.all else [await caller.settings()]
-    there = [each for each in every if not flags.all or flags.environment in each.environments]
-    if not there:
+    services = [each for each in every if not flags.all or flags.environment in each.environments]
+    if not services:
         raise BadInputError(f"no service is in {flags.environment!r:.60}", "correct --environment")
-    lacking = {verb.value: why for each in there for verb, why in target_of(each, flags.environment).impossible.items()}
+    lacking = {
+        verb.value: why for each in services for verb, why in target_of(each, flags.environment).impossible.items()
+    }
     if impossible := [name for name in flags.command or () if name in lacking]:
         raise BadInputError(f"the platform of {flags.environment} has no {impossible[0]}", lacking[impossible[0]])
     others = [name for name in commands if name not in COMMANDS]
-    policies = [policy(scope_of(each, flags.environment), others) for each in there if others]
-    policies += [own_policy(each, flags.environment, name) for each in there for name in commands if name in COMMANDS]
+    policies = [policy(scope_of(each, flags.environment), others) for each in services if others]
+    policies += [
+        own_policy(each, flags.environment, name) for each in services for name in commands if name in COMMANDS
+    ]
     document = json.dumps(joined(policies) if len(policies) > 1 else policies[0], indent=2)
     return answers.of_permissions(Permissions(flags.environment, commands, document))
 
@@ -249,7 +253,7 @@ for operations in progress, then deletes everything. A second interruption ends 
 
 Account numbers and ARNs are removed from all records.""",
     not_on_dagger="a person agrees to what it creates and costs in a real account",
-    rights=(),
+    permissions=(),
 )
 async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.conformance.service import ProbeImage

@@ -41,7 +41,7 @@ SOURCE = option(
     not_on_dagger=_WORKSPACE,
 )
 NAME = option(
-    "environment", "NAME", "an environment in [tool.slipway.environments]", required=True, not_on_dagger=_OBJECT
+    "environment", "ENVIRONMENT", "an environment in [tool.slipway.environments]", required=True, not_on_dagger=_OBJECT
 )
 ENDPOINT = option(
     "endpoint-url",

@@ -35,14 +35,14 @@ def span(text: str) -> timedelta:
 async def recent(environment: ObservedEnvironment, since: timedelta) -> Log:
     """Return the lines of the service in that span; raises RefusedError if there is no service."""
     arn = (await existing(environment)).arn or ""
-    lines = await environment.described.log_since(environment.aws, arn, environment.time.now() - since)
+    lines = await environment.platform.log_since(environment.aws, arn, environment.time.now() - since)
     return Log(environment=environment.name, lines=tuple(_shown(environment, lines)))
 
 
 async def of_deployment(environment: ObservedEnvironment, number: int) -> Log:
     """Return the lines of a recorded deployment, from its begin to its end; raises BadInputError if it started no operation."""
     operation = await operation_of(environment, number)
-    lines = await environment.described.log_of_operation(environment.aws, operation)
+    lines = await environment.platform.log_of_operation(environment.aws, operation)
     return Log(environment=environment.name, lines=tuple(_shown(environment, lines)), deployment=number)
 
 
@@ -68,7 +68,7 @@ class LogReader:
     async def new(self) -> tuple[LogLine, ...]:
         """Return the lines that were not returned before."""
         environment = self._environment
-        read = await environment.described.log_since(environment.aws, self._arn, self._start)
+        read = await environment.platform.log_since(environment.aws, self._arn, self._start)
         new = {source: tuple(line for line in lines if line.id not in self._seen) for source, lines in read.items()}
         self._start = max(self._start, environment.time.now() - _LATE)
         self._seen |= {line.id: line.at for lines in new.values() for line in lines}

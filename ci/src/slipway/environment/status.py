@@ -12,14 +12,14 @@ from slipway.records.ledger import History, Intent, OpenDeployment, Situation
 from slipway.records.outcome import Verb
 from slipway.records.plan import Observed, State
 from slipway.release.aws.ecr import revision_of
-from slipway.release.engine.answering import way_out
+from slipway.release.engine.compatibility import way_out
 from slipway.release.engine.ledger import digest_of, live_with, way_back
 from slipway.release.engine.target import Operation
 
 _POLL_SECONDS = 5.0
 
 
-async def described(environment: ObservedEnvironment, history: History) -> History:
+async def with_unfinished(environment: ObservedEnvironment, history: History) -> History:
     """Return a history with the facts about its unfinished deployments; the commits only where the images can be read."""
     if not history.unfinished:
         return history
@@ -76,7 +76,7 @@ async def status(environment: ObservedEnvironment) -> Situation:
 async def _instances(environment: ObservedEnvironment, observed: Observed) -> str:
     """Return how many instances run; empty when that cannot be read, which is no reason to hide the rest."""
     with suppress(SlipwayError):
-        return await environment.described.count(environment.aws, observed.arn) if observed.arn else ""
+        return await environment.platform.count(environment.aws, observed.arn) if observed.arn else ""
     return ""
 
 
@@ -96,6 +96,6 @@ async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:
 async def _history(environment: ObservedEnvironment) -> tuple[History, str]:
     try:
         history = await environment.settled(await environment.history(HISTORY))
-        return await described(environment, history), ""
+        return await with_unfinished(environment, history), ""
     except SlipwayError as error:
         return History(environment.name, ()), str(error)

@@ -61,4 +61,4 @@ async def _errors(environment: ObservedEnvironment, reader: LogReader, tell: Tel
     except SlipwayError as error:
         tell(Event(f"the log cannot be read: {error}"))
         return ()
-    return tuple(line for line in lines if is_error(line, environment.described.words))
+    return tuple(line for line in lines if is_error(line, environment.platform.words))

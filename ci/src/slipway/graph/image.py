@@ -218,7 +218,7 @@ def _runtime(source: Source, settings: Settings, label: Label, results: dagger.D
 
 
 def _labelled(runtime: dagger.Container, settings: Settings, label: Label) -> dagger.Container:
-    """Name port, origin and title; what changes with every commit comes last."""
+    """Label a runtime with port, title and origin."""
     return (
         runtime.with_exposed_port(settings.port)
         .with_env_variable("GIT_REVISION", label.revision)
@@ -340,7 +340,7 @@ def _dependencies(source: Source, settings: Settings, *, development: bool) -> d
         for name in files:
             installed = installed.without_mount(f"{HOME}/{name}")
         return installed
-    raise BadInputError("nothing locks the dependencies for developers", "run `uv lock` and commit uv.lock")
+    raise BadInputError("there is no lock with the development dependencies", "run `uv lock` and commit uv.lock")
 
 
 def _with_credentials(

@@ -77,7 +77,7 @@ async def attach(document: str, image: Reference, login: RegistryLogin | None, r
     host, _, repository = image.repository.partition("/")
     url = await registry.endpoint(scheme="http") if registry else f"https://{host}"
     signed = registries.Login(login.user, await login.password.plaintext()) if login else None
-    async with registries.opened(url, repository, signed) as there:
-        content = await there.manifest_content(image.digest)
+    async with registries.opened(url, repository, signed) as opened:
+        content = await opened.manifest_content(image.digest)
         subject = {"mediaType": json.loads(content)["mediaType"], "digest": image.digest, "size": len(content)}
-        return await there.push(sbom_artifact(normalised_sbom(document), subject))
+        return await opened.push(sbom_artifact(normalised_sbom(document), subject))

@@ -126,14 +126,14 @@ class EngineStage:
         return from_json(Proof, await proof.contents(), "the gate's proof")
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
-        there = self.account.environment(environment)
-        spec = there.spec(image.digest)
+        simulated = self.account.environment(environment)
+        spec = simulated.spec(image.digest)
 
         async def boot() -> Checks:
             variables = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
-            return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, variables, there.described)
+            return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, variables, simulated.platform)
 
-        return await preflight(there.aws, spec, {**there.described.looks, **quota.LOOKS}, boot)
+        return await preflight(simulated.aws, spec, {**simulated.platform.looks, **quota.LOOKS}, boot)
 
     async def migrate(self, image: Image, environment: str) -> Migration:
         return await self._migrate(image, environment)

@@ -71,10 +71,10 @@ def heads_before(proof: Proof) -> tuple[str, ...]:
 def why_not(certificate: Certificate, listing: Listing, live: Collection[str] | None, proof: str | None) -> str | None:
     """Return why a certificate does not hold for a history, the live heads and its proof; None if it holds."""
     if certificate.history != listing.digest:
-        return "the revisions differ from those that were proven"
+        return "the revisions differ from those that were tested"
     if live is not None and set(live) != set(certificate.before):
-        proven = ", ".join(certificate.before) or "an empty database"
-        return f"it was proven from {proven} on, and the database is at {', '.join(live) or 'no revision'}"
+        tested = ", ".join(certificate.before) or "an empty database"
+        return f"it was tested from {tested} on, and the database is at {', '.join(live) or 'no revision'}"
     if proof is not None and _digest(proof) != certificate.evidence:
         return "the proof is not the one that the certificate was made from"
     return None

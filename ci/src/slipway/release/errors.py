@@ -101,7 +101,7 @@ class AwsRefusedError(PlatformRefusedError):
 
     @property
     def is_denied(self) -> bool:
-        """Whether the credentials lack the right."""
+        """Whether the credentials lack the permission."""
         return self.code in _DENIED
 
 

@@ -116,7 +116,7 @@ def _what(deployment: OpenDeployment, digits: int = 64) -> str:
 def _resumption(deployment: OpenDeployment, environment: str) -> str:
     """Return the command that resumes a deployment; a promotion's source is not recorded."""
     if deployment.verb is Verb.PROMOTE:
-        return f"`slipway promote --from NAME --to {environment}` resumes it"
+        return f"`slipway promote --from ENVIRONMENT --to {environment}` resumes it"
     if deployment.verb in _DIRECTIONS:
         return f"`slipway move --environment {environment} {_DIRECTIONS[deployment.verb]}` resumes it"
     image = f" --image {deployment.image}" if deployment.verb is Verb.DEPLOY else ""
@@ -210,7 +210,7 @@ def of_outcome(outcome: Outcome) -> str:
 def of_examination(examination: Examination) -> str:
     """Render how the newest deployment ended and why, and whether the live release answers."""
     answer = answered(examination.answer, examination.way_out)
-    lines = [f"  {f'{name}:':<11}{one_line(value)}" for name, value in answer]
+    lines = [f"  {f'{name}:':<11}{one_line(value, 600)}" for name, value in answer]
     return "\n".join([examined(examination), *_diagnosis(examination.diagnosis), *lines]) + "\n"
 
 
@@ -269,7 +269,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield from _diagnosis(outcome.diagnosis)
     if outcome.status is not Status.UNANSWERED:  # whose cause it is
         for name, value in answered(outcome.answer, outcome.way_out):
-            yield f"  {f'{name}:':<11}{one_line(value)}"
+            yield f"  {f'{name}:':<11}{one_line(value, 600)}"
     if outcome.note:
         yield f"  note:      {one_line(outcome.note, 600)}"
 
@@ -297,4 +297,4 @@ def _diagnosis(diagnosis: Diagnosis | None) -> Iterator[str]:
     if diagnosis:
         yield f"  cause:     {one_line(diagnosis.cause)}"
         yield from (f"  log:       {one_line(line)}" for line in diagnosis.lines)
-        yield f"  remedy:    {one_line(diagnosis.remedy)}"
+        yield f"  remedy:    {one_line(diagnosis.remedy, 600)}"

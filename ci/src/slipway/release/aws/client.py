@@ -85,7 +85,7 @@ def keys_for(endpoint_url: str | None, keys: Keys | None = None) -> Keys:
 
 
 class Aws:
-    """One region of one account. `endpoint_url` names a simulator in place of AWS; `sleep` is the platform's."""
+    """One region of one account. `endpoint_url` names a simulator in place of AWS; `sleep` follows the platform's clock."""
 
     def __init__(
         self,
