@@ -41,8 +41,8 @@ _UNTIL_IT_ENDS = "until it ends"
     ),
     permissions=("status", "logs"),
     more="""\
-With a span the smoke paths are asked every 15 seconds, and lines of the logs that look like errors are counted and shown; they alone
-do not end it. The first path that does not answer ends it.""",
+With a span such as 5m, slipway requests the smoke paths every 15 seconds, and counts and shows the lines of the logs that look like
+errors. Such lines do not end the watch; the first path that does not answer does.""",
 )
 async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
     from slipway.environment.logs import span
@@ -223,9 +223,9 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
         JsonRecord("secret-version", "of `set`"),
     ),
     more="""\
-The value is typed at a prompt, which does not show it, or read from standard input, without its last line end. Where the settings name
-no existing secret for the variable, SERVICE/VARIABLE is created, and the line that the settings lack is printed. A running service reads a
-new value only when its instances start again.""",
+Type the value at the prompt, which does not show it, or pipe it in; a line end at its end is removed. If the settings name no existing
+secret for the variable, slipway creates SERVICE/VARIABLE and prints the line to add to the settings. A running service reads a new
+value only when its instances restart.""",
     not_on_dagger="a person types the value",
 )
 async def secret(flags: Flags, caller: Caller) -> "CommandResult":
@@ -256,9 +256,9 @@ async def secret(flags: Flags, caller: Caller) -> "CommandResult":
 For example: slipway run --environment staging -- python -m app.repair --since 2026-01-01
 
 The command runs in the ECS task of [tool.slipway.environments.ENVIRONMENT.migration], with the variables and secrets of the environment, and
-without a shell. Its lines are printed as they reach CloudWatch; the values of secrets, and passwords in URLs, are hidden in the
-container already. When slipway is interrupted, the task continues. slipway exits with 1
-when the task does not start, and with 3 when its end is unknown.""",
+without a shell. Its lines are printed as they reach CloudWatch; values of secrets, and passwords in URLs, are removed inside the
+container. When slipway is interrupted, the task continues. slipway exits with 1 when the task does not start, and with 3 when its end
+is unknown.""",
 )
 async def run(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.one_off import run
@@ -349,8 +349,8 @@ async def abort(flags: Flags, caller: Caller) -> "CommandResult":
     ),
     more="""\
 With --everything the service goes first, then its stack, then the network and the database that the services of the environment
-share; these are kept while the stack of another service uses them. The database leaves a final snapshot. One that is protected from
-deletion is an obstacle, and then nothing is deleted. It needs an administrator's permissions, as bootstrap does.""",
+share; these are kept while the stack of another service uses them. The database leaves a final snapshot. If it is protected from
+deletion, nothing is deleted. --everything needs an administrator's permissions, as bootstrap does.""",
     permissions=("destroy", "webhook"),
 )
 async def destroy(flags: Flags, caller: Caller) -> "CommandResult":

@@ -75,7 +75,7 @@ class HealthPace(Constrained):
     - interval: seconds between two checks.
     - timeout: seconds to wait for an answer.
     - healthy-threshold: consecutive good answers until an instance gets traffic.
-    - unhealthy-threshold: consecutive bad answers until an instance is given up.
+    - unhealthy-threshold: consecutive bad answers until an instance gets no more traffic.
     """
 
     interval: Annotated[int, Range(1, 20)] = 5

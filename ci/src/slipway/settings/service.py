@@ -287,11 +287,11 @@ class Settings(Constrained):
     - sources: the files and folders that are shipped, besides pyproject.toml and the lock; everything that git tracks by default.
     - port: where it listens. The platform also sets PORT.
     - health-path: answers 200 when the service is ready; without it a TCP connection is enough.
-    - smoke-paths: asked with GET after a deployment (default: the health path); each must answer below 400.
+    - smoke-paths: requested with GET after a deployment (default: the health path); each must answer with a status below 400.
     - calls: the services of this repository that it calls, by name, such as ["billing"]. It gets the private address of each in a variable
       NAME_URL, here BILLING_URL, and is deployed after them by `slipway deploy --all`.
-    - when-a-later-fails: what becomes of this service when it is live and a later one of the same `slipway deploy --all` fails: "back" to the
-      release before, or "stay".
+    - when-a-later-fails: whether this service goes "back" to its previous release, or is to "stay", when a later one of the same
+      `slipway deploy --all` fails.
     """
 
     name: Annotated[str, _REPOSITORY_NAME]
