@@ -1,7 +1,7 @@
-"""What the writes of a release do: a trigger, a rule or a policy may drop them or store other values, and no error says so.
+"""The effects of a release's writes: a trigger, a rule or a policy may drop them or store other values, and no error says so.
 
-A write of all rows must reach all of them, an INSERT must store its row, and the values must be those that the release writes. Two replacements
-harm nobody: of NULL, and by the present time, as in a column that says when its row was last changed.
+A write of all rows must reach all of them, an INSERT must store its row, and the values must be those of the release. A value
+in the place of NULL harms nobody, nor does the present time, as in a column with the time of the last change.
 """
 
 import json
@@ -32,7 +32,7 @@ Values = Mapping[str, "Counter[str]"]  # by column, as JSON
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """What a write did: the rows that it missed, in words, and the values of the columns that it writes, given and stored."""
+    """The effect of a write: the missed rows, in words, and the values of the written columns, given and stored."""
 
     missed: str = ""
     columns: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ def measured(connection: Connection, query: Query, table: Table) -> Effect | Non
 
 
 def difference(connection: Connection, query: Query, before: Effect) -> Refused | None:
-    """Execute a write that works on another schema, and return what it no longer does."""
+    """Execute a write on another schema, where it works too, and return its first lost effect."""
     now = _effect(connection, query, before.columns)
     if now.missed and not before.missed:
         return Refused(query, now.missed, WITHOUT_EFFECT)
@@ -75,7 +75,8 @@ def _columns(sql: str, table: Table) -> tuple[str, ...]:
     names = {column["name"]: column["raw"] for column in table.columns if column["number"] not in keys}
     listed, _, values = sql.partition("(")[2].partition(") ")
     if sql.startswith("UPDATE"):
-        listed = ", ".join(each.partition(" = ")[0] for each in sql.partition(" SET ")[2].split(", "))
+        pairs = (each.partition(" = ") for each in sql.partition(" SET ")[2].split(", "))
+        listed = ", ".join(name for name, _, value in pairs if name == value)
     elif not values.startswith("VALUES"):
         return ()
     return tuple(names[name] for name in listed.split(", ") if name in names)

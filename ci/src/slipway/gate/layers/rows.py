@@ -203,8 +203,8 @@ class _Run:
         """Note whether more was written than the revisions were seen to write."""
         if self._looks_everywhere or self.is_unexplained:
             return
-        present = dict(query(connection, row_effects.NAMES))
-        names = {oid: present[oid] for oid in self._marks if oid in present and oid not in self._explained}
+        present = query(connection, row_effects.NAMES)
+        names = {oid: name for oid, name in present if oid in self._marks and oid not in self._explained}
         with as_superuser(connection):
             marks = seeds.marks(connection, names)
         behind = row_effects.sequences_behind(connection, list(self._filled), max(map(int, self._filled), default=0))
