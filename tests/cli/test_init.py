@@ -59,4 +59,4 @@ def test_a_newest_revision_that_fails_is_a_finding_and_gets_no_baseline(tmp_path
     newest = service(tmp_path, "CREATE TABLE notes (id serial PRIMARY KEY)", FAILS)
     assert run(["init", "--yes", "--quiet", "--source", str(newest), "--python", sys.prefix]) == 1
     assert not (newest / "migrations/baseline.sql").exists()
-    assert "not proven: 1 of 2 revisions was not executed: b (" in capsys.readouterr().out
+    assert "not fully executed: 1 of 2 revisions was not executed: b (" in capsys.readouterr().out

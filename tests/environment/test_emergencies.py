@@ -7,6 +7,7 @@ import pytest
 
 from slipway.environment.late import record_all
 from slipway.environment.redeploy import CompatibilityEvidence, rollback
+from slipway.environment.status import status
 from slipway.errors import RefusedError
 from slipway.records.certificate import Ternary
 from slipway.records.form import from_json, text_of
@@ -54,6 +55,7 @@ async def test_a_ledger_that_fails_until_the_end_leaves_a_file_that_is_recorded_
     account.cloud.faults.clear()
     await deployed(staging)  # takes the number that the run without a ledger could not claim
     (file,) = tmp_path.iterdir()
+    assert (await status(staging.environment)).unrecorded == file.name
     block = from_json(LedgerBlock, text_of(file, "the file"), "the file")
     assert await record_all(staging.environment, block.records) == "deployment 3"
     history = await staging.environment.history()
@@ -96,3 +98,13 @@ async def test_a_hot_fix_is_released_on_a_newer_schema_only_with_the_proof_of_th
     outcome = await environment.deploy(digest, staging.tell, proof)
     assert outcome.status is (Status.SUCCEEDED if is_live else Status.REFUSED), outcome
     assert not is_live or outcome.migration.after == ("bbb",)
+
+
+async def test_what_a_rollback_brought_can_be_deployed_with_other_settings_by_the_certificate_in_the_ledger(
+    staging, account
+):
+    old = await account.image(Script(), revision=FIX)
+    await staging.environment.deploy(old, staging.tell)
+    await deployed(staging, "bbb", certificate("aaa", "bbb", previous=FIX))
+    outcome = await staging._environment(runner=runner).deploy(old, staging.tell, older=True)
+    assert (outcome.status, outcome.live) == (Status.SUCCEEDED, old)

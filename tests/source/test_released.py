@@ -281,7 +281,9 @@ def test_a_shallow_clone_without_the_default_branch_is_no_base_for_a_choice(git,
     git("checkout", "--quiet", "main")
     assert chosen(cloned(git, tmp_path, "--depth=1")) == ("", (), None)
     (tmp_path / "clone").rename(tmp_path / "main")
-    with pytest.raises(BadInputError, match=r"unknown which revisions are new: .*fetch-depth: 0 .*, or pass --all"):
+    with pytest.raises(
+        BadInputError, match=r"unknown which revisions are new: .*fetch-depth: 0 .*, or pass --all-revisions"
+    ):
         unreleased(cloned(git, tmp_path, "--depth=1", "--branch=feature"))
 
 

@@ -194,7 +194,7 @@ class CommandLine:
         service, region = (vars(self.flags).get(key) for key in ("service", "region"))
         if service or region:
             if not (service and region):
-                raise BadInputError("an environment outside of its folder has a service and a region", "pass both")
+                raise BadInputError("--service and --region belong together", "pass both")
             aws = Aws(region, self.flags.endpoint_url)
             aws.patience.tell = self.progress.note
             return await environment.recorded(name, service, aws, environment.wall_clock())

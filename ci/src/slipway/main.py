@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Majors = Annotated[
     list[str] | None,
-    Doc("Postgres majors, or images, on which to prove side by side (default: the one in the settings)"),
+    Doc("Postgres majors, or images, on which to test side by side (default: the one in the settings)"),
 ]
 PreviousRelease = Annotated[
     dagger.Directory | None,
@@ -236,13 +236,14 @@ class Slipway:
     ) -> str:
         from slipway.graph import image
         from slipway.graph.folder import commit_of
-        from slipway.graph.publish import RegistryLogin, attach, publish, signed_in
+        from slipway.graph.publish import RegistryLogin, attach, check_address, publish, signed_in
         from slipway.graph.running import smoke
         from slipway.simulator.contract import REGION
 
+        check_address(address)
         settings, source = await self._read(await self._folder(ws))
         given = RegistryLogin(username, password) if password else None
-        region = next((there.region for there in settings.environments.values()), REGION)
+        region = next((env.region for env in settings.environments.values()), REGION)
         login = given or await signed_in(address, await keys_of(credentials), registry, region)
         built = await image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
         await smoke(built, settings)
@@ -285,9 +286,9 @@ class Slipway:
         return await folder_of(ws, self.path)
 
     async def _settings(self, folder: "Folder", *, needed: bool = True) -> "Settings":
-        from slipway.graph.workspace import settings_of
+        from slipway.graph.workspace import declared_in, settings_of
 
-        return self._on_bases(await settings_of(folder, needed=needed))
+        return self._on_bases(await settings_of(await declared_in(folder), needed=needed))
 
     def _on_bases(self, settings: "Settings") -> "Settings":
         """Return the settings with the images that arguments of the object name."""
@@ -312,10 +313,11 @@ class Slipway:
 
     async def _read(self, folder: "Folder", *, needed: bool = True) -> "tuple[Settings, Source]":
         """Read the settings, and the files that an image needs."""
-        from slipway.graph.workspace import source_of
+        from slipway.graph.workspace import declared_in, settings_of, source_of
 
-        settings = await self._settings(folder, needed=needed)
-        return settings, await source_of(folder, settings, await self._secrets())
+        declared = await declared_in(folder)
+        settings = self._on_bases(await settings_of(declared, needed=needed))
+        return settings, await source_of(declared, settings, await self._secrets())
 
 
 def _green(verdict: "CheckResult") -> str:

@@ -89,10 +89,10 @@ def folder_of(source: Path) -> Path:
     return source.resolve()
 
 
-def commit_at(folder: Path, name: str = "HEAD") -> Commit:
-    """Read the commit `name` of the repository around `folder`; raises BadInputError."""
+def commit_at(folder: Path) -> Commit:
+    """Read the newest commit of the repository around a folder; raises BadInputError."""
     show = ["show", "--no-patch", "--no-show-signature", "--format=%H%x00%ct%x00%s"]
-    shown = git(folder_of(folder), [*show, "--end-of-options", f"{name}^{{commit}}", "--"]).decode().strip()
+    shown = git(folder_of(folder), [*show, "HEAD", "--"]).decode().strip()
     revision, committed, subject = shown.split("\0")
     return Commit(folder, revision, int(committed), subject)
 
@@ -164,8 +164,8 @@ def changed_files(repository: Path, name: str) -> set[str]:
 def unreleased(folder: Path) -> Since:
     """Return the state that a pull request's revisions are compared with: the default branch, otherwise the newest tag of a release.
 
-    A branch without revisions of its own has none to judge. On the default branch, when the tag has every revision too, only the newest
-    one is judged. Raises BadInputError in a shallow clone without the default branch.
+    A branch without revisions of its own has none to test. On the default branch, when the tag has every revision too, only the newest
+    one is tested. Raises BadInputError in a shallow clone without the default branch.
     """
     try:
         if _is_shallow(folder):
@@ -174,7 +174,7 @@ def unreleased(folder: Path) -> Since:
         if error.next_step != _DEEPEN:
             return Since(name="", by_default="")
         raise BadInputError(
-            f"it is unknown which revisions are new: {error.what}", f"{_DEEPEN}, or pass --all"
+            f"it is unknown which revisions are new: {error.what}", f"{_DEEPEN}, or pass --all-revisions"
         ) from error
     revisions, default = _revisions_here(folder), ""
     for choose in (lambda _: MERGE_BASE, _newest_tag):

@@ -213,7 +213,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
     async def _foreign(self) -> Check | None:
         """Return why slipway did not create the service; None if it did, or if there is no service."""
-        check = await self.described.owned(self.settings, self.name, self.aws)
+        check = await self.platform.owned(self.settings, self.name, self.aws)
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
     async def prepare(self, goal: Live, tell: Tell, observed: Observed) -> Mapping[str, str]:
@@ -229,7 +229,9 @@ class ServiceEnvironment(ObservedEnvironment):
         if self.starts and goal.verb not in _WAS_LIVE:
             report = await preflight(self.aws, spec, self.resolved, live=observed.fields)
         else:
-            report = await checking.preflight(self.aws, spec, self.described.looks)
+            migrates = self.runner is None and goal.verb not in _WAS_LIVE
+            task = checking.looks_at_migration(self.resolved, self.name) if migrates else {}
+            report = await checking.preflight(self.aws, spec, {**self.platform.looks, **task})
         for event in checking.events(report):
             tell(event)
         checking.refuse(report)
@@ -241,7 +243,10 @@ class ServiceEnvironment(ObservedEnvironment):
         try:
             return await runner.migrate(tell)
         except RefusedError:
-            if (migration := await self._proven_ahead(runner, digest)) is None:
+            migration = None
+            with suppress(SlipwayError):  # what cannot be read proves nothing, and the first error counts
+                migration = await self._proven_ahead(runner, digest)
+            if migration is None:
                 raise
             tell(
                 Event(
@@ -251,14 +256,14 @@ class ServiceEnvironment(ObservedEnvironment):
             return migration
 
     async def _proven_ahead(self, runner: Runner, digest: str) -> Migration | None:
-        """Return that nothing was migrated, for a hot fix whose certificate is about this very commit on the newer schema."""
-        certificate = self.certificate
-        if certificate is None or not (standing := await runner.look()).unknown:
+        """Return that nothing was migrated, for a commit that a certificate proves on the newer schema: a hot fix, or what a rollback brought."""
+        commit = await revision_of(self.aws, self.settings.name, digest)
+        known = (*await self.ledger.certificates(every=False), *filter(None, [self.certificate]))
+        own = [certificate for certificate in known if certificate.previous == commit]
+        if not own or not (standing := await runner.look()).unknown:
             return None
-        if certificate.previous != await revision_of(self.aws, self.settings.name, digest):
-            return None
-        wanted, live = Readiness(standing.image, None, certificate.previous), Readiness(None, standing.database)
-        if rollback_risk(wanted, live, [certificate]):
+        wanted, live = Readiness(standing.image, None, commit), Readiness(None, standing.database)
+        if rollback_risk(wanted, live, own):
             return None
         return Migration(before=standing.database, after=standing.database, applied=(), attempts=1, seconds=0)
 

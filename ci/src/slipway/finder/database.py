@@ -94,6 +94,7 @@ def _url_variable(tree: Tree) -> Iterator[Fact]:
     for fact in found[:1]:
         others = sorted({each.value for each in found} - {fact.value})
         guessed = f"there is also {', '.join(others[:3])}" if others and fact.value != "DATABASE_URL" else ""
+        guessed = guessed or ("production may have another one" if _NOT_THE_MAIN_ONE.search(fact.value) else "")
         yield Fact(subject=Subject.DATABASE_VARIABLE, value=fact.value, place=fact.place, guessed=guessed)
 
 
@@ -133,5 +134,5 @@ def other_database(tree: Tree) -> Iterator[Obstacle]:
     if other and not having & DRIVERS and not any("postgres" in tree.read(name) for name in tree.sources):
         yield Obstacle(
             what=f"the service uses {_OTHERS[other[0]]} ({other[0]} is among its dependencies), and no driver of Postgres",
-            next_step="slipway proves migrations on Postgres only; add psycopg if the service runs on Postgres too",
+            next_step="slipway tests migrations on Postgres only; add psycopg if the service runs on Postgres too",
         )

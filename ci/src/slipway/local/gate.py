@@ -1,4 +1,4 @@
-"""Prove the migrations in a folder, with its settings or without any, and with the previous release in git."""
+"""The gate on the migrations in a folder, with its settings or without any, and with the previous release in git."""
 
 import re
 import tempfile
@@ -63,9 +63,9 @@ async def gate(
         try:
             proof = await prove(at, since=known, previous=asked, layers=layers, process=process)
         except SlipwayError as error:
-            from slipway.local.obstacles import with_other_variables
+            from slipway.local.obstacles import with_its_causes
 
-            raise await anyio.to_thread.run_sync(with_other_variables, error, at.folder, at.migrations) from error
+            raise await anyio.to_thread.run_sync(with_its_causes, error, at.folder, at.migrations) from error
     made = () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(_notes, at)
     coverage = replace(proof.coverage, gaps=(*proof.coverage.gaps, *made, *_of_another_major(at, proof.postgres)))
     path = at.folder.relative_to(repository_of(at.folder)).as_posix()
@@ -102,7 +102,7 @@ def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
 
 
 async def revisions(options: GateOptions) -> Listing:
-    """Return the revisions that `gate` would prove, without executing them; raises SlipwayError."""
+    """Return the revisions that `gate` would run, without executing them; raises SlipwayError."""
     at, known = await _workplace(options)
     return await enumerate_revisions(at, known)
 
@@ -177,7 +177,7 @@ def _looked_at(place: _Place, options: GateOptions) -> tuple[Workplace, Since | 
 
 
 def _released(folder: Path, options: GateOptions, start_after: str | None) -> Since | None:
-    """Return the state after which revisions are judged; None when all are, or those after `start_after`."""
+    """Return the state after which revisions are tested; None when all are, or those after `start_after`."""
     if options.since:
         return since_of(folder, options.since)
     if options.everything:

@@ -29,7 +29,7 @@ from slipway.records.gate import (
     Since,
 )
 from slipway.records.migration import Baseline
-from slipway.records.progress import SILENT, Progress
+from slipway.records.progress import SILENT, Progress, repeated
 from slipway.records.proof import Layer, Proof
 from slipway.records.survey import Subject
 from slipway.settings import Migrations, MissingTableError
@@ -72,8 +72,8 @@ class GateOptions:
 
     source: Path
     alembic: AlembicOptions = AlembicOptions()
-    since: str | None = None  # a revision or a git ref; by default what a pull request would add is judged
-    everything: bool = False  # judge all revisions
+    since: str | None = None  # a revision or a git ref; by default what a pull request would add is tested
+    everything: bool = False  # test released revisions, too
     python: Path | None = None
     server: NamedServer | None = None
     migrations: Migrations | None = None  # the service's settings, if the caller has read them
@@ -145,7 +145,7 @@ async def prove(
     layers: tuple[Layer, ...] = tuple(Layer),
     process: Inside | None = None,
 ) -> Proof:
-    """Prove the history of a folder; raises SlipwayError when it cannot be executed.
+    """Return the proof of a folder's history; raises SlipwayError when it cannot be executed.
 
     A `since` that the caller named replaces `start_after`; the `previous` release must work on the new schema. `process` is a gate
     that was started already.
@@ -197,7 +197,8 @@ async def _answer(kind: type[T], question: GateQuestion, at: Workplace, process:
     work = _Work(at.progress)
     async with running_gate as gate, _url(at, question.ask) as url:
         database = Database(url, at.migrations.told(url))
-        return from_json(kind, await gate.answer(database, line, work.read, work.show_again), "the gate's answer")
+        with repeated(at.progress.stage, lambda: work.now):
+            return from_json(kind, await gate.answer(database, line, work.read), "the gate's answer")
 
 
 @asynccontextmanager
@@ -258,7 +259,3 @@ class _Work:
         self.now = f"{work}: {event.revision}, {len(revisions)} of {event.of}"
         self.progress.detail(self.now)
         return True
-
-    def show_again(self) -> None:
-        """Show that the same work continues, in a pipe too."""
-        self.progress.stage(f"still {self.now}")

@@ -131,7 +131,7 @@ class Ask(Enum):
 
 
 class Role(Enum):
-    """The rights of the role that runs the revisions in production."""
+    """The privileges of the role that runs the revisions in production."""
 
     RDS_SUPERUSER = "rds_superuser"  # the main user of RDS: owns the database, creates roles, databases and the extensions that RDS offers
     OWNER = "owner"  # owns the database, no more
