@@ -87,16 +87,16 @@ clean:
 	rm -rf .uv ci/.venv report site .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # Generated from docs/tasks.toml by `make tasks`.
-.PHONY: gate image prove rehearse-in-containers up simulator doctor pages tasks checks migrations smoke
+.PHONY: gate gate-in-containers image rehearse-in-containers up simulator doctor pages tasks checks migrations smoke
 
-gate:  ## execute the migrations in containers; fail when the gate refuses them
+gate: $(UV)  ## test all migrations on this machine, without an engine
+	$(RUN) -- slipway gate --all-revisions
+
+gate-in-containers:  ## test the migrations in containers; fail when the gate refuses them
 	dagger call gate
 
 image:  ## build the service's image into image.tar, for docker load
 	dagger call image export --path image.tar
-
-prove: $(UV)  ## execute the migrations on this machine, without an engine
-	$(RUN) -- slipway gate --all
 
 rehearse-in-containers:  ## play the way to production with images and containers; fail when an act does not go as planned
 	dagger call rehearse

@@ -99,8 +99,8 @@ def try_gate(folder: Path) -> None:
     )
     run(UV, "pip", "install", "--quiet", "--python", home, f"{wheel('slipway_gate')}[local]", *oldest)
     shutil.copytree(HISTORY, service)
-    run(home / "bin/slipway", "gate", "--all", "--python", home, "--report", folder / "report", cwd=service)
-    run(home / "bin/pytest", "--slipway", "--slipway-all", "-q", cwd=service)
+    run(home / "bin/slipway", "gate", "--all-revisions", "--python", home, "--report", folder / "report", cwd=service)
+    run(home / "bin/pytest", "--slipway", "--slipway-all-revisions", "-q", cwd=service)
     refused = run(
         home / "bin/slipway", "status", "--environment", "e", cwd=service, check=False, stderr=subprocess.PIPE
     )
@@ -122,6 +122,10 @@ def try_tool(folder: Path) -> None:
         env=places,
     )
     run(folder / "bin/slipway", "--version")
+    address = (
+        f"slipway-cli @ git+{ROOT.as_uri()}#subdirectory=distributions/cli"  # with an empty cache, as on a new machine
+    )
+    run(UV, "pip", "compile", "--quiet", "--cache-dir", folder / "new", "-", input=address, stdout=subprocess.DEVNULL)
     run(folder / "bin/slipway", "completion", "bash", stdout=subprocess.DEVNULL)
 
 

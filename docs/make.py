@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from slipway import settings
-from slipway.release.bootstrap.roles import DEPLOY_ROLE, IMAGE_ROLE, RIGHTS, rights_on
+from slipway.release.bootstrap.roles import DEPLOY_ROLE, IMAGE_ROLE, PERMISSIONS, permissions_on
 from slipway.release.failures import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule
-from slipway.release.rights import Actions, granted
+from slipway.release.permissions import Actions, granted
 from slipway.release.targets.supported import TARGETS
 from slipway.structure import constraints, kebab
 
@@ -31,18 +31,18 @@ import simulator_tables  # noqa: E402
 TABLES = (
     ("[tool.slipway]", settings.Settings),
     ("[tool.slipway.migrations]", settings.Migrations),
-    ("[tool.slipway.environments.NAME]", settings.Environment),
-    ("[tool.slipway.environments.NAME.network]", settings.Network),
-    ("[tool.slipway.environments.NAME.network] with managed = true", settings.ManagedNetwork),
-    ("[tool.slipway.environments.NAME.database]", settings.ManagedDatabase),
-    ("[tool.slipway.environments.NAME.migration]", settings.MigrationRunner),
-    ('[tool.slipway.environments.NAME] with target = "app-runner"', settings.AppRunnerEnvironment),
-    ("[tool.slipway.environments.NAME.health-check]", settings.HealthPace),
-    ("[tool.slipway.environments.NAME.scaling]", settings.Scaling),
-    ("[tool.slipway.environments.NAME.move]", settings.Move),
-    ('[tool.slipway.environments.NAME] with target = "ecs-express"', settings.ExpressEnvironment),
-    ('[tool.slipway.environments.NAME.health-check] with target = "ecs-express"', settings.TargetGroupPace),
-    ('[tool.slipway.environments.NAME.scaling] with target = "ecs-express"', settings.TaskScaling),
+    ("[tool.slipway.environments.ENVIRONMENT]", settings.Environment),
+    ("[tool.slipway.environments.ENVIRONMENT.network]", settings.Network),
+    ("[tool.slipway.environments.ENVIRONMENT.network] with managed = true", settings.ManagedNetwork),
+    ("[tool.slipway.environments.ENVIRONMENT.database]", settings.ManagedDatabase),
+    ("[tool.slipway.environments.ENVIRONMENT.migration]", settings.MigrationRunner),
+    ('[tool.slipway.environments.ENVIRONMENT] with target = "app-runner"', settings.AppRunnerEnvironment),
+    ("[tool.slipway.environments.ENVIRONMENT.health-check]", settings.HealthPace),
+    ("[tool.slipway.environments.ENVIRONMENT.scaling]", settings.Scaling),
+    ("[tool.slipway.environments.ENVIRONMENT.move]", settings.Move),
+    ('[tool.slipway.environments.ENVIRONMENT] with target = "ecs-express"', settings.ExpressEnvironment),
+    ('[tool.slipway.environments.ENVIRONMENT.health-check] with target = "ecs-express"', settings.TargetGroupPace),
+    ('[tool.slipway.environments.ENVIRONMENT.scaling] with target = "ecs-express"', settings.TaskScaling),
     ("[tool.slipway.github]", settings.Github),
     ("[tool.slipway.rehearsal]", settings.RehearsalCommits),
     ("[tool.slipway.checks]", settings.Checks),
@@ -50,15 +50,15 @@ TABLES = (
     ("[tool.slipway.build]", settings.BuildStep),
 )
 _PERMISSIONS = """\
-`slipway permissions --environment NAME` prints the policy of an environment's deploy role with the
-ARNs of your settings; with `--command` it prints the least that single commands need.
+`slipway permissions --environment ENVIRONMENT` prints the policy of an environment's deploy role
+with the ARNs of your settings; with `--command` it prints the least that single commands need.
 `slipway bootstrap` creates the roles: [how-to/bootstrap.md](how-to/bootstrap.md). A test runs each
 command under exactly this policy; a missing action is named in the error.
 
-`--command bootstrap` prints what a person needs for `bootstrap` in every form and for
-`destroy --everything`, and `--command bootstrap-drift` what a nightly `bootstrap --drift` needs.
-Both follow from the templates of your settings: CloudFormation makes and reads their resources with
-the caller's permissions, and AWS's schema of each kind lists the actions. A test plays both, too. A
+`--command bootstrap` prints what a person needs for `bootstrap` in every form and for `destroy
+--everything`, and `--command bootstrap-drift` what a nightly `bootstrap --drift` needs. Both follow
+from the templates of your settings: CloudFormation makes and reads their resources with the
+caller's permissions, and AWS's schema of each kind lists the actions. A test plays both, too. A
 person who may make roles may give them any permission, so bootstrap's policy is as good as an
 administrator's."""
 _DIAGNOSIS = """
@@ -163,8 +163,8 @@ def _permissions() -> str:
     parts = ["# Permissions: what each command may do in AWS", _PERMISSIONS]
     for kind, target in TARGETS.items():
         verbs = {
-            verb: granted(rights_on(verb, kind), target.grants)
-            for verb in RIGHTS
+            verb: granted(permissions_on(verb, kind), target.grants)
+            for verb in PERMISSIONS
             if verb not in target.impossible_names
         }
         resources = sorted({each for actions in verbs.values() for each in actions}, key=lambda each: each.sid)

@@ -12,30 +12,33 @@ The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for P
 on tables that it fills with rows. A revision's effects outside the database happen here too, so give the gate no
 credentials for other systems. Where it cannot invent a value that a column accepts, name some in `samples`.
 
-Revisions run as a role with the rights of production's: `role` in the settings, by default those of RDS' main user
+Revisions run as a role with the privileges of production's: `role` in the settings, by default those of RDS' main user
 ([more](explanation/proofs.md#the-role-of-production)). The new ones also run together, as `alembic upgrade heads` runs them:
 once through env.py, in its own transactions, on rows.
 
 alembic's settings are read as its command line reads them: from alembic.ini, [tool.alembic] in pyproject.toml or both, with
 `section` for `--name` and `x-arguments` for `-x`. When one env.py migrates several databases, as alembic's template multidb
-does, the history is proven in each of them; `slipway migrate` refuses such an env.py, because it is given one URL.
+does, the history is tested in each of them; `slipway migrate` refuses such an env.py, because it is given one URL.
 
 A server that you name (`--database-url`) must be disposable. The gate creates databases of its own on it and drops them
 afterwards, together with the roles that revisions created. It refuses a database that is not empty, and a URL that looks
 like production unless you pass `--allow-production-like`. A step that takes longer than `timeout` is a finding. Passwords
 and tokens from the service's variables are removed from all output."""
 _SINCE = """\
-All revisions are executed, and those are judged that a pull request would add: by default the ones that the default branch
-lacks (origin/HEAD, main, master, develop or trunk); a branch without any has none to judge. On the default branch itself
-these are the ones that the newest tag of a release lacks (a tag with a digit), otherwise the newest one. Revisions up to
-`start-after` in the settings are never judged: `slipway init` sets it to the revision at which a service adopts slipway.
-`--all` judges every revision. The report says which ones were judged, and how many older ones ran. `dagger call gate`
-judges all after `start-after`, unless `--since` is passed.
+The gate tests the new revisions. It also runs the old ones, but only upwards, and reports no findings on them. By
+default the new revisions of a branch are those that the default branch lacks (origin/HEAD, main, master, develop or trunk).
+On the default branch itself they are those that the newest release tag lacks (a tag with a digit); if it lacks none, or
+there is no such tag, the newest revision is new, or with `start-after` all after that.
 
-`slipway gate --since` overrides `start-after` for one run. It takes a revision, a git ref (`origin/main`, a tag, a commit:
-the files of that tree are old unless they were edited since) or `merge-base`, which is that of HEAD and the default branch.
-A name that is both a revision and a ref means the revision. In CI, git needs the commits: set `fetch-depth: 0` for
-actions/checkout. `dagger call gate --since` takes revisions only, because the git history is not sent to the engine.
+Revisions up to `start-after` in the settings are always old: `slipway init` sets it to the revision at which a service
+adopts slipway. `--all-revisions` tests every revision after `start-after`, and so does `dagger call gate` without
+`--since`. The report says which revisions were tested, and how many older ones were only run.
+
+`slipway gate --since` replaces this choice and `start-after` for one run. It takes a revision; a git ref such as
+`origin/main`, a tag or a commit, whose revisions are old unless they were edited since; or `merge-base`, the commit at which
+HEAD left the default branch. A name that is both a revision and a ref means the revision. In CI, git needs the commits: set
+`fetch-depth: 0` for actions/checkout. `dagger call gate --since` takes revisions only, because the git history is not sent
+to the engine.
 
 The release that the new revisions are compared with is the [previous release](how-to/previous-release.md), whose statements
 must work on the new schema. With `previous = "required"` it is an error, C21, when they could not be replayed.
@@ -55,7 +58,7 @@ Write it on the line of the statement, right above it, or at the top level of th
 reason is required. `until=` is optional and names the last day (UTC) on which the comment applies. Separate several rules
 with commas. Suppressed findings stay in the proof with the reason and do not fail the gate."""
 _LEVELS = """\
-An error fails the gate; a warning or a note does not. Only new revisions are judged. Findings rest on what was executed.
+An error fails the gate; a warning or a note does not. Only new revisions have findings. Each finding is about something that was executed.
 `levels` in the [settings](settings.md) changes the level of a rule or turns it off. A finding also decides a verdict of the
 certificate, where the page of its rule says so, even when it is suppressed. `slipway explain L01` prints a rule with its
 example."""

@@ -79,7 +79,7 @@ def is_ours(user: Any) -> bool:
 
 
 def has_news(report: Path) -> bool:
-    """Return whether the gate judged a new revision, found anything, or could not run."""
+    """Return whether the gate tested a new revision, found anything, or could not run."""
     file = next((report / name for name in ("proof.json", "proofs.json") if (report / name).is_file()), None)
     if file is None:
         return True

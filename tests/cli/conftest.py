@@ -7,7 +7,7 @@ import pytest
 
 from slipway.release.engine.target import Time
 from slipway.simulator.clock import VirtualClock
-from tests.simulator.account import ROLE, Account, opened
+from tests.simulator.account import REPOSITORIES, ROLE, Account, opened
 
 PYPROJECT = f"""
 [tool.slipway]
@@ -31,7 +31,7 @@ def service(tmp_path: Path) -> Path:
 @pytest.fixture
 async def account(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Account]:
     """The account behind --endpoint-url, in virtual time."""
-    async with opened(clock=VirtualClock()) as account:
+    async with opened(clock=VirtualClock(), repositories=REPOSITORIES) as account:
         time = Time(account.cloud.clock.now, account.cloud.clock.sleep)
         monkeypatch.setattr("slipway.environment.environment.wall_clock", lambda: time)
         yield account

@@ -17,7 +17,7 @@ from slipway.simulator import endpoint
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from tests.release.direct import send_directly, share_clients
-from tests.simulator.account import INSTANCE_ROLE, ROLE, URI, opened
+from tests.simulator.account import INSTANCE_ROLE, REPOSITORIES, ROLE, URI, opened
 from tests.simulator.scripted import Script, ScriptedBackend
 
 DATABASE = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes/url-Xk3bQz"
@@ -127,7 +127,9 @@ async def world(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(endpoint._REFUSALS, Effect.DENIED, ("AccessDeniedException", HOSTILE, 400))
     (tmp_path / "pyproject.toml").write_text(SETTINGS)
     backend = Talkative()
-    async with opened(lambda _url: backend, clock=VirtualClock(), secrets=SECRETS) as account:
+    async with opened(
+        lambda _url: backend, clock=VirtualClock(), repositories=REPOSITORIES, secrets=SECRETS
+    ) as account:
         account.backend = backend
         time = Time(account.cloud.clock.now, account.cloud.clock.sleep)
         send = Aws.send

@@ -85,10 +85,12 @@ def test_released_revisions_do_not_count_whether_named_by_revision_or_by_git(gat
     assert gate(service, "--since", name)[:2] == (1, {("L01", "three")})
 
 
-def test_by_default_only_what_a_pull_request_adds_is_judged(gate, service, capsys):
-    assert gate(service, "--all")[1] == {("L01", "three"), ("L01", "two")}
+def test_by_default_only_what_a_pull_request_adds_is_tested(gate, service, capsys):
+    assert gate(service, "--all-revisions")[1] == {("L01", "three"), ("L01", "two")}
     assert run(["gate", "--source", str(service), "--python", sys.prefix, "--layers=trace"]) == 1
-    line = "judged: 1 of 3 revisions, those that main lacks; 2 older were run but not judged (--all judges them)"
+    line = (
+        "tested: 1 of 3 revisions, those that main lacks; 2 older were run without tests (--all-revisions tests them)"
+    )
     assert line in capsys.readouterr().out.splitlines()
 
 

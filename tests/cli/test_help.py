@@ -13,7 +13,7 @@ from slipway.commands.machine import explained
 from slipway.commands.table import COMMANDS, FUNCTIONS
 from slipway.errors import BadInputError
 from slipway.gate.rulebook import all_rules
-from slipway.release.bootstrap.roles import RIGHTS
+from slipway.release.bootstrap.roles import PERMISSIONS
 
 
 def printed(capsys, *arguments):
@@ -102,7 +102,7 @@ def test_every_command_is_explained_by_sentence_flags_records_exit_codes_and_rig
         assert part in text
     for each in command.records:
         assert f"slipway/{each.record}/1" in text
-    assert ("IAM actions" in text) == bool(command.rights)
+    assert ("IAM actions" in text) == bool(command.permissions)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -141,11 +141,11 @@ def test_descriptions_are_complete():
         assert len({flag.name for flag in command.flags}) == len(command.flags)
         assert bool(command.records) == bool(command.run)
         assert not any(flag.sentence.endswith(".") or (flag.not_on_dagger and flag.on_dagger) for flag in command.flags)
-    assert {row for command in FUNCTIONS for row in command.rights} == set(RIGHTS) - {
+    assert {row for command in FUNCTIONS for row in command.permissions} == set(PERMISSIONS) - {
         "plan-without-ledger"
     }  # of a role
     without_rights = {
-        command.name for command in FUNCTIONS if command.access is not AwsAccess.NONE and not command.rights
+        command.name for command in FUNCTIONS if command.access is not AwsAccess.NONE and not command.permissions
     }
     assert without_rights == {"bootstrap", "conformance"}  # an administrator's, and those of an account made for it
 

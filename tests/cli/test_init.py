@@ -50,7 +50,7 @@ def test_a_history_whose_old_revisions_no_longer_run_begins_on_the_schema_of_the
     assert (
         "NOTE the gate begins after today's revisions, on the schema of the models: 2 of 3 revisions were" in said.out
     )
-    assert said.out.endswith("adopted: commit these files; the gate begins with the next revision\n")
+    assert said.out.endswith("\ncommit these files; the gate begins with the next revision\n")
     assert re.search(r"^ +0:\d\d  running the revisions, 3 in all$", said.err, re.MULTILINE)
     assert run(["init", "--check", "--source", str(old)]) == 0
 
@@ -59,4 +59,4 @@ def test_a_newest_revision_that_fails_is_a_finding_and_gets_no_baseline(tmp_path
     newest = service(tmp_path, "CREATE TABLE notes (id serial PRIMARY KEY)", FAILS)
     assert run(["init", "--yes", "--quiet", "--source", str(newest), "--python", sys.prefix]) == 1
     assert not (newest / "migrations/baseline.sql").exists()
-    assert "not proven: 1 of 2 revisions was not executed: b (" in capsys.readouterr().out
+    assert "not fully executed: 1 of 2 revisions was not executed: b (" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import pytest
 from slipway.cli import perform
 from slipway.commands.grammar import parse
 from slipway.errors import BadInputError
-from tests.simulator.account import ROLE, URI, opened
+from tests.simulator.account import REPOSITORIES, ROLE, URI, opened
 
 PYPROJECT = f"""
 [tool.slipway]
@@ -36,7 +36,7 @@ def preflight(tmp_path):
 
 @pytest.fixture(scope="module")
 async def account():
-    async with opened() as account:
+    async with opened(repositories=REPOSITORIES) as account:
         yield account
 
 

@@ -1,12 +1,14 @@
 """`slipway simulator --state FILE --faults FILE`."""
 
+import httpx
 import pytest
 
 from slipway.cli import run
 from slipway.errors import BadInputError
-from slipway.local.simulator import Beginning
+from slipway.local.simulator import Beginning, put_faults
 from slipway.rehearsal.commits import push
 from slipway.simulator.clock import VirtualClock
+from slipway.simulator.faults import Script
 from slipway.source import git
 from tests.simulator.account import asked, opened
 
@@ -68,6 +70,25 @@ async def test_the_faults_of_the_file_happen(files):
         await account.ask("apprunner", "list_services")
 
 
+async def test_the_faults_of_a_running_account_are_replaced(files):
+    faults = FAULTS.replace("DescribeService", "ListServices").replace("throttled", "denied").replace("skip = 1", "")
+    script = Beginning.of(None, files(faults=faults)[1], {}).faults
+    async with opened() as account:
+        for _ in range(2):  # the second script replaces what is left of the first
+            await put_faults(script, account.cloud.url)
+        for _ in range(2):
+            assert (await account.refusal("apprunner", "list_services"))[0] == "AccessDeniedException"
+        await account.ask("apprunner", "list_services")
+        await put_faults(script, account.cloud.url)
+        await put_faults(Script(), account.cloud.url)
+        await account.ask("apprunner", "list_services")
+        async with httpx.AsyncClient() as client:
+            wrong = await client.put(f"{account.cloud.url}/faults", content=b'{"fault": [{"operation": "X"}]}')
+        assert (wrong.status_code, wrong.text[:15]) == (400, "fault[0].effect")
+    with pytest.raises(BadInputError, match="is no simulator that takes faults"):
+        await put_faults(script, "http://127.0.0.1:9")
+
+
 def test_a_file_may_be_json(files):
     state, faults = files('{"repositories": ["a1"]}', '{"fault": []}', end="json")
     assert Beginning.of(state, faults, {}).state.repositories == ("a1",)
@@ -101,6 +122,8 @@ def test_a_file_that_cannot_be_used_is_one_sentence(files, state, faults, said):
 async def test_the_newest_commit_of_a_service_is_pushed_without_an_engine(tmp_path):
     (tmp_path / "pyproject.toml").write_text(
         '[tool.slipway]\nname = "shop"\nsources = ["app.py"]\ncommand = ["python", "app.py"]\n'
+        '[tool.slipway.environments.staging]\ntarget = "app-runner"\nregion = "eu-west-1"\n'
+        f'account = "123456789012"\naccess-role = "{ROLE}"\n'
     )
     (tmp_path / "app.py").write_text("print('one')\n")
     (tmp_path / "requirements.txt").write_text("")
@@ -114,6 +137,7 @@ async def test_the_newest_commit_of_a_service_is_pushed_without_an_engine(tmp_pa
         first = await push(tmp_path, account.cloud.url)
         assert await push(tmp_path, account.cloud.url) == first
         assert first.digest in account.cloud.store.repositories["shop"].manifests
+        assert {"shop", "shop-ledger-staging"} <= account.cloud.store.repositories.keys()
     with pytest.raises(BadInputError, match="pass it with --endpoint-url"):
         await push(tmp_path, None)
 

@@ -12,7 +12,7 @@ from slipway.records.outcome import Examination, Outcome, Status
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.refusal import Refusal
 from slipway.records.services import Service, Services
-from slipway.report.answers import account, certificate, release, service, services
+from slipway.report.answers import account, prove, release, service
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/ci-outputs.md").read_text()
 OUTCOME = Outcome(
@@ -45,8 +45,8 @@ EACH = {
     "diagnose": service.of_examination(Examination("staging", None, "succeeded")),
     "status": service.of_situation(Situation(environment="staging", observed=Observed())),
     "history": service.of_history(History("staging", ())),
-    "services": services.of_services(Services((Service("services/notes"),))),
-    "certificate --check": certificate.of_validity(Validity(None, (), ())),
+    "services": prove.of_services(Services((Service("services/notes"),))),
+    "certificate --check": prove.of_validity(Validity(None, (), ())),
     "simulator": account.of_listening(Listening("http://127.0.0.1:1")),
 }
 

@@ -7,6 +7,7 @@ import pytest
 
 from slipway.environment.late import record_all
 from slipway.environment.redeploy import CompatibilityEvidence, rollback
+from slipway.environment.status import status
 from slipway.errors import RefusedError
 from slipway.records.certificate import Ternary
 from slipway.records.form import from_json, text_of
@@ -54,6 +55,7 @@ async def test_a_ledger_that_fails_until_the_end_leaves_a_file_that_is_recorded_
     account.cloud.faults.clear()
     await deployed(staging)  # takes the number that the run without a ledger could not claim
     (file,) = tmp_path.iterdir()
+    assert (await status(staging.environment)).unrecorded == file.name
     block = from_json(LedgerBlock, text_of(file, "the file"), "the file")
     assert await record_all(staging.environment, block.records) == "deployment 3"
     history = await staging.environment.history()

@@ -158,6 +158,21 @@ async def test_a_canary_gets_requests_when_no_user_sends_any_so_that_the_alarm_c
 
 
 @pytest.mark.slow
+async def test_a_canary_requests_no_path_that_the_release_before_does_not_answer_for_its_errors_would_take_the_correction_back():
+    async with opened() as account:
+        trust(account)
+        there = Staging(account, SETTINGS.replace('"/healthz"\n', '"/healthz"\nsmoke-paths = ["/healthz", "/front"]\n'))
+        account.cloud.ecs.express.pace = replace(BRISK, canary=120, bake=60)
+        broken, mended = await there.account.image(), await there.account.image()
+        await there.environment.deploy(broken, there.tell)
+        account.backend.scripts[broken].silent = "/front"
+        done = await there.run(there.environment.deploy(mended, there.tell))
+        assert (done.outcome.status, done.outcome.live) == (Status.SUCCEEDED, mended)
+        said = "requesting /healthz during the canary; not /front, which the release before does not answer either"
+        assert said in " ".join(done.told)
+
+
+@pytest.mark.slow
 async def test_a_rollback_during_a_canary_takes_it_back_and_lets_no_bad_release_reach_everyone():
     async with staging() as there:
         first, bad, outcomes = await there.account.image(), await there.account.image(), {}
@@ -174,6 +189,20 @@ async def test_a_rollback_during_a_canary_takes_it_back_and_lets_no_bad_release_
             outcomes["rollback"] = await rollback(there.environment, there.tell, None, CompatibilityEvidence())
         assert (outcomes["rollback"].status, outcomes["rollback"].live) == (Status.SUCCEEDED, first)
         assert (outcomes["deploy"].status, deployment.status) == (Status.ABORTED, "ROLLBACK_SUCCESSFUL")
+
+
+async def test_an_abort_ends_the_deployment_of_a_killed_run_so_that_the_next_one_starts_at_once():
+    async with staging() as there:
+        old, new = await there.account.image(), await there.account.image()
+        await there.environment.deploy(old, there.tell)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(there.environment.deploy, new, there.tell)
+            await there.until("PRODUCTION_TRAFFIC_SHIFT")
+            tasks.cancel_scope.cancel()
+        assert (await abort(there.environment, there.tell)).live == old
+        newest, *_ = (await there.environment.history()).releases
+        assert (newest.number, newest.status) == (2, Status.ABORTED)
+        assert (await there.environment.deploy(new, there.tell)).status is Status.SUCCEEDED
 
 
 async def test_a_deployment_of_a_service_that_something_else_made_is_not_taken_back():

@@ -54,6 +54,14 @@ async def test_lines_have_time_source_and_text_in_order_and_those_of_a_deploymen
     assert (await logs.recent(two.environment, timedelta(minutes=10))).lines == ()
 
 
+async def test_only_errors_have_their_tracebacks_and_nothing_else(two):
+    log = await logs.recent(two.environment, HOUR)
+    kept = tuple(filter(logs.ErrorLines(two.environment.platform.words), log.lines))
+    assert texts(kept) == TRACEBACK.splitlines()
+    assert not {"first ready", "second begins"} & set(texts(kept))
+    assert all("Health check failed" in text for text in texts(kept, PLATFORM))
+
+
 async def test_following_yields_each_line_once_also_one_that_arrives_late(account, two):
     seen, environment = [], two.environment
     arn = (await environment.status()).arn

@@ -73,7 +73,7 @@ async def test_a_dry_run_shows_a_refusal(account, staging):
     plan = await plan_rollback(staging.environment, None)
     assert plan.action is Action.BLOCKED
     assert plan.reason.startswith("going back to release 1 is not proven: no certificate says")
-    assert f"in a checkout of {'b' * 40} (`slipway gate --since {'a' * 40} --report DIR`" in plan.reason
+    assert f"in a checkout of {'b' * 12} with `slipway gate --since {'a' * 12} --report DIR`" in plan.reason
     assert account.cloud.requests.count("DescribeService") - before == 2  # to find the release before, and for the plan
     for evidence in (
         CompatibilityEvidence(certificate("aaa", "bbb")),

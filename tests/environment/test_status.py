@@ -15,13 +15,14 @@ from slipway.environment.watch import watched
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.form import to_json
 from slipway.records.ledger import Intent, OpenDeployment
-from slipway.records.migration import Readiness
+from slipway.records.migration import Migration, Readiness
 from slipway.records.outcome import NOTHING, Status, Verb
 from slipway.records.plan import State
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
 from slipway.report.answers.release import of_outcome
 from slipway.report.answers.service import of_examination, of_release_watch, of_situation
+from slipway.settings import MigrationRunner, RunnerKind
 from tests.environment.environments import SETTINGS
 from tests.environment.test_rollback import deployed
 from tests.simulator.account import asked
@@ -67,7 +68,19 @@ async def test_unfinished_deployments_are_named(staging):
     )
     seen = await status(staging.environment)
     assert seen.unfinished == (2,)
-    assert seen.open == (OpenDeployment(number=2, verb=Verb.DEPLOY, image=image, holder="ci", commit="c0ffee"),)
+    opened = OpenDeployment(number=2, verb=Verb.DEPLOY, image=image, holder="ci", commit="c0ffee")
+    assert seen.open == (opened,)
+    migrating = replace(staging.environment.own_settings, migration=MigrationRunner(runner=RunnerKind.DIRECT))
+    environment = staging.environment.with_settings(
+        replace(staging.environment.settings, environments={"staging": migrating})
+    )
+    seen = await status(environment)
+    assert seen.open == (replace(opened, may_migrate=True),)
+    assert "and its migration may still run in the database; `slipway deploy " in of_situation(seen).text
+    await staging.environment.ledger.migrated(
+        2, Migration(before=(), after=("aaa",), applied=("aaa",), attempts=1, seconds=1)
+    )
+    assert (await status(environment)).open == (opened,)
 
 
 async def test_a_release_that_slipway_did_not_deploy_has_no_deployment(account, staging):

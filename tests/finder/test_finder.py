@@ -440,6 +440,59 @@ def test_an_obstacle_is_named_with_the_next_step(files, what):
     assert obstacle.next_step
 
 
+CONFIG = """
+import os, tomllib
+NAME = os.path.join(os.path.dirname(__file__), "settings.toml")
+def load():
+    path = os.getenv("SETTINGS") or NAME
+    with open(path, "rb") as file:
+        return tomllib.load(file)
+config = load()
+"""
+SETTINGS = ALEMBIC | {
+    "migrations/env.py": f"{ENV}from app.models import Base\n",
+    "app/models.py": "from app import config\n",
+    "app/config.py": CONFIG,
+    "app/settings_example.toml": "",
+}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"app/settings.toml": ""},
+        {"app/config.py": CONFIG.replace("config = load()", "")},
+        {"app/config.py": CONFIG.replace("config = load()", "if __name__ == '__main__':\n    load()")},
+        {
+            "app/config.py": CONFIG.replace(
+                "config = load()", "try:\n    config = load()\nexcept OSError:\n    config = {}"
+            )
+        },
+        {"app/config.py": CONFIG.replace("config = load()", "config = load() if os.path.exists(NAME) else {}")},
+        {"app/config.py": CONFIG.replace('"rb"', '"wb"')},
+        {"migrations/env.py": ENV},
+        {"slipway.toml": '[tool.slipway.migrations.variables]\nSETTINGS = "app/settings_example.toml"\n'},
+    ],
+    ids=[
+        "is there",
+        "not on import",
+        "a program",
+        "caught",
+        "looked for",
+        "written",
+        "not by env.py",
+        "named by a variable",
+    ],
+)
+def test_a_settings_file_that_exists_only_as_an_example_is_an_obstacle_if_env_py_needs_it(changed):
+    (obstacle,) = surveyed(SETTINGS).obstacles
+    assert obstacle.what == (
+        "app/config.py line 6 opens app/settings.toml, which the repository has only as app/settings_example.toml"
+    )
+    assert obstacle.next_step.startswith("copy app/settings_example.toml to app/settings.toml")
+    assert surveyed(SETTINGS | changed).obstacles == ()
+
+
 def test_all_obstacles_are_listed_in_one_run():
     files = {"alembic.ini": "[alembic]\n", "requirements.txt": "alembic==1\npymysql==1\n"}
     assert len(surveyed(files).obstacles) == 2

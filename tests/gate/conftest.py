@@ -263,7 +263,7 @@ def check_history(tmp_path, capsys, server):
     def check(history, python, layers=tuple(Layer)):
         project = shutil.copytree(history, tmp_path / history.name)
         asked = ["--database-url", server, "--layers", ",".join(layer.value for layer in layers)]
-        run_command(["gate", "--all", "--source", str(project), "--python", str(python), *asked, "--json"])
+        run_command(["gate", "--all-revisions", "--source", str(project), "--python", str(python), *asked, "--json"])
         printed = capsys.readouterr()
         assert printed.out, printed.err
         proof = json.loads(printed.out)

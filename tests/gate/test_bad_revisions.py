@@ -47,7 +47,7 @@ def test_a_revision_that_kills_its_process_is_reported_by_name(
     refusal = from_json(Refusal, (tmp_path / "proof.json").read_text(), "here")
     assert process.returncode == 1
     assert refusal.next_step == f"{why} in revision two (migrations/versions/two.py); see what the code there does"
-    assert printed == f"the history could not be proven: {refusal.next_step}\n"
+    assert printed == f"the history could not be tested: {refusal.next_step}\n"
     assert left_over(server) == []
 
 

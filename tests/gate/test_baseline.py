@@ -88,7 +88,7 @@ def test_every_layer_begins_on_the_schema_and_the_rows_of_a_dump(prove_history, 
     assert [finding.measured[:2] for finding in proof.findings if finding.rule == "drift-released"] == ["1:"]
     assert proof.verdict is Verdict.PASS
     assert proof.coverage.baseline == "baseline.sql"
-    assert proof.coverage.gaps[0] == "baseline.sql grants rights to roles that this server lacks (line 38)"
+    assert proof.coverage.gaps[0] == "baseline.sql grants privileges to roles that this server lacks (line 38)"
     assert (proof.coverage.tables, proof.coverage.filled) == (1, 1)
     listed = listing(question(Path("alembic.ini"), baseline="baseline.sql"), server_url)
     assert listed.digest == proof.history

@@ -104,6 +104,13 @@ def test_a_revision_that_fails_on_rows_is_judged_on_empty_tables(replayed):
     assert any(gap.startswith(start) for gap in coverage.gaps)
 
 
+def test_a_previous_release_that_was_not_replayed_to_the_end_has_not_been_tried(replayed):
+    live = Previous(name="v1", models=models(sa.Column("b", sa.Text)))
+    _, coverage = replayed(live, two=ADDS, three="raise ValueError('never')")
+    assert (coverage.previous_statements, coverage.previous_digest) == (0, "")
+    assert any(gap.startswith("v1 was not replayed to the end: ") for gap in coverage.gaps)
+
+
 def test_a_revision_that_copies_keys_between_tables_is_judged_on_rows(replayed):
     both = table("CREATE TABLE a (id uuid PRIMARY KEY, b text)", "CREATE TABLE c (id uuid PRIMARY KEY, b text)")
     upgrade = "op.execute('INSERT INTO c SELECT id, b FROM a')\nop.execute('ALTER TABLE a DROP COLUMN b')"

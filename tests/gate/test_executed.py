@@ -87,7 +87,7 @@ def test_a_previous_release_that_was_not_asked_is_named(write_project, server_ur
     layers = (Layer.ALWAYS, Layer.PREVIOUS)
     named = [
         any(
-            "was not asked" in gap and "--since instead of --all" in gap
+            "was not asked" in gap and "--since instead of --all-revisions" in gap
             for gap in prove(asked, server_url).coverage.gaps
         )
         for asked in (question(config, layers=layers), question(config, layers=layers, previous=Previous(name="v1")))
@@ -98,4 +98,6 @@ def test_a_previous_release_that_was_not_asked_is_named(write_project, server_ur
 def test_older_revisions_that_did_not_run_are_not_counted_as_run():
     nodes = [SimpleNamespace(id=name, new=name == "three") for name in ("one", "two", "three")]
     history = SimpleNamespace(nodes=nodes, chosen="the newest")
-    assert _chosen(history, ("two", "three")).endswith("; 1 of 2 older were run but not judged (--all judges them)")
+    assert _chosen(history, ("two", "three")).endswith(
+        "; 1 of 2 older were run without tests (--all-revisions tests them)"
+    )

@@ -25,7 +25,7 @@ def blocking(folder):
         "-m",
         "slipway.cli",
         "gate",
-        "--all",
+        "--all-revisions",
         "--source",
         folder,
         "--python",

@@ -9,7 +9,7 @@ import pytest
 from slipway.cli import run as run_command
 from slipway.errors import RefusedError
 from slipway.local.certificate import certify
-from slipway.local.prove import _counted
+from slipway.local.prove import _Work
 from slipway.records.form import from_json, to_json
 from slipway.records.gate import PROGRESS_MARK, GateProgress
 from slipway.records.progress import Progress
@@ -97,10 +97,18 @@ class Shown(Progress):
 
 def test_progress_begins_a_stage_with_each_layer_and_counts_its_revisions():
     shown = Shown()
-    read = _counted(shown)
+    work = _Work(shown)
+    read = work.read
+    work.show_again()
     for layer, revision in ((Layer.ALWAYS, "a"), (Layer.ALWAYS, "b"), (Layer.ROWS, "b"), (Layer.ALWAYS, "b")):
         assert read(PROGRESS_MARK + to_json(GateProgress(layer=layer, revision=revision, of=3), indent=None))
-    assert shown.stages == ["running the revisions, 3 in all", "running them on tables with rows, 3 in all"]
+    work.show_again()
+    assert shown.stages == [
+        "still importing the service's code",
+        "running the revisions, 3 in all",
+        "running them on tables with rows, 3 in all",
+        "still running the revisions: b, 2 of 3",
+    ]
     assert shown.details == [
         "running the revisions: a, 1 of 3",
         "running the revisions: b, 2 of 3",

@@ -111,7 +111,7 @@ def test_a_process_that_dies_is_a_refusal_and_no_half_proof(run_gate, postgres):
     die = "import multiprocessing, os\nif multiprocessing.current_process().name.count(':') == 2:\n    os._exit(1)"
     before = databases(postgres)
     refusal = from_json(Refusal, run_gate(history({1: (die, "")})), "here")
-    assert (refusal.exit_code, refusal.what) == (1, "a part of the history could not be proven")
+    assert (refusal.exit_code, refusal.what) == (1, "a part of the history could not be tested")
     assert refusal.next_step.startswith("its process ended with the exit code 1 in revision r01")
     assert databases(postgres) == before
 

@@ -269,7 +269,7 @@ def test_samples_of_the_settings_fill_a_column_that_no_literal_explains(prove_hi
 def test_a_revision_that_only_dislikes_values_of_our_own_making_is_a_gap_and_no_finding(prove_history, upgrade):
     proof = prove_history({"a": (None, *NOTES), "b": ("a", upgrade, "raise NotImplementedError")})
     assert of_rows(proof) == []
-    assert any(gap.startswith("1 revision not judged on rows") for gap in proof.coverage.gaps)
+    assert any(gap.startswith("1 revision not tested on rows") for gap in proof.coverage.gaps)
 
 
 READS = "import json\nfor (title,) in op.get_bind().execute(sa.text('SELECT title FROM notes')).fetchall():\n    {work}"

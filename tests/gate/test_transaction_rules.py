@@ -6,21 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from slipway.gate.findings import data, transactions
-from slipway.gate.history import Node
-from slipway.records.proof import Statement
-
-NODE = Node(
-    id="one",
-    down=(),
-    parents=(),
-    file="one.py",
-    old=None,
-    upgrade_line=1,
-    downgrade_line=1,
-    keeps_on_upgrade=False,
-    keeps_on_downgrade=False,
-    script=None,
-)
+from tests.gate.test_blocking_rules import NODE, statement
 
 
 @pytest.mark.parametrize(
@@ -37,61 +23,21 @@ NODE = Node(
     ],
 )
 def test_only_a_statement_ends_the_transaction(sql, ends):
-    statement = Statement(
-        sql=sql, line=1, transaction=True, locks={}, rewrites=(), builds=(), scans=(), blocks={}, measured=True, ms=0.1
-    )
-    assert bool([each for each in transactions.check(NODE, [statement]) if each.rule == "T05"]) is ends
+    found = transactions.check(NODE, [statement(sql=sql)])
+    assert bool([each for each in found if each.rule == "T05"]) is ends
 
 
 def test_a_revision_may_end_a_transaction_that_it_began():
     said = [("BEGIN", False), ("UPDATE a SET b = 1", True), ("COMMIT", True), ("BEGIN", False), ("ROLLBACK", True)]
-    statements = [
-        Statement(
-            sql=sql,
-            line=line,
-            transaction=inside,
-            locks={},
-            rewrites=(),
-            builds=(),
-            scans=(),
-            blocks={},
-            measured=True,
-            ms=0.1,
-        )
-        for line, (sql, inside) in enumerate(said)
-    ]
+    statements = [statement(sql=sql, line=line, transaction=inside) for line, (sql, inside) in enumerate(said)]
     assert [each.rule for each in transactions.check(NODE, statements) if each.rule == "T05"] == []
-    alembics = [
-        Statement(
-            sql="COMMIT",
-            line=9,
-            transaction=True,
-            locks={},
-            rewrites=(),
-            builds=(),
-            scans=(),
-            blocks={},
-            measured=True,
-            ms=0.1,
-        )
-    ]
+    alembics = [statement(sql="COMMIT", line=9)]
     assert [each.line for each in transactions.check(NODE, statements + alembics) if each.rule == "T05"] == [9]
 
 
 def test_foreign_keys_are_not_checked_together():
     def alter(line, action):
-        return Statement(
-            sql=f"ALTER TABLE a {action}",
-            line=line,
-            transaction=True,
-            locks={},
-            rewrites=(),
-            builds=(),
-            scans=("public.a",),
-            blocks={},
-            measured=True,
-            ms=0.1,
-        )
+        return statement(sql=f"ALTER TABLE a {action}", line=line, scans=("public.a",))
 
     keys = [alter(1, "ADD CONSTRAINT x FOREIGN KEY(b) REFERENCES b (id)"), alter(2, "ADD CONSTRAINT y FOREIGN KEY(c) REFERENCES c (id)")]  # fmt: skip
     assert [each.rule for each in transactions.check(NODE, keys)] == []

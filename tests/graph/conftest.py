@@ -150,7 +150,7 @@ async def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterat
     async with speaking(
         Engine(
             {"pyproject.toml": PYPROJECT, ".git/HEAD": f"{'c' * 40}\n"},
-            {"entries": ["uv.lock"], "findUp": "/pyproject.toml", "glob": []},
+            {"entries": ["pyproject.toml", "uv.lock"], "findUp": "/pyproject.toml", "glob": []},
         )
     ) as (engine, variables):
         for name, value in variables.items():

@@ -49,7 +49,7 @@ async def test_a_tool_that_fails_without_a_change_is_an_error(engine, workspace)
 
 async def test_a_tool_that_the_settings_do_not_name_changes_nothing(engine, workspace, capsys):
     await Slipway().format(workspace)
-    assert "names no format in [tool.slipway.checks]" in capsys.readouterr().out
+    assert "the settings name no format in [tool.slipway.checks]" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def above(engine):
     """The service is in a folder above the caller's."""
     engine.answers |= {
         "findUp": "/services/notes/pyproject.toml",
-        "entries": lambda chain: ["uv.lock"] if "uv.lock" in str(chain) else [],
+        "entries": lambda chain: ["pyproject.toml", "uv.lock"] if "uv.lock" in str(chain) else [],
         "exitCode": 0,
         "combinedOutput": "",
     }
@@ -94,7 +94,7 @@ async def test_the_lock_is_written_or_updated_from_copies_and_upgraded_anew_each
 
 
 async def test_a_service_locked_by_its_requirements_gets_no_lock_of_uv(engine, workspace, capsys):
-    engine.answers["entries"] = ["requirements.txt"]
+    engine.answers["entries"] = ["pyproject.toml", "requirements.txt"]
     await Slipway().lock(workspace)
     assert capsys.readouterr().out == "nothing was done: the service is locked by requirements.txt\n"
     assert not engine.steps("withExec")

@@ -69,5 +69,8 @@ async def test_a_distroless_image_has_no_base_image_and_runs_nothing_while_it_is
 
 
 async def test_a_malformed_platform_is_refused_in_one_sentence(workspace):
-    with pytest.raises(FunctionError, match=r"^--platform: found 'arm64', allowed is one like linux/amd64"):
+    with pytest.raises(
+        FunctionError,
+        match=r"^--platform: found 'arm64', allowed is a platform of Python's images, such as linux/amd64",
+    ):
         await Slipway(platform="arm64").image(workspace)

@@ -34,7 +34,7 @@ def own(engine):
     """A service with a Dockerfile that fits, and no lock."""
     engine.files |= {"pyproject.toml": PYPROJECT + IMAGES, "Dockerfile": DOCKERFILE}
     engine.answers |= {
-        "entries": ["Dockerfile"],
+        "entries": ["Dockerfile", "pyproject.toml"],
         "exitCode": 0,
         "stdout": json.dumps(SEEN),
         "user": "app",
@@ -146,9 +146,26 @@ async def test_credentials_of_a_private_index_are_seen_by_uv_and_by_nothing_afte
         await Slipway().image(workspace)
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("canary", "line 1 of --build-secrets is not NAME=value"),
+        ("A=1\n\nKEY=-----BEGIN\ncanary\n", "line 4 of --build-secrets is not NAME=value"),
+        ("not a name=canary", "line 1 of --build-secrets is not NAME=value"),
+        ('{"A": ["canary"]}', "--build-secrets has a value without a name, or one that is no text"),
+        ("\n", "--build-secrets is empty"),
+    ],
+)
+async def test_build_secrets_that_name_nothing_are_refused_and_not_quoted(own, workspace, service, text, sentence):
+    own.answers["plaintext"] = text
+    with pytest.raises(FunctionError) as red:
+        await service.image(workspace)
+    assert str(red.value) == f"{sentence}: pass lines NAME=value, or a JSON object, whose values may have several lines"
+
+
 async def test_checks_of_a_service_with_a_dockerfile_need_a_lock(own, workspace, service):
     declares(own, 'lint = ["ruff", "check"]')
-    with pytest.raises(FunctionError, match="nothing locks the dependencies for developers: run `uv lock`"):
+    with pytest.raises(FunctionError, match="there is no lock with the development dependencies: run `uv lock`"):
         await service.lint(workspace)
 
 

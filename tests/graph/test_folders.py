@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from fnmatch import fnmatch
 from types import SimpleNamespace
 from unittest.mock import AsyncMock
 
@@ -13,6 +14,7 @@ from slipway.graph.folder import commit_of, folder_of
 from slipway.graph.stage import _patched
 from slipway.graph.workspace import source_of
 from slipway.main import FunctionError, Slipway
+from slipway.objects.call import Call
 from slipway.records.form import to_json
 from slipway.settings import parse
 from tests.graph.conftest import PYPROJECT
@@ -51,7 +53,9 @@ def repository(engine):
         files = {"/.git/HEAD": "c0ffee"} | files
 
         def folder_in(chain):
-            return next((step.arguments["path"] for step in chain if step.name == "directory"), "/")
+            return next(
+                (step.arguments["path"] for step in chain if "path" in step.arguments and step.name == "directory"), "/"
+            )
 
         def entries(chain):
             include = next((step.arguments["include"] for step in chain if "include" in step.arguments), [])
@@ -66,7 +70,7 @@ def repository(engine):
             return posixpath.join(path, chain[-1].arguments["name"])
 
         def glob(chain):
-            return [name.removeprefix("/") for name in files if name.endswith(chain[-1].arguments["pattern"][2:])]
+            return [name.removeprefix("/") for name in files if fnmatch(name, chain[-1].arguments["pattern"])]
 
         def contents(chain):
             return files[posixpath.join(folder_in(chain), chain[-2].arguments["path"])]
@@ -107,11 +111,13 @@ async def test_a_service_in_a_folder_is_named_from_the_callers_folder_or_is_the_
 @pytest.mark.parametrize(
     ("path", "files", "sentence"),
     [
-        ("services/nots", {"/pyproject.toml": PYPROJECT}, "services/nots has no pyproject.toml, unlike the repository's root above it: correct --path"),
-        (".", {}, "the current folder and those above it have no pyproject.toml: call from the service's folder, or name it with --path"),
-        (".", {"/a/pyproject.toml": PYPROJECT, "/b/pyproject.toml": "[project]"}, "the current folder and those above it have no pyproject.toml: name the service's folder: --path /a"),
+        ("services/nots", {"/pyproject.toml": PYPROJECT}, "services/nots has no pyproject.toml or slipway.toml, unlike the repository's root above it: correct --path"),
+        (".", {}, "the current folder and those above it have no pyproject.toml or slipway.toml: call from the service's folder, or name it with --path"),
+        (".", {"/a/pyproject.toml": PYPROJECT, "/b/pyproject.toml": "[project]"}, "the current folder and those above it have no pyproject.toml or slipway.toml: name the service's folder: --path /a"),
+        (".", {"/a/slipway.toml": PYPROJECT, "/.b/slipway.toml": PYPROJECT, "/c/slipway.toml": PYPROJECT}, "the current folder and those above it have no pyproject.toml or slipway.toml: name the service's folder: --path /a, or /c"),
+        ("a\nb", {"/pyproject.toml": PYPROJECT}, r"--path is 'a\nb', with a character that is not printed: name the service's folder"),
         (".", {"/pyproject.toml": "[project]", "/a/pyproject.toml": PYPROJECT, "/b/pyproject.toml": PYPROJECT}, "pyproject.toml has no [tool.slipway]: name the service's folder: --path /a, or /b"),
-        ("a/b", {}, "a/b has no pyproject.toml: call from the service's folder, or name it with --path"),
+        ("a/b", {}, "a/b has no pyproject.toml or slipway.toml: call from the service's folder, or name it with --path"),
         ("a", {"/a/pyproject.toml": "[project]"}, "a/pyproject.toml has no [tool.slipway]: add the table with at least"),
         ("a", {"/a/pyproject.toml": PYPROJECT}, "a has none of uv.lock, requirements.txt: run `uv lock` there and commit uv.lock"),
         ("other", {"/other/pyproject.toml": PYPROJECT, "/uv.lock": LOCK}, "other has none of uv.lock, requirements.txt, and the uv.lock of the repository's root does not list it: add it to [tool.uv.workspace] members"),
@@ -126,6 +132,33 @@ async def test_an_error_names_the_folder_that_was_read(workspace, repository, pa
     repository(files)
     with pytest.raises(FunctionError, match=f"^{re.escape(sentence)}"):
         await Slipway(path=path).image(workspace)
+
+
+@pytest.mark.parametrize("caller", ["/services/notes", "/services/notes/deep"])
+async def test_a_service_without_pyproject_toml_is_read_and_built_from_its_slipway_toml(
+    engine, workspace, repository, caller
+):
+    service = {"slipway.toml": PYPROJECT, "requirements.txt": "", ".python-version": "3.12"}
+    repository(
+        {"/pyproject.toml": "[project]"} | {f"/services/notes/{name}": text for name, text in service.items()}, caller
+    )
+    await Slipway().image(workspace)
+    assert folders_asked_for(engine) == {"/services/notes"}
+    assert engine.steps("withLabel")[-1].arguments  # the image was defined to its end
+    environment = await Slipway().environment("nowhere")
+    with pytest.raises(FunctionError, match=r"^there is no environment 'nowhere': name one of staging, or add"):
+        await environment.status(workspace)
+    found = await Call(environment, workspace).services()
+    assert {folder: each.name for folder, each in found.items()} == {"services/notes": "notes"}
+
+
+async def test_a_previous_release_that_is_no_service_is_refused_whatever_the_settings_want(workspace, repository):
+    repository({"/pyproject.toml": PYPROJECT, "/uv.lock": ""})
+    with pytest.raises(
+        FunctionError,
+        match=r"^the directory of --previous has no pyproject\.toml or slipway\.toml: pass the service's folder",
+    ):
+        await Slipway().gate(workspace, previous=dagger.dag.directory().directory("/other"))
 
 
 async def test_the_gate_needs_no_settings_and_gets_the_folder_for_the_names_of_files_in_its_reports(

@@ -11,13 +11,14 @@ from graphql import parse
 
 from slipway.errors import BadInputError
 from slipway.graph import bases, cases, image, postgres
+from slipway.graph.publish import check_address
 from slipway.main import Environment, FunctionError, Slipway
 from slipway.objects.call import Call
 from slipway.objects.function import one_sentence
 from slipway.records.form import from_json, to_json
 from slipway.records.gate import GateQuestion
 from slipway.records.plan import Action, Plan
-from slipway.records.proof import Coverage, Finding, Level, Proof, Verdict, Versions
+from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Verdict, Versions
 from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Act, Rehearsal
 from slipway.report.files import PROOF as PROOF_FILES
@@ -119,7 +120,8 @@ async def test_the_dependency_layer_sees_the_lock_and_pyproject_and_nothing_else
 async def test_only_what_the_settings_name_is_read_of_the_repository(engine, workspace):
     await (await Slipway().image(workspace)).sync()
     includes = [step.arguments["include"] for step in engine.steps("directory") if "include" in step.arguments]
-    assert ["pyproject.toml", "uv.lock", "requirements.txt", "requirements-dev.txt", ".python-version"] in includes
+    declarations = ["slipway.toml", "pyproject.toml", "uv.lock", "requirements.txt", "requirements-dev.txt", ".python-version"]  # fmt: skip
+    assert declarations in includes
     assert [
         "app",
         "app/**",
@@ -140,7 +142,7 @@ async def test_no_file_is_requested_in_a_way_that_sends_its_whole_folder(engine,
 
 async def test_a_repository_without_a_lock_is_refused_with_a_next_step(engine, workspace):
     engine.answers |= {
-        "entries": ["README.md"],
+        "entries": ["README.md", "pyproject.toml"],
         "findUp": lambda chain: None if chain[-1].arguments["name"] == "uv.lock" else "/pyproject.toml",
     }
     with pytest.raises(
@@ -232,13 +234,18 @@ async def test_the_reports_of_a_refused_history_are_exported_while_a_test_in_the
         await gate.certificate()
 
 
-async def test_a_gate_that_executed_nothing_has_not_passed_and_is_not_red(engine, workspace, monkeypatch):
+@pytest.mark.parametrize(("executed", "verdict"), [(0, "not executed"), (1, "not fully executed")])
+async def test_a_gate_that_did_not_run_the_history_has_not_passed_and_is_not_red(
+    engine, workspace, monkeypatch, executed, verdict
+):
     tracer = MagicMock()
     monkeypatch.setattr("dagger.telemetry.get_tracer", lambda: tracer)
     engine.answers |= {"exitCode": 0}
-    engine.files["/tmp/proof.json"] = to_json(replace(PROOF, coverage=Coverage(revisions=0, new=0, statements=0)))
+    revision = Revision(id="a", down=(), file="a.py", new=False, statements=(), fingerprints={})
+    coverage = Coverage(revisions=executed, new=0, statements=0)
+    engine.files["/tmp/proof.json"] = to_json(replace(PROOF, coverage=coverage, revisions=(revision,)))
     gate = await Slipway().gate(workspace)
-    assert (gate.verdict, gate.answer().splitlines()[-1].partition(":")[0]) == ("not executed", "not executed")
+    assert (gate.verdict, gate.answer().splitlines()[-1].partition(":")[0]) == (verdict, verdict)
     (shown,) = tracer.start_as_current_span.call_args_list
     assert shown.kwargs["attributes"]["test.case.result.status"] == "skipped"
 
@@ -352,7 +359,7 @@ async def test_tools_of_the_checks_find_a_repository_without_an_environment_in_i
 
 
 async def test_the_image_has_the_python_of_the_service(engine, workspace):
-    engine.answers["entries"] = ["uv.lock", ".python-version"]
+    engine.answers["entries"] = ["pyproject.toml", "uv.lock", ".python-version"]
     engine.files[".python-version"] = "3.12\n"
     await Slipway().image(workspace)
     pythons = {step.arguments["address"].partition("@")[0] for step in engine.steps("from")}
@@ -426,14 +433,16 @@ async def test_a_check_whose_program_is_missing_names_the_package_to_add(engine,
 
 
 async def test_a_check_that_the_settings_do_not_name_says_that_nothing_was_done(engine, workspace):
-    assert (
-        await Slipway().types(workspace) == "nothing was done: pyproject.toml names no types in [tool.slipway.checks]\n"
-    )
+    assert await Slipway().types(workspace) == "nothing was done: the settings name no types in [tool.slipway.checks]\n"
     assert not engine.steps("withExec")
 
 
 async def test_developers_of_a_service_with_requirements_have_theirs_in_a_file_of_its_own(engine, workspace):
-    engine.answers |= {"entries": ["requirements.txt", "requirements-dev.txt"], "exitCode": 0, "combinedOutput": ""}
+    engine.answers |= {
+        "entries": ["pyproject.toml", "requirements.txt", "requirements-dev.txt"],
+        "exitCode": 0,
+        "combinedOutput": "",
+    }
     declares(engine, 'lint = ["ruff", "check"]')
     await Slipway().lint(workspace)
     chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
@@ -510,6 +519,22 @@ async def test_a_login_that_does_not_fit_the_registry_is_refused_before_anything
     with pytest.raises(FunctionError, match=said):
         await Slipway().publish(workspace, address, credentials=credentials)
     assert not engine.steps("publish")
+
+
+@pytest.mark.parametrize("address", ["nowhere", "notes:1", "team/notes:1", "ghcr.io", "ghcr.io/me/notes@sha256:1", "https://ghcr.io/me/notes:1", ""])  # fmt: skip
+async def test_an_address_that_names_no_registry_with_a_repository_is_refused_before_anything_is_read(
+    engine, workspace, address
+):
+    with pytest.raises(
+        FunctionError, match=f"^--address is {re.escape(repr(address))}, which is no registry/repository:tag: name"
+    ):
+        await Slipway().publish(workspace, address)
+    assert not engine.queries
+
+
+@pytest.mark.parametrize("address", ["localhost/notes", "localhost:5000/notes:1", "registry:5000/a/b-c_d.e:V1.0", "ghcr.io/me/notes"])  # fmt: skip
+def test_an_address_may_be_of_any_registry(address):
+    check_address(address)
 
 
 @pytest.fixture
@@ -605,7 +630,7 @@ async def test_a_file_that_is_no_plan_is_not_deployed(engine, workspace, staging
 @pytest.mark.parametrize("both", [False, True])
 async def test_a_deployment_is_of_an_image_or_of_a_plan(workspace, staging, both):
     given = {"image": IMAGE, "plan": dagger.dag.directory().file("plan.json")} if both else {}
-    with pytest.raises(FunctionError, match=r"^deploy needs one thing to deploy: pass either --image or --plan$"):
+    with pytest.raises(FunctionError, match=r"^deploy needs an image or a plan: pass --image or --plan$"):
         await staging.deploy(workspace, **given)
 
 

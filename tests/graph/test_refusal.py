@@ -29,6 +29,10 @@ def engine_says(message, **extensions):
             "the registry refuses the image, 404 Not Found unknown: The repository does not exist: correct --address, make the repository, or sign in with an account that may push there",
         ),
         (
+            'failed to do request: Head "http://127.0.0.1:1/v2/notes/blobs/sha256:78861b": EOF',
+            "the registry 127.0.0.1:1 does not answer, EOF: start it, or correct --address or --registry",
+        ),
+        (
             "failed to copy: write /var/lib/dagger/x: no space left on device",
             "the engine's disk is full: free it with `dagger core engine local-cache prune`, or give it more; `slipway doctor` shows how much is left",
         ),
@@ -104,7 +108,7 @@ def test_the_error_of_a_failed_build_omits_the_frames_of_its_traceback():
 async def test_an_unknown_engine_error_is_shown_in_its_own_words_without_a_traceback():
     @one_sentence
     async def command():
-        raise engine_says(f"load Container@{'aB3/' * 500}: something\nelse")
+        raise engine_says(f"load Container@{'aB3/' * 500}: something\nelse [traceparent:a8-9d]")
 
     assert meaning(engine_says("something else")) is None
     with pytest.raises(FunctionError, match=r"^the engine failed: something else$"):

@@ -240,7 +240,7 @@ def test_a_baseline_is_a_file_of_its_own_and_named_in_the_table(folder):
     assert load(folder).migrations.baseline == "migrations/baseline.sql"
     assert propose(folder).is_complete
     text = of_adoption(replace(written, begins_later=True, passed=True)).text
-    assert text.endswith("the gate begins with the next revision\n")
+    assert text.endswith("\ncommit these files; the gate begins with the next revision\n")
 
 
 def test_obstacles_are_listed_and_nothing_is_proposed(tmp_path):
@@ -252,7 +252,8 @@ def test_obstacles_are_listed_and_nothing_is_proposed(tmp_path):
 
 def test_check_reports_the_keys_that_another_file_contradicts(folder):
     initialised(folder)
-    assert of_adoption(adoption.check(folder)).code == 0
+    fits = of_adoption(adoption.check(folder))
+    assert (fits.code, "whether the migrations run is shown by `slipway gate`" in fits.text) == (0, True)
     (folder / "compose.yml").write_text("image: postgres:18\n")
     (folder / "app/config.py").write_text("class Settings(BaseSettings):\n    TRIES: int\n    MOTTO: str\n")
     result = of_adoption(adoption.check(folder))

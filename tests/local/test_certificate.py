@@ -6,7 +6,7 @@ import pytest
 
 from slipway.errors import RefusedError
 from slipway.gate.rulebook import rule_named
-from slipway.local.certificate import certify, why_not
+from slipway.local.certificate import certificate_in, certify, why_not
 from slipway.records.certificate import Certificate, Ternary
 from slipway.records.form import from_json, to_json
 from slipway.records.gate import Listing
@@ -120,10 +120,27 @@ def test_without_statements_of_the_previous_release_nothing_is_known_of_it():
     assert verdicts(proof(*HISTORY, statements=0)).compatible is Ternary.UNKNOWN
 
 
-def test_a_refused_proof_gets_no_certificate():
-    failed = proof(*HISTORY, findings=(dataclasses.replace(finding("L01"), level=Level.ERROR),), verdict=Verdict.FAIL)
-    with pytest.raises(RefusedError, match="refused this history with 1 errors"):
-        certify(to_json(failed), 1)
+def refused(rule, **how):
+    found = dataclasses.replace(finding(rule), level=Level.ERROR)
+    return to_json(proof(*HISTORY, findings=(found,), verdict=Verdict.FAIL, **how))
+
+
+def test_a_proof_that_is_refused_for_another_reason_than_its_pair_is_certified_with_the_rules_that_refused_it():
+    made = certificate_in(refused("drift"), 1)
+    assert (made.refused, made.revisions[0].compatible) == (("drift",), Ternary.YES)
+    assert certificate_in(to_json(made), 2) == made
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (refused("C01"), r"refused this history \(C01\), and the revision c breaks the previous release"),
+        (refused("drift", statements=0), "the revision c was not tried with the previous release"),
+    ],
+)
+def test_a_refused_proof_gets_no_certificate_unless_the_previous_release_works(text, why):
+    with pytest.raises(RefusedError, match=why):
+        certify(text, 1)
 
 
 def test_a_proof_with_revisions_that_were_not_executed_gets_no_certificate():

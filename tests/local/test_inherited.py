@@ -38,10 +38,14 @@ def job(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("job")
-async def test_imported_code_gets_no_token_and_an_empty_home(tmp_path):
+async def test_imported_code_gets_no_token_and_an_empty_home_and_a_long_silence_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr("slipway.local.inside._SILENT_SECONDS", 0.001)
+    silent = []
     (tmp_path / "shown.py").write_text(SHOWN)
     async with started("shown", [], tmp_path, Python(Path(sys.prefix))) as process:
-        variables, files, home = json.loads(await process.answer(Database("postgresql://here/x", {})))
+        nowhere = Database("postgresql://here/x", {})
+        variables, files, home = json.loads(await process.answer(nowhere, waiting=lambda: silent.append("!")))
+    assert silent
     assert not variables.keys() & {*TOKENS, "UV_INDEX_PRIVATE_PASSWORD"}
     assert (variables["HOME"], files) == (home, [])
     assert home != os.environ.get("HOME")

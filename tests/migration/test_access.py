@@ -1,4 +1,4 @@
-"""The roles of a service, its database and their rights, on a server whose main user is no superuser."""
+"""The roles of a service, its database and their privileges, on a server whose main user is no superuser."""
 
 import os
 import secrets
@@ -113,8 +113,8 @@ def test_rights_that_were_taken_back_return_also_on_what_was_created_meanwhile(a
         owner.execute(f"ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM {application}")
         owner.execute("CREATE TABLE later ()")
         owner.execute(f"REVOKE DELETE ON notes FROM {application}")  # as a migration may
-    (rights,) = ask().differences
-    assert rights.subject == f"rights of {application} on new tables of {names['owner']}"
+    (privileges,) = ask().differences
+    assert privileges.subject == f"privileges of {application} on new tables of {names['owner']}"
     ask("--make")
     with psycopg.connect(url(server, names, "application"), autocommit=True) as connection:
         connection.execute("SELECT * FROM later")
@@ -130,5 +130,5 @@ def test_a_secret_that_was_changed_by_hand_has_a_sentence_of_its_own(ask, names,
     (secret,) = ask(SLIPWAY_APPLICATION_URL=elsewhere).differences
     assert secret.actual.endswith("/billing")
     assert "changed by hand" in secret.remedy
-    with pytest.raises(RefusedError, match="cannot log in with the password in its secret: one of both was changed"):
+    with pytest.raises(RefusedError, match="cannot log in with the password in its secret: one of the two was changed"):
         ask(SLIPWAY_MAIN_PASSWORD="another-secret")

@@ -360,7 +360,10 @@ def test_an_empty_database_begins_with_the_baseline_and_only_an_empty_one(on_bas
     assert (before.database, before.missing) == ((), ("two",))
     began = on_baseline(sql, report=said.append)
     assert (began.baseline, began.before, began.applied) == ("baseline.sql", ("one",), ("two",))
-    assert said[:2] == ["baseline baseline.sql", "baseline.sql grants rights to roles that this server lacks (line 5)"]
+    assert said[:2] == [
+        "baseline baseline.sql",
+        "baseline.sql grants privileges to roles that this server lacks (line 5)",
+    ]
     again = on_baseline("this is no SQL", report=said.append)
     assert (again.baseline, again.before, on_baseline("no SQL", look).missing) == ("", ("two",), ())
     assert ask("SELECT count(*) FROM information_schema.columns WHERE table_name = 'a'") == [3]

@@ -82,8 +82,8 @@ def run(pytester, server, answers, monkeypatch, forked_gate):
     """Runs `pytest --slipway` on the server of the tests, in this process with a forked gate; workers are processes."""
     once = asking.once
 
-    def run(*arguments, judged="--slipway-all"):
-        arguments += (judged,) if judged else ()
+    def run(*arguments, tested="--slipway-all-revisions"):
+        arguments += (tested,) if tested else ()
         options = (*LIGHT, "--slipway", f"--slipway-database-url={server}", *arguments)
         question = [argument for argument in arguments if argument.startswith("--slipway")]
         project = hashlib.sha256(repr(question).encode())
@@ -224,7 +224,7 @@ def test_revisions_that_git_has_at_a_ref_are_old(write, run, pytester):
         assert pytester.run(*git, *command).ret == 0
     text = REVISION.format(id="bbb", down="aaa", upgrade=INDEX[0], downgrade=INDEX[1])
     (pytester.path / "migrations/versions/bbb.py").write_text(text)
-    result = run("--slipway-since=released", "-rf", judged="")
+    result = run("--slipway-since=released", "-rf", tested="")
     assert outcomes(result) == {"passed": 5, "failed": 1}
     assert "FAILED slipway::bbb::locks " in result.stdout.str()
 
@@ -239,7 +239,7 @@ def test_settings_are_those_of_the_service(write, run, pytester):
     pytester.makepyprojecttoml(
         "[tool.slipway]\nname = 'notes'\ncommand = ['x']\n[tool.slipway.migrations]\nstart-after = 'bbb'\n"
     )
-    assert outcomes(run(judged="")) == {"passed": 4}
+    assert outcomes(run(tested="")) == {"passed": 4}
 
 
 def test_the_service_may_be_in_another_folder(write, run, pytester):

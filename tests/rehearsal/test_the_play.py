@@ -92,7 +92,7 @@ async def test_every_act_goes_as_expected_on_express_mode_and_only_requests_to_a
     assert list(acts) == ["0", "before", "I", "II", "III", "IV", "V", "clients"]
     assert acts["0"].happened == "two services serve, each from its own database; 1 drift found and mended"
     steps = [step.what for step in acts["0"].steps]
-    assert "made database and roles of notes-production: 2 resources, 11 roles and rights" in steps
+    assert "made database and roles of notes-production: 2 resources, 11 roles and privileges" in steps
     assert "production: notes-called live, notes live, in the order of their calls" in steps
     assert [name for name, act in acts.items() if act.expects_failure] == ["II", "III", "IV"]
     # The platform keeps its own time, however busy the machine is.

@@ -21,7 +21,7 @@ from slipway.simulator.clock import Clock, VirtualClock
 from slipway.simulator.cloud import Cloud, simulated
 from slipway.simulator.contract import service as service_model
 from slipway.simulator.serving import CutError
-from tests.simulator.account import BRISK, INSTANCE_ROLE, REGION, ROLE, UNCHANGED, Account, amiss
+from tests.simulator.account import BRISK, INSTANCE_ROLE, REGION, REPOSITORIES, ROLE, UNCHANGED, Account, amiss
 from tests.simulator.scripted import ScriptedBackend
 
 KEY = "123456789012"  # of the tests themselves, which no policy holds
@@ -111,7 +111,7 @@ async def opened(clock: Clock | None = None, pace: Pace = BRISK, **how: Any) -> 
         for role in (ROLE, INSTANCE_ROLE):
             cloud.iam.put(role)
         account = DirectAccount(cloud, backend, endpoint=DirectEndpoint(cloud))
-        for name in ("notes", "notes-ledger-staging", "notes-ledger-production"):
+        for name in REPOSITORIES:
             await account.ask("ecr", "create_repository", repositoryName=name, imageTagMutability="IMMUTABLE")
         yield account
 

@@ -302,8 +302,12 @@ class Stage:
                 self.moved_by_hand.append(len(self.account.cloud.requests))
             elif self.ground.can_be_meddled_with:
                 self.hands += 1
-                with suppress(ClientError):  # what they meet is their own misfortune
-                    self.by_hand += filter(None, [await self.ground.meddle(hand)])
+                known = self.ground.operations()
+                try:
+                    with suppress(ClientError):  # what they meet is their own misfortune
+                        await self.ground.meddle(hand)
+                finally:  # also of an answer that is lost, or names no operation
+                    self.by_hand += [each for each in self.ground.operations() if each not in known]
 
         return act
 

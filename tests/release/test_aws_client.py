@@ -16,6 +16,7 @@ from botocore.exceptions import (
     SSLError,
     UnauthorizedSSOTokenError,
 )
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from slipway.errors import BadInputError, UnknownOutcomeError
 from slipway.records.outcome import Status
@@ -23,6 +24,7 @@ from slipway.release.aws.client import Aws, Keys, check_endpoint, session_of
 from slipway.release.errors import AwsRefusedError, LostAnswerError
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
+from slipway.simulator.serving import serving
 from tests.release.desired import ARN, aws_of, deployed, spec
 from tests.simulator.account import REGION, opened
 
@@ -98,6 +100,23 @@ async def test_an_endpoint_that_closes_its_first_connection_is_named_as_what_fai
         aws.patience.answered = answered
         with pytest.raises(LostAnswerError, match=f"^{who} did not answer apprunner list_services"):
             await aws.once("apprunner", "list_services")
+
+
+@pytest.mark.parametrize(
+    ("answer", "seen"),
+    [
+        (Response(), "200 and no content type"),  # a registry
+        (HTMLResponse("Not Allowed", 405), "405 and text/html; charset=utf-8"),
+        (JSONResponse({"detail": "Not Found"}, 404), "404 and application/json"),
+    ],
+)
+async def test_an_endpoint_where_another_server_listens_is_named_at_once_and_not_asked_again(answer, seen):
+    async with serving(answer) as address:
+        with pytest.raises(BadInputError) as red:
+            await Aws(REGION, f"http://{address}").call("apprunner", "list_services")
+    assert str(red.value) == (
+        f"the endpoint answers with HTTP {seen}, which AWS does not: start `slipway simulator` there, or correct the endpoint"
+    )
 
 
 class Outage(Aws):

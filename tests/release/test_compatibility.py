@@ -47,6 +47,13 @@ def test_a_certificate_that_denies_or_does_not_know_is_a_risk(answer, risk):
     assert forward_risk(NEW, OLD, [certificate("aaa", "bbb", answer)]) == risk
 
 
+def test_a_history_that_the_gate_refused_may_be_rolled_back_and_not_promoted():
+    drifted = certificate("aaa", "bbb", refused=("drift",))
+    assert rollback_risk(OLD, NEW, [drifted]) is None
+    assert forward_risk(OLD, NEW, [drifted]) is None  # an older release on the newer schema: no migration
+    assert forward_risk(NEW, OLD, [drifted]) == "the gate refused the migration (drift)"
+
+
 def test_the_later_of_two_certificates_counts():
     first, later = certificate("aaa", "bbb", Ternary.UNKNOWN, made=1), certificate("aaa", "bbb", made=2)
     assert forward_risk(NEW, OLD, [later, first]) is None

@@ -13,8 +13,8 @@ from slipway.environment.diagnosis import diagnose
 from slipway.environment.environment import ServiceEnvironment, abort, destroy
 from slipway.environment.redeploy import CompatibilityEvidence, rollback
 from slipway.environment.status import status
-from slipway.release.bootstrap.roles import DEPLOY_ROLE, RIGHTS, policy, scope_of
-from slipway.release.rights import granted
+from slipway.release.bootstrap.roles import DEPLOY_ROLE, PERMISSIONS, policy, scope_of
+from slipway.release.permissions import granted
 from slipway.settings import parse
 from slipway.simulator.authorization import Needed, allows
 from tests.environment.express import SETTINGS, Staging, staging
@@ -56,7 +56,7 @@ class Policed(Staging):
 
 
 def actions_of(verb: str) -> set[str]:
-    return {action for names in granted(RIGHTS[verb], SCOPE.grants).values() for action in names}
+    return {action for names in granted(PERMISSIONS[verb], SCOPE.grants).values() for action in names}
 
 
 @pytest.mark.slow
@@ -82,7 +82,9 @@ async def test_each_command_works_under_exactly_its_policy_and_uses_all_of_it():
             tasks.start_soon(plain.environment.deploy, third, plain.tell)  # with keys of its own
             await there.until("PRODUCTION_TRAFFIC_SHIFT")
             await there.under("status", lambda: status(there.environment))
-            await there.under("abort", lambda: abort(there.environment, there.tell))
+            tasks.cancel_scope.cancel()
+        await there.under("abort", lambda: abort(there.environment, there.tell))
+        assert (await there.environment.history()).unfinished == ()
         await there.under(
             "rollback",
             lambda: rollback(there.environment, there.tell, 1, UNPROVEN),
@@ -111,4 +113,4 @@ def test_the_deploy_role_reaches_nothing_but_its_own_service_and_deletes_nothing
 
 
 def test_policies_of_the_target_name_no_other_target():
-    assert "apprunner" not in str(policy(SCOPE, RIGHTS))
+    assert "apprunner" not in str(policy(SCOPE, PERMISSIONS))

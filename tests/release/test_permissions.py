@@ -25,11 +25,12 @@ from slipway.records.plan import Action
 from slipway.records.progress import Event
 from slipway.release.aws import ecr
 from slipway.release.aws.client import Aws
-from slipway.release.bootstrap.roles import DEPLOY_ROLE, RIGHTS, policy, scope_of
-from slipway.release.rights import ANY, ANY_TASK, REPOSITORY, SHARED, Right, granted, merged, narrowed
+from slipway.release.bootstrap.roles import DEPLOY_ROLE, PERMISSIONS, policy, scope_of
+from slipway.release.permissions import ANY, ANY_TASK, REPOSITORY, SHARED, Permission, granted, merged, narrowed
 from slipway.simulator.authorization import Needed, allows
 from tests.release.desired import time_of
 from tests.release.direct import opened
+from tests.release.migrating import TASK
 from tests.release.policed import PolicedAws, freely, hold
 from tests.simulator.account import SLOW, Account, asked
 from tests.simulator.scripted import Script
@@ -242,7 +243,10 @@ async def keep_secrets(there: Scene) -> None:
 async def inspect(there: Scene) -> None:
     """Run every check of a preflight; all pass, so slipway tries to start the release."""
     await there.released()
-    found = await preflight(there.staging.aws, there.staging.spec(there.live), SETTINGS)
+    tasks = replace(SETTINGS, environments={"staging": replace(STAGING, migration=TASK)})
+    await there.account.ask("logs", "create_log_group", logGroupName=tasks.migration_log("staging"))
+    hold(there.account, policy(scope_of(tasks, "staging"), ["preflight"]))
+    found = await preflight(there.staging.aws, there.staging.spec(there.live), tasks)
     said = [check.found for branch in found.branches for check in branch.checks]
     if any("not authorized" in words for words in said):
         raise AssertionError("\n".join(said))
@@ -306,7 +310,7 @@ def actions_of(verb: str) -> set[str]:
 
 
 def granted_to(verb: str):
-    return granted(RIGHTS[verb], SCOPE.grants)
+    return granted(PERMISSIONS[verb], SCOPE.grants)
 
 
 def without(verb: str, action: str):
@@ -331,7 +335,7 @@ async def test_a_verb_works_under_exactly_its_policy_and_uses_all_of_it(verb):
     async with scene() as there:
         hold(there.account, policy(SCOPE, [verb]))
         await STORIES[verb](there)
-        used = {right.action for right in there.account.cloud.guard.asked}
+        used = {permission.action for permission in there.account.cloud.guard.asked}
     assert used == actions_of(verb) - UNSEEN.keys()
 
 
@@ -394,8 +398,8 @@ def test_the_services_roles_can_be_passed_to_app_runner_only(service):
 
 
 def test_only_actions_without_a_resource_are_allowed_on_everything():
-    anything = {action for verb in RIGHTS for action in granted_to(verb).get(ANY, ())}
-    of_tasks = {action for verb in RIGHTS for action in granted_to(verb).get(ANY_TASK, ())}
+    anything = {action for verb in PERMISSIONS for action in granted_to(verb).get(ANY, ())}
+    of_tasks = {action for verb in PERMISSIONS for action in granted_to(verb).get(ANY_TASK, ())}
     assert of_tasks == {"ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"}
     of_move = set(granted_to("move")[ANY]) - {"apprunner:ListServices"}
     assert anything - of_move == {"apprunner:ListServices", "ecr:GetAuthorizationToken", "ssm:DescribeParameters"}
@@ -404,15 +408,13 @@ def test_only_actions_without_a_resource_are_allowed_on_everything():
         *("elasticloadbalancing:DescribeListenerCertificates", "elasticloadbalancing:DescribeLoadBalancers"),
         *("elasticloadbalancing:DescribeRules", "route53:ListHostedZonesByName"),
     }
-    assert all("*" not in action for verb in RIGHTS for action in actions_of(verb))
+    assert all("*" not in action for verb in PERMISSIONS for action in actions_of(verb))
 
 
 def test_a_migration_by_a_task_needs_permissions_only_where_a_task_migrates():
     assert policy(SCOPE, ["migrate-ecs-task"])["Statement"] == []
     role = "arn:aws:iam::123456789012:role/task"
-    task = settings.MigrationRunner(
-        runner=settings.RunnerKind.ECS_TASK, subnets=("a",), security_groups=("b",), execution_role=role
-    )
+    task = replace(TASK, execution_role=role)
     tasks = scope_of(replace(SETTINGS, environments={"staging": replace(STAGING, migration=task)}), "staging")
     allowed = policy(tasks, ["migrate-ecs-task"])
     run = Needed("ecs:RunTask", "arn:aws:ecs:eu-west-1:123456789012:task-definition/notes-staging-migration:7")
@@ -441,8 +443,8 @@ def test_actions_are_merged_by_resource_without_duplicates():
 
 
 def test_every_right_is_granted_by_the_target_or_beside_it_and_every_right_is_used():
-    assert {right for rights in RIGHTS.values() for right in rights} == set(Right)
-    assert SHARED.keys() | SCOPE.grants.keys() == set(Right)
+    assert {permission for permissions in PERMISSIONS.values() for permission in permissions} == set(Permission)
+    assert SHARED.keys() | SCOPE.grants.keys() == set(Permission)
 
 
 def test_an_unknown_verb_is_refused_with_the_known_ones():

@@ -78,6 +78,11 @@ COUNTEREXAMPLES = {
     "a goal that is true is not denied because the state is unknown": Scenario(
         State.LIVE_ALREADY, misfortunes=(Misfortune("DescribeService", Effect.UNKNOWN_STATUS),)
     ),
+    "a change of another client whose answer is lost is not ours": Scenario(
+        State.RUNNING,
+        image=Image.UNHEALTHY,
+        misfortunes=(Misfortune("PutImage", Effect.OVERTAKEN), Misfortune("UpdateService", Effect.ANSWER_LOST)),
+    ),
     "a pause whose service has an unknown state is not superseded": Scenario(
         State.RUNNING, Verb.PAUSE, misfortunes=(Misfortune("DescribeService", Effect.UNKNOWN_STATUS, 3),)
     ),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.release.rights import SHARED, Right
+from slipway.release.permissions import SHARED, Permission
 from slipway.release.targets.supported import TARGETS
 
 SOURCE = Path(__file__).parents[2] / "ci/src/slipway"
@@ -30,7 +30,7 @@ ALLOWED = {
     "environment/shifting.py": "likewise",
     "environment/redeploy.py": "a rollback across a move",
     "release/move/": "what corresponds on both",
-    "release/bootstrap/roles.py": "the rights of a move on each",
+    "release/bootstrap/roles.py": "the permissions of a move on each",
     "release/prices.py": "what each costs in a month",
     "release/bootstrap/billing.py": "what each leaves behind",
     "release/bootstrap/doors.py": "the name that ECS gives its load balancers",
@@ -75,4 +75,4 @@ def test_every_spelling_of_the_name_is_found(written):
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=[kind.value for kind in TARGETS])
 def test_a_target_grants_every_right_that_is_not_granted_beside_it(target):
-    assert set(Right) - SHARED.keys() <= target.grants.keys()
+    assert set(Permission) - SHARED.keys() <= target.grants.keys()

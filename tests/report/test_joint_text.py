@@ -5,7 +5,7 @@ from dataclasses import replace
 from slipway.records.joint import Fate, JointOutcome, JointPart, JointPlan, JointSituation, ServiceSituation
 from slipway.records.plan import Action, Plan
 from slipway.records.refusal import Refusal
-from slipway.report.answers.joint import of_joint_outcome, of_joint_plan, of_joint_situation
+from slipway.report.answers.release import of_joint_outcome, of_joint_plan, of_joint_situation
 
 BACK = JointPart(service="billing", fate=Fate.WENT_BACK, requested="sha256:b2", live="sha256:b1")
 FAILED = JointPart(

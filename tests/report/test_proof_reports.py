@@ -93,8 +93,8 @@ def test_a_proof_for_a_terminal_ends_with_the_verdict(proof):
 
 def test_the_gates_own_choice_of_revisions_comes_first(clean):
     chosen = replace(clean, coverage=replace(clean.coverage, chosen="1 of 9 revisions, the newest"))
-    assert text(chosen).startswith("judged: 1 of 9 revisions, the newest\nnot covered: ")
-    assert "\n- judged: 1 of 9 revisions, the newest\n- not covered: " in markdown(chosen)
+    assert text(chosen).startswith("tested: 1 of 9 revisions, the newest\nnot covered: ")
+    assert "\n- tested: 1 of 9 revisions, the newest\n- not covered: " in markdown(chosen)
 
 
 def test_a_proof_without_findings_is_what_was_not_covered_and_the_verdict(clean):
@@ -116,12 +116,12 @@ def test_what_was_not_executed_has_not_passed(clean):
     assert [case.find("skipped") is not None for case in suite] == [False, True, True]
 
 
-def test_a_history_that_was_not_executed_to_its_end_is_not_proven(clean):
+def test_a_history_that_was_not_executed_to_its_end_has_not_passed(clean):
     first, *others = clean.revisions
     cut = replace(clean, revisions=(first, *(replace(each, fingerprints={}) for each in others)))
     cut = replace(cut, coverage=replace(clean.coverage, revisions=1))
-    assert text(cut).splitlines()[-1].startswith("not proven: no findings; 1 of 2 revisions up on")
-    assert '<h1 class="verdict no">Migrations not proven: no findings</h1>' in html(cut)
+    assert text(cut).splitlines()[-1].startswith("not fully executed: no findings; 1 of 2 revisions up on")
+    assert '<h1 class="verdict no">Migrations not fully executed: no findings</h1>' in html(cut)
 
 
 def test_the_verdict_has_the_whole_time_and_how_much_of_it_was_preparation(clean):

@@ -78,24 +78,26 @@ OPEN = (
 )
 
 
+LIVE = Release(
+    environment="staging",
+    number=4,
+    image="notes@sha256:01",
+    status=Status.SUCCEEDED,
+    live="sha256:01",
+    operation=None,
+    ended=0,
+    seconds=1.0,
+    holder="ann@laptop",
+)
+
+
 def test_a_situation_shows_the_live_deployment_later_ones_and_unfinished_ones():
-    live = Release(
-        environment="staging",
-        number=4,
-        image="notes@sha256:01",
-        status=Status.SUCCEEDED,
-        live="sha256:01",
-        operation=None,
-        ended=0,
-        seconds=1.0,
-        holder="ann@laptop",
-    )
-    newest = replace(live, number=5, status=Status.ROLLED_BACK, ended=60, verb=Verb.PROMOTE, holder="")
+    newest = replace(LIVE, number=5, status=Status.ROLLED_BACK, ended=60, verb=Verb.PROMOTE, holder="")
     said = Readiness(("aaa",), (), "c0ffee")
     situation = Situation(
         environment="staging",
         observed=Observed(status="RUNNING", state=State.LIVE, digest="sha256:01"),
-        live=live,
+        live=LIVE,
         newest=newest,
         unfinished=(6, 7),
         open=OPEN,
@@ -108,9 +110,9 @@ def test_a_situation_shows_the_live_deployment_later_ones_and_unfinished_ones():
         f"  unfinished: deployment 6, deploy of sha256:06, commit 1234567, by ci, {NOT_ENDED}; {AGAIN} resumes it",
         f"  unfinished: deployment 7, pause, {NOT_ENDED}; `slipway pause --environment staging` resumes it",
     ]
-    unanswered = of_situation(replace(situation, live=replace(live, status=Status.UNANSWERED)))
+    unanswered = of_situation(replace(situation, live=replace(LIVE, status=Status.UNANSWERED)))
     assert "live since: deployment 4, deploy, 1970-01-01 00:00:00Z, by ann@laptop, UNANSWERED" in unanswered
-    assert "newest" not in of_situation(replace(situation, newest=live))
+    assert "newest" not in of_situation(replace(situation, newest=LIVE))
 
 
 @pytest.mark.parametrize(
@@ -167,18 +169,7 @@ def test_an_outcome_shows_the_url_of_what_is_live():
 
 
 def test_a_history_shows_duration_commit_holder_and_cause_in_80_columns_in_the_order_of_the_numbers():
-    release = Release(
-        environment="staging",
-        number=4,
-        image="notes@sha256:01",
-        status=Status.SUCCEEDED,
-        live="sha256:01",
-        operation=None,
-        ended=0,
-        seconds=1.0,
-        holder="ann@laptop",
-        commit="c0ffee" * 6,
-    )
+    release = replace(LIVE, commit="c0ffee" * 6)
     job = "ann in https://github.com/OWNER/NAME/actions/runs/12345678901"
     cause = "the release reads the variable REDIS_URL, which staging does not set; slipway does not migrate it"
     failed = replace(

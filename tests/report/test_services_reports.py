@@ -10,7 +10,8 @@ from slipway.records.proof import Verdict
 from slipway.records.refusal import Refusal
 from slipway.records.services import Proofs, ServiceProof
 from slipway.report import files
-from slipway.report.answers.services import of_proofs
+from slipway.report.answers.prove import of_proofs
+from slipway.report.proof import services
 
 REASON = "pyproject.toml is not TOML"
 
@@ -49,6 +50,14 @@ def test_the_text_ends_with_a_table_of_every_service(proofs):
         "\n=== news\ncould not run: pyproject.toml is not TOML: line <2>\ncould not run: no lock"
         in of_proofs(proofs).text
     )
+
+
+def test_the_title_counts_every_verdict_the_worst_first(proofs):
+    top, _, news, shop = proofs.services
+    cut = tuple(replace(each, fingerprints={}) for each in top.proof.revisions)
+    partly = replace(top, proof=replace(top.proof, revisions=cut))
+    title = "Migrations of 4 services: 1 could not run, 1 refused, 1 not fully executed, 1 passed"
+    assert services.title(Proofs((top, partly, news, shop))) == title
 
 
 def test_the_exit_code_is_the_worst_and_a_pass_needs_every_proof(proofs):
@@ -104,7 +113,7 @@ def test_gitlab_gets_a_fingerprint_of_its_own_for_equal_findings_of_two_services
 
 def test_annotations_and_the_comment_name_what_could_not_be_proven(reports):
     assert reports["annotations.txt"].startswith(
-        f"::error title=slipway::news could not be proven: {REASON}: line <2>\n"
+        f"::error title=slipway::news could not be tested: {REASON}: line <2>\n"
     )
     assert "file=services/shop/" in reports["annotations.txt"]
     assert reports["comment.md"].startswith("### Migrations of 4 services: 1 could not run, 1 refused, 2 passed\n")

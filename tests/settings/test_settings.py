@@ -403,15 +403,21 @@ def test_a_service_name_that_app_runner_does_not_accept_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    ("settings", "known"),
-    [(service(), "none"), (staging(), "staging"), (staging() + environment("edge"), "edge, staging")],
+    ("settings", "name", "next_step"),
+    [
+        (service(), "live", "add [tool.slipway.environments.live]"),
+        (staging(), "live", "name one of staging, or add [tool.slipway.environments.live]"),
+        (
+            staging() + environment("edge"),
+            "",
+            "name one of edge, staging, or add [tool.slipway.environments.ENVIRONMENT]",
+        ),
+    ],
 )
-def test_an_unknown_environment_is_refused_with_the_known_ones(settings, known):
+def test_an_unknown_environment_is_refused_with_the_known_ones(settings, name, next_step):
     with pytest.raises(SettingsError) as caught:
-        parse(settings).environment("live")
-    assert str(caught.value) == (
-        f"there is no environment 'live': pyproject.toml has {known}; add [tool.slipway.environments.live]"
-    )
+        parse(settings).environment(name)
+    assert str(caught.value) == f"there is no environment {name!r}: {next_step}"
 
 
 def test_a_folder_without_settings_is_refused_with_the_two_files_that_may_hold_them(tmp_path):

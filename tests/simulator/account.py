@@ -3,7 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,6 +25,7 @@ from tests.simulator.scripted import Script, ScriptedBackend
 
 REGION = "eu-west-1"
 URI = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/notes"
+REPOSITORIES = ("notes", "notes-ledger-staging", "notes-ledger-production")
 ROLE = "arn:aws:iam::123456789012:role/notes-access"
 INSTANCE_ROLE = "arn:aws:iam::123456789012:role/notes-instance"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -161,9 +162,13 @@ def log_group(arn: str) -> str:
 
 @asynccontextmanager
 async def opened(
-    backend_at: Callable[[str], Backend] | None = None, clock: Clock | None = None, pace: Pace = BRISK, **how: Any
+    backend_at: Callable[[str], Backend] | None = None,
+    clock: Clock | None = None,
+    pace: Pace = BRISK,
+    repositories: Iterable[str] = ("notes",),
+    **how: Any,
 ) -> AsyncIterator[Account]:
-    """Open an account with an empty repository `notes` and two roles.
+    """Open an account with empty repositories and two roles.
 
     Give a VirtualClock unless something outside of the account must run at the platform's speed: a real clock at SPEED leaves a health check
     a few milliseconds, which a busy machine does not keep.
@@ -173,5 +178,6 @@ async def opened(
         for role in (ROLE, INSTANCE_ROLE):
             cloud.iam.put(role)
         account = Account(cloud, scripted)
-        await account.ask("ecr", "create_repository", repositoryName="notes", imageTagMutability="IMMUTABLE")
+        for name in repositories:
+            await account.ask("ecr", "create_repository", repositoryName=name, imageTagMutability="IMMUTABLE")
         yield account

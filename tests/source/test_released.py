@@ -120,6 +120,20 @@ def cloned(git, tmp_path, *options):
     return tmp_path / "clone/service"
 
 
+def test_a_partial_clone_that_lacks_an_object_is_named_with_the_command_that_fetches_it(git, service, tmp_path):
+    git("checkout", "--quiet", "-b", "feature")
+    (service / ONE).write_text(REVISION.format("one", 2))
+    save(git)
+    git("checkout", "--quiet", "main")
+    git("config", "uploadpack.allowFilter", "true")
+    clone = cloned(git, tmp_path, "--filter=blob:none", "--branch=feature")
+    (tmp_path / "repository").rename(tmp_path / "elsewhere")
+    with pytest.raises(
+        BadInputError, match=r"from promisor remote; this clone lacks that object, so run `git fetch --r"
+    ):
+        unreleased(clone)
+
+
 def test_the_branch_that_the_origin_calls_default_goes_first(git, service, tmp_path):
     git("checkout", "--quiet", "-b", "trunk")
     add(git, service, "two")
@@ -203,6 +217,12 @@ def chosen(service):
     return since.by_default, since.files, since.commit
 
 
+def tip(service):
+    """Return the branch or tag that has every revision, so that the newest is judged."""
+    since = unreleased(service)
+    return since.tip if since.by_default == "" else None
+
+
 def test_by_default_revisions_that_the_default_branch_lacks_are_new(git, service, tmp_path):
     git("checkout", "--quiet", "-b", "feature")
     add(git, service, "two")
@@ -218,6 +238,7 @@ def test_by_default_revisions_that_the_default_branch_lacks_are_new(git, service
 
 def test_a_branch_without_revisions_of_its_own_has_none_to_judge(git, service):
     git("checkout", "--quiet", "-b", "feature")
+    assert tip(service) == "main"  # without commits of its own
     (service / "README").write_text("More words\n")
     save(git)
     assert chosen(service)[:2] == ("main", (ONE,))
@@ -239,6 +260,8 @@ def test_with_every_revision_released_the_newest_is_compared_with_the_commit_bef
     save(git)
     git("tag", "v2")
     assert chosen(service) == ("", (), before)
+    git("branch", "--move", "main", "topic")
+    assert (chosen(service), tip(service)) == (("", (), before), "v2")
 
 
 def test_outside_a_repository_or_before_the_first_commit_the_newest_is_judged(git, service, tmp_path, monkeypatch):
@@ -258,7 +281,9 @@ def test_a_shallow_clone_without_the_default_branch_is_no_base_for_a_choice(git,
     git("checkout", "--quiet", "main")
     assert chosen(cloned(git, tmp_path, "--depth=1")) == ("", (), None)
     (tmp_path / "clone").rename(tmp_path / "main")
-    with pytest.raises(BadInputError, match=r"unknown which revisions are new: .*fetch-depth: 0 .*, or pass --all"):
+    with pytest.raises(
+        BadInputError, match=r"unknown which revisions are new: .*fetch-depth: 0 .*, or pass --all-revisions"
+    ):
         unreleased(cloned(git, tmp_path, "--depth=1", "--branch=feature"))
 
 

@@ -141,8 +141,8 @@ def test_permissions_are_granted_to_jobs_only_and_only_as_needed(file):
 
 
 def test_the_job_that_executes_a_change_can_write_nothing_and_the_one_that_writes_executes_none_of_it():
-    prove, report = jobs("gate")["prove"], jobs("gate")["report"]
-    assert prove["permissions"] == {"contents": "read"}
+    gate, report = jobs("gate")["gate"], jobs("gate")["report"]
+    assert gate["permissions"] == {"contents": "read"}
     assert "checkout" not in str(report)
     assert [step["uses"].partition("@")[0] for step in report["steps"]] == [
         "actions/download-artifact",
@@ -284,7 +284,7 @@ def test_a_deployment_keeps_the_certificate_of_the_gate_in_the_ledger():
         assert "gate" in deploy[name]["needs"]
     assert (
         load("workflows/gate.yml")["on"]["workflow_call"]["outputs"]["report"]["value"]
-        == "${{ jobs.prove.outputs.report }}"
+        == "${{ jobs.gate.outputs.report }}"
     )
     assert "format('--since {0}', github.event.before)" in deploy["gate"]["with"]["flags"]
     (call,) = [step for step in jobs("environment")["call"]["steps"] if "$DAGGER" in step.get("run", "")]

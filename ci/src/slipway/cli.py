@@ -125,7 +125,8 @@ class CommandLine:
 
         if self.flags.quiet:
             return SILENT
-        if not find_spec("rich"):  # slipway-gate comes without it
+        colours = sys.stderr.isatty() or os.environ.get("FORCE_COLOR")
+        if not colours or not find_spec("rich"):  # its import takes a tenth of a second; slipway-gate comes without it
             from slipway.report.lines import LineProgress
 
             return LineProgress(sys.stderr)
@@ -193,7 +194,7 @@ class CommandLine:
         service, region = (vars(self.flags).get(key) for key in ("service", "region"))
         if service or region:
             if not (service and region):
-                raise BadInputError("an environment outside of its folder has a service and a region", "pass both")
+                raise BadInputError("--service and --region belong together", "pass both")
             aws = Aws(region, self.flags.endpoint_url)
             aws.patience.tell = self.progress.note
             return await environment.recorded(name, service, aws, environment.wall_clock())

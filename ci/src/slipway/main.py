@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Majors = Annotated[
     list[str] | None,
-    Doc("Postgres majors, or images, on which to prove side by side (default: the one in the settings)"),
+    Doc("Postgres majors, or images, on which to test side by side (default: the one in the settings)"),
 ]
 PreviousRelease = Annotated[
     dagger.Directory | None,
@@ -236,13 +236,14 @@ class Slipway:
     ) -> str:
         from slipway.graph import image
         from slipway.graph.folder import commit_of
-        from slipway.graph.publish import RegistryLogin, attach, publish, signed_in
+        from slipway.graph.publish import RegistryLogin, attach, check_address, publish, signed_in
         from slipway.graph.running import smoke
         from slipway.simulator.contract import REGION
 
+        check_address(address)
         settings, source = await self._read(await self._folder(ws))
         given = RegistryLogin(username, password) if password else None
-        region = next((there.region for there in settings.environments.values()), REGION)
+        region = next((env.region for env in settings.environments.values()), REGION)
         login = given or await signed_in(address, await keys_of(credentials), registry, region)
         built = await image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
         await smoke(built, settings)

@@ -3,6 +3,7 @@
 import ast
 import io
 import os
+import re
 import subprocess
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,10 @@ _LIST = ("ls-tree", "-r", "-z", "--name-only")
 _DEEPEN = (
     "this clone is shallow, so run `git fetch --unshallow origin '+refs/heads/*:refs/remotes/origin/*'`, "
     "or set fetch-depth: 0 for actions/checkout"
+)
+_LACKING = re.compile(r"promisor remote|unable to read [0-9a-f]{40}|missing blob|bad object|unable to read tree")
+_REFETCH = (
+    "this clone lacks that object, so run `git fetch --refetch --no-filter`, or `git fetch --unshallow`, or clone anew"
 )
 _LONGEST_TEXT = 2_000_000  # bytes, enough for a long lock
 
@@ -84,10 +89,10 @@ def folder_of(source: Path) -> Path:
     return source.resolve()
 
 
-def commit_at(folder: Path, name: str = "HEAD") -> Commit:
-    """Read the commit `name` of the repository around `folder`; raises BadInputError."""
+def commit_at(folder: Path) -> Commit:
+    """Read the newest commit of the repository around a folder; raises BadInputError."""
     show = ["show", "--no-patch", "--no-show-signature", "--format=%H%x00%ct%x00%s"]
-    shown = git(folder_of(folder), [*show, "--end-of-options", f"{name}^{{commit}}", "--"]).decode().strip()
+    shown = git(folder_of(folder), [*show, "HEAD", "--"]).decode().strip()
     revision, committed, subject = shown.split("\0")
     return Commit(folder, revision, int(committed), subject)
 
@@ -112,7 +117,9 @@ def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | N
     if done.returncode:
         messages = done.stderr.decode(errors="replace").strip().splitlines()
         cause = messages[-1] if messages else f"exit code {done.returncode}"
-        raise BadInputError(f"git {arguments[0]} failed in {folder}", cause)
+        lacking = next((message for message in messages if _LACKING.search(message)), "")
+        step = f"{lacking}; {_REFETCH}" if lacking else cause
+        raise BadInputError(f"git {arguments[0]} failed in {folder}", step)
     return done.stdout
 
 
@@ -157,8 +164,8 @@ def changed_files(repository: Path, name: str) -> set[str]:
 def unreleased(folder: Path) -> Since:
     """Return the state that a pull request's revisions are compared with: the default branch, otherwise the newest tag of a release.
 
-    A branch without revisions of its own has none to judge. On the default branch, when the tag has every revision too, only the newest
-    one is judged. Raises BadInputError in a shallow clone without the default branch.
+    A branch without revisions of its own has none to test. On the default branch, when the tag has every revision too, only the newest
+    one is tested. Raises BadInputError in a shallow clone without the default branch.
     """
     try:
         if _is_shallow(folder):
@@ -167,17 +174,23 @@ def unreleased(folder: Path) -> Since:
         if error.next_step != _DEEPEN:
             return Since(name="", by_default="")
         raise BadInputError(
-            f"it is unknown which revisions are new: {error.what}", f"{_DEEPEN}, or pass --all"
+            f"it is unknown which revisions are new: {error.what}", f"{_DEEPEN}, or pass --all-revisions"
         ) from error
-    revisions = _revisions_here(folder)
+    revisions, default = _revisions_here(folder), ""
     for choose in (lambda _: MERGE_BASE, _newest_tag):
-        with suppress(BadInputError):
+        try:
             since = released(folder, name := choose(folder))
-            gone = {each.id for each in since.changed} - {each.id for each in (*since.ahead, *revisions.values())}
-            is_branch = name == MERGE_BASE and since.commit != _revision_of(folder, "HEAD")
-            if is_branch or gone or any(file in since.edited or file not in since.files for file in revisions):
-                return replace(since, by_default=_spoken(folder, name, since.tip))
-    return Since(name="", by_default="", commit=_before_newest(folder, revisions))
+        except BadInputError as error:
+            if _REFETCH in error.next_step:
+                raise
+            continue
+        gone = {each.id for each in since.changed} - {each.id for each in (*since.ahead, *revisions.values())}
+        is_branch = name == MERGE_BASE and since.commit != _revision_of(folder, "HEAD")
+        spoken = _spoken(folder, name, since.tip)
+        if is_branch or gone or any(file in since.edited or file not in since.files for file in revisions):
+            return replace(since, by_default=spoken)
+        default = default or spoken
+    return Since(name="", by_default="", commit=_before_newest(folder, revisions), tip=default)
 
 
 def _newest_tag(folder: Path) -> str:

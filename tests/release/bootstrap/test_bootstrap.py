@@ -106,7 +106,7 @@ async def test_what_is_applied_is_there_and_is_followed(account):
 
 
 async def test_an_end_is_believed_only_when_it_is_that_of_this_very_change(account):
-    """Right after the call a stack may still be described as before, or another change has ended meanwhile."""
+    """Permission after the call a stack may still be described as before, or another change has ended meanwhile."""
     await ground(account).apply(untold)
     stack = account.cloud.cloudformation.stacks["slipway-notes-staging"]
     account.cloud.cloudformation.handlers.failing["AutoScaling"] = "no"

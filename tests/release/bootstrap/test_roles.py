@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from slipway.release.aws.ecr import EcrStore
-from slipway.release.bootstrap.roles import IMAGE_ROLE, RIGHTS, scope_of
+from slipway.release.bootstrap.roles import IMAGE_ROLE, PERMISSIONS, scope_of
 from slipway.release.bootstrap.template import stacks
 from slipway.release.errors import AwsRefusedError
-from slipway.release.rights import granted
+from slipway.release.permissions import granted
 from slipway.settings.app_runner import default_scaling
 from slipway.simulator.authorization import Needed, allows
 from tests.release.bootstrap.wanted import FULL, NETWORK, by_a_task, environment, role, settings
@@ -59,8 +59,8 @@ ROLES = policies()
 def needs(name: str) -> Iterator[Needed]:
     """Yield what the commands need in an environment, without what AWS accepts no resource for."""
     scope = scope_of(SETTINGS, name)
-    for rights in RIGHTS.values():
-        for resource, actions in granted(rights, scope.grants).items():
+    for permissions in PERMISSIONS.values():
+        for resource, actions in granted(permissions, scope.grants).items():
             key, values = resource.condition or ("", (None,))
             for arn in resource.within(scope):
                 if arn != "*" and key != "iam:AWSServiceName":
@@ -70,8 +70,10 @@ def needs(name: str) -> Iterator[Needed]:
 @pytest.mark.parametrize("name", ROLES)
 def test_no_role_reaches_the_resources_of_another_environment(name):
     own = next((each for each in OTHER if each in name), None)
-    theirs = [right for each in OTHER if each != own for right in needs(each) if right.resource not in SHARED]
-    reached = {right.action for right in theirs if allows(ROLES[name], right)}
+    theirs = [
+        permission for each in OTHER if each != own for permission in needs(each) if permission.resource not in SHARED
+    ]
+    reached = {permission.action for permission in theirs if allows(ROLES[name], permission)}
     looks = {"apprunner:DescribeService", "apprunner:ListOperations", "apprunner:ListTagsForResource"}
     pushes = {
         f"ecr:{action}"

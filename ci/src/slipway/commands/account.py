@@ -68,7 +68,7 @@ for the service, which reads and writes. A task in the VPC creates them, with th
 
 A change that replaces or deletes a database, a secret, a repository, a log group or a VPC is refused unless `--replace` names it. A
 database that is deleted leaves a final snapshot.""",
-    rights=(),
+    permissions=(),
 )
 async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.bootstrap import AccountSetup, with_repository
@@ -88,11 +88,11 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.template:
         return CommandResult(record=None, text=_template(stacks(settings, flags.environment), flags))
     approved = await caller.record(Bootstrap, flags.plan, "the approved change") if flags.plan else None
-    there = await caller.environment(flags.environment)
-    digest = there.digest_of(flags.image) if flags.image else None
+    environment = await caller.environment(flags.environment)
+    digest = environment.digest_of(flags.image) if flags.image else None
     if digest is None and settings.environment(flags.environment).database:
-        digest = (await there.status()).digest
-    setup = AccountSetup(settings, flags.environment, there.aws, there.time, digest)
+        digest = (await environment.status()).digest
+    setup = AccountSetup(settings, flags.environment, environment.aws, environment.time, digest)
     with caller.run() as tell:
         if flags.drift and not flags.apply:
             return answers.of_account_drift(await setup.drift(tell))
@@ -144,29 +144,33 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
     commands = tuple(flags.command or DEPLOY_ROLE)
     every = [*(await caller.services()).values()] if flags.all else [await caller.settings()]
-    there = [each for each in every if not flags.all or flags.environment in each.environments]
-    if not there:
+    services = [each for each in every if not flags.all or flags.environment in each.environments]
+    if not services:
         raise BadInputError(f"no service is in {flags.environment!r:.60}", "correct --environment")
-    lacking = {verb.value: why for each in there for verb, why in target_of(each, flags.environment).impossible.items()}
+    lacking = {
+        verb.value: why for each in services for verb, why in target_of(each, flags.environment).impossible.items()
+    }
     if impossible := [name for name in flags.command or () if name in lacking]:
         raise BadInputError(f"the platform of {flags.environment} has no {impossible[0]}", lacking[impossible[0]])
     others = [name for name in commands if name not in COMMANDS]
-    policies = [policy(scope_of(each, flags.environment), others) for each in there if others]
-    policies += [own_policy(each, flags.environment, name) for each in there for name in commands if name in COMMANDS]
+    policies = [policy(scope_of(each, flags.environment), others) for each in services if others]
+    policies += [
+        own_policy(each, flags.environment, name) for each in services for name in commands if name in COMMANDS
+    ]
     document = json.dumps(joined(policies) if len(policies) > 1 else policies[0], indent=2)
     return answers.of_permissions(Permissions(flags.environment, commands, document))
 
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account until you interrupt it (its access key is `simulated`), or push a release to a simulated account that runs",
+    "Run a simulated AWS account until you interrupt it (its access key is `simulated`); push a release to one that runs, or let its calls fail",
     flags=(
         option(
             "action",
-            "run|push",
-            "run the account, or push the newest commit of a service into one that runs (default: run)",
+            "run|push|faults",
+            "run the account; in one that runs, push the newest commit of a service, or replace the faults by those of --faults (default: run)",
             positional=True,
-            choices=("run", "push"),
+            choices=("run", "push", "faults"),
             default="run",
         ),
         option("port", "N", "the port on 127.0.0.1 (default: a free one)", parse=int, default=0),
@@ -178,12 +182,14 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
             default=1.0,
         ),
         file("state", "what the account holds at the start: repositories, roles, secrets"),
-        file("faults", "what will go wrong: throttled calls, lost answers"),
+        file("faults", "what will go wrong: throttled calls, lost answers; without a file `faults` ends all of it"),
         SOURCE,
         ENDPOINT,
     ),
     records=(
-        JsonRecord("listening", "in one line, as soon as it accepts calls; it runs until it is ended"),
+        JsonRecord(
+            "listening", "in one line, as soon as it accepts calls; it runs until it is ended. Also of `faults`"
+        ),
         JsonRecord("image", "of `push`"),
     ),
     more="""\
@@ -192,7 +198,7 @@ dependencies of its lock file. It prints REPOSITORY@DIGEST for `slipway deploy`.
     not_on_dagger="it serves programs on this machine; Dagger takes its address as an endpoint",
 )
 async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
-    from slipway.local.simulator import Beginning, simulate
+    from slipway.local.simulator import Beginning, put_faults, simulate
     from slipway.report.answers import account as answers
 
     if flags.action == "push":
@@ -200,6 +206,8 @@ async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
 
         return answers.of_pushed(await push(flags.source, flags.endpoint_url))
     beginning = Beginning.of(flags.state, flags.faults, os.environ)
+    if flags.action == "faults":
+        return answers.of_faults(await put_faults(beginning.faults, flags.endpoint_url), len(beginning.faults.fault))
     await simulate(flags.port, flags.speed, lambda address: caller.say(answers.of_listening(address)), beginning)
     return None
 
@@ -245,7 +253,7 @@ for operations in progress, then deletes everything. A second interruption ends 
 
 Account numbers and ARNs are removed from all records.""",
     not_on_dagger="a person agrees to what it creates and costs in a real account",
-    rights=(),
+    permissions=(),
 )
 async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.conformance.service import ProbeImage

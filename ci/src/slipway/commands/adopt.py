@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @command(
-    Group.PROVE,
-    "Derive a service's settings and its workflow from its files and show them; write them with `--yes`",
+    Group.TEST,
+    "Propose settings and a CI workflow for a service, derived from its files; write them with `--yes`",
     flags=(
         SOURCE,
         switch("yes", "write the files, and run the gate once", one_of="act"),
@@ -42,7 +42,7 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
         return answers.of_adoption(await _with_all_obstacles(proposed, _options(flags, caller)))
     if not flags.yes:
         return answers.of_adoption(proposed)
-    with caller.progress.step("proving the migrations"):
+    with caller.progress.step("testing the migrations"):
         options = _options(flags, caller)
         known = replace(options, migrations=service.migrations)
         result = await _proof(known)
@@ -89,7 +89,7 @@ async def _proof(options: "GateOptions") -> "Proof | SlipwayError":
 
 
 def _committed_head(result: "Proof | SlipwayError") -> str:
-    """Return the head of a history whose revisions were all committed before slipway: the gate judges later ones, here as in CI."""
+    """Return the head of a history whose revisions were all committed before slipway: the gate tests later ones, here as in CI."""
     if isinstance(result, SlipwayError) or result.coverage.new or not result.coverage.revisions:
         return ""
     return result.heads[0] if len(result.heads) == 1 else ""
@@ -122,11 +122,8 @@ def _with(adopted: "Adoption", result: "Proof | SlipwayError") -> "Adoption":
     later = not result.revisions
     executed = bool(result.revisions) and not result.unexecuted
     gap = "" if executed or later else next(iter(result.coverage.gaps), "")
-    said = (
-        f"not proven: {gap}"
-        if gap and result.verdict is Verdict.PASS
-        else ": ".join(filter(None, (summary(result), gap)))
-    )
+    verdict = result.verdict_in_words if gap and result.verdict is Verdict.PASS else summary(result)
     passed = (executed or later) and result.verdict is Verdict.PASS
-    judged = f"\njudged: {result.coverage.chosen}" if result.coverage.chosen else ""
-    return replace(adopted, gate=f"{said}{judged}", errors=errors, passed=passed, begins_later=later and passed)
+    text = ": ".join(filter(None, (verdict, gap)))
+    tested = f"\ntested: {result.coverage.chosen}" if result.coverage.chosen else ""
+    return replace(adopted, gate=f"{text}{tested}", errors=errors, passed=passed, begins_later=later and passed)

@@ -27,7 +27,7 @@ Flags = argparse.Namespace
 class Group(Enum):
     """The heading of a command in help and on the reference page."""
 
-    PROVE = "Set up and test"
+    TEST = "Set up and test"
     RELEASE = "Release"
     SERVICE = "Operate a service"
     ACCOUNT = "Prepare an account"
@@ -74,7 +74,7 @@ class Flag:
 
     @property
     def doc(self) -> str:
-        """The sentence of the Dagger argument, which shows no quotes around code."""
+        """The sentence of the Dagger argument, without backquotes, which Dagger would print."""
         return "; ".join(filter(None, [self.sentence, self.on_dagger])).replace("`", "")
 
 
@@ -151,7 +151,7 @@ class Command:
 
     - sentence: one for help, Dagger and pages. more: what its help adds.
     - run: None for a function that only Dagger has. It returns None if it has already printed everything.
-    - rights: the rows of the permissions table that its AWS calls need; by default the one of its name.
+    - permissions: the rows of the permissions table that its AWS calls need; by default the one of its name.
     - not_on_dagger: why Dagger has no such function. never_red: why its function succeeds whatever the exit code would be.
     - cache: how long an engine may keep its result: "never", "session", or "" for Dagger's default.
     """
@@ -163,7 +163,7 @@ class Command:
     flags: tuple[Flag, ...] = ()
     records: tuple[JsonRecord, ...] = ()
     run: Run | None = None
-    rights: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
     more: str = ""
     not_on_dagger: str = ""
     never_red: str = ""
@@ -176,7 +176,11 @@ class Command:
 
     @property
     def dagger_call(self) -> str:
-        return f"dagger call environment --name NAME {self.name}" if self.of_environment else f"dagger call {self.name}"
+        return (
+            f"dagger call environment --name ENVIRONMENT {self.name}"
+            if self.of_environment
+            else f"dagger call {self.name}"
+        )
 
     @property
     def doc(self) -> str:
@@ -196,8 +200,10 @@ def command(group: Group, sentence: str, access: AwsAccess = AwsAccess.NONE, **m
 
     def describe(run: Run) -> Command:
         name = run.__name__
-        rights = more.pop("rights", (name,) if access is not AwsAccess.NONE else ())
-        return Command(name=name, group=group, sentence=sentence, access=access, run=run, rights=rights, **more)
+        permissions = more.pop("permissions", (name,) if access is not AwsAccess.NONE else ())
+        return Command(
+            name=name, group=group, sentence=sentence, access=access, run=run, permissions=permissions, **more
+        )
 
     return describe
 

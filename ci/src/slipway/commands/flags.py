@@ -41,7 +41,7 @@ SOURCE = option(
     not_on_dagger=_WORKSPACE,
 )
 NAME = option(
-    "environment", "NAME", "an environment in [tool.slipway.environments]", required=True, not_on_dagger=_OBJECT
+    "environment", "ENVIRONMENT", "an environment in [tool.slipway.environments]", required=True, not_on_dagger=_OBJECT
 )
 ENDPOINT = option(
     "endpoint-url",
@@ -67,11 +67,11 @@ ALL = switch(
 )
 CERTIFICATE = file(
     "certificate",
-    "a file that `slipway certificate` wrote, which proves that the live release works on the new schema; it is kept in the ledger",
+    "proof.json of `slipway gate --report`, or a file that `slipway certificate` wrote, which proves that the older release works on the newer schema; it is kept in the ledger",
 )
 PROVEN = file(
     "certificate",
-    "a file that `slipway certificate` wrote; refuse to migrate if env.py groups the revisions into transactions differently than in the proof",
+    "proof.json of `slipway gate --report`, or a file that `slipway certificate` wrote; refuse to migrate if env.py groups the revisions into transactions differently than in the proof",
 )
 WITHOUT_PROOF = option(
     "without-proof",

@@ -144,7 +144,7 @@ def _text(command: Command) -> str:
             "\n".join(["Records, with --json", *(_result(each.record, each.when) for each in command.records)])
         )
     parts.append(EXIT_CODES)
-    if command.rights and find_spec("slipway.release"):  # slipway-gate comes without it
+    if command.permissions and find_spec("slipway.release"):  # slipway-gate comes without it
         parts += _actions(command)
     parts.append(_on_dagger(command))
     parts += [command.more] if command.more else []
@@ -153,14 +153,16 @@ def _text(command: Command) -> str:
 
 def _actions(command: Command) -> Iterator[str]:
     """Yield the IAM actions of a command, target by target."""
-    from slipway.release.bootstrap.roles import rights_on
-    from slipway.release.rights import granted
+    from slipway.release.bootstrap.roles import permissions_on
+    from slipway.release.permissions import granted
     from slipway.release.targets.supported import TARGETS
 
     for kind, target in TARGETS.items():
         if command.name in target.impossible_names:
             continue
-        actions = granted((right for name in command.rights for right in rights_on(name, kind)), target.grants)
+        actions = granted(
+            (permission for name in command.permissions for permission in permissions_on(name, kind)), target.grants
+        )
         lines = (f"  {resource.sid}: {', '.join(names)}" for resource, names in actions.items())
         yield "\n".join([f"IAM actions on {kind.value}, by policy statement", *lines])
 

@@ -1,4 +1,4 @@
-"""Prove migrations: gate, services, certificate, rehearse."""
+"""Test migrations: gate, services, certificate, rehearse."""
 
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -19,7 +19,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
 
 
 @command(
-    Group.PROVE,
+    Group.TEST,
     "Test a service's migrations by executing them on an ephemeral Postgres",
     flags=(
         SOURCE,
@@ -39,15 +39,16 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "report only on revisions newer than this revision or git ref; `merge-base` is where HEAD left the default branch. Default: the setting start-after; without it, merge-base on a branch or if revisions are not pushed; otherwise the newest release tag",
-            one_of="judged",
-            on_dagger="a revision only, since the workspace has no git history; by default all are reported",
+            "test only revisions newer than this revision or git ref; older ones are run, and not tested. `merge-base` is where HEAD left the default branch (default: merge-base on a branch or if revisions are not pushed, otherwise the newest release tag; and always only revisions after the setting start-after)",
+            one_of="tested",
+            on_dagger="a revision only, since the workspace has no git history; by default it tests all after start-after",
         ),
         switch(
-            "all",
-            "report on all revisions, including released ones",
-            one_of="judged",
-            not_on_dagger="without --since it reports on all",
+            "all-revisions",
+            "test every revision after the setting start-after, released ones too",
+            former="all",
+            one_of="tested",
+            not_on_dagger="it does so without --since",
         ),
         switch(
             "all-services",
@@ -110,7 +111,7 @@ async def gate(flags: Flags, caller: Caller) -> "CommandResult":
 
 async def _every_service(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report import files
-    from slipway.report.answers.services import of_proofs
+    from slipway.report.answers.prove import of_proofs
 
     proofs = await _every_proof(flags, caller)
     if flags.report:
@@ -124,12 +125,12 @@ async def _proof(flags: Flags, caller: Caller) -> "Proof":
     from slipway.local.prove import NamedServer
     from slipway.records.proof import Layer
 
-    with caller.progress.step("proving the migrations"):
+    with caller.progress.step("testing the migrations"):
         proof = await prove_folder(
             replace(
                 options_of(flags),
                 since=flags.since,
-                everything=flags.all,
+                everything=flags.all_revisions,
                 server=NamedServer.of(flags.database_url, allow_production_like=flags.allow_production_like),
                 progress=caller.progress,
             ),
@@ -141,7 +142,7 @@ async def _proof(flags: Flags, caller: Caller) -> "Proof":
 
 
 async def _every_proof(flags: Flags, caller: Caller) -> "Proofs":
-    """Return the proofs of all services below the folder, one after the other; one that cannot be proven does not stop the others."""
+    """Return the proofs of all services below the folder, one after the other; one that cannot be tested does not stop the others."""
     from anyio import to_thread
 
     from slipway.finder.tree import repository_of
@@ -187,7 +188,7 @@ def layers_of(names: str | None) -> "tuple[Layer, ...]":
 
 
 @command(
-    Group.PROVE,
+    Group.TEST,
     "List the services of a repository: every folder with a table [tool.slipway]",
     flags=(replace(SOURCE, sentence="the folder to search (default: the current folder)"), CHANGED),
     records=(JsonRecord("services", "folders are relative to the repository"),),
@@ -197,14 +198,14 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
     from anyio import to_thread
 
     from slipway.local.services import services_in
-    from slipway.report.answers.services import of_services
+    from slipway.report.answers.prove import of_services
     from slipway.source import folder_of
 
     return of_services(await to_thread.run_sync(services_in, folder_of(flags.source), flags.changed))
 
 
 @command(
-    Group.PROVE,
+    Group.TEST,
     "Write or check a certificate: the gate's evidence that a release works on another schema",
     flags=(
         replace(SOURCE, not_on_dagger=_LISTED),
@@ -221,7 +222,7 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
         replace(PYTHON, not_on_dagger=_LISTED),
     ),
     records=(
-        JsonRecord("certificate", "with `--proof`; 1 and a refusal when the gate refused"),
+        JsonRecord("certificate", "with `--proof`; 1 and a refusal when the pair is not proven"),
         JsonRecord("validity", "with `--check`; 1 when the certificate does not hold"),
     ),
 )
@@ -231,7 +232,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.local.certificate import certify, why_not
     from slipway.local.gate import revisions
     from slipway.records.certificate import Certificate, Validity
-    from slipway.report.answers import certificate as answers
+    from slipway.report.answers import prove as answers
 
     proof = await caller.text(flags.proof, "the proof") if flags.proof else None
     if flags.check is None:
@@ -247,8 +248,8 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
 
 
 @command(
-    Group.PROVE,
-    "Rehearse a release against a simulated AWS account, with releases that are refused and rolled back if the settings name patches for them",
+    Group.TEST,
+    "Rehearse a release, and bad ones if the settings name patches for them, against a simulated AWS account",
     flags=(
         SOURCE,
         file(

@@ -44,7 +44,7 @@ AS_PLANNED = JsonRecord("plan", "with `--dry-run`; 1 when it is blocked")
     AwsAccess.READS,
     flags=(*ENVIRONMENT, IMAGE),
     records=(JsonRecord("preflight", "1 when a check refuses the release; what is not covered does not count"),),
-    rights=("preflight", "status"),
+    permissions=("preflight", "status"),
 )
 async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.preflight import preflight
@@ -74,7 +74,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
 
     if flags.all:
-        from slipway.report.answers.joint import of_joint_plan
+        from slipway.report.answers.release import of_joint_plan
 
         return of_joint_plan(await (await _joint(flags, caller, flags.image)).plan())
     environment = await connected_to(flags, caller)
@@ -93,12 +93,14 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,
-        switch("older", "deploy an image although one that was first deployed later is live; refused by default"),
+        switch(
+            "older", "deploy an image although a newer one is live, which was first deployed later; refused by default"
+        ),
         WITHOUT_START,
         ALL,
         replace(
             WITHOUT_PROOF,
-            sentence="with --all: roll a service back although its database was migrated and nothing proves that its previous release works on the new schema; "
+            sentence="with --all, after a failure: roll a service back even if its database was migrated and no certificate covers its previous release on the new schema; "
             "the reason is recorded",
         ),
     ),
@@ -106,7 +108,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         JsonRecord("outcome", "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 4 for ABORTED, 1 for every other status"),
         JsonRecord("joint-outcome", "with `--all`; 0 only when every image is live, 3 when that of one is unknown"),
     ),
-    rights=("deploy", "webhook"),
+    permissions=("deploy", "webhook"),
     more="""\
 With --all the services are deployed one after the other, each after those that it calls. When one fails, those that were deployed
 before it are rolled back in reverse order, unless their settings have when-a-later-fails = "stay". Run the same command again after a
@@ -118,7 +120,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
 
     if bool(flags.image) == bool(flags.plan):
-        raise BadInputError("deploy needs one thing to deploy", "pass either --image or --plan")
+        raise BadInputError("deploy needs an image or a plan", "pass --image or --plan")
     if flags.all:
         return await _deploy_all(flags, caller)
     if flags.without_proof:
@@ -142,12 +144,12 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
         SOURCE,
         option(
             "from",
-            "NAME",
+            "ENVIRONMENT",
             "the environment where the digest is live and healthy",
             required=True,
             not_on_dagger="the environment of the object",
         ),
-        option("to", "NAME", "the environment that gets the digest", required=True),
+        option("to", "ENVIRONMENT", "the environment that gets the digest", required=True),
         CERTIFICATE,
         WITHOUT_PROOF,
         WITHOUT_START,
@@ -155,7 +157,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
         ENDPOINT,
     ),
     records=(AS_DEPLOY, AS_PLANNED),
-    rights=("promote-from", "promote-to", "webhook"),
+    permissions=("promote-from", "promote-to", "webhook"),
 )
 async def promote(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.redeploy import plan_promotion, promote
@@ -169,7 +171,7 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.RELEASE,
-    "Deploy a recorded release again, image and settings; the database is not migrated",
+    "Deploy an earlier release again, with its image and settings; the database is not migrated",
     AwsAccess.CHANGES,
     flags=(
         *ANYWHERE,
@@ -186,14 +188,16 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
         DRY_RUN,
     ),
     records=(AS_DEPLOY, AS_PLANNED),
-    rights=("rollback", "webhook"),
+    permissions=("rollback", "webhook"),
 )
 async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.redeploy import plan_rollback, rollback
 
-    there, evidence = await _changed_environment(flags, caller), await _evidence(flags, caller)
+    environment, evidence = await _changed_environment(flags, caller), await _evidence(flags, caller)
     how = {"to": flags.to, "evidence": evidence, "image_only": flags.image_only}
-    return await changed(flags, caller, lambda: plan_rollback(there, **how), lambda tell: rollback(there, tell, **how))
+    return await changed(
+        flags, caller, lambda: plan_rollback(environment, **how), lambda tell: rollback(environment, tell, **how)
+    )
 
 
 @command(
@@ -210,8 +214,8 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
         PROVEN,
         option(
             "database-url-from",
-            "NAME",
-            "migrate from this machine, with the database's URL in this variable (default: as in [tool.slipway.environments.NAME.migration])",
+            "VARIABLE",
+            "migrate from this machine, with the database's URL in this variable (default: as in [tool.slipway.environments.ENVIRONMENT.migration])",
             not_on_dagger="a function does not see the variables of your shell",
         ),
     ),
@@ -219,7 +223,7 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
         JsonRecord("migration"),
         JsonRecord("standing", "with `--status`; 1 when the database is ahead of the image"),
     ),
-    rights=("migrate-direct", "migrate-ecs-task"),
+    permissions=("migrate-direct", "migrate-ecs-task"),
 )
 async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
@@ -259,9 +263,9 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
         DRY_RUN,
     ),
     records=(AS_DEPLOY, AS_PLANNED),
-    rights=("move", "webhook"),
+    permissions=("move", "webhook"),
     more="""\
-[tool.slipway.environments.NAME.move] names the roles on ECS. slipway creates the ECS service from the image that is live on App Runner,
+[tool.slipway.environments.ENVIRONMENT.move] names the roles on ECS. slipway creates the ECS service from the image that is live on App Runner,
 then shifts the traffic with weighted records of Route 53: 10, 50, 100 %, three minutes per step. Run move again to resume it.""",
 )
 async def move(flags: Flags, caller: Caller) -> "CommandResult":
@@ -273,21 +277,21 @@ async def move(flags: Flags, caller: Caller) -> "CommandResult":
         raise BadInputError("move needs one direction", "pass --to ecs-express, --back or --finish")
     if flags.confirm and flags.to:
         raise BadInputError("--confirm deletes a service", "pass it with --back or --finish")
-    there = moving(await connected_to(flags, caller), has_moved=not flags.to)
+    environment = moving(await connected_to(flags, caller), has_moved=not flags.to)
     if flags.back:
-        plan = partial(plan_back, there, flags.confirm)
-        return await changed(flags, caller, plan, partial(there.back, confirmed=flags.confirm))
+        plan = partial(plan_back, environment, flags.confirm)
+        return await changed(flags, caller, plan, partial(environment.back, confirmed=flags.confirm))
     if flags.finish:
-        plan = partial(plan_finish, there, flags.confirm)
-        return await changed(flags, caller, plan, partial(there.finish, confirmed=flags.confirm))
-    return await changed(flags, caller, partial(plan_forward, there), there.forward)
+        plan = partial(plan_finish, environment, flags.confirm)
+        return await changed(flags, caller, plan, partial(environment.finish, confirmed=flags.confirm))
+    return await changed(flags, caller, partial(plan_forward, environment), environment.forward)
 
 
 async def _deploy_all(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.joint import images_of
     from slipway.errors import BadInputError
     from slipway.records.joint import JointPlan
-    from slipway.report.answers.joint import of_joint_outcome
+    from slipway.report.answers.release import of_joint_outcome
 
     if flags.certificate:
         remedy = "deploy the service that migrates with it, without --all, which keeps it in the ledger; then deploy the others with --all"
@@ -339,25 +343,27 @@ async def changed(
 
 async def _changed_environment(flags: Flags, caller: Caller) -> "ServiceEnvironment":
     """Return the environment that a command changes, with its ledger or without."""
-    there = await connected_to(flags, caller)
-    return there.doing_without_ledger(flags.without_ledger) if flags.without_ledger else there
+    environment = await connected_to(flags, caller)
+    return environment.doing_without_ledger(flags.without_ledger) if flags.without_ledger else environment
 
 
 async def connected_to(flags: Flags, caller: Caller, name: str = "") -> "ServiceEnvironment":
     """Return an environment with the addresses of the services that it calls; one that is read from the ledger has those of then."""
-    there = await caller.environment(name or flags.environment)
-    if not there.settings.calls or vars(flags).get("service"):
-        return there
+    environment = await caller.environment(name or flags.environment)
+    if not environment.settings.calls or vars(flags).get("service"):
+        return environment
     from slipway.environment.called import connected
 
-    return await connected(there, await caller.services())
+    return await connected(environment, await caller.services())
 
 
 async def _evidence(flags: Flags, caller: Caller) -> "CompatibilityEvidence":
-    """Read the certificate and the reason passed; raises BadInputError."""
-    from slipway.environment.redeploy import CompatibilityEvidence
-    from slipway.records.certificate import Certificate
+    """Read the certificate, or make it from the proof, and the reason passed; raises BadInputError, and RefusedError for a proof of no pair."""
+    import time
 
-    file = flags.certificate
-    certificate = await caller.record(Certificate, file, "the certificate") if file else None
+    from slipway.environment.redeploy import CompatibilityEvidence
+    from slipway.local.certificate import certificate_in
+
+    text = await caller.text(flags.certificate, "the certificate") if flags.certificate else None
+    certificate = None if text is None else certificate_in(text, int(time.time()))
     return CompatibilityEvidence(certificate, vars(flags).get("without_proof", ""))

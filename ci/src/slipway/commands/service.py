@@ -1,5 +1,6 @@
 """Operate a service: status, open, history, diagnose, logs, secret, run, pause, resume, abort, destroy."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
@@ -38,10 +39,10 @@ _UNTIL_IT_ENDS = "until it ends"
         ),
         JsonRecord("release-watch", "with `--watch SPAN`; 1 unless `status` is SUCCEEDED"),
     ),
-    rights=("status", "logs"),
+    permissions=("status", "logs"),
     more="""\
-With a span the smoke paths are asked every 15 seconds, and lines of the logs that look like errors are counted and shown; they alone
-do not end it. The first path that does not answer ends it.""",
+With a span such as 5m, slipway requests the smoke paths every 15 seconds, and counts and shows the lines of the logs that look like
+errors. Such lines do not end the watch; the first path that does not answer does.""",
 )
 async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
     from slipway.environment.logs import span
@@ -67,11 +68,11 @@ async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
 async def _status_of_all(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.joint import joint_status
     from slipway.errors import BadInputError
-    from slipway.report.answers.joint import of_joint_situation
+    from slipway.report.answers.release import of_joint_situation
 
     for name in ("watch", "service", "region"):
         if vars(flags).get(name):
-            raise BadInputError(f"--{name} is for one service", "look at it alone, without --all")
+            raise BadInputError(f"--{name} is for one service", "pass it without --all")
 
     async def opened(settings: "Settings") -> "ServiceEnvironment":
         return await caller.environment(flags.environment, settings)
@@ -85,7 +86,7 @@ async def _status_of_all(flags: Flags, caller: Caller) -> "CommandResult":
     AwsAccess.READS,
     flags=ANYWHERE,
     records=(JsonRecord("address"),),
-    rights=("status",),
+    permissions=("status",),
     not_on_dagger="it has no browser; status has the URL",
 )
 async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -- the command's name
@@ -111,7 +112,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
         *ANYWHERE,
         file(
             "record",
-            "before listing, copy into the ledger the deployment that a run with --without-ledger left in this file; this needs the permissions of `deploy`",
+            "before listing, move into the ledger the deployment that a run with --without-ledger left in this file, which is deleted; this needs the permissions of `deploy`",
             not_on_dagger="such a run leaves a file on a person's machine",
         ),
     ),
@@ -119,7 +120,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
 )
 async def history(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.late import record_all
-    from slipway.environment.status import described
+    from slipway.environment.status import with_unfinished
     from slipway.records.ledger import LedgerBlock
     from slipway.report.answers import service as answers
 
@@ -127,7 +128,8 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.record:
         block = await caller.record(LedgerBlock, flags.record, "the deployment")
         await record_all(environment, block.records)
-    return answers.of_history(await described(environment, await environment.history()))
+        flags.record.unlink()  # a second time it would be another deployment
+    return answers.of_history(await with_unfinished(environment, await environment.history()))
 
 
 @command(
@@ -167,11 +169,12 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
         option(
             "deployment",
             "NUMBER",
-            "the lines of one deployment instead, by its number in `slipway history`, from its begin to its end",
+            "the lines of one deployment instead, by its number in `slipway history`, from its start to its end",
             parse=int,
             one_of="lines",
         ),
-        option("tail", "NUMBER", "only so many of these lines, the newest", parse=int),
+        switch("errors", "only lines that look like errors, with the lines of their tracebacks"),
+        option("tail", "NUMBER", "only the newest of these lines, this many", parse=int),
         switch("follow", "continue with new lines until it is interrupted", not_on_dagger="a function returns once"),
     ),
     records=(
@@ -188,18 +191,22 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     from slipway.report.answers import service as answers
 
     if flags.deployment is not None and (flags.follow or flags.since):
-        raise BadInputError("a deployment has a begin and an end", "pass --deployment without --since and --follow")
+        raise BadInputError("a deployment has a start and an end", "pass --deployment without --since and --follow")
     if flags.tail is not None and (flags.follow or flags.tail < 1):
-        raise BadInputError("--tail takes a number of lines above 0, without --follow", "pass one of both")
+        raise BadInputError("--tail needs a number above 0, and does not go with --follow", "pass one of the two")
     since = logs.span(flags.since or "10m")
     environment = await caller.environment(flags.environment)
-    if flags.deployment is not None:
-        return answers.of_log((await logs.of_deployment(environment, flags.deployment)).last(flags.tail))
-    if not flags.follow:
-        return answers.of_log((await logs.recent(environment, since)).last(flags.tail))
-    async for line in logs.follow(environment, since):
-        caller.stream(answers.of_log_line(line))
-    return None
+    kept = logs.ErrorLines(environment.platform.words) if flags.errors else lambda _line: True
+    if flags.follow:
+        async for line in logs.follow(environment, since):
+            if kept(line):
+                caller.stream(answers.of_log_line(line))
+        return None
+    if flags.deployment is None:
+        log = await logs.recent(environment, since)
+    else:
+        log = await logs.of_deployment(environment, flags.deployment)
+    return answers.of_log(replace(log, lines=tuple(filter(kept, log.lines))).last(flags.tail))
 
 
 @command(
@@ -208,7 +215,7 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     AwsAccess.CHANGES,
     flags=(
         option("action", "list|set", "what to do", positional=True, choices=("list", "set")),
-        option("name", "NAME", "with set: the variable whose secret it is", positional=True, default=""),
+        option("name", "VARIABLE", "with set: the variable whose secret it is", positional=True, default=""),
         *ENVIRONMENT,
     ),
     records=(
@@ -216,9 +223,9 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
         JsonRecord("secret-version", "of `set`"),
     ),
     more="""\
-The value is typed at a prompt, which does not show it, or read from standard input, without its last line end. Where the settings name
-no existing secret for the variable, SERVICE/NAME is created, and the line that the settings lack is printed. A running service reads a
-new value only when its instances start again.""",
+Type the value at the prompt, which does not show it, or pipe it in; a line end at its end is removed. If the settings name no existing
+secret for the variable, slipway creates SERVICE/VARIABLE and prints the line to add to the settings. A running service reads a new
+value only when its instances restart.""",
     not_on_dagger="a person types the value",
 )
 async def secret(flags: Flags, caller: Caller) -> "CommandResult":
@@ -238,7 +245,7 @@ async def secret(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Run a command once from the live image, in the VPC, and exit with its code",
+    "Run a command once in the VPC, with the live image, and exit with the command's code",
     AwsAccess.CHANGES,
     flags=(
         option("command", "COMMAND", "the command and its arguments, after --", positional=True, repeated=True),
@@ -248,9 +255,10 @@ async def secret(flags: Flags, caller: Caller) -> "CommandResult":
     more="""\
 For example: slipway run --environment staging -- python -m app.repair --since 2026-01-01
 
-The command runs in the ECS task of [tool.slipway.environments.NAME.migration], with the variables and secrets of the environment, and
-without a shell. Its lines are printed as they reach CloudWatch. When slipway is interrupted, the task continues. slipway exits with 1
-when the task does not start, and with 3 when its end is unknown.""",
+The command runs in the ECS task of [tool.slipway.environments.ENVIRONMENT.migration], with the variables and secrets of the environment, and
+without a shell. Its lines are printed as they reach CloudWatch; values of secrets, and passwords in URLs, are removed inside the
+container. When slipway is interrupted, the task continues. slipway exits with 1 when the task does not start, and with 3 when its end
+is unknown.""",
 )
 async def run(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.one_off import run
@@ -270,18 +278,20 @@ async def run(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Pause a service where its platform can; its configuration and its address are kept",
+    "Pause a service if its platform can; its configuration and its address are kept",
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),
-    rights=("pause", "webhook"),
+    permissions=("pause", "webhook"),
 )
 async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import pause, plan_change
     from slipway.records.outcome import Verb
 
-    there = await caller.environment(flags.environment)
-    return await changed(flags, caller, lambda: plan_change(there, Verb.PAUSE), lambda tell: pause(there, tell))
+    environment = await caller.environment(flags.environment)
+    return await changed(
+        flags, caller, lambda: plan_change(environment, Verb.PAUSE), lambda tell: pause(environment, tell)
+    )
 
 
 @command(
@@ -290,14 +300,16 @@ async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
     records=(AS_DEPLOY, AS_PLANNED),
-    rights=("resume", "webhook"),
+    permissions=("resume", "webhook"),
 )
 async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import plan_change, resume
     from slipway.records.outcome import Verb
 
-    there = await caller.environment(flags.environment)
-    return await changed(flags, caller, lambda: plan_change(there, Verb.RESUME), lambda tell: resume(there, tell))
+    environment = await caller.environment(flags.environment)
+    return await changed(
+        flags, caller, lambda: plan_change(environment, Verb.RESUME), lambda tell: resume(environment, tell)
+    )
 
 
 @command(
@@ -306,7 +318,7 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     AwsAccess.CHANGES,
     flags=ENVIRONMENT,
     records=(AS_DEPLOY,),
-    rights=("abort", "webhook"),
+    permissions=("abort", "webhook"),
 )
 async def abort(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import abort
@@ -337,9 +349,9 @@ async def abort(flags: Flags, caller: Caller) -> "CommandResult":
     ),
     more="""\
 With --everything the service goes first, then its stack, then the network and the database that the services of the environment
-share; these are kept while the stack of another service uses them. The database leaves a final snapshot. One that is protected from
-deletion is an obstacle, and then nothing is deleted. It needs an administrator's permissions, as bootstrap does.""",
-    rights=("destroy", "webhook"),
+share; these are kept while the stack of another service uses them. The database leaves a final snapshot. If it is protected from
+deletion, nothing is deleted. --everything needs an administrator's permissions, as bootstrap does.""",
+    permissions=("destroy", "webhook"),
 )
 async def destroy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.environment import destroy, plan_change
@@ -347,9 +359,9 @@ async def destroy(flags: Flags, caller: Caller) -> "CommandResult":
 
     if flags.everything:
         return await _everything(flags, caller)
-    there, confirm = await caller.environment(flags.environment), flags.confirm
+    environment, confirm = await caller.environment(flags.environment), flags.confirm
     return await changed(
-        flags, caller, lambda: plan_change(there, Verb.DESTROY), lambda tell: destroy(there, tell, confirm)
+        flags, caller, lambda: plan_change(environment, Verb.DESTROY), lambda tell: destroy(environment, tell, confirm)
     )
 
 
@@ -357,8 +369,8 @@ async def _everything(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.destroy import destroy_everything, plan_destruction
     from slipway.report.answers import account as answers
 
-    there = await caller.environment(flags.environment)
+    environment = await caller.environment(flags.environment)
     with caller.run() as tell:
         if flags.dry_run:
-            return answers.of_destruction(await plan_destruction(there, tell))
-        return answers.of_destruction(await destroy_everything(there, tell, flags.confirm))
+            return answers.of_destruction(await plan_destruction(environment, tell))
+        return answers.of_destruction(await destroy_everything(environment, tell, flags.confirm))

@@ -25,7 +25,7 @@ FUNCTIONS = (
         group=Group.ENGINE,
         sentence="Build the image, check its health, push it with its bill of materials, and return repository@sha256:…",
         access=AwsAccess.CHANGES,
-        rights=("publish",),
+        permissions=("publish",),
     ),
     _function(
         "migrations",
@@ -40,12 +40,12 @@ FUNCTIONS = (
     ),
     _function("format", "Format the service's files, as [tool.slipway.checks] configures it, and return the changes"),
     _function(
-        "fix", "Mend what lint can mend by itself, as [tool.slipway.checks] configures it, and return the changes"
+        "fix", "Fix what the linter can fix by itself, as [tool.slipway.checks] configures it, and return the changes"
     ),
     _function("lock", "Update uv.lock for pyproject.toml and return the change", "never"),
     _function(
         "revision",
-        "Generate a revision from the models on a Postgres at the head, prove it, and return the change",
+        "Generate a revision from the models on a Postgres at the head, test it with the gate, and return the change",
         "never",
     ),
     _function("service", "Run the service on its port beside a migrated Postgres", "never"),

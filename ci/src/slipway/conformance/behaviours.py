@@ -20,12 +20,12 @@ async def _unchanged(service: ProbedService) -> str:
 
 
 async def _sizes(service: ProbedService) -> str:
-    sizes = (await service.described())["InstanceConfiguration"]
+    sizes = (await service.describe())["InstanceConfiguration"]
     return masked(f"{sizes.get('Cpu')} and {sizes.get('Memory')}")
 
 
 async def _defaults(service: ProbedService) -> str:
-    check = (await service.described()).get("HealthCheckConfiguration", {})
+    check = (await service.describe()).get("HealthCheckConfiguration", {})
     keys = ("Protocol", "Path", "Interval", "Timeout", "HealthyThreshold", "UnhealthyThreshold")
     return masked(" ".join(str(check.get(key)) for key in keys))
 
@@ -33,7 +33,7 @@ async def _defaults(service: ProbedService) -> str:
 async def _automatic(service: ProbedService) -> str:
     if not service.image.is_public:
         raise SilentError("the image is not from ECR Public")
-    source = (await service.described())["SourceConfiguration"]
+    source = (await service.describe())["SourceConfiguration"]
     return "on" if source.get("AutoDeploymentsEnabled") else "off"
 
 
@@ -72,14 +72,14 @@ async def _kept(service: ProbedService) -> str:
 async def _inherited(service: ProbedService) -> str:
     if not service.image.command:
         raise SilentError("no start command of the image is known")
-    settings = _settings(await service.described())
+    settings = _settings(await service.describe())
     wanted = {"Port": str(service.image.port), "StartCommand": service.image.command}
     lost = [key for key, value in wanted.items() if settings.get(key) != value]
     return f"{' and '.join(lost)} lost" if lost else "port and start command stay"
 
 
 async def _replaced(service: ProbedService) -> str:
-    variables = _settings(await service.described()).get("RuntimeEnvironmentVariables", {})
+    variables = _settings(await service.describe()).get("RuntimeEnvironmentVariables", {})
     return masked(f"{' and '.join(sorted(variables))}{' alone' if len(variables) == 1 else ''}")
 
 
@@ -95,7 +95,7 @@ async def _pages(service: ProbedService) -> str:
 
 
 async def _rolled_back(service: ProbedService) -> str:
-    newest, current = (await service.operations())[0], await service.described()
+    newest, current = (await service.operations())[0], await service.describe()
     same = current.get("HealthCheckConfiguration", {}).get("Protocol") == "TCP"
     same = same and _settings(current).get("RuntimeEnvironmentVariables") == {"SECOND": "2"}
     return f"{newest['Type']} {newest['Status']}, {current['Status']} with {'its previous' if same else 'another'} configuration"

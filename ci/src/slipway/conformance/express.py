@@ -130,7 +130,7 @@ class ExpressService:
         found = [] if reply.code else list(reply["serviceDeployments"])
         return sorted(found, key=lambda deployment: str(deployment["createdAt"]), reverse=True)
 
-    async def described(self) -> Mapping[str, Any]:
+    async def describe(self) -> Mapping[str, Any]:
         service: Mapping[str, Any] = (await self.ask("DescribeExpressGatewayService", serviceArn=self.arn))["service"]
         return service
 
@@ -195,7 +195,7 @@ class ExpressWalk:
         await self._probe("the answer to an update", self._answer_of_an_update(variables={"A": "3"}))
         self.findings.saw(subject_of("UpdateExpressGatewayService", "deploying"), BEGINS)
         await self._probe("active configurations", self._active())
-        during = (await self.service.described()).get("currentDeployment", "none")
+        during = (await self.service.describe()).get("currentDeployment", "none")
         await self._cells("deploying", "Stop")
         await self._probe("a deployment that a person stops", self.service.settled())
         await self._probe("currentDeployment", self._current(during))
@@ -241,15 +241,15 @@ class ExpressWalk:
             await service.account.ask("elbv2", "ModifyTargetGroup", TargetGroupArn=group["TargetGroupArn"], **settings)
 
     async def _variables(self) -> str:
-        (active,) = (await self.service.described())["activeConfigurations"]
+        (active,) = (await self.service.describe())["activeConfigurations"]
         return ", ".join(pair["name"] for pair in active["primaryContainer"]["environment"])
 
     async def _security_groups(self) -> str:
-        (active,) = (await self.service.described())["activeConfigurations"]
+        (active,) = (await self.service.describe())["activeConfigurations"]
         return "a managed one is added" if active["networkConfiguration"]["securityGroups"] else "none"
 
     async def _cluster(self) -> str:
-        cluster = (await self.service.described())["cluster"]
+        cluster = (await self.service.describe())["cluster"]
         return "an ARN" if cluster.startswith("arn:") else str(cluster)
 
     async def _strategy(self) -> str:
@@ -293,7 +293,7 @@ class ExpressWalk:
     async def _active(self) -> str:
         """Wait for the second active configuration."""
         for _ in range(60):
-            count = len((await self.service.described())["activeConfigurations"])
+            count = len((await self.service.describe())["activeConfigurations"])
             if count == 2:
                 return "2 while a deployment runs, then 1"
             await self.service.account.time.sleep(_POLL)
@@ -301,7 +301,7 @@ class ExpressWalk:
 
     async def _current(self, during: str) -> str:
         kind = "the ARN" if during.startswith("arn:") else during
-        after = (await self.service.described()).get("currentDeployment", "none")
+        after = (await self.service.describe()).get("currentDeployment", "none")
         return f"{kind}, then {after}"
 
     async def _stopped(self) -> str:

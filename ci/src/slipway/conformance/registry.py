@@ -115,18 +115,18 @@ async def _layers(repository: ProbedRepository) -> str:
 
 async def _absent(repository: ProbedRepository) -> str:
     wanted = [{"imageDigest": image(6).digest}]
-    described = await repository.ask("DescribeImages", imageIds=wanted)
+    description = await repository.ask("DescribeImages", imageIds=wanted)
     got = await repository.ask("BatchGetImage", imageIds=wanted)
     failures = ", ".join(failure["failureCode"] for failure in got["failures"])
-    return f"{described.code or 'answers'}, failure {failures or 'none'}"
+    return f"{description.code or 'answers'}, failure {failures or 'none'}"
 
 
 async def _tags(repository: ProbedRepository) -> str:
     for tag in ("first", "second"):
         await repository.ensure(image(1), tag)
-    described = await repository.ask("DescribeImages", imageIds=[{"imageTag": "second"}])
+    description = await repository.ask("DescribeImages", imageIds=[{"imageTag": "second"}])
     listed = await repository.ask("ListImages", filter={"tagStatus": "TAGGED"})
-    described_tags = [(detail["imageDigest"], set(detail["imageTags"])) for detail in described["imageDetails"]]
+    described_tags = [(detail["imageDigest"], set(detail["imageTags"])) for detail in description["imageDetails"]]
     ids = {(found["imageDigest"], found["imageTag"]) for found in listed["imageIds"]}
     wanted = {(image(1).digest, "first"), (image(1).digest, "second")}
     correct = described_tags == [(image(1).digest, {"first", "second"})] and wanted <= ids
@@ -138,8 +138,8 @@ async def _deleted(repository: ProbedRepository) -> str:
     for tag in ("first", "second"):
         await repository.ensure(image(1), tag)
     await repository.ask("BatchDeleteImage", imageIds=[{"imageTag": "second"}])
-    described = await repository.ask("DescribeImages", imageIds=[{"imageDigest": image(1).digest}])
-    (left,) = [detail.get("imageTags", []) for detail in described["imageDetails"]]
+    description = await repository.ask("DescribeImages", imageIds=[{"imageDigest": image(1).digest}])
+    (left,) = [detail.get("imageTags", []) for detail in description["imageDetails"]]
     await repository.ask("BatchDeleteImage", imageIds=[{"imageDigest": image(1).digest}])
     gone = await repository.ask("DescribeImages", imageIds=[{"imageDigest": image(1).digest}])
     return f"{'one tag less' if left == ['first'] else left}, then {'none' if gone.code else 'still there'}"

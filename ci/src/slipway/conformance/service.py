@@ -92,7 +92,7 @@ class ProbedService:
     async def ask(self, call: str, **parameters: Any) -> Reply:
         return await self.account.ask("apprunner", call, ServiceArn=self.arn, **parameters)
 
-    async def described(self) -> Mapping[str, Any]:
+    async def describe(self) -> Mapping[str, Any]:
         service: Mapping[str, Any] = (await self.ask("DescribeService"))["Service"]
         return service
 

@@ -150,7 +150,7 @@ def _caller(options: DoctorOptions) -> tuple[str, str]:
     from slipway.release.aws.client import check_endpoint, keys_for, session_of
 
     settings = options.settings()
-    region = next((there.region for there in settings.environments.values()), None) if settings else None
+    region = next((env.region for env in settings.environments.values()), None) if settings else None
     session = session_of(keys_for(options.endpoint_url), None)
     if session.get_credentials() is None:
         raise SkippedError("there are no AWS credentials", f"{_SIGN_IN}, to plan and deploy")
@@ -165,7 +165,7 @@ def _caller(options: DoctorOptions) -> tuple[str, str]:
 
 def _check_account(options: DoctorOptions, arn: str, account: str) -> None:
     settings = options.settings()
-    accounts = {there.account for there in settings.environments.values()} if settings else set()
+    accounts = {env.account for env in settings.environments.values()} if settings else set()
     if accounts and options.endpoint_url is None and account not in accounts:
         raise RefusedError(
             f"{arn} belongs to none of the environments' accounts",

@@ -38,7 +38,7 @@ async def addresses_of(environment: ObservedEnvironment, graph: CallGraph) -> di
     """Return the address of each called service by its variable; empty for one that does not exist. Raises RefusedError for a public one."""
     found: dict[str, str] = {}
     for callee in environment.settings.calls:
-        there = ObservedEnvironment(
+        other = ObservedEnvironment(
             settings=graph.services[callee],
             name=environment.name,
             endpoint_url=environment.endpoint_url,
@@ -46,9 +46,9 @@ async def addresses_of(environment: ObservedEnvironment, graph: CallGraph) -> di
             keys=environment.keys,
             note=environment.note,
         )
-        vars(there)["aws"] = environment.aws  # both are in one account and region
-        host = await there.described.private_host(there.settings, there.name, there.aws)
-        found[variable_of(callee)] = there.address_of(host) if host else ""
+        vars(other)["aws"] = environment.aws  # both are in one account and region
+        host = await other.platform.private_host(other.settings, other.name, other.aws)
+        found[variable_of(callee)] = other.address_of(host) if host else ""
     return found
 
 

@@ -7,7 +7,7 @@ from slipway.environment.observed import HISTORY, NO_DIGEST, ObservedEnvironment
 from slipway.errors import BadInputError, SlipwayError
 from slipway.records.ledger import Intent, Release
 from slipway.records.outcome import NOTHING, Diagnosis, Examination, Status
-from slipway.release.engine.answering import way_out
+from slipway.release.engine.compatibility import way_out
 from slipway.release.engine.engine import RESUME
 from slipway.release.engine.ledger import digest_of, live_with, way_back
 from slipway.release.engine.plan import ServiceSpec

@@ -213,7 +213,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
     async def _foreign(self) -> Check | None:
         """Return why slipway did not create the service; None if it did, or if there is no service."""
-        check = await self.described.owned(self.settings, self.name, self.aws)
+        check = await self.platform.owned(self.settings, self.name, self.aws)
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
     async def prepare(self, goal: Live, tell: Tell, observed: Observed) -> Mapping[str, str]:
@@ -229,7 +229,9 @@ class ServiceEnvironment(ObservedEnvironment):
         if self.starts and goal.verb not in _WAS_LIVE:
             report = await preflight(self.aws, spec, self.resolved, live=observed.fields)
         else:
-            report = await checking.preflight(self.aws, spec, self.described.looks)
+            migrates = self.runner is None and goal.verb not in _WAS_LIVE
+            task = checking.looks_at_migration(self.resolved, self.name) if migrates else {}
+            report = await checking.preflight(self.aws, spec, {**self.platform.looks, **task})
         for event in checking.events(report):
             tell(event)
         checking.refuse(report)

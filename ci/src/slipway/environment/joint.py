@@ -111,16 +111,16 @@ class JointDeployment:
 
     async def _planned(self) -> AsyncIterator[tuple[str, Plan, ServiceEnvironment]]:
         for name in self.order:
-            there = self.environments[name]
-            addresses = await addresses_of(there, self.graph)
-            there, notes = awaited(there, addresses)
-            plan = await there.plan(self.digests[name])
+            environment = self.environments[name]
+            addresses = await addresses_of(environment, self.graph)
+            environment, notes = awaited(environment, addresses)
+            plan = await environment.plan(self.digests[name])
             plan = replace(plan, notes=(*plan.notes, *notes))
-            absent = [each for each in there.settings.calls if not addresses[variable_of(each)]]
+            absent = [each for each in environment.settings.calls if not addresses[variable_of(each)]]
             if left_out := [each for each in absent if each not in self.digests]:
                 why = f"it calls {', '.join(left_out)}, which is not deployed and has no --image; pass one"
                 plan = replace(plan, action=Action.BLOCKED, reason=why)
-            yield name, plan, there
+            yield name, plan, environment
 
 
 @dataclass(kw_only=True)
@@ -153,20 +153,20 @@ class _Run:
     async def _check(self) -> None:
         """Run every preflight before the first change; raises RefusedError with all that was found."""
         obstacles = Obstacles()
-        async for name, plan, there in self.deployment._planned():  # noqa: SLF001 -- our own
+        async for name, plan, environment in self.deployment._planned():  # noqa: SLF001 -- our own
             with obstacles.noted():
-                observed = await there.status()
+                observed = await environment.status()
                 if observed.state is State.BUSY or not plan.changes:
                     continue
                 if plan.action is Action.BLOCKED:
                     raise RefusedError(f"{name} cannot be deployed now", plan.reason)
                 if self.deployment.approved:
                     check_still_true(self.deployment.approved.of(plan.image), plan, observed)
-                if not self.deployment.older and (notes := await there.older(plan.image)):
+                if not self.deployment.older and (notes := await environment.older(plan.image)):
                     raise RefusedError(f"{name} cannot be deployed now", notes[0])
                 self.tell(Event(f"{name}: running the preflight checks"))
-                live = there.live(self.deployment.digests[name])
-                self.versions[name] = await there.prepare(live, self._telling(name), observed)
+                live = environment.live(self.deployment.digests[name])
+                self.versions[name] = await environment.prepare(live, self._telling(name), observed)
         if obstacles.found:
             first, *others = obstacles.found
             raise RefusedError(first.what, "; ".join([first.next_step, *map(str, others)]))
@@ -183,9 +183,9 @@ class _Run:
     async def _deployed(self, name: str) -> JointPart:
         digest = self.deployment.digests[name]
         try:
-            there = await connect(self._environment(name), self.deployment.graph)
-            there = there.checked(self.versions.get(name))
-            outcome = await there.deploy(digest, self._telling(name), older=self.deployment.older)
+            environment = await connect(self._environment(name), self.deployment.graph)
+            environment = environment.checked(self.versions.get(name))
+            outcome = await environment.deploy(digest, self._telling(name), older=self.deployment.older)
         except SlipwayError as error:
             return self._of_error(name, Fate.FAILED, error)
         if outcome.status.exit_code:
@@ -216,8 +216,10 @@ class _Run:
             return self._still_failed(name) or JointPart(service=name, fate=Fate.STAYS, requested=digest, why=_STAYS)
         self.tell(Event(f"{name}: going back"))
         try:
-            there = await self._reaching(name)
-            outcome = await take_back(there, self._telling(name), CompatibilityEvidence(reason=self.deployment.reason))
+            environment = await self._reaching(name)
+            outcome = await take_back(
+                environment, self._telling(name), CompatibilityEvidence(reason=self.deployment.reason)
+            )
         except SlipwayError as error:
             return self._still_failed(name) or self._of_error(name, Fate.STAYS, error)
         if outcome.status is Status.UNKNOWN:
@@ -320,9 +322,9 @@ class _Run:
 
     async def _reaching(self, name: str) -> ServiceEnvironment:
         """Return the environment with the addresses that are known now."""
-        there = self._environment(name)
-        addresses = await addresses_of(there, self.deployment.graph)
-        return there.with_addresses({variable: address for variable, address in addresses.items() if address})
+        environment = self._environment(name)
+        addresses = await addresses_of(environment, self.deployment.graph)
+        return environment.with_addresses({variable: address for variable, address in addresses.items() if address})
 
     def _telling(self, name: str) -> Tell:
         return lambda event: self.tell(replace(event, line=event.line and f"{name}: {event.line}"))

@@ -34,10 +34,15 @@ async def record_late(environment: ObservedEnvironment, tell: Tell) -> str:
             why = error.what
         else:
             return ""
-    file = anyio.Path(f"slipway-ledger-{environment.service}.json")
+    file = file_of(environment)
     await file.write_text(to_json(LedgerBlock(environment.name, kept)), encoding="utf-8")
     command = f"slipway history --environment {environment.name} --record {file}"
     return f"the ledger lacks this deployment ({why}), so `slipway status` attributes what is live to an older one; run `{command}` when it works again"
+
+
+def file_of(environment: ObservedEnvironment) -> anyio.Path:
+    """Return the file in this folder with deployments that the ledger lacks."""
+    return anyio.Path(f"slipway-ledger-{environment.service}.json")
 
 
 async def record_all(environment: ObservedEnvironment, records: Mapping[str, str]) -> str:

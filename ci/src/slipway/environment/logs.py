@@ -9,12 +9,18 @@ from slipway.environment.diagnosis import operation_of
 from slipway.environment.observed import ObservedEnvironment, existing
 from slipway.errors import BadInputError
 from slipway.migration.output import secrets_in, without
-from slipway.records.logs import Log, LogLine
+from slipway.records.logs import Log, LogLine, LogSource
 from slipway.release.aws.logs import Lines
 from slipway.release.diagnosis import without_values
+from slipway.release.failures import PlatformWords
 
 POLL_SECONDS: Final = 3.0
 _LATE: Final = timedelta(minutes=1)  # a line may reach CloudWatch so long after it was written
+_ERROR: Final = re.compile(
+    r"\b(?:ERROR|CRITICAL|FATAL)\b|^Traceback \(most recent"  # loggers
+    r"|\"(?:level|levelname|severity)\": ?\"(?i:error|critical|fatal)\""  # and those that write JSON
+    r"|\" 5\d\d\b"  # access logs
+)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -29,14 +35,14 @@ def span(text: str) -> timedelta:
 async def recent(environment: ObservedEnvironment, since: timedelta) -> Log:
     """Return the lines of the service in that span; raises RefusedError if there is no service."""
     arn = (await existing(environment)).arn or ""
-    lines = await environment.described.log_since(environment.aws, arn, environment.time.now() - since)
+    lines = await environment.platform.log_since(environment.aws, arn, environment.time.now() - since)
     return Log(environment=environment.name, lines=tuple(_shown(environment, lines)))
 
 
 async def of_deployment(environment: ObservedEnvironment, number: int) -> Log:
     """Return the lines of a recorded deployment, from its begin to its end; raises BadInputError if it started no operation."""
     operation = await operation_of(environment, number)
-    lines = await environment.described.log_of_operation(environment.aws, operation)
+    lines = await environment.platform.log_of_operation(environment.aws, operation)
     return Log(environment=environment.name, lines=tuple(_shown(environment, lines)), deployment=number)
 
 
@@ -62,12 +68,35 @@ class LogReader:
     async def new(self) -> tuple[LogLine, ...]:
         """Return the lines that were not returned before."""
         environment = self._environment
-        read = await environment.described.log_since(environment.aws, self._arn, self._start)
+        read = await environment.platform.log_since(environment.aws, self._arn, self._start)
         new = {source: tuple(line for line in lines if line.id not in self._seen) for source, lines in read.items()}
         self._start = max(self._start, environment.time.now() - _LATE)
         self._seen |= {line.id: line.at for lines in new.values() for line in lines}
         self._seen = {id_: at for id_, at in self._seen.items() if at >= self._start}
         return tuple(_shown(environment, new))
+
+
+def is_error(line: LogLine, words: PlatformWords) -> bool:
+    """Whether a line looks like an error of the application, or is the platform's about an unhealthy one."""
+    return bool(_ERROR.search(line.text)) or (line.source is LogSource.PLATFORM and words.unhealthy in line.text)
+
+
+class ErrorLines:
+    """A filter of lines in their order: those that look like errors, and the rest of their tracebacks."""
+
+    def __init__(self, words: PlatformWords) -> None:
+        self._words = words
+        self._open: dict[str, bool] = {}  # by stream: whether a traceback, or only an indented text, may continue
+
+    def __call__(self, line: LogLine) -> bool:
+        if is_error(line, self._words):
+            self._open[line.stream] = line.text.startswith("Traceback ") or self._open.get(line.stream, False)
+            return True
+        if line.stream not in self._open:
+            return False
+        if line.text[:1].isspace() or not line.text:
+            return True
+        return self._open.pop(line.stream)  # the line of the exception ends its traceback
 
 
 def _shown(environment: ObservedEnvironment, read: Lines) -> Iterator[LogLine]:

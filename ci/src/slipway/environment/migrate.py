@@ -109,11 +109,11 @@ async def database_url(environment: ObservedEnvironment, url_variable: str | Non
         if not process.get(url_variable):
             raise BadInputError(f"the variable {url_variable} is not set here", "set it to the database's URL")
         return _checked(process[url_variable], f"the variable {url_variable}")
-    there, variable = environment.own_settings, environment.settings.migrations.database_variable
-    if variable in there.secrets:
-        return _checked(await value_of(environment.aws, there.secrets[variable]), f"the secret behind {variable}")
-    if variable in there.variables:
-        return _checked(there.variables[variable], f"the variable {variable}")
+    env, variable = environment.own_settings, environment.settings.migrations.database_variable
+    if variable in env.secrets:
+        return _checked(await value_of(environment.aws, env.secrets[variable]), f"the secret behind {variable}")
+    if variable in env.variables:
+        return _checked(env.variables[variable], f"the variable {variable}")
     raise SettingsError(
         f"{environment.name} has no {variable}, by which its database is found",
         f"add its secret to secrets in [tool.slipway.environments.{environment.name}], or name a variable with --database-url-from",

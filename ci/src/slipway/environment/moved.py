@@ -9,8 +9,8 @@ from slipway.settings import AppRunnerEnvironment
 
 async def gone(environment: ObservedEnvironment) -> RefusedError | None:
     """Return the refusal of a release on App Runner whose traffic has moved, or is being moved, to ECS Express Mode; otherwise None."""
-    there, name = environment.own_settings, environment.name
-    if not isinstance(there, AppRunnerEnvironment) or there.move is None:
+    env, name = environment.own_settings, environment.name
+    if not isinstance(env, AppRunnerEnvironment) or env.move is None:
         return None
     shift = await last_shift(environment)
     if shift is None or has_stayed(shift):

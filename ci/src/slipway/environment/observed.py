@@ -60,7 +60,7 @@ class ObservedEnvironment:
     @cached_property
     def aws(self) -> Aws:
         if self.endpoint_url is None:
-            check_region(self.described.api, self.own_settings.region)
+            check_region(self.platform.api, self.own_settings.region)
         aws = Aws(self.own_settings.region, self.endpoint_url, self.keys, self.time.sleep)
         aws.patience.tell = self.note
         return aws
@@ -74,10 +74,8 @@ class ObservedEnvironment:
         """The settings whose variables include the addresses of the services that it calls."""
         if not self.addresses:
             return self.settings
-        there = self.settings.environments[
-            self.name
-        ]  # without a managed database's secret, which differs for migrations
-        made = replace(there, variables={**there.variables, **self.addresses})
+        env = self.settings.environments[self.name]  # without a managed database's secret, which differs for migrations
+        made = replace(env, variables={**env.variables, **self.addresses})
         return replace(self.settings, calls=(), environments={**self.settings.environments, self.name: made})
 
     @property
@@ -90,12 +88,12 @@ class ObservedEnvironment:
         return self.settings.service_name(self.name)
 
     @property
-    def described(self) -> TargetDescription:
+    def platform(self) -> TargetDescription:
         return target_of(self.settings, self.name)
 
     @property
     def target(self) -> Target:
-        return self.described.connect(self.settings, self.name, self.aws, self.time)
+        return self.platform.connect(self.settings, self.name, self.aws, self.time)
 
     @cached_property
     def store(self) -> EcrStore:
@@ -120,7 +118,7 @@ class ObservedEnvironment:
 
     def spec(self, digest: str) -> ServiceSpec:
         """Return the service as it should be with this digest; raises SettingsError."""
-        return self.described.spec(self.resolved, self.name, digest)
+        return self.platform.spec(self.resolved, self.name, digest)
 
     def digest_of(self, image: str) -> str:
         """Return the digest of an image; raises BadInputError if this environment deploys from another repository."""

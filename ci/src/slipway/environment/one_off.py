@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from slipway.environment.observed import ObservedEnvironment, live_digest
+from slipway.migration.output import secrets_in, without
 from slipway.records.command import CommandRun
 from slipway.records.progress import Tell
 from slipway.release.diagnosis import without_values
@@ -27,4 +28,7 @@ async def run(
         )
     digest = await live_digest(environment)
     task = EcsTask(environment.aws, environment.time, TaskOrder(environment.resolved, environment.name, digest))
-    return await task.execute(command, tell, lambda line: heard(printable(without_values(line)).rstrip()))
+    known = secrets_in(environment.own_settings.variables)
+    return await task.execute(
+        command, tell, lambda line: heard(printable(without_values(without(known, line))).rstrip())
+    )

@@ -53,11 +53,12 @@ async def preflight(
 ) -> Preflight:
     """Check everything, and start the release if this machine can run it; raises SlipwayError if AWS cannot be reached.
 
-    `live` are the fields of the live service, from which remedies name what a deployment changes.
+    `backend` is that of a stage. `live` are the fields of the live service, from which remedies name what a deployment changes.
     """
     target = target_of(settings, spec.environment)
     boot = partial(_on_this_machine, aws, spec, settings, backend)
-    report = await checking.preflight(aws, spec, {**target.looks, **quota.LOOKS}, boot)
+    task = {} if backend else checking.looks_at_migration(settings, spec.environment)  # a stage migrates by itself
+    report = await checking.preflight(aws, spec, {**target.looks, **quota.LOOKS, **task}, boot)
     report = checking.naming_changes(report, spec, live or {})
     return report if settings.environment(spec.environment).migration else checking.unmigrated(report)
 

@@ -30,17 +30,18 @@ from slipway.release.preflight.named import look_at_secrets
 from slipway.settings import variable_of
 from slipway.untrusted import one_line
 
+_SHORT = 12  # digits of a commit, which git accepts for it
 Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
 
 
 def _unproven(what: str, older: str | None, newer: str | None) -> RefusedError:
     """Return the refusal of a pair of releases, by the commits of both, if they are known."""
-    place = f"in a checkout of {newer}" if newer else "in a checkout of the newer release"
-    since = older or "COMMIT_OF_THE_OLDER_RELEASE"
+    place = f"in a checkout of {newer[:_SHORT]}" if newer else "in a checkout of the newer release"
+    since = older[:_SHORT] if older else "COMMIT_OF_THE_OLDER_RELEASE"
     return RefusedError(
         what,
-        f"prove this pair {place} (`slipway gate --since {since} --report DIR`, `slipway certificate --proof DIR/proof.json`) "
-        "and pass it with --certificate; when the gate refuses the pair, or it cannot wait, --without-proof REASON skips the proof",
+        f"prove this pair {place} with `slipway gate --since {since} --report DIR`, and pass --certificate DIR/proof.json, "
+        "also when the gate refuses for another reason; when the pair does not work, or it cannot wait, --without-proof REASON skips the proof",
     )
 
 
@@ -59,7 +60,7 @@ class CompatibilityEvidence:
             return risk
         passed = (self.certificate,) if self.certificate else ()
         for every in (False, True):
-            kept = [each for there in environments for each in await there.ledger.certificates(every=every)]
+            kept = [each for environment in environments for each in await environment.ledger.certificates(every=every)]
             if (risk := judge(wanted, live, (*kept, *passed))) is None:
                 return None
         return risk
@@ -297,23 +298,23 @@ def _rollback(
     image_only: bool,
 ) -> Redeployment:
     evidence = evidence or CompatibilityEvidence()
-    there, notes = environment, tuple[str, ...]()
+    former, notes = environment, tuple[str, ...]()
     if image_only:
         notes = (f"only the image goes back: the settings are those of this folder, not of {back.release}",)
     elif back.specification is None:
         notes = (f"{back.release} was recorded without its settings, so it gets those of this folder",)
     else:
-        there = _as_it_was(environment, back.specification, back.release)
+        former = _as_it_was(environment, back.specification, back.release)
 
     async def risk_of(observed: Observed) -> RefusedError | None:
-        live = await there.known_heads(observed)
-        if (risk := await evidence.risk(rollback_risk, back.heads, live, there)) is None:
+        live = await former.known_heads(observed)
+        if (risk := await evidence.risk(rollback_risk, back.heads, live, former)) is None:
             return None
-        commits = await _commit(there, back.digest, back.heads), await _commit(there, observed.digest, live)
+        commits = await _commit(former, back.digest, back.heads), await _commit(former, observed.digest, live)
         return _unproven(f"going back to {back.release} is not proven: {risk}", *commits)
 
     return Redeployment(
-        environment=there,
+        environment=former,
         digest=back.digest,
         verb=Verb.ROLLBACK,
         evidence=evidence,
@@ -329,16 +330,16 @@ def _as_it_was(environment: ServiceEnvironment, specification: Specification, re
         settings = carried(settings, environment.settings, environment.name)
     addresses = {variable: environment.addresses.get(variable) for variable in map(variable_of, settings.calls)}
     known = {variable: address or specification.addresses.get(variable, "") for variable, address in addresses.items()}
-    there = environment.with_settings(settings).with_addresses(known)
+    former = environment.with_settings(settings).with_addresses(known)
     was, now = (
         f"{each.service} on {each.own_settings.target.value} in {each.own_settings.region} of {each.own_settings.account}"
-        for each in (there, environment)
+        for each in (former, environment)
     )
     if was != now:
         raise RefusedError(
             f"{release} was {was}, and {environment.name} is {now}", "go back to the image alone with --image-only"
         )
-    return there
+    return former
 
 
 async def _changed_secrets(environment: ServiceEnvironment, back: RollbackDestination) -> tuple[str, ...]:

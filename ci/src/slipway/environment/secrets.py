@@ -5,7 +5,7 @@ from typing import Final
 
 from slipway.environment.observed import NO_DIGEST, ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError
-from slipway.records.secrets import SecretList, SecretVersion
+from slipway.records.checks import SecretList, SecretVersion
 from slipway.release.aws.references import parts_of_secret
 from slipway.release.errors import or_absent
 from slipway.release.preflight.named import look_at_secrets

@@ -4,33 +4,42 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 
+from slipway.environment.late import file_of
 from slipway.environment.moved import gone
 from slipway.environment.observed import HISTORY, ObservedEnvironment
 from slipway.errors import SlipwayError
 from slipway.records.ledger import History, Intent, OpenDeployment, Situation
+from slipway.records.outcome import Verb
 from slipway.records.plan import Observed, State
 from slipway.release.aws.ecr import revision_of
-from slipway.release.engine.answering import way_out
+from slipway.release.engine.compatibility import way_out
 from slipway.release.engine.ledger import digest_of, live_with, way_back
+from slipway.release.engine.target import Operation
 
 _POLL_SECONDS = 5.0
 
 
-async def described(environment: ObservedEnvironment, history: History) -> History:
+async def with_unfinished(environment: ObservedEnvironment, history: History) -> History:
     """Return a history with the facts about its unfinished deployments; the commits only where the images can be read."""
     if not history.unfinished:
         return history
-    intents = [intent for intent, _ in await environment.ledger.begun(history.unfinished)]
-    return replace(history, open=tuple([await _open(environment, intent) for intent in intents]))
+    begun = await environment.ledger.begun(history.unfinished)
+    return replace(history, open=tuple([await _open(environment, intent, operation) for intent, operation in begun]))
 
 
-async def _open(environment: ObservedEnvironment, intent: Intent) -> OpenDeployment:
+async def _open(environment: ObservedEnvironment, intent: Intent, operation: Operation | None) -> OpenDeployment:
     commit = None
     if intent.image:
         with suppress(SlipwayError):
             commit = await revision_of(environment.aws, environment.settings.name, digest_of(intent))
+    migrates = environment.own_settings.migration is not None and intent.verb in (Verb.DEPLOY, Verb.PROMOTE)
     return OpenDeployment(
-        number=intent.number, verb=intent.verb, image=intent.image, holder=intent.holder, commit=commit
+        number=intent.number,
+        verb=intent.verb,
+        image=intent.image,
+        holder=intent.holder,
+        commit=commit,
+        may_migrate=migrates and operation is None and await environment.ledger.migration(intent.number) is None,
     )
 
 
@@ -60,13 +69,14 @@ async def status(environment: ObservedEnvironment) -> Situation:
         unanswered=answer.problem,
         way_out=way_out(environment.name, answer, way_back(environment.name, history.releases, observed.digest)),
         traffic=moved.what if moved else "",
+        unrecorded=str(file_of(environment)) if await file_of(environment).exists() else "",
     )
 
 
 async def _instances(environment: ObservedEnvironment, observed: Observed) -> str:
     """Return how many instances run; empty when that cannot be read, which is no reason to hide the rest."""
     with suppress(SlipwayError):
-        return await environment.described.count(environment.aws, observed.arn) if observed.arn else ""
+        return await environment.platform.count(environment.aws, observed.arn) if observed.arn else ""
     return ""
 
 
@@ -86,6 +96,6 @@ async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:
 async def _history(environment: ObservedEnvironment) -> tuple[History, str]:
     try:
         history = await environment.settled(await environment.history(HISTORY))
-        return await described(environment, history), ""
+        return await with_unfinished(environment, history), ""
     except SlipwayError as error:
         return History(environment.name, ()), str(error)

@@ -1,25 +1,19 @@
 """A release is watched for a while after its deployment: whether it answers, stays live, and what errors it logs."""
 
-import re
 from datetime import timedelta
 from typing import Final
 
-from slipway.environment.logs import LogReader
+from slipway.environment.logs import LogReader, is_error
 from slipway.environment.observed import ObservedEnvironment, digest_in, existing
 from slipway.errors import SlipwayError
 from slipway.records.ledger import ReleaseWatch
-from slipway.records.logs import LogLine, LogSource
+from slipway.records.logs import LogLine
 from slipway.records.outcome import Status
 from slipway.records.plan import State
 from slipway.records.progress import Event, Tell
 
 _POLL_SECONDS: Final = 15.0
 _MOST_SHOWN: Final = 3  # lines of one look
-_ERROR: Final = re.compile(
-    r"\b(?:ERROR|CRITICAL|FATAL)\b|^Traceback \(most recent"  # loggers
-    r"|\"(?:level|levelname|severity)\": ?\"(?i:error|critical|fatal)\""  # and those that write JSON
-    r"|\" 5\d\d\b"  # access logs
-)
 
 
 async def watched(environment: ObservedEnvironment, span: timedelta, tell: Tell) -> ReleaseWatch:
@@ -67,9 +61,4 @@ async def _errors(environment: ObservedEnvironment, reader: LogReader, tell: Tel
     except SlipwayError as error:
         tell(Event(f"the log cannot be read: {error}"))
         return ()
-    unhealthy = environment.described.words.unhealthy
-    return tuple(
-        line
-        for line in lines
-        if _ERROR.search(line.text) or (line.source is LogSource.PLATFORM and unhealthy in line.text)
-    )
+    return tuple(line for line in lines if is_error(line, environment.platform.words))

@@ -133,5 +133,5 @@ def other_database(tree: Tree) -> Iterator[Obstacle]:
     if other and not having & DRIVERS and not any("postgres" in tree.read(name) for name in tree.sources):
         yield Obstacle(
             what=f"the service uses {_OTHERS[other[0]]} ({other[0]} is among its dependencies), and no driver of Postgres",
-            next_step="slipway proves migrations on Postgres only; add psycopg if the service runs on Postgres too",
+            next_step="slipway tests migrations on Postgres only; add psycopg if the service runs on Postgres too",
         )

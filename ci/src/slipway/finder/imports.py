@@ -1,27 +1,36 @@
-"""The packages that alembic's env.py imports, itself and by the service's own modules; read, not imported."""
+"""The modules and packages that alembic's env.py imports, itself and by the service's own modules; read, not imported."""
 
 import ast
 import functools
 import posixpath
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from slipway.finder.alembic import alembic
 from slipway.finder.tree import Tree, module_of, parsed
 from slipway.records.survey import Subject
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """The files of the service that run with env.py, itself too, and the outermost names of the packages that they import."""
+
+    modules: tuple[str, ...]
+    packages: frozenset[str]
+
+
 @functools.lru_cache(maxsize=1)
-def imported(tree: Tree) -> frozenset[str]:
-    """Return the outermost names of the packages without which env.py does not load."""
+def loaded(tree: Tree) -> Loaded:
+    """Return everything without which env.py does not load."""
     own = {module_of(name, tree): name for name in reversed([*tree.matching(r"[^.].*\.py")])}
     scripts = next((fact.value for fact in alembic(tree) if fact.subject is Subject.SCRIPTS), "")
-    waiting, seen, packages = [posixpath.join(scripts, "env.py")], set[str](), set[str]()
+    waiting, seen, packages = [posixpath.join(scripts, "env.py")], dict[str, None](), set[str]()
     while waiting:
         name = waiting.pop()
         if name in seen:
             continue
-        seen.add(name)
+        seen[name] = None
         for module in _imports(
             parsed(tree.read(name)).body, module_of(name, tree), is_package=name.endswith("__init__.py")
         ):
@@ -29,7 +38,7 @@ def imported(tree: Tree) -> frozenset[str]:
             above = [own[path] for n in range(1, len(parts) + 1) if (path := ".".join(parts[:n])) in own]
             waiting += above
             packages |= set() if above else {parts[0]}
-    return frozenset(packages - sys.stdlib_module_names)
+    return Loaded(tuple(seen), frozenset(packages - sys.stdlib_module_names))
 
 
 def _imports(body: list[ast.stmt], module: str, *, is_package: bool) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from slipway.finder.dockerfile import instructions
-from slipway.finder.imports import imported
+from slipway.finder.imports import loaded
 from slipway.finder.tree import Tree, table_in, texts_in
 from slipway.records.survey import Fact, Subject
 
@@ -139,7 +139,7 @@ def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
             known |= having[0].packages
             yield having[0], f"{', '.join(part.name for part in having[1:4])} has it too" if having[1:] else ""
     shipped = [part for part in others if not _NOT_PRODUCTION.search(part.name)]
-    for name in map(normal, sorted(imported(tree)) if shipped else ()):
+    for name in map(normal, sorted(loaded(tree).packages) if shipped else ()):
         having = [part for part in shipped if _provides(part.packages, name)]
         if having and not _provides(known, name) and not _provides(_with_their_own(tree, known), name):
             known |= having[0].packages

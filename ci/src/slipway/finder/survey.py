@@ -14,6 +14,7 @@ from slipway.finder.health import health_path
 from slipway.finder.history import beginning
 from slipway.finder.interpreter import interpreter
 from slipway.finder.locks import declaration, lock, needed, parts, workspace
+from slipway.finder.settings_files import missing_settings
 from slipway.finder.start import starting, starts
 from slipway.finder.tree import Tree
 from slipway.finder.variables import variables
@@ -94,3 +95,4 @@ def _start(tree: Tree) -> Iterator[Fact]:
 def _obstacles(tree: Tree, facts: tuple[Fact, ...]) -> Iterator[Obstacle]:
     yield from settings.obstacles(tree, facts)
     yield from other_database(tree)
+    yield from missing_settings(tree)

@@ -16,7 +16,7 @@ from typing import Any, Final
 from slipway import toml
 
 PRUNED: Final = {"node_modules", "__pycache__", "site-packages", ".git", ".tox", ".nox", ".mypy_cache", "venv"}
-_HIDDEN: Final = {".github", ".circleci", ".devcontainer"}  # the hidden folders that say something about a service
+_HIDDEN: Final = {".github", ".circleci", ".devcontainer"}  # hidden folders that the finder reads
 # Of the folders above the service: their own files, and their folders of containers and CI.
 _ABOVE: Final = re.compile(r"(?:\.\./)+(?:[^/]+|(?:\.github|\.circleci|\.devcontainer|docker|deploy|compose)/.*)")
 _LARGEST: Final = 2_000_000  # bytes, enough for a long lock

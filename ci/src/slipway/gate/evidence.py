@@ -77,8 +77,8 @@ class Evidence:
         if self.environment.place:
             return "the previous release was not asked: its models are compared in the first database only"
         why = "; the schema before each new revision took its place" if self.replay.assumed else ""
-        alone = all(node.new for node in self.history.nodes)  # as with --all, which --since excludes
-        return f"the previous release was not asked{why}: name its commit, branch or tag with --since{' instead of --all' if alone else ''} (on Dagger its folder with --previous)"
+        alone = all(node.new for node in self.history.nodes)  # as with --all-revisions, which --since excludes
+        return f"the previous release was not asked{why}: name its commit, branch or tag with --since{' instead of --all-revisions' if alone else ''} (on Dagger its folder with --previous)"
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:

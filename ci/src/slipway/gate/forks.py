@@ -72,7 +72,7 @@ class Fork(Generic[T]):
         if isinstance(value, Refusal):
             raise value.error()
         if not succeeded:
-            raise RefusedError(f"{self._what} could not be proven", value)
+            raise RefusedError(f"{self._what} could not be tested", value)
         result: T = value
         return result
 
@@ -108,7 +108,7 @@ class Fork(Generic[T]):
     def _lost(self, why: str) -> RefusedError:
         step = self._deadline.read()[0]
         return RefusedError(
-            f"{self._what} could not be proven", f"{why}{f' in {step}' if step else ''}; see what the code there does"
+            f"{self._what} could not be tested", f"{why}{f' in {step}' if step else ''}; see what the code there does"
         )
 
 

@@ -126,7 +126,8 @@ def read(
     gone = () if problems else tuple(_gone(compared, since))
     if since.by_default == "":
         newest = _older(nodes, parents, start_after, None) if start_after else _but_heads(nodes, heads)
-        return replace(past, nodes=newest, chosen="" if start_after else "the newest")
+        why = f"{since.tip} has all of them" if since.tip else "there is nothing to compare them with"
+        return replace(past, nodes=newest, chosen="" if start_after else f"the newest, because {why}")
     if since.by_default and start_after:
         compared = _older(compared, parents, start_after, None)
     ahead = tuple(other for other in since.ahead if other.id not in parents)

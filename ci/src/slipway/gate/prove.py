@@ -30,6 +30,7 @@ from slipway.migration.environment import sentence
 from slipway.migration.models import metadata_of, with_tables
 from slipway.records.gate import GateQuestion, Listed, Listing, Previous
 from slipway.records.proof import UNCOMPARED, Coverage, Layer, Proof, Revision, Verdict, Versions
+from slipway.records.words import counted
 
 
 def prove(question: GateQuestion, server: URL) -> Proof:
@@ -84,7 +85,7 @@ def _of_each_database(question: GateQuestion, server: URL) -> Iterator[Evidence]
 def _other_sections(evidence: Evidence) -> Iterator[str]:
     config = evidence.environment.config
     if others := alembic_config.other_environments(config):
-        yield f"only the section {config.config_ini_section} of the settings file was proven: --section names {few(others)}"
+        yield f"only the section {config.config_ini_section} of the settings file was tested: --section names {few(others)}"
 
 
 def _revisions(evidence: Evidence) -> Iterator[Revision]:
@@ -129,17 +130,19 @@ def _coverage(evidence: Evidence) -> Coverage:
 
 
 def _chosen(past: History, skipped: Collection[str]) -> str:
-    """Describe which revisions are judged when none is, or when the gate chose; otherwise empty."""
+    """Describe which revisions are tested when none is, or when the gate chose; otherwise empty."""
     new = sum(node.new for node in past.nodes)
     old = len(past.nodes) - new
     run = sum(not node.new and node.id not in skipped for node in past.nodes)
     if old and not new:
-        ran = "they were run" if run == old else f"{run} were run"
-        return f"none of {old} revisions, which are {past.nodes[-1].old}; {ran} but not judged (--all judges them)"
+        ran = "all" if run == old else run
+        return f"none of {counted(old, 'revision')} ({past.nodes[-1].old}), {ran} run without tests (--all-revisions tests them)"
     if not past.chosen or not old:
         return ""
     older = f"{run} of {old} older were" if run < old else f"{old} older {'were' if old > 1 else 'was'}"
-    return f"{new} of {len(past.nodes)} revisions, {past.chosen}; {older} run but not judged (--all judges them)"
+    return (
+        f"{new} of {len(past.nodes)} revisions, {past.chosen}; {older} run without tests (--all-revisions tests them)"
+    )
 
 
 def _begun_on(baseline: str, past: History) -> str:

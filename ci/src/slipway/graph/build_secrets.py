@@ -8,21 +8,39 @@ from dagger import dag
 
 from slipway.errors import BadInputError, ObstaclesError
 from slipway.settings import Images
+from slipway.settings.service import BUILD_SECRET
 from slipway.untrusted import json_object
 
 _NETRC: Final = "netrc"  # the one secret that uv reads as a file
 _NETRC_FILE: Final = "/run/secrets/netrc"
+_FORMS: Final = "pass lines NAME=value, or a JSON object, whose values may have several lines"
 
 
 async def read(given: dagger.Secret | None) -> dict[str, dagger.Secret]:
-    """Read the values that a caller passes, by name: lines NAME=value, or a JSON object for values of several lines."""
+    """Read the values that a caller passes, by name: lines NAME=value, or a JSON object for values of several lines.
+
+    Raises BadInputError, which quotes nothing of a text that may be a secret.
+    """
     if given is None:
         return {}
     text = await given.plaintext()
-    pairs = (line.partition("=") for line in text.splitlines())
-    values = json_object(text) or {name.strip(): value for name, equals, value in pairs if equals}
+    values = json_object(text) or dict(_lines(text))
+    for name, value in values.items():
+        if not (BUILD_SECRET.fits(name) and isinstance(value, str)):
+            raise BadInputError("--build-secrets has a value without a name, or one that is no text", _FORMS)
+    if not values:
+        raise BadInputError("--build-secrets is empty", _FORMS)
     # A Dockerfile mounts a secret by this name.
-    return {name: dag.set_secret(name, value) for name, value in values.items() if isinstance(value, str) and value}
+    return {name: dag.set_secret(name, value) for name, value in values.items() if value}
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        name, equals, value = line.partition("=")
+        if line.strip():
+            if not (equals and BUILD_SECRET.fits(name.strip())):
+                raise BadInputError(f"line {number} of --build-secrets is not NAME=value", _FORMS)
+            yield name.strip(), value
 
 
 def not_given(images: Images, secrets: Mapping[str, dagger.Secret]) -> Iterator[BadInputError]:

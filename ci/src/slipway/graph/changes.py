@@ -16,7 +16,7 @@ from slipway.graph.image import HOME, Source, development, relocked, with_variab
 from slipway.graph.running import START, migrating
 from slipway.graph.workspace import REQUIREMENTS, UV_LOCK, python_of
 from slipway.records.proof import Finding
-from slipway.settings import Settings
+from slipway.settings import FILES, Settings
 
 _BY_PRODUCTS = [".git", "**/__pycache__", "**/.*_cache"]
 _OPERATION = re.compile(r"^\s+(?:op|batch_op)\.", re.MULTILINE)
@@ -140,8 +140,8 @@ async def place_of(folder: Folder, path: str) -> str:
     """
     place = posixpath.normpath(path).removeprefix("/") or "."
     here = Folder(folder.tree, place)
-    below = not place.startswith("..") and await here.above("pyproject.toml") == folder
-    if below and (place != "." or await here.some(include=["pyproject.toml"]).entries()):
+    below = not place.startswith("..") and await here.above(*FILES) == folder
+    if below and (place != "." or await here.some(include=FILES).entries()):
         return place
     raise BadInputError(
         f"the changes are in {folder}, which is not the current folder or below it", f"call from {folder}"

@@ -79,7 +79,7 @@ async def _run(container: dagger.Container, name: str, command: tuple[str, ...])
 
 
 def nothing_done(name: str) -> str:
-    return f"nothing was done: pyproject.toml names no {name} in [tool.slipway.checks]\n"
+    return f"nothing was done: the settings name no {name} in [tool.slipway.checks]\n"
 
 
 async def result_of(done: dagger.Container, name: str, command: tuple[str, ...]) -> CheckResult:

@@ -88,22 +88,22 @@ def _link_as_the_system_does(root: Path) -> None:
 
 def _copy(file: Path, root: Path) -> None:
     """Copy a file or folder under its own name; of a library, copy the target of its link."""
-    there = _inside(root, file)
-    if there.exists() or there.is_symlink():
+    copy = _inside(root, file)
+    if copy.exists() or copy.is_symlink():
         return
     if file.is_dir():
-        shutil.copytree(file, there, symlinks=True)
+        shutil.copytree(file, copy, symlinks=True)
     elif file.is_symlink() and ".so" not in file.name:
-        there.symlink_to(file.readlink())
+        copy.symlink_to(file.readlink())
     else:
-        shutil.copy2(file, there)
+        shutil.copy2(file, copy)
 
 
 def _inside(root: Path, file: Path) -> Path:
     """Return the path of a system file in the new root and create its folder."""
-    there = root / file.parent.resolve().relative_to("/") / file.name
-    there.parent.mkdir(parents=True, exist_ok=True)
-    return there
+    copy = root / file.parent.resolve().relative_to("/") / file.name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    return copy
 
 
 def _list_packages(files: Iterable[Path], root: Path) -> None:

@@ -8,6 +8,10 @@ import anyio
 import dagger
 
 from slipway.errors import BadInputError
+from slipway.settings import FILES
+from slipway.settings.services import is_settings_file, services_in
+
+EITHER = " or ".join(reversed(FILES))
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,14 @@ class Folder:
         """Return one file. `workspace.file` uploads the whole folder, ignored files included (seen on v0.21.8)."""
         return self.some(include=[name]).file(name)
 
-    async def above(self, name: str) -> "Folder | None":
-        """Return the nearest folder from this one up that has a file of this name."""
+    async def above(self, *names: str) -> "Folder | None":
+        """Return the nearest folder from this one up that has a file of one of these names."""
         if isinstance(self.tree, dagger.Workspace):
-            found = await self.tree.find_up(name, from_=self.path)
-            return Folder(self.tree, posixpath.dirname(found)) if found else None
+            files = [await self.tree.find_up(name, from_=self.path) for name in names]
+            found = [posixpath.dirname(file) for file in files if file]
+            return Folder(self.tree, max(found, key=len)) if found else None
         for path in (self.path, "/"):
-            if await Folder(self.tree, path).some(include=[name]).entries():
+            if await Folder(self.tree, path).some(include=names).entries():
                 return Folder(self.tree, path)
         return None
 
@@ -54,41 +59,43 @@ async def next_step_to_a_service(tree: dagger.Workspace | dagger.Directory) -> s
     """Return how to name the repository's folders with settings of slipway; None when it has none, or a caller passed a directory."""
     if not isinstance(tree, dagger.Workspace):
         return None
-    services = await texts_of_services(tree)
-    return f"name the service's folder: --path {', or '.join(sorted(services))}" if services else None
+    folders = [
+        posixpath.join("/", each.folder) for each in services_in(await settings_files(tree)) if each.folder != "."
+    ]
+    return f"name the service's folder: --path {', or '.join(folders)}" if folders else None
 
 
-async def texts_of_services(workspace: dagger.Workspace) -> dict[str, str]:
-    """Return the text of every pyproject.toml with settings of slipway, by its folder, which begins with a slash."""
-    projects = workspace.directory("/", include=["**/pyproject.toml"], gitignore=True)
+async def settings_files(workspace: dagger.Workspace) -> dict[str, str]:
+    """Return the text of every file of the repository that may have settings of a service, by path."""
+    files = workspace.directory("/", include=[f"**/{name}" for name in FILES], gitignore=True)
     texts: dict[str, str] = {}
 
-    async def look(file: str) -> None:
-        text = await projects.file(file).contents()
-        if "[tool.slipway" in text:
-            texts[posixpath.join("/", posixpath.dirname(file))] = text
+    async def read(path: str) -> None:
+        texts[path] = await files.file(path).contents()
 
     async with anyio.create_task_group() as tasks:
-        for file in await projects.glob("**/pyproject.toml"):
-            tasks.start_soon(look, file)
+        for path in filter(is_settings_file, await files.glob("**/*.toml")):
+            tasks.start_soon(read, path)
     return texts
 
 
 async def folder_of(workspace: dagger.Workspace, path: str) -> Folder:
-    """Return the folder with the service's pyproject.toml: the caller's own or the nearest above it, or the one at `path`.
+    """Return the service's folder: the nearest with a pyproject.toml or slipway.toml from the caller's own up, or the one at `path`.
 
     Raises BadInputError when there is none.
     """
-    found = await Folder(workspace, path).above("pyproject.toml")
+    if not path.isprintable():
+        raise BadInputError(f"--path is {path!r}, with a character that is not printed", "name the service's folder")
+    found = await Folder(workspace, path).above(*FILES)
     if found is None:
         where = "the current folder and those above it have" if path == "." else f"{path} has"
         next_step = await next_step_to_a_service(workspace) or "call from the service's folder, or name it with --path"
-        raise BadInputError(f"{where} no pyproject.toml", next_step)
+        raise BadInputError(f"{where} no {EITHER}", next_step)
     below = posixpath.normpath(path).removeprefix("/")
     while below.startswith("../"):
         below = below.removeprefix("../")
     if below not in {".", "..", ""} and not f"{found.path}/".endswith(f"/{below}/"):
-        raise BadInputError(f"{path} has no pyproject.toml, unlike {found} above it", "correct --path")
+        raise BadInputError(f"{path} has no {EITHER}, unlike {found} above it", "correct --path")
     return found
 
 

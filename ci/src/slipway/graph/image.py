@@ -93,7 +93,7 @@ class Member:
 class Source:
     """The input of an image: the lock and the sources. A `package` is installed itself, too.
 
-    `python` is its minor version. Development dependencies are a group of uv's lock, or a `requirements-dev.txt`.
+    A service with slipway.toml may have no `pyproject`. `python` is its minor version. Development dependencies are a group of uv's lock, or a `requirements-dev.txt`.
     With a Dockerfile, `lock_name` may be empty, and `files` are its context. `secrets` are those of the build, by name,
     and `step` has the files that the build step reads. `folder` is the service's, relative to the repository's root.
     """
@@ -218,7 +218,7 @@ def _runtime(source: Source, settings: Settings, label: Label, results: dagger.D
 
 
 def _labelled(runtime: dagger.Container, settings: Settings, label: Label) -> dagger.Container:
-    """Name port, origin and title; what changes with every commit comes last."""
+    """Label a runtime with port, title and origin."""
     return (
         runtime.with_exposed_port(settings.port)
         .with_env_variable("GIT_REVISION", label.revision)
@@ -340,7 +340,7 @@ def _dependencies(source: Source, settings: Settings, *, development: bool) -> d
         for name in files:
             installed = installed.without_mount(f"{HOME}/{name}")
         return installed
-    raise BadInputError("nothing locks the dependencies for developers", "run `uv lock` and commit uv.lock")
+    raise BadInputError("there is no lock with the development dependencies", "run `uv lock` and commit uv.lock")
 
 
 def _with_credentials(

@@ -13,8 +13,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from dagger import dag
 
 from slipway.errors import RefusedError
-from slipway.graph.refusal import meaning
-from slipway.untrusted import one_line
+from slipway.graph.refusal import meaning, said
 from slipway.workload.supervisor import PORT as SUPERVISOR_PORT
 from slipway.workload.workload import LaunchSpec
 
@@ -91,13 +90,17 @@ async def launched(
 
 
 @asynccontextmanager
-async def started(service: dagger.Service, otherwise: str, *, kill: bool) -> AsyncIterator[dagger.Service]:
+async def started(
+    service: dagger.Service, otherwise: str, next_step: str = "", *, kill: bool
+) -> AsyncIterator[dagger.Service]:
     """Run a service for the duration of the block; raises RefusedError, prefixed with `otherwise`, when it does not start."""
     try:
         try:
             running = await service.start()
         except dagger.QueryError as error:
-            raise meaning(error) or RefusedError(otherwise, one_line(str(error).partition("\n")[0])) from error
+            words = said(error)
+            refused = RefusedError(f"{otherwise}, {words}", next_step) if next_step else RefusedError(otherwise, words)
+            raise meaning(error) or refused from error
         yield running
     finally:
         with anyio.CancelScope(shield=True):

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import dagger
 
-from slipway.errors import within
+from slipway.errors import BadInputError, within
 from slipway.finder.start import migrating
 from slipway.finder.tree import Tree
 from slipway.graph import bases, postgres
-from slipway.graph.folder import Folder
+from slipway.graph.folder import EITHER, Folder
 from slipway.graph.gate import lent, refuse
 from slipway.graph.image import proving, python_in
 from slipway.graph.refusal import meaning
@@ -19,6 +19,7 @@ from slipway.local.previous import with_recorded
 from slipway.local.prove import question_of
 from slipway.records.form import from_json, to_json
 from slipway.records.gate import Ask, Previous
+from slipway.settings import FILES
 
 if TYPE_CHECKING:
     from slipway.settings import Images
@@ -36,9 +37,19 @@ async def previous_in(
 ) -> Previous | None:
     """Read the previous release from a directory, on the base images of the current one; `path` leads to the service.
 
-    The record carries the reason when its models cannot be read; raises BadInputError for malformed statements.
+    The record carries the reason when its models cannot be read; raises BadInputError for malformed statements, and for a
+    directory without a service, which is no release.
     """
-    previous = await _models_in(Folder(directory, path), images, secrets) if directory else Previous(name="")
+    previous = Previous(name="")
+    if directory:
+        folder = Folder(directory, path)
+        if not await folder.some(include=FILES).entries():
+            place = "" if path == "/" else f" in {folder}"
+            raise BadInputError(
+                f"the directory of --previous has no {EITHER}{place}",
+                "pass the service's folder in the live release, or of a uv workspace its root",
+            )
+        previous = await _models_in(folder, images, secrets)
     if statements:
         previous = with_recorded(previous, await statements.contents(), "the file of --statements")
     return previous if previous.name else None

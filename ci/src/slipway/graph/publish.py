@@ -1,6 +1,7 @@
 """Push an image and name it by digest only."""
 
 import json
+import re
 from dataclasses import dataclass
 
 import dagger
@@ -13,6 +14,12 @@ from slipway.records.image import Reference
 from slipway.release.aws import ecr
 from slipway.release.aws.client import Aws, Keys
 
+_ADDRESS = re.compile(
+    r"(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w.-]+(?=:)|\[[0-9a-f:]+\])(?::\d+)?"  # a host with a dot or a port
+    r"(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+(?::\w[\w.-]{0,127})?",
+    re.ASCII,
+)
+
 
 @dataclass(frozen=True)
 class RegistryLogin:
@@ -20,6 +27,15 @@ class RegistryLogin:
 
     user: str
     password: dagger.Secret
+
+
+def check_address(address: str) -> None:
+    """Raise BadInputError for an address without a registry, which an engine would look for on Docker Hub, or with a digest."""
+    if not _ADDRESS.fullmatch(address):
+        raise BadInputError(
+            f"--address is {address!r}, which is no registry/repository:tag",
+            "name one, such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/notes:1.4.0",
+        )
 
 
 async def signed_in(
@@ -61,7 +77,7 @@ async def attach(document: str, image: Reference, login: RegistryLogin | None, r
     host, _, repository = image.repository.partition("/")
     url = await registry.endpoint(scheme="http") if registry else f"https://{host}"
     signed = registries.Login(login.user, await login.password.plaintext()) if login else None
-    async with registries.opened(url, repository, signed) as there:
-        content = await there.manifest_content(image.digest)
+    async with registries.opened(url, repository, signed) as opened:
+        content = await opened.manifest_content(image.digest)
         subject = {"mediaType": json.loads(content)["mediaType"], "digest": image.digest, "size": len(content)}
-        return await there.push(sbom_artifact(normalised_sbom(document), subject))
+        return await opened.push(sbom_artifact(normalised_sbom(document), subject))

@@ -15,8 +15,8 @@ from slipway.untrusted import one_line
 _ERROR_LINE = re.compile(r"^\s*(?:error|fatal)\b", re.IGNORECASE | re.MULTILINE)
 # Compilers such as tsc report on standard output, and npm says on standard error only that one failed.
 _REPORTED = re.compile(r"^.*\berror\b.*$", re.IGNORECASE | re.MULTILINE)
-# An object of the engine with its whole definition, as `failed to load container: load Container@CodOCh…:`.
-_OBJECT = re.compile(r"\b(?:load )?[A-Z]\w*@[\w+/=-]{40,}(?:: )?")
+# An object of the engine with its whole definition, as `failed to load container: load Container@CodOCh…:`, and where it was traced.
+_OBJECT = re.compile(r"\b(?:load )?[A-Z]\w*@[\w+/=-]{40,}(?:: )?|\s*\[traceparent:[\w-]+\]")
 _LONGEST = 1000
 # Words of uv, and what to do.
 _PYTHON_DOES_NOT_FIT = {
@@ -57,6 +57,11 @@ _RULES = (
         "correct --address, make the repository, or sign in with an account that may push there",
     ),
     _Rule(
+        re.compile(r'failed to do request: \w+ "https?://(?P<host>[^/"]+)/v2/[^"]*": (?:dial tcp: )?(?P<cause>.+)$'),
+        "the registry {host} does not answer, {cause}",
+        "start it, or correct --address or --registry",
+    ),
+    _Rule(
         re.compile(r"no such user: postgres"),  # the only name that a directory of ours belongs to
         "the image of Postgres has no user postgres",
         "name one that has it, as the official images do, as postgres in [tool.slipway.images], or with --postgres-image",
@@ -74,12 +79,12 @@ _RULES = (
         "correct the value of --credentials, --password or --build-secrets",
     ),
     _Rule(
-        re.compile(r"^stat (?P<path>.+)/pyproject\.toml: .*: not a directory"),
+        re.compile(r"^stat (?P<path>.+)/(?:pyproject|slipway)\.toml: .*: not a directory"),
         "{path} is a file",
         "name the service's folder",
     ),
     _Rule(
-        re.compile(r'path "(?P<path>[^"]+?)(?:/pyproject\.toml)?" resolves outside root'),
+        re.compile(r'path "(?P<path>[^"]+?)(?:/(?:pyproject|slipway)\.toml)?" resolves outside root'),
         "{path} is outside of the repository",
         "name the service's folder in it with --path",
     ),
@@ -107,7 +112,7 @@ def meaning(error: BaseException) -> SlipwayError | None:
         if isinstance(inner, dagger.ExecError):
             return _failed(inner)
         for rule in _RULES:
-            if match := rule.words.search(_said(inner)):
+            if match := rule.words.search(said(inner)):
                 groups = {name: one_line(text, 400) for name, text in match.groupdict().items()}
                 return BadInputError(rule.what.format(**groups), rule.next_step)
     return None
@@ -116,10 +121,11 @@ def meaning(error: BaseException) -> SlipwayError | None:
 def words_of(error: BaseException) -> SlipwayError | None:
     """Return an engine's error that no rule knows, in its own words; None for any other error."""
     inner = next(_within(error), None)
-    return RefusedError("the engine failed", _shortened(_said(inner))) if inner else None
+    return RefusedError("the engine failed", _shortened(said(inner))) if inner else None
 
 
-def _said(error: dagger.QueryError) -> str:
+def said(error: dagger.QueryError) -> str:
+    """Return the words of an error in one line, without what only the engine understands."""
     return one_line(_OBJECT.sub("", str(error)), _LONGEST * 100)
 
 

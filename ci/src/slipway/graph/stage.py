@@ -43,6 +43,7 @@ from slipway.simulator.databases import DatabaseLaunch
 from slipway.workload.python import is_package
 
 _PREFLIGHT = "preflight"
+_REGISTRY = "name registry:2 or a mirror of it as registry in [tool.slipway.images], or with --registry-image"
 _SUBJECT = re.compile(r"^Subject: (?:\[[^\]]*\] )?(.+)$", re.MULTILINE)
 
 
@@ -125,14 +126,14 @@ class EngineStage:
         return from_json(Proof, await proof.contents(), "the gate's proof")
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
-        there = self.account.environment(environment)
-        spec = there.spec(image.digest)
+        simulated = self.account.environment(environment)
+        spec = simulated.spec(image.digest)
 
         async def boot() -> Checks:
             variables = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
-            return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, variables, there.described)
+            return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, variables, simulated.platform)
 
-        return await preflight(there.aws, spec, {**there.described.looks, **quota.LOOKS}, boot)
+        return await preflight(simulated.aws, spec, {**simulated.platform.looks, **quota.LOOKS}, boot)
 
     async def migrate(self, image: Image, environment: str) -> Migration:
         return await self._migrate(image, environment)
@@ -171,11 +172,14 @@ async def staged(settings: Settings, target: TargetKind) -> AsyncIterator[Engine
     names = (*ENVIRONMENTS, _PREFLIGHT)
     servers = {f"database-{name}": postgres.service(server_image, f"{name}-{uuid.uuid4().hex}") for name in names}
     urls = {name: postgres.url(f"database-{name}") for name in names}
-    registry = registry_service(bases.registry(settings.images))
+    registry_image = bases.registry(settings.images)
+    registry = registry_service(registry_image)
     backend = Containers(registry, servers)
     async with AsyncExitStack() as stack:
-        for service in (registry, *servers.values()):
-            await stack.enter_async_context(started(service, "a service of the stage does not start", kill=True))
+        otherwise, next_step = f"the image {registry_image} starts no registry", _REGISTRY
+        await stack.enter_async_context(started(registry, otherwise, next_step, kill=True))
+        for service in servers.values():
+            await stack.enter_async_context(started(service, "a database of the stage does not start", kill=True))
         theirs = {name: urls[name] for name in ENVIRONMENTS}
         account = await stack.enter_async_context(opened(settings, target, theirs, lambda _: backend))
         yield EngineStage(
@@ -207,7 +211,7 @@ async def _story(folder: Folder, settings: Settings, secrets: Mapping[str, dagge
 
 async def _release(tree: dagger.Directory, like: Source, subject: str) -> SourceRelease:
     pyproject = tree.file("pyproject.toml")
-    package = is_package(await pyproject.contents())
+    package = await tree.exists("pyproject.toml") and is_package(await pyproject.contents())
     source = replace(
         like,
         pyproject=pyproject,

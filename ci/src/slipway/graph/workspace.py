@@ -9,12 +9,11 @@ import anyio
 import dagger
 
 from slipway import settings
-from slipway.errors import BadInputError, Obstacles
-from slipway.finder.tree import table_in
+from slipway.errors import BadInputError
 from slipway.graph import bases
-from slipway.graph.folder import Folder, next_step_to_a_service, texts_of_services
+from slipway.graph.folder import Folder, next_step_to_a_service
 from slipway.graph.image import Member, Source
-from slipway.settings import MissingTableError, Settings
+from slipway.settings import FILES, MissingTableError, Settings
 from slipway.workload.python import is_package
 
 UV_LOCK = "uv.lock"
@@ -23,7 +22,7 @@ _LOCKS = (UV_LOCK, REQUIREMENTS)
 _DEVELOPMENT = "requirements-dev.txt"
 _VERSION = ".python-version"
 _DECLARATIONS = (
-    "pyproject.toml",
+    *FILES,
     *_LOCKS,
     _DEVELOPMENT,
     _VERSION,
@@ -36,40 +35,20 @@ async def settings_of(folder: Folder, *, needed: bool = True) -> Settings:
 
     Unless they are `needed`, a repository without any gets the defaults; missing names and commands mean nothing then.
     """
-    name = posixpath.join(folder.path, "pyproject.toml").removeprefix("/")
+    files = _declarations(folder)
+    names = await files.entries()
+    file = next((name for name in FILES if name in names), None)
+    if file is None:
+        raise BadInputError(f"{folder} has neither {' nor '.join(FILES)}", "name the service's folder")
+    path = posixpath.join(folder.path, file).removeprefix("/")
     try:
-        return settings.parse(await _declarations(folder).file("pyproject.toml").contents(), name, named=needed)
-    except dagger.QueryError as error:
-        raise BadInputError(f"there is no {name}", "name the service's folder") from error
+        return settings.parse(await files.file(file).contents(), path, named=needed)
     except MissingTableError as error:
         if next_step := await next_step_to_a_service(folder.tree):
             raise BadInputError(error.what, next_step) from error
         if needed:
             raise
         return Settings(name="service", command=("service",))
-
-
-async def settings_in(workspace: dagger.Workspace) -> dict[str, Settings]:
-    """Return the settings of every service of the repository that has a name, by folder.
-
-    Raises SettingsError, or ObstaclesError with every file that cannot be used.
-    """
-    found, obstacles = dict[str, Settings](), Obstacles()
-    for path, text in sorted((await texts_of_services(workspace)).items()):
-        name = posixpath.join(path, "pyproject.toml").removeprefix("/")
-        with obstacles.noted():
-            if _is_named(text):
-                found[path.removeprefix("/") or "."] = settings.parse(text, name)
-    obstacles.refuse()
-    return found
-
-
-def _is_named(text: str) -> bool:
-    """Return whether settings are of a service that can be deployed, not of migrations alone; a file that is no TOML is left to its error."""
-    try:
-        return bool(table_in(tomllib.loads(text), "tool", "slipway").get("name"))
-    except tomllib.TOMLDecodeError:
-        return True
 
 
 async def source_of(folder: Folder, service: Settings, secrets: Mapping[str, dagger.Secret]) -> Source:
@@ -206,7 +185,7 @@ async def check_sources(folder: Folder, files: dagger.Directory, sources: Sequen
 
 def whole(source: Source) -> dagger.Directory:
     """Return all files of a source with their paths in the service's folder."""
-    files = source.files.with_file("pyproject.toml", source.pyproject)
+    files = source.files
     return files if source.member or not source.lock_name else files.with_file(source.lock_name, source.lock)
 
 

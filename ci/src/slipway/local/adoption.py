@@ -172,7 +172,7 @@ def _is_extended(text: str, added: str) -> bool:
 def _workflow(tree: Tree) -> Iterator[AdoptedFile]:
     """Yield the workflow that runs the gate on pull requests, unless the repository uses another CI.
 
-    One workflow proves all services in folders; a service at the top of the repository has its own.
+    One workflow tests all services in folders; a service at the top of the repository has its own.
     """
     folder = posixpath.join(*[".."] * tree.path.count("/"), ".." if tree.path else "", ".github/workflows")
     if next(tree.matching(_OTHER_CI), None) and not any(name.startswith(folder) for name in tree.names):

@@ -7,17 +7,20 @@ from slipway.errors import RefusedError
 from slipway.records.certificate import Certificate, Ternary, Verdicts
 from slipway.records.form import from_json
 from slipway.records.gate import Listing
-from slipway.records.proof import Implication, Proof, Revision, Verdict
+from slipway.records.proof import Implication, Proof, Revision
+
+
+def certificate_in(text: str, made: int) -> Certificate:
+    """Read a certificate, or return that of a proof."""
+    return certify(text, made) if Proof.SCHEMA in text[:100] else from_json(Certificate, text, "the certificate")
 
 
 def certify(text: str, made: int) -> Certificate:
-    """Return the certificate of a proof, read from its text; raises RefusedError if the gate refused."""
+    """Return the certificate of a proof, read from its text.
+
+    Raises RefusedError if the gate refused, except when the previous release works on the new schema nevertheless: a rollback needs that only.
+    """
     proof = from_json(Proof, text, "the proof")
-    if proof.verdict is not Verdict.PASS:
-        raise RefusedError(
-            f"the gate refused this history with {len(proof.failures)} errors",
-            "a certificate is for what has passed: mend what the proof names, or skip the proof with `slipway rollback --without-proof REASON`",
-        )
     if proof.coverage.partial:
         raise RefusedError(f"the proof is incomplete ({proof.coverage.partial})", "run `slipway gate` with all layers")
     if proof.unexecuted:
@@ -25,7 +28,7 @@ def certify(text: str, made: int) -> Certificate:
             f"the proof is incomplete (not executed: {', '.join(proof.unexecuted)})",
             "repair the revision that its report names first, and run `slipway gate` again",
         )
-    return Certificate(
+    certificate = Certificate(
         history=proof.history,
         previous=proof.coverage.previous,
         statements=proof.coverage.previous_digest,
@@ -39,7 +42,23 @@ def certify(text: str, made: int) -> Certificate:
         transactions=proof.coverage.transactions,
         calls=proof.coverage.calls,
         called_by=proof.coverage.called_by,
+        refused=tuple(dict.fromkeys(finding.rule for finding in proof.failures)),
     )
+    if certificate.refused and (why := _why_unproven(certificate)):
+        raise RefusedError(
+            f"the gate refused this history ({', '.join(certificate.refused)}), and {why}",
+            "mend what the proof names, or skip the proof with `slipway rollback --without-proof REASON`",
+        )
+    return certificate
+
+
+def _why_unproven(certificate: Certificate) -> str:
+    """Return why the previous release may not work on the new schema; empty when each revision was tried with it."""
+    for revision in certificate.revisions:
+        if revision.compatible is not Ternary.YES:
+            breaks = revision.compatible is Ternary.NO
+            return f"the revision {revision.id} {'breaks' if breaks else 'was not tried with'} the previous release"
+    return "" if certificate.revisions else "it has no new revision"
 
 
 def heads_before(proof: Proof) -> tuple[str, ...]:
@@ -52,10 +71,10 @@ def heads_before(proof: Proof) -> tuple[str, ...]:
 def why_not(certificate: Certificate, listing: Listing, live: Collection[str] | None, proof: str | None) -> str | None:
     """Return why a certificate does not hold for a history, the live heads and its proof; None if it holds."""
     if certificate.history != listing.digest:
-        return "the revisions differ from those that were proven"
+        return "the revisions differ from those that were tested"
     if live is not None and set(live) != set(certificate.before):
-        proven = ", ".join(certificate.before) or "an empty database"
-        return f"it was proven from {proven} on, and the database is at {', '.join(live) or 'no revision'}"
+        tested = ", ".join(certificate.before) or "an empty database"
+        return f"it was tested from {tested} on, and the database is at {', '.join(live) or 'no revision'}"
     if proof is not None and _digest(proof) != certificate.evidence:
         return "the proof is not the one that the certificate was made from"
     return None

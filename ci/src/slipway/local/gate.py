@@ -1,4 +1,4 @@
-"""Prove the migrations in a folder, with its settings or without any, and with the previous release in git."""
+"""The gate on the migrations in a folder, with its settings or without any, and with the previous release in git."""
 
 import re
 import tempfile
@@ -102,7 +102,7 @@ def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
 
 
 async def revisions(options: GateOptions) -> Listing:
-    """Return the revisions that `gate` would prove, without executing them; raises SlipwayError."""
+    """Return the revisions that `gate` would run, without executing them; raises SlipwayError."""
     at, known = await _workplace(options)
     return await enumerate_revisions(at, known)
 
@@ -177,7 +177,7 @@ def _looked_at(place: _Place, options: GateOptions) -> tuple[Workplace, Since | 
 
 
 def _released(folder: Path, options: GateOptions, start_after: str | None) -> Since | None:
-    """Return the state after which revisions are judged; None when all are, or those after `start_after`."""
+    """Return the state after which revisions are tested; None when all are, or those after `start_after`."""
     if options.since:
         return since_of(folder, options.since)
     if options.everything:

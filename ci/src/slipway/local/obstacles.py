@@ -1,4 +1,4 @@
-"""The other reasons why a service cannot be proven, looked for once there is one: all obstacles are listed in one run."""
+"""The other reasons why a service cannot be tested, looked for once there is one: all obstacles are listed in one run."""
 
 import re
 from pathlib import Path

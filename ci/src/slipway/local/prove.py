@@ -1,7 +1,7 @@
 """The gate on this machine: its process in the service's environment, beside an ephemeral Postgres."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -72,8 +72,8 @@ class GateOptions:
 
     source: Path
     alembic: AlembicOptions = AlembicOptions()
-    since: str | None = None  # a revision or a git ref; by default what a pull request would add is judged
-    everything: bool = False  # judge all revisions
+    since: str | None = None  # a revision or a git ref; by default what a pull request would add is tested
+    everything: bool = False  # test released revisions, too
     python: Path | None = None
     server: NamedServer | None = None
     migrations: Migrations | None = None  # the service's settings, if the caller has read them
@@ -145,7 +145,7 @@ async def prove(
     layers: tuple[Layer, ...] = tuple(Layer),
     process: Inside | None = None,
 ) -> Proof:
-    """Prove the history of a folder; raises SlipwayError when it cannot be executed.
+    """Return the proof of a folder's history; raises SlipwayError when it cannot be executed.
 
     A `since` that the caller named replaces `start_after`; the `previous` release must work on the new schema. `process` is a gate
     that was started already.
@@ -161,7 +161,7 @@ async def prove(
         keep=at.server is None,
         progress=at.progress.is_shown,
     )
-    return await _answer(Proof, question, at, _counted(at.progress), process)
+    return await _answer(Proof, question, at, process)
 
 
 async def enumerate_revisions(at: Workplace, since: Since | None = None) -> Listing:
@@ -189,20 +189,15 @@ def gate_in(folder: Path, python: Python) -> AbstractAsyncContextManager[Inside]
     return started("slipway.gate", [], folder, python)
 
 
-async def _answer(
-    kind: type[T],
-    question: GateQuestion,
-    at: Workplace,
-    progress: Callable[[str], bool] | None = None,
-    process: Inside | None = None,
-) -> T:
+async def _answer(kind: type[T], question: GateQuestion, at: Workplace, process: Inside | None = None) -> T:
     """Start the gate, then its server, because the gate's imports take longer; return its answer."""
     allowed = at.server is not None and at.server.allow_production_like
     line = to_json(replace(question, allow_production_like=allowed), indent=None)
     running_gate = nullcontext(process) if process else gate_in(at.folder, at.python)
+    work = _Work(at.progress)
     async with running_gate as gate, _url(at, question.ask) as url:
         database = Database(url, at.migrations.told(url))
-        return from_json(kind, await gate.answer(database, line, progress), "the gate's answer")
+        return from_json(kind, await gate.answer(database, line, work.read, work.show_again), "the gate's answer")
 
 
 @asynccontextmanager
@@ -240,22 +235,30 @@ _WORK: Final = {
 }
 
 
-def _counted(progress: Progress) -> Callable[[str], bool]:
-    """Return a reader of standard error that passes on the count of revisions; it returns whether a line was one."""
-    begun: dict[Layer, set[str]] = defaultdict(set)
+@dataclass
+class _Work:
+    """The gate's work, as its lines on standard error report it."""
 
-    def read(line: str) -> bool:
+    progress: Progress
+    now: str = "importing the service's code"
+    begun: dict[Layer, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def read(self, line: str) -> bool:
+        """Show the count of revisions in a line; return whether it had one."""
         if not line.startswith(PROGRESS_MARK):
             return False
         try:
             event = from_json(GateProgress, line.removeprefix(PROGRESS_MARK), "the gate's progress")
         except BadInputError:  # a revision printed it
             return False
-        work, revisions = _WORK[event.layer], begun[event.layer]
+        work, revisions = _WORK[event.layer], self.begun[event.layer]
         if not revisions:
-            progress.stage(f"{work}, {event.of} in all")
+            self.progress.stage(f"{work}, {event.of} in all")
         revisions.add(event.revision)
-        progress.detail(f"{work}: {event.revision}, {len(revisions)} of {event.of}")
+        self.now = f"{work}: {event.revision}, {len(revisions)} of {event.of}"
+        self.progress.detail(self.now)
         return True
 
-    return read
+    def show_again(self) -> None:
+        """Show that the same work continues, in a pipe too."""
+        self.progress.stage(f"still {self.now}")

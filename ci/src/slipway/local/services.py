@@ -3,17 +3,14 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
-from typing import Final
+from pathlib import Path
 
-from slipway import toml
-from slipway.errors import BadInputError, Obstacles
-from slipway.finder.tree import PRUNED, repository_of, table_in
+from slipway.errors import BadInputError
+from slipway.finder.tree import repository_of
 from slipway.records.services import Service, Services
-from slipway.settings import OWN_FILE, Settings, load
+from slipway.settings import FILES, Settings, text_of
+from slipway.settings import services as declared
 from slipway.source import changed_files, git
-
-_FILES: Final = (OWN_FILE, "pyproject.toml")  # in the order in which the settings are read
 
 
 def services_in(folder: Path, changed: str | None = None) -> Services:
@@ -22,14 +19,12 @@ def services_in(folder: Path, changed: str | None = None) -> Services:
     Raises BadInputError when there is none, or git cannot compare.
     """
     root = repository_of(folder)
-    places = {file.parent: None for file in _settings_files(folder)}
-    found = [service for place in places if (service := _service(root, place))]
-    if not found:
+    services = tuple(declared.services_in(_texts(root, folder)))
+    if not services:
         raise BadInputError(
             f"no folder in {folder} has a table [tool.slipway]",
             "run `slipway init` in the folder of each service, or search another folder with --source",
         )
-    services = tuple(sorted(found, key=lambda service: PurePosixPath(service.folder).parts))
     if changed is None:
         return Services(services)
     if not (root / ".git").exists():
@@ -45,17 +40,9 @@ def services_in(folder: Path, changed: str | None = None) -> Services:
 
 
 def settings_around(folder: Path) -> Mapping[str, Settings]:
-    """Return the settings of every service of the repository around a folder that has a name, by folder.
-
-    Raises SettingsError, or ObstaclesError with every file that cannot be used.
-    """
-    root, found, obstacles = repository_of(folder), dict[str, Settings](), Obstacles()
-    for service in services_in(root).services:
-        if service.name:
-            with obstacles.noted():
-                found[service.folder] = load(root / service.folder)
-    obstacles.refuse()
-    return found
+    """Return the settings of every service of the repository around a folder that has a name, by folder; raises as `settings_in`."""
+    root = repository_of(folder)
+    return declared.settings_in(_texts(root, root))
 
 
 def calls_of(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -89,39 +76,23 @@ def concerned_by(files: set[str], services: tuple[Service, ...]) -> set[Service]
     return set().union(*owners.values()) | ({*services} - below if files else set())
 
 
-def _service(root: Path, place: Path) -> Service | None:
-    """Return the service in a folder; None when no file has the table. One that is no TOML is left to the gate's error."""
-    for name in _FILES:
-        try:
-            text = (place / name).read_text(encoding="utf-8", errors="replace")
-            document = toml.loads(text) if "slipway" in text else {}
-        except OSError:
-            continue
-        except ValueError:
-            document = {"tool": {"slipway": {}}} if "[tool.slipway" in text else {}
-        if "slipway" in table_in(document, "tool"):
-            table = table_in(document, "tool", "slipway")
-            named, calls = table.get("name"), table.get("calls")
-            return Service(
-                folder=place.relative_to(root).as_posix(),
-                name=named if isinstance(named, str) else "",
-                calls=tuple(map(str, calls)) if isinstance(calls, list) else (),
-            )
-    return None
+def _texts(root: Path, folder: Path) -> dict[str, str]:
+    """Return the settings files in a folder and below, by their path in the repository."""
+    texts = dict[str, str]()
+    for file in _settings_files(folder.resolve()):
+        with suppress(OSError):
+            texts[file.relative_to(root).as_posix()] = text_of(file)
+    return texts
 
 
 def _settings_files(folder: Path) -> Iterator[Path]:
     """Yield the files that may have the table: in a git repository those that it does not ignore, never in hidden folders."""
     with suppress(BadInputError):  # without git, or outside a repository, each folder is looked at
-        wanted = [f":(glob)**/{name}" for name in _FILES]
+        wanted = [f":(glob)**/{name}" for name in FILES]
         listed = git(folder, ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *wanted])
-        names = (PurePosixPath(os.fsdecode(name)) for name in listed.split(b"\0") if name)
-        yield from (folder / name for name in names if not any(map(_is_pruned, name.parts[:-1])))
+        names = (os.fsdecode(name) for name in listed.split(b"\0") if name)
+        yield from (folder / name for name in names if declared.is_settings_file(name))
         return
     for place, folders, files in os.walk(folder):
-        folders[:] = [] if "pyvenv.cfg" in files else [name for name in folders if not _is_pruned(name)]
-        yield from (Path(place, name) for name in _FILES if name in files)
-
-
-def _is_pruned(folder: str) -> bool:
-    return folder in PRUNED or folder.startswith(".")
+        folders[:] = [] if "pyvenv.cfg" in files else [name for name in folders if not declared.is_pruned(name)]
+        yield from (Path(place, name) for name in FILES if name in files)

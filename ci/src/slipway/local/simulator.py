@@ -19,9 +19,11 @@ from slipway.records.form import text_of
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import LOGIN, Cloud, InitialState, simulated
 from slipway.simulator.contract import operations
+from slipway.simulator.endpoint import FAULTS_PATH
 from slipway.simulator.faults import Script
-from slipway.structure import MismatchError, kebab, read
+from slipway.structure import MismatchError, kebab, read, write
 from slipway.workload.process import HostBackend
+from slipway.workload.workload import NO_CERTIFICATES
 
 T = TypeVar("T")
 
@@ -69,6 +71,24 @@ async def simulate(
             tell(Listening(cloud.url))
             await anyio.to_thread.run_sync(operations)  # reads the models before the first request
             await anyio.sleep_forever()
+
+
+async def put_faults(script: Script, url: str | None) -> Listening:
+    """Replace the faults that wait in a running account; raises BadInputError when there is none at the URL."""
+    import httpx
+
+    if url is None:
+        raise BadInputError("faults needs the address of a simulator that runs", "pass it with --endpoint-url")
+    faults = json.dumps(write(script)).encode()
+    try:
+        async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as client:
+            answer = await client.put(f"{url.rstrip('/')}{FAULTS_PATH}", content=faults)
+            answer.raise_for_status()
+    except httpx.HTTPError as error:
+        raise BadInputError(
+            f"{url} is no simulator that takes faults: {error}", "start one: slipway simulator"
+        ) from error
+    return Listening(url)
 
 
 def _read(kind: type[T], file: Path | None) -> T:

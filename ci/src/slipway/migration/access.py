@@ -49,8 +49,8 @@ _ATTRIBUTES = {
     "rolreplication": "replicates",
     "rolbypassrls": "bypasses row security",
 }
-# The rights of the application on what migrations create, by the letters of pg_default_acl and of pg_class.
-_RIGHTS = (
+# The privileges of the application on what migrations create, by the letters of pg_default_acl and of pg_class.
+_PRIVILEGES = (
     ("TABLES", "r", "rpvmf", "has_table_privilege", "DELETE, INSERT, SELECT, UPDATE"),
     ("SEQUENCES", "S", "S", "has_sequence_privilege", "SELECT, USAGE"),
     ("SCHEMAS", "n", "", "", "USAGE"),
@@ -87,7 +87,7 @@ class Fact:
                 connection.exec_driver_sql(statement)
         except DBAPIError as error:
             raise RefusedError(
-                f"cannot make this so, {self.subject}: {self.expected}: {first_line(error)}",
+                f"could not set {self.subject} to {self.expected}: {first_line(error)}",
                 "correct it on the server, and run the same command again; what was made stays",
             ) from error
         return difference
@@ -158,15 +158,15 @@ def _inside(database: str, owner: str, application: str) -> Iterator[Fact]:
             (f"WHEN has_schema_privilege('{role}', 'public', '{each}') THEN '{each}'" for each in ("CREATE", "USAGE")),
             "none",
         )
-        subject = f"rights of {words} in the schema public of {database}"
+        subject = f"privileges of {words} in the schema public of {database}"
         yield Fact(subject, expected, f"SELECT {held_ones}", statements, inside=True)
-    for objects, letter, kinds, function, rights in _RIGHTS:
-        grant = f'ALTER DEFAULT PRIVILEGES FOR ROLE "{owner}" GRANT {rights} ON {objects} TO "{application}"'
-        older = _grant_on_older(kinds, function, rights, owner, application)
+    for objects, letter, kinds, function, privileges in _PRIVILEGES:
+        grant = f'ALTER DEFAULT PRIVILEGES FOR ROLE "{owner}" GRANT {privileges} ON {objects} TO "{application}"'
+        older = _grant_on_older(kinds, function, privileges, owner, application)
         yield Fact(
-            f"rights of {application} on new {objects.lower()} of {owner}",
-            rights,
-            _default_rights(letter, rights, owner, application),
+            f"privileges of {application} on new {objects.lower()} of {owner}",
+            privileges,
+            _default_privileges(letter, privileges, owner, application),
             (grant, older) if kinds else (grant,),
             inside=True,
         )
@@ -177,8 +177,8 @@ def _listed(cases: Iterable[str], empty: str) -> str:
     return f"coalesce(nullif(concat_ws(', ', {', '.join(f'CASE {case} END' for case in cases)}), ''), '{empty}')"
 
 
-def _default_rights(letter: str, rights: str, owner: str, application: str) -> str:
-    wanted = ", ".join(f"'{right}'" for right in rights.split(", "))
+def _default_privileges(letter: str, privileges: str, owner: str, application: str) -> str:
+    wanted = ", ".join(f"'{privilege}'" for privilege in privileges.split(", "))
     return (
         "SELECT coalesce(string_agg(DISTINCT acl.privilege_type, ', ' ORDER BY acl.privilege_type), 'none')"
         " FROM pg_default_acl d, aclexplode(d.defaclacl) acl"
@@ -187,13 +187,13 @@ def _default_rights(letter: str, rights: str, owner: str, application: str) -> s
     )
 
 
-def _grant_on_older(kinds: str, function: str, rights: str, owner: str, application: str) -> str:
-    """Return the SQL that grants rights on what exists already; it leaves what has any, because a migration may have taken others back."""
+def _grant_on_older(kinds: str, function: str, privileges: str, owner: str, application: str) -> str:
+    """Return the SQL that grants privileges on what exists already; it leaves what has any, because a migration may have taken others back."""
     return (
         "DO $$ DECLARE name regclass; BEGIN FOR name IN SELECT oid FROM pg_class"
         f" WHERE relowner = '\"{owner}\"'::regrole"  # the function fails for other kinds, and Postgres orders conditions by itself
-        f" AND CASE WHEN strpos('{kinds}', relkind::text) > 0 THEN NOT {function}('{application}', oid, '{rights}') ELSE false END"
-        f" LOOP EXECUTE 'GRANT {rights} ON ' || name || ' TO \"{application}\"'; END LOOP; END $$"
+        f" AND CASE WHEN strpos('{kinds}', relkind::text) > 0 THEN NOT {function}('{application}', oid, '{privileges}') ELSE false END"
+        f" LOOP EXECUTE 'GRANT {privileges} ON ' || name || ' TO \"{application}\"'; END LOOP; END $$"
     )
 
 
@@ -227,7 +227,7 @@ class Server:
         if left := self.read():
             first = left[0]
             raise RefusedError(
-                f"{first.subject}: {first.expected} was to be made, and it is still {first.actual}",
+                f"{first.subject}: {first.expected} was expected, and it is still {first.actual}",
                 "let a superuser of the server correct it",
             )
         return made
@@ -291,7 +291,7 @@ def _explained(main: URL) -> Iterator[None]:
     except Exception as error:
         if _is_wrong_password(error):
             raise RefusedError(
-                f"the main user {main.username} cannot log in with the password in its secret: one of both was changed by hand",
+                f"the main user {main.username} cannot log in with the password in its secret: one of the two was changed by hand",
                 "store the server's password in the secret, or give the server the secret's (aws rds modify-db-instance)",
             ) from error
         raise RefusedError(
@@ -323,7 +323,7 @@ def _rotated(options: argparse.Namespace, server: Server) -> list[AccessDifferen
                     subject=f"secret {secret}/user",
                     expected=f"the password of {secret}",
                     actual="another one",
-                    remedy="one of both was rotated by hand: give both the same password, then apply this and deploy",
+                    remedy="one of the two was rotated by hand: give both the same password, then apply this and deploy",
                 )
             )
     return found

@@ -42,7 +42,6 @@ _IMPORTS: Final = re.compile(
 )
 _NO_SCHEMA: Final = "3F000"
 _BASELINE: Final = "if production had it before the first revision, name a file that creates it as baseline in [tool.slipway.migrations]"
-_EXAMPLE: Final = re.compile(r"[._-](?:example|sample|template|dist|default)(?=\.|$)|^(?:example|sample)[._-]")
 _BUILT: Final = "if a step of the build writes this file, run the step before slipway"
 _DRIVERS: Final = {"psycopg", "psycopg2", "asyncpg", "pg8000"}
 _ANOTHER_DRIVER: Final = (
@@ -286,10 +285,11 @@ def _of_the_build(error: BaseException) -> str:
 
 def _copied(missing: Path) -> str:
     """Return the step of copying an example from the folder of a missing file; empty without one."""
+    from slipway.finder.settings_files import original
+
     with suppress(OSError):
-        beside = sorted(each.name for each in missing.parent.iterdir() if _EXAMPLE.search(each.name))
-        named = next((name for name in beside if _EXAMPLE.sub("", name) == missing.name), None)
-        if named:
+        beside = sorted(each.name for each in missing.parent.iterdir())
+        if named := next((name for name in beside if original(name) == missing.name), None):
             return f"copy {named}, which is in the same folder, to {missing.name}, if you write it yourself; "
     return ""
 

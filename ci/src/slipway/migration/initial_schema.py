@@ -82,7 +82,7 @@ class InitialSchema:
             return ()
         skipped = [part.line for part in self.statements if not self._runs(connection, part, as_owner)]
         lines = ", ".join(map(str, skipped))
-        return (f"{self.name} grants rights to roles that this server lacks (line {lines})",) if skipped else ()
+        return (f"{self.name} grants privileges to roles that this server lacks (line {lines})",) if skipped else ()
 
     def _runs(self, connection: Connection, part: SqlStatement, as_owner: str) -> bool:
         """Execute a statement, once more as the session's own user if the owner may not; return False for one about roles that are missing.

@@ -34,10 +34,10 @@ class Opened(Protocol):
 class Call:
     """The caller of a command: one call of a Dagger function.
 
-    `there` and `ws` are None for a command that needs no environment; `starts` is whether the preflight starts the release.
+    `opened` and `ws` are None for a command that needs no environment; `starts` is whether the preflight starts the release.
     """
 
-    there: Opened | None = None
+    opened: Opened | None = None
     ws: dagger.Workspace | None = None
     starts: bool = True
 
@@ -77,31 +77,32 @@ class Call:
         from slipway.graph.folder import folder_of
         from slipway.graph.workspace import settings_of
 
-        assert self.there is not None
+        assert self.opened is not None
         assert self.ws is not None
-        return await settings_of(await folder_of(self.ws, self.there.path))
+        return await settings_of(await folder_of(self.ws, self.opened.path))
 
     async def services(self) -> "Mapping[str, Settings]":
-        from slipway.graph.workspace import settings_in
+        from slipway.graph.folder import settings_files
+        from slipway.settings.services import settings_in
 
         assert self.ws is not None
-        return await settings_in(self.ws)
+        return settings_in(await settings_files(self.ws))
 
     async def environment(self, name: str, settings: "Settings | None" = None) -> "ServiceEnvironment":
         from functools import partial
 
         from slipway.environment.environment import ServiceEnvironment, wall_clock
 
-        assert self.there is not None
+        assert self.opened is not None
         settings = settings or await self.settings()
         settings.environment(name)
         note = self.progress.note
         make = partial(
             ServiceEnvironment, settings=settings, name=name, time=wall_clock(), note=note, starts=self.starts
         )
-        if self.there.endpoint:
-            return make(endpoint_url=await (await self.there.endpoint.start()).endpoint(scheme="http"))
-        keys = await keys_of(self.there.credentials)
+        if self.opened.endpoint:
+            return make(endpoint_url=await (await self.opened.endpoint.start()).endpoint(scheme="http"))
+        keys = await keys_of(self.opened.credentials)
         if keys is None:
             raise BadInputError(
                 "there are no AWS credentials", 'add --credentials "cmd://aws configure export-credentials"'

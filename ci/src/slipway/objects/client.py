@@ -28,7 +28,10 @@ class Converter:
 
 
 class Definitions:
-    """The ids of types and functions. A registration wants 170, of 70 definitions, in three rounds: a query for each takes longer than all else in it."""
+    """The ids of types and functions, with one query for all that are awaited at a time.
+
+    The registration of the module needs 170 ids of 70 definitions; a query for each would take longer than the rest of it.
+    """
 
     def __init__(self) -> None:
         self._known: list[tuple[dagger.TypeDef | dagger.Function, asyncio.Future[str]]] = []
@@ -47,7 +50,7 @@ class Definitions:
         return await answer
 
     async def _ask(self) -> None:
-        """Ask in one query for all that are waited for, those of other tasks of this round included."""
+        """Query all awaited ids at once, also those that other tasks await."""
         await asyncio.sleep(0)
         waiting, self._waiting = self._waiting, []
         try:

@@ -180,8 +180,9 @@ class Environment:
         since: Annotated[str | None, Doc(service.logs.flag("since").doc)] = None,
         tail: Annotated[int | None, Doc(service.logs.flag("tail").doc)] = None,
         deployment: Annotated[int | None, Doc(service.logs.flag("deployment").doc)] = None,
+        errors: Annotated[bool, Doc(service.logs.flag("errors").doc)] = False,  # noqa: FBT002 -- a flag
     ) -> str:
-        return await self._text(ws, "logs", since=since, tail=tail, deployment=deployment)
+        return await self._text(ws, "logs", since=since, tail=tail, deployment=deployment, errors=errors)
 
     @described
     async def run(

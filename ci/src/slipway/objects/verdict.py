@@ -28,7 +28,9 @@ class _Verdict:
     As on the command line, what executed nothing has not passed, and is not red either.
     """
 
-    verdict: Annotated[str, Doc("passed, or why not: refused, failed, not executed")] = dagger.field()
+    verdict: Annotated[str, Doc("passed, or why not: refused, failed, not executed, not fully executed")] = (
+        dagger.field()
+    )
     summary: Annotated[str, Doc("the report as text; the last line is the verdict")] = dagger.field()
 
     @documented("Fail if the verdict is refused or failed; the CLI calls it where a call ends at the object.")
@@ -43,7 +45,7 @@ class _Verdict:
 
         if not self.red:
             print(self.summary, end="")  # noqa: T201
-        result = {"passed": "pass", "not executed": "skipped"}.get(self.verdict, "fail")
+        result = "pass" if self.verdict == "passed" else "fail" if self.red else "skipped"
         about: dict[str, str | bool] = {
             "test.case.name": name,
             "test.case.result.status": result,
@@ -89,7 +91,10 @@ class Gate(_Verdict):
             raise FunctionError("there is a proof for each major: take them from the folders of report")
         return self.proofs[0]
 
-    @documented("Certify the proof, to ship with the image; fails if the gate refused.", "never")
+    @documented(
+        "Certify the proof, to ship with the image; fails if the gate refused and the previous release is not proven on the new schema.",
+        "never",
+    )
     async def certificate(self) -> str:
         return (await Call().answer("certificate", proof=await self.proof(), red=True)).text
 
@@ -118,7 +123,7 @@ async def proven(
 ) -> Gate:
     from slipway.graph.gate import prove
     from slipway.records.form import from_json
-    from slipway.records.proof import Proof
+    from slipway.records.proof import VERDICTS, Proof
     from slipway.report.proof.text import text
 
     files: dict[str, dagger.File] = {}
@@ -130,9 +135,8 @@ async def proven(
         for major in majors:
             tasks.start_soon(prove_on, major)
     proofs = [from_json(Proof, await files[major].contents(), "the gate's proof") for major in majors]
-    verdicts = {proof.verdict_in_words for proof in proofs}
     return Gate(
-        verdict=next((verdict for verdict in ("refused", "not executed") if verdict in verdicts), "passed"),
+        verdict=min((proof.verdict_in_words for proof in proofs), key=VERDICTS.index),
         summary="\n".join(map(text, proofs)),
         proofs=[files[major] for major in majors],
         folders=[re.sub(r"\W+", "-", major) for major in majors],

@@ -10,7 +10,7 @@ import pytest
 
 # By their names after `--slipway`; those without a value are flags.
 _OPTIONS: dict[str, tuple[str, str]] = {
-    "": ("", "prove the alembic migrations: a test for each revision and check"),
+    "": ("", "test the alembic migrations: a test for each revision and check"),
     "-record": ("FILE", "write the tests' database statements, for `slipway gate --statements` of the next release"),
     "-allow-production-like": ("", "the server is disposable, though it looks like production"),
     "-source": ("DIR", "the service's folder, where its pyproject.toml is (default: pytest's rootdir)"),
@@ -20,9 +20,9 @@ _OPTIONS: dict[str, tuple[str, str]] = {
     "-database-url": ("URL", "a server where databases may be created (default: one of its own)"),
     "-since": (
         "REVISION|REF",
-        "older revisions are not judged: up to a revision, or those at a git ref or `merge-base` (default: start-after, otherwise what a pull request would add)",
+        "test only revisions newer than this revision or git ref, and run the older ones (default: those that a pull request would add, after start-after)",
     ),
-    "-all": ("", "judge all revisions, including released ones"),
+    "-all-revisions": ("", "test every revision after start-after, released ones too"),
     "-python": ("DIR", "the service's virtual environment (default: pytest's own, when it has alembic)"),
 }
 _REPEATED = {"-x-argument"}

@@ -57,7 +57,7 @@ def options_of(config: pytest.Config, here: Path) -> GateOptions:
             x_arguments=tuple(config.getoption("slipway_x_argument")),
         ),
         since=config.getoption("slipway_since"),
-        everything=config.getoption("slipway_all"),
+        everything=config.getoption("slipway_all_revisions"),
         python=here / python if python else own_environment(),
         server=NamedServer.of(config.getoption("slipway_database_url"), allow_production_like=allowed),
     )

@@ -1,4 +1,4 @@
-"""Checks before anything is changed: of an image in an environment, and of a machine."""
+"""Checks before anything is changed: of an image in an environment, of its secrets, and of a machine."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -95,3 +95,26 @@ class DoctorReport(Record, schema="slipway/doctorreport/1"):
     @property
     def gate_works(self) -> bool:
         return all(check.result is not DoctorResult.NG for check in self.checks if not check.needed_for)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretList(Record, schema="slipway/secret-list/1"):
+    """The secrets that the settings name, each with a check of whether it exists."""
+
+    environment: str
+    checks: tuple[Check, ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(check.subject for check in self.checks if check.verdict is PreflightResult.REFUSED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretVersion(Record, schema="slipway/secret-version/1"):
+    """A new version of a secret. `setting` is the line that the settings lack, otherwise empty."""
+
+    environment: str
+    name: str
+    arn: str
+    version: str
+    setting: str = ""

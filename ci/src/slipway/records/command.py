@@ -35,7 +35,7 @@ class CacheKind(Enum):
     ENVIRONMENT = "environment"  # of a service, from its lock
     SERVER = "server"  # an initialised Postgres
     DATABASES = "databases"  # after the old revisions of a history
-    RELEASE = "release"  # the models of a previous one
+    RELEASE = "release"  # the models of a previous release
 
 
 @dataclass(frozen=True)

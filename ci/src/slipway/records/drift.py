@@ -36,10 +36,10 @@ class StackDrift:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountDrift(Record, schema="slipway/account-drift/1"):
-    """The drift of an environment's stacks, and of the roles and rights in its database.
+    """The drift of an environment's stacks, and of the roles and privileges in its database.
 
     - breaches: the ways in which the database, or the private services, are not isolated.
-    - database: differences of its roles and rights; WAITING if they could not be read, None if bootstrap created no database.
+    - database: differences of its roles and privileges; WAITING if they could not be read, None if bootstrap created no database.
     """
 
     environment: str

@@ -49,7 +49,8 @@ class Since(Record, schema="slipway/since/1"):
     - changed: revisions at the ref whose files have changed or are gone; none when the ref and HEAD have no commit in common.
     - refusal: why git cannot resolve the name. commit: the one that the ref names.
     - ahead: revisions that exist only at `tip`, the branch to be merged into.
-    - by_default: what the name is called when the gate chose it itself; then it is a git ref, or empty for "all but the newest revision".
+    - by_default: what the name is called when the gate chose it itself; then it is a git ref, or empty for "all but the newest revision";
+      then `tip` is a branch or tag that has every revision of the work tree, if there is one.
     """
 
     name: str
@@ -130,7 +131,7 @@ class Ask(Enum):
 
 
 class Role(Enum):
-    """The rights of the role that runs the revisions in production."""
+    """The privileges of the role that runs the revisions in production."""
 
     RDS_SUPERUSER = "rds_superuser"  # the main user of RDS: owns the database, creates roles, databases and the extensions that RDS offers
     OWNER = "owner"  # owns the database, no more

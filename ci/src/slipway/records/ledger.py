@@ -127,13 +127,17 @@ class LedgerBlock(Record, schema="slipway/ledgerblock/1"):
 
 @dataclass(frozen=True, kw_only=True)
 class OpenDeployment:
-    """A deployment without an end: its run continues, was killed, or ended as UNKNOWN. `commit` is of its image; None when it is unknown."""
+    """A deployment without an end: its run continues, was killed, or ended as UNKNOWN.
+
+    - commit: of its image; None when it is unknown. may_migrate: whether its migration may still run, as neither its end nor an operation is recorded.
+    """
 
     number: int
     verb: Verb
     image: str
     holder: str
     commit: str | None = None
+    may_migrate: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,7 @@ class Situation(Record, schema="slipway/situation/1"):
     - readiness: the live release's statement at its health path, or None. asked: the paths that were asked, with the smoke paths.
     - unanswered: why users get no answer, or errors, otherwise empty. way_out: what to do about that.
     - traffic: how a move has left the traffic, when it is not here alone; otherwise empty.
+    - unrecorded: the file in this folder with a deployment that the ledger lacks; otherwise empty.
     """
 
     environment: str
@@ -205,6 +210,7 @@ class Situation(Record, schema="slipway/situation/1"):
     unanswered: str = ""
     traffic: str = ""
     way_out: str = ""
+    unrecorded: str = ""
 
     @property
     def exit_code(self) -> int:

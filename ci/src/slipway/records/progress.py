@@ -63,7 +63,7 @@ class Progress:
         return nullcontext()
 
     def stage(self, text: str) -> None:
-        """Show what the current step does from now on; a line of its own where nothing moves."""
+        """Show the current part of the step; outside of a terminal on a line of its own."""
 
     def detail(self, text: str) -> None:
         """Replace the detail of the current step, on a terminal only."""

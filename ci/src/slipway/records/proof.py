@@ -13,6 +13,7 @@ OFF: Final = "off"  # in the place of a level: the rule is ignored
 UNSEEN: Final = "(not seen by the gate)"  # in the place of a statement whose effects were found in the catalog
 AUTOCOMMIT: Final = "(autocommit mode left on)"  # likewise, for a mode that a revision leaves behind
 UNCOMPARED: Final = "models were not compared"  # start of the gap that leaves drift unknown
+VERDICTS: Final = ("refused", "not executed", "not fully executed", "passed")  # in words, the worst first
 
 
 class Level(Enum):
@@ -286,7 +287,7 @@ class Proof(Record, schema="slipway/proof/1"):
             return f"refused, advisory until {self.advisory}" if self.advisory else "refused"
         if not self.coverage.revisions:
             return "not executed"
-        return "not proven" if self.unexecuted else "passed"
+        return "not fully executed" if self.unexecuted else "passed"
 
     @property
     def executed(self) -> str:

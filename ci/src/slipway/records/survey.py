@@ -17,7 +17,7 @@ class Subject(Enum):
     NAME = "name"
     CONFIG = "alembic settings"
     SCRIPTS = "alembic folder"
-    DIRECTORY = "alembic's working directory"
+    DIRECTORY = "working directory"
     BASELINE = "baseline"
     FRAMEWORK = "framework"
     PYTHON = "python"
@@ -39,7 +39,7 @@ class Subject(Enum):
     POSTGRES = "postgres"
     EXTENSION = "extension"
     DATABASE_VARIABLE = "database variable"
-    DRIVER = "driver"
+    DRIVER = "URL scheme"
     VARIABLE = "variable"
 
 

@@ -29,7 +29,7 @@ async def before(scene: Scene[C]) -> Act:
 
 
 async def promoted(scene: Scene[C], production_open: anyio.Event) -> tuple[Act, Image]:
-    """Act I: build, prove, deploy to staging, test there, promote the digest to a production with traffic."""
+    """Act I: build, test the migrations, deploy to staging, test there, promote the digest to a production with traffic."""
     act, release = RunningAct("I", "the checkout's release goes to production", scene.progress), scene.story.release
     image = await scene.build(act, release)
     proof = await scene.prove(act, release, image)

@@ -101,12 +101,14 @@ def _copy(source: Path, target: Path) -> None:
 
 def settings_of(commit: Commit) -> Settings:
     """Read the settings of the commit, not of the work tree; raises SettingsError."""
-    for name in (settings.OWN_FILE, "pyproject.toml"):
+    for name in settings.FILES:
         with suppress(BadInputError):
             text = commit.text(name)
             break
     else:
-        raise settings.MissingTableError(f"the commit {commit.revision[:12]} has no pyproject.toml in {commit.folder}")
+        raise settings.MissingTableError(
+            f"the commit {commit.revision[:12]} has neither {' nor '.join(settings.FILES)} in {commit.folder}"
+        )
     return settings.parse(text, name)
 
 
@@ -136,14 +138,15 @@ async def build(commit: Commit, wanted: Settings, place: Place) -> Image:
 
 
 async def push(source: Path, endpoint_url: str | None) -> Image:
-    """Push the newest commit of a service as a source tree, into a repository that is created if it is missing; raises SlipwayError."""
+    """Push the newest commit of a service as a source tree; its repository and its ledgers are created if they are missing. Raises SlipwayError."""
     if endpoint_url is None:
         raise BadInputError("push needs the address of a simulator that runs", "pass it with --endpoint-url")
     commit = await anyio.to_thread.run_sync(commit_at, source)
     wanted = await anyio.to_thread.run_sync(settings_of, commit)
     aws = Aws(REGION, endpoint_url)
-    create = aws.call("ecr", "create_repository", repositoryName=wanted.name, imageTagMutability="IMMUTABLE")
-    await or_absent(create, "RepositoryAlreadyExistsException")
+    for name in (wanted.name, *map(wanted.ledger, wanted.environments)):
+        create = aws.call("ecr", "create_repository", repositoryName=name, imageTagMutability="IMMUTABLE")
+        await or_absent(create, "RepositoryAlreadyExistsException")
     return await build(commit, wanted, await place_of(aws, wanted.name))
 
 

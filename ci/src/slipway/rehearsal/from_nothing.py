@@ -58,8 +58,8 @@ async def from_nothing(scene: Scene[C]) -> Act | None:
     act = RunningAct("0", "an empty account becomes staging and production", scene.progress)
     settings, secrets = made(account.settings)
     async with scene.stage.emptied(settings, secrets) as stage:
-        there = replace(scene, stage=stage)
-        caller, callee = (_Service(there, act, each) for each in (settings, called(settings)))
+        empty = replace(scene, stage=stage)
+        caller, callee = (_Service(empty, act, each) for each in (settings, called(settings)))
         return await _played(caller, callee, scene.story.before)
 
 
@@ -96,14 +96,14 @@ async def _played(caller: "_Service[C]", callee: "_Service[C]", release: C) -> A
 def called(settings: Settings) -> Settings:
     """Return the settings of the service that is called: the same in production, under another name."""
     name, production = f"{settings.name}-called", ENVIRONMENTS[-1]
-    there = settings.environments[production]
-    assert isinstance(there, ExpressEnvironment)
+    env = settings.environments[production]
+    assert isinstance(env, ExpressEnvironment)
     service = f"{settings.service_name(production)[:33]}-called"
     own = replace(
-        there,
+        env,
         service=service,
-        access_role=_role(there.account, f"{service}-access"),
-        infrastructure_role=_role(there.account, f"{service}-infrastructure"),
+        access_role=_role(env.account, f"{service}-access"),
+        infrastructure_role=_role(env.account, f"{service}-infrastructure"),
     )
     return replace(settings, name=name, calls=(), environments={production: own})
 
@@ -113,18 +113,18 @@ def made(settings: Settings) -> tuple[Settings, Mapping[str, str]]:
     environments: dict[str, AnyEnvironment] = {}
     values: dict[str, str] = {}
     for name in ENVIRONMENTS:
-        there = settings.environments[name]
-        assert isinstance(there, ExpressEnvironment)
+        env = settings.environments[name]
+        assert isinstance(env, ExpressEnvironment)
         service = settings.service_name(name)
-        secrets = {key: arn for key, arn in there.secrets.items() if key != settings.migrations.database_variable}
+        secrets = {key: arn for key, arn in env.secrets.items() if key != settings.migrations.database_variable}
         values |= dict.fromkeys(secrets.values(), STAND_IN)
         environments[name] = replace(
-            there,
+            env,
             network=_NETWORKS[name],
             database=ManagedDatabase(managed=True),
             secrets=secrets,
-            access_role=_role(there.account, f"{service}-access"),
-            infrastructure_role=_role(there.account, f"{service}-infrastructure"),
+            access_role=_role(env.account, f"{service}-access"),
+            infrastructure_role=_role(env.account, f"{service}-infrastructure"),
             instance_role=None,
             migration=None,
         )
@@ -155,7 +155,7 @@ class _Service(Generic[C]):
             applied = await setup.apply(_untold, approved=await setup.propose(_untold))
             changes = [change for stack in applied.stacks for change in stack.changes]
             roles = applied.database.differences if applied.database else ()
-            step.what = f"made {what} of {whose}: {len(changes)} resources, {len(roles)} roles and rights"
+            step.what = f"made {what} of {whose}: {len(changes)} resources, {len(roles)} roles and privileges"
             step.platform_seconds = (self._clock.now() - began).total_seconds()
         return applied
 
@@ -163,8 +163,8 @@ class _Service(Generic[C]):
         """Write subnets and security group into the settings."""
         environments = dict(self.settings.environments)
         for name in self.settings.environments:
-            there, network = environments[name], _NETWORKS[name]
-            assert isinstance(there, ExpressEnvironment)
+            env, network = environments[name], _NETWORKS[name]
+            assert isinstance(env, ExpressEnvironment)
             setup = self._setup(name, None)
             with self._clock.held():
                 ids = {
@@ -173,7 +173,7 @@ class _Service(Generic[C]):
                     for key, each in (await ids_of(setup.aws, stack.name)).items()
                 }
             subnets, groups = tuple(ids[subnet] for subnet in task_subnets(network)), (ids[CALLER],)
-            environments[name] = replace(there, subnets=subnets, security_groups=groups)
+            environments[name] = replace(env, subnets=subnets, security_groups=groups)
         self.settings = replace(self.settings, environments=environments)
 
     async def build(self, release: C) -> Image:

@@ -63,7 +63,7 @@ class Here:
     account: SimulatedAccount
     backend: HostBackend
     databases: Mapping[str, Server]
-    known: Since | None  # the revisions that the gate does not judge
+    known: Since | None  # the revisions that the gate does not test
 
     @property
     def how(self) -> str:
@@ -123,7 +123,7 @@ def _backend_at(made: list[HostBackend], url: str) -> Backend:
 
 
 def _released(source: Path) -> Since | None:
-    """Return the state after which `slipway gate` judges revisions in this folder; None when git does not know."""
+    """Return the state after which `slipway gate` tests revisions in this folder; None when git does not know."""
     with suppress(BadInputError):
         return unreleased(source)
     return None

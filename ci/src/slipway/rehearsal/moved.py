@@ -30,18 +30,18 @@ async def moved(scene: Scene[C], live: Image | None) -> Act | None:
     if live is None or account.target is not TargetKind.ECS_EXPRESS:
         return None
     act = RunningAct("V", "a service moves from App Runner to ECS Express Mode", scene.progress)
-    there = scene.environment(live, LEGACY, migrates=False)
+    environment = scene.environment(live, LEGACY, migrates=False)
     words = f"deploying to {LEGACY}, on App Runner", f"{LEGACY}, on App Runner"
-    outcome = await scene.changed(act, words, partial(there.deploy, live.digest))
+    outcome = await scene.changed(act, words, partial(environment.deploy, live.digest))
     if outcome.status.exit_code:
         return scene.of_outcome(act, outcome, summary(outcome), passed=False)
-    clients, address = Clients(there.smoke_paths, account.cloud.clock), await _named(account, there)
+    clients, address = Clients(environment.smoke_paths, account.cloud.clock), await _named(account, environment)
     await clients.check(address)
     refused = ""
     async with anyio.create_task_group() as tasks:
         clients.start(address, tasks)
         try:
-            outcome = await _moved(scene, act, moving(there))
+            outcome = await _moved(scene, act, moving(environment))
         except RefusedError as error:
             refused = str(error)
         await clients.served()
@@ -65,16 +65,16 @@ async def _moved(scene: Scene[C], act: RunningAct, move: Move) -> Outcome:
     return paused if paused.status.exit_code else outcome
 
 
-async def _named(account: SimulatedAccount, there: Environment) -> str:
+async def _named(account: SimulatedAccount, environment: Environment) -> str:
     """Give the service on App Runner a name in Route 53, and return the address at which clients request it."""
-    arn = (await there.status()).arn
-    added = await there.aws.call(
+    arn = (await environment.status()).arn
+    added = await environment.aws.call(
         "apprunner", "associate_custom_domain", ServiceArn=arn, DomainName=_HOST, EnableWWWSubdomain=False
     )
-    made = await there.aws.call("route53", "create_hosted_zone", Name=_ZONE, CallerReference=_ZONE)
+    made = await environment.aws.call("route53", "create_hosted_zone", Name=_ZONE, CallerReference=_ZONE)
     record = {"Name": _HOST, "Type": "CNAME", "TTL": 60, "ResourceRecords": [{"Value": added["DNSTarget"]}]}
     changes = [{"Action": "CREATE", "ResourceRecordSet": record}]
-    await there.aws.call(
+    await environment.aws.call(
         "route53",
         "change_resource_record_sets",
         HostedZoneId=made["HostedZone"]["Id"],

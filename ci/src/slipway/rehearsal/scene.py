@@ -113,9 +113,9 @@ class Scene(Generic[C]):
         return image
 
     async def prove(self, act: RunningAct, release: C, image: Image) -> Proof:
-        with act.step("proving its migrations") as step:
+        with act.step("testing its migrations") as step:
             proof = await self.stage.prove(release, image)
-            verdict = "proven" if proof.verdict is Verdict.PASS else "refused"
+            verdict = "passed" if proof.verdict is Verdict.PASS else "refused"
             executed = f"{proof.executed} on PostgreSQL {proof.postgres}"
             step.what = f"migrations {verdict}: {executed}{self._other_major(proof)}"
         return proof
@@ -132,9 +132,9 @@ class Scene(Generic[C]):
             step.what = f"preflight: {checks} checks are OK, {len(preflight.not_covered)} are not possible here"
 
     async def deploy(self, act: RunningAct, image: Image, environment: str, note: str = "") -> Outcome:
-        there = self.environment(image, environment)
+        deployed = self.environment(image, environment)
         doing, done = f"deploying to {environment}{note}", f"{environment}{note}"
-        return await self.changed(act, (doing, done), partial(there.deploy, image.digest))
+        return await self.changed(act, (doing, done), partial(deployed.deploy, image.digest))
 
     async def promote(self, act: RunningAct, image: Image) -> Outcome:
         staging, production = (self.environment(image, name) for name in ENVIRONMENTS)

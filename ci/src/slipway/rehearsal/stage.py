@@ -39,7 +39,7 @@ _PLATFORMS = {TargetKind.APP_RUNNER: "App Runner", TargetKind.ECS_EXPRESS: "ECS 
 def target_named(name: str | None, settings: Settings) -> TargetKind:
     """Return the target of that name, by default that of production or the only one in the settings, without any ECS Express Mode; raises BadInputError."""
     if name is None:
-        used = {there.target for there in settings.environments.values()}
+        used = {env.target for env in settings.environments.values()}
         production = settings.environments.get(ENVIRONMENTS[-1])
         return production.target if production else used.pop() if len(used) == 1 else TargetKind.ECS_EXPRESS
     try:
@@ -100,7 +100,8 @@ async def opened(
             for role in filter(None, environment.roles.values()):
                 account.cloud.iam.put(role)
         aws = Aws(REGION, account.cloud.url)
-        await aws.call("ecr", "create_repository", repositoryName=settings.name, imageTagMutability="IMMUTABLE")
+        for repository in (settings.name, *map(settings.ledger, settings.environments)):
+            await aws.call("ecr", "create_repository", repositoryName=repository, imageTagMutability="IMMUTABLE")
         yield account
 
 
@@ -204,15 +205,15 @@ def on_stage(settings: Settings, target: TargetKind, databases: Mapping[str, str
     values: dict[str, str] = {}
     for name, url in databases.items():
         own = settings.environments.get(name)
-        there = _on(target, own, f"{settings.name}-{name}")
+        env = _on(target, own, f"{settings.name}-{name}")
         database = settings.migrations.told(url)
         secrets = {variable: _simulated(arn) for variable, arn in (own.secrets if own else {}).items()}
         arns = {variable: _arn(settings.name, name, variable) for variable in database} | secrets
         variables = own.variables if own else {}
         environments[name] = replace(
-            there,
-            access_role=_simulated(there.access_role),
-            instance_role=_simulated(there.instance_role or _role(f"{name}-instance")),
+            env,
+            access_role=_simulated(env.access_role),
+            instance_role=_simulated(env.instance_role or _role(f"{name}-instance")),
             variables={variable: value for variable, value in variables.items() if variable not in arns},
             secrets=arns,
         )
@@ -224,13 +225,13 @@ def on_stage(settings: Settings, target: TargetKind, databases: Mapping[str, str
 
 def _on(target: TargetKind, own: EnvironmentSettings | None, service: str) -> EnvironmentSettings:
     """Return an environment on a target in the simulated account, without references to resources of another account."""
-    there = own if own and own.target is target else _plain(target, service)
-    there = replace(there, region=REGION, account=ACCOUNT, webhook=None)
-    if isinstance(there, AppRunnerEnvironment):
-        return replace(there, vpc_connector=None, auto_scaling=None, tracing=None, kms_key=None, ingress=None)
-    assert isinstance(there, ExpressEnvironment)
-    infrastructure = _simulated(there.infrastructure_role)
-    return replace(there, infrastructure_role=infrastructure, subnets=(), security_groups=(), log_group=None)
+    env = own if own and own.target is target else _plain(target, service)
+    env = replace(env, region=REGION, account=ACCOUNT, webhook=None)
+    if isinstance(env, AppRunnerEnvironment):
+        return replace(env, vpc_connector=None, auto_scaling=None, tracing=None, kms_key=None, ingress=None)
+    assert isinstance(env, ExpressEnvironment)
+    infrastructure = _simulated(env.infrastructure_role)
+    return replace(env, infrastructure_role=infrastructure, subnets=(), security_groups=(), log_group=None)
 
 
 def _legacy(settings: Settings, production: ExpressEnvironment) -> AppRunnerEnvironment:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.release.rights import allow, document, secrets_of
+from slipway.release.permissions import allow, document, secrets_of
 
 Resource = dict[str, Any]
 

@@ -18,7 +18,7 @@ _LATER = (
     "it looks before it changes anything"
 )
 _WITHOUT_ECR = f"{_LATER}; while ECR alone fails, deploy and rollback run with --without-ledger REASON"
-_EMULATOR = "start `slipway simulator` there, or correct the endpoint"
+EMULATOR = "start `slipway simulator` there, or correct the endpoint"
 _UNUSABLE = {  # the credentials: no call can be made at all
     "ExpiredToken": _SIGN_IN,
     "ExpiredTokenException": _SIGN_IN,
@@ -54,7 +54,7 @@ class UnreachableError(UnknownOutcomeError):
 
     def __init__(self, why: str, *, emulator: bool = False) -> None:
         if emulator:
-            super().__init__(f"the endpoint cannot be reached ({why})", _EMULATOR)
+            super().__init__(f"the endpoint cannot be reached ({why})", EMULATOR)
         else:
             super().__init__(
                 f"AWS cannot be reached ({why})",
@@ -66,7 +66,7 @@ class LostAnswerError(UnknownOutcomeError):
     """The request may have been carried out: its answer was lost."""
 
     def __init__(self, what: str, service: str = "", *, emulator: bool = False) -> None:
-        super().__init__(what, _EMULATOR if emulator else _WITHOUT_ECR if service == "ecr" else _LATER)
+        super().__init__(what, EMULATOR if emulator else _WITHOUT_ECR if service == "ecr" else _LATER)
 
 
 class PlatformRefusedError(RefusedError):
@@ -101,7 +101,7 @@ class AwsRefusedError(PlatformRefusedError):
 
     @property
     def is_denied(self) -> bool:
-        """Whether the credentials lack the right."""
+        """Whether the credentials lack the permission."""
         return self.code in _DENIED
 
 

@@ -136,9 +136,9 @@ CAUSES = (
                 r"(?P<error>too many (?:connections for|clients already).*|remaining connection slots are reserved.*)",
         "the database takes no more connections: {error}",
         "make the release's pool smaller: its size times the instances, twice during a deployment, must fit"),
-    FailureRule("database-rights", "application", "`permission denied for` a table, schema, sequence …",
+    FailureRule("database-privileges", "application", "`permission denied for` a table, schema, sequence …",
                 r"(?P<error>permission denied for (?:table|schema|sequence|database|function|view|relation) .*)",
-        "the release's role lacks a right in the database: {error}",
+        "the release's role lacks a privilege in the database: {error}",
         "grant it in a migration, to the role in the secret"),
     FailureRule("unreachable", "application", "a connection that was refused, or ran out of time",
                 r"(?P<error>connection to server at .* failed: (?:Connection refused|Connection timed out|timeout expired|server closed|No route|Network is).*"
@@ -212,4 +212,3 @@ SILENCES = (
         "the platform gives this reason: {reason}",
         "look it up in the platform's documentation; `slipway logs` has the lines around it"),
 )  # fmt: skip
-RULES = (*NEVER_RAN, *CAUSES, *ENDS, *SILENCES)

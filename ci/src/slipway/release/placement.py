@@ -28,9 +28,9 @@ class Placement:
     port: int
 
 
-def placement_of(there: Environment, environment: str) -> Placement | None:
+def placement_of(env: Environment, environment: str) -> Placement | None:
     """Return the placement of a service; None without a network."""
-    network = there.network
+    network = env.network
     if network is None:
         return None
     if isinstance(network, Network):
@@ -39,7 +39,7 @@ def placement_of(there: Environment, environment: str) -> Placement | None:
     return Placement(
         vpc=imported(environment, VPC),
         subnets=tuple(imported(environment, name) for name in PRIVATE_SUBNETS),
-        database_group=imported(environment, DATABASE_GROUP) if there.database else None,
+        database_group=imported(environment, DATABASE_GROUP) if env.database else None,
         port=POSTGRES_PORT,
     )
 

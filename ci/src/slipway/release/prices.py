@@ -62,13 +62,11 @@ MAJORS: Final = (14, 15, 16, 17, 18)  # of RDS for PostgreSQL in standard suppor
 
 def cost_of(settings: Settings, environment: str) -> Cost:
     """Return what an environment costs in a month while nothing happens in it."""
-    there = settings.environment(environment)
-    service = service_line(there)
-    shared = (
-        [balancer_line("load balancer", is_public=_is_public(there))] if there.target is TargetKind.ECS_EXPRESS else []
-    )
-    lines = [service, *shared, *_network(there.network), *_database(there.database, environment)]
-    return cost(lines, there.region)
+    env = settings.environment(environment)
+    service = service_line(env)
+    shared = [balancer_line("load balancer", is_public=_is_public(env))] if env.target is TargetKind.ECS_EXPRESS else []
+    lines = [service, *shared, *_network(env.network), *_database(env.database, environment)]
+    return cost(lines, env.region)
 
 
 def cost(lines: Iterable[CostLine], region: str) -> Cost:
@@ -76,17 +74,17 @@ def cost(lines: Iterable[CostLine], region: str) -> Cost:
     return Cost(lines=tuple(lines), region=region, dated=_DATED, source=_SOURCE, not_covered=NOT_COVERED)
 
 
-def service_line(there: Environment) -> CostLine:
+def service_line(env: Environment) -> CostLine:
     """Return the price of the service with its fewest tasks or instances."""
-    memory = there.memory / 1024
-    if isinstance(there, ExpressEnvironment):
-        least = there.scaling.least
-        vcpu_hour, gb_hour = _FARGATE_HOURS[there.architecture]
-        address, addressed = (ADDRESS_HOUR, " and a public address") if _is_public(there) else (0, "")
-        what = f"{least} x {there.cpu / 1024:g} vCPU, {memory:g} GB{addressed} of the service"
-        return line(what, least * (there.cpu / 1024 * vcpu_hour + memory * gb_hour + address))
-    assert isinstance(there, AppRunnerEnvironment)
-    least = there.scaling.least if there.scaling else 1
+    memory = env.memory / 1024
+    if isinstance(env, ExpressEnvironment):
+        least = env.scaling.least
+        vcpu_hour, gb_hour = _FARGATE_HOURS[env.architecture]
+        address, addressed = (ADDRESS_HOUR, " and a public address") if _is_public(env) else (0, "")
+        what = f"{least} x {env.cpu / 1024:g} vCPU, {memory:g} GB{addressed} of the service"
+        return line(what, least * (env.cpu / 1024 * vcpu_hour + memory * gb_hour + address))
+    assert isinstance(env, AppRunnerEnvironment)
+    least = env.scaling.least if env.scaling else 1
     return line(f"{least} x {memory:g} GB of the service, idle", least * memory * _IDLE_GB_HOUR)
 
 
@@ -97,9 +95,9 @@ def balancer_line(what: str, *, is_public: bool) -> CostLine:
     return line(f"{what}{addressed}, shared by up to 25 services", hour)
 
 
-def _is_public(there: Environment) -> bool:
+def _is_public(env: Environment) -> bool:
     """Return whether tasks and load balancer have public addresses; a network of the team's own is taken for a public one."""
-    return not (isinstance(there.network, ManagedNetwork) and there.network.private)
+    return not (isinstance(env.network, ManagedNetwork) and env.network.private)
 
 
 def _network(network: object) -> Iterator[CostLine]:

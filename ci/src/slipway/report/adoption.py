@@ -9,6 +9,7 @@ from slipway.report.proof.text import place
 from slipway.untrusted import one_line, printable
 
 _SEVERAL: Final = {Subject.LEFT_OUT, Subject.VARIABLE, Subject.GROUP, Subject.EXTRA, Subject.EXTENSION}
+_WIDTH: Final = max(len(subject.value) for subject in Subject)
 _MOST_LINES: Final = 100  # of a file; only a baseline is longer
 
 
@@ -50,7 +51,7 @@ def _best(facts: Iterable[Fact]) -> Iterator[Fact]:
 def _fact(fact: Fact) -> str:
     word = "assumed" if fact.place == DEFAULT else "guessed"
     guessed = f" ({word}: {one_line(fact.guessed)})" if fact.guessed else ""
-    return f"{fact.subject.value:22} {one_line(fact.value, 80):40} {one_line(fact.place)}{guessed}".rstrip()
+    return f"{fact.subject.value:{_WIDTH}} {one_line(fact.value, 80):40} {one_line(fact.place)}{guessed}".rstrip()
 
 
 def _file(file: AdoptedFile) -> Iterator[str]:
@@ -66,20 +67,20 @@ def _file(file: AdoptedFile) -> Iterator[str]:
 
 
 def _next_step(adoption: Adoption) -> str:
+    if adoption.checked:
+        drift = "correct the settings, or the files that they describe" if adoption.drift else ""
+        gate = "the gate cannot run before these obstacles are removed" if adoption.obstacles else ""
+        fits = "the settings fit the service's files; whether the migrations run is shown by `slipway gate`"
+        return "; ".join(filter(None, (drift, gate))) or fits
     if adoption.obstacles:
         return "nothing was written: these obstacles come first"
-    if adoption.checked:
-        return (
-            "correct the settings, or the files that they describe"
-            if adoption.drift
-            else "the settings fit the service's files"
-        )
     if not adoption.is_complete:
         return "nothing was written; run `slipway init --yes` to write these files and run the gate"
-    if adoption.begins_later:
-        return "adopted: commit these files; the gate begins with the next revision"
-    return {
-        None: "nothing to change",
-        True: "adopted: commit these files",
-        False: "adopted, and the gate is red for the reason above; `slipway gate` shows the whole report",
-    }[adoption.passed]
+    files = (
+        "commit these files" if any(file.state is FileState.WRITTEN for file in adoption.files) else "nothing to change"
+    )
+    if adoption.passed is None:
+        return files
+    if not adoption.passed:
+        return f"{files}; the gate did not pass, for the reason above; `slipway gate` shows all details"
+    return f"{files}; the gate {'begins with the next revision' if adoption.begins_later else 'passed'}"

@@ -79,11 +79,20 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
         yield "release", _readiness(situation.readiness)
     if observed.operation:
         yield "in flight", observed.operation
+    yield from _unrecorded(situation)
+
+
+def _unrecorded(situation: Situation) -> Iterator[tuple[str, str]]:
+    """Yield what the ledger lacks: ends of deployments, or all of it."""
     for deployment in situation.open:
         what = f"deployment {deployment.number}, {_what(deployment)}, {NOT_ENDED}"
-        yield "unfinished", f"{what}; {_resumption(deployment, situation.environment)}"
+        migrating = ", and its migration may still run in the database" if deployment.may_migrate else ""
+        yield "unfinished", f"{what}{migrating}; {_resumption(deployment, situation.environment)}"
     if situation.unseen:
         yield "ledger", f"cannot be read: {situation.unseen}"
+    if situation.unrecorded:
+        command = f"slipway history --environment {situation.environment} --record {situation.unrecorded}"
+        yield "ledger", f"lacks the deployment in {situation.unrecorded}; `{command}` records it"
 
 
 def _deployment(release: Release) -> str:
@@ -107,7 +116,7 @@ def _what(deployment: OpenDeployment, digits: int = 64) -> str:
 def _resumption(deployment: OpenDeployment, environment: str) -> str:
     """Return the command that resumes a deployment; a promotion's source is not recorded."""
     if deployment.verb is Verb.PROMOTE:
-        return f"`slipway promote --from NAME --to {environment}` resumes it"
+        return f"`slipway promote --from ENVIRONMENT --to {environment}` resumes it"
     if deployment.verb in _DIRECTIONS:
         return f"`slipway move --environment {environment} {_DIRECTIONS[deployment.verb]}` resumes it"
     image = f" --image {deployment.image}" if deployment.verb is Verb.DEPLOY else ""
@@ -201,7 +210,7 @@ def of_outcome(outcome: Outcome) -> str:
 def of_examination(examination: Examination) -> str:
     """Render how the newest deployment ended and why, and whether the live release answers."""
     answer = answered(examination.answer, examination.way_out)
-    lines = [f"  {f'{name}:':<11}{one_line(value)}" for name, value in answer]
+    lines = [f"  {f'{name}:':<11}{one_line(value, 600)}" for name, value in answer]
     return "\n".join([examined(examination), *_diagnosis(examination.diagnosis), *lines]) + "\n"
 
 
@@ -260,7 +269,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield from _diagnosis(outcome.diagnosis)
     if outcome.status is not Status.UNANSWERED:  # whose cause it is
         for name, value in answered(outcome.answer, outcome.way_out):
-            yield f"  {f'{name}:':<11}{one_line(value)}"
+            yield f"  {f'{name}:':<11}{one_line(value, 600)}"
     if outcome.note:
         yield f"  note:      {one_line(outcome.note, 600)}"
 
@@ -288,4 +297,4 @@ def _diagnosis(diagnosis: Diagnosis | None) -> Iterator[str]:
     if diagnosis:
         yield f"  cause:     {one_line(diagnosis.cause)}"
         yield from (f"  log:       {one_line(line)}" for line in diagnosis.lines)
-        yield f"  remedy:    {one_line(diagnosis.remedy)}"
+        yield f"  remedy:    {one_line(diagnosis.remedy, 600)}"

@@ -13,14 +13,22 @@ from slipway.records.bootstrap import (
     Result,
     StackChange,
 )
-from slipway.records.checks import Check, DoctorCheck, DoctorReport, DoctorResult, Preflight, PreflightResult
+from slipway.records.checks import (
+    Check,
+    DoctorCheck,
+    DoctorReport,
+    DoctorResult,
+    Preflight,
+    PreflightResult,
+    SecretList,
+    SecretVersion,
+)
 from slipway.records.command import CacheEntry, CacheKind, CacheReport
 from slipway.records.conformance import Conformance, ConformanceFinding, ConformanceVerdict, Estimate
 from slipway.records.cost import Cost, CostLine
 from slipway.records.destruction import Destruction, Removal
 from slipway.records.drift import AccountDrift
 from slipway.records.migration import Migration, Standing
-from slipway.records.secrets import SecretList, SecretVersion
 from slipway.records.words import counted
 from slipway.report.format import duration, heads, moment
 from slipway.untrusted import one_line

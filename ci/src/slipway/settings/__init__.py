@@ -28,6 +28,7 @@ from slipway.settings.service import (
 from slipway.structure import MismatchError, kebab, read
 
 OWN_FILE: Final = "slipway.toml"  # for a service without a pyproject.toml; it has the same tables
+FILES: Final = (OWN_FILE, "pyproject.toml")  # in the order in which a folder's are read
 
 
 class MissingTableError(SettingsError):
@@ -42,10 +43,15 @@ _NAMELESS = {"name": "service", "command": ["service"]}
 
 
 def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Settings:
-    """Read the settings from the text of a pyproject.toml; raises SettingsError.
+    """Read the settings from the text of a settings file; raises SettingsError.
 
     Unless it must be `named`, a service without name and command gets some that mean nothing.
     """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # from `text_of`
+        line = text.count("\n", 0, error.start) + 1
+        raise SettingsError(f"{file} is not UTF-8 in line {line}", "save it as UTF-8, as TOML requires") from error
     try:
         document = toml.loads(text)
     except ValueError as error:  # tomllib's own error, and int()'s about a number with too many digits
@@ -78,12 +84,14 @@ def load(source: Path, *, named: bool = True) -> Settings:
 def load_file(file: Path, *, named: bool = True) -> Settings:
     """Read the settings from a TOML file with `[tool.slipway]`, as `parse` does; raises SettingsError."""
     try:
-        return parse(file.read_text(encoding="utf-8"), file.name, named=named)
+        return parse(text_of(file), file.name, named=named)
     except OSError as error:
         raise SettingsError(f"{file} cannot be read", error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise SettingsError(f"{file.name} is not UTF-8 in line {line}", "save it as UTF-8, as TOML requires") from error
+
+
+def text_of(file: Path) -> str:
+    """Return the text of a settings file; `parse` reports what is not UTF-8 in it."""
+    return file.read_text(encoding="utf-8", errors="surrogateescape")
 
 
 __all__ = [

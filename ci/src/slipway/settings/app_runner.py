@@ -1,4 +1,4 @@
-"""`[tool.slipway.environments.NAME]` with target = "app-runner": its options and App Runner's limits.
+"""`[tool.slipway.environments.ENVIRONMENT]` with target = "app-runner": its options and App Runner's limits.
 
 Sources: [M] the service model, [G] the developer guide.
 """
@@ -51,7 +51,7 @@ class IpAddresses(Enum):
 
 @dataclass(frozen=True)
 class Scaling(Constrained):
-    """`[tool.slipway.environments.NAME.scaling]`: how many instances bootstrap configures.
+    """`[tool.slipway.environments.ENVIRONMENT.scaling]`: how many instances bootstrap configures.
 
     - concurrency: requests that one instance serves at once before another one starts.
     - least: instances that always run.
@@ -70,12 +70,12 @@ class Scaling(Constrained):
 
 @dataclass(frozen=True, kw_only=True)
 class HealthPace(Constrained):
-    """`[tool.slipway.environments.NAME.health-check]`: how often App Runner checks an instance. A release has interval times unhealthy-threshold seconds to start.
+    """`[tool.slipway.environments.ENVIRONMENT.health-check]`: how often App Runner checks an instance. A release has interval times unhealthy-threshold seconds to start.
 
     - interval: seconds between two checks.
     - timeout: seconds to wait for an answer.
     - healthy-threshold: consecutive good answers until an instance gets traffic.
-    - unhealthy-threshold: consecutive bad answers until an instance is given up.
+    - unhealthy-threshold: consecutive bad answers until an instance gets no more traffic.
     """
 
     interval: Annotated[int, Range(1, 20)] = 5
@@ -95,7 +95,7 @@ class Left(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Move(Constrained):
-    """`[tool.slipway.environments.NAME.move]`: what a service on App Runner needs on ECS Express Mode, for `slipway move`. Bootstrap makes its roles.
+    """`[tool.slipway.environments.ENVIRONMENT.move]`: what a service on App Runner needs on ECS Express Mode, for `slipway move`. Bootstrap makes its roles.
 
     - access-role: the ARN of the role with which ECS pulls the image and reads the secrets.
     - infrastructure-role: the ARN of the role with which ECS makes load balancer, certificate and scaling.
@@ -122,7 +122,7 @@ class Move(Constrained):
 
 @dataclass(frozen=True, kw_only=True)
 class AppRunnerEnvironment(Environment):
-    """`[tool.slipway.environments.NAME]` with target = "app-runner".
+    """`[tool.slipway.environments.ENVIRONMENT]` with target = "app-runner".
 
     - health-check: a table, see below; how often the service is checked, and how often it may fail. Without it a service keeps its pace.
     - ingress: "private" is reached only through a VPC ingress connection of yours, and slipway does not request it. Without it a service

@@ -89,31 +89,23 @@ def _cycles(services: Mapping[str, Settings]) -> Iterator[SlipwayError]:
             return
 
 
-def check_reachable(graph: CallGraph, environment: str) -> None:
-    """Raise an error with every call in an environment that finds no private address; services that are not in it count as absent."""
-    obstacles = Obstacles()
-    for name in graph.order:
-        obstacles.found += unreachable(graph, name, environment)
-    obstacles.refuse()
-
-
 def unreachable(graph: CallGraph, name: str, environment: str) -> Iterator[SlipwayError]:
     """Yield an error for each call of one service that finds no private address in an environment."""
     caller = graph.services[name].environments.get(environment)
     for callee in graph.services[name].calls if caller else ():
         assert caller is not None
-        there = graph.services[callee].environments.get(environment)
+        env = graph.services[callee].environments.get(environment)
         table = f"[tool.slipway.environments.{environment}]"
-        if there is None:
+        if env is None:
             yield SettingsError(
                 f"{name} calls {callee}, which is not in {environment}", f"add {table} to the settings of {callee}"
             )
-        elif (there.account, there.region) != (caller.account, caller.region):
+        elif (env.account, env.region) != (caller.account, caller.region):
             yield SettingsError(
-                f"{name} calls {callee}, which is in {there.region} of {there.account} and not in {caller.region} of {caller.account}",
+                f"{name} calls {callee}, which is in {env.region} of {env.account} and not in {caller.region} of {caller.account}",
                 f"a private address is only for services beside it: correct {table} of one",
             )
-        elif why := _why_not(caller, there):
+        elif why := _why_not(caller, env):
             what, remedy = why
             yield SettingsError(f"{name} cannot reach {callee} privately in {environment}: {what}", remedy)
 

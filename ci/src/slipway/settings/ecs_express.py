@@ -1,4 +1,4 @@
-"""`[tool.slipway.environments.NAME]` with target = "ecs-express": its options and the limits of ECS Express Mode.
+"""`[tool.slipway.environments.ENVIRONMENT]` with target = "ecs-express": its options and the limits of ECS Express Mode.
 
 Sources: [M] the service models of ECS and of Elastic Load Balancing, [G] their developer guides.
 """
@@ -29,7 +29,7 @@ class ScalingMetric(Enum):
 
 @dataclass(frozen=True)
 class TaskScaling(Constrained):
-    """`[tool.slipway.environments.NAME.scaling]` with target = "ecs-express": how many tasks run.
+    """`[tool.slipway.environments.ENVIRONMENT.scaling]` with target = "ecs-express": how many tasks run.
 
     - least: tasks that always run.
     - most: tasks at peak load.
@@ -52,7 +52,7 @@ class TaskScaling(Constrained):
 
 @dataclass(frozen=True, kw_only=True)
 class TargetGroupPace(Constrained):
-    """`[tool.slipway.environments.NAME.health-check]` with target = "ecs-express": how often the load balancer checks a task.
+    """`[tool.slipway.environments.ENVIRONMENT.health-check]` with target = "ecs-express": how often the load balancer checks a task.
 
     Express Mode checks every 30 s and needs 5 answers [G], so a release waits 2.5 minutes before it gets traffic; with these defaults 10 s.
     Write 30, 5, 5 and 2 to keep its own. A release has 300 s to start, whatever is written here.
@@ -76,7 +76,7 @@ class TargetGroupPace(Constrained):
 
 @dataclass(frozen=True, kw_only=True)
 class ExpressEnvironment(Environment):
-    """`[tool.slipway.environments.NAME]` with target = "ecs-express".
+    """`[tool.slipway.environments.ENVIRONMENT]` with target = "ecs-express".
 
     - infrastructure-role: the ARN of the role with which ECS makes load balancer, certificate and scaling; it cannot be changed later.
     - cluster: the ECS cluster; ECS makes the default one.

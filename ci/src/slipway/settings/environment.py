@@ -1,4 +1,4 @@
-"""`[tool.slipway.environments.NAME]`: the part that is the same for every target."""
+"""`[tool.slipway.environments.ENVIRONMENT]`: the part that is the same for every target."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -62,7 +62,7 @@ _NETWORKS = Variants("managed", {False: Network, True: ManagedNetwork})
 
 @dataclass(frozen=True, kw_only=True)
 class MigrationRunner(Constrained):
-    """`[tool.slipway.environments.NAME.migration]`: how the database is migrated before a release. docs/how-to/migrations.md lists the permissions.
+    """`[tool.slipway.environments.ENVIRONMENT.migration]`: how the database is migrated before a release. docs/how-to/migrations.md lists the permissions.
 
     - runner: "direct", from where slipway runs; "ecs-task", a Fargate task in the VPC, for a database without a public address.
     - cluster: the ECS cluster of the task.
@@ -103,7 +103,7 @@ class MigrationRunner(Constrained):
 
 @dataclass(frozen=True, kw_only=True)
 class Environment(Constrained):
-    """`[tool.slipway.environments.NAME]`: one place where the service runs.
+    """`[tool.slipway.environments.ENVIRONMENT]`: one place where the service runs.
 
     - target: the platform: "ecs-express", ECS Express Mode; or "app-runner", which takes no new customers.
     - region: such as eu-west-1.

@@ -1,4 +1,4 @@
-"""`[tool.slipway.environments.NAME.network]` and `database`: a team's own by id, or those that bootstrap makes for the environment."""
+"""`[tool.slipway.environments.ENVIRONMENT.network]` and `database`: a team's own by id, or those that bootstrap makes for the environment."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -15,7 +15,7 @@ def resource_id(prefix: str) -> Pattern:
 
 @dataclass(frozen=True)
 class Network(Constrained):
-    """`[tool.slipway.environments.NAME.network]`: the VPC of a database without a public address; bootstrap connects the service to it.
+    """`[tool.slipway.environments.ENVIRONMENT.network]`: the VPC of a database without a public address; bootstrap connects the service to it.
 
     - vpc: the VPC's id.
     - subnets: ids of private subnets, in two availability zones or more.
@@ -42,7 +42,7 @@ class Nat(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class ManagedNetwork(Constrained):
-    """`[tool.slipway.environments.NAME.network]` with managed = true: a VPC with public and private subnets in two zones, for all services of the environment.
+    """`[tool.slipway.environments.ENVIRONMENT.network]` with managed = true: a VPC with public and private subnets in two zones, for all services of the environment.
 
     - managed: true.
     - cidr: the addresses of the VPC, such as "10.20.0.0/16"; those of two environments may not overlap, so that they can be connected later.
@@ -92,7 +92,7 @@ _PRODUCTION = "production"
 
 @dataclass(frozen=True, kw_only=True)
 class ManagedDatabase(Constrained):
-    """`[tool.slipway.environments.NAME.database]`: the Postgres server that bootstrap makes in a managed network, for all services of the environment.
+    """`[tool.slipway.environments.ENVIRONMENT.database]`: the Postgres server that bootstrap makes in a managed network, for all services of the environment.
 
     It has the major version of `migrations.postgres`, is encrypted, and never has a public address.
 

@@ -20,9 +20,7 @@ from slipway.settings.network import ManagedNetwork
 from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range, Variants
 
 _Path = Annotated[str, Pattern(r"/.*", "a path that begins with /")]
-_EnvironmentName = Annotated[
-    str, Pattern(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _")
-]  # in the ledger's tags
+_ENVIRONMENT_NAME = Pattern(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _")  # in the ledger's tags
 _REPOSITORY_NAME = Pattern(  # ECR's
     r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*",
     "a name of small letters and digits, with single . _ - between them, 2 to 256 of them",
@@ -32,11 +30,16 @@ _NOT_SECRET = Pattern(
     r"(?!(?i:.*(?<![A-Za-z])(?:TOKEN|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|(?:API|ACCESS|PRIVATE)[_-]?KEY)(?![A-Za-z])))[A-Za-z_]\w*",
     "a name without TOKEN, PASSWORD or the like: an image's history shows its arguments, so list the name in secrets",
 )
+BUILD_SECRET = Pattern(r"[A-Za-z_][\w.-]*", "a name of letters, digits and _ . -")
 _NO_PASSWORD = Pattern(
     r"(?s)(?!.*://[^/\s@]*:[^/\s@]+@).*", "a value without a password, which belongs to secrets", secret=True
 )
 _LEVELS = (*(level.value for level in Level), OFF)
 _Level = Annotated[str, Pattern("|".join(_LEVELS), f"one of {', '.join(map(repr, _LEVELS))}")]
+_PLATFORM = Pattern(  # those of Debian, and so of Python's images
+    r"linux/(amd64|arm64|386|arm/v[57]|mips64le|ppc64le|riscv64|s390x)",
+    "a platform of Python's images, such as linux/amd64 or linux/arm64",
+)
 _BASELINE = Pattern(
     r"|[^:]+\.sql|[\w.]+:[\w.]+", 'an SQL file such as "migrations/baseline.sql", or "package.module:metadata"'
 )
@@ -60,11 +63,11 @@ class Migrations(Constrained):
       For advanced-alchemy, the object with its configuration, such as "shop.config:alchemy".
     - postgres: the major version in production ("17"), or an image reference with a digest.
     - extensions: Postgres extensions that must exist before the first revision; every empty database gets them, in production too.
-    - role: the rights of the role that runs the revisions in production: "rds_superuser", as the main user of RDS; "owner" of the database, no more; "superuser".
+    - role: the privileges of the role that runs the revisions in production: "rds_superuser", as the main user of RDS; "owner" of the database, no more; "superuser".
     - baseline: the schema that the first revision expects, if no revision creates it: an SQL file such as "migrations/baseline.sql", written by `pg_dump --schema-only`,
       or "package.module:metadata", whose tables create_all makes. Every empty database begins with it, in production too; revisions that the
       alembic_version of the file names count as run.
-    - start-after: revisions up to this one are old: they are run, and not judged.
+    - start-after: revisions up to this one are old: the gate runs them, and does not test them.
     - previous: "required" makes it an error when the previous release could not be replayed on the new schema; with "wanted" the reports only say so.
     - levels: the levels of gate rules, by rule, such as {Q01 = "error", D03 = "off"}; docs/gate.md has the defaults.
     - database-variable: the environment variable in which the service expects its database's URL.
@@ -226,9 +229,7 @@ class Images(Constrained):
       image they are uv's variables, such as UV_INDEX_PRIVATE_PASSWORD, and `netrc` is a file.
     """
 
-    platform: Annotated[str, Pattern(r"linux/[a-z0-9]+(?:/v[0-9]+)?", "one like linux/amd64 or linux/arm64")] = (
-        "linux/amd64"
-    )
+    platform: Annotated[str, _PLATFORM] = "linux/amd64"
     distroless: bool = False
     packages: tuple[Annotated[str, Pattern(r"[a-z0-9][a-z0-9+.-]+", "the name of a Debian package")], ...] = ()
     python: str | None = None
@@ -238,7 +239,7 @@ class Images(Constrained):
     dockerfile: Annotated[str, _INSIDE] | None = None
     target: str | None = None
     arguments: Mapping[Annotated[str, _NOT_SECRET], Annotated[str, _NO_PASSWORD]] = field(default_factory=dict)
-    secrets: tuple[Annotated[str, Pattern(r"[A-Za-z_][\w.-]*", "a name of letters, digits and _ . -")], ...] = ()
+    secrets: tuple[Annotated[str, BUILD_SECRET], ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -286,11 +287,11 @@ class Settings(Constrained):
     - sources: the files and folders that are shipped, besides pyproject.toml and the lock; everything that git tracks by default.
     - port: where it listens. The platform also sets PORT.
     - health-path: answers 200 when the service is ready; without it a TCP connection is enough.
-    - smoke-paths: asked with GET after a deployment (default: the health path); each must answer below 400.
+    - smoke-paths: requested with GET after a deployment (default: the health path); each must answer with a status below 400.
     - calls: the services of this repository that it calls, by name, such as ["billing"]. It gets the private address of each in a variable
       NAME_URL, here BILLING_URL, and is deployed after them by `slipway deploy --all`.
-    - when-a-later-fails: what becomes of this service when it is live and a later one of the same `slipway deploy --all` fails: "back" to the
-      release before, or "stay".
+    - when-a-later-fails: whether this service goes "back" to its previous release, or is to "stay", when a later one of the same
+      `slipway deploy --all` fails.
     """
 
     name: Annotated[str, _REPOSITORY_NAME]
@@ -302,7 +303,9 @@ class Settings(Constrained):
     calls: tuple[Annotated[str, _REPOSITORY_NAME], ...] = ()
     when_a_later_fails: WhenALaterFails = WhenALaterFails.BACK
     migrations: Migrations = Migrations()
-    environments: Mapping[_EnvironmentName, Annotated[Environment, _TARGETS]] = field(default_factory=dict)
+    environments: Mapping[Annotated[str, _ENVIRONMENT_NAME], Annotated[Environment, _TARGETS]] = field(
+        default_factory=dict
+    )
     rehearsal: RehearsalCommits = RehearsalCommits()
     checks: Checks = Checks()
     images: Images = Images()
@@ -344,28 +347,29 @@ class Settings(Constrained):
     def environment(self, name: str) -> Environment:
         """Return one environment, with the secret and the runner of a managed database; raises SettingsError with the names of all."""
         if name not in self.environments:
-            known = ", ".join(sorted(self.environments)) or "none"
+            known = ", ".join(sorted(self.environments))
+            one_of_them = f"name one of {known}, or " if known else ""
+            table = name if _ENVIRONMENT_NAME.fits(name) else "NAME"
             raise SettingsError(
-                f"there is no environment {name!r}",
-                f"pyproject.toml has {known}; add [tool.slipway.environments.{name}]",
+                f"there is no environment {name!r}", f"{one_of_them}add [tool.slipway.environments.{table}]"
             )
-        there = self.environments[name]
-        if there.database is None:
-            return there
-        secrets = {**self.database_secrets(name), **there.secrets}
-        return replace(there, secrets=secrets, migration=there.migration or self._runner(name, there))
+        env = self.environments[name]
+        if env.database is None:
+            return env
+        secrets = {**self.database_secrets(name), **env.secrets}
+        return replace(env, secrets=secrets, migration=env.migration or self._runner(name, env))
 
-    def _runner(self, name: str, there: Environment) -> MigrationRunner | None:
+    def _runner(self, name: str, env: Environment) -> MigrationRunner | None:
         """Return the task that migrates a managed database, in the subnets and groups of the service; None before these are known."""
-        if not (isinstance(there, ExpressEnvironment) and there.subnets and there.security_groups):
+        if not (isinstance(env, ExpressEnvironment) and env.subnets and env.security_groups):
             return None
-        service = there.service or f"{self.name}-{name}"
+        service = env.service or f"{self.name}-{name}"
         return MigrationRunner(
             runner=RunnerKind.ECS_TASK,
-            subnets=there.subnets,
-            security_groups=there.security_groups,
-            execution_role=f"arn:{there.partition}:iam::{there.account}:role/{service}-migration",
-            public_ip=isinstance(there.network, ManagedNetwork) and not there.network.private,
+            subnets=env.subnets,
+            security_groups=env.security_groups,
+            execution_role=f"arn:{env.partition}:iam::{env.account}:role/{service}-migration",
+            public_ip=isinstance(env.network, ManagedNetwork) and not env.network.private,
         )
 
     def database_secrets(self, name: str, *, owner: bool = False) -> dict[str, str]:
@@ -373,11 +377,11 @@ class Settings(Constrained):
 
         Migrations connect as the `owner` of the tables, the service does not.
         """
-        there, variable = self.environments[name], self.migrations.database_variable
-        if there.database is None or variable in {**there.secrets, **there.variables}:
+        env, variable = self.environments[name], self.migrations.database_variable
+        if env.database is None or variable in {**env.secrets, **env.variables}:
             return {}
         secret = self.database_secret(name, owner=owner)
-        return {variable: f"arn:{there.partition}:secretsmanager:{there.region}:{there.account}:secret:{secret}"}
+        return {variable: f"arn:{env.partition}:secretsmanager:{env.region}:{env.account}:secret:{secret}"}
 
     def database_secret(self, name: str, *, owner: bool) -> str:
         """Return the name of the secret with the URL of a managed database."""
@@ -386,12 +390,12 @@ class Settings(Constrained):
 
     def service_name(self, environment: str) -> str:
         """Return the service's name in an environment; raises SettingsError when the target does not accept it."""
-        there = self.environment(environment)
-        name = there.service or f"{self.name}-{environment}"
-        if not there.service_names.fits(name):
+        env = self.environment(environment)
+        name = env.service or f"{self.name}-{environment}"
+        if not env.service_names.fits(name):
             raise SettingsError(
-                f"a service on {there.target.value} cannot be called {name!r}",
-                f"set service in [tool.slipway.environments.{environment}] to {there.service_names.allowed}",
+                f"a service on {env.target.value} cannot be called {name!r}",
+                f"set service in [tool.slipway.environments.{environment}] to {env.service_names.allowed}",
             )
         return name
 
@@ -402,8 +406,8 @@ class Settings(Constrained):
 
     def repository(self, environment: str) -> str:
         """Return the address of the service's ECR repository in an environment; raises SettingsError."""
-        there = self.environment(environment)
-        return f"{there.account}.dkr.ecr.{there.region}.{there.domain}/{self.name}"
+        env = self.environment(environment)
+        return f"{env.account}.dkr.ecr.{env.region}.{env.domain}/{self.name}"
 
     def ledger(self, environment: str) -> str:
         """Return the name of the ECR repository with an environment's ledger."""

@@ -33,7 +33,7 @@ class Alarm:
         self.since = now if state != self.state else self.since
         self.state, self.reason = state, reason
 
-    def described(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return the API's MetricAlarm."""
         return {
             "AlarmName": self.name,
@@ -69,7 +69,7 @@ class Alarms:
         if names and prefix:
             raise AwsError("ValidationError", "AlarmNamePrefix cannot be used with AlarmNames.")  # [M], words †
         found = [
-            alarm.described()
+            alarm.as_json()
             for name, alarm in sorted(self.alarms.items())
             if (not names or name in names) and name.startswith(prefix or "") and state in (None, alarm.state)
         ]

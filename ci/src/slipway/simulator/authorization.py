@@ -49,40 +49,40 @@ class Guard:
         """Raise AwsError unless the caller's policy allows everything; an anonymous caller needs every policy to allow it."""
         policies = [policy for key, policy in self.policies.items() if anonymous or call.caller == key]
         self.asked += needed if policies else ()
-        for right in needed:
-            if not all(allows(policy, right) for policy in policies):
+        for permission in needed:
+            if not all(allows(policy, permission) for policy in policies):
                 raise AwsError(
                     "AccessDeniedException",
-                    f"User: arn:aws:iam::{call.account}:user/simulated is not authorized to perform: {right.action} on resource:"
-                    f" {right.resource} because no identity-based policy allows the {right.action} action",
+                    f"User: arn:aws:iam::{call.account}:user/simulated is not authorized to perform: {permission.action} on resource:"
+                    f" {permission.resource} because no identity-based policy allows the {permission.action} action",
                     403,
                 )
 
 
-def allows(policy: Mapping[str, Any], right: Needed) -> bool:
+def allows(policy: Mapping[str, Any], permission: Needed) -> bool:
     """Return whether a statement allows the action on the resource; raises ValueError for denials and unknown conditions."""
-    return any(_matches(statement, right) for statement in policy["Statement"])
+    return any(_matches(statement, permission) for statement in policy["Statement"])
 
 
-def _matches(statement: Mapping[str, Any], right: Needed) -> bool:
+def _matches(statement: Mapping[str, Any], permission: Needed) -> bool:
     if statement["Effect"] != "Allow":
         raise ValueError(f"the simulator evaluates Allow statements only, found {statement['Effect']}")
     actions, resources = _listed(statement["Action"]), _listed(statement["Resource"])
     return (
-        any(fnmatchcase(right.action.lower(), pattern.lower()) for pattern in actions)
-        and any(fnmatchcase(right.resource, pattern) for pattern in resources)
-        and _is_met(statement.get("Condition", {}), right)
+        any(fnmatchcase(permission.action.lower(), pattern.lower()) for pattern in actions)
+        and any(fnmatchcase(permission.resource, pattern) for pattern in resources)
+        and _is_met(statement.get("Condition", {}), permission)
     )
 
 
-def _is_met(condition: Mapping[str, Any], right: Needed) -> bool:
+def _is_met(condition: Mapping[str, Any], permission: Needed) -> bool:
     if not condition:
         return True
     ((operator, keys),) = condition.items()
     ((key, values),) = keys.items()
     if (operator, key) != ("StringEquals", "iam:PassedToService"):
         raise ValueError(f"the simulator does not evaluate the condition {operator} {key}")
-    return right.passed_to in _listed(values)
+    return permission.passed_to in _listed(values)
 
 
 def _listed(value: Any) -> list[str]:

@@ -101,7 +101,7 @@ class TargetGroup:
         )
         return healthy or unhealthy
 
-    def described(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """Return the API's TargetGroup."""
         settings = {member: getattr(self, name) for member, name in _CHANGEABLE.items()}
         return settings | {
@@ -129,7 +129,7 @@ class Rule:
     priority: int
     weights: dict[str, int]
 
-    def described(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """Return the API's Rule."""
         groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in self.weights.items()]
         stickiness = {"Enabled": False}
@@ -174,7 +174,7 @@ class LoadBalancer:
     def listener(self) -> str:
         return f"{self.arn.replace(':loadbalancer/', ':listener/')}/{self.arn[-16:]}"
 
-    def described(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """Return the API's LoadBalancer."""
         zones = [{"ZoneName": zone, "SubnetId": subnet} for subnet, zone in self.subnets.items()]
         return {
@@ -220,7 +220,7 @@ class LoadBalancing:
     async def describe_load_balancers(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         arns, names = request.get("LoadBalancerArns"), request.get("Names")
         named = _selected(self.balancers, arns, "LoadBalancerNotFound", "One or more load balancers not found")
-        found = [each.described() for each in named if names is None or each.name in names]
+        found = [each.description() for each in named if names is None or each.name in names]
         return _page("LoadBalancers", found, request)
 
     async def describe_listeners(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
@@ -241,13 +241,13 @@ class LoadBalancing:
         ]
         by_arn = {rule.arn: rule for rule in rules}
         found = _selected(by_arn, wanted, "RuleNotFound", "One or more rules not found")
-        return _page("Rules", [rule.described() for rule in found], request)
+        return _page("Rules", [rule.description() for rule in found], request)
 
     async def describe_target_groups(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         arns, names, balancer = (request.get(key) for key in ("TargetGroupArns", "Names", "LoadBalancerArn"))
         named = _selected(self.groups, arns, "TargetGroupNotFound", "One or more target groups not found")
         found = [
-            group.described()
+            group.description()
             for group in named
             if (names is None or group.name in names) and balancer in (None, group.balancer)
         ]
@@ -267,7 +267,7 @@ class LoadBalancing:
         for name, value in wanted.items():
             setattr(group, name, value)
         group.matcher = request.get("Matcher", {}).get("HttpCode", group.matcher)
-        return {"TargetGroups": [group.described()]}
+        return {"TargetGroups": [group.description()]}
 
     async def modify_rule(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         """Replace the hosts of a rule; its own address must stay for this simulator to find the service."""
@@ -275,7 +275,7 @@ class LoadBalancing:
         (rule,) = _selected(rules, [request["RuleArn"]], "RuleNotFound", "One or more rules not found")
         for condition in request.get("Conditions", ()):
             rule.hosts = list(condition.get("HostHeaderConfig", condition).get("Values", ()))
-        return {"Rules": [rule.described()]}
+        return {"Rules": [rule.description()]}
 
     async def add_listener_certificates(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         """Add certificates; one that the listener has already is added once [G]."""

@@ -59,8 +59,8 @@ class Ecr:
     async def describe_repositories(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         names = request.get("repositoryNames") or sorted(self._store.repositories)
         _check_paging(request, "repositoryNames")
-        described = [_describe(self._named(name, request, call), call) for name in names]
-        return paged("repositories", described, request, most=100)
+        description = [_describe(self._named(name, request, call), call) for name in names]
+        return paged("repositories", description, request, most=100)
 
     async def delete_repository(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """A repository that contains images is deleted by force only."""
@@ -73,8 +73,8 @@ class Ecr:
     async def put_image_tag_mutability(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         repository = self._repository(request, call)
         repository.immutable, repository.exclusions = _mutability(request)
-        described = _describe(repository, call)
-        return {name: described[name] for name in (*_NAMES, "imageTagMutability", _EXCLUSIONS)}
+        description = _describe(repository, call)
+        return {name: description[name] for name in (*_NAMES, "imageTagMutability", _EXCLUSIONS)}
 
     async def put_lifecycle_policy(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         repository = self._repository(request, call)
@@ -83,14 +83,14 @@ class Ecr:
 
     async def get_lifecycle_policy(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         repository = self._repository(request, call)
-        described = self._lifecycle(repository, call)
-        return described | {"lastEvaluatedAt": repository.lifecycle and repository.lifecycle.evaluated}
+        description = self._lifecycle(repository, call)
+        return description | {"lastEvaluatedAt": repository.lifecycle and repository.lifecycle.evaluated}
 
     async def delete_lifecycle_policy(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         repository = self._repository(request, call)
-        described = await self.get_lifecycle_policy(request, call)
+        description = await self.get_lifecycle_policy(request, call)
         repository.lifecycle = None
-        return described
+        return description
 
     def _lifecycle(self, repository: Repository, call: Call) -> dict[str, Any]:
         if repository.lifecycle is None:

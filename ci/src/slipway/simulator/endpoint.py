@@ -25,11 +25,12 @@ from slipway.simulator.contract import (
     code_of_page_token,
     problems,
 )
-from slipway.simulator.faults import Effect, Faults, with_unknown_status
+from slipway.simulator.faults import Effect, Faults, Script, with_unknown_status
 from slipway.simulator.protocols import JsonProtocol, QueryProtocol
 from slipway.simulator.registry import RegistryError, RegistryProtocol
 from slipway.simulator.rest_xml import METHODS, PATHS, RestXmlProtocol
 from slipway.simulator.serving import Cut, CutError
+from slipway.structure import read
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
@@ -55,6 +56,7 @@ Protocol = CborProtocol | JsonProtocol | QueryProtocol | RestXmlProtocol
 _SIGNED = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[a-z0-9-]+)/")
 KEY = "simulated"  # the access key of ACCOUNT; that of any other account is its number
 _NUMBER = re.compile(r"[0-9]{12}")
+FAULTS_PATH = "/faults"  # no path of AWS
 
 
 class Endpoint:
@@ -72,10 +74,21 @@ class Endpoint:
             routes=[
                 *(Route(path, self.call, methods=["POST"]) for path in ("/", PATH)),
                 *(Route(path, self.call, methods=[*METHODS]) for path in PATHS),
+                Route(FAULTS_PATH, self.put_faults, methods=["PUT"]),
                 *registry.routes,
             ],
             exception_handlers={RegistryError: lambda _request, error: error.answer},
         )
+
+    async def put_faults(self, request: Request) -> Response:
+        """Replace the pending faults by a script in JSON."""
+        try:
+            script = read(Script, await request.json())
+        except ValueError as error:
+            return Response(str(error), 400)
+        self.faults.clear()
+        self.faults.add(*(scripted.fault() for scripted in script.fault))
+        return Response(status_code=204)
 
     async def call(self, request: Request) -> Response:
         request_id = str(uuid.uuid4())  # clients show it beside an answer or an error

@@ -51,7 +51,7 @@ class Role:
     def path(self) -> str:
         return f"/{self.arn.partition(':role/')[2].removesuffix(self.name)}"
 
-    def described(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """Return the API's Role; the policy is URL-encoded [M]."""
         return {
             "Path": self.path,
@@ -99,17 +99,17 @@ class Iam:
         _check(request["AssumeRolePolicyDocument"])
         arn = f"arn:aws:iam::{call.account}:role{request.get('Path', '/')}{name}"
         self.roles[name] = Role(arn=arn, policy=request["AssumeRolePolicyDocument"], created=call.now, changed=call.now)
-        return {"Role": self.roles[name].described()}
+        return {"Role": self.roles[name].description()}
 
     async def get_role(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["RoleName"]
         if name not in self.roles and not self.strict:
-            return {"Role": Role(arn=f"arn:aws:iam::{call.account}:role/{name}", policy=_TRUSTING_ALL).described()}
-        return {"Role": self._existing(name).described()}
+            return {"Role": Role(arn=f"arn:aws:iam::{call.account}:role/{name}", policy=_TRUSTING_ALL).description()}
+        return {"Role": self._existing(name).description()}
 
     async def list_roles(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         prefix = request.get("PathPrefix", "/")
-        roles = [role.described() for role in self.roles.values() if role.path.startswith(prefix)]
+        roles = [role.description() for role in self.roles.values() if role.path.startswith(prefix)]
         page = paged("Roles", roles, request, most=100, names=("Marker", "MaxItems"))
         return page | {"IsTruncated": page["Marker"] is not None}
 

@@ -27,7 +27,7 @@ class LogEvent:
     def milliseconds(self) -> int:
         return int(self.at.timestamp() * 1000)
 
-    def described(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         return {"timestamp": self.milliseconds, "message": self.message, "ingestionTime": self.milliseconds}
 
 
@@ -65,11 +65,11 @@ class Logs:
         if part and prefix:
             raise AwsError("InvalidParameterException", "LogGroup name prefix and pattern are mutually exclusive.")  # †
         groups = sorted(name for name in self._groups if name.startswith(prefix) and part.lower() in name.lower())
-        described = [
+        description = [
             {"logGroupName": name, "arn": f"{arn}:{name}:*", "retentionInDays": self._retention.get(name)}
             for name in groups
         ]
-        return paged("logGroups", described, request, most=_MOST_NAMES, names=_PAGE)
+        return paged("logGroups", description, request, most=_MOST_NAMES, names=_PAGE)
 
     async def delete_log_group(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         self._group(request)
@@ -113,12 +113,12 @@ class Logs:
             raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
         visible = [event for event in streams[name] if self._is_visible(event, call) and _within(event, request)]
         first, end = _page(request, len(visible))
-        events = [event.described() for event in visible[first:end]]
+        events = [event.description() for event in visible[first:end]]
         return {"events": events, "nextForwardToken": f"f/{end}", "nextBackwardToken": f"b/{first}"}
 
     async def filter_log_events(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         matching = sorted(self._filtered(request, call), key=lambda item: (item[1].at, item[0]))
-        events = [event.described() | {"logStreamName": stream, "eventId": event.id} for stream, event in matching]
+        events = [event.description() | {"logStreamName": stream, "eventId": event.id} for stream, event in matching]
         return paged("events", events, request, most=_MOST_EVENTS, names=_PAGE) | {"searchedLogStreams": []}
 
     def _is_visible(self, event: LogEvent, call: Call) -> bool:

@@ -31,7 +31,7 @@ class Subnet:
     vpc: str = DEFAULT_VPC
     cidr: str = "172.31.0.0/20"
 
-    def described(self, region: str) -> dict[str, Any]:
+    def description(self, region: str) -> dict[str, Any]:
         """Return the API's Subnet."""
         return {
             "SubnetId": self.id,
@@ -106,11 +106,11 @@ class Network:
     async def describe_subnets(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         models = {model["SubnetId"]: model for model in self._resources.of(_SUBNET)}
         ids = request.get("SubnetIds") or [*self.subnets, *models]
-        described = [
-            subnet.described(call.region) | _members(models.get(subnet.id, {}), "MapPublicIpOnLaunch", "Tags")
+        description = [
+            subnet.description(call.region) | _members(models.get(subnet.id, {}), "MapPublicIpOnLaunch", "Tags")
             for subnet in self.at(ids, _NOT_FOUND)
         ]
-        return _page("Subnets", described, request)
+        return _page("Subnets", description, request)
 
     async def describe_route_tables(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         made = [self._route_table(model) for model in self._resources.of("AWS::EC2::RouteTable")]

@@ -1,4 +1,4 @@
-"""AWS's REST protocol with XML, in which Route 53 is asked: the operation is a method and a path."""
+"""AWS's REST protocol with XML, which Route 53 uses: the operation is a method and a path."""
 
 import re
 from collections.abc import Mapping

@@ -40,7 +40,7 @@ class Zone:
     records: dict[Key, Record] = field(default_factory=dict)
     since: dict[Key, datetime] = field(default_factory=dict)
 
-    def described(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         return {
             "Id": f"/hostedzone/{self.id}",
             "Name": self.name,
@@ -58,7 +58,7 @@ class Change:
     submitted: datetime
     known: datetime
 
-    def described(self, now: datetime) -> dict[str, Any]:
+    def description(self, now: datetime) -> dict[str, Any]:
         status = "INSYNC" if now >= self.known else "PENDING"
         return {"Id": f"/change/{self.id}", "Status": status, "SubmittedAt": self.submitted}
 
@@ -120,8 +120,8 @@ class Route53:
         self.zones[zone.id] = zone
         change = self._changed(call.now)
         return {
-            "HostedZone": zone.described(),
-            "ChangeInfo": change.described(call.now),
+            "HostedZone": zone.description(),
+            "ChangeInfo": change.description(call.now),
             "DelegationSet": {"NameServers": servers},
             "Location": f"https://route53.amazonaws.com/2013-04-01/hostedzone/{zone.id}",
         }
@@ -132,7 +132,7 @@ class Route53:
         zones = [zone for zone in sorted(self.zones.values(), key=_zone_place) if _labels(zone.name) >= first]
         rest = zones[most:]
         return {
-            "HostedZones": [zone.described() for zone in zones[:most]],
+            "HostedZones": [zone.description() for zone in zones[:most]],
             "DNSName": request.get("DNSName"),
             "IsTruncated": bool(rest),
             "NextDNSName": rest[0].name if rest else None,
@@ -170,13 +170,13 @@ class Route53:
         zone.records = records
         await self._open(records)
         self._tasks.start_soon(self._resolve_later)
-        return {"ChangeInfo": made.described(call.now)}
+        return {"ChangeInfo": made.description(call.now)}
 
     async def get_change(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         change = self.changes.get(request["Id"].removeprefix("/change/"))
         if change is None:
             raise AwsError("NoSuchChange", f"A change with the ID {request['Id']} does not exist.", 404)  # words †
-        return {"ChangeInfo": change.described(call.now)}
+        return {"ChangeInfo": change.description(call.now)}
 
     def _zone(self, request: Mapping[str, Any]) -> Zone:
         zone = self.zones.get(request["HostedZoneId"].removeprefix("/hostedzone/"))

@@ -56,7 +56,7 @@ class Secret:
         labelled = {version: [label for label, of in self.stages.items() if of == version] for version in self.values}
         return {version: labels for version, labels in labelled.items() if labels}
 
-    def described(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         times = {"CreatedDate": self.created, "LastChangedDate": self.changed, "DeletedDate": self.deleted}
         return {"ARN": self.arn, "Name": self.name, **times}
 
@@ -96,7 +96,7 @@ class Secrets:
     async def describe_secret(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         """A secret scheduled for deletion is described too [M]."""
         secret = self._existing(request["SecretId"])
-        return secret.described() | {"VersionIdsToStages": secret.labels()}
+        return secret.description() | {"VersionIdsToStages": secret.labels()}
 
     async def get_secret_value(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         secret = self._living(request["SecretId"])
@@ -139,7 +139,7 @@ class Secrets:
         """Secrets scheduled for deletion are listed on request only; filters are not simulated."""
         planned = request.get("IncludePlannedDeletion", False)
         secrets = [
-            each.described() | {"SecretVersionsToStages": each.labels()}
+            each.description() | {"SecretVersionsToStages": each.labels()}
             for each in self._secrets.values()
             if planned or not each.deleted
         ]
@@ -240,8 +240,8 @@ class Parameters:
         """Filters by Name and Type; values are left out."""
         filters = [_filter(each) for each in request.get("ParameterFilters", [])]
         parameters = [each for each in self._parameters.values() if all(fits(each) for fits in filters)]
-        described = [_described(each, call) | {"Value": None} for each in parameters]
-        return paged("Parameters", described, request, most=50)
+        description = [_described(each, call) | {"Value": None} for each in parameters]
+        return paged("Parameters", description, request, most=50)
 
     async def delete_parameter(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         parameter = self._find(request["Name"])

@@ -39,8 +39,11 @@ class CutError(Exception):
 class Cut(Response):
     """An answer that starts, then loses its connection."""
 
+    def __init__(self) -> None:
+        super().__init__(headers={"content-length": "1000"})
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI passes it
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": b"{", "more_body": True})
         raise CutError
 

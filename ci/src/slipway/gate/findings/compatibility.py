@@ -147,7 +147,7 @@ def _with_default(refused: Refused, added: Sequence[Line]) -> str:
 
 
 def _column(name: str, added: Sequence[Line]) -> Line | None:
-    """Return the new column of this name, which has its table's, in the catalog."""
+    """Return the new column in the catalog by its name, which includes the table's."""
     return next((each for each in added if each.kind == "column" and is_table(each.name.partition(".")[2], name)), None)
 
 

@@ -77,8 +77,8 @@ def _first_skipped(nodes: Sequence[Node], stairway: StairwayResult) -> tuple[Nod
 
 
 def _not_allowed(node: Node, failure: Failure) -> Finding | None:
-    """Return the finding on an upgrade that lacks a right, with the way to reach the same on RDS; None for another failure."""
-    if not failure.lacks_rights:
+    """Return the finding on an upgrade that lacks a privilege, with the way to reach the same on RDS; None for another failure."""
+    if not failure.lacks_privileges:
         return None
     advice = next((advice for words, advice in rules.ON_RDS if re.search(words, failure.message, re.IGNORECASE)), None)
     return rules.NOT_ALLOWED.finding(node, failure.message, failure.line_in(node, node.upgrade_line), advice)

@@ -102,6 +102,7 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
         result.gaps.append(f"{name} was replayed on empty tables only, because the upgrade fails on rows ({on_rows})")
     if error:
         result.missing = f"{name} was not replayed to the end: {error}"
+        result.queries, result.digest = (), ""  # none was tried after every revision
         result.gaps.append(result.missing)
     result.assumed = bool(changing)
     result.missing = without_models or result.missing
@@ -187,9 +188,10 @@ class _Releases:
     _known: set[tuple[str, str]] = field(default_factory=set)
 
     def compare_with(self, version_table: str) -> None:
-        """Note the failures that the previous release has, too; when its models are unknown, those of the new one before its revisions.
+        """Note the failures that are no findings, because the previous release has them, too.
 
-        A required column that the new models lack counts against the new release then: they may have dropped it without a revision.
+        When its models are unknown, these are the new release's failures before its revisions, except that of a required column which
+        the new models lack: they may have dropped it without a revision.
         """
         self._version_table = version_table
         names = {model.name for model in self.own}
@@ -372,7 +374,7 @@ def _given(model: Model) -> set[str]:
 
 
 def _key(refused: Refused) -> tuple[str, str]:
-    """Return what tells one failure from another."""
+    """Return the facts by which failures count as the same."""
     return refused.code, refused.reason
 
 

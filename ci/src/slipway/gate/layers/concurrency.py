@@ -43,7 +43,7 @@ def examine(baseline: Baseline, steps: Mapping[str, Steps], queries: Sequence[Qu
     concerned = [node for node in new if _concerns_others(steps[node.id])]
     if len(new) > _MOST_REVISIONS and concerned:
         result.gaps.append(
-            f"lock queues and concurrent runners were not examined: {len(new)} revisions are new, and the limit is {_MOST_REVISIONS}; judge fewer, with start-after in the settings, or --since in the place of --all"
+            f"lock queues and concurrent runners were not examined: {len(new)} revisions are new, and the limit is {_MOST_REVISIONS}; test fewer, with start-after in the settings, or --since instead of --all-revisions"
         )
     elif concerned:
         with baseline.replica() as source:

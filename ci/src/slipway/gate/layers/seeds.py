@@ -25,7 +25,8 @@ UUID: Final = "-5ee5-4ee5-8ee5-5ee5ee5ee5e"  # part of every generated one
 _BARE_ROW = 2  # NULL or the default wherever possible
 _ATTEMPTS = 400  # of one row
 
-# Ordinary and partitioned tables of the service; their table fills partitions, and extensions fill theirs.
+# Ordinary and partitioned tables of the service. Partitions are left out, because rows reach them through their table, and so are tables of
+# extensions.
 _TABLES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)),
     (SELECT coalesce(json_agg(json_build_object(
@@ -243,24 +244,24 @@ def _parts_of_types(connection: Any, columns: Sequence[Mapping[str, Any]]) -> Ma
     """Return the types that the columns' types are made of, by the oid of the whole."""
     oids = {column["oid"] for column in columns if column["category"] in _MADE_OF_TYPES}
     parts: dict[str, list[Mapping[str, Any]]] = {}
-    for whole, described in query(connection, _TYPES.format(oids=",".join(oids))) if oids else ():
-        parts.setdefault(whole, []).append(json.loads(described))
+    for whole, description in query(connection, _TYPES.format(oids=",".join(oids))) if oids else ():
+        parts.setdefault(whole, []).append(json.loads(description))
     return parts
 
 
-def _type(described: Mapping[str, Any], parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> Type:
-    inner = tuple(_type(part, parts) for part in parts.get(described["oid"], ()))
-    modifier = re.search(r"\(([\d,]+)\)", described["modifier"])
+def _type(description: Mapping[str, Any], parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> Type:
+    inner = tuple(_type(part, parts) for part in parts.get(description["oid"], ()))
+    modifier = re.search(r"\(([\d,]+)\)", description["modifier"])
     return Type(
-        name=described["type"],
-        own=described["own"],
-        base=described["base"],
-        category=described["category"],
-        length=described["length"],
-        labels=tuple(described["labels"] or ()),
+        name=description["type"],
+        own=description["own"],
+        base=description["base"],
+        category=description["category"],
+        length=description["length"],
+        labels=tuple(description["labels"] or ()),
         width=tuple(map(int, modifier[1].split(","))) if modifier else (),
-        element=inner[0] if inner and described["category"] in "AR" else None,
-        parts=inner if described["category"] == "C" else (),
+        element=inner[0] if inner and description["category"] in "AR" else None,
+        parts=inner if description["category"] == "C" else (),
     )
 
 

@@ -73,12 +73,12 @@ class Failure:
         )
 
     @property
-    def lacks_rights(self) -> bool:
+    def lacks_privileges(self) -> bool:
         return self.code == _INSUFFICIENT_PRIVILEGE
 
     @property
     def may_lack_rights(self) -> bool:
-        return self.lacks_rights or self.by_program
+        return self.lacks_privileges or self.by_program
 
     def line_in(self, node: Node, otherwise: int) -> int:
         """Return its line when it is in the revision's file."""

@@ -201,9 +201,9 @@ class Catalog:
     def _read_young(self, boundary: str) -> tuple[Change, bool]:
         # From the beginning both are everything, and planning a second query takes longer than executing the first.
         rows, _ = self._ask(self._touched if boundary == _BEGINNING else _YOUNG_ONES, boundary)
-        there = set(map(tuple, query(self._connection, _KEYS))) if self._lines else set()
+        present = set(map(tuple, query(self._connection, _KEYS))) if self._lines else set()
         members = {oid for (oid,) in query(self._connection, _MEMBERS)}
-        return self._learn([row for row in rows if row[2] not in members], self._lines.keys() - there)
+        return self._learn([row for row in rows if row[2] not in members], self._lines.keys() - present)
 
     @property
     def _touched(self) -> str:

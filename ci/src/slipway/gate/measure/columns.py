@@ -1,4 +1,4 @@
-"""The columns of a database's tables in parts, where the catalog has one text for each."""
+"""The columns of a database's tables, split into type, collation, default and so on; the catalog's line has these as one text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ from slipway.gate.measure.session import (
 )
 from slipway.gate.measure.statements import Execution, watching
 
-MAIN_USER: Final = "slipway_rds_superuser"  # with the rights of the main user of RDS
+MAIN_USER: Final = "slipway_rds_superuser"  # with the privileges of the main user of RDS
 OWNER: Final = "slipway_owner"  # owns its database, and may do nothing else
 
 # After a statement that returns to the session's superuser.

@@ -1,7 +1,7 @@
 """The session of a revision: our own queries on its DBAPI connection, beneath SQLAlchemy and invisible to its events, and its settings.
 
 A session that a revision has changed (SET ROLE, SET search_path) is restored for the next step: in production the next revision may run in another
-session, so each is proven without the settings of the one before; leaked settings are a finding. There are hundreds of settings, so they are read
+session, so each is tested without the settings of the one before; leaked settings are a finding. There are hundreds of settings, so they are read
 only around statements that appear to change some.
 """
 

@@ -193,7 +193,7 @@ class Tracer:
                 self._add_unseen(transaction)
 
     def _rolls_back(self, connection: Connection) -> None:
-        if not connection.invalidated:  # by an interruption, whose place another error would take
+        if not connection.invalidated:  # an interruption has closed it, and a further error would hide that
             self._transactions.pop(Session.of(connection).key, None)
 
 

@@ -21,7 +21,7 @@ op.drop_table("notes")"""
 FAILS: Final = _error(
     id="U01",
     name="upgrade fails",
-    message="The upgrade fails on an empty database; later revisions are not proven.",
+    message="The upgrade fails on an empty database; later revisions are not tested.",
     advice="Correct the statement at this line.",
     related=("D01", "T01"),
     bad="""op.add_column("note", sa.Column("read", sa.Boolean()))""",
@@ -45,16 +45,16 @@ If the baseline is of a database that has run this revision, add the table that 
 UNREACHED: Final = _error(
     id="U02",
     name="revision not reached",
-    message="The revision was not executed: it or an earlier one does not run from an empty database. This and later revisions are not proven.",
+    message="The revision was not executed: it or an earlier one does not run from an empty database. This and later revisions are not tested.",
     advice="Let that revision run from an empty database. When it expects objects that no revision creates, add a revision before it that creates them: databases that have run the later one will never run it.",
     related=("T05", "U01"),
 )
-NOT_INSTALLED: Final = "Install the extension {extension} on this Postgres, or prove on a disposable server that has it: name that with --database-url, on Dagger its image as postgres in [tool.slipway.migrations]."
+NOT_INSTALLED: Final = "Install the extension {extension} on this Postgres, or test on a disposable server that has it: name that with --database-url, on Dagger its image as postgres in [tool.slipway.migrations]."
 NOT_CREATED: Final = "Create the extension {extension} in an earlier revision, or name it in extensions of [tool.slipway.migrations] if production has it already."
 NOT_ALLOWED: Final = _error(
     id="U03",
-    name="upgrade needs more rights than production's role has",
-    message="Production's role may not execute a statement of the upgrade; later revisions are not proven.",
+    name="upgrade needs more privileges than production's role has",
+    message="Production's role may not execute a statement of the upgrade; later revisions are not tested.",
     advice="Let an administrator do this outside of the history, or set role in [tool.slipway.migrations] if production's role may do more.",
     related=("D11", "U01"),
     bad="""op.execute("COPY notes (title) FROM '/srv/notes.csv'")""",

@@ -20,7 +20,7 @@ import anyio.to_thread
 
 from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
 from slipway.oci.patience import Patience
-from slipway.release.errors import THROTTLED, AwsRefusedError, LostAnswerError, UnreachableError
+from slipway.release.errors import EMULATOR, THROTTLED, AwsRefusedError, LostAnswerError, UnreachableError
 from slipway.untrusted import json_object, one_line
 
 _LINE = re.compile(r"^(?:export )?(AWS_[A-Z_]+)=(['\"]?)(.*)\2$", re.MULTILINE)
@@ -85,7 +85,7 @@ def keys_for(endpoint_url: str | None, keys: Keys | None = None) -> Keys:
 
 
 class Aws:
-    """One region of one account. `endpoint_url` names a simulator in place of AWS; `sleep` is the platform's."""
+    """One region of one account. `endpoint_url` names a simulator in place of AWS; `sleep` follows the platform's clock."""
 
     def __init__(
         self,
@@ -141,9 +141,12 @@ class Aws:
         try:
             response = await self.send(service, operation, parameters)
         except exceptions.ClientError as error:
-            self.patience.answered = True
             refused = AwsRefusedError(service, operation, dict(error.response.get("Error", {})))
-            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR:
+            is_fault = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR
+            if silent and not is_fault and refused.code.isdecimal():  # HTTP's status: AWS names its errors
+                raise _no_aws(error.response) from error
+            self.patience.answered = True
+            if is_fault:
                 raise LostAnswerError(refused.what, service) from error
             raise refused from error
         except (
@@ -179,6 +182,8 @@ class Aws:
         client = self._client(service)
         response: dict[str, Any] = getattr(client, operation)(**parameters)
         if _is_cut_off(client, operation, response):
+            if self.endpoint_url and not self.patience.answered and _is_foreign(response):
+                raise _no_aws(response)
             raise LostAnswerError(f"AWS's answer to {service} {operation} was cut off", service)
         return response
 
@@ -262,6 +267,21 @@ def _is_cut_off(client: Any, operation: str, response: dict[str, Any]) -> bool:
     """Return whether a response lacks all of its members: botocore reads half a response, which is no JSON, as an empty one."""
     model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation])
     return bool(model.output_shape and model.output_shape.members) and not set(response) - {"ResponseMetadata"}
+
+
+def _is_foreign(response: dict[str, Any]) -> bool:
+    """Return whether a response that botocore reads as an empty one is another server's: AWS numbers its own, and gives them a type."""
+    headers = response["ResponseMetadata"]["HTTPHeaders"]
+    return "x-amzn-requestid" not in headers and not re.search("json|xml|cbor", headers.get("content-type", ""))
+
+
+def _no_aws(response: dict[str, Any]) -> BadInputError:
+    """Return the error of an endpoint where another server listens."""
+    answer = response["ResponseMetadata"]
+    kind = one_line(answer["HTTPHeaders"].get("content-type", "no content type"))
+    return BadInputError(
+        f"the endpoint answers with HTTP {answer['HTTPStatusCode']} and {kind}, which AWS does not", EMULATOR
+    )
 
 
 def _unusable(error: Exception, *, answered: bool) -> SlipwayError:

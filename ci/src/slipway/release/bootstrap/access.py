@@ -61,13 +61,13 @@ class Access:
 
     def _order(self, digest: str, *, look: bool) -> AccessOrder:
         settings, environment = self.settings, self.environment
-        there, service = settings.environment(environment), settings.service_name(environment)
+        env, service = settings.environment(environment), settings.service_name(environment)
         task = MigrationRunner(
             runner=RunnerKind.ECS_TASK,
-            cluster=there.migration.cluster if there.migration else "default",
+            cluster=env.migration.cluster if env.migration else "default",
             subnets=tuple(self.ids[name] for name in self._subnets),
             security_groups=(self.ids[CALLER],),
-            execution_role=f"arn:{there.partition}:iam::{there.account}:role/{self.ids[ACCESS_ROLE]}",
+            execution_role=f"arn:{env.partition}:iam::{env.account}:role/{self.ids[ACCESS_ROLE]}",
             public_ip=not self._network.private,
             log_group=access_log(service),
         )

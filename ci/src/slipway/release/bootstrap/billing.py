@@ -100,12 +100,12 @@ class Inventory:
                 yield f"snapshot {each['DBSnapshotIdentifier']} of the database {name}"
 
     async def _log_groups(self) -> AsyncIterator[str]:
-        service, there = self.settings.service_name(self.environment), self.settings.environment(self.environment)
+        service, env = self.settings.service_name(self.environment), self.settings.environment(self.environment)
         endings = dict.fromkeys(self._made(_LOG_GROUP, "LogGroupName", is_retained=True), "") | {
             f"/aws/apprunner/{service}/": ".+"
         }
-        if isinstance(there, ExpressEnvironment):
-            endings |= {f"/aws/ecs/{there.cluster}/{service}-": "[0-9a-f]{4}"}
+        if isinstance(env, ExpressEnvironment):
+            endings |= {f"/aws/ecs/{env.cluster}/{service}-": "[0-9a-f]{4}"}
         for prefix, ending in endings.items():
             async for each in self._items("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
                 if re.fullmatch(ending, each["logGroupName"].removeprefix(prefix)):
@@ -145,9 +145,9 @@ class Inventory:
         found = [each for each in every if not is_retained or each.get("DeletionPolicy") == "Retain"]
         return [each["Properties"][name] for each in found if each["Type"] == kind]
 
-    def _is_ours(self, described: Mapping[str, Any]) -> bool:
+    def _is_ours(self, description: Mapping[str, Any]) -> bool:
         """Return whether a resource has the tag of the environment, which CloudFormation passes on from its stack."""
-        tags = {each["Key"]: each["Value"] for each in described.get("Tags") or ()}
+        tags = {each["Key"]: each["Value"] for each in description.get("Tags") or ()}
         return tags.get("slipway:environment") == self.environment
 
 

@@ -50,7 +50,7 @@ class StackChangeSet:
     @asynccontextmanager
     async def proposed(self) -> AsyncIterator[StackChange]:
         """Create the change set for the duration of the block and yield what would change; raises SlipwayError."""
-        before = await described(self._aws, self._stack.name)
+        before = await describe_stack(self._aws, self._stack.name)
         self._check(before)
         try:
             yield await self._create(before)
@@ -70,7 +70,9 @@ class StackChangeSet:
         status = await self._followed(known)
         if status in _WELL:
             return replace(
-                proposal, result=Result.APPLIED, outputs=_outputs(await described(self._aws, self._stack.name) or {})
+                proposal,
+                result=Result.APPLIED,
+                outputs=_outputs(await describe_stack(self._aws, self._stack.name) or {}),
             )
         events = [event for event in await self._events() if event["EventId"] not in known]
         return replace(proposal, result=Result.FAILED, failures=tuple(failures(events)))
@@ -121,7 +123,7 @@ class StackChangeSet:
             return replace(proposal, changes=tuple(await self._changes(created)))
         reason = one_line(created.get("StatusReason", "no reason was reported"))
         if any(words in reason for words in _UNCHANGED):
-            stack = await described(self._aws, self._stack.name)
+            stack = await describe_stack(self._aws, self._stack.name)
             return replace(proposal, result=Result.UNCHANGED, outputs=_outputs(stack or {}))
         raise RefusedError(f"the template of {self._stack.name} was refused by CloudFormation", reason)
 
@@ -189,7 +191,7 @@ class StackChangeSet:
             raise
 
 
-async def described(aws: Aws, stack: str) -> Mapping[str, Any] | None:
+async def describe_stack(aws: Aws, stack: str) -> Mapping[str, Any] | None:
     """Return a stack by its name or id, or None if it does not exist: CloudFormation reports that as a validation error."""
     try:
         return dict((await ask(aws, "describe_stacks", stack))["Stacks"][0])

@@ -13,7 +13,7 @@ from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.destruction import Removal, StackRemoval
 from slipway.records.progress import Event, Tell
 from slipway.release.aws.client import Aws
-from slipway.release.bootstrap.change_set import OURS, REVIEWED, ask, described, event_line, failures, tags_of
+from slipway.release.bootstrap.change_set import OURS, REVIEWED, ask, describe_stack, event_line, failures, tags_of
 from slipway.release.bootstrap.template import StackTemplate
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
@@ -38,7 +38,7 @@ class StackDeletion:
     async def proposed(self) -> StackRemoval:
         """Return what would be deleted with the stack."""
         removal = StackRemoval(stack=self.stack.name, region=self.stack.region, removal=Removal.PROPOSED)
-        if await described(self.aws, self.stack.name) is None:
+        if await describe_stack(self.aws, self.stack.name) is None:
             return with_values(removal, removal=Removal.ABSENT)
         policies = await self._policies()
         held = [(each, policies.get(each["LogicalResourceId"], "")) for each in await self._resources()]
@@ -46,7 +46,7 @@ class StackDeletion:
 
     async def importers(self) -> tuple[str, ...]:
         """Return the stacks that import what this one exports."""
-        stack, found = await described(self.aws, self.stack.name) or {}, set[str]()
+        stack, found = await describe_stack(self.aws, self.stack.name) or {}, set[str]()
         for export in [each["ExportName"] for each in stack.get("Outputs", ()) if each.get("ExportName")]:
             try:
                 async for page in self.aws.pages("cloudformation", "list_imports", ExportName=export):
@@ -58,7 +58,7 @@ class StackDeletion:
 
     async def obstacles(self) -> list[SlipwayError]:
         """Return why the stack cannot be deleted now."""
-        stack = await described(self.aws, self.stack.name)
+        stack = await describe_stack(self.aws, self.stack.name)
         if stack is None:
             return []
         name, status = self.stack.name, stack["StackStatus"]
@@ -90,7 +90,7 @@ class StackDeletion:
 
     async def run(self, proposal: StackRemoval) -> StackRemoval:
         """Delete the stack and follow the deletion to its end; raises SlipwayError."""
-        stack = await described(self.aws, self.stack.name)
+        stack = await describe_stack(self.aws, self.stack.name)
         if stack is None:
             return with_values(proposal, removal=Removal.ABSENT)
         known = {event["EventId"] for event in await self._events(stack["StackId"])}
@@ -114,7 +114,7 @@ class StackDeletion:
                 if event["EventId"] not in shown:
                     shown.add(event["EventId"])
                     self.tell(Event(event_line(event)))
-            stack = await described(self.aws, identifier) or {"StackStatus": _DELETED}
+            stack = await describe_stack(self.aws, identifier) or {"StackStatus": _DELETED}
             passed = self.time.seconds() - began
             is_begun = stack["StackStatus"] == _DELETING
             if stack["StackStatus"] in (_DELETED, _DELETE_FAILED) or (not is_begun and passed > _START_SECONDS):

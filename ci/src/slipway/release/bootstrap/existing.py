@@ -23,10 +23,10 @@ async def check_new(aws: Aws, roles: Collection[str]) -> None:
     if not roles:
         return
     try:
-        there = {role["RoleName"] async for page in aws.pages("iam", "list_roles") for role in page["Roles"]}
+        present = {role["RoleName"] async for page in aws.pages("iam", "list_roles") for role in page["Roles"]}
     except AwsRefusedError:  # these credentials may not list them; CloudFormation names the first one later
         return
-    if taken := [role for role in roles if role in there]:
+    if taken := [role for role in roles if role in present]:
         raise RefusedError(
             f"these roles exist already, and nothing was changed: {', '.join(taken)}",
             "name others in the settings, and bootstrap makes them; or delete these first, if nothing uses them",

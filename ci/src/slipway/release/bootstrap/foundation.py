@@ -21,18 +21,18 @@ def foundation(settings: Settings, environment: str) -> list[Part]:
     obstacles = Obstacles()
     obstacles.found += _obstacles(settings, environment)
     obstacles.refuse()
-    there = settings.environment(environment)
-    if not isinstance(there.network, ManagedNetwork):
+    env = settings.environment(environment)
+    if not isinstance(env.network, ManagedNetwork):
         return []
-    parts = network(environment, there, there.network)
+    parts = network(environment, env, env.network)
     major = settings.migrations.major
-    if there.database and major:
-        parts.append(server(environment, there.database, major))
+    if env.database and major:
+        parts.append(server(environment, env.database, major))
     return parts
 
 
 def _obstacles(settings: Settings, environment: str) -> Iterator[SlipwayError]:
-    there, table = settings.environment(environment), f"[tool.slipway.environments.{environment}"
+    env, table = settings.environment(environment), f"[tool.slipway.environments.{environment}"
     made = {
         name: each.network for name, each in settings.environments.items() if isinstance(each.network, ManagedNetwork)
     }
@@ -42,22 +42,22 @@ def _obstacles(settings: Settings, environment: str) -> Iterator[SlipwayError]:
                 f"the networks of {name} and {other_name} overlap: {one.cidr} and {other.cidr}",
                 f"give one of them another cidr in {table}.network]",
             )
-    if isinstance(there, AppRunnerEnvironment) and environment in made and made[environment].private:
+    if isinstance(env, AppRunnerEnvironment) and environment in made and made[environment].private:
         yield SettingsError(
             f"{environment} is private, and App Runner has no internal load balancer",
             f'remove private in {table}.network], or choose target = "ecs-express"',
         )
-    if there.database is None:
+    if env.database is None:
         return
     if environment not in made:
         yield SettingsError(
             f"{environment} has a managed database and no managed network",
             f"add managed = true and cidr to {table}.network], or name the secret of your own database",
         )
-    if there.database.class_ not in CLASSES:
-        (close,) = get_close_matches(there.database.class_, CLASSES, 1) or CLASSES[:1]
+    if env.database.class_ not in CLASSES:
+        (close,) = get_close_matches(env.database.class_, CLASSES, 1) or CLASSES[:1]
         yield SettingsError(
-            f"the database of {environment} has a class that RDS has not for Postgres, {there.database.class_!r:.60}",
+            f"the database of {environment} has a class that RDS has not for Postgres, {env.database.class_!r:.60}",
             f"choose one such as {close}",
         )
     if settings.migrations.major not in MAJORS:

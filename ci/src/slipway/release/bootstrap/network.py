@@ -13,14 +13,14 @@ _HTTPS = 443
 _ENDPOINTS = {"EcrApi": "ecr.api", "EcrImages": "ecr.dkr", "Logs": "logs", "Secrets": "secretsmanager"}
 
 
-def network(environment: str, there: Environment, made: ManagedNetwork) -> list[Part]:
+def network(environment: str, env: Environment, made: ManagedNetwork) -> list[Part]:
     """Return the parts of an environment's stack that are its network."""
     parts = [_vpc(environment, made), _public(environment, made), _private(environment, made)]
-    parts.append(Part({"ImagesGateway": _images_gateway(there)}))
+    parts.append(Part({"ImagesGateway": _images_gateway(env)}))
     if made.nat is Nat.ONE:
         parts.append(_nat(environment))
     elif made.private:
-        parts.append(_endpoints(environment, there, made))
+        parts.append(_endpoints(environment, env, made))
     return [*parts, Part({}, {"PublicTaskSubnets": _where(_PUBLIC), "PrivateTaskSubnets": _where(PRIVATE_SUBNETS)})]
 
 
@@ -90,10 +90,10 @@ def _routes(environment: str, why: str) -> Resource:
     return resource("AWS::EC2::RouteTable", why, {"VpcId": {"Ref": "Vpc"}, **_tags(environment)})
 
 
-def _images_gateway(there: Environment) -> Resource:
+def _images_gateway(env: Environment) -> Resource:
     properties = {
         "VpcId": {"Ref": "Vpc"},
-        "ServiceName": f"com.amazonaws.{there.region}.s3",
+        "ServiceName": f"com.amazonaws.{env.region}.s3",
         "VpcEndpointType": "Gateway",
         "RouteTableIds": [{"Ref": "PublicRoutes"}, {"Ref": "PrivateRoutes"}],
     }
@@ -120,7 +120,7 @@ def _nat(environment: str) -> Part:
     )
 
 
-def _endpoints(environment: str, there: Environment, made: ManagedNetwork) -> Part:
+def _endpoints(environment: str, env: Environment, made: ManagedNetwork) -> Part:
     inward = {"IpProtocol": "tcp", "FromPort": _HTTPS, "ToPort": _HTTPS, "CidrIp": made.cidr, "Description": "HTTPS"}
     group = {"GroupDescription": "The endpoints of AWS", "VpcId": {"Ref": "Vpc"}} | {
         "SecurityGroupIngress": [inward],
@@ -130,7 +130,7 @@ def _endpoints(environment: str, there: Environment, made: ManagedNetwork) -> Pa
     for name, service in _ENDPOINTS.items():
         properties = {
             "VpcId": {"Ref": "Vpc"},
-            "ServiceName": f"com.amazonaws.{there.region}.{service}",
+            "ServiceName": f"com.amazonaws.{env.region}.{service}",
             "VpcEndpointType": "Interface",
             "PrivateDnsEnabled": True,
             "SubnetIds": [{"Ref": subnet} for subnet in PRIVATE_SUBNETS],
@@ -142,8 +142,8 @@ def _endpoints(environment: str, there: Environment, made: ManagedNetwork) -> Pa
 
 
 def _export(environment: str, name: str, of: str) -> dict[str, Any]:
-    described = output(f"{name}, for the stacks of the services", {"Ref": of})
-    return described | {"Export": {"Name": exported(environment, name)}}
+    description = output(f"{name}, for the stacks of the services", {"Ref": of})
+    return description | {"Export": {"Name": exported(environment, name)}}
 
 
 def _tags(environment: str, name: str = "") -> dict[str, Any]:

@@ -7,9 +7,9 @@ narrowed where the templates name them and a value is at stake: roles, secrets, 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from slipway.release.bootstrap.roles import RIGHTS, access_role, joined, scope_of
+from slipway.release.bootstrap.roles import PERMISSIONS, access_role, joined, scope_of
 from slipway.release.bootstrap.template import StackTemplate, stacks
-from slipway.release.rights import REPOSITORY, TRIAL, Policy, Right, Scope, allow, document, granted, narrowed
+from slipway.release.permissions import REPOSITORY, TRIAL, Permission, Policy, Scope, allow, document, granted, narrowed
 from slipway.release.runners.access import access_log
 from slipway.resource_kinds import permissions
 from slipway.settings import Settings
@@ -60,20 +60,20 @@ def own_policy(settings: Settings, environment: str, command: str) -> Policy:
     """Return the policy of CHANGES or READS in one environment; raises SettingsError."""
     scope, templates = scope_of(settings, environment), stacks(settings, environment)
     resources = [each for stack in templates for each in stack.template["Resources"].values()]
-    rights = RIGHTS["destroy"] if command == CHANGES else (Right.OBSERVE,)
+    permissions = PERMISSIONS["destroy"] if command == CHANGES else (Permission.OBSERVE,)
     statements = [
         *_stacks(scope, templates, command),
         *_made(scope, resources, command),
-        *narrowed(granted(rights, scope.grants), scope)["Statement"],
+        *narrowed(granted(permissions, scope.grants), scope)["Statement"],
     ]
     if command == CHANGES:
         statements += narrowed(_LEDGERS, scope)["Statement"]
-        statements += _access(scope) if scope.there.database else ()
+        statements += _access(scope) if scope.env.database else ()
     return joined([document([each]) for each in statements])
 
 
 def _stacks(scope: Scope, templates: Iterable[StackTemplate], command: str) -> Iterator[dict[str, Any]]:
-    arn = f"arn:{scope.there.partition}:cloudformation:{scope.there.region}:{scope.there.account}:stack"
+    arn = f"arn:{scope.env.partition}:cloudformation:{scope.env.region}:{scope.env.account}:stack"
     reads = [f"cloudformation:{name}" for name in _READ_STACKS]
     yield allow("ReadStacks", reads, [f"{arn}/slipway-*"])  # also those of other services in the environment
     if command == CHANGES:

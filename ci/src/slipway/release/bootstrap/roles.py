@@ -1,6 +1,6 @@
 """The roles that bootstrap makes and the settings name: who may assume them, and what they may do.
 
-The policies of all roles are made from the table of rights, and a test plays every verb under exactly its policy.
+The policies of all roles are made from the table of permissions, and a test plays every verb under exactly its policy.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from slipway.errors import BadInputError
 from slipway.release.cloudformation import Resource, retained
 from slipway.release.move.counterpart import counterpart
-from slipway.release.rights import Policy, Right, Scope, document, granted, narrowed
+from slipway.release.permissions import Permission, Policy, Scope, document, granted, narrowed
 from slipway.release.targets.supported import target_of
 from slipway.settings import (
     AppRunnerEnvironment,
@@ -28,51 +28,65 @@ from slipway.settings import (
 _ISSUER = "token.actions.githubusercontent.com"
 _ROLE = re.compile(r"arn:aws[\w-]*:iam::(?P<account>\d{12}):role/(?P<path>(?:[^/]+/)*)(?P<name>[\w+=,.@-]{1,64})")
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}")
-_CHANGE = (Right.OBSERVE, Right.READ_OWNER, Right.WRITE_LEDGER, Right.FOLLOW)
-_RELEASE = (*_CHANGE, Right.READ_LOGS, Right.INSPECT, Right.UPDATE_SERVICE, Right.FIND_CALLED)
-_PLAN = (Right.OBSERVE, Right.READ_OWNER, Right.LOOK_AT_IMAGE, Right.FIND_CALLED)
-_DEPLOY = (*_RELEASE, Right.PULL, Right.CREATE_SERVICE)
-RIGHTS: Mapping[str, tuple[Right, ...]] = {
-    "plan": (*_PLAN, Right.READ_LEDGER),
+_CHANGE = (Permission.OBSERVE, Permission.READ_OWNER, Permission.WRITE_LEDGER, Permission.FOLLOW)
+_RELEASE = (*_CHANGE, Permission.READ_LOGS, Permission.INSPECT, Permission.UPDATE_SERVICE, Permission.FIND_CALLED)
+_PLAN = (Permission.OBSERVE, Permission.READ_OWNER, Permission.LOOK_AT_IMAGE, Permission.FIND_CALLED)
+_DEPLOY = (*_RELEASE, Permission.PULL, Permission.CREATE_SERVICE)
+PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
+    "plan": (*_PLAN, Permission.READ_LEDGER),
     "plan-without-ledger": _PLAN,
-    "status": (Right.OBSERVE, Right.COUNT, Right.READ_LEDGER),
-    "history": (Right.READ_LEDGER,),
-    "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_LEDGER),
-    "run": (Right.OBSERVE, Right.RUN_TASK, Right.FIND_CALLED),
-    "webhook": (Right.READ_WEBHOOK,),
-    "secret": (Right.FIND_SECRETS, Right.STORE_VALUE),
-    "logs": (Right.OBSERVE, Right.READ_LOGS, Right.READ_LEDGER),
-    "publish": (Right.PUSH,),
-    "preflight": (Right.INSPECT, Right.PULL, Right.FIND_CALLED),
-    "migrate-direct": (Right.READ_DATABASE_URL, Right.PULL, Right.FIND_CALLED),
-    "migrate-ecs-task": (Right.RUN_TASK, Right.FIND_CALLED),
+    "status": (Permission.OBSERVE, Permission.COUNT, Permission.READ_LEDGER),
+    "history": (Permission.READ_LEDGER,),
+    "diagnose": (Permission.OBSERVE, Permission.READ_LOGS, Permission.READ_LEDGER),
+    "run": (Permission.OBSERVE, Permission.RUN_TASK, Permission.FIND_CALLED),
+    "webhook": (Permission.READ_WEBHOOK,),
+    "secret": (Permission.FIND_SECRETS, Permission.STORE_VALUE),
+    "logs": (Permission.OBSERVE, Permission.READ_LOGS, Permission.READ_LEDGER),
+    "publish": (Permission.PUSH,),
+    "preflight": (Permission.INSPECT, Permission.PULL, Permission.FIND_CALLED),
+    "migrate-direct": (Permission.READ_DATABASE_URL, Permission.PULL, Permission.FIND_CALLED),
+    "migrate-ecs-task": (Permission.RUN_TASK, Permission.FIND_CALLED),
     "deploy": _DEPLOY,
-    "rollback": (*_RELEASE, Right.ABORT),
-    "promote-from": (Right.OBSERVE, Right.READ_LEDGER, Right.SEARCH_LEDGER),
+    "rollback": (*_RELEASE, Permission.ABORT),
+    "promote-from": (Permission.OBSERVE, Permission.READ_LEDGER, Permission.SEARCH_LEDGER),
     "promote-to": _DEPLOY,
-    "pause": (*_CHANGE, Right.PAUSE_SERVICE),
-    "resume": (*_CHANGE, Right.READ_LOGS, Right.RESUME_SERVICE),
-    "abort": (Right.OBSERVE, Right.READ_OWNER, Right.FOLLOW, Right.ABORT),
-    "destroy": (*_CHANGE, Right.DELETE_SERVICE),
-    "move": (*_CHANGE, Right.PAUSE_SERVICE, Right.RESUME_SERVICE, Right.DELETE_SERVICE, Right.MOVE, Right.FIND_CALLED),
+    "pause": (*_CHANGE, Permission.PAUSE_SERVICE),
+    "resume": (*_CHANGE, Permission.READ_LOGS, Permission.RESUME_SERVICE),
+    "abort": (
+        Permission.OBSERVE,
+        Permission.READ_OWNER,
+        Permission.FOLLOW,
+        Permission.ABORT,
+        Permission.READ_LEDGER,
+        Permission.RECORD_END,
+    ),
+    "destroy": (*_CHANGE, Permission.DELETE_SERVICE),
+    "move": (
+        *_CHANGE,
+        Permission.PAUSE_SERVICE,
+        Permission.RESUME_SERVICE,
+        Permission.DELETE_SERVICE,
+        Permission.MOVE,
+        Permission.FIND_CALLED,
+    ),
 }
-# The rights of `move` on the other platform.
+# The permissions of `move` on the other platform.
 MOVED = (
-    *(Right.OBSERVE, Right.READ_OWNER, Right.FOLLOW, Right.READ_LOGS, Right.INSPECT),
-    *(Right.CREATE_SERVICE, Right.UPDATE_SERVICE, Right.DELETE_SERVICE),
+    *(Permission.OBSERVE, Permission.READ_OWNER, Permission.FOLLOW, Permission.READ_LOGS, Permission.INSPECT),
+    *(Permission.CREATE_SERVICE, Permission.UPDATE_SERVICE, Permission.DELETE_SERVICE),
 )
 # The role of jobs without a GitHub environment: they publish, and plan. Ledgers have values of variables, which they need not read.
 IMAGE_ROLE = ("publish", "plan-without-ledger")
 # The role of jobs in a GitHub environment. Only a person deletes or moves a service, sets a secret, or runs a command.
 DEPLOY_ROLE = tuple(
-    verb for verb in RIGHTS if verb not in ("publish", "plan-without-ledger", "destroy", "secret", "run", "move")
+    verb for verb in PERMISSIONS if verb not in ("publish", "plan-without-ledger", "destroy", "secret", "run", "move")
 )
 
 
-def rights_on(command: str, kind: TargetKind) -> tuple[Right, ...]:
-    """Return the rights of a command on a platform: a move makes its service on the second one."""
+def permissions_on(command: str, kind: TargetKind) -> tuple[Permission, ...]:
+    """Return the permissions of a command on a platform: a move makes its service on the second one."""
     is_second = command == "move" and kind is not TargetKind.APP_RUNNER
-    return MOVED if is_second else RIGHTS[command]
+    return MOVED if is_second else PERMISSIONS[command]
 
 
 def roles_of(settings: Settings, environment: str) -> dict[str, str]:
@@ -87,7 +101,7 @@ def check_own(settings: Settings, environment: str) -> None:
     """Raise SettingsError when a role is named twice: each belongs to one stack and has one purpose."""
     own = _arns(settings, environment)
     if moved := moved_scope(scope_of(settings, environment)):
-        own |= {f"move.{key}": arn for key, arn in moved.there.roles.items() if arn}
+        own |= {f"move.{key}": arn for key, arn in moved.env.roles.items() if arn}
     twice = [arn for arn, number in Counter(own.values()).items() if number > 1]
     others = (name for name in settings.environments if name != environment)
     shared = [arn for name in others for arn in _arns(settings, name).values() if arn in own.values()]
@@ -128,12 +142,12 @@ def _role_name(arn: str, account: str, at: str) -> str:
 
 
 def _arns(settings: Settings, environment: str) -> dict[str, str]:
-    there = settings.environment(environment)
-    arns = there.roles
-    if there.migration and there.migration.runner is RunnerKind.ECS_TASK:
+    env = settings.environment(environment)
+    arns = env.roles
+    if env.migration and env.migration.runner is RunnerKind.ECS_TASK:
         arns |= {
-            "migration.execution-role": there.migration.execution_role,
-            "migration.task-role": there.migration.task_role,
+            "migration.execution-role": env.migration.execution_role,
+            "migration.task-role": env.migration.task_role,
         }
     return {key: arn for key, arn in arns.items() if arn}
 
@@ -146,28 +160,28 @@ def _checked(name: str) -> str:
     return name
 
 
-def oidc_provider(there: Environment) -> Resource:
+def oidc_provider(env: Environment) -> Resource:
     """Return the account's provider for GitHub; it outlives its stack, because other services of the account may use it."""
     why = "GitHub tells AWS where a job runs, so no AWS key is stored in GitHub"
-    return retained("AWS::IAM::OIDCProvider", why, {"Url": f"https://{_ISSUER}", "ClientIdList": [_audience(there)]})
+    return retained("AWS::IAM::OIDCProvider", why, {"Url": f"https://{_ISSUER}", "ClientIdList": [_audience(env)]})
 
 
-def _audience(there: Environment) -> str:
+def _audience(env: Environment) -> str:
     """Return the audience of GitHub's tokens, which is STS's own name in each partition."""
-    return f"sts.{there.domain}"
+    return f"sts.{env.domain}"
 
 
-def trusts_jobs(github: Github, there: Environment, environment: str | None) -> dict[str, Any]:
+def trusts_jobs(github: Github, env: Environment, environment: str | None) -> dict[str, Any]:
     """Return the trust policy for jobs of one GitHub environment, which admits them by its own rules; None for jobs of the branch without one."""
     where = f"environment:{environment}" if environment else f"ref:refs/heads/{github.branch}"
-    made = f"arn:{there.partition}:iam::{there.account}:oidc-provider/{_ISSUER}"  # the same wherever it was made
+    made = f"arn:{env.partition}:iam::{env.account}:oidc-provider/{_ISSUER}"  # the same wherever it was made
     provider = github.oidc_provider or made
     subjects = [f"repo:{repository}:{where}" for repository in _repositories(github)]
     statement = {
         "Effect": "Allow",
         "Principal": {"Federated": provider},
         "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": {"StringEquals": {f"{_ISSUER}:aud": _audience(there), f"{_ISSUER}:sub": subjects}},
+        "Condition": {"StringEquals": {f"{_ISSUER}:aud": _audience(env), f"{_ISSUER}:sub": subjects}},
     }
     return document([statement])
 
@@ -191,21 +205,22 @@ def scope_of(settings: Settings, environment: str) -> Scope:
 def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
     """Return the smallest IAM policy that allows these commands in one environment; raises BadInputError for an unknown verb."""
     wanted = tuple(verbs)
-    if unknown := [verb for verb in wanted if verb not in RIGHTS]:
+    if unknown := [verb for verb in wanted if verb not in PERMISSIONS]:
         raise BadInputError(
-            f"there is no command {unknown[0]!r} that needs permissions in AWS", f"choose one of {', '.join(RIGHTS)}"
+            f"there is no command {unknown[0]!r} that needs permissions in AWS",
+            f"choose one of {', '.join(PERMISSIONS)}",
         )
-    own = narrowed(granted((right for verb in wanted for right in RIGHTS[verb]), scope.grants), scope)
-    there = moved_scope(scope) if "move" in wanted else None
-    if there is None:
+    own = narrowed(granted((permission for verb in wanted for permission in PERMISSIONS[verb]), scope.grants), scope)
+    second = moved_scope(scope) if "move" in wanted else None
+    if second is None:
         return own
-    beside = narrowed(granted(rights_on("move", there.there.target), there.grants), there)["Statement"]
+    beside = narrowed(granted(permissions_on("move", second.env.target), second.grants), second)["Statement"]
     return document([*own["Statement"], *({**each, "Sid": f"Moved{each['Sid']}"} for each in beside)])
 
 
 def moved_scope(scope: Scope) -> Scope | None:
     """Return the same environment on the platform that it is to move to; None when its settings name none."""
-    if not isinstance(scope.there, AppRunnerEnvironment) or scope.there.move is None:
+    if not isinstance(scope.env, AppRunnerEnvironment) or scope.env.move is None:
         return None
     return scope_of(counterpart(scope.settings, scope.environment), scope.environment)
 

@@ -131,9 +131,9 @@ def service_secrets(service: str, environment: str, names: Mapping[str, str]) ->
     return Part(resources)
 
 
-def access_part(name: str, repository: str, secrets: Iterable[str], log_group: str, there: Environment) -> Part:
+def access_part(name: str, repository: str, secrets: Iterable[str], log_group: str, env: Environment) -> Part:
     """Return what the task needs that makes the roles on the server; only a person who bootstraps may start it."""
-    arn = f"arn:{there.partition}:logs:{there.region}:{there.account}:log-group:{log_group}"
+    arn = f"arn:{env.partition}:logs:{env.region}:{env.account}:log-group:{log_group}"
     trust = trusts_service("ecs-tasks.amazonaws.com")
     why = "ECS starts with it the task that makes the database's roles, and only that task gets the main user's secret"
     log = {"LogGroupName": log_group, "RetentionInDays": _LOG_DAYS}

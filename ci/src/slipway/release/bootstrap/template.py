@@ -34,8 +34,8 @@ from slipway.release.bootstrap.roles import (
 )
 from slipway.release.bootstrap.server import access_part, main_secret, service_secrets
 from slipway.release.cloudformation import Part, Resource, output, resource, retained, role, start_task, trusts_service
+from slipway.release.permissions import REPOSITORY, Policy, Scope
 from slipway.release.placement import Placement, placement_of, stack_name
-from slipway.release.rights import REPOSITORY, Policy, Scope
 from slipway.release.runners.access import access_log
 from slipway.release.targets.supported import target_of
 from slipway.settings import Environment, MigrationRunner, Settings, SettingsError
@@ -101,9 +101,9 @@ def _foundation(settings: Settings, environment: str) -> tuple[StackTemplate, ..
 
 def check_same_foundation(services: Iterable[Settings], environment: str) -> None:
     """Raise SettingsError unless the services of a repository describe one network and database for their environment, whose stack they share."""
-    there = [each for each in services if environment in each.environments]
+    sharing = [each for each in services if environment in each.environments]
     stated: dict[str, list[str]] = {}
-    for each in sorted(there, key=lambda settings: settings.name):
+    for each in sorted(sharing, key=lambda settings: settings.name):
         for stack in _foundation(each, environment):
             own = each.environments[environment]
             key = json.dumps([own.account, own.region, stack.template["Resources"]], sort_keys=True)
@@ -118,11 +118,9 @@ def check_same_foundation(services: Iterable[Settings], environment: str) -> Non
 
 def shared(settings: Settings, environment: str) -> StackTemplate:
     """Return the stack with the repositories and, in one region of the account, GitHub's provider and the role that publishes."""
-    there = settings.environment(environment)
+    env = settings.environment(environment)
     beside = [
-        name
-        for name, each in settings.environments.items()
-        if (each.account, each.region) == (there.account, there.region)
+        name for name, each in settings.environments.items() if (each.account, each.region) == (env.account, env.region)
     ]
     uri = settings.repository(environment)
     parts = [
@@ -136,16 +134,16 @@ def shared(settings: Settings, environment: str) -> StackTemplate:
             },
             {
                 "EcrRepository": output("ECR_REPOSITORY of the GitHub repository's variables", uri),
-                "AwsRegion": output("AWS_REGION of the GitHub repository's variables", there.region),
+                "AwsRegion": output("AWS_REGION of the GitHub repository's variables", env.region),
             },
         )
     ]
-    if there.region == _home_region(settings, there.account):
-        parts += _github_parts(settings, there)
+    if env.region == _home_region(settings, env.account):
+        parts += _github_parts(settings, env)
     return StackTemplate(
         kind=StackKind.SHARED,
         name=stack_name(settings.name, _SHARED),
-        region=there.region,
+        region=env.region,
         template=_template(f"Shared by the environments of {settings.name}", parts),
         tags={"slipway:service": settings.name},
     )
@@ -153,16 +151,16 @@ def shared(settings: Settings, environment: str) -> StackTemplate:
 
 def own(settings: Settings, environment: str) -> StackTemplate:
     """Return the stack with the roles of one environment, and its way to the database."""
-    there, scope = settings.environment(environment), scope_of(settings, environment)
+    env, scope = settings.environment(environment), scope_of(settings, environment)
     roles, (repository,) = roles_of(settings, environment), REPOSITORY.within(scope)
     parts = target_of(settings, environment).parts(settings, environment, roles, repository)
     if moved := moved_scope(scope):
         beside = roles_of(moved.settings, environment)
         parts += target_of(moved.settings, environment).parts(moved.settings, environment, beside, repository)
     parts += _deploying(scope)
-    if placement := placement_of(there, environment):
+    if placement := placement_of(env, environment):
         parts.append(_reach(settings.service_name(environment), placement, settings.calls))
-    if there.database:
+    if env.database:
         names = {
             "Application": settings.database_secret(environment, owner=False),
             "Owner": settings.database_secret(environment, owner=True),
@@ -174,7 +172,7 @@ def own(settings: Settings, environment: str) -> StackTemplate:
     return StackTemplate(
         kind=StackKind.ENVIRONMENT,
         name=stack_name(settings.name, environment),
-        region=there.region,
+        region=env.region,
         template=_template(f"{settings.name} in {environment}", parts),
         tags={"slipway:service": settings.name, "slipway:environment": environment},
     )
@@ -213,30 +211,30 @@ def _trial_repository(name: str) -> Resource:
     return _repository(name, why, LifecyclePolicy={"LifecyclePolicyText": policy})
 
 
-def _github_parts(settings: Settings, there: Environment) -> list[Part]:
+def _github_parts(settings: Settings, env: Environment) -> list[Part]:
     """Return GitHub's provider and the role of jobs without a GitHub environment."""
     if settings.github is None:
         return []
     name, why = image_role(settings), "the jobs without an environment publish the image and plan deployments"
-    made = role(name, why, trusts_jobs(settings.github, there, None), _image_policy(settings, there.account))
+    made = role(name, why, trusts_jobs(settings.github, env, None), _image_policy(settings, env.account))
     where = "AWS_ROLE of the GitHub repository's variables"
-    part = Part({"ImageRole": made}, {"AwsRole": output(where, _role_arn(there, name))})
-    return [part] if settings.github.oidc_provider else [Part({"GithubProvider": oidc_provider(there)}), part]
+    part = Part({"ImageRole": made}, {"AwsRole": output(where, _role_arn(env, name))})
+    return [part] if settings.github.oidc_provider else [Part({"GithubProvider": oidc_provider(env)}), part]
 
 
-def _role_arn(there: Environment, name: str) -> str:
-    return f"arn:{there.partition}:iam::{there.account}:role/{name}"
+def _role_arn(env: Environment, name: str) -> str:
+    return f"arn:{env.partition}:iam::{env.account}:role/{name}"
 
 
 def _image_policy(settings: Settings, account: str) -> Policy:
     """Return the policy of jobs that publish to the account's repositories and plan its environments."""
-    here = [name for name, there in settings.environments.items() if there.account == account]
+    here = [name for name, env in settings.environments.items() if env.account == account]
     return joined([policy(scope_of(settings, name), IMAGE_ROLE) for name in here])
 
 
 def _home_region(settings: Settings, account: str) -> str:
     """Return the region of resources that an account has once: that of its first environment."""
-    return next(there.region for there in settings.environments.values() if there.account == account)
+    return next(env.region for env in settings.environments.values() if env.account == account)
 
 
 def _deploying(scope: Scope) -> list[Part]:
@@ -245,9 +243,9 @@ def _deploying(scope: Scope) -> list[Part]:
     if github is None:
         return []
     name, why = deploy_role(scope.settings, environment), f"the jobs of GitHub's environment {environment} deploy"
-    made = role(name, why, trusts_jobs(github, scope.there, environment), policy(scope, DEPLOY_ROLE))
+    made = role(name, why, trusts_jobs(github, scope.env, environment), policy(scope, DEPLOY_ROLE))
     where = f"AWS_ROLE of the variables of GitHub's environment {environment}"
-    return [Part({"DeployRole": made}, {"AwsRole": output(where, _role_arn(scope.there, name))})]
+    return [Part({"DeployRole": made}, {"AwsRole": output(where, _role_arn(scope.env, name))})]
 
 
 def _reach(service: str, placement: Placement, calls: Sequence[str]) -> Part:
@@ -276,9 +274,9 @@ def _reach(service: str, placement: Placement, calls: Sequence[str]) -> Part:
 
 def _migration(scope: Scope, task: MigrationRunner, roles: Mapping[str, str]) -> Part:
     group, (repository,) = scope.names["log_group"], REPOSITORY.within(scope)
-    arn = f"arn:{scope.there.partition}:logs:{scope.there.region}:{scope.there.account}:log-group:{group}"
+    arn = f"arn:{scope.env.partition}:logs:{scope.env.region}:{scope.env.account}:log-group:{group}"
     trust = trusts_service("ecs-tasks.amazonaws.com")
-    secrets = {**scope.there.secrets, **scope.settings.database_secrets(scope.environment, owner=True)}
+    secrets = {**scope.env.secrets, **scope.settings.database_secrets(scope.environment, owner=True)}
     starting = start_task(repository, secrets.values(), arn)
     log = {"LogGroupName": group, "RetentionInDays": _LOG_DAYS}
     why = "ECS pulls the image, passes the secrets to the task, and writes its log"
@@ -296,15 +294,15 @@ def _migration(scope: Scope, task: MigrationRunner, roles: Mapping[str, str]) ->
 
 def _access(scope: Scope, repository: str, names: Iterable[str]) -> Part:
     """Return what the task needs that makes the service's roles and database; it reads these secrets, and those of their users."""
-    there = scope.there
+    env = scope.env
     secrets = [
-        f"arn:{there.partition}:secretsmanager:{there.region}:{there.account}:secret:{name}{user}"
+        f"arn:{env.partition}:secretsmanager:{env.region}:{env.account}:secret:{name}{user}"
         for name in names
         for user in ("", "/user")
     ]
     name = access_role(scope.settings, scope.environment)
     log = access_log(scope.settings.service_name(scope.environment))
-    return access_part(name, repository, secrets, log, there)
+    return access_part(name, repository, secrets, log, env)
 
 
 def _template(description: str, parts: Iterable[Part]) -> dict[str, Any]:

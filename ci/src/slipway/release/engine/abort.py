@@ -1,16 +1,21 @@
 """Abort: the operation in flight is rolled back, and followed until the truth about it is known.
 
-It takes no number and no lock: the run that started the operation may hold both, follows it too, and records its end.
+It takes no number and no lock: the run that started the operation may hold both, follows it too, and records its end. When that run was
+killed, abort records it.
 """
+
+from contextlib import suppress
 
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Observed, State
 from slipway.records.progress import Event, Phase
 from slipway.release.engine.engine import Engine
+from slipway.release.engine.overtaken import ends_of
 from slipway.release.engine.target import Operation, OperationStatus
 from slipway.release.errors import or_unknown
 
+_LOOKS, _LOOK_SECONDS = 3, 2.0  # a run that is alive records its end in that time
 _AGAIN = "look at it with `slipway status`"
 # How an operation that was asked to go back has ended, and what that means to the person who asked.
 _ENDS = {
@@ -42,7 +47,7 @@ async def abort(engine: Engine, environment: str, service: str) -> Outcome:
     await engine.target.take_back(operation)
     engine.tell(Event(f"asked the platform to roll back {operation.id}", Phase.CHANGE))
     status, why, live = await _followed(engine, operation)
-    return Outcome(
+    outcome = Outcome(
         environment=environment,
         service=service,
         status=status,
@@ -54,6 +59,23 @@ async def abort(engine: Engine, environment: str, service: str) -> Outcome:
         diagnosis=why,
         verb=Verb.ABORT,
     )
+    await _record(engine, operation)
+    return outcome
+
+
+async def _record(engine: Engine, operation: Operation) -> None:
+    """Record the end of the operation's deployment if its own run was killed and does not, so that the next one need not resume it."""
+    with suppress(SlipwayError):  # without a ledger, or the right to write it, the next run records it
+        number = (await engine.ledger.contents()).newest
+        accepted = await engine.ledger.accepted(number)
+        if accepted is None or accepted.id != operation.id:
+            return
+        for _ in range(_LOOKS):
+            if number in (await engine.ledger.contents()).releases:
+                return
+            await engine.time.sleep(_LOOK_SECONDS)
+        for release in await ends_of([number], number, engine.ledger, engine.target, engine.time.now()):
+            await engine.ledger.end(release)
 
 
 async def _in_flight(engine: Engine, service: str) -> Operation:

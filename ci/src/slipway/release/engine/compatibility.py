@@ -1,4 +1,4 @@
-"""The readiness answer of a release, and whether a certificate proves that the release works on a schema. Pure.
+"""Whether a release works on a schema: its readiness answer, certificates, and the way out when it does not answer. Pure.
 
 Two pairs can be wrong. When the database will be migrated, the live release must work on the new schema; when it stays, as in a rollback,
 the wanted release must work on the current one. Certificates are not transitive: a → b and b → c prove nothing about a on c.
@@ -7,6 +7,7 @@ the wanted release must work on the current one. Certificates are not transitive
 import re
 from collections.abc import Iterable, Mapping
 
+from slipway.records.answer import Answer
 from slipway.records.certificate import Certificate, Ternary
 from slipway.records.migration import Heads, Readiness
 from slipway.untrusted import json_object, one_line
@@ -53,7 +54,10 @@ def forward_risk(wanted: Readiness, live: Readiness, certificates: Iterable[Cert
     known = tuple(certificates)
     if _certified(wanted.image, live.database, known):
         return rollback_risk(wanted, live, known)
-    return _risk(live, live.database, wanted.image, known, "the live release")
+    if risk := _risk(live, live.database, wanted.image, known, "the live release"):
+        return risk
+    refused = [each.refused for each in _certified(live.database, wanted.image, known)][-1:]
+    return f"the gate refused the migration ({', '.join(map(one_line, refused[0]))})" if any(refused) else None
 
 
 def _risk(
@@ -97,3 +101,25 @@ def _objection(certificate: Certificate, release: Readiness, whose: str) -> str 
 def heads_as_text(heads: Heads) -> str:
     """Format heads for a sentence, escaped: they are untrusted text."""
     return ", ".join(one_line(head, 40) for head in heads) or "an empty database"
+
+
+def way_out(environment: str, answer: Answer, back: str, *, migrated: bool = False) -> str:
+    """Return what to do about a problem of the live release; empty without a problem. `migrated`: its own deployment changed the schema.
+
+    `back` is the command that goes back, or empty. A rollback does not mend a database, and does not migrate one back.
+    """
+    if not answer.problem:
+        return ""
+    where = f"--environment {environment}"
+    look = f"look at its log with `slipway logs {where}`"
+    if answer.is_without_database:
+        return f"{look}, and at the database and the network to it; a rollback would not help: each release uses this database"
+    if migrated:
+        return f"{look}; the database was migrated, so deploy a commit with a revision that repairs it, unless a certificate of the gate says that the release before works on this schema"
+    known = answer.known
+    if known and known.image is not None and known.database is not None and set(known.image) != set(known.database):
+        return (
+            f"go forward: the live release knows revision {heads_as_text(known.image)}, and the database is at {heads_as_text(known.database)}; "
+            "deploy a commit that works on that schema, as a rollback does not migrate the database back"
+        )
+    return "; ".join(filter(None, [look, back]))

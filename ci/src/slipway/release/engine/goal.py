@@ -138,7 +138,7 @@ Goal = Live | Paused | Resumed | Deleted
 
 
 def check_sensible(goal: Goal, target: Target) -> None:
-    """Raise BadInputError for a verb that the platform does not have; asks the platform nothing."""
+    """Raise BadInputError for a verb that the platform does not have, without a request to it."""
     if instead := target.impossible.get(goal.verb):
         raise BadInputError(f"{goal.service} cannot be {DONE[goal.verb]} where it runs", instead)
 

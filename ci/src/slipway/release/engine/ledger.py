@@ -200,7 +200,7 @@ class Ledger:
         return (lock, stored) if lock and stored else None
 
     async def locked_by(self) -> int | None:
-        """Return the number that holds the lock; None when it is free. This needs no more than the right to read the ledger."""
+        """Return the number that holds the lock; None when it is free. This needs no more than permission to read the ledger."""
         lock = await self._held()
         return lock.number if lock else None
 
@@ -221,7 +221,7 @@ class Ledger:
         return f"{PREFIX}{self.environment}.{number}.{kind}"
 
     def block_names(self, block: int) -> tuple[str, ...]:
-        """Return the names under which the parts of a block may be stored, by a move from another store and by packing."""
+        """Return the names under which the parts of a block may be stored."""
         name = f"{PREFIX}{self.environment}.block.{block}"
         return (name, *(f"{name}.{part}" for part in range(2, _PARTS + 1)))
 
@@ -257,8 +257,8 @@ class Ledger:
         free = next(number for number in looked if number > claimed)
         for step in (HUNDRED, 1):
             names = [self.name(number, "intent") for number in range(claimed + step, free, step)]
-            there = self.numbered(await self.store.get(names)) if names else ()
-            claimed = max((number for number, _ in there), default=claimed)
+            records = self.numbered(await self.store.get(names)) if names else ()
+            claimed = max((number for number, _ in records), default=claimed)
             free = min(free, claimed + HUNDRED)
         self._packed = claimed - 2 * HUNDRED
         return claimed

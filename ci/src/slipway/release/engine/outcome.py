@@ -9,8 +9,8 @@ from slipway.records.migration import Readiness
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Observed, State
 from slipway.records.progress import Phase
-from slipway.release.engine.answering import way_out
 from slipway.release.engine.archive import pack
+from slipway.release.engine.compatibility import way_out
 from slipway.release.engine.engine import Run
 from slipway.release.engine.ledger import RELEASES, expected_seconds, way_back, way_back_again
 from slipway.release.engine.overtaken import ends_of

@@ -46,7 +46,7 @@ async def reach(engine: Engine, goal: Goal, approved: Plan | None = None) -> Out
 
 
 async def _already_true(run: Run, plan: Plan, observed: Observed) -> Outcome:
-    """Change nothing, but end the goal's own unfinished deployment; a ledger that cannot be read does not alter the truth."""
+    """End the goal's own unfinished deployment, if there is one, and change nothing; an unreadable ledger changes no outcome."""
     run.check_approved(plan, observed)
     with suppress(SlipwayError):
         await _resumed(run, await run.ledger.contents())

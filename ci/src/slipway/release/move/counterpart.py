@@ -16,19 +16,19 @@ from slipway.untrusted import one_line
 
 def counterpart(settings: Settings, environment: str) -> Settings:
     """Return the same settings with the environment on ECS Express Mode; raises SettingsError when they do not say how."""
-    there = settings.environment(environment)
+    env = settings.environment(environment)
     table = f"[tool.slipway.environments.{environment}.move]"
-    if not isinstance(there, AppRunnerEnvironment):
-        raise SettingsError(f"{environment} is on {there.target.value} already", "nothing needs to be moved")
-    if there.move is None:
+    if not isinstance(env, AppRunnerEnvironment):
+        raise SettingsError(f"{environment} is on {env.target.value} already", "nothing needs to be moved")
+    if env.move is None:
         raise SettingsError(
             f"there is no {table}",
             "add it with access-role and infrastructure-role, the roles of the service on ECS, which `slipway bootstrap` makes",
         )
-    shared = {name: getattr(there, name) for name in _SHARED}
-    own = {name: value for name, value in vars(there.move).items() if name not in {"without", "scaling"}}
+    shared = {name: getattr(env, name) for name in _SHARED}
+    own = {name: value for name, value in vars(env.move).items() if name not in {"without", "scaling"}}
     try:
-        moved = ExpressEnvironment(target=TargetKind.ECS_EXPRESS, **shared, **own, scaling=_scaling(there))
+        moved = ExpressEnvironment(target=TargetKind.ECS_EXPRESS, **shared, **own, scaling=_scaling(env))
     except MismatchError as error:
         raise SettingsError(f"{table} {error.at}", error.problem) from error
     made = replace(settings, environments={**settings.environments, environment: moved})
@@ -43,8 +43,8 @@ def counterpart(settings: Settings, environment: str) -> Settings:
 
 def predecessor(settings: Settings, environment: str) -> Settings:
     """Return the settings with the environment on App Runner again, as far as its service is observed, paused, resumed or deleted."""
-    there = settings.environment(environment)
-    own = {name: getattr(there, name) for name in ("region", "account", "access_role", "service", "webhook")}
+    env = settings.environment(environment)
+    own = {name: getattr(env, name) for name in ("region", "account", "access_role", "service", "webhook")}
     before = AppRunnerEnvironment(target=TargetKind.APP_RUNNER, **own)
     return replace(settings, environments={**settings.environments, environment: before})
 
@@ -56,12 +56,12 @@ _SHARED = (
 )
 
 
-def _scaling(there: AppRunnerEnvironment) -> TaskScaling:
+def _scaling(env: AppRunnerEnvironment) -> TaskScaling:
     """Return how many tasks run: as many as instances did."""
-    assert there.move is not None
-    if there.move.scaling or there.scaling is None:
-        return there.move.scaling or TaskScaling()
-    return TaskScaling(least=there.scaling.least, most=there.scaling.most)
+    assert env.move is not None
+    if env.move.scaling or env.scaling is None:
+        return env.move.scaling or TaskScaling()
+    return TaskScaling(least=env.scaling.least, most=env.scaling.most)
 
 
 def obstacles(settings: Settings, environment: str, live: Observed, heads: Readiness | None) -> tuple[str, ...]:
@@ -84,10 +84,10 @@ def _unsettled(settings: Settings, environment: str, live: Observed, heads: Read
 
 
 def _without_counterpart(settings: Settings, environment: str, live: Observed) -> Iterator[str]:
-    there = settings.environment(environment)
-    assert isinstance(there, AppRunnerEnvironment)
-    assert there.move is not None
-    left, found, move = there.move.without, live.fields, there.move
+    env = settings.environment(environment)
+    assert isinstance(env, AppRunnerEnvironment)
+    assert env.move is not None
+    left, found, move = env.move.without, live.fields, env.move
     if settings.health_path is None:
         yield "it is checked by TCP, and a load balancer asks for a path; set health-path and deploy it"
     if (command := found.get("start command", ABSENT)) != ABSENT:
@@ -98,30 +98,30 @@ def _without_counterpart(settings: Settings, environment: str, live: Observed) -
         yield "it has IPv6 addresses, and the load balancer has none; set ip-addresses to ipv4 and deploy it"
     if (egress := found.get("egress", INTERNET)) != INTERNET and not move.subnets:
         yield f"it reaches a VPC through {one_line(egress)}; name public subnets of that VPC, and security groups, in move"
-    if there.instance_role and not move.instance_role:
+    if env.instance_role and not move.instance_role:
         yield "it has an instance role, which trusts App Runner; name one in move.instance-role that trusts ECS tasks"
-    usual = default_scaling(there.region, there.account)
-    if found.get("auto scaling", usual) != usual and there.scaling is None and move.scaling is None:
+    usual = default_scaling(env.region, env.account)
+    if found.get("auto scaling", usual) != usual and env.scaling is None and move.scaling is None:
         yield "it has an auto scaling configuration of its own; say in move.scaling how many tasks run"
-    for part, value in _optional(there, found).items():
+    for part, value in _optional(env, found).items():
         if value != ABSENT and part not in left:
             yield f"there is no counterpart of its {part.value} ({one_line(value)}); name it in move.without to leave it behind"
 
 
-def _optional(there: AppRunnerEnvironment, found: Mapping[str, str]) -> dict[Left, str]:
+def _optional(env: AppRunnerEnvironment, found: Mapping[str, str]) -> dict[Left, str]:
     """Return the parts that a service may leave behind, as they are live."""
     return {
         Left.TRACING: found.get("tracing", ABSENT),
         Left.KMS_KEY: found.get("KMS key", ABSENT),
-        Left.TAGS: ", ".join(sorted(there.tags)) or ABSENT,
+        Left.TAGS: ", ".join(sorted(env.tags)) or ABSENT,
     }
 
 
 def keys_after(moved: Settings, environment: str) -> str:
     """Return the lines that the environment's table gets once the service has moved; those of `move` and of App Runner go."""
-    there = moved.environment(environment)
+    env = moved.environment(environment)
     usual = {each.name: each.default for each in fields(ExpressEnvironment)}
-    own = {name: value for name, value in vars(there).items() if name not in _SHARED and value != usual[name]}
+    own = {name: value for name, value in vars(env).items() if name not in _SHARED and value != usual[name]}
     shown = {kebab(name): write(value, kebab) for name, value in own.items()}
     return "\n".join(f"{key} = {_toml(value)}" for key, value in shown.items())
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 
 import anyio
 
@@ -13,7 +14,8 @@ from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, ServiceSpec, naming_values
 from slipway.release.preflight import image
 from slipway.release.preflight.checks import Checks, covered, look_at_account, not_covered, versions_in
-from slipway.release.preflight.named import look_at_secrets
+from slipway.release.preflight.named import look_at_log, look_at_secrets
+from slipway.settings import RunnerKind, Settings
 from slipway.untrusted import one_line
 
 Boot = Callable[[], Awaitable[Checks]]
@@ -39,6 +41,14 @@ async def preflight(aws: Aws, spec: ServiceSpec, looks: Mapping[str, Look], boot
     )
     branches += [Branch("start", await _booted(boot, seen)), Branch("beyond", _beyond(spec, looks))]
     return replace(seen, seconds=round(time.monotonic() - began, 3), branches=tuple(branches))
+
+
+def looks_at_migration(settings: Settings, environment: str) -> Mapping[str, Look]:
+    """Return the checks of the task that migrates; none where no task does."""
+    migration = settings.environment(environment).migration
+    if migration is None or migration.runner is not RunnerKind.ECS_TASK:
+        return {}
+    return {"migration": partial(look_at_log, settings.migration_log(environment))}
 
 
 def naming_changes(result: Preflight, spec: ServiceSpec, live: Mapping[str, str]) -> Preflight:

@@ -77,8 +77,8 @@ async def _platform(aws: Aws, name: str, spec: ServiceSpec, manifest: Mapping[st
         return (judge_index(spec.image, entries, spec.platform),)
     if manifest.get("artifactType") == TREE:
         return (judge_tree(real=aws.endpoint_url is None),)
-    described = manifest.get("config")
-    config: Mapping[str, Any] = described if isinstance(described, Mapping) else {}
+    description = manifest.get("config")
+    config: Mapping[str, Any] = description if isinstance(description, Mapping) else {}
     if config.get("mediaType") not in _CONFIGS:
         kind = one_line(str(manifest.get("artifactType") or config.get("mediaType") or "an unknown kind"))
         problem = f"{spec.image.digest} is an artifact of {kind}, not an image"
@@ -123,11 +123,11 @@ def judge_config(config: Mapping[str, Any], wanted: str = PLATFORM) -> Check:
     return ok("platform", f"one manifest, for {wanted}")
 
 
-def _machine(described: Any) -> str:
+def _machine(description: Any) -> str:
     """Return `os/architecture`; empty when neither is named."""
-    if not isinstance(described, Mapping):
+    if not isinstance(description, Mapping):
         return ""
-    return f"{described.get('os', '')}/{described.get('architecture', '')}".strip("/")
+    return f"{description.get('os', '')}/{description.get('architecture', '')}".strip("/")
 
 
 async def _downloaded(url: str, digest: str) -> bytes:

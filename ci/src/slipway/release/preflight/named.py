@@ -46,8 +46,8 @@ async def _role(aws: Aws, spec: ServiceSpec, subject: str, trust: tuple[str, str
     if answer is None:
         return (no(subject, f"there is no role {arn}", "create it, or correct the ARN in the settings"),)
     role = answer["Role"]
-    there = Arn.parse(role["Arn"])
-    if there and there.account != named.account:
+    found = Arn.parse(role["Arn"])
+    if found and found.account != named.account:
         return (not_covered(subject, f"{arn}: these credentials belong to another account"),)
     if role["Arn"] != arn:
         problem = f"there is no role {arn}; the one of that name is {one_line(role['Arn'])}"
@@ -109,6 +109,15 @@ def judge_owner(service: str, environment: str, owner: str | None, adopt: str) -
     return no("owner", problem, f"set another service in the settings, or hand it over: {adopt}")
 
 
+async def look_at_log(group: str, aws: Aws, _spec: ServiceSpec) -> Checks:
+    """Check that the log group of the task that migrates exists: ECS starts no task without it."""
+    call = aws.call("logs", "describe_log_streams", logGroupName=group, limit=1)
+    if await or_absent(call, "ResourceNotFoundException") is not None:
+        return (ok("migration", f"its log group {group} is there"),)
+    problem = f"there is no log group {group}, so ECS cannot start the task that migrates"
+    return (no("migration", problem, f"create it: aws logs create-log-group --log-group-name {group}"),)
+
+
 async def look_at_secrets(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check every secret, by its variable."""
     checks: list[Check] = []
@@ -144,36 +153,36 @@ def _elsewhere(variable: str, reference: str, name: Arn, aws: Aws, spec: Service
 async def _secret(aws: Aws, variable: str, reference: str) -> Checks:
     arn, key, *_ = parts_of_secret(reference)
     call = aws.call("secretsmanager", "describe_secret", SecretId=arn)
-    described = await or_absent(call, "ResourceNotFoundException")
-    if described is None:
+    description = await or_absent(call, "ResourceNotFoundException")
+    if description is None:
         return (no(variable, f"there is no secret {arn}", "create it, or correct the ARN in the settings"),)
-    return judge_secret(variable, arn, key, described)
+    return judge_secret(variable, arn, key, description)
 
 
-def judge_secret(variable: str, arn: str, key: str, described: Mapping[str, Any]) -> Checks:
+def judge_secret(variable: str, arn: str, key: str, description: Mapping[str, Any]) -> Checks:
     """Judge a secret that exists: one that is scheduled for deletion is refused."""
-    if gone := described.get("DeletedDate"):
+    if gone := description.get("DeletedDate"):
         problem = f"the secret {arn} is scheduled for deletion on {gone:%Y-%m-%d}"
         return (no(variable, problem, f"aws secretsmanager restore-secret --secret-id {arn}"),)
-    stages: Mapping[str, list[str]] = described.get("VersionIdsToStages", {})
+    stages: Mapping[str, list[str]] = description.get("VersionIdsToStages", {})
     current = next((version for version, names in stages.items() if "AWSCURRENT" in names), "")
-    there = ok(variable, f"{arn} is there", current)
+    exists = ok(variable, f"{arn} exists", current)
     if not key:
-        return (there,)
-    return there, not_covered(variable, f"whether the secret has the key {key}: its value was not read")
+        return (exists,)
+    return exists, not_covered(variable, f"whether the secret has the key {key}: its value was not read")
 
 
 async def _parameters(aws: Aws, wanted: Mapping[str, str]) -> Checks:
     """Check all parameters, 50 per call."""
     names = [name for reference in wanted.values() for name in names_of(reference)]
-    there: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for first in range(0, len(names), _MOST):
         names_filter = {"Key": "Name", "Option": "Equals", "Values": names[first : first + _MOST]}
         async for page in aws.pages("ssm", "describe_parameters", ParameterFilters=[names_filter]):
-            there |= {str(each["Name"]): str(each.get("Version", "")) for each in page["Parameters"]}
+            versions |= {str(each["Name"]): str(each.get("Version", "")) for each in page["Parameters"]}
     return tuple(
-        ok(variable, f"{reference} is there", next(there[name] for name in names_of(reference) if name in there))
-        if there.keys() & set(names_of(reference))
+        ok(variable, f"{reference} exists", next(versions[name] for name in names_of(reference) if name in versions))
+        if versions.keys() & set(names_of(reference))
         else no(variable, f"there is no parameter {reference}", "create it, or correct the ARN in the settings")
         for variable, reference in wanted.items()
     )

@@ -41,30 +41,30 @@ class TaskOrder:
 
     def __post_init__(self) -> None:
         table, variable = f"[tool.slipway.environments.{self.environment}", self.migrations.database_variable
-        if self.there.migration is None:
+        if self.env.migration is None:
             raise SettingsError(
                 f"{self.environment} does not say who migrates its database",
                 f'add {table}.migration] with runner = "ecs-task"',
             )
-        if variable not in {**self.there.secrets, **self.there.variables}:
+        if variable not in {**self.env.secrets, **self.env.variables}:
             raise SettingsError(
                 f"{self.environment} has no {variable} with the URL of its database",
                 f"add its secret to secrets in {table}], or correct database-variable in [tool.slipway.migrations]",
             )
 
     @property
-    def there(self) -> Environment:
+    def env(self) -> Environment:
         return self.settings.environment(self.environment)
 
     @property
     def secrets(self) -> dict[str, str]:
         """The service's secrets; where bootstrap made the database, with the URL of the role that owns its tables."""
-        return {**self.there.secrets, **self.settings.database_secrets(self.environment, owner=True)}
+        return {**self.env.secrets, **self.settings.database_secrets(self.environment, owner=True)}
 
     @property
     def runner(self) -> MigrationRunner:
-        assert self.there.migration is not None
-        return self.there.migration
+        assert self.env.migration is not None
+        return self.env.migration
 
     @property
     def migrations(self) -> Migrations:
@@ -73,7 +73,7 @@ class TaskOrder:
     @property
     def variables(self) -> Mapping[str, str]:
         """The plain values of the container's variables."""
-        return self.there.variables
+        return self.env.variables
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -122,9 +122,9 @@ def definition(order: TaskOrder) -> dict[str, Any]:
     return _definition(order, {LABEL: hashlib.sha256(content.encode()).hexdigest()[:32]})
 
 
-def label_of(described: Mapping[str, Any]) -> str | None:
+def label_of(description: Mapping[str, Any]) -> str | None:
     """Return the hash of a registered definition; None when slipway did not register it."""
-    containers = described.get("containerDefinitions") or [{}]
+    containers = description.get("containerDefinitions") or [{}]
     label: str | None = containers[0].get("dockerLabels", {}).get(LABEL)
     return label
 
@@ -136,7 +136,7 @@ def _definition(order: TaskOrder, labels: Mapping[str, str]) -> dict[str, Any]:
         "family": order.family,
         "requiresCompatibilities": ["FARGATE"],
         "networkMode": "awsvpc",
-        "runtimePlatform": {"cpuArchitecture": order.there.cpu_architecture, "operatingSystemFamily": "LINUX"},
+        "runtimePlatform": {"cpuArchitecture": order.env.cpu_architecture, "operatingSystemFamily": "LINUX"},
         "cpu": str(runner.cpu),
         "memory": str(runner.memory),
         "executionRoleArn": runner.execution_role,
@@ -158,7 +158,7 @@ def _container(order: TaskOrder, labels: Mapping[str, str]) -> dict[str, Any]:
             "logDriver": "awslogs",
             "options": {
                 "awslogs-group": order.log_group,
-                "awslogs-region": order.there.region,
+                "awslogs-region": order.env.region,
                 "awslogs-stream-prefix": PREFIX,
             },
         },
@@ -170,7 +170,7 @@ def _arguments(order: TaskOrder) -> list[str]:
     return [
         *migrations.own_runner,
         *(f"--variable={name}={template}" for name, template in sorted(migrations.variables.items())),
-        *(f"--secret={name}" for name in sorted(order.there.secrets)),
+        *(f"--secret={name}" for name in sorted(order.env.secrets)),
         *(["--look"] if order.look else [f"--transactions={order.transactions}"] if order.transactions else []),
     ]
 
@@ -195,12 +195,11 @@ def request(order: TaskOrder, definition_arn: str, token: str) -> dict[str, Any]
     }
 
 
-_EXECUTE = "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
-
-
-def overrides(command: Sequence[str], token: str) -> dict[str, Any]:
+def overrides(order: TaskOrder, command: Sequence[str], token: str) -> dict[str, Any]:
     """Return the members of RunTask by which the task runs a command instead; no migration takes it for its own."""
-    container = {"name": CONTAINER, "command": ["-c", _EXECUTE, *command]}  # after the definition's python
+    program = _bare(files("slipway.release.runners").joinpath("masked.py").read_text(encoding="utf-8"))
+    arguments = ["-c", program, ",".join(sorted(order.secrets)), *command]  # after the definition's python
+    container = {"name": CONTAINER, "command": arguments}
     return {"overrides": {"containerOverrides": [container]}, "startedBy": f"{PREFIX}/run/{token[:16]}"}
 
 

@@ -90,7 +90,7 @@ class _Run:
         """Start a task for a command, follow it to its end, however long it takes, and return its exit code."""
         arn = await self._registered(definition(self.order))
         token = secrets.token_hex(32)
-        task = _task(await self._started_once(request(self.order, arn, token) | overrides(command, token)))
+        task = _task(await self._started_once(request(self.order, arn, token) | overrides(self.order, command, token)))
         self._say(f"the command runs in the task {task.id}; its log is {self.order.log_group}, {task.stream}")
         while (tasks := await self._described([task.arn])) and tasks[0]["lastStatus"] != "STOPPED":
             await self.time.sleep(POLL_SECONDS)
@@ -127,9 +127,9 @@ class _Run:
     async def _running(self) -> _Task | None:
         """Return a running task for this digest, if there is one."""
         listed = await self._call("list_tasks", cluster=self.order.runner.cluster, startedBy=self.order.started_by)
-        for described in await self._described(listed["taskArns"]):
-            if described["lastStatus"] != "STOPPED":
-                task = _task(described)
+        for description in await self._described(listed["taskArns"]):
+            if description["lastStatus"] != "STOPPED":
+                task = _task(description)
                 self._say(f"following the task {task.id}, which another run started at {task.created:%H:%M:%S %Z}")
                 return task
         return None
@@ -147,15 +147,15 @@ class _Run:
         """Start the task. For a token that it knows ECS returns the task that it started, even when that has stopped since."""
         token = deployment and hashlib.sha256(f"{self.order.started_by} {deployment}".encode()).hexdigest()
         try:
-            described = await self._run_task(definition_arn, token)
+            description = await self._run_task(definition_arn, token)
         except AwsRefusedError as error:
             if error.code != "ConflictException":  # the settings have changed since this deployment started it
                 raise
-            described = await self._run_task(definition_arn)
-        if described["lastStatus"] == "STOPPED" and _exit_code(described) != 0:
-            self._say(f"the task {_task(described).id} of this deployment has failed; trying once more")
-            described = await self._run_task(definition_arn)
-        task = _task(described)
+            description = await self._run_task(definition_arn)
+        if description["lastStatus"] == "STOPPED" and _exit_code(description) != 0:
+            self._say(f"the task {_task(description).id} of this deployment has failed; trying once more")
+            description = await self._run_task(definition_arn)
+        task = _task(description)
         self._say(f"the {self.order.noun} runs in the task {task.id}; its log is {self.order.log_group}, {task.stream}")
         return task
 
@@ -191,13 +191,13 @@ class _Run:
                 await self._listen(task)
                 await self.time.sleep(POLL_SECONDS)
 
-    async def _ended(self, described: Mapping[str, Any], task: _Task, patience: float = _ANSWER_SECONDS) -> Ended:
+    async def _ended(self, description: Mapping[str, Any], task: _Task, patience: float = _ANSWER_SECONDS) -> Ended:
         """Return the end of the task with its log, waiting so many seconds for the last lines."""
         ended = Ended(
-            exit_code=_exit_code(described),
-            stop_code=str(described.get("stopCode", "")),
-            reason=str(described.get("stoppedReason", "")),
-            why=str(_container(described).get("reason", "")),
+            exit_code=_exit_code(description),
+            stop_code=str(description.get("stopCode", "")),
+            reason=str(description.get("stoppedReason", "")),
+            why=str(_container(description).get("reason", "")),
         )
         since = self.time.seconds()
         while ended.exit_code is not None:
@@ -278,13 +278,13 @@ def _explained(error: AwsRefusedError, order: TaskOrder) -> RefusedError:
     return error
 
 
-def _task(described: Mapping[str, Any]) -> _Task:
-    return _Task(str(described["taskArn"]), described["createdAt"])
+def _task(description: Mapping[str, Any]) -> _Task:
+    return _Task(str(description["taskArn"]), description["createdAt"])
 
 
-def _container(described: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(next(iter(described.get("containers", [])), {}))
+def _container(description: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(next(iter(description.get("containers", [])), {}))
 
 
-def _exit_code(described: Mapping[str, Any]) -> int | None:
-    return _container(described).get("exitCode")
+def _exit_code(description: Mapping[str, Any]) -> int | None:
+    return _container(description).get("exitCode")

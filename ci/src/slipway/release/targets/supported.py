@@ -12,8 +12,8 @@ from slipway.release.cloudformation import Part
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, Target, Time
 from slipway.release.failures import PlatformWords
+from slipway.release.permissions import Grants, Permission
 from slipway.release.preflight.checking import Look
-from slipway.release.rights import Grants, Right
 from slipway.release.targets.app_runner import account as app_runner_account
 from slipway.release.targets.app_runner import logs as app_runner_logs
 from slipway.release.targets.app_runner import preflight as app_runner_preflight
@@ -42,7 +42,7 @@ class TargetDescription:
     - health: how the platform will check an instance.
     - owned: whether slipway made an environment's service; None when there is none.
     - looks: the checks of a preflight besides image, secrets and account, by branch.
-    - grants: the IAM actions of each right.
+    - grants: the IAM actions of each permission.
     - parts: the resources that bootstrap makes in the account, from the names of roles and the ARN of the repository.
     - count: how many instances of the service of an ARN run, for people; empty where the platform does not say.
     - words: the lines that the platform writes when a release does not start.
@@ -71,7 +71,7 @@ class TargetDescription:
 
 
 # A called service is on ECS Express Mode, wherever its caller is.
-_CALLING: Grants = {Right.FIND_CALLED: express_account.FIND_CALLED}
+_CALLING: Grants = {Permission.FIND_CALLED: express_account.FIND_CALLED}
 TARGETS: Mapping[TargetKind, TargetDescription] = {
     TargetKind.APP_RUNNER: TargetDescription(
         api="apprunner",

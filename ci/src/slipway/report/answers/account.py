@@ -6,6 +6,7 @@ from slipway.records.conformance import Conformance, Estimate, Left
 from slipway.records.destruction import Destruction
 from slipway.records.drift import AccountDrift
 from slipway.records.image import Image
+from slipway.records.words import counted
 from slipway.report import text as plain
 from slipway.report.answers.result import CommandResult, fenced_result
 from slipway.untrusted import one_line, printable
@@ -32,6 +33,11 @@ def of_listening(listening: Listening) -> CommandResult:
     """The text is one line, because the process that starts the simulator reads one line."""
     text = f"listening on {one_line(listening.url)}\n"
     return CommandResult(record=listening, text=text, outputs={"url": listening.url})
+
+
+def of_faults(listening: Listening, number: int) -> CommandResult:
+    text = f"{counted(number, 'fault')} from now on" if number else "no faults from now on"
+    return CommandResult(record=listening, text=f"{text}: {one_line(listening.url)}\n")
 
 
 def of_pushed(image: Image) -> CommandResult:

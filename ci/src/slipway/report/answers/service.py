@@ -1,10 +1,10 @@
 """Results about a service that runs."""
 
+from slipway.records.checks import SecretList, SecretVersion
 from slipway.records.command import CommandRun
 from slipway.records.ledger import Address, History, ReleaseWatch, Situation
 from slipway.records.logs import Log, LogLine
 from slipway.records.outcome import Examination
-from slipway.records.secrets import SecretList, SecretVersion
 from slipway.report import release, release_markdown
 from slipway.report import text as plain
 from slipway.report.answers.result import CommandResult

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from slipway.records.proof import Finding, Proof
+from slipway.records.proof import VERDICTS, Finding, Proof
 from slipway.records.services import Proofs, ServiceProof
 from slipway.records.words import counted
 from slipway.report.format import escaped, rendered
@@ -61,8 +61,7 @@ def _row(service: ServiceProof) -> tuple[str, str, str]:
 def title(proofs: Proofs) -> str:
     """`Migrations of 3 services: 1 refused, 1 could not run, 1 passed`."""
     verdicts = [_row(service)[0].partition(",")[0] for service in proofs.services]
-    order = ("could not run", "refused", "not executed", "passed")
-    counts = (f"{verdicts.count(verdict)} {verdict}" for verdict in order if verdict in verdicts)
+    counts = (f"{verdicts.count(verdict)} {verdict}" for verdict in ("could not run", *VERDICTS) if verdict in verdicts)
     return f"Migrations of {counted(len(verdicts), 'service')}: {', '.join(counts) or 'no service has changed'}"
 
 
@@ -72,7 +71,7 @@ def _table(proofs: Proofs) -> str:
 
 
 def markdown(proofs: Proofs) -> str:
-    """Render the table, then the report of each service that was proven."""
+    """Render the table, then the report of each service that was tested."""
     parts = [f"## {title(proofs)}", _table(proofs)]
     for service in proofs.services:
         if service.proof:
@@ -106,17 +105,17 @@ def place(folder: str) -> str:
 
 
 def annotations(proofs: Proofs) -> str:
-    """Render those of each service, and one for each reason why a service was not proven."""
+    """Render those of each service, and one for each reason why a service was not tested."""
     refused = [(service, reason) for service in proofs.services for reason in _reasons(service)]
     lines = (
-        programs.annotation("error", f"{service.folder} could not be proven: {reason}", {"title": "slipway"})
+        programs.annotation("error", f"{service.folder} could not be tested: {reason}", {"title": "slipway"})
         for service, reason in refused
     )
     return "".join([*lines, *map(programs.annotations, proofs.proven)])
 
 
 def junit(proofs: Proofs) -> str:
-    """Render a suite per service; one that could not be proven has an error."""
+    """Render a suite per service; one that could not be tested has an error."""
     suites = ET.Element("testsuites", name="slipway gate")
     for service in proofs.services:
         name = f"slipway gate {service.folder}"
@@ -135,7 +134,7 @@ def _failed(service: ServiceProof, name: str) -> ET.Element:
 def sarif(proofs: Proofs) -> str:
     """Render a run per service, which GitHub compares with the runs of the same category: the id up to its last slash.
 
-    A service that could not be proven has no run, so its earlier alerts stay open. GitHub refuses files of more than 20 runs.
+    A service that could not be tested has no run, so its earlier alerts stay open. GitHub refuses files of more than 20 runs.
     """
     runs = (
         programs.sarif_run(service.proof.in_repository())

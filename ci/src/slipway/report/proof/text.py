@@ -78,11 +78,11 @@ def _gaps(proof: Proof) -> Iterator[str]:
 
 
 def _extent(proof: Proof) -> Iterator[str]:
-    """Yield which revisions were judged, and every part that was not examined."""
+    """Yield which revisions were tested, and every part that was not examined."""
     if proof.coverage.baseline:
         yield f"begun on: {proof.coverage.baseline}"
     if proof.coverage.chosen:
-        yield f"judged: {proof.coverage.chosen}"
+        yield f"tested: {proof.coverage.chosen}"
     yield from (f"not covered: {gap}" for gap in proof.coverage.gaps)
 
 

@@ -92,7 +92,7 @@ class SimulatedAppRunner:
         check_roles(self._platform.iam, wanted, call.now)
         unchanged = wanted == service.configuration and (scaling is None or scaling.arn == service.scaling.arn)
         if service.status == "RUNNING" and unchanged:
-            return {"Service": service.described()}  # without an effective change there is no OperationId
+            return {"Service": service.description()}  # without an effective change there is no OperationId
         rebuilt = service.status == "CREATE_FAILED"
         return self._deploy(service, "CREATE_SERVICE" if rebuilt else "UPDATE_SERVICE", wanted, call, scaling)
 
@@ -106,13 +106,13 @@ class SimulatedAppRunner:
     async def resume_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._service(request)
         if not service.begins("ResumeService"):
-            return {"Service": service.described()}
+            return {"Service": service.description()}
         return self._deploy(service, "RESUME_SERVICE", service.configuration, call)
 
     async def pause_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._service(request)
         if not service.begins("PauseService"):
-            return {"Service": service.described()}
+            return {"Service": service.description()}
         return self._begin(service, "PAUSE_SERVICE", pause, call)
 
     async def delete_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -155,16 +155,16 @@ class SimulatedAppRunner:
         self._platform.tasks.start_soon(self._maintain, service, seconds)
 
     async def describe_service(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        return {"Service": self._service(request).described()}
+        return {"Service": self._service(request).description()}
 
     async def list_services(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         shown = ("ServiceName", "ServiceId", "ServiceArn", "ServiceUrl", "CreatedAt", "UpdatedAt", "Status")
-        living = [service.described() for service in self.services.values() if service.status != "DELETED"]
-        summaries = [{key: described[key] for key in shown} for described in living]
+        living = [service.description() for service in self.services.values() if service.status != "DELETED"]
+        summaries = [{key: description[key] for key in shown} for description in living]
         return paged("ServiceSummaryList", summaries, request)
 
     async def list_operations(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        newest_first = [operation.described() for operation in self._service(request).operations[::-1]]
+        newest_first = [operation.description() for operation in self._service(request).operations[::-1]]
         return paged("OperationSummaryList", newest_first, request)
 
     async def list_services_for_auto_scaling_configuration(
@@ -216,7 +216,7 @@ class SimulatedAppRunner:
         service.operations.append(operation)
         service.status = "OPERATION_IN_PROGRESS"
         self._platform.tasks.start_soon(run, self._platform, service, operation)
-        return {"Service": service.described(), "OperationId": operation.id}
+        return {"Service": service.description(), "OperationId": operation.id}
 
     async def _maintain(self, service: Service, seconds: float) -> None:
         await self._platform.clock.sleep(seconds)

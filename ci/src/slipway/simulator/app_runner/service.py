@@ -190,7 +190,7 @@ class ServiceOperation:
         """The id in log streams, without dashes [F]."""
         return self.id.replace("-", "")
 
-    def described(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """Return the API's OperationSummary, which has no message, image or actor."""
         times = {"StartedAt": self.started, "UpdatedAt": self.ended or self.started, "EndedAt": self.ended}
         return {"Id": self.id, "Type": self.type, "Status": self.status, "TargetArn": self.target_arn} | times
@@ -253,7 +253,7 @@ class Service:
     def serves_from(self, instance: SimulatedInstance) -> bool:
         return self.instance is instance and self.status == "RUNNING"
 
-    def described(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """Return the API's Service."""
         return {
             "ServiceName": self.name,

@@ -99,7 +99,7 @@ class CloudFormation:
             drifted = any(change.drift in ("MODIFIED", "DELETED") for change in change_set.changes)
             facts["StackDriftStatus"] = "DRIFTED" if drifted else "IN_SYNC"
         made = change_set.changes if facts["Status"] == "CREATE_COMPLETE" else []
-        return facts | paged("Changes", [change.described(values=values) for change in made], request)
+        return facts | paged("Changes", [change.description(values=values) for change in made], request)
 
     async def execute_change_set(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         stack, change_set = self._change_set(request)
@@ -140,8 +140,8 @@ class CloudFormation:
 
     async def describe_stacks(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         if request.get("StackName"):
-            return {"Stacks": [self._stack(request).described()]}
-        return {"Stacks": [stack.described() for stack in self.stacks.values()]}
+            return {"Stacks": [self._stack(request).description()]}
+        return {"Stacks": [stack.description() for stack in self.stacks.values()]}
 
     async def describe_stack_events(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         newest_first = self._stack(request).events[::-1]
@@ -404,7 +404,7 @@ def _drift_of(stack: SimulatedStack, held: StackResource, drift: Drift) -> dict[
         "ResourceType": held.kind.name,
         "ExpectedProperties": None if deleted else json.dumps(drift.expected),
         "ActualProperties": None if deleted else json.dumps(drift.actual),
-        "PropertyDifferences": [each.described() for each in drift.differences],
+        "PropertyDifferences": [each.description() for each in drift.differences],
         "StackResourceDriftStatus": drift.status,
         "Timestamp": drift.checked,
     }

@@ -32,7 +32,7 @@ class ChangeDetail:
             return "False"
         return "Conditional" if self.dynamic or self.recreation == "Conditionally" else "True"
 
-    def described(self, *, values: bool) -> dict[str, Any]:
+    def description(self, *, values: bool) -> dict[str, Any]:
         """Return the API's ResourceChangeDetail."""
         name = self.path.partition("/")[0] if self.attribute == "Properties" else None
         target: dict[str, Any] = {
@@ -93,7 +93,7 @@ class StackChange:
         each = {detail.replacement for detail in self.details}
         return next((answer for answer in ("True", "Conditional") if answer in each), "False")
 
-    def described(self, *, values: bool) -> dict[str, Any]:
+    def description(self, *, values: bool) -> dict[str, Any]:
         before, after = self.contexts if values else (None, None)
         change = {
             "Action": self.action,
@@ -103,7 +103,7 @@ class StackChange:
             "Replacement": self.replacement,
             "PolicyAction": self.policy,
             "Scope": sorted({detail.attribute for detail in self.details}),
-            "Details": [detail.described(values=values) for detail in self.details],
+            "Details": [detail.description(values=values) for detail in self.details],
             "ResourceDriftStatus": self.drift,
             "BeforeContext": None if before is None else json.dumps({"Properties": before}),
             "AfterContext": None if after is None else json.dumps({"Properties": after}),

@@ -44,13 +44,13 @@ class Executor:
             return
         needed = [Needed(action, arn) for action in kind.permissions.get(handler, ())]
         guard.asked += needed
-        for right in needed:
-            either = (right, replace(right, resource="*"))
+        for permission in needed:
+            either = (permission, replace(permission, resource="*"))
             if not any(allows(policy, each) for policy in self.policies for each in either):
                 raise failure(
                     "AccessDenied",
-                    f"User: {self.arn} is not authorized to perform: {right.action} on resource: {arn}"
-                    f" because no identity-based policy allows the {right.action} action",
+                    f"User: {self.arn} is not authorized to perform: {permission.action} on resource: {arn}"
+                    f" because no identity-based policy allows the {permission.action} action",
                 )
 
 

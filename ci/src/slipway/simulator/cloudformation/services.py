@@ -66,9 +66,9 @@ class _Repository(ServiceHandler):
         if found is None:
             return None
         policy = await self._found("ecr", "GetLifecyclePolicy", call, repositoryName=identifier)
-        (described,) = found["repositories"]
+        (description,) = found["repositories"]
         live = {key: value for key, value in (model or {}).items() if key != "LifecyclePolicy"}
-        live |= {"RepositoryName": identifier, "ImageTagMutability": described["imageTagMutability"]}
+        live |= {"RepositoryName": identifier, "ImageTagMutability": description["imageTagMutability"]}
         return live | ({"LifecyclePolicy": {"LifecyclePolicyText": policy["lifecyclePolicyText"]}} if policy else {})
 
     async def update(self, before: Model, after: Model, call: Call) -> None:

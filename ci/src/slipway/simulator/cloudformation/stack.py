@@ -150,7 +150,7 @@ class SimulatedStack:
             }
         )
 
-    def described(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         outputs = [
             {
                 "OutputKey": key,

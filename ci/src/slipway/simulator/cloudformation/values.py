@@ -112,7 +112,7 @@ class Difference:
     actual: Any
     type: str  # ADD, REMOVE or NOT_EQUAL
 
-    def described(self) -> dict[str, str]:
+    def description(self) -> dict[str, str]:
         """Return the API's PropertyDifference, in which values are texts."""
         return {
             "PropertyPath": self.path,

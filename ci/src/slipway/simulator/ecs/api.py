@@ -98,7 +98,7 @@ class Ecs:
         if known and known.is_valid(call.now):
             if known.request != parameters:
                 raise AwsError("ConflictException", "The clientToken is in use with another request.")  # †
-            return {"tasks": [task.described(tags=True) for task in known.tasks], "failures": []}
+            return {"tasks": [task.description(tags=True) for task in known.tasks], "failures": []}
         definition = self._startable(request)
         _check(request)
         if self.unplaced:
@@ -106,7 +106,7 @@ class Ecs:
         tasks = tuple(self._begin(cluster, definition, parameters, call) for _ in range(request.get("count", 1)))
         if token:
             self._tokens[cluster, token] = _Token(parameters, call.now, tasks)
-        return {"tasks": [task.described(tags=True) for task in tasks], "failures": []}
+        return {"tasks": [task.description(tags=True) for task in tasks], "failures": []}
 
     async def describe_tasks(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         cluster = self._cluster(request)
@@ -114,7 +114,7 @@ class Ecs:
         by_name = {name: self._find(cluster, name, call) for name in request["tasks"]}
         arn = f"arn:aws:ecs:{call.region}:{call.account}:task/{cluster}"
         return {
-            "tasks": [task.described(tags=tags) for task in by_name.values() if task],
+            "tasks": [task.description(tags=tags) for task in by_name.values() if task],
             "failures": [
                 {"arn": f"{arn}/{name.rpartition('/')[2]}", "reason": "MISSING"}  # [G]
                 for name, task in by_name.items()
@@ -146,7 +146,7 @@ class Ecs:
             raise AwsError("InvalidParameterException", "The referenced task was not found.")  # [F]
         if not task.stopped:
             task.stop("UserInitiated", request.get("reason", "Task stopped by user"))
-        return {"task": task.described(tags=True)}
+        return {"task": task.description(tags=True)}
 
     def _begin(self, cluster: str, definition: TaskDefinition, request: Mapping[str, Any], call: Call) -> Task:
         owner = _cluster_arn(cluster, call)

@@ -47,7 +47,7 @@ class TaskDefinition:
         only: Mapping[str, Any] = self.asked["containerDefinitions"][0]
         return only
 
-    def described(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """Return the API's TaskDefinition."""
         facts = {key: value for key, value in self.asked.items() if key != "tags"}
         containers = [{**_DEFAULTS, **container} for container in self.asked["containerDefinitions"]]
@@ -72,7 +72,7 @@ class TaskDefinitions:
         self.operations: Operations = operations_of(self)
 
     async def register_task_definition(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        return {"taskDefinition": self.register(request, call).described(), "tags": request.get("tags", [])}
+        return {"taskDefinition": self.register(request, call).description(), "tags": request.get("tags", [])}
 
     def register(self, request: Mapping[str, Any], call: Call) -> TaskDefinition:
         """Add a revision to its family; raises AwsError."""
@@ -90,7 +90,7 @@ class TaskDefinitions:
         if definition is None:
             raise AwsError("ClientException", "Unable to describe task definition.")  # [F]
         tags = {"tags": definition.asked.get("tags", [])} if "TAGS" in request.get("include", []) else {}
-        return {"taskDefinition": definition.described(), **tags}
+        return {"taskDefinition": definition.description(), **tags}
 
     async def list_task_definitions(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         """List active revisions by default, the newest of a family last [M]."""
@@ -110,7 +110,7 @@ class TaskDefinitions:
         if definition is None or ":" not in name.rpartition("/")[2]:
             raise AwsError("ClientException", "The specified task definition does not exist.")  # †
         definition.deregistered = definition.deregistered or call.now
-        return {"taskDefinition": definition.described()}
+        return {"taskDefinition": definition.description()}
 
     def find(self, name: str) -> TaskDefinition | None:
         """Find a revision by ARN or family:revision, or the newest active one of a family."""
@@ -206,7 +206,7 @@ class Task:
         """Record why the task is to stop; the first reason counts."""
         self.stopping = self.stopping or (code, reason)
 
-    def described(self, *, tags: bool = False) -> dict[str, Any]:
+    def description(self, *, tags: bool = False) -> dict[str, Any]:
         """Return the API's Task."""
         asked, container = self.definition.asked, self.definition.container
         code, reason = self.stopping or (None, None)

@@ -1,4 +1,4 @@
-"""App Runner in an account: the IAM actions of each right, and the resources that bootstrap makes for an environment.
+"""App Runner in an account: the IAM actions of each permission, and the resources that bootstrap makes for an environment.
 
 The service authorization reference ("list_apprunner") lists the resources that an action accepts.
 """
@@ -7,41 +7,39 @@ import re
 from collections.abc import Mapping
 
 from slipway.release.cloudformation import Part, output, pull, read_secrets, resource, role, trusts_service
+from slipway.release.permissions import ANY, Grants, Permission, Resource, Scope, patterns
 from slipway.release.placement import Placement, placement_of
-from slipway.release.rights import ANY, Grants, Resource, Right, Scope, patterns
 from slipway.release.targets.app_runner.preflight import BUILD, TASKS
 from slipway.release.targets.app_runner.spec import environment_of
 from slipway.settings import Scaling, Settings, SettingsError
 from slipway.settings.app_runner import NONE
 
-# To which service a role may be passed. The service authorization reference says bullet.amazonaws.com, AWS's own AWSAppRunnerFullAccess
-# apprunner.amazonaws.com [G]; users report that both are refused and tasks.apprunner.amazonaws.com works [F]. The roles are named one by
-# one and trust App Runner only, so all of them are allowed.
+# The services to which a role may be passed. AWS's documents disagree: bullet.amazonaws.com (service authorization reference) and
+# apprunner.amazonaws.com (its policy AWSAppRunnerFullAccess) [G]; users report that only tasks.apprunner.amazonaws.com works [F]. The
+# policy names the roles one by one, and they trust App Runner only, so all of these services are allowed.
 _APP_RUNNER = ("apprunner.amazonaws.com", BUILD, "bullet.amazonaws.com", TASKS)
 _SCALING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,31}")  # [M]
 _SERVICES = patterns("arn:{partition}:apprunner:{region}:{account}:service/{service}/*")
 
 
 def _connectors(scope: Scope) -> tuple[str | None, ...]:
-    there = environment_of(scope.settings, scope.environment)
+    env = environment_of(scope.settings, scope.environment)
     made = (
-        patterns("arn:{partition}:apprunner:{region}:{account}:vpcconnector/{service}/*")(scope)
-        if there.network
-        else ()
+        patterns("arn:{partition}:apprunner:{region}:{account}:vpcconnector/{service}/*")(scope) if env.network else ()
     )
-    return (*made, None if there.vpc_connector == NONE else there.vpc_connector)
+    return (*made, None if env.vpc_connector == NONE else env.vpc_connector)
 
 
 def _scalings(scope: Scope) -> tuple[str | None, ...]:
     """Return the configuration in use, and every revision of the one that bootstrap makes."""
-    there = environment_of(scope.settings, scope.environment)
+    env = environment_of(scope.settings, scope.environment)
     own = patterns("arn:{partition}:apprunner:{region}:{account}:autoscalingconfiguration/{service}/*")
-    return (*(own(scope) if there.scaling else ()), there.scaling_arn)
+    return (*(own(scope) if env.scaling else ()), env.scaling_arn)
 
 
 def _tracing(scope: Scope) -> tuple[str | None, ...]:
-    there = environment_of(scope.settings, scope.environment)
-    return (None if there.tracing == NONE else there.tracing,)
+    env = environment_of(scope.settings, scope.environment)
+    return (None if env.tracing == NONE else env.tracing,)
 
 
 SERVICE = Resource("Service", "the App Runner service, by its name", _SERVICES)
@@ -67,7 +65,7 @@ SERVICE_LOGS = Resource(
 PASSED_ROLES = Resource(
     "PassedRoles",
     "the service's access and instance role, which may be passed to App Runner only",
-    lambda scope: (scope.there.access_role, scope.there.instance_role),
+    lambda scope: (scope.env.access_role, scope.env.instance_role),
     ("iam:PassedToService", _APP_RUNNER),
 )
 
@@ -94,33 +92,33 @@ LISTENER_RULES = Resource(
 )
 
 GRANTS: Grants = {
-    Right.OBSERVE: {
+    Permission.OBSERVE: {
         ANY: ("apprunner:ListServices",),
         SERVICE: ("apprunner:DescribeService", "apprunner:ListOperations"),
     },
-    Right.READ_OWNER: {SERVICE: ("apprunner:ListTagsForResource",)},
-    Right.COUNT: {},  # it says nothing of its instances
-    Right.FOLLOW: {SERVICE_LOGS: ("logs:FilterLogEvents",)},
-    Right.READ_LOGS: {SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents")},
-    Right.INSPECT: {
+    Permission.READ_OWNER: {SERVICE: ("apprunner:ListTagsForResource",)},
+    Permission.COUNT: {},  # it says nothing of its instances
+    Permission.FOLLOW: {SERVICE_LOGS: ("logs:FilterLogEvents",)},
+    Permission.READ_LOGS: {SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents")},
+    Permission.INSPECT: {
         ANY: ("apprunner:ListServices",),
         SERVICE: ("apprunner:ListTagsForResource",),
         CONNECTORS: ("apprunner:DescribeVpcConnector",),
         SCALINGS: ("apprunner:DescribeAutoScalingConfiguration",),
         TRACING: ("apprunner:DescribeObservabilityConfiguration",),
     },
-    Right.UPDATE_SERVICE: {SERVICE_AND_PARTS: ("apprunner:UpdateService",), PASSED_ROLES: ("iam:PassRole",)},
+    Permission.UPDATE_SERVICE: {SERVICE_AND_PARTS: ("apprunner:UpdateService",), PASSED_ROLES: ("iam:PassRole",)},
     # A service is created with a tag. At an account's first service App Runner makes a role of its own (developer guide, "Using
     # service-linked roles") [G].
-    Right.CREATE_SERVICE: {
+    Permission.CREATE_SERVICE: {
         SERVICE_LINKED_ROLE: ("iam:CreateServiceLinkedRole",),
         SERVICE_AND_PARTS: ("apprunner:CreateService",),
         SERVICE: ("apprunner:TagResource",),
     },
-    Right.PAUSE_SERVICE: {SERVICE: ("apprunner:PauseService",)},
-    Right.RESUME_SERVICE: {SERVICE: ("apprunner:ResumeService",)},
+    Permission.PAUSE_SERVICE: {SERVICE: ("apprunner:PauseService",)},
+    Permission.RESUME_SERVICE: {SERVICE: ("apprunner:ResumeService",)},
     # Names are found by zone, whose id the settings do not have; a certificate is requested when there is none.
-    Right.MOVE: {
+    Permission.MOVE: {
         ANY: (
             *("acm:ListCertificates", "acm:RequestCertificate", "cloudwatch:GetMetricData"),
             *("elasticloadbalancing:DescribeListenerCertificates", "elasticloadbalancing:DescribeLoadBalancers"),
@@ -133,34 +131,34 @@ GRANTS: Grants = {
         LISTENERS: ("elasticloadbalancing:AddListenerCertificates",),
         LISTENER_RULES: ("elasticloadbalancing:ModifyRule",),
     },
-    Right.ABORT: {},  # App Runner cannot abort an operation
-    # DeleteService also asks for the right to remove the service's custom domains.
-    Right.DELETE_SERVICE: {SERVICE: ("apprunner:DeleteService", "apprunner:DisassociateCustomDomain")},
+    Permission.ABORT: {},  # App Runner cannot abort an operation
+    # DeleteService also asks for permission to remove the service's custom domains.
+    Permission.DELETE_SERVICE: {SERVICE: ("apprunner:DeleteService", "apprunner:DisassociateCustomDomain")},
 }
 
 
 def parts(settings: Settings, environment: str, roles: Mapping[str, str], repository: str) -> list[Part]:
     """Return the parts of an environment's template; `repository` is an ARN. Raises SettingsError."""
-    there, name = environment_of(settings, environment), settings.service_name(environment)
+    env, name = environment_of(settings, environment), settings.service_name(environment)
     made = [_roles(settings, environment, roles, repository)]
-    if placement := placement_of(there, environment):
+    if placement := placement_of(env, environment):
         made.append(_connector(name, placement))
-    if there.scaling:
-        made.append(_scaling(_checked(name, environment), there.scaling))
+    if env.scaling:
+        made.append(_scaling(_checked(name, environment), env.scaling))
     return made
 
 
 def _roles(settings: Settings, environment: str, roles: Mapping[str, str], repository: str) -> Part:
-    there = environment_of(settings, environment)
+    env = environment_of(settings, environment)
     access = role(roles["access-role"], "App Runner pulls the image", trusts_service(BUILD), pull(repository))
     if "instance-role" not in roles:
-        if there.secrets:
+        if env.secrets:
             raise SettingsError(
                 f"{environment} has secrets and no instance-role", "name the role with which the service may read them"
             )
         return Part({"AccessRole": access})
     why = "the running service reads the secrets that its settings name, and no others"
-    reading = read_secrets(there.secrets.values())
+    reading = read_secrets(env.secrets.values())
     instance = role(roles["instance-role"], why, trusts_service(TASKS), reading)
     return Part({"AccessRole": access, "InstanceRole": instance})
 

@@ -51,12 +51,21 @@ async def look_at_parts(aws: Aws, spec: ServiceSpec) -> Checks:
                     not_covered("network", "security groups and routes behind the VPC connector: nothing was sent"),
                 )
     if chosen.get("ingress") == Ingress.PRIVATE.value:
-        checks += (
-            not_covered("ingress", "the VPC ingress connection, without which nothing reaches a private service"),
-        )
+        why = "the VPC ingress connection, without which nothing reaches a private service"
+        command = ingress_command(aws.region, spec.name, await find(aws, spec.name))
+        checks += (not_covered("ingress", f"{why}; if there is none: {command}"),)
     if chosen.get("KMS key", "").startswith("arn:"):
         checks += (not_covered("KMS key", "whether App Runner may use the key"),)
     return checks
+
+
+def ingress_command(region: str, service: str, arn: str | None) -> str:
+    """Return the command that makes the VPC ingress connection of a service, whose ARN is known after its first deployment."""
+    return (
+        f"aws apprunner create-vpc-ingress-connection --service-arn {arn or 'ARN'} --vpc-ingress-connection-name {service} "
+        "--ingress-vpc-configuration VpcId=VPC,VpcEndpointId=ENDPOINT, after the first deployment; "
+        f"ENDPOINT is the VPC's interface endpoint of com.amazonaws.{region}.apprunner.requests"
+    )
 
 
 async def _part(aws: Aws, subject: str, arn: str, part: str) -> Checks:

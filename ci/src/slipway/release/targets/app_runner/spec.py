@@ -76,15 +76,15 @@ class AppRunnerSpec(ServiceSpec):
 
 def environment_of(settings: Settings, environment: str) -> AppRunnerEnvironment:
     """Return an environment whose target is App Runner; raises SettingsError when there is none of that name."""
-    there = settings.environment(environment)
-    assert isinstance(there, AppRunnerEnvironment)
-    return there
+    env = settings.environment(environment)
+    assert isinstance(env, AppRunnerEnvironment)
+    return env
 
 
 def spec_of(settings: Settings, environment: str, digest: str) -> AppRunnerSpec:
     """Return the desired service of an environment; raises SettingsError when the settings do not have it."""
-    there = environment_of(settings, environment)
-    if there.database and not there.migration:
+    env = environment_of(settings, environment)
+    if env.database and not env.migration:
         table = f"[tool.slipway.environments.{environment}.migration]"
         raise SettingsError(
             f"{environment} has a managed database, and nothing migrates it: App Runner runs no tasks",
@@ -96,27 +96,27 @@ def spec_of(settings: Settings, environment: str, digest: str) -> AppRunnerSpec:
         image=Reference(settings.repository(environment), digest),
         port=settings.port,
         health_path=settings.health_path,
-        cpu=there.cpu,
-        memory=there.memory,
-        access_role=there.access_role,
-        instance_role=there.instance_role,
-        start_command=there.start_command or ABSENT,
-        open={name: value for name, value in _chosen(there).items() if value is not None},
-        tags=there.tags,
-        variables=there.variables,
-        secrets=there.secrets,
+        cpu=env.cpu,
+        memory=env.memory,
+        access_role=env.access_role,
+        instance_role=env.instance_role,
+        start_command=env.start_command or ABSENT,
+        open={name: value for name, value in _chosen(env).items() if value is not None},
+        tags=env.tags,
+        variables=env.variables,
+        secrets=env.secrets,
     )
 
 
-def _chosen(there: AppRunnerEnvironment) -> dict[str, str | None]:
+def _chosen(env: AppRunnerEnvironment) -> dict[str, str | None]:
     return {
-        "health pace": _paced(*astuple(there.health_check)) if there.health_check else None,
-        "auto scaling": there.auto_scaling,
-        "egress": INTERNET if there.vpc_connector == ABSENT else there.vpc_connector,
-        "ingress": there.ingress and there.ingress.value,
-        "IP addresses": there.ip_addresses and there.ip_addresses.value,
-        "tracing": there.tracing,
-        "KMS key": there.kms_key,
+        "health pace": _paced(*astuple(env.health_check)) if env.health_check else None,
+        "auto scaling": env.auto_scaling,
+        "egress": INTERNET if env.vpc_connector == ABSENT else env.vpc_connector,
+        "ingress": env.ingress and env.ingress.value,
+        "IP addresses": env.ip_addresses and env.ip_addresses.value,
+        "tracing": env.tracing,
+        "KMS key": env.kms_key,
     }
 
 

@@ -80,7 +80,7 @@ class AppRunnerTarget:
         raise BadInputError(f"the operation {operation.id} cannot be aborted", NO_ABORT)
 
     async def observe(self) -> Observed:
-        """Ask for the services' names, the service and, while it is busy, its newest operations."""
+        """Observe the service, and while it is busy the operation in flight."""
         service = await self._describe()
         if service is None:
             return Observed()

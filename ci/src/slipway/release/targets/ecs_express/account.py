@@ -1,4 +1,4 @@
-"""ECS Express Mode in an account: the IAM actions of each right, and the resources that bootstrap makes for an environment.
+"""ECS Express Mode in an account: the IAM actions of each permission, and the resources that bootstrap makes for an environment.
 
 The actions are those of the service authorization reference ("list_amazonelasticcontainerservice"), and those that AWS's own CloudFormation
 handlers for an Express Gateway Service name.
@@ -7,7 +7,7 @@ handlers for an Express Gateway Service name.
 from collections.abc import Mapping
 
 from slipway.release.cloudformation import Part, role, start_task, trusts_service
-from slipway.release.rights import ANY, Arns, Grants, Resource, Right, Scope, patterns
+from slipway.release.permissions import ANY, Arns, Grants, Permission, Resource, Scope, patterns
 from slipway.release.targets.ecs_express.preflight import ECS, MANAGED_POLICY, TASKS
 from slipway.release.targets.ecs_express.spec import environment_of
 from slipway.settings import Settings
@@ -65,7 +65,7 @@ SERVICE_LOGS = Resource(
     lambda scope: (
         *_patterns("arn:{partition}:logs:{region}:{account}:log-group:/aws/ecs/{cluster}/{service}-*")(scope),
         *(
-            f"arn:{scope.there.partition}:logs:{scope.there.region}:{scope.there.account}:log-group:{group}:*"
+            f"arn:{scope.env.partition}:logs:{scope.env.region}:{scope.env.account}:log-group:{group}:*"
             for group in _log_groups(scope)
         ),
     ),
@@ -73,7 +73,7 @@ SERVICE_LOGS = Resource(
 PASSED_TASK_ROLES = Resource(
     "PassedTaskRoles",
     "the service's access and instance role, which may be passed to ECS tasks only",
-    lambda scope: (scope.there.access_role, scope.there.instance_role),
+    lambda scope: (scope.env.access_role, scope.env.instance_role),
     ("iam:PassedToService", (TASKS,)),
 )
 PASSED_INFRASTRUCTURE_ROLE = Resource(
@@ -107,21 +107,21 @@ _CHANGE = {
     TARGET_GROUPS: ("elasticloadbalancing:ModifyTargetGroup",),
 }
 GRANTS: Grants = {
-    Right.OBSERVE: {
+    Permission.OBSERVE: {
         ANY: ("elasticloadbalancing:DescribeTargetGroups",),
         SERVICE: ("ecs:DescribeExpressGatewayService", "ecs:ListServiceDeployments"),
         HISTORY: ("ecs:DescribeServiceDeployments", "ecs:DescribeServiceRevisions"),
     },
-    Right.READ_OWNER: {SERVICE: ("ecs:DescribeExpressGatewayService",)},
-    Right.COUNT: {SERVICE: ("ecs:DescribeServices",)},
-    Right.FOLLOW: {SERVICE: ("ecs:DescribeServices",)},
-    Right.READ_LOGS: {
+    Permission.READ_OWNER: {SERVICE: ("ecs:DescribeExpressGatewayService",)},
+    Permission.COUNT: {SERVICE: ("ecs:DescribeServices",)},
+    Permission.FOLLOW: {SERVICE: ("ecs:DescribeServices",)},
+    Permission.READ_LOGS: {
         SERVICE: ("ecs:DescribeServices",),
         CLUSTER_TASKS: ("ecs:ListTasks",),
         SERVICE_TASKS: ("ecs:DescribeTasks",),
         SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents"),
     },
-    Right.INSPECT: {
+    Permission.INSPECT: {
         ANY: (
             *("ec2:DescribeRouteTables", "ec2:DescribeSubnets", "elasticloadbalancing:DescribeLoadBalancers"),
             *("elasticloadbalancing:DescribeTargetGroups", "servicequotas:GetServiceQuota"),
@@ -129,20 +129,20 @@ GRANTS: Grants = {
         CLUSTER: ("ecs:DescribeClusters",),
         SERVICE: ("ecs:DescribeExpressGatewayService",),
     },
-    Right.UPDATE_SERVICE: {SERVICE: ("ecs:UpdateExpressGatewayService",), **_CHANGE},
+    Permission.UPDATE_SERVICE: {SERVICE: ("ecs:UpdateExpressGatewayService",), **_CHANGE},
     # A service is created with a tag; the first one of an account makes its cluster and a role of ECS's own.
-    Right.CREATE_SERVICE: {
+    Permission.CREATE_SERVICE: {
         SERVICE: ("ecs:CreateExpressGatewayService", "ecs:TagResource"),
         CLUSTER: ("ecs:CreateCluster",),
         PASSED_INFRASTRUCTURE_ROLE: ("iam:PassRole",),
         SERVICE_LINKED_ROLE: ("iam:CreateServiceLinkedRole",),
         **_CHANGE,
     },
-    Right.PAUSE_SERVICE: {},  # there is no pause
-    Right.RESUME_SERVICE: {},
-    Right.MOVE: {},  # nothing leads further
-    Right.ABORT: {HISTORY: ("ecs:StopServiceDeployment",)},
-    Right.DELETE_SERVICE: {SERVICE: ("ecs:DeleteExpressGatewayService",)},
+    Permission.PAUSE_SERVICE: {},  # there is no pause
+    Permission.RESUME_SERVICE: {},
+    Permission.MOVE: {},  # nothing leads further
+    Permission.ABORT: {HISTORY: ("ecs:StopServiceDeployment",)},
+    Permission.DELETE_SERVICE: {SERVICE: ("ecs:DeleteExpressGatewayService",)},
 }
 
 
@@ -151,17 +151,19 @@ def parts(settings: Settings, environment: str, roles: Mapping[str, str], reposi
 
     The names of the resources are not App Runner's: while a service moves, its stack has the roles of both.
     """
-    there = environment_of(settings, environment)
-    log = f"arn:{there.partition}:logs:{there.region}:{there.account}:log-group:{there.log_group or f'/aws/ecs/{there.cluster}/*'}"
+    env = environment_of(settings, environment)
+    log = (
+        f"arn:{env.partition}:logs:{env.region}:{env.account}:log-group:{env.log_group or f'/aws/ecs/{env.cluster}/*'}"
+    )
     trust, why = trusts_service(TASKS), "ECS pulls the image, passes the secrets to the tasks, and writes their log"
     resources = {
-        "EcsAccessRole": role(roles["access-role"], why, trust, start_task(repository, there.secrets.values(), log)),
+        "EcsAccessRole": role(roles["access-role"], why, trust, start_task(repository, env.secrets.values(), log)),
         "InfrastructureRole": role(
             roles["infrastructure-role"],
             "ECS makes the load balancer, its certificate and the scaling",
             trusts_service(ECS),
             None,
-            managed=(f"arn:{there.partition}:iam::aws:policy/{MANAGED_POLICY}",),
+            managed=(f"arn:{env.partition}:iam::aws:policy/{MANAGED_POLICY}",),
         ),
     }
     if "instance-role" in roles:

@@ -56,7 +56,7 @@ class ExpressApi:
     async def deployment(self, arn: str) -> Deployment | None:
         """Describe a deployment; None when it is not shown."""
         answer = await self.aws.call("ecs", "describe_service_deployments", serviceDeploymentArns=[arn])
-        return next((Deployment.described(each) for each in answer["serviceDeployments"]), None)
+        return next((Deployment.parse(each) for each in answer["serviceDeployments"]), None)
 
     async def revision(self, arn: str) -> Mapping[str, Any]:
         """Describe a revision, with the resources that ECS made for it; empty when it is not shown."""
@@ -92,8 +92,8 @@ class ExpressApi:
         )
         if not answer["taskArns"]:
             return []
-        described = await self.aws.call("ecs", "describe_tasks", cluster=self.cluster, tasks=answer["taskArns"])
-        tasks = [task for task in described["tasks"] if task["createdAt"] >= since]
+        answered = await self.aws.call("ecs", "describe_tasks", cluster=self.cluster, tasks=answer["taskArns"])
+        tasks = [task for task in answered["tasks"] if task["createdAt"] >= since]
         return sorted(tasks, key=lambda task: task["createdAt"])
 
     async def log_groups(self, revisions: Iterable[str]) -> list[str]:

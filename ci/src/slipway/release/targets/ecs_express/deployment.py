@@ -83,7 +83,7 @@ class Deployment:
         )
 
     @classmethod
-    def described(cls, whole: Mapping[str, Any]) -> Self:
+    def parse(cls, whole: Mapping[str, Any]) -> Self:
         target = whole.get("targetServiceRevision", {})
         return cls(
             arn=whole["serviceDeploymentArn"],

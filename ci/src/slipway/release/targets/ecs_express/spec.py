@@ -81,26 +81,26 @@ class ExpressSpec(ServiceSpec):
 
 def environment_of(settings: Settings, environment: str) -> ExpressEnvironment:
     """Return an environment whose target is ECS Express Mode; raises SettingsError when there is none of that name."""
-    there = settings.environment(environment)
-    assert isinstance(there, ExpressEnvironment)
-    return there
+    env = settings.environment(environment)
+    assert isinstance(env, ExpressEnvironment)
+    return env
 
 
 def arn_of(settings: Settings, environment: str) -> str:
     """Return the ARN of a service, which follows from its name; raises SettingsError."""
-    there, name = environment_of(settings, environment), settings.service_name(environment)
-    return f"arn:{there.partition}:ecs:{there.region}:{there.account}:service/{there.cluster}/{name}"
+    env, name = environment_of(settings, environment), settings.service_name(environment)
+    return f"arn:{env.partition}:ecs:{env.region}:{env.account}:service/{env.cluster}/{name}"
 
 
 def spec_of(settings: Settings, environment: str, digest: str) -> ExpressSpec:
     """Return the desired service of an environment; raises SettingsError when the settings do not have it."""
-    there = environment_of(settings, environment)
+    env = environment_of(settings, environment)
     if settings.health_path is None:
         raise SettingsError(
             f"the load balancer of {environment} checks a task over HTTP, and there is no health-path",
             "set health-path in [tool.slipway] to a path that answers 200 when the service is ready",
         )
-    if there.network and not (there.subnets and there.security_groups):
+    if env.network and not (env.subnets and env.security_groups):
         raise SettingsError(
             f"{environment} has a network, and its tasks would not be in it: subnets or security-groups are missing",
             f"write what `slipway bootstrap --apply` prints into [tool.slipway.environments.{environment}]",
@@ -111,21 +111,21 @@ def spec_of(settings: Settings, environment: str, digest: str) -> ExpressSpec:
         image=Reference(settings.repository(environment), digest),
         port=settings.port,
         health_path=settings.health_path,
-        cpu=there.cpu,
-        memory=there.memory,
-        access_role=there.access_role,
-        instance_role=there.instance_role,
-        variables={**there.variables, "PORT": str(settings.port)},  # which ECS does not set
-        secrets=there.secrets,
+        cpu=env.cpu,
+        memory=env.memory,
+        access_role=env.access_role,
+        instance_role=env.instance_role,
+        variables={**env.variables, "PORT": str(settings.port)},  # which ECS does not set
+        secrets=env.secrets,
         arn=arn_of(settings, environment),
-        infrastructure_role=there.infrastructure_role,
-        cluster=there.cluster,
-        subnets=there.subnets,
-        security_groups=there.security_groups,
-        architecture=there.architecture,
-        log_group=there.log_group or "",
-        scaling=there.scaling,
-        pace=there.health_check,
+        infrastructure_role=env.infrastructure_role,
+        cluster=env.cluster,
+        subnets=env.subnets,
+        security_groups=env.security_groups,
+        architecture=env.architecture,
+        log_group=env.log_group or "",
+        scaling=env.scaling,
+        pace=env.health_check,
         price=_price(settings, environment),
     )
 
@@ -183,13 +183,13 @@ def paced(pace: Sequence[object]) -> str:
 class CheckedGroup:
     """A target group as AWS describes it, and the `path` at which ECS let it be checked; None when ECS does not say that."""
 
-    described: Mapping[str, Any]
+    description: Mapping[str, Any]
     path: str | None = None
 
     @property
     def check(self) -> str:
-        """How it is checked, as a plan names it; path and codes only where those are not the ones that ECS has set."""
-        found = self.described
+        """The health check in the words of a plan; path and codes only if they differ from those that ECS sets."""
+        found = self.description
         parts = [paced([found.get(key, "?") for key in tuning_of(TargetGroupPace())])]
         if (path := found.get("HealthCheckPath", self.path)) != self.path:
             parts.append(f"at {path}")
@@ -201,7 +201,7 @@ class CheckedGroup:
         """Return the request that gives it a pace, at its own path."""
         path = {"HealthCheckPath": self.path} if self.path else {}
         return {
-            "TargetGroupArn": self.described["TargetGroupArn"],
+            "TargetGroupArn": self.description["TargetGroupArn"],
             "Matcher": {"HttpCode": HEALTHY},
             **path,
             **tuning_of(pace),
@@ -275,7 +275,7 @@ def fields_of(
 
 
 def digest_of(image: Mapping[str, Any]) -> str | None:
-    """Return the digest of a revision's image: ECS's own word, otherwise that of a reference by digest, which can be no other."""
+    """Return the digest of a revision's image: as ECS reports it, otherwise the one in the image's reference."""
     if digest := image.get("imageDigest"):
         return str(digest)
     try:

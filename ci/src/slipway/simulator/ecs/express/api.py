@@ -17,7 +17,7 @@ from slipway.simulator.ecs.express import configuration as configurations
 from slipway.simulator.ecs.express.configuration import Configuration, definition_of
 from slipway.simulator.ecs.express.deploying import Rollout
 from slipway.simulator.ecs.express.fleet import Fleet
-from slipway.simulator.ecs.express.resources import Resources, described
+from slipway.simulator.ecs.express.resources import Resources, description
 from slipway.simulator.ecs.express.rollout import PERIOD, Pace, Signal
 from slipway.simulator.ecs.express.scaling import ApplicationAutoScaling, Scaling
 from slipway.simulator.ecs.express.service import (
@@ -70,7 +70,7 @@ class Express:
     async def create_express_gateway_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         async with self._creating:
             service = await self._created(request, call)
-        return {"service": service.described(tags=True)}
+        return {"service": service.description(tags=True)}
 
     async def _created(self, request: Mapping[str, Any], call: Call) -> Service:
         cluster = self._cluster(request)
@@ -121,7 +121,7 @@ class Express:
                 "cluster": service.cluster,
                 "serviceName": service.name,
                 "status": {"statusCode": service.status},
-                "targetConfiguration": target.described(service),
+                "targetConfiguration": target.description(service),
                 "createdAt": service.created,
                 "updatedAt": service.updated or service.created,
             }
@@ -129,7 +129,7 @@ class Express:
 
     async def describe_express_gateway_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._permitted("DescribeExpressGatewayService", request["serviceArn"], call)
-        return {"service": service.described(tags="TAGS" in request.get("include", []))}
+        return {"service": service.description(tags="TAGS" in request.get("include", []))}
 
     async def delete_express_gateway_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """Drain the service; its deployments are gone at once [G]."""
@@ -138,7 +138,7 @@ class Express:
         for deployment in service.deployments:
             self._rollouts[deployment.arn].interrupt(Signal.DELETED)
         self._platform.tasks.start_soon(self._drain, service)
-        return {"service": service.described(tags=True)}
+        return {"service": service.description(tags=True)}
 
     async def list_service_deployments(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """List deployments, the newest first †."""
@@ -162,7 +162,7 @@ class Express:
                 "InvalidParameterException", f"At most {_MOST_DEPLOYMENTS} ARNs are allowed."
             )  # [M], words †
         known = {
-            deployment.arn: deployment.described(service, self.readings)
+            deployment.arn: deployment.description(service, self.readings)
             for service in self.services.values()
             for deployment in self._history(service, call)
         }
@@ -173,7 +173,7 @@ class Express:
         known = {
             revision.arn: (service, revision) for service in self.services.values() for revision in service.revisions
         }
-        found = [described(*known[arn]) for arn in arns if arn in known]
+        found = [description(*known[arn]) for arn in arns if arn in known]
         return {"serviceRevisions": found, "failures": _missing(arns, known)}
 
     async def stop_service_deployment(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -267,7 +267,7 @@ class Express:
                 request={
                     "startedBy": f"ecs-svc/{deployment.id}",
                     "networkConfiguration": {
-                        "awsvpcConfiguration": revision.described(service)["networkConfiguration"]
+                        "awsvpcConfiguration": revision.description(service)["networkConfiguration"]
                     },
                 },
                 service=service.name,

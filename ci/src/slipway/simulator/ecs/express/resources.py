@@ -200,9 +200,9 @@ def managed(service: Service, revision: Revision) -> dict[str, Any]:
     }
 
 
-def described(service: Service, revision: Revision) -> dict[str, Any]:
+def description(service: Service, revision: Revision) -> dict[str, Any]:
     """Return the API's ServiceRevision."""
-    network = revision.described(service)["networkConfiguration"]
+    network = revision.description(service)["networkConfiguration"]
     public = "ENABLED" if service.gateway.balancer.public else "DISABLED"
     container = revision.definition.container
     return {

@@ -29,7 +29,7 @@ class Readings:
     same_deploys: bool = False  # whether an update without a change starts a deployment
     breaker: bool = True  # whether the circuit breaker also guards a canary [F]; its model excludes that [M]
     creation_reverts: bool = True  # a failed creation is ROLLBACK_FAILED [F]; otherwise it stays IN_PROGRESS
-    client_errors: int = 5  # 4xx answers in a minute below which the alarm ignores them [F]; the guide counts every one
+    client_errors: int = 5  # the alarm ignores fewer 4xx answers in a minute [F]; by the guide it counts every one
 
 
 class ServiceState(Enum):
@@ -92,7 +92,7 @@ class Revision:
         if fleet:
             fleet.scale(0)
 
-    def described(self, service: "Service") -> dict[str, Any]:
+    def description(self, service: "Service") -> dict[str, Any]:
         """Return the API's ExpressGatewayServiceConfiguration; the managed security group is among the others [F]."""
         network = self.configuration["networkConfiguration"]
         groups = [*network["securityGroups"], service.gateway.security_group]
@@ -161,7 +161,7 @@ class Deployment:
             "statusReason": self.reason,
         }
 
-    def described(self, service: "Service", readings: Readings) -> dict[str, Any]:
+    def description(self, service: "Service", readings: Readings) -> dict[str, Any]:
         """Return the API's ServiceDeployment."""
         brief = self.brief(service)
         del brief["targetServiceRevisionArn"]
@@ -293,7 +293,7 @@ class Service:
             "alarms": {"alarmNames": [self.alarm_name], "enable": True, "rollback": True},
         }
 
-    def described(self, *, tags: bool = False) -> dict[str, Any]:
+    def description(self, *, tags: bool = False) -> dict[str, Any]:
         """Return the API's ECSExpressGatewayService."""
         current = self.current
         active = [] if self.deleted else self.active or self.revisions[-1:]
@@ -304,7 +304,7 @@ class Service:
             "infrastructureRoleArn": self.infrastructure_role,
             "status": {"statusCode": self.status},
             "currentDeployment": current.arn if current else None,
-            "activeConfigurations": [revision.described(self) for revision in active],
+            "activeConfigurations": [revision.description(self) for revision in active],
             "tags": as_tags(self.tags) if tags else None,
             "createdAt": self.created,
             "updatedAt": self.updated or self.created,
@@ -315,7 +315,7 @@ class Service:
         current, shown = self.current, [revision for revision in self.active if not self.deleted]
         running = sum(revision.running for revision in shown)
         newest = self.deployments[-1] if self.deployments else None
-        network = self.revisions[-1].described(self)["networkConfiguration"]
+        network = self.revisions[-1].description(self)["networkConfiguration"]
         public = "ENABLED" if self.gateway.balancer.public else "DISABLED"
         return {
             "serviceArn": self.arn,

@@ -1,4 +1,4 @@
-"""Rights that verbs need, and the IAM actions behind those that no target owns: ECR, secrets, roles, the task that migrates.
+"""Permissions that verbs need, and the IAM actions behind those that no target owns: ECR, secrets, roles, the task that migrates.
 
 A target adds the actions of its own platform (targets/*/account.py). Which resource an action accepts is in the service authorization
 reference of each service (docs.aws.amazon.com/service-authorization, "list_ecr", "list_logs", "list_ecs", "list_iam", …).
@@ -17,7 +17,7 @@ from slipway.settings import Environment, MigrationRunner, RunnerKind, Settings
 Policy = Mapping[str, Any]
 
 
-class Right(Enum):
+class Permission(Enum):
     """Something a verb must be allowed to do, whatever the target."""
 
     OBSERVE = "observe the service and its operations"
@@ -36,6 +36,7 @@ class Right(Enum):
     READ_LEDGER = "read the ledger"
     SEARCH_LEDGER = "list all records of the ledger"
     WRITE_LEDGER = "write the ledger"
+    RECORD_END = "record how a deployment ended"
     INSPECT = "check everything that a release needs"
     PULL = "pull the release's image"
     LOOK_AT_IMAGE = "read the manifest and the platform of the release's image"
@@ -56,22 +57,22 @@ class Scope:
     grants: "Grants"
 
     @property
-    def there(self) -> Environment:
+    def env(self) -> Environment:
         return self.settings.environment(self.environment)
 
     @property
     def task(self) -> MigrationRunner | None:
         """The task that migrates the database, where there is one."""
-        migration = self.there.migration
+        migration = self.env.migration
         return migration if migration and migration.runner is RunnerKind.ECS_TASK else None
 
     @cached_property
     def names(self) -> dict[str, str]:
         """The words that patterns of ARNs are filled with."""
         return {
-            "partition": self.there.partition,
-            "region": self.there.region,
-            "account": self.there.account,
+            "partition": self.env.partition,
+            "region": self.env.region,
+            "account": self.env.account,
             "repository": self.settings.name,
             "ledger": self.settings.ledger(self.environment),
             "service": self.settings.service_name(self.environment),
@@ -101,7 +102,7 @@ class Resource:
 
 
 Actions = Mapping[Resource, tuple[str, ...]]
-Grants = Mapping[Right, Actions]
+Grants = Mapping[Permission, Actions]
 
 
 def patterns(*texts: str) -> Arns:
@@ -118,8 +119,8 @@ def of_database(service: str) -> Arns:
     """Return the ARN of the secret with the database's URL, only where slipway itself connects to the database."""
 
     def arns(scope: Scope) -> tuple[str, ...]:
-        migration = scope.there.migration
-        secret = scope.there.secrets.get(scope.settings.migrations.database_variable)
+        migration = scope.env.migration
+        secret = scope.env.secrets.get(scope.settings.migrations.database_variable)
         is_direct = migration is not None and migration.runner is RunnerKind.DIRECT
         return secrets_of(service, [secret]) if is_direct and secret else ()
 
@@ -158,17 +159,17 @@ LEDGER = Resource(
 ROLES = Resource(
     "Roles",
     "the roles of the service",
-    lambda scope: tuple(scope.there.roles.values()),
+    lambda scope: tuple(scope.env.roles.values()),
 )
 SECRETS = Resource(
     "Secrets",
     "the secrets that the settings name, by ARN; their descriptions, never their values",
-    lambda scope: secrets_of("secretsmanager", scope.there.secrets.values()),
+    lambda scope: secrets_of("secretsmanager", scope.env.secrets.values()),
 )
 WEBHOOK_SECRET = Resource(
     "WebhookSecret",
     "the secret with the URL of the environment's webhook",
-    lambda scope: secrets_of("secretsmanager", filter(None, [scope.there.webhook])),
+    lambda scope: secrets_of("secretsmanager", filter(None, [scope.env.webhook])),
 )
 OWN_SECRETS = Resource(
     "OwnSecrets",
@@ -235,31 +236,33 @@ _PUSH = (
     *_UPLOAD,
 )
 SHARED: Grants = {
-    Right.READ_LEDGER: {LEDGER: ("ecr:BatchGetImage",)},
-    Right.SEARCH_LEDGER: {LEDGER: ("ecr:ListImages",)},
+    Permission.READ_LEDGER: {LEDGER: ("ecr:BatchGetImage",)},
+    Permission.SEARCH_LEDGER: {LEDGER: ("ecr:ListImages",)},
+    Permission.RECORD_END: {LEDGER: ("ecr:PutImage",)},
     # The first record of a repository needs a blob to refer to.
-    Right.WRITE_LEDGER: {LEDGER: (*_WRITE_RECORD, *_UPLOAD)},
-    Right.INSPECT: {
+    Permission.WRITE_LEDGER: {LEDGER: (*_WRITE_RECORD, *_UPLOAD)},
+    Permission.INSPECT: {
         ANY: ("ssm:DescribeParameters",),
         LEDGER: ("ecr:DescribeRepositories", "ecr:ListImages"),
         REPOSITORY: (*_READ_IMAGE, "ecr:ListImages"),
         ROLES: ("iam:GetRole",),
         SECRETS: ("secretsmanager:DescribeSecret",),
+        TASK_LOGS: ("logs:DescribeLogStreams",),
     },
-    Right.PULL: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _READ_IMAGE},
-    Right.LOOK_AT_IMAGE: {REPOSITORY: ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")},
-    Right.PUSH: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _PUSH, TRIAL: _PUSH},
-    Right.READ_WEBHOOK: {WEBHOOK_SECRET: ("secretsmanager:GetSecretValue",)},
-    Right.FIND_SECRETS: {ANY: ("ssm:DescribeParameters",), SECRETS: ("secretsmanager:DescribeSecret",)},
-    Right.STORE_VALUE: {
+    Permission.PULL: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _READ_IMAGE},
+    Permission.LOOK_AT_IMAGE: {REPOSITORY: ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")},
+    Permission.PUSH: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _PUSH, TRIAL: _PUSH},
+    Permission.READ_WEBHOOK: {WEBHOOK_SECRET: ("secretsmanager:GetSecretValue",)},
+    Permission.FIND_SECRETS: {ANY: ("ssm:DescribeParameters",), SECRETS: ("secretsmanager:DescribeSecret",)},
+    Permission.STORE_VALUE: {
         SECRETS: ("secretsmanager:PutSecretValue",),
         OWN_SECRETS: ("secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"),
     },
-    Right.READ_DATABASE_URL: {
+    Permission.READ_DATABASE_URL: {
         DATABASE_SECRET: ("secretsmanager:GetSecretValue",),
         DATABASE_PARAMETER: ("ssm:GetParameter",),
     },
-    Right.RUN_TASK: {
+    Permission.RUN_TASK: {
         ANY_TASK: ("ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"),
         TASK_DEFINITION: ("ecs:RegisterTaskDefinition", "ecs:RunTask"),
         TASKS: ("ecs:DescribeTasks",),
@@ -279,9 +282,9 @@ def merged(parts: Iterable[Actions]) -> Actions:
     return {resource: tuple(sorted(actions[resource])) for resource in sorted(actions, key=lambda each: each.sid)}
 
 
-def granted(rights: Iterable[Right], grants: Grants) -> Actions:
-    """Return the actions behind rights, on the side of AWS that is shared and on that of a target."""
-    return merged(source.get(right, {}) for right in rights for source in (SHARED, grants))
+def granted(permissions: Iterable[Permission], grants: Grants) -> Actions:
+    """Return the actions behind permissions, on the side of AWS that is shared and on that of a target."""
+    return merged(source.get(permission, {}) for permission in permissions for source in (SHARED, grants))
 
 
 def narrowed(actions: Actions, scope: Scope) -> Policy:

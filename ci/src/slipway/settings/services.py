@@ -1,0 +1,66 @@
+"""The services of a repository: every folder with `[tool.slipway]`, from the texts of its settings files, wherever they are read."""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from slipway import toml
+from slipway.errors import Obstacles
+from slipway.finder.tree import PRUNED, table_in
+from slipway.records.services import Service
+from slipway.settings import FILES, Settings, parse
+
+
+def is_pruned(folder: str) -> bool:
+    """Return whether a folder of this name has no services of the repository, as hidden ones."""
+    return folder in PRUNED or folder.startswith(".")
+
+
+def is_settings_file(path: str) -> bool:
+    """Return whether a file, relative to the repository, may have settings of a service."""
+    *folders, name = PurePosixPath(path).parts
+    return name in FILES and not any(map(is_pruned, folders))
+
+
+def services_in(texts: Mapping[str, str]) -> dict[Service, str]:
+    """Return each service with its settings file, by folder; `texts` has the files by path relative to the repository."""
+    found: dict[Service, str] = {}
+    folders = {str(PurePosixPath(path).parent) for path in texts}
+    for folder in sorted(folders, key=lambda folder: PurePosixPath(folder).parts):
+        paths = (str(PurePosixPath(folder, name)) for name in FILES)
+        for path in paths:
+            if (table := _table_in(texts.get(path, ""))) is not None:
+                named, calls = table.get("name"), table.get("calls")
+                service = Service(
+                    folder=folder,
+                    name=named if isinstance(named, str) else "",
+                    calls=tuple(map(str, calls)) if isinstance(calls, list) else (),
+                )
+                found[service] = path
+                break
+    return found
+
+
+def settings_in(texts: Mapping[str, str]) -> dict[str, Settings]:
+    """Return the settings of every service that has a name, by folder; those of migrations alone are only read.
+
+    Raises SettingsError, or ObstaclesError with every file that cannot be used.
+    """
+    found, obstacles = dict[str, Settings](), Obstacles()
+    for service, path in services_in(texts).items():
+        with obstacles.noted():
+            settings = parse(texts[path], path, named=bool(service.name))
+            if service.name:
+                found[service.folder] = settings
+    obstacles.refuse()
+    return found
+
+
+def _table_in(text: str) -> dict[str, Any] | None:
+    """Return the table; None where there is none. A file that is no TOML is left to its error."""
+    try:
+        text.encode()  # what is not UTF-8 is no TOML
+        document = toml.loads(text) if "slipway" in text else {}
+    except ValueError:
+        return {} if "[tool.slipway" in text else None
+    return table_in(document, "tool", "slipway") if "slipway" in table_in(document, "tool") else None
