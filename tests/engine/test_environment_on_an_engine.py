@@ -41,6 +41,8 @@ async def test_an_approved_plan_is_deployed_then_promoted_and_a_platforms_rollba
     settings, tmp_path
 ):
     async with opened() as account:
+        for name in ("notes-ledger-staging", "notes-ledger-production"):
+            await account.ask("ecr", "create_repository", repositoryName=name, imageTagMutability="IMMUTABLE")
         endpoint = f"--endpoint=tcp://{account.cloud.url.removeprefix('http://')}"
 
         async def staging(*arguments):

@@ -98,3 +98,13 @@ async def test_a_hot_fix_is_released_on_a_newer_schema_only_with_the_proof_of_th
     outcome = await environment.deploy(digest, staging.tell, proof)
     assert outcome.status is (Status.SUCCEEDED if is_live else Status.REFUSED), outcome
     assert not is_live or outcome.migration.after == ("bbb",)
+
+
+async def test_what_a_rollback_brought_can_be_deployed_with_other_settings_by_the_certificate_in_the_ledger(
+    staging, account
+):
+    old = await account.image(Script(), revision=FIX)
+    await staging.environment.deploy(old, staging.tell)
+    await deployed(staging, "bbb", certificate("aaa", "bbb", previous=FIX))
+    outcome = await staging._environment(runner=runner).deploy(old, staging.tell, older=True)
+    assert (outcome.status, outcome.live) == (Status.SUCCEEDED, old)

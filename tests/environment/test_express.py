@@ -28,7 +28,7 @@ async def test_every_command_tells_the_truth_from_the_creation_to_the_deletion()
     async with staging() as there:
         first, second, bad = [await there.account.image(Script(healthy=healthy)) for healthy in (True, True, False)]
         plan = await there.environment.plan(first)
-        assert (plan.action, "36 $ a month" in plan.notes[-1]) == (Action.CREATE, True)
+        assert (plan.action, "36.39 $ a month" in plan.notes[-1]) == (Action.CREATE, True)
 
         created = await there.run(there.environment.deploy(first, there.tell))
         assert (created.outcome.status, created.outcome.live) == (Status.SUCCEEDED, first)

@@ -71,7 +71,7 @@ async def test_a_service_moves_under_traffic_without_a_failed_request_and_is_fin
             "0 % on ecs-express",
             "100 %",
         )
-        assert "63 $ a month" in " ".join(plan.notes)
+        assert "63.42 $ a month" in " ".join(plan.notes)
         await under_traffic(there)
         assert (set(there.answers), there.answers.total() > 50) == ({"200"}, True)
         assert await there.share() == 100

@@ -265,13 +265,13 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"compose.override.sample.yml": "x:\n  command: gunicorn -c python:a.settings a.b:app\n"}, Subject.APPLICATION, "a.b:app"),
         ({"scripts/docker/Dockerfile": "FROM python:3.12\nEXPOSE 5000\n"}, Subject.PORT, "5000"),
         ({"tests/data/docker/Dockerfile": "FROM python:3.12\nEXPOSE 5000\n"}, Subject.PORT, "8000"),
-        ({"a.py": "if 'CERT' in environ:\n    a = environ['CERT']\nos.environ['HOME']\nb = int(os.environ['WORKERS'])\n"}, Subject.VARIABLE, "WORKERS=1"),
-        ({"gunicorn.conf.py": "environ['CERT']\n", "a.py": "environ['REDIS_DB']"}, Subject.VARIABLE, "REDIS_DB=slipway"),
+        ({"a.py": "from os import environ\nif 'CERT' in environ:\n    a = environ['CERT']\nos.environ['HOME']\nb = int(os.environ['WORKERS'])\n"}, Subject.VARIABLE, "WORKERS=1"),
+        ({"gunicorn.conf.py": "environ['CERT']\n", "a.py": "from os import environ\nenviron['REDIS_DB']"}, Subject.VARIABLE, "REDIS_DB=slipway"),
         ({"settings/.env.template": "WORKERS=4\n"}, Subject.VARIABLE, "WORKERS=4"),
         ({".env.example": "AUTH__ISSUER_URL=http://id.local/realms/a\n"}, Subject.VARIABLE, "AUTH__ISSUER_URL=http://id.local/realms/a"),
         ({".env.example": "AUTH_TYPES=basic,oidc\n"}, Subject.VARIABLE, "AUTH_TYPES=basic,oidc"),
         ({".env.example": "CLONE=/var/lib/repositories/of/the/service\n"}, Subject.VARIABLE, "CLONE=/var/lib/repositories/of/the/service"),
-        ({"a.py": "A = config('X')\nB = environ['DATABASE_CREDENTIALS']\n"}, Subject.VARIABLE, "DATABASE_CREDENTIALS={user}:{password}"),
+        ({"a.py": "A = config('X')\nB = os.environ['DATABASE_CREDENTIALS']\n"}, Subject.VARIABLE, "DATABASE_CREDENTIALS={user}:{password}"),
         ({".env.example": "BASIC_AUTH=me:you\n"}, Subject.VARIABLE, f"BASIC_AUTH={SECRET}"),
         ({"a.py": "app = Litestar([])\n", "Dockerfile": DOCKERFILE.format('["litestar", "run"]')}, Subject.COMMAND, "litestar --app a:app run --port 8000"),
         ({"web.conf": "", "conf/supervisord.conf": "command=newrelic gunicorn --paste p.ini -c g.py\n"}, Subject.COMMAND, "gunicorn --paste p.ini -c g.py --bind 0.0.0.0:8000"),
@@ -280,6 +280,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"a.py": f"{NESTED}class S(BaseSettings):\n    model_config = SettingsConfigDict(env_nested_delimiter='__')\n    database: D\n"}, Subject.VARIABLE, "DATABASE__URL={url}"),
         ({"a.py": f"{NESTED}class S(BaseSettings):\n    database: D = Field(default_factory=D)\n    mode: M\n"}, Subject.VARIABLE, "MODE=live"),
         ({"compose.yaml": COMPOSE.format("image: vault", "build: .")}, Subject.HEALTH_PATH, "/health"),
+        ({"compose.yaml": COMPOSE.format("build: ./vault", "build:\n      context: .")}, Subject.HEALTH_PATH, "/health"),
         ({"compose.yaml": COMPOSE.format("build: .", "image: mail")}, Subject.HEALTH_PATH, "/v1/sys/health"),
         ({".env.example": "WORKERS=${WORKERS:-4}\n"}, Subject.VARIABLE, "WORKERS=4"),
         ({".env.example": "SMTP_USER= # leave it empty\n"}, Subject.VARIABLE, "SMTP_USER="),
@@ -300,6 +301,10 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"run.sh": "exec gunicorn\n"}, Subject.COMMAND, "gunicorn"),
         ({"a/wsgi.py": "application = create()\n"}, Subject.COMMAND, "gunicorn --bind 0.0.0.0:8000 a.wsgi:application"),
         ({"a/b.py": "app = create_app()\n", "requirements.txt": "gunicorn\n"}, Subject.COMMAND, "gunicorn --bind 0.0.0.0:8000 a.b:app"),
+        ({"migrations/env.py": f"{ENV}from flask import current_app\n", "run.sh": "FLASK_APP=./src/manage.py:app flask run\n"}, Subject.FLASK_APP, "src.manage:app"),
+        ({"Dockerfile": "FROM registry.example/ubi9/python-312-minimal:9.8@sha256:0 AS base\n"}, Subject.PYTHON, "3.12"),
+        ({"a.py": "def app(environ, start):\n    environ['PATH_INFO']\n"}, Subject.VARIABLE, ""),
+        ({"migrations/alembic.ini": "[alembic]\nscript_location = .\n", "alembic.ini": ""}, Subject.SCRIPTS, "migrations"),
         ({"a.py": "f'CREATE EXTENSION IF NOT EXISTS \"{name}\"'\n"}, Subject.EXTENSION, ""),
         ({"pyproject.toml": "tool = 3\nproject = []\n"}, Subject.CONFIG, "alembic.ini"),
         ({"pyproject.toml": "[tool.poetry]\nname = 'a b'\ndependencies = []\n[dependency-groups]\nx = 3\n"}, Subject.NAME, "a-b"),
@@ -518,3 +523,8 @@ def test_extensions_that_revisions_and_the_baseline_create_choose_the_server():
         "app/tests/versions/b.py": "down_revision = None\nop.execute('CREATE EXTENSION postgis')",
     }
     assert set(created_by_migrations(Tree.of(files), "db/baseline.sql")) == {"citext", "uuid-ossp"}
+
+
+def test_an_address_with_the_name_of_another_place_than_production_is_a_guess():
+    found = surveyed(ALEMBIC | {"a.py": "os.environ['TEST_DATABASE_URI']\n"}).fact(Subject.DATABASE_VARIABLE)
+    assert (found.value, found.guessed) == ("TEST_DATABASE_URI", "production may have another one")

@@ -166,7 +166,7 @@ def test_revisions_see_the_time_zone_utc_and_no_parallel_workers(prove_history):
         ("x = \n", "migrations/env.py line 1 fails before the first revision", "SyntaxError: invalid syntax"),
         ("import psycopg3_not_there\n", "migrations/env.py line 1 fails before the first revision", "ModuleNotFoundError: No module named 'psycopg3_not_there'"),
         ("raise ModuleNotFoundError('psycopg', name='psycopg')\n", "migrations/env.py line 1 fails before the first revision", "ModuleNotFoundError: psycopg; SQLAlchemy takes psycopg"),
-        (at('"sqlite://"'), "migrations/env.py line 5 fails before the first revision", "env.py connects to sqlite: let it read an address of Postgres"),
+        (at('"sqlite://"'), "migrations/env.py line 5 fails before the first revision", "the service connects to sqlite: let it read an address of Postgres"),
     ],
     ids=["a missing variable", "an exit", "a missing schema", "a syntax error", "a missing module", "a missing driver", "another database"],
 )  # fmt: skip

@@ -12,7 +12,7 @@ from dagger._exceptions import QueryErrorValue  # the package exports it under n
 
 from slipway.graph.folder import commit_of, folder_of
 from slipway.graph.stage import _patched
-from slipway.graph.workspace import source_of
+from slipway.graph.workspace import declared_in, source_of
 from slipway.main import FunctionError, Slipway
 from slipway.objects.call import Call
 from slipway.records.form import to_json
@@ -233,7 +233,7 @@ async def test_a_patch_of_the_rehearsal_may_be_relative_to_gits_root_or_to_the_s
     files = {"pyproject.toml": PYPROJECT, "uv.lock": "", "x.patch": patch}
     repository({f"/services/notes/{name}": text for name, text in files.items()})
     folder = await folder_of(workspace, "/services/notes")
-    source = await source_of(folder, parse(PYPROJECT), {})
+    source = await source_of(await declared_in(folder), parse(PYPROJECT), {})
     engine.answers["contents"] = PYPROJECT
     engine.answers["contents"] = lambda chain: patch if "x.patch" in str(chain) else PYPROJECT
     await _patched(folder, source.files, source, "x.patch")

@@ -215,6 +215,12 @@ class Application:
 def create_app():
     return Application()
 """
+CONNECTING = """
+from slipway.errors import BadInputError
+
+def create_app():
+    raise BadInputError("the service connects to sqlite", "let it read an address of Postgres")
+"""
 NEEDS_APPLICATION = "import shop_of_this_test as shop\nassert shop.inside\n"
 
 
@@ -244,6 +250,9 @@ def test_a_flask_application_that_cannot_be_found_is_refused_with_the_key_to_set
         BadInputError, match=r"nothing_here:x cannot be loaded: ModuleNotFoundError: No module named 'nothing_here'"
     ):
         environment(scripts="migrations", app="nothing_here:x")
+    Path("shop_of_this_test.py").write_text(CONNECTING)
+    with pytest.raises(BadInputError, match=r"^the service connects to sqlite: let it read an address of Postgres"):
+        environment(scripts="migrations", app="shop_of_this_test:create_app")
 
 
 def test_a_module_that_the_services_build_generates_is_named(flask, environment):

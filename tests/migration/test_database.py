@@ -196,7 +196,7 @@ def test_a_session_begins_with_our_statements(url):
 
 
 def test_an_engine_for_another_database_is_bad_input(url):
-    with every_connection_to(url), pytest.raises(BadInputError, match=r"env\.py connects to sqlite"):
+    with every_connection_to(url), pytest.raises(BadInputError, match="the service connects to sqlite"):
         current_database("sqlite://")
 
 

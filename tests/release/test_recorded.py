@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.ledger import Release
 from slipway.records.outcome import Status, Verb
-from slipway.release.engine.ledger import digest_of, named_release, release_before, was_live
+from slipway.release.engine.ledger import digest_of, named_release, release_before, was_live, way_back
 
 
 def release(number, image, status=Status.SUCCEEDED, verb=Verb.DEPLOY):
@@ -47,6 +47,12 @@ def test_after_a_release_that_does_not_answer_it_goes_to_the_one_before():
     assert release_before(past, digest(4)).number == 3
     with pytest.raises(RefusedError, match="was itself a rollback"):
         release_before([release(5, 3, Status.UNANSWERED, Verb.ROLLBACK), *past], digest(3))
+
+
+def test_a_rollback_that_was_itself_taken_back_can_be_tried_again_without_its_number():
+    past = [release(4, 2, Status.ROLLED_BACK, Verb.ROLLBACK), release(3, 3, Status.UNANSWERED), release(2, 2)]
+    assert release_before(past, digest(3)).number == 2
+    assert "--to" not in way_back("staging", past, digest(3))
 
 
 def test_a_verb_without_a_release_is_no_destination():

@@ -1,6 +1,8 @@
+import threading
+
 import pytest
 
-from slipway.records.progress import Event, Phase
+from slipway.records.progress import Event, Phase, repeated
 from slipway.report.format import clock
 from slipway.report.lines import lines
 from slipway.report.terminal import moving
@@ -40,3 +42,19 @@ def test_a_clock_has_hours_only_when_there_are_any(seconds, said):
 )
 def test_an_event_leaves_its_phase_and_each_of_its_lines(event, said):
     assert lines(event) == said
+
+
+def test_work_that_lasts_is_repeated_until_it_ends(monkeypatch):
+    monkeypatch.setattr("slipway.records.progress._REPEATED_SECONDS", 0.001)
+    told, twice = [], threading.Event()
+
+    def tell(text):
+        told.append(text)
+        if len(told) > 1:
+            twice.set()
+
+    with repeated(tell, lambda: f"at work, {len(told)}"):
+        assert twice.wait(5)
+    ended = len(told)
+    assert told[:2] == ["still at work, 0", "still at work, 1"]
+    assert len(told) == ended

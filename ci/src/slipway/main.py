@@ -286,9 +286,9 @@ class Slipway:
         return await folder_of(ws, self.path)
 
     async def _settings(self, folder: "Folder", *, needed: bool = True) -> "Settings":
-        from slipway.graph.workspace import settings_of
+        from slipway.graph.workspace import declared_in, settings_of
 
-        return self._on_bases(await settings_of(folder, needed=needed))
+        return self._on_bases(await settings_of(await declared_in(folder), needed=needed))
 
     def _on_bases(self, settings: "Settings") -> "Settings":
         """Return the settings with the images that arguments of the object name."""
@@ -313,10 +313,11 @@ class Slipway:
 
     async def _read(self, folder: "Folder", *, needed: bool = True) -> "tuple[Settings, Source]":
         """Read the settings, and the files that an image needs."""
-        from slipway.graph.workspace import source_of
+        from slipway.graph.workspace import declared_in, settings_of, source_of
 
-        settings = await self._settings(folder, needed=needed)
-        return settings, await source_of(folder, settings, await self._secrets())
+        declared = await declared_in(folder)
+        settings = self._on_bases(await settings_of(declared, needed=needed))
+        return settings, await source_of(declared, settings, await self._secrets())
 
 
 def _green(verdict: "CheckResult") -> str:

@@ -80,7 +80,7 @@ def _environments(tree: Tree, config: Fact | None) -> Iterator[Fact]:
     guessed = f"there is no {location}" if location else "the settings name no script_location" if config else ""
     beside = posixpath.dirname(config.value) if config else None
     for folder in sorted(folders, key=lambda folder: beside != folder):
-        by_convention = folder == beside and not location  # Flask-Migrate's
+        by_convention = folder == beside and location in {"", "."}  # Flask-Migrate's
         yield Fact(
             subject=Subject.SCRIPTS, value=folder, place=f"{folder}/env.py", guessed="" if by_convention else guessed
         )

@@ -79,7 +79,8 @@ def flask_application(tree: Tree) -> Iterator[Fact]:
     for name in tree.matching(rf"{_FLASK_FILES}"):
         for place, line in tree.lines(name):
             if match := re.search(r"\bFLASK_APP[= ]+[\"']?([\w./:()]+)", line):
-                yield Fact(subject=Subject.FLASK_APP, value=match[1].removesuffix(".py").replace("/", "."), place=place)
+                module = re.sub(r"\.py(?=:|$)", "", match[1].removeprefix("./")).replace("/", ".")
+                yield Fact(subject=Subject.FLASK_APP, value=module, place=place)
     found = [each for each in applications(tree) if each.wsgi or each.called or each.kind in _FACTORIES]
     ready = [each for each in found if not each.factory]
     if len(ready) > 1:  # servers of several kinds, which a factory makes

@@ -1,8 +1,9 @@
 """The path that answers when the service is ready, from health checks that files declare and from routes in its code."""
 
 import ast
+import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
@@ -50,13 +51,14 @@ _CHECKS: Final = (
 )
 
 
+_BUILT: Final = re.compile(r"(?:context|build):[ \t]*[\"']?([\w./-]+)")
 _NAME_OF_SERVICE: Final = re.compile(r"(\s+)[\w.-]+:\s*(?:#.*)?$")
 
 
 def health_path(tree: Tree) -> Iterator[Fact]:
     """Yield the paths of declared health checks, then those of routes; without any, one that the framework answers."""
     for name in tree.matching(_CHECKS):
-        for place, line in tree.lines(name) if "Dockerfile" in name else _of_own_services([*tree.lines(name)]):
+        for place, line in tree.lines(name) if "Dockerfile" in name else _of_own_services(tree, name):
             if (match := _CHECKED.search(line)) and _ROUTE.fullmatch(match[1]):
                 yield Fact(subject=Subject.HEALTH_PATH, value=match[1], place=place)
     routes = [fact for name in tree.sources for fact in _routes(tree, name)]
@@ -81,14 +83,24 @@ def _documentation(tree: Tree) -> Iterator[Fact]:
             yield Fact(subject=Subject.HEALTH_PATH, value="/docs", place=place, guessed=guessed)
 
 
-def _of_own_services(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield the lines of a compose file's services, except those with a third party's image and without a server."""
+def _of_own_services(tree: Tree, file: str) -> Iterator[tuple[str, str]]:
+    """Yield the lines of a compose file's services, except those without a server that are a third party's image or built elsewhere."""
+    lines = [*tree.lines(file)]
     first = next((match for _, line in lines if (match := _NAME_OF_SERVICE.match(line))), None)
     names = [at for at, (_, line) in enumerate(lines) if first and re.match(rf"{first[1]}\S", line)]
     for start, end in pairwise((*names, len(lines))):
         text = "\n".join(line for _, line in lines[start:end])
-        if "image:" not in text or "build:" in text or any(server in text for server in SERVERS):
+        built = _BUILT.search(text)
+        elsewhere = built and not _is_around(tree, posixpath.join(posixpath.dirname(file), built[1]))
+        foreign = elsewhere or ("image:" in text and "build:" not in text)
+        if not foreign or any(server in text for server in SERVERS):
             yield from lines[start:end]
+
+
+def _is_around(tree: Tree, context: str) -> bool:
+    """Whether an image is built from the service's folder, one above it, or one that has sources of it."""
+    wanted = posixpath.normpath(posixpath.join("/", tree.path, context)).rstrip("/") + "/"
+    return any(posixpath.join("/", tree.path, each).startswith(wanted) for each in ("", *tree.sources))
 
 
 def _rank(path: str) -> int:

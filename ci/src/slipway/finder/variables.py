@@ -32,6 +32,7 @@ _STAND_INS: Final = {
 _PLAIN: Final = {*_STAND_INS, "str", "SecretStr", "Any", "None", "Optional", "Union", "Annotated", "Field"}
 _READING: Final = re.compile(r"Settings\)|environ\[|\b(?:config|env)\(|\benv\.(?:str|int|bool|list|url|float)\(")
 _CHECKED: Final = re.compile(r"""["'](\w+)["'] (?:not )?in (?:os\.)?environ\b""")  # before it is read
+_IMPORTED: Final = re.compile(r"^from os import .*\benviron\b", re.MULTILINE)  # a parameter of this name is WSGI's
 _SETTINGS: Final = {"BaseSettings", "CustomBaseSettings", "BaseAppSettings"}
 _READERS: Final = {"config", "env"}
 STAND_IN: Final = "slipway"
@@ -144,6 +145,7 @@ def _in_code(tree: Tree) -> Iterator[Variable]:
         if _READING.search(text):
             settings = set(_SETTINGS)  # the classes of the module that inherit from one of these, too
             optional = _OF_THE_MACHINE.union(_CHECKED.findall(text))
+            environ = {"os.environ", "environ"} if _IMPORTED.search(text) else {"os.environ"}
             nodes = [*ast.walk(parsed(text))]
             classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
             for node in nodes:
@@ -151,7 +153,7 @@ def _in_code(tree: Tree) -> Iterator[Variable]:
                     settings.add(node.name)
                     yield from _of_class(node, name, classes)
                 else:
-                    yield from (each for each in _of_expression(node, name) if each.name not in optional)
+                    yield from (each for each in _of_expression(node, name, environ) if each.name not in optional)
 
 
 def _is_settings(node: ast.ClassDef, known: set[str]) -> bool:
@@ -219,16 +221,12 @@ def _of_kind(kind: str) -> str:
     return next((_STAND_INS[name] for name in names if name in _STAND_INS), STAND_IN)
 
 
-def _of_expression(node: ast.AST, name: str) -> Iterator[Variable]:
+def _of_expression(node: ast.AST, name: str, environ: set[str]) -> Iterator[Variable]:
     """Yield the variable of `os.environ["X"]`, also as a number, and of `config("X")` without a default."""
     kind = called(node) if isinstance(node, ast.Call) and len(node.args) == 1 else ""
     if isinstance(node, ast.Call) and kind in {"int", "float"}:
         node = node.args[0]
-    if (
-        isinstance(node, ast.Subscript)
-        and isinstance(node.ctx, ast.Load)
-        and ast.unparse(node.value) in {"os.environ", "environ"}
-    ):
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and ast.unparse(node.value) in environ:
         key = text_in(node.slice)
     elif (
         isinstance(node, ast.Call)

@@ -14,7 +14,7 @@ from slipway.graph.folder import EITHER, Folder
 from slipway.graph.gate import lent, refuse
 from slipway.graph.image import proving, python_in
 from slipway.graph.refusal import meaning
-from slipway.graph.workspace import settings_of, source_of
+from slipway.graph.workspace import declared_in, settings_of, source_of
 from slipway.local.previous import with_recorded
 from slipway.local.prove import question_of
 from slipway.records.form import from_json, to_json
@@ -65,11 +65,12 @@ async def _models_in(folder: Folder, images: "Images", secrets: Mapping[str, dag
 
 
 async def _read(folder: Folder, images: "Images", secrets: Mapping[str, dagger.Secret]) -> Previous:
-    settings = replace(await settings_of(folder), images=images, build=None)
+    declared = await declared_in(folder)
+    settings = replace(await settings_of(declared), images=images, build=None)
     migrations, url = settings.migrations, postgres.url()
     question = to_json(question_of(migrations, ask=Ask.MODELS, release=_NAME), indent=None)
     command = [python_in(settings), "-m", "slipway.gate", _RECORD]
-    built = await proving(await source_of(folder, settings, secrets), settings)
+    built = await proving(await source_of(declared, settings, secrets), settings)
     container = lent(built, {"url": url, "variables": migrations.told(url)})
     service = postgres.service(bases.postgres(images, migrations, None), "previous")
     done = container.with_service_binding(postgres.HOST, service).with_exec(

@@ -22,7 +22,7 @@ from slipway.graph.image import Label, Source, image
 from slipway.graph.instances import REGISTRY_HOST, Containers, registry_service, started
 from slipway.graph.migration import migrate
 from slipway.graph.publish import publish
-from slipway.graph.workspace import source_of, whole
+from slipway.graph.workspace import declared_in, source_of, whole
 from slipway.oci import registry as registries
 from slipway.records.checks import Preflight
 from slipway.records.form import from_json
@@ -192,7 +192,7 @@ async def staged(settings: Settings, target: TargetKind) -> AsyncIterator[Engine
 
 
 async def _story(folder: Folder, settings: Settings, secrets: Mapping[str, dagger.Secret]) -> Story[SourceRelease]:
-    source = await source_of(folder, settings, secrets)
+    source = await source_of(await declared_in(folder), settings, secrets)
     tree = whole(source)
     patches = settings.rehearsal
     release = await _release(tree, source, "The workspace")

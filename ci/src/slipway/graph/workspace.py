@@ -30,19 +30,45 @@ _DECLARATIONS = (
 _LOCAL = ("editable", "directory", "virtual")  # kinds of packages that uv takes from the repository
 
 
-async def settings_of(folder: Folder, *, needed: bool = True) -> Settings:
-    """Read the service's settings; raises SettingsError.
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """The files by which a folder declares a service and its packages, and the texts of those that are read."""
+
+    folder: Folder
+    files: dagger.Directory
+    texts: Mapping[str, str]
+    names: frozenset[str]
+
+    def text(self, name: str) -> str:
+        """Return the text of a file that is read; empty where it is missing."""
+        return self.texts.get(name, "")
+
+
+async def declared_in(folder: Folder) -> Declared:
+    """Read them in a directory of their own: a layer with them is cached until one of them changes."""
+    files = folder.some(include=_DECLARATIONS)
+    names, texts = frozenset(await files.entries()), dict[str, str]()
+
+    async def read(name: str) -> None:
+        texts[name] = await files.file(name).contents()
+
+    async with anyio.create_task_group() as tasks:
+        for name in names & {*FILES, _VERSION}:
+            tasks.start_soon(read, name)
+    return Declared(folder=folder, files=files, names=names, texts=texts)
+
+
+async def settings_of(declared: Declared, *, needed: bool = True) -> Settings:
+    """Return the service's settings; raises SettingsError.
 
     Unless they are `needed`, a repository without any gets the defaults; missing names and commands mean nothing then.
     """
-    files = _declarations(folder)
-    names = await files.entries()
-    file = next((name for name in FILES if name in names), None)
+    folder, file = declared.folder, next((name for name in FILES if name in declared.names), None)
     if file is None:
         raise BadInputError(f"{folder} has neither {' nor '.join(FILES)}", "name the service's folder")
     path = posixpath.join(folder.path, file).removeprefix("/")
     try:
-        return settings.parse(await files.file(file).contents(), path, named=needed)
+        return settings.parse(declared.text(file), path, named=needed)
     except MissingTableError as error:
         if next_step := await next_step_to_a_service(folder.tree):
             raise BadInputError(error.what, next_step) from error
@@ -51,8 +77,9 @@ async def settings_of(folder: Folder, *, needed: bool = True) -> Settings:
         return Settings(name="service", command=("service",))
 
 
-async def source_of(folder: Folder, service: Settings, secrets: Mapping[str, dagger.Secret]) -> Source:
+async def source_of(declared: Declared, service: Settings, secrets: Mapping[str, dagger.Secret]) -> Source:
     """Collect the files of the image; raises BadInputError when there is neither a lock nor a Dockerfile."""
+    folder = declared.folder
     sources, step = () if service.images.dockerfile else service.sources, service.build
     files = files_of(folder, sources)
     read = files_of(folder, step.sources) if step else None
@@ -60,7 +87,6 @@ async def source_of(folder: Folder, service: Settings, secrets: Mapping[str, dag
         tasks.start_soon(check_sources, folder, files, sources, "[tool.slipway]")
         if step and read:
             tasks.start_soon(check_sources, folder, read, step.sources, "[tool.slipway.build]")
-        declared = await _declared(folder)
     lock = next((name for name in _LOCKS if name in declared.names), None)
     alone = lock is not None or service.images.dockerfile is not None
     root = folder if alone else await _root_of(folder)
@@ -69,7 +95,7 @@ async def source_of(folder: Folder, service: Settings, secrets: Mapping[str, dag
         lock=root.file(UV_LOCK) if lock is None else declared.files.file(lock),
         lock_name=lock or ("" if alone else UV_LOCK),
         files=files,
-        package=is_package(declared.pyproject),
+        package=is_package(declared.text("pyproject.toml")),
         python=await _python_of(declared, root, service),
         step=read,
         development=declared.files.file(_DEVELOPMENT) if _DEVELOPMENT in declared.names else None,
@@ -89,46 +115,16 @@ async def _root_of(folder: Folder) -> Folder:
 
 async def python_of(folder: Folder, root: Folder, service: Settings) -> str:
     """Return the service's minor version of Python, by its own .python-version or that of its workspace's root; "" where an image is named."""
-    return await _python_of(await _declared(folder), root, service)
+    return await _python_of(await declared_in(folder), root, service)
 
 
-async def _python_of(declared: "_Declared", root: Folder, service: Settings) -> str:
+async def _python_of(declared: Declared, root: Folder, service: Settings) -> str:
     if service.images.python:
         return ""
-    version = declared.version or ((await _declared(root)).version if root != declared.folder else "")
-    return bases.python_version(declared.pyproject, version)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Declared:
-    """The files by which a folder declares its packages; the texts of two of them, empty where one is missing."""
-
-    folder: Folder
-    files: dagger.Directory
-    names: frozenset[str]
-    pyproject: str
-    version: str
-
-
-async def _declared(folder: Folder) -> _Declared:
-    files = _declarations(folder)
-    names = frozenset(await files.entries())
-    texts = dict.fromkeys(("pyproject.toml", _VERSION), "")
-
-    async def read(name: str) -> None:
-        texts[name] = await files.file(name).contents()
-
-    async with anyio.create_task_group() as tasks:
-        for name in texts.keys() & names:
-            tasks.start_soon(read, name)
-    return _Declared(
-        folder=folder, files=files, names=names, pyproject=texts["pyproject.toml"], version=texts[_VERSION]
-    )
-
-
-def _declarations(folder: Folder) -> dagger.Directory:
-    """Return the files that each run reads, in a directory of their own: a layer with them is cached until one of them changes."""
-    return folder.some(include=_DECLARATIONS)
+    version = declared.text(_VERSION)
+    if not version and root != declared.folder:
+        version = (await declared_in(root)).text(_VERSION)
+    return bases.python_version(declared.text("pyproject.toml"), version)
 
 
 async def _member(folder: Folder, root: Folder) -> Member:

@@ -31,7 +31,6 @@ from slipway.workload.python import Python
 _VARIABLE = "SLIPWAY_DATABASE"
 _LAST_WORDS_SECONDS = 1
 _STOP_SECONDS = 5
-_SILENT_SECONDS = 10
 # Our own import of a newer name; an error of the service's files is answered by a Refusal.
 _TOO_OLD = re.compile(
     r"(ImportError: cannot import name .* from|ModuleNotFoundError: No module named) '(sqlalchemy|alembic)\."
@@ -58,23 +57,18 @@ class Inside:
     output: Path
 
     async def answer(
-        self,
-        database: Database,
-        question: str = "",
-        is_progress: Callable[[str], bool] | None = None,
-        waiting: Callable[[], None] = lambda: None,
+        self, database: Database, question: str = "", is_progress: Callable[[str], bool] | None = None
     ) -> str:
         """Send the question, if any, and the database; return the output file. Raises BadInputError or RefusedError with its reason.
 
-        Lines of standard error for which `is_progress` returns true are not part of that reason. `waiting` is called when none came for
-        ten seconds.
+        Lines of standard error for which `is_progress` returns true are not part of that reason.
         """
         assert self.process.stdin is not None
         lines = question + json.dumps({"url": database.url, "variables": dict(database.variables)}) + "\n"
         with suppress(anyio.BrokenResourceError):  # it has ended already, with a reason
             await self.process.stdin.send(lines.encode())
             await self.process.stdin.aclose()  # a breakpoint() in a revision ends at once instead of waiting for input
-        code, errors = await self._ended(is_progress or (lambda _: False), waiting)
+        code, errors = await self._ended(is_progress or (lambda _: False))
         text = await anyio.to_thread.run_sync(self._written)
         if text is None or code:
             secrets = secrets_in(database.variables, [database.url])
@@ -84,31 +78,13 @@ class Inside:
     def _written(self) -> str | None:
         return self.output.read_text(encoding="utf-8") if self.output.exists() else None
 
-    async def _ended(self, is_progress: Callable[[str], bool], waiting: Callable[[], None]) -> tuple[int, str]:
+    async def _ended(self, is_progress: Callable[[str], bool]) -> tuple[int, str]:
         """Return the exit code and standard error, which a process that a revision started may keep open for longer."""
         errors: list[str] = []
-        heard = anyio.current_time()
-
-        def hear(line: str) -> bool:
-            nonlocal heard
-            heard = anyio.current_time()
-            return is_progress(line)
-
-        async def wait() -> None:
-            nonlocal heard
-            while True:
-                await anyio.sleep_until(heard + _SILENT_SECONDS)
-                if anyio.current_time() >= heard + _SILENT_SECONDS:
-                    heard = anyio.current_time()
-                    waiting()
-
-        async with anyio.create_task_group() as alive:
-            alive.start_soon(wait)
-            async with anyio.create_task_group() as group:
-                group.start_soon(self._read_errors, errors, hear)
-                code = await self.process.wait()
-                group.cancel_scope.deadline = anyio.current_time() + _LAST_WORDS_SECONDS
-            alive.cancel_scope.cancel()
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._read_errors, errors, is_progress)
+            code = await self.process.wait()
+            group.cancel_scope.deadline = anyio.current_time() + _LAST_WORDS_SECONDS
         return code, "\n".join(errors)
 
     async def _read_errors(self, errors: list[str], is_progress: Callable[[str], bool]) -> None:

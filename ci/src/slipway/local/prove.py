@@ -29,7 +29,7 @@ from slipway.records.gate import (
     Since,
 )
 from slipway.records.migration import Baseline
-from slipway.records.progress import SILENT, Progress
+from slipway.records.progress import SILENT, Progress, repeated
 from slipway.records.proof import Layer, Proof
 from slipway.records.survey import Subject
 from slipway.settings import Migrations, MissingTableError
@@ -197,7 +197,8 @@ async def _answer(kind: type[T], question: GateQuestion, at: Workplace, process:
     work = _Work(at.progress)
     async with running_gate as gate, _url(at, question.ask) as url:
         database = Database(url, at.migrations.told(url))
-        return from_json(kind, await gate.answer(database, line, work.read, work.show_again), "the gate's answer")
+        with repeated(at.progress.stage, lambda: work.now):
+            return from_json(kind, await gate.answer(database, line, work.read), "the gate's answer")
 
 
 @asynccontextmanager
@@ -258,7 +259,3 @@ class _Work:
         self.now = f"{work}: {event.revision}, {len(revisions)} of {event.of}"
         self.progress.detail(self.now)
         return True
-
-    def show_again(self) -> None:
-        """Show that the same work continues, in a pipe too."""
-        self.progress.stage(f"still {self.now}")

@@ -3,7 +3,7 @@
 import importlib
 from typing import Any, Final
 
-from slipway.errors import BadInputError
+from slipway.errors import BadInputError, SlipwayError
 from slipway.migration.reasons import generated
 
 APP_MISSING: Final = 'name the application as app = "package.module:create_app" in [tool.slipway.migrations]'
@@ -20,6 +20,8 @@ def application_of(app: str) -> Any:
         ) from error
     try:
         return cli.ScriptInfo(app_import_path=app or None).load_app()
+    except SlipwayError:  # of a connection that the application opens, with its own next step
+        raise
     except (Exception, SystemExit) as error:
         lines = str(error).strip().splitlines()
         message = ": ".join([type(error).__name__, *lines[-1:]])

@@ -166,7 +166,7 @@ class _Redirection:
             return
         if dialect.name != "postgresql":
             raise BadInputError(
-                f"env.py connects to {dialect.name}",
+                f"the service connects to {dialect.name}",
                 "let it read an address of Postgres, from a variable or a file: any will do, because slipway replaces it",
             )
         self._note(parameters)

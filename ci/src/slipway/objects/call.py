@@ -75,11 +75,11 @@ class Call:
 
     async def settings(self) -> "Settings":
         from slipway.graph.folder import folder_of
-        from slipway.graph.workspace import settings_of
+        from slipway.graph.workspace import declared_in, settings_of
 
         assert self.opened is not None
         assert self.ws is not None
-        return await settings_of(await folder_of(self.ws, self.opened.path))
+        return await settings_of(await declared_in(await folder_of(self.ws, self.opened.path)))
 
     async def services(self) -> "Mapping[str, Settings]":
         from slipway.graph.folder import settings_files

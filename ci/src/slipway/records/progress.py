@@ -1,7 +1,8 @@
 """Progress: events of a running command, and the protocol of their output."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -82,3 +83,22 @@ class Progress:
 
 
 SILENT: Final = Progress()
+_REPEATED_SECONDS: Final = 10
+
+
+@contextmanager
+def repeated(tell: Callable[[str], None], work: Callable[[], str]) -> Iterator[None]:
+    """Tell every ten seconds that the work of the block continues, so that a pipe is not silent for minutes."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(_REPEATED_SECONDS):
+            tell(f"still {work()}")
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

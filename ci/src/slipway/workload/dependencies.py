@@ -22,7 +22,7 @@ from slipway.finder.interpreter import interpreter, requested
 from slipway.finder.locks import declaration, lock, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements
 from slipway.finder.tree import Tree, table_in, tree_at
-from slipway.records.progress import SILENT
+from slipway.records.progress import SILENT, repeated
 from slipway.records.survey import Subject
 from slipway.untrusted import one_line
 from slipway.workload.inherited import PASSED, inherited
@@ -168,8 +168,10 @@ def prepare(
     folder = cache / "environments" / _key(plan)
     with _locked(folder):
         if not (folder / READY).exists():
-            tell(f"making an environment from {os.path.relpath(pinning, tree)}")
-            note = _make(plan, folder, tell)
+            work = f"making an environment from {os.path.relpath(pinning, tree)}"
+            tell(work)
+            with repeated(tell, lambda: work):
+                note = _make(plan, folder, tell)
             (folder / READY).write_text(note, encoding="utf-8")
         (folder / READY).touch()
     if built or pinning.name == "uv.lock":

@@ -429,7 +429,9 @@ def way_back_again(environment: str) -> str:
 
 
 def _newest_change(releases: Sequence[Release]) -> Release | None:
-    return next((release for release in releases if was_brought(release) or _went_back(release)), None)
+    """Return the newest release that went live or was taken back; a rollback that was taken back is like none."""
+    tried = (release for release in releases if release.verb is not Verb.ROLLBACK or not _went_back(release))
+    return next((release for release in tried if was_brought(release) or _went_back(release)), None)
 
 
 def _differs(release: Release, live: str | None, now: Release | None) -> bool:
