@@ -38,7 +38,7 @@ _NAMED: Final[Mapping[str, tuple[str, str]]] = {
     "AWS::IAM::Role": ("RoleName", "arn:{partition}:iam::{account}:role/{name}"),
     "AWS::SecretsManager::Secret": ("Name", "arn:{partition}:secretsmanager:{region}:{account}:secret:{name}-??????"),
 }
-# What destroy lists as kept.
+# `destroy` lists them as kept, with the number of their images.
 _KEPT: Final = {REPOSITORY: ("ecr:DescribeImages",), TRIAL: ("ecr:DescribeImages",)}
 _ECS: Final = "arn:{partition}:ecs:{region}:{account}"
 _FAMILIES: Final = tuple(f"{_ECS}:task-definition/{{service}}-access{look}:*" for look in ("", "-look"))
