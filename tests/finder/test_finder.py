@@ -302,6 +302,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"a/wsgi.py": "application = create()\n"}, Subject.COMMAND, "gunicorn --bind 0.0.0.0:8000 a.wsgi:application"),
         ({"a/b.py": "app = create_app()\n", "requirements.txt": "gunicorn\n"}, Subject.COMMAND, "gunicorn --bind 0.0.0.0:8000 a.b:app"),
         ({"migrations/env.py": f"{ENV}from flask import current_app\n", "run.sh": "FLASK_APP=./src/manage.py:app flask run\n"}, Subject.FLASK_APP, "src.manage:app"),
+        ({"Dockerfile": "FROM registry.example/ubi9/python-312-minimal:9.8@sha256:0 AS base\n"}, Subject.PYTHON, "3.12"),
         ({"a.py": "def app(environ, start):\n    environ['PATH_INFO']\n"}, Subject.VARIABLE, ""),
         ({"migrations/alembic.ini": "[alembic]\nscript_location = .\n", "alembic.ini": ""}, Subject.SCRIPTS, "migrations"),
         ({"a.py": "f'CREATE EXTENSION IF NOT EXISTS \"{name}\"'\n"}, Subject.EXTENSION, ""),
@@ -522,3 +523,8 @@ def test_extensions_that_revisions_and_the_baseline_create_choose_the_server():
         "app/tests/versions/b.py": "down_revision = None\nop.execute('CREATE EXTENSION postgis')",
     }
     assert set(created_by_migrations(Tree.of(files), "db/baseline.sql")) == {"citext", "uuid-ossp"}
+
+
+def test_an_address_with_the_name_of_another_place_than_production_is_a_guess():
+    found = surveyed(ALEMBIC | {"a.py": "os.environ['TEST_DATABASE_URI']\n"}).fact(Subject.DATABASE_VARIABLE)
+    assert (found.value, found.guessed) == ("TEST_DATABASE_URI", "production may have another one")

@@ -3,7 +3,7 @@
 import pytest
 
 from slipway.errors import BadInputError
-from slipway.local.obstacles import with_other_variables
+from slipway.local.obstacles import with_its_causes
 from slipway.settings import Migrations
 
 CODE = "import os\nKEY = os.environ['API_KEY']\n\nclass Mail(BaseSettings):\n    host: str\n"
@@ -22,7 +22,7 @@ def test_the_variables_that_the_settings_lack_are_listed_beside_an_error_about_o
     (tmp_path / "app").mkdir()
     (tmp_path / "app/config.py").write_text(CODE)
     error = BadInputError("env.py line 3 fails", reason)
-    first, *others = with_other_variables(error, tmp_path, Migrations(variables=known)).obstacles
+    first, *others = with_its_causes(error, tmp_path, Migrations(variables=known)).obstacles
     assert first is error
     assert [each.what.partition(": ")[2] for each in others] == ([listed] if listed else [])
 
@@ -30,5 +30,21 @@ def test_the_variables_that_the_settings_lack_are_listed_beside_an_error_about_o
 def test_an_error_that_quotes_the_stand_in_names_the_variables_that_have_it(tmp_path):
     error = BadInputError("env.py line 3 fails", "KeyError: 'slipway'")
     settings = Migrations(variables={"CHANNEL": "slipway", "PORT": "1"})
-    first, other = with_other_variables(error, tmp_path, settings).obstacles
+    first, other = with_its_causes(error, tmp_path, settings).obstacles
     assert (first, "which the settings have for CHANNEL" in other.what) == (error, True)
+
+
+def test_an_error_of_a_module_has_the_settings_file_that_exists_only_as_an_example(tmp_path):
+    files = {
+        "env.py": "from alembic import context\nimport config\n",
+        "config.py": "A = 'config.yaml'\n",
+        "config_template.yaml": "",
+    }
+    for name, text in (files | {"alembic.ini": "[alembic]\nscript_location = .\n"}).items():
+        (tmp_path / name).write_text(text)
+    error = BadInputError("helper.py line 1 does not load", "Exception: no key")
+    first, other = with_its_causes(error, tmp_path, Migrations()).obstacles
+    assert first is error
+    assert str(other).startswith(
+        "config.py reads config.yaml, which the repository has only as config_template.yaml: if"
+    )

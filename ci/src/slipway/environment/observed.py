@@ -35,7 +35,7 @@ PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts to reach a release tha
 
 
 class UnansweredError(RefusedError):
-    """A path that is not answered, or with an error, whose body is kept."""
+    """A path without an answer, or with an error, whose body is kept."""
 
     body = ""
 

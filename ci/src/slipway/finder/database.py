@@ -94,6 +94,7 @@ def _url_variable(tree: Tree) -> Iterator[Fact]:
     for fact in found[:1]:
         others = sorted({each.value for each in found} - {fact.value})
         guessed = f"there is also {', '.join(others[:3])}" if others and fact.value != "DATABASE_URL" else ""
+        guessed = guessed or ("production may have another one" if _NOT_THE_MAIN_ONE.search(fact.value) else "")
         yield Fact(subject=Subject.DATABASE_VARIABLE, value=fact.value, place=fact.place, guessed=guessed)
 
 

@@ -9,6 +9,7 @@ from slipway.records.survey import Fact, Subject
 
 _VERSION = re.compile(r"(?:c?python-?)?(3\.\d+)(?:[.\d]*|\.x)?(?:-\w+)*")
 _IMAGE = re.compile(r"(?:\S*/)?(?:python:|uv:python)(3\.\d+)\S*", re.IGNORECASE)
+_RED_HATS = re.compile(r"(?:\S*/)?python-3(\d{1,2})(?:-minimal)?(?:[:@]\S*)?")
 _LOWER_BOUND = re.compile(r"(?:>=|\^|~=?|==)\s*(3\.\d+)")
 _ONE_MINOR = re.compile(r"~\s*(3\.\d+)(?:\.\d+)?|==\s*(?=3\.\d+\.)(3\.\d+)\S*")  # poetry's ~3.10, and ==3.10.*
 _UPPER_BOUND = re.compile(r"<=?\s*3\.\d+")
@@ -43,11 +44,13 @@ def _of_images(tree: Tree) -> Iterator[Fact]:
     """Yield the images of the nearest Dockerfile that names one; the last stage is the one that runs."""
     file = ""
     for instruction in instructions(tree):
-        match = _IMAGE.match(instruction.rest.split()[0]) if instruction.word == "FROM" else None
+        image = instruction.rest.split()[0] if instruction.word == "FROM" else ""
+        match, red_hats = _IMAGE.match(image), _RED_HATS.fullmatch(image)
         name = instruction.place.rpartition(" line ")[0]
-        if match and file in ("", name):
+        if (match or red_hats) and file in ("", name):
             file = name
-            yield Fact(subject=Subject.PYTHON, value=match[1], place=instruction.place)
+            version = match[1] if match else f"3.{red_hats[1]}" if red_hats else ""
+            yield Fact(subject=Subject.PYTHON, value=version, place=instruction.place)
 
 
 def _lower_bounds(tree: Tree) -> Iterator[Fact]:

@@ -23,28 +23,34 @@ def original(example: str) -> str | None:
     return name if name != example else None
 
 
-def missing_settings(tree: Tree) -> Iterator[Obstacle]:
-    """Yield the settings files that env.py needs, itself or in the modules that it imports, and that exist only as an example."""
-    variables = (
-        tree.table(name, "tool", "slipway", "migrations", "variables") for name in ("slipway.toml", "pyproject.toml")
-    )
-    if any(str(value) in tree for table in variables for value in table.values()):  # one of them may name another file
-        return
+def named_examples(tree: Tree) -> Iterator[tuple[str, str, str]]:
+    """Yield a module that runs with env.py, a settings file that it names, and the example that the repository has instead."""
     examples = {}
     for example in tree.matching(r"[^.].*"):
         folder, last = posixpath.split(example)
         name = original(last)
         if name and _SETTINGS.search(name) and (wanted := posixpath.join(folder, name)) not in tree:
-            examples[name] = (example, wanted)
-    modules = {name: parsed(tree.read(name)) for name in loaded(tree).modules} if examples else {}
-    run = _run_by(modules.values()) if any(each in tree.read(name) for name in modules for each in examples) else set()
-    for module, body in modules.items():
-        for name, (example, wanted) in examples.items():
-            if name in tree.read(module) and (line := next(_openings(body, name, run), None)):
-                yield Obstacle(
-                    what=f"{module} line {line} opens {wanted}, which the repository has only as {example}",
-                    next_step=f"copy {example} to {wanted} and fill it in; in CI, add this step before slipway",
-                )
+            examples[name] = (wanted, example)
+    for module in loaded(tree).modules if examples else ():
+        text = tree.read(module)
+        yield from ((module, *files) for name, files in examples.items() if name in text)
+
+
+def missing_settings(tree: Tree) -> Iterator[Obstacle]:
+    """Yield the settings files that exist only as an example, and that env.py or a module that it imports opens for certain."""
+    tables = (
+        tree.table(name, "tool", "slipway", "migrations", "variables") for name in ("slipway.toml", "pyproject.toml")
+    )
+    if any(str(value) in tree for table in tables for value in table.values()):  # one of them may name another file
+        return
+    found = [*named_examples(tree)]
+    run = _run_by([parsed(tree.read(each)) for each in loaded(tree).modules]) if found else set()
+    for module, wanted, example in found:
+        if line := next(_openings(parsed(tree.read(module)), posixpath.basename(wanted), run), None):
+            yield Obstacle(
+                what=f"{module} line {line} opens {wanted}, which the repository has only as {example}",
+                next_step=f"copy {example} to {wanted} and fill it in; in CI, add this step before slipway",
+            )
 
 
 def _openings(module: ast.Module, name: str, run: set[str]) -> Iterator[int]:

@@ -206,7 +206,7 @@ def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:
 
 
 def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baseline) -> None:
-    """Run the layers for new revisions, the longest one, on rows, in this process and the others beside it."""
+    """Run the layers for new revisions: the longest, on rows, in this process, the others in processes beside it."""
     layers, previous, steps = evidence.layers, evidence.previous, stairway.steps
 
     def beside_rows(work: Callable[[], T], what: str, *needed: Layer) -> AbstractContextManager[Callable[[], T]]:

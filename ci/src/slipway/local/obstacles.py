@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from slipway.errors import BadInputError, Obstacles, ObstaclesError, SlipwayError
+from slipway.finder.settings_files import named_examples
 from slipway.finder.survey import find, refuse
 from slipway.finder.tree import tree_at
 from slipway.finder.variables import STAND_IN
@@ -30,9 +31,14 @@ def missing_config(folder: Path, migrations: Migrations) -> BadInputError:
     return BadInputError(f"there is no {migrations.config} in {folder}", f"{step}; there is {near}" if near else step)
 
 
-def with_other_variables(error: SlipwayError, folder: Path, migrations: Migrations) -> SlipwayError:
-    """Return an error about a variable with all others that the settings lack, or whose stand-in it quotes: the code stops at the first."""
-    variables = find(tree_at(folder)).facts_about(Subject.VARIABLE)
+def with_its_causes(error: SlipwayError, folder: Path, migrations: Migrations) -> SlipwayError:
+    """Return an error of the service's code with what may be missing.
+
+    These are all other variables that the settings lack, if it is about one, since the code stops at the first; variables whose stand-in
+    it quotes; settings files that exist only as an example.
+    """
+    tree = tree_at(folder)
+    variables = find(tree).facts_about(Subject.VARIABLE)
     names = {fact.value.partition("=")[0]: fact.place for fact in variables if is_unset(fact, migrations)}
     if len(names) > 1 and any(re.search(rf"\b{name}\b", str(error), re.IGNORECASE) for name in names):
         listed = ", ".join(f"{name} ({place})" for name, place in names.items())
@@ -43,4 +49,10 @@ def with_other_variables(error: SlipwayError, folder: Path, migrations: Migratio
         what = f"the code may not know the stand-in {STAND_IN!r}, which the settings have for {', '.join(made_up)}"
         step = "give each a value that it knows in [tool.slipway.migrations] variables"
         return ObstaclesError([error, BadInputError(what, step)])
+    if "load" in error.what and (named := next(named_examples(tree), None)):
+        module, wanted, example = named
+        what = f"{module} reads {wanted}, which the repository has only as {example}"
+        return ObstaclesError(
+            [error, BadInputError(what, f"if that is the cause, copy {example} to {wanted} and fill it in")]
+        )
     return error

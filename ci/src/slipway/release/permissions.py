@@ -111,7 +111,7 @@ def patterns(*texts: str) -> Arns:
 
 
 def of_task(*texts: str) -> Arns:
-    """Return ARNs that only an environment has whose database a task migrates."""
+    """Return the ARNs for an environment whose database a task migrates; none for any other."""
     return lambda scope: patterns(*texts)(scope) if scope.task else ()
 
 

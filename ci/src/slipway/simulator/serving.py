@@ -49,7 +49,7 @@ class Cut(Response):
 
 
 def _is_error(record: logging.LogRecord) -> bool:
-    """Whether a line of uvicorn's log is news: it also reports requests that end because the server does, with a traceback."""
+    """Whether to show a line of uvicorn's log; not the tracebacks of requests that end because the server does."""
     kind = record.exc_info[0] if record.exc_info else None
     if kind is None:
         return "graceful shutdown exceeded" not in record.getMessage()

@@ -37,7 +37,7 @@ def check(history: History) -> Iterator[Finding]:
 
 
 def _gone(history: History) -> Iterator[Finding]:
-    """Find released revisions that are not in the tree; while their head is, only a database in between is lost."""
+    """Find released revisions that are not in the tree; if the released head is, only databases at a missing revision are stuck."""
     if not history.gone:
         return
     gone = f"{few([each.id for each in history.gone])} at {history.released}"

@@ -56,7 +56,7 @@ WORDS = PlatformWords(
     network="the subnets and security groups",
     unhealthy="health checks",
     rolled_back="rolled back because",
-    # That the circuit breaker has counted failures is no reason for them.
+    # The circuit breaker's count follows from failures, and is no reason for them.
     failed=r"^(?P<reason>Service deployment (?:rolled back|stopped) because (?!the circuit).*)",
     first=FIRST,
     last=LAST,
