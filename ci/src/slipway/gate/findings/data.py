@@ -11,12 +11,12 @@ from slipway.gate.layers.queries import NOT_NULL
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
+from slipway.gate.measure.locks import WRITES_ROWS
 from slipway.gate.names import is_table, line_of, quoted_parts
 from slipway.gate.rulebook import rows as rules
 from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Growth, Statement
 
-_WRITES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|DELETE FROM|MERGE)\b", re.IGNORECASE)
 _CASCADES = "ON DELETE CASCADE"
 # A statement that can be repeated on a part of the rows: on one table, and without values of its own.
 _REPEATABLE = re.compile(
@@ -33,7 +33,7 @@ def check_statements(node: Node, statements: Iterable[Statement], growth: Sequen
     """Yield statements that scan a whole table to write rows; under a stronger lock they are Q05."""
     for statement in statements:
         whole = statement.scans and not statement.blocks and not _IN_BATCHES.search(statement.sql)
-        if whole and _WRITES.match(statement.sql):
+        if whole and WRITES_ROWS.match(statement.sql):
             measured = f"writes while it scans {', '.join(statement.scans)}"
             measured = with_growth(measured, statement, growth)
             yield rules.WHOLE_TABLE.finding(node, measured, statement.line, _in_batches(statement.sql))
