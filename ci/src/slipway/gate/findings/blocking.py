@@ -39,7 +39,7 @@ def safe_index(sql: str) -> str | None:
     """Return the safe form of a statement that builds an index, with the statement's own names; None for any other statement."""
     plain = _CONCURRENTLY.sub("", sql)
     matches = ((cause, cause.pattern.search(plain)) for cause in CAUSES if cause.rule is rules.INDEX)
-    return next((cause.remedy.format_map(_Gaps(match)) for cause, match in matches if match), None)
+    return next((cause.remedy.format_map(_Gaps(match.groupdict())) for cause, match in matches if match), None)
 
 
 def with_growth(measured: str, statement: Statement, growth: Sequence[Growth]) -> str:
@@ -52,7 +52,9 @@ def _explain(node: Node, statement: Statement, growth: Sequence[Growth], partiti
     for cause in CAUSES:
         if match := cause.match(statement, partitioned):
             nested = _NESTED.match(statement.sql) is not None  # where a name ends, depends on the text around it
-            remedy = cause.rule.remedy.format_map(_Gaps({})) if nested else cause.remedy.format_map(_Gaps(match.groupdict()))
+            remedy = (
+                cause.rule.remedy.format_map(_Gaps({})) if nested else cause.remedy.format_map(_Gaps(match.groupdict()))
+            )
             return cause.rule.finding(node, measured, statement.line, remedy)
     if not any(_own_lock(statement, table, blocked) for table, blocked in statement.blocks.items()):
         return rules.EARLIER_LOCK.finding(node, measured, statement.line)
