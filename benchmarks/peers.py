@@ -53,19 +53,19 @@ def _shell(script: str, *arguments: str) -> tuple[str, ...]:
 
 _GATE = (sys.executable, "-m", "slipway.cli", "gate", "--source", ".", "--python", sys.prefix)
 SLIPWAY = Peer(
-    "slipway gate --all",
+    "slipway gate --all-revisions",
     "executes every revision up, down and up again, compares the catalog after each step and with the models, measures the locks of every "
     "statement, and follows rows through the history. Its own Postgres starts and stops within the time; it uses up to "
     "four processes, one for each processor.",
-    (*_GATE, "--all"),
+    (*_GATE, "--all-revisions"),
     color="#c0392b",
     database=False,
     answers=(0, 1),
 )
 QUICK = Peer(
-    "slipway gate --all --quick",
+    "slipway gate --all-revisions --quick",
     "the first of these layers: every revision up, down and up again, and the catalog after each step and beside the models.",
-    (*_GATE, "--all", "--quick"),
+    (*_GATE, "--all-revisions", "--quick"),
     color="#e59866",
     database=False,
     answers=(0, 1),

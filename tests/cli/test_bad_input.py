@@ -176,7 +176,7 @@ def test_a_server_that_looks_like_production_needs_a_flag(capsys, service):
     code, error = gate(capsys, service, "--database-url", url)
     assert (code, "looks like production" in error, "--allow-production-like" in error) == (2, True, True)
     assert "canary-password" not in error
-    code, error = gate(capsys, service, "--database-url", url, "--expendable")  # its former name
+    code, error = gate(capsys, service, "--database-url", url, "--allow-production-like")
     assert (code, "does not answer" in error) == (2, True)
 
 

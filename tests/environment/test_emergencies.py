@@ -5,13 +5,13 @@ from functools import partial
 
 import pytest
 
-from slipway.environment.late import record_all
+from slipway.commands.command import Flags, named
+from slipway.commands.table import COMMANDS
 from slipway.environment.redeploy import CompatibilityEvidence, rollback
 from slipway.environment.status import status
 from slipway.errors import RefusedError
 from slipway.records.certificate import Ternary
 from slipway.records.form import from_json, text_of
-from slipway.records.ledger import LedgerBlock
 from slipway.records.migration import Standing
 from slipway.records.outcome import Status, Verb
 from slipway.simulator.faults import Effect, Fault
@@ -56,8 +56,17 @@ async def test_a_ledger_that_fails_until_the_end_leaves_a_file_that_is_recorded_
     await deployed(staging)  # takes the number that the run without a ledger could not claim
     (file,) = tmp_path.iterdir()
     assert (await status(staging.environment)).unrecorded == file.name
-    block = from_json(LedgerBlock, text_of(file, "the file"), "the file")
-    assert await record_all(staging.environment, block.records) == "deployment 3"
+
+    class Caller:
+        async def environment(self, _name):
+            return staging.environment
+
+        async def record(self, kind, file, what):
+            return from_json(kind, text_of(file, what), what)
+
+    command = named("history", COMMANDS)
+    await command.run(Flags(**command.defaults() | {"environment": "staging", "record": file}), Caller())
+    assert not file.exists()  # recorded a second time it would be another deployment
     history = await staging.environment.history()
     assert [(each.number, each.live == digest) for each in history.releases] == [(3, True), (2, False), (1, False)]
 
@@ -98,3 +107,13 @@ async def test_a_hot_fix_is_released_on_a_newer_schema_only_with_the_proof_of_th
     outcome = await environment.deploy(digest, staging.tell, proof)
     assert outcome.status is (Status.SUCCEEDED if is_live else Status.REFUSED), outcome
     assert not is_live or outcome.migration.after == ("bbb",)
+
+
+async def test_what_a_rollback_brought_can_be_deployed_with_other_settings_by_the_certificate_in_the_ledger(
+    staging, account
+):
+    old = await account.image(Script(), revision=FIX)
+    await staging.environment.deploy(old, staging.tell)
+    await deployed(staging, "bbb", certificate("aaa", "bbb", previous=FIX))
+    outcome = await staging._environment(runner=runner).deploy(old, staging.tell, older=True)
+    assert (outcome.status, outcome.live) == (Status.SUCCEEDED, old)

@@ -71,7 +71,7 @@ async def test_a_service_moves_under_traffic_without_a_failed_request_and_is_fin
             "0 % on ecs-express",
             "100 %",
         )
-        assert "63 $ a month" in " ".join(plan.notes)
+        assert "63.42 $ a month" in " ".join(plan.notes)
         await under_traffic(there)
         assert (set(there.answers), there.answers.total() > 50) == ({"200"}, True)
         assert await there.share() == 100
@@ -171,6 +171,7 @@ async def test_a_side_that_does_not_answer_under_the_services_own_name_gets_no_t
         await refuses_before_the_first_step(there)
         for lost, said in ((no_certificate, "ECS does not answer /front under the name"), (no_rule, "with 404")):
             assert said in await is_taken_back(there, lost)
+        await is_taken_back_after_a_kill(there)
         await moved(there)
         no_certificate(there)
         with pytest.raises(RefusedError, match=r"ECS does not answer /front under the name notes\.example\.com"):
@@ -234,6 +235,17 @@ async def is_taken_back(there: Moving, lost: Callable[[Moving], None]) -> str:
         outcome = await there.move.forward(there.tell)
     assert (outcome.status, outcome.status.exit_code, await there.share()) == (Status.ROLLED_BACK, 1, 0)
     return str(outcome.diagnosis.cause)
+
+
+async def is_taken_back_after_a_kill(there: Moving) -> None:
+    """A move that was killed with half of the traffic on ECS does not leave it there."""
+    assert await is_killed(there, "forward", Kill(1, done=True, of="change_resource_record_sets"))
+    assert await there.share() == 50
+    no_certificate(there)
+    with keeping_no_certificate(there):
+        outcome = await there.move.forward(there.tell)
+    assert (outcome.status, await there.share()) == (Status.ROLLED_BACK, 0)
+    assert f"ECS does not answer /front under the name {HOST}" in outcome.diagnosis.cause
 
 
 async def is_not_worsened(there: Moving) -> None:

@@ -189,6 +189,12 @@ def test_a_default_may_be_dropped_when_the_code_of_the_release_has_one_of_its_ow
     assert [rule for rule, *_ in found] == rules
 
 
+def test_a_default_that_a_sequence_takes_along_is_a_dropped_one(replayed):
+    found, _ = replayed(jobs(), JOBS, two='op.execute("DROP SEQUENCE jobs_id_seq CASCADE")')
+    assert "C09" in {rule for rule, *_ in found}
+    assert "C06" not in {rule for rule, *_ in found}
+
+
 def test_a_new_value_is_a_warning_where_the_models_know_all_values(replayed):
     added = "with op.get_context().autocommit_block():\n    op.execute(\"ALTER TYPE state ADD VALUE 'late'\")"
     assert replayed(jobs(), JOBS, two=added)[0] == [("C18", "two", 11)]

@@ -251,6 +251,16 @@ def test_in_a_transaction_of_env_py_a_revision_is_not_charged_with_the_locks_of_
     assert (together.revision, together.file, together.line) == ("four", "migrations/env.py", line)
 
 
+def test_the_transactions_of_env_py_are_not_guessed_when_a_revision_fails(prove_history):
+    changes = {
+        **ONE,
+        "two": ("one", "op.execute('ALTER TABLE a ADD b int')", "op.drop_column('a', 'b')"),
+        "three": ("two", "op.execute('ALTER TABLE a ADD c int')", "op.drop_column('a', 'c')"),
+        "four": ("three", "op.execute('ALTER TABLE a ADD c int')", "pass"),
+    }
+    assert {finding.rule for finding in prove_history(changes).findings} & {"U01", "T07"} == {"U01"}
+
+
 COMMITS = """
     op.execute("CREATE INDEX i ON a (id)")
     op.get_bind().commit()

@@ -177,6 +177,14 @@ def test_work_on_rows_is_named_by_table(statements, sql, work):
     assert done == {name: ("public.p",) if name in work else () for name in done}
 
 
+def test_rows_that_an_update_finds_by_an_index_are_a_scan_unless_it_is_unique(prove_history):
+    table = "op.execute('CREATE TABLE a (id bigint PRIMARY KEY, v text)'); op.execute('CREATE INDEX ON a (v)')"
+    updates = ("UPDATE a SET v = 'x' WHERE v IS NULL", "SELECT FROM a WHERE v = 'x'", "DELETE FROM a WHERE id = 1")
+    body = "\n".join(f"op.execute({sql!r})" for sql in updates)
+    proof = prove_history({"one": (None, table, "op.drop_table('a')"), "two": ("one", body, "pass")})
+    assert [statement.scans for statement in proof.revisions[-1].statements] == [("public.a",), (), ()]
+
+
 def test_an_index_that_takes_over_the_file_of_the_one_before_is_not_built(prove_history):
     table = "op.execute('CREATE TABLE a (id bigint PRIMARY KEY, v varchar(10))'); op.execute('CREATE INDEX ON a (v)')"
     wider = "op.execute('ALTER TABLE a ALTER id TYPE bigint, ALTER v TYPE varchar(20)')"

@@ -98,6 +98,31 @@ def test_rows_that_only_the_downgrade_deletes_are_lost_by_it(prove_history):
     assert of_rows(proof) == [("D02", "b", "after the downgrade 2 of 3 rows of public.notes are gone")]
 
 
+WHOLE_TABLE = {
+    "by a subquery": "op.execute('UPDATE notes n SET title = (SELECT m.title FROM notes m WHERE m.id = n.id LIMIT 1)')",
+    "in a block": """op.execute("DO $$ BEGIN UPDATE notes SET title = 'x'; END $$")""",
+    "in a function": """op.execute("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ UPDATE notes SET title = 'x' $$")
+op.execute("SELECT f()")""",
+    "after a setting": """op.execute("SET LOCAL work_mem = '8MB'; UPDATE notes SET title = 'x'")""",
+    "after a comment": """op.execute("-- all\\nUPDATE notes SET title = 'x'")""",
+    "in batches of one transaction": """while op.get_bind().exec_driver_sql("UPDATE notes SET title = 'x' WHERE id IN (SELECT id FROM notes WHERE title IS DISTINCT FROM 'x' LIMIT 2)").rowcount:
+    pass""",
+    "": """with op.get_context().autocommit_block():
+    while op.get_bind().exec_driver_sql("UPDATE notes SET title = 'y' WHERE id IN (SELECT id FROM notes WHERE title IS DISTINCT FROM 'y' LIMIT 2)").rowcount:
+        pass""",
+    "by a new row": """op.execute("INSERT INTO notes (id, title) SELECT max(id) + 1, 'z' FROM notes")""",
+}
+
+
+def test_a_whole_table_is_written_however_the_statement_is_spelled(prove_history):
+    revisions = {
+        f"r{number}": (f"r{number - 1}" if number else "a", body, "op.execute('DROP FUNCTION IF EXISTS f')")
+        for number, body in enumerate(WHOLE_TABLE.values())
+    }
+    proof = prove_history({"a": (None, *NOTES), **revisions}, layers=(Layer.TRACE,))
+    assert {each.revision for each in proof.findings if each.rule == "D04"} == {f"r{number}" for number in range(6)}
+
+
 @pytest.mark.parametrize(
     ("rows", "found"), [("session.query(Note)", True), ("session.query(Note).limit(1)", False)], ids=["all", "one"]
 )

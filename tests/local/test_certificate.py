@@ -160,7 +160,7 @@ SAME = Listing((), "files")
         (SAME, None, None, None),
         (SAME, ["b"], TEXT, None),
         (Listing((), "others"), None, None, "the revisions differ"),
-        (SAME, ["a"], None, "proven from b on, and the database is at a"),
+        (SAME, ["a"], None, "tested from b on, and the database is at a"),
         (SAME, [], None, "is at no revision"),
         (SAME, ["b"], TEXT + " ", "the proof is not the one"),
     ],

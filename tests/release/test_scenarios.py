@@ -96,9 +96,15 @@ async def test_a_story_that_was_a_counterexample_ends_in_the_truth(name):
 
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_generated_stories_end_in_the_truth(part):
-    for seed in range(part, SCENARIOS, PARTS):
-        story = scenario(seed)
-        assert await violations(story) == [], f"{seed}: {story}"
+    """`pytest -s` shows each violation at once, and how far it is."""
+    wrong, seeds = list[str](), range(part, SCENARIOS, PARTS)
+    for played, seed in enumerate(seeds, 1):
+        if found := await violations(scenario(seed)):
+            wrong.append(f"{seed}: {found} in {scenario(seed)}")
+            print(wrong[-1])  # noqa: T201
+        if played % 50 == 0:
+            print(f"part {part + 1} of {PARTS}: {played} of {len(seeds)} stories, {len(wrong)} violated")  # noqa: T201
+    assert wrong == []
 
 
 def test_generated_stories_have_every_state_fault_and_verb_together():

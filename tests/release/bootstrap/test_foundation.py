@@ -212,7 +212,9 @@ def test_cost_is_known_before_anything_is_made():
     there = replace(WANTED.environments["production"], subnets=("subnet-1",), security_groups=("sg-1",))
     wanted = replace(WANTED, environments={"production": there}, health_path="/")
     (note,) = spec_of(wanted, "production", f"sha256:{'0' * 64}").first_notes
-    assert f"production costs {production.total}: " in note  # of a deployment, the same as of bootstrap
+    assert (
+        f"the service and what it shares in production cost {production.total}: " in note
+    )  # of a deployment, the same as of bootstrap
     odd = settings(staging=express("staging", network=NETWORK, database=replace(DATABASE, class_="db.m7g.large")))
     assert [line.what for line in cost_of(odd, "staging").lines if line.dollars is None] == [
         "database, db.m7g.large with 20 GB"

@@ -100,6 +100,7 @@ OF_A_SERVICE = {
     "ecs:DescribeExpressGatewayService",
     *("ecs:DescribeServiceDeployments", "ecs:DescribeServiceRevisions", "ecs:ListServiceDeployments"),
     *("ecs:DescribeServices", "elasticloadbalancing:DescribeTargetGroups"),
+    *("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"),  # its ledger
     *("ecr:BatchDeleteImage", "ecs:DeregisterTaskDefinition"),  # of an earlier record, of an earlier definition
 }
 STORIES = {CHANGES: made, READS: read}

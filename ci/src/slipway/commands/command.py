@@ -60,7 +60,6 @@ class Flag:
     one_of: str = ""  # flags of one label exclude each other; one of them must be passed if they are required
     on_dagger: str = ""  # how the argument of the Dagger function differs
     not_on_dagger: str = ""  # why the Dagger function does not take it
-    former: str = ""  # a name that scripts still use; accepted on the command line, but not in help
 
     @property
     def key(self) -> str:

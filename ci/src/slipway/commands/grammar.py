@@ -32,10 +32,9 @@ def _check_flags(command: Command, arguments: Iterable[str]) -> None:
     """Raise BadInputError for an unknown flag, before argparse complains that another one is missing."""
     flags = [flag for flag in (*command.flags, *EVERYWHERE) if not flag.positional]
     known = ["--help", *(f"--{flag.name}" for flag in flags)]
-    former = [f"--{flag.former}" for flag in flags if flag.former]
     for argument in takewhile(lambda argument: argument != "--", arguments):
         name = argument.partition("=")[0]
-        if name.startswith("--") and name not in {"--", *known, *former}:
+        if name.startswith("--") and name not in {"--", *known}:
             raise unknown("flag", name, known, f"`slipway {command.name} --help` lists the flags")
 
 
@@ -135,8 +134,6 @@ def _add_flag(parser: Any, flag: Flag) -> None:
         parser.add_argument(flag.key, **options | {"nargs": number})
     else:
         parser.add_argument(f"--{flag.name}", dest=flag.key, required=flag.required and not flag.one_of, **options)
-    if flag.former:
-        parser.add_argument(f"--{flag.former}", dest=flag.key, **options | {"help": argparse.SUPPRESS})
 
 
 def completion(shell: str) -> str:

@@ -33,7 +33,6 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         switch(
             "allow-production-like",
             "accept a --database-url that looks like production",
-            former="expendable",
             not_on_dagger="there is no --database-url",
         ),
         option(
@@ -46,7 +45,6 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         switch(
             "all-revisions",
             "test every revision after the setting start-after, released ones too",
-            former="all",
             one_of="tested",
             not_on_dagger="it does so without --since",
         ),

@@ -4,11 +4,13 @@ An address is read and never built: ECS chooses it, and a service that is delete
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from slipway.environment.environment import ServiceEnvironment
 from slipway.environment.observed import ObservedEnvironment
 from slipway.errors import Obstacles, RefusedError
+from slipway.records.plan import Plan
 from slipway.settings import Settings, variable_of
 from slipway.settings.calls import CallGraph, graph_of, unreachable
 
@@ -67,5 +69,14 @@ def awaited(
     """Return the environment for a plan that is made before its callees exist, and a note for each address that is not known yet."""
     missing = {variable_of(each): each for each in environment.settings.calls if not addresses[variable_of(each)]}
     known = {**addresses, **{variable: f"https://{callee}.invalid" for variable, callee in missing.items()}}
-    notes = [f"{variable} gets the address of {callee} when that is deployed" for variable, callee in missing.items()]
-    return environment.with_addresses(known), tuple(notes)
+    return environment.with_addresses(known), tuple(map(_awaiting, missing.values()))
+
+
+def comparable(plan: Plan, approved: Plan, calls: Iterable[str]) -> Plan:
+    """Return a plan without the addresses that an approved plan did not know: they come from AWS, and no settings alter them."""
+    unknown = {f"variable {variable_of(callee)}" for callee in calls if _awaiting(callee) in approved.notes}
+    return replace(plan, changes=tuple(change for change in plan.changes if change.name not in unknown))
+
+
+def _awaiting(callee: str) -> str:
+    return f"{variable_of(callee)} gets the address of {callee} when that is deployed"

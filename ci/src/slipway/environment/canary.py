@@ -13,7 +13,7 @@ _BEFORE = 2  # requests that fail, of which the release before has answered at l
 class Canary:
     """The requests of one run while two releases share the traffic; which of them answers one is up to the load balancer.
 
-    `paths` are those that the release before answers. The alarm counts its errors too, and would take a correction back for them.
+    `paths` are those that the release before answers: the alarm also counts its errors, and would roll back a release that corrects them.
     """
 
     environment: ObservedEnvironment

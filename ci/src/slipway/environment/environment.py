@@ -243,7 +243,10 @@ class ServiceEnvironment(ObservedEnvironment):
         try:
             return await runner.migrate(tell)
         except RefusedError:
-            if (migration := await self._proven_ahead(runner, digest)) is None:
+            migration = None
+            with suppress(SlipwayError):  # what cannot be read proves nothing, and the first error counts
+                migration = await self._proven_ahead(runner, digest)
+            if migration is None:
                 raise
             tell(
                 Event(
@@ -253,14 +256,14 @@ class ServiceEnvironment(ObservedEnvironment):
             return migration
 
     async def _proven_ahead(self, runner: Runner, digest: str) -> Migration | None:
-        """Return that nothing was migrated, for a hot fix whose certificate is about this very commit on the newer schema."""
-        certificate = self.certificate
-        if certificate is None or not (standing := await runner.look()).unknown:
+        """Return that nothing was migrated, for a commit that a certificate proves on the newer schema: a hot fix, or what a rollback brought."""
+        commit = await revision_of(self.aws, self.settings.name, digest)
+        known = (*await self.ledger.certificates(every=False), *filter(None, [self.certificate]))
+        own = [certificate for certificate in known if certificate.previous == commit]
+        if not own or not (standing := await runner.look()).unknown:
             return None
-        if certificate.previous != await revision_of(self.aws, self.settings.name, digest):
-            return None
-        wanted, live = Readiness(standing.image, None, certificate.previous), Readiness(None, standing.database)
-        if rollback_risk(wanted, live, [certificate]):
+        wanted, live = Readiness(standing.image, None, commit), Readiness(None, standing.database)
+        if rollback_risk(wanted, live, own):
             return None
         return Migration(before=standing.database, after=standing.database, applied=(), attempts=1, seconds=0)
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from slipway.environment.called import addresses_of, awaited, connect
+from slipway.environment.called import addresses_of, awaited, comparable, connect
 from slipway.environment.environment import ServiceEnvironment
 from slipway.environment.observed import HISTORY
 from slipway.environment.redeploy import CompatibilityEvidence, plan_take_back, take_back
@@ -161,7 +161,9 @@ class _Run:
                 if plan.action is Action.BLOCKED:
                     raise RefusedError(f"{name} cannot be deployed now", plan.reason)
                 if self.deployment.approved:
-                    check_still_true(self.deployment.approved.of(plan.image), plan, observed)
+                    approved = self.deployment.approved.of(plan.image)
+                    then, now = (comparable(each, approved, environment.settings.calls) for each in (approved, plan))
+                    check_still_true(then, now, observed)
                 if not self.deployment.older and (notes := await environment.older(plan.image)):
                     raise RefusedError(f"{name} cannot be deployed now", notes[0])
                 self.tell(Event(f"{name}: running the preflight checks"))

@@ -31,7 +31,7 @@ from slipway.gate.rulebook.locks import UNEXPLAINED
 from slipway.gate.rulebook.rows import CASCADES, DELETES, DROPS, FAILS, WHOLE_TABLE
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rulebook.schema import DRIFT, NAMED_APART
-from slipway.gate.rulebook.transactions import REPEATED
+from slipway.gate.rulebook.transactions import ENDED, REPEATED
 from slipway.gate.rulebook.waiting import NO_TIMEOUT, ONCE, UNLIMITED, EnvFile
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
@@ -44,7 +44,7 @@ SETTING: Final = "[tool.slipway.migrations] levels"
 _ONCE: Final = ids(ONCE)
 _DRIFT: Final = ids((DRIFT, NAMED_APART))
 _JOINED: Final = _DRIFT | ids((DROPS, DELETES, CASCADES))
-_ANSWERED_TOGETHER: Final = _JOINED | ids((WHOLE_TABLE, REPEATED))
+_ANSWERED_TOGETHER: Final = _JOINED | ids((WHOLE_TABLE, REPEATED, ENDED))
 _LEVELS: Final = {level.value: level for level in Level} | {OFF: None}
 
 

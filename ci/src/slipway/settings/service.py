@@ -349,7 +349,7 @@ class Settings(Constrained):
         if name not in self.environments:
             known = ", ".join(sorted(self.environments))
             one_of_them = f"name one of {known}, or " if known else ""
-            table = name if _ENVIRONMENT_NAME.fits(name) else "NAME"
+            table = name if _ENVIRONMENT_NAME.fits(name) else "ENVIRONMENT"
             raise SettingsError(
                 f"there is no environment {name!r}", f"{one_of_them}add [tool.slipway.environments.{table}]"
             )

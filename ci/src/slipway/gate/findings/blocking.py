@@ -5,7 +5,7 @@ scanned. All of this is measured; of the rules that explain it, the first whose 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,19 +39,23 @@ def safe_index(sql: str) -> str | None:
     """Return the safe form of a statement that builds an index, with the statement's own names; None for any other statement."""
     plain = _CONCURRENTLY.sub("", sql)
     matches = ((cause, cause.pattern.search(plain)) for cause in CAUSES if cause.rule is rules.INDEX)
-    return next((cause.remedy.format_map(_Gaps(match)) for cause, match in matches if match), None)
+    return next((cause.remedy.format_map(_Gaps(match.groupdict())) for cause, match in matches if match), None)
 
 
 def with_growth(measured: str, statement: Statement, growth: Sequence[Growth]) -> str:
-    """Append how the statement's time grows with rows, where it was measured; no rule rests on it: time depends on the machine."""
-    return "; ".join([measured, *(each.words for each in growth if each.line == statement.line)])
+    """Append how the statement's time grows with rows, where it was measured to; no rule rests on it: time depends on the machine."""
+    return "; ".join([measured, *(each.words for each in growth if each.line == statement.line and each.per_million)])
 
 
 def _explain(node: Node, statement: Statement, growth: Sequence[Growth], partitioned: Collection[str]) -> Finding:
     measured = with_growth(_measured(statement), statement, growth)
     for cause in CAUSES:
         if match := cause.match(statement, partitioned):
-            return cause.rule.finding(node, measured, statement.line, cause.remedy.format_map(_Gaps(match)))
+            nested = _NESTED.match(statement.sql) is not None  # where a name ends, depends on the text around it
+            remedy = (
+                cause.rule.remedy.format_map(_Gaps({})) if nested else cause.remedy.format_map(_Gaps(match.groupdict()))
+            )
+            return cause.rule.finding(node, measured, statement.line, remedy)
     if not any(_own_lock(statement, table, blocked) for table, blocked in statement.blocks.items()):
         return rules.EARLIER_LOCK.finding(node, measured, statement.line)
     return rules.UNEXPLAINED.finding(node, f"{measured}: {statement.sql}", statement.line)
@@ -60,8 +64,8 @@ def _explain(node: Node, statement: Statement, growth: Sequence[Growth], partiti
 class _Gaps(dict[str, str]):
     """The names in a statement as Python arguments and, as `sql_…`, in the statement's own spelling."""
 
-    def __init__(self, match: re.Match[str]) -> None:
-        groups = {key: value for key, value in match.groupdict().items() if value}
+    def __init__(self, found: Mapping[str, str | None]) -> None:
+        groups = {key: value for key, value in found.items() if value}
         spelled = {f"sql_{key}": value for key, value in groups.items()}
         names = {key: value.replace('"', "") for key, value in groups.items()}
         schema, _, names["table"] = names.get("table", "…").rpartition(".")
@@ -160,6 +164,7 @@ _PRIMARY_KEY = _ALTER + r'.*ADD (?:CONSTRAINT (?P<name>[\w"]+) )?PRIMARY KEY(?: 
 _FOREIGN_KEY = _NAMED_CONSTRAINT + r"(?P<definition>FOREIGN KEY.*?);?\s*\Z"
 _INDEX = r'CREATE (?P<unique>UNIQUE )?INDEX (?:IF NOT EXISTS )?(?:(?P<index>(?!ON\b)[\w."]+) )?ON (?:ONLY )?(?P<table>[\w."]+)\s*'
 
+_NESTED = re.compile(r"\s*DO\b", re.IGNORECASE)
 _CONCURRENTLY = re.compile(r"\bCONCURRENTLY\s+", re.IGNORECASE)
 
 CAUSES: Final = (
@@ -169,6 +174,7 @@ CAUSES: Final = (
     _cause(rules.REINDEX, r'REINDEX (?:\([^)]*\) )?(?P<what>INDEX|TABLE|SCHEMA|DATABASE) (?P<name>[\w."]+)'),
     _cause(rules.UNIQUE, _UNIQUE, _is_partitioned, rules.UNIQUE_OF_PARTITIONED),
     _cause(rules.UNIQUE, _UNIQUE),
+    _cause(rules.NOT_NULL, _ALTER + r'ADD (?:CONSTRAINT [\w"]+ )?PRIMARY KEY USING INDEX\b'),
     _cause(rules.PRIMARY_KEY, _PRIMARY_KEY, _is_partitioned, rules.PRIMARY_KEY_OF_PARTITIONED),
     _cause(rules.PRIMARY_KEY, _PRIMARY_KEY),
     _cause(rules.EXCLUSION, _ALTER + r'ADD (?:CONSTRAINT [\w"]+ )?EXCLUDE\b'),
@@ -191,5 +197,10 @@ CAUSES: Final = (
     _cause(rules.COMPACTED, r"\A\s*(VACUUM\b.*\bFULL\b|CLUSTER\b)"),
     _cause(rules.REFRESHED, r'REFRESH MATERIALIZED VIEW (?P<table>[\w."]+)'),
     _cause(rules.ATTACHED, _ALTER + r'ATTACH PARTITION (?P<partition>[\w."]+)'),
+    _cause(
+        rules.ATTACHED,
+        r'CREATE TABLE (?:IF NOT EXISTS )?(?P<partition>[\w."]+) PARTITION OF (?P<table>[\w."]+)',
+        remedy=rules.PARTITION_BESIDE_DEFAULT,
+    ),
     _cause(rules.TRUNCATED, r"\A\s*TRUNCATE\b"),
 )

@@ -57,7 +57,7 @@ _CAUSES: Final = (
     _Cause(rules.TABLE_DROPPED, ("42P01",)),
     _Cause(rules.NEW_NOT_NULL, (NOT_NULL,), did=r'\bADD (COLUMN )?(IF NOT EXISTS )?"?COLUMN_NAMED\b'),
     _Cause(rules.NOT_NULL, (NOT_NULL,), did=r"\bSET NOT NULL\b"),
-    _Cause(rules.DEFAULT_DROPPED, (NOT_NULL,), did=r"\bDROP DEFAULT\b"),
+    _Cause(rules.DEFAULT_DROPPED, (NOT_NULL,), did=r"\b(?:DROP DEFAULT|DROP (?:SEQUENCE|FUNCTION)\b.*\bCASCADE)\b"),
     _Cause(rules.NOT_NULL, (NOT_NULL,)),
     _Cause(rules.NO_EQUALITY, ("42883",), error="equality operator|ordering operator"),
     _Cause(rules.VIEW, ("42883",), error="^.*function .* does not exist"),

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Final
 
 from slipway.gate.findings.blocking import with_growth
 from slipway.gate.history import Node
@@ -11,12 +12,12 @@ from slipway.gate.layers.queries import NOT_NULL
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
+from slipway.gate.measure.locks import WRITES_ROWS
 from slipway.gate.names import is_table, line_of, quoted_parts
 from slipway.gate.rulebook import rows as rules
 from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Growth, Statement
 
-_WRITES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|DELETE FROM|MERGE)\b", re.IGNORECASE)
 _CASCADES = "ON DELETE CASCADE"
 # A statement that can be repeated on a part of the rows: on one table, and without values of its own.
 _REPEATABLE = re.compile(
@@ -26,17 +27,33 @@ _REPEATABLE = re.compile(
 )
 _VALUE = re.compile(r"%\(|%s|\$\d")
 _ADDS_COLUMN = re.compile(r"\bADD COLUMN\b", re.IGNORECASE)
-_IN_BATCHES = re.compile(r"\b(LIMIT|FETCH)\b", re.IGNORECASE)
+# LIMIT 1 chooses a value of another table; in a transaction, batches add up to the whole table.
+_IN_BATCHES = re.compile(r"\b(?:LIMIT|FETCH (?:FIRST|NEXT)) (?!1\b)", re.IGNORECASE)
+_ADDS_ROWS = re.compile(r"\A\s*INSERT\b", re.IGNORECASE)
+_CREATES_FUNCTION = re.compile(r"\A\s*CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE)
+_ROWS: Final = "ROW EXCLUSIVE"
 
 
 def check_statements(node: Node, statements: Iterable[Statement], growth: Sequence[Growth]) -> Iterator[Finding]:
     """Yield statements that scan a whole table to write rows; under a stronger lock they are Q05."""
+    locked: set[str] = set()  # by the check of a function's body, so that its call takes no lock any more
     for statement in statements:
-        whole = statement.scans and not statement.blocks and not _IN_BATCHES.search(statement.sql)
-        if whole and _WRITES.match(statement.sql):
-            measured = f"writes while it scans {', '.join(statement.scans)}"
-            measured = with_growth(measured, statement, growth)
+        in_batches = not statement.transaction and _IN_BATCHES.search(statement.sql)
+        scans = _written_scans(statement, locked)
+        if _CREATES_FUNCTION.match(statement.sql):
+            locked.update(table for table, mode in statement.locks.items() if mode == _ROWS)
+        elif scans and not statement.blocks and not in_batches:
+            measured = with_growth(f"writes while it scans {', '.join(scans)}", statement, growth)
             yield rules.WHOLE_TABLE.finding(node, measured, statement.line, _in_batches(statement.sql))
+
+
+def _written_scans(statement: Statement, locked: Collection[str]) -> Sequence[str]:
+    """Return the scanned tables that a statement may write: by its lock, for a text of any language, or by its words after an earlier write."""
+    if WRITES_ROWS.match(statement.sql):
+        return statement.scans
+    if _ADDS_ROWS.match(statement.sql):
+        return ()
+    return [table for table in statement.scans if statement.locks.get(table) == _ROWS or table in locked]
 
 
 def _in_batches(sql: str) -> str | None:

@@ -1,7 +1,7 @@
 """The effects of a release's writes: a trigger, a rule or a policy may drop them or store other values, and no error says so.
 
 A write of all rows must reach all of them, an INSERT must store its row, and the values must be those of the release. A value
-in the place of NULL harms nobody, nor does the present time, as in a column with the time of the last change.
+in the place of NULL is no loss, and the present time is none either: it stamps the row.
 """
 
 import json

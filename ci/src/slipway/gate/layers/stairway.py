@@ -195,7 +195,8 @@ class Stairway:
             migrated=self._migrated,
             version_table=self._version_table,
             skipped=tuple(node.id for node in self._pending),
-            together=self._begun_by_env or not self._options.get("transaction_per_migration"),
+            # A revision that fails leaves the options unknown.
+            together=self._begun_by_env or (bool(self._options) and not self._options.get("transaction_per_migration")),
             why_skipped=self._why_not_reached,
         )
 

@@ -3,6 +3,9 @@
 All queries run on the connection of the statement: uncommitted catalog rows and the counters of a transaction (`pg_stat_get_xact_numscans`) are
 invisible to others. An index build counts as a scan only without parallel workers, so new indexes are found by oid, except those that reuse the
 older file of their predecessor (TryReuseIndex, src/backend/commands/tablecmds.c); a table is rewritten when its `relfilenode` changes.
+
+An UPDATE or DELETE by an index that is not unique counts as a scan, too: on empty tables the planner takes the index whatever it would find, and any
+number of rows may have the value.
 """
 
 import re
@@ -29,6 +32,7 @@ _MODES = (
 _SPOKEN = {mode: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", mode.removesuffix("Lock")).upper() for mode in _MODES}
 _BLOCKS_WRITERS = _MODES[4:]  # in conflict with ROW EXCLUSIVE
 _BLOCKS_READERS = _MODES[7:]  # in conflict with ACCESS SHARE
+WRITES_ROWS = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|DELETE FROM|MERGE)\b", re.IGNORECASE)
 BLOCKING = frozenset(_SPOKEN[mode] for mode in _BLOCKS_WRITERS)
 
 # The planner opens all indexes of a query's tables (get_relation_info, src/backend/optimizer/util/plancat.c), so an index that is locked against
@@ -42,6 +46,7 @@ _UNLIMITED = f"""concat_ws(' ',
 _PREPARE_LOCKED = f"""
     PREPARE {_LOCKED}(int8) AS
     SELECT l.relation::text, l.modes, c.relfilenode::text, coalesce(pg_stat_get_xact_numscans(c.oid), 0)::text,
+           (SELECT sum(pg_stat_get_xact_numscans(indexrelid)) FROM pg_index WHERE indrelid = c.oid AND NOT indisunique)::text,
            (SELECT string_agg(x.oid::text, ',') FROM pg_index JOIN pg_class x ON x.oid = indexrelid
             WHERE indrelid = c.oid AND x.relfilenode >= x.oid), c.relkind, now()::text, current_setting('lock_timeout'), {_UNLIMITED}
     FROM (SELECT coalesce(indrelid, relation) AS relation, string_agg(mode, ',') AS modes
@@ -54,8 +59,9 @@ _PREPARE_LOCKED = f"""
 _SCANNED = "slipway_scanned"
 _PREPARE_SCANNED = f"""
     PREPARE {_SCANNED} AS
-    SELECT oid::text, pg_stat_get_xact_numscans(oid)::text FROM pg_class
-    WHERE oid >= 16384 AND relkind IN ('r', 'p', 'm') AND pg_stat_get_xact_numscans(oid) > 0
+    SELECT coalesce(indrelid, c.oid)::text, sum(scans) FILTER (WHERE indrelid IS NULL)::text, sum(scans) FILTER (WHERE NOT indisunique)::text
+    FROM pg_class c LEFT JOIN pg_index ON indexrelid = c.oid, pg_stat_get_xact_numscans(c.oid) scans
+    WHERE c.oid >= 16384 AND relkind IN ('r', 'p', 'm', 'i') AND scans > 0 GROUP BY 1
 """
 _FILES = "SELECT oid::text, relfilenode::text FROM pg_class WHERE relkind IN ('r', 'm') AND oid BETWEEN 16384 AND {newest_oid}"
 _MOVED = """
@@ -71,6 +77,7 @@ class Table:
     modes: frozenset[str] = frozenset()  # of the locks
     filenode: int = 0  # oid
     scans: int = 0  # the number of sequential scans
+    ranges: int = 0  # the number of scans of its indexes that are not unique
     indexes: frozenset[int] = frozenset()  # oids
     kind: str = "r"  # pg_class.relkind; "m", a materialized view, has no writers, "p", a partitioned table, no rows
 
@@ -155,19 +162,22 @@ class Transaction:
         self._connection = connection
         self._locked: Tables = {}
         # Counters may start above zero: they are reported, and reset, up to a second after a commit.
-        self._scans = {oid: int(scans) for oid, scans in query(connection, f"EXECUTE {_SCANNED}")}
+        self._counted = {
+            oid: Table(scans=int(scans or 0), ranges=int(ranges or 0))
+            for oid, scans, ranges in query(connection, f"EXECUTE {_SCANNED}")
+        }
         # Objects up to here were built or moved by earlier transactions of the revision.
         ((self._newest, self._began),) = query(connection, f"SELECT {NEWEST_OID}, now()::text")
 
-    def look(self, newest_oid: int) -> Effect:
-        """Return the effects since the last call; relations above `newest_oid` are new."""
+    def look(self, newest_oid: int, *, writes: bool = False) -> Effect:
+        """Return the effects since the last call; relations above `newest_oid` are new. `writes`: they are of an UPDATE or DELETE."""
         after, began, lock_timeout, unlimited = _locked_tables(self._connection, newest_oid)
         before = self._locked if began in ("", self._began) else {}  # committed on the driver's connection
         self._began = began or self._began
-        known = {oid: before.get(oid) or Table(scans=self._scans.get(oid, 0)) for oid in after}
-        self._scans.update((oid, table.scans) for oid, table in after.items())
+        known = {oid: before.get(oid) or self._counted.get(oid, Table()) for oid in after}
+        self._counted.update((oid, Table(scans=each.scans, ranges=each.ranges)) for oid, each in after.items())
         self._locked = after
-        done = effect(known, after, max(newest_oid, int(self._newest)))
+        done = effect(known, after, max(newest_oid, int(self._newest)), writes=writes)
         return replace(done, lock_timeout=lock_timeout, unlimited=unlimited)
 
 
@@ -180,15 +190,16 @@ def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str, str, 
             modes=frozenset(modes.split(",")),
             filenode=int(filenode or 0),
             scans=int(scans),
+            ranges=int(ranges or 0),
             indexes=frozenset(map(int, indexes.split(",") if indexes else ())),
             kind=kind or "r",
         )
-        for oid, modes, filenode, scans, indexes, kind, *_ in rows
+        for oid, modes, filenode, scans, ranges, indexes, kind, *_ in rows
     }
     return tables, began, "" if lock_timeout in (OUR_LOCK_TIMEOUT, "0") else lock_timeout, tuple(unlimited.split())
 
 
-def effect(before: Tables, after: Tables, newest_oid: int) -> Effect:
+def effect(before: Tables, after: Tables, newest_oid: int, *, writes: bool = False) -> Effect:
     """Compare the locked tables before and after a statement; files and indexes up to `newest_oid` are old."""
     seen = [(oid, before.get(oid, Table()), now) for oid, now in after.items()]
     taken = {oid: _strongest(now.modes - was.modes) for oid, was, now in seen}
@@ -196,7 +207,7 @@ def effect(before: Tables, after: Tables, newest_oid: int) -> Effect:
         locks={oid: _SPOKEN[mode] for oid, mode in taken.items() if mode and mode != "AccessShareLock"},
         rewrites=tuple(oid for oid, was, now in seen if now.filenode > max(was.filenode, newest_oid)),
         builds=tuple(oid for oid, was, now in seen if now.kind != "p" and _is_indexed(was, now, newest_oid)),
-        scans=tuple(oid for oid, was, now in seen if now.scans > was.scans),
+        scans=tuple(oid for oid, was, now in seen if now.scans > was.scans or (writes and now.ranges > was.ranges)),
         blocks={oid: blocked for oid, _, now in seen if (blocked := _blocked(now)).write},
     )
 

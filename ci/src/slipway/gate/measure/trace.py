@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from slipway.gate.measure.catalog import Catalog
-from slipway.gate.measure.locks import Effect, Moved, Transaction, files, moved, prepare, rewritten
+from slipway.gate.measure.locks import WRITES_ROWS, Effect, Moved, Transaction, files, moved, prepare, rewritten
 from slipway.gate.measure.place import line_in
 from slipway.gate.measure.session import LEFT_IN_AUTOCOMMIT, is_begun, notes_on
 from slipway.gate.measure.statements import Execution, Session, watching
@@ -126,7 +126,7 @@ class Tracer:
             # After a COMMIT even a look would begin a transaction, which the revision does not expect.
             ended = not is_begun(session.key)
             transaction = self._transactions.get(session.key)  # none after a rollback that the session does not show
-            done = transaction.look(self._catalog.newest_oid) if transaction and not ended else None
+            done = self._looked(transaction, execution.sql) if transaction and not ended else None
             if ended:
                 self._transactions.pop(session.key, None)
         elif running.files:
@@ -176,11 +176,14 @@ class Tracer:
             transaction = Transaction(session.connection)
             try:
                 cursor.execute(execution.sql, execution.parameters)
-                return transaction.look(self._catalog.newest_oid)
+                return self._looked(transaction, execution.sql)
             except session.error:
                 return None
             finally:
                 cursor.execute("ROLLBACK")
+
+    def _looked(self, transaction: Transaction, sql: str) -> Effect:
+        return transaction.look(self._catalog.newest_oid, writes=WRITES_ROWS.match(sql) is not None)
 
     def _name_of(self, oid: str) -> str | None:
         name = self._catalog.name_of(oid)

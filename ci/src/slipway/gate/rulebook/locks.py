@@ -59,7 +59,9 @@ UNIQUE: Final = _error(
     message="Adding the unique constraint builds its index while reads and writes of the table are blocked.",
     code="""\
 with op.get_context().autocommit_block():
+    op.drop_index("{name}", "{table}", postgresql_concurrently=True, if_exists=True{schema})  # left by an interrupted attempt
     op.create_index("{name}", "{table}", [{columns}], unique=True, postgresql_concurrently=True{schema})
+# in the next revision:
 op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} UNIQUE USING INDEX {sql_name}')""",
     related=("L01", "L05"),
     bad="""op.create_unique_constraint("notes_title", "notes", ["title"])""",
@@ -92,7 +94,9 @@ PRIMARY_KEY: Final = _error(
     code="""\
 # first make the columns NOT NULL as in L10; then, in a revision of its own:
 with op.get_context().autocommit_block():
+    op.drop_index("{name}", "{table}", postgresql_concurrently=True, if_exists=True{schema})  # left by an interrupted attempt
     op.create_index("{name}", "{table}", [{columns}], unique=True, postgresql_concurrently=True{schema})
+# in the next revision:
 op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} PRIMARY KEY USING INDEX {sql_name}')""",
     related=("L04", "L10"),
     before="""op.create_table("notes", sa.Column("id", sa.BigInteger(), nullable=False), sa.Column("title", sa.Text()))""",
@@ -230,7 +234,7 @@ TYPE_INDEXES: Final = _error(
     name="type change that rebuilds indexes",
     message="Changing the column's type scans the table or rebuilds its indexes while reads and writes are blocked.",
     code="""\
-# drop the index before the change and build it again afterwards, both concurrently
+# drop the index before the change and build it again afterwards, both concurrently; drop a constraint that owns it instead
 with op.get_context().autocommit_block():
     op.drop_index(…, "{table}", postgresql_concurrently=True{schema})
 op.alter_column("{table}", "{column}", type_=…{schema})
@@ -374,6 +378,13 @@ op.execute("CREATE UNIQUE INDEX top_id ON top (id)")""",
 with op.get_context().autocommit_block():
     op.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY top")""",
 )
+PARTITION_BESIDE_DEFAULT: Final = """\
+# the default partition is scanned for rows within the new bounds, unless a valid check excludes them
+op.create_check_constraint("{partition}_excluded", "…", "NOT (…)", postgresql_not_valid=True)  # of the default partition
+# in the next revision:
+op.execute('ALTER TABLE … VALIDATE CONSTRAINT "{partition}_excluded"')
+# in the one after it, which then scans nothing:
+op.execute('CREATE TABLE {sql_partition} PARTITION OF {sql_table} …')"""
 ATTACHED: Final = _error(
     id="L22",
     name="partition attached without a valid check",
@@ -436,7 +447,7 @@ UNEXPLAINED: Final = _error(
     id="L26",
     name="other work under a lock",
     message="The statement works through rows while other sessions are locked out of a table.",
-    advice="Split the statement so that no work on rows runs under this lock.",
+    advice="Do the work on rows without this lock: in a new column or table beside the old one, filled in batches.",
     related=("Q05",),
     bad="""op.execute("DO $$ BEGIN EXECUTE 'ALTER ' || 'TABLE notes ALTER stars TYPE bigint'; END $$")""",
     good="""op.add_column("notes", sa.Column("stars_new", sa.BigInteger()))  # the next release writes both""",

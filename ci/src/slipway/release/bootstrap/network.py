@@ -21,9 +21,15 @@ def network(environment: str, env: Environment, made: ManagedNetwork) -> list[Pa
         parts.append(_nat(environment))
     elif made.private:
         parts.append(_endpoints(environment, env, made))
-    subnets = {"Fn::Join": [", ", [{"Ref": name} for name in task_subnets(made)]]}
-    where = "subnets of the settings, where the target takes them, and migration.subnets"
-    return [*parts, Part({}, {"TaskSubnets": output(where, subnets)})]
+    return [*parts, Part({}, {"PublicTaskSubnets": _where(_PUBLIC), "PrivateTaskSubnets": _where(PRIVATE_SUBNETS)})]
+
+
+def _where(names: tuple[str, str]) -> dict[str, Any]:
+    """Return the output for the settings; both are in every template, because the services that share the network need not agree."""
+    tasks = "with private = true" if names == PRIVATE_SUBNETS else "without private"
+    return output(
+        f"subnets and migration.subnets of settings {tasks}", {"Fn::Join": [", ", [{"Ref": name} for name in names]]}
+    )
 
 
 def task_subnets(made: ManagedNetwork) -> tuple[str, str]:

@@ -38,11 +38,8 @@ _NAMED: Final[Mapping[str, tuple[str, str]]] = {
     "AWS::IAM::Role": ("RoleName", "arn:{partition}:iam::{account}:role/{name}"),
     "AWS::SecretsManager::Secret": ("Name", "arn:{partition}:secretsmanager:{region}:{account}:secret:{name}-??????"),
 }
-# Of older versions the ledger was in the repository of the images, where a mark of bootstrap closes it.
-_LEDGERS: Final = {
-    REPOSITORY: ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"),
-    TRIAL: ("ecr:DescribeImages",),
-}
+# `destroy` lists them as kept, with the number of their images.
+_KEPT: Final = {REPOSITORY: ("ecr:DescribeImages",), TRIAL: ("ecr:DescribeImages",)}
 _ECS: Final = "arn:{partition}:ecs:{region}:{account}"
 _FAMILIES: Final = tuple(f"{_ECS}:task-definition/{{service}}-access{look}:*" for look in ("", "-look"))
 _ACCESS: Final = {
@@ -67,7 +64,7 @@ def own_policy(settings: Settings, environment: str, command: str) -> Policy:
         *narrowed(granted(permissions, scope.grants), scope)["Statement"],
     ]
     if command == CHANGES:
-        statements += narrowed(_LEDGERS, scope)["Statement"]
+        statements += narrowed(_KEPT, scope)["Statement"]
         statements += _access(scope) if scope.env.database else ()
     return joined([document([each]) for each in statements])
 

@@ -62,12 +62,8 @@ PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
     ),
     "destroy": (*_CHANGE, Permission.DELETE_SERVICE),
     "move": (
-        *_CHANGE,
-        Permission.PAUSE_SERVICE,
-        Permission.RESUME_SERVICE,
-        Permission.DELETE_SERVICE,
-        Permission.MOVE,
-        Permission.FIND_CALLED,
+        *(*_CHANGE, Permission.PAUSE_SERVICE, Permission.RESUME_SERVICE),
+        *(Permission.DELETE_SERVICE, Permission.MOVE, Permission.FIND_CALLED),
     ),
 }
 # The permissions of `move` on the other platform.

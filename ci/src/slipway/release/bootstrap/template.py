@@ -268,7 +268,7 @@ def _reach(service: str, placement: Placement, calls: Sequence[str]) -> Part:
             "SourceSecurityGroupId": group_id,
         }
         made[INGRESS] = resource("AWS::EC2::SecurityGroupIngress", "the database lets them in", inward)
-    where = "security-groups of the settings, where the target takes them, and migration.security-groups"
+    where = "security-groups and migration.security-groups of the settings"
     return Part(made, {"SecurityGroup": output(where, group_id)})
 
 

@@ -135,7 +135,9 @@ def _price(settings: Settings, environment: str) -> str:
     parts = ", ".join(
         f"{'no price' if each.dollars is None else f'{each.dollars:.2f} $'} {each.what}" for each in cost.lines
     )
-    return f"{environment} costs {cost.total}: {parts}; not covered: {cost.not_covered}"
+    return (
+        f"the service and what it shares in {environment} cost {cost.total}: {parts}; not covered: {cost.not_covered}"
+    )
 
 
 def own(spec: ServiceSpec | None) -> ExpressSpec:
