@@ -41,7 +41,6 @@ _NOT_FIT = re.compile("22...|23503|23514|39...|P000[14]")
 _WRITES = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|MERGE|COPY)\b", re.IGNORECASE)
 _COUNTS = re.compile(r"\b(SEQUENCE|IDENTITY|(SMALL|BIG)?SERIAL|setval)\b", re.IGNORECASE)
 _MOVES = re.compile(r"\b(RESTART|setval)\b", re.IGNORECASE)
-_DEFINES = re.compile(r"\s*(ALTER|CREATE|COMMENT|DROP|LOCK|REINDEX|GRANT|REVOKE)\b", re.IGNORECASE)
 
 
 @dataclass(kw_only=True)
@@ -276,7 +275,7 @@ class _Run:
     def _writes(self, node: Node) -> bool:
         """Whether a statement of the revision's upgrade may write to rows, of other tables too."""
         statements = self._steps[node.id].statements
-        return any((each.locks and not _DEFINES.match(each.sql)) or each.rewrites for each in statements)
+        return any((each.locks and row_effects.may_write(each.sql)) or each.rewrites for each in statements)
 
     def _moves_sequences(self, node: Node) -> bool:
         return any(_MOVES.search(each.sql) for each in self._steps[node.id].statements)

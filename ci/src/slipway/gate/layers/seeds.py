@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
@@ -287,6 +287,14 @@ def fill(connection: Any, tables: Sequence[Table]) -> Filled:
     marked = marks(connection, {table.oid: table.name for table in tables})
     counts = {oid: int(mark.partition("/")[0]) for oid, mark in marked.items()}
     return Filled(counts, {oid: reason for oid, reason in reasons.items() if not counts[oid]}, marked)
+
+
+def fill_all(connection: Any, version_table: str) -> None:
+    """Insert plain rows into all tables except alembic's own."""
+    fill(
+        connection,
+        [replace(table, plain=True) for table in tables(connection, 0) if not is_table(table.name, version_table)],
+    )
 
 
 def marks(connection: Any, names: Mapping[str, str]) -> dict[str, str]:
