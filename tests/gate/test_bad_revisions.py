@@ -1,5 +1,8 @@
 """Revisions that do to their process, their connection and their session what none should: each ends in a finding or in one sentence."""
 
+import multiprocessing
+import os
+import select
 import time
 from pathlib import Path
 
@@ -141,6 +144,25 @@ def test_a_gate_that_is_stopped_drops_its_databases(write_project, gate, server_
     assert left_over(server) != []
     process.terminate()
     process.communicate(timeout=300)
+    assert left_over(server) == []
+
+
+def test_the_gate_ends_with_the_process_that_asked_even_when_that_is_killed(
+    write_project, gate, server_url, server, tmp_path
+):
+    write_project({"one": (None, "import time\nopen('begun', 'w')\ntime.sleep(1000)", "")})
+    read, write = os.pipe()
+    asking = multiprocessing.get_context("fork").Process(
+        target=lambda: gate(database=named(server_url)).communicate(300)
+    )
+    asking.start()
+    os.close(write)
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.01)
+    assert left_over(server) != []
+    asking.kill()
+    assert select.select([read], [], [], 60)[0], "a process of the gate still has the other end"
+    os.close(read)
     assert left_over(server) == []
 
 

@@ -30,6 +30,7 @@ gc.enable()
 
 def main(arguments: list[str]) -> int:
     """Return the exit code: 0 when FILE holds the answer, whatever the verdict; otherwise FILE holds the reason."""
+    parent = os.getppid()  # at once: it may die at any time
     if len(arguments) not in (1, 2):
         print("usage: python -m slipway.gate FILE [QUESTION]", file=sys.stderr)
         return BadInputError.exit_code
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
     if question.progress:
         report_progress()
     answers = {Ask.LISTING: listing, Ask.MODELS: models_of, Ask.PROOF: prove}
-    return supervised(file, server, partial(answers[question.ask], question, server))
+    return supervised(file, server, partial(answers[question.ask], question, server), parent)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,7 +28,7 @@ from slipway.records.refusal import Refusal
 T = TypeVar("T")
 
 _POLL_SECONDS: Final = 0.2
-_STOP_SECONDS: Final = 10
+_STOP_SECONDS: Final = 5  # less than the caller waits before it kills the supervisor
 
 
 def can_fork() -> bool:
@@ -125,16 +126,18 @@ def beside(work: Callable[[], T], what: str) -> Iterator[Callable[[], T]]:
         fork.stop()
 
 
-def supervised(file: Path, server: URL, work: Callable[[], object]) -> int:
+def supervised(file: Path, server: URL, work: Callable[[], object], parent: int) -> int:
     """Write the record that `work` returns, or the reason for its absence, to a file; return the exit code.
 
-    No database of this run is left on the server, even when the process that runs it is killed.
+    No database of this run is left on the server, even when the process that runs it is killed. All ends with the `parent` process.
     """
     url = server.render_as_string(hide_password=False)
     if not can_fork():
+        _end_with(parent)
         return answer(file, work, url)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     fork = Fork(partial(answer, file, work, url), "the history", leads=True)
+    _end_with(parent)  # after the fork: a process with threads should not fork
     code = RefusedError.exit_code
     try:
         code = fork.result()
@@ -145,6 +148,17 @@ def supervised(file: Path, server: URL, work: Callable[[], object]) -> int:
         if code == RefusedError.exit_code:
             drop_left_over(server)
     return code
+
+
+def _end_with(parent: int) -> None:
+    """Terminate this process when its parent has died, even by SIGKILL, of which no pipe tells while a revision's process holds it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(work: Callable[[], object], results: Connection, deadline: Deadline, *, leads: bool) -> None:

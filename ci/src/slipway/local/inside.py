@@ -30,7 +30,7 @@ from slipway.workload.python import Python
 
 _VARIABLE = "SLIPWAY_DATABASE"
 _LAST_WORDS_SECONDS = 1
-_STOP_SECONDS = 5
+_STOP_SECONDS = 10
 # Our own import of a newer name; an error of the service's files is answered by a Refusal.
 _TOO_OLD = re.compile(
     r"(ImportError: cannot import name .* from|ModuleNotFoundError: No module named) '(sqlalchemy|alembic)\."
