@@ -363,3 +363,36 @@ def test_the_remedy_for_a_column_that_only_the_models_dropped_passes(write_proje
     assert {rule: bool(each.suppressed) for rule, each in found.items()} == {"drift": True, "drift-released": False}
     assert "c text (the models of v1 have it)" in found["drift-released"].measured
     assert found["drift-released"].remedy.startswith("Drop c in a revision of the release after")
+
+
+def acting(body, when="INSERT OR UPDATE"):
+    """A trigger on the table, with the body of its function."""
+    function = f"CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$"
+    trigger = f"CREATE TRIGGER acting BEFORE {when} ON a FOR EACH ROW EXECUTE FUNCTION act()"
+    return f'op.execute("{function}")\nop.execute("{trigger}")'
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "found"),
+    [
+        (acting("IF NEW.b IS NULL THEN RETURN NULL; END IF; RETURN NEW;", "INSERT"), ["C24"]),
+        (acting("RETURN NULL;", "UPDATE OR DELETE"), ["C24"]),
+        ("op.execute('CREATE RULE nope AS ON INSERT TO a WHERE NEW.b IS NULL DO INSTEAD NOTHING')", ["C24"]),
+        (acting("NEW.n := 0; RETURN NEW;", "INSERT"), ["C25"]),
+        (acting("NEW.n := OLD.n + 1; RETURN NEW;", "UPDATE"), ["C25"]),
+        ("op.execute('ALTER TABLE a ALTER n TYPE numeric(12)')", ["C25"]),
+        # The harmless ones: a stamp, a value instead of NULL, a row that moves to another table of the same parent, an emptied table.
+        (acting("NEW.at := now(); NEW.b := coalesce(NEW.b, 'none'); RETURN NEW;"), []),
+        (
+            "op.execute('CREATE TABLE a_part () INHERITS (a)')\n"
+            + acting("INSERT INTO a_part VALUES (NEW.*); RETURN NULL;", "INSERT"),
+            [],
+        ),
+        ("op.execute('DELETE FROM a')\n" + acting("RETURN coalesce(NEW, OLD);", "INSERT OR DELETE"), []),
+    ],
+)
+def test_a_write_must_still_do_what_it_did(replayed, upgrade, found):
+    written = table("CREATE TABLE a (id int PRIMARY KEY, b text, n numeric(12,2), at timestamptz)")
+    columns = (sa.Column("b", sa.Text), sa.Column("n", sa.Numeric), sa.Column("at", sa.DateTime))
+    outcome, _ = replayed(Previous(name="v1", models=models(*columns)), written, two=upgrade)
+    assert sorted({rule for rule, *_ in outcome} - {"C19"}) == found

@@ -58,7 +58,7 @@ BAD_FOR_PREVIOUS = {identity for identity in EXAMPLES if identity.startswith("C"
 
 OWN_NAMES = re.compile(
     r"(?<!\w)(?:notes|authors|events|bookings|levels|tags|readings|mood|rank|top|titles|starred_titles|stamp|drafts|entries"
-    r"|others|numbers?|title_of|heading_of|refuse|warn)(?=_|\b)"
+    r"|others|numbers?|title_of|heading_of|refuse|warn|keep|blank)(?=_|\b)"
 )
 IMPORTS = "from sqlalchemy.dialects import postgresql\n"
 KEPT = "pass"  # as a downgrade; one that fails would cost each revision a new session

@@ -196,7 +196,8 @@ def _did_nothing(evidence: Evidence, node: Node) -> bool:
     if node.keeps_on_upgrade or evidence.stairway is None or Layer.TRACE not in evidence.layers:
         return False
     steps = evidence.stairway.steps[node.id]
-    return UP in steps.changes and not (steps.statements or steps.upgraded)
+    rows = evidence.rows.revisions.get(node.id)
+    return UP in steps.changes and not (steps.statements or steps.upgraded or (rows and rows.held))
 
 
 def listing(question: GateQuestion, server: URL) -> Listing:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from slipway.gate.history import Node
+from slipway.gate.layers.effects_of_writes import REPLACED, WITHOUT_EFFECT
 from slipway.gate.layers.queries import ADDED, HELD, LEFT_NULL, NOT_NULL, Refused
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
@@ -71,6 +72,8 @@ _CAUSES: Final = (
     _Cause(rules.GENERATED, ("428C9",)),
     _Cause(rules.NOT_ALLOWED, ("42501",)),
     _Cause(rules.TRIGGER, ("P0001",)),
+    _Cause(rules.WITHOUT_EFFECT, (WITHOUT_EFFECT,)),
+    _Cause(rules.REPLACED, (REPLACED,)),
 )
 # A value of the type, by the beginning of its name; '…' is for the reader to fill in.
 _VALUES: Final = (

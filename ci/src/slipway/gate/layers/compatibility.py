@@ -25,9 +25,11 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy.engine import URL, Connection
 
 from slipway.gate.history import Node
-from slipway.gate.layers import queries, seeds
+from slipway.gate.layers import effects_of_writes, queries, seeds
+from slipway.gate.layers.effects_of_writes import Effect
 from slipway.gate.layers.queries import LEFT_NULL, Query, Refused, refusal
 from slipway.gate.layers.stairway import Steps
+from slipway.gate.measure.catalog import Change
 from slipway.gate.measure.session import as_superuser, literal, query
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import UP, Baseline, report, step_of, walk
@@ -51,6 +53,11 @@ JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > released.number::int AN
 _LEAVES_NULL: Final = """
 WITH written AS ({insert} RETURNING {name}) SELECT {message}, {code} FROM written
 WHERE {name} IS NULL AND EXISTS (SELECT FROM {table} HAVING count({name}) > 0 AND count(*) - count({name}) <= 1)"""
+_WITH_TRIGGERS: Final = """
+SELECT DISTINCT format('%I.%I', n.nspname, c.relname) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT tgisinternal"""
+_ACTING: Final = ("function", "trigger", "rule", "policy")  # they act within statements
+_KEY_OF_PARENT: Final = re.compile(r"\(SELECT [^()]+ LIMIT 1\)")
 _PREPARING: Final = ("psycopg", "asyncpg")  # drivers that prepare statements by themselves
 
 
@@ -84,14 +91,17 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
     without_models = f"the models of {previous.name} are not known: {previous.refusal}" if previous.refusal else ""
     nodes = baseline.history.nodes
     released = baseline.initial is not None or any(node.old for node in nodes)
-    breaking = any(_may_break(steps[node.id]) for node in nodes if node.added)
+    changes = [steps[node.id].upgraded for node in nodes if node.added]
+    breaking = any(map(_may_break, changes))
     if not breaking:
         own = _changed(own, previous) if released else ()
     assumed = released and not (previous.models or previous.recorded)
     changing = steps if assumed and any(_changes_tables(steps[node.id]) for node in nodes if node.added) else {}
     if not (previous.models or previous.recorded or own or changing):
         return Replay(missing=without_models, gaps=[without_models] if without_models else [])
-    releases = partial(_Releases, previous=previous, own=own, breaking=breaking, samples=baseline.samples)
+    releases = partial(
+        _Releases, previous=previous, own=own, breaking=breaking, samples=baseline.samples, changes=changes
+    )
     replay_on = partial(_replay, baseline, releases, changing)
     result, error = replay_on(_Rows.ALL)
     if error:
@@ -134,10 +144,17 @@ def _changes_tables(steps: Steps) -> bool:
     )
 
 
-def _may_break(steps: Steps) -> bool:
+def _may_break(change: Change) -> bool:
     """Whether statements that name existing columns may fail after a revision."""
-    change = steps.upgraded
-    return bool(change.removed) or any(line.kind in ("function", "trigger") for line in change.added)
+    return bool(change.removed) or any(line.kind in _ACTING for line in change.added)
+
+
+def _writes_otherwise(change: Change) -> Iterator[str]:
+    """Yield the names of what a revision puts into the way of writes, each with its table before it."""
+    removed = {line.name for line in change.removed}
+    for line in change.added:
+        if line.kind in _ACTING or (line.kind == "column" and line.name in removed):
+            yield line.name
 
 
 def _replay(
@@ -178,9 +195,11 @@ class _Releases:
     samples: seeds.Samples
     rows: _Rows
     breaking: bool  # whether a revision may break statements that name existing columns
+    changes: Sequence[Change] = ()  # of the new revisions
     _version_table: str = ""
     _queries: list[Query] = field(default_factory=list)
     _prepared: dict[Query, str] = field(default_factory=dict)  # the EXECUTE of each
+    _effects: dict[Query, Effect] = field(default_factory=dict)  # of the writes to tables where revisions may change it
     _filled: set[str] = field(default_factory=set)
     _read: list[seeds.Table] = field(default_factory=list)  # since the last revision; reading them takes long
     _released: dict[str, set[str]] = field(default_factory=dict)  # columns by the oid of their table
@@ -222,12 +241,14 @@ class _Releases:
                 for table in self._tables(connection)
                 if table.name in locked or (enum and any(column["read"] for column in table.columns))
             )
-            return [
+            derived = [
                 query
                 for table in concerned
                 if (columns := self._released.get(table.oid))
                 for query in queries.assumed(connection, table, columns, node.id)
             ]
+            self._measure(connection, self._tables(connection), derived)
+            return derived
 
         self._queries = elsewhere(self.database, derive) if locked or enum else []
 
@@ -251,10 +272,20 @@ class _Releases:
 
     def _refused(self, connection: Connection) -> list[Refused]:
         self._ignore_foreign_keys(connection)
-        refused = [refused for query in self._queries if (refused := refusal(connection, query))]
+        outcomes = (refusal(connection, query) or self._difference(connection, query) for query in self._queries)
+        refused = [each for each in outcomes if each and not self._lacks_parent(connection, each)]
         left_null = [each for each in self._left_null(connection) if _key(each) not in self._known]
         self._known.update(map(_key, left_null))
         return refused + left_null
+
+    def _lacks_parent(self, connection: Connection, refused: Refused) -> bool:
+        """Whether a derived INSERT finds no key of a parent, because the revisions have deleted its rows."""
+        keys = _KEY_OF_PARENT.findall(refused.query.sql) if refused.null and refused.query.table else ()
+        return any(connection.exec_driver_sql(f"SELECT {key} IS NULL").scalar() for key in keys)
+
+    def _difference(self, connection: Connection, query: Query) -> Refused | None:
+        effect = self._effects.get(query)
+        return effects_of_writes.difference(connection, query, effect) if effect else None
 
     def _left_null(self, connection: Connection) -> Iterator[Refused]:
         """Yield new columns that hold values in the rows before, and NULL in a row that the previous release writes."""
@@ -280,7 +311,23 @@ class _Releases:
         self._released = {table.oid: {column["raw"] for column in table.columns} for table in tables}
         self._newest = {table.oid: max((each["number"] for each in table.columns), default=0) for table in tables}
         working = [*self._from_models(connection, tables), *self._from_tests(connection)]
+        self._measure(connection, tables, working)
         return list(dict.fromkeys(working))
+
+    def _measure(self, connection: Connection, tables: Iterable[seeds.Table], working: Sequence[Query]) -> None:
+        """Note what the writes do that the revisions may change without an error."""
+        names = [name for change in self.changes for name in _writes_otherwise(change)]
+        if not names:
+            return
+        called = {name for (name,) in query(connection.connection, _WITH_TRIGGERS)}  # their functions may change
+        concerned = {
+            table.name: table
+            for table in tables
+            if table.name in called or any(name.startswith(f"{table.name}.") for name in names)
+        }
+        writes = ((each, concerned[each.table]) for each in working if each.table in concerned)
+        effects = ((each, effects_of_writes.measured(connection, each, table)) for each, table in writes)
+        self._effects = {each: effect for each, effect in effects if effect}
 
     def _tables(self, connection: Connection) -> list[seeds.Table]:
         """Return the service's tables, and fill the new ones."""

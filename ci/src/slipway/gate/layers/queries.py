@@ -39,6 +39,7 @@ class Query:
     origin: str
     reports: bool = False  # it returns the message and the code of a Refused, if any
     assumed: bool = False  # no release is known to use it
+    table: str = ""  # that it reads or writes, if it is derived
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ def _outcomes(connection: Connection, model: Model, table: seeds.Table) -> Itera
     for kind, variants in _ways(connection, model, table):
         first = None
         for sql in variants:
-            query = Query(sql, f"{kind}, derived from the model of {table.name}")
+            query = Query(sql, f"{kind}, derived from the model of {table.name}", table=table.name)
             refused = refusal(connection, query)
             if refused is None:
                 yield query

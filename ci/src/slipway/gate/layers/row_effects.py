@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import op
 
@@ -21,6 +21,7 @@ from slipway.gate.measure.session import as_superuser, driver_of, literal, query
 from slipway.gate.measure.statements import Execution, watching
 from slipway.gate.names import is_table, parts
 
+T = TypeVar("T")
 Back = Mapping[str, list[dict[str, Any]]]  # the rows after the downgrade, by table
 
 _UPDATES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|MERGE)\b", re.IGNORECASE | re.DOTALL)
@@ -83,11 +84,53 @@ def snapshot(connection: Any, oids: Sequence[str]) -> Snapshot:
     types = {(oid, number): kind for oid, number, _, kind in catalog}
     names: dict[str, str] = dict(query(connection, f"{NAMES} WHERE {among}"))  # type: ignore[arg-type]
     with as_superuser(connection):
-        rows = {oid: _rows(connection, table) for oid, table in names.items()}
+        rows = _rows_of_each(connection, names)
     values = {(oid, number): tuple(row[name] for row in rows[oid]) for (oid, number), name in columns.items()}
     return Snapshot(
         names=names, columns=columns, types=types, values=values, counts={oid: len(held) for oid, held in rows.items()}
     )
+
+
+def among(oids: Collection[str], snapshot: Snapshot) -> Snapshot:
+    """Return the part of a snapshot that is about some tables."""
+
+    def of_columns(each: Mapping[tuple[str, str], T]) -> dict[tuple[str, str], T]:
+        return {key: value for key, value in each.items() if key[0] in oids}
+
+    return Snapshot(
+        names={oid: name for oid, name in snapshot.names.items() if oid in oids},
+        columns=of_columns(snapshot.columns),
+        types=of_columns(snapshot.types),
+        values=of_columns(snapshot.values),
+        counts={oid: count for oid, count in snapshot.counts.items() if oid in oids},
+    )
+
+
+def differing(before: Snapshot, after: Snapshot) -> list[str]:
+    """Return the tables whose rows are fewer, or have other values in the columns of before."""
+    columns = {key for key, values in before.values.items() if values != after.values.get(key, ())}
+    counts = {oid for oid, count in before.counts.items() if after.counts.get(oid, 0) < count}
+    return [oid for oid in before.names if oid in counts or any(oid == key[0] for key in columns)]
+
+
+def nulled(before: Snapshot, after: Snapshot, back: Back) -> Iterator[Loss]:
+    """Yield the columns with values that are NULL now, unless the downgrade brings them `back`."""
+    for key, name in before.columns.items():
+        oid, table = key[0], before.names[key[0]]
+        if key not in after.columns or after.counts[oid] != before.counts[oid]:
+            continue
+        held, left = _kept(before.values[key]).total(), _kept(after.values[key]).total()
+        if left < held and _kept([row.get(name) for row in back.get(table, [])]).total() < held:
+            yield Loss(f"{table}.{name}", f"{held - left} of {held} values of {table}.{name} are NULL now")
+
+
+def _rows_of_each(connection: Any, names: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of some tables by oid, in one query."""
+    selects = (
+        f"SELECT {literal(oid)}, coalesce(jsonb_agg(to_jsonb(t)), '[]')::text FROM {table} t"
+        for oid, table in names.items()
+    )
+    return {oid: json.loads(text) for oid, text in query(connection, " UNION ALL ".join(selects))} if names else {}
 
 
 def _rows(connection: Any, table: str, more: str = "") -> list[dict[str, Any]]:
@@ -252,19 +295,20 @@ class Behind:
 def sequences_behind(connection: Any, oids: Sequence[str], after: int) -> dict[tuple[str, str], Behind]:
     """Return such columns by table and name, of some tables and of all tables with an oid above `after`."""
     counted = query(connection, _COUNTED.format(oids=",".join(oids), after=after))
-    with as_superuser(connection):
-        behind = [_compared(connection, table, column, sequence) for table, column, sequence in counted]
-    return {(each.table, each.column): each for each in behind if each}
-
-
-def _compared(connection: Any, table: str, column: str, sequence: str) -> Behind | None:
     values = (
         f"SELECT (SELECT max({column})::text FROM {table}), (SELECT last_value + is_called::int FROM {sequence})::text"
+        for table, column, sequence in counted
     )
-    ((largest, follows),) = query(connection, values)
-    if largest is None or not largest.lstrip("-").isdigit() or int(largest) < int(follows):
-        return None
-    return Behind(table=table, column=column, sequence=sequence, largest=int(largest), next=int(follows))
+    behind = {}
+    if counted:
+        with as_superuser(connection):
+            found = query(connection, " UNION ALL ".join(values))
+        for (table, column, sequence), (largest, follows) in zip(counted, found, strict=True):
+            if largest and largest.lstrip("-").isdigit() and int(largest) >= int(follows):
+                behind[table, column] = Behind(
+                    table=table, column=column, sequence=sequence, largest=int(largest), next=int(follows)
+                )
+    return behind
 
 
 @dataclass(frozen=True)

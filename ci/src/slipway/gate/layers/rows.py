@@ -2,12 +2,16 @@
 
 This finds revisions that pass only on empty tables, downgrades that lose or change values that the upgrade had kept, and upgrades that drop
 values. A revision that touches no rows is only upgraded.
+
+The stairway says which tables the statements of a revision lock. Foreign keys, triggers, other connections and other processes may write to more:
+the rows of all tables are compared around a revision that writes, and after the last one. When they differ there, the run is repeated, and compares
+all tables around each revision.
 """
 
 import itertools
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -36,6 +40,8 @@ _NOT_FIT = re.compile("22...|23503|23514|39...|P000[14]")
 # A check of the application's own, in Python or by RAISE, judges values that only its code writes.
 _WRITES = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|MERGE|COPY)\b", re.IGNORECASE)
 _COUNTS = re.compile(r"\b(SEQUENCE|IDENTITY|(SMALL|BIG)?SERIAL|setval)\b", re.IGNORECASE)
+_MOVES = re.compile(r"\b(RESTART|setval)\b", re.IGNORECASE)
+_DEFINES = re.compile(r"\s*(ALTER|CREATE|COMMENT|DROP|LOCK|REINDEX|GRANT|REVOKE)\b", re.IGNORECASE)
 
 
 @dataclass(kw_only=True)
@@ -45,7 +51,7 @@ class Rows:
     held: dict[str, int] = field(default_factory=dict)  # the number of rows of each table before
     failures: dict[str, Failure] = field(default_factory=dict)  # by step, where it succeeds on empty tables
     dropped: tuple[Loss, ...] = ()  # columns and tables that the upgrade removed with values
-    deleted: tuple[Loss, ...] = ()  # rows that the upgrade deleted
+    deleted: tuple[Loss, ...] = ()  # rows that the upgrade deleted, and values of other tables that this set to NULL
     recast: tuple[Loss, ...] = ()  # values that the upgrade changed by a new type
     changed: tuple[Loss, ...] = ()  # values that the upgrade kept and the downgrade lost or changed
     hidden: list[Hidden] = field(default_factory=list)  # rows that row-level security kept from statements
@@ -53,10 +59,14 @@ class Rows:
     again: tuple[Again, ...] = ()  # backfills that write rows again in a second run
     loops: list[Loop] = field(default_factory=list)  # statements that write all rows of a table one by one
 
-    def compare(self, before: Snapshot, after: Snapshot, back: Back) -> None:
-        """Compare the rows before the revision with those after its upgrade and those that its downgrade brought `back`."""
+    def compare(self, before: Snapshot, after: Snapshot, back: Back, locked: Collection[str]) -> None:
+        """Compare the rows before the revision with those after its upgrade and those that its downgrade brought `back`.
+
+        No statement of the revision names the tables that are not `locked`.
+        """
         self.dropped = tuple(row_effects.dropped(before, after, back))
-        self.deleted = tuple(row_effects.deleted(before, after, back))
+        others = row_effects.among(before.names.keys() - locked, before)
+        self.deleted = (*row_effects.deleted(before, after, back), *row_effects.nulled(others, after, back))
         recast = {loss.name for loss in self.recast}
         self.changed = tuple(loss for loss in row_effects.changed(before, after, back) if loss.name not in recast)
 
@@ -74,13 +84,15 @@ class RowsResult:
 
 def run_on_rows(baseline: Baseline, steps: Mapping[str, Steps]) -> RowsResult:
     """Run the new revisions on rows; `steps` are the results of the stairway."""
-    return _Run(baseline, steps).run()
+    first = _Run(baseline, steps)
+    result = first.run()
+    return _Run(baseline, steps, looks_everywhere=True).run() if first.is_unexplained else result
 
 
 class _Run:
     """A run of a history's new revisions on rows."""
 
-    def __init__(self, baseline: Baseline, steps: Mapping[str, Steps]) -> None:
+    def __init__(self, baseline: Baseline, steps: Mapping[str, Steps], *, looks_everywhere: bool = False) -> None:
         self._baseline = baseline
         self._environment = baseline.environment
         self._steps = steps
@@ -91,6 +103,10 @@ class _Run:
         self._filled: dict[str, int] = {}  # the number of rows by the oid of each table that was to be filled
         self._reasons: dict[str, str] = {}  # why a table holds no row, by its oid
         self._names: dict[str, str] = {}
+        self._looks_everywhere = looks_everywhere
+        self.is_unexplained = False  # rows were written, or a sequence moved, and no revision was seen to do that
+        self._marks: dict[str, str] = {}
+        self._explained: set[str] = set()  # tables that revisions were seen to write
         self._unfit: list[str] = []
         self._out_of_sight: list[str] = []  # tables whose rows not even the gate sees
         self._unreached = ""
@@ -103,7 +119,7 @@ class _Run:
         """Run every step and collect the failures."""
         with self._baseline.replica() as source:
             while self._pending:
-                self._filled, self._names = {}, {}
+                self._filled, self._names, self._marks, self._explained = {}, {}, {}, set()
                 try:
                     with source.before(self._pending[0]) as database, every_connection_led_to(database):
                         self._run_env()
@@ -178,21 +194,40 @@ class _Run:
             self._pending.popleft()
             if self._failed:  # the next revision meets all rows again
                 self._failed = None
-                return
+                break
             if self._makes_tables(node):
                 self._fill(connection, own)
+        self._look_for_more(connection)
+
+    def _look_for_more(self, connection: Any) -> None:
+        """Note whether more was written than the revisions were seen to write."""
+        if self._looks_everywhere or self.is_unexplained:
+            return
+        present = query(connection, row_effects.NAMES)
+        names = {oid: name for oid, name in present if oid in self._marks and oid not in self._explained}
+        with as_superuser(connection):
+            marks = seeds.marks(connection, names)
+        behind = row_effects.sequences_behind(connection, list(self._filled), max(map(int, self._filled), default=0))
+        known = {(each.table, each.column) for rows in self._rows.values() for each in rows.behind}
+        self.is_unexplained = any(self._marks[oid] != mark for oid, mark in marks.items()) or bool(
+            behind.keys() - known
+        )
 
     def _upgraded(self, node: Node, connection: Any) -> Iterator[RevisionStep]:
-        touched = self._touched(node)
+        locked = self._locked(node)
+        writes = self._looks_everywhere or self._writes(node)
+        touched = [oid for oid, count in self._filled.items() if count] if writes else locked
         self._before = before = row_effects.snapshot(connection, touched)
         self._current = (node, UP)
         if not node.new:
+            self._explained.update(self._filled)
             yield self._step(node, UP, connection)
             return
         report(Layer.ROWS, node.id, self._new)
         newest = max(map(int, self._filled), default=0)
-        watched = self._may_leave_sequences_behind(node)
-        behind = row_effects.sequences_behind(connection, touched, newest) if watched and touched else {}
+        watched = self._looks_everywhere or self._may_leave_sequences_behind(node)
+        counted = list(self._filled) if self._looks_everywhere or self._moves_sequences(node) else touched
+        behind = row_effects.sequences_behind(connection, counted, newest) if watched and counted else {}
         rows = self._of(node)
         filled = {name: self._filled[oid] for oid, name in self._names.items()}
         with (
@@ -202,12 +237,12 @@ class _Run:
         ):
             yield self._step(node, UP, connection)
         if watched:
-            now = row_effects.sequences_behind(connection, touched, newest)
+            now = row_effects.sequences_behind(connection, counted, newest)
             self._of(node).behind = tuple(each for column, each in now.items() if column not in behind)
         if backfills:  # the tables that they lock are not known when they run outside a transaction
             self._of(node).again = tuple(row_effects.written_again(connection, backfills))
         if any(before.counts.values()):
-            yield from self._judged(node, before, connection)
+            yield from self._judged(node, before, locked, connection)
 
     def _step(self, node: Node, step: str, connection: Any) -> RevisionStep:
         """Return a step that finds our rows committed, as production's are, and no lock of ours in its way."""
@@ -215,22 +250,36 @@ class _Run:
         self._current = (node, step)
         return step_of(self._environment, node, step)
 
-    def _judged(self, node: Node, before: Snapshot, connection: Any) -> Iterator[RevisionStep]:
+    def _judged(self, node: Node, before: Snapshot, locked: Collection[str], connection: Any) -> Iterator[RevisionStep]:
         """Compare the rows after the upgrade and after the downgrade with those before."""
         rows = self._of(node)
-        rows.held = {before.names[oid]: count for oid, count in before.counts.items()}
         after = row_effects.snapshot(connection, list(before.names))
+        differing = row_effects.differing(before, after)
+        concerned = {*locked, *differing}
+        self._explained.update(concerned if self._writes(node) else differing)
+        before, after = row_effects.among(concerned, before), row_effects.among(concerned, after)
+        if not concerned:
+            return
+        rows.held = {before.names[oid]: count for oid, count in before.counts.items()}
         rows.recast = tuple(row_effects.recast(connection, before, after))
-        rows.compare(before, after, back={})  # a downgrade that fails brings nothing back
+        rows.compare(before, after, {}, locked)  # a downgrade that fails brings nothing back
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
             yield self._step(node, DOWN, connection)
-            rows.compare(before, after, row_effects.rows_of(connection, before))
+            rows.compare(before, after, row_effects.rows_of(connection, before), locked)
             yield self._step(node, AGAIN, connection)
 
-    def _touched(self, node: Node) -> list[str]:
+    def _locked(self, node: Node) -> list[str]:
         """Return the filled tables that the revision's upgrade locks."""
         locked = {name for statement in self._steps[node.id].statements for name in statement.locks}
         return [oid for oid, name in self._names.items() if name in locked and self._filled[oid]]
+
+    def _writes(self, node: Node) -> bool:
+        """Whether a statement of the revision's upgrade may write to rows, of other tables too."""
+        statements = self._steps[node.id].statements
+        return any((each.locks and not _DEFINES.match(each.sql)) or each.rewrites for each in statements)
+
+    def _moves_sequences(self, node: Node) -> bool:
+        return any(_MOVES.search(each.sql) for each in self._steps[node.id].statements)
 
     def _may_leave_sequences_behind(self, node: Node) -> bool:
         """Whether it writes rows, or adds or replaces a sequence of existing rows; reading all sequences is slow."""
@@ -243,6 +292,7 @@ class _Run:
         oids = {name: oid for oid, name in self._names.items() if self._filled[oid]}
         for name, columns in row_effects.uniques(self._steps[node.id].upgraded):
             if name in oids:
+                self._explained.add(oids[name])
                 with as_superuser(connection):
                     row_effects.repeat(connection, oids[name], name, columns)
 
@@ -261,6 +311,7 @@ class _Run:
             self._out_of_sight += row_effects.tables_with_hidden_rows(connection)
             filled = seeds.fill(connection, [replace(table, plain=self._failed is not None) for table in new])
         self._filled |= filled.counts
+        self._marks |= filled.marks
         self._reasons |= filled.reasons
         self._names = {oid: name for oid, name in query(connection, row_effects.NAMES) if oid in self._filled}
         self._filled = {oid: self._filled[oid] for oid in self._names}

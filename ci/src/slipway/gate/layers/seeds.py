@@ -215,6 +215,7 @@ class Filled:
 
     counts: Mapping[str, int]
     reasons: Mapping[str, str]
+    marks: Mapping[str, str]
 
 
 def tables(connection: Any, after: int, samples: Samples = NO_SAMPLES) -> tuple[Table, ...]:
@@ -277,15 +278,24 @@ def _samples_of(samples: Samples, table: str, columns: Sequence[Mapping[str, Any
 def fill(connection: Any, tables: Sequence[Table]) -> Filled:
     """Insert rows into the tables, parents first."""
     if not tables:
-        return Filled({}, {})
+        return Filled({}, {}, {})
     by_oid = {table.oid: table for table in tables}
     groups = list(parents_first(tables))
     failed = set(_execute(connection, _INSERT_AT_ONCE, list(map(_at_once, groups))))
     left = [_part(group, by_oid) for group in groups if group[0].oid in failed]
     reasons = _insert(connection, left)["reasons"] if left else {}
-    counting = (f"SELECT {literal(table.oid)}, count(*) FROM {table.name}" for table in tables)
-    counts = {oid: int(count) for oid, count in query(connection, " UNION ALL ".join(counting))}
-    return Filled(counts, {oid: reason for oid, reason in reasons.items() if not counts[oid]})
+    marked = marks(connection, {table.oid: table.name for table in tables})
+    counts = {oid: int(mark.partition("/")[0]) for oid, mark in marked.items()}
+    return Filled(counts, {oid: reason for oid, reason in reasons.items() if not counts[oid]}, marked)
+
+
+def marks(connection: Any, names: Mapping[str, str]) -> dict[str, str]:
+    """Return a mark of the rows of some tables by oid, which every write to them changes."""
+    selects = (
+        f"SELECT {literal(oid)}, concat(count(*), '/', sum(xmin::text::bigint)) FROM {table}"
+        for oid, table in names.items()
+    )
+    return dict(query(connection, " UNION ALL ".join(selects))) if names else {}  # type: ignore[arg-type]
 
 
 def accepted(

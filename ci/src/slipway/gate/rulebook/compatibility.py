@@ -338,3 +338,31 @@ op.add_column("notes", sa.Column("heading", sa.Text()))
 op.execute("UPDATE notes SET heading = title")""",
     good="""op.add_column("notes", sa.Column("heading", sa.Text()))  # this release writes it; the next one fills it""",
 )
+_KEEPING: Final = """\
+op.execute("CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$")
+op.execute("CREATE TRIGGER keeping BEFORE INSERT OR UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION keep()")"""
+WITHOUT_EFFECT: Final = _error(
+    id="C24",
+    name="write of the previous release that is dropped",
+    message="A statement of the previous release reports no error, and no longer writes the rows that it wrote before.",
+    advice="Let the trigger, rule or policy accept the rows of the previous release; make it strict in a revision of the release after.",
+    related=("C14", "C25"),
+    bad="""op.execute("CREATE RULE keep AS ON DELETE TO notes DO INSTEAD NOTHING")""",
+    good=_KEEPING,
+)
+REPLACED: Final = Rule(
+    id="C25",
+    name="value of the previous release replaced",
+    level=Level.WARNING,
+    message="The database stores another value than the previous release writes, and reports no error.",
+    implies=NOTHING,
+    advice="Let the database keep what the previous release writes; replace values in a revision of the release after.",
+    related=("C07", "C24"),
+    given=Given(previous=_MODELS),
+    bad="""\
+op.execute(
+    "CREATE FUNCTION blank() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.title := 'none'; RETURN NEW; END $$"
+)
+op.execute("CREATE TRIGGER blanking BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION blank()")""",
+    good=_KEEPING,
+)

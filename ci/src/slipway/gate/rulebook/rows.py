@@ -184,7 +184,7 @@ op.execute("SELECT setval('levels_id_seq', (SELECT max(id) FROM levels))")""",
 DELETES: Final = _destructive(
     id="D10",
     name="upgrade deletes rows",
-    message="The upgrade deletes rows; no downgrade brings them back.",
+    message="The upgrade deletes rows, or values of rows that refer to them; no downgrade brings them back.",
     advice="Keep them in a separate table for two releases, or let the application delete them.",
     related=("D03", "L25"),
     bad="""op.execute("DELETE FROM notes WHERE title IS NULL")""",
