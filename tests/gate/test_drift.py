@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from slipway.gate.layers.spelled import all_spelled
+from slipway.gate.rulebook import schema as rules
 from slipway.migration.models import metadata_of, with_tables
 from slipway.records.gate import Previous
 from slipway.records.proof import Layer, Level, Verdict
@@ -250,6 +251,29 @@ def test_a_table_without_a_model_is_a_difference(drift):
 def test_a_difference_of_names_alone_is_a_warning(drift, model, instead, measured):
     (finding,) = drift(MODELS.replace(model, instead))
     assert (finding.rule, finding.level, finding.measured) == ("drift-name", Level.WARNING, measured)
+
+
+ALTERED = """
+    op.execute("ALTER TABLE users DROP CONSTRAINT ck_age, ADD CONSTRAINT ck_age CHECK (age > 0) NOT VALID")
+    op.execute("ALTER TABLE orders DROP CONSTRAINT fk_user, ADD CONSTRAINT fk_user FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE NOT VALID")
+"""
+
+
+def test_a_model_may_say_that_a_constraint_is_not_validated_yet(drift):
+    unchecked = MODELS.replace('"ck_age"', '"ck_age", postgresql_not_valid=True').replace(
+        'ondelete="CASCADE"', 'ondelete="CASCADE", postgresql_not_valid=True'
+    )
+    assert [each for each in drift(unchecked, MIGRATION + ALTERED) if each.rule.startswith("drift")] == []
+
+
+def test_the_advice_on_a_difference_that_autogenerate_does_not_see_names_another_way(drift):
+    findings = drift(MODELS.replace('"wild"', '"sad"'), MIGRATION + ALTERED)
+    remedies = {re.search(r"public\.\S+", each.measured)[0]: each.remedy for each in findings if each.rule == "drift"}
+    assert remedies == {
+        "public.users.ck_age": rules.VALIDATED.format(table="public.users", name="ck_age"),
+        "public.orders.fk_user": rules.VALIDATED.format(table="public.orders", name="fk_user"),
+        "public.mood": rules.BY_HAND,
+    }
 
 
 def test_the_version_table_is_nobodys_model(drift):

@@ -5,6 +5,7 @@ import sqlalchemy as sa
 
 from slipway.gate.layers import rows, seeds
 from slipway.records.proof import Layer, Level
+from tests.gate.conftest import ENV
 
 pytestmark = pytest.mark.slow
 
@@ -483,3 +484,35 @@ def test_rows_that_no_statement_of_the_revision_names_are_compared_too(prove_his
     proof = prove_history({"a": referring(action), "b": ("a", upgrade, "pass")})
     assert [measured for rule, _, measured in of_rows(proof) if rule == "D10"] == ([found] if found else [])
     assert not any("executed no statement" in gap for gap in proof.coverage.gaps)
+
+
+TIMES = 'CREATE TABLE a (id int PRIMARY KEY, one timestamp, two timestamp(3), three date, four timestamptz, five timestamp, six timestamp, "Seven" date)'
+CONVERSIONS = {
+    "one": "op.alter_column('a', 'one', type_=sa.DateTime(True), nullable=True)",
+    "two": "op.execute(\"ALTER TABLE a ALTER two SET DATA TYPE timestamptz USING two AT TIME ZONE 'Europe/Berlin'\")",
+    "three": "op.execute('ALTER TABLE a ALTER three TYPE timestamptz USING three::timestamptz')",
+    "four": "op.execute('ALTER TABLE a ALTER COLUMN one TYPE timestamptz, ALTER four TYPE date')",
+    "five": "op.execute(\"SELECT set_config('timezone', 'UTC', true)\")\nop.alter_column('a', 'five', type_=sa.DateTime(True))",
+    "six": "op.alter_column('a', 'six', server_default='2026-01-01')",
+    "seven": "op.execute('SET LOCAL TIME ZONE 0; ALTER TABLE a ALTER \"Seven\" TYPE timestamptz')",
+}
+
+
+def test_times_that_the_time_zone_of_the_session_converts_are_reported(prove_history):
+    downs = ["zero", *CONVERSIONS]
+    revisions = {name: (down, code, "") for down, (name, code) in zip(downs, CONVERSIONS.items(), strict=False)}
+    asked = {"zero": (None, f"op.execute({TIMES!r})", "op.drop_table('a')"), **revisions}
+    found = [each for each in prove_history(asked, layers=(Layer.TRACE,)).findings if each.rule == "D13"]
+    assert {each.revision: (each.line, each.measured) for each in found} == {
+        "one": (10, "public.a.one was timestamp without time zone and is timestamp with time zone"),
+        "three": (10, "public.a.three was date and is timestamp with time zone"),
+        "four": (10, "public.a.four was timestamp with time zone and is date"),
+    }
+    assert found[0].remedy.endswith('op.alter_column("a", "one", type_=sa.DateTime(timezone=True))')
+
+
+def test_an_env_py_that_sets_the_time_zone_decides_it_for_all_conversions(prove_history):
+    env = ENV.replace("{connect}", ', connect_args={"options": "-c timezone=UTC"}')
+    asked = {"zero": (None, f"op.execute({TIMES!r})", "op.drop_table('a')"), "one": ("zero", CONVERSIONS["one"], "")}
+    proof = prove_history(asked, layers=(Layer.TRACE,), env=env)
+    assert [each for each in proof.findings if each.rule == "D13"] == []

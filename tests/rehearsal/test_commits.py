@@ -55,7 +55,7 @@ def test_uncommitted_changes_become_a_commit_in_the_copy_only(repository, copied
 
 
 def test_settings_are_read_from_either_file_and_a_commit_without_a_table_has_none(repository, copied):
-    with pytest.raises(MissingTableError, match=r"has no pyproject\.toml"):
+    with pytest.raises(MissingTableError, match=r"neither slipway\.toml nor pyproject\.toml"):
         settings_of(copied().head)
     (repository / "slipway.toml").write_text('[tool.slipway]\nname = "notes"\ncommand = ["serve"]\n')
     (again := repository.parent.with_name("again")).mkdir()

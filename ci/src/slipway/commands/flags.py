@@ -76,7 +76,7 @@ PROVEN = file(
 WITHOUT_PROOF = option(
     "without-proof",
     "REASON",
-    "skip the proof that release and schema are compatible; the reason is recorded",
+    "continue without a certificate that release and schema are compatible; the reason is recorded",
     default="",
 )
 WITHOUT_LEDGER = option(

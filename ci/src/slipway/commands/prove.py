@@ -38,7 +38,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "test only revisions newer than this revision or git ref; older ones are run, and not tested. `merge-base` is where HEAD left the default branch (default: merge-base on a branch or if revisions are not pushed, otherwise the newest release tag; and always only revisions after the setting start-after)",
+            "test only revisions newer than this revision or git ref; older ones are run, and not tested. `merge-base` is where HEAD left the default branch (default: merge-base on a branch or if revisions are not pushed, otherwise the newest release tag). The default also skips revisions up to the setting start-after",
             one_of="tested",
             on_dagger="a revision only, since the workspace has no git history; by default it tests all after start-after",
         ),
@@ -63,7 +63,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "layers",
             "LAYER,…",
-            "the layers of checks to run besides graph, stairway (up, down, up) and drift, which always run: any of trace, rows, together, interruption, previous, concurrency; `always` adds none (default: all)",
+            "the layers of checks to run besides graph, stairway (up, down, up) and drift: any of trace (locks), rows, together (all in one run), interruption (stopped and run again), previous (release), concurrency; `always` adds none (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
@@ -76,7 +76,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "advisory",
             "DATE",
-            "exit with 0 despite errors up to and including this day, to introduce the gate gradually (YYYY-MM-DD, UTC)",
+            "exit with 0 despite errors before this day, to introduce the gate gradually (YYYY-MM-DD, UTC)",
             parse=day,
             not_on_dagger="not needed: the report is returned even if there are errors",
         ),

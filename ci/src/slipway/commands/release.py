@@ -178,7 +178,7 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
         option(
             "to",
             "NUMBER",
-            "the deployment to go back to, by its number in `slipway history` (default: the one live before)",
+            "the deployment to go back to, by its number in `slipway history` (default: the one live before; required after a rollback or an abort)",
             parse=int,
         ),
         switch("image-only", "keep the settings of this folder; without this flag the recorded ones are restored"),

@@ -331,7 +331,7 @@ async def abort(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Delete a service and its address permanently; images, secrets and history stay",
+    "Delete a service and its address permanently; images, secrets and ledger stay",
     AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,

@@ -84,7 +84,7 @@ class History:
         return tuple(itertools.takewhile(lambda node: not node.new, self.nodes))
 
     def after(self, heads: tuple[str, ...]) -> "History":
-        """Return the history without the revisions that a baseline has run; raises BadInputError when it lacks one of them."""
+        """Return the history without the revisions that a baseline has run; raises BadInputError if one of `heads` is not in this history."""
         parents = {node.id: node.parents for node in self.nodes}
         if unknown := [head for head in heads if head not in parents]:
             raise BadInputError(

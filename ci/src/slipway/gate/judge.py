@@ -157,6 +157,7 @@ def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: 
     if node.new:
         yield from data.check_references(node, steps)
         yield from data.check_unchecked(node, steps, stairway.lines)
+        yield from data.check_zones(node, steps, _env_file(evidence).source)
         yield from advice.check(node, steps, stairway.lines) if own.keys() & OPTIONAL else ()
         yield from data.check_imports(node, evidence.environment.is_own)
     if node.id in evidence.rows.revisions:

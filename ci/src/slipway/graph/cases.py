@@ -38,9 +38,9 @@ async def trace(done: dagger.Container) -> None:
 
 
 def parse(report: str) -> list[Case]:
-    """Read JUnit's XML, of the caller's own tests. Of more tests than a trace takes, return those that failed.
+    """Return the tests of a JUnit report; if there are more than a trace takes, only those that failed.
 
-    Returns nothing for a file that is none: the tests' exit code decides, whatever the trace shows.
+    Returns none for text that is no JUnit XML: the tests' exit code decides, whatever the trace shows.
     """
     try:
         elements = ET.fromstring(report).iter("testcase")  # noqa: S314 -- expat 2.4 and later limits what entities expand to

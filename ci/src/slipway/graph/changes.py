@@ -115,7 +115,7 @@ def _nothing() -> dagger.Changeset:
 
 
 def _changes(old: dagger.Directory, new: dagger.Directory, place: str) -> dagger.Changeset:
-    """Return the changes of a folder which is at `place` below the caller's."""
+    """Return the changes of a folder that is at `place` in the caller's folder."""
     before, after = (dag.directory().with_directory(place, each) for each in (old, new))
     return after.changes(before)
 

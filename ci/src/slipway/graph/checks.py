@@ -83,7 +83,7 @@ def nothing_done(name: str) -> str:
 
 
 async def result_of(done: dagger.Container, name: str, command: tuple[str, ...]) -> CheckResult:
-    """Return what a command printed; raises RefusedError when its program is missing."""
+    """Return a command's exit code and output; raises RefusedError when its program is missing."""
     output = printable(await done.combined_output())
     if "executable file not found" in output:  # the words of the engine, and of start.py
         raise RefusedError(

@@ -13,7 +13,7 @@ from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
 from slipway.gate.measure.locks import WRITES_ROWS
-from slipway.gate.names import is_table, line_of, quoted_parts
+from slipway.gate.names import is_table, line_of, parts, quoted_parts
 from slipway.gate.rulebook import rows as rules
 from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Growth, Statement
@@ -31,6 +31,12 @@ _ADDS_COLUMN = re.compile(r"\bADD COLUMN\b", re.IGNORECASE)
 _IN_BATCHES = re.compile(r"\b(?:LIMIT|FETCH (?:FIRST|NEXT)) (?!1\b)", re.IGNORECASE)
 _ADDS_ROWS = re.compile(r"\A\s*INSERT\b", re.IGNORECASE)
 _CREATES_FUNCTION = re.compile(r"\A\s*CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE)
+_TIME: Final = re.compile(r"timestamp(?:\(\d\))? with(?P<without>out)? time zone|(?P<date>date)\b")
+_SETS_ZONE: Final = re.compile(
+    r"\btime_?zone\b['\"]?\s*(?:=(?!\s*True)|:|\bTO\b)|\bset_config\s*\(\s*'timezone'|\bSET\s+(?:LOCAL\s+|SESSION\s+)?TIME\s+ZONE\b",
+    re.IGNORECASE,
+)
+_NAMES_ZONE: Final = re.compile(r"\bAT\s+TIME\s+ZONE\b|\btimezone\s*\(", re.IGNORECASE)
 _ROWS: Final = "ROW EXCLUSIVE"
 
 
@@ -88,6 +94,43 @@ def check_unchecked(node: Node, steps: Steps, at_end: Collection[Line]) -> Itera
             code = rules.UNCHECKED.code.format(kind=kind, of=of, name=name)
             place = line_of([name, "NOT VALID"], steps.statements)
             yield rules.UNCHECKED.finding(node, f"{line.name}: {line.definition}", place, code)
+
+
+def check_zones(node: Node, steps: Steps, env_py: str) -> Iterator[Finding]:
+    """Yield type changes between times with and without a zone that neither the statement, the revision nor env.py gives one."""
+    before = {line.name: line.definition for line in steps.upgraded.removed if line.kind == "column"}
+    pinned = _SETS_ZONE.search(env_py) is not None
+    for line in steps.upgraded.added:
+        was, now = (_TIME.match(text) for text in (before.get(line.name, ""), line.definition))
+        if pinned or not (line.kind == "column" and was and now) or _has_zone(was) == _has_zone(now):
+            continue
+        *names, column = parts(line.name)
+        place = _line_of_conversion(names[-1], column, steps.statements)
+        if place:
+            gaps = {"table": names[-1], "schema": f', schema="{names[0]}"' if names[0] != "public" else ""}
+            kind = "Date()" if now["date"] else f"DateTime({'timezone=True' if _has_zone(now) else ''})"
+            code = rules.ZONE.code.format(column=column, type=kind, **gaps)
+            yield rules.ZONE.finding(node, f"{line.name} was {was[0]} and is {now[0]}", place, code)
+
+
+def _has_zone(time: re.Match[str]) -> bool:
+    return not (time["without"] or time["date"])
+
+
+def _line_of_conversion(table: str, column: str, statements: Iterable[Statement]) -> int | None:
+    """Return the line of the statement that changes the column's type in the session's time zone; None when a zone is named."""
+    change = re.compile(
+        rf'\bALTER\s+TABLE\b[^;]*\b{re.escape(table)}\b[^;]*?\bALTER\s+(?:COLUMN\s+)?"?{re.escape(column)}"?\s+'
+        r"(?:SET\s+DATA\s+)?TYPE\b(?P<rest>(?:(?!,\s*ALTER\b)[^;])*)",
+        re.IGNORECASE,
+    )
+    for statement in statements:
+        match = change.search(statement.sql)
+        if _SETS_ZONE.search(statement.sql, 0, match.start() if match else len(statement.sql)):
+            return None
+        if match:
+            return None if _NAMES_ZONE.search(match["rest"]) else statement.line
+    return None
 
 
 def check_imports(node: Node, is_own: Callable[[str], bool]) -> Iterator[Finding]:

@@ -10,13 +10,14 @@ from slipway.gate.layers.drift import Difference
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change, Line
 from slipway.gate.measure.meaning import holds
-from slipway.gate.names import few, is_table, parts
+from slipway.gate.names import few, is_table, parts, quoted_parts
 from slipway.gate.rulebook import schema as rules
 from slipway.records.gate import Previous
 from slipway.records.proof import Finding
 
 # A release fails at once without these, so one that only the models have is new unless the previous release is known to have it.
 _WHOLE = ("table", "partitioned table", "column")
+_NOT_COMPARED = ("primary key", "check", "exclusion", "enum", "domain")  # by alembic's autogenerate
 _HABIT = 3  # tables: what recurs in so many is one note, whichever revisions brought it
 
 
@@ -50,14 +51,22 @@ def check(
         else:
             node = touched if touched and touched.new else origin.newest
             rule = rules.NAMED_APART if difference.named_apart else rules.DRIFT
-            remedy = None
-            if node and difference.models is None and difference.line.kind in _WHOLE:
-                remedy = rules.TO_BE_DROPPED.format(name=parts(difference.line.name)[-1])
-            yield rule.finding(node, str(difference), remedy=remedy)
+            yield rule.finding(node, str(difference), remedy=_remedy(node, difference))
     if released:
         remedies = [rules.GONE_FROM_MODELS.format(names=few(gone))] if gone else []
         remedies += [rules.RELEASED_DRIFT.advice] if len(gone) < len(released) else []
         yield rules.RELEASED_DRIFT.finding(None, f"{len(released)}: {few(released)}", remedy=" ".join(remedies))
+
+
+def _remedy(node: Node | None, difference: Difference) -> str | None:
+    """Return what helps with a difference; None when the rule's own advice does."""
+    *table, name = quoted_parts(difference.line.name)
+    if difference.validity_alone:
+        return rules.VALIDATED.format(table=".".join(table), name=name)
+    if node and difference.models is None and difference.line.kind in _WHOLE:
+        return rules.TO_BE_DROPPED.format(name=parts(difference.line.name)[-1])
+    is_seen = difference.named_apart or difference.line.kind not in _NOT_COMPARED
+    return None if is_seen else rules.BY_HAND
 
 
 def _habits(differences: Sequence[Difference]) -> Mapping[str, Sequence[Difference]]:

@@ -158,6 +158,12 @@ class Autogenerate:
         table = self._models.get((SchemaObject.of(modelled).schema, SchemaObject.of(modelled).table))
         return table is None or modelled.kind == "index" or self._named(table, modelled) is not None
 
+    def is_unvalidated(self, modelled: Line) -> bool:
+        """Whether the models say of a constraint that rows may violate which were there before it."""
+        if modelled.kind not in ("check", "foreign key"):
+            return False
+        return bool(self._object(self._models, modelled).dialect_kwargs.get("postgresql_not_valid"))
+
     def accepts_type(self, column: Line) -> bool:
         """Whether the project calls two different types of a column the same."""
         option = self._options.get("compare_type")

@@ -54,6 +54,12 @@ class Difference:
     types: tuple[str, str] | None = None  # of a column of which all but the type agrees: the migrations', the models'
 
     @property
+    def validity_alone(self) -> bool:
+        """Whether only the migrations leave a constraint unvalidated, and all else agrees."""
+        ours, theirs = self.migrations, self.models
+        return ours is not None and ours.kind in _CONSTRAINTS and ours != theirs == _validated(ours)
+
+    @property
     def line(self) -> Line:
         """The line of a side that has the object."""
         line = self.migrations or self.models
@@ -254,6 +260,8 @@ class Comparison:
 
     def _same_object(self, migrated: Line, modelled: Line) -> bool:
         """Whether two objects other than columns mean the same, whatever their names."""
+        if self.autogenerate.is_unvalidated(modelled):  # CREATE TABLE, which has no rows to check, leaves it out
+            migrated = _validated(migrated)
         if migrated.kind in _TABLES:
             return _expressible(migrated, modelled) == _expressible(modelled, modelled)
         if migrated.kind == "enum":  # ADD VALUE appends a label, wherever the models have it
@@ -322,6 +330,10 @@ class Comparison:
         assert other.models
         same_place = (item.table, item.line.kind) == (other.table, other.line.kind)
         return same_place and self._same_object(item.migrations, other.models)
+
+
+def _validated(line: Line) -> Line:
+    return replace(line, definition=line.definition.removesuffix(" NOT VALID"))
 
 
 def _key(line: Line) -> object:

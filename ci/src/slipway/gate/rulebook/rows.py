@@ -206,3 +206,17 @@ op.create_check_constraint("notes_title", "notes", "title <> ''", postgresql_not
 # in the next revision:
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_title")""",
 )
+ZONE: Final = _warning(
+    id="D13",
+    name="times converted in the session's time zone",
+    message="The new values depend on the TimeZone of the session that runs the upgrade: elsewhere they differ by hours, and the table may be rewritten.",
+    code="""\
+op.execute("SET LOCAL timezone = 'UTC'")  # the zone of the times without one; only with UTC nothing is rewritten
+op.alter_column("{table}", "{column}", type_=sa.{type}{schema})""",
+    related=("D05", "L11"),
+    before="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("written", sa.DateTime()))""",
+    bad="""op.alter_column("notes", "written", type_=sa.DateTime(timezone=True))""",
+    good="""\
+op.execute("SET LOCAL timezone = 'UTC'")
+op.alter_column("notes", "written", type_=sa.DateTime(timezone=True))""",
+)

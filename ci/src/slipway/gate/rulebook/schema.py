@@ -200,6 +200,14 @@ op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.
 # in downgrade():
 op.drop_table("notes")""",
 )
+BY_HAND: Final = (
+    "Write a revision that adapts the schema to the models, by hand: autogenerate does not compare this. "
+    "Or correct the models."
+)
+VALIDATED: Final = (
+    "Validate the constraint in a revision: op.execute('''ALTER TABLE {table} VALIDATE CONSTRAINT {name}'''). "
+    "If that has to wait, say the same in the model: postgresql_not_valid=True."
+)
 TO_BE_DROPPED: Final = (
     f"{DRIFT.advice[:-1]}; or, if the release after drops it (C01), write above def upgrade(): "
     "# slipway: allow drift because the release after drops {name}"
