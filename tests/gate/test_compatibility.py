@@ -162,6 +162,7 @@ def jobs():
     [
         ("ALTER TYPE state RENAME VALUE 'done' TO 'finished'", "C10"),
         ("ALTER TABLE jobs ADD CHECK (state <> 'done') NOT VALID", "C08"),
+        ("ALTER TABLE jobs ADD CHECK (length(name) <= 35) NOT VALID", "C08"),
         ("ALTER TABLE jobs ALTER state DROP DEFAULT, ALTER state TYPE text", None),
         ("ALTER TABLE jobs ALTER state DROP DEFAULT, ALTER state TYPE text; UPDATE jobs SET state = 'late'", "C10"),
         ("ALTER TABLE jobs ALTER name TYPE varchar(100)", "C19"),
