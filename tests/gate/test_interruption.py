@@ -100,9 +100,20 @@ def test_old_revisions_are_not_interrupted(prove_history):
     assert [revision.interruptions for revision in proof.revisions] == [0, 0]
 
 
-def test_rows_that_are_there_twice_after_a_second_run_are_reported(interrupted):
-    found, _ = interrupted(block("op.execute('INSERT INTO a VALUES (1, 2)')"))
-    assert found == [("T03", "interrupted after the statement on line 11 and run again: a has 2 rows and not 1")]
+@pytest.mark.parametrize(
+    ("insert", "twice"),
+    [
+        ("INSERT INTO a VALUES (1, 2)", "a has 5 rows and not 4"),
+        ("INSERT INTO a SELECT id + 1, b FROM a", "a has 12 rows and not 6"),
+        ("INSERT INTO a SELECT 1, 2 WHERE NOT EXISTS (SELECT FROM a WHERE id = 1)", None),
+    ],
+)
+def test_rows_that_are_there_twice_after_a_second_run_are_reported(prove_history, insert, twice):
+    proof = prove_history({"one": TABLE, "two": ("one", block(f"op.execute('{insert}')"), "pass")})
+    found = [(each.measured, each.message, each.remedy_is_code) for each in proof.findings if each.rule == "T03"]
+    measured = f"interrupted after the statement on line 11 and run again: {twice}"
+    message = "The revision commits midway; run again after an interruption, it leaves other rows."
+    assert found == ([(measured, message, False)] if twice else [])
 
 
 def test_a_transaction_that_the_revision_begins_itself_is_one_place_and_not_one_for_each_statement(prove_history):

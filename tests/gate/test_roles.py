@@ -49,6 +49,26 @@ def test_roles_are_created_in_every_database_and_left_in_none(prove_history, ser
 
 
 @pytest.mark.parametrize(
+    ("upgrade", "reported"),
+    [
+        ("REVOKE INSERT ON a FROM there_long", True),
+        ("ALTER TABLE a ENABLE ROW LEVEL SECURITY", True),
+        ("DROP TABLE a; CREATE TABLE a (id int)", True),
+        ("GRANT UPDATE ON a TO there_long", False),
+        ("ALTER TABLE a ALTER id SET NOT NULL", False),
+    ],
+)
+def test_a_permission_that_other_roles_lose_is_not_covered(prove_history, server, upgrade, reported):
+    grants = """
+op.execute('CREATE ROLE there_long')
+op.execute('CREATE TABLE a (id int)')
+op.execute('GRANT SELECT, INSERT ON a TO there_long')
+"""
+    proof = prove_history({"one": (None, grants, "pass"), "two": ("one", f"op.execute('{upgrade}')", "pass")})
+    assert any(gap.startswith("statements of other roles than the owner") for gap in proof.coverage.gaps) == reported
+
+
+@pytest.mark.parametrize(
     "up",
     [
         "op.execute('CREATE ROLE writer')\nraise RuntimeError('half')",

@@ -226,7 +226,7 @@ def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baselin
         if Layer.TOGETHER in layers and stairway.is_complete:
             together = run_together(baseline, stairway.version_table)
         if Layer.INTERRUPTION in layers:
-            interruptions = interrupt(baseline, steps)
+            interruptions = interrupt(baseline, steps, stairway.version_table)
         return together, interruptions
 
     with (

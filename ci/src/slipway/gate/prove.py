@@ -1,10 +1,12 @@
 """Question -> Proof: the evidence and the findings as a record; or Listing and models, which need no execution."""
 
 import platform
+import re
 import sys
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timezone
+from typing import Final
 
 import alembic
 import sqlalchemy
@@ -22,6 +24,7 @@ from slipway.gate.judge import in_order, judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.queries import as_models
 from slipway.gate.layers.spelled import all_spelled
+from slipway.gate.measure.catalog import Change, Line
 from slipway.gate.names import few
 from slipway.gate.steps import UP, run
 from slipway.migration import alembic_config
@@ -31,6 +34,8 @@ from slipway.migration.models import metadata_of, with_tables
 from slipway.records.gate import GateQuestion, Listed, Listing, Previous
 from slipway.records.proof import UNCOMPARED, Coverage, Layer, Proof, Revision, Verdict, Versions
 from slipway.records.words import counted
+
+_GRANTED: Final = re.compile(r"[{,]([^=,]*)=([\w*]+)/")
 
 
 def prove(question: GateQuestion, server: URL) -> Proof:
@@ -178,6 +183,7 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     several = len(evidence.environment.databases) > 1  # a revision may concern one of the databases only
     if guarded := [] if several else [node.id for node in nodes if node.new and _did_nothing(evidence, node)]:
         yield f"these revisions executed no statement, although their upgrade() has code: {few(guarded)}"
+    yield from _of_other_roles(evidence)
     unmeasured = sum(not statement.measured for revision in revisions for statement in revision.statements)
     if unmeasured:
         yield f"locks were not measured where a statement refuses to run in a transaction: {unmeasured}"
@@ -198,6 +204,27 @@ def _did_nothing(evidence: Evidence, node: Node) -> bool:
     steps = evidence.stairway.steps[node.id]
     rows = evidence.rows.revisions.get(node.id)
     return UP in steps.changes and not (steps.statements or steps.upgraded or (rows and rows.held))
+
+
+def _of_other_roles(evidence: Evidence) -> Iterator[str]:
+    """Yield the revisions after which other roles can do less: all statements ran as the owner of the tables."""
+    steps = evidence.stairway.steps if evidence.stairway else {}
+    new = [node.id for node in evidence.history.nodes if node.new and node.id in steps]
+    if changed := [revision for revision in new if _takes_access(steps[revision].upgraded)]:
+        yield f"statements of other roles than the owner of the tables, who ran all of them: permissions are taken away or row-level security is put in force in {few(changed)}"
+
+
+def _takes_access(change: Change) -> bool:
+    """Whether a revision takes from a role a permission on an object, or puts row-level security in force."""
+    before = {(line.kind, line.name): _access(line) for line in change.removed}
+    return any(before.get((line.kind, line.name), set()) - _access(line) for line in change.added)
+
+
+def _access(line: Line) -> set[tuple[str, str]]:
+    """Return pairs of a role and a permission on an object, as of pg_class.relacl; every role has that of no row security."""
+    words, _, granted = line.definition.partition("| owner ")
+    pairs = {(role, each) for role, letters in _GRANTED.findall(granted) for each in letters.replace("*", "")}
+    return pairs if "row security" in words else pairs | {("", "all rows")}
 
 
 def listing(question: GateQuestion, server: URL) -> Listing:

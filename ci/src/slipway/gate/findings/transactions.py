@@ -85,7 +85,10 @@ def check_again(
     for each in interruptions:
         if each.failure or (each.otherwise and not each.invalid):
             effect = each.failure or each.otherwise
-            yield rules.NOT_AGAIN.finding(node, f"interrupted {each.where} and run again: {effect}", each.line)
+            finding = rules.NOT_AGAIN.finding(node, f"interrupted {each.where} and run again: {effect}", each.line)
+            if each.in_rows:
+                finding = replace(finding, message=rules.ROWS_AGAIN, remedy=rules.NEW_ROWS_ONLY, remedy_is_code=False)
+            yield finding
             break
     for each in interruptions:
         if each.invalid:

@@ -1,7 +1,7 @@
 """Revisions that commit before their end, interrupted there on a copy of the database and run again.
 
 A revision is stopped after each statement outside a transaction. CONCURRENTLY, several transactions of Postgres' own, is also stopped in the
-middle by a conflicting lock and a lock_timeout, as happens in production.
+middle by a conflicting lock and a lock_timeout, as happens in production. The tables have rows when a revision may write more of them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +13,8 @@ from sqlalchemy.engine import URL, Connection
 
 from slipway.errors import RefusedError
 from slipway.gate.history import Node
+from slipway.gate.layers import seeds
+from slipway.gate.layers.row_effects import may_write
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Catalog
 from slipway.gate.measure.place import line_in
@@ -41,6 +43,7 @@ class Interruption:
     failure: str | None  # the error of the second run, or None
     invalid: tuple[str, ...] = ()  # indexes that are invalid only because of the interruption
     otherwise: str = ""  # the difference to an uninterrupted run, in words
+    in_rows: bool = False  # the only difference is in rows
 
     @property
     def where(self) -> str:
@@ -55,8 +58,11 @@ class InterruptionResult:
     gaps: tuple[str, ...] = ()
 
 
-def interrupt(baseline: Baseline, steps: Mapping[str, Steps]) -> InterruptionResult:
-    """Interrupt every new revision at each point where it commits before its end; `steps` are the results of the stairway."""
+def interrupt(baseline: Baseline, steps: Mapping[str, Steps], version_table: str) -> InterruptionResult:
+    """Interrupt every new revision at each point where it commits before its end.
+
+    `steps` are the results of the stairway, which has met alembic's own `version_table`.
+    """
     revisions: dict[str, tuple[Interruption, ...]] = {}
     points = {node: found for node in baseline.history.nodes if node.new and (found := _points(steps[node.id]))}
     if not points:
@@ -65,7 +71,8 @@ def interrupt(baseline: Baseline, steps: Mapping[str, Steps]) -> InterruptionRes
         for node, all_of_node in points.items():
             report(Layer.INTERRUPTION, node.id, len(points))
             try:
-                revisions[node.id] = tuple(_each(node, all_of_node[:_MOST_PER_REVISION], source))
+                filled = version_table if any(may_write(each.sql) for each in steps[node.id].committing) else ""
+                revisions[node.id] = tuple(_each(node, all_of_node[:_MOST_PER_REVISION], source, filled))
             except RefusedError as error:
                 return InterruptionResult(revisions, (f"interruptions from {node.id} on were not tried: {error}",))
     skipped = [node.id for node, all_of_node in points.items() if len(all_of_node) > _MOST_PER_REVISION]
@@ -83,10 +90,16 @@ def _points(steps: Steps) -> list[tuple[int, bool]]:
     ]
 
 
-def _each(node: Node, points: Sequence[tuple[int, bool]], source: Replica) -> Iterator[Interruption]:
-    expected = uninterrupted(node, source)
+def _each(node: Node, points: Sequence[tuple[int, bool]], source: Replica, filled: str) -> Iterator[Interruption]:
+    """Yield the interruptions of a revision, with rows in all tables except `filled`; on empty ones without that name."""
+    with _before(node, source, filled) as database:
+        error = upgrade(source.environment, database, [node])
+        expected = with_connection(database, DatabaseState.of)
+    if error and filled:  # our rows do not fit it
+        yield from _each(node, points, source, "")
+        return
     for number, during in points:
-        with source.before(node) as database:
+        with _before(node, source, filled) as database:
             stop = _stop_during if during else _stop_after
             line, ended = stop(source.environment, node, number, database)
             if line is None:  # this run took another path
@@ -100,7 +113,18 @@ def _each(node: Node, points: Sequence[tuple[int, bool]], source: Replica) -> It
             otherwise = state.difference(expected)
             if ended or otherwise:
                 invalid = state.invalid_beside(expected)
-                yield Interruption(line=line, during=during, failure=None, invalid=invalid, otherwise=otherwise)
+                in_rows = bool(otherwise) and not invalid and state.fingerprint == expected.fingerprint
+                yield Interruption(
+                    line=line, during=during, failure=None, invalid=invalid, otherwise=otherwise, in_rows=in_rows
+                )
+
+
+@contextmanager
+def _before(node: Node, source: Replica, filled: str) -> Iterator[URL]:
+    with source.before(node) as database:
+        if filled:
+            with_connection(database, lambda connection: seeds.fill_all(connection.connection, filled))
+        yield database
 
 
 def uninterrupted(node: Node, source: Replica) -> "DatabaseState":

@@ -24,6 +24,7 @@ from slipway.gate.names import is_table, parts
 T = TypeVar("T")
 Back = Mapping[str, list[dict[str, Any]]]  # the rows after the downgrade, by table
 
+_DEFINES = re.compile(r"\s*(ALTER|CREATE|COMMENT|DROP|LOCK|REINDEX|GRANT|REVOKE|SET|VACUUM|ANALYZE)\b", re.IGNORECASE)
 _UPDATES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|MERGE)\b", re.IGNORECASE | re.DOTALL)
 _ONE_TABLE = re.compile(r'\A\s*UPDATE\s+(?:ONLY\s+)?(?P<table>[\w."]+)', re.IGNORECASE)
 _FINDS_ROWS = re.compile(r"\s*(DO|WITH|SELECT\b.*\bFROM|INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE | re.DOTALL)
@@ -53,6 +54,11 @@ JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.number
 JOIN pg_class s ON s.oid = u.sequence AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
 JOIN pg_sequence q ON q.seqrelid = s.oid AND q.seqincrement > 0
 WHERE t.oid = ANY ('{{{oids}}}'::oid[]) OR t.oid > {after}"""
+
+
+def may_write(sql: str) -> bool:
+    """Whether a statement may write to rows, by itself or in what it calls."""
+    return not _DEFINES.match(sql)
 
 
 @dataclass(frozen=True)

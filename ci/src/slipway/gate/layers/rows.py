@@ -41,7 +41,6 @@ _NOT_FIT = re.compile("22...|23503|23514|39...|P000[14]")
 _WRITES = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|MERGE|COPY)\b", re.IGNORECASE)
 _COUNTS = re.compile(r"\b(SEQUENCE|IDENTITY|(SMALL|BIG)?SERIAL|setval)\b", re.IGNORECASE)
 _MOVES = re.compile(r"\b(RESTART|setval)\b", re.IGNORECASE)
-_DEFINES = re.compile(r"\s*(ALTER|CREATE|COMMENT|DROP|LOCK|REINDEX|GRANT|REVOKE)\b", re.IGNORECASE)
 
 
 @dataclass(kw_only=True)
@@ -225,8 +224,9 @@ class _Run:
             return
         report(Layer.ROWS, node.id, self._new)
         newest = max(map(int, self._filled), default=0)
-        watched = self._looks_everywhere or self._may_leave_sequences_behind(node)
-        counted = list(self._filled) if self._looks_everywhere or self._moves_sequences(node) else touched
+        moves = self._looks_everywhere or self._moves_sequences(node)
+        watched = moves or self._may_leave_sequences_behind(node)
+        counted = list(self._filled) if moves else touched
         behind = row_effects.sequences_behind(connection, counted, newest) if watched and counted else {}
         rows = self._of(node)
         filled = {name: self._filled[oid] for oid, name in self._names.items()}
@@ -276,7 +276,7 @@ class _Run:
     def _writes(self, node: Node) -> bool:
         """Whether a statement of the revision's upgrade may write to rows, of other tables too."""
         statements = self._steps[node.id].statements
-        return any((each.locks and not _DEFINES.match(each.sql)) or each.rewrites for each in statements)
+        return any((each.locks and row_effects.may_write(each.sql)) or each.rewrites for each in statements)
 
     def _moves_sequences(self, node: Node) -> bool:
         return any(_MOVES.search(each.sql) for each in self._steps[node.id].statements)

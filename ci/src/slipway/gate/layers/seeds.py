@@ -289,6 +289,14 @@ def fill(connection: Any, tables: Sequence[Table]) -> Filled:
     return Filled(counts, {oid: reason for oid, reason in reasons.items() if not counts[oid]}, marked)
 
 
+def fill_all(connection: Any, version_table: str) -> None:
+    """Insert plain rows into all tables except alembic's own."""
+    fill(
+        connection,
+        [replace(table, plain=True) for table in tables(connection, 0) if not is_table(table.name, version_table)],
+    )
+
+
 def marks(connection: Any, names: Mapping[str, str]) -> dict[str, str]:
     """Return a mark of the rows of some tables by oid, which every write to them changes."""
     selects = (

@@ -5,8 +5,7 @@ fails there it is repeated on empty tables, because our rows may be the reason. 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import text
@@ -18,7 +17,6 @@ from slipway.gate.layers import seeds
 from slipway.gate.layers.rows import is_caused_by_our_values
 from slipway.gate.layers.stairway import Failure
 from slipway.gate.measure.session import literal, query
-from slipway.gate.names import is_table
 from slipway.gate.steps import Baseline, report, run, upgrade, within_timeout
 from slipway.migration.database import with_connection
 from slipway.migration.upgrade import steps_to_head, transactions_of
@@ -75,13 +73,8 @@ def _run(baseline: Baseline, version_table: str, *, with_rows: bool) -> Run:
         if error := upgrade(baseline.environment, database, old):
             raise RefusedError("the released revisions do not run", error)
         if with_rows:
-            with_connection(database, lambda connection: _fill(connection.connection, version_table))
+            with_connection(database, lambda connection: seeds.fill_all(connection.connection, version_table))
         return _Upgrade(baseline, database).run()
-
-
-def _fill(connection: Any, version_table: str) -> None:
-    tables = [table for table in seeds.tables(connection, 0) if not is_table(table.name, version_table)]
-    seeds.fill(connection, [replace(table, plain=True) for table in tables])
 
 
 @dataclass

@@ -62,6 +62,8 @@ with op.get_context().autocommit_block():
     op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)""",
     good=CONCURRENT_INDEX,
 )
+ROWS_AGAIN: Final = "The revision commits midway; run again after an interruption, it leaves other rows."
+NEW_ROWS_ONLY: Final = "Write only the rows that are not there yet, by ON CONFLICT DO NOTHING or WHERE NOT EXISTS; or write them in a revision of their own, in its transaction."
 INVALID: Final = _not_rerunnable(
     id="T04",
     name="invalid index kept after an interruption",
