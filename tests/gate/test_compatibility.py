@@ -162,6 +162,7 @@ def jobs():
     [
         ("ALTER TYPE state RENAME VALUE 'done' TO 'finished'", "C10"),
         ("ALTER TABLE jobs ADD CHECK (state <> 'done') NOT VALID", "C08"),
+        ("ALTER TABLE jobs ADD CHECK (length(name) <= 35) NOT VALID", "C08"),
         ("ALTER TABLE jobs ALTER state DROP DEFAULT, ALTER state TYPE text", None),
         ("ALTER TABLE jobs ALTER state DROP DEFAULT, ALTER state TYPE text; UPDATE jobs SET state = 'late'", "C10"),
         ("ALTER TABLE jobs ALTER name TYPE varchar(100)", "C19"),
@@ -396,3 +397,18 @@ def test_a_write_must_still_do_what_it_did(replayed, upgrade, found):
     columns = (sa.Column("b", sa.Text), sa.Column("n", sa.Numeric), sa.Column("at", sa.DateTime))
     outcome, _ = replayed(Previous(name="v1", models=models(*columns)), written, two=upgrade)
     assert sorted({rule for rule, *_ in outcome} - {"C19"}) == found
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "found"),
+    [("DELETE FROM parents", []), ("TRUNCATE parents CASCADE", []), ("ALTER TABLE a ALTER b SET NOT NULL", ["C06"])],
+)
+def test_an_insert_whose_parent_a_revision_deletes_says_nothing_about_the_schema(replayed, upgrade, found):
+    referring = table(
+        "CREATE TABLE parents (id int PRIMARY KEY)",
+        "CREATE TABLE a (id int PRIMARY KEY, b text, parent int NOT NULL REFERENCES parents ON DELETE CASCADE)",
+    )
+    filled = "op.execute('''UPDATE a SET b = '' WHERE b IS NULL''')\n"
+    live = Previous(name="v1", models=models(sa.Column("b", sa.Text), sa.Column("parent", sa.Integer)))
+    outcome, _ = replayed(live, referring, two=f"{filled}op.execute('{upgrade}')")
+    assert [rule for rule, *_ in outcome] == found

@@ -35,6 +35,7 @@ WORDS = [
         "redis.exceptions.ConnectionError: Error 111 connecting to 10.0.0.1:6379.",
         "10.0.0.1:6379",
     ),
+    ("unreachable", EXITED, "ConnectionRefusedError: [Errno 111] Connection refused", "refused"),  # of uvloop
     ("schema", NO_ANSWER, "(psycopg.errors.UndefinedColumn) column note.title does not exist", "note.title"),
     ("health-path", NO_ANSWER, '10.0.0.1 - - [01/Jan/2026] "GET /healthz?deep=1 HTTP/1.1" 500 12', "answers 500"),
     ("health-path", NO_ANSWER, "[info] GET /healthz took 3 ms: 404 not found", "answers 404"),

@@ -366,6 +366,18 @@ def test_a_service_can_ask_for_the_parts_of_the_url():
 
 
 @pytest.mark.parametrize(
+    ("variables", "port"),
+    [
+        ({"HOST": "{host}"}, "6543"),
+        ({"HOST": "{host}", "PORT": "{port}"}, None),
+        ({"HOST": "{host}", "PGPORT": "1"}, "1"),
+    ],
+)
+def test_a_service_that_asks_for_the_host_and_not_for_the_port_gets_the_variable_that_drivers_read(variables, port):
+    assert Migrations(variables=variables).told(URL).get("PGPORT") == port
+
+
+@pytest.mark.parametrize(
     ("value", "told"),
     [
         ("host={host} port={port}", "host=db port=5432"),

@@ -35,7 +35,7 @@ _TARGET: Final = re.compile(r"(?!python:)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))
 _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
 _COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
 _DEVELOPMENT: Final = re.compile(r"dev|test|local|sample|example|override", re.IGNORECASE)
-_COMMAND_LINE: Final = re.compile(r"\s*(?:command|entrypoint|start)\s*[:=]\s*(.+)")
+_COMMAND_LINE: Final = re.compile(r"\s*(?:command|entrypoint|start)\s*[:=]\s*(.*)")
 _SCRIPTS: Final = r"(?:\w+/)?(?:[^/]*\.sh|(?:docker-)?entrypoint)|(?:\w+/)?(?:supervisord[\w-]*\.conf|justfile|Makefile|manifest\.yml)"
 _FOR_DEVELOPERS: Final = re.compile(r"dev|Makefile|justfile")
 _BIND: Final = re.compile(r"""^bind\s*=\s*f?["'][^"']*:(\d{2,5})["']""", re.MULTILINE)
@@ -156,23 +156,30 @@ def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _of_compose(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the commands of a compose file: in one line, or folded over the lines below, which are indented further."""
+    """Yield the commands of a compose file: text or a list, in one line or with lines below, as YAML joins them."""
     for index, (place, line) in enumerate(lines):
         if match := _COMMAND_LINE.fullmatch(line):
-            text = match[1].strip()
-            if text in {">", ">-", "|", "|-"}:
-                text = _block(line, [text for _, text in lines[index + 1 :]], "; " if "|" in text else " ")
-            yield place, words(text)
+            first, below = match[1].strip(), _below(line, [text for _, text in lines[index + 1 :]])
+            if not first and below and all(text.startswith("- ") for text in below):
+                yield place, tuple(text[2:].strip().strip("'\"") for text in below)
+            elif text := _joined(first, below):
+                yield place, words(text)
 
 
-def _block(line: str, following: Sequence[str], between: str) -> str:
-    """Return the lines below one that are indented further, joined."""
+def _below(line: str, following: Sequence[str]) -> list[str]:
+    """Return the lines below one that belong to its value: those indented further, and an equally indented list's."""
 
     def indent(text: str) -> int:
-        return len(text) - len(text.lstrip())
+        return len(text) - len(text.lstrip()) + text.lstrip().startswith("- ")
 
-    block = between.join(text.strip() for text in takewhile(lambda text: indent(text) > indent(line), following))
-    return block.replace(f"\\{between}", "")
+    return [text.strip() for text in takewhile(lambda text: indent(text) > indent(line), following)]
+
+
+def _joined(first: str, below: Sequence[str]) -> str:
+    if first.rstrip("-+") not in {">", "|"}:
+        return " ".join((first, *below))
+    between = "; " if "|" in first else " "
+    return between.join(below).replace(f"\\{between}", "")
 
 
 def starting(tree: Tree) -> Iterator[Fact]:

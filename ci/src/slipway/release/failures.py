@@ -142,7 +142,7 @@ CAUSES = (
         "grant it in a migration, to the role in the secret"),
     FailureRule("unreachable", "application", "a connection that was refused, or ran out of time",
                 r"(?P<error>connection to server at .* failed: (?:Connection refused|Connection timed out|timeout expired|server closed|No route|Network is).*"
-                r"|could not connect to server.*|connect E(?:TIMEDOUT|CONNREFUSED|HOSTUNREACH) .*|connection timeout expired.*|Connect call failed \(.*|Error \d+ connecting to .*"
+                r"|could not connect to server.*|connect E(?:TIMEDOUT|CONNREFUSED|HOSTUNREACH) .*|connection timeout expired.*|Connect call failed \(.*|ConnectionRefusedError: \[Errno \d+\] Connection refused|Error \d+ connecting to .*"
                 r")|asyncpg/connection\.py\", line \d+, in connect\n(?:[ \t].*\n)*(?P<error2>TimeoutError)",
         "a server that the release needs does not answer: {error}",
         "check its address and port, {network}, and that the security group of the server lets the service in"),

@@ -118,11 +118,15 @@ class Migrations(Constrained):
         return (f"--own={self.database_variable}", *self.runner)
 
     def told(self, url: str) -> dict[str, str]:
-        """Return the service's variables for the database at a plain postgresql:// URL."""
+        """Return the service's variables for the database at a plain postgresql:// URL.
+
+        A service whose variables name the host and not the port has libpq's variable for it, which drivers read.
+        """
         words = parts_of(with_scheme(url, self.driver))
-        return {self.database_variable: words["url"]} | {
-            name: filled(template, words) for name, template in self.variables.items()
-        }
+        named = "".join(self.variables.values())
+        port = {"PGPORT": words["port"]} if "{host}" in named and "{port}" not in named else {}
+        own = {name: filled(template, words) for name, template in self.variables.items()}
+        return {self.database_variable: words["url"]} | port | own
 
     @property
     def major(self) -> int | None:

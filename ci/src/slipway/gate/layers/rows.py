@@ -224,8 +224,9 @@ class _Run:
             return
         report(Layer.ROWS, node.id, self._new)
         newest = max(map(int, self._filled), default=0)
-        watched = self._looks_everywhere or self._may_leave_sequences_behind(node)
-        counted = list(self._filled) if self._looks_everywhere or self._moves_sequences(node) else touched
+        moves = self._looks_everywhere or self._moves_sequences(node)
+        watched = moves or self._may_leave_sequences_behind(node)
+        counted = list(self._filled) if moves else touched
         behind = row_effects.sequences_behind(connection, counted, newest) if watched and counted else {}
         rows = self._of(node)
         filled = {name: self._filled[oid] for oid, name in self._names.items()}
