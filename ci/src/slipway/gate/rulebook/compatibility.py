@@ -92,7 +92,7 @@ NEW_NOT_NULL: Final = _error(
     message="The previous release does not write the new column, which is NOT NULL and has no default.",
     code="""\
 # choose the value; drop the default in the release after
-op.execute('''ALTER TABLE {table} ADD COLUMN {column} {type} NOT NULL DEFAULT {value}''')""",
+op.execute('''ALTER TABLE {table} ADD COLUMN {column} {type} NOT NULL DEFAULT {value};''')""",
     related=("C06", "C09", "D01"),
     bad="""\
 op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False, server_default="plain"))
