@@ -1,7 +1,5 @@
 """New revisions beside concurrent sessions, on a copy of the database."""
 
-import re
-
 import pytest
 
 from slipway.gate.layers import concurrency
@@ -83,7 +81,6 @@ def test_the_time_of_work_on_all_rows_is_measured_at_two_counts_of_them(proven):
     (growth,) = revision.growth
     assert (growth.line, growth.tables, growth.rows) == (10, ("public.a",), (1_000, 20_000))
     assert len(growth.ms) == 2
-    assert growth.per_million > 0
 
 
 def test_a_table_that_cannot_hold_many_rows_is_a_gap(prove_history):
@@ -96,12 +93,11 @@ def test_a_table_that_cannot_hold_many_rows_is_a_gap(prove_history):
     )
 
 
-def test_the_findings_say_who_waited_what_stopped_and_how_long_it_would_take(proven):
+def test_the_findings_say_who_waited_and_what_stopped(proven):
     _, proof = proven("ALTER TABLE a ADD c int", "ALTER TABLE b ALTER n TYPE bigint", lock_timeout=None)
     measured = {finding.rule: finding.measured for finding in proof.findings}
     assert "readers and writers of public.a, public.b waited behind it" in measured["Q01"]
     assert "a transaction that wrote to public.b and then to public.a deadlocked with it" in measured["Q04"]
-    assert re.search(r"ms on 1,000 rows, .* ms on 20,000 rows: about .* s per million rows$", measured["L11"])
 
 
 def test_statements_of_the_previous_release_wait_too(write_project, server_url):

@@ -5,13 +5,14 @@ from types import SimpleNamespace
 import pytest
 
 from slipway.gate.findings import advice, compatibility, data, waiting
+from slipway.gate.findings.blocking import with_growth
 from slipway.gate.layers.queries import Query, Refused
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.catalog import Change, Line
 from slipway.gate.rulebook import waiting as rules
 from slipway.gate.steps import UP
-from slipway.records.proof import Statement
+from slipway.records.proof import Growth, Statement
 
 NODE = SimpleNamespace(id="two", file="two.py", old=None, upgrade_line=9, downgrade_line=19)
 
@@ -19,6 +20,16 @@ NODE = SimpleNamespace(id="two", file="two.py", old=None, upgrade_line=9, downgr
 def executed(sql, locks):
     nothing = {"rewrites": (), "builds": (), "scans": (), "blocks": {}, "measured": True, "ms": 1.0}
     return Statement(sql=sql, line=10, transaction=True, locks=locks, **nothing)
+
+
+def test_a_finding_has_the_growth_of_its_line_where_one_was_measured():
+    times = {
+        (1.0, 20.0): "x; 1.0 ms on 1,000 rows, 20.0 ms on 20,000 rows: about 1.0 s per million rows",
+        (8.1, 1.9): "x",
+    }
+    for ms, words in times.items():
+        assert with_growth("x", executed("", {}), [Growth(10, ("a",), (1_000, 20_000), ms)]) == words
+    assert with_growth("x", executed("", {}), [Growth(11, ("a",), (1_000, 20_000), (1.0, 20.0))]) == "x"
 
 
 def test_the_missing_index_is_written_out():

@@ -305,7 +305,7 @@ def test_what_python_makes_of_a_value_of_ours_is_a_gap_and_no_finding(prove_hist
     proof = prove_history({"a": (None, *NOTES), "b": ("a", READS.format(work="title and json.loads(title)"), "pass")})
     assert of_rows(proof) == []
     assert any(
-        "because the generated values are rejected, the first is b (JSONDecodeError" in gap
+        "because a statement fails there, perhaps only on the generated values; the first is b (JSONDecodeError" in gap
         for gap in proof.coverage.gaps
     )
 
@@ -516,3 +516,26 @@ def test_an_env_py_that_sets_the_time_zone_decides_it_for_all_conversions(prove_
     asked = {"zero": (None, f"op.execute({TIMES!r})", "op.drop_table('a')"), "one": ("zero", CONVERSIONS["one"], "")}
     proof = prove_history(asked, layers=(Layer.TRACE,), env=env)
     assert [each for each in proof.findings if each.rule == "D13"] == []
+
+
+def test_a_cast_loses_the_end_of_a_text_and_a_shift_to_another_zone_loses_nothing(prove_history):
+    berlin = "op.execute(\"ALTER TABLE a ALTER at TYPE {} USING at AT TIME ZONE 'Europe/Berlin'\")"
+    proof = prove_history({
+        "a": (None, "op.execute('CREATE TABLE a (at timestamp, code text)')", "op.drop_table('a')"),
+        "b": ("a", berlin.format("timestamptz"), berlin.format("timestamp")),
+        "c": ("b", "op.execute('ALTER TABLE a ALTER code TYPE varchar(8) USING left(code, 8)')", "raise NotImplementedError"),
+        "d": ("c", "op.execute(\"ALTER TABLE a ALTER at TYPE timestamp USING date_trunc('year', at)\")", "raise NotImplementedError"),
+    })  # fmt: skip
+    assert [(rule, revision, measured[:30]) for rule, revision, measured in of_rows(proof) if rule != "D13"] == [
+        ("D05", "c", "1 of 2 values of public.a.code"),
+        ("D05", "d", "2 of 2 values of public.a.at c"),
+    ]
+
+
+def test_a_narrower_type_that_our_long_text_does_not_fit_is_tested_on_short_ones(prove_history):
+    proof = prove_history({
+        "a": (None, "op.execute('CREATE TABLE a (code text)')", "op.drop_table('a')"),
+        "b": ("a", "op.execute('ALTER TABLE a ALTER code TYPE varchar(8)')", "op.execute('ALTER TABLE a ALTER code TYPE text')"),
+    })  # fmt: skip
+    assert of_rows(proof) == []
+    assert not any("on rows" in gap for gap in proof.coverage.gaps)

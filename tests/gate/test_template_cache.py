@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from slipway.gate.databases import create, fresh
 from slipway.gate.prove import prove
+from slipway.migration.database import with_connection
 from slipway.records.proof import Layer
 from tests.gate.conftest import question
 
@@ -101,3 +103,12 @@ def test_a_history_that_makes_roles_or_fails_is_not_cached_but_proven(write_proj
     proof = prove(question(write_project(history), layers=(Layer.TRACE,), start_after="two", keep=True), server_url)
     assert kept() == []
     assert len(proof.revisions) == 3
+
+
+def test_a_database_is_copied_although_a_pool_of_env_py_is_still_connected_to_it(server_url):
+    server = sa.make_url(server_url)
+    with fresh(server, ()) as source:
+        engine = sa.create_engine(source)
+        engine.connect().close()  # asyncpg's pool stays open, too
+        with_connection(server, lambda connection: create(connection, "slipway_copied", template=source.database))
+        with_connection(server, lambda connection: connection.execute(sa.text("DROP DATABASE slipway_copied")))

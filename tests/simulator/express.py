@@ -84,7 +84,7 @@ class Notes:
 
     async def ended(self, arn: str) -> dict[str, Any]:
         """Return a deployment once it has ended."""
-        while not self._inside(arn).ended:
+        while not self.has_ended(arn):
             await self.account.cloud.clock.sleep(30)
         return await self.deployment(arn)
 
@@ -95,6 +95,9 @@ class Notes:
             assert not inside.ended, inside
             await self.account.cloud.clock.sleep(10)
         return await self.deployment(arn)
+
+    def has_ended(self, arn: str) -> bool:
+        return self._inside(arn).ended
 
     def _inside(self, arn: str) -> Deployment:
         """Return a deployment as the account has it: a poll of the API would take most of a test's time."""

@@ -34,6 +34,7 @@ OLDEST_MAJOR, NEWEST_MAJOR = 14, 18
 _SETTING = """SELECT CASE WHEN current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000
 THEN ' STRATEGY FILE_COPY' ELSE '' END, quote_ident(current_user), current_setting('is_superuser') = 'on',
 (SELECT quote_ident(pg_get_userbyid(datdba)) FROM pg_database WHERE datname = :template)"""
+_TERMINATE = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
 _NO_SUCH_ROLE: Final = "42704"
 _OWNERS: Final = {Role.RDS_SUPERUSER: MAIN_USER, Role.OWNER: OWNER}
 # Our own user is the one that revisions may name as the owner of their objects (OWNER TO postgres). RDS has the roles rds_….
@@ -104,9 +105,7 @@ def fresh(server: URL, extensions: Sequence[str], role: Role = Role.SUPERUSER) -
 
 @contextmanager
 def copy(server: URL, of: URL) -> Iterator[URL]:
-    """Copy one of our databases for the block; sessions that are still connected to it are terminated."""
-    terminate = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
-    with_connection(server, lambda connection: connection.execute(terminate, {"name": of.database}))
+    """Copy one of our databases for the block."""
     with _created(server, template=of.database) as url:
         yield url
 
@@ -129,7 +128,12 @@ def _created(server: URL, *, owner: str | None = None, template: str | None = No
 
 
 def create(connection: Connection, name: str, *, owner: str | None = None, template: str | None = None) -> str | None:
-    """Create a database for one of our owners, or a copy of one, which keeps its owner, and return the owner; otherwise for the session's user."""
+    """Create a database for one of our owners, or a copy of one, which keeps its owner, and return the owner; otherwise for the session's user.
+
+    Sessions that are still connected to the one that is copied are terminated: a pool of env.py's engine keeps some.
+    """
+    if template:
+        connection.execute(_TERMINATE, {"name": template})
     strategy, user, is_superuser, owners = connection.execute(text(_SETTING), {"template": template}).one()
     owner = owners or (owner if is_superuser else None)
     options = f"{f' TEMPLATE {template}' if template else ''}{f' OWNER {owner}' if owner else ''}{strategy}"

@@ -1,6 +1,7 @@
 """Candidates for the value of a column, as SQL expressions: the ordinary value of a row first, then those that its checks suggest.
 
-Nothing here decides: Postgres accepts or refuses each candidate. The ordinary value depends on the type and the row's number only.
+Nothing here decides: Postgres accepts or refuses each candidate. The ordinary value depends on the type and the row's number only:
+the texts of the first two rows are short, those of the others as long as people write into a column.
 """
 
 import json
@@ -12,12 +13,14 @@ from itertools import pairwise, zip_longest
 from slipway.gate.layers.patterns import example, like
 from slipway.gate.measure.session import literal
 
-_LONGEST = 100  # of ordinary texts
+_LONG = 40  # characters of an ordinary text, where the type has room
+_SHORT_ROWS = 2
 _LONGEST_ASKED = 1_000  # of texts for a check of their length
 _MOST_ELEMENTS = 10
 _LITERAL = re.compile(r"'((?:[^']|'')*)'|(?<![\w.])(-?\d+(?:\.\d+)?)")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _DAY = re.compile(r"(\d{4}-\d\d-)(\d\d)(.*)")
+_TEXTS = {"bpchar", "citext", "name", "text", "varchar"}
 _SHAPES = ("a", "ab", "A1", "a@example.org", "https://example.org")  # which checks on text often require
 # The ordinary value of row number N: by the name of a type, then by pg_type's category.
 _BY_TYPE = {
@@ -67,7 +70,7 @@ class Type:
     """A type as pg_type describes it, with the type under a domain in place of the domain.
 
     - name: for a cast. own: of the type under a domain, without a modifier. width: the numbers of its modifier, as in bit(4).
-    - element: of an array or a range. parts: of a composite type.
+    - element: of an array or a range. parts: of a composite type. brief: texts of all rows are short.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Type:
     width: tuple[int, ...] = ()
     element: "Type | None" = None
     parts: tuple["Type", ...] = ()
+    brief: bool = False
 
     def of(self, expression: str) -> str:
         return f"{expression}::{self.name}"
@@ -151,7 +155,12 @@ def _ordinary_text(kind: Type, row: int) -> str | None:
         return kind.labels[(row - 1) % len(kind.labels)] if kind.labels else None
     written = _BY_TYPE.get(kind.base) or _BY_CATEGORY.get(kind.category)
     text = written and written.format(row=row, truth=str(row % 2 == 1).lower())
-    return text[-(kind.length or _LONGEST) :] if text and kind.category == "S" else text
+    return _long_enough(text, kind, row) if text and kind.base in _TEXTS else text
+
+
+def _long_enough(text: str, kind: Type, row: int) -> str:
+    room = min(kind.length or _LONG, _LONG)
+    return text[-room:].ljust(0 if kind.brief or row <= _SHORT_ROWS else room, "x")
 
 
 def _fitting(digits: int, row: int) -> str:

@@ -243,10 +243,17 @@ def recast(connection: Any, before: Snapshot, upgraded: Snapshot) -> Iterator[Lo
         if was is None or was == now or upgraded.counts[key[0]] != before.counts[key[0]]:
             continue
         values = _kept(before.values[key])
+        if _differ_in_zone(was, now) and len(_kept(upgraded.values[key])) == len(values):
+            continue  # a shift by AT TIME ZONE, which no cast takes back
         table = before.names[key[0]]
         if lost := values - _kept(_cast(connection, upgraded.names[key[0]], name, was, before.values[key])):
             words = f"{lost.total()} of {values.total()} values of {table}.{name} change when they are cast from {now} back to {was}"
             yield Loss(f"{table}.{name}", words)
+
+
+def _differ_in_zone(was: str, now: str) -> bool:
+    """Whether two types hold the same times, one with a zone and one without."""
+    return was.startswith("timestamp") and was.replace("without", "with") == now.replace("without", "with")
 
 
 def _cast(connection: Any, table: str, column: str, kind: str, otherwise: Sequence[Any]) -> Sequence[Any]:

@@ -177,7 +177,7 @@ class Table:
     rules: tuple[Mapping[str, Any], ...] = ()
     types: Mapping[str, Type] = field(default_factory=dict)  # by column
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by column, from the settings
-    plain: bool = False  # without a row of NULLs, and with other UUIDs than other tables
+    plain: bool = False  # without a row of NULLs and long texts, and with other UUIDs than other tables
 
     @cached_property
     def groups(self) -> Mapping[int, int]:
@@ -464,7 +464,7 @@ def _choices(
     table: Table, column: Mapping[str, Any], row: int, unfilled: Mapping[str, Table], *, bare: bool
 ) -> list[str]:
     """Return the candidates of a column, the likeliest first; a bare row has only required values."""
-    kind = table.types[column["raw"]]
+    kind = replace(table.types[column["raw"]], brief=table.plain)
     conditions = table.conditions(column)
     parent = next((parent for parent in table.parents if column["number"] in parent["columns"]), None)
     if samples := table.samples.get(column["raw"]):

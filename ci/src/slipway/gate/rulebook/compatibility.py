@@ -38,7 +38,7 @@ COLUMN_DROPPED: Final = _error(
     id="C01",
     name="column dropped that the previous release uses",
     message="The previous release still names a dropped column.",
-    advice="Release code that no longer names the column, which must accept NULL or have a default by then (C20); drop it in a revision of the release after. Until then its drift is a note, or allowed by a comment in the revision that changes it.",
+    advice="Release code that no longer names the column, and drop it in a revision of the release after. In between it must accept NULL or have a default (C20). Its drift is a note then, or allowed by a comment in the revision that changes it.",
     related=("C03", "C20", "D03", "drift"),
     given=Given(
         previous=_MODELS,
@@ -92,7 +92,7 @@ NEW_NOT_NULL: Final = _error(
     message="The previous release does not write the new column, which is NOT NULL and has no default.",
     code="""\
 # choose the value; drop the default in the release after
-op.execute('''ALTER TABLE {table} ADD COLUMN {column} {type} NOT NULL DEFAULT {value}''')""",
+op.execute('''ALTER TABLE {table} ADD COLUMN {column} {type} NOT NULL DEFAULT {value};''')""",
     related=("C06", "C09", "D01"),
     bad="""\
 op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False, server_default="plain"))

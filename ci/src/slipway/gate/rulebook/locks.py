@@ -35,7 +35,7 @@ with op.get_context().autocommit_block():
 INDEX_OF_ANY_KIND: Final = """\
 with op.get_context().autocommit_block():
     op.drop_index("{index}", postgresql_concurrently=True, if_exists=True)  # left by an interrupted attempt
-    op.execute('''CREATE {sql_unique}INDEX CONCURRENTLY {sql_index} ON {sql_table} {definition}''')"""
+    op.execute('''CREATE {sql_unique}INDEX CONCURRENTLY {sql_index} ON {sql_table} {definition};''')"""
 REINDEX: Final = _error(
     id="L03",
     name="REINDEX without CONCURRENTLY",
@@ -416,9 +416,9 @@ PARTITIONED_INDEX: Final = _error(
 with op.get_context().autocommit_block():
     for number, partition in enumerate({partitions}):
         op.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{index}_{{number}}"')  # left by an interrupted attempt
-        op.execute(f'''CREATE {sql_unique}INDEX CONCURRENTLY "{index}_{{number}}" ON {{partition}} {f_definition}''')
+        op.execute(f'''CREATE {sql_unique}INDEX CONCURRENTLY "{index}_{{number}}" ON {{partition}} {f_definition};''')
 # in the next revision, which takes over the indexes of the partitions and builds none:
-op.execute('''CREATE {sql_unique}INDEX {sql_index} ON {sql_table} {definition}''')""".replace(
+op.execute('''CREATE {sql_unique}INDEX {sql_index} ON {sql_table} {definition};''')""".replace(
         "{partitions}", _PARTITIONS
     ),
     related=("L01",),
