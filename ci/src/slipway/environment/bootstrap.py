@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from dataclasses import replace as with_values
 
-from slipway.errors import RefusedError, SlipwayError, together
+from slipway.errors import RefusalsError, RefusedError, SlipwayError
 from slipway.records.bootstrap import Bootstrap, DatabaseChange, DoorChange, ResourceChange, Result, StackChange
 from slipway.records.drift import AccountDrift
 from slipway.records.progress import Event
@@ -242,8 +242,7 @@ def check_losses(changes: Iterable[StackChange], named: Sequence[str]) -> None:
         if change.loss and change.name not in named
     ]
     if refused:
-        what, next_step = together(refused)
-        raise RefusedError(what, next_step)
+        raise RefusalsError(refused)
 
 
 async def changed(access: Access, digest: str | None, tell: Callable[[Event], None], *, makes: bool) -> DatabaseChange:

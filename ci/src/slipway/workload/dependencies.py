@@ -251,12 +251,14 @@ def _make(plan: _Plan, folder: Path, tell: Callable[[str], None]) -> str:
 def python_here(tree: Path) -> str:
     """Return the version of the Python of this machine that a tree's environment gets; raises BadInputError without one.
 
-    Nothing is written, and nothing downloaded.
+    Nothing is downloaded, and nothing written but uv's cache where there is one, without which it asks every Python.
     """
     view = tree_at(tree)
     plan = _Plan(tree=tree, lock=lock_of(tree, view), view=view, linked=False, package=False, everything=False)
     asked = "".join(plan.python[1:])
-    find = [uv(), "python", "find", "--no-python-downloads", "--no-cache", "--show-version", *plan.python[1:]]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "uv")
+    flags = ["--no-python-downloads", "--show-version", *([] if cache.is_dir() else ["--no-cache"])]
+    find = [uv(), "python", "find", *flags, *plan.python[1:]]
     done = subprocess.run(find, cwd=tree, env=_of_uv(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise BadInputError(
