@@ -325,10 +325,17 @@ async def test_the_foundation_is_kept_while_the_stack_of_another_service_uses_it
     shown = await plan_destruction(staging(account), untold)  # its protected database is no obstacle then
     removals = {each.stack: (each.removal, each.reason) for each in shown.stacks}
     assert removals[OWN] == (Removal.PROPOSED, "")
-    assert removals[FOUNDATION] == (Removal.KEPT, "slipway-billing-staging uses it")
+    assert removals[FOUNDATION] == (Removal.KEPT, "used by slipway-billing-staging")
     assert removals["slipway-notes-shared"][0] is Removal.KEPT
     assert (shown.bills, shown.obstacles, shown.exit_code) == (None, (), 0)
-    assert "database slipway-staging (available), db.t4g.micro with 20 GB" in shown.kept
+    assert "database slipway-staging (available), db.t4g.micro with 20 GB" in [each.what for each in shown.shared.lines]
+    assert shown.users == ("slipway-billing-staging",)
+    said = of_destruction(replace(shown, status=Status.SUCCEEDED))  # as it ends
+    assert f"kept for slipway-billing-staging, {shown.shared.total}:" in said
+    assert said.splitlines()[-1] == (
+        "notes-staging is deleted; what staging shares is kept for slipway-billing-staging, "
+        f"and still billed, about {shown.shared.dollars:.2f} $ a month"
+    )
     assert "the database notes on that server, and its roles" in shown.kept
     deletion = StackDeletion(aws_of(account), stacks(WANTED, "staging")[0], time_of(account), untold)
     refused = await deletion.run(await deletion.proposed())  # the import came after it was shown

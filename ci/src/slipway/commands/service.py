@@ -345,7 +345,10 @@ async def abort(flags: Flags, caller: Caller) -> "CommandResult":
     records=(
         AS_DEPLOY,
         AS_PLANNED,
-        JsonRecord("destruction", "with `--everything`; 1 when something was not deleted or is still billed"),
+        JsonRecord(
+            "destruction",
+            "with `--everything`; 1 when something was not deleted, or is still billed and not kept for other services",
+        ),
     ),
     more="""\
 With --everything the service goes first, then its stack, then the network and the database that the services of the environment

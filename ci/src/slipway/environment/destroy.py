@@ -1,4 +1,4 @@
-"""Destroy a whole environment: its service, its stacks, and the proof that nothing of it is billed any more."""
+"""Destroy a whole environment: its service, its stacks, and the proof of what of it is billed still."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,17 +23,15 @@ _NOT_BEGUN = "not begun, because what comes before it was not deleted"
 
 @dataclass(frozen=True, kw_only=True)
 class _Proposal:
-    """The stacks of an environment with what would become of them, those of the service first; `obstacles` prevent it."""
+    """The stacks of an environment with what would become of them, those of the service first.
+
+    `obstacles` prevent it. `users` are the stacks of other services, for which the foundation is kept.
+    """
 
     stacks: tuple[StackTemplate, ...]
     removals: tuple[tuple[StackDeletion, StackRemoval], ...]
     obstacles: Obstacles
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether the foundation is kept for other services."""
-        kept = [deletion.stack.kind for deletion, each in self.removals if each.removal is Removal.KEPT]
-        return StackKind.FOUNDATION in kept
+    users: tuple[str, ...]
 
 
 async def plan_destruction(environment: ServiceEnvironment, tell: Tell) -> Destruction:
@@ -65,6 +63,7 @@ async def _proposed(environment: ServiceEnvironment, tell: Tell) -> _Proposal:
     setup = AccountSetup(environment.settings, environment.name, environment.aws, environment.time)
     stacks, obstacles = await setup.stacks(), Obstacles()
     removals: list[tuple[StackDeletion, StackRemoval]] = []
+    users: tuple[str, ...] = ()
     with obstacles.noted():
         plan = await plan_change(environment, Verb.DESTROY)
         if plan.action is Action.BLOCKED:
@@ -74,20 +73,21 @@ async def _proposed(environment: ServiceEnvironment, tell: Tell) -> _Proposal:
         deletion = StackDeletion(environment.aws, stack, environment.time, tell)
         removal = await deletion.proposed()
         if removal.removal is Removal.PROPOSED:
-            if reason := await _reason_to_keep(deletion, [each.name for each in stacks]):
+            if stack.kind is StackKind.FOUNDATION:
+                users = await deletion.users([each.name for each in stacks])
+            if reason := _reason_to_keep(stack, users):
                 removal = with_values(removal, removal=Removal.KEPT, resources=(), reason=reason)
             else:
                 obstacles.found += await deletion.obstacles()
         removals.append((deletion, removal))
-    return _Proposal(stacks=stacks, removals=tuple(removals), obstacles=obstacles)
+    return _Proposal(stacks=stacks, removals=tuple(removals), obstacles=obstacles, users=users)
 
 
-async def _reason_to_keep(deletion: StackDeletion, ours: Sequence[str]) -> str:
+def _reason_to_keep(stack: StackTemplate, users: Sequence[str]) -> str:
     """Return who else needs a stack; empty when it can be deleted."""
-    if deletion.stack.kind is StackKind.SHARED:
+    if stack.kind is StackKind.SHARED:
         return "it belongs to all environments of the service, and its repositories hold images"
-    others = [name for name in await deletion.importers() if name not in ours]
-    return f"{', '.join(others)} uses it" if others else ""
+    return f"used by {', '.join(users)}" if stack.kind is StackKind.FOUNDATION and users else ""
 
 
 async def _proven(
@@ -98,8 +98,9 @@ async def _proven(
     )
     billed, unread = await inventory.billed()
     kept, more = await inventory.kept()
-    if proposal.is_shared:  # with all that is billed in it
-        kept, billed = [*(each.what for each in billed), *kept], []
+    shared: list[CostLine] = []
+    if proposal.users:  # of the foundation, with all that is billed in it
+        shared, billed = billed, []
         if environment.own_settings.database:
             kept.append(f"the database {database_name(environment.settings.name)} on that server, and its roles")
     try:
@@ -120,4 +121,6 @@ async def _proven(
         kept=tuple(kept),
         unread=tuple(dict.fromkeys([*unread, *more])),
         not_covered=NOT_COVERED,
+        shared=cost(shared, environment.own_settings.region) if shared else None,
+        users=proposal.users,
     )

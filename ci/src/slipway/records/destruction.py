@@ -1,4 +1,4 @@
-"""Destruction: the deletion of a whole environment, what it keeps, and the proof that nothing of it is billed any more."""
+"""Destruction: the deletion of a whole environment, what it keeps, and the proof of what of it is billed still."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -38,7 +38,8 @@ class Destruction(Record, schema="slipway/destruction/1"):
     """An environment that is deleted, or before that what would be.
 
     - status: of the service's deletion; None when everything is only shown.
-    - obstacles: why it would be refused. bills: what is billed by the hour now, None for nothing. kept: what stays. unread: what could not be read, with the reasons. All untrusted text.
+    - obstacles: why it would be refused. bills: what is billed by the hour now, None for nothing.
+    - shared: what is billed and kept because the stacks `users` of other services use it; None for nothing. kept: what stays. unread: what could not be read, with the reasons. All untrusted text.
     """
 
     environment: str
@@ -50,10 +51,12 @@ class Destruction(Record, schema="slipway/destruction/1"):
     kept: tuple[str, ...]
     unread: tuple[str, ...]
     not_covered: str
+    shared: Cost | None = None
+    users: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 only when everything was deleted and read; when it is only shown, 1 with obstacles."""
+        """0 only when everything was deleted and read, but for what other services use; when it is only shown, 1 with obstacles."""
         if self.status is None:
             return 1 if self.obstacles else 0
         if self.status.exit_code:

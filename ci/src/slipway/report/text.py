@@ -151,6 +151,10 @@ def _destruction(destruction: Destruction) -> Iterator[str]:
     if bills := destruction.bills:
         yield f"{'billed until then' if is_shown else 'still billed'}, {one_line(bills.total)}:"
         yield from _priced(bills.lines)
+    users = ", ".join(map(one_line, destruction.users))
+    if shared := destruction.shared:
+        yield f"kept for {users}, {one_line(shared.total)}:"
+        yield from _priced(shared.lines)
     yield from (f"kept: {one_line(each)}" for each in destruction.kept)
     yield from (f"not read: {one_line(each, 600)}" for each in destruction.unread)
     yield f"not covered: {one_line(destruction.not_covered)}"
@@ -160,6 +164,10 @@ def _destruction(destruction: Destruction) -> Iterator[str]:
             f"run the same command with --confirm {one_line(destruction.service)} instead of --dry-run to delete this"
         )
         yield f"nothing was changed; {'it would be refused' if destruction.obstacles else confirm}"
+    elif destruction.exit_code == 0 and users:
+        kept = f"what {one_line(destruction.environment)} shares is kept for {users}"
+        billed = f"and still billed, about {shared.dollars:.2f} $ a month" if shared else "and not billed by the hour"
+        yield f"{one_line(destruction.service)} is deleted; {kept}, {billed}"
     elif destruction.exit_code == 0:
         yield f"nothing of {one_line(destruction.environment)} is billed by the hour any more"
     else:

@@ -4,7 +4,7 @@ AWS accepts the deletion of a stack whose exports are in use, and changes only t
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from dataclasses import replace as with_values
 from typing import Any
@@ -55,6 +55,10 @@ class StackDeletion:
                 if "is not imported by any stack" not in error.message:
                     raise
         return tuple(sorted(found))
+
+    async def users(self, ours: Collection[str]) -> tuple[str, ...]:
+        """Return the importing stacks that are not ours: those of other services."""
+        return tuple(name for name in await self.importers() if name not in ours)
 
     async def obstacles(self) -> list[SlipwayError]:
         """Return why the stack cannot be deleted now."""
