@@ -55,6 +55,14 @@ def test_a_history_whose_old_revisions_no_longer_run_begins_on_the_schema_of_the
     assert run(["init", "--check", "--source", str(old)]) == 0
 
 
+def test_a_baseline_is_written_by_the_first_run_whose_gate_could_run(tmp_path, capsys):
+    old = service(tmp_path, "CREATE TABLE notes (id serial PRIMARY KEY)", FAILS, "DROP TABLE x")
+    assert run(["init", "--yes", "--source", str(old), "--python", str(tmp_path / "nowhere")]) == 1
+    assert not (old / "migrations/baseline.sql").exists()
+    assert run(["init", "--yes", "--source", str(old), "--python", sys.prefix]) == 0
+    assert capsys.readouterr().out.endswith("\ncommit these files; the gate begins with the next revision\n")
+
+
 def test_a_newest_revision_that_fails_is_a_finding_and_gets_no_baseline(tmp_path, capsys):
     newest = service(tmp_path, "CREATE TABLE notes (id serial PRIMARY KEY)", FAILS)
     assert run(["init", "--yes", "--quiet", "--source", str(newest), "--python", sys.prefix]) == 1

@@ -147,7 +147,7 @@ async def test_a_machine_that_has_everything_is_ok_in_every_line(service, progra
         mirrored = "".join(f'{name} = "{hub}/{name}:1"\n' for name in ("python", "uv", "postgres", "registry"))
         write(service, pyproject_toml=f"{PYPROJECT}[tool.slipway.images]\n{mirrored}")
         checkup = await check_up(DoctorOptions(service, postgres.url, account.url))
-    assert {line.partition(" ")[0] for line in of_checkup(checkup).splitlines()} == {"OK", "14"}
+    assert {line.partition(" ")[0] for line in of_checkup(checkup).splitlines()} == {"OK", "15"}
     assert checkup.healthy
     found = {check.subject: check.found for check in checkup.checks}
     assert list(found) == list(CHECKS)
@@ -240,6 +240,12 @@ async def test_the_gate_needs_no_table(service):
     write(service, pyproject_toml="[project]\nname = 'x'\n")
     answer, line = await look("settings", service)
     assert (answer, "has no [tool.slipway]" in line, "`slipway gate` works without" in line) == ("SKIP", True, True)
+
+
+async def test_the_python_of_the_service_is_missing(service):
+    (service / ".python-version").write_text("3.99\n")
+    answer, line = await look("interpreter", service)
+    assert (answer, "the service's Python 3.99 is not on this machine" in line) == ("NG", True)
 
 
 async def test_no_lock(service):

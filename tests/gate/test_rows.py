@@ -305,7 +305,7 @@ def test_what_python_makes_of_a_value_of_ours_is_a_gap_and_no_finding(prove_hist
     proof = prove_history({"a": (None, *NOTES), "b": ("a", READS.format(work="title and json.loads(title)"), "pass")})
     assert of_rows(proof) == []
     assert any(
-        "because the generated values are rejected, the first is b (JSONDecodeError" in gap
+        "because a statement fails there, perhaps only on the generated values; the first is b (JSONDecodeError" in gap
         for gap in proof.coverage.gaps
     )
 

@@ -230,6 +230,23 @@ def test_the_services_own_dockerfile_goes_into_the_table_of_images(folder):
     assert (images.dockerfile, images.target) == ("Dockerfile", "prod")
 
 
+@pytest.mark.parametrize(
+    "own", ["", '\r\n[tool.slipway.migrations] # ours\r\nextensions = ["citext"]\r\n\r\n[tool.after]\r\n']
+)
+def test_a_later_run_names_a_baseline_in_the_table_that_was_written_without(folder, own):
+    initialised(folder)
+    path = folder / ("pyproject.toml" if "slipway" in (folder / "pyproject.toml").read_text() else "slipway.toml")
+    if own:
+        path.write_bytes(b"[tool.slipway]" + own.encode())
+    before = path.read_bytes()
+    adoption.written(folder, propose(folder, "CREATE TABLE a ();\n"))
+    line = b'baseline = "migrations/baseline.sql"\n'
+    assert path.read_bytes().replace(line, b"") == before
+    assert load(folder, named=False).migrations.baseline == "migrations/baseline.sql"
+    assert (folder / "migrations/baseline.sql").is_file()
+    assert propose(folder, "CREATE TABLE b ();\n").is_complete
+
+
 def test_a_baseline_is_a_file_of_its_own_and_named_in_the_table(folder):
     (folder / "migrations/versions/one.py").write_text(
         "revision = 'one'\ndown_revision = None\ndef upgrade():\n    op.drop_column('a', 'b')\n"

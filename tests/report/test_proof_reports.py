@@ -107,8 +107,13 @@ def test_a_proof_without_findings_is_what_was_not_covered_and_the_verdict(clean)
 
 def test_what_was_not_executed_has_not_passed(clean):
     none = tuple(replace(revision, fingerprints={}) for revision in clean.revisions)
-    empty = replace(clean, revisions=none, coverage=replace(clean.coverage, revisions=0))
+    advice = "if production had it before alembic, set baseline"
+    gaps = (f"2 of 2 revisions were not executed ({'a long reason ' * 40}); {advice}",)
+    empty = replace(clean, revisions=none, coverage=replace(clean.coverage, revisions=0, gaps=gaps))
     assert text(empty).splitlines()[-1].startswith("not executed: no findings; 0 of 2 revisions up on")
+    why = "this is not a pass: the exit code is 0 only because the revisions that did not run are old"
+    assert all(why in report and advice in report for report in (text(empty), markdown(empty), comment(empty)))
+    assert why not in text(clean)
     assert markdown(empty).startswith("## Migrations not executed\n")
     assert '<h1 class="verdict no">Migrations not executed: no findings</h1>' in html(empty)
     suite = ET.fromstring(junit(empty))

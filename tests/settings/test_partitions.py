@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from slipway.errors import BadInputError
-from slipway.release.aws.client import check_region
+from slipway.release.aws.client import Aws, check_region
 from slipway.release.bootstrap.template import stacks
 from tests.release.bootstrap.wanted import FULL, settings
 
@@ -39,3 +39,11 @@ def test_a_region_without_the_service_is_refused_with_those_that_have_it_and_an_
         check_region("apprunner", "cn-north-1")
     check_region("apprunner", "eu-west-1")
     check_region("apprunner", "mars-north-1")
+
+
+@pytest.mark.parametrize(
+    ("region", "remedy"), [("eu-wst-1", "did you mean eu-west-1"), ("moon-base-7", "update boto3")]
+)
+async def test_no_request_is_made_for_a_region_that_does_not_exist(region, remedy):
+    with pytest.raises(BadInputError, match=f"no region {region} .*{remedy}"):
+        await Aws(region, "http://127.0.0.1:1").once("sts", "get_caller_identity")

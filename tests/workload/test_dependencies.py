@@ -1,6 +1,8 @@
 import os
+import platform
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -356,6 +358,20 @@ def test_a_python_that_cannot_be_had_is_named_with_the_commands_that_bring_it(st
     refused = dependencies._refusal(["sync"], stderr, 1)
     assert str(refused).startswith("the service's Python 3.9 is not on this machine")
     assert "uv python install 3.9" in refused.next_step
+
+
+def test_a_python_of_pyenv_that_it_has_not_selected_is_found(tree, tmp_path, monkeypatch):
+    major, minor, _ = platform.python_version_tuple()
+    (tree / ".python-version").write_text(f"{major}.{minor}\n")
+    programs = tmp_path / f"pyenv/versions/{platform.python_version()}/bin"
+    programs.mkdir(parents=True)
+    (programs / f"python{major}.{minor}").symlink_to(sys.executable)
+    for name in ("PATH", "UV_PYTHON_INSTALL_DIR", "PYENV_ROOT"):
+        monkeypatch.setenv(name, str(tmp_path / "empty"))
+    with pytest.raises(BadInputError, match="is not on this machine"):
+        dependencies.python_here(tree)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
+    assert dependencies.python_here(tree) == f"Python {platform.python_version()}"
 
 
 def environment(folder, python, *packages):

@@ -62,6 +62,12 @@ class ObstaclesError(BadInputError):
         return self._obstacles
 
 
+class RefusalsError(ObstaclesError, RefusedError):
+    """Several refusals, found in one run; each is an error of its own."""
+
+    exit_code = RefusedError.exit_code
+
+
 def together(errors: Sequence[SlipwayError]) -> tuple[str, str]:
     """Return failure and next step of one error that consists of several."""
     first, *others = errors

@@ -249,6 +249,9 @@ def test_a_loss_is_judged_by_kind_action_and_what_becomes_of_the_old_resource():
     stack = StackChange(stack="s", region="r", result=Result.PROPOSED, is_new=False, changes=(again,))
     with pytest.raises(RefusedError, match="if its contents may be lost, pass --replace X"):
         check_losses([stack], ())
+    with pytest.raises(RefusedError) as several:
+        check_losses([stack] * 9, ())
+    assert (len(several.value.obstacles), several.value.exit_code) == (9, 1), "each is printed as a line of its own"
     check_losses([stack], ("X",))
 
 

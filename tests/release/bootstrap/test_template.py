@@ -222,6 +222,7 @@ def test_the_default_cluster_is_not_made():
         (replace(STAGING, access_role=role("a", OTHER_ACCOUNT)), "access-role of staging is a role of the account 210987654321"),
         (replace(STAGING, access_role=role("team/a")), "access-role of staging has the path 'team/'"),
         (replace(STAGING, access_role="arn:aws:iam::123456789012:user/a"), "access-role of staging is not the ARN of a role"),
+        (replace(STAGING, access_role=role("a" * 65)), "access-role of staging has a name of 65 characters"),
         (replace(STAGING, instance_role=STAGING.access_role), "notes-staging-access is named twice"),
         (replace(WITH_SECRETS, instance_role=None), "staging has secrets and no instance-role"),
         (replace(STAGING, service="a-name-of-more-than-thirty-two-letters", scaling=Scaling()), "no auto scaling"),

@@ -49,7 +49,7 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
         text = await _baseline(known, proposed, result)
         proposed = await to_thread.run_sync(adoption.propose, service, text, _committed_head(result))
         written = await to_thread.run_sync(adoption.written, folder, proposed)
-        if text and not isinstance(result, SlipwayError):
+        if text and not isinstance(result, SlipwayError) and not proposed.is_complete:
             note = f"the gate begins after today's revisions, on the schema of the models: {result.coverage.gaps[0]}"
             written = replace(written, notes=(*written.notes, note))
             result = await _proof(options)
@@ -99,7 +99,7 @@ async def _baseline(options: "GateOptions", proposed: "Adoption", result: "Proof
     """Return the text of a baseline when old revisions do not run without one; empty when they do, or the models cannot be read."""
     from slipway.local.gate import baseline
 
-    if isinstance(result, SlipwayError) or proposed.is_complete or not result.unexecuted:
+    if isinstance(result, SlipwayError) or result.coverage.baseline or not result.unexecuted:
         return ""
     new = {revision.id for revision in result.revisions if revision.new}
     if not proposed.begins_on_a_schema and {*result.unexecuted} <= {*result.heads} | new:

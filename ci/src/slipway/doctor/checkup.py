@@ -24,6 +24,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "postgres": machine.postgres,
         "settings": machine.settings_file,
         "lock": machine.lock,
+        "interpreter": machine.interpreter,
         "alembic": machine.alembic,
         "dagger": containers.dagger,
         "engine": containers.engine,

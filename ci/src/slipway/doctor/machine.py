@@ -93,6 +93,11 @@ def lock(options: DoctorOptions) -> str:
     return os.path.relpath(found, options.folder.resolve()) + (f"; {notes}" if notes else "")
 
 
+def interpreter(options: DoctorOptions) -> str:
+    """Find the Python that the gate uses; raises BadInputError."""
+    return dependencies.python_here(options.folder)
+
+
 def alembic(options: DoctorOptions) -> str:
     """Check alembic's settings, those of the table or those that the finder reads; raises BadInputError for what is in the way."""
     read = options.settings()

@@ -35,6 +35,9 @@ from slipway.records.gate import GateQuestion, Listed, Listing, Previous
 from slipway.records.proof import UNCOMPARED, Coverage, Layer, Proof, Revision, Verdict, Versions
 from slipway.records.words import counted
 
+_CONCURRENTLY: Final = re.compile(
+    r"\bCONCURRENTLY\b", re.IGNORECASE
+)  # what such a statement locks is known, and blocks no reader and no writer
 _GRANTED: Final = re.compile(r"[{,]([^=,]*)=([\w*]+)/")
 
 
@@ -184,9 +187,9 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     if guarded := [] if several else [node.id for node in nodes if node.new and _did_nothing(evidence, node)]:
         yield f"these revisions executed no statement, although their upgrade() has code: {few(guarded)}"
     yield from _of_other_roles(evidence)
-    unmeasured = sum(not statement.measured for revision in revisions for statement in revision.statements)
-    if unmeasured:
-        yield f"locks were not measured where a statement refuses to run in a transaction: {unmeasured}"
+    statements = (statement for revision in revisions for statement in revision.statements)
+    if unmeasured := sum(not (each.measured or _CONCURRENTLY.search(each.sql)) for each in statements):
+        yield f"the locks of {counted(unmeasured, 'statement')} that Postgres runs only outside a transaction"
 
 
 def _requests(question: GateQuestion) -> Iterator[str]:

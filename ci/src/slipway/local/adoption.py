@@ -1,6 +1,7 @@
 """`slipway init`: the files with which a service adopts slipway, made from what the finder reads.
 
 A file is written only if it is new, and a table only where there is none: nothing of the user's is ever replaced.
+The one line that a later run adds to a table names the baseline, which was not known when the gate could not run.
 """
 
 import posixpath
@@ -23,6 +24,8 @@ from slipway.records.survey import DEFAULT, Fact, Obstacle, Subject, Survey
 from slipway.settings import OWN_FILE, Migrations, MissingTableError, Settings, SettingsError
 
 _PYPROJECT: Final = "pyproject.toml"
+_MIGRATIONS: Final = "[tool.slipway.migrations]"
+_HEADING: Final = re.compile(rf"^{re.escape(_MIGRATIONS)}[^\n]*\n", re.MULTILINE)
 _CHECKOUT: Final = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1"
 _OTHER_CI: Final = (
     r"(?:\.\./)*(?:\.gitlab-ci\.yml|azure-pipelines\.yml|Jenkinsfile|bitbucket-pipelines\.yml|\.circleci/config\.yml)"
@@ -63,7 +66,7 @@ def propose(service: Service, baseline: str = "", start_after: str = "") -> Adop
     obstacles = (*survey.obstacles, *_unusable(service.folder, tree))
     named = survey.value(Subject.BASELINE, f"{survey.value(Subject.SCRIPTS)}/baseline.sql") if baseline else ""
     files = (_table(tree, survey, named, start_after), *_workflow(tree)) if not obstacles else ()
-    if named and files[0].state is FileState.PROPOSED:
+    if named and named not in tree and files[0].state is FileState.PROPOSED:
         files += (AdoptedFile(name=named, state=FileState.PROPOSED, added=_ABOUT_BASELINE + baseline, is_new=True),)
     return Adoption(
         service=survey.value(Subject.NAME),
@@ -129,8 +132,9 @@ def _write(folder: Path, file: AdoptedFile) -> AdoptedFile:
     path = folder / file.name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb" if file.is_new else "ab") as opened:
-            opened.write(file.added.encode())
+        before = "" if file.is_new else path.read_bytes().decode()
+        with path.open("xb" if file.is_new else "r+b") as opened:
+            opened.write(_extended(before, file.added).encode())
     except OSError as error:
         raise BadInputError(f"{file.name} cannot be written", error.strerror or str(error)) from error
     return replace(file, state=FileState.WRITTEN)
@@ -139,7 +143,9 @@ def _write(folder: Path, file: AdoptedFile) -> AdoptedFile:
 def _table(tree: Tree, survey: Survey, baseline: str, start_after: str) -> AdoptedFile:
     """Return the table of the settings: at the end of pyproject.toml, or in a file of its own where there is none or it cannot be extended."""
     if own := _own_table(tree):
-        return AdoptedFile(name=own, state=FileState.KEPT, reason="it has [tool.slipway]")
+        return _naming(tree, own, baseline) or AdoptedFile(
+            name=own, state=FileState.KEPT, reason="it has [tool.slipway]"
+        )
     text = tree.read(_PYPROJECT)
     newline = "\r\n" if "\r\n" in text else "\n"
     table = table_of(survey, baseline, start_after)
@@ -147,6 +153,29 @@ def _table(tree: Tree, survey: Survey, baseline: str, start_after: str) -> Adopt
     if _PYPROJECT in tree and _is_extended(text, added):
         return AdoptedFile(name=_PYPROJECT, state=FileState.PROPOSED, added=added)
     return AdoptedFile(name=OWN_FILE, state=FileState.PROPOSED, added=table, is_new=True)
+
+
+def _naming(tree: Tree, own: str, baseline: str) -> AdoptedFile | None:
+    """Return the line that names a baseline in the service's own table; None without one, or when the table cannot take it."""
+    text = tree.read(own)
+    lines = f'{_MIGRATIONS}\nbaseline = "{baseline}"\n'
+    added = lines if _HEADING.search(text) else _join(text, lines)
+    try:
+        before, after = toml.loads(text), toml.loads(_extended(text, added))
+    except ValueError:  # it names one already
+        return None
+    named = table_in(table_in(table_in(after, "tool"), "slipway"), "migrations")
+    rest = {key: value for key, value in named.items() if key != "baseline"}
+    if not baseline or rest != table_in(table_in(table_in(before, "tool"), "slipway"), "migrations"):
+        return None
+    return AdoptedFile(name=own, state=FileState.PROPOSED, added=added)
+
+
+def _extended(text: str, added: str) -> str:
+    """Return a text with lines at its end, or below the heading that they begin with when the text has it."""
+    heading, _, lines = added.partition("\n")
+    match = _HEADING.search(text) if heading == _MIGRATIONS else None
+    return text[: match.end()] + lines + text[match.end() :] if match else text + added
 
 
 def _own_table(tree: Tree) -> str:

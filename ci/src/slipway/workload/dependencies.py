@@ -56,6 +56,7 @@ _WITHOUT_GIT = MappingProxyType(
         "0",
     )
 )
+_OF_ANOTHER = ("UV_PYTHON", "UV_PROJECT", "VIRTUAL_ENV")  # slipway's environment, not the service's
 _PLAIN = re.compile(r"\w[\w.+-]*", re.ASCII)
 _NO_LOGIN = re.compile(r"\b40[13]\b|[Cc]redentials|[Aa]uthenticat")
 
@@ -247,6 +248,26 @@ def _make(plan: _Plan, folder: Path, tell: Callable[[str], None]) -> str:
     return ""
 
 
+def python_here(tree: Path) -> str:
+    """Return the version of the Python of this machine that a tree's environment gets; raises BadInputError without one.
+
+    Nothing is downloaded, and nothing written but uv's cache where there is one, without which it asks every Python.
+    """
+    view = tree_at(tree)
+    plan = _Plan(tree=tree, lock=lock_of(tree, view), view=view, linked=False, package=False, everything=False)
+    asked = "".join(plan.python[1:])
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "uv")
+    flags = ["--no-python-downloads", "--show-version", *([] if cache.is_dir() else ["--no-cache"])]
+    find = [uv(), "python", "find", *flags, *plan.python[1:]]
+    done = subprocess.run(find, cwd=tree, env=_of_uv(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BadInputError(
+            f"the service's Python {asked} is not on this machine",
+            f"run `uv python install {_first(asked)}`; the gate tries it, too",
+        )
+    return f"Python {done.stdout.strip()}"
+
+
 def _version_of(environment: Path) -> str:
     """Return the minor version of an environment's Python."""
     config = environment / "pyvenv.cfg"
@@ -295,16 +316,24 @@ def _name(view: Tree, environment: Path) -> None:
 
 def _oldest_here(wanted: list[str]) -> list[str]:
     """Return the flag for the oldest version of a range if this machine has it: old packages may not build for the newest."""
-    version = wanted[1].removeprefix(">=").partition(",")[0] if wanted else ""
+    version = _first(wanted[1]) if wanted else ""
     find = [uv(), "python", "find", "--no-python-downloads", "--no-project", "--quiet", version]
-    has = version and subprocess.run(find, capture_output=True, check=False).returncode == 0
+    has = version and subprocess.run(find, env=_of_uv(), capture_output=True, check=False).returncode == 0
     return ["--python", version] if has else wanted
+
+
+def _of_uv() -> dict[str, str]:
+    """Return uv's variables. It looks for a Python in pyenv's folders last: pyenv's shims start only the versions that are selected."""
+    own = {key: value for key, value in inherited(os.environ, installing=True).items() if key not in _OF_ANOTHER}
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    folders = map(str, sorted(root.glob("versions/3.*/bin"), reverse=True))
+    return {**own, "PATH": os.pathsep.join(filter(None, (own.get("PATH"), *folders)))}
 
 
 def _pythons_here(wanted: list[str]) -> list[str]:
     """Return the versions of this machine on which the gate runs, the newest first, of those that are allowed."""
     listing = [uv(), "python", "list", "--only-installed", "--output-format", "json", *wanted[1:]]
-    done = subprocess.run(listing, capture_output=True, check=False)
+    done = subprocess.run(listing, env=_of_uv(), capture_output=True, check=False)
     minors = {tuple(map(int, each["version"].split(".")[:2])) for each in json.loads(done.stdout or "[]")}
     versions = [f"{major}.{minor}" for major, minor in sorted(minors, reverse=True)]
     return [version for version in versions if not is_too_old(version)]
@@ -345,11 +374,7 @@ def uv() -> str:
 
 
 def _uv(arguments: Sequence[str], tree: Path, folder: Path, defaults: Mapping[str, str] = MappingProxyType({})) -> None:
-    variables = {
-        key: value
-        for key, value in inherited(os.environ, installing=True).items()
-        if key not in ("UV_PYTHON", "UV_PROJECT")
-    }
+    variables = _of_uv()
     with tempfile.TemporaryDirectory(prefix="slipway-build-") as written:
         older = Path(written, "constraints.txt")
         older.write_text(_OLDER_SETUPTOOLS, encoding="utf-8")
@@ -376,7 +401,7 @@ def _refusal(arguments: Sequence[str], stderr: str, code: int) -> BadInputError:
         missing = asked or match[1] or match[2]
         return BadInputError(
             f"the service's Python {missing} is not on this machine, and uv could not download it",
-            f"run `uv python install {missing.lstrip('>=').partition(',')[0]}`, or pass a virtual environment with --python DIR",
+            f"run `uv python install {_first(missing)}`, or pass a virtual environment with --python DIR",
         )
     said = re.split(r"^\s*hint:", stderr, maxsplit=1, flags=re.MULTILINE)[0]
     causes = [line.lstrip(_DECORATION) for line in said.splitlines() if line.strip()]
@@ -390,6 +415,11 @@ def _refusal(arguments: Sequence[str], stderr: str, code: int) -> BadInputError:
     reasons = dict.fromkeys((*causes[:1], _last(causes)))
     withheld = f"; name the variables that hold its credentials in {PASSED}" if _NO_LOGIN.search(stderr) else ""
     return BadInputError(f"uv {arguments[0]} failed", ("; ".join(reasons) or f"exit code {code}") + withheld)
+
+
+def _first(versions: str) -> str:
+    """Return the lower bound of a range of versions."""
+    return versions.lstrip(">=").partition(",")[0]
 
 
 def _last(causes: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from slipway.gate.rulebook import transactions as rules
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rulebook.waiting import EnvFile
 from slipway.records.proof import AUTOCOMMIT, Finding, Statement
+from slipway.records.words import counted
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction, unsafe_new_enum_value_usage
 _BY_CODE: Final = {"25001": rules.CONCURRENTLY_INSIDE, "55P04": rules.NEW_ENUM_VALUE}
@@ -167,9 +168,7 @@ def _mixed(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
     inside = [statement for statement in statements if statement.transaction and _changes(statement)]
     alone = [statement for statement in statements if not statement.transaction]
     if inside and alone:
-        measured = (
-            f"{len(inside)} statements in a transaction, {len(alone)} outside it, the first on line {alone[0].line}"
-        )
+        measured = f"{counted(len(inside), 'statement')} in a transaction, {len(alone)} outside it, the first on line {alone[0].line}"
         yield rules.MIXED.finding(node, measured, inside[0].line)
 
 

@@ -136,7 +136,7 @@ class _Run:
         if self._pending:
             yield f"{counted(len(self._pending), 'revision')} not run on rows, the first is {self._pending[0].id} ({self._unreached})"
         if self._unfit:
-            yield f"{counted(len(self._unfit), 'revision')} not tested on rows, because the generated values are rejected, the first is {self._unfit[0]}"
+            yield f"{counted(len(self._unfit), 'revision')} not tested on rows, because a statement fails there, perhaps only on the generated values; the first is {self._unfit[0]}"
         if hidden := list(dict.fromkeys(self._out_of_sight)):
             yield f"row-level security hides rows of {few(hidden)} from the gate, because the server's role is no superuser"
         if empty := self._empty():

@@ -21,6 +21,7 @@ import anyio.to_thread
 from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
 from slipway.oci.patience import Patience
 from slipway.release.errors import EMULATOR, THROTTLED, AwsRefusedError, LostAnswerError, UnreachableError
+from slipway.structure import nearest
 from slipway.untrusted import json_object, one_line
 
 _LINE = re.compile(r"^(?:export )?(AWS_[A-Z_]+)=(['\"]?)(.*)\2$", re.MULTILINE)
@@ -207,11 +208,23 @@ def session_of(keys: Keys, region: str | None) -> Any:
     from botocore.session import Session
 
     core = Session()
-    core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
+    loader = _loader(core.get_config_variable("data_path"))
+    core.register_component("data_loader", loader)
+    if region:
+        _check_known(region, loader.load_data("partitions"))
     if not keys.access_key_id:
         _check_lenders(core, region)
     credentials = (keys.access_key_id or None, keys.secret_access_key or None, keys.session_token)
     return boto3.session.Session(*credentials, region_name=region, botocore_session=core)
+
+
+def _check_known(region: str, data: Mapping[str, Any]) -> None:
+    """Raise BadInputError for a region that boto3's data does not name: boto3 itself would ask a host that does not exist."""
+    known = [name for partition in data["partitions"] for name in partition["regions"]]
+    if region not in known:
+        near = nearest(region, known)
+        remedy = f"did you mean {near}?" if near else "correct region in the settings, or update boto3 if it is new"
+        raise BadInputError(f"there is no region {one_line(region, 60)} in boto3's list of AWS's regions", remedy)
 
 
 def _check_lenders(core: Any, region: str | None) -> None:

@@ -26,8 +26,9 @@ from slipway.settings import (
 )
 
 _ISSUER = "token.actions.githubusercontent.com"
-_ROLE = re.compile(r"arn:aws[\w-]*:iam::(?P<account>\d{12}):role/(?P<path>(?:[^/]+/)*)(?P<name>[\w+=,.@-]{1,64})")
-_ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}")
+_ROLE = re.compile(r"arn:aws[\w-]*:iam::(?P<account>\d{12}):role/(?P<path>(?:[^/]+/)*)(?P<name>[\w+=,.@-]+)")
+_LONGEST = 64  # of a role's name in IAM
+_ROLE_NAME = re.compile(rf"[\w+=,.@-]{{1,{_LONGEST}}}")
 _CHANGE = (Permission.OBSERVE, Permission.READ_OWNER, Permission.WRITE_LEDGER, Permission.FOLLOW)
 _RELEASE = (*_CHANGE, Permission.READ_LOGS, Permission.INSPECT, Permission.UPDATE_SERVICE, Permission.FIND_CALLED)
 _PLAN = (Permission.OBSERVE, Permission.READ_OWNER, Permission.LOOK_AT_IMAGE, Permission.FIND_CALLED)
@@ -134,6 +135,9 @@ def _role_name(arn: str, account: str, at: str) -> str:
         raise SettingsError(
             f"{at} has the path {role['path']!r}", "name one without a path, or make this role yourself"
         )
+    if len(role["name"]) > _LONGEST:
+        what = f"{at} has a name of {len(role['name'])} characters: {arn!r}"
+        raise SettingsError(what, f"shorten it, IAM allows {_LONGEST}")
     return role["name"]
 
 

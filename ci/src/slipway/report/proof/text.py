@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from slipway.records.proof import PREPARATION, Finding, Level, Proof
+from slipway.records.proof import PREPARATION, Finding, Level, Proof, Verdict
 from slipway.records.words import counted
 from slipway.report.format import escaped, fenced
 from slipway.untrusted import one_line, printable
+
+WHOLE = 2_000  # characters: advice is at the end of a line, and is not cut
 
 
 def text(proof: Proof) -> str:
@@ -25,6 +27,8 @@ def summary(proof: Proof) -> str:
     done += f" in {sum(proof.seconds.values()):.1f} s" + (
         f", {prepared:.1f} s of it to prepare" if prepared > 1 else ""
     )
+    if proof.unexecuted and proof.verdict is Verdict.PASS:
+        done += "; this is not a pass: the exit code is 0 only because the revisions that did not run are old"
     return f"{', '.join([proof.verdict_in_words, *_partial(proof)])}: {tally(proof.findings)}; {done}"
 
 
@@ -72,7 +76,7 @@ def _partial(proof: Proof) -> list[str]:
 
 
 def _gaps(proof: Proof) -> Iterator[str]:
-    yield from (one_line(line) for line in _extent(proof))
+    yield from (one_line(line, WHOLE) for line in _extent(proof))
     if any(_extent(proof)):
         yield ""
 
@@ -93,10 +97,10 @@ _SIGNS = {Level.ERROR: "❌", Level.WARNING: "⚠️", Level.NOTE: "📝"}
 def markdown(proof: Proof) -> str:
     """Render GitHub-flavoured Markdown."""
     shown = [finding for finding in proof.findings if finding.suppressed is None]
-    extent = [f"- {escaped(line)}" for line in _extent(proof)]
+    extent = [f"- {escaped(line, WHOLE)}" for line in _extent(proof)]
     parts = [
         f"## Migrations {proof.verdict_in_words}",
-        escaped(summary(proof)),
+        escaped(summary(proof), WHOLE),
         *(["\n".join(extent)] if extent else []),
     ]
     parts += [_finding(finding) for finding in shown[:_SHOWN]]
@@ -113,13 +117,13 @@ _LISTED = 8
 
 def comment(proof: Proof) -> str:
     """Render one screen of Markdown for a comment: a line per finding, and the code to write for the first."""
-    lines = [f"- {escaped(line)}" for line in list(_extent(proof))[:_LISTED]]
+    lines = [f"- {escaped(line, WHOLE)}" for line in list(_extent(proof))[:_LISTED]]
     listed, instead = listing(proof.findings)
     return (
         "\n\n".join(
             [
                 f"### Migrations {proof.verdict_in_words}",
-                escaped(summary(proof)),
+                escaped(summary(proof), WHOLE),
                 *(["\n".join([*lines, *listed])] if lines or listed else []),
                 *instead,
             ]
