@@ -75,8 +75,8 @@ async def test_a_rollback_whose_ledger_cannot_be_read_says_so_and_how_to_bring_t
     await deployed(staging)
     deny(account, 99, "BatchGetImage", "ListImages", "DescribeImages")
     for to in (1, None):
+        environment = staging.environment.doing_without_ledger("ECR is down")
         with pytest.raises(UnknownOutcomeError) as caught:
-            environment = staging.environment.doing_without_ledger("ECR is down")
             await rollback(environment, staging.tell, to, CompatibilityEvidence())
         assert caught.value.what.startswith("the ledger cannot be read (AWS refused ecr ")
         command = "slipway deploy --environment staging --image REPOSITORY@DIGEST --without-ledger REASON"
