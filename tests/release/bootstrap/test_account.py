@@ -16,8 +16,10 @@ from slipway.records.destruction import Destruction, Removal
 from slipway.records.drift import AccountDrift
 from slipway.records.form import from_json, to_json
 from slipway.records.outcome import Status
+from slipway.release.bootstrap.access import ids_of
 from slipway.release.bootstrap.change_set import StackChangeSet
 from slipway.release.bootstrap.deletion import StackDeletion
+from slipway.release.bootstrap.doors import close, doors_of
 from slipway.release.bootstrap.template import StackTemplate, stacks
 from slipway.report.text import of_account_drift, of_bootstrap, of_destruction
 from slipway.resource_kinds import kinds
@@ -338,6 +340,25 @@ async def test_what_is_billed_is_found_without_the_stacks_and_what_cannot_be_rea
     assert "refused rds describe_db_snapshots with AccessDenied" in shown.unread[0]
 
 
+async def let_in(account: Account) -> tuple[str, list]:
+    """Let the service in to a load balancer of private services, as bootstrap does; return the balancer's group and an empty list."""
+    (vpc,) = account.cloud.resources.models["AWS::EC2::VPC"]
+    aws, own = aws_of(account), (await ids_of(aws_of(account), OWN))["SecurityGroup"]
+    group = account.cloud.ecs.express.resources.network.manage("ecs-express-gateway-alb-1", vpc)
+    parts = {
+        "arn": "arn",
+        "name": "ecs-express-gateway-alb-1",
+        "dns": "ours.example",
+        "security_group": group,
+        "subnets": {},
+    }
+    balancers = account.cloud.ecs.express.resources.balancing.balancers
+    balancers["arn"] = LoadBalancer(**parts, created=account.cloud.clock.now(), public=False, vpc=vpc)
+    (door,) = await doors_of(aws, vpc)
+    await close(aws, replace(door, callers=(own,), rules=()))
+    return group, []
+
+
 async def test_a_whole_environment_is_deleted_and_its_database_leaves_a_snapshot(account):
     await protect(account, is_on=False)
     shown = await plan_destruction(staging(account), untold)
@@ -346,7 +367,16 @@ async def test_a_whole_environment_is_deleted_and_its_database_leaves_a_snapshot
     assert "DatabaseLog" not in deleted
     assert "/slipway/notes-staging-access" in deleted
     assert not [each for each in shown.kept if "notes-staging-access" in each]
-    ended = await destroy_everything(staging(account), untold, NAME)
+    group, left = await let_in(account)
+
+    def tell(event):
+        if "DELETE_COMPLETE AWS::CloudFormation::Stack slipway-notes-staging" in event.line:
+            left.extend(account.cloud.ecs.express.resources.network.ingress(group))
+            account.cloud.ecs.express.resources.network.unmanage(group)  # as ECS does
+            account.cloud.ecs.express.resources.balancing.balancers.clear()
+
+    ended = await destroy_everything(staging(account), tell, NAME)
+    assert [rule.get("CidrIp") for rule in left] == ["0.0.0.0/0", "0.0.0.0/0"], "only the rule of slipway is taken back"
     results = [each.removal for each in ended.stacks]
     assert results == [Removal.DELETED, Removal.KEPT, Removal.DELETED], of_destruction(ended)
     assert (ended.status, ended.bills, ended.unread, ended.exit_code) == (Status.NOOP, None, (), 0)
