@@ -102,6 +102,12 @@ async def _proven(
     )
     billed, unread = await inventory.billed()
     kept, more = await inventory.kept()
+    callers: tuple[str, ...] = ()
+    if status is None:
+        try:
+            callers = await _setup(environment).callers()
+        except SlipwayError as error:
+            unread.append(str(error))
     if proposal.is_shared:  # with all that is billed in it
         kept, billed = [*(each.what for each in billed), *kept], []
         if environment.own_settings.database:
@@ -119,7 +125,7 @@ async def _proven(
         service=environment.service,
         status=status,
         stacks=tuple(removals),
-        callers=await _setup(environment).callers(),
+        callers=callers,
         obstacles=tuple(map(str, proposal.obstacles.found)),
         bills=cost(billed, environment.own_settings.region) if billed else None,
         kept=tuple(kept),
