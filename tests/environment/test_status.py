@@ -221,7 +221,9 @@ async def test_after_a_rollback_of_the_platform_its_outcome_status_and_diagnose_
     script.silent = "/front"
     broken = await account.image(Script(lines=("KeyError: 'REDIS_URL'",), exit_code=1))
     outcome = await staging.migrating_to("bbb").deploy(broken, staging.tell)
-    forward = "go forward: the live release knows revision aaa, and the database is at bbb; deploy a commit that works on that schema"
+    forward = (
+        "the live release knows revision aaa, and the database is at bbb; on its commit, add the revisions up to bbb"
+    )
     assert (outcome.status, outcome.answer.problem) == (Status.ROLLED_BACK, "staging answers /front with 503")
     assert "REDIS_URL" in outcome.diagnosis.cause
     seen, found = await status(staging.environment), await diagnose(staging.environment, None)

@@ -10,12 +10,14 @@ from slipway.environment.preflight import preflight
 from slipway.errors import RefusedError
 from slipway.records.checks import Check, PreflightResult
 from slipway.records.outcome import Status
+from slipway.records.plan import Action
 from slipway.release.targets.ecs_express.preflight import judge_balancers, judge_subnets
 from slipway.release.targets.ecs_express.quotas import judge_processors
 from slipway.release.targets.ecs_express.spec import spec_of
 from slipway.settings.ecs_express import TaskScaling
 from slipway.simulator.network import Subnet
 from tests.environment.express import staging
+from tests.release.bootstrap.wanted import MADE
 from tests.release.platforms import EXPRESS
 
 SPEC = spec_of(EXPRESS, "staging", f"sha256:{0:064}")
@@ -42,6 +44,26 @@ def test_subnets_are_in_two_zones_with_free_addresses_and_all_public_or_all_priv
     (check,) = judge_subnets(SPEC, subnets, tables)
     assert found in check.found
     assert (check.verdict is PreflightResult.REFUSED) == bool(check.remedy) == (not check.found.startswith("2 in"))
+
+
+@pytest.mark.parametrize(
+    ("private", "table", "found"),
+    [
+        (
+            True,
+            PUBLIC,
+            "has private = true, and the subnets subnet-a, subnet-b are public: they have a route to an int",
+        ),
+        (False, ALL_PRIVATE, "has no private = true, and the subnets subnet-a, subnet-b are private"),
+        (True, ALL_PRIVATE, ""),
+        (False, PUBLIC, ""),
+    ],
+)
+def test_the_subnets_are_of_the_kind_that_the_network_of_the_settings_says(private, table, found):
+    (check,) = judge_subnets(replace(SPEC, private=private), [subnet("a"), subnet("b")], [table])
+    assert (check.verdict is PreflightResult.REFUSED) == bool(found)
+    assert found in check.found
+    assert not found or f"write the {'private' if private else 'public'} ones" in check.remedy
 
 
 def test_every_obstacle_of_the_subnets_is_reported_at_once():
@@ -114,6 +136,22 @@ async def test_a_network_that_does_not_fit_is_refused_before_anything_is_made(su
             await there.environment.deploy(await there.account.image(), there.tell)
         requests = there.account.cloud.requests
         assert (requests.count("CreateExpressGatewayService"), requests.count("PutImage")) == (0, 1)  # the image's own
+
+
+@pytest.mark.slow
+async def test_plan_and_deployment_refuse_public_subnets_of_an_environment_that_is_private():
+    async with staging() as there:
+        digest, settings = await there.account.image(), there.environment.settings
+        env = replace(settings.environments["staging"], network=MADE)
+        private = there.environment.with_settings(replace(settings, environments={"staging": env}))
+        plan = await private.plan(digest)
+        assert plan.action is Action.BLOCKED
+        assert (
+            "the network of staging has private = true, and the subnets subnet-0a, subnet-0b are public" in plan.reason
+        )
+        with pytest.raises(RefusedError, match="has private = true, and the subnets subnet-0a, subnet-0b are public"):
+            await private.deploy(digest, there.tell)
+        assert "CreateExpressGatewayService" not in there.account.cloud.requests
 
 
 @pytest.mark.slow

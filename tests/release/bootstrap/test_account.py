@@ -3,6 +3,7 @@
 import copy
 import json
 from dataclasses import replace
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -16,11 +17,13 @@ from slipway.records.destruction import Destruction, Removal
 from slipway.records.drift import AccountDrift
 from slipway.records.form import from_json, to_json
 from slipway.records.outcome import Status
+from slipway.records.plan import Observed
 from slipway.release.bootstrap.access import ids_of
 from slipway.release.bootstrap.change_set import StackChangeSet
 from slipway.release.bootstrap.deletion import StackDeletion
-from slipway.release.bootstrap.doors import close, doors_of
+from slipway.release.bootstrap.doors import CALLS_TAG, close, doors_of
 from slipway.release.bootstrap.template import StackTemplate, stacks
+from slipway.release.targets.ecs_express.target import ExpressTarget
 from slipway.report.text import of_account_drift, of_bootstrap, of_destruction
 from slipway.resource_kinds import kinds
 from slipway.settings import Settings
@@ -69,6 +72,21 @@ async def test_what_was_made_has_no_drift_and_is_isolated(account):
     found = await ground(account).drift(untold)
     assert found.is_clean, of_account_drift(found)
     assert from_json(AccountDrift, to_json(found), "drift") == found
+
+
+async def test_a_private_service_in_public_subnets_is_not_isolated_and_only_the_private_ones_are_printed(
+    account, monkeypatch
+):
+    shown = of_bootstrap(await ground(account).propose(untold))
+    ids = {each.logical: each.physical for each in account.cloud.cloudformation.stacks[FOUNDATION].resources.values()}
+    public, private = (", ".join(ids[f"{kind}Subnet{zone}"] for zone in "AB") for kind in ("Public", "Private"))
+    assert f"of settings with private = true: {private}" in shown
+    assert "without private" not in shown
+    for live, said in ((private, ()), (public, (f"in other subnets ({public}) than the private ones ({private})",))):
+        monkeypatch.setattr(ExpressTarget, "observe", AsyncMock(return_value=Observed(fields={"subnets": live})))
+        found = await ground(account).drift(untold)
+        assert len(found.breaches) == len(said)
+        assert all(each in of_account_drift(found) for each in said)
 
 
 async def test_drift_is_found_with_both_values_and_restored(account):
@@ -331,7 +349,12 @@ async def test_what_is_billed_is_found_without_the_stacks_and_what_cannot_be_rea
     endpoint["SubnetIds"] = ["subnet-1", "subnet-2"]
     account.cloud.resources.models["AWS::EC2::VPCEndpoint"]["vpce-1"] = endpoint
     account.cloud.faults.add(Fault(operation="DescribeDBSnapshots", effect=Effect.DENIED))
+    groups = account.cloud.resources.models["AWS::EC2::SecurityGroup"]
+    tags = [{"Key": "Name", "Value": "web-staging"}, {"Key": CALLS_TAG, "Value": "billing notes"}]
+    groups["sg-web"] = {"GroupId": "sg-web", "VpcId": vpc, "Tags": tags}
     shown = await plan_destruction(staging(account), untold)
+    del groups["sg-web"]
+    assert "\nstill called by web-staging: destroy these first" in of_destruction(shown)
     assert "it would be refused" in of_destruction(shown)  # its database is protected
     del balancers["arn"], account.cloud.resources.models["AWS::EC2::VPCEndpoint"]["vpce-1"]
     bills = {each.what.partition(" ")[0]: each.dollars for each in shown.bills.lines}

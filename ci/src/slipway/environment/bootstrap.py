@@ -17,12 +17,14 @@ from slipway.release.bootstrap.doors import Door, callers_of, close, doors_of, w
 from slipway.release.bootstrap.drift import NOT_COVERED, detect
 from slipway.release.bootstrap.enclosure import enclose, enclosure_of
 from slipway.release.bootstrap.existing import check_new, roles_added_by
+from slipway.release.bootstrap.network import task_subnets, tasks_place
 from slipway.release.bootstrap.server import database_name, owner_name
 from slipway.release.bootstrap.template import CALLER, StackKind, StackTemplate, stacks
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
 from slipway.release.placement import VPC, imports_of
 from slipway.release.prices import cost_of
+from slipway.release.targets.supported import target_of
 from slipway.settings import Github, ManagedNetwork, Settings, SettingsError
 from slipway.structure import MismatchError
 
@@ -81,10 +83,26 @@ class AccountSetup:
             breaches=(
                 *enclosure.breaches(private=private),
                 *(breach for door in doors for breach in door.breaches()),
+                *await self._misplaced(made),
             ),
             not_covered=NOT_COVERED,
             database=await self._database(made, tell, makes=False),
         )
+
+    async def _misplaced(self, made: "_Made") -> list[str]:
+        """Return why the live service is outside the private subnets that bootstrap made, when its settings say private."""
+        network = self.settings.environment(self.environment).network
+        if not (isinstance(network, ManagedNetwork) and network.private and VPC in made.foundation):
+            return []
+        connect = target_of(self.settings, self.environment).connect
+        observed = await connect(self.settings, self.environment, self.aws, self.time).observe()
+        live = observed.fields.get("subnets", "")
+        wanted = [made.foundation[name] for name in task_subnets(network)]
+        if not live or {*live.split(", ")} <= {*wanted}:
+            return []
+        service, table = self.settings.service_name(self.environment), f"[tool.slipway.environments.{self.environment}]"
+        problem = f"the service {service} is in other subnets ({live}) than the private ones ({', '.join(wanted)})"
+        return [f"{problem}; write these as subnets into {table}, and deploy"]
 
     async def apply(
         self,
@@ -109,7 +127,7 @@ class AccountSetup:
                 is_proposed = current.result is Result.PROPOSED
                 changes.append(await change_set.execute(current) if is_proposed else current)
                 if not changes[-1].result.is_well:
-                    return Bootstrap(self.environment, tuple(changes), cost_of(self.settings, self.environment))
+                    return Bootstrap(self.environment, self._told(changes), cost_of(self.settings, self.environment))
             if restores:
                 made = await self._made(tell)
                 for line in await enclose(self.aws, await enclosure_of(self.aws, made.foundation, made.services)):
@@ -123,7 +141,18 @@ class AccountSetup:
         made, cost = await self._made(tell), cost_of(self.settings, self.environment)
         database = await self._database(made, tell, makes=makes)
         doors = await self._doors(made, makes=makes)
-        return Bootstrap(self.environment, tuple(changes), cost, database, tuple(doors))
+        return Bootstrap(self.environment, self._told(changes), cost, database, tuple(doors))
+
+    def _told(self, changes: Iterable[StackChange]) -> tuple[StackChange, ...]:
+        """Return the changes without the outputs that are for services whose `private` differs."""
+        network = self.settings.environment(self.environment).network
+        if not isinstance(network, ManagedNetwork):
+            return tuple(changes)
+        other = tasks_place(private=not network.private)
+        return tuple(
+            with_values(each, outputs={place: value for place, value in each.outputs.items() if place != other})
+            for each in changes
+        )
 
     async def _doors(self, made: "_Made", *, makes: bool) -> list[DoorChange]:
         """Return what is open to others than callers, or closed to callers, and mend it if `makes`."""

@@ -7,7 +7,7 @@ from slipway.environment.observed import HISTORY, NO_DIGEST, ObservedEnvironment
 from slipway.errors import BadInputError, SlipwayError
 from slipway.records.ledger import Intent, Release
 from slipway.records.outcome import NOTHING, Diagnosis, Examination, Status
-from slipway.release.engine.compatibility import way_out
+from slipway.release.engine.compatibility import BROKEN, way_out
 from slipway.release.engine.engine import RESUME
 from slipway.release.engine.ledger import digest_of, live_with, way_back
 from slipway.release.engine.plan import ServiceSpec
@@ -62,6 +62,8 @@ async def _examined(environment: ObservedEnvironment, number: int) -> Examinatio
     if found.diagnosis and release and release.remedy.startswith(found.diagnosis.kept.remedy):
         more = release.remedy.removeprefix(found.diagnosis.kept.remedy)  # what this deployment changes
         found = replace(found, diagnosis=replace(found.diagnosis, remedy=found.diagnosis.remedy + more))
+    if release and release.cause.startswith(BROKEN):  # only that run saw both releases
+        return replace(found, diagnosis=_cause(environment, release))
     if release is not None and release.status is Status.UNANSWERED:
         return replace(found, ending="live, and did not answer", diagnosis=_cause(environment, release))
     return found
@@ -109,6 +111,8 @@ async def _with_answer(environment: ObservedEnvironment, found: Examination) -> 
         observed, await environment.paths_of(live_with(releases, observed.main_digest)), ()
     )
     out = way_out(environment.name, answer, way_back(environment.name, releases, observed.digest))
+    if found.diagnosis and found.diagnosis.remedy == out:
+        out = ""
     return replace(found, answer=answer if answer.paths else None, way_out=out)
 
 

@@ -32,12 +32,13 @@ from slipway.release.engine.engine import Engine, no_op
 from slipway.release.engine.goal import Deleted, Goal, Live, Paused, Resumed, check_sensible
 from slipway.release.engine.late import LateStore
 from slipway.release.engine.ledger import Ledger, newer_than
-from slipway.release.engine.plan import check_belongs
+from slipway.release.engine.plan import ServiceSpec, check_belongs
 from slipway.release.engine.plan import plan as make_plan
 from slipway.release.engine.run import reach
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError, or_unknown
 from slipway.release.runners import Runner
+from slipway.settings import ManagedNetwork
 from slipway.settings.service import ledger_repository
 
 Permit = Callable[[Observed], Awaitable[str | None]]
@@ -130,7 +131,7 @@ class ServiceEnvironment(ObservedEnvironment):
     async def plan(self, digest: str, verb: Verb = Verb.DEPLOY, observed: Observed | None = None) -> Plan:
         """Return what a command would change to the live state, by default that of now.
 
-        It is blocked if slipway did not create the service, its traffic has moved, or the image cannot be deployed.
+        It is blocked if slipway did not create the service, its traffic has moved, or the image or the subnets do not fit.
         """
         from slipway.release.preflight.image import refusal_of
 
@@ -138,7 +139,7 @@ class ServiceEnvironment(ObservedEnvironment):
         made = make_plan(spec, observed or await self.status(), migrates=self.migrates or verb in _WAS_LIVE)
         if not made.changes:
             return made
-        refusals = [await refusal_of(self.aws, spec)]
+        refusals = [await refusal_of(self.aws, spec), *await self._misplaced(spec)]
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
             refusals = [await self._foreign(), *refusals]
         reasons = [f"{refusal.found}; {refusal.remedy}" for refusal in refusals if refusal]
@@ -149,6 +150,17 @@ class ServiceEnvironment(ObservedEnvironment):
         if verb is Verb.DEPLOY and made.action is Action.UPDATE:
             made = replace(made, notes=(*made.notes, *await self.older(made.image)))
         return made
+
+    async def _misplaced(self, spec: ServiceSpec) -> tuple[Check, ...]:
+        """Return why the service does not fit into the network that slipway made; empty without one, or if it cannot be read."""
+        from slipway.release.preflight.checking import NETWORK
+        from slipway.release.preflight.checks import covered
+
+        look = self.platform.looks.get(NETWORK)
+        if look is None or not isinstance(self.own_settings.network, ManagedNetwork):
+            return ()
+        checks = await covered(NETWORK, look(self.aws, spec))
+        return tuple(check for check in checks if check.verdict is PreflightResult.REFUSED)
 
     async def older(self, image: str) -> tuple[str, ...]:
         """Return a note for an image that is deployed with --older only; none when the ledger cannot be read."""

@@ -26,10 +26,13 @@ def network(environment: str, env: Environment, made: ManagedNetwork) -> list[Pa
 
 def _where(names: tuple[str, str]) -> dict[str, Any]:
     """Return the output for the settings; both are in every template, because the services that share the network need not agree."""
-    tasks = "with private = true" if names == PRIVATE_SUBNETS else "without private"
-    return output(
-        f"subnets and migration.subnets of settings {tasks}", {"Fn::Join": [", ", [{"Ref": name} for name in names]]}
-    )
+    place = tasks_place(private=names == PRIVATE_SUBNETS)
+    return output(place, {"Fn::Join": [", ", [{"Ref": name} for name in names]]})
+
+
+def tasks_place(*, private: bool) -> str:
+    """Return where the subnets of tasks belong."""
+    return f"subnets and migration.subnets of settings {'with private = true' if private else 'without private'}"
 
 
 def task_subnets(made: ManagedNetwork) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from slipway.untrusted import one_line
 Boot = Callable[[], Awaitable[Checks]]
 Look = Callable[[Aws, ServiceSpec], Awaitable[Checks]]
 
-QUOTAS = "quotas"
+NETWORK, QUOTAS = "network", "quotas"
 _STARTED = ("migrations", "release")  # the subjects of checks that run the release
 _LOOKS: Mapping[str, Look] = {"account": look_at_account, "image": image.look, "secrets": look_at_secrets}
 

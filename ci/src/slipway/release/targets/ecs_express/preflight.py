@@ -7,7 +7,7 @@ from slipway.records.checks import Check, PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import or_absent
-from slipway.release.preflight.checking import QUOTAS, Look
+from slipway.release.preflight.checking import NETWORK, QUOTAS, Look
 from slipway.release.preflight.checks import Checks, covered, no, ok
 from slipway.release.preflight.named import OWNER_TAG, judge_owner, look_at_roles
 from slipway.release.targets.ecs_express.api import ExpressApi
@@ -96,8 +96,23 @@ def judge_subnets(
     if public and private:
         problem = f"{', '.join(sorted(public))} is public and {', '.join(sorted(private))} private"
         refused.append(no("subnets", problem, f"{_correct(spec)}, all public or all private"))
+    elif own(spec).private not in (None, not public):
+        refused.append(_contrary(spec, subnets))
     what = "public, so the service is on the internet" if public else "private, so only the VPC reaches the service"
     return tuple(refused) or (ok("subnets", f"{len(subnets)} in {', '.join(zones)}, {what}"),)
+
+
+def _contrary(spec: ServiceSpec, subnets: Sequence[Mapping[str, Any]]) -> Check:
+    """Refuse subnets that are the opposite of what the network's `private` says."""
+    named = ", ".join(sorted(subnet["SubnetId"] for subnet in subnets))
+    setting, kind = ("private = true", "private") if own(spec).private else ("no private = true", "public")
+    found = "private" if kind == "public" else "public: they have a route to an internet gateway"
+    problem = f"the network of {spec.environment} has {setting}, and the subnets {named} are {found}"
+    remedy = (
+        f"write the {kind} ones, which `slipway bootstrap --environment {spec.environment}` prints, as subnets into "
+        f"[tool.slipway.environments.{spec.environment}]"
+    )
+    return no("subnets", problem, remedy)
 
 
 def _is_public(subnet: str, tables: Sequence[Mapping[str, Any]]) -> bool:
@@ -143,7 +158,7 @@ async def _owned(aws: Aws, arn: str, environment: str) -> Check | None:
 
 LOOKS: Mapping[str, Look] = {
     "roles": _look_at_roles,
-    "network": look_at_subnets,
+    NETWORK: look_at_subnets,
     "service": look_at_service,
     "cost": look_at_cost,
     QUOTAS: look_at_quotas,

@@ -12,7 +12,7 @@ from slipway.errors import BadInputError
 from slipway.records.image import Reference
 from slipway.release.engine.plan import ABSENT, PLATFORM, ServiceSpec, health_check, values_of
 from slipway.release.prices import cost_of
-from slipway.settings import ExpressEnvironment, Settings, SettingsError
+from slipway.settings import ExpressEnvironment, ManagedNetwork, Settings, SettingsError
 from slipway.settings.ecs_express import Architecture, ScalingMetric, TargetGroupPace, TaskScaling
 from slipway.workload.workload import HealthCheck
 
@@ -36,7 +36,8 @@ INHERITED = ("command", "instance role")
 class ExpressSpec(ServiceSpec):
     """The service with the fields that only ECS Express Mode has; `subnets` and `log_group` are open when empty.
 
-    `price` is what the environment costs in a month, as text.
+    - private: whether the network that slipway made is to have it in the private subnets; None without such a network.
+    - price: what the environment costs in a month, as text.
     """
 
     fixed: ClassVar[tuple[str, ...]] = (INFRASTRUCTURE_ROLE,)
@@ -45,6 +46,7 @@ class ExpressSpec(ServiceSpec):
     infrastructure_role: str
     cluster: str
     subnets: tuple[str, ...]
+    private: bool | None
     security_groups: tuple[str, ...]
     architecture: Architecture
     log_group: str
@@ -121,6 +123,7 @@ def spec_of(settings: Settings, environment: str, digest: str) -> ExpressSpec:
         infrastructure_role=env.infrastructure_role,
         cluster=env.cluster,
         subnets=env.subnets,
+        private=env.network.private if isinstance(env.network, ManagedNetwork) else None,
         security_groups=env.security_groups,
         architecture=env.architecture,
         log_group=env.log_group or "",
