@@ -286,7 +286,7 @@ def _check_ledger_was_read(environment: ServiceEnvironment, error: SlipwayError 
         return
     command = f"slipway deploy --environment {environment.name} --image REPOSITORY@DIGEST --without-ledger REASON"
     raise UnknownOutcomeError(
-        f"the ledger cannot be read ({store.failure}), so the release to go back to is unknown; nothing was changed",
+        f"the ledger cannot be read ({store.failure.what}), so the release to go back to is unknown; nothing was changed",
         f"`{command}` brings it without the ledger, with the settings of this folder; REPOSITORY@DIGEST is in the output of the run that "
         "deployed it, and in the platform's revisions of the service",
     ) from error

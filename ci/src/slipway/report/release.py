@@ -52,7 +52,9 @@ def standing(situation: Situation) -> str:
 def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     """Yield the known facts about an environment by name; the values are untrusted text."""
     observed = situation.observed
-    if observed.state is not State.ABSENT:
+    if situation.unobserved:
+        yield "platform", f"cannot be read, so digest, url and answers are unknown: {situation.unobserved}"
+    elif observed.state is not State.ABSENT:
         shares = ", ".join(f"{digest} with {share:g} % of the traffic" for digest, share in observed.shares.items())
         yield "digest", shares or observed.digest or "none is live"
         private = "; private: only its VPC reaches it" if observed.private else ""
