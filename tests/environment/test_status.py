@@ -136,7 +136,7 @@ async def test_a_ledger_that_does_not_answer_is_asked_for_a_few_seconds_only(sta
         account.cloud.faults.add(Fault(operation=operation, effect=Effect.UNAVAILABLE, times=99))
     seen = await status(environment)
     assert (seen.observed.digest, seen.readiness.image, seen.exit_code) == (digest, ("aaa",), 0)
-    assert seen.unseen.startswith("ECR has not answered for ")
+    assert seen.unseen.startswith("its repository in ECR has not answered for ")
 
 
 async def test_without_access_to_the_platform_there_is_no_status(staging, monkeypatch):
