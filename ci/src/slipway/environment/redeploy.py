@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from slipway.environment.environment import ServiceEnvironment, abort
 from slipway.environment.observed import HISTORY, ObservedEnvironment
 from slipway.environment.specification import restored
-from slipway.errors import BadInputError, RefusedError, SlipwayError
+from slipway.errors import BadInputError, RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.certificate import Certificate
 from slipway.records.ledger import Release, Specification
 from slipway.records.migration import Readiness
@@ -21,6 +21,7 @@ from slipway.records.progress import Event, Tell
 from slipway.release.aws.ecr import revision_of
 from slipway.release.engine.compatibility import Disproof, forward_risk, rollback_risk
 from slipway.release.engine.engine import no_op
+from slipway.release.engine.late import LateStore
 from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before, was_brought
 from slipway.release.engine.target import OperationStatus
 from slipway.release.errors import or_unknown
@@ -273,7 +274,30 @@ class RollbackDestination:
 
 
 async def destination(environment: ServiceEnvironment, to: int | None) -> RollbackDestination:
-    """Return release `to`, or the one that was live before; raises SlipwayError if there is none."""
+    """Return release `to`, or the one that was live before; raises SlipwayError if there is none, UnknownOutcomeError if the ledger fails."""
+    try:
+        found = await _recorded(environment, to)
+    except (BadInputError, RefusedError) as error:
+        _check_ledger_was_read(environment, error)
+        raise
+    _check_ledger_was_read(environment)
+    return found
+
+
+def _check_ledger_was_read(environment: ServiceEnvironment, error: SlipwayError | None = None) -> None:
+    """Raise UnknownOutcomeError when a run without the ledger could not read it: no other place has the release and its settings."""
+    store = environment.ledger.store
+    if not (isinstance(store, LateStore) and store.failure):
+        return
+    command = f"slipway deploy --environment {environment.name} --image REPOSITORY@DIGEST --without-ledger REASON"
+    raise UnknownOutcomeError(
+        f"the ledger cannot be read ({store.failure}), so the release to go back to is unknown; nothing was changed",
+        f"`{command}` brings it without the ledger, with the settings of this folder; REPOSITORY@DIGEST is in the output of the run that "
+        "deployed it, and in the platform's revisions of the service",
+    ) from error
+
+
+async def _recorded(environment: ServiceEnvironment, to: int | None) -> RollbackDestination:
     ledger = environment.ledger
     history = await environment.history(HISTORY)
     releases = (await environment.settled(history)).releases

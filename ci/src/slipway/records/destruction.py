@@ -38,6 +38,7 @@ class Destruction(Record, schema="slipway/destruction/1"):
     """An environment that is deleted, or before that what would be.
 
     - status: of the service's deletion; None when everything is only shown.
+    - callers: the services that still call this one; only when it is shown.
     - obstacles: why it would be refused. bills: what is billed by the hour now, None for nothing. kept: what stays. unread: what could not be read, with the reasons. All untrusted text.
     """
 
@@ -50,6 +51,7 @@ class Destruction(Record, schema="slipway/destruction/1"):
     kept: tuple[str, ...]
     unread: tuple[str, ...]
     not_covered: str
+    callers: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -19,11 +19,15 @@ _PATIENCE_SECONDS = 10.0  # for a store that does not answer; it is not asked ag
 
 @dataclass
 class LateStore:
-    """A ledger.Store in front of another one: it keeps what that does not accept, and what that does not return is absent."""
+    """A ledger.Store in front of another one: it keeps what that does not accept, and what that does not return is absent.
+
+    `failure` is why the other one has failed, empty while it has not.
+    """
 
     store: Store
     kept: dict[str, str] = field(default_factory=dict)
     is_silent: bool = False
+    failure: str = ""
 
     async def put(self, name: str, text: str) -> bool:
         if name in self.kept:
@@ -57,9 +61,11 @@ class LateStore:
         with anyio.move_on_after(_PATIENCE_SECONDS):
             try:
                 return await answer
-            except SlipwayError:
+            except SlipwayError as error:
+                self.failure = error.what
                 return otherwise
         self.is_silent = True
+        self.failure = f"it has not answered for {_PATIENCE_SECONDS:.0f} s"
         return otherwise
 
 
