@@ -14,7 +14,7 @@ from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus
 
 _NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
-_NOT_KEPT = "`…` stands for words of the application, which only the run's own output has"
+_NOT_KEPT = "each … replaces words of the application, which only the run's own output has"
 
 
 async def diagnose(environment: ObservedEnvironment, number: int | None) -> Examination:
