@@ -14,7 +14,7 @@ from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus
 
 _NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
-_NOT_KEPT = "its own output has more: the ledger keeps no words of the application"
+_NOT_KEPT = "each … replaces words of the application, which only the run's own output has"
 
 
 async def diagnose(environment: ObservedEnvironment, number: int | None) -> Examination:
@@ -59,9 +59,8 @@ async def _examined(environment: ObservedEnvironment, number: int) -> Examinatio
     if operation is None:
         return _recorded(environment, number, release, intent)
     found = await _of_operation(environment, operation, number)
-    if found.diagnosis and release and release.remedy.startswith(found.diagnosis.kept.remedy):
-        more = release.remedy.removeprefix(found.diagnosis.kept.remedy)  # what this deployment changes
-        found = replace(found, diagnosis=replace(found.diagnosis, remedy=found.diagnosis.remedy + more))
+    if found.diagnosis and release:
+        found = replace(found, diagnosis=_with_what_the_run_knew(found.diagnosis, release))
     if release and release.cause.startswith(BROKEN):  # only that run saw both releases
         return replace(found, diagnosis=_cause(environment, release))
     if release is not None and release.status is Status.UNANSWERED:
@@ -81,6 +80,15 @@ def _recorded(
     if not release.status.exit_code:
         return Examination(environment.name, release.operation, "succeeded", None, number)
     return Examination(environment.name, release.operation, release.status.value, _cause(environment, release), number)
+
+
+def _with_what_the_run_knew(diagnosis: Diagnosis, release: Release) -> Diagnosis:
+    """Return the platform's diagnosis with the remedy of the run: it also knew what it changed, and whether it migrated."""
+    kept = diagnosis.kept
+    if release.remedy.startswith(kept.remedy):
+        return replace(diagnosis, remedy=diagnosis.remedy + release.remedy.removeprefix(kept.remedy))
+    same = release.remedy and release.cause.startswith(kept.cause)
+    return replace(diagnosis, remedy=release.remedy) if same else diagnosis
 
 
 def _cause(environment: ObservedEnvironment, release: Release) -> Diagnosis:

@@ -19,7 +19,7 @@ from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event, Tell
 from slipway.release.aws.ecr import revision_of
-from slipway.release.engine.compatibility import forward_risk, rollback_risk
+from slipway.release.engine.compatibility import Disproof, forward_risk, rollback_risk
 from slipway.release.engine.engine import no_op
 from slipway.release.engine.late import LateStore
 from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before, was_brought
@@ -32,17 +32,22 @@ from slipway.settings import variable_of
 from slipway.untrusted import one_line
 
 _SHORT = 12  # digits of a commit, which git accepts for it
+_FIX = "it would answer errors on this schema, so deploy a fix instead: docs/how-to/deployments.md, `A hot fix on a newer schema`"
+_KEEP_WORKING = "promote a release whose revisions keep the one before working, as in docs/how-to/change-a-column.md"
 Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
 
 
-def _unproven(what: str, older: str | None, newer: str | None) -> RefusedError:
-    """Return the refusal of a pair of releases, by the commits of both, if they are known."""
+def _unproven(what: str, risk: str, instead: str, older: str | None, newer: str | None) -> RefusedError:
+    """Return the refusal of a pair of releases, by the commits of both, if they are known; a pair that is known not to work needs no proof."""
+    if isinstance(risk, Disproof):
+        return RefusedError(f"{what} fails: {risk}", instead)
     place = f"in a checkout of {newer[:_SHORT]}" if newer else "in a checkout of the newer release"
     since = older[:_SHORT] if older else "COMMIT_OF_THE_OLDER_RELEASE"
     return RefusedError(
-        what,
+        f"{what} is not proven: {risk}",
         f"prove this pair {place} with `slipway gate --since {since} --report DIR`, and pass --certificate DIR/proof.json, "
-        "also when the gate refuses for another reason; when the pair does not work, or it cannot wait, --without-proof REASON skips the proof",
+        "even if the gate refuses for a reason that does not concern the pair, such as drift; "
+        "if it cannot wait, --without-proof REASON skips the proof, and users may get errors",
     )
 
 
@@ -143,7 +148,7 @@ async def _promotion(
         if (risk := await evidence.risk(forward_risk, heads, live, source, target)) is None:
             return None
         commits = await _commit(target, observed.digest, live), await _commit(source, promoted.digest, heads)
-        return _unproven(f"the promotion from {source.name} to {target.name} is not proven: {risk}", *commits)
+        return _unproven(f"the promotion from {source.name} to {target.name}", risk, _KEEP_WORKING, *commits)
 
     return Redeployment(
         environment=target, digest=promoted.digest, verb=Verb.PROMOTE, evidence=evidence, risk_of=risk_of
@@ -335,7 +340,7 @@ def _rollback(
         if (risk := await evidence.risk(rollback_risk, back.heads, live, former)) is None:
             return None
         commits = await _commit(former, back.digest, back.heads), await _commit(former, observed.digest, live)
-        return _unproven(f"going back to {back.release} is not proven: {risk}", *commits)
+        return _unproven(f"going back to {back.release}", risk, _FIX, *commits)
 
     return Redeployment(
         environment=former,

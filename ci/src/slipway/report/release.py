@@ -263,7 +263,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     if outcome.requested:
         yield f"  requested: {one_line(outcome.requested)}"
     before = outcome.live == outcome.requested and outcome.status in (Status.ROLLED_BACK, Status.ABORTED)
-    yield f"  live:      {one_line(outcome.serving)}{', with the settings from before this deployment' if before else ''}"
+    yield f"  live:      {one_line(outcome.serving)}{', the same digest, with the settings of the deployment before' if before else ''}"
     if outcome.live and outcome.url:
         yield f"  url:       {_url(one_line(outcome.url, 600))}"
     if outcome.migration:

@@ -19,6 +19,12 @@ _SHORT = 12  # digits of a commit, which git accepts for it
 BROKEN = "the live release does not work since the migration"  # how such a cause begins
 
 
+class Disproof(str):
+    """A risk that a certificate has proven: the release does not work on the schema."""
+
+    __slots__ = ()
+
+
 def readiness_from(text: str) -> Readiness | None:
     """Read a health path's body; None when it makes no such statement."""
     body = json_object(text)
@@ -71,7 +77,7 @@ def _risk(
         return None
     certified = _certified(before, after, tuple(certificates))
     if not certified:
-        return f"no certificate says that {whose} works on a schema that goes from {heads_as_text(before)} to {heads_as_text(after)}"
+        return f"no certificate covers {whose}, of revision {heads_as_text(before)}, on a database at {heads_as_text(after)}"
     return _objection(certified[-1], release, whose)
 
 
@@ -94,7 +100,7 @@ def _objection(certificate: Certificate, release: Readiness, whose: str) -> str 
         return f"the certificate of this pair names no revision that {whose} was tried with"
     for revision in certificate.revisions:
         if revision.compatible is Ternary.NO:
-            return f"the revision {one_line(revision.id)} breaks {whose}"
+            return Disproof(f"the revision {one_line(revision.id)} breaks {whose}")
         if revision.compatible is Ternary.UNKNOWN:
             return f"{whose} was never tried after the revision {one_line(revision.id)}"
     return None

@@ -24,6 +24,10 @@ _ANSWERING = (*RELEASES, Verb.RESUME)  # after these the service must answer
 _LIVE = (Status.SUCCEEDED, Status.NOOP)
 _ALARM_RULES = ("alarm", "alarm-5xx", "alarm-4xx")  # of a platform that counts the errors of both releases
 _SCHEMA_RULES = ("schema",)  # the rules of a diagnosis that point at a database without the release's schema
+_AHEAD = (
+    "the database is ahead of this release, and a rollback does not migrate it: deploy a fix that works on its schema"
+)
+_HAVE_RUN = "the release's migrations have run: add a revision that makes what is missing, or correct the release"
 
 
 def outcome_of(
@@ -199,4 +203,8 @@ async def _evidence(run: Run, operation: Operation) -> Diagnosis | None:
         return Diagnosis("unknown", f"the logs could not be read: {error.what}", (), error.next_step)
     if operation.creating and run.engine.migrate is None and why.rule in _SCHEMA_RULES:
         return replace(why, cause=f"{why.cause}; {NOT_MIGRATED}", remedy=NOT_MIGRATED_REMEDY)
+    if why.rule in _SCHEMA_RULES and run.goal.verb is Verb.ROLLBACK:
+        return replace(why, remedy=_AHEAD)
+    if why.rule in _SCHEMA_RULES and run.migration:
+        return replace(why, remedy=_HAVE_RUN)
     return why
