@@ -66,7 +66,8 @@ class LateStore:
                 return otherwise
         self.is_silent = True
         self.failure = UnknownOutcomeError(
-            f"its repository in ECR has not answered for {_PATIENCE_SECONDS:.0f} s", "look at https://health.aws.amazon.com"
+            f"its repository in ECR has not answered for {_PATIENCE_SECONDS:.0f} s",
+            "look at https://health.aws.amazon.com",
         )
         return otherwise
 
