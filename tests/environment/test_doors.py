@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from slipway.records.bootstrap import Result
-from slipway.release.bootstrap.doors import CALLS_TAG, close, doors_of
+from slipway.release.bootstrap.doors import CALLS_TAG, callers_of, close, doors_of
 from slipway.simulator.peers import Peers
 from slipway.simulator.serving import Front, serving
 from tests.environment.several import VPC, Repository, repository, settings_of
@@ -48,6 +48,7 @@ async def test_ecs_opens_its_load_balancer_and_bootstrap_closes_it_to_all_but_ca
     (door,) = await doors_of(aws, VPC)
     assert [rule.text for rule in door.rules] == ["sg-web on 443"]
     assert (await breaches(shop), door.change(Result.PROPOSED).result) == ([], Result.UNCHANGED)
+    assert [await callers_of(aws, VPC, name) for name in ("billing", "bill")] == [("sg-web",), ()]
     assert await doors_of(aws, "vpc-other") == []
 
 

@@ -9,7 +9,7 @@ from slipway.commands.command import Flags, named
 from slipway.commands.table import COMMANDS
 from slipway.environment.redeploy import CompatibilityEvidence, rollback
 from slipway.environment.status import status
-from slipway.errors import RefusedError
+from slipway.errors import RefusedError, UnknownOutcomeError
 from slipway.records.certificate import Ternary
 from slipway.records.form import from_json, text_of
 from slipway.records.migration import Standing
@@ -69,6 +69,18 @@ async def test_a_ledger_that_fails_until_the_end_leaves_a_file_that_is_recorded_
     assert not file.exists()  # recorded a second time it would be another deployment
     history = await staging.environment.history()
     assert [(each.number, each.live == digest) for each in history.releases] == [(3, True), (2, False), (1, False)]
+
+
+async def test_a_rollback_whose_ledger_cannot_be_read_says_so_and_how_to_bring_the_image(staging, account):
+    await deployed(staging)
+    deny(account, 99, "BatchGetImage", "ListImages", "DescribeImages")
+    for to in (1, None):
+        environment = staging.environment.doing_without_ledger("ECR is down")
+        with pytest.raises(UnknownOutcomeError) as caught:
+            await rollback(environment, staging.tell, to, CompatibilityEvidence())
+        assert caught.value.what.startswith("the ledger cannot be read (AWS refused ecr ")
+        command = "slipway deploy --environment staging --image REPOSITORY@DIGEST --without-ledger REASON"
+        assert command in caught.value.next_step
 
 
 @dataclass(frozen=True)

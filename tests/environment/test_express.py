@@ -1,5 +1,6 @@
 """Every command on ECS Express Mode, from the commit to the deleted service; the oracle is the simulated account."""
 
+import json
 from dataclasses import replace
 
 import anyio
@@ -155,6 +156,36 @@ async def test_a_canary_gets_requests_when_no_user_sends_any_so_that_the_alarm_c
         assert "requesting /front during the canary" in " ".join(refused.told)
         assert "requests during the canary failed: staging answers /front with 503" in " ".join(refused.told)
         assert refused.outcome.diagnosis.rule.startswith("alarm")
+
+
+@pytest.mark.slow
+async def test_a_live_release_that_the_migration_broke_is_named_when_its_errors_roll_the_new_release_back():
+    """The cause was looked for in the new release, which worked, and the way out led to the same rollback again."""
+    async with opened() as account:
+        trust(account)
+        there = Staging(account, SETTINGS.replace('"/healthz"\n', '"/healthz"\nsmoke-paths = ["/front"]\n'))
+        account.cloud.ecs.express.pace = replace(BRISK, canary=120, bake=60)
+        said = {"image_head": "aaa", "database_head": "aaa"}
+        old = Script(says=lambda: json.dumps(said))
+        first, new = await account.image(old), await account.image(Script(silent="/front"))
+        await there.environment.deploy(first, there.tell)
+        outcomes = []
+
+        async def deploy() -> None:
+            outcomes.append(await there.environment.deploy(new, there.tell))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(deploy)
+            await there.until("PRODUCTION_TRAFFIC_SHIFT")
+            said["database_head"], old.silent = "bbb", "/front"
+        found = await diagnose(there.environment, None)
+    cause = "the live release does not work since the migration from aaa to bbb, and its errors set off the alarm"
+    (outcome,) = outcomes
+    assert (outcome.status, outcome.live, outcome.way_out) == (Status.ROLLED_BACK, first, "")
+    for diagnosis in (outcome.diagnosis, found.diagnosis):
+        assert diagnosis.cause.startswith(cause)
+        assert "one that gives the live release its schema back" in diagnosis.remedy
+    assert (found.answer.problem, found.way_out) == ("staging answers /front with 503", "")
 
 
 @pytest.mark.slow

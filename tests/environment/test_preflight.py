@@ -70,8 +70,10 @@ def tried_here(monkeypatch, forked_gate):
     monkeypatch.setattr(room, "target_of", lambda _settings, _environment: brisk)
     monkeypatch.setattr("slipway.workload.process.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
 
-    async def run(code: int = 200, before: str = "", env: bytes = ENV, *, only_start: bool = False):
-        wanted = settings.parse(SETTINGS)
+    async def run(
+        code: int = 200, before: str = "", env: bytes = ENV, *, only_start: bool = False, text: str = SETTINGS
+    ):
+        wanted = settings.parse(text)
         script = SERVER.format(code=code, before=before).encode()
         files = [
             File("alembic.ini", INI),
@@ -79,6 +81,7 @@ def tried_here(monkeypatch, forked_gate):
             File("migrations/versions/.keep", b""),
             File("server.py", script),
         ]
+        files = files if env else files[-1:]
         async with simulated(lambda url: HostBackend(url, LOGIN, Path()), secrets={TOKEN: "hunter2"}) as cloud:
             for role in ("access", "instance"):
                 cloud.iam.put(f"arn:aws:iam::123456789012:role/{role}")
@@ -145,6 +148,15 @@ async def test_a_release_that_does_not_become_healthy_is_diagnosed(tried_here, c
 async def test_a_migration_that_fails_is_a_refusal_of_its_own(tried_here):
     (refusal,) = (await tried_here(env=ENV + b"raise ValueError('no such column')\n")).refusals
     assert (refusal.subject, "no such column" in str(refusal)) == ("migrations", True)
+
+
+@pytest.mark.slow
+async def test_a_service_without_a_history_and_a_database_is_started_without_a_migration(tried_here, monkeypatch):
+    monkeypatch.setattr(room, "migrate", None)  # its Python has no SQLAlchemy to import
+    without = SETTINGS.replace('variables = { DATABASE_URL = "postgresql://db.internal/tiny" }', "")
+    found = await tried_here(env=b"", text=without)
+    seen = {check.subject: check.verdict for branch in found.branches for check in branch.checks}
+    assert (found.refusals, seen["migrations"], seen["release"]) == ((), PreflightResult.OK, PreflightResult.OK)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from slipway.environment.diagnosis import diagnose
 from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Ternary
@@ -12,6 +13,7 @@ from slipway.records.plan import Action
 from tests.environment.environments import certificate
 from tests.environment.remembered import remember
 from tests.release.deployers import EVERY_REQUEST, Kill, MortalAws, mortal
+from tests.simulator.scripted import Script
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +74,7 @@ async def test_a_dry_run_shows_a_refusal(account, staging):
     before = account.cloud.requests.count("DescribeService")
     plan = await plan_rollback(staging.environment, None)
     assert plan.action is Action.BLOCKED
-    assert plan.reason.startswith("going back to release 1 is not proven: no certificate says")
+    assert plan.reason.startswith("going back to release 1 is not proven: no certificate covers")
     assert f"in a checkout of {'b' * 12} with `slipway gate --since {'a' * 12} --report DIR`" in plan.reason
     assert account.cloud.requests.count("DescribeService") - before == 2  # to find the release before, and for the plan
     for evidence in (
@@ -100,8 +102,10 @@ async def test_without_that_proof_it_is_refused_and_nothing_has_changed(account,
     for evidence in (None, certificate("aaa", "ccc")):
         outcome = await rollback(staging.environment, staging.tell, 1, CompatibilityEvidence(evidence))
         assert (outcome.status, outcome.status.exit_code) == (Status.REFUSED, 1)
-        assert outcome.diagnosis.cause.startswith("going back to release 1 is not proven: ")
-        assert "--without-proof" in outcome.diagnosis.remedy
+        why, remedy = ("is not proven: ", "--without-proof") if known is None else ("fails: ", "deploy a fix")
+        assert outcome.diagnosis.cause.startswith(f"going back to release 1 {why}")
+        assert remedy in outcome.diagnosis.remedy
+        assert known is None or "--without-proof" not in outcome.diagnosis.remedy
         assert (updates(account) - before, await live(staging)) == (0, second)
 
 
@@ -113,6 +117,18 @@ async def test_the_reason_to_go_without_proof_is_recorded(staging):
     (newest, *_) = (await staging.environment.history()).releases
     assert (newest.verb, newest.risk) == (Verb.ROLLBACK, "the shop is down")
     assert sum("proceeding because: the shop is down" in line for line in staging.told) == 1
+
+
+async def test_a_release_that_fails_on_a_newer_schema_is_not_told_to_run_its_migrations(account, staging):
+    first = await deployed(staging)
+    await deployed(staging, "bbb")
+    account.backend.scripts[first] = Script(
+        lines=('psycopg.errors.UndefinedTable: relation "n" does not exist',), exit_code=1
+    )
+    outcome = await rollback(staging.environment, staging.tell, None, CompatibilityEvidence(reason="the shop is down"))
+    for diagnosis in (outcome.diagnosis, (await diagnose(staging.environment, None)).diagnosis):
+        assert (outcome.status, diagnosis.rule) == (Status.ROLLED_BACK, "schema")
+        assert diagnosis.remedy.startswith("the database is ahead of this release")
 
 
 async def test_a_reason_is_not_recorded_when_no_proof_is_needed(staging):
@@ -130,7 +146,7 @@ async def test_the_live_database_decides_and_not_the_ledger(staging):
     staging.head = "zzz"
     outcome = await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
     assert outcome.status is Status.REFUSED
-    assert "a schema that goes from aaa to zzz" in outcome.diagnosis.cause
+    assert "of revision aaa, on a database at zzz" in outcome.diagnosis.cause
 
 
 async def test_the_ledger_knows_the_schema_of_a_release_without_a_readiness_answer(staging):

@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
+import anyio
 import pytest
 
 from slipway.environment.diagnosis import diagnose
@@ -18,11 +19,13 @@ from slipway.records.ledger import Intent, OpenDeployment
 from slipway.records.migration import Migration, Readiness
 from slipway.records.outcome import NOTHING, Status, Verb
 from slipway.records.plan import State
+from slipway.release.engine import late
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
 from slipway.report.answers.release import of_outcome
 from slipway.report.answers.service import of_examination, of_release_watch, of_situation
 from slipway.settings import MigrationRunner, RunnerKind
+from slipway.simulator.faults import Effect, Fault
 from tests.environment.environments import SETTINGS
 from tests.environment.test_rollback import deployed
 from tests.simulator.account import asked
@@ -110,6 +113,30 @@ async def test_without_access_to_the_ledger_the_rest_is_shown(staging, monkeypat
     seen = await status(staging.environment)
     assert (seen.observed.digest, seen.live, seen.readiness.image) == (digest, None, ("aaa",))
     assert seen.unseen.startswith("AWS refused ecr list_images with AccessDeniedException: not yours")
+
+
+@pytest.mark.parametrize("effect", [Effect.DENIED, Effect.THROTTLED])
+async def test_a_platform_that_cannot_be_read_is_named_and_the_ledger_is_shown(staging, account, effect):
+    await deployed(staging)
+    account.cloud.faults.add(Fault(operation="ListServices", effect=effect, times=99))
+    account.cloud.faults.add(Fault(operation="DescribeService", effect=effect, times=99))
+    seen = await status(staging.environment)
+    assert (seen.exit_code, seen.newest.number, seen.unseen) == (3, 1, "")
+    shown = of_situation(seen).text
+    assert "platform:   cannot be read, so digest, url and answers are unknown: AWS " in shown
+    assert "newest:     deployment 1" in shown
+
+
+async def test_a_ledger_that_does_not_answer_is_asked_for_a_few_seconds_only(staging, account, monkeypatch):
+    digest = await deployed(staging)
+    monkeypatch.setattr(late, "_PATIENCE_SECONDS", 0.2)
+    environment = staging.environment
+    environment.aws.patience.sleep = anyio.sleep
+    for operation in ("BatchGetImage", "ListImages", "DescribeImages"):
+        account.cloud.faults.add(Fault(operation=operation, effect=Effect.UNAVAILABLE, times=99))
+    seen = await status(environment)
+    assert (seen.observed.digest, seen.readiness.image, seen.exit_code) == (digest, ("aaa",), 0)
+    assert seen.unseen.startswith("its repository in ECR has not answered for ")
 
 
 async def test_without_access_to_the_platform_there_is_no_status(staging, monkeypatch):
@@ -221,7 +248,9 @@ async def test_after_a_rollback_of_the_platform_its_outcome_status_and_diagnose_
     script.silent = "/front"
     broken = await account.image(Script(lines=("KeyError: 'REDIS_URL'",), exit_code=1))
     outcome = await staging.migrating_to("bbb").deploy(broken, staging.tell)
-    forward = "go forward: the live release knows revision aaa, and the database is at bbb; deploy a commit that works on that schema"
+    forward = (
+        "the live release knows revision aaa, and the database is at bbb; on its commit, add the revisions up to bbb"
+    )
     assert (outcome.status, outcome.answer.problem) == (Status.ROLLED_BACK, "staging answers /front with 503")
     assert "REDIS_URL" in outcome.diagnosis.cause
     seen, found = await status(staging.environment), await diagnose(staging.environment, None)

@@ -112,3 +112,4 @@ def test_a_database_is_copied_although_a_pool_of_env_py_is_still_connected_to_it
         engine.connect().close()  # asyncpg's pool stays open, too
         with_connection(server, lambda connection: create(connection, "slipway_copied", template=source.database))
         with_connection(server, lambda connection: connection.execute(sa.text("DROP DATABASE slipway_copied")))
+        engine.dispose()

@@ -282,6 +282,23 @@ def test_an_index_built_concurrently_does_not_wait_for_ourselves(migrate):
     assert migrate({**TWO, "three": ("two", build)}).applied == ("one", "two", "three")
 
 
+def test_a_failure_outside_of_a_transaction_says_what_it_has_left(migrate, database):
+    build = """
+        with op.get_context().autocommit_block():
+            op.execute("INSERT INTO a VALUES (1), (1)")
+            op.create_index("ix", "a", ["id"], unique=True, postgresql_concurrently=True)
+    """
+    with pytest.raises(RefusedError, match="could not create unique index") as caught:
+        migrate({**TWO, "three": ("two", build)})
+    assert caught.value.next_step.endswith("; drop what a failed build has left first, INVALID: DROP INDEX public.ix")
+    with psycopg.connect(database) as connection:
+        connection.execute("DROP INDEX ix")
+    fails = build.replace("create_index", "no_such")
+    with pytest.raises(RefusedError, match="no_such") as caught:
+        migrate({**TWO, "three": ("two", fails)})
+    assert "; what the revision did outside of a transaction stays" in caught.value.next_step
+
+
 def test_one_runner_keeps_others_out(url, database):
     with alone(url), psycopg.connect(database) as connection:
         assert connection.execute("SELECT pg_try_advisory_lock(%s)", [module._LOCK]).fetchone() == (False,)

@@ -155,11 +155,25 @@ async def test_a_longer_wait_says_which_call_fails_and_how_long_it_is_asked_agai
     account.cloud.faults.add(throttled)
     await aws.call("apprunner", "list_services")
     assert [line.rpartition("; ")[2] for line in told] == [
-        *(f"asking again for about {seconds} s" for seconds in (174, 172, 168, 160, 144)[: len(told) - 1]),
-        "asking again for about 174 s",
+        *(f"asking again for about {seconds} s" for seconds in (152, 150, 147, 140, 126)[: len(told) - 1]),
+        "asking again for about 152 s",
     ]
     assert told[0].startswith("AWS cannot be reached")
     assert told[-1].startswith("AWS throttles apprunner list_services with ThrottlingException")
+
+
+async def test_the_first_line_about_ecr_names_the_way_without_it_and_a_deadline_is_not_exceeded(account):
+    told = []
+    aws = Outage(account.cloud.url, 0)
+    aws.patience.tell = told.append
+    await aws.call("ecr", "list_images", repositoryName="notes")
+    for deadline in (None, 9):
+        account.cloud.faults.add(Fault(operation="ListImages", effect=Effect.THROTTLED, times=4))
+        with anyio.move_on_after(deadline):
+            await aws.call("ecr", "list_images", repositoryName="notes")
+    assert "asking again for about 152 s; while ECR alone fails, deploy runs with --without-ledger REASON" in told[0]
+    assert told[1].endswith("; asking again for about 150 s")
+    assert [0 < int(line.split()[-2]) <= 9 for line in told[2:]] == [True, True]
 
 
 async def test_a_change_is_not_retried_when_tls_fails_because_it_may_have_been_sent(account):

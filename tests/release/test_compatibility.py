@@ -21,13 +21,13 @@ def test_a_schema_that_does_not_move_needs_no_proof():
 def test_a_deployment_is_proven_when_the_live_release_was_tried_on_the_new_schema():
     assert forward_risk(NEW, OLD, [PROVEN]) is None
     assert forward_risk(NEW, OLD, []) == (
-        "no certificate says that the live release works on a schema that goes from aaa to bbb"
+        "no certificate covers the live release, of revision aaa, on a database at bbb"
     )
 
 
 def test_a_rollback_is_proven_when_the_wanted_release_was_tried_on_the_current_schema():
     assert rollback_risk(OLD, NEW, [PROVEN]) is None
-    assert "the wanted release works on a schema that goes from aaa to bbb" in rollback_risk(OLD, NEW, [])
+    assert "the wanted release, of revision aaa, on a database at bbb" in rollback_risk(OLD, NEW, [])
 
 
 def test_promoting_a_release_older_than_the_schema_is_judged_as_a_rollback():

@@ -18,8 +18,10 @@ from slipway.records.drift import AccountDrift
 from slipway.records.form import from_json, to_json
 from slipway.records.outcome import Status
 from slipway.records.plan import Observed
+from slipway.release.bootstrap.access import ids_of
 from slipway.release.bootstrap.change_set import StackChangeSet
 from slipway.release.bootstrap.deletion import StackDeletion
+from slipway.release.bootstrap.doors import CALLS_TAG, close, doors_of
 from slipway.release.bootstrap.template import StackTemplate, stacks
 from slipway.release.targets.ecs_express.target import ExpressTarget
 from slipway.report.text import of_account_drift, of_bootstrap, of_destruction
@@ -354,13 +356,37 @@ async def test_what_is_billed_is_found_without_the_stacks_and_what_cannot_be_rea
     endpoint["SubnetIds"] = ["subnet-1", "subnet-2"]
     account.cloud.resources.models["AWS::EC2::VPCEndpoint"]["vpce-1"] = endpoint
     account.cloud.faults.add(Fault(operation="DescribeDBSnapshots", effect=Effect.DENIED))
+    groups = account.cloud.resources.models["AWS::EC2::SecurityGroup"]
+    tags = [{"Key": "Name", "Value": "web-staging"}, {"Key": CALLS_TAG, "Value": "billing notes"}]
+    groups["sg-web"] = {"GroupId": "sg-web", "VpcId": vpc, "Tags": tags}
     shown = await plan_destruction(staging(account), untold)
+    del groups["sg-web"]
+    assert "\nstill called by web-staging: destroy these first" in of_destruction(shown)
     assert "it would be refused" in of_destruction(shown)  # its database is protected
     del balancers["arn"], account.cloud.resources.models["AWS::EC2::VPCEndpoint"]["vpce-1"]
     bills = {each.what.partition(" ")[0]: each.dollars for each in shown.bills.lines}
     assert bills == {"NAT": 32.85, "interface": 14.6, "address": 3.65, "load": 23.73, "database": 13.98}
     assert f"billed until then, {shown.bills.total}:" in of_destruction(shown)
     assert "refused rds describe_db_snapshots with AccessDenied" in shown.unread[0]
+
+
+async def let_in(account: Account) -> tuple[str, list]:
+    """Let the service in to a load balancer of private services, as bootstrap does; return the balancer's group and an empty list."""
+    (vpc,) = account.cloud.resources.models["AWS::EC2::VPC"]
+    aws, own = aws_of(account), (await ids_of(aws_of(account), OWN))["SecurityGroup"]
+    group = account.cloud.ecs.express.resources.network.manage("ecs-express-gateway-alb-1", vpc)
+    parts = {
+        "arn": "arn",
+        "name": "ecs-express-gateway-alb-1",
+        "dns": "ours.example",
+        "security_group": group,
+        "subnets": {},
+    }
+    balancers = account.cloud.ecs.express.resources.balancing.balancers
+    balancers["arn"] = LoadBalancer(**parts, created=account.cloud.clock.now(), public=False, vpc=vpc)
+    (door,) = await doors_of(aws, vpc)
+    await close(aws, replace(door, callers=(own,), rules=()))
+    return group, []
 
 
 async def test_a_whole_environment_is_deleted_and_its_database_leaves_a_snapshot(account):
@@ -371,7 +397,16 @@ async def test_a_whole_environment_is_deleted_and_its_database_leaves_a_snapshot
     assert "DatabaseLog" not in deleted
     assert "/slipway/notes-staging-access" in deleted
     assert not [each for each in shown.kept if "notes-staging-access" in each]
-    ended = await destroy_everything(staging(account), untold, NAME)
+    group, left = await let_in(account)
+
+    def tell(event):
+        if "DELETE_COMPLETE AWS::CloudFormation::Stack slipway-notes-staging" in event.line:
+            left.extend(account.cloud.ecs.express.resources.network.ingress(group))
+            account.cloud.ecs.express.resources.network.unmanage(group)  # as ECS does
+            account.cloud.ecs.express.resources.balancing.balancers.clear()
+
+    ended = await destroy_everything(staging(account), tell, NAME)
+    assert [rule.get("CidrIp") for rule in left] == ["0.0.0.0/0", "0.0.0.0/0"], "only the rule of slipway is taken back"
     results = [each.removal for each in ended.stacks]
     assert results == [Removal.DELETED, Removal.KEPT, Removal.DELETED], of_destruction(ended)
     assert (ended.status, ended.bills, ended.unread, ended.exit_code) == (Status.NOOP, None, (), 0)

@@ -13,13 +13,13 @@ from slipway.release.aws.client import Aws
 from slipway.release.bootstrap.access import Access, ids_of
 from slipway.release.bootstrap.change_set import StackChangeSet
 from slipway.release.bootstrap.deletion import StackDeletion
-from slipway.release.bootstrap.doors import Door, close, doors_of
+from slipway.release.bootstrap.doors import Door, callers_of, close, doors_of, withdraw
 from slipway.release.bootstrap.drift import NOT_COVERED, detect
 from slipway.release.bootstrap.enclosure import enclose, enclosure_of
 from slipway.release.bootstrap.existing import check_new, roles_added_by
 from slipway.release.bootstrap.network import task_subnets, tasks_place
 from slipway.release.bootstrap.server import database_name, owner_name
-from slipway.release.bootstrap.template import StackKind, StackTemplate, stacks
+from slipway.release.bootstrap.template import CALLER, StackKind, StackTemplate, stacks
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
 from slipway.release.placement import VPC, imports_of
@@ -161,6 +161,26 @@ class AccountSetup:
             for door in doors:
                 await close(self.aws, door)
         return [door.change(Result.APPLIED if makes else Result.PROPOSED) for door in doors]
+
+    async def callers(self) -> tuple[str, ...]:
+        """Return the services in the network that bootstrap made that call this one."""
+        vpc, _ = await self._network()
+        return await callers_of(self.aws, vpc, self.settings.name) if vpc else ()
+
+    async def withdraw(self) -> None:
+        """Take back the rules that let this service in to the private ones, so that its security group can be deleted."""
+        vpc, group = await self._network()
+        if vpc and group:
+            for door in await doors_of(self.aws, vpc):
+                await withdraw(self.aws, door, group)
+
+    async def _network(self) -> tuple[str, str]:
+        """Return the ids of the network that bootstrap made, and of the service's security group; empty without them."""
+        if not isinstance(self.settings.environment(self.environment).network, ManagedNetwork):
+            return "", ""
+        stacks = {each.kind: each.name for each in self._templates}
+        made = [await ids_of(self.aws, stacks[kind]) for kind in (StackKind.FOUNDATION, StackKind.ENVIRONMENT)]
+        return made[0].get(VPC, ""), made[1].get(CALLER, "")
 
     async def _open_doors(self, made: "_Made") -> list[Door]:
         """Return the load balancers in the network that bootstrap made; none in a team's own, which may have other uses."""

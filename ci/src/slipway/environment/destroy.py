@@ -47,7 +47,8 @@ async def destroy_everything(environment: ServiceEnvironment, tell: Tell, confir
     proposal.obstacles.refuse()
     outcome = await destroy(environment, tell, confirmed)
     ended: list[StackRemoval] = []
-    is_well = outcome.status.exit_code == 0
+    if is_well := outcome.status.exit_code == 0:
+        await _setup(environment).withdraw()
     for deletion, removal in proposal.removals:
         if removal.removal is not Removal.PROPOSED:
             ended.append(removal)
@@ -59,9 +60,12 @@ async def destroy_everything(environment: ServiceEnvironment, tell: Tell, confir
     return await _proven(environment, proposal, outcome.status, ended)
 
 
+def _setup(environment: ServiceEnvironment) -> AccountSetup:
+    return AccountSetup(environment.settings, environment.name, environment.aws, environment.time)
+
+
 async def _proposed(environment: ServiceEnvironment, tell: Tell) -> _Proposal:
-    setup = AccountSetup(environment.settings, environment.name, environment.aws, environment.time)
-    stacks, obstacles = await setup.stacks(), Obstacles()
+    stacks, obstacles = await _setup(environment).stacks(), Obstacles()
     removals: list[tuple[StackDeletion, StackRemoval]] = []
     users: tuple[str, ...] = ()
     with obstacles.noted():
@@ -98,6 +102,12 @@ async def _proven(
     )
     billed, unread = await inventory.billed()
     kept, more = await inventory.kept()
+    callers: tuple[str, ...] = ()
+    if status is None:
+        try:
+            callers = await _setup(environment).callers()
+        except SlipwayError as error:
+            unread.append(str(error))
     shared: list[CostLine] = []
     if proposal.users:  # of the foundation, with all that is billed in it
         shared, billed = billed, []
@@ -116,6 +126,7 @@ async def _proven(
         service=environment.service,
         status=status,
         stacks=tuple(removals),
+        callers=callers,
         obstacles=tuple(map(str, proposal.obstacles.found)),
         bills=cost(billed, environment.own_settings.region) if billed else None,
         kept=tuple(kept),

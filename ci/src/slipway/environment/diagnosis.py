@@ -7,14 +7,14 @@ from slipway.environment.observed import HISTORY, NO_DIGEST, ObservedEnvironment
 from slipway.errors import BadInputError, SlipwayError
 from slipway.records.ledger import Intent, Release
 from slipway.records.outcome import NOTHING, Diagnosis, Examination, Status
-from slipway.release.engine.compatibility import way_out
+from slipway.release.engine.compatibility import BROKEN, way_out
 from slipway.release.engine.engine import RESUME
 from slipway.release.engine.ledger import digest_of, live_with, way_back
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus
 
 _NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
-_NOT_KEPT = "its own output has more: the ledger keeps no words of the application"
+_NOT_KEPT = "each … replaces words of the application, which only the run's own output has"
 
 
 async def diagnose(environment: ObservedEnvironment, number: int | None) -> Examination:
@@ -59,9 +59,10 @@ async def _examined(environment: ObservedEnvironment, number: int) -> Examinatio
     if operation is None:
         return _recorded(environment, number, release, intent)
     found = await _of_operation(environment, operation, number)
-    if found.diagnosis and release and release.remedy.startswith(found.diagnosis.kept.remedy):
-        more = release.remedy.removeprefix(found.diagnosis.kept.remedy)  # what this deployment changes
-        found = replace(found, diagnosis=replace(found.diagnosis, remedy=found.diagnosis.remedy + more))
+    if found.diagnosis and release:
+        found = replace(found, diagnosis=_with_what_the_run_knew(found.diagnosis, release))
+    if release and release.cause.startswith(BROKEN):  # only that run saw both releases
+        return replace(found, diagnosis=_cause(environment, release))
     if release is not None and release.status is Status.UNANSWERED:
         return replace(found, ending="live, and did not answer", diagnosis=_cause(environment, release))
     return found
@@ -79,6 +80,15 @@ def _recorded(
     if not release.status.exit_code:
         return Examination(environment.name, release.operation, "succeeded", None, number)
     return Examination(environment.name, release.operation, release.status.value, _cause(environment, release), number)
+
+
+def _with_what_the_run_knew(diagnosis: Diagnosis, release: Release) -> Diagnosis:
+    """Return the platform's diagnosis with the remedy of the run: it also knew what it changed, and whether it migrated."""
+    kept = diagnosis.kept
+    if release.remedy.startswith(kept.remedy):
+        return replace(diagnosis, remedy=diagnosis.remedy + release.remedy.removeprefix(kept.remedy))
+    same = release.remedy and release.cause.startswith(kept.cause)
+    return replace(diagnosis, remedy=release.remedy) if same else diagnosis
 
 
 def _cause(environment: ObservedEnvironment, release: Release) -> Diagnosis:
@@ -109,6 +119,8 @@ async def _with_answer(environment: ObservedEnvironment, found: Examination) -> 
         observed, await environment.paths_of(live_with(releases, observed.main_digest)), ()
     )
     out = way_out(environment.name, answer, way_back(environment.name, releases, observed.digest))
+    if found.diagnosis and found.diagnosis.remedy == out:
+        out = ""
     return replace(found, answer=answer if answer.paths else None, way_out=out)
 
 

@@ -20,6 +20,7 @@ from slipway.records.progress import Progress
 from slipway.release.aws.client import Aws, Keys, check_region
 from slipway.release.aws.ecr import EcrStore, check_repository
 from slipway.release.engine.compatibility import readiness_from
+from slipway.release.engine.late import LateStore
 from slipway.release.engine.ledger import Ledger, live_with
 from slipway.release.engine.overtaken import with_ends
 from slipway.release.engine.plan import ServiceSpec, checked_path, plan
@@ -106,6 +107,12 @@ class ObservedEnvironment:
     def with_settings(self, settings: Settings) -> Self:
         """Return the same environment with other settings; the connection, and what is known of the ledger, are kept."""
         return self._with(settings=settings)
+
+    def with_impatient_ledger(self) -> Self:
+        """Return the same environment, whose ledger is asked for a few seconds only; what that does not return is absent."""
+        made = self._with()
+        vars(made)["ledger"] = Ledger(LateStore(self.store), self.name)
+        return made
 
     def with_addresses(self, addresses: Mapping[str, str]) -> Self:
         """Return the same environment with the addresses of the services that it calls, by variable."""

@@ -11,7 +11,8 @@ import anyio.to_thread
 
 from slipway.environment.migrate import migrate
 from slipway.errors import SlipwayError
-from slipway.finder.tree import tree_at
+from slipway.finder.alembic import alembic
+from slipway.finder.tree import Tree, tree_at
 from slipway.local.prove import server_binaries
 from slipway.postgres.datadir import cache
 from slipway.postgres.server import running
@@ -33,6 +34,7 @@ _MOST_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _FINAL_ANSWERS = 20  # in a row
 _STAND_IN = "stand-in"
+_ADDRESS = not_covered("address", "whether it listens beyond 127.0.0.1: a process here has no network of its own")
 
 
 class Platform(Protocol):
@@ -72,6 +74,9 @@ async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, back
                 backend = HostBackend(place.url, place.login, cache())
             release = await stack.enter_async_context(backend.unpacked(name, spec.image.digest))
             tree = tree_at(release.folder)
+            target = target_of(settings, spec.environment)
+            if not _migrates(settings, spec.environment, tree):
+                return (*await booted(None, backend, spec, {}, target), _ADDRESS)
             found = await anyio.to_thread.run_sync(server_binaries, tree, settings.migrations)
             server = await stack.enter_async_context(running(found))
         except NoTreeError:
@@ -83,23 +88,27 @@ async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, back
         except SlipwayError as error:
             return (not_covered("release", f"it cannot be started here: {error.what}"),)
         migrated = migrate(release, settings.migrations, server.url)
-        checks = await booted(
-            migrated, backend, spec, settings.migrations.told(server.url), target_of(settings, spec.environment)
-        )
-    return (
-        *checks,
-        not_covered("address", "whether it listens beyond 127.0.0.1: a process here has no network of its own"),
-    )
+        checks = await booted(migrated, backend, spec, settings.migrations.told(server.url), target)
+    return (*checks, _ADDRESS)
+
+
+def _migrates(settings: Settings, environment: str, tree: Tree) -> bool:
+    """Return whether a release has a history, or its environment a database; without both its Python may have no alembic."""
+    own, migrations = settings.environment(environment), settings.migrations
+    has_database = own.database is not None or migrations.database_variable in {**own.variables, **own.secrets}
+    return has_database or bool(migrations.scripts or migrations.app) or any(alembic(tree))
 
 
 async def booted(
-    migrated: Awaitable[Migration],
+    migrated: Awaitable[Migration] | None,
     backend: Backend,
     spec: ServiceSpec,
     database: Mapping[str, str],
     platform: Platform,
 ) -> Checks:
-    """Migrate an empty database to the release's head, then start the release with the `database` variables."""
+    """Migrate an empty database to the release's head, unless there is nothing to migrate, then start the release with the `database` variables."""
+    if migrated is None:
+        return (ok("migrations", "it has none, and no database"), await tried(backend, spec, database, platform))
     try:
         migration = await migrated
     except SlipwayError as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from slipway.environment.environment import ServiceEnvironment, abort
 from slipway.environment.observed import HISTORY, ObservedEnvironment
 from slipway.environment.specification import restored
-from slipway.errors import BadInputError, RefusedError, SlipwayError
+from slipway.errors import BadInputError, RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.certificate import Certificate
 from slipway.records.ledger import Release, Specification
 from slipway.records.migration import Readiness
@@ -19,8 +19,9 @@ from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event, Tell
 from slipway.release.aws.ecr import revision_of
-from slipway.release.engine.compatibility import forward_risk, rollback_risk
+from slipway.release.engine.compatibility import Disproof, forward_risk, rollback_risk
 from slipway.release.engine.engine import no_op
+from slipway.release.engine.late import LateStore
 from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before, was_brought
 from slipway.release.engine.target import OperationStatus
 from slipway.release.errors import or_unknown
@@ -31,17 +32,22 @@ from slipway.settings import variable_of
 from slipway.untrusted import one_line
 
 _SHORT = 12  # digits of a commit, which git accepts for it
+_FIX = "it would answer errors on this schema, so deploy a fix instead: docs/how-to/deployments.md, `A hot fix on a newer schema`"
+_KEEP_WORKING = "promote a release whose revisions keep the one before working, as in docs/how-to/change-a-column.md"
 Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
 
 
-def _unproven(what: str, older: str | None, newer: str | None) -> RefusedError:
-    """Return the refusal of a pair of releases, by the commits of both, if they are known."""
+def _unproven(what: str, risk: str, instead: str, older: str | None, newer: str | None) -> RefusedError:
+    """Return the refusal of a pair of releases, by the commits of both, if they are known; a pair that is known not to work needs no proof."""
+    if isinstance(risk, Disproof):
+        return RefusedError(f"{what} fails: {risk}", instead)
     place = f"in a checkout of {newer[:_SHORT]}" if newer else "in a checkout of the newer release"
     since = older[:_SHORT] if older else "COMMIT_OF_THE_OLDER_RELEASE"
     return RefusedError(
-        what,
+        f"{what} is not proven: {risk}",
         f"prove this pair {place} with `slipway gate --since {since} --report DIR`, and pass --certificate DIR/proof.json, "
-        "also when the gate refuses for another reason; when the pair does not work, or it cannot wait, --without-proof REASON skips the proof",
+        "even if the gate refuses for a reason that does not concern the pair, such as drift; "
+        "if it cannot wait, --without-proof REASON skips the proof, and users may get errors",
     )
 
 
@@ -142,7 +148,7 @@ async def _promotion(
         if (risk := await evidence.risk(forward_risk, heads, live, source, target)) is None:
             return None
         commits = await _commit(target, observed.digest, live), await _commit(source, promoted.digest, heads)
-        return _unproven(f"the promotion from {source.name} to {target.name} is not proven: {risk}", *commits)
+        return _unproven(f"the promotion from {source.name} to {target.name}", risk, _KEEP_WORKING, *commits)
 
     return Redeployment(
         environment=target, digest=promoted.digest, verb=Verb.PROMOTE, evidence=evidence, risk_of=risk_of
@@ -268,7 +274,30 @@ class RollbackDestination:
 
 
 async def destination(environment: ServiceEnvironment, to: int | None) -> RollbackDestination:
-    """Return release `to`, or the one that was live before; raises SlipwayError if there is none."""
+    """Return release `to`, or the one that was live before; raises SlipwayError if there is none, UnknownOutcomeError if the ledger fails."""
+    try:
+        found = await _recorded(environment, to)
+    except (BadInputError, RefusedError) as error:
+        _check_ledger_was_read(environment, error)
+        raise
+    _check_ledger_was_read(environment)
+    return found
+
+
+def _check_ledger_was_read(environment: ServiceEnvironment, error: SlipwayError | None = None) -> None:
+    """Raise UnknownOutcomeError when a run without the ledger could not read it: no other place has the release and its settings."""
+    store = environment.ledger.store
+    if not (isinstance(store, LateStore) and store.failure):
+        return
+    command = f"slipway deploy --environment {environment.name} --image REPOSITORY@DIGEST --without-ledger REASON"
+    raise UnknownOutcomeError(
+        f"the ledger cannot be read ({store.failure.what}), so the release to go back to is unknown; nothing was changed",
+        f"`{command}` brings it without the ledger, with the settings of this folder; REPOSITORY@DIGEST is in the output of the run that "
+        "deployed it, and in the platform's revisions of the service",
+    ) from error
+
+
+async def _recorded(environment: ServiceEnvironment, to: int | None) -> RollbackDestination:
     ledger = environment.ledger
     history = await environment.history(HISTORY)
     releases = (await environment.settled(history)).releases
@@ -311,7 +340,7 @@ def _rollback(
         if (risk := await evidence.risk(rollback_risk, back.heads, live, former)) is None:
             return None
         commits = await _commit(former, back.digest, back.heads), await _commit(former, observed.digest, live)
-        return _unproven(f"going back to {back.release} is not proven: {risk}", *commits)
+        return _unproven(f"going back to {back.release}", risk, _FIX, *commits)
 
     return Redeployment(
         environment=former,

@@ -13,8 +13,10 @@ from slipway.records.outcome import Verb
 from slipway.records.plan import Observed, State
 from slipway.release.aws.ecr import revision_of
 from slipway.release.engine.compatibility import way_out
+from slipway.release.engine.late import LateStore
 from slipway.release.engine.ledger import digest_of, live_with, way_back
 from slipway.release.engine.target import Operation
+from slipway.release.errors import LostAnswerError, PlatformRefusedError
 
 _POLL_SECONDS = 5.0
 
@@ -44,11 +46,18 @@ async def _open(environment: ObservedEnvironment, intent: Intent, operation: Ope
 
 
 async def status(environment: ObservedEnvironment) -> Situation:
-    """Read the platform, the ledger and the release; raises SlipwayError if the platform cannot be read.
+    """Read the platform, the ledger and the release, each without the others; the situation says why one could not be read.
 
-    Without access to the ledger everything else is returned, and `unseen` says why the ledger is missing.
+    Raises SlipwayError when no request can be made at all, or AWS does not answer any.
     """
-    observed = await environment.status()
+    environment = environment.with_impatient_ledger()
+    observed, unobserved = Observed(state=State.UNKNOWN), ""
+    try:
+        observed = await environment.status()
+    except (LostAnswerError, PlatformRefusedError) as error:
+        if not environment.aws.patience.answered or (isinstance(error, PlatformRefusedError) and error.is_unusable):
+            raise
+        unobserved = str(error)
     history, unseen = await _history(environment)
     live = live_with(history.releases, observed.main_digest)
     recorded = await environment.recorded_of(live)
@@ -63,6 +72,7 @@ async def status(environment: ObservedEnvironment) -> Situation:
         open=history.open,
         readiness=answer.readiness,
         unseen=unseen,
+        unobserved=unobserved,
         instances=await _instances(environment, observed),
         asked=answer.paths,
         differs=recorded.differs(observed) if recorded else (),
@@ -86,7 +96,7 @@ async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:
     while True:
         situation = await status(environment)
         yield situation
-        is_busy = situation.observed.state is State.BUSY
+        is_busy = situation.observed.state is State.BUSY or (was_busy and bool(situation.unobserved))
         if was_busy and not is_busy:
             return
         was_busy = is_busy
@@ -96,6 +106,9 @@ async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:
 async def _history(environment: ObservedEnvironment) -> tuple[History, str]:
     try:
         history = await environment.settled(await environment.history(HISTORY))
-        return await with_unfinished(environment, history), ""
+        history = await with_unfinished(environment, history)
+        store = environment.ledger.store
+        failure = store.failure if isinstance(store, LateStore) else None
     except SlipwayError as error:
         return History(environment.name, ()), str(error)
+    return history, str(failure) if failure else ""

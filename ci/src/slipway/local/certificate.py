@@ -45,16 +45,19 @@ def certify(text: str, made: int) -> Certificate:
         refused=tuple(dict.fromkeys(finding.rule for finding in proof.failures)),
     )
     if certificate.refused and (why := _why_unproven(certificate)):
+        broken = any(revision.compatible is Ternary.NO for revision in certificate.revisions)
         raise RefusedError(
             f"the gate refused this history ({', '.join(certificate.refused)}), and {why}",
-            "mend what the proof names, or skip the proof with `slipway rollback --without-proof REASON`",
+            "that release answers errors on the new schema, so deploy a fix: docs/how-to/deployments.md, `A hot fix on a newer schema`"
+            if broken
+            else "mend what the proof names, or skip the proof with `slipway rollback --without-proof REASON`",
         )
     return certificate
 
 
 def _why_unproven(certificate: Certificate) -> str:
-    """Return why the previous release may not work on the new schema; empty when each revision was tried with it."""
-    for revision in certificate.revisions:
+    """Return why the previous release may not work on the new schema, a breakage first; empty when each revision was tried with it."""
+    for revision in sorted(certificate.revisions, key=lambda each: each.compatible is not Ternary.NO):
         if revision.compatible is not Ternary.YES:
             breaks = revision.compatible is Ternary.NO
             return f"the revision {revision.id} {'breaks' if breaks else 'was not tried with'} the previous release"

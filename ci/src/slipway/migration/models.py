@@ -19,7 +19,7 @@ def metadata_of(options: Mapping[str, Any]) -> tuple[MetaData, ...]:
 def with_tables(is_own: Callable[[str], bool]) -> str:
     """Return the name of a metadata with tables in the service's modules, such as `app.db.Base.metadata`; empty when there is none."""
     named = []
-    for name, module in sorted(sys.modules.items()):
+    for name, module in sorted(sys.modules.copy().items()):
         file = getattr(module, "__file__", None)
         if not file or not is_own(file):
             continue

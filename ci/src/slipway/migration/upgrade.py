@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -28,6 +29,8 @@ _LOCK_TIMEOUT = "SET lock_timeout = '2s'"
 # No other database of this server has the name, and no other server the time of its start.
 _RECOGNISED = """SELECT format('current_database() = %L AND pg_postmaster_start_time() = %L',
 current_database(), pg_postmaster_start_time())"""
+_INVALID = """SELECT format('%I.%I', n.nspname, c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid AND c.relkind = 'i' ORDER BY 1 LIMIT 5"""
 _LOCK = zlib.crc32(b"slipway: one migration at a time")
 # lock_not_available, deadlock_detected: rolled back, and a retry may succeed
 _RETRYABLE = {"55P03", "40P01"}
@@ -176,7 +179,7 @@ def upgrade(
     with alone(url), every_connection_to(url, (_LOCK_TIMEOUT,), recognised, single=True):
         _visit(environment)
         begun_on = _begin(environment, url, beginning, report)
-        before, applied, attempts = _run(environment, report, proven)
+        before, applied, attempts = _run(environment, url, report, proven)
         after = _read_back(environment)
     seconds = round(time.monotonic() - started, 3)
     return Migration(before=before, after=after, applied=applied, attempts=attempts, seconds=seconds, baseline=begun_on)
@@ -215,10 +218,11 @@ def _check_transactions(context: MigrationContext, proven: str) -> None:
 
 
 def _run(
-    environment: Environment, report: Callable[[str], object], proven: str
+    environment: Environment, url: URL, report: Callable[[str], object], proven: str
 ) -> tuple[tuple[str, ...], tuple[str, ...], int]:
     before: list[tuple[str, ...]] = []
     applied: list[str] = []
+    files: list[str] = []  # of the revisions that have begun
 
     def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
         before.append(heads)
@@ -227,6 +231,7 @@ def _run(
         for step in steps_to_head(environment.script, heads):
             revision = step.revision
             report(f"revision {revision.revision} {revision.doc or ''}".rstrip())
+            files.append(revision.path)
             yield step
             applied.append(revision.revision)
 
@@ -250,7 +255,8 @@ def _run(
             failure = partial(
                 MigrationFailedError, f"the migration failed at {environment.spoken_place_of(error)}", reason
             )
-            raise failure(*_left(environment, begun)) from error
+            next_step, left = _left(environment, begun)
+            raise failure(next_step + _outside_transactions(url, files), left) from error
         else:
             return before[0] if before else (), tuple(dict.fromkeys(applied)), attempt
     raise AssertionError("the last attempt either returned or raised")
@@ -269,6 +275,22 @@ def _left(environment: Environment, begun: Migration | None) -> tuple[str, Migra
     moved = f"came from {_named(begun.before)} to {now}" if applied else f"stays at {now}"
     left = replace(begun, after=standing.database, applied=applied)
     return f"correct the revision and deploy again; the database {moved}", left
+
+
+def _outside_transactions(url: URL, files: list[str]) -> str:
+    """Return what the last of these revisions may have left that no transaction took back, as an addition to the next step."""
+    invalid: list[str] = []
+    with suppress(Exception), directly():
+        invalid = with_connection(url, lambda connection: list(connection.scalars(text(_INVALID))))
+    if invalid:
+        return (
+            f"; drop what a failed build has left first, INVALID: {', '.join(f'DROP INDEX {name}' for name in invalid)}"
+        )
+    if files and "autocommit_block" in Path(files[-1]).read_text("utf-8", "replace"):
+        return (
+            "; what the revision did outside of a transaction stays: drop it first, or use if_exists and if_not_exists"
+        )
+    return ""
 
 
 def _named(heads: tuple[str, ...]) -> str:

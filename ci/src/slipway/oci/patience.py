@@ -5,10 +5,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import anyio
+
 from slipway.errors import SlipwayError
 
 T = TypeVar("T")
-_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt, less a jitter
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt, times a jitter
+_JITTER = (0.75, 1.0)
 _AT_FIRST = 1.0  # the longest pause before the first answer: no network is reported in two seconds
 _LONGER = (16.0,) * 10  # and after those, once there was an answer: an outage of two minutes ends no deployment
 
@@ -20,17 +23,20 @@ _SILENT_SECONDS = 2.0  # a shorter pause is not worth a line
 class Patience:
     """The patience of one client. `unreached` is its error without a connection; `answered` becomes true with its first answer.
 
-    `tell` receives a line before each longer pause: what the other side answers, and how long it is asked again.
+    `tell` receives a line before each longer pause: what the other side answers, and how long it is asked again; the first such line of a
+    call ends with what `meanwhile` says that a person can do else, unless the caller itself waits no longer than a deadline.
     """
 
     sleep: Callable[[float], Awaitable[None]]
     unreached: type[SlipwayError]
     answered: bool = False
     tell: Callable[[str], object] = lambda _: None
+    meanwhile: Callable[[SlipwayError], str] = lambda _: ""
 
     async def repeated(self, work: Callable[[], Awaitable[T]], is_temporary: Callable[[SlipwayError], bool]) -> T:
         """Do work again after each error that is temporary; raises the last one."""
         pauses = [*_PAUSES, *(_LONGER if self.answered else ())]
+        told = False
         while pauses:
             try:
                 return await work()
@@ -39,6 +45,13 @@ class Patience:
                 if is_over or not is_temporary(error):
                     raise
                 if pauses[0] >= _SILENT_SECONDS:
-                    self.tell(f"{error.what}; asking again for about {sum(pauses):.0f} s")
-            await self.sleep(pauses.pop(0) * random.uniform(0.75, 1))  # noqa: S311 -- no secret
+                    self.tell(self._waiting(error, sum(pauses) * sum(_JITTER) / 2, is_first=not told))
+                    told = True
+            await self.sleep(pauses.pop(0) * random.uniform(*_JITTER))  # noqa: S311 -- no secret
         return await work()
+
+    def _waiting(self, error: SlipwayError, seconds: float, *, is_first: bool) -> str:
+        left = anyio.current_effective_deadline() - anyio.current_time()
+        line = f"{error.what}; asking again for about {max(0.0, min(seconds, left)):.0f} s"
+        other = self.meanwhile(error) if is_first and left > seconds else ""
+        return f"{line}; {other}" if other else line

@@ -38,6 +38,7 @@ class Destruction(Record, schema="slipway/destruction/1"):
     """An environment that is deleted, or before that what would be.
 
     - status: of the service's deletion; None when everything is only shown.
+    - callers: the services that still call this one; only when it is shown.
     - obstacles: why it would be refused. bills: what is billed by the hour now, None for nothing.
     - shared: what is billed and kept because the stacks `users` of other services use it; None for nothing. kept: what stays. unread: what could not be read, with the reasons. All untrusted text.
     """
@@ -53,6 +54,7 @@ class Destruction(Record, schema="slipway/destruction/1"):
     not_covered: str
     shared: Cost | None = None
     users: tuple[str, ...] = ()
+    callers: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -188,6 +188,7 @@ class Situation(Record, schema="slipway/situation/1"):
 
     - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
     - unfinished: numbers of deployments without an end, which `open` describes. unseen: why the ledger could not be read, otherwise empty.
+    - unobserved: why the platform could not be read, otherwise empty.
     - differs: the fields in which the service is not as `live` made it, as far as its settings were recorded.
     - instances: how many run, empty when that is unknown.
     - readiness: the live release's statement at its health path, or None. asked: the paths that were asked, with the smoke paths.
@@ -204,6 +205,7 @@ class Situation(Record, schema="slipway/situation/1"):
     open: tuple[OpenDeployment, ...] = ()
     readiness: Readiness | None = None
     unseen: str = ""
+    unobserved: str = ""
     instances: str = ""
     asked: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()

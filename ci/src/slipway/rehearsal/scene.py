@@ -18,7 +18,7 @@ from slipway.records.rehearsal import Act, Moment, Step
 from slipway.rehearsal.clients import Clients
 from slipway.rehearsal.stage import ENVIRONMENTS, Candidate, Stage
 from slipway.release.engine.target import Time
-from slipway.release.preflight.checking import events, refuse
+from slipway.release.preflight.checking import refuse
 from slipway.release.runners import Runner
 from slipway.simulator.clock import Clock
 from slipway.untrusted import one_line
@@ -127,8 +127,8 @@ class Scene(Generic[C]):
     async def preflight(self, act: RunningAct, image: Image, environment: str) -> None:
         with act.step("running the preflight checks") as step:
             preflight = await self.stage.preflight(image, environment)
-            for event in events(preflight) if preflight.refusals else ():
-                act.tell(event)
+            for line in (line for check in preflight.refusals for line in check.lines):
+                self.progress.line(f"log: {one_line(line)}")
             refuse(preflight)
             checks = sum(len(branch.checks) for branch in preflight.branches) - len(preflight.not_covered)
             step.what = f"preflight: {checks} checks are OK, {len(preflight.not_covered)} are not possible here"

@@ -17,7 +17,10 @@ _LATER = (
     "nothing needs to be undone: run the same command again when https://health.aws.amazon.com shows no outage; "
     "it looks before it changes anything"
 )
-_WITHOUT_ECR = f"{_LATER}; while ECR alone fails, deploy and rollback run with --without-ledger REASON"
+_WHILE_ECR_FAILS = (
+    "while ECR alone fails, deploy runs with --without-ledger REASON, and so does rollback while the ledger can be read"
+)
+_WITHOUT_ECR = f"{_LATER}; {_WHILE_ECR_FAILS}"
 EMULATOR = "start `slipway simulator` there, or correct the endpoint"
 _UNUSABLE = {  # the credentials: no call can be made at all
     "ExpiredToken": _SIGN_IN,
@@ -103,6 +106,11 @@ class AwsRefusedError(PlatformRefusedError):
     def is_denied(self) -> bool:
         """Whether the credentials lack the permission."""
         return self.code in _DENIED
+
+
+def meanwhile(error: SlipwayError) -> str:
+    """Return what else a person can do while a failed call is repeated; empty when that is nothing."""
+    return _WHILE_ECR_FAILS if error.next_step == _WITHOUT_ECR else ""
 
 
 async def or_absent(call: Awaitable[T], *codes: str) -> T | None:

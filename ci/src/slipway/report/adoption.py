@@ -5,7 +5,7 @@ from typing import Final
 
 from slipway.records.adoption import AdoptedFile, Adoption, FileState
 from slipway.records.survey import DEFAULT, Fact, Subject
-from slipway.report.proof.text import place
+from slipway.report.proof.text import WHOLE, place
 from slipway.untrusted import one_line, printable
 
 _SEVERAL: Final = {Subject.LEFT_OUT, Subject.VARIABLE, Subject.GROUP, Subject.EXTRA, Subject.EXTENSION}
@@ -29,13 +29,13 @@ def _lines(adoption: Adoption) -> Iterator[str]:
         yield f"DRIFT {one_line(drift.key)}: the settings have {one_line(drift.has)}, {one_line(drift.place)} has {one_line(drift.found)}"
     if adoption.notes:
         yield ""
-    yield from (f"NOTE {one_line(note, 600)}" for note in adoption.notes)
+    yield from (f"NOTE {one_line(note, WHOLE)}" for note in adoption.notes)
     if adoption.gate:
         yield ""
         for finding in adoption.errors:
             yield f"ERROR {one_line(finding.rule)} {place(finding)}: {one_line(finding.message)} {one_line(finding.measured, 600)}"
             yield from (f"      {line}" for line in printable(finding.remedy).splitlines())
-        yield from (one_line(line, 1000) for line in adoption.gate.splitlines())
+        yield from (one_line(line, WHOLE) for line in adoption.gate.splitlines())
     yield from ("", _next_step(adoption))
 
 

@@ -52,7 +52,9 @@ def standing(situation: Situation) -> str:
 def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     """Yield the known facts about an environment by name; the values are untrusted text."""
     observed = situation.observed
-    if observed.state is not State.ABSENT:
+    if situation.unobserved:
+        yield "platform", f"cannot be read, so digest, url and answers are unknown: {situation.unobserved}"
+    elif observed.state is not State.ABSENT:
         shares = ", ".join(f"{digest} with {share:g} % of the traffic" for digest, share in observed.shares.items())
         yield "digest", shares or observed.digest or "none is live"
         private = "; private: only its VPC reaches it" if observed.private else ""
@@ -261,7 +263,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     if outcome.requested:
         yield f"  requested: {one_line(outcome.requested)}"
     before = outcome.live == outcome.requested and outcome.status in (Status.ROLLED_BACK, Status.ABORTED)
-    yield f"  live:      {one_line(outcome.serving)}{', with the settings from before this deployment' if before else ''}"
+    yield f"  live:      {one_line(outcome.serving)}{', the same digest, with the settings of the deployment before' if before else ''}"
     if outcome.live and outcome.url:
         yield f"  url:       {_url(one_line(outcome.url, 600))}"
     if outcome.migration:

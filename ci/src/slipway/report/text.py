@@ -148,6 +148,8 @@ def _destruction(destruction: Destruction) -> Iterator[str]:
         yield f"stack {one_line(stack.stack)} in {one_line(stack.region)}: {stack.removal.value}{reason}"
         if stack.removal is Removal.PROPOSED:
             yield from (f"  - {one_line(resource)}" for resource in stack.resources)
+    if callers := destruction.callers:
+        yield f"still called by {', '.join(map(one_line, callers))}: destroy these first, or remove it from their calls"
     if bills := destruction.bills:
         yield f"{'billed until then' if is_shown else 'still billed'}, {one_line(bills.total)}:"
         yield from _priced(bills.lines)

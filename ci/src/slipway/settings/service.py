@@ -75,6 +75,7 @@ class Migrations(Constrained):
     - timeout: seconds for each step of a revision, env.py included, on the gate's empty tables; a slower step is a finding.
     - variables: further variables that the service needs to be imported, with stand-in values, which are not secrets, for the gate, the checks, the preflight and the rehearsal;
       {url}, {host}, {port}, {user}, {password} and {database} are replaced by parts of the database's URL.
+      With {host} and without {port}, the service also gets PGPORT.
     - samples: values for columns whose conditions the gate cannot satisfy, such as {"orders.code" = ["A-1", "B-2"]}; different rows take different ones.
     """
 

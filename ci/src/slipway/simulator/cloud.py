@@ -29,7 +29,7 @@ from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.endpoint import Endpoint
 from slipway.simulator.faults import Faults
 from slipway.simulator.iam import Iam, Sts
-from slipway.simulator.names import Names
+from slipway.simulator.names import Names, Region
 from slipway.simulator.platform import Platform
 from slipway.simulator.quotas import ServiceQuotas
 from slipway.simulator.registry import PASSWORD, ImageStore, RegistryProtocol, Repository
@@ -86,18 +86,14 @@ LOGIN = Login("AWS", PASSWORD)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cloud(Platform):
+class Cloud(Region):
     """One region of a running account, open to scripts and tests."""
 
     url: str  # the endpoint of every service
     endpoint: Endpoint  # of all accounts and regions
     places: "Places"
-    app_runner: SimulatedAppRunner
-    ecs: Ecs
     cloudformation: CloudFormation
     databases: Databases
-    certificates: Certificates
-    route53: Route53  # of the whole account
     operations: Mapping[str, Operations]
 
     @property

@@ -4,27 +4,38 @@ The endpoint is an HTTP proxy for them: no DNS server has these names. TLS is no
 """
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from slipway.simulator.app_runner.api import SimulatedAppRunner
 from slipway.simulator.balancing import FIXED_ANSWERS, NAMESPACE, TLS_ERRORS, LoadBalancer
+from slipway.simulator.certificates import Certificates
 from slipway.simulator.clock import Clock
-from slipway.simulator.route53 import full
+from slipway.simulator.ecs.api import Ecs
+from slipway.simulator.platform import Platform
+from slipway.simulator.route53 import Route53, full
 from slipway.simulator.serving import Cut
 
-if TYPE_CHECKING:
-    from slipway.simulator.cloud import Cloud
-
 _LOST = Cut()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region(Platform):
+    """A simulated region with the services that names lead to."""
+
+    app_runner: SimulatedAppRunner
+    ecs: Ecs
+    certificates: Certificates
+    route53: Route53  # of the whole account
 
 
 class Names:
     """The names of all accounts, whose regions `clouds` returns."""
 
-    def __init__(self, clouds: "Callable[[], Iterable[Cloud]]", clock: Clock) -> None:
+    def __init__(self, clouds: Callable[[], Iterable[Region]], clock: Clock) -> None:
         self._clouds = clouds
         self._clock = clock
 
@@ -60,7 +71,7 @@ class Names:
         return next(filter(None, fronts), None) or self.behind(name, host)
 
 
-def _behind_balancer(cloud: "Cloud", balancer: LoadBalancer, host: str) -> ASGIApp:
+def _behind_balancer(cloud: Region, balancer: LoadBalancer, host: str) -> ASGIApp:
     """Return what answers for a host: the service whose rule has it, or the default action. Without a certificate the handshake fails."""
 
     def count(metric: str) -> None:

@@ -173,8 +173,8 @@ class Network:
         return {"Return": True}
 
     async def revoke_security_group_ingress(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        model, gone = self._existing_group(request), [_permission(rule) for rule in _rules(request)]
-        model[_INGRESS] = [rule for rule in model.get(_INGRESS, []) if _permission(rule) not in gone]
+        model, gone = self._existing_group(request), [_undescribed(rule) for rule in _rules(request)]
+        model[_INGRESS] = [rule for rule in model.get(_INGRESS, []) if _undescribed(rule) not in gone]
         return {"Return": True}
 
     async def create_route(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
@@ -283,6 +283,11 @@ def _permission(rule: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _undescribed(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the API's IpPermission without a description, which AWS ignores when a rule is revoked [M]."""
+    return _permission({key: value for key, value in rule.items() if key != "Description"})
+
+
 def _rules(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the rules of a request as templates write them: one for each source."""
     if "IpProtocol" in request:
@@ -292,7 +297,7 @@ def _rules(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for source in (*permission.get("IpRanges", []), *permission.get("Ipv6Ranges", [])):
             yield ports | source
         for pair in permission.get("UserIdGroupPairs", []):
-            yield ports | {"SourceSecurityGroupId": pair["GroupId"]}
+            yield ports | {"SourceSecurityGroupId": pair["GroupId"]} | _members(pair, "Description")
 
 
 def _block(route: Mapping[str, Any]) -> str:

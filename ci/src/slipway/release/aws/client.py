@@ -20,7 +20,14 @@ import anyio.to_thread
 
 from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
 from slipway.oci.patience import Patience
-from slipway.release.errors import EMULATOR, THROTTLED, AwsRefusedError, LostAnswerError, UnreachableError
+from slipway.release.errors import (
+    EMULATOR,
+    THROTTLED,
+    AwsRefusedError,
+    LostAnswerError,
+    UnreachableError,
+    meanwhile,
+)
 from slipway.structure import nearest
 from slipway.untrusted import json_object, one_line
 
@@ -100,7 +107,7 @@ class Aws:
         self._keys = keys_for(endpoint_url, keys)
         self._clients: dict[str, Any] = {}
         self._session: Any = None  # boto3's
-        self.patience = Patience(sleep, UnreachableError)
+        self.patience = Patience(sleep, UnreachableError, meanwhile=meanwhile)
         self._making = threading.Lock()  # a boto3 session is not thread-safe
 
     async def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:

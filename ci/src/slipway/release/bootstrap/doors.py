@@ -15,6 +15,7 @@ from slipway.release.bootstrap.isolation import ports_of
 CALLS_TAG: Final = "slipway:calls"  # of the security group of a service that calls others
 _NAMES: Final = "ecs-express-gateway-alb-"  # [F]
 _HTTPS: Final = 443
+_MADE: Final = "a service that calls a private one"  # the description of the rules that slipway adds
 _MOST_BALANCERS: Final = 400  # of one page
 _SOURCES: Final = {
     "IpRanges": "CidrIp",
@@ -26,11 +27,12 @@ _SOURCES: Final = {
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of one source that lets it in; `permission` is the API's."""
+    """A rule of one source that lets it in; `permission` is the API's, and `note` its description."""
 
     source: str
     ports: str
     permission: Mapping[str, Any]
+    note: str = ""
 
     @property
     def text(self) -> str:
@@ -84,10 +86,8 @@ async def doors_of(aws: Aws, vpc: str) -> list[Door]:
     ]
     if not private:
         return []
-    filters = [{"Name": "vpc-id", "Values": [vpc]}]
-    pages = aws.pages("ec2", "describe_security_groups", Filters=filters)
-    groups = {each["GroupId"]: each async for page in pages for each in page["SecurityGroups"]}
-    callers = tuple(sorted(name for name, each in groups.items() if _calls(each)))
+    groups = await _groups(aws, vpc)
+    callers = tuple(sorted(name for name, each in groups.items() if _tag(each, CALLS_TAG)))
     return [
         Door(
             balancer=each["LoadBalancerName"],
@@ -105,7 +105,7 @@ async def close(aws: Aws, door: Door) -> None:
     """Let only the callers in; they come first, so that none is kept out meanwhile."""
     for group in door.missing:
         permission = {"IpProtocol": "tcp", "FromPort": _HTTPS, "ToPort": _HTTPS}
-        pairs = {"UserIdGroupPairs": [{"GroupId": group, "Description": "a service that calls a private one"}]}
+        pairs = {"UserIdGroupPairs": [{"GroupId": group, "Description": _MADE}]}
         await aws.call(
             "ec2", "authorize_security_group_ingress", GroupId=door.group, IpPermissions=[permission | pairs]
         )
@@ -113,8 +113,26 @@ async def close(aws: Aws, door: Door) -> None:
         await aws.call("ec2", "revoke_security_group_ingress", GroupId=door.group, IpPermissions=[rule.permission])
 
 
-def _calls(group: Mapping[str, Any]) -> bool:
-    return any(tag["Key"] == CALLS_TAG and tag["Value"] for tag in group.get("Tags") or ())
+async def withdraw(aws: Aws, door: Door, group: str) -> None:
+    """Take back the rule that `close` added for a group: AWS deletes no group that a rule names."""
+    for rule in door.rules:
+        if (rule.text, rule.note) == (_caller(group), _MADE):
+            await aws.call("ec2", "revoke_security_group_ingress", GroupId=door.group, IpPermissions=[rule.permission])
+
+
+async def callers_of(aws: Aws, vpc: str, callee: str) -> tuple[str, ...]:
+    """Return the services of a VPC that call one, by the tags of their security groups."""
+    groups = (await _groups(aws, vpc)).items()
+    return tuple(sorted(_tag(each, "Name") or name for name, each in groups if callee in _tag(each, CALLS_TAG).split()))
+
+
+async def _groups(aws: Aws, vpc: str) -> Mapping[str, Mapping[str, Any]]:
+    pages = aws.pages("ec2", "describe_security_groups", Filters=[{"Name": "vpc-id", "Values": [vpc]}])
+    return {each["GroupId"]: each async for page in pages for each in page["SecurityGroups"]}
+
+
+def _tag(group: Mapping[str, Any], key: str) -> str:
+    return next((tag["Value"] for tag in group.get("Tags") or () if tag["Key"] == key), "")
 
 
 def _caller(group: str) -> str:
@@ -128,4 +146,4 @@ def rules_of(permissions: Sequence[Mapping[str, Any]]) -> Iterator[Rule]:
         text = ports_of(each)
         for kind, key in _SOURCES.items():
             for source in each.get(kind, ()):
-                yield Rule(source[key], text, {**ports, kind: [{key: source[key]}]})
+                yield Rule(source[key], text, {**ports, kind: [{key: source[key]}]}, source.get("Description", ""))

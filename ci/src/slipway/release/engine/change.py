@@ -80,7 +80,7 @@ async def _started(run: Run, lock: DeployLock, plan: Plan, observed: Observed) -
     try:
         operation = await run.engine.target.apply(plan, observed, run.goal.spec)
     except LostAnswerError as error:
-        run.say(f"it is open whether the change has started ({error.what}); looking")
+        run.say(f"whether the change has started is unknown ({error.what}); asking the platform")
         return await _or_keep(run, lock, _found_or_sent_again(run, lock, plan, observed))
     except PlatformRefusedError as error:
         raise refusal(error, error.what) from error

@@ -15,6 +15,14 @@ from slipway.untrusted import json_object, one_line
 _REVISION = re.compile(r"\w{1,64}")  # alembic's generated and hand-written ids; git's
 _MOST_HEADS = 32
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHORT = 12  # digits of a commit, which git accepts for it
+BROKEN = "the live release does not work since the migration"  # how such a cause begins
+
+
+class Disproof(str):
+    """A risk that a certificate has proven: the release does not work on the schema."""
+
+    __slots__ = ()
 
 
 def readiness_from(text: str) -> Readiness | None:
@@ -69,7 +77,7 @@ def _risk(
         return None
     certified = _certified(before, after, tuple(certificates))
     if not certified:
-        return f"no certificate says that {whose} works on a schema that goes from {heads_as_text(before)} to {heads_as_text(after)}"
+        return f"no certificate covers {whose}, of revision {heads_as_text(before)}, on a database at {heads_as_text(after)}"
     return _objection(certified[-1], release, whose)
 
 
@@ -92,7 +100,7 @@ def _objection(certificate: Certificate, release: Readiness, whose: str) -> str 
         return f"the certificate of this pair names no revision that {whose} was tried with"
     for revision in certificate.revisions:
         if revision.compatible is Ternary.NO:
-            return f"the revision {one_line(revision.id)} breaks {whose}"
+            return Disproof(f"the revision {one_line(revision.id)} breaks {whose}")
         if revision.compatible is Ternary.UNKNOWN:
             return f"{whose} was never tried after the revision {one_line(revision.id)}"
     return None
@@ -116,10 +124,27 @@ def way_out(environment: str, answer: Answer, back: str, *, migrated: bool = Fal
         return f"{look}, and at the database and the network to it; a rollback would not help: each release uses this database"
     if migrated:
         return f"{look}; the database was migrated, so deploy a commit with a revision that repairs it, unless a certificate of the gate says that the release before works on this schema"
-    known = answer.known
-    if known and known.image is not None and known.database is not None and set(known.image) != set(known.database):
+    if (heads := _moved(answer)) is not None:
+        knows, at = heads
+        base = f"commit {answer.known.commit[:_SHORT]}" if answer.known and answer.known.commit else "its commit"
         return (
-            f"go forward: the live release knows revision {heads_as_text(known.image)}, and the database is at {heads_as_text(known.database)}; "
-            "deploy a commit that works on that schema, as a rollback does not migrate the database back"
+            f"go forward, as a rollback does not migrate the database back: the live release knows revision {knows}, and the database is at {at}; "
+            f"on {base}, add the revisions up to {at}, and after them one that gives the live release its schema back and drops nothing "
+            f"(begin with the downgrade of {at}), and deploy that"
         )
     return "; ".join(filter(None, [look, back]))
+
+
+def broken_by_migration(answer: Answer) -> str:
+    """Return that the live release fails on a schema that it does not know; empty when its schema is no reason for its problem."""
+    if answer.is_without_database or not answer.problem or (heads := _moved(answer)) is None:
+        return ""
+    return f"{BROKEN} from {heads[0]} to {heads[1]}, and its errors set off the alarm that rolled the new release back"
+
+
+def _moved(answer: Answer) -> tuple[str, str] | None:
+    """Return the revisions that the live release knows, and those of its database, as text; None when they agree or are unknown."""
+    known = answer.known
+    if known is None or known.image is None or known.database is None or set(known.image) == set(known.database):
+        return None
+    return heads_as_text(known.image), heads_as_text(known.database)

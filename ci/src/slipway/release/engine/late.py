@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from slipway.errors import SlipwayError
+from slipway.errors import SlipwayError, UnknownOutcomeError
 from slipway.release.engine.ledger import KINDS, Ledger, Store, Stored
 
 T = TypeVar("T")
@@ -19,11 +19,15 @@ _PATIENCE_SECONDS = 10.0  # for a store that does not answer; it is not asked ag
 
 @dataclass
 class LateStore:
-    """A ledger.Store in front of another one: it keeps what that does not accept, and what that does not return is absent."""
+    """A ledger.Store in front of another one: it keeps what that does not accept, and what that does not return is absent.
+
+    `failure` is why the other one has failed, or None.
+    """
 
     store: Store
     kept: dict[str, str] = field(default_factory=dict)
     is_silent: bool = False
+    failure: SlipwayError | None = None
 
     async def put(self, name: str, text: str) -> bool:
         if name in self.kept:
@@ -57,9 +61,14 @@ class LateStore:
         with anyio.move_on_after(_PATIENCE_SECONDS):
             try:
                 return await answer
-            except SlipwayError:
+            except SlipwayError as error:
+                self.failure = error
                 return otherwise
         self.is_silent = True
+        self.failure = UnknownOutcomeError(
+            f"its repository in ECR has not answered for {_PATIENCE_SECONDS:.0f} s",
+            "look at https://health.aws.amazon.com",
+        )
         return otherwise
 
 

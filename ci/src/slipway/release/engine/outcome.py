@@ -10,7 +10,7 @@ from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Observed, State
 from slipway.records.progress import Phase
 from slipway.release.engine.archive import pack
-from slipway.release.engine.compatibility import way_out
+from slipway.release.engine.compatibility import broken_by_migration, way_out
 from slipway.release.engine.engine import Run
 from slipway.release.engine.ledger import RELEASES, expected_seconds, way_back, way_back_again
 from slipway.release.engine.overtaken import ends_of
@@ -22,7 +22,12 @@ _PACKED_EVERY = 10  # deployments
 _SERVING = (State.LIVE, State.BUSY, State.UNKNOWN)  # in these states a service without a digest may serve
 _ANSWERING = (*RELEASES, Verb.RESUME)  # after these the service must answer
 _LIVE = (Status.SUCCEEDED, Status.NOOP)
+_ALARM_RULES = ("alarm", "alarm-5xx", "alarm-4xx")  # of a platform that counts the errors of both releases
 _SCHEMA_RULES = ("schema",)  # the rules of a diagnosis that point at a database without the release's schema
+_AHEAD = (
+    "the database is ahead of this release, and a rollback does not migrate it: deploy a fix that works on its schema"
+)
+_HAVE_RUN = "the release's migrations have run: add a revision that makes what is missing, or correct the release"
 
 
 def outcome_of(
@@ -31,6 +36,7 @@ def outcome_of(
     """Return the outcome of a run; `observed` is None when the live state could not be read."""
     live = observed or Observed(state=State.UNKNOWN)
     failed = run.answer if status not in (Status.UNANSWERED, *_LIVE) else None
+    out = way_out(run.goal.environment, failed, way_back_again(run.goal.environment)) if failed else ""
     return Outcome(
         environment=run.goal.environment,
         service=run.goal.service,
@@ -46,7 +52,7 @@ def outcome_of(
         number=run.number or None,
         migration=run.migration,
         answer=run.answer,
-        way_out=way_out(run.goal.environment, failed, way_back_again(run.goal.environment)) if failed else "",
+        way_out="" if why and why.remedy == out else out,
     )
 
 
@@ -139,12 +145,21 @@ async def follow(run: Run, operation: Operation) -> Outcome:
     if why and not why.place.startswith("platform"):
         why = replace(why, remedy=why.remedy + _values(run, status, live))
     status, unanswered = await _answered(run, status, live)
+    why = why and _or_live(run, why)
     outcome = await end(run, outcome_of(run, status, live, operation=operation.id, why=why or unanswered))
     await _end_older(run, past)
     if run.number % _PACKED_EVERY == 0:
         with suppress(SlipwayError):  # a later run packs them
             await pack(run.ledger)
     return outcome
+
+
+def _or_live(run: Run, why: Diagnosis) -> Diagnosis:
+    """Return why it was rolled back: by an alarm that the live release set off, when it fails on the migrated schema."""
+    if why.rule not in _ALARM_RULES or not run.answer or not (cause := broken_by_migration(run.answer)):
+        return why
+    environment = run.goal.environment
+    return replace(why, cause=cause, remedy=way_out(environment, run.answer, way_back_again(environment)), quotes=())
 
 
 def _values(run: Run, status: Status, live: Observed) -> str:
@@ -188,4 +203,8 @@ async def _evidence(run: Run, operation: Operation) -> Diagnosis | None:
         return Diagnosis("unknown", f"the logs could not be read: {error.what}", (), error.next_step)
     if operation.creating and run.engine.migrate is None and why.rule in _SCHEMA_RULES:
         return replace(why, cause=f"{why.cause}; {NOT_MIGRATED}", remedy=NOT_MIGRATED_REMEDY)
+    if why.rule in _SCHEMA_RULES and run.goal.verb is Verb.ROLLBACK:
+        return replace(why, remedy=_AHEAD)
+    if why.rule in _SCHEMA_RULES and run.migration:
+        return replace(why, remedy=_HAVE_RUN)
     return why

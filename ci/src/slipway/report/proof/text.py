@@ -8,7 +8,7 @@ from slipway.records.words import counted
 from slipway.report.format import escaped, fenced
 from slipway.untrusted import one_line, printable
 
-_WHOLE = 2_000  # characters: advice is at the end of a line, and is not cut
+WHOLE = 2_000  # characters: advice is at the end of a line, and is not cut
 
 
 def text(proof: Proof) -> str:
@@ -76,7 +76,7 @@ def _partial(proof: Proof) -> list[str]:
 
 
 def _gaps(proof: Proof) -> Iterator[str]:
-    yield from (one_line(line, _WHOLE) for line in _extent(proof))
+    yield from (one_line(line, WHOLE) for line in _extent(proof))
     if any(_extent(proof)):
         yield ""
 
@@ -97,10 +97,10 @@ _SIGNS = {Level.ERROR: "❌", Level.WARNING: "⚠️", Level.NOTE: "📝"}
 def markdown(proof: Proof) -> str:
     """Render GitHub-flavoured Markdown."""
     shown = [finding for finding in proof.findings if finding.suppressed is None]
-    extent = [f"- {escaped(line, _WHOLE)}" for line in _extent(proof)]
+    extent = [f"- {escaped(line, WHOLE)}" for line in _extent(proof)]
     parts = [
         f"## Migrations {proof.verdict_in_words}",
-        escaped(summary(proof), _WHOLE),
+        escaped(summary(proof), WHOLE),
         *(["\n".join(extent)] if extent else []),
     ]
     parts += [_finding(finding) for finding in shown[:_SHOWN]]
@@ -117,13 +117,13 @@ _LISTED = 8
 
 def comment(proof: Proof) -> str:
     """Render one screen of Markdown for a comment: a line per finding, and the code to write for the first."""
-    lines = [f"- {escaped(line, _WHOLE)}" for line in list(_extent(proof))[:_LISTED]]
+    lines = [f"- {escaped(line, WHOLE)}" for line in list(_extent(proof))[:_LISTED]]
     listed, instead = listing(proof.findings)
     return (
         "\n\n".join(
             [
                 f"### Migrations {proof.verdict_in_words}",
-                escaped(summary(proof), _WHOLE),
+                escaped(summary(proof), WHOLE),
                 *(["\n".join([*lines, *listed])] if lines or listed else []),
                 *instead,
             ]
