@@ -339,6 +339,10 @@ async def test_the_foundation_is_kept_while_the_stack_of_another_service_uses_it
         f"and still billed, about {shown.shared.dollars:.2f} $ a month"
     )
     assert "the database notes on that server, and its roles" in shown.kept
+    without = replace(WANTED, environments={"staging": replace(WANTED.environment("staging"), database=None)})
+    said = await refusal(ground(account, without).propose(untold))
+    assert "also used by slipway-billing-staging, and these settings would destroy " in said
+    assert "--replace" not in said
     deletion = StackDeletion(aws_of(account), stacks(WANTED, "staging")[0], time_of(account), untold)
     refused = await deletion.run(await deletion.proposed())  # the import came after it was shown
     assert refused.removal is Removal.FAILED

@@ -118,7 +118,7 @@ class AccountSetup:
         """
         changes: list[StackChange] = []
         async with AsyncExitStack() as opened:
-            proposed = await self._proposed(opened, tell, restores=restores)
+            proposed = await self._proposed(opened, tell, replace=replace, restores=restores)
             if approved:
                 check_approved(await self._report([proposal for _, proposal in proposed], tell), approved)
             check_losses([proposal for _, proposal in proposed], replace)
@@ -211,11 +211,16 @@ class AccountSetup:
         return await changed(access, self.digest, tell, makes=makes)
 
     async def _proposed(
-        self, opened: AsyncExitStack, tell: Callable[[Event], None], *, restores: bool = False
+        self,
+        opened: AsyncExitStack,
+        tell: Callable[[Event], None],
+        *,
+        replace: Sequence[str] = (),
+        restores: bool = False,
     ) -> list[tuple[StackChangeSet, StackChange]]:
         """Return the change set of each stack, with what it would change; one that must wait is not opened.
 
-        Raises RefusedError with every role that they would make and that exists already.
+        Raises RefusedError with every role that they would make and that exists already, and when other services would lose something.
         """
         proposals: list[tuple[StackChangeSet, StackChange]] = []
         roles: list[str] = []
@@ -225,8 +230,20 @@ class AccountSetup:
             proposal = _waiting(stack, missing) if missing else await opened.enter_async_context(change_set.proposed())
             proposals.append((change_set, proposal))
             roles += roles_added_by(stack, proposal)
+            lost = [change.name for change in proposal.changes if change.loss and change.name not in replace]
+            if lost and stack.kind is StackKind.FOUNDATION:
+                await self._check_unused(stack, lost, tell)
         await check_new(self.aws, roles)
         return proposals
+
+    async def _check_unused(self, stack: StackTemplate, lost: Sequence[str], tell: Callable[[Event], None]) -> None:
+        """Raise RefusedError when stacks of other services use a stack that would lose these resources."""
+        ours = [each.name for each in await self.stacks()]
+        if users := await StackDeletion(self.aws, stack, self.time, tell).users(ours):
+            raise RefusedError(
+                f"the stack {stack.name} is also used by {', '.join(users)}, and these settings would destroy {', '.join(lost)} in it",
+                "write the network, database and migrations.postgres of those services into this one's settings, too",
+            )
 
 
 def _missing(stack: StackTemplate, before: Sequence[StackChange]) -> str | None:
