@@ -242,7 +242,7 @@ class AccountSetup:
         if users := await StackDeletion(self.aws, stack, self.time, tell).users(ours):
             raise RefusedError(
                 f"the stack {stack.name} is also used by {', '.join(users)}, and these settings would destroy {', '.join(lost)} in it",
-                "write the network, database and migrations.postgres of those services into this one's settings, too",
+                "write the same network, database and migrations.postgres as those services into these settings",
             )
 
 
