@@ -168,7 +168,7 @@ async def test_a_migration_counts_even_if_its_deployment_never_ended(account, st
         await environment.deploy(await staging.image(), staging.tell)
     outcome = await rollback(staging.environment, staging.tell, 1, CompatibilityEvidence())
     assert outcome.status is Status.REFUSED
-    assert "goes from aaa to bbb" in outcome.diagnosis.cause
+    assert "of revision aaa, on a database at bbb" in outcome.diagnosis.cause
 
 
 async def test_a_run_superseded_before_its_migration_does_not_migrate(staging):
