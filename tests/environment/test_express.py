@@ -1,6 +1,8 @@
 """Every command on ECS Express Mode, from the commit to the deleted service; the oracle is the simulated account."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import anyio
@@ -19,6 +21,16 @@ from tests.environment.express import BRISK, SETTINGS, Staging, rewritten, stagi
 from tests.release.direct import opened
 from tests.simulator.express import Notes, trust
 from tests.simulator.scripted import Script
+
+
+@asynccontextmanager
+async def slow_canary(*paths: str) -> AsyncIterator[Staging]:
+    """A service whose canary lasts long enough for requests of these paths."""
+    async with opened() as account:
+        trust(account)
+        account.cloud.ecs.express.pace = replace(BRISK, canary=120, bake=60)
+        yield Staging(account, SETTINGS.replace('"/healthz"\n', f'"/healthz"\nsmoke-paths = {json.dumps(paths)}\n'))
+
 
 OWNED = {"key": "slipway:environment", "value": "staging"}
 UNPROVEN = CompatibilityEvidence(None, "a story")
@@ -145,10 +157,7 @@ async def is_aborted(there: Staging, old: str) -> None:
 @pytest.mark.slow
 async def test_a_canary_gets_requests_when_no_user_sends_any_so_that_the_alarm_can_go_off():
     """Each request of /front failed, and the release reached everyone at night."""
-    async with opened() as account:
-        trust(account)
-        there = Staging(account, SETTINGS.replace('"/healthz"\n', '"/healthz"\nsmoke-paths = ["/front"]\n'))
-        account.cloud.ecs.express.pace = replace(BRISK, canary=120, bake=60)
+    async with slow_canary("/front") as there:
         first, bad = await there.account.image(), await there.account.image(Script(silent="/front"))
         await there.environment.deploy(first, there.tell)
         refused = await there.run(there.environment.deploy(bad, there.tell))
@@ -161,13 +170,10 @@ async def test_a_canary_gets_requests_when_no_user_sends_any_so_that_the_alarm_c
 @pytest.mark.slow
 async def test_a_live_release_that_the_migration_broke_is_named_when_its_errors_roll_the_new_release_back():
     """The cause was looked for in the new release, which worked, and the way out led to the same rollback again."""
-    async with opened() as account:
-        trust(account)
-        there = Staging(account, SETTINGS.replace('"/healthz"\n', '"/healthz"\nsmoke-paths = ["/front"]\n'))
-        account.cloud.ecs.express.pace = replace(BRISK, canary=120, bake=60)
+    async with slow_canary("/front") as there:
         said = {"image_head": "aaa", "database_head": "aaa"}
         old = Script(says=lambda: json.dumps(said))
-        first, new = await account.image(old), await account.image(Script(silent="/front"))
+        first, new = await there.account.image(old), await there.account.image(Script(silent="/front"))
         await there.environment.deploy(first, there.tell)
         outcomes = []
 
@@ -190,13 +196,10 @@ async def test_a_live_release_that_the_migration_broke_is_named_when_its_errors_
 
 @pytest.mark.slow
 async def test_a_canary_requests_no_path_that_the_release_before_does_not_answer_for_its_errors_would_take_the_correction_back():
-    async with opened() as account:
-        trust(account)
-        there = Staging(account, SETTINGS.replace('"/healthz"\n', '"/healthz"\nsmoke-paths = ["/healthz", "/front"]\n'))
-        account.cloud.ecs.express.pace = replace(BRISK, canary=120, bake=60)
+    async with slow_canary("/healthz", "/front") as there:
         broken, mended = await there.account.image(), await there.account.image()
         await there.environment.deploy(broken, there.tell)
-        account.backend.scripts[broken].silent = "/front"
+        there.account.backend.scripts[broken].silent = "/front"
         done = await there.run(there.environment.deploy(mended, there.tell))
         assert (done.outcome.status, done.outcome.live) == (Status.SUCCEEDED, mended)
         said = "requesting /healthz during the canary; not /front, which the release before does not answer either"

@@ -238,7 +238,7 @@ class AccountSetup:
 
     async def _check_unused(self, stack: StackTemplate, lost: Sequence[str], tell: Callable[[Event], None]) -> None:
         """Raise RefusedError when stacks of other services use a stack that would lose these resources."""
-        ours = [each.name for each in await self.stacks()]
+        ours = [each.name for each in self._templates]
         if users := await StackDeletion(self.aws, stack, self.time, tell).users(ours):
             raise RefusedError(
                 f"the stack {stack.name} is also used by {', '.join(users)}, and these settings would destroy {', '.join(lost)} in it",

@@ -19,7 +19,7 @@ from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event, Tell
 from slipway.release.aws.ecr import revision_of
-from slipway.release.engine.compatibility import Disproof, forward_risk, rollback_risk
+from slipway.release.engine.compatibility import SHORT, Disproof, forward_risk, rollback_risk
 from slipway.release.engine.engine import no_op
 from slipway.release.engine.late import LateStore
 from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before, was_brought
@@ -31,7 +31,6 @@ from slipway.release.preflight.named import look_at_secrets
 from slipway.settings import variable_of
 from slipway.untrusted import one_line
 
-_SHORT = 12  # digits of a commit, which git accepts for it
 _FIX = "it would answer errors on this schema, so deploy a fix instead: docs/how-to/deployments.md, `A hot fix on a newer schema`"
 _KEEP_WORKING = "promote a release whose revisions keep the one before working, as in docs/how-to/change-a-column.md"
 Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
@@ -41,8 +40,8 @@ def _unproven(what: str, risk: str, instead: str, older: str | None, newer: str 
     """Return the refusal of a pair of releases, by the commits of both, if they are known; a pair that is known not to work needs no proof."""
     if isinstance(risk, Disproof):
         return RefusedError(f"{what} fails: {risk}", instead)
-    place = f"in a checkout of {newer[:_SHORT]}" if newer else "in a checkout of the newer release"
-    since = older[:_SHORT] if older else "COMMIT_OF_THE_OLDER_RELEASE"
+    place = f"in a checkout of {newer[:SHORT]}" if newer else "in a checkout of the newer release"
+    since = older[:SHORT] if older else "COMMIT_OF_THE_OLDER_RELEASE"
     return RefusedError(
         f"{what} is not proven: {risk}",
         f"prove this pair {place} with `slipway gate --since {since} --report DIR`, and pass --certificate DIR/proof.json, "

@@ -35,9 +35,8 @@ from slipway.records.gate import GateQuestion, Listed, Listing, Previous
 from slipway.records.proof import UNCOMPARED, Coverage, Layer, Proof, Revision, Verdict, Versions
 from slipway.records.words import counted
 
-_CONCURRENTLY: Final = re.compile(
-    r"\bCONCURRENTLY\b", re.IGNORECASE
-)  # what such a statement locks is known, and blocks no reader and no writer
+# The locks of such a statement are known, and block no reader and no writer.
+_CONCURRENTLY: Final = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
 _GRANTED: Final = re.compile(r"[{,]([^=,]*)=([\w*]+)/")
 
 

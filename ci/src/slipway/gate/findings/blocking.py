@@ -39,7 +39,7 @@ def safe_index(sql: str) -> str | None:
     """Return the safe form of a statement that builds an index, with the statement's own names; None for any other statement."""
     plain = _CONCURRENTLY.sub("", sql)
     matches = ((cause, cause.pattern.search(plain)) for cause in CAUSES if cause.rule is rules.INDEX)
-    return next((cause.remedy.format_map(_Gaps(match.groupdict())) for cause, match in matches if match), None)
+    return next((cause.remedy_for(match) for cause, match in matches if match), None)
 
 
 def with_growth(measured: str, statement: Statement, growth: Sequence[Growth]) -> str:
@@ -51,11 +51,7 @@ def _explain(node: Node, statement: Statement, growth: Sequence[Growth], partiti
     measured = with_growth(_measured(statement), statement, growth)
     for cause in CAUSES:
         if match := cause.match(statement, partitioned):
-            nested = _NESTED.match(statement.sql) is not None  # where a name ends, depends on the text around it
-            remedy = (
-                cause.rule.remedy.format_map(_Gaps({})) if nested else cause.remedy.format_map(_Gaps(match.groupdict()))
-            )
-            return cause.rule.finding(node, measured, statement.line, remedy)
+            return cause.rule.finding(node, measured, statement.line, cause.remedy_for(match))
     if not any(_own_lock(statement, table, blocked) for table, blocked in statement.blocks.items()):
         return rules.EARLIER_LOCK.finding(node, measured, statement.line)
     return rules.UNEXPLAINED.finding(node, f"{measured}: {statement.sql}", statement.line)
@@ -134,6 +130,12 @@ class Cause:
             return match
         name = match["table"]
         return match if self.when(statement, any(is_table(table, name) for table in partitioned)) else None
+
+    def remedy_for(self, match: re.Match[str]) -> str:
+        """Return the remedy with the statement's names; without them for a block, where the text around a name tells its end."""
+        if _NESTED.match(match.string):
+            return self.rule.remedy.format_map(_Gaps({}))
+        return self.remedy.format_map(_Gaps(match.groupdict()))
 
 
 def _rewrites(statement: Statement, _is_partitioned: bool) -> bool:  # noqa: FBT001 -- a condition

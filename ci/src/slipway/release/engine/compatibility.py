@@ -15,7 +15,7 @@ from slipway.untrusted import json_object, one_line
 _REVISION = re.compile(r"\w{1,64}")  # alembic's generated and hand-written ids; git's
 _MOST_HEADS = 32
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_SHORT = 12  # digits of a commit, which git accepts for it
+SHORT = 12  # digits of a commit, which git accepts for it
 BROKEN = "the live release does not work since the migration"  # how such a cause begins
 
 
@@ -95,7 +95,7 @@ def _certified(
 def _objection(certificate: Certificate, release: Readiness, whose: str) -> str | None:
     tried, commit = certificate.previous, release.commit
     if commit and _COMMIT.fullmatch(tried) and _COMMIT.fullmatch(commit) and tried != commit:
-        return f"the certificate is about the release of the commit {tried[:12]}, and {whose} is of {commit[:12]}"
+        return f"the certificate is about the release of the commit {tried[:SHORT]}, and {whose} is of {commit[:SHORT]}"
     if not certificate.revisions:
         return f"the certificate of this pair names no revision that {whose} was tried with"
     for revision in certificate.revisions:
@@ -126,7 +126,7 @@ def way_out(environment: str, answer: Answer, back: str, *, migrated: bool = Fal
         return f"{look}; the database was migrated, so deploy a commit with a revision that repairs it, unless a certificate of the gate says that the release before works on this schema"
     if (heads := _moved(answer)) is not None:
         knows, at = heads
-        base = f"commit {answer.known.commit[:_SHORT]}" if answer.known and answer.known.commit else "its commit"
+        base = f"commit {answer.known.commit[:SHORT]}" if answer.known and answer.known.commit else "its commit"
         return (
             f"go forward, as a rollback does not migrate the database back: the live release knows revision {knows}, and the database is at {at}; "
             f"on {base}, add the revisions up to {at}, and after them one that gives the live release its schema back and drops nothing "
