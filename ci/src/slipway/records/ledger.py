@@ -87,7 +87,7 @@ class Accepted(Record, schema="slipway/accepted/1"):
 class Release(Record, schema="slipway/release/1"):
     """How a deployment ended.
 
-    - live: the digest that served at the end. ended: Unix time of the platform. seconds: 0 when unknown. holder: the person or job that deployed.
+    - live: the digest that served at the end. ended: Unix time of the run's machine, or of the platform without a run. seconds: 0 when unknown. holder: the person or job that deployed.
     - heads: of the image's history. database: heads of its database at the end. Both are None when unknown.
     - commit: the image's source. risk: why a required proof was waived; empty when none was required.
     - wanted: hash of the desired service, as in its intent; empty when it was not recorded.
