@@ -31,7 +31,7 @@ from slipway.release.preflight.named import look_at_secrets
 from slipway.settings import variable_of
 from slipway.untrusted import one_line
 
-_FIX = "it would answer errors on this schema, so deploy a fix instead: docs/how-to/deployments.md, `A hot fix on a newer schema`"
+_FIX = "it would answer errors on this schema, so deploy a fix instead: docs/how-to/roll-back.md, `A hot fix on a newer schema`"
 _KEEP_WORKING = "promote a release whose revisions keep the one before working, as in docs/how-to/change-a-column.md"
 Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
 
