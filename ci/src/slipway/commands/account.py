@@ -214,7 +214,7 @@ async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
 
 @command(
     Group.ACCOUNT,
-    "Compare the simulator, or with --account a real AWS account, with the documented behaviour of AWS",
+    "Compare the simulator, or with --account a real AWS account, with the behaviour that slipway expects of AWS",
     AwsAccess.CHANGES,
     flags=(
         option(
@@ -228,7 +228,7 @@ async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
         option("region", "REGION", "the region (default: the one of the AWS profile)"),
         switch("yes", "agree to what will be created and what it costs"),
         switch("estimate", "only print what would be created and what it costs"),
-        switch("clean-up", "only delete what earlier runs left, found by name and tag"),
+        switch("clean-up", "only delete what earlier runs left, found by name and tag, and log groups by name"),
         option("image", "IMAGE", "the image of the services (default: AWS's sample in ECR Public)"),
         option("port", "N", "with --image: the port it listens on (default: 8000)", parse=int, default=8000),
         option("start-command", "COMMAND", "with --image: the command that starts it", default=""),
@@ -246,10 +246,11 @@ async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
         JsonRecord("left", "with `--clean-up`; 3 when something could not be deleted"),
     ),
     more="""\
-Without --account it checks the simulator itself: that takes seconds and touches nothing. With --account it creates services in a
-real account, leads them through every state that can be reached from outside, and deletes them. It first prints what it will
-create and what that costs, and creates nothing until you pass --yes or type the account's number. After an interruption it waits
-for operations in progress, then deletes everything. A second interruption ends it at once; --clean-up deletes what was left.
+The expectations come from AWS's documentation, reports of users and assumptions; each result names its source. Without --account the
+suite checks the simulator itself: that takes seconds and touches nothing. With --account it creates services in a real account, takes
+them through every state that can be reached from outside, and deletes them. It first prints what it will create and what that costs,
+and creates nothing until you pass --yes or type the account's number. After an interruption it waits for operations in progress, then
+deletes everything. A second interruption ends it at once; --clean-up deletes what was left.
 
 Account numbers and ARNs are removed from all records.""",
     not_on_dagger="a person agrees to what it creates and costs in a real account",
@@ -258,6 +259,7 @@ Account numbers and ARNs are removed from all records.""",
 async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.conformance.service import ProbeImage
     from slipway.local.conformance import SIMULATED_ROLES, Consent, in_no_time, permitted, suite_of
+    from slipway.local.prompt import check_agreed
     from slipway.records.conformance import Left
     from slipway.report.answers import account as answers
     from slipway.report.text import of_estimate
@@ -276,24 +278,11 @@ async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
     account = await permitted(Consent(flags.account, flags.region, flags.endpoint_url))
     where = f"account {flags.account}, {account.region}"
     if flags.clean_up:
-        _check_agreed(
-            flags, f"Everything that earlier runs left in {where} will be deleted, including a run in progress.\n"
-        )
+        what = f"Everything that earlier runs left in {where} will be deleted, including a run in progress.\n"
+        check_agreed(what, flags.account, yes=flags.yes)
         return answers.of_left(Left(await suite.clean(account, None, _tell(flags))))
-    _check_agreed(flags, of_estimate(suite.estimate(), where))
+    check_agreed(of_estimate(suite.estimate(), where), flags.account, yes=flags.yes)
     return answers.of_conformance(await suite.conform(account, _tell(flags)))
-
-
-def _check_agreed(flags: Flags, what: str) -> None:
-    """Raise BadInputError unless a person agrees to `what`."""
-    print(what, end="", file=sys.stderr, flush=True)
-    if flags.yes:
-        return
-    if not sys.stdin.isatty():
-        raise BadInputError("consent is missing, and nothing was touched", "pass --yes")
-    print("Type the account's number to agree: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != flags.account:
-        raise BadInputError("that is another number, and nothing was touched", f"type {flags.account}, or pass --yes")
 
 
 def _tell(flags: Flags) -> Callable[[str], None]:

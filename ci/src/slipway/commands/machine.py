@@ -40,7 +40,7 @@ async def doctor(flags: Flags, _caller: Caller) -> "CommandResult":
 
 @command(
     Group.MACHINE,
-    "Explain a rule of the gate, such as L01, or a command; without ID list the rules",
+    "Explain a rule of the gate, such as L01, or a command; without either, list the rules",
     flags=(
         option(
             "id",

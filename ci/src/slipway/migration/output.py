@@ -34,7 +34,9 @@ def answer(file: Path | None, ask: Callable[[], Any], database: str = "") -> int
     try:
         _write(file, record, database)
     except OSError as error:
-        return refuse(file, BadInputError(f"{file} cannot be written", error.strerror or str(error)), database)
+        return refuse(
+            file, BadInputError(f"{file} cannot be written", f"{error.strerror or error}; name another file"), database
+        )
     return 0
 
 

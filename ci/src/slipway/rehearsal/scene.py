@@ -202,7 +202,7 @@ class _StageRunner(Generic[C]):
     async def migrate(self, tell: Tell) -> Migration:  # noqa: ARG002 -- the stage reports no events
         return await self.stage.migrate(self.image, self.environment)
 
-    async def look(self) -> Standing:
+    async def standing(self) -> Standing:
         raise NotImplementedError("no act asks for the state of a database")
 
 

@@ -199,7 +199,7 @@ TASK_DEFINITION = Resource(
     "the definition of the task that migrates",
     of_task(
         "arn:{partition}:ecs:{region}:{account}:task-definition/{service}-migration:*",
-        "arn:{partition}:ecs:{region}:{account}:task-definition/{service}-migration-look:*",
+        "arn:{partition}:ecs:{region}:{account}:task-definition/{service}-migration-status:*",
     ),
 )
 TASKS = Resource(

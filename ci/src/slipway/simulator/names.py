@@ -1,6 +1,6 @@
 """The names of the simulated accounts, as clients use them that connect to one and ask for a host in TLS and in HTTP.
 
-The endpoint is an HTTP proxy for them: no DNS server has these names. TLS is not spoken here; where a handshake would fail, the connection is lost.
+The endpoint is an HTTP proxy for them: no DNS server has these names. It has no TLS; where a handshake would fail, the connection is lost.
 """
 
 from collections.abc import Callable, Iterable

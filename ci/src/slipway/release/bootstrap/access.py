@@ -47,7 +47,7 @@ class Access:
 
     async def run(self, digest: str, tell: Tell, *, makes: bool) -> ServerAccess:
         """Return what differs on the server, and make it so if `makes`; raises SlipwayError."""
-        return await EcsTask(self.aws, self.time, self._order(digest, look=not makes)).access(tell)
+        return await EcsTask(self.aws, self.time, self._order(digest, only_reads=not makes)).access(tell)
 
     @property
     def _network(self) -> ManagedNetwork:
