@@ -115,7 +115,7 @@ def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
 
 @command(
     Group.ACCOUNT,
-    "Print the IAM policy that commands need in an environment, without calling AWS",
+    "Print the IAM policy that commands need in an environment",
     flags=(
         SOURCE,
         NAME,
@@ -163,12 +163,12 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account until you interrupt it (its access key is `simulated`); push a release to one that runs, or let its calls fail",
+    "Run a simulated AWS account until you interrupt it, push a release to a running one, or let its calls fail",
     flags=(
         option(
             "action",
             "run|push|faults",
-            "run the account; in one that runs, push the newest commit of a service, or replace the faults by those of --faults (default: run)",
+            "run: start an account (default); push: build the newest commit of a service into a running account; faults: replace the faults of a running account by those of --faults",
             positional=True,
             choices=("run", "push", "faults"),
             default="run",
@@ -181,10 +181,10 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
             parse=float,
             default=1.0,
         ),
-        file("state", "what the account holds at the start: repositories, roles, secrets"),
-        file("faults", "what will go wrong: throttled calls, lost answers; without a file `faults` ends all of it"),
-        SOURCE,
-        ENDPOINT,
+        file("state", "with run: the repositories, roles and secrets that the account has at the start"),
+        file("faults", "with run and faults: the calls that will be throttled or lose their answer (default: none)"),
+        replace(SOURCE, sentence=f"with push: {SOURCE.sentence}"),
+        replace(ENDPOINT, sentence="with push and faults: the URL of the running account"),
     ),
     records=(
         JsonRecord(
@@ -193,6 +193,8 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
         JsonRecord("image", "of `push`"),
     ),
     more="""\
+Clients sign in with the access key `simulated`.
+
 `slipway simulator push --endpoint-url URL` needs no container engine: the release is the source tree of the commit, with the
 dependencies of its lock file. It prints REPOSITORY@DIGEST for `slipway deploy`.""",
     not_on_dagger="it serves programs on this machine; Dagger takes its address as an endpoint",

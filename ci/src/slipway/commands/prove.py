@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from slipway.records.services import Proofs
     from slipway.report.answers.result import CommandResult
 
-_WHOLE = "not needed: the engine caches the whole proof"
+_WHOLE = "it runs all layers, and the engine caches the proof"
 _LISTED = "listing the revisions needs the service's own Python; on Dagger the gate reads them"
 
 
@@ -78,7 +78,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
             "DATE",
             "until this day (YYYY-MM-DD, UTC), exit with 0 even if there are errors, to introduce the gate gradually",
             parse=day,
-            not_on_dagger="not needed: the report is returned even if there are errors",
+            not_on_dagger="it returns the report even if there are errors",
         ),
         PYTHON,
         replace(

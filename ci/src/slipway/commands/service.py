@@ -170,16 +170,16 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
     AwsAccess.READS,
     flags=(
         *ANYWHERE,
-        option("since", "SPAN", "only lines of this span, such as 90s, 10m, 2h or 3d (default: 10m)", one_of="lines"),
+        option("since", "SPAN", "the lines of the last 90s, 10m, 2h or 3d, for example (default: 10m)", one_of="lines"),
         option(
             "deployment",
             "NUMBER",
-            "the lines of one deployment instead, by its number in `slipway history`, from its start to its end",
+            "the lines of one deployment, from its start to its end, by its number in `slipway history`",
             parse=int,
             one_of="lines",
         ),
         switch("errors", "only lines that look like errors, with the lines of their tracebacks"),
-        option("tail", "NUMBER", "only the newest of these lines, this many", parse=int),
+        option("tail", "NUMBER", "only the newest of these lines, at most this many", parse=int),
         switch("follow", "continue with new lines until it is interrupted", not_on_dagger="a function returns once"),
     ),
     records=(
@@ -218,7 +218,7 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     "List an environment's secrets and those that are missing; set one to a value that is typed or piped in",
     AwsAccess.CHANGES,
     flags=(
-        option("action", "list|set", "what to do", positional=True, choices=("list", "set")),
+        option("action", "list|set", "list the secrets, or set one", positional=True, choices=("list", "set")),
         option("name", "VARIABLE", "with set: the variable whose secret it is", positional=True, default=""),
         *ENVIRONMENT,
     ),

@@ -35,10 +35,10 @@ async def previous_in(
     secrets: Mapping[str, dagger.Secret],
     path: str = "/",
 ) -> Previous | None:
-    """Read the previous release from a directory, on the base images of the current one; `path` leads to the service.
+    """Read the previous release from a directory, on the base images of the current one; `path` is the service's folder in it.
 
-    The record carries the reason when its models cannot be read; raises BadInputError for malformed statements, and for a
-    directory without a service, which is no release.
+    If its models cannot be read, the record has the reason. Raises BadInputError for malformed statements, and for a directory without a
+    service.
     """
     previous = Previous(name="")
     if directory:

@@ -129,7 +129,7 @@ class _Discreet:
         """Do nothing: an incomplete line waits for its end, the last one for `close`."""
 
     def close(self) -> None:
-        """Write the rest; the underlying stream stays open."""
+        """Write the last, incomplete line; the underlying stream stays open."""
         self._stream.write(without(self._secrets, self._rest))
         self._rest = ""
         self._stream.flush()

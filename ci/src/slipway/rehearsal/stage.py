@@ -183,7 +183,7 @@ class Stage(Protocol[C_contra]):
         ...
 
     async def build(self, release: C_contra, settings: Settings | None = None) -> Image:
-        """Build the artifact of a release and push it to the account's registry; with `settings` as that of another service."""
+        """Build the artifact of a release and push it to the account's registry; `settings` are those of another service, if given."""
         ...
 
     async def prove(self, release: C_contra, image: Image) -> Proof:

@@ -40,7 +40,7 @@ class Names:
         self._clock = clock
 
     def behind(self, target: str, host: str) -> ASGIApp:
-        """Return what answers a client that connects to an App Runner service or a load balancer, by its name in DNS, and asks for a host."""
+        """Return the application that answers requests for `host` at `target`, the DNS name of a service or a load balancer."""
         for cloud in self._clouds():
             for service in cloud.app_runner.services.values():
                 if full(service.dns) == full(target) and service.status != "DELETED":
