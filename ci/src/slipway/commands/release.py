@@ -348,7 +348,7 @@ async def _changed_environment(flags: Flags, caller: Caller) -> "ServiceEnvironm
 
 
 async def connected_to(flags: Flags, caller: Caller, name: str = "") -> "ServiceEnvironment":
-    """Return an environment with the addresses of the services that it calls; one that is read from the ledger has those of then."""
+    """Return an environment with the addresses of the services that it calls; one read from the ledger has the recorded addresses."""
     environment = await caller.environment(name or flags.environment)
     if not environment.settings.calls or vars(flags).get("service"):
         return environment

@@ -109,7 +109,7 @@ class ObservedEnvironment:
         return self._with(settings=settings)
 
     def with_impatient_ledger(self) -> Self:
-        """Return the same environment, whose ledger is asked for a few seconds only; what that does not return is absent."""
+        """Return the same environment with a ledger that is read for a few seconds only; records that it does not return are absent."""
         made = self._with()
         vars(made)["ledger"] = Ledger(LateStore(self.store), self.name)
         return made

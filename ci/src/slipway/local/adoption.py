@@ -89,7 +89,7 @@ def _unusable(folder: Path, tree: Tree) -> Iterator[Obstacle]:
 
 
 def _assumed(survey: Survey) -> Iterator[Fact]:
-    """Yield what holds where no file says anything."""
+    """Yield the defaults for subjects on which no file decides."""
     assumed = {
         Subject.PYTHON: ("uv's choice", "no file names a version"),
         Subject.POSTGRES: (Migrations().postgres, "no file names the major in production"),

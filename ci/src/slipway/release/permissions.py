@@ -18,7 +18,7 @@ Policy = Mapping[str, Any]
 
 
 class Permission(Enum):
-    """Something a verb must be allowed to do, whatever the target."""
+    """A permission that commands need, on any target."""
 
     OBSERVE = "observe the service and its operations"
     FIND_CALLED = "read the addresses of the services that it calls"

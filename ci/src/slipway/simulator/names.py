@@ -51,7 +51,7 @@ class Names:
         return _LOST
 
     def proxied(self, app: ASGIApp) -> ASGIApp:
-        """Return an application that is also a proxy for the names, also for those in Route 53."""
+        """Return the application, which is then also a proxy for the names, including those in Route 53."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or not scope["path"].startswith("http://"):
@@ -72,7 +72,7 @@ class Names:
 
 
 def _behind_balancer(cloud: Region, balancer: LoadBalancer, host: str) -> ASGIApp:
-    """Return what answers for a host: the service whose rule has it, or the default action. Without a certificate the handshake fails."""
+    """Return the application for a host: the service whose rule has it, or the default action. Without a certificate the handshake fails."""
 
     def count(metric: str) -> None:
         cloud.metrics.count(NAMESPACE, metric, balancer.dimensions, cloud.clock.now())

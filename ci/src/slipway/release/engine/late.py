@@ -19,7 +19,7 @@ _PATIENCE_SECONDS = 10.0  # for a store that does not answer; it is not asked ag
 
 @dataclass
 class LateStore:
-    """A ledger.Store in front of another one: it keeps what that does not accept, and what that does not return is absent.
+    """A ledger.Store in front of another one. It keeps the records that the other refuses; records that the other cannot return are absent.
 
     `failure` is why the other one has failed, or None.
     """

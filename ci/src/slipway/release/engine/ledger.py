@@ -358,7 +358,7 @@ class OlderImage:
         return f"deployment {self.first} {tried}, and deployment {self.now} {newer}"
 
     def remedy(self, environment: str) -> str:
-        """Return the ways on; a release that never went live is nothing to go back to."""
+        """Return the next step; a rollback is a part of it only if the image was live before."""
         back = f"go back with `slipway rollback --environment {environment} --to {self.live}`, " if self.live else ""
         return f"deploy the newest commit, {back}or pass --older"
 
