@@ -224,7 +224,7 @@ class Images(Constrained):
     - packages: Debian packages that the service loads, such as ["libpq5"], in its image and wherever its code runs in containers; an image with them is not reproducible.
     - python: for builder and runtime; by default that of .python-version, or the newest that requires-python allows, from 3.10 to 3.14.
     - uv: holds /uv.
-    - postgres: for the gate.
+    - postgres: for the gate; an image in migrations.postgres, and the majors of `dagger call gate --postgres`, come before it.
     - registry: for the rehearsal.
     - dockerfile: the service's own Dockerfile, such as "Dockerfile", from which its image is built instead; the folder is the context.
       CMD and ENTRYPOINT are kept; `command` starts an image that has neither.
