@@ -459,7 +459,7 @@ def test_a_binary_file_is_refused(tmp_path):
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(SettingsError) as caught:
         load_file(tmp_path)
-    assert str(caught.value) == f"{tmp_path} cannot be read: Is a directory"
+    assert str(caught.value) == f"{tmp_path} cannot be read: Is a directory; pass a file that can be read"
 
 
 def test_unusable_settings_are_bad_input():

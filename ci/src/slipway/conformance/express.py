@@ -10,9 +10,9 @@ import anyio
 from slipway.conformance.account import MISSHAPEN, PREFIX, TAG, AwsAccount, Reply, SilentError, masked
 from slipway.conformance.expectations import Findings, subject_of
 from slipway.conformance.express_expectations import BEGINS, SERVICE, every
-from slipway.conformance.leftovers import delete, is_ours, listed, log_groups, prefix
+from slipway.conformance.leftovers import TellLine, delete, is_ours, listed, log_groups, prefix
 from slipway.conformance.service import ProbeImage
-from slipway.conformance.suite import TellLine, conformance_of, new_run
+from slipway.conformance.suite import conformance_of, new_run
 from slipway.errors import BadInputError
 from slipway.records.conformance import Conformance, Estimate
 from slipway.untrusted import one_line

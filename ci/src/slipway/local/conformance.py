@@ -32,8 +32,8 @@ class Suite:
     """The suite of one platform."""
 
     estimate: Callable[[], Estimate]
-    conform: Callable[[AwsAccount, suite.Tell], Awaitable[Conformance]]
-    clean: Callable[[AwsAccount, str | None, suite.Tell], Awaitable[tuple[str, ...]]]
+    conform: Callable[[AwsAccount, leftovers.TellLine], Awaitable[Conformance]]
+    clean: Callable[[AwsAccount, str | None, leftovers.TellLine], Awaitable[tuple[str, ...]]]
 
 
 def suite_of(target: str, image: ProbeImage, execution_role: str, infrastructure_role: str) -> Suite:

@@ -55,7 +55,7 @@ def from_data(kind: type[T], data: object, origin: str) -> T:
         return read(kind, {key: value for key, value in data.items() if key != "schema"})
     except MismatchError as error:
         raise BadInputError(
-            f"{origin} is no {expected}", f"{error}; create it again with this version of slipway"
+            f"{origin} is no {expected} ({error})", "create it again with this version of slipway"
         ) from error
 
 

@@ -59,7 +59,7 @@ class Access:
     def _subnets(self) -> tuple[str, str]:
         return task_subnets(self._network)
 
-    def _order(self, digest: str, *, look: bool) -> AccessOrder:
+    def _order(self, digest: str, *, only_reads: bool) -> AccessOrder:
         settings, environment = self.settings, self.environment
         env, service = settings.environment(environment), settings.service_name(environment)
         task = MigrationRunner(
@@ -87,7 +87,7 @@ class Access:
             settings,
             environment,
             digest,
-            look,
+            only_reads,
             task=task,
             references=references,
             arguments=tuple(f"--{name}={value}" for name, value in arguments.items()),

@@ -139,7 +139,7 @@ async def _downloaded(url: str, digest: str) -> bytes:
         client.stream("GET", url) as download,
     ):
         if download.is_error:
-            raise RefusedError(f"ECR's storage answers {download.status_code}", _DOWNLOAD)
+            raise RefusedError(f"the storage of ECR answers {download.status_code}", _DOWNLOAD)
         async for part in download.aiter_bytes():
             content += part
             if len(content) > _MOST_BYTES:
