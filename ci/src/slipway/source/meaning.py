@@ -1,4 +1,4 @@
-"""What a revision's code does, apart from how it is written."""
+"""The effect of a revision's code, apart from its layout and comments."""
 
 import ast
 import warnings
