@@ -120,8 +120,14 @@ def _account_drift(drift: AccountDrift) -> Iterator[str]:
     yield from (f"not isolated: {one_line(breach)}" for breach in drift.breaches)
     yield from _database_drift(drift.database) if drift.database else ()
     yield f"not covered: {one_line(drift.not_covered)}"
-    restore = "the account differs from the templates; --drift --apply restores the templates' values"
-    yield "all resources match the templates" if drift.is_clean else restore
+    yield _drift_verdict(drift)
+
+
+def _drift_verdict(drift: AccountDrift) -> str:
+    if not drift.is_clean:
+        return "the account differs from the templates; --drift --apply restores the templates' values"
+    unread = drift.database and drift.database.result is Result.WAITING
+    return f"all resources match the templates{'; the roles in the database were not read' if unread else ''}"
 
 
 def _database_drift(database: DatabaseChange) -> Iterator[str]:
