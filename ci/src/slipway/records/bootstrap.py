@@ -68,9 +68,15 @@ class ResourceChange:
         return f"generates a new value for the {noun}" if _GENERATED in self.properties else None
 
     @property
+    def is_impossible(self) -> bool:
+        """Whether AWS refuses a replacement: of a subnet in another zone with the same addresses."""
+        is_replaced = self.kind == _SUBNET and self.replacement == "True"
+        return is_replaced and not {"CidrBlock", "VpcId"} & {*self.properties}
+
+    @property
     def remedy(self) -> str:
         """The next step of someone who gets this change refused."""
-        if self.kind == _SUBNET and not {"CidrBlock", "VpcId"} & {*self.properties}:
+        if self.is_impossible:
             return "keep its zone: AWS makes the new subnet first, and refuses two with the same addresses"
         return f"if its contents may be lost, pass --replace {self.name}"
 

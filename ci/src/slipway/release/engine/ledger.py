@@ -278,7 +278,7 @@ class Ledger:
     async def _claimed(
         self, before: tuple[int, bool | None], numbers: Sequence[int], ends: Sequence[int]
     ) -> tuple[int, bool | None]:
-        """Return the newest of some numbers that is claimed, and whether it has ended, which is asked of `ends`; `before` when none is."""
+        """Return the newest of some numbers that is claimed, and whether it has ended if it is in `ends`; `before` when none is claimed."""
         names = [self.name(number, "intent") for number in numbers] + [self.name(number, "release") for number in ends]
         records = self.numbered(await self.store.get(names)) if names else set()
         newest = max((number for number, kind in records if kind == "intent"), default=0)
