@@ -414,7 +414,9 @@ def test_values_of_the_wrong_kind_are_refused_with_their_name():
         with pytest.raises(BadInputError, match=r"^--committed is -?\d+, which is no time of a commit: pass"):
             assert image.Label("c0ffee", committed).created
     for revision in ("a b", "HEAD~1", "-x", "a..b", "c0ffee\u202e"):
-        with pytest.raises(BadInputError, match=r"^--revision is '.*', which git gives to no commit: pass `git rev-parse"):
+        with pytest.raises(
+            BadInputError, match=r"^--revision is '.*', which git gives to no commit: pass `git rev-parse"
+        ):
             image.Label(revision)
 
 

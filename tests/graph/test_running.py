@@ -124,12 +124,16 @@ async def test_a_service_without_a_history_is_started_and_tested_and_nothing_is_
     assert not any(step.arguments["path"] == running.START for step in engine.steps("withNewFile"))
 
 
-async def test_a_history_that_the_settings_do_not_lead_to_is_not_taken_for_none(engine, workspace, smoke, without_config):
+async def test_a_history_that_the_settings_do_not_lead_to_is_not_taken_for_none(
+    engine, workspace, smoke, without_config
+):
     engine.answers["glob"] = ["db/alembic.ini"]
     with pytest.raises(FunctionError, match="ValueError: 42"):
         await smoke("ValueError: 42")
     assert smoke.migrated
-    with pytest.raises(FunctionError, match=r"has no alembic\.ini: set config in \[tool\.slipway\.migrations\] to 'db/alembic"):
+    with pytest.raises(
+        FunctionError, match=r"has no alembic\.ini: set config in \[tool\.slipway\.migrations\] to 'db/alembic"
+    ):
         await Slipway().migrations(workspace)
 
 
