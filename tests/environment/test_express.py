@@ -220,6 +220,11 @@ async def test_a_rollback_during_a_canary_takes_it_back_and_lets_no_bad_release_
             deployment = await there.until("PRODUCTION_TRAFFIC_SHIFT")
             plan = await plan_rollback(there.environment, None)
             assert (plan.action, plan.notes[-1][:26]) == (Action.UPDATE, "deployment 2 is in flight:")
+            for way in (plan_rollback(there.environment, None, image_only=True), rollback(there.environment, there.tell, None, CompatibilityEvidence(), image_only=True)):  # fmt: skip
+                with pytest.raises(
+                    BadInputError, match="deployment 2 is in flight, and the platform takes back its settings"
+                ):
+                    await way
             outcomes["rollback"] = await rollback(there.environment, there.tell, None, CompatibilityEvidence())
         assert (outcomes["rollback"].status, outcomes["rollback"].live) == (Status.SUCCEEDED, first)
         assert (outcomes["deploy"].status, deployment.status) == (Status.ABORTED, "ROLLBACK_SUCCESSFUL")

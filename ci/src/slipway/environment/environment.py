@@ -15,7 +15,7 @@ import anyio
 from slipway.environment.canary import Canary
 from slipway.environment.late import record_late
 from slipway.environment.moved import gone
-from slipway.environment.observed import HISTORY, ObservedEnvironment
+from slipway.environment.observed import NEWEST, ObservedEnvironment
 from slipway.environment.specification import settings_of, specification_of
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.certificate import Certificate
@@ -156,17 +156,17 @@ class ServiceEnvironment(ObservedEnvironment):
         from slipway.release.preflight.checking import NETWORK
         from slipway.release.preflight.checks import covered
 
-        look = self.platform.looks.get(NETWORK)
-        if look is None or not isinstance(self.own_settings.network, ManagedNetwork):
+        checker = self.platform.checkers.get(NETWORK)
+        if checker is None or not isinstance(self.own_settings.network, ManagedNetwork):
             return ()
-        checks = await covered(NETWORK, look(self.aws, spec))
+        checks = await covered(NETWORK, checker(self.aws, spec))
         return tuple(check for check in checks if check.verdict is PreflightResult.REFUSED)
 
     async def older(self, image: str) -> tuple[str, ...]:
         """Return a note for an image that is deployed with --older only; none when the ledger cannot be read."""
         with suppress(SlipwayError):
             contents = await self.ledger.contents()
-            if older := newer_than(image, await self.ledger.newest_records(contents, HISTORY)):
+            if older := newer_than(image, await self.ledger.newest_records(contents, NEWEST)):
                 return (f"deployed with --older only: {older.found}",)
         return ()
 
@@ -242,8 +242,8 @@ class ServiceEnvironment(ObservedEnvironment):
             report = await preflight(self.aws, spec, self.resolved, live=observed.fields)
         else:
             migrates = self.runner is None and goal.verb not in _WAS_LIVE
-            task = checking.looks_at_migration(self.resolved, self.name) if migrates else {}
-            report = await checking.preflight(self.aws, spec, {**self.platform.looks, **task})
+            task = checking.migration_checkers(self.resolved, self.name) if migrates else {}
+            report = await checking.preflight(self.aws, spec, {**self.platform.checkers, **task})
         for event in checking.events(report):
             tell(event)
         checking.refuse(report)
@@ -272,7 +272,7 @@ class ServiceEnvironment(ObservedEnvironment):
         commit = await revision_of(self.aws, self.settings.name, digest)
         known = (*await self.ledger.certificates(every=False), *filter(None, [self.certificate]))
         own = [certificate for certificate in known if certificate.previous == commit]
-        if not own or not (standing := await runner.look()).unknown:
+        if not own or not (standing := await runner.standing()).unknown:
             return None
         wanted, live = Readiness(standing.image, None, commit), Readiness(None, standing.database)
         if rollback_risk(wanted, live, own):

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from slipway.environment.called import addresses_of, awaited, comparable, connect
 from slipway.environment.environment import ServiceEnvironment
-from slipway.environment.observed import HISTORY
+from slipway.environment.observed import NEWEST
 from slipway.environment.redeploy import CompatibilityEvidence, plan_take_back, take_back
 from slipway.environment.status import status
 from slipway.errors import BadInputError, Obstacles, RefusedError, SlipwayError, UnknownOutcomeError
@@ -304,7 +304,7 @@ class _Run:
 
     async def _records(self, name: str) -> Sequence[Release | Intent]:
         ledger = self.deployment.environments[name].ledger
-        return await ledger.newest_records(await ledger.contents(), HISTORY)
+        return await ledger.newest_records(await ledger.contents(), NEWEST)
 
     def _is_ours(self, record: Release | Intent | None) -> bool:
         joint = record.joint if record else ""

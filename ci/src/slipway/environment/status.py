@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from slipway.environment.late import file_of
 from slipway.environment.moved import gone
-from slipway.environment.observed import HISTORY, ObservedEnvironment
+from slipway.environment.observed import ObservedEnvironment
 from slipway.errors import SlipwayError
 from slipway.records.ledger import History, Intent, OpenDeployment, Situation
 from slipway.records.outcome import Verb
@@ -105,7 +105,7 @@ async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:
 
 async def _history(environment: ObservedEnvironment) -> tuple[History, str]:
     try:
-        history = await environment.settled(await environment.history(HISTORY))
+        history = await environment.settled(await environment.history())
         history = await with_unfinished(environment, history)
         store = environment.ledger.store
         failure = store.failure if isinstance(store, LateStore) else None

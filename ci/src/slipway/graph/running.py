@@ -52,12 +52,12 @@ async def service(image: dagger.Container, settings: Settings, *, migrates: bool
     If it `migrates`, it does so as it starts: an exec would come from the cache, and leave the database empty.
     """
     published = await postgres.published(bases.postgres(settings.images, settings.migrations))
-    told = image.with_service_binding(postgres.HOST, published.server)
-    for name, value in settings.migrations.told(published.url(postgres.HOST)).items():
-        told = told.with_secret_variable(name, dag.set_secret(f"{name}-up", value))
+    container = image.with_service_binding(postgres.HOST, published.server)
+    for name, value in settings.migrations.database_variables(published.url(postgres.HOST)).items():
+        container = container.with_secret_variable(name, dag.set_secret(f"{name}-up", value))
     own = settings.images.dockerfile is not None
     command = [*await image.entrypoint(), *await image.default_args()] if own else settings.command
-    started, before = told.without_docker_healthcheck(), ()
+    started, before = container.without_docker_healthcheck(), ()
     if migrates:
         started, before = migrating(started), ("python", START, *settings.migrations.own_runner, "--")
     return started.as_service(args=[*before, *command])
@@ -73,7 +73,7 @@ async def smoke(image: dagger.Container, settings: Settings, *, migrates: bool) 
     """Start the image as a preflight does, beside a database, migrated if it `migrates`; return what was seen, or raise RefusedError with the cause."""
     server = postgres.service(bases.postgres(settings.images, settings.migrations), f"smoke-{uuid.uuid4().hex}")
     backend = _Built(image.with_service_binding(postgres.HOST, server))
-    variables = settings.migrations.told(postgres.url())
+    variables = settings.migrations.database_variables(postgres.url())
     async with started(server, "the database does not start", kill=True):
         migrated = migrate(backend.container, settings.migrations, postgres.url(), variables) if migrates else None
         *_, last = await booted(migrated, backend, _spec(settings), variables, _Nowhere(settings.checks.timeout))

@@ -131,10 +131,10 @@ class EngineStage:
         spec = simulated.spec(image.digest)
 
         async def boot() -> Checks:
-            variables = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
+            variables = self.account.settings.migrations.database_variables(self.databases[_PREFLIGHT])
             return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, variables, simulated.platform)
 
-        return await preflight(simulated.aws, spec, {**simulated.platform.looks, **quota.LOOKS}, boot)
+        return await preflight(simulated.aws, spec, {**simulated.platform.checkers, **quota.CHECKERS}, boot)
 
     async def migrate(self, image: Image, environment: str) -> Migration:
         return await self._migrate(image, environment)
@@ -143,7 +143,7 @@ class EngineStage:
         """Migrate from the release's own image."""
         url, migrations = self.databases[database], self.account.settings.migrations
         container = self.backend.container(self.account.settings.name, image.digest, {"DATABASE": url})
-        return await migrate(container, migrations, url, migrations.told(url))
+        return await migrate(container, migrations, url, migrations.database_variables(url))
 
 
 @dataclass(frozen=True)

@@ -142,15 +142,17 @@ class OpenDeployment:
 
 @dataclass(frozen=True)
 class History(Record, schema="slipway/history/1"):
-    """The ended ones of the newest deployments of an environment, newest first, and the numbers of unfinished ones among them.
+    """The newest deployments of an environment.
 
-    `open` describes those that are unfinished, where they were looked up.
+    - releases: those that have ended, newest first. unfinished: the numbers of the others; `open` describes those that were read.
+    - older: how many older ones were not read.
     """
 
     environment: str
     releases: tuple[Release, ...]
     unfinished: tuple[int, ...] = ()
     open: tuple[OpenDeployment, ...] = ()
+    older: int = 0
 
     @property
     def newest(self) -> int:

@@ -18,7 +18,7 @@ Policy = Mapping[str, Any]
 
 
 class Permission(Enum):
-    """Something a verb must be allowed to do, whatever the target."""
+    """A permission that commands need, on any target."""
 
     OBSERVE = "observe the service and its operations"
     FIND_CALLED = "read the addresses of the services that it calls"
@@ -199,7 +199,7 @@ TASK_DEFINITION = Resource(
     "the definition of the task that migrates",
     of_task(
         "arn:{partition}:ecs:{region}:{account}:task-definition/{service}-migration:*",
-        "arn:{partition}:ecs:{region}:{account}:task-definition/{service}-migration-look:*",
+        "arn:{partition}:ecs:{region}:{account}:task-definition/{service}-migration-status:*",
     ),
 )
 TASKS = Resource(

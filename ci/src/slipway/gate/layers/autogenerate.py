@@ -50,7 +50,7 @@ class SchemaObject:
 
     @classmethod
     def of(cls, line: Line) -> "SchemaObject":
-        """Locate the object of a line."""
+        """Return the object that a line of a catalog describes."""
         if line.kind == "index":
             schema, table = parts(table_of_index(line))
             return cls(schema, table, parts(line.name)[-1])

@@ -51,7 +51,7 @@ class Inventory:
         return lines, [*unread, *others]
 
     async def kept(self) -> tuple[list[str], list[str]]:
-        """Return what outlives the stacks, and what could not be read."""
+        """Return the resources that outlive the stacks, and those that could not be read."""
         return await _read([self._snapshots, self._log_groups, self._secrets, self._repositories])
 
     async def _gateways(self, networks: Collection[str]) -> AsyncIterator[CostLine]:

@@ -41,7 +41,7 @@ _NAMED: Final[Mapping[str, tuple[str, str]]] = {
 # `destroy` lists them as kept, with the number of their images.
 _KEPT: Final = {REPOSITORY: ("ecr:DescribeImages",), TRIAL: ("ecr:DescribeImages",)}
 _ECS: Final = "arn:{partition}:ecs:{region}:{account}"
-_FAMILIES: Final = tuple(f"{_ECS}:task-definition/{{service}}-access{look}:*" for look in ("", "-look"))
+_FAMILIES: Final = tuple(f"{_ECS}:task-definition/{{service}}-access{suffix}:*" for suffix in ("", "-check"))
 _ACCESS: Final = {
     "AccessTasks": (("ecs:RegisterTaskDefinition", "ecs:RunTask"), _FAMILIES),
     "AccessTask": (("ecs:DescribeTasks",), (_ECS + ":task/{cluster}/*",)),

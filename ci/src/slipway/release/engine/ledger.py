@@ -182,12 +182,13 @@ class Ledger:
         return tuple(record for record in records if record)
 
     async def history(self, most: int) -> History:
-        """Return the ended ones of the newest deployments, of which it looks at `most`, and the numbers of unfinished ones."""
+        """Return the newest deployments, at most `most`."""
         newest = (await self.contents()).newest
         numbers = range(newest, max(newest - most, 0), -1)
         releases = await self.releases(numbers)
         ended = {release.number for release in releases}
-        return History(self.environment, releases, tuple(number for number in numbers if number not in ended))
+        unfinished = tuple(number for number in numbers if number not in ended)
+        return History(self.environment, releases, unfinished, older=max(newest - most, 0))
 
     async def acquire_lock(self, lock: Lock) -> bool:
         """Take the lock; return whether it was free."""
@@ -357,7 +358,7 @@ class OlderImage:
         return f"deployment {self.first} {tried}, and deployment {self.now} {newer}"
 
     def remedy(self, environment: str) -> str:
-        """Return the ways on; a release that never went live is nothing to go back to."""
+        """Return the next step; a rollback is a part of it only if the image was live before."""
         back = f"go back with `slipway rollback --environment {environment} --to {self.live}`, " if self.live else ""
         return f"deploy the newest commit, {back}or pass --older"
 

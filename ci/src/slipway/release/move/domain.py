@@ -146,7 +146,7 @@ class Domains:
             await self._write([(name, name.weighed(percent, self.old, new)) for name in await self._names()])
 
     async def settle(self, side: Destination) -> list[str]:
-        """Replace the weighted records by simple ones that lead to one side, and return the names that had such."""
+        """Replace the weighted records by simple ones for one side, and return the names that had weighted ones."""
         weighed = [name for name in await self._names() if name.is_weighed]
         await self._write([(name, name.simple(side)) for name in weighed])
         return [name.name for name in weighed]

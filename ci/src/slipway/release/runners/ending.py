@@ -101,7 +101,7 @@ def answer_of(kind: type[T], ended: Ended, order: TaskOrder) -> T:
 
 
 def standing_of(ended: Ended, order: TaskOrder) -> Standing:
-    """Return what the task saw; raises SlipwayError."""
+    """Return the revisions that the task read; raises SlipwayError."""
     record = answer_of(Standing, ended, order)
     names = (record.database, record.image, record.unknown, record.missing)
     return Standing(*(tuple(map(one_line, each)) for each in names))
