@@ -57,10 +57,10 @@ async def service(image: dagger.Container, settings: Settings, *, migrates: bool
         container = container.with_secret_variable(name, dag.set_secret(f"{name}-up", value))
     own = settings.images.dockerfile is not None
     command = [*await image.entrypoint(), *await image.default_args()] if own else settings.command
-    started, before = container.without_docker_healthcheck(), ()
+    started = container.without_docker_healthcheck()
     if migrates:
-        started, before = migrating(started), ("python", START, *settings.migrations.own_runner, "--")
-    return started.as_service(args=[*before, *command])
+        started, command = migrating(started), ["python", START, *settings.migrations.own_runner, "--", *command]
+    return started.as_service(args=[*command])
 
 
 def migrating(container: dagger.Container) -> dagger.Container:
