@@ -106,7 +106,7 @@ async def test_a_container_that_ends_badly_is_one_sentence(account, script, said
     ("changes", "said"),
     [
         ({"secrets": {"DATABASE_URL": URL.replace("url", "absent")}}, "ECS cannot find a secret of the migration ("),
-        ({"runner": replace(TASK, log_group="/absent")}, "there is no log group /absent: create it: aws logs create-log-group --log-group-name /absent"),
+        ({"runner": replace(TASK, log_group="/absent")}, "there is no log group /absent: create it with `slipway bootstrap --environment staging --apply`, or without bootstrap by aws logs"),
         ({"runner": replace(TASK, cluster="absent")}, "AWS refused ecs list_tasks with ClusterNotFoundException: Cluster not found.: create the cluster absent, or"),
     ],
     ids=["a secret", "the log group", "the cluster"],

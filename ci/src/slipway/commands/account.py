@@ -66,8 +66,8 @@ if TYPE_CHECKING:
 On a server that bootstrap creates, each service has a database of its own and two roles: an owner, used by migrations only, and one
 for the service, which reads and writes. A task in the VPC creates them, with the server's main user, from an image of the service.
 
-A change that replaces or deletes a database, a secret, a repository, a log group or a VPC is refused unless `--replace` names it. A
-database that is deleted leaves a final snapshot.""",
+A change that replaces or deletes a database, a secret, a repository, a log group, a VPC or a subnet is refused unless `--replace` names
+it. A database that is deleted leaves a final snapshot.""",
     permissions=(),
 )
 async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
@@ -122,7 +122,7 @@ def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
         option(
             "command",
             "COMMAND",
-            "only what this command needs, such as destroy, bootstrap (with destroy --everything) or bootstrap-drift; may be repeated (default: all that the deploy role runs)",
+            "only what this command needs, such as destroy, bootstrap, which includes destroy --everything, or bootstrap-drift; may be repeated (default: all that the deploy role runs)",
             repeated=True,
         ),
         switch(

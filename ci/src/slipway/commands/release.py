@@ -181,7 +181,7 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         switch(
             "image-only",
-            "with the settings of this folder; without this flag the recorded ones are restored. Not with --service, which reads no folder",
+            "restore the image alone, with the settings of this folder instead of the recorded ones; not with --service, which reads no folder",
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,

@@ -219,7 +219,7 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     AwsAccess.CHANGES,
     flags=(
         option("action", "list|set", "list the secrets, or set one", positional=True, choices=("list", "set")),
-        option("name", "VARIABLE", "with set: the variable whose secret it is", positional=True, default=""),
+        option("name", "VARIABLE", "with set: the variable that gets the value", positional=True, default=""),
         *ENVIRONMENT,
     ),
     records=(

@@ -139,10 +139,15 @@ class ServiceEnvironment(ObservedEnvironment):
         made = make_plan(spec, observed or await self.status(), migrates=self.migrates or verb in _WAS_LIVE)
         if not made.changes:
             return made
-        refusals = [await refusal_of(self.aws, spec), *await self._misplaced(spec)]
+        placed = await self._placed(spec)
+        unread = (check for check in placed if check.verdict is PreflightResult.NOT_COVERED)
+        notes = (f"not checked: {check.subject}: {check.found}" for check in unread)
+        made = replace(made, notes=(*made.notes, *notes))
+        refusals = [await refusal_of(self.aws, spec), *placed]
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
             refusals = [await self._foreign(), *refusals]
-        reasons = [f"{refusal.found}; {refusal.remedy}" for refusal in refusals if refusal]
+        refused = (each for each in refusals if each and each.verdict is PreflightResult.REFUSED)
+        reasons = [f"{refusal.found}; {refusal.remedy}" for refusal in refused]
         with suppress(SlipwayError):  # the ledger cannot be read
             reasons += map(str, filter(None, [await gone(self)]))
         if reasons:
@@ -151,16 +156,15 @@ class ServiceEnvironment(ObservedEnvironment):
             made = replace(made, notes=(*made.notes, *await self.older(made.image)))
         return made
 
-    async def _misplaced(self, spec: ServiceSpec) -> tuple[Check, ...]:
-        """Return why the service does not fit into the network that slipway made; empty without one, or if it cannot be read."""
+    async def _placed(self, spec: ServiceSpec) -> tuple[Check, ...]:
+        """Check whether the service fits into the network that slipway made; empty without one."""
         from slipway.release.preflight.checking import NETWORK
         from slipway.release.preflight.checks import covered
 
         checker = self.platform.checkers.get(NETWORK)
         if checker is None or not isinstance(self.own_settings.network, ManagedNetwork):
             return ()
-        checks = await covered(NETWORK, checker(self.aws, spec))
-        return tuple(check for check in checks if check.verdict is PreflightResult.REFUSED)
+        return await covered(NETWORK, checker(self.aws, spec))
 
     async def older(self, image: str) -> tuple[str, ...]:
         """Return a note for an image that is deployed with --older only; none when the ledger cannot be read."""

@@ -197,6 +197,7 @@ class Situation(Record, schema="slipway/situation/1"):
     - unanswered: why users get no answer, or errors, otherwise empty. way_out: what to do about that.
     - traffic: how a move has left the traffic, when it is not here alone; otherwise empty.
     - unrecorded: the file in this folder with a deployment that the ledger lacks; otherwise empty.
+    - names: the service's own, at its load balancer, under which it was asked too. unnamed: why they could not be read, otherwise empty.
     """
 
     environment: str
@@ -215,6 +216,8 @@ class Situation(Record, schema="slipway/situation/1"):
     traffic: str = ""
     way_out: str = ""
     unrecorded: str = ""
+    names: tuple[str, ...] = ()
+    unnamed: str = ""
 
     @property
     def exit_code(self) -> int:

@@ -60,6 +60,8 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
         private = "; private: only its VPC reaches it" if observed.private else ""
         yield "url", (_url(observed.url) if observed.url else "none") + private
     yield from answered(Answer(paths=situation.asked, problem=situation.unanswered), situation.way_out)
+    if situation.names or situation.unnamed:
+        yield "names", ", ".join(situation.names) or f"cannot be read: {situation.unnamed}"
     if situation.live:
         yield "live since", _deployment(situation.live)
         if situation.differs:

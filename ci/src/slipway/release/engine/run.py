@@ -49,7 +49,8 @@ async def _already_true(run: Run, plan: Plan, observed: Observed) -> Outcome:
     """End the goal's own unfinished deployment, if there is one, and change nothing; an unreadable ledger changes no outcome."""
     run.check_approved(plan, observed)
     with suppress(SlipwayError):
-        await _resumed(run, await run.ledger.contents())
+        if not await run.ledger.is_settled():
+            await _resumed(run, await run.ledger.contents())
     return await _finished(run) if run.number else await unchanged(run, observed)
 
 
