@@ -301,7 +301,7 @@ async def _deploy_all(flags: Flags, caller: Caller) -> "CommandResult":
         what = "the ledgers hold the state of a release of several services, which cannot be resumed or rolled back without them"
         raise BadInputError(what, "deploy each service alone with --without-ledger, callees first")
     approved = await caller.record(JointPlan, flags.plan, "the plan") if flags.plan else None
-    images = images_of(approved, flags.environment) if approved else flags.image
+    images = images_of(approved, flags.environment) if approved else flags.image or ()
     made = await _joint(flags, caller, images)
     made = replace(made, approved=approved, reason=flags.without_proof, older=flags.older or bool(approved))
     with caller.run() as tell:
@@ -318,9 +318,11 @@ async def _joint(flags: Flags, caller: Caller, images: "Sequence[str]") -> "Join
 
 def _only(images: list[str]) -> str:
     """Return the one image of a command for one service; raises BadInputError."""
-    if len(images) > 1:
-        raise BadInputError(f"there are {len(images)} images", "pass one, or --all to release several services as one")
-    return images[0]
+    if len(images) == 1:
+        return images[0]
+    raise BadInputError(
+        f"there are {len(images) or 'no'} images", "pass one, or --all to release several services as one"
+    )
 
 
 async def changed(
