@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from slipway.environment.observed import HISTORY, NO_DIGEST, ObservedEnvironment
+from slipway.environment.observed import NO_DIGEST, ObservedEnvironment
 from slipway.environment.status import UNREAD, asked_from_memory
 from slipway.errors import BadInputError, SlipwayError
 from slipway.records.ledger import History, Intent, Release
@@ -39,7 +39,7 @@ async def _remembered(environment: ObservedEnvironment, error: SlipwayError) -> 
     """Return how the newest deployment ended by the ledger, and whether the recorded address answers; raises `error` without a ledger."""
     history = History(environment.name, ())
     with suppress(SlipwayError):
-        history = await environment.history(HISTORY)
+        history = await environment.history()
     if not history.newest:
         raise error
     newest, last = next(iter(history.releases), None), last_asked(history.releases)
@@ -73,7 +73,7 @@ async def _is_foreign(environment: ObservedEnvironment, operation: Operation) ->
     if await _number_of(environment, operation) is not None:
         return False
     ended = await environment.target.ended(operation)
-    newest = next(iter((await environment.history(HISTORY)).releases), None)
+    newest = next(iter((await environment.history()).releases), None)
     return ended is None or newest is None or ended.timestamp() > newest.ended
 
 
@@ -142,7 +142,7 @@ async def _with_answer(environment: ObservedEnvironment, found: Examination) -> 
     """Add whether the live release answers, whatever became of the newest deployment."""
     observed, releases = await environment.status(), tuple[Release, ...]()
     with suppress(SlipwayError):
-        releases = (await environment.history(HISTORY)).releases
+        releases = (await environment.history()).releases
     answer = await environment.answer(
         observed, await environment.paths_of(live_with(releases, observed.main_digest)), ()
     )

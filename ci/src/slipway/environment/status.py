@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from slipway.environment.late import file_of
 from slipway.environment.moved import gone
-from slipway.environment.observed import HISTORY, ObservedEnvironment
+from slipway.environment.named import ask_names
+from slipway.environment.observed import ObservedEnvironment
 from slipway.errors import SlipwayError
 from slipway.records.answer import Answer
 from slipway.records.ledger import History, Intent, OpenDeployment, Release, Situation
@@ -71,6 +72,7 @@ async def status(environment: ObservedEnvironment) -> Situation:
         observed, answer = await asked_from_memory(environment, history.releases, remembered)
     else:
         answer = await environment.answer(observed, (recorded or environment).settings.smoke_paths, ())
+    named = await ask_names(recorded or environment, observed)
     moved = None if unseen or unobserved else await gone(environment)
     return Situation(
         environment=environment.name,
@@ -86,12 +88,15 @@ async def status(environment: ObservedEnvironment) -> Situation:
         instances=await _instances(environment, observed),
         asked=answer.paths,
         differs=recorded.differs(observed) if recorded else (),
-        unanswered=answer.problem,
+        unanswered=answer.problem or named.problem,
         way_out=way_out(
             environment.name,
             answer,
             "" if unobserved else way_back(environment.name, history.releases, observed.digest),
-        ),
+        )
+        or named.way_out,
+        names=named.names,
+        unnamed=named.unread,
         traffic=moved.what if moved else "",
         unrecorded=str(file_of(environment)) if await file_of(environment).exists() else "",
     )
@@ -130,7 +135,7 @@ async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:
 async def _history(environment: ObservedEnvironment, *, is_settled: bool) -> tuple[History, str]:
     """Return the ledger's history, with the ends that the platform recorded if it can be read, and why there is none."""
     try:
-        history = await environment.history(HISTORY)
+        history = await environment.history()
         history = await environment.settled(history) if is_settled else history
         history = await with_unfinished(environment, history)
         store = environment.ledger.store

@@ -15,7 +15,8 @@ THROTTLED = frozenset(
 )
 # While AWS fails, no command can do more.
 _LATER = (
-    "run the same command again when https://health.aws.amazon.com shows no outage; it looks before it changes anything"
+    "run the same command again when https://health.aws.amazon.com shows no outage; "
+    "it reads the state before it changes anything"
 )
 _WHILE_ECR_FAILS = (
     "while ECR alone fails, deploy runs with --without-ledger REASON, and so does rollback while the ledger can be read"
