@@ -52,15 +52,7 @@ def standing(situation: Situation) -> str:
 def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     """Yield the known facts about an environment by name; the values are untrusted text."""
     observed = situation.observed
-    if situation.unobserved:
-        yield "platform", f"cannot be read, so the live digest is unknown: {situation.unobserved}"
-        if situation.remembered:
-            yield "url", f"{_url(str(observed.url))}, as deployment {situation.remembered} recorded it"
-    elif observed.state is not State.ABSENT:
-        shares = ", ".join(f"{digest} with {share:g} % of the traffic" for digest, share in observed.shares.items())
-        yield "digest", shares or observed.digest or "none is live"
-        private = "; private: only its VPC reaches it" if observed.private else ""
-        yield "url", (_url(observed.url) if observed.url else "none") + private
+    yield from _served(situation)
     yield from answered(Answer(paths=situation.asked, problem=situation.unanswered), situation.way_out)
     if situation.names or situation.unnamed:
         yield "names", ", ".join(situation.names) or f"cannot be read: {situation.unnamed}"
@@ -86,6 +78,20 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     if observed.operation:
         yield "in flight", observed.operation
     yield from _unrecorded(situation)
+
+
+def _served(situation: Situation) -> Iterator[tuple[str, str]]:
+    """Yield what the platform serves and where, or that it cannot be read."""
+    observed = situation.observed
+    if situation.unobserved:
+        yield "platform", f"cannot be read, so the live digest is unknown: {situation.unobserved}"
+        if situation.remembered:
+            yield "url", f"{_url(str(observed.url))}, as deployment {situation.remembered} recorded it"
+    elif observed.state is not State.ABSENT:
+        shares = ", ".join(f"{digest} with {share:g} % of the traffic" for digest, share in observed.shares.items())
+        yield "digest", shares or observed.digest or "none is live"
+        private = "; private: only its VPC reaches it" if observed.private else ""
+        yield "url", (_url(observed.url) if observed.url else "none") + private
 
 
 def _unrecorded(situation: Situation) -> Iterator[tuple[str, str]]:
