@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from slipway.errors import BadInputError
+from slipway.finder.folder import folder_of
 from slipway.finder.history import revision_in
 from slipway.records.gate import Other, Since
 
@@ -80,13 +81,6 @@ class Commit:
         return next(
             (path for path in outside if git(self.folder, ["ls-tree", "--name-only", self.revision, path])), None
         )
-
-
-def folder_of(source: Path) -> Path:
-    """Return the service's folder; raises BadInputError if it does not exist."""
-    if not source.is_dir():
-        raise BadInputError(f"there is no folder {source}", "name the service's folder with --source")
-    return source.resolve()
 
 
 def commit_at(folder: Path) -> Commit:

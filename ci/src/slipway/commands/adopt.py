@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 async def init(flags: Flags, caller: Caller) -> "CommandResult":
     from anyio import to_thread
 
+    from slipway.finder.folder import folder_of
     from slipway.local import adoption
     from slipway.report.answers import adopt as answers
-    from slipway.source import folder_of
 
     folder = folder_of(flags.source)
     if flags.check:

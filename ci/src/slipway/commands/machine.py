@@ -31,8 +31,8 @@ _HERE = "it is about the command line on your machine"
 async def doctor(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.doctor.check import DoctorOptions
     from slipway.doctor.checkup import check_up
+    from slipway.finder.folder import folder_of
     from slipway.report.answers import machine as answers
-    from slipway.source import folder_of
 
     options = DoctorOptions(folder_of(flags.source), flags.database_url, flags.endpoint_url, flags.offline)
     return answers.of_checkup(await check_up(options))

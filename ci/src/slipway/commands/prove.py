@@ -119,22 +119,26 @@ async def _every_service(flags: Flags, caller: Caller) -> "CommandResult":
 
 async def _proof(flags: Flags, caller: Caller) -> "Proof":
     """Return the proof of the service in the folder `flags.source`; raises SlipwayError."""
-    from slipway.local.gate import gate as prove_folder
-    from slipway.local.prove import NamedServer
-    from slipway.records.proof import Layer
+    from slipway.local.start import gate_started
 
     with caller.progress.step("testing the migrations"):
-        proof = await prove_folder(
-            replace(
-                options_of(flags),
-                since=flags.since,
-                everything=flags.all_revisions,
-                server=NamedServer.of(flags.database_url, allow_production_like=flags.allow_production_like),
-                progress=caller.progress,
-            ),
-            statements=flags.statements,
-            layers=(Layer.ALWAYS,) if flags.quick else layers_of(flags.layers),
-        )
+        async with gate_started(flags.source, flags.python, caller.progress) as place:
+            from slipway.local.gate import gate as prove_folder  # here, while the gate's process imports, too
+            from slipway.local.prove import NamedServer
+            from slipway.records.proof import Layer
+
+            proof = await prove_folder(
+                replace(
+                    options_of(flags),
+                    since=flags.since,
+                    everything=flags.all_revisions,
+                    server=NamedServer.of(flags.database_url, allow_production_like=flags.allow_production_like),
+                    progress=caller.progress,
+                ),
+                place=place,
+                statements=flags.statements,
+                layers=(Layer.ALWAYS,) if flags.quick else layers_of(flags.layers),
+            )
     early = flags.advisory and datetime.now(timezone.utc).date() < flags.advisory
     return replace(proof, advisory=flags.advisory.isoformat()) if early else proof
 
@@ -143,11 +147,11 @@ async def _every_proof(flags: Flags, caller: Caller) -> "Proofs":
     """Return the proofs of all services below the folder, one after the other; one that cannot be tested does not stop the others."""
     from anyio import to_thread
 
+    from slipway.finder.folder import folder_of
     from slipway.finder.tree import repository_of
     from slipway.local.services import services_in
     from slipway.records.refusal import Refusal
     from slipway.records.services import Proofs, ServiceProof
-    from slipway.source import folder_of
 
     folder = folder_of(flags.source)
     listed = await to_thread.run_sync(services_in, folder, flags.changed)
@@ -195,9 +199,9 @@ def layers_of(names: str | None) -> "tuple[Layer, ...]":
 async def services(flags: Flags, _caller: Caller) -> "CommandResult":
     from anyio import to_thread
 
+    from slipway.finder.folder import folder_of
     from slipway.local.services import services_in
     from slipway.report.answers.prove import of_services
-    from slipway.source import folder_of
 
     return of_services(await to_thread.run_sync(services_in, folder_of(flags.source), flags.changed))
 
