@@ -121,6 +121,7 @@ async def _proof(flags: Flags, caller: Caller) -> "Proof":
     """Return the proof of the service in the folder `flags.source`; raises SlipwayError."""
     from slipway.local.start import gate_started
 
+    named = layers_of(flags.layers) if flags.layers is not None else None
     with caller.progress.step("testing the migrations"):
         async with gate_started(flags.source, flags.python, caller.progress) as place:
             from slipway.local.gate import gate as prove_folder  # here, while the gate's process imports, too
@@ -137,7 +138,7 @@ async def _proof(flags: Flags, caller: Caller) -> "Proof":
                 ),
                 place=place,
                 statements=flags.statements,
-                layers=(Layer.ALWAYS,) if flags.quick else layers_of(flags.layers),
+                layers=(Layer.ALWAYS,) if flags.quick else named or tuple(Layer),
             )
     early = flags.advisory and datetime.now(timezone.utc).date() < flags.advisory
     return replace(proof, advisory=flags.advisory.isoformat()) if early else proof
@@ -176,12 +177,10 @@ def options_of(flags: Flags) -> "GateOptions":
     return GateOptions(source=flags.source, alembic=alembic, python=flags.python)
 
 
-def layers_of(names: str | None) -> "tuple[Layer, ...]":
+def layers_of(names: str) -> "tuple[Layer, ...]":
     """Read the names of layers; raises BadInputError for an unknown one."""
     from slipway.records.proof import Layer
 
-    if names is None:
-        return tuple(Layer)
     try:
         return tuple(Layer(name.strip()) for name in names.split(","))
     except ValueError:
