@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 async def init(flags: Flags, caller: Caller) -> "CommandResult":
     from anyio import to_thread
 
-    from slipway.finder.folder import folder_of
     from slipway.local import adoption
     from slipway.report.answers import adopt as answers
+    from slipway.source.commit import folder_of
 
     folder = folder_of(flags.source)
     if flags.check:
@@ -59,7 +59,7 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
 def _options(flags: Flags, caller: Caller) -> "GateOptions":
     """Return the options of a gate that executes the whole history, and reports on the revisions that are not committed."""
     from slipway.local.prove import GateOptions
-    from slipway.source import commit_at
+    from slipway.source.commit import commit_at
 
     since: str | None = "HEAD"
     try:

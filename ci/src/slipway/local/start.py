@@ -9,9 +9,9 @@ from pathlib import Path
 import anyio.to_thread
 
 from slipway.errors import BadInputError, Obstacles
-from slipway.finder.folder import folder_of
 from slipway.local.inside import Inside, started
 from slipway.records.progress import Progress
+from slipway.source.commit import folder_of
 from slipway.workload.python import Python, check_environment, workspace_of
 
 
