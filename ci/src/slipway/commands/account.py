@@ -125,7 +125,7 @@ def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
         option(
             "command",
             "COMMAND",
-            "only what this command needs, such as destroy, bootstrap (with destroy --everything) or bootstrap-drift; may be repeated (default: all that the deploy role runs)",
+            "only what this command needs, such as destroy, bootstrap, which includes destroy --everything, or bootstrap-drift; may be repeated (default: all that the deploy role runs)",
             repeated=True,
         ),
         switch(

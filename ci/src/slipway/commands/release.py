@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from slipway.records.plan import Plan
     from slipway.records.progress import Tell
     from slipway.report.answers.result import CommandResult
-    from slipway.settings import Settings
 
 AS_DEPLOY = JsonRecord("outcome", "as for `deploy`")
 AS_PLANNED = JsonRecord("plan", "with `--dry-run`; 1 when it is blocked")
@@ -181,7 +180,7 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         switch(
             "image-only",
-            "with the settings of this folder; without this flag the recorded ones are restored. Not with --service, which reads no folder",
+            "restore the image alone, with the settings of this folder instead of the recorded ones; not with --service, which reads no folder",
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,
@@ -302,7 +301,7 @@ async def _deploy_all(flags: Flags, caller: Caller) -> "CommandResult":
         what = "the ledgers hold the state of a release of several services, which cannot be resumed or rolled back without them"
         raise BadInputError(what, "deploy each service alone with --without-ledger, callees first")
     approved = await caller.record(JointPlan, flags.plan, "the plan") if flags.plan else None
-    images = images_of(approved, flags.environment) if approved else flags.image
+    images = images_of(approved, flags.environment) if approved else flags.image or ()
     made = await _joint(flags, caller, images)
     made = replace(made, approved=approved, reason=flags.without_proof, older=flags.older or bool(approved))
     with caller.run() as tell:
@@ -313,17 +312,17 @@ async def _joint(flags: Flags, caller: Caller, images: "Sequence[str]") -> "Join
     """Return the release of several images; raises BadInputError."""
     from slipway.environment.joint import joint_deployment
 
-    async def opened(settings: "Settings") -> "ServiceEnvironment":
-        return await caller.environment(flags.environment, settings)
-
+    opened = partial(caller.environment, flags.environment)
     return await joint_deployment(await caller.services(), flags.environment, images, opened)
 
 
 def _only(images: list[str]) -> str:
     """Return the one image of a command for one service; raises BadInputError."""
-    if len(images) > 1:
-        raise BadInputError(f"there are {len(images)} images", "pass one, or --all to release several services as one")
-    return images[0]
+    if len(images) == 1:
+        return images[0]
+    raise BadInputError(
+        f"there are {len(images) or 'no'} images", "pass one, or --all to release several services as one"
+    )
 
 
 async def changed(

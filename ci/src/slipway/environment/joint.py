@@ -39,12 +39,15 @@ async def joint_deployment(
     folders: Mapping[str, Settings], environment: str, images: Sequence[str], open_environment: Open
 ) -> "JointDeployment":
     """Return the release of images, each of a service of the repository; raises an error with every image that cannot be deployed."""
+    if not images:  # on Dagger
+        raise BadInputError("there are no images to release", "pass --image for each service, or --plan")
     graph, obstacles = graph_of(folders), Obstacles()
     digests: dict[str, str] = {}
     environments: dict[str, ServiceEnvironment] = {}
     for image in images:
         with obstacles.noted():
-            name = Reference.parse(image).repository.partition("/")[2]
+            repository = Reference.parse(image).repository
+            name = repository.partition("/")[2] or repository
             if name not in graph.services:
                 known = ", ".join(graph.order)
                 raise BadInputError(f"no service of this repository is called {name!r:.80}", f"it has {known}")

@@ -10,6 +10,7 @@ import dagger
 from slipway.errors import RefusedError
 from slipway.graph import bases, cases, postgres
 from slipway.graph.folder import Folder
+from slipway.graph.gate import has_history
 from slipway.graph.image import Source, development, with_variables
 from slipway.graph.running import START, migrating
 from slipway.graph.workspace import check_sources, files_of
@@ -51,7 +52,7 @@ async def tests(folder: Folder, source: Source, settings: Settings) -> CheckResu
     bound = (await _container(folder, source, settings)).with_service_binding(postgres.HOST, server)
     container = with_variables(bound, cases.VARIABLES | settings.migrations.database_variables(postgres.url()))
     start: tuple[str, ...] = ()
-    if settings.checks.database is not TestDatabase.EMPTY:
+    if settings.checks.database is not TestDatabase.EMPTY and await has_history(folder, source, settings.migrations):
         # One exec: as two, the first would come from the cache, and leave the database empty.
         container, start = migrating(container), ("python", START, *settings.migrations.own_runner, "--")
     done = container.with_exec([*start, *command], expect=dagger.ReturnType.ANY)

@@ -11,6 +11,7 @@ from dagger import dag
 
 from slipway.errors import BadInputError
 from slipway.graph import bases, postgres
+from slipway.graph.folder import Folder
 from slipway.graph.image import Source, proving, python_in
 from slipway.local.inside import why_not
 from slipway.local.prove import question_of
@@ -71,6 +72,13 @@ async def prove(
     if code := await done.exit_code():
         await refuse(done, _PROOF, f"the gate ended with the exit code {code}")
     return done.file(_PROOF)
+
+
+async def has_history(folder: Folder, source: Source, migrations: Migrations) -> bool:
+    """Return whether the folder has an alembic history, even one that the settings do not lead to, which is an error elsewhere."""
+    if migrations.scripts or migrations.app is not None or await source.files.exists(migrations.config):
+        return True
+    return bool(await folder.some(include=["**/alembic.ini", "**/script.py.mako"], gitignore=True).glob("**/*.*"))
 
 
 async def check_config(source: Source, migrations: Migrations) -> None:

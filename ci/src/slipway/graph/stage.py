@@ -17,7 +17,7 @@ from slipway.environment.preflight import booted
 from slipway.errors import BadInputError
 from slipway.graph import bases, postgres
 from slipway.graph.folder import Folder
-from slipway.graph.gate import prove
+from slipway.graph.gate import check_config, prove
 from slipway.graph.image import Label, Source, image
 from slipway.graph.instances import REGISTRY_HOST, Containers, registry_service, started
 from slipway.graph.migration import migrate
@@ -62,6 +62,7 @@ async def rehearse(
     """Play every act that the service's settings declare; raises SlipwayError."""
     kind = target_named(target, settings)
     story = await _story(folder, settings, secrets)
+    await check_config(story.release.source, settings.migrations)
     async with staged(settings, kind) as stage:
         return await play(story, stage, progress)
 

@@ -21,7 +21,7 @@ from slipway.untrusted import one_line, printable
 
 
 class TerminalProgress(LineProgress):
-    """The same lines, with colours, and on a terminal a moving one for the current step."""
+    """Progress with colours, and on a terminal with a moving line for the current step."""
 
     def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream, now)

@@ -159,7 +159,7 @@ class Autogenerate:
         return table is None or modelled.kind == "index" or self._named(table, modelled) is not None
 
     def is_unvalidated(self, modelled: Line) -> bool:
-        """Whether the models say of a constraint that rows may violate which were there before it."""
+        """Whether the models declare a constraint NOT VALID, so that older rows may violate it."""
         if modelled.kind not in ("check", "foreign key"):
             return False
         return bool(self._object(self._models, modelled).dialect_kwargs.get("postgresql_not_valid"))
