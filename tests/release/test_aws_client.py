@@ -70,6 +70,21 @@ async def test_a_call_that_is_not_answered_for_a_while_is_reported_while_it_wait
     assert told == ["AWS has not answered apprunner list_services for 0 s; waiting for a minute at most"]
 
 
+@pytest.mark.parametrize(
+    ("named", "asked"),
+    [("nextToken", "nextToken"), ("NextToken", "NextToken"), ("Marker", "Marker"), ("NextMarker", "Marker")],
+)
+async def test_every_page_of_a_list_is_read_whatever_its_service_calls_the_next_one(monkeypatch, named, asked):
+    pages = {"": {"Names": ["one"], named: "2"}, "2": {"Names": ["two"]}}
+
+    async def call(_service, _operation, **parameters):
+        return pages[parameters.get(asked, "")]
+
+    aws = Aws(REGION)
+    monkeypatch.setattr(aws, "call", call)
+    assert [name async for name in aws.items("any", "list_names", "Names")] == ["one", "two"]
+
+
 async def test_an_idempotent_call_is_retried(account):
     account.cloud.faults.add(Fault(operation="ListServices", effect=Effect.CALL_LOST, times=3))
     await aws_of(account).call("apprunner", "list_services")

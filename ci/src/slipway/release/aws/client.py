@@ -43,6 +43,8 @@ _SERVER_ERROR = 500
 _SILENT_SECONDS = 5.0  # without an answer; a person would wonder
 # These calls are idempotent. So is every call to ECR: a put names its content.
 _READS = ("describe_", "list_", "get_", "filter_", "batch_get_")
+# The member of a page that names the next one, and that of a request for it.
+_FOLLOWING = {"nextToken": "nextToken", "NextToken": "NextToken", "Marker": "Marker", "NextMarker": "Marker"}
 _COMMAND = "give them as `aws configure export-credentials` prints them, when `aws sts get-caller-identity` answers"
 
 
@@ -134,10 +136,16 @@ class Aws:
         while True:
             page = await self.call(service, operation, **parameters)
             yield page
-            following = {key: page[key] for key in ("nextToken", "NextToken", "Marker") if page.get(key)}
+            following = {asked: page[found] for found, asked in _FOLLOWING.items() if page.get(found)}
             if not following:
                 return
             parameters |= following
+
+    async def items(self, service: str, operation: str, member: str, /, **parameters: Any) -> AsyncIterator[Any]:
+        """Yield the items of a list, which each of its pages has in `member`."""
+        async for page in self.pages(service, operation, **parameters):
+            for item in page[member]:
+                yield item
 
     async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call once, without retries."""
