@@ -31,7 +31,8 @@ from slipway.records.progress import Progress
 from slipway.records.proof import PREPARATION, START, Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
-from slipway.source import changed_files, folder_of, released, unreleased
+from slipway.source.commit import folder_of
+from slipway.source.released import changed_files, released, unreleased
 from slipway.workload.python import READY, Python, check_environment, document_of, workspace_of
 
 _MODELS_DEPEND_ON: Final = re.compile(r"\.(?:py|lock|txt|sql|ini|cfg)$")
@@ -154,7 +155,7 @@ def _looked_at(place: _Place, options: GateOptions) -> tuple[Workplace, Since | 
         if options.everything:
             migrations = replace(migrations, start_after=None)
         with obstacles.noted():
-            _check_config(folder, migrations)
+            check_config(folder, migrations)
         known = _released(folder, options, migrations.start_after)
     obstacles.found += place.obstacles.found
     if obstacles.found:  # the gate, which would meet the others later, does not start
@@ -190,7 +191,7 @@ def _released(folder: Path, options: GateOptions, start_after: str | None) -> Si
         raise
 
 
-def _check_config(folder: Path, migrations: Migrations) -> None:
+def check_config(folder: Path, migrations: Migrations) -> None:
     """Raise BadInputError if alembic's settings file is missing, before an environment is made in vain."""
     documents = (document_of(folder / place / "pyproject.toml") for place in ("", migrations.directory))
     named = migrations.scripts or (folder / migrations.config).is_file()

@@ -89,7 +89,7 @@ class Handlers:
             raise failure("NotFound", f"Could not resolve the dynamic reference {reference}") from error
 
     def _service(self, kind: ResourceKind) -> ServiceHandler:
-        return SERVICES.get(kind.name, ServiceHandler)(self.services, self.databases)
+        return SERVICES.get(kind.name, ServiceHandler)(self.services, self.resources, self.databases)
 
 
 def _check(kind: ResourceKind, properties: Mapping[str, Any]) -> None:

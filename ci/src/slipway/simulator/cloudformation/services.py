@@ -4,11 +4,12 @@ import json
 import secrets
 import string
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Any
 
 from slipway.simulator.contract import AwsError, Call, Operations
 from slipway.simulator.databases import Databases
-from slipway.simulator.resources import Model
+from slipway.simulator.resources import Model, Resources
 
 
 def failure(code: str, message: str) -> AwsError:
@@ -19,8 +20,9 @@ def failure(code: str, message: str) -> AwsError:
 class ServiceHandler:
     """A kind that exists among the region's resources only."""
 
-    def __init__(self, services: Mapping[str, Operations], databases: Databases) -> None:
+    def __init__(self, services: Mapping[str, Operations], resources: Resources, databases: Databases) -> None:
         self._services = services
+        self._resources = resources
         self._databases = databases
 
     async def create(self, model: Model, call: Call) -> Model:  # noqa: ARG002 -- kinds with a service override it
@@ -216,6 +218,15 @@ class _Secret(ServiceHandler):
         await self._ask("secretsmanager", "DeleteSecret", call, SecretId=model["Id"], **how)
 
 
+class _Subnet(ServiceHandler):
+    async def create(self, model: Model, call: Call) -> Model:  # noqa: ARG002 -- as in the class above
+        wanted = ip_network(model["CidrBlock"])
+        others = (each for each in self._resources.of("AWS::EC2::Subnet") if each["VpcId"] == model["VpcId"])
+        if any(wanted.overlaps(ip_network(each["CidrBlock"])) for each in others if each.get("CidrBlock")):
+            raise failure("InvalidRequest", f"The CIDR '{wanted}' conflicts with another subnet")  # [F]
+        return {}
+
+
 class _Database(ServiceHandler):
     async def create(self, model: Model, call: Call) -> Model:
         return await self._databases.launch(model, call)
@@ -239,6 +250,7 @@ class _Cluster(ServiceHandler):
 SERVICES: Mapping[str, type[ServiceHandler]] = {
     "AWS::AppRunner::AutoScalingConfiguration": _Scaling,
     "AWS::AppRunner::VpcConnector": _Connector,
+    "AWS::EC2::Subnet": _Subnet,
     "AWS::ECR::Repository": _Repository,
     "AWS::ECS::Cluster": _Cluster,
     "AWS::IAM::Role": _Role,
