@@ -94,7 +94,7 @@ class CloudFormation:
         stack, change_set = self._change_set(request)
         values = request.get("IncludePropertyValues", False)
         facts = change_set.summary(stack, call.now) | {"Capabilities": change_set.capabilities, "Tags": change_set.tags}
-        facts["DeploymentMode"] = change_set.mode
+        facts |= {"DeploymentMode": change_set.mode, "Parameters": []}
         if change_set.mode:
             drifted = any(change.drift in ("MODIFIED", "DELETED") for change in change_set.changes)
             facts["StackDriftStatus"] = "DRIFTED" if drifted else "IN_SYNC"
