@@ -38,7 +38,7 @@ class Reference:
 
     @staticmethod
     def digest_in(text: str) -> str | None:
-        """Return the digest of `repository@sha256:…`; None for anything else."""
+        """Return the digest of `repository@sha256:…`; None where there is none."""
         digest = text.partition("@")[2]
         return digest if is_digest(digest) else None
 
