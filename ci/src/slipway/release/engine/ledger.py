@@ -487,6 +487,13 @@ def live_with(releases: Sequence[Release], digest: str | None) -> Release | None
     return next((release for release in releases if was_brought(release) and digest_of(release) == digest), None)
 
 
+def last_asked(releases: Sequence[Release]) -> Release | None:
+    """Return the newest deployment that recorded the service's address; None when the service was paused or deleted since. `releases` newest first."""
+    silent = (each for each in releases if each.verb in (Verb.PAUSE, Verb.DESTROY) and not each.status.exit_code)
+    since = max((each.number for each in silent), default=0)
+    return next((each for each in releases if each.url and each.number > since), None)
+
+
 def digest_of(record: Release | Intent) -> str:
     """Return the digest that a record names; raises BadInputError for the record of a verb without a release."""
     return Reference.parse(record.image).digest

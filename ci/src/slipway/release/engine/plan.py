@@ -16,7 +16,7 @@ from slipway.untrusted import one_line
 ABSENT = "none"
 PLATFORM = "linux/amd64"
 NOT_MIGRATED = "slipway does not migrate this environment's database"
-NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate`, or name a runner in [tool.slipway.environments.ENVIRONMENT.migration], before the first deployment"
+NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate` before a deployment, or name a runner in [tool.slipway.environments.ENVIRONMENT.migration]"
 _ROUNDS: Final = 5_000  # two milliseconds
 _NEW_PLAN = "make a new plan and have it approved"
 
