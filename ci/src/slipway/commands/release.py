@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from slipway.records.plan import Plan
     from slipway.records.progress import Tell
     from slipway.report.answers.result import CommandResult
-    from slipway.settings import Settings
 
 AS_DEPLOY = JsonRecord("outcome", "as for `deploy`")
 AS_PLANNED = JsonRecord("plan", "with `--dry-run`; 1 when it is blocked")
@@ -313,9 +312,7 @@ async def _joint(flags: Flags, caller: Caller, images: "Sequence[str]") -> "Join
     """Return the release of several images; raises BadInputError."""
     from slipway.environment.joint import joint_deployment
 
-    async def opened(settings: "Settings") -> "ServiceEnvironment":
-        return await caller.environment(flags.environment, settings)
-
+    opened = partial(caller.environment, flags.environment)
     return await joint_deployment(await caller.services(), flags.environment, images, opened)
 
 

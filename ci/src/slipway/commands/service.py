@@ -1,6 +1,7 @@
 """Operate a service: status, open, history, diagnose, logs, secret, run, pause, resume, abort, destroy."""
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
@@ -9,9 +10,7 @@ from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed, connected_t
 from slipway.errors import BadInputError
 
 if TYPE_CHECKING:
-    from slipway.environment.environment import ServiceEnvironment
     from slipway.report.answers.result import CommandResult
-    from slipway.settings import Settings
 
 _UNTIL_IT_ENDS = "until it ends"
 
@@ -74,9 +73,7 @@ async def _status_of_all(flags: Flags, caller: Caller) -> "CommandResult":
         if vars(flags).get(name):
             raise BadInputError(f"--{name} is for one service", "pass it without --all")
 
-    async def opened(settings: "Settings") -> "ServiceEnvironment":
-        return await caller.environment(flags.environment, settings)
-
+    opened = partial(caller.environment, flags.environment)
     return of_joint_situation(await joint_status(await caller.services(), flags.environment, opened))
 
 
