@@ -221,6 +221,12 @@ RELEASED_DRIFT: Final = Rule(
     advice="Adapt the schema or the models when it suits you (start with alembic revision --autogenerate).",
     related=("drift",),
 )
+RELEASED_IN_PART: Final = (
+    f"{RELEASED_DRIFT.advice[:-2]}; it does not compare {{unseen}}, so write what concerns these by hand)."
+)
+RELEASED_BY_HAND: Final = (
+    "Adapt the schema or the models when it suits you, by hand: autogenerate does not compare {unseen}."
+)
 WIDER: Final = Rule(
     id="drift-wider",
     name="migrations use wider types than the models",
