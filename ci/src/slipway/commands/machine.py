@@ -32,7 +32,7 @@ async def doctor(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.doctor.check import DoctorOptions
     from slipway.doctor.checkup import check_up
     from slipway.report.answers import machine as answers
-    from slipway.source import folder_of
+    from slipway.source.commit import folder_of
 
     options = DoctorOptions(folder_of(flags.source), flags.database_url, flags.endpoint_url, flags.offline)
     return answers.of_checkup(await check_up(options))

@@ -147,7 +147,7 @@ async def _every_proof(flags: Flags, caller: Caller) -> "Proofs":
     from slipway.local.services import services_in
     from slipway.records.refusal import Refusal
     from slipway.records.services import Proofs, ServiceProof
-    from slipway.source import folder_of
+    from slipway.source.commit import folder_of
 
     folder = folder_of(flags.source)
     listed = await to_thread.run_sync(services_in, folder, flags.changed)
@@ -197,7 +197,7 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
 
     from slipway.local.services import services_in
     from slipway.report.answers.prove import of_services
-    from slipway.source import folder_of
+    from slipway.source.commit import folder_of
 
     return of_services(await to_thread.run_sync(services_in, folder_of(flags.source), flags.changed))
 

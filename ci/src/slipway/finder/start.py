@@ -26,6 +26,7 @@ SERVERS: Final = (
 _WITH_RUN: Final = {"flask", "litestar", "fastapi"}  # programs that start a server with `run` only
 _SEPARATORS: Final = {"&&", "||", ";", "|", "&"}
 _SHELL: Final = re.compile(r"(?:.*/)?(?:ba|da|a)?sh|-\w*c|exec|then|do")  # words before a command of a shell
+_TEXT_FOLLOWS: Final = re.compile(r"-\w*c")
 _JOINED: Final = re.compile(r"([\w./-]+)(;|&&)([\w./-]*)")  # without a space
 _OF_NO_EFFECT: Final = {"set", "echo", "sleep", "true", "wait", "exit", "while", "if", "fi", "done"}
 MIGRATES: Final = re.compile(
@@ -113,8 +114,13 @@ def _of_procfile(tree: Tree) -> Iterator[tuple[str, str]]:
 
 
 def _split(command: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Yield the commands that one line runs; the text for a shell is read as one."""
-    flat = [word for text in command for word in (words(text) if " " in text else (text,))]
+    """Yield the commands that one line runs; the text after a shell's `-c` is read as one."""
+    alone = len(command) == 1
+    flat = [
+        word
+        for before, text in zip(("", *command), command, strict=False)
+        for word in (words(text) if alone or _TEXT_FOLLOWS.fullmatch(before) else (text,))
+    ]
     apart = [part for word in flat for part in _apart(word)]
     while apart:
         each = tuple(takewhile(lambda word: word not in _SEPARATORS, apart))

@@ -31,7 +31,8 @@ from slipway.records.progress import Progress
 from slipway.records.proof import PREPARATION, START, Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
-from slipway.source import changed_files, folder_of, released, unreleased
+from slipway.source.commit import folder_of
+from slipway.source.released import changed_files, released, unreleased
 from slipway.workload.python import READY, Python, check_environment, document_of, workspace_of
 
 _MODELS_DEPEND_ON: Final = re.compile(r"\.(?:py|lock|txt|sql|ini|cfg)$")

@@ -33,7 +33,8 @@ from slipway.rehearsal.scene import Story
 from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, empty, opened, target_named
 from slipway.settings import MissingTableError, Settings, TargetKind, load_file, parse
 from slipway.simulator.cloud import LOGIN
-from slipway.source import Commit, unreleased
+from slipway.source.commit import Commit
+from slipway.source.released import unreleased
 from slipway.workload.process import HostBackend
 from slipway.workload.workload import Backend
 
