@@ -235,6 +235,22 @@ def repeat(connection: Any, oid: str, table: str, columns: Collection[str], cond
     rows_written(connection, f"DO {literal(f'BEGIN {update}{meet}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
 
 
+def removed_labels(change: Change) -> Iterator[tuple[str, str]]:
+    """Yield name and label of each enum that a change leaves without it."""
+    left = {line.name: line.labels for line in change.added}
+    for line in change.removed:
+        yield from ((line.name, label) for label in line.labels if label not in left.get(line.name, line.labels))
+
+
+def give(connection: Any, names: Mapping[str, str], enum: str, label: str) -> Iterator[str]:
+    """Write a quoted label into the last row of each table that has the enum, unless a constraint refuses that; yield the oids."""
+    for oid, _, column, _ in query(connection, f"{_COLUMNS} AND a.atttypid = to_regtype({literal(enum)})"):
+        if table := names.get(oid):
+            update = f'UPDATE {table} SET "{column}" = {label} WHERE ctid = (SELECT max(ctid) FROM {table})'
+            rows_written(connection, f"DO {literal(f'BEGIN {update}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
+            yield oid
+
+
 def _meeting(condition: str) -> Iterator[str]:
     """Yield assignments by which a row meets a condition; those parts of it that are not understood are left out."""
     for part in condition.split(" AND ") if condition else ():

@@ -300,13 +300,16 @@ class _Run:
         return replaces or any(line.kind == "sequence" for line in steps.upgraded.added)
 
     def _repeat(self, node: Node, connection: Any) -> None:
-        """Give two rows equal values where only the revision forbids them."""
+        """Give two rows equal values where only the revision forbids them, and one a label that only the revision removes."""
         oids = {name: oid for oid, name in self._names.items() if self._filled[oid]}
         for name, columns, condition in row_effects.uniques(self._steps[node.id].upgraded):
             if name in oids:
                 self._explained.add(oids[name])
                 with as_superuser(connection):
                     row_effects.repeat(connection, oids[name], name, columns, condition)
+        for enum, label in row_effects.removed_labels(self._steps[node.id].upgraded):
+            with as_superuser(connection):
+                self._explained.update(row_effects.give(connection, self._names, enum, label))
 
     def _makes_tables(self, node: Node) -> bool:
         change = self._steps[node.id].upgraded
