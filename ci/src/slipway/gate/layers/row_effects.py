@@ -215,7 +215,7 @@ def _lost_column(table: str, column: str, values: Sequence[Any]) -> Loss:
 
 
 def uniques(change: Change) -> Iterator[tuple[str, frozenset[str], str]]:
-    """Yield table, names of columns and condition, empty without one, for each unique index or constraint that a change adds."""
+    """Yield table, names of columns and condition (empty without one) of each unique index or constraint that a change adds."""
     for line in change.added:
         if match := (_UNIQUE_INDEX if line.kind == "index" else _UNIQUE).match(line.definition):
             named = match.groupdict()
