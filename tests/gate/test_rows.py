@@ -377,14 +377,16 @@ def test_equal_values_fail_where_only_the_revision_forbids_them(prove_history):
 
 
 def test_equal_values_are_tried_in_rows_that_a_partial_index_covers(prove_history):
-    index = "op.create_index('only', 'notes', ['title'], unique=True, postgresql_where=sa.text({!r}))".format
+    index = "op.create_index({0!r}, 'notes', ['title'], unique=True, postgresql_where=sa.text({1!r}))".format
     table = "op.execute('CREATE TABLE notes (id int PRIMARY KEY, title text, gone_at date, state varchar(9))')"
+    new = "op.add_column('notes', sa.Column('new', sa.Integer))\n"
     proof = prove_history({
         "a": (None, table, "op.drop_table('notes')"),
-        "b": ("a", index("gone_at IS NULL AND state = 'on'"), "op.drop_index('only')"),
-        "c": ("b", index("id < 0"), "op.drop_index('only')"),
+        "b": ("a", index("b", "gone_at IS NULL AND state = 'on'"), "op.drop_index('b')"),
+        "c": ("b", index("c", "id < 0"), "op.drop_index('c')"),
+        "d": ("c", new + index("d", "new IS NULL"), "op.drop_column('notes', 'new')"),
     })  # fmt: skip
-    assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D01", "b")]
+    assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D01", "b"), ("D01", "d")]
 
 
 def test_a_row_with_a_label_that_the_new_enum_lacks_is_no_value_of_our_own_making(prove_history):

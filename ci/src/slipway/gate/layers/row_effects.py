@@ -224,15 +224,18 @@ def uniques(change: Change) -> Iterator[tuple[str, frozenset[str], str]]:
 
 
 def repeat(connection: Any, oid: str, table: str, columns: Collection[str], condition: str) -> None:
-    """Copy the values of a table's first row into its last, and let both meet an index' condition, unless a constraint refuses that."""
+    """Copy the values of a table's first row into its last, and let both meet an index' condition, unless a constraint refuses that.
+
+    A column that the revision adds has no value yet, and usually meets the condition.
+    """
     among = f"c.oid = {oid} AND quote_ident(a.attname) IN ({', '.join(map(literal, columns))})"
     names = ", ".join(f'"{name}"' for _, _, name, _ in query(connection, f"{_COLUMNS} AND {among}"))
     if not names:
         return
     first, last = (f"FROM {table} ORDER BY ctid {order} LIMIT 1" for order in ("", "DESC"))
     update = f"UPDATE {table} SET ({names}) = (SELECT {names} {first}) WHERE ctid = (SELECT ctid {last})"
-    meet = "".join(f"; UPDATE {table} SET {each}" for each in _meeting(condition))
-    rows_written(connection, f"DO {literal(f'BEGIN {update}{meet}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
+    for each in (update, *(f"UPDATE {table} SET {meeting}" for meeting in _meeting(condition))):
+        rows_written(connection, f"DO {literal(f'BEGIN {each}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
 
 
 def removed_labels(change: Change) -> Iterator[tuple[str, str]]:

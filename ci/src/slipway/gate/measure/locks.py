@@ -131,6 +131,11 @@ def files(connection: Any, newest_oid: int) -> dict[str, int]:
     return {oid: int(file) for oid, file in query(connection, _FILES.format(newest_oid=newest_oid))}
 
 
+def lock_timeout_of(connection: Any) -> str:
+    """Return the lock_timeout of a session; empty without one."""
+    return _own(query(connection, "SELECT current_setting('lock_timeout')")[0][0])
+
+
 def rewritten(before: Mapping[str, int], after: Mapping[str, int]) -> Effect:
     """Derive the effect of an unmeasured statement from moved files: Postgres moves rows under ACCESS EXCLUSIVE only."""
     moved = tuple(oid for oid, file in after.items() if before.get(oid, file) != file)
@@ -212,7 +217,12 @@ def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str, str, 
         )
         for oid, modes, filenode, scans, ranges, indexes, kind, *_ in rows
     }
-    return tables, began, "" if lock_timeout in (OUR_LOCK_TIMEOUT, "0") else lock_timeout, tuple(unlimited.split())
+    return tables, began, _own(lock_timeout), tuple(unlimited.split())
+
+
+def _own(lock_timeout: str) -> str:
+    """Return a lock_timeout that env.py or the revision has set; empty for ours and for none."""
+    return "" if lock_timeout in (OUR_LOCK_TIMEOUT, "0") else lock_timeout
 
 
 def effect(before: Tables, after: Tables, newest_oid: int, sql: str = "") -> Effect:

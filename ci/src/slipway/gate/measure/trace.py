@@ -19,7 +19,16 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from slipway.gate.measure.catalog import Catalog
-from slipway.gate.measure.locks import Effect, Moved, Transaction, files, moved, prepare, rewritten
+from slipway.gate.measure.locks import (
+    Effect,
+    Moved,
+    Transaction,
+    files,
+    lock_timeout_of,
+    moved,
+    prepare,
+    rewritten,
+)
 from slipway.gate.measure.place import line_in
 from slipway.gate.measure.session import LEFT_IN_AUTOCOMMIT, is_begun, notes_on
 from slipway.gate.measure.statements import Execution, Session, watching
@@ -140,7 +149,7 @@ class Tracer:
                 self._transactions.pop(session.key, None)
         elif running.files:
             seen = rewritten(running.files, files(session.connection, self._catalog.newest_oid))
-            done = seen if seen.rewrites else None
+            done = replace(seen, lock_timeout=lock_timeout_of(session.connection)) if seen.rewrites else None
         sql = " ".join(execution.sql.split())
         shown = sql if len(sql) <= _LONGEST_SQL else f"{sql[: _LONGEST_SQL - 2]} …"
         statement = self._statement(shown, running.line, done or Effect())
