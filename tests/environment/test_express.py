@@ -41,14 +41,14 @@ async def test_every_command_tells_the_truth_from_the_creation_to_the_deletion()
     async with staging() as there:
         first, second, bad = [await there.account.image(Script(healthy=healthy)) for healthy in (True, True, False)]
         plan = await there.environment.plan(first)
-        assert (plan.action, "36.39 $ a month" in plan.notes[-1]) == (Action.CREATE, True)
+        assert (plan.action, "38.36 $ a month" in plan.notes[-1]) == (Action.CREATE, True)
 
         created = await there.run(there.environment.deploy(first, there.tell))
         assert (created.outcome.status, created.outcome.live) == (Status.SUCCEEDED, first)
         assert created.changes == ["CreateExpressGatewayService", "ModifyTargetGroup", "ModifyTargetGroup"]
         again = await there.run(there.environment.deploy(first, there.tell))
         of_ledger = again.requests.count("BatchGetImage")
-        assert (again.outcome.status, again.changes, len(again.requests), of_ledger) == (Status.NOOP, [], 6, 2)
+        assert (again.outcome.status, again.changes, len(again.requests), of_ledger) == (Status.NOOP, [], 5, 1)
         await drifts(there, first)
 
         updated = await there.run(there.environment.deploy(second, there.tell))
@@ -220,6 +220,11 @@ async def test_a_rollback_during_a_canary_takes_it_back_and_lets_no_bad_release_
             deployment = await there.until("PRODUCTION_TRAFFIC_SHIFT")
             plan = await plan_rollback(there.environment, None)
             assert (plan.action, plan.notes[-1][:26]) == (Action.UPDATE, "deployment 2 is in flight:")
+            for way in (plan_rollback(there.environment, None, image_only=True), rollback(there.environment, there.tell, None, CompatibilityEvidence(), image_only=True)):  # fmt: skip
+                with pytest.raises(
+                    BadInputError, match="deployment 2 is in flight, and the platform takes back its settings"
+                ):
+                    await way
             outcomes["rollback"] = await rollback(there.environment, there.tell, None, CompatibilityEvidence())
         assert (outcomes["rollback"].status, outcomes["rollback"].live) == (Status.SUCCEEDED, first)
         assert (outcomes["deploy"].status, deployment.status) == (Status.ABORTED, "ROLLBACK_SUCCESSFUL")

@@ -144,12 +144,12 @@ class CommandLine:
         try:
             with TerminalProgress(sys.stderr).run() as tell:
 
-                def told(event: "Event") -> None:
+                def pass_on(event: "Event") -> None:
                     phases.extend(filter(None, [event.phase]))
                     if not self.flags.quiet:
                         tell(event)
 
-                yield told
+                yield pass_on
         except anyio.get_cancelled_exc_class():
             print(f"slipway: {phases[-1].interrupted}", file=sys.stderr)
             raise

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from slipway.records.services import Proofs
     from slipway.report.answers.result import CommandResult
 
-_WHOLE = "not needed: the engine caches the whole proof"
+_WHOLE = "it runs all layers, and the engine caches the proof"
 _LISTED = "listing the revisions needs the service's own Python; on Dagger the gate reads them"
 
 
@@ -38,9 +38,9 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "test only revisions newer than this revision or git ref; older ones are run, and not tested. `merge-base` is where HEAD left the default branch (default: merge-base on a branch or if revisions are not pushed, otherwise the newest release tag). The default also skips revisions up to the setting start-after",
+            "test only revisions newer than this revision, git ref, or `merge-base`, where HEAD left the default branch; older ones are run, and not tested (default: merge-base on a branch, otherwise the newest release tag)",
             one_of="tested",
-            on_dagger="a revision only, since the workspace has no git history; by default it tests all after start-after",
+            on_dagger="a revision only, since the workspace has no git history (default: all after start-after)",
         ),
         switch(
             "all-revisions",
@@ -63,22 +63,22 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "layers",
             "LAYER,…",
-            "the layers of checks to run besides graph, stairway (up, down, up) and drift: any of trace (locks), rows, together (all in one run), interruption (stopped and run again), previous (release), concurrency; `always` adds none (default: all)",
+            "the layers of checks to run besides graph, stairway (up, down, up) and drift, which always run: any of trace (locks), rows, together (all in one run), interruption (stopped and run again), previous (release), concurrency (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
         switch(
             "quick",
-            "run only the layers graph, stairway and drift: the same as `--layers=always`",
+            "run only the layers graph, stairway and drift; short for `--layers=always`",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
         option(
             "advisory",
             "DATE",
-            "exit with 0 despite errors before this day, to introduce the gate gradually (YYYY-MM-DD, UTC)",
+            "until this day (YYYY-MM-DD, UTC), exit with 0 even if there are errors, to introduce the gate gradually",
             parse=day,
-            not_on_dagger="not needed: the report is returned even if there are errors",
+            not_on_dagger="it returns the report even if there are errors",
         ),
         PYTHON,
         replace(

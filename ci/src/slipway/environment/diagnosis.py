@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from slipway.environment.observed import HISTORY, NO_DIGEST, ObservedEnvironment
+from slipway.environment.observed import NO_DIGEST, ObservedEnvironment
 from slipway.errors import BadInputError, SlipwayError
 from slipway.records.ledger import Intent, Release
 from slipway.records.outcome import NOTHING, Diagnosis, Examination, Status
@@ -45,7 +45,7 @@ async def _is_foreign(environment: ObservedEnvironment, operation: Operation) ->
     if await _number_of(environment, operation) is not None:
         return False
     ended = await environment.target.ended(operation)
-    newest = next(iter((await environment.history(HISTORY)).releases), None)
+    newest = next(iter((await environment.history()).releases), None)
     return ended is None or newest is None or ended.timestamp() > newest.ended
 
 
@@ -114,7 +114,7 @@ async def _with_answer(environment: ObservedEnvironment, found: Examination) -> 
     """Add whether the live release answers, whatever became of the newest deployment."""
     observed, releases = await environment.status(), tuple[Release, ...]()
     with suppress(SlipwayError):
-        releases = (await environment.history(HISTORY)).releases
+        releases = (await environment.history()).releases
     answer = await environment.answer(
         observed, await environment.paths_of(live_with(releases, observed.main_digest)), ()
     )

@@ -31,7 +31,8 @@ _SECRET_VALUE: Final = re.compile(
     r"|[0-9a-fA-F]{32,}|(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/=_-]{24,}"
 )
 _ROUNDS: Final = 100_000
-_CHECKOUT: Final = "run it in a checkout whose settings have them, or go back to the image alone with --image-only"
+_IMAGE_ONLY: Final = "go back to the image alone with --image-only, in the service's folder"
+_CHECKOUT: Final = f"run it in a checkout whose settings have them, or {_IMAGE_ONLY}"
 
 
 def specification_of(
@@ -90,7 +91,7 @@ def settings_of(specification: Specification, environment: str, release: str) ->
     except (ValueError, BadInputError) as error:
         raise RefusedError(
             f"this version of slipway cannot read the settings of {release} ({error})",
-            "use the version that deployed it, or go back to the image alone with --image-only",
+            f"use the version that deployed it, or {_IMAGE_ONLY}",
         ) from error
     return settings
 

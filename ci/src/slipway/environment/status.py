@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from slipway.environment.late import file_of
 from slipway.environment.moved import gone
-from slipway.environment.observed import HISTORY, ObservedEnvironment
+from slipway.environment.named import ask_names
+from slipway.environment.observed import ObservedEnvironment
 from slipway.errors import SlipwayError
 from slipway.records.ledger import History, Intent, OpenDeployment, Situation
 from slipway.records.outcome import Verb
@@ -62,6 +63,7 @@ async def status(environment: ObservedEnvironment) -> Situation:
     live = live_with(history.releases, observed.main_digest)
     recorded = await environment.recorded_of(live)
     answer = await environment.answer(observed, (recorded or environment).settings.smoke_paths, ())
+    named = await ask_names(recorded or environment, observed)
     moved = None if unseen else await gone(environment)
     return Situation(
         environment=environment.name,
@@ -76,8 +78,11 @@ async def status(environment: ObservedEnvironment) -> Situation:
         instances=await _instances(environment, observed),
         asked=answer.paths,
         differs=recorded.differs(observed) if recorded else (),
-        unanswered=answer.problem,
-        way_out=way_out(environment.name, answer, way_back(environment.name, history.releases, observed.digest)),
+        unanswered=answer.problem or named.problem,
+        way_out=way_out(environment.name, answer, way_back(environment.name, history.releases, observed.digest))
+        or named.way_out,
+        names=named.names,
+        unnamed=named.unread,
         traffic=moved.what if moved else "",
         unrecorded=str(file_of(environment)) if await file_of(environment).exists() else "",
     )
@@ -105,7 +110,7 @@ async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:
 
 async def _history(environment: ObservedEnvironment) -> tuple[History, str]:
     try:
-        history = await environment.settled(await environment.history(HISTORY))
+        history = await environment.settled(await environment.history())
         history = await with_unfinished(environment, history)
         store = environment.ledger.store
         failure = store.failure if isinstance(store, LateStore) else None

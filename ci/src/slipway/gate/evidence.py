@@ -265,5 +265,5 @@ def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference,
     except SlipwayError:
         raise
     except Exception as error:  # noqa: BLE001 -- options of env.py such as include_object are called
-        place = baseline.environment.spoken_place_of(error)
+        place = baseline.environment.place_in_words(error)
         return f"{UNCOMPARED}: an option of env.py fails at {place} ({sentence(error)})"

@@ -155,7 +155,7 @@ def _looked_at(place: _Place, options: GateOptions) -> tuple[Workplace, Since | 
         if options.everything:
             migrations = replace(migrations, start_after=None)
         with obstacles.noted():
-            _check_config(folder, migrations)
+            check_config(folder, migrations)
         known = _released(folder, options, migrations.start_after)
     obstacles.found += place.obstacles.found
     if obstacles.found:  # the gate, which would meet the others later, does not start
@@ -191,7 +191,7 @@ def _released(folder: Path, options: GateOptions, start_after: str | None) -> Si
         raise
 
 
-def _check_config(folder: Path, migrations: Migrations) -> None:
+def check_config(folder: Path, migrations: Migrations) -> None:
     """Raise BadInputError if alembic's settings file is missing, before an environment is made in vain."""
     documents = (document_of(folder / place / "pyproject.toml") for place in ("", migrations.directory))
     named = migrations.scripts or (folder / migrations.config).is_file()

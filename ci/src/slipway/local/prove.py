@@ -180,7 +180,7 @@ async def snapshot(at: Workplace) -> str:
     """Return the schema of the service's models as the text of a baseline; raises SlipwayError."""
     arguments = [*at.migrations.runner, "--snapshot"]
     async with started("slipway.migration", arguments, at.folder, at.python) as process, _url(at, Ask.MODELS) as url:
-        written = await process.answer(Database(url, at.migrations.told(url)))
+        written = await process.answer(Database(url, at.migrations.database_variables(url)))
     return from_json(Baseline, written, "the baseline").sql
 
 
@@ -196,7 +196,7 @@ async def _answer(kind: type[T], question: GateQuestion, at: Workplace, process:
     running_gate = nullcontext(process) if process else gate_in(at.folder, at.python)
     work = _Work(at.progress)
     async with running_gate as gate, _url(at, question.ask) as url:
-        database = Database(url, at.migrations.told(url))
+        database = Database(url, at.migrations.database_variables(url))
         with repeated(at.progress.stage, lambda: work.now):
             return from_json(kind, await gate.answer(database, line, work.read), "the gate's answer")
 

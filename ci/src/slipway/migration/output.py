@@ -34,7 +34,9 @@ def answer(file: Path | None, ask: Callable[[], Any], database: str = "") -> int
     try:
         _write(file, record, database)
     except OSError as error:
-        return refuse(file, BadInputError(f"{file} cannot be written", error.strerror or str(error)), database)
+        return refuse(
+            file, BadInputError(f"{file} cannot be written", f"{error.strerror or error}; name another file"), database
+        )
     return 0
 
 
@@ -127,7 +129,7 @@ class _Discreet:
         """Do nothing: an incomplete line waits for its end, the last one for `close`."""
 
     def close(self) -> None:
-        """Write the rest; the underlying stream stays open."""
+        """Write the last, incomplete line; the underlying stream stays open."""
         self._stream.write(without(self._secrets, self._rest))
         self._rest = ""
         self._stream.flush()

@@ -36,7 +36,7 @@ class Patience:
     async def repeated(self, work: Callable[[], Awaitable[T]], is_temporary: Callable[[SlipwayError], bool]) -> T:
         """Do work again after each error that is temporary; raises the last one."""
         pauses = [*_PAUSES, *(_LONGER if self.answered else ())]
-        told = False
+        reported = False
         while pauses:
             try:
                 return await work()
@@ -45,8 +45,8 @@ class Patience:
                 if is_over or not is_temporary(error):
                     raise
                 if pauses[0] >= _SILENT_SECONDS:
-                    self.tell(self._waiting(error, sum(pauses) * sum(_JITTER) / 2, is_first=not told))
-                    told = True
+                    self.tell(self._waiting(error, sum(pauses) * sum(_JITTER) / 2, is_first=not reported))
+                    reported = True
             await self.sleep(pauses.pop(0) * random.uniform(*_JITTER))  # noqa: S311 -- no secret
         return await work()
 

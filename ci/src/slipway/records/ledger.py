@@ -142,15 +142,17 @@ class OpenDeployment:
 
 @dataclass(frozen=True)
 class History(Record, schema="slipway/history/1"):
-    """The ended ones of the newest deployments of an environment, newest first, and the numbers of unfinished ones among them.
+    """The newest deployments of an environment.
 
-    `open` describes those that are unfinished, where they were looked up.
+    - releases: those that have ended, newest first. unfinished: the numbers of the others; `open` describes those that were read.
+    - older: how many older ones were not read.
     """
 
     environment: str
     releases: tuple[Release, ...]
     unfinished: tuple[int, ...] = ()
     open: tuple[OpenDeployment, ...] = ()
+    older: int = 0
 
     @property
     def newest(self) -> int:
@@ -195,6 +197,7 @@ class Situation(Record, schema="slipway/situation/1"):
     - unanswered: why users get no answer, or errors, otherwise empty. way_out: what to do about that.
     - traffic: how a move has left the traffic, when it is not here alone; otherwise empty.
     - unrecorded: the file in this folder with a deployment that the ledger lacks; otherwise empty.
+    - names: the service's own, at its load balancer, under which it was asked too. unnamed: why they could not be read, otherwise empty.
     """
 
     environment: str
@@ -213,6 +216,8 @@ class Situation(Record, schema="slipway/situation/1"):
     traffic: str = ""
     way_out: str = ""
     unrecorded: str = ""
+    names: tuple[str, ...] = ()
+    unnamed: str = ""
 
     @property
     def exit_code(self) -> int:

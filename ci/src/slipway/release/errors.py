@@ -15,7 +15,7 @@ THROTTLED = frozenset(
 # While AWS fails, no command can do more.
 _LATER = (
     "nothing needs to be undone: run the same command again when https://health.aws.amazon.com shows no outage; "
-    "it looks before it changes anything"
+    "it reads the state before it changes anything"
 )
 _WHILE_ECR_FAILS = (
     "while ECR alone fails, deploy runs with --without-ledger REASON, and so does rollback while the ledger can be read"

@@ -60,6 +60,8 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
         private = "; private: only its VPC reaches it" if observed.private else ""
         yield "url", (_url(observed.url) if observed.url else "none") + private
     yield from answered(Answer(paths=situation.asked, problem=situation.unanswered), situation.way_out)
+    if situation.names or situation.unnamed:
+        yield "names", ", ".join(situation.names) or f"cannot be read: {situation.unnamed}"
     if situation.live:
         yield "live since", _deployment(situation.live)
         if situation.differs:
@@ -147,7 +149,13 @@ def of_history(history: History) -> str:
     entries |= {release.number: _release_lines(release) for release in history.releases}
     lines = [line for number in sorted(entries, reverse=True) for line in entries[number]]
     heading = f"{one_line(history.environment)}:" + ("" if lines else " nothing has been deployed by slipway yet")
-    return "\n".join([heading, *lines]) + "\n"
+    return "\n".join([heading, *lines, *older(history)]) + "\n"
+
+
+def older(history: History) -> tuple[str, ...]:
+    """Return how many deployments are not listed, and how to list them; empty when all are."""
+    every = history.newest
+    return (f"{history.older} older ones are not listed; --limit {every} lists all",) if history.older else ()
 
 
 def _row(number: int, text: str) -> str:

@@ -126,7 +126,7 @@ def differing(before: Snapshot, after: Snapshot) -> list[str]:
 
 
 def nulled(before: Snapshot, after: Snapshot, back: Back) -> Iterator[Loss]:
-    """Yield the columns with values that are NULL now, unless the downgrade brings them `back`."""
+    """Yield the columns with values that are NULL now and stay NULL after the downgrade, whose rows are `back`."""
     for key, name in before.columns.items():
         oid, table = key[0], before.names[key[0]]
         if key not in after.columns or after.counts[oid] != before.counts[oid]:
@@ -152,7 +152,7 @@ def _rows(connection: Any, table: str, more: str = "") -> list[dict[str, Any]]:
 
 
 def rows_of(connection: Any, before: Snapshot) -> Back:
-    """Return the rows of the tables that exist, each value in the type of its column before."""
+    """Return the rows of the tables that exist, each value cast to the earlier type of its column."""
     with as_superuser(connection):
         return {
             table: _rows_as(connection, oid, table, before)

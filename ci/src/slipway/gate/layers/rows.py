@@ -342,8 +342,8 @@ def is_caused_by_our_values(error: BaseException) -> bool:
 
 def _is_met_by_equal_keys(error: BaseException) -> bool:
     """Whether two tables held the same UUID, which only ours do."""
-    told = f"{error} {detail(error)}"
-    return sqlstate(error) == "23505" and seeds.UUID in told and "already exists" in told
+    message = f"{error} {detail(error)}"
+    return sqlstate(error) == "23505" and seeds.UUID in message and "already exists" in message
 
 
 def _is_upgraded(steps: Steps) -> bool:

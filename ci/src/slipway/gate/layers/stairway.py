@@ -263,7 +263,7 @@ class Stairway:
         except (Exception, SystemExit) as error:
             if self._current is None:
                 raise BadInputError(
-                    f"{self._environment.spoken_place_of(error)} fails before the first revision",
+                    f"{self._environment.place_in_words(error)} fails before the first revision",
                     self._environment.needs(error),
                 ) from error
             return self._failed(*self._current, error)

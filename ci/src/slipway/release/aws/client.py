@@ -1,7 +1,7 @@
 """AWS through boto3, in worker threads, with errors of one sentence; and the credentials that a caller passes as text.
 
 Idempotent calls are retried when no answer arrives; the others raise LostAnswerError, because most changes have no idempotency token.
-An endpoint override receives stand-in credentials only: it is a simulator, and must never see real keys.
+An endpoint override receives made-up credentials only: it is an emulator, and must never see real keys.
 """
 
 import asyncio
@@ -253,7 +253,7 @@ def check_endpoint(client: Any) -> None:
     if host not in trusted and not (url.scheme == "https" and _is_of_aws(host, service)):
         raise BadInputError(
             f"requests signed with your keys would go to {one_line(host)}, by AWS_ENDPOINT_URL or endpoint_url of the profile",
-            f"unset it; or name a stand-in with --endpoint-url, which gets no keys, or a host of your own in {_TRUSTED}",
+            f"unset it; or name an emulator with --endpoint-url, which gets no keys, or a host of your own in {_TRUSTED}",
         )
 
 

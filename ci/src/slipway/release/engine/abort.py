@@ -15,7 +15,7 @@ from slipway.release.engine.overtaken import ends_of
 from slipway.release.engine.target import Operation, OperationStatus
 from slipway.release.errors import or_unknown
 
-_LOOKS, _LOOK_SECONDS = 3, 2.0  # a run that is alive records its end in that time
+_READS, _PAUSE_SECONDS = 3, 2.0  # a run that is alive records its end in that time
 _AGAIN = "look at it with `slipway status`"
 # How an operation that was asked to go back has ended, and what that means to the person who asked.
 _ENDS = {
@@ -70,10 +70,10 @@ async def _record(engine: Engine, operation: Operation) -> None:
         accepted = await engine.ledger.accepted(number)
         if accepted is None or accepted.id != operation.id:
             return
-        for _ in range(_LOOKS):
+        for _ in range(_READS):
             if number in (await engine.ledger.contents()).releases:
                 return
-            await engine.time.sleep(_LOOK_SECONDS)
+            await engine.time.sleep(_PAUSE_SECONDS)
         for release in await ends_of([number], number, engine.ledger, engine.target, engine.time.now()):
             await engine.ledger.end(release)
 

@@ -100,7 +100,7 @@ class Run:
         """Seconds since the run began."""
         return self.engine.time.seconds() - self.began
 
-    async def look(self) -> Observed:
+    async def observe(self) -> Observed:
         """Return the live state; raises UnknownOutcomeError for an unknown status: it may be what is wanted, or not."""
         observed = await or_unknown(self.engine.target.observe())
         if observed.state is State.UNKNOWN:

@@ -136,7 +136,7 @@ async def follow(run: Run, operation: Operation) -> Outcome:
             elif run.goal.verb in RELEASES and (line := await run.engine.sample()):
                 run.say(line)
         ending = await target.ending(operation)
-        live = await run.look()
+        live = await run.observe()
     except SlipwayError as error:
         what = f"the operation may still be in progress, but cannot be followed: {error.what}"
         raise UnknownOutcomeError(what, error.next_step) from error

@@ -89,7 +89,7 @@ def checked_path(fields: Mapping[str, str]) -> str | None:
 
 
 def values_of(variables: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
-    """Return variables and secrets by their names in a plan. Variables appear as hashes, because a value may be a secret; a port is none."""
+    """Return variables and secrets by their names in a plan. Variables except PORT appear as hashes, because a value may be a secret."""
     shown = {
         f"variable {name}": value if name == "PORT" and value.isdecimal() else _marked(name, value)
         for name, value in variables.items()

@@ -6,9 +6,9 @@ from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import or_absent
-from slipway.release.preflight.checking import Look
+from slipway.release.preflight.checking import Checker
 from slipway.release.preflight.checks import Arn, Checks, account_of, covered, no, not_covered, ok
-from slipway.release.preflight.named import OWNER_TAG, judge_owner, look_at_roles
+from slipway.release.preflight.named import OWNER_TAG, checks_of_roles, judge_owner
 from slipway.release.targets.app_runner.spec import own
 from slipway.release.targets.app_runner.target import find
 from slipway.settings import Settings
@@ -26,10 +26,10 @@ _PARTS = (
 )
 
 
-async def _look_at_roles(aws: Aws, spec: ServiceSpec) -> Checks:
+async def _checks_of_roles(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the roles; without an instance role App Runner passes no secrets [F]."""
     trusts = {"access role": (spec.access_role, BUILD), "instance role": (spec.instance_role, TASKS)}
-    checks = await look_at_roles(aws, spec, trusts)
+    checks = await checks_of_roles(aws, spec, trusts)
     if spec.instance_role or not spec.secrets:
         return checks
     problem = f"secrets are read with the instance role, and {spec.environment} has none"
@@ -37,7 +37,7 @@ async def _look_at_roles(aws: Aws, spec: ServiceSpec) -> Checks:
     return (*checks, no("instance role", problem, remedy))
 
 
-async def look_at_parts(aws: Aws, spec: ServiceSpec) -> Checks:
+async def checks_of_parts(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the VPC connector and the auto scaling configuration that the settings name."""
     chosen, checks = own(spec).open, tuple[Check, ...]()
     for subject, name, part in _PARTS:
@@ -86,7 +86,7 @@ async def _part(aws: Aws, subject: str, arn: str, part: str) -> Checks:
     return (ok(subject, f"{arn} is ACTIVE"),)
 
 
-async def look_at_owner(aws: Aws, spec: ServiceSpec) -> Checks:
+async def checks_of_owner(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the owner of the service, when there is a service of that name."""
     check = await _owned(aws, spec.name, spec.environment)
     return () if check is None else (check,)
@@ -107,4 +107,8 @@ async def _owned(aws: Aws, service: str, environment: str) -> Check | None:
     return judge_owner(service, environment, owner, adopt)
 
 
-LOOKS: Mapping[str, Look] = {"roles": _look_at_roles, "network and scaling": look_at_parts, "service": look_at_owner}
+CHECKERS: Mapping[str, Checker] = {
+    "roles": _checks_of_roles,
+    "network and scaling": checks_of_parts,
+    "service": checks_of_owner,
+}
