@@ -66,7 +66,7 @@ async def test_an_unchanged_definition_is_used_again_and_old_ones_go(account):
     assert [arn.rpartition("/")[2] for arn in listed["taskDefinitionArns"]] == ["notes-staging-migration:2"]
 
 
-async def test_a_look_is_a_task_of_its_own_that_changes_nothing(account):
+async def test_reading_the_revisions_is_a_task_of_its_own_that_changes_nothing(account):
     seen = Standing(("one",), ("two",), (), ("two",))
     ordered = order(await account.image(done(record=seen)))
     assert await runner_of(account, ordered).standing() == seen

@@ -176,8 +176,8 @@ def test_every_kind_of_key_is_read():
         (service(images='{ target = "web" }'), "images.target: found without dockerfile, which it is for"),
         (service(images='{ dockerfile = "../Dockerfile" }'), "allowed is a file in the service's folder"),
         (
-            service(images='{ dockerfile = "Dockerfile", arguments = { NPM_TOKEN = "s3cret" } }'),
-            "found 'NPM_TOKEN', allowed is a name without TOKEN, PASSWORD or the like",
+            service(images='{ dockerfile = "Dockerfile", arguments = { SIGNING_KEY = "s3cret" } }'),
+            "found 'SIGNING_KEY', allowed is a name without TOKEN, PASSWORD or the like",
         ),
         (
             service(images='{ dockerfile = "Dockerfile", arguments = { INDEX = "https://me:s3cret@host/simple" } }'),

@@ -119,22 +119,27 @@ async def _every_service(flags: Flags, caller: Caller) -> "CommandResult":
 
 async def _proof(flags: Flags, caller: Caller) -> "Proof":
     """Return the proof of the service in the folder `flags.source`; raises SlipwayError."""
-    from slipway.local.gate import gate as prove_folder
-    from slipway.local.prove import NamedServer
-    from slipway.records.proof import Layer
+    from slipway.local.start import gate_started
 
+    named = layers_of(flags.layers) if flags.layers is not None else None
     with caller.progress.step("testing the migrations"):
-        proof = await prove_folder(
-            replace(
-                options_of(flags),
-                since=flags.since,
-                everything=flags.all_revisions,
-                server=NamedServer.of(flags.database_url, allow_production_like=flags.allow_production_like),
-                progress=caller.progress,
-            ),
-            statements=flags.statements,
-            layers=(Layer.ALWAYS,) if flags.quick else layers_of(flags.layers),
-        )
+        async with gate_started(flags.source, flags.python, caller.progress) as place:
+            from slipway.local.gate import gate as prove_folder  # here, while the gate's process imports, too
+            from slipway.local.prove import NamedServer
+            from slipway.records.proof import Layer
+
+            proof = await prove_folder(
+                replace(
+                    options_of(flags),
+                    since=flags.since,
+                    everything=flags.all_revisions,
+                    server=NamedServer.of(flags.database_url, allow_production_like=flags.allow_production_like),
+                    progress=caller.progress,
+                ),
+                place=place,
+                statements=flags.statements,
+                layers=(Layer.ALWAYS,) if flags.quick else named or tuple(Layer),
+            )
     early = flags.advisory and datetime.now(timezone.utc).date() < flags.advisory
     return replace(proof, advisory=flags.advisory.isoformat()) if early else proof
 
@@ -172,12 +177,10 @@ def options_of(flags: Flags) -> "GateOptions":
     return GateOptions(source=flags.source, alembic=alembic, python=flags.python)
 
 
-def layers_of(names: str | None) -> "tuple[Layer, ...]":
+def layers_of(names: str) -> "tuple[Layer, ...]":
     """Read the names of layers; raises BadInputError for an unknown one."""
     from slipway.records.proof import Layer
 
-    if names is None:
-        return tuple(Layer)
     try:
         return tuple(Layer(name.strip()) for name in names.split(","))
     except ValueError:

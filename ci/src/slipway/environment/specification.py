@@ -12,6 +12,7 @@ from slipway.errors import BadInputError, RefusedError
 from slipway.records.ledger import Specification
 from slipway.release.engine.ledger import nonce
 from slipway.settings import Settings
+from slipway.settings.service import SENSITIVE_NAME
 from slipway.structure import kebab, read, write
 
 _KEPT: Final = (
@@ -22,9 +23,7 @@ _KEPT: Final = (
     "smoke-paths",
     "calls",
 )  # of [tool.slipway], besides the environment
-_SECRET_NAME: Final = re.compile(
-    r"(?i)(?<![a-z])(?:TOKEN|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|(?:API|ACCESS|PRIVATE|SIGNING)[_-]?KEY)(?![a-z])"
-)
+_SECRET_NAME: Final = re.compile(SENSITIVE_NAME)
 _SECRET_VALUE: Final = re.compile(
     r"(?s).*://[^/\s@]*:[^/\s@]+@.*"  # a URL with a password
     r"|.*-----BEGIN .*|(?:AKIA|ASIA)[0-9A-Z]{16}|(?:gh[pousr]_|github_pat_|xox[a-z]-|sk[_-]|eyJ)\S{12,}"

@@ -53,7 +53,7 @@ def _write(file: Path | None, record: Any, database: str) -> None:
     if file is None:
         print(MARK + json.dumps(data, separators=(",", ":")), flush=True)  # noqa: T201 -- this is the answer
         return
-    file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(data) + "\n", encoding="utf-8")
 
 
 def secrets_in(variables: Mapping[str, str], urls: Iterable[str] = ()) -> frozenset[str]:

@@ -40,13 +40,12 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 NEEDED_BYTES = 512 * 2**20
-# A shell that outlives this process: a line means that all is done, the end of the input that this process was killed.
+# A shell that outlives this process; the end of its input without a line means that this process was killed.
 _GUARD: Final = """\
-read -r line && exit
 pid=
 file="$1/cluster/data/postmaster.pid"
-read -r pid < "$file" && kill -QUIT "$pid"
-while [ -e "$file" ] && kill -0 "$pid"; do sleep 0.1; done
+read -r line || { read -r pid < "$file" && kill -QUIT "$pid"; }
+while [ -n "$pid" ] && [ -e "$file" ] && kill -0 "$pid"; do sleep 0.1; done
 rm -rf "$1"
 """
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- only mkdtemp writes there
@@ -69,8 +68,7 @@ class SystemUser:
         return {"user": self.uid, "group": self.gid, "extra_groups": ()}
 
     def own(self, folder: Path) -> None:
-        for path in (folder, *folder.rglob("*")):
-            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+        _run("chown", "-hR", f"{self.uid}:{self.gid}", folder)
 
 
 def user_for_server() -> SystemUser | None:
@@ -142,7 +140,7 @@ def place() -> Path:
 
 @contextmanager
 def _home() -> Iterator[Path]:
-    """Make a folder for a server for the block; when this process is killed meanwhile, the server is stopped and the folder deleted."""
+    """Make a folder for a server for the block, deleted also when this process is killed, which then stops the server, too."""
     parent = place()
     if shutil.disk_usage(parent).free < NEEDED_BYTES:
         raise BadInputError(
@@ -161,7 +159,6 @@ def _home() -> Iterator[Path]:
     try:
         yield home
     finally:
-        shutil.rmtree(home, ignore_errors=True)
         guard.communicate(b"\n")
 
 
@@ -228,9 +225,13 @@ def _store(cluster: Path, shelf: Path, *, over_another: bool = False) -> None:
             made.rename(shelf)
 
 
-def _copy(source: Path, target: Path) -> None:
-    # A thousand files: shutil would need a tenth of a second.
-    if failed := subprocess.run(["cp", "-R", source, target], capture_output=True, text=True, check=False).stderr:
+def _run(*command: str | Path) -> None:
+    """Let a program work on a data directory, whose thousands of files would take Python ten times as long; raises OSError."""
+    if failed := subprocess.run(command, capture_output=True, text=True, check=False).stderr:
         raise OSError(failed)
+
+
+def _copy(source: Path, target: Path) -> None:
+    _run("cp", "-R", source, target)
     (target / "data").chmod(0o700)
     (target / "password").chmod(0o600)

@@ -26,8 +26,9 @@ _REPOSITORY_NAME = Pattern(  # ECR's
     "a name of small letters and digits, with single . _ - between them, 2 to 256 of them",
 )
 _INSIDE = Pattern(r"(?!/)(?!(?:.*/)?\.\.(?:/|$)).+", "a file in the service's folder")
+SENSITIVE_NAME = r"(?i:(?<![a-z])(?:TOKEN|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|(?:API|ACCESS|PRIVATE|SIGNING)[_-]?KEY)(?![a-z]))"
 _NOT_SECRET = Pattern(
-    r"(?!(?i:.*(?<![A-Za-z])(?:TOKEN|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|(?:API|ACCESS|PRIVATE)[_-]?KEY)(?![A-Za-z])))[A-Za-z_]\w*",
+    rf"(?!.*{SENSITIVE_NAME})[A-Za-z_]\w*",
     "a name without TOKEN, PASSWORD or the like: an image's history shows its arguments, so list the name in secrets",
 )
 BUILD_SECRET = Pattern(r"[A-Za-z_][\w.-]*", "a name of letters, digits and _ . -")

@@ -369,7 +369,7 @@ class Stairway:
 
     def _read_first(self, connection: Any) -> Catalog:
         if self._catalog is None:
-            self._catalog = Catalog(connection)
+            self._catalog = Catalog(connection, noted=True)
             if self._expected not in (None, self._catalog.fingerprint):
                 raise _NotAsLeftError
         self._catalog.begin()
