@@ -249,6 +249,8 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"a.py": "environ['DEV_DATABASE_URL']\nenviron['PROD_DATABASE_URL']\n"}, Subject.DATABASE_VARIABLE, "PROD_DATABASE_URL"),
         ({"migrations/env.py": f"{ENV}from flask import current_app\n", "manage.py": "app = create_app()\n", "utils.py": "def create_app():\n    return Flask('a')\n", "Procfile": "web: gunicorn manage:app\n"}, Subject.FLASK_APP, "manage:app"),
         ({"Dockerfile": "FROM ghcr.io/astral-sh/uv:python3.12-bookworm-slim\n"}, Subject.PYTHON, "3.12"),
+        ({"setup.cfg": "[options]\ninstall_requires =\n  alembic\n[options.extras_require]\npostgre =\n  psycopg2\nall =\n  %(postgre)s\n"}, Subject.EXTRA, "postgre"),
+        ({"setup.py": "setup(\n  extras_require={\n    'pg': [\n      'asyncpg>=0.29',\n  ]},\n)\n"}, Subject.EXTRA, "pg"),
         ({"Dockerfile": DOCKERFILE.format('["sh", "-c", "alembic upgrade head && uvicorn a:app --port 81"]')}, Subject.PORT, "81"),
         ({"Dockerfile": DOCKERFILE.format('["python", "-m", "uvicorn", "a.b:app"]')}, Subject.APPLICATION, "a.b:app"),
         ({"compose.yaml": "web:\n  command: >\n    uvicorn a.b:app\n    --port 8081\n  image: x\n"}, Subject.PORT, "8081"),
