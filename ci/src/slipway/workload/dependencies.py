@@ -37,7 +37,9 @@ _OF_THE_TREE = re.compile(r"^\s*(?:-[erc]|--(?:editable|requirement|constraint)\
 _BESIDE_THE_PROJECT = re.compile(r'^source = \{ (?:editable|directory|virtual) = "(?!\.")', re.MULTILINE)
 # Projects of other tools are imported from their sources: their build backends may be too old to build them.
 _NOT_INSTALLED = (*FOREIGN, "pyproject.toml")
-_FROM_GIT = re.compile(r"""(?:\bgit\+|\bgit = ")((?:\w+://)?(?:[^/@\s`"]*@)?[^@?#;\s`"]+)""")  # in requirements, in uv.lock, and as uv prints it
+_FROM_GIT = re.compile(
+    r"""(?:\bgit\+|\bgit = ")((?:\w+://)?(?:[^/@\s`"]*@)?[^@?#;\s`"]+)"""
+)  # in requirements, in uv.lock, and as uv prints it
 _GIT_SECONDS = 20
 _BUILT = re.compile(r"Failed to (?:build|download and build) `([^`]+)`")
 # Said about an interpreter; the second form names the archive that could not be downloaded.
@@ -77,7 +79,9 @@ class UnfetchedError(BadInputError):
     """Dependencies from git that this machine cannot fetch."""
 
     def __init__(self, addresses: Sequence[str], cause: str) -> None:
-        remedy = "give git on this machine access to {}, or pass the service's own virtual environment with --python DIR"
+        remedy = (
+            "give git on this machine access to {}, or pass the service's own virtual environment with --python DIR"
+        )
         named = list(map(without_password, addresses))
         several = len(named) > 1
         what = f"the dependencies {', '.join(named[:-1])} and {named[-1]}" if several else f"the dependency {named[0]}"
