@@ -14,7 +14,7 @@ export UV_PYTHON := $(shell "$(PYTHON)" -c 'import sys; print(sys.executable)' 2
 export NO_MKDOCS_2_WARNING := 1
 unexport PYTHONDONTWRITEBYTECODE  # otherwise each of hundreds of processes compiles its imports again
 
-.PHONY: rehearse conformance test fast full distributions bench bench-image checkov clean
+.PHONY: rehearse conformance test fast full distributions bench bench-image clean
 
 TARGET ?= ecs-express
 rehearse: $(UV)  ## play the way to production on this machine, without an AWS account
@@ -74,9 +74,6 @@ bench: $(UV)  ## measure the gate and its peers and draw the plot; takes a quart
 
 bench-image: $(UV)  ## measure images and checks beside docker build; empties the caches of dockerd and of the engine
 	$(RUN) -- python benchmarks/image.py
-
-checkov: $(UV)  ## run checkov on the templates of bootstrap, in an environment of its own
-	UV="$(UV)" $(RUN) -- python -m tests.release.bootstrap.checkov
 
 .uv/bin/uv:
 	@test -n "$(PYTHON)" || { echo "slipway needs a python3 of 3.11 or newer with venv" >&2; exit 2; }

@@ -19,7 +19,7 @@ terminal; [json.md](json.md) lists the records, [permissions.md](permissions.md)
 
 def commands() -> str:
     """Return commands.md."""
-    parts = ["# Commands", _INTRODUCTION, "Flags of every command:", _flags(EVERYWHERE)]
+    parts = ["# Commands", _INTRODUCTION, "Flags of every command:", _flags(EVERYWHERE, on_dagger=False)]
     for group in Group:
         parts += [f"## {group.value}"]
         for command in FUNCTIONS:
@@ -32,7 +32,7 @@ def _command(command: Command) -> Iterator[str]:
     yield f"### {command.name}"
     yield wrapped(f"{command.sentence}. It {command.access.value}.")
     if command.flags:
-        yield _flags(command.flags)
+        yield _flags(command.flags, on_dagger=not command.not_on_dagger)
     if command.run and not command.not_on_dagger:
         never_red = f" It never fails: {command.never_red}." if command.never_red else ""
         yield wrapped(f"On Dagger: `{command.dagger_call}`.{never_red}")
@@ -42,10 +42,11 @@ def _command(command: Command) -> Iterator[str]:
         yield wrapped(f"Only on Dagger, since it needs a container engine: `{command.dagger_call}`.")
 
 
-def _flags(flags: tuple[Flag, ...]) -> str:
-    """Return the table of flags; the last column says how Dagger differs."""
-    rows = [f"| `{_typed(flag)}` | {_cell(flag.sentence)} | {_dagger(flag)} |" for flag in flags]
-    return "\n".join(["| flag | what it does | on Dagger |", "| --- | --- | --- |", *rows])
+def _flags(flags: tuple[Flag, ...], *, on_dagger: bool) -> str:
+    """Return the table of flags; for a command that Dagger has, the last column says how its function differs."""
+    rows = [("flag", "what it does", "on Dagger"), ("---",) * 3]
+    rows += [(f"`{_typed(flag)}`", _cell(flag.sentence), _dagger(flag)) for flag in flags]
+    return "\n".join(f"| {' | '.join(row if on_dagger else row[:2])} |" for row in rows)
 
 
 def _typed(flag: Flag) -> str:
@@ -53,8 +54,6 @@ def _typed(flag: Flag) -> str:
 
 
 def _dagger(flag: Flag) -> str:
-    if flag in EVERYWHERE:
-        return ""
     return f"no: {flag.not_on_dagger}" if flag.not_on_dagger else flag.on_dagger or "the same"
 
 

@@ -56,7 +56,7 @@ async def test_a_saved_plan_is_not_deployed_after_the_settings_change(account, s
         (b"\xff", "is not UTF-8"),
         (b"create notes in staging\n", "is not JSON"),
         (b"{}", "is no slipway/plan/1: its schema is None"),
-        (b'{"schema": "slipway/plan/1"}', "is no slipway/plan/1: environment: missing"),
+        (b'{"schema": "slipway/plan/1"}', "is no slipway/plan/1 (environment: missing"),
         (
             to_json(PLAN).replace('"staging"', '"production"').encode(),
             "the plan is for notes-staging in production, not for notes-staging in staging",

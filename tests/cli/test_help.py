@@ -147,7 +147,11 @@ def test_descriptions_are_complete():
     without_rights = {
         command.name for command in FUNCTIONS if command.access is not AwsAccess.NONE and not command.permissions
     }
-    assert without_rights == {"bootstrap", "conformance"}  # an administrator's, and those of an account made for it
+    assert without_rights == {
+        "bootstrap",
+        "conformance",
+        "doctor",
+    }  # an administrator's, those of an account made for it, none
 
 
 def test_every_default_of_the_grammar_is_that_of_the_description():

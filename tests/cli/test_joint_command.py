@@ -49,11 +49,13 @@ infrastructure-role = "{INFRASTRUCTURE_ROLE}"
             "--without-proof is for the rollback of several services",
         ),
         (["status", "--all", "--watch", "5m"], "--watch is for one service"),
+        (["rollback", "--image-only", "--service", "web", "--region", "eu-west-1"], "with --service none are read"),
+        (["history", "--limit", "0"], "--limit needs a number above 0"),
         (["plan", "--all", "--image", IMAGE.format("mailer")], "no service of this repository is called 'mailer'"),
         (["plan", "--all", "--image", IMAGE.format("web")], "web cannot reach billing privately in staging"),
     ],
 )
-def test_what_is_for_one_service_or_for_none_is_refused(repository, capsys, command, words):
+def test_flags_that_do_not_go_together_are_refused(repository, capsys, command, words):
     assert run([*command, *repository]) == 2
     assert words in capsys.readouterr().err
 

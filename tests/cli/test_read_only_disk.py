@@ -75,7 +75,10 @@ def test_a_proof_that_cannot_be_written_there_is_one_sentence(project, server):
     database = json.dumps({"url": server, "variables": {}})
     question = to_json(GateQuestion(config="alembic.ini", timeout=60, layers=(Layer.ALWAYS,)), indent=None)
     done = run("slipway.gate", "proof.json", cwd=project, stdin=question, SLIPWAY_DATABASE=database)
-    assert (done.returncode, done.stderr) == (2, f"{project}/proof.json cannot be written: Permission denied\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"{project}/proof.json cannot be written: Permission denied; name another file\n",
+    )
 
 
 def test_a_machine_without_a_temporary_folder_is_one_sentence(project, server, tmp_path):

@@ -9,7 +9,7 @@ from slipway.local.simulator import Beginning, put_faults
 from slipway.rehearsal.commits import push
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Script
-from slipway.source import git
+from slipway.source.git import git
 from tests.simulator.account import asked, opened
 
 ROLE = "arn:aws:iam::123456789012:role/theirs"

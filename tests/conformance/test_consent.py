@@ -124,7 +124,7 @@ async def test_without_an_account_the_simulator_is_asked(capsys, monkeypatch):
     monkeypatch.setattr(conformance, "in_no_time", partial(conformance.in_no_time, BRISK))
     assert await asked("--json") == 0
     found = from_json(Conformance, capsys.readouterr().out, "what was printed")
-    assert (found.against, found.exit_code) == ("a stand-in", 0)
+    assert (found.against, found.exit_code) == ("an emulator", 0)
 
 
 @pytest.mark.slow

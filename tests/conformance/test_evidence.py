@@ -45,7 +45,7 @@ def test_the_newest_report_counts():
 @pytest.mark.parametrize(
     "worthless",
     [
-        report(against="a stand-in"),
+        report(against="an emulator"),
         report(verdict=ConformanceVerdict.NOT_REACHED),
         report(expected="answers"),
         report(subject="nothing"),

@@ -38,3 +38,14 @@ def test_the_links_of_the_readme_lead_somewhere():
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
     assert links
     assert all((ROOT / link).exists() for link in links if "://" not in link)
+
+
+def test_every_file_that_the_table_of_changes_names_exists():
+    """A path from the root or from the package; a name alone, or with its folder, of any file in the package."""
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("### Where a change goes")[2].partition("\n## ")[0]
+    package = ROOT / "ci/src/slipway"
+    known = {f"/{file.relative_to(package)}" for file in package.rglob("*.py")}
+    named = set(re.findall(r"`([\w.-]+(?:/[\w.-]+)+|\w+\.py)`", table))
+    assert len(named) > 60
+    absent = {name for name in named if not any((place / name).exists() for place in (ROOT, package))}
+    assert {name for name in absent if not any(each.endswith(f"/{name}") for each in known)} == set()

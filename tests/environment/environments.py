@@ -107,7 +107,7 @@ class Migrating:
             seconds=0.1,
         )
 
-    async def look(self) -> Standing:
+    async def standing(self) -> Standing:
         return Standing((self.place.head,) if self.place.head else (), (self.head,))
 
 

@@ -69,6 +69,8 @@ async def test_a_ledger_that_fails_until_the_end_leaves_a_file_that_is_recorded_
     assert not file.exists()  # recorded a second time it would be another deployment
     history = await staging.environment.history()
     assert [(each.number, each.live == digest) for each in history.releases] == [(3, True), (2, False), (1, False)]
+    newest = await staging.environment.history(2)
+    assert ([each.number for each in newest.releases], newest.older, history.older) == ([3, 2], 1, 0)
 
 
 async def test_a_rollback_whose_ledger_cannot_be_read_says_so_and_how_to_bring_the_image(staging, account):
@@ -92,7 +94,7 @@ class Ahead:
     async def migrate(self, _tell):
         raise RefusedError("the database is at bbb, which this release does not know", "it is ahead")
 
-    async def look(self):
+    async def standing(self):
         return Standing(("bbb",), ("aaa",), unknown=("bbb",))
 
 

@@ -12,11 +12,12 @@ from slipway.environment.diagnosis import diagnose
 from slipway.environment.environment import abort, destroy, pause
 from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
 from slipway.environment.status import status
-from slipway.errors import BadInputError, RefusedError
+from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, State
 from slipway.release.targets.ecs_express.target import NO_PAUSE
 from slipway.report.answers.service import of_situation
+from slipway.simulator.faults import Effect, Fault
 from tests.environment.express import BRISK, SETTINGS, Staging, rewritten, staging
 from tests.release.direct import opened
 from tests.simulator.express import Notes, trust
@@ -41,14 +42,14 @@ async def test_every_command_tells_the_truth_from_the_creation_to_the_deletion()
     async with staging() as there:
         first, second, bad = [await there.account.image(Script(healthy=healthy)) for healthy in (True, True, False)]
         plan = await there.environment.plan(first)
-        assert (plan.action, "36.39 $ a month" in plan.notes[-1]) == (Action.CREATE, True)
+        assert (plan.action, "38.36 $ a month" in plan.notes[-1]) == (Action.CREATE, True)
 
         created = await there.run(there.environment.deploy(first, there.tell))
         assert (created.outcome.status, created.outcome.live) == (Status.SUCCEEDED, first)
         assert created.changes == ["CreateExpressGatewayService", "ModifyTargetGroup", "ModifyTargetGroup"]
         again = await there.run(there.environment.deploy(first, there.tell))
         of_ledger = again.requests.count("BatchGetImage")
-        assert (again.outcome.status, again.changes, len(again.requests), of_ledger) == (Status.NOOP, [], 6, 2)
+        assert (again.outcome.status, again.changes, len(again.requests), of_ledger) == (Status.NOOP, [], 5, 1)
         await drifts(there, first)
 
         updated = await there.run(there.environment.deploy(second, there.tell))
@@ -220,6 +221,11 @@ async def test_a_rollback_during_a_canary_takes_it_back_and_lets_no_bad_release_
             deployment = await there.until("PRODUCTION_TRAFFIC_SHIFT")
             plan = await plan_rollback(there.environment, None)
             assert (plan.action, plan.notes[-1][:26]) == (Action.UPDATE, "deployment 2 is in flight:")
+            for way in (plan_rollback(there.environment, None, image_only=True), rollback(there.environment, there.tell, None, CompatibilityEvidence(), image_only=True)):  # fmt: skip
+                with pytest.raises(
+                    BadInputError, match="deployment 2 is in flight, and the platform takes back its settings"
+                ):
+                    await way
             outcomes["rollback"] = await rollback(there.environment, there.tell, None, CompatibilityEvidence())
         assert (outcomes["rollback"].status, outcomes["rollback"].live) == (Status.SUCCEEDED, first)
         assert (outcomes["deploy"].status, deployment.status) == (Status.ABORTED, "ROLLBACK_SUCCESSFUL")
@@ -233,6 +239,18 @@ async def test_an_abort_ends_the_deployment_of_a_killed_run_so_that_the_next_one
             tasks.start_soon(there.environment.deploy, new, there.tell)
             await there.until("PRODUCTION_TRAFFIC_SHIFT")
             tasks.cancel_scope.cancel()
+        for operation in (
+            "ListServices",
+            "DescribeServices",
+            "ListServiceDeployments",
+            "DescribeExpressGatewayService",
+        ):
+            there.account.cloud.faults.add(Fault(operation=operation, effect=Effect.UNAVAILABLE, times=99))
+        with pytest.raises(
+            UnknownOutcomeError, match=r"whether a deployment of .* is in flight is unknown, and one that is"
+        ):
+            await abort(there.environment, there.tell)  # it said that nothing needs to be undone
+        there.account.cloud.faults.clear()
         assert (await abort(there.environment, there.tell)).live == old
         newest, *_ = (await there.environment.history()).releases
         assert (newest.number, newest.status) == (2, Status.ABORTED)

@@ -184,7 +184,7 @@ async def test_images_of_no_service_are_named_at_once(shop):
     there = shop.services["web"].environment("staging")
     host = f"{there.account}.dkr.ecr.{there.region}.amazonaws.com"
     found = await shop.joint({"web": digest})
-    named = [f"{host}/{name}@{digest}" for name in ("web", "web", "mailer")]
+    named = [*(f"{host}/{name}@{digest}" for name in ("web", "web", "mailer")), f"shop@{digest}"]
 
     async def opened(settings):
         return found.environments[settings.name]
@@ -194,7 +194,10 @@ async def test_images_of_no_service_are_named_at_once(shop):
     assert [str(each) for each in error.value.obstacles] == [
         "there are two images of web: pass one --image for each service",
         "no service of this repository is called 'mailer': it has billing, web",
+        "no service of this repository is called 'shop': it has billing, web",
     ]
+    with pytest.raises(BadInputError, match=r"^there are no images to release: pass"):
+        await joint_deployment(shop.folders, "staging", (), opened)
 
 
 async def test_another_deployment_meanwhile_is_no_success(shop):

@@ -163,7 +163,7 @@ async def test_an_image_for_containers_is_no_task_for_this_machine(account):
     with pytest.raises(
         RefusedError, match='is an image for containers, and this machine runs none: set runner = "ecs-task"'
     ):
-        await direct.look()
+        await direct.standing()
 
 
 def test_the_settings_choose_the_runner_unless_a_url_is_passed():

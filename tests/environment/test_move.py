@@ -71,7 +71,7 @@ async def test_a_service_moves_under_traffic_without_a_failed_request_and_is_fin
             "0 % on ecs-express",
             "100 %",
         )
-        assert "63.42 $ a month" in " ".join(plan.notes)
+        assert "65.39 $ a month" in " ".join(plan.notes)
         await under_traffic(there)
         assert (set(there.answers), there.answers.total() > 50) == ({"200"}, True)
         assert await there.share() == 100
@@ -122,6 +122,12 @@ async def continues(there: Moving) -> None:
     """With the printed settings the environment deploys to ECS, and rolls back to a release from before the move."""
     first = there.digest
     assert (await there.environment.deploy(first, there.tell)).status is Status.NOOP
+    well = await status(there.environment)
+    assert (well.names, well.unanswered, well.exit_code) == ((HOST,), "", 0)
+    no_certificate(there)
+    broken = await status(there.environment)
+    assert (f"under the name {HOST}" in broken.unanswered, broken.exit_code) == (True, 1)
+    assert f"restore the certificate and the rule of {HOST} at " in broken.way_out
     second = await there.account.image()
     assert (await there.environment.deploy(second, there.tell)).live == second
     assert [change.name for change in (await plan_rollback(there.environment, 1, UNPROVEN)).changes] == ["image"]

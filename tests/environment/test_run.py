@@ -57,6 +57,12 @@ async def test_the_live_image_runs_the_command_and_its_lines_and_exit_code_are_k
     assert started.variables["DATABASE_URL"] == "postgresql://db/notes"
 
 
+@pytest.mark.parametrize("command", [(), ("",)])
+async def test_without_a_command_no_task_is_started(staging, environment, command):
+    with pytest.raises(BadInputError, match=r"^there is no command to run: pass a program"):
+        await run(environment, command, staging.tell, print)
+
+
 class Recording(PolicedAws):
     """A client under a policy that keeps what it asked of ECS."""
 

@@ -38,7 +38,7 @@ SHAPES = {
             Subject.FRAMEWORK: "Flask-Migrate",
             Subject.LOCK: "requirements.txt",
             Subject.APPLICATION: "shop:app",
-            Subject.COMMAND: "gunicorn --bind 0.0.0.0:5000 shop:app",
+            Subject.COMMAND: "gunicorn shop:app --bind 0.0.0.0:5000",
             Subject.DRIVER: "postgresql",
         },
     ),
@@ -298,16 +298,21 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"a.py": "app = FastAPI(openapi_url=URL if DEBUG else None)\n"}, Subject.HEALTH_PATH, ""),
         ({"a.py": FASTAPI, "b.py": FASTAPI}, Subject.HEALTH_PATH, ""),
         ({"bin/docker-entrypoint": "server() {\n  exec /usr/bin/gunicorn -b 0.0.0.0:81 a.b:app\n}\n"}, Subject.PORT, "81"),
-        ({"Procfile": "web: gunicorn -k uvicorn.workers.UvicornWorker a:app\n"}, Subject.COMMAND, "gunicorn --worker-class uvicorn.workers.UvicornWorker --bind 0.0.0.0:8000 a:app"),
-        ({"a.py": FASTAPI, "run.sh": "gunicorn a:app \\\n  --worker-class=$CLASS\n"}, Subject.COMMAND, "gunicorn --worker-class uvicorn.workers.UvicornWorker --bind 0.0.0.0:8000 a:app"),
+        ({"Procfile": "web: gunicorn -k uvicorn.workers.UvicornWorker a:app\n"}, Subject.COMMAND, "gunicorn -k uvicorn.workers.UvicornWorker a:app --bind 0.0.0.0:8000"),
+        ({"a.py": "app = Flask(__name__)\n", "Procfile": "web: granian --interface wsgi --workers 4 --port $PORT a:app\n"}, Subject.COMMAND, "granian --interface wsgi --workers 4 a:app --host 0.0.0.0 --port 8000"),
+        ({"Procfile": "web: uvicorn a:app --reload --workers 4 --proxy-headers --host=:: --limit-concurrency ${LIMIT} >log 2>&1\n"}, Subject.COMMAND, "uvicorn a:app --workers 4 --proxy-headers --host 0.0.0.0 --port 8000"),
+        ({"Procfile": "web: gunicorn -c conf/g.py -b :81 --pid /run/g.pid --timeout=90 $APP\n", "a.py": "app = Flask(__name__)\n"}, Subject.COMMAND, "gunicorn -c conf/g.py --timeout=90 a:app --bind 0.0.0.0:81"),
+        ({"Procfile": "web: gunicorn --access-logformat '%(h)s; %(l)s' a:app\n"}, Subject.COMMAND, "gunicorn --access-logformat '%(h)s; %(l)s' a:app --bind 0.0.0.0:8000"),
+        ({"a.py": "app = Flask(__name__)\n", "requirements.txt": "granian\n"}, Subject.COMMAND, "granian --interface wsgi a:app --host 0.0.0.0 --port 8000"),
+        ({"a.py": FASTAPI, "run.sh": "gunicorn a:app \\\n  --worker-class=$CLASS\n"}, Subject.COMMAND, "gunicorn --worker-class uvicorn.workers.UvicornWorker a:app --bind 0.0.0.0:8000"),
         ({"Dockerfile": DOCKERFILE.format('["fastapi", "run", "--workers", "4", "a.py"]')}, Subject.COMMAND, "fastapi run --workers 4 a.py --port 8000"),
-        ({"a.py": "app = start()\n", "requirements.txt": "fastapi\n", "Procfile": "web: gunicorn a:app\n"}, Subject.COMMAND, "gunicorn --worker-class uvicorn.workers.UvicornWorker --bind 0.0.0.0:8000 a:app"),
-        ({"Procfile": "web: gunicorn --worker-class=x.Y -w 2 a:app\n"}, Subject.COMMAND, "gunicorn --worker-class x.Y --bind 0.0.0.0:8000 a:app"),
+        ({"a.py": "app = start()\n", "requirements.txt": "fastapi\n", "Procfile": "web: gunicorn a:app\n"}, Subject.COMMAND, "gunicorn --worker-class uvicorn.workers.UvicornWorker a:app --bind 0.0.0.0:8000"),
+        ({"Procfile": "web: gunicorn --worker-class=x.Y -w 2 a:app\n"}, Subject.COMMAND, "gunicorn --worker-class=x.Y -w 2 a:app --bind 0.0.0.0:8000"),
         ({"run.sh": "exec gunicorn\n"}, Subject.COMMAND, "gunicorn"),
-        ({"run.bash": "poetry run gunicorn -c /srv/deploy/wsgi/gunicorn.conf.py\n", "deploy/wsgi/gunicorn.conf.py": "wsgi_app = 'a.b:app'\nbind = '0.0.0.0:81'\n", "gunicorn.py": "wsgi_app = 'c:app'\n"}, Subject.COMMAND, "gunicorn --bind 0.0.0.0:81 a.b:app"),
+        ({"run.bash": "poetry run gunicorn -c /srv/deploy/wsgi/gunicorn.conf.py\n", "deploy/wsgi/gunicorn.conf.py": "wsgi_app = 'a.b:app'\nbind = '0.0.0.0:81'\n", "gunicorn.py": "wsgi_app = 'c:app'\n"}, Subject.COMMAND, "gunicorn -c deploy/wsgi/gunicorn.conf.py a.b:app --bind 0.0.0.0:81"),
         ({"a.py": "A = 1\n\nSHOP_DATABASE_URI: str = address()\n"}, Subject.DATABASE_VARIABLE, ""),
-        ({"a/wsgi.py": "application = create()\n"}, Subject.COMMAND, "gunicorn --bind 0.0.0.0:8000 a.wsgi:application"),
-        ({"a/b.py": "app = create_app()\n", "requirements.txt": "gunicorn\n"}, Subject.COMMAND, "gunicorn --bind 0.0.0.0:8000 a.b:app"),
+        ({"a/wsgi.py": "application = create()\n"}, Subject.COMMAND, "gunicorn a.wsgi:application --bind 0.0.0.0:8000"),
+        ({"a/b.py": "app = create_app()\n", "requirements.txt": "gunicorn\n"}, Subject.COMMAND, "gunicorn a.b:app --bind 0.0.0.0:8000"),
         ({"migrations/env.py": f"{ENV}from flask import current_app\n", "run.sh": "FLASK_APP=./src/manage.py:app flask run\n"}, Subject.FLASK_APP, "src.manage:app"),
         ({"Dockerfile": "FROM registry.example/ubi9/python-312-minimal:9.8@sha256:0 AS base\n"}, Subject.PYTHON, "3.12"),
         ({"a.py": "def app(environ, start):\n    environ['PATH_INFO']\n"}, Subject.VARIABLE, ""),
@@ -336,7 +341,7 @@ def test_of_several_servers_that_a_factory_makes_flask_runs_the_factory_and_says
     app = survey.fact(Subject.FLASK_APP)
     assert (app.value, app.guessed) == ("zoo:create_app", "there is also zoo.debug:app, zoo.events:app")
     assert survey.value(Subject.NAME) == "zoo"
-    assert survey.value(Subject.COMMAND) == "gunicorn --bind 0.0.0.0:8000 zoo.debug:app"
+    assert survey.value(Subject.COMMAND) == "gunicorn zoo.debug:app --bind 0.0.0.0:8000"
 
 
 STAGES = "FROM python:3.12 AS base\nCOPY . .\nUSER app\nFROM base AS {}\nFROM base AS {}\n"
@@ -398,7 +403,7 @@ def test_a_command_for_development_is_a_guess():
     assert (server.value, bool(server.guessed)) == ("uvicorn", True)
 
 
-SERVE = "gunicorn --bind 0.0.0.0:8000 app:app"
+SERVE = "gunicorn app:app --bind 0.0.0.0:8000"
 
 
 @pytest.mark.parametrize(
@@ -406,7 +411,6 @@ SERVE = "gunicorn --bind 0.0.0.0:8000 app:app"
     [
         ("Procfile", "web: flask db upgrade; flask compile; gunicorn app:app", ("flask db upgrade", "flask compile")),
         ("Procfile", "web: flask db upgrade;gunicorn app:app", ("flask db upgrade",)),
-        ("Procfile", "web: gunicorn --access-logformat '%(h)s; %(l)s' app:app", ()),
         ("Dockerfile", "FROM a\nCMD alembic upgrade head && exec gunicorn app:app\n", ("alembic upgrade head",)),
         ("Dockerfile", 'FROM a\nCMD ["sh", "-c", "set -e; cd x && gunicorn app:app"]\n', ("cd x",)),
         (

@@ -58,23 +58,23 @@ def _aws_cli(copy: Path) -> list[str]:
         program = uv()
     except BadInputError as error:
         raise MissingError(error.what) from error
-    _fetch([program, "sync", "--frozen", "--quiet", "--project", str(copy), "--python", sys.executable], copy)
+    fetch([program, "sync", "--frozen", "--quiet", "--project", str(copy), "--python", sys.executable], copy)
     return [str(copy / ".venv/bin/python"), str(copy / "player.py")]
 
 
 def _javascript(copy: Path) -> list[str]:
-    _fetch(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], copy)
+    fetch(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], copy)
     return ["node", str(copy / "player.mjs")]
 
 
 def _go(copy: Path) -> list[str]:
-    _fetch(["go", "mod", "download"], copy)
+    fetch(["go", "mod", "download"], copy)
     # Without debug information the linker works half as long. A slow build is no failure, so it has no time limit.
     subprocess.run(["go", "build", "-ldflags=-s -w", "-o", "player", "."], cwd=copy, check=True)
     return [str(copy / "player")]
 
 
-def _fetch(command: list[str], folder: Path) -> None:
+def fetch(command: list[str], folder: Path) -> None:
     """Download the locked packages; raises MissingError."""
     told = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")}
     what = " ".join([Path(command[0]).name, *command[1:3]])

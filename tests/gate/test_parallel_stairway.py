@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.gate.layers.parallel_stairway import parts
+from slipway.gate.layers.in_parts import parts
 from slipway.records.form import from_json
 from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
@@ -69,7 +69,7 @@ def run_gate(write_project, run_gate, server_url):
 
 @pytest.fixture
 def prove_long(run_gate):
-    return lambda revisions, **project: from_json(Proof, run_gate(revisions, **project), "here")
+    return lambda revisions, **more: from_json(Proof, run_gate(revisions, **more), "here")
 
 
 @pytest.mark.slow
@@ -103,6 +103,31 @@ def test_one_proof_has_the_findings_of_all_parts(prove_long):
         ("R03", "r02"),
         ("R03", f"r{LENGTH - 2}"),
     ]
+
+
+@pytest.mark.slow
+@several_processes
+@pytest.mark.parametrize("filling", ["", "op.execute('UPDATE t3 SET kept = 1')\n"], ids=["fails", "succeeds"])
+def test_parts_of_a_history_on_rows_find_what_one_process_finds(prove_long, monkeypatch, tmp_path, filling):
+    revisions = history(
+        {
+            3: ("op.execute('CREATE TABLE t3 (id serial PRIMARY KEY, kept int)')", "op.drop_table('t3')"),
+            5: (
+                f"{filling}op.execute('ALTER TABLE t3 ALTER kept SET NOT NULL')",
+                "op.execute('ALTER TABLE t3 ALTER kept DROP NOT NULL')",
+            ),
+            LENGTH - 2: ("op.drop_column('t3', 'kept')", "op.add_column('t3', sa.Column('kept', sa.Integer()))"),
+        }
+    )
+    in_parts = prove_long(revisions, layers=(Layer.ROWS,))
+    (tmp_path / "migrations").rename(tmp_path / "earlier")
+    monkeypatch.setattr("slipway.gate.layers.in_parts.processors", lambda: 1)
+    alone = prove_long(revisions, layers=(Layer.ROWS,))
+    assert in_parts.findings == alone.findings
+    assert in_parts.coverage == alone.coverage
+    assert [each.rows for each in in_parts.revisions] == [each.rows for each in alone.revisions]
+    assert ("D01", "r05") in {(each.rule, each.revision) for each in alone.findings} or filling
+    assert ("D03", f"r{LENGTH - 2}") in {(each.rule, each.revision) for each in alone.findings}
 
 
 @pytest.mark.slow

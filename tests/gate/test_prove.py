@@ -49,6 +49,7 @@ def test_a_proof_says_what_it_was_made_with(prove_history, postgres):
     assert set(proof.seconds) == {
         "load",
         "stairway and drift",
+        "models",
         "rows, together, interruptions, previous release, concurrency",
     }
 

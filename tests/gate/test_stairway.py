@@ -40,6 +40,15 @@ def test_a_fingerprint_names_the_schema_after_a_step(prove_history):
     assert one["down"] not in (one["up"], two["up"])
 
 
+def test_a_grant_on_a_column_is_part_of_the_schema(prove_history):
+    grant, revoke = (
+        "op.execute('GRANT SELECT (id) ON a TO PUBLIC')",
+        "op.execute('REVOKE SELECT (id) ON a FROM PUBLIC')",
+    )
+    one, two = fingerprints(prove_history({"one": a_table(None, "a"), "two": ("one", grant, revoke)})).values()
+    assert two["up"] == two["again"] != one["up"] == two["down"]
+
+
 def test_the_same_history_has_the_same_fingerprints_every_time(prove_history, write_project, tmp_path):
     history = {"one": a_table(None, "a")}
     first = fingerprints(prove_history(history))

@@ -59,13 +59,13 @@ async def test_the_very_image_migrates_with_slipway_lent_to_it(engine, runner):
 async def test_no_two_calls_are_equal_and_the_url_is_a_secret(engine, runner):
     engine.answers |= {"exitCode": 0}
     engine.files[RECORD] = to_json(Standing(("one",), ("one",)))
-    await runner.look()
-    await runner.look()
+    await runner.standing()
+    await runner.standing()
     calls = {
         step.arguments["value"] for step in engine.steps("withEnvVariable") if step.arguments["name"] == "SLIPWAY_CALL"
     }
     assert len(calls) == 2
-    assert exec_of(engine)[1][-2] == "--look"
+    assert exec_of(engine)[1][-2] == "--status"
     assert {step.arguments["name"] for step in engine.steps("withSecretVariable")} == {"SLIPWAY_DATABASE"}
     assert not any("canary" in query for query in engine.queries if "setSecret" not in query)
     assert "canary" not in repr(runner)

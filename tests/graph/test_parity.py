@@ -8,6 +8,7 @@ import pytest
 
 import slipway
 from slipway.commands.command import Command
+from slipway.commands.flags import EVERYWHERE
 from slipway.commands.table import FUNCTIONS
 from slipway.main import Environment, FunctionError, Gate, Rehearsal, Slipway
 from slipway.objects.call import Call
@@ -111,6 +112,7 @@ async def test_a_function_runs_its_command_with_every_argument(monkeypatch):
     assert (seen["dry_run"], seen["starts"], seen["certificate"]) == (True, False, None)
     await environment.rollback(None, to=3)
     assert (seen["environment"], seen["to"], seen["dry_run"], seen["starts"]) == ("staging", 3, False, True)
+    assert not any(seen[flag.key] for flag in EVERYWHERE)  # commands read them
 
 
 async def test_files_of_a_call_are_read_by_the_engine(engine, workspace):

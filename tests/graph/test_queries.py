@@ -413,6 +413,11 @@ def test_values_of_the_wrong_kind_are_refused_with_their_name():
     for committed in (2**40, 10**17, -(10**12), -5):
         with pytest.raises(BadInputError, match=r"^--committed is -?\d+, which is no time of a commit: pass"):
             assert image.Label("c0ffee", committed).created
+    for revision in ("a b", "HEAD~1", "-x", "a..b", "c0ffee\u202e"):
+        with pytest.raises(
+            BadInputError, match=r"^--revision is '.*', which git gives to no commit: pass `git rev-parse"
+        ):
+            image.Label(revision)
 
 
 async def test_a_failed_check_shows_the_end_of_its_output_without_terminal_escapes(engine, workspace):

@@ -27,6 +27,7 @@ def smoke(engine, workspace, monkeypatch):
     """Return a function that runs the smoke test on an image whose service prints these lines and ends."""
 
     async def migrate(*_):
+        run.migrated = True
         return Migration(before=(), after=("one",), applied=("one",), attempts=1, seconds=0.5)
 
     async def run(*lines, exit_code=1):
@@ -40,6 +41,7 @@ def smoke(engine, workspace, monkeypatch):
         monkeypatch.setattr(running, "migrate", migrate)
         await Slipway().smoke(workspace)
 
+    run.migrated = False
     return run
 
 
@@ -98,6 +100,41 @@ async def test_up_migrates_then_becomes_the_command_of_the_settings(engine, work
         "uvicorn",
         "app.main:app",
     ]
+
+
+@pytest.fixture
+def without_config(engine):
+    """A service without an alembic.ini where the settings expect it."""
+    engine.files["pyproject.toml"] = engine.files["pyproject.toml"].replace(', "migrations", "alembic.ini"', "")
+    engine.answers["exists"] = lambda chain: chain[-1].arguments["path"] != "alembic.ini"
+
+
+async def test_a_service_without_a_history_is_started_and_tested_and_nothing_is_migrated(
+    engine, workspace, smoke, without_config
+):
+    declares(engine, 'tests = ["pytest"]')
+    engine.files |= {"/var/lib/slipway/password": "canary-word\n", "/tmp/slipway-tests.xml": ""}
+    engine.answers |= {"exitCode": 0, "combinedOutput": "1 passed"}
+    with pytest.raises(FunctionError, match="ValueError: 42"):
+        await smoke("ValueError: 42")
+    assert not smoke.migrated
+    assert await Slipway().tests(workspace) == "1 passed"
+    await (await Slipway().service(workspace)).id()
+    assert await Slipway().migrations(workspace) == "nothing was done: the service has no alembic history\n"
+    assert not any(step.arguments["path"] == running.START for step in engine.steps("withNewFile"))
+
+
+async def test_a_history_that_the_settings_do_not_lead_to_is_not_taken_for_none(
+    engine, workspace, smoke, without_config
+):
+    engine.answers["glob"] = ["db/alembic.ini"]
+    with pytest.raises(FunctionError, match="ValueError: 42"):
+        await smoke("ValueError: 42")
+    assert smoke.migrated
+    with pytest.raises(
+        FunctionError, match=r"has no alembic\.ini: set config in \[tool\.slipway\.migrations\] to 'db/alembic"
+    ):
+        await Slipway().migrations(workspace)
 
 
 @pytest.mark.parametrize(

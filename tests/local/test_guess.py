@@ -77,18 +77,18 @@ def test_a_file_that_does_not_parse_is_passed_over():
 @pytest.mark.parametrize(
     ("files", "command"),
     [
-        ({"main.py": "app = Flask(__name__)"}, ("gunicorn", "--bind", "0.0.0.0:8000", "main:app")),
+        ({"main.py": "app = Flask(__name__)"}, ("gunicorn", "main:app", "--bind", "0.0.0.0:8000")),
         (
             {"main.py": "def create_app():\n    return Flask(__name__)"},
-            ("gunicorn", "--bind", "0.0.0.0:8000", "main:create_app()"),
+            ("gunicorn", "main:create_app()", "--bind", "0.0.0.0:8000"),
         ),
         (
             {"main.py": APPLICATION, "uv.lock": 'name = "hypercorn"'},
-            ("hypercorn", "--bind", "0.0.0.0:8000", "main:app"),
+            ("hypercorn", "main:app", "--bind", "0.0.0.0:8000"),
         ),
         (
             {"main.py": APPLICATION, "uv.lock": 'name = "granian"'},
-            ("granian", "--interface", "asgi", "--host", "0.0.0.0", "--port", "8000", "main:app"),
+            ("granian", "--interface", "asgi", "main:app", "--host", "0.0.0.0", "--port", "8000"),
         ),
     ],
     ids=["Flask", "a Flask factory", "hypercorn", "granian"],

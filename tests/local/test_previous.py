@@ -13,7 +13,7 @@ from slipway.local.previous import _unpack, previous_at
 from slipway.local.prove import AlembicOptions, NamedServer, Workplace
 from slipway.records.gate import Column, Model
 from slipway.settings import Migrations
-from slipway.source import commit_at
+from slipway.source.commit import commit_at
 from slipway.workload.dependencies import lock_of
 from slipway.workload.inherited import PASSED
 from slipway.workload.python import Python

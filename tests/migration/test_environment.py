@@ -171,7 +171,7 @@ def test_the_place_of_an_error_is_the_innermost_line_of_the_service(environment,
     namespace = {}
     exec(compile((tmp_path / "mine.py").read_text(), str(tmp_path / "mine.py"), "exec"), namespace)
     assert env.place_of(raised(namespace["outer"])) == ("mine.py", 7)
-    assert env.spoken_place_of(raised(namespace["outer"])) == "mine.py line 7"
+    assert env.place_in_words(raised(namespace["outer"])) == "mine.py line 7"
 
 
 def test_an_error_from_elsewhere_is_placed_at_env_py(environment):

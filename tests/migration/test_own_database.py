@@ -105,7 +105,7 @@ def test_the_answer_is_a_marked_line_and_no_secret_is_printed(write_project, run
     assert "half a *** word" in printed
     assert "canary" not in printed
     assert make_url(database).password not in printed
-    code, answer, _ = run("--look")
+    code, answer, _ = run("--status")
     assert from_json(Standing, answer, "here") == Standing(("one",), ("one",))
 
 

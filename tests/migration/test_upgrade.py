@@ -13,7 +13,7 @@ from slipway.migration import upgrade as module
 from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment
 from slipway.migration.initial_schema import Beginning
-from slipway.migration.upgrade import alone, look, upgrade
+from slipway.migration.upgrade import alone, read_standing, upgrade
 from slipway.records.form import from_json, to_json
 from slipway.records.migration import Migration
 
@@ -363,8 +363,8 @@ def on_baseline(write_project, url):
     def run(sql, work=upgrade, revisions=TWO, **options):
         environment = Environment(Call(config=write_project(revisions)), url)
         Path("baseline.sql").write_text(sql)
-        if work is look:
-            return look(environment, url, "baseline.sql")
+        if work is read_standing:
+            return read_standing(environment, url, "baseline.sql")
         beginning = Beginning(baseline="baseline.sql", extensions=("uuid-ossp",))
         return upgrade(environment, url, beginning=beginning, **options)
 
@@ -373,7 +373,7 @@ def on_baseline(write_project, url):
 
 def test_an_empty_database_begins_with_the_baseline_and_only_an_empty_one(on_baseline, ask):
     sql, said = BASELINE + AT_ONE + "ALTER TABLE public.a ADD COLUMN key uuid DEFAULT public.uuid_generate_v1mc();", []
-    before = on_baseline(sql, look)
+    before = on_baseline(sql, read_standing)
     assert (before.database, before.missing) == ((), ("two",))
     began = on_baseline(sql, report=said.append)
     assert (began.baseline, began.before, began.applied) == ("baseline.sql", ("one",), ("two",))
@@ -382,7 +382,7 @@ def test_an_empty_database_begins_with_the_baseline_and_only_an_empty_one(on_bas
         "baseline.sql grants privileges to roles that this server lacks (line 5)",
     ]
     again = on_baseline("this is no SQL", report=said.append)
-    assert (again.baseline, again.before, on_baseline("no SQL", look).missing) == ("", ("two",), ())
+    assert (again.baseline, again.before, on_baseline("no SQL", read_standing).missing) == ("", ("two",), ())
     assert ask("SELECT count(*) FROM information_schema.columns WHERE table_name = 'a'") == [3]
 
 

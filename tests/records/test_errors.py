@@ -8,6 +8,7 @@ from slipway.errors import BadInputError, RefusedError, SlipwayError, UnknownOut
 from slipway.settings import MissingTableError, SettingsError
 
 ENDED = re.compile(r"[.!?:;,] *$|[.!?] +[A-Z]")
+EXCEPTION = re.compile(r"(error\.strerror or )?str\(error\)")
 SOURCE = Path(__file__).parents[2] / "ci/src/slipway"
 RAISED_BY_NAME = {kind.__name__ for kind in (RefusedError, BadInputError, UnknownOutcomeError, SettingsError)}
 
@@ -24,7 +25,9 @@ def raised():
 
 
 def words(argument):
-    """The text of an argument; a part known only at run time is an ellipsis."""
+    """The text of an argument, empty for that of an exception alone; a part known only at run time is an ellipsis."""
+    if EXCEPTION.match(ast.unparse(argument)):
+        return ""
     if isinstance(argument, ast.Constant):
         return argument.value
     if isinstance(argument, ast.JoinedStr):

@@ -165,7 +165,10 @@ def test_a_record_without_a_schema_is_refused():
 def test_an_unknown_key_is_refused():
     with pytest.raises(BadInputError) as caught:
         from_data(Image, to_data(IMAGE) | {"digests": "sha256:4567"}, "image.json")
-    assert str(caught.value) == "image.json is no slipway/image/1: digests: unknown key, did you mean digest?"
+    assert (
+        str(caught.value)
+        == "image.json is no slipway/image/1 (digests: unknown key, did you mean digest?): create it again with this version of slipway"
+    )
 
 
 def test_a_missing_key_is_refused():
@@ -173,7 +176,10 @@ def test_a_missing_key_is_refused():
     del data["kind"]
     with pytest.raises(BadInputError) as caught:
         from_data(Image, data, "image.json")
-    assert str(caught.value) == "image.json is no slipway/image/1: kind: missing, it must be one of 'image', 'tree'"
+    assert (
+        str(caught.value)
+        == "image.json is no slipway/image/1 (kind: missing, it must be one of 'image', 'tree'): create it again with this version of slipway"
+    )
 
 
 def test_a_key_with_a_default_may_be_left_out():
@@ -198,7 +204,7 @@ def test_a_nested_wrong_type_is_reported_with_its_place():
     with pytest.raises(BadInputError) as caught:
         from_data(Migration, data, "a file")
     assert str(caught.value) == (
-        "a file is no slipway/migration/1: applied[1]: found 7 (a whole number), allowed is a text"
+        "a file is no slipway/migration/1 (applied[1]: found 7 (a whole number), allowed is a text): create it again with this version of slipway"
     )
 
 

@@ -9,7 +9,7 @@ from slipway.oci.registry import Login
 from slipway.rehearsal.commits import build, ships
 from slipway.release.aws.ecr import Place
 from slipway.settings import Migrations, Settings
-from slipway.source import commit_at
+from slipway.source.commit import commit_at
 
 NOWHERE = Place("http://registry.invalid", Login("AWS", "secret"), "registry.invalid/notes")
 

@@ -345,7 +345,7 @@ class _Runner:
             seconds=2.0,
         )
 
-    async def look(self) -> Any:
+    async def standing(self) -> Any:
         raise NotImplementedError
 
 

@@ -67,6 +67,17 @@ async def test_the_newest_number_is_found_with_a_few_calls(shelf, newest):
     assert [release.number for release in history.releases] == list(range(newest, max(newest - 100, 0), -1))
 
 
+@pytest.mark.parametrize(("newest", "calls"), [(0, 1), (38, 1), (39, 2), (79, 2), (80, 3), (150, 3)])
+async def test_a_ledger_of_up_to_38_deployments_tells_with_one_call_whether_the_newest_has_ended(shelf, newest, calls):
+    deployed(shelf, 1, newest)
+    store = Counting(shelf)
+    assert await Ledger(store, "staging").is_settled()
+    assert store.calls["get"] == calls
+    if newest:
+        del shelf.texts[Ledger(store, "staging").name(newest, "release")]
+        assert not await Ledger(store, "staging").is_settled()
+
+
 async def test_a_ledger_without_records_has_none(shelf):
     ledger = Ledger(Counting(shelf), "staging")
     assert await ledger.contents() == Contents(frozenset(), frozenset(), frozenset())

@@ -39,10 +39,10 @@ async def account():
         yield account
 
 
-async def looked(account, wanted):
+async def checked(account, wanted):
     """A preflight that changes nothing."""
     before = len(account.cloud.requests)
-    found = await preflight(aws_of(account), wanted, {**TARGETS[TargetKind.APP_RUNNER].looks, **quota.LOOKS})
+    found = await preflight(aws_of(account), wanted, {**TARGETS[TargetKind.APP_RUNNER].checkers, **quota.CHECKERS})
     changes = [request for request in account.cloud.requests[before:] if request.startswith(MUTATING)]
     assert changes == []
     return found
@@ -51,7 +51,7 @@ async def looked(account, wanted):
 async def refusal(account, wanted):
     """The one sentence, and the remedy."""
     with pytest.raises(RefusedError) as refused:
-        refuse(await looked(account, wanted))
+        refuse(await checked(account, wanted))
     assert str(refused.value).isprintable()
     return re.sub(r"; \w+ is unchanged$", "", refused.value.what), refused.value.next_step
 
@@ -70,7 +70,7 @@ async def test_good_input_is_ok_and_the_rest_is_not_covered(account):
     await account.ask("ssm", "put_parameter", Name="flat", Value="x", Type="String")
     flat = PARAMETER.replace("team/token", "flat")
     named = {"TOKEN": SECRET, "URL": PARAMETER, "FLAT": flat}
-    found = await looked(account, spec(await account.image(), instance_role=INSTANCE_ROLE, secrets=named))
+    found = await checked(account, spec(await account.image(), instance_role=INSTANCE_ROLE, secrets=named))
     refuse(found)
     well = {subject for subject, check in seen(found).items() if check.verdict is PreflightResult.OK}
     assert well == {
@@ -123,7 +123,7 @@ async def test_an_artifact_that_is_no_image(account):
 
 
 async def test_a_source_tree_is_named_as_one(account):
-    found = seen(await looked(account, spec(await put(account, {"artifactType": TREE}))))["platform"]
+    found = seen(await checked(account, spec(await put(account, {"artifactType": TREE}))))["platform"]
     assert (found.verdict, "it is a source tree" in found.found) == (PreflightResult.NOT_COVERED, True)
 
 
@@ -143,7 +143,7 @@ async def test_a_config_that_cannot_be_read_is_not_covered(account, content, sai
     repository.blobs.pop(config)
     if content is not None:
         repository.blobs[config] = content
-    found = seen(await looked(account, spec(digest)))["platform"]
+    found = seen(await checked(account, spec(digest)))["platform"]
     assert (found.verdict, said in found.found) == (PreflightResult.NOT_COVERED, True)
 
 
@@ -151,7 +151,7 @@ async def test_a_config_of_nonsense_says_nothing(account):
     repository = account.cloud.store.repositories["notes"]
     config = repository.put_blob(b"[" * 100_000)
     described = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config}
-    found = seen(await looked(account, spec(await put(account, {"config": described}))))["platform"]
+    found = seen(await checked(account, spec(await put(account, {"config": described}))))["platform"]
     assert found.found == "its config names no platform"
 
 
@@ -159,7 +159,7 @@ async def test_credentials_of_another_account_than_a_simulated_one_are_not_cover
     image = replace(spec().image, repository=f"999999999999.dkr.ecr.{REGION}.amazonaws.com/notes")
     scaling = SCALING.replace("123456789012", "999999999999")
     theirs = spec(image=replace(image, digest=await account.image()), open=choosing(auto_scaling=scaling))
-    found = await looked(account, replace(theirs, access_role="arn:aws:iam::999999999999:role/notes-access"))
+    found = await checked(account, replace(theirs, access_role="arn:aws:iam::999999999999:role/notes-access"))
     assert found.refusals == ()
     assert {"account", "access role"} <= {check.subject for check in found.not_covered}
 
@@ -202,7 +202,7 @@ async def test_a_role_that_is_not_ready_yet_is_waited_for(account):
     policy = trusting(BUILD)
     await account.ask("iam", "create_role", RoleName="new", AssumeRolePolicyDocument=policy)
     wanted = spec(await account.image(), access_role="arn:aws:iam::123456789012:role/new")
-    assert "a deployment waits until the platform knows it" in seen(await looked(account, wanted))["access role"].found
+    assert "a deployment waits until the platform knows it" in seen(await checked(account, wanted))["access role"].found
     done = await deployed(account, wanted)
     assert done.outcome.status is Status.SUCCEEDED
     assert any("waiting: App Runner cannot use the role yet" in line for line in done.told)
@@ -235,7 +235,7 @@ async def test_a_secret_that_does_not_exist(account, reference, said):
 )
 async def test_a_secret_that_cannot_be_looked_at_from_here_is_not_covered(account, reference):
     wanted = spec(await account.image(), instance_role=INSTANCE_ROLE, secrets={"TOKEN": reference})
-    found = await looked(account, wanted)
+    found = await checked(account, wanted)
     assert found.refusals == ()
     assert seen(found)["TOKEN"].verdict is PreflightResult.NOT_COVERED
 
@@ -266,7 +266,7 @@ async def test_a_vpc_connector_an_auto_scaling_and_a_tracing_that_are_gone(accou
         "tracing": tracing["ObservabilityConfiguration"]["ObservabilityConfigurationArn"],
     }
     wanted = spec(await account.image(), open=choosing(**arns))
-    there = seen(await looked(account, wanted))
+    there = seen(await checked(account, wanted))
     assert {there[part].verdict for part in ("VPC connector", "auto scaling", "tracing")} == {PreflightResult.OK}
     assert "security groups" in there["network"].found
     await account.ask("apprunner", "delete_vpc_connector", VpcConnectorArn=arns["egress"])
@@ -289,7 +289,7 @@ async def test_a_service_that_something_else_has_made(account):
     await account.ask(
         "apprunner", "tag_resource", ResourceArn=arn, Tags=[{"Key": "slipway:environment", "Value": "staging"}]
     )
-    refuse(await looked(account, spec(digest)))
+    refuse(await checked(account, spec(digest)))
     said, _ = await refusal(account, spec(digest, environment="production"))
     assert said == "the service notes belongs to the environment staging, not to production"
 
@@ -309,7 +309,7 @@ async def test_automatic_deployments_that_were_switched_on_by_hand_are_drift(acc
 async def test_a_failed_creation_is_rebuilt(account):
     await deployed(account, spec(await account.image(Script(healthy=False))))
     wanted = spec(await account.image())
-    refuse(await looked(account, wanted))
+    refuse(await checked(account, wanted))
     assert plan(wanted, await target_of(account).observe()).action is Action.REBUILD
     assert (await deployed(account, wanted)).outcome.status is Status.SUCCEEDED
     assert len(account.cloud.app_runner.services) == 1
@@ -332,7 +332,7 @@ async def test_a_deleted_service_can_be_created_again(account):
     await account.ask("apprunner", "delete_service", ServiceArn=service.arn)
     await account.settled(service.arn)
     wanted = spec(await account.image())
-    refuse(await looked(account, wanted))
+    refuse(await checked(account, wanted))
     assert (await deployed(account, wanted)).outcome.status is Status.SUCCEEDED
 
 
@@ -345,7 +345,7 @@ async def test_a_wrong_clock_ends_the_preflight(account):
 
 async def ends_with_the_clock(account, wanted):
     with pytest.raises(SlipwayError, match=r"Signature expired.*: set this machine's clock"):
-        await preflight(aws_of(account), wanted, TARGETS[TargetKind.APP_RUNNER].looks)
+        await preflight(aws_of(account), wanted, TARGETS[TargetKind.APP_RUNNER].checkers)
 
 
 async def test_a_clock_that_is_wrong_changes_nothing(account):
@@ -363,7 +363,7 @@ async def test_a_check_that_is_denied_or_gets_no_answer_is_not_covered(account, 
     await deployed(account, wanted)
     for operation, subject in _LOOKS.items():
         account.cloud.faults.add(Fault(operation=operation, effect=effect, times=99))
-        found = await looked(account, wanted)
+        found = await checked(account, wanted)
         account.cloud.faults.clear()
         assert found.refusals == ()
         assert seen(found)[subject].verdict is PreflightResult.NOT_COVERED, operation
@@ -393,11 +393,11 @@ async def test_a_repository_that_is_almost_full_is_named_with_the_way_to_a_highe
     there = account.cloud.store.repositories[repository]
     while len(there.manifests) < 18:
         assert await store.put(f"record.{len(there.manifests)}", str(len(there.manifests)))
-    assert seen(await looked(account, wanted))[subject].verdict is PreflightResult.OK
+    assert seen(await checked(account, wanted))[subject].verdict is PreflightResult.OK
     assert await store.put("same.image", "17")  # a second tag of an image counts once
-    assert seen(await looked(account, wanted))[subject].verdict is PreflightResult.OK
+    assert seen(await checked(account, wanted))[subject].verdict is PreflightResult.OK
     assert await store.put("another.image", "another")
-    found = await looked(account, wanted)
+    found = await checked(account, wanted)
     refuse(found)
     assert seen(found)[subject].verdict is PreflightResult.NOT_COVERED
     assert f"images in {repository}: 19, and ECR's default quota is 20; " in seen(found)[subject].found
@@ -408,7 +408,7 @@ async def test_a_repository_that_is_almost_full_is_named_with_the_way_to_a_highe
 async def test_a_throttled_call_is_retried(account):
     wanted = spec(await account.image())
     account.cloud.faults.add(Fault(operation="GetRole", effect=Effect.THROTTLED, times=3))
-    assert seen(await looked(account, wanted))["access role"].verdict is PreflightResult.OK
+    assert seen(await checked(account, wanted))["access role"].verdict is PreflightResult.OK
     assert account.cloud.requests.count("GetRole") == 4
 
 
@@ -421,13 +421,13 @@ async def test_nothing_is_started_when_something_is_refused(account):
     async def boot():
         raise AssertionError
 
-    found = await preflight(aws_of(account), spec(ABSENT), TARGETS[TargetKind.APP_RUNNER].looks, boot)
+    found = await preflight(aws_of(account), spec(ABSENT), TARGETS[TargetKind.APP_RUNNER].checkers, boot)
     assert seen(found)["release"].verdict is PreflightResult.NOT_COVERED
 
 
 async def test_a_preflight_takes_few_calls_and_little_time(account):
     wanted, before = spec(await account.image()), len(account.cloud.requests)
-    found = await looked(account, wanted)
+    found = await checked(account, wanted)
     assert len(account.cloud.requests[before:]) <= 8
     assert found.seconds < 5
 

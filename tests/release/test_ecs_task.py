@@ -1,9 +1,11 @@
 """A migration by a Fargate task: found again, followed, heard, and told in one sentence when it fails."""
 
+import shlex
 from dataclasses import replace
 
 import pytest
 
+from slipway.commands.grammar import parse
 from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
 from slipway.records.migration import Standing
 from slipway.release.errors import AwsRefusedError
@@ -64,11 +66,12 @@ async def test_an_unchanged_definition_is_used_again_and_old_ones_go(account):
     assert [arn.rpartition("/")[2] for arn in listed["taskDefinitionArns"]] == ["notes-staging-migration:2"]
 
 
-async def test_a_look_is_a_task_of_its_own_that_changes_nothing(account):
+async def test_reading_the_revisions_is_a_task_of_its_own_that_changes_nothing(account):
     seen = Standing(("one",), ("two",), (), ("two",))
     ordered = order(await account.image(done(record=seen)))
-    assert await runner_of(account, ordered).look() == seen
-    assert account.backend.started[0].command[-1] == "--look"
+    assert await runner_of(account, ordered).standing() == seen
+    assert account.backend.started[0].command[-1] == "--status"
+    assert parse(shlex.split(replace(ordered, only_reads=True).again)[1:]).status
     assert account.cloud.ecs.definitions.find("notes-staging-migration") is None
 
 
@@ -103,7 +106,7 @@ async def test_a_container_that_ends_badly_is_one_sentence(account, script, said
     ("changes", "said"),
     [
         ({"secrets": {"DATABASE_URL": URL.replace("url", "absent")}}, "ECS cannot find a secret of the migration ("),
-        ({"runner": replace(TASK, log_group="/absent")}, "there is no log group /absent: create it: aws logs create-log-group --log-group-name /absent"),
+        ({"runner": replace(TASK, log_group="/absent")}, "there is no log group /absent: create it with `slipway bootstrap --environment staging --apply`, or without bootstrap by aws logs"),
         ({"runner": replace(TASK, cluster="absent")}, "AWS refused ecs list_tasks with ClusterNotFoundException: Cluster not found.: create the cluster absent, or"),
     ],
     ids=["a secret", "the log group", "the cluster"],

@@ -15,6 +15,7 @@ from slipway.release.targets.ecs_express.preflight import judge_balancers, judge
 from slipway.release.targets.ecs_express.quotas import judge_processors
 from slipway.release.targets.ecs_express.spec import spec_of
 from slipway.settings.ecs_express import TaskScaling
+from slipway.simulator.faults import Effect, Fault
 from slipway.simulator.network import Subnet
 from tests.environment.express import staging
 from tests.release.bootstrap.wanted import MADE
@@ -152,6 +153,10 @@ async def test_plan_and_deployment_refuse_public_subnets_of_an_environment_that_
         with pytest.raises(RefusedError, match="has private = true, and the subnets subnet-0a, subnet-0b are public"):
             await private.deploy(digest, there.tell)
         assert "CreateExpressGatewayService" not in there.account.cloud.requests
+        there.account.cloud.faults.add(Fault(operation="DescribeSubnets", effect=Effect.DENIED))
+        unread = await private.plan(digest)
+        assert unread.action is Action.CREATE
+        assert "not checked: network: AWS refused ec2 describe_subnets with " in str(unread.notes)
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ ALLOWED = {
     "commands/release.py": "`move` goes from one to the other",
     "environment/move": "likewise",
     "environment/shifting.py": "likewise",
+    "environment/named.py": "only the load balancer of one has names of a service's own",
     "environment/redeploy.py": "a rollback across a move",
     "release/move/": "what corresponds on both",
     "release/bootstrap/roles.py": "the permissions of a move on each",

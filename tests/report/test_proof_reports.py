@@ -283,7 +283,7 @@ def test_a_report_for_an_unwritable_folder_is_bad_input(tmp_path):
     (tmp_path / "report").write_text("a file")
     with pytest.raises(BadInputError) as caught:
         write(tmp_path / "report", {"report.txt": ""})
-    assert str(caught.value) == f"cannot write the report to {tmp_path / 'report'}: File exists"
+    assert str(caught.value) == f"cannot write the report to {tmp_path / 'report'}: File exists; pass another folder"
 
 
 def test_files_are_named_from_the_repository_for_programs_and_from_the_service_for_people(proof):

@@ -189,6 +189,9 @@ def test_a_history_shows_duration_commit_holder_and_cause_in_80_columns_in_the_o
         "   1  1970-01-01 00:00:00Z  pause     SUCCEEDED             1.0 s",
         "      without proof: it is night",
     ]
+    assert of_history(History("staging", (release,), older=3)).endswith(
+        "\n3 older ones are not listed; --limit 4 lists all\n"
+    )
 
 
 def test_a_plan_shows_its_notes():

@@ -176,8 +176,8 @@ def test_every_kind_of_key_is_read():
         (service(images='{ target = "web" }'), "images.target: found without dockerfile, which it is for"),
         (service(images='{ dockerfile = "../Dockerfile" }'), "allowed is a file in the service's folder"),
         (
-            service(images='{ dockerfile = "Dockerfile", arguments = { NPM_TOKEN = "s3cret" } }'),
-            "found 'NPM_TOKEN', allowed is a name without TOKEN, PASSWORD or the like",
+            service(images='{ dockerfile = "Dockerfile", arguments = { SIGNING_KEY = "s3cret" } }'),
+            "found 'SIGNING_KEY', allowed is a name without TOKEN, PASSWORD or the like",
         ),
         (
             service(images='{ dockerfile = "Dockerfile", arguments = { INDEX = "https://me:s3cret@host/simple" } }'),
@@ -343,18 +343,20 @@ def test_an_invalid_repository_name_is_refused(name):
 
 
 def test_a_service_gets_its_database_as_a_url():
-    assert Migrations().told(URL) == {"DATABASE_URL": URL}
+    assert Migrations().database_variables(URL) == {"DATABASE_URL": URL}
 
 
 def test_variable_and_driver_of_the_database_url_are_settings():
     wish = Migrations(database_variable="SQLALCHEMY_URL", driver="postgresql+asyncpg")
     expected = {"SQLALCHEMY_URL": "postgresql+asyncpg://notes:s%40cret@db.example:6543/orders"}
-    assert wish.told(URL) == wish.told(f"{URL}?options=-ca%3Db&connect_timeout=5") == expected
+    assert (
+        wish.database_variables(URL) == wish.database_variables(f"{URL}?options=-ca%3Db&connect_timeout=5") == expected
+    )
 
 
 def test_a_service_can_ask_for_the_parts_of_the_url():
     parts = {word.upper(): f"{{{word}}}" for word in ("host", "port", "user", "password", "database", "url")}
-    assert Migrations(variables=parts, driver="postgresql+psycopg").told(URL) == {
+    assert Migrations(variables=parts, driver="postgresql+psycopg").database_variables(URL) == {
         "DATABASE_URL": "postgresql+psycopg://notes:s%40cret@db.example:6543/orders",
         "HOST": "db.example",
         "PORT": "6543",
@@ -374,7 +376,7 @@ def test_a_service_can_ask_for_the_parts_of_the_url():
     ],
 )
 def test_a_service_that_asks_for_the_host_and_not_for_the_port_gets_the_variable_that_drivers_read(variables, port):
-    assert Migrations(variables=variables).told(URL).get("PGPORT") == port
+    assert Migrations(variables=variables).database_variables(URL).get("PGPORT") == port
 
 
 @pytest.mark.parametrize(
@@ -388,7 +390,7 @@ def test_a_service_that_asks_for_the_host_and_not_for_the_port_gets_the_variable
     ],
 )
 def test_what_is_no_part_of_the_url_stays_as_it_is_written(value, told):
-    assert Migrations(variables={"ASKED": value}).told("postgresql://me@db/my%20notes")["ASKED"] == told
+    assert Migrations(variables={"ASKED": value}).database_variables("postgresql://me@db/my%20notes")["ASKED"] == told
 
 
 @pytest.mark.parametrize(("postgres", "major"), [("17", 17), ("postgres:18@sha256:0123", None)])
@@ -457,7 +459,7 @@ def test_a_binary_file_is_refused(tmp_path):
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(SettingsError) as caught:
         load_file(tmp_path)
-    assert str(caught.value) == f"{tmp_path} cannot be read: Is a directory"
+    assert str(caught.value) == f"{tmp_path} cannot be read: Is a directory; pass a file that can be read"
 
 
 def test_unusable_settings_are_bad_input():

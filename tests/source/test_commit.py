@@ -5,7 +5,7 @@ import pytest
 
 from slipway.errors import BadInputError
 from slipway.oci.artifact import File, TreeConfig, pack, unpack
-from slipway.source import commit_at
+from slipway.source.commit import commit_at
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.errors import BadInputError
 from slipway.records.gate import Other
-from slipway.source import released, unreleased
+from slipway.source.released import released, unreleased
 
 pytestmark = pytest.mark.slow
 

@@ -42,7 +42,7 @@ def query_for(driver: str, query: Mapping[str, T]) -> dict[str, T]:
 
 
 def with_scheme(url: str, scheme: str) -> str:
-    """Return a URL with the scheme of a driver, and the parameters that it accepts."""
+    """Return a URL with the scheme of a driver, and only with parameters that this driver accepts."""
     place, _, query = url.partition("://")[2].partition("?")
     known = query_for(scheme, dict(parse_qsl(query)))
     return f"{scheme}://{place}" + (f"?{urlencode(known)}" if known else "")

@@ -1,6 +1,6 @@
-"""The errors that slipway reports: each one sentence with a next step, each class with its exit code.
+"""The errors that slipway reports, each one sentence with a next step. The class decides the exit code.
 
-They are in the lowest layer, so that the command line, Dagger functions and tests distinguish them by type, never by text.
+They are in the lowest layer, so that the command line, Dagger functions and tests distinguish them by class.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -97,7 +97,7 @@ class Obstacles:
 
 
 class UnknownOutcomeError(SlipwayError):
-    """An unknown outcome, after a timeout or a lost answer. Running the command again determines it."""
+    """An unknown outcome, after a timeout or a lost answer. The next step says how to find it out; a deployment is run again."""
 
     exit_code = 3
 

@@ -106,16 +106,25 @@ class Slipway:
     @described
     @check
     async def migrations(self, ws: dagger.Workspace) -> str:
+        from slipway.graph.gate import has_history
+
+        folder = await self._folder(ws)
+        settings, source = await self._read(folder, needed=False)
+        if not await has_history(folder, source, settings.migrations):
+            return "nothing was done: the service has no alembic history\n"
         return (await self.gate(ws)).answer()
 
     @described
     @check
     async def smoke(self, ws: dagger.Workspace) -> None:
         from slipway.graph import image
+        from slipway.graph.gate import has_history
         from slipway.graph.running import smoke
 
-        settings, source = await self._read(await self._folder(ws))
-        await smoke(await image.image(source, settings, image.Label()), settings)
+        folder = await self._folder(ws)
+        settings, source = await self._read(folder)
+        migrates = await has_history(folder, source, settings.migrations)
+        await smoke(await image.image(source, settings, image.Label()), settings, migrates=migrates)
 
     @described
     @check
@@ -188,9 +197,12 @@ class Slipway:
     @up
     async def service(self, ws: dagger.Workspace) -> dagger.Service:
         from slipway.graph import image, running
+        from slipway.graph.gate import has_history
 
-        settings, source = await self._read(await self._folder(ws))
-        return await running.service(await image.image(source, settings, image.Label()), settings)
+        folder = await self._folder(ws)
+        settings, source = await self._read(folder)
+        migrates = await has_history(folder, source, settings.migrations)
+        return await running.service(await image.image(source, settings, image.Label()), settings, migrates=migrates)
 
     @described
     @up
@@ -236,17 +248,19 @@ class Slipway:
     ) -> str:
         from slipway.graph import image
         from slipway.graph.folder import commit_of
+        from slipway.graph.gate import has_history
         from slipway.graph.publish import RegistryLogin, attach, check_address, publish, signed_in
         from slipway.graph.running import smoke
         from slipway.simulator.contract import REGION
 
         check_address(address)
-        settings, source = await self._read(await self._folder(ws))
+        folder = await self._folder(ws)
+        settings, source = await self._read(folder)
         given = RegistryLogin(username, password) if password else None
         region = next((env.region for env in settings.environments.values()), REGION)
         login = given or await signed_in(address, await keys_of(credentials), registry, region)
         built = await image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
-        await smoke(built, settings)
+        await smoke(built, settings, migrates=await has_history(folder, source, settings.migrations))
         pushed = await publish(built, address, login, registry)
         if source.lock_name == "uv.lock":
             await attach(await image.sbom(source, settings).contents(), pushed, login, registry)

@@ -26,7 +26,7 @@ from slipway.release.bootstrap.template import StackTemplate, stacks
 from slipway.release.targets.ecs_express.target import ExpressTarget
 from slipway.report.text import of_account_drift, of_bootstrap, of_destruction
 from slipway.resource_kinds import kinds
-from slipway.settings import Settings
+from slipway.settings import Nat, Settings
 from slipway.simulator.balancing import LoadBalancer
 from slipway.simulator.faults import Effect, Fault
 from tests.release.bootstrap.wanted import FROM_NOTHING, settings, untold
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.slow
 WANTED = settings(staging=FROM_NOTHING)
 NAME, FOUNDATION, OWN = "notes-staging", "slipway-staging", "slipway-notes-staging"
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret"
-HOLDERS = ("DBInstance", "Secret", "Repository", "LogGroup", "VPC")
+HOLDERS = ("DBInstance", "Secret", "Repository", "LogGroup", "VPC", "Subnet")
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +283,19 @@ async def test_a_deletion_is_refused_unless_it_is_named_and_all_are_reported_at_
     assert [stack.result for stack in (await ground(account).propose(untold)).stacks] == [Result.UNCHANGED] * 3
 
 
+async def test_other_zones_replace_subnets_which_aws_would_refuse_as_well(account):
+    elsewhere = settings(
+        staging=replace(FROM_NOTHING, network=replace(FROM_NOTHING.network, zones=("eu-west-1b", "eu-west-1c")))
+    )
+    said = await refusal(ground(account, elsewhere).apply(untold))
+    assert "the change of slipway-staging replaces the subnet PrivateSubnetA (subnet-" in said
+    assert "keep its zone: AWS makes the new subnet first, and refuses two with the same addresses" in said
+    named = [f"{kind}Subnet{letter}" for kind in ("Private", "Public") for letter in "AB"]
+    tried = await ground(account, elsewhere).apply(untold, replace=named)
+    assert "conflicts with another subnet" in of_bootstrap(tried)
+    assert [stack.result for stack in (await ground(account).propose(untold)).stacks] == [Result.UNCHANGED] * 3
+
+
 def staging(account: Account) -> ServiceEnvironment:
     made = ServiceEnvironment(
         settings=WANTED, name="staging", endpoint_url=account.cloud.url, time=time_of(account), starts=False
@@ -342,7 +355,10 @@ async def test_the_foundation_is_kept_while_the_stack_of_another_service_uses_it
     without = replace(WANTED, environments={"staging": replace(WANTED.environment("staging"), database=None)})
     said = await refusal(ground(account, without).propose(untold))
     assert "also used by slipway-billing-staging, and these settings would destroy " in said
-    assert "--replace" not in said
+    assert "if all of them are to lose it, pass --replace " in said
+    billed = settings(staging=replace(FROM_NOTHING, network=replace(FROM_NOTHING.network, nat=Nat.NONE)))
+    said = await refusal(ground(account, billed).apply(untold))
+    assert "these settings would destroy NatAddress, NatGateway, NatRoute in it" in said
     deletion = StackDeletion(aws_of(account), stacks(WANTED, "staging")[0], time_of(account), untold)
     refused = await deletion.run(await deletion.proposed())  # the import came after it was shown
     assert refused.removal is Removal.FAILED
@@ -369,7 +385,7 @@ async def test_what_is_billed_is_found_without_the_stacks_and_what_cannot_be_rea
     assert "it would be refused" in of_destruction(shown)  # its database is protected
     del balancers["arn"], account.cloud.resources.models["AWS::EC2::VPCEndpoint"]["vpce-1"]
     bills = {each.what.partition(" ")[0]: each.dollars for each in shown.bills.lines}
-    assert bills == {"NAT": 32.85, "interface": 14.6, "address": 3.65, "load": 23.73, "database": 13.98}
+    assert bills == {"NAT": 35.04, "interface": 16.06, "address": 3.65, "load": 25.7, "database": 14.95}
     assert f"billed until then, {shown.bills.total}:" in of_destruction(shown)
     assert "refused rds describe_db_snapshots with AccessDenied" in shown.unread[0]
 

@@ -12,7 +12,7 @@ import pytest
 from slipway.environment.bootstrap import check_losses
 from slipway.environment.environment import ServiceEnvironment, wall_clock
 from slipway.errors import RefusedError, SlipwayError
-from slipway.records.bootstrap import Bootstrap, ResourceChange, ResourceFailure, Result, StackChange
+from slipway.records.bootstrap import Bootstrap, DatabaseChange, ResourceChange, ResourceFailure, Result, StackChange
 from slipway.records.drift import AccountDrift, PropertyDrift, StackDrift
 from slipway.release.bootstrap.template import stacks
 from slipway.release.prices import CLASSES, MAJORS, cost_of
@@ -201,13 +201,15 @@ def test_no_password_is_in_a_template():
 def test_cost_is_known_before_anything_is_made():
     staging, production = cost_of(WANTED, "staging"), cost_of(WANTED, "production")
     told = {line.what: line.dollars for line in production.lines}
-    assert told["NAT gateway with its address"] == 36.5
-    assert told["database, 2 x db.t4g.small with 20 GB"] == 51.32
-    assert told["load balancer, shared by up to 25 services"] == 16.43  # a private one has no public address
-    assert {line.what: line.dollars for line in staging.lines}["database, db.t4g.micro with 20 GB"] == 13.98
+    assert told["NAT gateway with its address"] == 38.69
+    assert told["database, 2 x db.t4g.small with 20 GB"] == 56.18
+    assert told["load balancer, shared by up to 25 services"] == 18.4  # a private one has no public address
+    assert {line.what: line.dollars for line in staging.lines}["database, db.t4g.micro with 20 GB"] == 14.95
     assert staging.dollars < production.dollars
-    assert production.total.endswith(
-        "at the prices of us-east-1 of 2026-11-29; those of eu-west-1 differ by some tens of percent"
+    assert production.total.endswith(" a month, at the prices of eu-west-1 of 2026-11-30")
+    far = replace(WANTED, environments={"staging": replace(WANTED.environments["staging"], region="sa-east-1")})
+    assert cost_of(far, "staging").total.endswith(
+        "at the prices of us-east-1 of 2026-11-29; those of sa-east-1 differ by some tens of percent"
     )
     there = replace(WANTED.environments["production"], subnets=("subnet-1",), security_groups=("sg-1",))
     wanted = replace(WANTED, environments={"production": there}, health_path="/")
@@ -242,7 +244,11 @@ def test_a_loss_is_judged_by_kind_action_and_what_becomes_of_the_old_resource():
     assert change(action="Remove", kind=database, policy="Snapshot").loss == "deletes the database"
     assert change(action="Remove", kind="AWS::Logs::LogGroup", policy="Retain").loss is None
     assert change(action="Modify", kind="AWS::EC2::VPC", replacement="Conditional").loss == "may replace the VPC"
-    assert change(action="Modify", kind="AWS::EC2::Subnet", replacement="True").loss is None
+    assert change(action="Modify", kind="AWS::EC2::Subnet", replacement="True").loss == "replaces the subnet"
+    assert change(action="Modify", kind="AWS::EC2::Route", replacement="True").loss is None
+    assert change(action="Remove", kind="AWS::EC2::NatGateway", policy="Delete").is_taken
+    assert not change(action="Remove", kind="AWS::Logs::LogGroup", policy="Retain").is_taken
+    assert not change(action="Modify", kind="AWS::EC2::NatGateway", replacement="False").is_taken
     assert change(action="Modify", kind=database, replacement="False").loss is None
     again = change(action="Modify", kind=secret, replacement="False", properties=("GenerateSecretString",))
     assert again.loss == "generates a new value for the secret"
@@ -272,7 +278,11 @@ def test_drift_is_rendered_with_both_values_and_a_verdict():
         "the account differs from the templates; --drift --apply restores the templates' values\n"
     )
     assert not drifted.is_clean
-    assert replace(drifted, stacks=(), breaches=()).is_clean
+    clean = replace(drifted, stacks=(), breaches=())
+    assert clean.is_clean
+    assert of_account_drift(clean).endswith("\nall resources match the templates\n")
+    unread = DatabaseChange(name="notes", owner="notes_owner", result=Result.WAITING, reason="no image is live")
+    assert of_account_drift(replace(clean, database=unread)).endswith("; the roles in the database were not read\n")
 
 
 def test_a_quota_that_is_used_up_has_its_remedy():

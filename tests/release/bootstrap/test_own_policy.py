@@ -159,7 +159,9 @@ async def test_without_one_action_it_fails_and_names_it(command, action):
         ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:others-aBcDeF"),
         ("ecr:DeleteRepository", "arn:aws:ecr:eu-west-1:123456789012:repository/others"),
         ("cloudformation:DeleteStack", "arn:aws:cloudformation:eu-west-1:123456789012:stack/slipway-others/*"),
+        ("iam:PassRole", "arn:aws:iam::123456789012:role/admin"),
+        ("iam:CreateServiceLinkedRole", "arn:aws:iam::123456789012:role/admin"),
     ],
 )
 def test_roles_secrets_repositories_and_stacks_of_others_are_out_of_reach(action, resource):
-    assert not allows(own_policy(WANTED, "staging", CHANGES), Needed(action, resource))
+    assert not allows(own_policy(WANTED, "staging", CHANGES), Needed(action, resource, "ecs-tasks.amazonaws.com"))

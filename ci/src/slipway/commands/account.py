@@ -66,8 +66,8 @@ if TYPE_CHECKING:
 On a server that bootstrap creates, each service has a database of its own and two roles: an owner, used by migrations only, and one
 for the service, which reads and writes. A task in the VPC creates them, with the server's main user, from an image of the service.
 
-A change that replaces or deletes a database, a secret, a repository, a log group or a VPC is refused unless `--replace` names it. A
-database that is deleted leaves a final snapshot.""",
+A change that replaces or deletes a database, a secret, a repository, a log group, a VPC or a subnet is refused unless `--replace` names
+it. A database that is deleted leaves a final snapshot.""",
     permissions=(),
 )
 async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
@@ -77,6 +77,7 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import account as answers
     from slipway.report.answers.result import CommandResult
     from slipway.settings import ManagedNetwork
+    from slipway.settings.calls import check_reachable, graph_of
 
     if (flags.plan or flags.replace) and not flags.apply:
         raise BadInputError("--plan and --replace are for --apply", "pass --apply, or leave them out")
@@ -85,6 +86,8 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     settings = with_repository(await caller.settings(), flags.github)
     if isinstance(settings.environment(flags.environment).network, ManagedNetwork):
         check_same_foundation((await caller.services()).values(), flags.environment)
+    if settings.calls and not flags.drift:
+        check_reachable(graph_of(await caller.services()), settings.name, flags.environment)
     if flags.template:
         return CommandResult(record=None, text=_template(stacks(settings, flags.environment), flags))
     approved = await caller.record(Bootstrap, flags.plan, "the approved change") if flags.plan else None
@@ -115,14 +118,14 @@ def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
 
 @command(
     Group.ACCOUNT,
-    "Print the IAM policy that commands need in an environment, without calling AWS",
+    "Print the IAM policy that commands need in an environment",
     flags=(
         SOURCE,
         NAME,
         option(
             "command",
             "COMMAND",
-            "only what this command needs, such as destroy, bootstrap (with destroy --everything) or bootstrap-drift; may be repeated (default: all that the deploy role runs)",
+            "only what this command needs, such as destroy, bootstrap, which includes destroy --everything, or bootstrap-drift; may be repeated (default: all that the deploy role runs)",
             repeated=True,
         ),
         switch(
@@ -163,12 +166,12 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account until you interrupt it (its access key is `simulated`); push a release to one that runs, or let its calls fail",
+    "Run a simulated AWS account until you interrupt it, push a release to a running one, or let its calls fail",
     flags=(
         option(
             "action",
             "run|push|faults",
-            "run the account; in one that runs, push the newest commit of a service, or replace the faults by those of --faults (default: run)",
+            "run: start an account (default); push: build the newest commit of a service into a running account; faults: replace the faults of a running account by those of --faults",
             positional=True,
             choices=("run", "push", "faults"),
             default="run",
@@ -181,10 +184,10 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
             parse=float,
             default=1.0,
         ),
-        file("state", "what the account holds at the start: repositories, roles, secrets"),
-        file("faults", "what will go wrong: throttled calls, lost answers; without a file `faults` ends all of it"),
-        SOURCE,
-        ENDPOINT,
+        file("state", "with run: the repositories, roles and secrets that the account has at the start"),
+        file("faults", "with run and faults: the calls that will be throttled or lose their answer (default: none)"),
+        replace(SOURCE, sentence=f"with push: {SOURCE.sentence}"),
+        replace(ENDPOINT, sentence="with push and faults: the URL of the running account"),
     ),
     records=(
         JsonRecord(
@@ -193,6 +196,8 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
         JsonRecord("image", "of `push`"),
     ),
     more="""\
+Clients sign in with the access key `simulated`.
+
 `slipway simulator push --endpoint-url URL` needs no container engine: the release is the source tree of the commit, with the
 dependencies of its lock file. It prints REPOSITORY@DIGEST for `slipway deploy`.""",
     not_on_dagger="it serves programs on this machine; Dagger takes its address as an endpoint",
@@ -214,7 +219,7 @@ async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
 
 @command(
     Group.ACCOUNT,
-    "Compare the simulator, or with --account a real AWS account, with the documented behaviour of AWS",
+    "Compare the simulator, or with --account a real AWS account, with the behaviour that slipway expects of AWS",
     AwsAccess.CHANGES,
     flags=(
         option(
@@ -228,7 +233,7 @@ async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
         option("region", "REGION", "the region (default: the one of the AWS profile)"),
         switch("yes", "agree to what will be created and what it costs"),
         switch("estimate", "only print what would be created and what it costs"),
-        switch("clean-up", "only delete what earlier runs left, found by name and tag"),
+        switch("clean-up", "only delete what earlier runs left, found by name and tag, and log groups by name"),
         option("image", "IMAGE", "the image of the services (default: AWS's sample in ECR Public)"),
         option("port", "N", "with --image: the port it listens on (default: 8000)", parse=int, default=8000),
         option("start-command", "COMMAND", "with --image: the command that starts it", default=""),
@@ -246,10 +251,11 @@ async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
         JsonRecord("left", "with `--clean-up`; 3 when something could not be deleted"),
     ),
     more="""\
-Without --account it checks the simulator itself: that takes seconds and touches nothing. With --account it creates services in a
-real account, leads them through every state that can be reached from outside, and deletes them. It first prints what it will
-create and what that costs, and creates nothing until you pass --yes or type the account's number. After an interruption it waits
-for operations in progress, then deletes everything. A second interruption ends it at once; --clean-up deletes what was left.
+The expectations come from AWS's documentation, reports of users and assumptions; each result names its source. Without --account the
+suite checks the simulator itself: that takes seconds and touches nothing. With --account it creates services in a real account, takes
+them through every state that can be reached from outside, and deletes them. It first prints what it will create and what that costs,
+and creates nothing until you pass --yes or type the account's number. After an interruption it waits for operations in progress, then
+deletes everything. A second interruption ends it at once; --clean-up deletes what was left.
 
 Account numbers and ARNs are removed from all records.""",
     not_on_dagger="a person agrees to what it creates and costs in a real account",
@@ -258,6 +264,7 @@ Account numbers and ARNs are removed from all records.""",
 async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.conformance.service import ProbeImage
     from slipway.local.conformance import SIMULATED_ROLES, Consent, in_no_time, permitted, suite_of
+    from slipway.local.prompt import check_agreed
     from slipway.records.conformance import Left
     from slipway.report.answers import account as answers
     from slipway.report.text import of_estimate
@@ -276,24 +283,11 @@ async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
     account = await permitted(Consent(flags.account, flags.region, flags.endpoint_url))
     where = f"account {flags.account}, {account.region}"
     if flags.clean_up:
-        _check_agreed(
-            flags, f"Everything that earlier runs left in {where} will be deleted, including a run in progress.\n"
-        )
+        what = f"Everything that earlier runs left in {where} will be deleted, including a run in progress.\n"
+        check_agreed(what, flags.account, yes=flags.yes)
         return answers.of_left(Left(await suite.clean(account, None, _tell(flags))))
-    _check_agreed(flags, of_estimate(suite.estimate(), where))
+    check_agreed(of_estimate(suite.estimate(), where), flags.account, yes=flags.yes)
     return answers.of_conformance(await suite.conform(account, _tell(flags)))
-
-
-def _check_agreed(flags: Flags, what: str) -> None:
-    """Raise BadInputError unless a person agrees to `what`."""
-    print(what, end="", file=sys.stderr, flush=True)
-    if flags.yes:
-        return
-    if not sys.stdin.isatty():
-        raise BadInputError("consent is missing, and nothing was touched", "pass --yes")
-    print("Type the account's number to agree: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != flags.account:
-        raise BadInputError("that is another number, and nothing was touched", f"type {flags.account}, or pass --yes")
 
 
 def _tell(flags: Flags) -> Callable[[str], None]:

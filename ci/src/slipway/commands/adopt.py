@@ -31,7 +31,7 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
 
     from slipway.local import adoption
     from slipway.report.answers import adopt as answers
-    from slipway.source import folder_of
+    from slipway.source.commit import folder_of
 
     folder = folder_of(flags.source)
     if flags.check:
@@ -60,7 +60,7 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
 def _options(flags: Flags, caller: Caller) -> "GateOptions":
     """Return the options of a gate that executes the whole history, and reports on the revisions that are not committed."""
     from slipway.local.prove import GateOptions
-    from slipway.source import commit_at
+    from slipway.source.commit import commit_at
 
     since: str | None = "HEAD"
     try:

@@ -39,7 +39,7 @@ class AwsAccess(Enum):
     """How a command uses an AWS account."""
 
     NONE = "does not use AWS"
-    READS = "reads AWS, changes nothing"
+    READS = "reads AWS and changes nothing"
     CHANGES = "changes AWS"
 
 

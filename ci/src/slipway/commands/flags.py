@@ -86,7 +86,10 @@ WITHOUT_LEDGER = option(
     default="",
     not_on_dagger="it may have to leave a file",
 )
-WITHOUT_START = switch("without-start", "do not start the release on this machine during the preflight")
+WITHOUT_START = switch(
+    "without-start",
+    "for a source tree in the simulator: do not start it on this machine during the preflight; an image is never started there",
+)
 DRY_RUN = switch("dry-run", "show what would change, or why it would be refused; change nothing")
 CONFIG = option(
     "config",

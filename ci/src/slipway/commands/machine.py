@@ -5,7 +5,19 @@ from importlib.util import find_spec
 from textwrap import fill, indent
 from typing import TYPE_CHECKING
 
-from slipway.commands.command import Caller, Command, Flag, Flags, Group, JsonRecord, command, option, switch, unknown
+from slipway.commands.command import (
+    AwsAccess,
+    Caller,
+    Command,
+    Flag,
+    Flags,
+    Group,
+    JsonRecord,
+    command,
+    option,
+    switch,
+    unknown,
+)
 from slipway.commands.flags import ENDPOINT, EXIT_CODES, SOURCE
 
 if TYPE_CHECKING:
@@ -19,6 +31,7 @@ _HERE = "it is about the command line on your machine"
 @command(
     Group.MACHINE,
     "Check what slipway needs on this machine; change nothing",
+    AwsAccess.READS,
     flags=(
         SOURCE,
         option("database-url", "URL", "a Postgres server to check as well"),
@@ -27,12 +40,13 @@ _HERE = "it is about the command line on your machine"
     ),
     records=(JsonRecord("doctorreport", "1 when a check failed (NG)"),),
     not_on_dagger="a function runs in a container of the engine and cannot see your machine",
+    permissions=(),  # GetCallerIdentity needs none
 )
 async def doctor(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.doctor.check import DoctorOptions
     from slipway.doctor.checkup import check_up
     from slipway.report.answers import machine as answers
-    from slipway.source import folder_of
+    from slipway.source.commit import folder_of
 
     options = DoctorOptions(folder_of(flags.source), flags.database_url, flags.endpoint_url, flags.offline)
     return answers.of_checkup(await check_up(options))
@@ -40,7 +54,7 @@ async def doctor(flags: Flags, _caller: Caller) -> "CommandResult":
 
 @command(
     Group.MACHINE,
-    "Explain a rule of the gate, such as L01, or a command; without ID list the rules",
+    "Explain a rule of the gate, such as L01, or a command; without either, list the rules",
     flags=(
         option(
             "id",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from slipway.records.services import Proofs
     from slipway.report.answers.result import CommandResult
 
-_WHOLE = "not needed: the engine caches the whole proof"
+_WHOLE = "it runs all layers, and the engine caches the proof"
 _LISTED = "listing the revisions needs the service's own Python; on Dagger the gate reads them"
 
 
@@ -38,9 +38,9 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "test only revisions newer than this revision or git ref; older ones are run, and not tested. `merge-base` is where HEAD left the default branch (default: merge-base on a branch or if revisions are not pushed, otherwise the newest release tag). The default also skips revisions up to the setting start-after",
+            "test only revisions newer than this revision, git ref, or `merge-base`, where HEAD left the default branch; older ones are run, and not tested (default: merge-base on a branch, otherwise the newest release tag)",
             one_of="tested",
-            on_dagger="a revision only, since the workspace has no git history; by default it tests all after start-after",
+            on_dagger="a revision only, since the workspace has no git history (default: all after start-after)",
         ),
         switch(
             "all-revisions",
@@ -63,22 +63,22 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "layers",
             "LAYER,…",
-            "the layers of checks to run besides graph, stairway (up, down, up) and drift: any of trace (locks), rows, together (all in one run), interruption (stopped and run again), previous (release), concurrency; `always` adds none (default: all)",
+            "the layers of checks to run besides graph, stairway (up, down, up) and drift, which always run: any of trace (locks), rows, together (all in one run), interruption (stopped and run again), previous (release), concurrency (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
         switch(
             "quick",
-            "run only the layers graph, stairway and drift: the same as `--layers=always`",
+            "run only the layers graph, stairway and drift; short for `--layers=always`",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
         option(
             "advisory",
             "DATE",
-            "exit with 0 despite errors before this day, to introduce the gate gradually (YYYY-MM-DD, UTC)",
+            "until this day (YYYY-MM-DD, UTC), exit with 0 even if there are errors, to introduce the gate gradually",
             parse=day,
-            not_on_dagger="not needed: the report is returned even if there are errors",
+            not_on_dagger="it returns the report even if there are errors",
         ),
         PYTHON,
         replace(
@@ -119,22 +119,27 @@ async def _every_service(flags: Flags, caller: Caller) -> "CommandResult":
 
 async def _proof(flags: Flags, caller: Caller) -> "Proof":
     """Return the proof of the service in the folder `flags.source`; raises SlipwayError."""
-    from slipway.local.gate import gate as prove_folder
-    from slipway.local.prove import NamedServer
-    from slipway.records.proof import Layer
+    from slipway.local.start import gate_started
 
+    named = layers_of(flags.layers) if flags.layers is not None else None
     with caller.progress.step("testing the migrations"):
-        proof = await prove_folder(
-            replace(
-                options_of(flags),
-                since=flags.since,
-                everything=flags.all_revisions,
-                server=NamedServer.of(flags.database_url, allow_production_like=flags.allow_production_like),
-                progress=caller.progress,
-            ),
-            statements=flags.statements,
-            layers=(Layer.ALWAYS,) if flags.quick else layers_of(flags.layers),
-        )
+        async with gate_started(flags.source, flags.python, caller.progress) as place:
+            from slipway.local.gate import gate as prove_folder  # here, while the gate's process imports, too
+            from slipway.local.prove import NamedServer
+            from slipway.records.proof import Layer
+
+            proof = await prove_folder(
+                replace(
+                    options_of(flags),
+                    since=flags.since,
+                    everything=flags.all_revisions,
+                    server=NamedServer.of(flags.database_url, allow_production_like=flags.allow_production_like),
+                    progress=caller.progress,
+                ),
+                place=place,
+                statements=flags.statements,
+                layers=(Layer.ALWAYS,) if flags.quick else named or tuple(Layer),
+            )
     early = flags.advisory and datetime.now(timezone.utc).date() < flags.advisory
     return replace(proof, advisory=flags.advisory.isoformat()) if early else proof
 
@@ -147,7 +152,7 @@ async def _every_proof(flags: Flags, caller: Caller) -> "Proofs":
     from slipway.local.services import services_in
     from slipway.records.refusal import Refusal
     from slipway.records.services import Proofs, ServiceProof
-    from slipway.source import folder_of
+    from slipway.source.commit import folder_of
 
     folder = folder_of(flags.source)
     listed = await to_thread.run_sync(services_in, folder, flags.changed)
@@ -172,12 +177,10 @@ def options_of(flags: Flags) -> "GateOptions":
     return GateOptions(source=flags.source, alembic=alembic, python=flags.python)
 
 
-def layers_of(names: str | None) -> "tuple[Layer, ...]":
+def layers_of(names: str) -> "tuple[Layer, ...]":
     """Read the names of layers; raises BadInputError for an unknown one."""
     from slipway.records.proof import Layer
 
-    if names is None:
-        return tuple(Layer)
     try:
         return tuple(Layer(name.strip()) for name in names.split(","))
     except ValueError:
@@ -197,7 +200,7 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
 
     from slipway.local.services import services_in
     from slipway.report.answers.prove import of_services
-    from slipway.source import folder_of
+    from slipway.source.commit import folder_of
 
     return of_services(await to_thread.run_sync(services_in, folder_of(flags.source), flags.changed))
 

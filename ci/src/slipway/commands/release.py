@@ -21,6 +21,7 @@ from slipway.commands.flags import (
     WITHOUT_PROOF,
     WITHOUT_START,
 )
+from slipway.errors import BadInputError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from slipway.records.plan import Plan
     from slipway.records.progress import Tell
     from slipway.report.answers.result import CommandResult
-    from slipway.settings import Settings
 
 AS_DEPLOY = JsonRecord("outcome", "as for `deploy`")
 AS_PLANNED = JsonRecord("plan", "with `--dry-run`; 1 when it is blocked")
@@ -93,9 +93,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,
-        switch(
-            "older", "deploy an image although a newer one is live, which was first deployed later; refused by default"
-        ),
+        switch("older", "deploy an image although the live one was first deployed after it; refused by default"),
         WITHOUT_START,
         ALL,
         replace(
@@ -115,7 +113,6 @@ before it are rolled back in reverse order, unless their settings have when-a-la
 kill: it resumes the deployment or the rollback.""",
 )
 async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.errors import BadInputError
     from slipway.records.plan import Plan
     from slipway.report.answers import release as answers
 
@@ -178,10 +175,13 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
         option(
             "to",
             "NUMBER",
-            "the deployment to go back to, by its number in `slipway history` (default: the one live before; required after a rollback or an abort)",
+            "the deployment to go back to, by its number in `slipway history`; required after a rollback or an abort (default: on ECS a deployment in progress is rolled back, as `slipway abort` does; otherwise the release live before is restored)",
             parse=int,
         ),
-        switch("image-only", "keep the settings of this folder; without this flag the recorded ones are restored"),
+        switch(
+            "image-only",
+            "restore the image alone, with the settings of this folder instead of the recorded ones; not with --service, which reads no folder",
+        ),
         CERTIFICATE,
         WITHOUT_LEDGER,
         WITHOUT_PROOF,
@@ -193,6 +193,9 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
 async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.redeploy import plan_rollback, rollback
 
+    if flags.image_only and vars(flags).get("service"):
+        what = "--image-only keeps the settings of a folder, and with --service none are read"
+        raise BadInputError(what, "run it in the service's folder, or leave out --image-only")
     environment, evidence = await _changed_environment(flags, caller), await _evidence(flags, caller)
     how = {"to": flags.to, "evidence": evidence, "image_only": flags.image_only}
     return await changed(
@@ -232,7 +235,7 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
     environment = (await connected_to(flags, caller)).proven_by(evidence.certificate)
     runner = await environment.migrating(environment.digest_of(flags.image), url_from=flags.database_url_from)
     if flags.status:
-        return answers.of_standing(await runner.look(), environment.name)
+        return answers.of_standing(await runner.standing(), environment.name)
     with caller.run() as tell:
         return answers.of_migration(await runner.migrate(tell), environment.name)
 
@@ -271,7 +274,6 @@ then shifts the traffic with weighted records of Route 53: 10, 50, 100 %, three 
 async def move(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.move import moving
     from slipway.environment.move_plan import plan_back, plan_finish, plan_forward
-    from slipway.errors import BadInputError
 
     if sum(map(bool, (flags.to, flags.back, flags.finish))) != 1:
         raise BadInputError("move needs one direction", "pass --to ecs-express, --back or --finish")
@@ -289,7 +291,6 @@ async def move(flags: Flags, caller: Caller) -> "CommandResult":
 
 async def _deploy_all(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.joint import images_of
-    from slipway.errors import BadInputError
     from slipway.records.joint import JointPlan
     from slipway.report.answers.release import of_joint_outcome
 
@@ -300,7 +301,7 @@ async def _deploy_all(flags: Flags, caller: Caller) -> "CommandResult":
         what = "the ledgers hold the state of a release of several services, which cannot be resumed or rolled back without them"
         raise BadInputError(what, "deploy each service alone with --without-ledger, callees first")
     approved = await caller.record(JointPlan, flags.plan, "the plan") if flags.plan else None
-    images = images_of(approved, flags.environment) if approved else flags.image
+    images = images_of(approved, flags.environment) if approved else flags.image or ()
     made = await _joint(flags, caller, images)
     made = replace(made, approved=approved, reason=flags.without_proof, older=flags.older or bool(approved))
     with caller.run() as tell:
@@ -311,19 +312,17 @@ async def _joint(flags: Flags, caller: Caller, images: "Sequence[str]") -> "Join
     """Return the release of several images; raises BadInputError."""
     from slipway.environment.joint import joint_deployment
 
-    async def opened(settings: "Settings") -> "ServiceEnvironment":
-        return await caller.environment(flags.environment, settings)
-
+    opened = partial(caller.environment, flags.environment)
     return await joint_deployment(await caller.services(), flags.environment, images, opened)
 
 
 def _only(images: list[str]) -> str:
     """Return the one image of a command for one service; raises BadInputError."""
-    from slipway.errors import BadInputError
-
-    if len(images) > 1:
-        raise BadInputError(f"there are {len(images)} images", "pass one, or --all to release several services as one")
-    return images[0]
+    if len(images) == 1:
+        return images[0]
+    raise BadInputError(
+        f"there are {len(images) or 'no'} images", "pass one, or --all to release several services as one"
+    )
 
 
 async def changed(
@@ -348,7 +347,7 @@ async def _changed_environment(flags: Flags, caller: Caller) -> "ServiceEnvironm
 
 
 async def connected_to(flags: Flags, caller: Caller, name: str = "") -> "ServiceEnvironment":
-    """Return an environment with the addresses of the services that it calls; one that is read from the ledger has those of then."""
+    """Return an environment with the addresses of the services that it calls; one read from the ledger has the recorded addresses."""
     environment = await caller.environment(name or flags.environment)
     if not environment.settings.calls or vars(flags).get("service"):
         return environment

@@ -1,16 +1,16 @@
 """Operate a service: status, open, history, diagnose, logs, secret, run, pause, resume, abort, destroy."""
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
 from slipway.commands.flags import ANYWHERE, DRY_RUN, ENVIRONMENT
 from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed, connected_to
+from slipway.errors import BadInputError
 
 if TYPE_CHECKING:
-    from slipway.environment.environment import ServiceEnvironment
     from slipway.report.answers.result import CommandResult
-    from slipway.settings import Settings
 
 _UNTIL_IT_ENDS = "until it ends"
 
@@ -67,16 +67,13 @@ async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
 
 async def _status_of_all(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.joint import joint_status
-    from slipway.errors import BadInputError
     from slipway.report.answers.release import of_joint_situation
 
     for name in ("watch", "service", "region"):
         if vars(flags).get(name):
             raise BadInputError(f"--{name} is for one service", "pass it without --all")
 
-    async def opened(settings: "Settings") -> "ServiceEnvironment":
-        return await caller.environment(flags.environment, settings)
-
+    opened = partial(caller.environment, flags.environment)
     return of_joint_situation(await joint_status(await caller.services(), flags.environment, opened))
 
 
@@ -110,9 +107,12 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
     AwsAccess.READS,
     flags=(
         *ANYWHERE,
+        option(
+            "limit", "NUMBER", "the newest deployments to list, at most this many (default: 20)", parse=int, default=20
+        ),
         file(
             "record",
-            "before listing, move into the ledger the deployment that a run with --without-ledger left in this file, which is deleted; this needs the permissions of `deploy`",
+            "before listing, record the deployment in this file, which a run with --without-ledger left, and delete the file; this needs the permissions of `deploy`",
             not_on_dagger="such a run leaves a file on a person's machine",
         ),
     ),
@@ -124,12 +124,14 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.records.ledger import LedgerBlock
     from slipway.report.answers import service as answers
 
+    if flags.limit < 1:
+        raise BadInputError("--limit needs a number above 0", "pass how many deployments to list")
     environment = await caller.environment(flags.environment)
     if flags.record:
         block = await caller.record(LedgerBlock, flags.record, "the deployment")
         await record_all(environment, block.records)
         flags.record.unlink()  # a second time it would be another deployment
-    return answers.of_history(await with_unfinished(environment, await environment.history()))
+    return answers.of_history(await with_unfinished(environment, await environment.history(flags.limit)))
 
 
 @command(
@@ -165,16 +167,16 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
     AwsAccess.READS,
     flags=(
         *ANYWHERE,
-        option("since", "SPAN", "only lines of this span, such as 90s, 10m, 2h or 3d (default: 10m)", one_of="lines"),
+        option("since", "SPAN", "the lines of the last 90s, 10m, 2h or 3d, for example (default: 10m)", one_of="lines"),
         option(
             "deployment",
             "NUMBER",
-            "the lines of one deployment instead, by its number in `slipway history`, from its start to its end",
+            "the lines of one deployment, from its start to its end, by its number in `slipway history`",
             parse=int,
             one_of="lines",
         ),
         switch("errors", "only lines that look like errors, with the lines of their tracebacks"),
-        option("tail", "NUMBER", "only the newest of these lines, this many", parse=int),
+        option("tail", "NUMBER", "only the newest of these lines, at most this many", parse=int),
         switch("follow", "continue with new lines until it is interrupted", not_on_dagger="a function returns once"),
     ),
     records=(
@@ -187,7 +189,6 @@ whose names look like those of secrets, are hidden; slipway does not know the va
 )
 async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     from slipway.environment import logs
-    from slipway.errors import BadInputError
     from slipway.report.answers import service as answers
 
     if flags.deployment is not None and (flags.follow or flags.since):
@@ -214,8 +215,8 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     "List an environment's secrets and those that are missing; set one to a value that is typed or piped in",
     AwsAccess.CHANGES,
     flags=(
-        option("action", "list|set", "what to do", positional=True, choices=("list", "set")),
-        option("name", "VARIABLE", "with set: the variable whose secret it is", positional=True, default=""),
+        option("action", "list|set", "list the secrets, or set one", positional=True, choices=("list", "set")),
+        option("name", "VARIABLE", "with set: the variable that gets the value", positional=True, default=""),
         *ENVIRONMENT,
     ),
     records=(
@@ -225,12 +226,11 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     more="""\
 Type the value at the prompt, which does not show it, or pipe it in; a line end at its end is removed. If the settings name no existing
 secret for the variable, slipway creates SERVICE/VARIABLE and prints the line to add to the settings. A running service reads a new
-value only when its instances restart.""",
+value only when its instances restart, as after a deployment with another variable.""",
     not_on_dagger="a person types the value",
 )
 async def secret(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.secrets import check_name, secrets, set_secret
-    from slipway.errors import BadInputError
     from slipway.local.prompt import secret_value
     from slipway.report.answers import service as answers
 

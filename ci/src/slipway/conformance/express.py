@@ -1,4 +1,4 @@
-"""The suite for ECS Express Mode: two services, led through every state and deleted at the end of a run."""
+"""The suite for ECS Express Mode: two services that it takes through every state and deletes at the end of a run."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -10,9 +10,9 @@ import anyio
 from slipway.conformance.account import MISSHAPEN, PREFIX, TAG, AwsAccount, Reply, SilentError, masked
 from slipway.conformance.expectations import Findings, subject_of
 from slipway.conformance.express_expectations import BEGINS, SERVICE, every
-from slipway.conformance.leftovers import delete, is_ours, listed, log_groups, prefix
+from slipway.conformance.leftovers import TellLine, delete, is_ours, listed, log_groups, prefix
 from slipway.conformance.service import ProbeImage
-from slipway.conformance.suite import Tell, conformance_of, new_run
+from slipway.conformance.suite import conformance_of, new_run
 from slipway.errors import BadInputError
 from slipway.records.conformance import Conformance, Estimate
 from slipway.untrusted import one_line
@@ -176,11 +176,11 @@ class ExpressService:
 
 @dataclass(frozen=True)
 class ExpressWalk:
-    """One service led through its states; every answer is recorded."""
+    """One service on its way through every state; every answer is recorded."""
 
     service: ExpressService
     findings: Findings
-    tell: Tell
+    tell: TellLine
 
     async def whole(self) -> None:
         """Visit every state and probe every behaviour, except the deletion of an idle service."""
@@ -323,7 +323,7 @@ _OPERATIONS = {
 
 
 async def conform(
-    account: AwsAccount, image: ProbeImage, roles: Roles, tell: Tell, run: str | None = None
+    account: AwsAccount, image: ProbeImage, roles: Roles, tell: TellLine, run: str | None = None
 ) -> Conformance:
     """Run everything, delete everything, and report. A cancellation still deletes what was created."""
     run, findings = run or new_run(), Findings(every())
@@ -342,7 +342,7 @@ async def conform(
     return conformance_of(account, image, began, findings, left)
 
 
-async def _gone(walk: Callable[[], Awaitable[None]], tell: Tell) -> None:
+async def _gone(walk: Callable[[], Awaitable[None]], tell: TellLine) -> None:
     """Walk; an account that does not answer ends the walk only."""
     try:
         await walk()
@@ -350,7 +350,7 @@ async def _gone(walk: Callable[[], Awaitable[None]], tell: Tell) -> None:
         tell(one_line(f"the account did not answer: {error}"))
 
 
-async def clean(account: AwsAccount, run: str | None, tell: Tell) -> tuple[str, ...]:
+async def clean(account: AwsAccount, run: str | None, tell: TellLine) -> tuple[str, ...]:
     """Delete the services and log groups of one run, or of all; return what could not be deleted, with the reasons."""
     left: list[str] = []
     for arn in await listed(_services(account, run), "services", left):

@@ -13,7 +13,7 @@ from slipway.conformance.account import MISSHAPEN, PREFIX, TAG, AwsAccount, Sile
 from slipway.conformance.service import ProbedService, ProbeImage
 from slipway.untrusted import one_line
 
-Tell = Callable[[str], None]
+TellLine = Callable[[str], None]
 _DELETIONS = 2  # a failed deletion is repeated once [M]
 _RETRIES, _PAUSE = 6, 20.0
 T = TypeVar("T")
@@ -29,7 +29,7 @@ class Leftover:
     parameters: dict[str, Any]
 
 
-async def clean(account: AwsAccount, run: str | None, tell: Tell) -> tuple[str, ...]:
+async def clean(account: AwsAccount, run: str | None, tell: TellLine) -> tuple[str, ...]:
     """Delete the resources of one run, or of all; return what could not be deleted, with the reasons."""
     left: list[str] = []
     services = await listed(_services(account, run), "services", left)

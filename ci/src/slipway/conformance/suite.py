@@ -1,7 +1,7 @@
 """The suite: three services, a repository, an auto scaling configuration; all deleted at the end of a run."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,22 +12,21 @@ from slipway.conformance import leftovers
 from slipway.conformance.account import PREFIX, AwsAccount, SilentError, masked
 from slipway.conformance.behaviours import PROBES, probe_scaling
 from slipway.conformance.expectations import Findings, every, subject_of
+from slipway.conformance.leftovers import TellLine
 from slipway.conformance.registry import probe_repository
 from slipway.conformance.service import ProbedService, ProbeImage, inconclusive
 from slipway.conformance.walks import BUSY, WALKS, Leg, Walk
 from slipway.records.conformance import AWS, Conformance
 
-Tell = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Walker:
-    """One service led through its states; every answer is recorded."""
+    """One service on its way through every state; every answer is recorded."""
 
     service: ProbedService
     walk: Walk
     findings: Findings
-    tell: Tell
+    tell: TellLine
 
     async def go(self) -> None:
         """Walk from the creation to the last leg; unreached subjects get the reason."""
@@ -103,7 +102,7 @@ def new_run() -> str:
     return secrets.token_hex(3)
 
 
-async def conform(account: AwsAccount, image: ProbeImage, tell: Tell, run: str | None = None) -> Conformance:
+async def conform(account: AwsAccount, image: ProbeImage, tell: TellLine, run: str | None = None) -> Conformance:
     """Run everything, delete everything, and report. A cancellation still deletes what was created."""
     run, findings = run or new_run(), Findings(every())
     left: tuple[str, ...] = ()
@@ -127,7 +126,7 @@ def conformance_of(
 ) -> Conformance:
     """Report a run that has just ended."""
     return Conformance(
-        against="a stand-in" if account.foreign_hosts else AWS,
+        against="an emulator" if account.foreign_hosts else AWS,
         region=account.region,
         day=began.date().isoformat(),
         botocore=account.botocore,
@@ -138,7 +137,7 @@ def conformance_of(
     )
 
 
-async def _clean(account: AwsAccount, run: str, tell: Tell) -> tuple[str, ...]:
+async def _clean(account: AwsAccount, run: str, tell: TellLine) -> tuple[str, ...]:
     tell("deleting the created resources; a service can be deleted only when no operation is in progress")
     try:
         await account.time.sleep(_SETTLING_SECONDS)

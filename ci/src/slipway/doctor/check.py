@@ -15,7 +15,7 @@ PROGRAM_SECONDS = 5
 
 @dataclass(frozen=True)
 class DoctorOptions:
-    """The service's folder, the database and the stand-in for AWS to check, and whether the network may be used."""
+    """The service's folder, the database and the AWS emulator to check, and whether the network may be used."""
 
     folder: Path
     database_url: str | None = field(default=None, repr=False)  # it holds a password

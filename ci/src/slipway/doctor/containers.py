@@ -113,7 +113,7 @@ def _wanted(folder: Path) -> str | None:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise BadInputError(f"{file.name} is not JSON", str(error)) from error
+        raise BadInputError(f"{file.name} is not JSON", f"{error}; correct it") from error
     wanted = document.get("engineVersion") if isinstance(document, dict) else None
     return wanted if isinstance(wanted, str) else None
 

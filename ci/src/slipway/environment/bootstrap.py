@@ -230,19 +230,20 @@ class AccountSetup:
             proposal = _waiting(stack, missing) if missing else await opened.enter_async_context(change_set.proposed())
             proposals.append((change_set, proposal))
             roles += roles_added_by(stack, proposal)
-            lost = [change.name for change in proposal.changes if change.loss and change.name not in replace]
-            if lost and stack.kind is StackKind.FOUNDATION:
-                await self._check_unused(stack, lost, tell)
+            taken = [change.name for change in proposal.changes if change.is_taken and change.name not in replace]
+            if taken and stack.kind is StackKind.FOUNDATION:
+                await self._check_unused(stack, taken, tell)
         await check_new(self.aws, roles)
         return proposals
 
-    async def _check_unused(self, stack: StackTemplate, lost: Sequence[str], tell: Callable[[Event], None]) -> None:
+    async def _check_unused(self, stack: StackTemplate, taken: Sequence[str], tell: Callable[[Event], None]) -> None:
         """Raise RefusedError when stacks of other services use a stack that would lose these resources."""
         ours = [each.name for each in self._templates]
         if users := await StackDeletion(self.aws, stack, self.time, tell).users(ours):
             raise RefusedError(
-                f"the stack {stack.name} is also used by {', '.join(users)}, and these settings would destroy {', '.join(lost)} in it",
-                "write the same network, database and migrations.postgres as those services into these settings",
+                f"the stack {stack.name} is also used by {', '.join(users)}, and these settings would destroy {', '.join(taken)} in it",
+                "write the same network, database and migrations.postgres as those services into these settings; if all of them are to "
+                f"lose it, pass {' '.join(f'--replace {name}' for name in taken)} with --apply",
             )
 
 
@@ -272,7 +273,7 @@ def check_losses(changes: Iterable[StackChange], named: Sequence[str]) -> None:
     refused = [
         RefusedError(
             f"the change of {stack.stack} {change.loss} {change.name} ({change.physical})",
-            f"if its contents may be lost, pass --replace {change.name}",
+            change.remedy,
         )
         for stack in changes
         for change in stack.changes

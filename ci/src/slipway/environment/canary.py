@@ -30,7 +30,7 @@ class Canary:
         return self._failures(problem) if self.failed > before == 0 else ""
 
     async def _begin(self) -> str:
-        """Find the paths that the release before answers, and request these."""
+        """Request the paths that the previous release answers."""
         self.paths, self.observed = (), await self.environment.status()
         if obstacle := self._obstacle():
             return f"slipway sends no requests during the canary: {obstacle}"

@@ -15,7 +15,7 @@ import anyio
 from slipway.environment.canary import Canary
 from slipway.environment.late import record_late
 from slipway.environment.moved import gone
-from slipway.environment.observed import HISTORY, ObservedEnvironment
+from slipway.environment.observed import NEWEST, ObservedEnvironment
 from slipway.environment.specification import settings_of, specification_of
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.certificate import Certificate
@@ -36,7 +36,7 @@ from slipway.release.engine.plan import ServiceSpec, check_belongs
 from slipway.release.engine.plan import plan as make_plan
 from slipway.release.engine.run import reach
 from slipway.release.engine.target import Time
-from slipway.release.errors import AwsRefusedError, or_unknown
+from slipway.release.errors import AwsRefusedError, leaving_unknown, or_unknown
 from slipway.release.runners import Runner
 from slipway.settings import ManagedNetwork
 from slipway.settings.service import ledger_repository
@@ -139,10 +139,15 @@ class ServiceEnvironment(ObservedEnvironment):
         made = make_plan(spec, observed or await self.status(), migrates=self.migrates or verb in _WAS_LIVE)
         if not made.changes:
             return made
-        refusals = [await refusal_of(self.aws, spec), *await self._misplaced(spec)]
+        placed = await self._placed(spec)
+        unread = (check for check in placed if check.verdict is PreflightResult.NOT_COVERED)
+        notes = (f"not checked: {check.subject}: {check.found}" for check in unread)
+        made = replace(made, notes=(*made.notes, *notes))
+        refusals = [await refusal_of(self.aws, spec), *placed]
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
             refusals = [await self._foreign(), *refusals]
-        reasons = [f"{refusal.found}; {refusal.remedy}" for refusal in refusals if refusal]
+        refused = (each for each in refusals if each and each.verdict is PreflightResult.REFUSED)
+        reasons = [f"{refusal.found}; {refusal.remedy}" for refusal in refused]
         with suppress(SlipwayError):  # the ledger cannot be read
             reasons += map(str, filter(None, [await gone(self)]))
         if reasons:
@@ -151,22 +156,21 @@ class ServiceEnvironment(ObservedEnvironment):
             made = replace(made, notes=(*made.notes, *await self.older(made.image)))
         return made
 
-    async def _misplaced(self, spec: ServiceSpec) -> tuple[Check, ...]:
-        """Return why the service does not fit into the network that slipway made; empty without one, or if it cannot be read."""
+    async def _placed(self, spec: ServiceSpec) -> tuple[Check, ...]:
+        """Check whether the service fits into the network that slipway made; empty without one."""
         from slipway.release.preflight.checking import NETWORK
         from slipway.release.preflight.checks import covered
 
-        look = self.platform.looks.get(NETWORK)
-        if look is None or not isinstance(self.own_settings.network, ManagedNetwork):
+        checker = self.platform.checkers.get(NETWORK)
+        if checker is None or not isinstance(self.own_settings.network, ManagedNetwork):
             return ()
-        checks = await covered(NETWORK, look(self.aws, spec))
-        return tuple(check for check in checks if check.verdict is PreflightResult.REFUSED)
+        return await covered(NETWORK, checker(self.aws, spec))
 
     async def older(self, image: str) -> tuple[str, ...]:
         """Return a note for an image that is deployed with --older only; none when the ledger cannot be read."""
         with suppress(SlipwayError):
             contents = await self.ledger.contents()
-            if older := newer_than(image, await self.ledger.newest_records(contents, HISTORY)):
+            if older := newer_than(image, await self.ledger.newest_records(contents, NEWEST)):
                 return (f"deployed with --older only: {older.found}",)
         return ()
 
@@ -242,8 +246,8 @@ class ServiceEnvironment(ObservedEnvironment):
             report = await preflight(self.aws, spec, self.resolved, live=observed.fields)
         else:
             migrates = self.runner is None and goal.verb not in _WAS_LIVE
-            task = checking.looks_at_migration(self.resolved, self.name) if migrates else {}
-            report = await checking.preflight(self.aws, spec, {**self.platform.looks, **task})
+            task = checking.migration_checkers(self.resolved, self.name) if migrates else {}
+            report = await checking.preflight(self.aws, spec, {**self.platform.checkers, **task})
         for event in checking.events(report):
             tell(event)
         checking.refuse(report)
@@ -272,7 +276,7 @@ class ServiceEnvironment(ObservedEnvironment):
         commit = await revision_of(self.aws, self.settings.name, digest)
         known = (*await self.ledger.certificates(every=False), *filter(None, [self.certificate]))
         own = [certificate for certificate in known if certificate.previous == commit]
-        if not own or not (standing := await runner.look()).unknown:
+        if not own or not (standing := await runner.standing()).unknown:
             return None
         wanted, live = Readiness(standing.image, None, commit), Readiness(None, standing.database)
         if rollback_risk(wanted, live, own):
@@ -335,10 +339,11 @@ async def resume(environment: ServiceEnvironment, tell: Tell) -> Outcome:
 async def abort(environment: ServiceEnvironment, tell: Tell) -> Outcome:
     """Take back the deployment in flight; raises SlipwayError if there is none, or the target cannot do it."""
     from slipway.environment.webhook import announce
-    from slipway.release.engine.abort import abort
+    from slipway.release.engine.abort import abort, in_flight_unknown
 
     engine = environment.engine(tell)
-    await environment.check_owner()
+    with leaving_unknown(in_flight_unknown(environment.service)):
+        await environment.check_owner()
     outcome = await abort(engine, environment.name, environment.service)
     await announce(environment, outcome, tell, engine.holder)
     return outcome

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from slipway.environment.called import addresses_of, awaited, comparable, connect
 from slipway.environment.environment import ServiceEnvironment
-from slipway.environment.observed import HISTORY
+from slipway.environment.observed import NEWEST
 from slipway.environment.redeploy import CompatibilityEvidence, plan_take_back, take_back
 from slipway.environment.status import status
 from slipway.errors import BadInputError, Obstacles, RefusedError, SlipwayError, UnknownOutcomeError
@@ -39,12 +39,15 @@ async def joint_deployment(
     folders: Mapping[str, Settings], environment: str, images: Sequence[str], open_environment: Open
 ) -> "JointDeployment":
     """Return the release of images, each of a service of the repository; raises an error with every image that cannot be deployed."""
+    if not images:  # on Dagger
+        raise BadInputError("there are no images to release", "pass --image for each service, or --plan")
     graph, obstacles = graph_of(folders), Obstacles()
     digests: dict[str, str] = {}
     environments: dict[str, ServiceEnvironment] = {}
     for image in images:
         with obstacles.noted():
-            name = Reference.parse(image).repository.partition("/")[2]
+            repository = Reference.parse(image).repository
+            name = repository.partition("/")[2] or repository
             if name not in graph.services:
                 known = ", ".join(graph.order)
                 raise BadInputError(f"no service of this repository is called {name!r:.80}", f"it has {known}")
@@ -301,7 +304,7 @@ class _Run:
 
     async def _records(self, name: str) -> Sequence[Release | Intent]:
         ledger = self.deployment.environments[name].ledger
-        return await ledger.newest_records(await ledger.contents(), HISTORY)
+        return await ledger.newest_records(await ledger.contents(), NEWEST)
 
     def _is_ours(self, record: Release | Intent | None) -> bool:
         joint = record.joint if record else ""

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 async def migrate(release: Unpacked, migrations: Migrations, url: str) -> Migration:
     """Run the revisions that the database behind `url` lacks; raises RefusedError naming the one that failed."""
-    return await _run(Migration, release, migrations, Database(url, migrations.told(url)))
+    return await _run(Migration, release, migrations, Database(url, migrations.database_variables(url)))
 
 
 def in_transactions(proven: str) -> tuple[str, ...]:
@@ -80,10 +80,10 @@ class DirectRunner:
             proven = in_transactions(self.transactions)
             return await _run(Migration, release, self.environment.settings.migrations, database, *proven)
 
-    async def look(self) -> Standing:
+    async def standing(self) -> Standing:
         database = await self._database()
         async with self._unpacked() as release:
-            return await _run(Standing, release, self.environment.settings.migrations, database, "--look")
+            return await _run(Standing, release, self.environment.settings.migrations, database, "--status")
 
     async def _database(self) -> Database:
         url = await database_url(self.environment, self.url_variable, os.environ)
@@ -123,7 +123,11 @@ async def database_url(environment: ObservedEnvironment, url_variable: str | Non
 def service_variables(environment: ObservedEnvironment, url: str) -> dict[str, str]:
     """Return the variables that the service's env.py sees: the URL, plain values, and stand-ins for other secrets."""
     migrations = environment.settings.migrations
-    return migrations.told(url) | dict(environment.own_settings.variables) | {migrations.database_variable: url}
+    return (
+        migrations.database_variables(url)
+        | dict(environment.own_settings.variables)
+        | {migrations.database_variable: url}
+    )
 
 
 def _checked(url: str, where: str) -> str:

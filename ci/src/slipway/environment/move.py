@@ -123,7 +123,7 @@ class Move(Sides):
         has_shifted = min(between.shares, default=0) == WHOLE and await self._has_shifted()
         if problem and (has_shifted or not max(between.shares, default=0)):
             raise _different(self.old.name, problem, "ECS" if has_shifted else "App Runner")
-        if problem:  # the shift that was interrupted looks as well, and takes the traffic back
+        if problem:  # an interrupted shift checks as well, and takes the traffic back
             tell(Event(problem))
         if not names:
             tell(Event(f"{between.live.url} is the service's only address: its clients must use {made.url} now"))

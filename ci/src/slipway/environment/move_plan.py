@@ -128,7 +128,7 @@ def _blocked(environment: ServiceEnvironment, live: Observed, reason: str) -> Pl
 
 
 def _steps(between: Between) -> tuple[str, ...]:
-    """Return what a move does after the new service has been made."""
+    """Return the steps of a move after the new service is created."""
     both, names = "both services answer the smoke paths, and the answers are compared", between.own.names
     if not names:
         return both, f"{between.live.url} is the only address: no traffic is shifted, its clients must use the new one"

@@ -1,6 +1,6 @@
 """Which side has the traffic after a move, as the ledger records it; a deployment to the other side is refused."""
 
-from slipway.environment.observed import HISTORY, ObservedEnvironment
+from slipway.environment.observed import NEWEST, ObservedEnvironment
 from slipway.errors import RefusedError
 from slipway.records.ledger import Intent, Release
 from slipway.records.outcome import Status, Verb
@@ -29,7 +29,7 @@ async def gone(environment: ObservedEnvironment) -> RefusedError | None:
 async def last_shift(environment: ObservedEnvironment) -> Release | Intent | None:
     """Return the newest deployment that shifted traffic, or was to; None when there is none among the newest."""
     contents = await environment.ledger.contents()
-    records = await environment.ledger.newest_records(contents, HISTORY)
+    records = await environment.ledger.newest_records(contents, NEWEST)
     return next((each for each in reversed(records) if each.verb in (Verb.SHIFT, Verb.SHIFT_BACK)), None)
 
 

@@ -19,7 +19,7 @@ from slipway.records.plan import FieldChange, Observed, State
 from slipway.records.progress import Progress
 from slipway.release.aws.client import Aws, Keys, check_region
 from slipway.release.aws.ecr import EcrStore, check_repository
-from slipway.release.engine.compatibility import readiness_from
+from slipway.release.engine.compatibility import is_behind, readiness_from
 from slipway.release.engine.late import LateStore
 from slipway.release.engine.ledger import Ledger, live_with
 from slipway.release.engine.overtaken import with_ends
@@ -30,7 +30,7 @@ from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings
 
 NO_DIGEST = f"sha256:{0:064}"
-HISTORY = 100  # deployments, which ECR returns in one call
+NEWEST = 100  # deployments, which ECR returns in one call
 _TIMEOUT_SECONDS = 10
 PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts to reach a release that the platform calls healthy
 
@@ -45,7 +45,7 @@ class UnansweredError(RefusedError):
 class ObservedEnvironment:
     """An environment that is only read.
 
-    - endpoint_url: a stand-in for AWS. time: the platform's clock. keys: AWS credentials; None for those that boto3 finds.
+    - endpoint_url: of an AWS emulator; None for AWS itself. time: the platform's clock. keys: AWS credentials; None for those that boto3 finds.
     - note: receives a line about each longer wait for AWS.
     - addresses: of the services that it calls, by variable.
     """
@@ -108,10 +108,10 @@ class ObservedEnvironment:
         """Return the same environment with other settings; the connection, and what is known of the ledger, are kept."""
         return self._with(settings=settings)
 
-    def with_impatient_ledger(self) -> Self:
-        """Return the same environment, whose ledger is asked for a few seconds only; what that does not return is absent."""
-        made = self._with()
-        vars(made)["ledger"] = Ledger(LateStore(self.store), self.name)
+    def impatient(self) -> Self:
+        """Return the same environment, which is read for some twenty seconds only; what its ledger does not return by then is absent."""
+        made, aws = replace(self), self.aws.impatient()
+        vars(made).update(aws=aws, ledger=Ledger(LateStore(EcrStore(aws, self.settings.ledger(self.name))), self.name))
         return made
 
     def with_addresses(self, addresses: Mapping[str, str]) -> Self:
@@ -141,7 +141,7 @@ class ObservedEnvironment:
         except BadInputError:
             return None
 
-    async def history(self, most: int = 20) -> History:
+    async def history(self, most: int = NEWEST) -> History:
         """Return the newest deployments in the ledger, at most `most`."""
         return await self.ledger.history(most)
 
@@ -170,7 +170,7 @@ class ObservedEnvironment:
             return await self.answer(observed, self.settings.smoke_paths)
         live = None
         with suppress(SlipwayError):
-            live = live_with((await self.history(HISTORY)).releases, observed.digest)
+            live = live_with((await self.history()).releases, observed.digest)
         return await self.answer(observed, await self.paths_of(live))
 
     async def paths_of(self, live: Release | None) -> tuple[str, ...]:
@@ -208,12 +208,17 @@ class ObservedEnvironment:
         for pause in pauses:
             if not answer.problem:
                 break
+            if pause is pauses[0]:
+                self.aws.patience.tell(f"{answer.problem}; asking again for about {sum(pauses):.0f} s")
             await self.time.sleep(pause)
             answer = await self._answer(observed, smoke_paths)
         if not answer.problem:
             return answer
+        image = str(Reference(self.settings.repository(self.name), observed.main_digest))
         with suppress(SlipwayError):
-            return replace(answer, known=await self._known_heads(observed, answer.readiness))
+            known = await self._known_heads(observed, answer.readiness)
+            seen = (await self.history()).releases, await self.ledger.last_migration()
+            return replace(answer, known=known, image=image, is_behind=is_behind(known, *seen))
         return answer
 
     async def _answer(self, observed: Observed, smoke_paths: tuple[str, ...]) -> Answer:
@@ -250,7 +255,7 @@ class ObservedEnvironment:
     async def _known_heads(self, observed: Observed, readiness: Readiness | None) -> Readiness:
         if readiness and readiness.database is not None:
             return readiness
-        releases = (await self.history(HISTORY)).releases
+        releases = (await self.history()).releases
         newest = next((release for release in releases if release.database is not None), None)
         database = newest.database if newest else None
         # A run that was killed, or could not read its own outcome, has migrated nevertheless.
@@ -273,7 +278,7 @@ class ObservedEnvironment:
     async def get(self, host: str, path: str, name: str = "") -> httpx.Response:
         """GET a path of a host, under another name when there is one: in TLS, whose certificate must have it, and in HTTP.
 
-        Raises UnansweredError. A stand-in for AWS has the names of its account as a proxy. Under a name no other proxy is asked: httpx would name the host.
+        Raises UnansweredError. The simulator serves the names of its account as a proxy. Under a name no other proxy is asked: httpx would name the host.
         """
         url = f"{self.address_of(host)}{path}"
         named: dict[str, Any] = {"headers": {"host": name}, "extensions": {"sni_hostname": name}} if name else {}
@@ -282,7 +287,8 @@ class ObservedEnvironment:
             async with httpx.AsyncClient(
                 timeout=_TIMEOUT_SECONDS, verify=certificates(), proxy=proxy, trust_env=not name
             ) as client:
-                return await client.get(url, **named)
+                with self.aws.patience.reporting(f"{self.name} has not answered {path}", _TIMEOUT_SECONDS):
+                    return await client.get(url, **named)
         except httpx.HTTPError as error:
             raise UnansweredError(f"{self.name} does not answer {path}", str(error) or type(error).__name__) from error
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from slipway.environment.observed import ObservedEnvironment, live_digest
+from slipway.errors import BadInputError
 from slipway.migration.output import secrets_in, without
 from slipway.records.command import CommandRun
 from slipway.records.progress import Tell
@@ -20,6 +21,8 @@ async def run(
 
     A task that does not start, or that ends without an exit code (UnknownOutcomeError), is an error; the exit code of the command is not.
     """
+    if not any(command):  # on Dagger a list may be empty, and a task without a command is the service
+        raise BadInputError("there is no command to run", "pass a program and its arguments")
     migration = environment.own_settings.migration
     if migration is None or migration.runner is not RunnerKind.ECS_TASK:
         raise SettingsError(

@@ -37,7 +37,7 @@ _STAND_IN = "stand-in"
 _ADDRESS = not_covered("address", "whether it listens beyond 127.0.0.1: a process here has no network of its own")
 
 
-class Platform(Protocol):
+class StartConditions(Protocol):
     """The health check under which a release starts, and the words about one that does not; a TargetDescription is one."""
 
     @property
@@ -59,8 +59,8 @@ async def preflight(
     """
     target = target_of(settings, spec.environment)
     boot = partial(_on_this_machine, aws, spec, settings, backend)
-    task = {} if backend else checking.looks_at_migration(settings, spec.environment)  # a stage migrates by itself
-    report = await checking.preflight(aws, spec, {**target.looks, **quota.LOOKS, **task}, boot)
+    task = {} if backend else checking.migration_checkers(settings, spec.environment)  # a stage migrates by itself
+    report = await checking.preflight(aws, spec, {**target.checkers, **quota.CHECKERS, **task}, boot)
     report = checking.naming_changes(report, spec, live or {})
     return report if settings.environment(spec.environment).migration else checking.unmigrated(report)
 
@@ -88,7 +88,7 @@ async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, back
         except SlipwayError as error:
             return (not_covered("release", f"it cannot be started here: {error.what}"),)
         migrated = migrate(release, settings.migrations, server.url)
-        checks = await booted(migrated, backend, spec, settings.migrations.told(server.url), target)
+        checks = await booted(migrated, backend, spec, settings.migrations.database_variables(server.url), target)
     return (*checks, _ADDRESS)
 
 
@@ -104,7 +104,7 @@ async def booted(
     backend: Backend,
     spec: ServiceSpec,
     database: Mapping[str, str],
-    platform: Platform,
+    platform: StartConditions,
 ) -> Checks:
     """Migrate an empty database to the release's head, unless there is nothing to migrate, then start the release with the `database` variables."""
     if migrated is None:
@@ -129,7 +129,7 @@ def _replaced(spec: ServiceSpec, database: Mapping[str, str]) -> Checks:
     return (not_covered("variables", f"the values of {', '.join(names)} {why}"),) if names else ()
 
 
-async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str], platform: Platform) -> Check:
+async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str], platform: StartConditions) -> Check:
     """Start the release with stand-ins for its secrets, and check its health as the platform will."""
     variables = dict.fromkeys(spec.secrets, _STAND_IN) | dict(spec.variables) | dict(database)
     variables["PORT"] = str(spec.port)  # as platforms set it

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from slipway.environment.environment import ServiceEnvironment, abort
-from slipway.environment.observed import HISTORY, ObservedEnvironment
+from slipway.environment.observed import NEWEST, ObservedEnvironment
 from slipway.environment.specification import restored
 from slipway.errors import BadInputError, RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.certificate import Certificate
@@ -27,11 +27,11 @@ from slipway.release.engine.target import OperationStatus
 from slipway.release.errors import or_unknown
 from slipway.release.move.counterpart import carried
 from slipway.release.preflight.checks import versions_in
-from slipway.release.preflight.named import look_at_secrets
+from slipway.release.preflight.named import checks_of_secrets
 from slipway.settings import variable_of
 from slipway.untrusted import one_line
 
-_FIX = "it would answer errors on this schema, so deploy a fix instead: docs/how-to/deployments.md, `A hot fix on a newer schema`"
+_FIX = "it would answer errors on this schema, so deploy a fix instead: docs/how-to/roll-back.md, `A hot fix on a newer schema`"
 _KEEP_WORKING = "promote a release whose revisions keep the one before working, as in docs/how-to/change-a-column.md"
 Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
 
@@ -188,14 +188,12 @@ async def plan_rollback(
 ) -> Plan:
     """Return what the rollback would change, or why it would be refused; changes nothing."""
     number = await _in_flight(environment) if to is None else None
+    note = _taken_back(number, image_only=image_only) if number else ""
     back = await destination(environment, to)
     redeployment = _rollback(environment, back, evidence, image_only=image_only)
     changed = await _changed_secrets(redeployment.environment, back)
     plan = await replace(redeployment, notes=(*redeployment.notes, *changed)).plan()
-    if number is None:
-        return plan
-    note = f"deployment {number} is in flight: it is rolled back, as `slipway abort` does"
-    return replace(plan, action=Action.UPDATE, reason="", notes=(*plan.notes, note))
+    return replace(plan, action=Action.UPDATE, reason="", notes=(*plan.notes, note)) if note else plan
 
 
 async def rollback(
@@ -211,18 +209,28 @@ async def rollback(
     The release gets the settings with which it was deployed; with `image_only` it gets those of the environment.
     """
     if to is None and (number := await or_unknown(_in_flight(environment))):
-        tell(Event(f"deployment {number} is in flight, and is rolled back, as `slipway abort` does"))
+        tell(Event(_taken_back(number, image_only=image_only)))
         return await abort(environment, tell)
     back = await or_unknown(destination(environment, to))
     tell(Event(f"back to {back.release}"))
     return await _rollback(environment, back, evidence, image_only=image_only).run(tell)
 
 
+def _taken_back(number: int, *, image_only: bool) -> str:
+    """Return how a deployment in flight is rolled back; raises BadInputError for the image alone, which the platform cannot do."""
+    if image_only:
+        raise BadInputError(
+            f"deployment {number} is in flight, and the platform takes back its settings with its image",
+            "leave out --image-only, or pass --to NUMBER as well when the deployment has ended",
+        )
+    return f"deployment {number} is in flight: it is rolled back, as `slipway abort` does, which needs no proof"
+
+
 async def _in_flight(environment: ServiceEnvironment) -> int | None:
     """Return the number of a deployment in flight that the platform can take back; None when there is none, as while a rollback runs."""
     if Verb.ABORT in environment.target.impossible:
         return None
-    history = await environment.history(HISTORY)
+    history = await environment.history()
     number = history.newest
     if number not in history.unfinished:
         return None
@@ -247,7 +255,7 @@ async def _taking_back(environment: ServiceEnvironment, evidence: CompatibilityE
     ledger = environment.ledger
     back = await destination(environment, None)
     redeployment = _rollback(environment, back, evidence, image_only=False)
-    records = await ledger.newest_records(await ledger.contents(), HISTORY)
+    records = await ledger.newest_records(await ledger.contents(), NEWEST)
     brought = [each for each in records if isinstance(each, Release) and each.verb is Verb.DEPLOY and was_brought(each)]
     number = brought[-1].number if brought else 0
     migration = await ledger.migration(number) if environment.migrates else None
@@ -298,7 +306,7 @@ def _check_ledger_was_read(environment: ServiceEnvironment, error: SlipwayError 
 
 async def _recorded(environment: ServiceEnvironment, to: int | None) -> RollbackDestination:
     ledger = environment.ledger
-    history = await environment.history(HISTORY)
+    history = await environment.history()
     releases = (await environment.settled(history)).releases
     if to is not None:
         return await _to(environment, named_release((*releases, *await ledger.releases([to])), to))
@@ -374,7 +382,7 @@ async def _changed_secrets(environment: ServiceEnvironment, back: RollbackDestin
     """Return a note for each secret that has another version now: the service reads the current one."""
     if back.specification is None or not back.specification.versions:
         return ()
-    now = versions_in(await look_at_secrets(environment.aws, environment.spec(back.digest)))
+    now = versions_in(await checks_of_secrets(environment.aws, environment.spec(back.digest)))
     was = back.specification.versions
     return tuple(
         f"the secret {name} has changed since {back.release}, from version {was[name]} to {now[name]}; the service reads the current one"

@@ -8,7 +8,7 @@ from slipway.errors import BadInputError, RefusedError
 from slipway.records.checks import SecretList, SecretVersion
 from slipway.release.aws.references import parts_of_secret
 from slipway.release.errors import or_absent
-from slipway.release.preflight.named import look_at_secrets
+from slipway.release.preflight.named import checks_of_secrets
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _MOST_BYTES: Final = 65536  # [M]
@@ -16,7 +16,7 @@ _MOST_BYTES: Final = 65536  # [M]
 
 async def secrets(environment: ObservedEnvironment) -> SecretList:
     """Return whether each secret of the settings exists."""
-    checks = await look_at_secrets(environment.aws, environment.spec(NO_DIGEST))
+    checks = await checks_of_secrets(environment.aws, environment.spec(NO_DIGEST))
     return SecretList(environment=environment.name, checks=checks)
 
 

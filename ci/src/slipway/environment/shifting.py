@@ -153,9 +153,9 @@ class Shifting:
         }
 
     async def _counted_before(self) -> Counted:
-        """Return what the load balancer has counted before the first step, as long as one is watched: what cannot be watched is not begun.
+        """Return the load balancer's errors in a time as long as one step, before the first one.
 
-        It is nothing for a shift that is resumed, as errors of the move may be among it.
+        Reading them also shows that a step can be watched. A resumed shift has none, because errors of the move may be among them.
         """
         now = self.old.time.now().timestamp()
         found = await counted(self.old.aws, self._counters(), now - WATCH_SECONDS, now)

@@ -12,6 +12,7 @@ from slipway.errors import BadInputError, RefusedError
 from slipway.records.ledger import Specification
 from slipway.release.engine.ledger import nonce
 from slipway.settings import Settings
+from slipway.settings.service import SENSITIVE_NAME
 from slipway.structure import kebab, read, write
 
 _KEPT: Final = (
@@ -22,16 +23,15 @@ _KEPT: Final = (
     "smoke-paths",
     "calls",
 )  # of [tool.slipway], besides the environment
-_SECRET_NAME: Final = re.compile(
-    r"(?i)(?<![a-z])(?:TOKEN|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|(?:API|ACCESS|PRIVATE|SIGNING)[_-]?KEY)(?![a-z])"
-)
+_SECRET_NAME: Final = re.compile(SENSITIVE_NAME)
 _SECRET_VALUE: Final = re.compile(
     r"(?s).*://[^/\s@]*:[^/\s@]+@.*"  # a URL with a password
     r"|.*-----BEGIN .*|(?:AKIA|ASIA)[0-9A-Z]{16}|(?:gh[pousr]_|github_pat_|xox[a-z]-|sk[_-]|eyJ)\S{12,}"
     r"|[0-9a-fA-F]{32,}|(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/=_-]{24,}"
 )
 _ROUNDS: Final = 100_000
-_CHECKOUT: Final = "run it in a checkout whose settings have them, or go back to the image alone with --image-only"
+_IMAGE_ONLY: Final = "go back to the image alone with --image-only, in the service's folder"
+_CHECKOUT: Final = f"run it in a checkout whose settings have them, or {_IMAGE_ONLY}"
 
 
 def specification_of(
@@ -90,7 +90,7 @@ def settings_of(specification: Specification, environment: str, release: str) ->
     except (ValueError, BadInputError) as error:
         raise RefusedError(
             f"this version of slipway cannot read the settings of {release} ({error})",
-            "use the version that deployed it, or go back to the image alone with --image-only",
+            f"use the version that deployed it, or {_IMAGE_ONLY}",
         ) from error
     return settings
 

@@ -17,7 +17,7 @@ _MOST_SHOWN: Final = 3  # lines of one look
 
 
 async def watched(environment: ObservedEnvironment, span: timedelta, tell: Tell) -> ReleaseWatch:
-    """Look at the live release until the span is over, or until it no longer answers; raises SlipwayError when it cannot be read."""
+    """Check the live release until the span is over, or until it no longer answers; raises SlipwayError when it cannot be read."""
     observed = await existing(environment)
     digest = digest_in(environment, observed)
     time, began, count = environment.time, environment.time.now(), 0

@@ -25,7 +25,10 @@ async def announce(environment: ObservedEnvironment, outcome: Outcome, tell: Tel
     try:
         url = (await value_of(environment.aws, reference)).strip()
         if not _URL.fullmatch(url):
-            raise BadInputError("its secret holds no URL that begins with https://", "set it with `slipway secret`")
+            raise BadInputError(
+                "its secret holds no URL that begins with https://",
+                f"store one: aws secretsmanager put-secret-value --secret-id {reference} --secret-string file://FILE",
+            )
         async with httpx.AsyncClient(timeout=_SECONDS, verify=certificates()) as client:
             answer = await client.post(url, json={"text": of_outcome(outcome, holder)})
     except SlipwayError as error:

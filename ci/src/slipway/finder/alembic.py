@@ -116,7 +116,7 @@ def _directory(tree: Tree, config: Fact, folder: str) -> Iterator[Fact]:
 
 
 def obstacles(tree: Tree, facts: tuple[Fact, ...]) -> Iterator[Obstacle]:
-    """Yield what keeps alembic from being called."""
+    """Yield the reasons why alembic cannot be called."""
     known = {fact.subject: fact for fact in facts}
     config, scripts = known.get(Subject.CONFIG), known.get(Subject.SCRIPTS)
     if config is None and scripts is None:

@@ -1,6 +1,8 @@
 """The command that starts the service in a container, made of what was found about its server and its application."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Final
 
 from slipway.finder.application import ASGI, Application
@@ -8,6 +10,15 @@ from slipway.finder.start import Start
 
 _ASGI_PACKAGES: Final = {"fastapi", "starlette", "litestar", "quart"}
 _FOR_EVERYONE: Final = "0.0.0.0"  # noqa: S104 -- inside a container
+_REPLACED: Final = {"--host", "--port", "--bind", "-b", "--uds", "--fd", "--insecure-bind", "--quic-bind"}
+_OF_ONE_MACHINE_WITH_VALUE: Final = {
+    *("--env-file", "--pid", "-p", "--user", "-u", "--group", "-g"),
+    *("--reload-dir", "--reload-include", "--reload-exclude"),
+}
+_DROPPED: Final = _REPLACED | _OF_ONE_MACHINE_WITH_VALUE
+_OF_ONE_MACHINE: Final = {"--reload", "--daemon", "-D", "\\"}
+_VARIABLE: Final = re.compile(r"\$|%\(ENV_")  # of a shell, of supervisord
+_REDIRECTION: Final = re.compile(r"[12&]?>")
 
 
 def command(
@@ -26,11 +37,21 @@ def command(
     known = next((each for each in applications if not target or each.target == target), None)
     if not target and known is None:
         return (start.server, *start.arguments) if start else ()
-    factory = bool(known and known.factory)
     server = start.server if start else _server(known, packages)
-    line = _of_server(server, target or (known.target if known else ""), port, factory=factory)
+    options = [*_options(start.arguments)] if start else []
+    factory = bool(known and known.factory)
     asgi = not known.wsgi and (known.kind in ASGI or factory) if known else not packages.isdisjoint(_ASGI_PACKAGES)
-    return (*line[:1], *_worker_class(start, asgi=asgi), *line[1:]) if server == "gunicorn" else line
+    named = (target or (known.target if known else "")) + (
+        "()" if factory and server in {"gunicorn", "hypercorn"} else ""
+    )
+    return (
+        server,
+        *_kind(server, options, asgi=asgi, chosen=start is not None),
+        *(("--factory",) if factory and server in {"uvicorn", "granian"} and "--factory" not in options else ()),
+        *(named if word.removesuffix("()") == target else word for word in options),
+        *(() if target in [word.removesuffix("()") for word in options] else (named,)),
+        *_address(server, port),
+    )
 
 
 def _with_port(arguments: tuple[str, ...], port: str) -> tuple[str, ...]:
@@ -44,25 +65,33 @@ def _server(application: Application | None, packages: frozenset[str]) -> str:
     wsgi = bool(application and application.wsgi)
     certain = wsgi or bool(application and application.kind in ASGI)
     asgi = ("uvicorn", "hypercorn", "granian")
-    candidates = ("gunicorn",) if wsgi else asgi if certain else (*asgi, "gunicorn")
+    candidates = ("gunicorn", "granian") if wsgi else asgi if certain else (*asgi, "gunicorn")
     return next((name for name in candidates if name in packages), candidates[0])
 
 
-def _worker_class(start: Start | None, *, asgi: bool) -> tuple[str, ...]:
-    """Return the flag of gunicorn without which it serves no ASGI application."""
-    words = start.arguments if start else ()
-    for word, after in zip(words, (*words[1:], ""), strict=False):
-        flag, _, joined = word.partition("=")
-        if flag in {"-k", "--worker-class"} and "$" not in (joined or after):
-            return ("--worker-class", joined or after)
-    return ("--worker-class", "uvicorn.workers.UvicornWorker") if asgi else ()
+def _options(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a start command that hold in every container: no address, no shell's variable, nothing of one machine."""
+    left = [*takewhile(lambda word: not _REDIRECTION.match(word), arguments)]
+    while left:
+        word = left.pop(0)
+        flag, joined, _ = word.partition("=")
+        if word.startswith("-") and not joined and left and (flag in _DROPPED or _VARIABLE.search(left[0])):
+            left.pop(0)
+        elif flag not in _DROPPED | _OF_ONE_MACHINE and not _VARIABLE.search(word):
+            yield word
 
 
-def _of_server(server: str, target: str, port: str, *, factory: bool) -> tuple[str, ...]:
-    flag = ("--factory",) if factory else ()
-    address = ("--host", _FOR_EVERYONE, "--port", port)
-    if server == "uvicorn":
-        return ("uvicorn", *flag, target, *address)
-    if server == "granian":
-        return ("granian", "--interface", "asgi", *address, *flag, target)
-    return (server, "--bind", f"{_FOR_EVERYONE}:{port}", f"{target}()" if factory else target)
+def _kind(server: str, options: Sequence[str], *, asgi: bool, chosen: bool) -> tuple[str, ...]:
+    """Return the flag that says which protocol the application speaks, where the server asks and the options do not say."""
+    flags = {word.partition("=")[0] for word in options}
+    if server == "granian" and not chosen:
+        return ("--interface", "asgi" if asgi else "wsgi")
+    if server == "gunicorn" and asgi and flags.isdisjoint({"-k", "--worker-class"}):
+        return ("--worker-class", "uvicorn.workers.UvicornWorker")
+    return ()
+
+
+def _address(server: str, port: str) -> tuple[str, ...]:
+    if server in {"uvicorn", "granian"}:
+        return ("--host", _FOR_EVERYONE, "--port", port)
+    return ("--bind", f"{_FOR_EVERYONE}:{port}")

@@ -27,7 +27,7 @@ def interpreter(tree: Tree) -> Iterator[Fact]:
 
 
 def requested(python: Fact) -> str:
-    """Return what to ask uv for: the version that a file names, or any that its bounds allow."""
+    """Return the Python to request from uv: the version that a file names, or any within its bounds."""
     if not python.guessed:
         return python.value
     upper = _UPPER_BOUND.search(python.guessed)

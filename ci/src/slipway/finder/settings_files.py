@@ -55,7 +55,7 @@ def missing_settings(tree: Tree) -> Iterator[Obstacle]:
 
 
 def _openings(module: ast.Module, name: str, run: set[str]) -> Iterator[int]:
-    """Yield the lines that open a file when the module is imported; none if the module looks first whether the file exists."""
+    """Yield the lines that open a file when the module is imported; none if the module checks first whether the file exists."""
     names = {name}
     for _ in range(2):  # a constant, then the path that is made of it
         for node in ast.walk(module):

@@ -26,6 +26,7 @@ SERVERS: Final = (
 _WITH_RUN: Final = {"flask", "litestar", "fastapi"}  # programs that start a server with `run` only
 _SEPARATORS: Final = {"&&", "||", ";", "|", "&"}
 _SHELL: Final = re.compile(r"(?:.*/)?(?:ba|da|a)?sh|-\w*c|exec|then|do")  # words before a command of a shell
+_TEXT_FOLLOWS: Final = re.compile(r"-\w*c")
 _JOINED: Final = re.compile(r"([\w./-]+)(;|&&)([\w./-]*)")  # without a space
 _OF_NO_EFFECT: Final = {"set", "echo", "sleep", "true", "wait", "exit", "while", "if", "fi", "done"}
 MIGRATES: Final = re.compile(
@@ -78,7 +79,7 @@ def starts(tree: Tree) -> Iterator[Start]:
         for at, each in reversed([*enumerate(commands)]):
             if found := _server(each):
                 others = [other for other in (*commands[:at], *commands[at + 1 :]) if other[0] not in _OF_NO_EFFECT]
-                server, arguments = found
+                server, arguments = found[0], tuple(_in_tree(tree, word) for word in found[1])
                 named = _in_settings(tree, arguments) if server == "gunicorn" else ()
                 yield Start(
                     place,
@@ -120,8 +121,13 @@ def _of_procfile(tree: Tree) -> Iterator[tuple[str, str]]:
 
 
 def _split(command: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Yield the commands that one line runs; the text for a shell is read as one."""
-    flat = [word for text in command for word in (words(text) if " " in text else (text,))]
+    """Yield the commands that one line runs; the text after a shell's `-c` is read as one."""
+    alone = len(command) == 1
+    flat = [
+        word
+        for before, text in zip(("", *command), command, strict=False)
+        for word in (words(text) if alone or _TEXT_FOLLOWS.fullmatch(before) else (text,))
+    ]
     apart = [part for word in flat for part in _apart(word)]
     while apart:
         each = tuple(takewhile(lambda word: word not in _SEPARATORS, apart))
@@ -141,6 +147,12 @@ def _server(command: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
         if name in SERVERS and (name not in _WITH_RUN or "run" in command[index:]):
             return name, tuple(command[index + 1 :])
     return None
+
+
+def _in_tree(tree: Tree, word: str) -> str:
+    """Return the path of a module in the tree for its path in an image."""
+    name = re.escape(word.rpartition("/")[2]) if word.startswith("/") and word.endswith(".py") else ""
+    return next(tree.matching(rf"(?:[\w-]+/)*{name}"), word) if name else word
 
 
 def _in_settings(tree: Tree, arguments: Sequence[str]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Question -> Evidence: the layers executed, cheapest first; `judge` derives the findings."""
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -96,6 +97,7 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
         environment.place = place
         initial = initial_of(question, environment)
     past = history.read(environment, question.start_after, question.since, initial)
+    gc.freeze()  # what was imported lives to the end
     if past.is_empty and (unread := history.unread(environment)):
         raise BadInputError(
             f"alembic reads no revision in {environment.relative(environment.script.dir)}, and {unread} is one",
@@ -180,9 +182,11 @@ def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
             baseline, earlier = cached or stack.enter_context(after_old(empty))
             if cache and not cached and baseline.old and baseline.template:
                 cache.store(baseline.template, earlier)
-            result, evidence.compared = climb_all(
-                baseline, partial(_compare, empty), trace=Layer.TRACE in evidence.layers
-            )
+
+            def compare(end: StairwayResult) -> Callable[[], str | tuple[Difference, ...]]:
+                return stack.enter_context(beside(partial(_compare, empty, end), "the comparison with the models"))
+
+            result, compared = climb_all(baseline, compare, trace=Layer.TRACE in evidence.layers)
             evidence.stairway = result = replace(result, steps={**earlier, **result.steps})
         lacking = _lacking_rights(evidence, baseline)
         examined = not {Layer.ALWAYS, Layer.TRACE}.issuperset(evidence.layers)
@@ -190,6 +194,9 @@ def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
             _examine_new(evidence, result, baseline)
         elif Layer.PREVIOUS in evidence.layers and not lacking and result.is_complete:
             evidence.replay = execute_own(baseline, evidence.previous or Previous(name=""), _own(result))
+        if not lacking:
+            with evidence.timed("models"):
+                evidence.compared = compared()
     if lacking:
         evidence.superuser_for = lacking
         _execute(evidence, replace(start, role=Role.SUPERUSER), keep=keep)
@@ -265,5 +272,5 @@ def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference,
     except SlipwayError:
         raise
     except Exception as error:  # noqa: BLE001 -- options of env.py such as include_object are called
-        place = baseline.environment.spoken_place_of(error)
+        place = baseline.environment.place_in_words(error)
         return f"{UNCOMPARED}: an option of env.py fails at {place} ({sentence(error)})"

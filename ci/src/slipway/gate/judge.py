@@ -1,6 +1,6 @@
 """Evidence -> findings: each family of rules is checked, then the comments in the revisions and the project's levels apply."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -23,7 +23,7 @@ from slipway.gate.findings import (
 )
 from slipway.gate.history import Node
 from slipway.gate.layers.concurrency import Contention
-from slipway.gate.layers.stairway import StairwayResult
+from slipway.gate.layers.stairway import StairwayResult, Steps
 from slipway.gate.names import few
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
 from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
@@ -53,8 +53,9 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
     findings = list(graph.check(evidence.history))
     if stairway := evidence.stairway:
         findings += _of_history(evidence, stairway)
+        mapped = data.mapped_modules(evidence.environment.is_own)
         for node in evidence.history.nodes:
-            findings += _of_revision(evidence, stairway, node, own)
+            findings += _of_revision(evidence, stairway, node, own, mapped)
         findings = [finding for finding in _plainly(findings) if _is_on(finding.rule, own)]
         findings = list(_after_comments(evidence, stairway, findings, today, own))
     findings = [_at_own_level(finding, own) for finding in findings]
@@ -144,7 +145,9 @@ def _env_file(evidence: Evidence) -> EnvFile:
     )
 
 
-def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: Levels) -> Iterator[Finding]:
+def _of_revision(
+    evidence: Evidence, stairway: StairwayResult, node: Node, own: Levels, mapped: Collection[str]
+) -> Iterator[Finding]:
     steps = stairway.steps[node.id]
     contention = evidence.concurrency.revisions.get(node.id, Contention())
     yield from schema.check(node, steps, evidence.baseline)
@@ -159,7 +162,7 @@ def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: 
         yield from data.check_unchecked(node, steps, stairway.lines)
         yield from data.check_zones(node, steps, _env_file(evidence).source)
         yield from advice.check(node, steps, stairway.lines) if own.keys() & OPTIONAL else ()
-        yield from data.check_imports(node, evidence.environment.is_own)
+        yield from data.check_imports(node, mapped)
     if node.id in evidence.rows.revisions:
         yield from data.check(node, evidence.rows.revisions[node.id], steps.statements)
     yield from compatibility.check(
@@ -175,17 +178,20 @@ def _after_comments(
     for finding in findings:
         by_revision.setdefault(finding.revision, []).append(finding)
     yield from by_revision.get(None, ())
+    seen = frozenset(rule for rule in _looked_for(evidence) if _is_on(rule, own))
     for node in evidence.history.nodes:
         comments = allowances.read(node.source, ALLOWABLE)
-        looked_for = frozenset(rule for rule in _looked_for(evidence, stairway, node) if _is_on(rule, own))
+        looked_for = seen if _has_run(stairway.steps[node.id]) else frozenset[str]()
         yield from allowances.check(node, by_revision.get(node.id, ()), comments, looked_for, today)
 
 
-def _looked_for(evidence: Evidence, stairway: StairwayResult, node: Node) -> frozenset[str]:
-    """Return the rules whose findings would have been seen in a revision: none if it did not run completely."""
-    steps = stairway.steps[node.id]
-    if UP not in steps.changes or not all(failure.declared for failure in steps.failures.values()):
-        return frozenset()
+def _has_run(steps: Steps) -> bool:
+    """Whether a revision ran completely."""
+    return UP in steps.changes and all(failure.declared for failure in steps.failures.values())
+
+
+def _looked_for(evidence: Evidence) -> frozenset[str]:
+    """Return the rules whose findings would have been seen in a revision that ran completely."""
     without_models = rulebook.DRIFT.rules if isinstance(evidence.compared, str) else ()
     without_rows = rulebook.ROWS.rules if evidence.rows.gaps or Layer.ROWS not in evidence.layers else ()
     without_replay = () if evidence.replay.queries else rulebook.COMPATIBILITY.rules

@@ -249,7 +249,7 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
             try:
                 options = run(environment, lambda _heads, _context: ())
             except (Exception, SystemExit) as error:
-                raise BadInputError(f"{environment.spoken_place_of(error)} fails", sentence(error)) from error
+                raise BadInputError(f"{environment.place_in_words(error)} fails", sentence(error)) from error
     if question.apart_from:
         _check_apart(question.apart_from)
     tables = [table for metadata in metadata_of(options) for table in metadata.tables.values()]

@@ -6,7 +6,7 @@ more pass, not one for each failure.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -172,8 +172,12 @@ class Replica:
             if error := upgrade(self.environment, self._url, self.history.nodes[self._done : position]):
                 raise RefusedError(f"the revisions before {node.id} do not run", error)
             self._done = position
-        with copy(self._baseline.server, self._url) if self._url else self._baseline.database() as database:
+        with self.copied(self._url) if self._url else self._baseline.database() as database:
             yield database
+
+    def copied(self, database: URL) -> AbstractContextManager[URL]:
+        """Copy a database of the gate for a block."""
+        return copy(self._baseline.server, database)
 
 
 def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> str | None:

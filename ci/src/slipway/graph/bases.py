@@ -84,7 +84,10 @@ def registry(images: Images) -> str:
 
 
 def postgres(images: Images, migrations: Migrations, major: str | None = None) -> str:
-    """Return the image of a major, or the one named in the settings; raises BadInputError for an unpinned major."""
+    """Return the image in migrations.postgres; otherwise the pinned one of `major`; otherwise images.postgres, or the pinned one.
+
+    Raises BadInputError for an unpinned major.
+    """
     wanted = major or migrations.postgres
     if not wanted.isdecimal():
         return wanted

@@ -67,7 +67,7 @@ async def revision(
     """
     server = postgres.service(bases.postgres(settings.images, settings.migrations), f"revision-{uuid.uuid4().hex}")
     bound = development(source, settings).with_service_binding(postgres.HOST, server)
-    before = migrating(with_variables(bound, settings.migrations.told(postgres.url())))
+    before = migrating(with_variables(bound, settings.migrations.database_variables(postgres.url())))
     migrations = settings.migrations
     command = ("alembic", *migrations.alembic, "revision", "--autogenerate", f"--message={message}")
     done = before.with_exec(["python", START, *migrations.own_runner, "--", *command], expect=dagger.ReturnType.ANY)

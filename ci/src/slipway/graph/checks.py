@@ -10,6 +10,7 @@ import dagger
 from slipway.errors import RefusedError
 from slipway.graph import bases, cases, postgres
 from slipway.graph.folder import Folder
+from slipway.graph.gate import has_history
 from slipway.graph.image import Source, development, with_variables
 from slipway.graph.running import START, migrating
 from slipway.graph.workspace import check_sources, files_of
@@ -49,12 +50,12 @@ async def tests(folder: Folder, source: Source, settings: Settings) -> CheckResu
         return CheckResult("", 0, nothing_done("tests"))
     server = postgres.service(bases.postgres(settings.images, settings.migrations), "tests")
     bound = (await _container(folder, source, settings)).with_service_binding(postgres.HOST, server)
-    told = with_variables(bound, cases.VARIABLES | settings.migrations.told(postgres.url()))
+    container = with_variables(bound, cases.VARIABLES | settings.migrations.database_variables(postgres.url()))
     start: tuple[str, ...] = ()
-    if settings.checks.database is not TestDatabase.EMPTY:
+    if settings.checks.database is not TestDatabase.EMPTY and await has_history(folder, source, settings.migrations):
         # One exec: as two, the first would come from the cache, and leave the database empty.
-        told, start = migrating(told), ("python", START, *settings.migrations.own_runner, "--")
-    done = told.with_exec([*start, *command], expect=dagger.ReturnType.ANY)
+        container, start = migrating(container), ("python", START, *settings.migrations.own_runner, "--")
+    done = container.with_exec([*start, *command], expect=dagger.ReturnType.ANY)
     result = await result_of(done, "tests", command)
     await cases.trace(done)
     return result

@@ -1,6 +1,6 @@
-"""The image of a service's own Dockerfile: what is read in it before it is built, and what is looked at in the image.
+"""The image of a service's own Dockerfile, and its checks: of the file before it is built, and of the image.
 
-Each look lists everything that does not fit in one run.
+Each check lists everything that does not fit in one run.
 """
 
 import re
@@ -52,7 +52,7 @@ async def image(
 ) -> dagger.Container:
     """Build the image to ship; raises ObstaclesError with everything that does not fit."""
     built = await _built(context, settings, secrets)
-    seen = await _look(built, settings)
+    seen = await _inspect(built, settings)
     user = await built.user()
     if obstacles := [*_unfit(seen, settings), *_not_shipped(user, str(await built.platform()), settings)]:
         raise ObstaclesError(obstacles)
@@ -67,7 +67,7 @@ async def proving(
 ) -> dagger.Container:
     """Build the image for the gate, which may run as root; raises ObstaclesError if migrations cannot run in it."""
     built = await _built(context, settings, secrets)
-    if obstacles := [*_unfit(await _look(built, settings), settings)]:
+    if obstacles := [*_unfit(await _inspect(built, settings), settings)]:
         raise ObstaclesError(obstacles)
     return built
 
@@ -130,7 +130,7 @@ def _pairs(options: str) -> Iterator[tuple[str, str]]:
         yield name, value if equals else "true"
 
 
-async def _look(built: dagger.Container, settings: Settings) -> Mapping[str, Any]:
+async def _inspect(built: dagger.Container, settings: Settings) -> Mapping[str, Any]:
     """Run the image's Python, and return what it sees; nothing if there is none. Other errors of the build are raised."""
     await built.sync()
     done = built.with_exec(["python", "-c", _LOOK, settings.migrations.config], expect=dagger.ReturnType.ANY)

@@ -31,7 +31,7 @@ class Folder:
     def some(
         self, *, include: Sequence[str] = (), exclude: Sequence[str] = (), gitignore: bool = False
     ) -> dagger.Directory:
-        """Return some of the folder's files; all that are not excluded if `include` is empty."""
+        """Return the included files of the folder, or all of them if `include` is empty; without the excluded ones in both cases."""
         which = {"include": list(include), "exclude": list(exclude)}
         named = {name: patterns for name, patterns in which.items() if patterns}
         if isinstance(self.tree, dagger.Workspace):

@@ -11,6 +11,7 @@ from dagger import dag
 
 from slipway.errors import BadInputError
 from slipway.graph import bases, postgres
+from slipway.graph.folder import Folder
 from slipway.graph.image import Source, proving, python_in
 from slipway.local.inside import why_not
 from slipway.local.prove import question_of
@@ -20,7 +21,7 @@ from slipway.records.refusal import Refusal
 from slipway.settings import Migrations, Settings
 
 # The parts of slipway that run in the service's environment.
-LENT = "/opt/slipway"
+PACKAGE = "/opt/slipway"
 _MOUNTED = ["__init__.py", "database_url.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
 # Prints the dates of all comments that allow something for a time.
 _DATES = r"""
@@ -43,7 +44,7 @@ async def prove(
 ) -> dagger.File:
     """Return the Proof of the workspace's history as JSON; raises SlipwayError when the gate cannot run."""
     image = bases.postgres(settings.images, settings.migrations, major)
-    database = {"url": postgres.url(), "variables": settings.migrations.told(postgres.url())}
+    database = {"url": postgres.url(), "variables": settings.migrations.database_variables(postgres.url())}
     built, python = await proving(source, settings), python_in(settings)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(check_config, source, settings.migrations)
@@ -60,7 +61,7 @@ async def prove(
         calls=settings.calls,
     )
     done = (
-        lent(built, database)
+        with_package(built, database)
         .with_service_binding(postgres.HOST, postgres.service(image, "gate"))
         .with_exec(
             [python, "-m", "slipway.gate", _PROOF],
@@ -71,6 +72,13 @@ async def prove(
     if code := await done.exit_code():
         await refuse(done, _PROOF, f"the gate ended with the exit code {code}")
     return done.file(_PROOF)
+
+
+async def has_history(folder: Folder, source: Source, migrations: Migrations) -> bool:
+    """Return whether the folder has an alembic history, even one that the settings do not lead to, which is an error elsewhere."""
+    if migrations.scripts or migrations.app is not None or await source.files.exists(migrations.config):
+        return True
+    return bool(await folder.some(include=["**/alembic.ini", "**/script.py.mako"], gitignore=True).glob("**/*.*"))
 
 
 async def check_config(source: Source, migrations: Migrations) -> None:
@@ -101,20 +109,20 @@ def _ordinal(text: str) -> int:
         return 0
 
 
-def lent(container: dagger.Container, database: Mapping[str, object]) -> dagger.Container:
+def with_package(container: dagger.Container, database: Mapping[str, object]) -> dagger.Container:
     """Mount slipway and pass the database to a container of the service. URLs of session databases are no secret."""
     return with_slipway(container).with_env_variable("SLIPWAY_DATABASE", json.dumps(database))
 
 
 def with_slipway(container: dagger.Container) -> dagger.Container:
     """Mount slipway so that `python -m slipway.gate` and `slipway.migration` can run in a container of the service."""
-    return mounted(container).with_env_variable("PYTHONPATH", f"{LENT}:$PYTHONPATH", expand=True)
+    return mounted(container).with_env_variable("PYTHONPATH", f"{PACKAGE}:$PYTHONPATH", expand=True)
 
 
 def mounted(container: dagger.Container) -> dagger.Container:
     """Mount slipway where no program of the service finds it."""
     package = dag.current_module().source().directory("src/slipway")
-    return container.with_directory(f"{LENT}/slipway", package, include=_MOUNTED)
+    return container.with_directory(f"{PACKAGE}/slipway", package, include=_MOUNTED)
 
 
 async def refuse(done: dagger.Container, written: str, what: str) -> None:

@@ -4,6 +4,7 @@ The dependency layer depends on pyproject.toml and the lock only. No command run
 its files are owned by root. Labels change with every commit and come last.
 """
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -51,12 +52,21 @@ _RUNTIME = {
 }
 
 
+_REVISION = re.compile(r"(?!-)(?!.*(?:\.\.|@\{))[^\s~^:?*\[\\\x00-\x1f\x7f]+")  # as `git check-ref-format`
+
+
 @dataclass(frozen=True)
 class Label:
     """An image's origin. `committed` is in seconds since 1970, and the time of the application's files."""
 
     revision: str = "unknown"
     committed: int = LONG_AGO
+
+    def __post_init__(self) -> None:
+        if not (self.revision.isprintable() and _REVISION.fullmatch(self.revision)):
+            raise BadInputError(
+                f"--revision is {self.revision!r:.80}, which git gives to no commit", "pass `git rev-parse HEAD`"
+            )
 
     @property
     def created(self) -> str:

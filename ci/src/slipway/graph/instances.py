@@ -23,7 +23,7 @@ _LONGEST_LINE = 64_000
 
 
 def registry_service(image: str) -> dagger.Service:
-    """A registry for a session, at REGISTRY_HOST."""
+    """Return a registry for a session, at REGISTRY_HOST."""
     return dag.container().from_(image).with_exposed_port(5000).as_service(use_entrypoint=True)
 
 

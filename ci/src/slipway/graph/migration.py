@@ -41,8 +41,8 @@ class ContainerRunner:
             self._container(), self.environment.settings.migrations, self.url, self._variables(), proven
         )
 
-    async def look(self) -> Standing:
-        return await look(self._container(), self.environment.settings.migrations, self.url, self._variables())
+    async def standing(self) -> Standing:
+        return await read_standing(self._container(), self.environment.settings.migrations, self.url, self._variables())
 
     def _container(self) -> dagger.Container:
         container = dag.container()
@@ -70,9 +70,11 @@ async def migrate(
     return await _asked(Migration, container, migrations, database, *in_transactions(transactions))
 
 
-async def look(container: dagger.Container, migrations: Migrations, url: str, variables: Mapping[str, str]) -> Standing:
+async def read_standing(
+    container: dagger.Container, migrations: Migrations, url: str, variables: Mapping[str, str]
+) -> Standing:
     """Read the database's revisions; nothing is changed."""
-    return await _asked(Standing, container, migrations, {"url": url, "variables": dict(variables)}, "--look")
+    return await _asked(Standing, container, migrations, {"url": url, "variables": dict(variables)}, "--status")
 
 
 async def _asked(

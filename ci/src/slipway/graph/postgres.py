@@ -29,7 +29,7 @@ _CONFIGURATION = {**SETTINGS, "listen_addresses": "*", "unix_socket_directories"
 def url(host: str = HOST) -> str:
     """Return the URL of a server that is bound as `host`.
 
-    The server asks for no password; the URL has one because services refuse an empty variable of it.
+    The server asks for no password; the URL has one because services refuse an empty variable for it.
     """
     return f"postgresql://postgres:postgres@{host}:{PORT}/postgres"
 

@@ -11,7 +11,7 @@ from slipway.finder.start import migrating
 from slipway.finder.tree import Tree
 from slipway.graph import bases, postgres
 from slipway.graph.folder import EITHER, Folder
-from slipway.graph.gate import lent, refuse
+from slipway.graph.gate import refuse, with_package
 from slipway.graph.image import proving, python_in
 from slipway.graph.refusal import meaning
 from slipway.graph.workspace import declared_in, settings_of, source_of
@@ -35,10 +35,10 @@ async def previous_in(
     secrets: Mapping[str, dagger.Secret],
     path: str = "/",
 ) -> Previous | None:
-    """Read the previous release from a directory, on the base images of the current one; `path` leads to the service.
+    """Read the previous release from a directory, on the base images of the current one; `path` is the service's folder in it.
 
-    The record carries the reason when its models cannot be read; raises BadInputError for malformed statements, and for a
-    directory without a service, which is no release.
+    If its models cannot be read, the record has the reason. Raises BadInputError for malformed statements, and for a directory without a
+    service.
     """
     previous = Previous(name="")
     if directory:
@@ -71,7 +71,7 @@ async def _read(folder: Folder, images: "Images", secrets: Mapping[str, dagger.S
     question = to_json(question_of(migrations, ask=Ask.MODELS, release=_NAME), indent=None)
     command = [python_in(settings), "-m", "slipway.gate", _RECORD]
     built = await proving(await source_of(declared, settings, secrets), settings)
-    container = lent(built, {"url": url, "variables": migrations.told(url)})
+    container = with_package(built, {"url": url, "variables": migrations.database_variables(url)})
     service = postgres.service(bases.postgres(images, migrations, None), "previous")
     done = container.with_service_binding(postgres.HOST, service).with_exec(
         command, stdin=question, expect=dagger.ReturnType.ANY

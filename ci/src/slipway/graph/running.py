@@ -46,19 +46,21 @@ async def database(settings: Settings) -> dagger.Service:
     return published.server
 
 
-async def service(image: dagger.Container, settings: Settings) -> dagger.Service:
+async def service(image: dagger.Container, settings: Settings, *, migrates: bool) -> dagger.Service:
     """Define the service on its port, beside the published Postgres.
 
-    It migrates its database as it starts: an exec would come from the cache, and leave the database empty.
+    If it `migrates`, it does so as it starts: an exec would come from the cache, and leave the database empty.
     """
     published = await postgres.published(bases.postgres(settings.images, settings.migrations))
-    told = migrating(image.with_service_binding(postgres.HOST, published.server))
-    for name, value in settings.migrations.told(published.url(postgres.HOST)).items():
-        told = told.with_secret_variable(name, dag.set_secret(f"{name}-up", value))
+    container = image.with_service_binding(postgres.HOST, published.server)
+    for name, value in settings.migrations.database_variables(published.url(postgres.HOST)).items():
+        container = container.with_secret_variable(name, dag.set_secret(f"{name}-up", value))
     own = settings.images.dockerfile is not None
     command = [*await image.entrypoint(), *await image.default_args()] if own else settings.command
-    started = told.without_docker_healthcheck()
-    return started.as_service(args=["python", START, *settings.migrations.own_runner, "--", *command])
+    started = container.without_docker_healthcheck()
+    if migrates:
+        started, command = migrating(started), ["python", START, *settings.migrations.own_runner, "--", *command]
+    return started.as_service(args=[*command])
 
 
 def migrating(container: dagger.Container) -> dagger.Container:
@@ -67,13 +69,13 @@ def migrating(container: dagger.Container) -> dagger.Container:
     return mounted(container).with_new_file(START, start, permissions=0o444)
 
 
-async def smoke(image: dagger.Container, settings: Settings) -> str:
-    """Start the image beside a migrated database, as a preflight does; return what was seen, or raise RefusedError with the cause."""
+async def smoke(image: dagger.Container, settings: Settings, *, migrates: bool) -> str:
+    """Start the image as a preflight does, beside a database, migrated if it `migrates`; return what was seen, or raise RefusedError with the cause."""
     server = postgres.service(bases.postgres(settings.images, settings.migrations), f"smoke-{uuid.uuid4().hex}")
     backend = _Built(image.with_service_binding(postgres.HOST, server))
-    variables = settings.migrations.told(postgres.url())
+    variables = settings.migrations.database_variables(postgres.url())
     async with started(server, "the database does not start", kill=True):
-        migrated = migrate(backend.container, settings.migrations, postgres.url(), variables)
+        migrated = migrate(backend.container, settings.migrations, postgres.url(), variables) if migrates else None
         *_, last = await booted(migrated, backend, _spec(settings), variables, _Nowhere(settings.checks.timeout))
     if last.verdict is PreflightResult.REFUSED:
         print(printable("\n".join(backend.lines[-_LAST_LINES:])))  # noqa: T201 -- the log of the function

@@ -17,7 +17,7 @@ from slipway.environment.preflight import booted
 from slipway.errors import BadInputError
 from slipway.graph import bases, postgres
 from slipway.graph.folder import Folder
-from slipway.graph.gate import prove
+from slipway.graph.gate import check_config, prove
 from slipway.graph.image import Label, Source, image
 from slipway.graph.instances import REGISTRY_HOST, Containers, registry_service, started
 from slipway.graph.migration import migrate
@@ -62,6 +62,7 @@ async def rehearse(
     """Play every act that the service's settings declare; raises SlipwayError."""
     kind = target_named(target, settings)
     story = await _story(folder, settings, secrets)
+    await check_config(story.release.source, settings.migrations)
     async with staged(settings, kind) as stage:
         return await play(story, stage, progress)
 
@@ -130,10 +131,10 @@ class EngineStage:
         spec = simulated.spec(image.digest)
 
         async def boot() -> Checks:
-            variables = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
+            variables = self.account.settings.migrations.database_variables(self.databases[_PREFLIGHT])
             return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, variables, simulated.platform)
 
-        return await preflight(simulated.aws, spec, {**simulated.platform.looks, **quota.LOOKS}, boot)
+        return await preflight(simulated.aws, spec, {**simulated.platform.checkers, **quota.CHECKERS}, boot)
 
     async def migrate(self, image: Image, environment: str) -> Migration:
         return await self._migrate(image, environment)
@@ -142,7 +143,7 @@ class EngineStage:
         """Migrate from the release's own image."""
         url, migrations = self.databases[database], self.account.settings.migrations
         container = self.backend.container(self.account.settings.name, image.digest, {"DATABASE": url})
-        return await migrate(container, migrations, url, migrations.told(url))
+        return await migrate(container, migrations, url, migrations.database_variables(url))
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,7 @@ async def _member(folder: Folder, root: Folder) -> Member:
 async def check_sources(folder: Folder, files: dagger.Directory, sources: Sequence[str], table: str) -> None:
     """Raise BadInputError for a source that is not in `files`: without it, the image would fail with another error."""
 
-    async def look(source: str) -> None:
+    async def check(source: str) -> None:
         if not await files.exists(source):
             raise BadInputError(
                 f"sources of {table} names {source!r}, which is not in {folder}, or ignored by git", "correct it"
@@ -176,7 +176,7 @@ async def check_sources(folder: Folder, files: dagger.Directory, sources: Sequen
 
     async with anyio.create_task_group() as tasks:
         for source in sources:
-            tasks.start_soon(look, source)
+            tasks.start_soon(check, source)
 
 
 def whole(source: Source) -> dagger.Directory:

@@ -89,7 +89,7 @@ def _unusable(folder: Path, tree: Tree) -> Iterator[Obstacle]:
 
 
 def _assumed(survey: Survey) -> Iterator[Fact]:
-    """Yield what holds where no file says anything."""
+    """Yield the defaults for subjects on which no file decides."""
     assumed = {
         Subject.PYTHON: ("uv's choice", "no file names a version"),
         Subject.POSTGRES: (Migrations().postgres, "no file names the major in production"),
@@ -142,7 +142,9 @@ def _write(folder: Path, file: AdoptedFile) -> AdoptedFile:
         with path.open("xb" if file.is_new else "r+b") as opened:
             opened.write(_extended(before, file.added).encode())
     except OSError as error:
-        raise BadInputError(f"{file.name} cannot be written", error.strerror or str(error)) from error
+        raise BadInputError(
+            f"{file.name} cannot be written", f"{error.strerror or error}; allow it, and run init again"
+        ) from error
     return replace(file, state=FileState.WRITTEN)
 
 

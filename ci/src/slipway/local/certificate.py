@@ -48,7 +48,7 @@ def certify(text: str, made: int) -> Certificate:
         broken = any(revision.compatible is Ternary.NO for revision in certificate.revisions)
         raise RefusedError(
             f"the gate refused this history ({', '.join(certificate.refused)}), and {why}",
-            "that release answers errors on the new schema, so deploy a fix: docs/how-to/deployments.md, `A hot fix on a newer schema`"
+            "that release answers errors on the new schema, so deploy a fix: docs/how-to/roll-back.md, `A hot fix on a newer schema`"
             if broken
             else "mend what the proof names, or skip the proof with `slipway rollback --without-proof REASON`",
         )

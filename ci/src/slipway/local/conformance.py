@@ -32,8 +32,8 @@ class Suite:
     """The suite of one platform."""
 
     estimate: Callable[[], Estimate]
-    conform: Callable[[AwsAccount, suite.Tell], Awaitable[Conformance]]
-    clean: Callable[[AwsAccount, str | None, suite.Tell], Awaitable[tuple[str, ...]]]
+    conform: Callable[[AwsAccount, leftovers.TellLine], Awaitable[Conformance]]
+    clean: Callable[[AwsAccount, str | None, leftovers.TellLine], Awaitable[tuple[str, ...]]]
 
 
 def suite_of(target: str, image: ProbeImage, execution_role: str, infrastructure_role: str) -> Suite:
@@ -46,7 +46,7 @@ def suite_of(target: str, image: ProbeImage, execution_role: str, infrastructure
 
 @dataclass(frozen=True)
 class Consent:
-    """The account that a person agreed to: its number, region, and a stand-in for AWS."""
+    """The account that a person agreed to: its number, region, and an AWS emulator."""
 
     account: str
     region: str | None = None
@@ -77,16 +77,19 @@ async def permitted(consent: Consent) -> AwsAccount:
         )
         astray = [] if consent.endpoint_url else account.foreign_hosts
     except (BotoCoreError, ValueError) as error:
-        raise BadInputError("AWS cannot be reached", str(error)) from error
+        raise BadInputError("AWS cannot be reached", f"{error}; check credentials, region and network") from error
     if astray:
         raise BadInputError(
             f"account {consent.account} was named, but an endpoint override leads to {astray[0]}",
-            "unset AWS_ENDPOINT_URL and endpoint_url of the profile, or name the stand-in with --endpoint-url",
+            "unset AWS_ENDPOINT_URL and endpoint_url of the profile, or name the emulator with --endpoint-url",
         )
     try:
         number = await account.number()
     except SilentError as error:
-        raise BadInputError("the account does not return its number", str(error)) from error
+        raise BadInputError(
+            "the account does not return its number",
+            f"{error}; sign in to AWS again, as in docs/how-to/aws-credentials.md",
+        ) from error
     if number != consent.account:
         raise BadInputError(
             f"the credentials belong to account {number}, not to {consent.account}",

@@ -1,11 +1,10 @@
 """The gate on the migrations in a folder, with its settings or without any, and with the previous release in git."""
 
 import re
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,25 +13,16 @@ import anyio.to_thread
 from slipway.errors import BadInputError, Obstacles, SlipwayError
 from slipway.finder.tree import repository_of, table_in
 from slipway.local.cache import prune_daily
-from slipway.local.prove import (
-    GateOptions,
-    Workplace,
-    enumerate_revisions,
-    gate_in,
-    migrations_of,
-    prove,
-    snapshot,
-)
+from slipway.local.prove import GateOptions, Workplace, enumerate_revisions, migrations_of, prove, snapshot
 from slipway.local.services import calls_of
-from slipway.postgres.datadir import cache
+from slipway.local.start import Place, gate_started, place_of
 from slipway.records.form import text_of
 from slipway.records.gate import Listing, Previous, Since
-from slipway.records.progress import Progress
 from slipway.records.proof import PREPARATION, START, Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
-from slipway.source import changed_files, folder_of, released, unreleased
-from slipway.workload.python import READY, Python, check_environment, document_of, workspace_of
+from slipway.source.released import changed_files, released, unreleased
+from slipway.workload.python import READY, document_of
 
 _MODELS_DEPEND_ON: Final = re.compile(r"\.(?:py|lock|txt|sql|ini|cfg)$")
 
@@ -40,19 +30,21 @@ _MODELS_DEPEND_ON: Final = re.compile(r"\.(?:py|lock|txt|sql|ini|cfg)$")
 async def gate(
     options: GateOptions,
     *,
+    place: Place | None = None,
     statements: Path | None = None,
     layers: tuple[Layer, ...] = tuple(Layer),
 ) -> Proof:
     """Return the proof of a work tree; raises SlipwayError if nothing can be executed.
 
-    The release that new revisions are compared with is the previous one; `statements` are what its tests recorded.
+    The release that new revisions are compared with is the previous one; `statements` are what its tests recorded. At `place` the gate was
+    started already.
     """
     began = time.monotonic()
-    await anyio.to_thread.run_sync(prune_daily)
-    place = await _place(options)
+    start = nullcontext(place) if place else gate_started(options.source, options.python, options.progress)
     # The gate's imports take longer than reading git and the service's files, so they begin before.
-    async with gate_in(place.folder, place.python) if place.python else nullcontext() as process:
-        at, known = await anyio.to_thread.run_sync(_looked_at, place, options)
+    async with start as found:
+        await anyio.to_thread.run_sync(prune_daily)
+        at, known = await anyio.to_thread.run_sync(_looked_at, found, options)
         asked = await _previous(at, known, options, layers)
         if statements:
             from slipway.local.previous import with_recorded
@@ -61,7 +53,7 @@ async def gate(
             asked = with_recorded(asked or Previous(name=""), text, str(statements))
         prepared = time.monotonic() - began
         try:
-            proof = await prove(at, since=known, previous=asked, layers=layers, process=process)
+            proof = await prove(at, since=known, previous=asked, layers=layers, process=found.process)
         except SlipwayError as error:
             from slipway.local.obstacles import with_its_causes
 
@@ -124,37 +116,18 @@ async def baseline(options: GateOptions) -> str:
 
 async def _workplace(options: GateOptions) -> tuple[Workplace, Since | None]:
     """Return the folder with its environment and settings, and the revisions already released; raises every obstacle at once."""
-    return await anyio.to_thread.run_sync(_looked_at, await _place(options), options)
+    place = await place_of(options.source, options.python, options.progress)
+    return await anyio.to_thread.run_sync(_looked_at, place, options)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A service's folder with its environment, or with the obstacles that it meets."""
-
-    folder: Path
-    python: Python | None
-    obstacles: Obstacles
-
-
-async def _place(options: GateOptions) -> _Place:
-    folder, obstacles = folder_of(options.source), Obstacles()
-    _check_temporary_folder()
-    python = None
-    with obstacles.noted():
-        found = await anyio.to_thread.run_sync(python_of, folder, options.python, options.progress)
-        check_environment(found)
-        python = found
-    return _Place(folder, python, obstacles)
-
-
-def _looked_at(place: _Place, options: GateOptions) -> tuple[Workplace, Since | None]:
+def _looked_at(place: Place, options: GateOptions) -> tuple[Workplace, Since | None]:
     folder, obstacles, migrations = place.folder, Obstacles(), Migrations()
     with obstacles.noted():
         migrations = options.alembic.over(options.migrations or migrations_of(folder))
         if options.everything:
             migrations = replace(migrations, start_after=None)
         with obstacles.noted():
-            _check_config(folder, migrations)
+            check_config(folder, migrations)
         known = _released(folder, options, migrations.start_after)
     obstacles.found += place.obstacles.found
     if obstacles.found:  # the gate, which would meet the others later, does not start
@@ -190,7 +163,7 @@ def _released(folder: Path, options: GateOptions, start_after: str | None) -> Si
         raise
 
 
-def _check_config(folder: Path, migrations: Migrations) -> None:
+def check_config(folder: Path, migrations: Migrations) -> None:
     """Raise BadInputError if alembic's settings file is missing, before an environment is made in vain."""
     documents = (document_of(folder / place / "pyproject.toml") for place in ("", migrations.directory))
     named = migrations.scripts or (folder / migrations.config).is_file()
@@ -201,37 +174,12 @@ def _check_config(folder: Path, migrations: Migrations) -> None:
     raise missing_config(folder, migrations)
 
 
-def _check_temporary_folder() -> None:
-    """Raise BadInputError if no temporary file can be written."""
-    try:
-        tempfile.gettempdir()
-    except FileNotFoundError as error:
-        raise BadInputError(
-            "there is no folder where temporary files can be written", "name one in the variable TMPDIR"
-        ) from error
-
-
 def since_of(folder: Path, name: str) -> Since:
     """Resolve a git ref; any other name may still be a revision, which only the gate can tell."""
     try:
         return released(folder, name)
     except BadInputError as error:
         return Since(name=name, refusal=Refusal.of(error))
-
-
-def python_of(folder: Path, named: Path | None, progress: Progress) -> Python:
-    """Return the service's own Python: the named environment, its .venv, or one made from its lock. Raises BadInputError."""
-    if named is not None:
-        home = named.parent.parent if named.is_file() else named  # its interpreter may be named as well
-        if not (home / "bin/python").exists():
-            raise BadInputError(f"{named} is no virtual environment", "name the folder that holds bin/python")
-        return Python(home.resolve())
-    for project in filter(None, (folder, workspace_of(folder))):
-        if (project / ".venv/bin/python").exists():
-            return Python(project / ".venv")
-    from slipway.workload.dependencies import prepare
-
-    return prepare(folder, cache(), in_place=True, tell=progress.stage)
 
 
 def _notes(at: Workplace) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """`python -m slipway.gate` and `slipway.migration` in the service's own environment, which has neither boto3 nor dagger.
 
-Only the package itself is lent to the service's interpreter: the libraries installed beside it would hide the service's own. The process
+The service's interpreter finds only the package itself: the libraries installed beside it would hide the service's own. The process
 gets a home folder of its own, and few variables: a pull request's code must not find the tokens of the job that tests it.
 """
 
@@ -115,11 +115,11 @@ def why_not(what: str, written: str | None, errors: str) -> SlipwayError:
 @asynccontextmanager
 async def started(module: str, arguments: Sequence[str], folder: Path, python: Python) -> AsyncIterator[Inside]:
     """Start `python -m MODULE ARGUMENTS… OUTPUT` in the service's folder; its process group is stopped after the block."""
-    with tempfile.TemporaryDirectory(prefix="slipway-inside-") as lent:
-        output = _lend(Path(lent))
+    with tempfile.TemporaryDirectory(prefix="slipway-inside-") as folder_name:
+        output = _link_package(Path(folder_name))
         own = python.variables()
-        paths = os.pathsep.join(filter(None, (lent, own.get("PYTHONPATH", ""))))
-        home = {"HOME": str(_home(Path(lent)))}
+        paths = os.pathsep.join(filter(None, (folder_name, own.get("PYTHONPATH", ""))))
+        home = {"HOME": str(_home(Path(folder_name)))}
         process = await anyio.open_process(
             [str(python.interpreter), "-m", module, *arguments, str(output)],
             cwd=folder,
@@ -154,7 +154,7 @@ def _home(folder: Path) -> Path:
     return home
 
 
-def _lend(folder: Path) -> Path:
+def _link_package(folder: Path) -> Path:
     """Link the package into a folder; return the path of the output file."""
     (folder / "slipway").symlink_to(Path(slipway.__file__).parent)
     return folder / "output.json"

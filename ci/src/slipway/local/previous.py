@@ -23,7 +23,7 @@ from slipway.postgres.datadir import cache
 from slipway.records.form import from_json, text_of, to_json
 from slipway.records.gate import Previous
 from slipway.settings import Migrations
-from slipway.source import archive_at
+from slipway.source.commit import archive_at
 from slipway.workload.dependencies import prepare
 from slipway.workload.inherited import inherited
 from slipway.workload.python import workspace_of

@@ -1,4 +1,4 @@
-"""Values that a person types or pipes in; never an argument, which other processes and the shell's history see."""
+"""Questions to a person: the value of a secret, which is never an argument that other processes see, and consent."""
 
 import getpass
 import signal
@@ -24,3 +24,15 @@ def secret_value(name: str) -> str:
         raise BadInputError(f"no value of {name} was typed", "type it, or pipe it in") from None
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def check_agreed(what: str, account: str, *, yes: bool) -> None:
+    """Show what will happen; raise BadInputError unless `yes`, or a person types the account's number."""
+    print(what, end="", file=sys.stderr, flush=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadInputError("consent is missing, and nothing was touched", "pass --yes")
+    print("Type the account's number to agree: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != account:
+        raise BadInputError("that is another number, and nothing was touched", f"type {account}, or pass --yes")

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -180,23 +180,18 @@ async def snapshot(at: Workplace) -> str:
     """Return the schema of the service's models as the text of a baseline; raises SlipwayError."""
     arguments = [*at.migrations.runner, "--snapshot"]
     async with started("slipway.migration", arguments, at.folder, at.python) as process, _url(at, Ask.MODELS) as url:
-        written = await process.answer(Database(url, at.migrations.told(url)))
+        written = await process.answer(Database(url, at.migrations.database_variables(url)))
     return from_json(Baseline, written, "the baseline").sql
-
-
-def gate_in(folder: Path, python: Python) -> AbstractAsyncContextManager[Inside]:
-    """Start the gate in a service's environment."""
-    return started("slipway.gate", [], folder, python)
 
 
 async def _answer(kind: type[T], question: GateQuestion, at: Workplace, process: Inside | None = None) -> T:
     """Start the gate, then its server, because the gate's imports take longer; return its answer."""
     allowed = at.server is not None and at.server.allow_production_like
     line = to_json(replace(question, allow_production_like=allowed), indent=None)
-    running_gate = nullcontext(process) if process else gate_in(at.folder, at.python)
+    running_gate = nullcontext(process) if process else started("slipway.gate", [], at.folder, at.python)
     work = _Work(at.progress)
     async with running_gate as gate, _url(at, question.ask) as url:
-        database = Database(url, at.migrations.told(url))
+        database = Database(url, at.migrations.database_variables(url))
         with repeated(at.progress.stage, lambda: work.now):
             return from_json(kind, await gate.answer(database, line, work.read), "the gate's answer")
 

@@ -10,7 +10,8 @@ from slipway.finder.tree import repository_of
 from slipway.records.services import Service, Services
 from slipway.settings import FILES, Settings, text_of
 from slipway.settings import services as declared
-from slipway.source import changed_files, git
+from slipway.source.git import git
+from slipway.source.released import changed_files
 
 
 def services_in(folder: Path, changed: str | None = None) -> Services:

@@ -98,8 +98,9 @@ def _read(kind: type[T], file: Path | None) -> T:
     try:
         document = json.loads(text) if file.suffix == ".json" else toml.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadInputError(f"{file} is not {'JSON' if file.suffix == '.json' else 'TOML'}", str(error)) from error
+        form = "JSON" if file.suffix == ".json" else "TOML"
+        raise BadInputError(f"{file} is not {form}", f"{error}; correct it") from error
     try:
         return read(kind, document, "", kebab)
     except MismatchError as error:
-        raise BadInputError(f"{file} cannot be used", str(error)) from error
+        raise BadInputError(f"{file} cannot be used ({error})", "correct it") from error

@@ -17,7 +17,7 @@ from slipway.migration.database import VARIABLE, named_in_environment, own_datab
 from slipway.migration.environment import Environment
 from slipway.migration.initial_schema import Beginning
 from slipway.migration.output import answer, discreet
-from slipway.migration.upgrade import look, upgrade
+from slipway.migration.upgrade import read_standing, upgrade
 from slipway.records.migration import Baseline, Migration, Standing
 
 
@@ -38,11 +38,11 @@ def main(arguments: list[str]) -> int:
         )
         environment = Environment(call, url)
         if options.snapshot:
-            from slipway.migration.snapshot import snapshot  # not lent to a container
+            from slipway.migration.snapshot import snapshot  # no task definition carries it
 
             return snapshot(environment, url)
-        if options.look:
-            return look(environment, url, options.baseline)
+        if options.status:
+            return read_standing(environment, url, options.baseline)
         report = partial(print, flush=True) if options.own else lambda _: None
         beginning = Beginning(baseline=options.baseline, extensions=tuple(options.extension))
         return upgrade(environment, url, report, options.transactions, beginning)
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "--extension", action="append", default=[], metavar="NAME", help="one that an empty database is given first"
     )
     parser.add_argument("-x", action="append", default=[], metavar="KEY=VALUE", help="an argument for env.py")
-    parser.add_argument("--look", action="store_true", help="change nothing, and write the revision of the database")
+    parser.add_argument("--status", action="store_true", help="change nothing, and write the revision of the database")
     parser.add_argument("--snapshot", action="store_true", help="change nothing, and write the models as a baseline")
     parser.add_argument(
         "--transactions", default="", metavar="WORDS", help="refuse unless env.py runs the revisions in these"

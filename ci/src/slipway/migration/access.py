@@ -59,7 +59,7 @@ _PRIVILEGES = (
 
 @dataclass(frozen=True)
 class Fact:
-    """A query of one text, whose answer is `expected` when all is well; `inside` the service's database, or in that of the server."""
+    """A fact about the server or, `inside`, the service's database: `statements` make it so where `query` does not return `expected`."""
 
     subject: str
     expected: str
@@ -94,7 +94,7 @@ class Fact:
 
 
 def facts(database: str, owner: str, application: str, passwords: Sequence[str]) -> Iterator[Fact]:
-    """Yield what must be true, in the order in which it can be made; `passwords` are those of owner and application."""
+    """Yield the facts that must hold, in the order in which they can be made; `passwords` are those of owner and application."""
     for role, password in zip((owner, application), passwords, strict=True):
         yield from _role(role, password)
     yield Fact(

@@ -15,9 +15,8 @@ def application_of(app: str) -> Any:
     try:
         cli = importlib.import_module("flask.cli")
     except ImportError as error:
-        raise BadInputError(
-            "app in [tool.slipway.migrations] needs Flask, which is not installed", str(error)
-        ) from error
+        what = f"app in [tool.slipway.migrations] needs Flask, which cannot be imported ({error})"
+        raise BadInputError(what, "add it to the service's dependencies, or remove app") from error
     try:
         return cli.ScriptInfo(app_import_path=app or None).load_app()
     except SlipwayError:  # of a connection that the application opens, with its own next step

@@ -71,7 +71,9 @@ class Environment:
             try:
                 self.script = alembic_config.scripts_of(self.config)
             except (CommandError, ImportError, ValueError) as error:
-                raise BadInputError(f"{call.config} cannot be used", str(error)) from error
+                raise BadInputError(
+                    f"{call.config} cannot be used", f"{error}; correct it, or name another with --config"
+                ) from error
             wanted = asynchronous(url) if _ASYNCHRONOUS.search(self._env_py()) else url
             self._set_url(wanted)
             self.application = self._application(call, wanted)
@@ -114,7 +116,7 @@ class Environment:
         except ModuleNotFoundError:
             raise
         except (Exception, SystemExit) as error:
-            raise BadInputError(f"{self.spoken_place_of(error)} does not load", self.needs(error)) from error
+            raise BadInputError(f"{self.place_in_words(error)} does not load", self.needs(error)) from error
 
     def _load(self) -> None:
         """Import every revision, so that one that does not load is reported with file and line."""
@@ -130,7 +132,7 @@ class Environment:
                 raise
         except (Exception, SystemExit) as error:
             if not self._is_broken_graph(error):
-                raise BadInputError(f"{self.spoken_place_of(error)} does not load", self.needs(error)) from error
+                raise BadInputError(f"{self.place_in_words(error)} does not load", self.needs(error)) from error
 
     def _load_in_env_py(self) -> None:
         """Import the revisions where alembic's upgrade does, in a run of env.py."""
@@ -242,7 +244,7 @@ class Environment:
                 return self.relative(frame.filename), frame.lineno or 1
         return self.relative(str(self.script.env_py_location)), 1
 
-    def spoken_place_of(self, error: BaseException) -> str:
+    def place_in_words(self, error: BaseException) -> str:
         """Return the place of an error as `file line N`."""
         file, line = self.place_of(error)
         return f"{file} line {line}"

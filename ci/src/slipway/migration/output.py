@@ -34,7 +34,9 @@ def answer(file: Path | None, ask: Callable[[], Any], database: str = "") -> int
     try:
         _write(file, record, database)
     except OSError as error:
-        return refuse(file, BadInputError(f"{file} cannot be written", error.strerror or str(error)), database)
+        return refuse(
+            file, BadInputError(f"{file} cannot be written", f"{error.strerror or error}; name another file"), database
+        )
     return 0
 
 
@@ -51,7 +53,7 @@ def _write(file: Path | None, record: Any, database: str) -> None:
     if file is None:
         print(MARK + json.dumps(data, separators=(",", ":")), flush=True)  # noqa: T201 -- this is the answer
         return
-    file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(data) + "\n", encoding="utf-8")
 
 
 def secrets_in(variables: Mapping[str, str], urls: Iterable[str] = ()) -> frozenset[str]:
@@ -127,7 +129,7 @@ class _Discreet:
         """Do nothing: an incomplete line waits for its end, the last one for `close`."""
 
     def close(self) -> None:
-        """Write the rest; the underlying stream stays open."""
+        """Write the last, incomplete line; the underlying stream stays open."""
         self._stream.write(without(self._secrets, self._rest))
         self._rest = ""
         self._stream.flush()

@@ -148,7 +148,7 @@ def remedy(message: str) -> str:
 
 
 def generated(message: str) -> str:
-    """Return the next step for the message that a module of the service itself is missing; empty for any other message."""
+    """Return the next step when the message reports a missing module of the service itself; empty for any other message."""
     match = _NO_MODULE.search(message)
     module = "" if match is None else match["module"] or f"{match['package']}.{match['name']}"
     spec = find_spec(module.partition(".")[0]) if "." in module else None
@@ -164,6 +164,6 @@ def not_installed(message: str) -> str:
 
 
 def not_created(message: str) -> str:
-    """Return the extension that brings what is missing, according to the message; otherwise empty."""
+    """Return the extension that has the type or function that the message misses; otherwise empty."""
     missing = _MISSING.search(message)
     return _EXTENSION_OF.get(missing[missing.lastgroup or 0], "") if missing else ""

@@ -32,7 +32,7 @@ def snapshot(environment: Environment, url: URL) -> Baseline:
         metadata = metadata_of(options)
         created = [statement for each in metadata for statement in _created(each)]
     except (Exception, SystemExit) as error:
-        raise BadInputError(f"{environment.spoken_place_of(error)} fails", environment.needs(error)) from error
+        raise BadInputError(f"{environment.place_in_words(error)} fails", environment.needs(error)) from error
     if not contexts or not any(each.tables for each in metadata):
         raise BadInputError(
             "env.py sets no target_metadata with tables",

@@ -38,7 +38,7 @@ _ATTEMPTS = 6
 _TIMEOUT_SECONDS = 300.0
 
 
-def look(environment: Environment, url: URL, baseline: str = "") -> Standing:
+def read_standing(environment: Environment, url: URL, baseline: str = "") -> Standing:
     """Read the revision of a database; what is missing in an empty one depends on the baseline. Raises RefusedError."""
     recognised = _own_session(url)
     with every_connection_to(url, (_LOCK_TIMEOUT,), recognised, single=True):
@@ -107,7 +107,7 @@ def _read(environment: Environment, initial: InitialSchema | None = None) -> Sta
         environment.run(steps, dont_mutate=True)  # alembic would create a missing table of versions
         standing = _standing(environment.script, heads_of_schemas)
     except (Exception, SystemExit) as error:
-        where = f"the database cannot be read, env.py fails at {environment.spoken_place_of(error)}"
+        where = f"the database cannot be read, env.py fails at {environment.place_in_words(error)}"
         raise MigrationFailedError(where, sentence(error), "correct env.py, or what it needs", None) from error
     _check_one_database(environment)
     return standing
@@ -253,7 +253,7 @@ def _run(
                 else None
             )
             failure = partial(
-                MigrationFailedError, f"the migration failed at {environment.spoken_place_of(error)}", reason
+                MigrationFailedError, f"the migration failed at {environment.place_in_words(error)}", reason
             )
             next_step, left = _left(environment, begun)
             raise failure(next_step + _outside_transactions(url, files), left) from error

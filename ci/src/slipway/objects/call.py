@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import dagger
 
 from slipway.commands.command import Flags, named
+from slipway.commands.flags import EVERYWHERE
 from slipway.commands.table import FUNCTIONS
 from slipway.errors import BadInputError
 from slipway.objects.function import FunctionError
@@ -46,7 +47,8 @@ class Call:
         command = named(name, FUNCTIONS)
         assert command.run is not None
         call = dataclasses.replace(self, starts=not arguments.get("without_start", False))
-        answer = await command.run(Flags(**command.defaults() | arguments), call)
+        flags = {flag.key: False for flag in EVERYWHERE} | command.defaults() | arguments
+        answer = await command.run(Flags(**flags), call)
         assert answer is not None
         if red and answer.code:
             raise FunctionError(answer.text)

@@ -164,8 +164,10 @@ class Environment:
         return await self._text(ws, "status", watch=watch, all=all)
 
     @described
-    async def history(self, ws: dagger.Workspace) -> str:
-        return await self._text(ws, "history")
+    async def history(
+        self, ws: dagger.Workspace, limit: Annotated[int, Doc(service.history.flag("limit").doc)] = 20
+    ) -> str:
+        return await self._text(ws, "history", limit=limit)
 
     @described
     async def diagnose(

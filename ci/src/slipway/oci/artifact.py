@@ -129,7 +129,7 @@ def read_config(content: bytes, origin: str) -> TreeConfig:
     try:
         return read(TreeConfig, json.loads(content))
     except (ValueError, MismatchError) as error:
-        raise BadInputError(f"the config of {origin} cannot be read", str(error)) from error
+        raise BadInputError(f"the config of {origin} cannot be read", f"{error}; push the release again") from error
 
 
 def unpack(layer: bytes, folder: Path) -> None:
@@ -152,7 +152,9 @@ def unpack(layer: bytes, folder: Path) -> None:
                     path.write_bytes(content.read())
                     path.chmod(member.mode)
     except (tarfile.TarError, EOFError, KeyError, OSError, zlib.error) as error:
-        raise RefusedError("the layer cannot be unpacked", str(error) or type(error).__name__) from error
+        raise RefusedError(
+            "the layer cannot be unpacked", f"{str(error) or type(error).__name__}; push the release again"
+        ) from error
     for link in links:  # checked last, because a later link can redirect an earlier one
         _check_inside(link, root)
 

@@ -70,9 +70,13 @@ class Registry:
         try:
             document = json.loads(content)
         except ValueError as error:
-            raise RefusedError(f"{self._repository}@{digest} is not a manifest", str(error)) from error
+            raise RefusedError(
+                f"{self._repository}@{digest} is not a manifest", f"{error}; push the image again"
+            ) from error
         if not isinstance(document, dict):
-            raise RefusedError(f"{self._repository}@{digest} is not a manifest", "it is not a JSON object")
+            raise RefusedError(
+                f"{self._repository}@{digest} is not a manifest", "it is not a JSON object; push the image again"
+            )
         return document
 
     async def manifest_content(self, digest: str) -> bytes:

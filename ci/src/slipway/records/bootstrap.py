@@ -23,7 +23,8 @@ class Result(Enum):
         return self is not Result.FAILED
 
 
-# Kinds of resources with contents that no template brings back.
+_SUBNET = "AWS::EC2::Subnet"
+# Kinds of resources that no template brings back as they were: with contents, or with what others have put into them.
 _HOLDERS = {
     "AWS::RDS::DBInstance": "database",
     "AWS::RDS::DBCluster": "database",
@@ -31,6 +32,7 @@ _HOLDERS = {
     "AWS::ECR::Repository": "repository",
     "AWS::Logs::LogGroup": "log group",
     "AWS::EC2::VPC": "VPC",
+    _SUBNET: "subnet",
 }
 _GENERATED = "GenerateSecretString"
 
@@ -64,6 +66,25 @@ class ResourceChange:
         if self.action == "Modify" and self.replacement in {"True", "Conditional"}:
             return f"{'replaces' if self.replacement == 'True' else 'may replace'} the {noun}"
         return f"generates a new value for the {noun}" if _GENERATED in self.properties else None
+
+    @property
+    def is_impossible(self) -> bool:
+        """Whether AWS refuses a replacement: of a subnet in another zone with the same addresses."""
+        is_replaced = self.kind == _SUBNET and self.replacement == "True"
+        return is_replaced and not {"CidrBlock", "VpcId"} & {*self.properties}
+
+    @property
+    def remedy(self) -> str:
+        """The next step of someone who gets this change refused."""
+        if self.is_impossible:
+            return "keep its zone: AWS makes the new subnet first, and refuses two with the same addresses"
+        return f"if its contents may be lost, pass --replace {self.name}"
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the change removes a resource that others may use, such as a NAT gateway, even if nothing in it is lost."""
+        is_removed = self.action == "Remove" and self.policy != "Retain"
+        return bool(self.loss) or is_removed or (self.action == "Modify" and self.replacement == "True")
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class Estimate(Record, schema="slipway/estimate/1"):
 class Conformance(Record, schema="slipway/conformance/1"):
     """A whole run. It contains no account and no ARN, so that it can be published.
 
-    - against: AWS, or the name of a stand-in. left: resources that could not be deleted.
+    - against: AWS, or "an emulator". left: resources that could not be deleted.
     """
 
     against: str

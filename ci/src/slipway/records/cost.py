@@ -13,10 +13,11 @@ class CostLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """The cost of an environment in `region` in a month, from a table of prices of us-east-1, of `dated` and `source`."""
+    """The cost of an environment in `region` in a month, from a table of `dated` and `source`; `priced` is the region whose prices these are."""
 
     lines: tuple[CostLine, ...]
     region: str
+    priced: str
     dated: str
     source: str
     not_covered: str
@@ -27,9 +28,6 @@ class Cost:
 
     @property
     def total(self) -> str:
-        """The sum, with the prices that it is of."""
-        here = "" if self.region == _PRICED else f"; those of {self.region} differ by some tens of percent"
-        return f"about {self.dollars:.2f} $ a month, at the prices of {_PRICED} of {self.dated}{here}"
-
-
-_PRICED = "us-east-1"
+        """The sum in words, with the region and the date of its prices."""
+        here = "" if self.region == self.priced else f"; those of {self.region} differ by some tens of percent"
+        return f"about {self.dollars:.2f} $ a month, at the prices of {self.priced} of {self.dated}{here}"

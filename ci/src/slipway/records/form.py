@@ -36,9 +36,11 @@ def text_of(file: Path, what: str) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:
-        raise BadInputError(f"cannot read {what} {file}", error.strerror or str(error)) from error
+        raise BadInputError(
+            f"cannot read {what} {file}", f"{error.strerror or error}; pass a file that exists"
+        ) from error
     except UnicodeDecodeError as error:
-        raise BadInputError(f"{what} {file} is not UTF-8", str(error)) from error
+        raise BadInputError(f"{what} {file} is not UTF-8", f"{error}; save it as UTF-8") from error
 
 
 def from_data(kind: type[T], data: object, origin: str) -> T:
@@ -52,7 +54,9 @@ def from_data(kind: type[T], data: object, origin: str) -> T:
     try:
         return read(kind, {key: value for key, value in data.items() if key != "schema"})
     except MismatchError as error:
-        raise BadInputError(f"{origin} is no {expected}", str(error)) from error
+        raise BadInputError(
+            f"{origin} is no {expected} ({error})", "create it again with this version of slipway"
+        ) from error
 
 
 def from_json(kind: type[T], text: str, origin: str) -> T:
@@ -64,5 +68,5 @@ def from_json(kind: type[T], text: str, origin: str) -> T:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadInputError(f"{origin} is not JSON", str(error)) from error
+        raise BadInputError(f"{origin} is not JSON", f"{error}; create it again") from error
     return from_data(kind, data, origin)

@@ -12,7 +12,7 @@ from slipway.records.refusal import Refusal
 
 @dataclass(frozen=True)
 class Listed:
-    """A revision of the history and its place, as `slipway gate --list` prints it.
+    """A revision of the history and its place.
 
     - file: relative to the service's folder. line: of its `upgrade`. new: whether its findings are reported.
     """

@@ -65,7 +65,7 @@ class JointOutcome(Record, schema="slipway/joint-outcome/1"):
 
     @property
     def kept(self) -> "JointOutcome":
-        """The same without words of the application."""
+        """The record without lines of the application."""
         parts = (replace(each, outcome=each.outcome.kept) if each.outcome else each for each in self.parts)
         return replace(self, parts=tuple(parts))
 

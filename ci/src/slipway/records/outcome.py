@@ -61,7 +61,7 @@ class Diagnosis:
 
     @property
     def kept(self) -> "Diagnosis":
-        """The same without the application's words, which may be a secret; for the ledger, JSON and reports."""
+        """The record for the ledger, JSON and reports: without lines of the application, which may contain a secret."""
         cause, remedy = self.cause, self.remedy
         for quote in sorted((quote for quote in self.quotes if len(quote) > 2), key=len, reverse=True):
             cause, remedy = cause.replace(quote, "…"), remedy.replace(quote, "…")
@@ -99,7 +99,7 @@ class Outcome(Record, schema="slipway/outcome/1"):
 
     @property
     def kept(self) -> "Outcome":
-        """The same without words of the application."""
+        """The record without lines of the application."""
         return replace(self, diagnosis=self.diagnosis.kept) if self.diagnosis else self
 
     @property
@@ -130,7 +130,7 @@ class Examination(Record, schema="slipway/examination/1"):
 
     @property
     def kept(self) -> "Examination":
-        """The same without words of the application."""
+        """The record without lines of the application."""
         return replace(self, diagnosis=self.diagnosis.kept) if self.diagnosis else self
 
     @property

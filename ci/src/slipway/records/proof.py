@@ -177,7 +177,8 @@ class Finding:
     """One violation of a rule.
 
     - message: the violation in a sentence. measured: the evidence. remedy: the safe form, as Python code or in prose.
-    - implies: its meaning for a certificate, also when suppressed. suppressed: the reason when it does not count, otherwise None.
+    - implies: its meaning for a certificate, which also counts when the finding is suppressed.
+    - suppressed: why it is no failure, as a comment in the revision says; otherwise None.
     """
 
     rule: str

@@ -19,7 +19,8 @@ from slipway.release.aws.ecr import Place, place_of
 from slipway.release.errors import or_absent
 from slipway.settings import Settings
 from slipway.simulator.contract import REGION
-from slipway.source import Commit, commit_at, git
+from slipway.source.commit import Commit, commit_at
+from slipway.source.git import git
 from slipway.workload.dependencies import LOCKS
 
 _IDENTITY = {

@@ -15,6 +15,7 @@ from slipway.environment.preflight import preflight
 from slipway.errors import BadInputError
 from slipway.finder.tree import tree_at
 from slipway.local.databases import attached
+from slipway.local.gate import check_config
 from slipway.local.guess import guess
 from slipway.local.prove import Workplace, prove, server_binaries
 from slipway.postgres.binaries import Binaries
@@ -33,7 +34,8 @@ from slipway.rehearsal.scene import Story
 from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, empty, opened, target_named
 from slipway.settings import MissingTableError, Settings, TargetKind, load_file, parse
 from slipway.simulator.cloud import LOGIN
-from slipway.source import Commit, unreleased
+from slipway.source.commit import Commit
+from slipway.source.released import unreleased
 from slipway.workload.process import HostBackend
 from slipway.workload.workload import Backend
 
@@ -48,6 +50,7 @@ async def rehearse(
     with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-", ignore_cleanup_errors=True) as workspace:
         commits = await anyio.to_thread.run_sync(Commits.copied, source, Path(workspace))
         settings = load_file(settings_file) if settings_file else _settings(commits.head, progress)
+        await anyio.to_thread.run_sync(check_config, source, settings.migrations)
         story = await anyio.to_thread.run_sync(_story, commits, settings)
         known = await anyio.to_thread.run_sync(_released, source)
         # One that has the extensions of the revisions, as for the gate.

@@ -162,7 +162,7 @@ class Scene(Generic[C]):
             step.what = f"{environment} answers {', '.join(paths) or 'connections'}"
 
     def _told(self, act: RunningAct, step: RunningStep) -> Tell:
-        """Return what shows the events of a step and keeps the lines of the platform."""
+        """Return a function that shows the events of a step and keeps the lines of the platform."""
         began, is_platform = self._clock.now(), False
 
         def tell(event: Event) -> None:
@@ -202,7 +202,7 @@ class _StageRunner(Generic[C]):
     async def migrate(self, tell: Tell) -> Migration:  # noqa: ARG002 -- the stage reports no events
         return await self.stage.migrate(self.image, self.environment)
 
-    async def look(self) -> Standing:
+    async def standing(self) -> Standing:
         raise NotImplementedError("no act asks for the state of a database")
 
 

@@ -183,7 +183,7 @@ class Stage(Protocol[C_contra]):
         ...
 
     async def build(self, release: C_contra, settings: Settings | None = None) -> Image:
-        """Build the artifact of a release and push it to the account's registry; with `settings` as that of another service."""
+        """Build the artifact of a release and push it to the account's registry; `settings` are those of another service, if given."""
         ...
 
     async def prove(self, release: C_contra, image: Image) -> Proof:
@@ -206,7 +206,7 @@ def on_stage(settings: Settings, target: TargetKind, databases: Mapping[str, str
     for name, url in databases.items():
         own = settings.environments.get(name)
         env = _on(target, own, f"{settings.name}-{name}")
-        database = settings.migrations.told(url)
+        database = settings.migrations.database_variables(url)
         secrets = {variable: _simulated(arn) for variable, arn in (own.secrets if own else {}).items()}
         arns = {variable: _arn(settings.name, name, variable) for variable in database} | secrets
         variables = own.variables if own else {}

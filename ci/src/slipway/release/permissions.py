@@ -18,12 +18,13 @@ Policy = Mapping[str, Any]
 
 
 class Permission(Enum):
-    """Something a verb must be allowed to do, whatever the target."""
+    """A permission that commands need, on any target."""
 
     OBSERVE = "observe the service and its operations"
     FIND_CALLED = "read the addresses of the services that it calls"
     READ_OWNER = "read which environment a service belongs to"
     FOLLOW = "read the platform's lines about an operation"
+    FIND_NAMES = "read the names of its own at the load balancer"
     COUNT = "count the running instances of the service"
     READ_LOGS = "read what the service itself has written"
     UPDATE_SERVICE = "update the service"
@@ -38,6 +39,7 @@ class Permission(Enum):
     WRITE_LEDGER = "write the ledger"
     RECORD_END = "record how a deployment ended"
     INSPECT = "check everything that a release needs"
+    LOOK_AT_NETWORK = "check whether the service fits into its subnets"
     PULL = "pull the release's image"
     LOOK_AT_IMAGE = "read the manifest and the platform of the release's image"
     PUSH = "push an image"
@@ -199,7 +201,7 @@ TASK_DEFINITION = Resource(
     "the definition of the task that migrates",
     of_task(
         "arn:{partition}:ecs:{region}:{account}:task-definition/{service}-migration:*",
-        "arn:{partition}:ecs:{region}:{account}:task-definition/{service}-migration-look:*",
+        "arn:{partition}:ecs:{region}:{account}:task-definition/{service}-migration-status:*",
     ),
 )
 TASKS = Resource(
@@ -283,7 +285,7 @@ def merged(parts: Iterable[Actions]) -> Actions:
 
 
 def granted(permissions: Iterable[Permission], grants: Grants) -> Actions:
-    """Return the actions behind permissions, on the side of AWS that is shared and on that of a target."""
+    """Return the IAM actions of permissions: those needed on every target, and those on one target, `grants`."""
     return merged(source.get(permission, {}) for permission in permissions for source in (SHARED, grants))
 
 

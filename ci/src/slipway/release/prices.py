@@ -1,9 +1,10 @@
 """The cost of an environment in a month, and the sizes of RDS, from tables with a date and a source.
 
-Prices are those of us-east-1, on demand, without tax and free tiers; other regions differ by some tens of percent.
+Prices are on demand, without tax and free tiers. A region that the table lacks gets those of us-east-1, and differs by some tens of percent.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from slipway.records.cost import Cost, CostLine
@@ -19,31 +20,74 @@ from slipway.settings import (
 )
 from slipway.settings.ecs_express import Architecture
 
-# Each price but that of a secret was compared on the date below with what public copies of AWS's pages and price guides of 2026 quote;
-# a class of RDS that none of them names is not in the table, and its line is "not priced".
-_DATED: Final = "2026-11-29"
-_SOURCE: Final = "aws.amazon.com/rds/postgresql/pricing, /vpc/pricing, /fargate/pricing, /elasticloadbalancing/pricing, /secrets-manager/pricing"
 _HOURS: Final = 730  # of a month, as in AWS's calculator
-_FARGATE_HOURS: Final = {
-    Architecture.X86_64: (0.04048, 0.004445),
-    Architecture.ARM64: (0.03238, 0.00356),
-}  # a vCPU, a GB
-_IDLE_GB_HOUR = 0.007  # App Runner; requests add vCPU hours
-_LOAD_BALANCER_HOUR = 0.0225
-NAT_HOUR = 0.045
-ADDRESS_HOUR = 0.005
-ENDPOINT_HOUR = 0.01  # in each zone
-_STORAGE_GB = 0.115  # gp3, a month
-_SECRET = 0.40  # a month; no copy of its page was found to compare with
 _ZONES = 2
 _ENDPOINTS = 4
 _SECRETS_OF_SERVICE = 4
-# Of the classes that teams of this size begin with; another is listed without a price.
-_DATABASE_HOUR: Final[Mapping[str, float]] = {
-    "db.t4g.micro": 0.016,
-    "db.t4g.small": 0.032,
-    "db.t4g.medium": 0.065,
-}
+_SECRET = 0.40  # a month, in every region
+_ADDRESS_HOUR = 0.005  # in every region
+_SOURCE: Final = "aws.amazon.com/rds/postgresql/pricing, /vpc/pricing, /fargate/pricing, /elasticloadbalancing/pricing, /secrets-manager/pricing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prices:
+    """The prices of one region, in dollars for an hour; None for one that no source names.
+
+    - dated: when they were compared with what public copies of AWS's pages, its price list and bills of 2026 quote.
+    - fargate: of a vCPU and a GB. idle: of a GB on App Runner, where requests add vCPUs. endpoint: in each zone.
+    - storage: of a GB of a database (gp3) for a month. databases: of the classes that teams of this size begin with.
+    """
+
+    region: str
+    dated: str
+    fargate: Mapping[Architecture, tuple[float, float]]
+    idle: float | None
+    balancer: float
+    nat: float
+    endpoint: float
+    storage: float
+    databases: Mapping[str, float]
+
+
+_FARGATE: Final = {Architecture.X86_64: (0.04048, 0.004445), Architecture.ARM64: (0.03238, 0.00356)}
+_VIRGINIA: Final = Prices(
+    region="us-east-1",
+    dated="2026-11-29",
+    fargate=_FARGATE,
+    idle=0.007,
+    balancer=0.0225,
+    nat=0.045,
+    endpoint=0.01,
+    storage=0.115,
+    databases={"db.t4g.micro": 0.016, "db.t4g.small": 0.032, "db.t4g.medium": 0.065},
+)
+_IRELAND: Final = Prices(
+    region="eu-west-1",
+    dated="2026-11-30",
+    fargate=_FARGATE,
+    idle=0.007,
+    balancer=0.0252,
+    nat=0.048,
+    endpoint=0.011,
+    storage=0.127,
+    databases={"db.t4g.micro": 0.017, "db.t4g.small": 0.035, "db.t4g.medium": 0.069},
+)
+_FRANKFURT: Final = Prices(
+    region="eu-central-1",
+    dated="2026-11-30",
+    fargate={Architecture.X86_64: (0.04656, 0.00511), Architecture.ARM64: (0.03725, 0.00409)},
+    idle=None,
+    balancer=0.027,
+    nat=0.052,
+    endpoint=0.012,
+    storage=0.137,
+    databases={
+        "db.t4g.micro": 0.019,
+        "db.t4g.small": 0.037,
+        "db.t4g.medium": 0.0745,
+    },  # the last is half of two in two zones
+)
+_TABLE: Final = {each.region: each for each in (_VIRGINIA, _IRELAND, _FRANKFURT)}
 NOT_COVERED: Final = "traffic, requests to the load balancer beyond its first unit, logs, snapshots beyond the storage"
 
 _BURSTABLE = ("micro", "small", "medium", "large", "xlarge", "2xlarge")
@@ -60,39 +104,71 @@ CLASSES: Final = tuple(f"db.{family}.{size}" for family, sizes in _SIZES.items()
 MAJORS: Final = (14, 15, 16, 17, 18)  # of RDS for PostgreSQL in standard support, that the gate knows too
 
 
+def prices_of(region: str) -> Prices:
+    """Return the prices of a region; those of us-east-1 for one that the table lacks."""
+    return _TABLE.get(region, _VIRGINIA)
+
+
 def cost_of(settings: Settings, environment: str) -> Cost:
     """Return what an environment costs in a month while nothing happens in it."""
     env = settings.environment(environment)
-    service = service_line(env)
-    shared = [balancer_line("load balancer", is_public=_is_public(env))] if env.target is TargetKind.ECS_EXPRESS else []
-    lines = [service, *shared, *_network(env.network), *_database(env.database, environment)]
+    prices = prices_of(env.region)
+    is_express = env.target is TargetKind.ECS_EXPRESS
+    shared = [balancer_line(prices, "load balancer", is_public=_is_public(env))] if is_express else []
+    lines = [
+        *(service_line(env), *shared, *_network(prices, env.network)),
+        *_database(prices, env.database, environment),
+    ]
     return cost(lines, env.region)
 
 
 def cost(lines: Iterable[CostLine], region: str) -> Cost:
-    """Return the sum of lines in a region, with the date and the source of their prices."""
-    return Cost(lines=tuple(lines), region=region, dated=_DATED, source=_SOURCE, not_covered=NOT_COVERED)
+    """Return the sum of lines in a region, with the region, the date and the source of their prices."""
+    prices = prices_of(region)
+    return Cost(
+        lines=tuple(lines),
+        region=region,
+        priced=prices.region,
+        dated=prices.dated,
+        source=_SOURCE,
+        not_covered=NOT_COVERED,
+    )
 
 
 def service_line(env: Environment) -> CostLine:
     """Return the price of the service with its fewest tasks or instances."""
-    memory = env.memory / 1024
+    prices, memory = prices_of(env.region), env.memory / 1024
     if isinstance(env, ExpressEnvironment):
         least = env.scaling.least
-        vcpu_hour, gb_hour = _FARGATE_HOURS[env.architecture]
-        address, addressed = (ADDRESS_HOUR, " and a public address") if _is_public(env) else (0, "")
+        vcpu, gb = prices.fargate[env.architecture]
+        address, addressed = (_ADDRESS_HOUR, " and a public address") if _is_public(env) else (0, "")
         what = f"{least} x {env.cpu / 1024:g} vCPU, {memory:g} GB{addressed} of the service"
-        return line(what, least * (env.cpu / 1024 * vcpu_hour + memory * gb_hour + address))
+        return _line(what, least * (env.cpu / 1024 * vcpu + memory * gb + address))
     assert isinstance(env, AppRunnerEnvironment)
     least = env.scaling.least if env.scaling else 1
-    return line(f"{least} x {memory:g} GB of the service, idle", least * memory * _IDLE_GB_HOUR)
+    return _line(f"{least} x {memory:g} GB of the service, idle", prices.idle and least * memory * prices.idle)
 
 
-def balancer_line(what: str, *, is_public: bool) -> CostLine:
+def balancer_line(prices: Prices, what: str, *, is_public: bool) -> CostLine:
     """Return the price of a load balancer of ECS Express Mode, which up to 25 services share."""
     addressed = f" with {_ZONES} public addresses" if is_public else ""
-    hour = _LOAD_BALANCER_HOUR + (_ZONES * ADDRESS_HOUR if is_public else 0)
-    return line(f"{what}{addressed}, shared by up to 25 services", hour)
+    hour = prices.balancer + (_ZONES * _ADDRESS_HOUR if is_public else 0)
+    return _line(f"{what}{addressed}, shared by up to 25 services", hour)
+
+
+def gateway_line(prices: Prices, what: str) -> CostLine:
+    """Return the price of a NAT gateway without its address."""
+    return _line(what, prices.nat)
+
+
+def endpoint_line(prices: Prices, what: str, zones: int) -> CostLine:
+    """Return the price of an interface endpoint in some zones."""
+    return _line(what, prices.endpoint * zones)
+
+
+def address_line(what: str) -> CostLine:
+    """Return the price of a public address."""
+    return _line(what, _ADDRESS_HOUR)
 
 
 def _is_public(env: Environment) -> bool:
@@ -100,29 +176,30 @@ def _is_public(env: Environment) -> bool:
     return not (isinstance(env.network, ManagedNetwork) and env.network.private)
 
 
-def _network(network: object) -> Iterator[CostLine]:
+def _network(prices: Prices, network: object) -> Iterator[CostLine]:
     if not isinstance(network, ManagedNetwork):
         return
     if network.nat is Nat.ONE:
-        yield line("NAT gateway with its address", NAT_HOUR + ADDRESS_HOUR)
+        yield _line("NAT gateway with its address", prices.nat + _ADDRESS_HOUR)
     elif network.private:
-        yield line(f"{_ENDPOINTS} interface endpoints in {_ZONES} zones", _ENDPOINTS * _ZONES * ENDPOINT_HOUR)
+        yield endpoint_line(prices, f"{_ENDPOINTS} interface endpoints in {_ZONES} zones", _ENDPOINTS * _ZONES)
 
 
-def _database(managed: ManagedDatabase | None, environment: str) -> Iterator[CostLine]:
+def _database(prices: Prices, managed: ManagedDatabase | None, environment: str) -> Iterator[CostLine]:
     if managed is None:
         return
-    yield database_line("database", managed.class_, managed.storage, has_standby=managed.has_standby(environment))
+    has_standby = managed.has_standby(environment)
+    yield database_line(prices, "database", managed.class_, managed.storage, has_standby=has_standby)
     yield CostLine(f"{1 + _SECRETS_OF_SERVICE} secrets", round((1 + _SECRETS_OF_SERVICE) * _SECRET, 2))
 
 
-def database_line(what: str, class_: str, storage: int, *, has_standby: bool) -> CostLine:
+def database_line(prices: Prices, what: str, class_: str, storage: int, *, has_standby: bool) -> CostLine:
     """Return the price of a server with its storage; None for a class that the table lacks."""
-    servers, hour = 2 if has_standby else 1, _DATABASE_HOUR.get(class_)
-    dollars = None if hour is None else round(servers * (hour * _HOURS + storage * _STORAGE_GB), 2)
+    servers, hour = 2 if has_standby else 1, prices.databases.get(class_)
+    dollars = None if hour is None else round(servers * (hour * _HOURS + storage * prices.storage), 2)
     return CostLine(f"{what}, {'2 x ' if has_standby else ''}{class_} with {storage} GB", dollars)
 
 
-def line(what: str, hour: float) -> CostLine:
+def _line(what: str, hour: float | None) -> CostLine:
     """Return the price of a month by that of an hour."""
-    return CostLine(what, round(hour * _HOURS, 2))
+    return CostLine(what, None if hour is None else round(hour * _HOURS, 2))

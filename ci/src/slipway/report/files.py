@@ -95,4 +95,5 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(content, encoding="utf-8")
     except OSError as error:
-        raise BadInputError(f"cannot write the report to {folder}", error.strerror or str(error)) from error
+        reason = error.strerror or str(error)
+        raise BadInputError(f"cannot write the report to {folder}", f"{reason}; pass another folder") from error

@@ -52,14 +52,10 @@ def standing(situation: Situation) -> str:
 def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     """Yield the known facts about an environment by name; the values are untrusted text."""
     observed = situation.observed
-    if situation.unobserved:
-        yield "platform", f"cannot be read, so digest, url and answers are unknown: {situation.unobserved}"
-    elif observed.state is not State.ABSENT:
-        shares = ", ".join(f"{digest} with {share:g} % of the traffic" for digest, share in observed.shares.items())
-        yield "digest", shares or observed.digest or "none is live"
-        private = "; private: only its VPC reaches it" if observed.private else ""
-        yield "url", (_url(observed.url) if observed.url else "none") + private
+    yield from _served(situation)
     yield from answered(Answer(paths=situation.asked, problem=situation.unanswered), situation.way_out)
+    if situation.names or situation.unnamed:
+        yield "names", ", ".join(situation.names) or f"cannot be read: {situation.unnamed}"
     if situation.live:
         yield "live since", _deployment(situation.live)
         if situation.differs:
@@ -82,6 +78,20 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     if observed.operation:
         yield "in flight", observed.operation
     yield from _unrecorded(situation)
+
+
+def _served(situation: Situation) -> Iterator[tuple[str, str]]:
+    """Yield what the platform serves and where, or that it cannot be read."""
+    observed = situation.observed
+    if situation.unobserved:
+        yield "platform", f"cannot be read, so the live digest is unknown: {situation.unobserved}"
+        if situation.remembered:
+            yield "url", f"{_url(str(observed.url))}, as deployment {situation.remembered} recorded it"
+    elif observed.state is not State.ABSENT:
+        shares = ", ".join(f"{digest} with {share:g} % of the traffic" for digest, share in observed.shares.items())
+        yield "digest", shares or observed.digest or "none is live"
+        private = "; private: only its VPC reaches it" if observed.private else ""
+        yield "url", (_url(observed.url) if observed.url else "none") + private
 
 
 def _unrecorded(situation: Situation) -> Iterator[tuple[str, str]]:
@@ -147,7 +157,13 @@ def of_history(history: History) -> str:
     entries |= {release.number: _release_lines(release) for release in history.releases}
     lines = [line for number in sorted(entries, reverse=True) for line in entries[number]]
     heading = f"{one_line(history.environment)}:" + ("" if lines else " nothing has been deployed by slipway yet")
-    return "\n".join([heading, *lines]) + "\n"
+    return "\n".join([heading, *lines, *older(history)]) + "\n"
+
+
+def older(history: History) -> tuple[str, ...]:
+    """Return how many deployments are not listed, and how to list them; empty when all are."""
+    every = history.newest
+    return (f"{history.older} older ones are not listed; --limit {every} lists all",) if history.older else ()
 
 
 def _row(number: int, text: str) -> str:
@@ -160,9 +176,10 @@ def _release_lines(release: Release) -> list[str]:
     image = one_line(release.image).partition("@")[2][: len("sha256:") + 12]
     joint = f"in release {release.joint} of several services" if release.joint else ""
     whose = " ".join(filter(None, [image, f"by {release.holder}" if release.holder else "", joint]))
+    changes = f"changed {', '.join(release.changes)}" if release.changes else ""
     risk = f"without proof: {release.risk}" if release.risk else ""
     first = _row(release.number, f"{moment(release.ended)}  {what}  {commit}".rstrip())
-    return [first, *(line for text in (whose, release.cause, risk) for line in _wrapped(text))]
+    return [first, *(line for text in (whose, changes, release.cause, risk) for line in _wrapped(text))]
 
 
 def _wrapped(text: str) -> list[str]:

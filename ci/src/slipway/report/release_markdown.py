@@ -7,7 +7,7 @@ from slipway.records.outcome import Diagnosis, Examination, Outcome, Status
 from slipway.records.plan import Action, Plan
 from slipway.records.refusal import Refusal
 from slipway.report.format import duration, escaped, moment, sign
-from slipway.report.release import action, answered, examined, facts, migrated, standing
+from slipway.report.release import action, answered, examined, facts, migrated, older, standing
 
 _SENTENCES = {
     Status.SUCCEEDED: "The requested change is live.",
@@ -88,6 +88,7 @@ def of_history(history: History) -> str:
         _table(_HISTORY, [rows[number] for number in sorted(rows, reverse=True)])
         if rows
         else "Nothing has been deployed yet.",
+        *older(history),
     )
 
 
@@ -116,7 +117,8 @@ def _unfinished(deployment: OpenDeployment) -> tuple[str, ...]:
 
 def _release(release: Release) -> tuple[str, ...]:
     digest = release.image.partition("@")[2]
-    reasons = [release.cause, f"without proof: {release.risk}" if release.risk else ""]
+    changes = f"changed {', '.join(release.changes)}" if release.changes else ""
+    reasons = [changes, release.cause, f"without proof: {release.risk}" if release.risk else ""]
     return (
         str(release.number),
         moment(release.ended),

@@ -21,7 +21,7 @@ from slipway.untrusted import one_line, printable
 
 
 class TerminalProgress(LineProgress):
-    """The same lines, with colours, and on a terminal a moving one for the current step."""
+    """Progress with colours, and on a terminal with a moving line for the current step."""
 
     def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream, now)
@@ -83,7 +83,7 @@ class TerminalProgress(LineProgress):
 
 @contextmanager
 def replacing(stream: TextIO) -> Iterator[Callable[[str], None]]:
-    """Yield what shows a text in the place of the one before, on a terminal; the last one stays."""
+    """Yield a function that shows a text in place of the previous one, on a terminal; the last one stays."""
     console = Console(file=stream, highlight=False)
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         yield lambda text: live.update(Text(printable(text).rstrip("\n")), refresh=True)

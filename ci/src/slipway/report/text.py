@@ -1,7 +1,7 @@
 """Records for a terminal, and the colours of their verdicts; proofs and releases have modules of their own."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from slipway.records.bootstrap import (
@@ -90,7 +90,7 @@ def _change(change: ResourceChange) -> str:
     replaced = f" ({_REPLACED[change.replacement]})" if change.replacement in _REPLACED else ""
     sign = _SIGNS.get(change.action, "?")
     properties = f" ({', '.join(map(one_line, change.properties))})" if change.properties else ""
-    loss = f"; refused without --replace {one_line(change.name)}, because it {change.loss}" if change.loss else ""
+    loss = f"; refused, because it {change.loss}: {one_line(change.remedy)}" if change.loss else ""
     named += f"{properties}{replaced}{loss}"
     return f"  {sign} {one_line(change.action):6} {one_line(change.kind)} {one_line(change.name)}{named}"
 
@@ -120,8 +120,14 @@ def _account_drift(drift: AccountDrift) -> Iterator[str]:
     yield from (f"not isolated: {one_line(breach)}" for breach in drift.breaches)
     yield from _database_drift(drift.database) if drift.database else ()
     yield f"not covered: {one_line(drift.not_covered)}"
-    restore = "the account differs from the templates; --drift --apply restores the templates' values"
-    yield "all resources match the templates" if drift.is_clean else restore
+    yield _drift_verdict(drift)
+
+
+def _drift_verdict(drift: AccountDrift) -> str:
+    if not drift.is_clean:
+        return "the account differs from the templates; --drift --apply restores the templates' values"
+    unread = drift.database and drift.database.result is Result.WAITING
+    return f"all resources match the templates{'; the roles in the database were not read' if unread else ''}"
 
 
 def _database_drift(database: DatabaseChange) -> Iterator[str]:
@@ -181,9 +187,8 @@ def _next_step(bootstrap: Bootstrap) -> str:
     if Result.FAILED in results:
         return "CloudFormation has rolled back the failed changes; fix the cause and run the same command again"
     proposed = [stack for stack in bootstrap.stacks if stack.result is Result.PROPOSED]
-    if losses := [one_line(change.name) for stack in proposed for change in stack.changes if change.loss]:
-        named = " ".join(f"--replace {name}" for name in losses)
-        return f"nothing was changed; --apply is refused without {named}"
+    if losses := [change for stack in proposed for change in stack.changes if change.loss]:
+        return f"nothing was changed; --apply is refused{_refusal(losses)}"
     if Result.PROPOSED in results or (database and database.result is Result.PROPOSED):
         return "nothing was changed; run the same command with --apply to make these changes"
     if database and database.result is Result.FAILED:
@@ -191,6 +196,12 @@ def _next_step(bootstrap: Bootstrap) -> str:
     if database and database.result is Result.WAITING:
         return "the stacks match the settings; the same command with --image also makes or checks the database"
     return "all resources match the settings"
+
+
+def _refusal(losses: Sequence[ResourceChange]) -> str:
+    impossible = next((change for change in losses if change.is_impossible), None)
+    named = " ".join(f"--replace {one_line(change.name)}" for change in losses)
+    return f": {impossible.remedy}" if impossible else f" without {named}"
 
 
 _MARKS = {PreflightResult.OK: "OK", PreflightResult.REFUSED: "NO", PreflightResult.NOT_COVERED: "?"}
@@ -234,7 +245,8 @@ def of_secret_version(record: SecretVersion) -> str:
         lines.append(
             f"add to secrets of [tool.slipway.environments.{one_line(record.environment)}]: {one_line(record.setting)}"
         )
-    return "\n".join([*lines, "a running service reads it only when its instances start again"]) + "\n"
+    restart = "change a variable in the settings, such as RESTARTED, and run `slipway deploy`"
+    return "\n".join([*lines, f"a running service reads it only when its instances start again: {restart}"]) + "\n"
 
 
 def of_checkup(report: DoctorReport) -> str:

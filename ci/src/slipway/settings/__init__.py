@@ -55,7 +55,7 @@ def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Set
     try:
         document = toml.loads(text)
     except ValueError as error:  # tomllib's own error, and int()'s about a number with too many digits
-        raise SettingsError(f"{file} is not TOML", str(error)) from error
+        raise SettingsError(f"{file} is not TOML", f"{error}; correct it") from error
     tool = document.get("tool")
     table = tool.get("slipway") if isinstance(tool, dict) else None
     if table is None:
@@ -86,7 +86,9 @@ def load_file(file: Path, *, named: bool = True) -> Settings:
     try:
         return parse(text_of(file), file.name, named=named)
     except OSError as error:
-        raise SettingsError(f"{file} cannot be read", error.strerror or str(error)) from error
+        raise SettingsError(
+            f"{file} cannot be read", f"{error.strerror or error}; pass a file that can be read"
+        ) from error
 
 
 def text_of(file: Path) -> str:

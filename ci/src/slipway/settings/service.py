@@ -26,8 +26,9 @@ _REPOSITORY_NAME = Pattern(  # ECR's
     "a name of small letters and digits, with single . _ - between them, 2 to 256 of them",
 )
 _INSIDE = Pattern(r"(?!/)(?!(?:.*/)?\.\.(?:/|$)).+", "a file in the service's folder")
+SENSITIVE_NAME = r"(?i:(?<![a-z])(?:TOKEN|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|(?:API|ACCESS|PRIVATE|SIGNING)[_-]?KEY)(?![a-z]))"
 _NOT_SECRET = Pattern(
-    r"(?!(?i:.*(?<![A-Za-z])(?:TOKEN|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|(?:API|ACCESS|PRIVATE)[_-]?KEY)(?![A-Za-z])))[A-Za-z_]\w*",
+    rf"(?!.*{SENSITIVE_NAME})[A-Za-z_]\w*",
     "a name without TOKEN, PASSWORD or the like: an image's history shows its arguments, so list the name in secrets",
 )
 BUILD_SECRET = Pattern(r"[A-Za-z_][\w.-]*", "a name of letters, digits and _ . -")
@@ -118,7 +119,7 @@ class Migrations(Constrained):
         """The arguments of `python -m slipway.migration` for the database that the service's own variable names."""
         return (f"--own={self.database_variable}", *self.runner)
 
-    def told(self, url: str) -> dict[str, str]:
+    def database_variables(self, url: str) -> dict[str, str]:
         """Return the service's variables for the database at a plain postgresql:// URL.
 
         A service whose variables name the host and not the port has libpq's variable for it, which drivers read.
@@ -202,7 +203,7 @@ class Checks(Constrained):
     - tests: such as ["pytest"]; they get a Postgres of their own by the variables of [tool.slipway.migrations].
     - database: whether the tests' Postgres is "migrated" to the head, or "empty".
     - timeout: seconds in which the release must become healthy in the check smoke.
-    - sources: the files and folders that they need besides the service's own; everything that git tracks by default.
+    - sources: the files and folders that their container gets, with the `sources` of [tool.slipway]; by default all that git tracks.
     """
 
     lint: tuple[str, ...] = ()
@@ -224,7 +225,7 @@ class Images(Constrained):
     - packages: Debian packages that the service loads, such as ["libpq5"], in its image and wherever its code runs in containers; an image with them is not reproducible.
     - python: for builder and runtime; by default that of .python-version, or the newest that requires-python allows, from 3.10 to 3.14.
     - uv: holds /uv.
-    - postgres: for the gate.
+    - postgres: for the gate; an image in migrations.postgres, and the majors of `dagger call gate --postgres`, come before it.
     - registry: for the rehearsal.
     - dockerfile: the service's own Dockerfile, such as "Dockerfile", from which its image is built instead; the folder is the context.
       CMD and ENTRYPOINT are kept; `command` starts an image that has neither.

@@ -268,7 +268,7 @@ class InitialState:
                 )
 
     def unset(self, variables: Mapping[str, str]) -> list[str]:
-        """List the ARNs of secrets whose variables are not set. The file may have a secret instead of a variable's name, by mistake."""
+        """List the ARNs of secrets whose variables are not set; the names of these are not shown, as one may be a secret by mistake."""
         return sorted(arn for arn, variable in self.secrets.items() if variable not in variables)
 
     def put_into(self, cloud: Cloud, variables: Mapping[str, str]) -> None:

@@ -66,7 +66,7 @@ def _seconds(moment: Any) -> float:
 def counting(
     metrics: Metrics, now: Callable[[], datetime], namespace: str, names: Sequence[str], dimensions: Mapping[str, str]
 ) -> Callable[[int], None]:
-    """Return what counts an answer by its status: `names` are the metrics of all answers, of 4xx and of 5xx."""
+    """Return a function that counts an answer by its status: `names` are the metrics of all answers, of 4xx and of 5xx."""
 
     def count(status: int) -> None:
         total, client, server = names

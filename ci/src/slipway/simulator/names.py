@@ -1,6 +1,6 @@
 """The names of the simulated accounts, as clients use them that connect to one and ask for a host in TLS and in HTTP.
 
-The endpoint is an HTTP proxy for them: no DNS server has these names. TLS is not spoken here; where a handshake would fail, the connection is lost.
+The endpoint is an HTTP proxy for them: no DNS server has these names. It has no TLS; where a handshake would fail, the connection is lost.
 """
 
 from collections.abc import Callable, Iterable
@@ -40,7 +40,7 @@ class Names:
         self._clock = clock
 
     def behind(self, target: str, host: str) -> ASGIApp:
-        """Return what answers a client that connects to an App Runner service or a load balancer, by its name in DNS, and asks for a host."""
+        """Return the application that answers requests for `host` at `target`, the DNS name of a service or a load balancer."""
         for cloud in self._clouds():
             for service in cloud.app_runner.services.values():
                 if full(service.dns) == full(target) and service.status != "DELETED":
@@ -51,7 +51,7 @@ class Names:
         return _LOST
 
     def proxied(self, app: ASGIApp) -> ASGIApp:
-        """Return an application that is also a proxy for the names, also for those in Route 53."""
+        """Return the application, which is then also a proxy for the names, including those in Route 53."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or not scope["path"].startswith("http://"):
@@ -72,7 +72,7 @@ class Names:
 
 
 def _behind_balancer(cloud: Region, balancer: LoadBalancer, host: str) -> ASGIApp:
-    """Return what answers for a host: the service whose rule has it, or the default action. Without a certificate the handshake fails."""
+    """Return the application for a host: the service whose rule has it, or the default action. Without a certificate the handshake fails."""
 
     def count(metric: str) -> None:
         cloud.metrics.count(NAMESPACE, metric, balancer.dimensions, cloud.clock.now())

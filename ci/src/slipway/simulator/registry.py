@@ -177,7 +177,7 @@ class ImageStore:
 
 
 class RegistryError(Exception):
-    """An error in the format of the specification."""
+    """An error, answered as the distribution specification demands."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)

@@ -127,7 +127,7 @@ class Route53:
         }
 
     async def list_hosted_zones_by_name(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """List the zones by their names' labels from the last one, from a name on [G]."""
+        """List the zones from a name on, sorted by labels, the last label first [G]."""
         first, most = _labels(full(request.get("DNSName", "."))), int(request.get("MaxItems", "100"))
         zones = [zone for zone in sorted(self.zones.values(), key=_zone_place) if _labels(zone.name) >= first]
         rest = zones[most:]

@@ -54,9 +54,9 @@ def main(port: int, command: Sequence[str]) -> None:
     try:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except OSError as error:
-        told = f"exec {command[0]}: {error.strerror}".lower()  # as container runtimes word it
+        message = f"exec {command[0]}: {error.strerror}".lower()  # as container runtimes word it
         child = subprocess.Popen(
-            [sys.executable, "-c", f"print({told!r}); raise SystemExit(127)"], stdout=subprocess.PIPE
+            [sys.executable, "-c", f"print({message!r}); raise SystemExit(127)"], stdout=subprocess.PIPE
         )
 
     def stop(number: int, _frame: Any) -> None:

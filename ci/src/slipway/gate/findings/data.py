@@ -133,13 +133,23 @@ def _line_of_conversion(table: str, column: str, statements: Iterable[Statement]
     return None
 
 
-def check_imports(node: Node, is_own: Callable[[str], bool]) -> Iterator[Finding]:
-    """Yield a finding when a revision, which has been run, imports a module of the service with mapped classes."""
-    for line, name in _imported(node.source):
-        module = sys.modules.get(name)
-        file = getattr(module, "__file__", None)
-        is_revision = hasattr(module, "down_revision")  # it never changes, and maps its own tables
-        if file and is_own(file) and not is_revision and any(map(_is_mapped, vars(module).values())):
+def mapped_modules(is_own: Callable[[str], bool]) -> frozenset[str]:
+    """Return the modules of the service that this process has imported and that have mapped classes; revisions, which never change, may have some."""
+    own = (
+        (name, module)
+        for name, module in list(sys.modules.items())
+        if (file := getattr(module, "__file__", None)) and is_own(file) and not hasattr(module, "down_revision")
+    )
+    return frozenset(name for name, module in own if any(map(_is_mapped, list(vars(module).values()))))
+
+
+def check_imports(node: Node, mapped: Collection[str]) -> Iterator[Finding]:
+    """Yield a finding when a revision, which has been run, imports one of these modules."""
+    source = node.source
+    if not any(name.rpartition(".")[2].encode() in source for name in mapped):  # parsing takes longer
+        return
+    for line, name in _imported(source):
+        if name in mapped:
             yield rules.MODELS.finding(node, f"imports {name}", line)
             return
 

@@ -50,7 +50,7 @@ class SchemaObject:
 
     @classmethod
     def of(cls, line: Line) -> "SchemaObject":
-        """Locate the object of a line."""
+        """Return the object that a line of a catalog describes."""
         if line.kind == "index":
             schema, table = parts(table_of_index(line))
             return cls(schema, table, parts(line.name)[-1])
@@ -159,7 +159,7 @@ class Autogenerate:
         return table is None or modelled.kind == "index" or self._named(table, modelled) is not None
 
     def is_unvalidated(self, modelled: Line) -> bool:
-        """Whether the models say of a constraint that rows may violate which were there before it."""
+        """Whether the models declare a constraint NOT VALID, so that older rows may violate it."""
         if modelled.kind not in ("check", "foreign key"):
             return False
         return bool(self._object(self._models, modelled).dialect_kwargs.get("postgresql_not_valid"))

@@ -13,12 +13,10 @@ import importlib.util
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
-from queue import SimpleQueue
 from typing import Any, Final
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -33,7 +31,7 @@ from slipway.gate.measure.catalog import Change
 from slipway.gate.measure.session import as_superuser, literal, query
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import UP, Baseline, report, step_of, walk
-from slipway.migration.database import elsewhere, with_connection
+from slipway.migration.database import elsewhere, session_beside
 from slipway.records.gate import Model, Previous
 from slipway.records.proof import Layer
 
@@ -228,7 +226,7 @@ class _Releases:
         statements = "\n".join(sorted(query.sql for query in self._queries))
         self.result.digest = hashlib.sha256(statements.encode()).hexdigest() if statements else ""
         if self._queries and any(importlib.util.find_spec(driver) for driver in _PREPARING):
-            self._in_session = self.sessions.enter_context(_session(self.database))
+            self._in_session = self.sessions.enter_context(session_beside(self.database))
             self._prepared = self._in_session(lambda connection: queries.prepared(connection, self._queries))
 
     def assume(self, node: Node, steps: Steps) -> None:
@@ -428,31 +426,3 @@ def _key(refused: Refused) -> tuple[str, str]:
 
 def _table_of(model: Model, tables: Sequence[seeds.Table]) -> seeds.Table | None:
     return next((each for each in tables if is_table(each.name, model.name)), None)
-
-
-@contextmanager
-def _session(database: URL) -> Iterator[Callable[[Callable[[Connection], Any]], Any]]:
-    """Yield a function that does work on one connection, which stays open during the block in a thread of its own."""
-    tasks: SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = SimpleQueue()
-
-    def serve(connection: Connection) -> None:
-        while task := tasks.get():
-            work, outcome = task
-            try:
-                outcome.set_result(work(connection))
-            except Exception as error:  # noqa: BLE001 -- raised in the waiting thread
-                outcome.set_exception(error)
-
-    with ThreadPoolExecutor(1) as thread:
-        served = thread.submit(with_connection, database, serve)
-
-        def do(work: Callable[[Connection], Any]) -> Any:
-            outcome: Future[Any] = Future()
-            tasks.put((work, outcome))
-            done, _ = wait((outcome, served), return_when=FIRST_COMPLETED)
-            return (outcome if outcome in done else served).result()
-
-        try:
-            yield do
-        finally:
-            tasks.put(None)

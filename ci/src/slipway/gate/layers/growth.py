@@ -8,7 +8,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -57,16 +57,18 @@ def grow(node: Node, processed: Mapping[int, tuple[str, ...]], source: Replica) 
     """Measure the growth by line; return the reason when that is not possible."""
     names = list(dict.fromkeys(name for tables in processed.values() for name in tables))
     measured = []
-    for rows in ROWS:
-        with source.before(node) as database:
-            refused = with_connection(database, partial(_fill, names, rows, source.samples))
-            if refused:
-                return refused
-            with _clock(node) as spent:
-                failure = upgrade(source.environment, database, [node])
-            if failure:
-                return failure
-            measured.append(spent)
+    with source.before(node) as filled:
+        wanted = with_connection(filled, partial(_fill, names, source.samples))
+        for rows in ROWS:
+            with source.copied(filled) if rows < max(ROWS) else nullcontext(filled) as database:
+                refused = with_connection(database, partial(_multiply_all, wanted, rows))
+                if refused:
+                    return refused
+                with _clock(node) as spent:
+                    failure = upgrade(source.environment, database, [node])
+                if failure:
+                    return failure
+                measured.append(spent)
     return tuple(
         Growth(line, tables, ROWS, tuple(round(spent[line], 3) for spent in measured))
         for line, tables in processed.items()
@@ -91,13 +93,16 @@ def _clock(node: Node) -> Iterator[Counter[int]]:
         yield spent
 
 
-def _fill(names: Sequence[str], rows: int, samples: seeds.Samples, connection: Connection) -> str | None:
-    """Insert a few rows into every table and many into the named ones; return the reason when that fails."""
-    raw = connection.connection
-    tables = [replace(table, plain=True) for table in seeds.tables(raw, 0, samples)]
-    seeds.fill(raw, tables)
-    wanted = [table for table in tables if any(is_table(table.name, name) for name in names)]
-    unfilled = [table.name for table in wanted if not _multiply(raw, table, rows)]
+def _fill(names: Sequence[str], samples: seeds.Samples, connection: Connection) -> list[seeds.Table]:
+    """Insert a few rows into every table; return the named ones."""
+    tables = [replace(table, plain=True) for table in seeds.tables(connection.connection, 0, samples)]
+    seeds.fill(connection.connection, tables)
+    return [table for table in tables if any(is_table(table.name, name) for name in names)]
+
+
+def _multiply_all(tables: Sequence[seeds.Table], rows: int, connection: Connection) -> str | None:
+    """Insert many rows into some tables; return the reason when that fails."""
+    unfilled = [table.name for table in tables if not _multiply(connection.connection, table, rows)]
     return f"{few(unfilled)} could not be filled with {rows} rows" if unfilled else None
 
 

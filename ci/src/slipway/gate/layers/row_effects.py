@@ -7,7 +7,7 @@ once more at the end of the revision, and rolled back.
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from alembic import op
 from slipway.gate.history import Node
 from slipway.gate.measure.catalog import Change
 from slipway.gate.measure.place import line_in
-from slipway.gate.measure.session import as_superuser, driver_of, literal, query, rows_written, taken_back
+from slipway.gate.measure.session import as_superuser, driver_of, literal, prepare_once, query, rows_written, taken_back
 from slipway.gate.measure.statements import Execution, watching
 from slipway.gate.names import is_table, parts
 
@@ -32,9 +32,15 @@ _HIDING = """
 SELECT concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relrowsecurity AND row_security_active(c.oid)"""
 _WRITTEN = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::int FROM pg_stat_xact_user_tables"
-NAMES = """
+_NAMES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname))
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"""
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY ({oids})"""
+_SHAPES = """
+SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)), a.attnum::text, a.attname, format_type(a.atttypid, a.atttypmod)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.oid = ANY ({oids})"""
+_BY_OID = f"PREPARE slipway_by_oid(oid[]) AS {_SHAPES.format(oids='$1')}"
+_BY_NAME = f"PREPARE slipway_by_name(text[]) AS {_SHAPES.format(oids='ARRAY(SELECT to_regclass(name)::oid FROM unnest($1) AS name)')}"
 _COLUMNS = """
 SELECT c.oid::text, a.attnum::text, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE a.attnum > 0 AND NOT a.attisdropped"""
@@ -84,17 +90,21 @@ def snapshot(connection: Any, oids: Sequence[str]) -> Snapshot:
     """Read some tables; those that no longer exist are absent."""
     if not oids:
         return Snapshot(names={}, columns={}, types={}, values={}, counts={})
-    among = f"c.oid = ANY ('{{{','.join(oids)}}}'::oid[])"
-    catalog = query(connection, f"{_COLUMNS} AND {among}")
-    columns = {(oid, number): name for oid, number, name, _ in catalog}
-    types = {(oid, number): kind for oid, number, _, kind in catalog}
-    names: dict[str, str] = dict(query(connection, f"{NAMES} WHERE {among}"))  # type: ignore[arg-type]
-    with as_superuser(connection):
-        rows = _rows_of_each(connection, names)
+    prepare_once(connection, "slipway_by_oid", _BY_OID)
+    catalog = query(connection, f"EXECUTE slipway_by_oid('{{{','.join(oids)}}}')")
+    columns = {(oid, number): name for oid, _, number, name, _ in catalog if number}
+    types = {(oid, number): kind for oid, _, number, _, kind in catalog if number}
+    names: dict[str, str] = {oid: table for oid, table, *_ in catalog}
+    rows = _rows_of_each(connection, names)
     values = {(oid, number): tuple(row[name] for row in rows[oid]) for (oid, number), name in columns.items()}
     return Snapshot(
         names=names, columns=columns, types=types, values=values, counts={oid: len(held) for oid, held in rows.items()}
     )
+
+
+def names_of(connection: Any, oids: Iterable[str]) -> dict[str, str]:
+    """Return the names of those relations that exist, by oid."""
+    return dict(query(connection, _NAMES.format(oids=f"'{{{','.join(oids)}}}'::oid[]")))  # type: ignore[arg-type]
 
 
 def among(oids: Collection[str], snapshot: Snapshot) -> Snapshot:
@@ -120,7 +130,7 @@ def differing(before: Snapshot, after: Snapshot) -> list[str]:
 
 
 def nulled(before: Snapshot, after: Snapshot, back: Back) -> Iterator[Loss]:
-    """Yield the columns with values that are NULL now, unless the downgrade brings them `back`."""
+    """Yield the columns with values that are NULL now and stay NULL after the downgrade, whose rows are `back`."""
     for key, name in before.columns.items():
         oid, table = key[0], before.names[key[0]]
         if key not in after.columns or after.counts[oid] != before.counts[oid]:
@@ -139,36 +149,41 @@ def _rows_of_each(connection: Any, names: Mapping[str, str]) -> dict[str, list[d
     return {oid: json.loads(text) for oid, text in query(connection, " UNION ALL ".join(selects))} if names else {}
 
 
+def rows_of(connection: Any, before: Snapshot) -> Back:
+    """Return the rows of the tables that exist, each value cast to the earlier type of its column."""
+    prepare_once(connection, "slipway_by_name", _BY_NAME)
+    listed = ", ".join(map(literal, before.names.values()))
+    catalog = query(connection, f"EXECUTE slipway_by_name(ARRAY[{listed}]::text[])")
+    tables = {table for _, table, *_ in catalog}
+    types = {(before.names[key[0]], name): before.types[key] for key, name in before.columns.items()}
+    changed = {
+        (table, name): types[table, name]
+        for _, table, _, name, kind in catalog
+        if types.get((table, name), kind) != kind
+    }
+    cast = {table for table, _ in changed}
+    present = {oid: table for oid, table in before.names.items() if table in tables}
+    plain = _rows_of_each(connection, {oid: table for oid, table in present.items() if table not in cast})
+    return {
+        table: plain[oid]
+        if oid in plain
+        else _rows_as(connection, table, {name: kind for (of, name), kind in changed.items() if of == table})
+        for oid, table in present.items()
+    }
+
+
+def _rows_as(connection: Any, table: str, types: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the rows with the values of some columns cast to other types; a type that has no such cast keeps its form."""
+    casts = ", ".join(f'{literal(name)}, to_jsonb(t."{name}"::{kind})' for name, kind in types.items())
+    with suppress(Exception), taken_back(connection):  # an error of any driver
+        return _rows(connection, table, f" || jsonb_build_object({casts})")
+    return _rows(connection, table)
+
+
 def _rows(connection: Any, table: str, more: str = "") -> list[dict[str, Any]]:
     ((text,),) = query(connection, f"SELECT coalesce(jsonb_agg(to_jsonb(t){more}), '[]')::text FROM {table} t")
     rows: list[dict[str, Any]] = json.loads(text)
     return rows
-
-
-def rows_of(connection: Any, before: Snapshot) -> Back:
-    """Return the rows of the tables that exist, each value in the type of its column before."""
-    with as_superuser(connection):
-        return {
-            table: _rows_as(connection, oid, table, before)
-            for oid, table in before.names.items()
-            if _exists(connection, table)
-        }
-
-
-def _rows_as(connection: Any, oid: str, table: str, before: Snapshot) -> list[dict[str, Any]]:
-    """Return the rows with their values cast to the earlier types; a type that has no such cast keeps its form."""
-    now = query(connection, f"{_COLUMNS} AND c.oid = to_regclass({literal(table)})")
-    types = {name: before.types[key] for key, name in before.columns.items() if key[0] == oid}
-    changed = {name: types[name] for _, _, name, kind in now if types.get(name, kind) != kind}
-    casts = ", ".join(f'{literal(name)}, to_jsonb(t."{name}"::{kind})' for name, kind in changed.items())
-    with suppress(Exception), taken_back(connection):  # an error of any driver
-        return _rows(connection, table, f" || jsonb_build_object({casts})" if casts else "")
-    return _rows(connection, table)
-
-
-def _exists(connection: Any, table: str) -> bool:
-    ((oid,),) = query(connection, f"SELECT to_regclass({literal(table)})::oid::text")
-    return oid is not None
 
 
 def dropped(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
@@ -260,7 +275,7 @@ def _cast(connection: Any, table: str, column: str, kind: str, otherwise: Sequen
     """Return the values of a column cast to a type, or `otherwise` when there is no such cast."""
     quoted = column.replace('"', '""')
     try:
-        with as_superuser(connection), taken_back(connection):
+        with taken_back(connection):
             ((text,),) = query(connection, f'SELECT jsonb_agg(to_jsonb("{quoted}"::{kind}))::text FROM {table}')
     except Exception:  # noqa: BLE001 -- an error of any driver
         return otherwise
@@ -314,8 +329,7 @@ def sequences_behind(connection: Any, oids: Sequence[str], after: int) -> dict[t
     )
     behind = {}
     if counted:
-        with as_superuser(connection):
-            found = query(connection, " UNION ALL ".join(values))
+        found = query(connection, " UNION ALL ".join(values))
         for (table, column, sequence), (largest, follows) in zip(counted, found, strict=True):
             if largest and largest.lstrip("-").isdigit() and int(largest) >= int(follows):
                 behind[table, column] = Behind(

@@ -3,35 +3,44 @@
 This finds revisions that pass only on empty tables, downgrades that lose or change values that the upgrade had kept, and upgrades that drop
 values. A revision that touches no rows is only upgraded.
 
+A long history is run in parts, in several processes. Each begins with the revisions before its part, which bring their rows and are not judged there.
+
 The stairway says which tables the statements of a revision lock. Foreign keys, triggers, other connections and other processes may write to more:
 the rows of all tables are compared around a revision that writes, and after the last one. When they differ there, the run is repeated, and compares
 all tables around each revision.
+
+Between the steps, which are committed, the superuser fills and reads the tables in a session of its own: row-level security would hide rows from the
+role of the revisions.
 """
 
 import itertools
 import re
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
+from sqlalchemy.engine import Connection
 
 from slipway.errors import RefusedError
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
 from slipway.gate.layers import row_effects, seeds
+from slipway.gate.layers.in_parts import in_parts
 from slipway.gate.layers.row_effects import Again, Back, Behind, Hidden, Loop, Loss, Snapshot
 from slipway.gate.layers.stairway import Failure, Steps
-from slipway.gate.measure.session import as_superuser, query
+from slipway.gate.measure.session import begin_beside, query
 from slipway.gate.names import few, is_table
-from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, report, run, step_of, version_table_of
-from slipway.migration.database import sqlstate
+from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, commit_beneath, report, run, step_of, version_table_of
+from slipway.migration.database import session_beside, sqlstate
 from slipway.migration.environment import sentence
 from slipway.migration.reasons import detail
 from slipway.records.proof import Layer
 from slipway.records.words import counted
+
+T = TypeVar("T")
 
 # Errors that our invented values cause, unlike the application's: a cast that cannot read our text, a check or a reference that our row violates,
 # a refusal of an extension (39000), as pgcrypto's of values that it has not encrypted, an error of Python on JSON of another shape. A violation by
@@ -83,21 +92,75 @@ class RowsResult:
 
 def run_on_rows(baseline: Baseline, steps: Mapping[str, Steps]) -> RowsResult:
     """Run the new revisions on rows; `steps` are the results of the stairway."""
-    first = _Run(baseline, steps)
-    result = first.run()
-    return _Run(baseline, steps, looks_everywhere=True).run() if first.is_unexplained else result
+    upgraded = itertools.takewhile(lambda node: _is_upgraded(steps[node.id]), baseline.history.nodes)
+    nodes = tuple(itertools.dropwhile(lambda node: not node.new, upgraded))
+
+    def run_part(first: int, last: int) -> _Part:
+        run = _Run(baseline, steps, nodes[:first], nodes[first:last])
+        result = run.run()
+        return run.again().run() if run.is_unexplained else result
+
+    with in_parts(len(nodes), run_part, "a part of the history on rows") as (last, earlier):
+        end = run_part(*last)
+        return _joined([*earlier(), end])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """A part of the history on rows; the tables are those at its end."""
+
+    revisions: Mapping[str, Rows]
+    tables: int
+    filled: int
+    empty: Mapping[str, str]  # why a table holds no row
+    left: tuple[str, ...]  # revisions that were not reached
+    why_left: str
+    unfit: tuple[str, ...]  # revisions that fail, perhaps only on the generated values, with the error
+    out_of_sight: tuple[str, ...]  # tables whose rows not even the gate sees
+
+
+def _joined(parts: Sequence[_Part]) -> RowsResult:
+    end = parts[-1]
+    revisions = {key: rows for part in parts for key, rows in part.revisions.items()}
+    return RowsResult(revisions, end.tables, end.filled, end.empty, tuple(_gaps(parts)))
+
+
+def _gaps(parts: Sequence[_Part]) -> Iterator[str]:
+    end = parts[-1]
+    left, unfit = ([each for part in parts for each in getattr(part, name)] for name in ("left", "unfit"))
+    if left:
+        why = next(part.why_left for part in parts if part.left)
+        yield f"{counted(len(left), 'revision')} not run on rows, the first is {left[0]} ({why})"
+    if unfit:
+        yield f"{counted(len(unfit), 'revision')} not tested on rows, because a statement fails there, perhaps only on the generated values; the first is {unfit[0]}"
+    if hidden := list(dict.fromkeys(table for part in parts for table in part.out_of_sight)):
+        yield f"row-level security hides rows of {few(hidden)} from the gate, because the server's role is no superuser"
+    if end.empty:
+        yield (
+            f"{len(end.empty)} of {counted(end.tables, 'table')} could not be filled with rows: {few(list(end.empty))};"
+            f" {next(iter(end.empty.values()))}; name values in [tool.slipway.migrations.samples]"
+        )
 
 
 class _Run:
-    """A run of a history's new revisions on rows."""
+    """A run of some new revisions on rows, after `earlier` new ones, which bring their rows."""
 
-    def __init__(self, baseline: Baseline, steps: Mapping[str, Steps], *, looks_everywhere: bool = False) -> None:
+    def __init__(
+        self,
+        baseline: Baseline,
+        steps: Mapping[str, Steps],
+        earlier: Sequence[Node],
+        nodes: Sequence[Node],
+        *,
+        looks_everywhere: bool = False,
+    ) -> None:
         self._baseline = baseline
         self._environment = baseline.environment
         self._steps = steps
-        self._nodes = tuple(itertools.takewhile(lambda node: _is_upgraded(steps[node.id]), baseline.history.nodes))
-        self._pending = deque(itertools.dropwhile(lambda node: not node.new, self._nodes))
-        self._new = len(self._pending)
+        self._begins = (earlier, nodes)
+        self._earlier = earlier
+        self._pending = deque(nodes)
+        self._new = sum(node.new for node in baseline.history.nodes)
         self._rows: dict[str, Rows] = {}
         self._filled: dict[str, int] = {}  # the number of rows by the oid of each table that was to be filled
         self._reasons: dict[str, str] = {}  # why a table holds no row, by its oid
@@ -105,45 +168,54 @@ class _Run:
         self._looks_everywhere = looks_everywhere
         self.is_unexplained = False  # rows were written, or a sequence moved, and no revision was seen to do that
         self._marks: dict[str, str] = {}
+        self._behind: Collection[tuple[str, str]] = ()  # sequences that earlier revisions have left behind
         self._explained: set[str] = set()  # tables that revisions were seen to write
         self._unfit: list[str] = []
         self._out_of_sight: list[str] = []  # tables whose rows not even the gate sees
         self._unreached = ""
         self._current: tuple[Node, str] | None = None
+        self._context: MigrationContext
+        self._connection: Any  # of the revisions
+        self._do: Callable[[Callable[[Connection], Any]], Any]
         self._before: Snapshot | None = None  # the upgrade of the current revision
         # The error of the upgrade on rows with NULLs and repeated values; it runs once more without them.
         self._failed: BaseException | None = None
 
-    def run(self) -> RowsResult:
+    def again(self) -> "_Run":
+        """Return a run that compares the rows of all tables around each revision."""
+        return _Run(self._baseline, self._steps, *self._begins, looks_everywhere=True)
+
+    def run(self) -> _Part:
         """Run every step and collect the failures."""
         with self._baseline.replica() as source:
             while self._pending:
                 self._filled, self._names, self._marks, self._explained = {}, {}, {}, set()
+                first = [*self._earlier, *self._pending][0]
                 try:
-                    with source.before(self._pending[0]) as database, every_connection_led_to(database):
+                    with (
+                        source.before(first) as database,
+                        session_beside(database, exempt=True) as self._do,
+                        every_connection_led_to(database),
+                    ):
                         self._run_env()
+                    self._earlier = ()  # after a failure the tables are filled at once
                 except RefusedError as error:
                     self._unreached = str(error)
                     break
-        filled = sum(count > 0 for count in self._filled.values())
-        return RowsResult(self._rows, len(self._filled), filled, self._empty(), tuple(self._gaps()))
+        return _Part(
+            revisions=self._rows,
+            tables=len(self._filled),
+            filled=sum(count > 0 for count in self._filled.values()),
+            empty=self._empty(),
+            left=tuple(node.id for node in self._pending),
+            why_left=self._unreached,
+            unfit=tuple(self._unfit),
+            out_of_sight=tuple(self._out_of_sight),
+        )
 
     def _empty(self) -> dict[str, str]:
         empty = (oid for oid, count in self._filled.items() if not count)
         return {self._names[oid]: self._reasons.get(oid, "") for oid in sorted(empty, key=self._names.__getitem__)}
-
-    def _gaps(self) -> Iterator[str]:
-        if self._pending:
-            yield f"{counted(len(self._pending), 'revision')} not run on rows, the first is {self._pending[0].id} ({self._unreached})"
-        if self._unfit:
-            yield f"{counted(len(self._unfit), 'revision')} not tested on rows, because a statement fails there, perhaps only on the generated values; the first is {self._unfit[0]}"
-        if hidden := list(dict.fromkeys(self._out_of_sight)):
-            yield f"row-level security hides rows of {few(hidden)} from the gate, because the server's role is no superuser"
-        if empty := self._empty():
-            yield (
-                f"{len(empty)} of {counted(len(self._filled), 'table')} could not be filled with rows: {few(list(empty))};"
-                f" {next(iter(empty.values()))}; name values in [tool.slipway.migrations.samples]"
-            )
 
     def _run_env(self) -> None:
         """Run env.py once, to the end or to a failing step."""
@@ -160,6 +232,8 @@ class _Run:
 
     def _fails(self, node: Node, step: str, error: BaseException) -> None:
         """Record a failure; a new upgrade runs once more on plain rows, to see what it does to them."""
+        if node in self._earlier:  # its own part reports it
+            return
         if step == UP and node.new and self._failed is None:
             self._failed = error
             if not (is_caused_by_our_values(error) or _is_met_by_equal_keys(error)):
@@ -181,53 +255,79 @@ class _Run:
 
     def _walk(self, _heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
         assert context.connection is not None
-        connection = context.connection.connection
+        self._context, self._connection = context, context.connection.connection
+        commit_beneath(context)
         own = version_table_of(context)
+        ((search_path,),) = query(self._connection, "SELECT current_setting('search_path')")
+        self._superuser(begin_beside, search_path)
+        yield from self._brought_rows(own)
         while self._pending:
             node = self._pending[0]
-            if not self._filled and (self._baseline.initial or node is not self._nodes[0]):
-                self._fill(connection, own)
+            self._fill_first(node, own)
             if node.new and not self._failed:
-                self._repeat(node, connection)
-            yield from self._upgraded(node, connection)
+                self._repeat(node)
+            yield from self._upgraded(node)
             self._pending.popleft()
             if self._failed:  # the next revision meets all rows again
                 self._failed = None
                 break
             if self._makes_tables(node):
-                self._fill(connection, own)
-        self._look_for_more(connection)
+                self._fill(own)
+        self._look_for_more()
 
-    def _look_for_more(self, connection: Any) -> None:
+    def _superuser(self, look: Callable[..., T], *arguments: Any) -> T:
+        """Call a function with the connection of the superuser's session."""
+        result: T = self._do(lambda connection: look(connection.connection, *arguments))
+        return result
+
+    def _brought_rows(self, own: str) -> Iterator[RevisionStep]:
+        """Run the revisions before this part, so that it finds the rows as they left them."""
+        for node in self._earlier:
+            self._fill_first(node, own)
+            yield from self._step(node, UP)
+            if self._makes_tables(node):
+                self._fill(own)
+        if self._earlier:
+            self._marks = self._superuser(seeds.marks, self._names)
+            self._behind = self._superuser(row_effects.sequences_behind, list(self._filled), self._newest).keys()
+
+    def _fill_first(self, node: Node, own: str) -> None:
+        """Fill the tables that exist before the first revision of a run."""
+        if not self._filled and (self._baseline.initial or node is not self._baseline.history.nodes[0]):
+            self._fill(own)
+
+    @property
+    def _newest(self) -> int:
+        """The largest oid of a table that was to be filled."""
+        return max(map(int, self._filled), default=0)
+
+    def _look_for_more(self) -> None:
         """Note whether more was written than the revisions were seen to write."""
         if self._looks_everywhere or self.is_unexplained:
             return
-        present = query(connection, row_effects.NAMES)
-        names = {oid: name for oid, name in present if oid in self._marks and oid not in self._explained}
-        with as_superuser(connection):
-            marks = seeds.marks(connection, names)
-        behind = row_effects.sequences_behind(connection, list(self._filled), max(map(int, self._filled), default=0))
-        known = {(each.table, each.column) for rows in self._rows.values() for each in rows.behind}
+        names = self._superuser(row_effects.names_of, self._marks.keys() - self._explained)
+        marks = self._superuser(seeds.marks, names)
+        behind = self._superuser(row_effects.sequences_behind, list(self._filled), self._newest)
+        known = {*self._behind, *((each.table, each.column) for rows in self._rows.values() for each in rows.behind)}
         self.is_unexplained = any(self._marks[oid] != mark for oid, mark in marks.items()) or bool(
             behind.keys() - known
         )
 
-    def _upgraded(self, node: Node, connection: Any) -> Iterator[RevisionStep]:
+    def _upgraded(self, node: Node) -> Iterator[RevisionStep]:
         locked = self._locked(node)
         writes = self._looks_everywhere or self._writes(node)
         touched = [oid for oid, count in self._filled.items() if count] if writes else locked
-        self._before = before = row_effects.snapshot(connection, touched)
-        self._current = (node, UP)
+        self._before = before = self._superuser(row_effects.snapshot, touched)
         if not node.new:
             self._explained.update(self._filled)
-            yield self._step(node, UP, connection)
+            yield from self._step(node, UP)
             return
         report(Layer.ROWS, node.id, self._new)
-        newest = max(map(int, self._filled), default=0)
+        newest = self._newest
         moves = self._looks_everywhere or self._moves_sequences(node)
         watched = moves or self._may_leave_sequences_behind(node)
         counted = list(self._filled) if moves else touched
-        behind = row_effects.sequences_behind(connection, counted, newest) if watched and counted else {}
+        behind = self._superuser(row_effects.sequences_behind, counted, newest) if watched and counted else {}
         rows = self._of(node)
         filled = {name: self._filled[oid] for oid, name in self._names.items()}
         with (
@@ -235,25 +335,26 @@ class _Run:
             row_effects.noting_hidden(node, rows.hidden),
             row_effects.looping(node, filled, rows.loops),
         ):
-            yield self._step(node, UP, connection)
+            yield from self._step(node, UP)
         if watched:
-            now = row_effects.sequences_behind(connection, counted, newest)
+            now = self._superuser(row_effects.sequences_behind, counted, newest)
             self._of(node).behind = tuple(each for column, each in now.items() if column not in behind)
         if backfills:  # the tables that they lock are not known when they run outside a transaction
-            self._of(node).again = tuple(row_effects.written_again(connection, backfills))
+            self._of(node).again = tuple(row_effects.written_again(self._connection, backfills))
         if any(before.counts.values()):
-            yield from self._judged(node, before, locked, connection)
+            yield from self._judged(node, before, locked)
 
-    def _step(self, node: Node, step: str, connection: Any) -> RevisionStep:
-        """Return a step that finds our rows committed, as production's are, and no lock of ours in its way."""
-        connection.commit()
+    def _step(self, node: Node, step: str) -> Iterator[RevisionStep]:
+        """Yield a step, which finds no lock of ours in its way, and leaves none in ours."""
+        self._connection.commit()
         self._current = (node, step)
-        return step_of(self._environment, node, step)
+        yield step_of(self._environment, node, step)
+        commit_beneath(self._context)
 
-    def _judged(self, node: Node, before: Snapshot, locked: Collection[str], connection: Any) -> Iterator[RevisionStep]:
+    def _judged(self, node: Node, before: Snapshot, locked: Collection[str]) -> Iterator[RevisionStep]:
         """Compare the rows after the upgrade and after the downgrade with those before."""
         rows = self._of(node)
-        after = row_effects.snapshot(connection, list(before.names))
+        after = self._superuser(row_effects.snapshot, list(before.names))
         differing = row_effects.differing(before, after)
         concerned = {*locked, *differing}
         self._explained.update(concerned if self._writes(node) else differing)
@@ -261,12 +362,12 @@ class _Run:
         if not concerned:
             return
         rows.held = {before.names[oid]: count for oid, count in before.counts.items()}
-        rows.recast = tuple(row_effects.recast(connection, before, after))
+        rows.recast = self._superuser(lambda connection: tuple(row_effects.recast(connection, before, after)))
         rows.compare(before, after, {}, locked)  # a downgrade that fails brings nothing back
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
-            yield self._step(node, DOWN, connection)
-            rows.compare(before, after, row_effects.rows_of(connection, before), locked)
-            yield self._step(node, AGAIN, connection)
+            yield from self._step(node, DOWN)
+            rows.compare(before, after, self._superuser(row_effects.rows_of, before), locked)
+            yield from self._step(node, AGAIN)
 
     def _locked(self, node: Node) -> list[str]:
         """Return the filled tables that the revision's upgrade locks."""
@@ -287,33 +388,29 @@ class _Run:
         replaces = any(_WRITES.match(each.sql) or _COUNTS.search(each.sql) for each in steps.statements)
         return replaces or any(line.kind == "sequence" for line in steps.upgraded.added)
 
-    def _repeat(self, node: Node, connection: Any) -> None:
+    def _repeat(self, node: Node) -> None:
         """Give two rows equal values where only the revision forbids them."""
         oids = {name: oid for oid, name in self._names.items() if self._filled[oid]}
         for name, columns in row_effects.uniques(self._steps[node.id].upgraded):
             if name in oids:
                 self._explained.add(oids[name])
-                with as_superuser(connection):
-                    row_effects.repeat(connection, oids[name], name, columns)
+                self._superuser(row_effects.repeat, oids[name], name, columns)
 
     def _makes_tables(self, node: Node) -> bool:
         change = self._steps[node.id].upgraded
         return any("table" in line.kind for line in (*change.added, *change.removed))
 
-    def _fill(self, connection: Any, own: str) -> None:
+    def _fill(self, own: str) -> None:
         """Fill the new tables, except alembic's own."""
         self._current = None
-        after = max(map(int, self._filled), default=0)
-        new = [
-            table for table in seeds.tables(connection, after, self._baseline.samples) if not is_table(table.name, own)
-        ]
-        with as_superuser(connection):
-            self._out_of_sight += row_effects.tables_with_hidden_rows(connection)
-            filled = seeds.fill(connection, [replace(table, plain=self._failed is not None) for table in new])
+        every = self._superuser(seeds.tables, self._newest, self._baseline.samples)
+        new = [replace(table, plain=self._failed is not None) for table in every if not is_table(table.name, own)]
+        self._out_of_sight += self._superuser(row_effects.tables_with_hidden_rows)
+        filled = self._superuser(seeds.fill, new)
         self._filled |= filled.counts
         self._marks |= filled.marks
         self._reasons |= filled.reasons
-        self._names = {oid: name for oid, name in query(connection, row_effects.NAMES) if oid in self._filled}
+        self._names = self._superuser(row_effects.names_of, self._filled)
         self._filled = {oid: self._filled[oid] for oid in self._names}
 
 
@@ -327,8 +424,8 @@ def is_caused_by_our_values(error: BaseException) -> bool:
 
 def _is_met_by_equal_keys(error: BaseException) -> bool:
     """Whether two tables held the same UUID, which only ours do."""
-    told = f"{error} {detail(error)}"
-    return sqlstate(error) == "23505" and seeds.UUID in told and "already exists" in told
+    message = f"{error} {detail(error)}"
+    return sqlstate(error) == "23505" and seeds.UUID in message and "already exists" in message
 
 
 def _is_upgraded(steps: Steps) -> bool:

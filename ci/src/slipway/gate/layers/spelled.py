@@ -31,7 +31,7 @@ def _statement(item: Any) -> Any:
 
 
 def all_spelled(tables: Iterable[Table]) -> Iterator[str]:
-    """Yield the texts of every object of these tables, and those of their enum types."""
+    """Yield one text for each table, column, index, constraint and enum type."""
     for table in tables:
         for item in (table, *table.columns, *table.indexes, *table.constraints):
             if text := spelled(item):

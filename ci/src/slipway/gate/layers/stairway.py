@@ -233,7 +233,7 @@ class Stairway:
         except (Exception, SystemExit) as error:
             if self._current is None:
                 raise BadInputError(
-                    f"{self._environment.spoken_place_of(error)} fails before the first revision",
+                    f"{self._environment.place_in_words(error)} fails before the first revision",
                     self._environment.needs(error),
                 ) from error
             return self._failed(*self._current, error)
@@ -315,7 +315,7 @@ class Stairway:
 
     def _read_first(self, connection: Any) -> Catalog:
         if self._catalog is None:
-            self._catalog = Catalog(connection)
+            self._catalog = Catalog(connection, noted=True)
             if self._expected not in (None, self._catalog.fingerprint):
                 raise _NotAsLeftError
         self._catalog.begin()

@@ -15,7 +15,7 @@ from textwrap import shorten
 from typing import Any, Final
 
 from slipway.gate.measure.role import MAIN_USER, OWNER
-from slipway.gate.measure.session import prepare_once, query
+from slipway.gate.measure.session import has_granted, plan_once, prepare_once, query
 from slipway.gate.measure.system_catalogs import FIRST_USER_OID, NEWEST_OID, RELATIONS, SYSTEM_CATALOGS, is_young
 
 _NAMED = ("table", "partitioned table", "materialized view", "view")
@@ -50,7 +50,7 @@ _YOUNG = " UNION ".join(
 )
 # Everything else belongs to these, except comments on their parts.
 _COMMENTED = f"SELECT objoid FROM pg_description WHERE objoid >= {FIRST_USER_OID} AND $1 = '{_BEGINNING}'"
-# A grant on a column rewrites the column's row without a lock; columns are many, so they are read only when one was rewritten.
+# A grant on a column rewrites the column's row without a lock; columns are many, so they are read only when one was rewritten and a grant is possible.
 _REWRITTEN_COLUMNS = f"""
     SELECT attrelid FROM pg_attribute r WHERE attrelid >= {FIRST_USER_OID} AND {is_young("r", "$1")}
     AND (SELECT pg_stat_get_xact_tuples_updated('pg_attribute'::regclass)) > 0
@@ -67,11 +67,14 @@ _TOUCHED = f"""
 _ALL_YOUNG = f"WITH relations AS MATERIALIZED ({RELATIONS}) {_STATE}, NULL"
 _TOUCHED_ONES, _USUAL_ONES, _YOUNG_ONES = "slipway_touched", "slipway_usual", "slipway_young"
 _OF_TOUCHED = {each: each.of("ARRAY(SELECT oid FROM touched)") for each in SYSTEM_CATALOGS}
+_UNGRANTED = _TOUCHED.replace(f" UNION {_REWRITTEN_COLUMNS}", "")
 _QUESTIONS = {
     _TOUCHED_ONES: " UNION ALL ".join([_TOUCHED, *_OF_TOUCHED.values()]),
-    _USUAL_ONES: " UNION ALL ".join([_TOUCHED, *(lines for each, lines in _OF_TOUCHED.items() if not each.rare)]),
+    _USUAL_ONES: " UNION ALL ".join([_UNGRANTED, *(lines for each, lines in _OF_TOUCHED.items() if not each.rare)]),
     _YOUNG_ONES: " UNION ALL ".join([_ALL_YOUNG, *(each.young("$1") for each in SYSTEM_CATALOGS)]),
 }
+_LARGE = 500  # rows
+_FIRST = f"SELECT {_RARE} = 'true', (SELECT count(*) FROM pg_attribute WHERE attrelid >= {FIRST_USER_OID} AND attnum > 0) > {_LARGE}"
 _KEYS = " UNION ALL ".join(catalog.keys() for catalog in SYSTEM_CATALOGS)
 
 Key = tuple[str, str]
@@ -148,16 +151,20 @@ class _State:
 
 
 class Catalog:
-    """The catalog of one DBAPI connection's database at the last read, with the changes of the current transaction."""
+    """The catalog of one DBAPI connection's database at the last read, with the changes of the current transaction.
 
-    def __init__(self, connection: Any) -> None:
+    With `noted` every statement of the session is known to `note_change`.
+    """
+
+    def __init__(self, connection: Any, *, noted: bool = False) -> None:
         self._connection = connection
+        self._noted = noted
         self._state = _State()
         self._transaction = ""
         self._lines: dict[Key, Line] = {}
         self._owned: dict[str, set[Key]] = {}
         self._sum = 0
-        ((self._has_rare,),) = query(connection, f"SELECT {_RARE} = 'true'")
+        ((self._has_rare, self._is_large),) = query(connection, _FIRST)
         self._read_young(_BEGINNING)
 
     @property
@@ -199,20 +206,28 @@ class Catalog:
         return self._learn(rows, known.difference((catalog, key) for catalog, key, *_ in rows))
 
     def _read_young(self, boundary: str) -> tuple[Change, bool]:
-        # From the beginning both are everything, and planning a second query takes longer than executing the first.
-        rows, _ = self._ask(self._touched if boundary == _BEGINNING else _YOUNG_ONES, boundary)
+        # From the beginning both are everything. In a small catalog, planning a second query takes longer than executing the first.
+        touched = boundary == _BEGINNING and self._noted and not self._is_large
+        rows, _ = self._ask(self._touched if touched else _YOUNG_ONES, boundary)
         present = set(map(tuple, query(self._connection, _KEYS))) if self._lines else set()
         members = {oid for (oid,) in query(self._connection, _MEMBERS)}
         return self._learn([row for row in rows if row[2] not in members], self._lines.keys() - present)
 
     @property
     def _touched(self) -> str:
-        """The query of touched objects; the first rare one changes the state, so all young rows are read then."""
-        return _TOUCHED_ONES if self._has_rare else _USUAL_ONES
+        """The query of touched objects; the first rare one changes the state, so all young rows are read then.
+
+        A function, which is rare, may contain a grant.
+        """
+        ungranted = not self._lines or (self._noted and not has_granted(self._connection))
+        return _USUAL_ONES if ungranted and not self._has_rare else _TOUCHED_ONES
 
     def _ask(self, question: str, boundary: str) -> tuple[Sequence[Row], Sequence[str]]:
         """Return the rows of a query, and the owners that it covered."""
-        prepare_once(self._connection, question, f"PREPARE {question}(xid) AS {_QUESTIONS[question]}")
+        preparation = f"PREPARE {question}(xid) AS {_QUESTIONS[question]}"
+        if self._noted:  # and therefore read often
+            plan_once(self._connection, question, preparation, f"'{boundary}'")
+        prepare_once(self._connection, question, preparation)
         (_, transaction, now, newest_oid, untold, touched), *rows = query(
             self._connection, f"EXECUTE {question}('{boundary}')"
         )
@@ -237,4 +252,5 @@ class Catalog:
                 renamed |= before is not None and line is not None and before.name != name
         change = Change.between(removed, added)
         self._sum += change.number
+        self._is_large = len(self._lines) > _LARGE
         return change, renamed

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from slipway.gate.measure.session import OUR_LOCK_TIMEOUT, OUR_STATEMENT_TIMEOUT, prepare_once, query
+from slipway.gate.measure.session import OUR_LOCK_TIMEOUT, OUR_STATEMENT_TIMEOUT, plan_once, prepare_once, query
 from slipway.gate.measure.system_catalogs import NEWEST_OID
 from slipway.records.proof import Blocked
 
@@ -57,17 +57,23 @@ _PREPARE_LOCKED = f"""
     WHERE c.relkind IN ('r', 'p', 'm', 'v') OR c.relkind IS NULL
 """
 _SCANNED = "slipway_scanned"
+# In the first row the newest oid and the begin of the transaction.
 _PREPARE_SCANNED = f"""
     PREPARE {_SCANNED} AS
+    SELECT {NEWEST_OID}, now()::text, NULL
+    UNION ALL (
     SELECT coalesce(indrelid, c.oid)::text, sum(scans) FILTER (WHERE indrelid IS NULL)::text, sum(scans) FILTER (WHERE NOT indisunique)::text
     FROM pg_class c LEFT JOIN pg_index ON indexrelid = c.oid, pg_stat_get_xact_numscans(c.oid) scans
-    WHERE c.oid >= 16384 AND relkind IN ('r', 'p', 'm', 'i') AND scans > 0 GROUP BY 1
+    WHERE c.oid >= 16384 AND relkind IN ('r', 'p', 'm', 'i') AND scans > 0 GROUP BY 1)
 """
 _FILES = "SELECT oid::text, relfilenode::text FROM pg_class WHERE relkind IN ('r', 'm') AND oid BETWEEN 16384 AND {newest_oid}"
-_MOVED = """
-SELECT oid::text, '' FROM pg_class WHERE relkind IN ('r', 'm') AND oid BETWEEN 16384 AND {newest_oid} AND relfilenode > {newest_oid}
-UNION ALL SELECT indrelid::text, x.relname FROM pg_index JOIN pg_class x ON x.oid = indexrelid JOIN pg_class t ON t.oid = indrelid
-WHERE indexrelid > {newest_oid} AND indrelid BETWEEN 16384 AND {newest_oid} AND t.relkind IN ('r', 'm') AND x.relfilenode >= x.oid"""
+_MOVED = "slipway_moved"
+_PREPARE_MOVED = f"""
+    PREPARE {_MOVED}(oid) AS
+    SELECT oid::text, '' FROM pg_class WHERE relkind IN ('r', 'm') AND oid BETWEEN 16384 AND $1 AND relfilenode > $1
+    UNION ALL SELECT indrelid::text, x.relname FROM pg_index JOIN pg_class x ON x.oid = indexrelid JOIN pg_class t ON t.oid = indrelid
+    WHERE indexrelid > $1 AND indrelid BETWEEN 16384 AND $1 AND t.relkind IN ('r', 'm') AND x.relfilenode >= x.oid
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +117,7 @@ class Effect:
 
 def prepare(connection: Any) -> None:
     """Prepare the two queries below in a session."""
-    prepare_once(connection, _LOCKED, _PREPARE_LOCKED)
+    plan_once(connection, _LOCKED, _PREPARE_LOCKED, "0")
     prepare_once(connection, _SCANNED, _PREPARE_SCANNED)
 
 
@@ -152,7 +158,8 @@ class Moved:
 
 def moved(connection: Any, newest_oid: int) -> tuple[Moved, ...]:
     """Return the tables up to `newest_oid` that have a file or an index above it."""
-    return tuple(Moved(table, index) for table, index in query(connection, _MOVED.format(newest_oid=newest_oid)))
+    prepare_once(connection, _MOVED, _PREPARE_MOVED)
+    return tuple(Moved(table, index) for table, index in query(connection, f"EXECUTE {_MOVED}({newest_oid})"))
 
 
 class Transaction:
@@ -162,12 +169,9 @@ class Transaction:
         self._connection = connection
         self._locked: Tables = {}
         # Counters may start above zero: they are reported, and reset, up to a second after a commit.
-        self._counted = {
-            oid: Table(scans=int(scans or 0), ranges=int(ranges or 0))
-            for oid, scans, ranges in query(connection, f"EXECUTE {_SCANNED}")
-        }
-        # Objects up to here were built or moved by earlier transactions of the revision.
-        ((self._newest, self._began),) = query(connection, f"SELECT {NEWEST_OID}, now()::text")
+        (newest, began, _), *counted = query(connection, f"EXECUTE {_SCANNED}")
+        self._counted = {oid: Table(scans=int(scans or 0), ranges=int(ranges or 0)) for oid, scans, ranges in counted}
+        self._newest, self._began = newest, began  # objects up to here were built or moved by earlier transactions
 
     def look(self, newest_oid: int, *, writes: bool = False) -> Effect:
         """Return the effects since the last call; relations above `newest_oid` are new. `writes`: they are of an UPDATE or DELETE."""

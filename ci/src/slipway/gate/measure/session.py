@@ -32,15 +32,20 @@ SESSION: Final = (
     set_config('plan_cache_mode', 'force_generic_plan', false), set_config('session_authorization', pg_get_userbyid(datdba)::text, false)
     FROM pg_database WHERE datname = current_database()""",
 )
+# Of a session of the superuser beside that of a revision: its values have the same form.
+_BESIDE: Final = f"""SELECT {_LIMITED}, set_config('TimeZone', 'UTC', false), set_config('plan_cache_mode', 'force_generic_plan', false),
+    set_config('search_path', {{search_path}}, false)"""
 _CHANGES: Final = re.compile(
     r"(?:\A|;)\s*(?:SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)|SET\s+LOCAL\s+(?:SEARCH_PATH|ROLE|SESSION)\b|RESET\b|DISCARD\b)|\bset_config\s*\(",
     re.IGNORECASE,
 )
+_GRANTS: Final = re.compile(r"\b(?:GRANT|REVOKE|OWNED|pg_attribute)\b", re.IGNORECASE)
 _CUSTOM: Final = re.compile(r"\b(?:SET|SESSION)\s+(\w+\.\w+)|\bset_config\s*\(\s*'(\w+\.\w+)'", re.IGNORECASE)
 _ROLE: Final = "SELECT quote_ident(session_user), current_setting('role')"
 _WHO: Final = "SELECT session_user, current_user"
 _SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE context IN ('user', 'superuser')"
 _BEFORE: Final = "before it was changed"
+_GRANTED: Final = "permissions may have changed"
 LEFT_IN_AUTOCOMMIT: Final = "left in autocommit mode"
 
 
@@ -58,6 +63,11 @@ def rows_written(connection: Any, sql: str, parameters: Any = ()) -> int:
         cursor.execute(sql, parameters)
         count: int = cursor.rowcount
         return count
+
+
+def begin_beside(connection: Any, search_path: str) -> None:
+    """Begin a session of the superuser that looks at what revisions do, with the search path of theirs."""
+    query(connection, _BESIDE.format(search_path=literal(search_path)))
 
 
 @contextmanager
@@ -149,8 +159,29 @@ def prepare_once(connection: Any, name: str, sql: str) -> None:
         prepared.add(name)
 
 
+def plan_once(connection: Any, name: str, sql: str, example: str) -> None:
+    """Prepare a statement once per session with a plan for a large catalog, however small it is now: `example` are arguments.
+
+    The plan of an empty database would read all of pg_class at each execution. It is kept, as the session's settings demand.
+    """
+    if name in notes_on(connection).setdefault("prepared", set()):
+        return
+    prepare_once(connection, name, sql)
+    ((before,),) = query(connection, "SELECT current_setting('enable_seqscan')")
+    query(connection, "SELECT set_config('enable_seqscan', 'off', false)")
+    query(connection, f"EXPLAIN EXECUTE {name}({example})")
+    query(connection, f"SELECT set_config('enable_seqscan', {literal(before)}, false)")
+
+
+def has_granted(connection: Any) -> bool:
+    """Whether a statement of the session may have changed a permission, or the catalogs themselves, as far as `note_change` knows."""
+    return _GRANTED in notes_on(connection)
+
+
 def note_change(connection: Any, sql: str) -> None:
-    """Record the settings of a session before a statement that appears to change them."""
+    """Record the settings of a session before a statement that appears to change them, and that one changes permissions."""
+    if _GRANTS.search(sql):
+        notes_on(connection)[_GRANTED] = True
     if not _CHANGES.search(sql):
         return
     notes = notes_on(connection)

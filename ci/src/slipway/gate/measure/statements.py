@@ -1,9 +1,9 @@
 """Every statement of this process, by SQLAlchemy or by a revision that uses its driver directly, and the session that executes it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.engine import Connection
 
@@ -54,26 +54,63 @@ def _ignore(_execution: Execution) -> None:
     """Listen to nothing."""
 
 
+class _Process:
+    """The listeners of this process, before and after each statement; while there are any, SQLAlchemy and the drivers report."""
+
+    before: tuple[Listener, ...] = ()
+    after: tuple[Listener, ...] = ()
+    reporting: Final = ExitStack()
+
+
 @contextmanager
 def watching(*, before: Listener = _ignore, after: Listener = _ignore) -> Iterator[None]:
     """Call these functions around every statement of this process, `after` only when it succeeds, during the block."""
-
-    def with_sqlalchemy(listener: Listener) -> Callable[..., None]:
-        def by_sqlalchemy(connection: Connection, _cursor: Any, *statement: Any) -> None:
-            sql, parameters, _, many = statement
-            listener(Execution(session=Session.of(connection), sql=sql, parameters=parameters, many=many))
-
-        return by_sqlalchemy
-
-    def with_driver(listener: Listener) -> drivers.Listener:
-        def by_driver(call: drivers.Call) -> None:
-            session = Session(connection=call.connection, autocommit=call.autocommit, error=call.error)
-            listener(Execution(session=session, sql=call.sql, parameters=call.parameters, many=call.many))
-
-        return by_driver
-
-    with (
-        listening(before_cursor_execute=with_sqlalchemy(before), after_cursor_execute=with_sqlalchemy(after)),
-        drivers.watching(with_driver(before), with_driver(after)),
-    ):
+    if not (_Process.before or _Process.after):
+        _Process.reporting.enter_context(listening(before_cursor_execute=_begin, after_cursor_execute=_end))
+        _Process.reporting.enter_context(drivers.watching(_begin_directly, _end_directly))
+    _Process.before, _Process.after = (*_Process.before, before), (*_Process.after, after)
+    try:
         yield
+    finally:
+        _Process.before, _Process.after = _without(_Process.before, before), _without(_Process.after, after)
+        if not (_Process.before or _Process.after):
+            _Process.reporting.close()
+
+
+def _without(listeners: tuple[Listener, ...], one: Listener) -> tuple[Listener, ...]:
+    left = list(listeners)
+    left.remove(one)
+    return tuple(left)
+
+
+def _begin(connection: Connection, _cursor: Any, *statement: Any) -> None:
+    _tell(_Process.before, connection, statement)
+
+
+def _end(connection: Connection, _cursor: Any, *statement: Any) -> None:
+    _tell(_Process.after, connection, statement)
+
+
+def _tell(listeners: tuple[Listener, ...], connection: Connection, statement: tuple[Any, ...]) -> None:
+    """Report a statement of SQLAlchemy."""
+    sql, parameters, _, many = statement
+    session: Session | None = None
+    for listener in listeners:
+        if listener is not _ignore:
+            session = session or Session.of(connection)
+            listener(Execution(session=session, sql=sql, parameters=parameters, many=many))
+
+
+def _begin_directly(call: drivers.Call) -> None:
+    _tell_directly(_Process.before, call)
+
+
+def _end_directly(call: drivers.Call) -> None:
+    _tell_directly(_Process.after, call)
+
+
+def _tell_directly(listeners: tuple[Listener, ...], call: drivers.Call) -> None:
+    """Report a statement that is given to a driver."""
+    session = Session(connection=call.connection, autocommit=call.autocommit, error=call.error)
+    for listener in listeners:
+        listener(Execution(session=session, sql=call.sql, parameters=call.parameters, many=call.many))

@@ -49,7 +49,7 @@ def region_of(host: str) -> str | None:
 def check_repository(image: Reference, wanted: Reference, *, simulated: bool = False) -> None:
     """Raise BadInputError for an image outside of the repository from which the environment deploys.
 
-    The registry of a `simulated` account has an address of this machine, from which an image was pushed to the same name.
+    In a `simulated` account an image may have the registry's address on this machine instead of ECR's; then only its name must match.
     """
     name = wanted.repository.partition("/")[2]
     host, _, pushed = image.repository.partition("/")

@@ -34,7 +34,7 @@ async def read(
 
 
 async def of_new_streams(aws: Aws, group: str, since: datetime, until: datetime | None = None) -> tuple[Line, ...]:
-    """Return the lines of streams that began since then: older instances keep writing."""
+    """Return the lines of streams that began after `since`: those of older instances, which keep writing, are left out."""
     lines = await read(aws, group, since=since, until=until)
     new = set()
     for stream in {line.stream for line in lines}:
@@ -70,3 +70,9 @@ async def began(aws: Aws, group: str, stream: str) -> datetime | None:
 
 def _milliseconds(time: datetime) -> int:
     return int(time.timestamp() * 1000)
+
+
+def creation_of(group: str, environment: str) -> str:
+    """Return how to create the log group of a task in an environment, in words."""
+    by_hand = f"aws logs create-log-group --log-group-name {group}"
+    return f"create it with `slipway bootstrap --environment {environment} --apply`, or without bootstrap by {by_hand}"

@@ -47,7 +47,7 @@ class Access:
 
     async def run(self, digest: str, tell: Tell, *, makes: bool) -> ServerAccess:
         """Return what differs on the server, and make it so if `makes`; raises SlipwayError."""
-        return await EcsTask(self.aws, self.time, self._order(digest, look=not makes)).access(tell)
+        return await EcsTask(self.aws, self.time, self._order(digest, only_reads=not makes)).access(tell)
 
     @property
     def _network(self) -> ManagedNetwork:
@@ -59,7 +59,7 @@ class Access:
     def _subnets(self) -> tuple[str, str]:
         return task_subnets(self._network)
 
-    def _order(self, digest: str, *, look: bool) -> AccessOrder:
+    def _order(self, digest: str, *, only_reads: bool) -> AccessOrder:
         settings, environment = self.settings, self.environment
         env, service = settings.environment(environment), settings.service_name(environment)
         task = MigrationRunner(
@@ -87,7 +87,7 @@ class Access:
             settings,
             environment,
             digest,
-            look,
+            only_reads,
             task=task,
             references=references,
             arguments=tuple(f"--{name}={value}" for name, value in arguments.items()),

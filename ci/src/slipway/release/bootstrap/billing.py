@@ -17,7 +17,15 @@ from slipway.release.aws.references import parts_of_secret
 from slipway.release.bootstrap.server import server_name
 from slipway.release.bootstrap.template import StackTemplate
 from slipway.release.errors import or_absent
-from slipway.release.prices import ADDRESS_HOUR, ENDPOINT_HOUR, NAT_HOUR, balancer_line, database_line, line
+from slipway.release.prices import (
+    Prices,
+    address_line,
+    balancer_line,
+    database_line,
+    endpoint_line,
+    gateway_line,
+    prices_of,
+)
 from slipway.settings import ExpressEnvironment, Settings
 
 NOT_COVERED: Final = (
@@ -39,6 +47,10 @@ class Inventory:
     environment: str
     stacks: tuple[StackTemplate, ...]
 
+    @property
+    def _prices(self) -> Prices:
+        return prices_of(self.settings.environment(self.environment).region)
+
     async def billed(self) -> tuple[list[CostLine], list[str]]:
         """Return what is billed by the hour beside the service, with the price of a month, and what could not be read."""
         networks, unread = await _read([self._networks])
@@ -51,32 +63,32 @@ class Inventory:
         return lines, [*unread, *others]
 
     async def kept(self) -> tuple[list[str], list[str]]:
-        """Return what outlives the stacks, and what could not be read."""
+        """Return the resources that outlive the stacks, and those that could not be read."""
         return await _read([self._snapshots, self._log_groups, self._secrets, self._repositories])
 
     async def _gateways(self, networks: Collection[str]) -> AsyncIterator[CostLine]:
         async for each in self._items("ec2", "describe_nat_gateways", "NatGateways"):
             if each.get("State") not in _GONE and (each.get("VpcId") in networks or self._is_ours(each)):
-                yield line(f"NAT gateway {each['NatGatewayId']}", NAT_HOUR)
+                yield gateway_line(self._prices, f"NAT gateway {each['NatGatewayId']}")
 
     async def _endpoints(self, networks: Collection[str]) -> AsyncIterator[CostLine]:
         async for each in self._items("ec2", "describe_vpc_endpoints", "VpcEndpoints"):
             is_billed = each.get("VpcEndpointType") == "Interface" and str(each.get("State")).lower() not in _GONE
             if is_billed and each.get("VpcId") in networks:
                 what = f"interface endpoint {each['VpcEndpointId']} of {each.get('ServiceName')}"
-                yield line(what, ENDPOINT_HOUR * len(each.get("SubnetIds", ())))  # one for each zone
+                yield endpoint_line(self._prices, what, len(each.get("SubnetIds", ())))  # one subnet for each zone
 
     async def _addresses(self) -> AsyncIterator[CostLine]:
         async for each in self._items("ec2", "describe_addresses", "Addresses"):
             if self._is_ours(each):
-                yield line(f"address {each.get('PublicIp')} ({each.get('AllocationId')})", ADDRESS_HOUR)
+                yield address_line(f"address {each.get('PublicIp')} ({each.get('AllocationId')})")
 
     async def _balancers(self, networks: Collection[str]) -> AsyncIterator[CostLine]:
         found = await self.aws.call("elbv2", "describe_load_balancers", PageSize=_MOST_BALANCERS)
         for each in found["LoadBalancers"]:
             if each.get("VpcId") in networks:
                 is_public = each.get("Scheme") == "internet-facing"
-                yield balancer_line(f"load balancer {each['LoadBalancerName']}", is_public=is_public)
+                yield balancer_line(self._prices, f"load balancer {each['LoadBalancerName']}", is_public=is_public)
 
     async def _databases(self) -> AsyncIterator[CostLine]:
         name = server_name(self.environment)
@@ -86,7 +98,7 @@ class Inventory:
         for each in (found or {}).get("DBInstances", ()):
             what = f"database {each['DBInstanceIdentifier']} ({each.get('DBInstanceStatus')})"
             size, has_standby = each["DBInstanceClass"], bool(each.get("MultiAZ"))
-            yield database_line(what, size, int(each["AllocatedStorage"]), has_standby=has_standby)
+            yield database_line(self._prices, what, size, int(each["AllocatedStorage"]), has_standby=has_standby)
 
     async def _networks(self) -> AsyncIterator[str]:
         async for each in self._items("ec2", "describe_vpcs", "Vpcs"):

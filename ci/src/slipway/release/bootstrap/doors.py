@@ -102,7 +102,7 @@ async def doors_of(aws: Aws, vpc: str) -> list[Door]:
 
 
 async def close(aws: Aws, door: Door) -> None:
-    """Let only the callers in; they come first, so that none is kept out meanwhile."""
+    """Let only the callers in: their rules are added before others are removed, so that no caller is locked out meanwhile."""
     for group in door.missing:
         permission = {"IpProtocol": "tcp", "FromPort": _HTTPS, "ToPort": _HTTPS}
         pairs = {"UserIdGroupPairs": [{"GroupId": group, "Description": _MADE}]}

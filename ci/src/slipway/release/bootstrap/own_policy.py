@@ -41,7 +41,7 @@ _NAMED: Final[Mapping[str, tuple[str, str]]] = {
 # `destroy` lists them as kept, with the number of their images.
 _KEPT: Final = {REPOSITORY: ("ecr:DescribeImages",), TRIAL: ("ecr:DescribeImages",)}
 _ECS: Final = "arn:{partition}:ecs:{region}:{account}"
-_FAMILIES: Final = tuple(f"{_ECS}:task-definition/{{service}}-access{look}:*" for look in ("", "-look"))
+_FAMILIES: Final = tuple(f"{_ECS}:task-definition/{{service}}-access{suffix}:*" for suffix in ("", "-check"))
 _ACCESS: Final = {
     "AccessTasks": (("ecs:RegisterTaskDefinition", "ecs:RunTask"), _FAMILIES),
     "AccessTask": (("ecs:DescribeTasks",), (_ECS + ":task/{cluster}/*",)),
@@ -50,6 +50,8 @@ _ACCESS: Final = {
     "AccessLog": (("logs:FilterLogEvents",), ("arn:{partition}:logs:{region}:{account}:log-group:{log}:*",)),
 }
 _WITHOUT_RESOURCE: Final = {"iam:ListRoles", "secretsmanager:GetRandomPassword", "secretsmanager:ListSecrets"}
+_LINKED: Final = "iam:CreateServiceLinkedRole"
+_UNUSED: Final = {"iam:PassRole"}  # the handler of a database may pass roles, and no resource of ours names one
 _HANDLERS: Final = {CHANGES: ("create", "read", "update", "delete"), READS: ("read",)}
 
 
@@ -95,8 +97,12 @@ def _made(scope: Scope, resources: Sequence[Mapping[str, Any]], command: str) ->
             ]
             yield allow(f"Made{kind.rpartition(':')[2]}", sorted(own), arns)
             actions -= own
-        anywhere |= actions
-    yield allow("MadeOthers", sorted(anywhere), ["*"])
+        anywhere |= actions - _UNUSED
+    if _LINKED in anywhere:
+        yield allow(
+            "LinkedRoles", [_LINKED], [f"arn:{scope.env.partition}:iam::{scope.env.account}:role/aws-service-role/*"]
+        )
+    yield allow("MadeOthers", sorted(anywhere - {_LINKED}), ["*"])
 
 
 def _access(scope: Scope) -> Iterator[dict[str, Any]]:

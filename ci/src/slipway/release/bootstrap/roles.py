@@ -31,12 +31,15 @@ _LONGEST = 64  # of a role's name in IAM
 _ROLE_NAME = re.compile(rf"[\w+=,.@-]{{1,{_LONGEST}}}")
 _CHANGE = (Permission.OBSERVE, Permission.READ_OWNER, Permission.WRITE_LEDGER, Permission.FOLLOW)
 _RELEASE = (*_CHANGE, Permission.READ_LOGS, Permission.INSPECT, Permission.UPDATE_SERVICE, Permission.FIND_CALLED)
-_PLAN = (Permission.OBSERVE, Permission.READ_OWNER, Permission.LOOK_AT_IMAGE, Permission.FIND_CALLED)
+_PLAN = (
+    *(Permission.OBSERVE, Permission.READ_OWNER, Permission.LOOK_AT_IMAGE),
+    *(Permission.LOOK_AT_NETWORK, Permission.FIND_CALLED),
+)
 _DEPLOY = (*_RELEASE, Permission.PULL, Permission.CREATE_SERVICE)
 PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
     "plan": (*_PLAN, Permission.READ_LEDGER),
     "plan-without-ledger": _PLAN,
-    "status": (Permission.OBSERVE, Permission.COUNT, Permission.READ_LEDGER),
+    "status": (Permission.OBSERVE, Permission.FIND_NAMES, Permission.COUNT, Permission.READ_LEDGER),
     "history": (Permission.READ_LEDGER,),
     "diagnose": (Permission.OBSERVE, Permission.READ_LOGS, Permission.READ_LEDGER),
     "run": (Permission.OBSERVE, Permission.RUN_TASK, Permission.FIND_CALLED),
@@ -172,7 +175,7 @@ def _audience(env: Environment) -> str:
 
 
 def trusts_jobs(github: Github, env: Environment, environment: str | None) -> dict[str, Any]:
-    """Return the trust policy for jobs of one GitHub environment, which admits them by its own rules; None for jobs of the branch without one."""
+    """Return the trust policy for the jobs of a GitHub `environment`, or with None for those of the branch that name no environment."""
     where = f"environment:{environment}" if environment else f"ref:refs/heads/{github.branch}"
     made = f"arn:{env.partition}:iam::{env.account}:oidc-provider/{_ISSUER}"  # the same wherever it was made
     provider = github.oidc_provider or made

@@ -16,7 +16,7 @@ from slipway.release.engine.target import Operation
 from slipway.release.errors import BusyError, LostAnswerError, PlatformRefusedError, or_unknown, refusal
 
 T = TypeVar("T")
-_LOOKS = 3
+_READS = 3
 _LOOK_SECONDS = 5.0
 
 
@@ -48,11 +48,11 @@ async def recall_migration(run: Run) -> None:
 
 
 async def change(run: Run, lock: DeployLock) -> Operation | Outcome:
-    """Look once more, under the lock, because another run may have come in between; then start the change and record it."""
+    """Read the service again, under the lock, because another run may have come in between; then start the change and record it."""
     contents = await or_unknown(run.ledger.contents())
     if contents.newest > run.number or run.number in contents.accepted:
         raise BusyError("another run has taken over this deployment", RESUME)
-    observed = await run.look()
+    observed = await run.observe()
     plan = run.goal.plan(observed)
     if observed.state is State.BUSY or await lock.started():
         raise BusyError(plan.reason or "the service has just been changed by another client", RESUME)
@@ -61,9 +61,10 @@ async def change(run: Run, lock: DeployLock) -> Operation | Outcome:
     if plan.action is Action.NOOP:
         return await end(run, await unchanged(run, observed))
     await run.permit(observed)
+    run.changes = plan.differences
     operation = await _started(run, lock, plan, observed)
     if operation is None:
-        live = await run.look()
+        live = await run.observe()
         was_all = run.goal.plan(live).action is Action.NOOP
         return await end(run, await unchanged(run, live, Status.SUCCEEDED if was_all else Status.NOOP))
     try:
@@ -88,7 +89,7 @@ async def _started(run: Run, lock: DeployLock, plan: Plan, observed: Observed) -
 
 
 async def _found_or_sent_again(run: Run, lock: DeployLock, plan: Plan, observed: Observed) -> Operation | None:
-    for _ in range(_LOOKS):
+    for _ in range(_READS):
         if operation := await lock.started():
             return operation
         await run.engine.time.sleep(_LOOK_SECONDS)
@@ -96,10 +97,10 @@ async def _found_or_sent_again(run: Run, lock: DeployLock, plan: Plan, observed:
     return await run.engine.target.apply(plan, observed, run.goal.spec) or await lock.started()
 
 
-async def _or_keep(run: Run, lock: DeployLock, look: Awaitable[T]) -> T:
-    """Return what the look returns; one that fails keeps the lock, so that the next run looks."""
+async def _or_keep(run: Run, lock: DeployLock, read: Awaitable[T]) -> T:
+    """Return the result of a read; one that fails keeps the lock, so that the next run reads."""
     try:
-        return await look
+        return await read
     except SlipwayError as error:
         lock.keep()
         what = f"could not determine whether the change of {run.goal.service} has started: {error.what}"

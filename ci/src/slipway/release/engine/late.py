@@ -19,7 +19,7 @@ _PATIENCE_SECONDS = 10.0  # for a store that does not answer; it is not asked ag
 
 @dataclass
 class LateStore:
-    """A ledger.Store in front of another one: it keeps what that does not accept, and what that does not return is absent.
+    """A ledger.Store in front of another one. It keeps the records that the other refuses; records that the other cannot return are absent.
 
     `failure` is why the other one has failed, or None.
     """
@@ -73,7 +73,10 @@ class LateStore:
 
 
 async def record(ledger: Ledger, kept: Mapping[str, str]) -> tuple[int, ...]:
-    """Store records that were kept, under the next free numbers, and return these; raises SlipwayError."""
+    """Store records that were kept, and return the numbers of their deployments; raises SlipwayError.
+
+    A deployment that claimed its number in the ledger, so that its intent is there, keeps it; others get the next free ones.
+    """
     numbers = []
     for was in sorted({number for number, _ in ledger.numbered(kept)}):
         texts = {kind: kept[ledger.name(was, kind)] for kind in KINDS if ledger.name(was, kind) in kept}

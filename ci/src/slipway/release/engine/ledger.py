@@ -32,8 +32,8 @@ _RECENT, _NEXT = 17, 3  # the newest numbers and those that may follow, whose re
 _BLOCKS = 5  # read in one call
 _PARTS = 9  # of a block, whose records are too large for one
 _HUNDREDS = tuple(
-    dict.fromkeys(round(1.3**power) for power in range(40))
-)  # where to look first, up to three million deployments
+    dict.fromkeys(round(1.6**power) for power in range(22))
+)  # where to look first, up to two million deployments
 RELEASES = (Verb.DEPLOY, Verb.PROMOTE, Verb.ROLLBACK, Verb.MOVE)
 _NAME_IT = "name one with --to; `slipway history` lists them"
 _NEWEST = 10  # durations of older deployments are another service's
@@ -95,6 +95,7 @@ class Ledger:
         self.store = store
         self.environment = environment
         self._known: set[tuple[int, str]] | None = None  # number and kind of the newest records
+        self._searched: tuple[int, bool | None] | None = None
         self._packed = HUNDRED**4  # numbers above this one are in no block
         self._blocks: dict[int, Mapping[str, str]] = {}  # those that were read, by number
 
@@ -105,6 +106,15 @@ class Ledger:
             if kind in numbers:
                 numbers[kind].add(number)
         return Contents(frozenset(numbers["intent"]), frozenset(numbers["accepted"]), frozenset(numbers["release"]))
+
+    async def is_settled(self) -> bool:
+        """Return whether the newest deployment has ended, or there is none; takes one call in a ledger of up to 38."""
+        if self._known is None:
+            newest, is_ended = await self._search()
+            if is_ended or not newest:
+                return True
+        contents = await self.contents()
+        return contents.newest in contents.releases
 
     async def claim(self, intent: Intent, newest: int) -> Intent:
         """Claim the first free number after `newest`."""
@@ -182,12 +192,13 @@ class Ledger:
         return tuple(record for record in records if record)
 
     async def history(self, most: int) -> History:
-        """Return the ended ones of the newest deployments, of which it looks at `most`, and the numbers of unfinished ones."""
+        """Return the newest deployments, at most `most`."""
         newest = (await self.contents()).newest
         numbers = range(newest, max(newest - most, 0), -1)
         releases = await self.releases(numbers)
         ended = {release.number for release in releases}
-        return History(self.environment, releases, tuple(number for number in numbers if number not in ended))
+        unfinished = tuple(number for number in numbers if number not in ended)
+        return History(self.environment, releases, unfinished, older=max(newest - most, 0))
 
     async def acquire_lock(self, lock: Lock) -> bool:
         """Take the lock; return whether it was free."""
@@ -234,7 +245,7 @@ class Ledger:
     async def _recent(self) -> Collection[tuple[int, str]]:
         """Return number and kind of the records of the newest numbers."""
         if self._known is None:
-            newest = await self._search()
+            newest, _ = await self._search()
             self._known, asked = set(), [*range(max(newest - _RECENT, 0) + 1, newest + _NEXT + 1)]
         else:
             asked = _unended(self._known)
@@ -245,23 +256,36 @@ class Ledger:
                 return self._known
             asked = _unended(self._known)
 
-    async def _search(self) -> int:
-        """Return the newest number: by every hundredth, whose intents are never packed, then among those that follow the last of them.
+    async def _search(self) -> tuple[int, bool | None]:
+        """Return the newest number, and whether it has ended; None when these calls do not tell.
 
-        The first ones fit into the same call, so that a young ledger takes no other.
+        It is searched by every hundredth, whose intents are never packed, then among those that follow the last of them. The first numbers
+        and their ends fit into the same call, so that a young ledger takes no other.
         """
-        hundreds = [HUNDRED * each for each in _HUNDREDS]
-        looked = [*range(1, HUNDRED - len(hundreds)), *hundreds]
-        texts = await self.store.get([self.name(number, "intent") for number in looked])
-        claimed = max(self.numbered(texts), default=(0, ""))[0]
-        free = next(number for number in looked if number > claimed)
-        for step in (HUNDRED, 1):
-            names = [self.name(number, "intent") for number in range(claimed + step, free, step)]
-            records = self.numbered(await self.store.get(names)) if names else ()
-            claimed = max((number for number, _ in records), default=claimed)
-            free = min(free, claimed + HUNDRED)
-        self._packed = claimed - 2 * HUNDRED
-        return claimed
+        if self._searched is None:
+            hundreds = [HUNDRED * each for each in _HUNDREDS]
+            young = range(1, (HUNDRED - len(hundreds)) // 2 + 1)
+            looked: Sequence[int] = [*young, *hundreds]
+            found = await self._claimed((0, None), looked, young)
+            free = next(number for number in looked if number > found[0])
+            for step in (HUNDRED, 1):
+                looked = range(found[0] + step, free, step)
+                found = await self._claimed(found, looked, looked[: HUNDRED - len(looked)])
+                free = min(free, found[0] + HUNDRED)
+            self._packed = found[0] - 2 * HUNDRED
+            self._searched = found
+        return self._searched
+
+    async def _claimed(
+        self, before: tuple[int, bool | None], numbers: Sequence[int], ends: Sequence[int]
+    ) -> tuple[int, bool | None]:
+        """Return the newest of some numbers that is claimed, and whether it has ended if it is in `ends`; `before` when none is claimed."""
+        names = [self.name(number, "intent") for number in numbers] + [self.name(number, "release") for number in ends]
+        records = self.numbered(await self.store.get(names)) if names else set()
+        newest = max((number for number, kind in records if kind == "intent"), default=0)
+        if not newest:
+            return before
+        return newest, (newest, "release") in records if newest in ends else None
 
     async def _newest(self, kind: str) -> Mapping[str, str]:
         """Return the texts of the newest hundred numbers' records of a kind, by name."""
@@ -357,7 +381,7 @@ class OlderImage:
         return f"deployment {self.first} {tried}, and deployment {self.now} {newer}"
 
     def remedy(self, environment: str) -> str:
-        """Return the ways on; a release that never went live is nothing to go back to."""
+        """Return the next step; a rollback is a part of it only if the image was live before."""
         back = f"go back with `slipway rollback --environment {environment} --to {self.live}`, " if self.live else ""
         return f"deploy the newest commit, {back}or pass --older"
 
@@ -463,6 +487,13 @@ def was_live(release: Release) -> bool:
 def live_with(releases: Sequence[Release], digest: str | None) -> Release | None:
     """Return the newest release that went live with this digest; None if there is none. `releases` newest first."""
     return next((release for release in releases if was_brought(release) and digest_of(release) == digest), None)
+
+
+def last_asked(releases: Sequence[Release]) -> Release | None:
+    """Return the newest deployment that recorded the service's address; None when the service was paused or deleted since. `releases` newest first."""
+    silent = (each for each in releases if each.verb in (Verb.PAUSE, Verb.DESTROY) and not each.status.exit_code)
+    since = max((each.number for each in silent), default=0)
+    return next((each for each in releases if each.url and each.number > since), None)
 
 
 def digest_of(record: Release | Intent) -> str:

@@ -1,4 +1,4 @@
-"""The deploy lock: held in the ledger from the last look at the service until the platform's answer is recorded.
+"""The deploy lock: held in the ledger from the last reading of the service until the platform's answer is recorded.
 
 A run that dies leaves its lock behind. The run that finds it expired first looks for an operation that the dead run started, records it for
 that run, and then releases the lock by its digest, so that two waiting runs cannot release each other's locks. A lock without fencing cannot
@@ -25,8 +25,8 @@ _AGAIN = "run the same command again"
 class DeployLock:
     """The deploy lock of one run. `lock.newest` is the newest operation before the lock was made, or None.
 
-    The block releases the lock when it ends or raises an Exception. A cancellation or a kill leaves it: what the run had started by then
-    is unknown.
+    The block releases the lock when it ends or raises an Exception, unless `keep` was called. A cancellation or a kill leaves the lock:
+    what the run had started by then is unknown.
     """
 
     def __init__(self, target: Target, ledger: Ledger, time: Time, lock: Lock) -> None:
@@ -48,7 +48,7 @@ class DeployLock:
             await self.release()
 
     async def acquire(self) -> None:
-        """Take the lock; raises BusyError when another run holds it."""
+        """Take the lock; raises BusyError when another run holds it, or held it until it expired: then it is free at the next attempt."""
         self._since = self._time.seconds()
         if await self._ledger.acquire_lock(self._lock):
             return

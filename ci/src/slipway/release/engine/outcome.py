@@ -115,6 +115,8 @@ async def end(run: Run, outcome: Outcome) -> Outcome:
         risk="; ".join(filter(None, [run.risk, without and f"without the ledger: {without}"])),
         wanted=run.goal.hash,
         joint=run.engine.joint.id if run.engine.joint else "",
+        url=outcome.url if run.answer and run.answer.paths else None,
+        changes=run.changes,
     )
     try:
         if run.engine.certificate:
@@ -136,7 +138,7 @@ async def follow(run: Run, operation: Operation) -> Outcome:
             elif run.goal.verb in RELEASES and (line := await run.engine.sample()):
                 run.say(line)
         ending = await target.ending(operation)
-        live = await run.look()
+        live = await run.observe()
     except SlipwayError as error:
         what = f"the operation may still be in progress, but cannot be followed: {error.what}"
         raise UnknownOutcomeError(what, error.next_step) from error
@@ -201,10 +203,10 @@ async def _evidence(run: Run, operation: Operation) -> Diagnosis | None:
         why = await run.engine.target.evidence(operation, run.goal.spec)
     except SlipwayError as error:
         return Diagnosis("unknown", f"the logs could not be read: {error.what}", (), error.next_step)
-    if operation.creating and run.engine.migrate is None and why.rule in _SCHEMA_RULES:
-        return replace(why, cause=f"{why.cause}; {NOT_MIGRATED}", remedy=NOT_MIGRATED_REMEDY)
     if why.rule in _SCHEMA_RULES and run.goal.verb is Verb.ROLLBACK:
         return replace(why, remedy=_AHEAD)
+    if why.rule in _SCHEMA_RULES and run.goal.verb is not Verb.MOVE and run.engine.migrate is None:
+        return replace(why, cause=f"{why.cause}; {NOT_MIGRATED}", remedy=NOT_MIGRATED_REMEDY)
     if why.rule in _SCHEMA_RULES and run.migration:
         return replace(why, remedy=_HAVE_RUN)
     return why

@@ -26,7 +26,7 @@ async def with_ends(history: History, ledger: Ledger, target: Target, now: datet
     ended = {release.number for release in ends}
     releases = sorted((*history.releases, *ends), key=lambda release: release.number, reverse=True)
     unfinished = tuple(number for number in history.unfinished if number not in ended)
-    return History(history.environment, tuple(releases), unfinished)
+    return replace(history, releases=tuple(releases), unfinished=unfinished)
 
 
 async def ends_of(
@@ -85,4 +85,5 @@ def _release(intent: Intent, status: Status, ended: datetime, cause: str) -> Rel
         verb=intent.verb,
         holder=intent.holder,
         wanted=intent.wanted,
+        changes=intent.changes,
     )

@@ -16,7 +16,7 @@ from slipway.untrusted import one_line
 ABSENT = "none"
 PLATFORM = "linux/amd64"
 NOT_MIGRATED = "slipway does not migrate this environment's database"
-NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate`, or name a runner in [tool.slipway.environments.ENVIRONMENT.migration], before the first deployment"
+NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate` before a deployment, or name a runner in [tool.slipway.environments.ENVIRONMENT.migration]"
 _ROUNDS: Final = 5_000  # two milliseconds
 _NEW_PLAN = "make a new plan and have it approved"
 
@@ -89,7 +89,7 @@ def checked_path(fields: Mapping[str, str]) -> str | None:
 
 
 def values_of(variables: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
-    """Return variables and secrets by their names in a plan. Variables appear as hashes, because a value may be a secret; a port is none."""
+    """Return variables and secrets by their names in a plan. Variables except PORT appear as hashes, because a value may be a secret."""
     shown = {
         f"variable {name}": value if name == "PORT" and value.isdecimal() else _marked(name, value)
         for name, value in variables.items()

@@ -1,7 +1,7 @@
 """A run: from a goal to the truth about it. Observe, plan, claim a number, wait for the lock, migrate, change, follow, record.
 
 Everything that another run must know is in the ledger before it happens, so a run that finds an unfinished one of the same goal resumes it.
-The lock is held from the last look to the platform's answer; from then on every run sees that the service is busy.
+The lock is held from the last reading of the service to the platform's answer; from then on every run sees that the service is busy.
 """
 
 from contextlib import suppress
@@ -32,7 +32,7 @@ async def reach(engine: Engine, goal: Goal, approved: Plan | None = None) -> Out
     check_sensible(goal, engine.target)
     run = Run(engine=engine, goal=goal, approved=approved, began=engine.time.seconds())
     run.enter(Phase.LOOK)
-    observed = await run.look()
+    observed = await run.observe()
     plan = goal.plan(observed)
     if observed.state is State.BUSY:
         run.say(f"in flight: {observed.operation or 'an operation that the platform does not name'}")
@@ -49,7 +49,8 @@ async def _already_true(run: Run, plan: Plan, observed: Observed) -> Outcome:
     """End the goal's own unfinished deployment, if there is one, and change nothing; an unreadable ledger changes no outcome."""
     run.check_approved(plan, observed)
     with suppress(SlipwayError):
-        await _resumed(run, await run.ledger.contents())
+        if not await run.ledger.is_settled():
+            await _resumed(run, await run.ledger.contents())
     return await _finished(run) if run.number else await unchanged(run, observed)
 
 
@@ -65,6 +66,8 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
         observed.digest is None or observed.digest not in run.image
     ):  # other settings of the live image are no older release
         await _check_newer(run, contents)
+    if observed.state is not State.BUSY:  # which release will be live then is unknown
+        await run.permit(observed)
     versions = await run.engine.prepare(observed)
     specification = run.goal.specification if isinstance(run.goal, Live) else None
     intent = Intent(
@@ -78,6 +81,7 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
         verb=run.goal.verb,
         joint=run.engine.joint,
         specification=specification and replace(specification, versions=versions or {}),
+        changes=plan.differences,
     )
     run.number = (await run.ledger.claim(intent, contents.newest)).number
 
@@ -97,7 +101,7 @@ async def _resumed(run: Run, contents: Contents) -> Intent | None:
     intent = await run.ledger.intent(newest) if newest and newest not in contents.releases else None
     if intent is None or not _is_same(run, intent):
         return None
-    run.number, run.risk = newest, run.engine.risk
+    run.number, run.risk, run.changes = newest, run.engine.risk, intent.changes
     return intent
 
 
@@ -166,7 +170,7 @@ async def _operation(run: Run) -> Operation | Outcome:
 
 async def _attempt(run: Run) -> Operation | Outcome:
     """Migrate and change if the service is free; raises BusyError when it is not, and nothing has been changed."""
-    observed = await run.look()
+    observed = await run.observe()
     plan = run.goal.plan(observed)
     if observed.state is State.BUSY:
         now = f"; `slipway abort --environment {run.goal.environment}` rolls it back now"
@@ -183,7 +187,7 @@ async def _attempt(run: Run) -> Operation | Outcome:
 async def _superseded(run: Run, newer: int) -> Outcome:
     cause = f"deployment {newer} came after this one ({run.number})"
     why = Diagnosis("superseded", cause, (), "nothing needs to be done")
-    return await end(run, outcome_of(run, Status.SUPERSEDED, await run.look(), why=why))
+    return await end(run, outcome_of(run, Status.SUPERSEDED, await run.observe(), why=why))
 
 
 def _unknown(run: Run, error: SlipwayError) -> Outcome:
@@ -194,7 +198,7 @@ def _unknown(run: Run, error: SlipwayError) -> Outcome:
 async def _refused(run: Run, error: SlipwayError) -> Outcome:
     """Record that this run has changed nothing of the service. A state that cannot be read may be the wanted one."""
     try:
-        live = await run.look()
+        live = await run.observe()
     except UnknownOutcomeError:
         return _unknown(run, error)
     quotes = (error.reason,) if isinstance(error, MigrationFailedError) else ()

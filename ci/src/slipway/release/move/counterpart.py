@@ -73,7 +73,7 @@ def obstacles(settings: Settings, environment: str, live: Observed, heads: Readi
 
 
 def _unsettled(settings: Settings, environment: str, live: Observed, heads: Readiness | None) -> Iterator[str]:
-    """Yield what has to be deployed before."""
+    """Yield the differences that must be deployed or migrated before the move."""
     assert live.digest is not None
     drift = [change.name for change in plan(spec_of(settings, environment, live.digest), live).changes]
     if drift:

@@ -146,7 +146,7 @@ class Domains:
             await self._write([(name, name.weighed(percent, self.old, new)) for name in await self._names()])
 
     async def settle(self, side: Destination) -> list[str]:
-        """Replace the weighted records by simple ones that lead to one side, and return the names that had such."""
+        """Replace the weighted records by simple ones for one side, and return the names that had weighted ones."""
         weighed = [name for name in await self._names() if name.is_weighed]
         await self._write([(name, name.simple(side)) for name in weighed])
         return [name.name for name in weighed]
@@ -283,7 +283,7 @@ class Certified:
 async def lacking(aws: Aws, gateway: Gateway | None, names: Sequence[NameRecords]) -> list[FieldChange]:
     """Return the certificates and rules that the load balancer does not have for these names; without one it lacks all."""
     attached = await _attached(aws, gateway) if gateway else set()
-    hosts = _hosts_of(await _conditions(aws, gateway)) if gateway else []
+    hosts = await hosts_at(aws, gateway) if gateway else []
     changes = []
     for name in names:
         found = {arn: status async for arn, status in _certificates(aws, name.name)}
@@ -294,6 +294,11 @@ async def lacking(aws: Aws, gateway: Gateway | None, names: Sequence[NameRecords
         if name.name not in hosts:
             changes.append(FieldChange(f"rule for {name.name}", "none", "at the load balancer"))
     return changes
+
+
+async def hosts_at(aws: Aws, gateway: Gateway) -> list[str]:
+    """Return the hosts that the load balancer's rule forwards to the service, its own address among them."""
+    return _hosts_of(await _conditions(aws, gateway))
 
 
 async def _attached(aws: Aws, gateway: Gateway) -> set[str]:

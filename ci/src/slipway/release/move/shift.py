@@ -12,11 +12,11 @@ from slipway.release.errors import BusyError
 
 STEPS = (0, 10, 50, 100)  # percent of the new side
 WATCH_SECONDS = 180.0  # of each step: CloudWatch shows a minute when it is over
-_LOOK_SECONDS = 30.0
+_CHECK_SECONDS = 30.0
 _ATTEMPTS = 5
 
 
-class Traffic(Protocol):
+class Weights(Protocol):
     """The weights of both sides."""
 
     async def percent(self) -> int:
@@ -44,7 +44,7 @@ class Shift:
     - problem: what is wrong with the new side since a time of the platform in seconds, otherwise nothing.
     """
 
-    traffic: Traffic
+    traffic: Weights
     time: Time
     tell: Tell
     is_newest: Callable[[], Awaitable[bool]]
@@ -84,17 +84,17 @@ class Shift:
             except BusyError:
                 if not remaining:
                     raise
-                await self.time.sleep(_LOOK_SECONDS)
+                await self.time.sleep(_CHECK_SECONDS)
             else:
                 self.tell(Event(f"{percent} % of the traffic for the new side"))
                 break
         return True
 
     async def _watched(self, step: int) -> str:
-        """Look at the new side for a while and return what is wrong with it."""
+        """Check the new side for a while, and return its problem."""
         began = self.time.now().timestamp()
         while (passed := self.time.now().timestamp() - began) < WATCH_SECONDS:
-            await self.time.sleep(min(_LOOK_SECONDS, WATCH_SECONDS - passed))
+            await self.time.sleep(min(_CHECK_SECONDS, WATCH_SECONDS - passed))
             if not await self.is_newest():
                 return ""
             if problem := await self.problem(began):

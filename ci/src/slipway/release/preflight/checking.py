@@ -1,4 +1,4 @@
-"""A preflight: every look at once, then the start of the release, which takes longest."""
+"""A preflight: every reading check at once, then the start of the release, which takes longest."""
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -13,42 +13,50 @@ from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, ServiceSpec, naming_values
 from slipway.release.preflight import image
-from slipway.release.preflight.checks import Checks, covered, look_at_account, not_covered, versions_in
-from slipway.release.preflight.named import look_at_log, look_at_secrets
+from slipway.release.preflight.checks import Checks, checks_of_account, covered, not_covered, versions_in
+from slipway.release.preflight.named import checks_of_log, checks_of_secrets
 from slipway.settings import RunnerKind, Settings
 from slipway.untrusted import one_line
 
 Boot = Callable[[], Awaitable[Checks]]
-Look = Callable[[Aws, ServiceSpec], Awaitable[Checks]]
+Checker = Callable[[Aws, ServiceSpec], Awaitable[Checks]]
 
 NETWORK, QUOTAS = "network", "quotas"
 _STARTED = ("migrations", "release")  # the subjects of checks that run the release
-_LOOKS: Mapping[str, Look] = {"account": look_at_account, "image": image.look, "secrets": look_at_secrets}
+_CHECKERS: Mapping[str, Checker] = {
+    "account": checks_of_account,
+    "image": image.checks_of_image,
+    "secrets": checks_of_secrets,
+}
 
 
-async def preflight(aws: Aws, spec: ServiceSpec, looks: Mapping[str, Look], boot: Boot | None = None) -> Preflight:
+async def preflight(
+    aws: Aws, spec: ServiceSpec, checkers: Mapping[str, Checker], boot: Boot | None = None
+) -> Preflight:
     """Check everything that a deployment of `spec` needs; nothing is changed.
 
-    `looks` are those of the target. `boot` starts the release, unless something is refused already. Raises SlipwayError when no call to
-    AWS can be made: no credentials, a wrong clock.
+    `checkers` are those of the target. `boot` starts the release, unless a check has refused it already. Raises SlipwayError when no call
+    to AWS can be made: no credentials, a wrong clock.
     """
     began = time.monotonic()
     branches = [
-        Branch(part, checks) for part, checks in (await _looked(aws, spec, {**_LOOKS, **looks})).items() if checks
+        Branch(part, checks)
+        for part, checks in (await _checks_by_part(aws, spec, {**_CHECKERS, **checkers})).items()
+        if checks
     ]
     seen = Preflight(
         environment=spec.environment, service=spec.name, image=str(spec.image), seconds=0, branches=tuple(branches)
     )
-    branches += [Branch("start", await _booted(boot, seen)), Branch("beyond", _beyond(spec, looks))]
+    branches += [Branch("start", await _booted(boot, seen)), Branch("beyond", _beyond(spec, checkers))]
     return replace(seen, seconds=round(time.monotonic() - began, 3), branches=tuple(branches))
 
 
-def looks_at_migration(settings: Settings, environment: str) -> Mapping[str, Look]:
-    """Return the checks of the task that migrates; none where no task does."""
+def migration_checkers(settings: Settings, environment: str) -> Mapping[str, Checker]:
+    """Return the checks of the ECS task that migrates; empty if the settings name none."""
     migration = settings.environment(environment).migration
     if migration is None or migration.runner is not RunnerKind.ECS_TASK:
         return {}
-    return {"migration": partial(look_at_log, settings.migration_log(environment))}
+    return {"migration": partial(checks_of_log, settings.migration_log(environment))}
 
 
 def naming_changes(result: Preflight, spec: ServiceSpec, live: Mapping[str, str]) -> Preflight:
@@ -83,16 +91,16 @@ def events(result: Preflight) -> tuple[Event, ...]:
     )
 
 
-async def _looked(aws: Aws, spec: ServiceSpec, looks: Mapping[str, Look]) -> dict[str, Checks]:
-    checks: dict[str, Checks] = dict.fromkeys(looks, ())
+async def _checks_by_part(aws: Aws, spec: ServiceSpec, checkers: Mapping[str, Checker]) -> dict[str, Checks]:
+    checks: dict[str, Checks] = dict.fromkeys(checkers, ())
 
-    async def one(part: str, look: Look) -> None:
-        checks[part] = await covered(part, look(aws, spec))
+    async def one(part: str, checker: Checker) -> None:
+        checks[part] = await covered(part, checker(aws, spec))
 
     try:
         async with anyio.create_task_group() as tasks:
-            for part, look in looks.items():
-                tasks.start_soon(one, part, look)
+            for part, checker in checkers.items():
+                tasks.start_soon(one, part, checker)
     except BaseExceptionGroup as group:
         raise within(group) or group.exceptions[0] from group
     return checks
@@ -111,13 +119,13 @@ def versions(result: Preflight) -> dict[str, str]:
     return versions_in(check for branch in result.branches for check in branch.checks)
 
 
-def _beyond(spec: ServiceSpec, looks: Collection[str]) -> Checks:
+def _beyond(spec: ServiceSpec, checkers: Collection[str]) -> Checks:
     """Return what cannot be checked from outside the platform."""
     checks = [
         not_covered("permissions", "the permissions of the roles: only their trust policies were read"),
         not_covered("size", f"whether {spec.memory} MB are enough: a start here is not limited to them"),
     ]
-    if QUOTAS not in looks:
+    if QUOTAS not in checkers:
         checks.append(
             not_covered(QUOTAS, "the account's quotas of services and instances: only creating one shows them")
         )

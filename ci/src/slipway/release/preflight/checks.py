@@ -34,11 +34,11 @@ def not_covered(subject: str, why: str) -> Check:
     return Check(subject=subject, verdict=PreflightResult.NOT_COVERED, found=why)
 
 
-async def covered(subject: str, look: Awaitable[Checks]) -> Checks:
-    """Return the checks of a look, or "not covered" when access is denied or AWS does not answer in time; raises when the credentials are unusable."""
+async def covered(subject: str, reading: Awaitable[Checks]) -> Checks:
+    """Return checks that read AWS, or "not covered" when access is denied or no answer comes in time; raises for unusable credentials."""
     try:
         with anyio.fail_after(_TIMEOUT_SECONDS):
-            return await look
+            return await reading
     except TimeoutError:
         return (not_covered(subject, f"AWS did not answer within {_TIMEOUT_SECONDS:.0f} s"),)
     except (LostAnswerError, UnreachableError, AwsRefusedError) as error:
@@ -70,7 +70,7 @@ def account_of(spec: ServiceSpec) -> str:
     return spec.image.repository.partition(".")[0]
 
 
-async def look_at_account(aws: Aws, spec: ServiceSpec) -> Checks:
+async def checks_of_account(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check that the credentials belong to the environment's account. STS answers this whatever the credentials allow."""
     account = str((await aws.call("sts", "get_caller_identity"))["Account"])
     return (judge_account(spec, account, real=aws.endpoint_url is None),)
@@ -83,5 +83,5 @@ def judge_account(spec: ServiceSpec, account: str, *, real: bool) -> Check:
         return ok("account", f"the credentials are of {wanted}")
     difference = f"the credentials are of the account {one_line(account)}, and {spec.environment} is in {wanted}"
     if not real:
-        return not_covered("account", f"{difference}; the AWS stand-in has an account number of its own")
+        return not_covered("account", f"{difference}; the AWS emulator has an account number of its own")
     return no("account", difference, "sign in to that account, or correct account in the settings")

@@ -22,11 +22,12 @@ _DOCKER = "application/vnd.docker.distribution.manifest"
 _MEDIA_TYPES = (MANIFEST, INDEX, f"{_DOCKER}.v2+json", f"{_DOCKER}.list.v2+json")
 _CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
 _BUILD = "build it for {0} (docker build --platform {0}) and push that"
+_DOWNLOAD = "check the proxy of this machine, or its VPC's endpoint for S3, where ECR keeps the files of images"
 _MOST_BYTES = 4 * 1024 * 1024  # of a config
 _TIMEOUT_SECONDS = 10.0
 
 
-async def look(aws: Aws, spec: ServiceSpec) -> Checks:
+async def checks_of_image(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the image and its repository."""
     judged = await _judged(aws, spec)
     if len(judged) == 1:  # there is no image
@@ -138,13 +139,13 @@ async def _downloaded(url: str, digest: str) -> bytes:
         client.stream("GET", url) as download,
     ):
         if download.is_error:
-            raise RefusedError(f"its download answers {download.status_code}", "try again")
+            raise RefusedError(f"the storage of ECR answers {download.status_code}", _DOWNLOAD)
         async for part in download.aiter_bytes():
             content += part
             if len(content) > _MOST_BYTES:
-                raise RefusedError(f"it is larger than {_MOST_BYTES} bytes", "check the image")
+                raise RefusedError(f"it is larger than {_MOST_BYTES} bytes", "build the image again")
     if digest_of(content) != digest:
-        raise RefusedError("the download has another digest", "check the repository")
+        raise RefusedError("the download has another digest", "do not deploy it; push the image again")
     return content
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
+from slipway.release.aws.logs import creation_of
 from slipway.release.aws.references import parts_of_secret
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import or_absent
@@ -24,7 +25,7 @@ _MOST = 50  # names in one filter [M]
 _YOUNG_SECONDS = 90  # until then a platform may not know a role [F]
 
 
-async def look_at_roles(aws: Aws, spec: ServiceSpec, trusts: Mapping[str, tuple[str | None, str]]) -> Checks:
+async def checks_of_roles(aws: Aws, spec: ServiceSpec, trusts: Mapping[str, tuple[str | None, str]]) -> Checks:
     """Check roles by subject: the ARN of each that there is, and the service that assumes it."""
     checks: Checks = ()
     for subject, (arn, principal) in trusts.items():
@@ -109,16 +110,16 @@ def judge_owner(service: str, environment: str, owner: str | None, adopt: str) -
     return no("owner", problem, f"set another service in the settings, or hand it over: {adopt}")
 
 
-async def look_at_log(group: str, aws: Aws, _spec: ServiceSpec) -> Checks:
+async def checks_of_log(group: str, aws: Aws, spec: ServiceSpec) -> Checks:
     """Check that the log group of the task that migrates exists: ECS starts no task without it."""
     call = aws.call("logs", "describe_log_streams", logGroupName=group, limit=1)
     if await or_absent(call, "ResourceNotFoundException") is not None:
         return (ok("migration", f"its log group {group} is there"),)
     problem = f"there is no log group {group}, so ECS cannot start the task that migrates"
-    return (no("migration", problem, f"create it: aws logs create-log-group --log-group-name {group}"),)
+    return (no("migration", problem, creation_of(group, spec.environment)),)
 
 
-async def look_at_secrets(aws: Aws, spec: ServiceSpec) -> Checks:
+async def checks_of_secrets(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check every secret, by its variable."""
     checks: list[Check] = []
     parameters: dict[str, str] = {}

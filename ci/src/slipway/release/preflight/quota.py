@@ -9,7 +9,7 @@ from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import or_absent
-from slipway.release.preflight.checking import Look
+from slipway.release.preflight.checking import Checker
 from slipway.release.preflight.checks import Checks, covered, not_covered, ok
 from slipway.settings.service import ledger_repository
 
@@ -18,7 +18,7 @@ _NEARLY = 0.9
 _RAISE = "aws service-quotas request-service-quota-increase --service-code ecr --quota-code L-03A36CE1 --desired-value"
 
 
-async def _look(aws: Aws, spec: ServiceSpec) -> Checks:
+async def _checks_of_repositories(aws: Aws, spec: ServiceSpec) -> Checks:
     """Count the images in the service's repository, and the records in the environment's ledger."""
     name = spec.image.repository.partition("/")[2]
     images = await covered("images", _counted(aws, "images", name))
@@ -45,4 +45,4 @@ def _judged(subject: str, repository: str, number: int) -> Check:
     return not_covered(subject, f"{found}; {fewer}ask for a higher one: {_RAISE} {2 * MOST}")
 
 
-LOOKS: Mapping[str, Look] = {"repositories": _look}
+CHECKERS: Mapping[str, Checker] = {"repositories": _checks_of_repositories}

@@ -19,5 +19,5 @@ class Runner(Protocol):
     async def migrate(self, tell: Tell) -> Migration:
         """Apply the missing revisions; `tell` receives lines meanwhile. Raises RefusedError on failure, UnknownOutcomeError on an unknown outcome."""
 
-    async def look(self) -> Standing:
+    async def standing(self) -> Standing:
         """Return the database's revision and the release's, without changing anything."""

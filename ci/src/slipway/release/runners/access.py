@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from slipway.release.runners.definition import TaskOrder, lent_command
+from slipway.release.runners.definition import TaskOrder, portable_command
 from slipway.settings import MigrationRunner
 
 _CONNECT_SECONDS = "10"  # for drivers that are made of libpq; otherwise a closed port keeps a task for minutes
@@ -11,7 +11,7 @@ _CONNECT_SECONDS = "10"  # for drivers that are made of libpq; otherwise a close
 
 @dataclass(frozen=True)
 class AccessOrder(TaskOrder):
-    """The order for such a task; with `look` it only reads.
+    """The order for such a task; with `only_reads` it makes nothing.
 
     - task: where and with which role it runs. secret_names: those of its variables, by variable. arguments: those of the program.
     """
@@ -37,15 +37,15 @@ class AccessOrder(TaskOrder):
 
     @property
     def command(self) -> tuple[str, ...]:
-        return lent_command([*self.arguments, *([] if self.look else ["--make"])], "access")
+        return portable_command([*self.arguments, *([] if self.only_reads else ["--make"])], "access")
 
     @property
     def noun(self) -> str:
-        return "check of the database's roles" if self.look else "making of the database's roles"
+        return "check of the database's roles" if self.only_reads else "making of the database's roles"
 
     @property
     def family(self) -> str:
-        return f"{self.settings.service_name(self.environment)}-access{'-look' if self.look else ''}"
+        return f"{self.settings.service_name(self.environment)}-access{'-check' if self.only_reads else ''}"
 
     @property
     def log_group(self) -> str:

@@ -30,13 +30,13 @@ _MOST_BYTES = 64 * 1024  # of a task definition [G]
 class TaskOrder:
     """The order for a task in an environment of the settings; raises SettingsError.
 
-    - look: whether it changes nothing. transactions: those of the proof; others are refused.
+    - only_reads: whether it only reads the database's revisions. transactions: those of the proof; others are refused.
     """
 
     settings: Settings = field(repr=False)  # values of variables are in it
     environment: str
     digest: str
-    look: bool = False
+    only_reads: bool = False
     transactions: str = ""
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class TaskOrder:
     @property
     def command(self) -> tuple[str, ...]:
         """The arguments of the container's python."""
-        return lent_command(_arguments(self))
+        return portable_command(_arguments(self))
 
     @property
     def noun(self) -> str:
@@ -92,7 +92,7 @@ class TaskOrder:
     @property
     def family(self) -> str:
         """The family of the definition, one per kind of task, so that an unchanged definition is reused."""
-        return f"{self.settings.service_name(self.environment)}-migration{'-look' if self.look else ''}"
+        return f"{self.settings.service_name(self.environment)}-migration{'-status' if self.only_reads else ''}"
 
     @property
     def started_by(self) -> str:
@@ -106,8 +106,8 @@ class TaskOrder:
     @property
     def again(self) -> str:
         """The command that resumes it."""
-        look = " --look" if self.look else ""
-        return f"slipway migrate --environment {self.environment} --image {self.image}{look}"
+        status = " --status" if self.only_reads else ""
+        return f"slipway migrate --environment {self.environment} --image {self.image}{status}"
 
 
 def definition(order: TaskOrder) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def _arguments(order: TaskOrder) -> list[str]:
         *migrations.own_runner,
         *(f"--variable={name}={template}" for name, template in sorted(migrations.variables.items())),
         *(f"--secret={name}" for name in sorted(order.env.secrets)),
-        *(["--look"] if order.look else [f"--transactions={order.transactions}"] if order.transactions else []),
+        *(["--status"] if order.only_reads else [f"--transactions={order.transactions}"] if order.transactions else []),
     ]
 
 
@@ -242,7 +242,7 @@ with tempfile.TemporaryDirectory() as home:
 """
 
 
-def lent_command(arguments: Sequence[str], program: str = "__main__") -> tuple[str, ...]:
+def portable_command(arguments: Sequence[str], program: str = "__main__") -> tuple[str, ...]:
     """Return the arguments of `python` that do the same as `-m slipway.migration.PROGRAM ARGUMENTS…` with slipway installed.
 
     They carry the modules in base85, which is shorter than base64: ECS refuses a task definition of more than 64 KiB.

@@ -58,11 +58,11 @@ class EcsTask:
     how: str = "a Fargate task"
 
     async def migrate(self, tell: Tell) -> Migration:
-        order = replace(self.order, look=False)
+        order = replace(self.order, only_reads=False)
         return migration_of(await _Run(self.aws, self.time, order, tell).ended(self.deployment), order)
 
-    async def look(self) -> Standing:
-        order = replace(self.order, look=True)
+    async def standing(self) -> Standing:
+        order = replace(self.order, only_reads=True)
         return standing_of(await _Run(self.aws, self.time, order, lambda _: None).ended(None), order)
 
     async def access(self, tell: Tell) -> ServerAccess:

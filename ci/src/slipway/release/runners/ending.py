@@ -12,6 +12,7 @@ from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.form import MARK, from_json
 from slipway.records.migration import Migration, Standing
 from slipway.records.refusal import Refusal
+from slipway.release.aws.logs import creation_of
 from slipway.release.runners.definition import TaskOrder
 from slipway.untrusted import one_line
 
@@ -46,7 +47,7 @@ _NETWORK = (
 _TIMEOUT = r"time(?:d )?out|deadline exceeded|connection issue|RequestCanceled|no such host"
 # Why a container never ran: the words of AWS as users quote them [F], the cause, the remedy. The first match wins.
 _RULES = (
-    (r"log group does not exist", "there is no log group {group}", "create it: aws logs create-log-group --log-group-name {group}"),
+    (r"log group does not exist", "there is no log group {group}", "{create}"),
     (r"log stream|logger args|logging driver", "the log {group} cannot be written ({reason})", "allow the execution role logs:CreateLogStream and logs:PutLogEvents there"),
     (rf"(?:secret|ssm).*(?:{_TIMEOUT})", "ECS does not reach the secrets from these subnets ({reason})", _NETWORK),
     (r"(?:secret|ssm).*(?:can't find|ResourceNotFound|invalid ssm parameters|did not contain|doesn't contain)", "ECS cannot find a secret of the {noun} ({reason})", "correct its ARN in secrets of {table}]"),
@@ -101,7 +102,7 @@ def answer_of(kind: type[T], ended: Ended, order: TaskOrder) -> T:
 
 
 def standing_of(ended: Ended, order: TaskOrder) -> Standing:
-    """Return what the task saw; raises SlipwayError."""
+    """Return the revisions that the task read; raises SlipwayError."""
     record = answer_of(Standing, ended, order)
     names = (record.database, record.image, record.unknown, record.missing)
     return Standing(*(tuple(map(one_line, each)) for each in names))
@@ -163,6 +164,7 @@ def _refusal(ended: Ended) -> SlipwayError | None:
 def _never_ran(ended: Ended, order: TaskOrder) -> SlipwayError:
     words: Mapping[str, Any] = {
         "group": order.log_group,
+        "create": creation_of(order.log_group, order.environment),
         "image": order.image,
         "noun": order.noun,
         "table": f"[tool.slipway.environments.{order.environment}",

@@ -13,7 +13,7 @@ from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, Target, Time
 from slipway.release.failures import PlatformWords
 from slipway.release.permissions import Grants, Permission
-from slipway.release.preflight.checking import Look
+from slipway.release.preflight.checking import Checker
 from slipway.release.targets.app_runner import account as app_runner_account
 from slipway.release.targets.app_runner import logs as app_runner_logs
 from slipway.release.targets.app_runner import preflight as app_runner_preflight
@@ -41,7 +41,7 @@ class TargetDescription:
       for one that only the internet reaches.
     - health: how the platform will check an instance.
     - owned: whether slipway made an environment's service; None when there is none.
-    - looks: the checks of a preflight besides image, secrets and account, by branch.
+    - checkers: the functions that make a preflight's checks besides those of image, secrets and account, by branch.
     - grants: the IAM actions of each permission.
     - parts: the resources that bootstrap makes in the account, from the names of roles and the ARN of the repository.
     - count: how many instances of the service of an ARN run, for people; empty where the platform does not say.
@@ -57,7 +57,7 @@ class TargetDescription:
     private_host: Callable[[Settings, str, Aws], Awaitable[str | None]]
     health: Callable[[ServiceSpec], HealthCheck]
     owned: Callable[[Settings, str, Aws], Awaitable[Check | None]]
-    looks: Mapping[str, Look]
+    checkers: Mapping[str, Checker]
     grants: Grants
     parts: Callable[[Settings, str, Mapping[str, str], str], list[Part]]
     count: Callable[[Aws, str], Awaitable[str]]
@@ -81,7 +81,7 @@ TARGETS: Mapping[TargetKind, TargetDescription] = {
         private_host=app_runner_target.private_host,
         health=app_runner_spec.health_of,
         owned=app_runner_preflight.owned,
-        looks=app_runner_preflight.LOOKS,
+        checkers=app_runner_preflight.CHECKERS,
         grants={**app_runner_account.GRANTS, **_CALLING},
         parts=app_runner_account.parts,
         count=app_runner_target.count,
@@ -97,7 +97,7 @@ TARGETS: Mapping[TargetKind, TargetDescription] = {
         private_host=express_target.private_host,
         health=express_spec.health_of,
         owned=express_preflight.owned,
-        looks=express_preflight.LOOKS,
+        checkers=express_preflight.CHECKERS,
         grants={**express_account.GRANTS, **_CALLING},
         parts=express_account.parts,
         count=express_target.count,

@@ -28,6 +28,7 @@ _SLOW = {
 }  # to create or delete [F]
 _CANCELLED = "Resource creation cancelled"
 _RENAME = "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename {name} and update the stack again."  # [F]
+_LINKED = "iam:CreateServiceLinkedRole"
 _SECRET = re.compile(r"\{\{resolve:(secretsmanager|ssm|ssm-secure):([^}]+)\}\}")
 
 
@@ -38,11 +39,17 @@ class Executor:
     arn: str
     policies: Sequence[Mapping[str, Any]] | None
 
-    def check(self, guard: Guard, kind: ResourceKind, handler: str, arn: str) -> None:
-        """Raise AwsError unless the policies allow every action that the kind's schema lists for a handler."""
+    def check(
+        self, guard: Guard, kind: ResourceKind, handler: str, arn: str, wanted: Mapping[str, Any] | None = None
+    ) -> None:
+        """Raise AwsError unless the policies allow every action that the kind's schema lists for a handler of a resource."""
         if self.policies is None:
             return
-        needed = [Needed(action, arn) for action in kind.permissions.get(handler, ())]
+        needed = [
+            Needed(action, resource)
+            for action in kind.permissions.get(handler, ())
+            for resource in self._resources(action, arn, wanted or {})
+        ]
         guard.asked += needed
         for permission in needed:
             either = (permission, replace(permission, resource="*"))
@@ -52,6 +59,12 @@ class Executor:
                     f"User: {self.arn} is not authorized to perform: {permission.action} on resource: {arn}"
                     f" because no identity-based policy allows the {permission.action} action",
                 )
+
+    def _resources(self, action: str, arn: str, wanted: Mapping[str, Any]) -> Sequence[str]:
+        """Return what an action is about, which for roles is not the resource itself: those that its properties name are passed [G]."""
+        if action == "iam:PassRole":
+            return [str(value) for key, value in wanted.items() if key.endswith("RoleArn")]
+        return [f"arn:aws:iam::{self.arn.split(':')[4]}:role/aws-service-role/*"] if action == _LINKED else [arn]
 
 
 def executor(guard: Guard, iam: Iam, role: str | None, call: Call) -> Executor:
@@ -223,7 +236,7 @@ class Execution(Operation):
         elif held and change.action == "Modify" and not _replaces(change, held, properties):
             identifier = held.identifier
             if any(each.attribute in ("Properties", "Tags") for each in change.details):
-                self.executor.check(self.guard, kind, "update", arn_of(held.attributes))
+                self.executor.check(self.guard, kind, "update", arn_of(held.attributes), wanted)
                 live = await self.handlers.read(kind, identifier, call)
                 await self.handlers.update(kind, identifier, wanted, call)
                 self._undo.append(Undo(logical=logical, act=lambda: self._change_back(held, live)))
@@ -247,7 +260,7 @@ class Execution(Operation):
         self, change: StackChange, kind: ResourceKind, wanted: Mapping[str, Any], held: StackResource | None
     ) -> str:
         name = f"{self.stack.name}-{change.logical}-{secrets.token_hex(6).upper()}"
-        self.executor.check(self.guard, kind, "create", arn_of(generated(kind, name, wanted, self._now())))
+        self.executor.check(self.guard, kind, "create", arn_of(generated(kind, name, wanted, self._now())), wanted)
         try:
             identifier = await self.handlers.create(kind, name, wanted, self._now())
         except AwsError as error:

@@ -4,6 +4,7 @@ import json
 import secrets
 import string
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Any
 
 from slipway.simulator.contract import AwsError, Call, Operations
@@ -261,6 +262,15 @@ class _Parameter(ServiceHandler):
         await self._ask("ssm", "DeleteParameter", call, Name=model["Name"])
 
 
+class _Subnet(ServiceHandler):
+    async def create(self, model: Model, call: Call) -> Model:  # noqa: ARG002 -- as in the class above
+        wanted = ip_network(model["CidrBlock"])
+        others = (each for each in self._resources.of("AWS::EC2::Subnet") if each["VpcId"] == model["VpcId"])
+        if any(wanted.overlaps(ip_network(each["CidrBlock"])) for each in others if each.get("CidrBlock")):
+            raise failure("InvalidRequest", f"The CIDR '{wanted}' conflicts with another subnet")  # [F]
+        return {}
+
+
 class _Database(ServiceHandler):
     async def create(self, model: Model, call: Call) -> Model:
         return await self._databases.launch(model, call)
@@ -285,6 +295,7 @@ SERVICES: Mapping[str, type[ServiceHandler]] = {
     "AWS::AppRunner::AutoScalingConfiguration": _Scaling,
     "AWS::AppRunner::ObservabilityConfiguration": _Observability,
     "AWS::AppRunner::VpcConnector": _Connector,
+    "AWS::EC2::Subnet": _Subnet,
     "AWS::ECR::Repository": _Repository,
     "AWS::ECS::Cluster": _Cluster,
     "AWS::IAM::Role": _Role,

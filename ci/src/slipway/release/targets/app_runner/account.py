@@ -97,6 +97,8 @@ GRANTS: Grants = {
         SERVICE: ("apprunner:DescribeService", "apprunner:ListOperations"),
     },
     Permission.READ_OWNER: {SERVICE: ("apprunner:ListTagsForResource",)},
+    Permission.FIND_NAMES: {},  # it has no load balancer of the account
+    Permission.LOOK_AT_NETWORK: {},  # nor subnets
     Permission.COUNT: {},  # it says nothing of its instances
     Permission.FOLLOW: {SERVICE_LOGS: ("logs:FilterLogEvents",)},
     Permission.READ_LOGS: {SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents")},

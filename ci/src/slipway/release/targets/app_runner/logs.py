@@ -18,7 +18,7 @@ def group_of(arn: str, source: LogSource) -> str:
 
 
 async def since(aws: Aws, arn: str, time: datetime) -> Lines:
-    """Return what a service has written since then."""
+    """Return the lines that a service has written since a time."""
     application, platform = [await logs.read(aws, group_of(arn, source), since=time) for source in LogSource]
     return {LogSource.APPLICATION: application, LogSource.PLATFORM: _once(platform)}
 

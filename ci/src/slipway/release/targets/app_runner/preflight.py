@@ -6,9 +6,9 @@ from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import or_absent
-from slipway.release.preflight.checking import Look
+from slipway.release.preflight.checking import Checker
 from slipway.release.preflight.checks import Arn, Checks, account_of, covered, no, not_covered, ok
-from slipway.release.preflight.named import OWNER_TAG, judge_owner, look_at_roles
+from slipway.release.preflight.named import OWNER_TAG, checks_of_roles, judge_owner
 from slipway.release.targets.app_runner.spec import own
 from slipway.release.targets.app_runner.target import find
 from slipway.settings import Settings
@@ -26,10 +26,10 @@ _PARTS = (
 )
 
 
-async def _look_at_roles(aws: Aws, spec: ServiceSpec) -> Checks:
+async def _checks_of_roles(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the roles; without an instance role App Runner passes no secrets [F]."""
     trusts = {"access role": (spec.access_role, BUILD), "instance role": (spec.instance_role, TASKS)}
-    checks = await look_at_roles(aws, spec, trusts)
+    checks = await checks_of_roles(aws, spec, trusts)
     if spec.instance_role or not spec.secrets:
         return checks
     problem = f"secrets are read with the instance role, and {spec.environment} has none"
@@ -37,7 +37,7 @@ async def _look_at_roles(aws: Aws, spec: ServiceSpec) -> Checks:
     return (*checks, no("instance role", problem, remedy))
 
 
-async def look_at_parts(aws: Aws, spec: ServiceSpec) -> Checks:
+async def checks_of_parts(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the VPC connector and the auto scaling configuration that the settings name."""
     chosen, checks = own(spec).open, tuple[Check, ...]()
     for subject, name, part in _PARTS:
@@ -52,19 +52,20 @@ async def look_at_parts(aws: Aws, spec: ServiceSpec) -> Checks:
                 )
     if chosen.get("ingress") == Ingress.PRIVATE.value:
         why = "the VPC ingress connection, without which nothing reaches a private service"
-        command = ingress_command(aws.region, spec.name, await find(aws, spec.name))
-        checks += (not_covered("ingress", f"{why}; if there is none: {command}"),)
+        command = ingress_command(spec.name, await find(aws, spec.name))
+        endpoint = f"ENDPOINT is the VPC's interface endpoint of com.amazonaws.{aws.region}.apprunner.requests"
+        made = f"`{command} --region {aws.region}` makes it after the first deployment"
+        checks += (not_covered("ingress", f"{why}; if there is none, {made}; {endpoint}"),)
     if chosen.get("KMS key", "").startswith("arn:"):
         checks += (not_covered("KMS key", "whether App Runner may use the key"),)
     return checks
 
 
-def ingress_command(region: str, service: str, arn: str | None) -> str:
+def ingress_command(service: str, arn: str | None) -> str:
     """Return the command that makes the VPC ingress connection of a service, whose ARN is known after its first deployment."""
     return (
         f"aws apprunner create-vpc-ingress-connection --service-arn {arn or 'ARN'} --vpc-ingress-connection-name {service} "
-        "--ingress-vpc-configuration VpcId=VPC,VpcEndpointId=ENDPOINT, after the first deployment; "
-        f"ENDPOINT is the VPC's interface endpoint of com.amazonaws.{region}.apprunner.requests"
+        "--ingress-vpc-configuration VpcId=VPC,VpcEndpointId=ENDPOINT"
     )
 
 
@@ -86,7 +87,7 @@ async def _part(aws: Aws, subject: str, arn: str, part: str) -> Checks:
     return (ok(subject, f"{arn} is ACTIVE"),)
 
 
-async def look_at_owner(aws: Aws, spec: ServiceSpec) -> Checks:
+async def checks_of_owner(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the owner of the service, when there is a service of that name."""
     check = await _owned(aws, spec.name, spec.environment)
     return () if check is None else (check,)
@@ -107,4 +108,8 @@ async def _owned(aws: Aws, service: str, environment: str) -> Check | None:
     return judge_owner(service, environment, owner, adopt)
 
 
-LOOKS: Mapping[str, Look] = {"roles": _look_at_roles, "network and scaling": look_at_parts, "service": look_at_owner}
+CHECKERS: Mapping[str, Checker] = {
+    "roles": _checks_of_roles,
+    "network and scaling": checks_of_parts,
+    "service": checks_of_owner,
+}

@@ -101,6 +101,10 @@ def _log_groups(scope: Scope) -> tuple[str, ...]:
 
 
 FIND_CALLED = {CALLED_SERVICES: ("ecs:DescribeExpressGatewayService",)}
+_NETWORK = (
+    *("ec2:DescribeRouteTables", "ec2:DescribeSubnets", "elasticloadbalancing:DescribeLoadBalancers"),
+    *("elasticloadbalancing:DescribeTargetGroups", "servicequotas:GetServiceQuota"),
+)
 _CHANGE = {
     TASK_DEFINITIONS: ("ecs:RegisterTaskDefinition",),
     PASSED_TASK_ROLES: ("iam:PassRole",),
@@ -113,6 +117,7 @@ GRANTS: Grants = {
         HISTORY: ("ecs:DescribeServiceDeployments", "ecs:DescribeServiceRevisions"),
     },
     Permission.READ_OWNER: {SERVICE: ("ecs:DescribeExpressGatewayService",)},
+    Permission.FIND_NAMES: {ANY: ("elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeRules")},
     Permission.COUNT: {SERVICE: ("ecs:DescribeServices",)},
     Permission.FOLLOW: {SERVICE: ("ecs:DescribeServices",)},
     Permission.READ_LOGS: {
@@ -121,11 +126,9 @@ GRANTS: Grants = {
         SERVICE_TASKS: ("ecs:DescribeTasks",),
         SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents"),
     },
+    Permission.LOOK_AT_NETWORK: {ANY: _NETWORK},
     Permission.INSPECT: {
-        ANY: (
-            *("ec2:DescribeRouteTables", "ec2:DescribeSubnets", "elasticloadbalancing:DescribeLoadBalancers"),
-            *("elasticloadbalancing:DescribeTargetGroups", "servicequotas:GetServiceQuota"),
-        ),
+        ANY: _NETWORK,
         CLUSTER: ("ecs:DescribeClusters",),
         SERVICE: ("ecs:DescribeExpressGatewayService",),
     },

@@ -103,7 +103,7 @@ class ExpressApi:
 
 
 def events_of(service: Mapping[str, Any], since: datetime) -> list[tuple[datetime, str]]:
-    """Return what ECS has reported of a service since then, oldest first; it keeps the last 100."""
+    """Return what ECS has reported of a service since a time, oldest first; it keeps the last 100."""
     return sorted(
         (each["createdAt"], each["message"]) for each in service.get("events", ()) if each["createdAt"] >= since
     )

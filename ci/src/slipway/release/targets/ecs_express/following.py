@@ -18,7 +18,7 @@ from slipway.untrusted import one_line
 POLL_SECONDS = 3.25  # between two calls
 _MOST_SECONDS = 40 * 60.0
 _UNPLACED = re.compile(r"unable to place a task\b[. ]*(?:Reason: )?(?P<reason>.*)")
-_UNPLACED_SECONDS = 3 * 60.0  # without another running task; ECS itself tries on until someone stops it
+_UNPLACED_SECONDS = 3 * 60.0  # without another running task; ECS itself keeps trying until it is stopped
 _SETTLING_SECONDS = 120.0  # in which an ended deployment must leave one active revision
 _DELETION = "deletion"
 _ROUTINE = re.compile(
@@ -113,7 +113,7 @@ class Following:
         if self._running < self._deployment.requested and waited > _UNPLACED_SECONDS:
             raise UnknownOutcomeError(
                 f"ECS places no task: {one_line(self._unplaced)}",
-                "ECS tries on: mend the cause and run the same command again, or take the release back with `slipway abort`",
+                "ECS keeps trying: mend the cause and run the same command again, or take the release back with `slipway abort`",
             )
 
     async def _where(self) -> list[str]:

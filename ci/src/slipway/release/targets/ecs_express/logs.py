@@ -16,7 +16,7 @@ from slipway.release.targets.ecs_express.following import is_deletion
 
 
 async def since(aws: Aws, arn: str, time: datetime) -> Lines:
-    """Return what the service has written since then."""
+    """Return the lines that the service has written since a time."""
     api = ExpressApi(aws, arn)
     service = await api.service() or {}
     groups = await api.log_groups(each["serviceRevisionArn"] for each in service.get("activeConfigurations", ()))

@@ -7,11 +7,11 @@ from slipway.records.checks import Check, PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import or_absent
-from slipway.release.preflight.checking import NETWORK, QUOTAS, Look
+from slipway.release.preflight.checking import NETWORK, QUOTAS, Checker
 from slipway.release.preflight.checks import Checks, covered, no, ok
-from slipway.release.preflight.named import OWNER_TAG, judge_owner, look_at_roles
+from slipway.release.preflight.named import OWNER_TAG, checks_of_roles, judge_owner
 from slipway.release.targets.ecs_express.api import ExpressApi
-from slipway.release.targets.ecs_express.quotas import BALANCERS, look_at_balancers, look_at_quotas
+from slipway.release.targets.ecs_express.quotas import BALANCERS, checks_of_balancers, checks_of_quotas
 from slipway.release.targets.ecs_express.spec import arn_of, own
 from slipway.settings import Settings
 
@@ -22,16 +22,16 @@ _MOST_BALANCERS = 400  # of a page, which is more than an account may have [M]
 _LEAST_ZONES, _LEAST_ADDRESSES = 2, 8  # of the shared load balancer [G]
 
 
-async def _look_at_roles(aws: Aws, spec: ServiceSpec) -> Checks:
+async def _checks_of_roles(aws: Aws, spec: ServiceSpec) -> Checks:
     roles = {
         "access role": (spec.access_role, TASKS),
         "instance role": (spec.instance_role, TASKS),
         "infrastructure role": (own(spec).infrastructure_role, ECS),
     }
-    return await look_at_roles(aws, spec, roles)
+    return await checks_of_roles(aws, spec, roles)
 
 
-async def look_at_subnets(aws: Aws, spec: ServiceSpec) -> Checks:
+async def checks_of_subnets(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check zones and free addresses of the subnets, and whether they are all public or all private."""
     wanted = own(spec).subnets
     asked = {"SubnetIds": [*wanted]} if wanted else {"Filters": [{"Name": "default-for-az", "Values": ["true"]}]}
@@ -47,10 +47,10 @@ async def look_at_subnets(aws: Aws, spec: ServiceSpec) -> Checks:
     judged = judge_subnets(spec, subnets, tables["RouteTables"])
     if any(check.verdict is PreflightResult.REFUSED for check in judged):
         return judged
-    return *judged, *await covered("load balancer", _look_at_balancers(aws, spec, subnets, tables["RouteTables"]))
+    return *judged, *await covered("load balancer", _checks_of_balancers(aws, spec, subnets, tables["RouteTables"]))
 
 
-async def _look_at_balancers(
+async def _checks_of_balancers(
     aws: Aws, spec: ServiceSpec, subnets: Sequence[Mapping[str, Any]], tables: Sequence[Mapping[str, Any]]
 ) -> Checks:
     """Check the zones of the load balancer that the services of a VPC share: the first of them fixes these [G]."""
@@ -63,7 +63,7 @@ async def _look_at_balancers(
         and (balancer["VpcId"], balancer["Scheme"]) == (subnets[0]["VpcId"], scheme)
     ]
     judged = judge_balancers(spec, {subnet["AvailabilityZone"] for subnet in subnets}, shared)
-    return judged or await covered(BALANCERS.name, look_at_balancers(aws, own(spec), shared, every))
+    return judged or await covered(BALANCERS.name, checks_of_balancers(aws, own(spec), shared, every))
 
 
 def judge_balancers(spec: ServiceSpec, zones: set[str], balancers: Sequence[Mapping[str, Any]]) -> Checks:
@@ -129,14 +129,14 @@ def _correct(spec: ServiceSpec) -> str:
     return f"name other subnets in [tool.slipway.environments.{spec.environment}]"
 
 
-async def look_at_service(aws: Aws, spec: ServiceSpec) -> Checks:
+async def checks_of_service(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the owner of the service, when there is one of that name."""
     wanted = own(spec)
     check = await _owned(aws, wanted.arn, wanted.environment)
     return () if check is None else (check,)
 
 
-async def look_at_cost(aws: Aws, spec: ServiceSpec) -> Checks:
+async def checks_of_cost(aws: Aws, spec: ServiceSpec) -> Checks:
     """Estimate the price of a service that does not exist yet."""
     wanted = own(spec)
     return () if await ExpressApi(aws, wanted.arn).exists() else (ok("cost", wanted.price),)
@@ -156,10 +156,10 @@ async def _owned(aws: Aws, arn: str, environment: str) -> Check | None:
     return judge_owner(arn.rpartition("/")[2], environment, owner, adopt)
 
 
-LOOKS: Mapping[str, Look] = {
-    "roles": _look_at_roles,
-    NETWORK: look_at_subnets,
-    "service": look_at_service,
-    "cost": look_at_cost,
-    QUOTAS: look_at_quotas,
+CHECKERS: Mapping[str, Checker] = {
+    "roles": _checks_of_roles,
+    NETWORK: checks_of_subnets,
+    "service": checks_of_service,
+    "cost": checks_of_cost,
+    QUOTAS: checks_of_quotas,
 }

@@ -41,7 +41,7 @@ PROCESSORS = Quota("processors", "fargate", "L-3032A538")
 BALANCERS = Quota("load balancers", "elasticloadbalancing", "L-53DA6B97")
 
 
-async def look_at_quotas(aws: Aws, spec: ServiceSpec) -> Checks:
+async def checks_of_quotas(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the processors for all tasks of a deployment and, before the first one, the services of the cluster."""
     wanted, is_new = own(spec), not await ExpressApi(aws, own(spec).arn).exists()
     checks = await covered(PROCESSORS.name, _processors(aws, wanted, is_new=is_new))
@@ -76,7 +76,7 @@ async def _services(aws: Aws, spec: ExpressSpec) -> Checks:
     return (_judged(SERVICES, what, number, await SERVICES.value(aws)),)
 
 
-async def look_at_balancers(
+async def checks_of_balancers(
     aws: Aws, spec: ExpressSpec, shared: Sequence[Mapping[str, Any]], every: Sequence[Mapping[str, Any]]
 ) -> Checks:
     """Check whether the account may have another load balancer, where the service needs one: the `shared` ones are full, or there is none."""

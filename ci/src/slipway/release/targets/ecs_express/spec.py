@@ -24,7 +24,7 @@ _METRICS = {
 }
 _SUBNETS, _LOG_GROUP = "subnets", "log group"
 CHECK, INFRASTRUCTURE_ROLE = "load balancer's check", "infrastructure role"
-# ECS chooses these when it is not told; an update then sends what the service has.
+# ECS chooses these when a request lacks them; an update then sends what the service has.
 _OPEN = {_SUBNETS: "those of the default VPC", _LOG_GROUP: "one that ECS makes"}
 LOG_PREFIX = "ecs"  # ECS's own [G]
 HEALTHY = "200"  # the code of a healthy answer [F]

@@ -1,25 +1,18 @@
-"""Source: commits of the service's git repository, and its migrations at the ref of `--since`."""
+"""The service's migrations at the ref of `--since`: which revisions are new, edited, moved or gone."""
 
 import ast
-import io
 import os
-import re
-import subprocess
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from slipway.errors import BadInputError
 from slipway.finder.history import revision_in
 from slipway.records.gate import Other, Since
-
-if TYPE_CHECKING:
-    import tarfile
-
-    from slipway.oci.artifact import File
+from slipway.source.git import GitError, MissingObjectError, git
+from slipway.source.meaning import meaning
 
 MERGE_BASE: Final = "merge-base"
 _DEFAULT_NAMES = ("main", "master", "develop", "trunk")
@@ -29,104 +22,17 @@ _DEFAULT_BRANCHES = (
 )
 _MARK = b"down_revision"  # alembic needs it in every revision's file
 _LIST = ("ls-tree", "-r", "-z", "--name-only")
-_DEEPEN = (
-    "this clone is shallow, so run `git fetch --unshallow origin '+refs/heads/*:refs/remotes/origin/*'`, "
-    "or set fetch-depth: 0 for actions/checkout"
-)
-_LACKING = re.compile(r"promisor remote|unable to read [0-9a-f]{40}|missing blob|bad object|unable to read tree")
-_REFETCH = (
-    "this clone lacks that object, so run `git fetch --refetch --no-filter`, or `git fetch --unshallow`, or clone anew"
-)
-_LONGEST_TEXT = 2_000_000  # bytes, enough for a long lock
 
 
-@dataclass(frozen=True)
-class Commit:
-    """A commit, as the service's part of a repository."""
+class _ShallowError(BadInputError):
+    """The clone is shallow, and lacks a commit that is needed."""
 
-    folder: Path  # the service's folder in the repository
-    revision: str
-    committed: int  # seconds since 1970
-    subject: str
-
-    def files(self) -> "Iterator[File]":
-        """Yield the files below `folder`, as `git archive` does."""
-        from slipway.oci.artifact import File
-
-        with archive_at(self.folder, self.revision) as archive:
-            for member in archive:
-                if member.issym():
-                    yield File(member.name, member.linkname.encode(), link=True)
-                elif member.isfile():
-                    content = archive.extractfile(member)
-                    assert content is not None
-                    yield File(member.name, content.read(), executable=bool(member.mode & 0o100))
-
-    def texts(self) -> dict[str, str]:
-        """Return all files of at most 2 MB as text, by name."""
-        small = (
-            (file.name, file.content) for file in self.files() if not file.link and len(file.content) < _LONGEST_TEXT
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            what,
+            "this clone is shallow, so run `git fetch --unshallow origin '+refs/heads/*:refs/remotes/origin/*'`, "
+            "or set fetch-depth: 0 for actions/checkout",
         )
-        return {name.removeprefix("./"): content.decode(errors="replace") for name, content in small}
-
-    def text(self, name: str) -> str:
-        """Return the text of a file; raises BadInputError when it does not exist."""
-        return git(self.folder, ["show", f"{self.revision}:./{name}"]).decode()
-
-    def above(self, name: str) -> str | None:
-        """Find the nearest file of this name in the parent folders, as `../name`; None without one in the repository."""
-        depth = git(self.folder, ["rev-parse", "--show-prefix"]).decode().strip().count("/")
-        outside = ("../" * up + name for up in range(1, depth + 1))
-        return next(
-            (path for path in outside if git(self.folder, ["ls-tree", "--name-only", self.revision, path])), None
-        )
-
-
-def folder_of(source: Path) -> Path:
-    """Return the service's folder; raises BadInputError if it does not exist."""
-    if not source.is_dir():
-        raise BadInputError(f"there is no folder {source}", "name the service's folder with --source")
-    return source.resolve()
-
-
-def commit_at(folder: Path) -> Commit:
-    """Read the newest commit of the repository around a folder; raises BadInputError."""
-    show = ["show", "--no-patch", "--no-show-signature", "--format=%H%x00%ct%x00%s"]
-    shown = git(folder_of(folder), [*show, "HEAD", "--"]).decode().strip()
-    revision, committed, subject = shown.split("\0")
-    return Commit(folder, revision, int(committed), subject)
-
-
-@contextmanager
-def archive_at(folder: Path, commit: str) -> "Iterator[tarfile.TarFile]":
-    """Open an archive of the files below a folder at a commit (export-ignore is honoured); raises BadInputError."""
-    import tarfile
-
-    packed = git(folder, ["archive", "--format=tar", commit, "."])
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        yield archive
-
-
-def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> bytes:
-    """Run git in a folder and return its output; raises BadInputError with git's message."""
-    environment = _outside_of_hooks(os.environ) if variables is None else variables
-    try:
-        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, check=False, env=environment)
-    except FileNotFoundError:
-        raise BadInputError("git is not installed on this machine", "install git") from None
-    if done.returncode:
-        messages = done.stderr.decode(errors="replace").strip().splitlines()
-        cause = messages[-1] if messages else f"exit code {done.returncode}"
-        lacking = next((message for message in messages if _LACKING.search(message)), "")
-        step = f"{lacking}; {_REFETCH}" if lacking else cause
-        raise BadInputError(f"git {arguments[0]} failed in {folder}", step)
-    return done.stdout
-
-
-def _outside_of_hooks(variables: Mapping[str, str]) -> dict[str, str]:
-    """Remove what git sets for its hooks: in a linked worktree, every folder would be the top of the repository."""
-    of_hooks = () if "GIT_WORK_TREE" in variables else ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
-    return {name: value for name, value in variables.items() if name not in of_hooks}
 
 
 def released(folder: Path, name: str) -> Since:
@@ -140,7 +46,7 @@ def released(folder: Path, name: str) -> Since:
     edited = {file for file in changed if file in files and _is_edited(folder, commit, file)}
     before = _revisions_in(folder, commit, changed & files)
     moved = {file: before[released] for file, released in _moved(folder, files, before).items()}
-    edited |= {file for file, (old, _) in moved.items() if _meaning(old) != _meaning((folder / file).read_bytes())}
+    edited |= {file for file, (old, _) in moved.items() if meaning(old) != meaning((folder / file).read_bytes())}
     tip, ahead = _ahead(folder, name, files)
     return Since(
         name=commit[:12] if name == MERGE_BASE else name,
@@ -170,19 +76,19 @@ def unreleased(folder: Path) -> Since:
     try:
         if _is_shallow(folder):
             _merge_base(folder, shallow=True)
-    except BadInputError as error:
-        if error.next_step != _DEEPEN:
-            return Since(name="", by_default="")
+    except _ShallowError as error:
         raise BadInputError(
-            f"it is unknown which revisions are new: {error.what}", f"{_DEEPEN}, or pass --all-revisions"
+            f"it is unknown which revisions are new: {error.what}", f"{error.next_step}, or pass --all-revisions"
         ) from error
+    except BadInputError:
+        return Since(name="", by_default="")
     revisions, default = _revisions_here(folder), ""
     for choose in (lambda _: MERGE_BASE, _newest_tag):
         try:
             since = released(folder, name := choose(folder))
-        except BadInputError as error:
-            if _REFETCH in error.next_step:
-                raise
+        except MissingObjectError:
+            raise
+        except BadInputError:
             continue
         gone = {each.id for each in since.changed} - {each.id for each in (*since.ahead, *revisions.values())}
         is_branch = name == MERGE_BASE and since.commit != _revision_of(folder, "HEAD")
@@ -243,8 +149,10 @@ def _marked(folder: Path, commit: str | None = None) -> set[str]:
     search = ["grep", "-lz", "--text", "--fixed-strings", *([] if commit else ["--untracked"]), _MARK.decode()]
     try:
         found = git(folder, [*search, *([commit] if commit else []), "--", "*.py"])
-    except BadInputError:  # no match
-        return set()
+    except GitError as error:
+        if error.status == 1:  # no match
+            return set()
+        raise
     return {name.removeprefix(f"{commit}:") for name in _names(found)}
 
 
@@ -289,8 +197,12 @@ def _commit_named(folder: Path, name: str) -> str:
     commit = _merge_base(folder, shallow=shallow) if name == MERGE_BASE else _revision_of(folder, name)
     if commit is None:
         remedy = "name a revision, branch, tag or commit; `git fetch` brings those of other repositories"
-        raise BadInputError(f"git has no {name} in {folder}", _DEEPEN if shallow else remedy)
+        raise _lacking(f"git has no {name} in {folder}", remedy, shallow=shallow)
     return commit
+
+
+def _lacking(what: str, remedy: str, *, shallow: bool) -> BadInputError:
+    return _ShallowError(what) if shallow else BadInputError(what, remedy)
 
 
 def _revision_of(folder: Path, name: str) -> str | None:
@@ -309,17 +221,14 @@ def _default_branch(folder: Path) -> str | None:
 def _merge_base(folder: Path, *, shallow: bool) -> str:
     branch = _default_branch(folder)
     if branch is None:
-        raise BadInputError(
-            f"{folder} has none of origin/HEAD, {', '.join(_DEFAULT_NAMES)}",
-            _DEEPEN if shallow else "name the branch with --since, or run `git remote set-head origin --auto`",
-        )
+        what = f"{folder} has none of origin/HEAD, {', '.join(_DEFAULT_NAMES)}"
+        remedy = "name the branch with --since, or run `git remote set-head origin --auto`"
+        raise _lacking(what, remedy, shallow=shallow)
     try:
         return git(folder, ["merge-base", "HEAD", branch]).decode().strip()
     except BadInputError as error:
-        raise BadInputError(
-            f"the histories of HEAD and {branch} have no commit in common",
-            _DEEPEN if shallow else "name another ref with --since",
-        ) from error
+        what = f"the histories of HEAD and {branch} have no commit in common"
+        raise _lacking(what, "name another ref with --since", shallow=shallow) from error
 
 
 def _names(listed: bytes) -> set[str]:
@@ -332,31 +241,4 @@ def _is_edited(folder: Path, commit: str, file: str) -> bool:
     path = folder / file
     if not path.is_file() or _MARK not in (now := path.read_bytes()):
         return False
-    return _meaning(_blob(folder, commit, file)) != _meaning(now)
-
-
-def _meaning(source: bytes) -> str | bytes:
-    """Reduce code to its syntax tree, without comments, docstrings, annotations and layout."""
-    try:
-        with warnings.catch_warnings(action="ignore"):  # about invalid escapes, which concern the service
-            return ast.dump(_WithoutWords().visit(ast.parse(source)))
-    except (SyntaxError, ValueError):  # syntax of a newer Python than this one
-        return source
-
-
-class _WithoutWords(ast.NodeTransformer):
-    """Removes what has no effect when a revision runs."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        return self.generic_visit(ast.Assign([node.target], node.value)) if node.value else None
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        node.annotation = None
-        return node
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
-        return self.generic_visit(node)
+    return meaning(_blob(folder, commit, file)) != meaning(now)

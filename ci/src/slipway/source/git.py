@@ -1,0 +1,49 @@
+"""Run git in a folder, and say what failed."""
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from slipway.errors import BadInputError
+
+_LACKING: Final = re.compile(r"promisor remote|unable to read [0-9a-f]{40}|missing blob|bad object|unable to read tree")
+_REFETCH: Final = (
+    "this clone lacks that object, so run `git fetch --refetch --no-filter`, or `git fetch --unshallow`, or clone anew"
+)
+
+
+class GitError(BadInputError):
+    """git ended with an exit status other than 0; the next step is its message."""
+
+    def __init__(self, what: str, next_step: str, *, status: int) -> None:
+        super().__init__(what, next_step)
+        self.status = status
+
+
+class MissingObjectError(GitError):
+    """The clone is partial: it lacks an object that git needs."""
+
+
+def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> bytes:
+    """Run git in a folder and return its output; raises GitError, or BadInputError without git."""
+    environment = _outside_of_hooks(os.environ) if variables is None else variables
+    try:
+        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, check=False, env=environment)
+    except FileNotFoundError:
+        raise BadInputError("git is not installed on this machine", "install git") from None
+    if done.returncode:
+        messages = done.stderr.decode(errors="replace").strip().splitlines()
+        cause = messages[-1] if messages else f"exit code {done.returncode}"
+        lacking = next((message for message in messages if _LACKING.search(message)), "")
+        kind, step = (MissingObjectError, f"{lacking}; {_REFETCH}") if lacking else (GitError, cause)
+        raise kind(f"git {arguments[0]} failed in {folder}", step, status=done.returncode)
+    return done.stdout
+
+
+def _outside_of_hooks(variables: Mapping[str, str]) -> dict[str, str]:
+    """Remove what git sets for its hooks: in a linked worktree, every folder would be the top of the repository."""
+    of_hooks = () if "GIT_WORK_TREE" in variables else ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
+    return {name: value for name, value in variables.items() if name not in of_hooks}

@@ -1,0 +1,58 @@
+"""Commands that errors, comments and pages name: each has the flags with which it is named."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from slipway.commands.flags import EVERYWHERE
+from slipway.commands.table import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+FLAGS = {each.name: {flag.name for flag in (*each.flags, *EVERYWHERE)} | {"help"} for each in COMMANDS}
+FILES = [
+    *ROOT.glob("ci/src/slipway/**/*.py"),
+    *ROOT.glob("docs/**/*.md"),
+    *ROOT.glob(".github/workflows/*.yml"),
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+]
+_NAMED = re.compile(r"(?<!call )\bslipway ([a-z]+)\b((?:[^`\n\\#|>;]|\\\n)*)")
+
+
+def texts(file):
+    """The text of a page, or the strings of a module that names commands; a value in an f-string is `X`."""
+    whole = file.read_text()
+    if file.suffix != ".py":
+        return [whole]
+    nodes = list(ast.walk(ast.parse(whole))) if _NAMED.search(whole) else []
+    parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+    formatted = [
+        "".join(part.value if isinstance(part, ast.Constant) else "X" for part in node.values)
+        for node in nodes
+        if isinstance(node, ast.JoinedStr)
+    ]
+    constants = [node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in parts]
+    return [*formatted, *(each for each in constants if isinstance(each, str))]
+
+
+def wrong(text):
+    """The flags with which a text names a command that does not have them."""
+    for name, arguments in _NAMED.findall(text):
+        own, _, _ = arguments.partition(" -- ")
+        for flag in re.findall(r"(?<![\w-])--([a-z][a-z-]+)", own):
+            if flag not in FLAGS.get(name, {flag}):
+                yield f"slipway {name} --{flag}"
+
+
+def test_every_command_is_named_with_flags_that_it_has():
+    found = {(str(file.relative_to(ROOT)), each) for file in FILES for text in texts(file) for each in wrong(text)}
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    "text", ["`slipway migrate --look`", "slipway deploy \\\n    --imgae X", "slipway logs --follow --error"]
+)
+def test_a_flag_that_a_command_lacks_is_found(text):
+    assert list(wrong(text))
