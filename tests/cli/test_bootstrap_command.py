@@ -43,6 +43,12 @@ def test_a_template_is_printed_without_asking_aws(service, capsys, options, reso
     assert list(json.loads(capsys.readouterr().out)["Resources"]) == resources
 
 
+def test_a_call_that_cannot_be_is_refused_before_anything_is_made_for_it(service, tmp_path, capsys):
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT.replace('["serve"]', '["serve"]\ncalls = ["bilings"]'))
+    assert run(["bootstrap", *service, "--apply"]) == 2
+    assert "letters calls bilings, which is no service of this repository" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 async def test_bootstrap_proposes_then_creates_then_has_nothing_to_do(service, capsys, monkeypatch):
     async with opened() as account:

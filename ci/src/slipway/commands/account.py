@@ -77,6 +77,7 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import account as answers
     from slipway.report.answers.result import CommandResult
     from slipway.settings import ManagedNetwork
+    from slipway.settings.calls import check_reachable, graph_of
 
     if (flags.plan or flags.replace) and not flags.apply:
         raise BadInputError("--plan and --replace are for --apply", "pass --apply, or leave them out")
@@ -85,6 +86,8 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     settings = with_repository(await caller.settings(), flags.github)
     if isinstance(settings.environment(flags.environment).network, ManagedNetwork):
         check_same_foundation((await caller.services()).values(), flags.environment)
+    if settings.calls and not flags.drift:
+        check_reachable(graph_of(await caller.services()), settings.name, flags.environment)
     if flags.template:
         return CommandResult(record=None, text=_template(stacks(settings, flags.environment), flags))
     approved = await caller.record(Bootstrap, flags.plan, "the approved change") if flags.plan else None

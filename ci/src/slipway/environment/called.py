@@ -12,7 +12,7 @@ from slipway.environment.observed import ObservedEnvironment
 from slipway.errors import Obstacles, RefusedError
 from slipway.records.plan import Plan
 from slipway.settings import Settings, variable_of
-from slipway.settings.calls import CallGraph, graph_of, unreachable
+from slipway.settings.calls import CallGraph, check_reachable, graph_of
 
 E = TypeVar("E", bound=ObservedEnvironment)
 
@@ -27,10 +27,9 @@ async def connected(environment: E, folders: Mapping[str, Settings]) -> E:
 
 async def connect(environment: E, graph: CallGraph) -> E:
     """Return the environment with the addresses of the services that it calls, as `connected` does."""
-    obstacles = Obstacles()
-    obstacles.found += unreachable(graph, environment.settings.name, environment.name)
-    obstacles.refuse()
+    check_reachable(graph, environment.settings.name, environment.name)
     addresses = await addresses_of(environment, graph)
+    obstacles = Obstacles()
     obstacles.found += _absent(environment, addresses)
     obstacles.refuse()
     return environment.with_addresses({variable: address for variable, address in addresses.items() if address})

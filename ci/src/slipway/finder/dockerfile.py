@@ -33,7 +33,7 @@ class Instruction:
 
 
 def instructions(tree: Tree) -> Iterator[Instruction]:
-    """Yield the instructions of the Dockerfile nearest to the service, and of the next ones."""
+    """Yield the instructions of each Dockerfile, that nearest to the service first."""
     for name in tree.matching(_FILES):
         if not name.startswith("../") or "python" in tree.read(name):
             yield from instructions_of(tree, name)

@@ -103,7 +103,7 @@ class Place:
         return {**named, **security, **({"PGPASSWORD": self.password} if self.password else {})}
 
     def url(self, scheme: str, *, secret: bool) -> str:
-        """Return its URL, with the password if it is `secret`."""
+        """Return the URL, with the password only if the URL is kept `secret`."""
         password = f":{quote(self.password, safe='')}" if self.password and secret else ""
         at = f"{scheme}://{quote(self.user, safe='')}{password}@"
         if self.host.startswith("/"):

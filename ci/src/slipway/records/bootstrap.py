@@ -82,7 +82,7 @@ class ResourceChange:
 
     @property
     def is_taken(self) -> bool:
-        """Whether a resource goes that others may use, even if nothing in it is lost, such as a NAT gateway."""
+        """Whether the change removes a resource that others may use, such as a NAT gateway, even if nothing in it is lost."""
         is_removed = self.action == "Remove" and self.policy != "Retain"
         return bool(self.loss) or is_removed or (self.action == "Modify" and self.replacement == "True")
 

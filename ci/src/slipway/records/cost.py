@@ -28,6 +28,6 @@ class Cost:
 
     @property
     def total(self) -> str:
-        """The sum, with the prices that it is of."""
+        """The sum in words, with the region and the date of its prices."""
         here = "" if self.region == self.priced else f"; those of {self.region} differ by some tens of percent"
         return f"about {self.dollars:.2f} $ a month, at the prices of {self.priced} of {self.dated}{here}"

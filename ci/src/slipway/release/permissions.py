@@ -285,7 +285,7 @@ def merged(parts: Iterable[Actions]) -> Actions:
 
 
 def granted(permissions: Iterable[Permission], grants: Grants) -> Actions:
-    """Return the actions behind permissions, on the side of AWS that is shared and on that of a target."""
+    """Return the IAM actions of permissions: those needed on every target, and those on one target, `grants`."""
     return merged(source.get(permission, {}) for permission in permissions for source in (SHARED, grants))
 
 

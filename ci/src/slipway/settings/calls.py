@@ -89,6 +89,13 @@ def _cycles(services: Mapping[str, Settings]) -> Iterator[SlipwayError]:
             return
 
 
+def check_reachable(graph: CallGraph, name: str, environment: str) -> None:
+    """Raise SettingsError, or ObstaclesError for several, when calls of one service find no private address in an environment."""
+    obstacles = Obstacles()
+    obstacles.found += unreachable(graph, name, environment)
+    obstacles.refuse()
+
+
 def unreachable(graph: CallGraph, name: str, environment: str) -> Iterator[SlipwayError]:
     """Yield an error for each call of one service that finds no private address in an environment."""
     caller = graph.services[name].environments.get(environment)

@@ -119,8 +119,8 @@ class Environment(Constrained):
     - webhook: the ARN of a secret with the URL to which the end of each deployment is posted, as {"text": …}, such as one of Slack.
     - network: a table, see below; without it the service reaches the internet only.
     - database: a table, see below; without it the database is your own.
-    - migration: a table, see below; without it only `slipway migrate --database-url-from` migrates the database, or on ECS a task in the service's
-      subnets and security-groups if the database is made.
+    - migration: a table, see below; without it a task in the service's subnets and security-groups migrates a managed database on ECS, and only
+      `slipway migrate --database-url-from` any other.
     """
 
     service_names: ClassVar[Pattern] = Pattern(r"[A-Za-z0-9_-]+", "letters, digits, - and _")

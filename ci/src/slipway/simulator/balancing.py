@@ -270,7 +270,7 @@ class LoadBalancing:
         return {"TargetGroups": [group.description()]}
 
     async def modify_rule(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Replace the hosts of a rule; its own address must stay for this simulator to find the service."""
+        """Replace the hosts of a rule; if the service's own address is not among them, this simulator no longer finds the service."""
         rules = {rule.arn: rule for balancer in self.balancers.values() for rule in balancer.rules.values()}
         (rule,) = _selected(rules, [request["RuleArn"]], "RuleNotFound", "One or more rules not found")
         for condition in request.get("Conditions", ()):

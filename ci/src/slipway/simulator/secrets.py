@@ -110,7 +110,7 @@ class Secrets:
         return {"ARN": secret.arn, "Name": secret.name, "SecretString": secret.values[version], **facts, **times}
 
     async def put_secret_value(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """The same token and value again change nothing [M]."""
+        """Store a version; the same token and value again change nothing [M]."""
         secret, stages = self._living(request["SecretId"]), request.get("VersionStages", [_CURRENT])
         version, value = request.get("ClientRequestToken") or str(uuid.uuid4()), request.get("SecretString", "")
         if secret.values.get(version, value) != value:
@@ -228,7 +228,7 @@ class Parameters:
         return {"Parameter": _described(parameter, call, decrypted=request.get("WithDecryption", False))}
 
     async def get_parameters(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Missing parameters are listed, not an error [M]."""
+        """Return parameters; missing ones are listed, without an error [M]."""
         parameters = {name: self._find(name) for name in request["Names"]}
         decrypted = request.get("WithDecryption", False)
         return {

@@ -116,7 +116,7 @@ class Hints:
             yield from (number, number + 1, number - 1)
 
     def sizes(self) -> list[int]:
-        """Return the lengths that a check may ask for."""
+        """Return the lengths of text that a check may require."""
         return [int(size) for size in dict.fromkeys(self.around()) if 0 < size <= _LONGEST_ASKED]
 
 

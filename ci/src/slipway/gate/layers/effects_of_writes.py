@@ -43,7 +43,7 @@ class Effect:
 
 
 def measured(connection: Connection, query: Query, table: Table) -> Effect | None:
-    """Execute a write that works, on the schema of its release; None for a statement that is no write."""
+    """Execute a write on the schema of its own release, and return its effect; None for a statement that is no write."""
     return _effect(connection, query, _columns(query.sql, table)) if query.sql.startswith(_KINDS) else None
 
 

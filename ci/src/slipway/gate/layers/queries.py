@@ -166,7 +166,7 @@ def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
 
 
 def as_sent(driver: str, table: seeds.Table, inserts: Sequence[str]) -> Sequence[str]:
-    """Leave out the types of texts where SQLAlchemy sends none: a type may get another name then."""
+    """Remove the type casts of texts where SQLAlchemy sends none, so that renaming a type breaks no statement."""
     if driver != "psycopg2":
         return inserts
     names = sorted({kind.name for kind in table.types.values()}, key=len, reverse=True)

@@ -74,7 +74,7 @@ class _OpenTransaction:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Keep it open during the block, until a session has waited for it."""
+        """Hold the transaction open during the block, until another session has waited for it."""
         thread = threading.Thread(target=self._run, name="an open transaction", daemon=True)
         thread.start()
         self._ready.wait()

@@ -32,7 +32,7 @@ pg_dump --schema-only --no-owner --no-privileges "$PRODUCTION" > baseline.sql
 pg_dump --data-only --table=alembic_version "$PRODUCTION" >> baseline.sql"""
 SET_BASELINE: Final = (
     "if production had it before the first revision, write its schema with `pg_dump --schema-only` into a file, "
-    "and name that as baseline in [tool.slipway.migrations]"
+    "and name that as baseline in [tool.slipway.migrations]; `slipway init --yes` writes one from the models"
 )
 # For an upgrade that lacks an object in a history without a baseline, and for one that finds its object there already in a history with one.
 BEGIN_ON_SCHEMA: Final = f"""\
@@ -51,6 +51,7 @@ UNREACHED: Final = _error(
 )
 NOT_INSTALLED: Final = "Install the extension {extension} on this Postgres, or test on a disposable server that has it: name that with --database-url, on Dagger its image as postgres in [tool.slipway.migrations]."
 NOT_CREATED: Final = "Create the extension {extension} in an earlier revision, or name it in extensions of [tool.slipway.migrations] if production has it already."
+NOT_BUILT_IN: Final = "this Postgres was built without it: install PostgreSQL from the operating system, or name a server that has it with --database-url"
 NOT_ALLOWED: Final = _error(
     id="U03",
     name="upgrade needs more privileges than production's role has",

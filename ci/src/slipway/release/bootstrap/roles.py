@@ -175,7 +175,7 @@ def _audience(env: Environment) -> str:
 
 
 def trusts_jobs(github: Github, env: Environment, environment: str | None) -> dict[str, Any]:
-    """Return the trust policy for jobs of one GitHub environment, which admits them by its own rules; None for jobs of the branch without one."""
+    """Return the trust policy for the jobs of a GitHub `environment`, or with None for those of the branch that name no environment."""
     where = f"environment:{environment}" if environment else f"ref:refs/heads/{github.branch}"
     made = f"arn:{env.partition}:iam::{env.account}:oidc-provider/{_ISSUER}"  # the same wherever it was made
     provider = github.oidc_provider or made

@@ -53,6 +53,6 @@ def of_estimate(estimate: Estimate) -> CommandResult:
 
 
 def of_left(left: Left) -> CommandResult:
-    """The reasons were printed while the run deleted its resources."""
+    """Return the number of resources that are left; the reasons were printed during the run."""
     text = f"{len(left.things)} resources could not be deleted" if left.things else "everything was deleted"
     return CommandResult(record=left, text=f"{text}\n", code=3 if left.things else 0)
