@@ -12,11 +12,12 @@ from slipway.environment.diagnosis import diagnose
 from slipway.environment.environment import abort, destroy, pause
 from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
 from slipway.environment.status import status
-from slipway.errors import BadInputError, RefusedError
+from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, State
 from slipway.release.targets.ecs_express.target import NO_PAUSE
 from slipway.report.answers.service import of_situation
+from slipway.simulator.faults import Effect, Fault
 from tests.environment.express import BRISK, SETTINGS, Staging, rewritten, staging
 from tests.release.direct import opened
 from tests.simulator.express import Notes, trust
@@ -238,6 +239,18 @@ async def test_an_abort_ends_the_deployment_of_a_killed_run_so_that_the_next_one
             tasks.start_soon(there.environment.deploy, new, there.tell)
             await there.until("PRODUCTION_TRAFFIC_SHIFT")
             tasks.cancel_scope.cancel()
+        for operation in (
+            "ListServices",
+            "DescribeServices",
+            "ListServiceDeployments",
+            "DescribeExpressGatewayService",
+        ):
+            there.account.cloud.faults.add(Fault(operation=operation, effect=Effect.UNAVAILABLE, times=99))
+        with pytest.raises(
+            UnknownOutcomeError, match=r"whether a deployment of .* is in flight is unknown, and one that is"
+        ):
+            await abort(there.environment, there.tell)  # it said that nothing needs to be undone
+        there.account.cloud.faults.clear()
         assert (await abort(there.environment, there.tell)).live == old
         newest, *_ = (await there.environment.history()).releases
         assert (newest.number, newest.status) == (2, Status.ABORTED)

@@ -100,13 +100,14 @@ async def test_without_that_proof_it_is_refused_and_nothing_has_changed(account,
     second = await deployed(staging, "bbb", known)
     before = updates(account)
     for evidence in (None, certificate("aaa", "ccc")):
-        outcome = await rollback(staging.environment, staging.tell, 1, CompatibilityEvidence(evidence))
-        assert (outcome.status, outcome.status.exit_code) == (Status.REFUSED, 1)
+        with pytest.raises(RefusedError) as refused:
+            await rollback(staging.environment, staging.tell, 1, CompatibilityEvidence(evidence))
         why, remedy = ("is not proven: ", "--without-proof") if known is None else ("fails: ", "deploy a fix")
-        assert outcome.diagnosis.cause.startswith(f"going back to release 1 {why}")
-        assert remedy in outcome.diagnosis.remedy
-        assert known is None or "--without-proof" not in outcome.diagnosis.remedy
+        assert refused.value.what.startswith(f"going back to release 1 {why}")
+        assert remedy in refused.value.next_step
+        assert known is None or "--without-proof" not in refused.value.next_step
         assert (updates(account) - before, await live(staging)) == (0, second)
+    assert (await staging.environment.history()).newest == 2  # a refusal takes no number
 
 
 async def test_the_reason_to_go_without_proof_is_recorded(staging):
@@ -144,9 +145,8 @@ async def test_the_live_database_decides_and_not_the_ledger(staging):
     await deployed(staging)
     await deployed(staging)
     staging.head = "zzz"
-    outcome = await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
-    assert outcome.status is Status.REFUSED
-    assert "of revision aaa, on a database at zzz" in outcome.diagnosis.cause
+    with pytest.raises(RefusedError, match="of revision aaa, on a database at zzz"):
+        await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
 
 
 async def test_the_ledger_knows_the_schema_of_a_release_without_a_readiness_answer(staging):
@@ -159,8 +159,8 @@ async def test_the_ledger_knows_the_schema_of_a_release_without_a_readiness_answ
 async def test_an_unknown_schema_needs_a_reason_to_go_without_proof(staging):
     for _ in range(2):
         await staging.environment.deploy(await staging.image(), staging.tell)
-    outcome = await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
-    assert "the revisions of the release and its database are unknown" in outcome.diagnosis.cause
+    with pytest.raises(RefusedError, match="the revisions of the release and its database are unknown"):
+        await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
     outcome = await rollback(
         staging.environment, staging.tell, None, CompatibilityEvidence(reason="there is no database")
     )

@@ -10,6 +10,7 @@ from slipway.environment.specification import restored, settings_of, specificati
 from slipway.errors import RefusedError
 from slipway.records.outcome import Status
 from slipway.release.bootstrap.roles import roles_of
+from slipway.report.release import of_history
 from slipway.settings import Settings
 from tests.environment.environments import SETTINGS, Place
 from tests.release.bootstrap.wanted import FULL, settings
@@ -78,6 +79,12 @@ async def test_a_rollback_restores_image_and_settings_from_the_ledger_alone(acco
     wanted = varied(variables={"LEVEL": "debug"}, own={"port": 8001})
     await released(staging, wanted, first)
     await released(staging, varied(variables={"LEVEL": "info", "NEW": "1"}, memory=4096), await staging.image("aaa"))
+    second, former = (await staging.environment.history()).releases
+    assert (former.changes, second.changes) == (
+        (),
+        ("port: 8001 -> 8000", "memory: 2048 -> 4096", "variable LEVEL: another value", "variable NEW: added"),
+    )
+    assert ", variable LEVEL: another value, " in " ".join(of_history(await staging.environment.history()).split())
     plan = await plan_rollback(staging.environment.with_settings(varied(variables={"OTHER": "1"})), None)
     assert {change.name for change in plan.changes} == {"image", "port", "memory", "variable LEVEL", "variable NEW"}
     send_directly(monkeypatch, account.cloud)

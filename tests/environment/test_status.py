@@ -21,7 +21,7 @@ from slipway.records.outcome import NOTHING, Status, Verb
 from slipway.records.plan import State
 from slipway.release.engine import late
 from slipway.release.engine.target import Time
-from slipway.release.errors import AwsRefusedError
+from slipway.release.errors import AwsRefusedError, LostAnswerError
 from slipway.report.answers.release import of_outcome
 from slipway.report.answers.service import of_examination, of_release_watch, of_situation
 from slipway.settings import MigrationRunner, RunnerKind
@@ -115,16 +115,49 @@ async def test_without_access_to_the_ledger_the_rest_is_shown(staging, monkeypat
     assert seen.unseen.startswith("AWS refused ecr list_images with AccessDeniedException: not yours")
 
 
-@pytest.mark.parametrize("effect", [Effect.DENIED, Effect.THROTTLED])
-async def test_a_platform_that_cannot_be_read_is_named_and_the_ledger_is_shown(staging, account, effect):
-    await deployed(staging)
-    account.cloud.faults.add(Fault(operation="ListServices", effect=effect, times=99))
-    account.cloud.faults.add(Fault(operation="DescribeService", effect=effect, times=99))
-    seen = await status(staging.environment)
-    assert (seen.exit_code, seen.newest.number, seen.unseen) == (3, 1, "")
+def unread(account, effect, times=99):
+    for operation in ("ListServices", "DescribeService", "ListOperations"):
+        account.cloud.faults.add(Fault(operation=operation, effect=effect, times=times))
+
+
+@pytest.mark.parametrize("effect", [Effect.DENIED, Effect.THROTTLED, Effect.CALL_LOST])
+async def test_without_the_platform_the_ledger_is_shown_and_the_address_that_it_recorded_is_asked(
+    staging, account, effect
+):
+    digest = await deployed(staging)
+    unread(account, effect)
+    environment = staging.environment
+    environment.aws.patience.answered = False  # the first call of the command is the one that fails
+    seen = await status(environment)
+    assert (seen.exit_code, seen.newest.number, seen.unseen, seen.observed.digest) == (3, 1, "", None)
+    assert (seen.asked, seen.readiness.image, seen.unanswered) == (("/front", "/healthz"), ("aaa",), "")
     shown = of_situation(seen).text
-    assert "platform:   cannot be read, so digest, url and answers are unknown: AWS " in shown
+    assert "platform:   cannot be read, so the live digest is unknown: " in shown
+    assert ", as deployment 1 recorded it\n  answers:    yes: /front, /healthz\n" in shown
     assert "newest:     deployment 1" in shown
+    account.backend.scripts[digest].silent = "/front"
+    seen = await status(environment)
+    assert (seen.exit_code, "`slipway rollback" in seen.way_out) == (1, False)  # which needs the platform
+    found = await diagnose(environment, None)
+    assert (found.number, found.ending, found.exit_code) == (1, "unknown", 1)
+    assert "; in the ledger deployment 1 ended as SUCCEEDED" in found.diagnosis.cause
+
+
+async def test_without_the_platform_a_service_that_was_paused_since_is_not_asked(staging, account):
+    await deployed(staging)
+    await pause(staging.environment, staging.tell)
+    unread(account, Effect.DENIED)
+    seen = await status(staging.environment)
+    assert (seen.remembered, seen.asked, seen.exit_code) == (None, (), 3)
+
+
+async def test_without_platform_and_ledger_there_is_no_status(staging, account):
+    await deployed(staging)
+    unread(account, Effect.CALL_LOST)
+    for operation in ("BatchGetImage", "ListImages", "DescribeImages"):
+        account.cloud.faults.add(Fault(operation=operation, effect=Effect.DENIED, times=99))
+    with pytest.raises(LostAnswerError):
+        await status(staging.environment)
 
 
 async def test_a_ledger_that_does_not_answer_is_asked_for_a_few_seconds_only(staging, account, monkeypatch):
@@ -209,9 +242,13 @@ async def test_a_number_without_an_operation_is_bad_input(staging):
 
 async def test_a_refused_deployment_is_the_newest_and_its_recorded_cause_is_shown(staging):
     """The platform's newest operation had succeeded, so it exited 0."""
+
+    async def ahead(*_):
+        raise RefusedError("the database is ahead of this release", "deploy the newest commit")
+
     await deployed(staging)
     await deployed(staging, "bbb")
-    refused = await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
+    refused = await staging._environment(runner=ahead).deploy(await staging.image("aaa"), staging.tell)
     for number in (None, 3):
         found = await diagnose(staging.environment, number)
         assert (found.number, found.operation, found.ending, found.exit_code) == (3, None, "REFUSED", 1)

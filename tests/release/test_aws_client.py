@@ -13,6 +13,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     ProfileNotFound,
     ProxyConnectionError,
+    ReadTimeoutError,
     SSLError,
     UnauthorizedSSOTokenError,
 )
@@ -62,12 +63,47 @@ async def test_each_failure_is_refused_or_lost(account, effect, error):
 
 async def test_a_call_that_is_not_answered_for_a_while_is_reported_while_it_waits(account, monkeypatch):
     """With a frozen endpoint `status` printed nothing for 41 s."""
-    monkeypatch.setattr("slipway.release.aws.client._SILENT_SECONDS", 0.01)
+    monkeypatch.setattr("slipway.oci.patience._UNANSWERED_SECONDS", 0.01)
     aws, told, is_told = aws_of(account), [], threading.Event()
     monkeypatch.setattr(aws, "_send", lambda *_: is_told.wait(10) and {})
     aws.patience.tell = lambda line: (told.append(line), is_told.set())
     await aws.call("apprunner", "list_services")
-    assert told == ["AWS has not answered apprunner list_services for 0 s; waiting for a minute at most"]
+    assert told == ["AWS has not answered apprunner list_services for 0 s; waiting for 60 s at most"]
+
+
+async def test_silent_requests_are_repeated_for_three_minutes_and_not_for_a_reader_who_waits(monkeypatch):
+    """An endpoint that accepts and never answers held a read for sixteen minutes."""
+    seconds = iter(range(0, 10_000, 30))  # each look at the clock, before and after a request
+    monkeypatch.setattr("slipway.oci.patience.anyio.current_time", lambda: next(seconds))
+    aws = Aws(REGION, "http://127.0.0.1:1", sleep=lambda _: anyio.lowlevel.checkpoint())
+    aws.patience.answered = True
+    asked = []
+
+    async def silent(*call):
+        asked.append(call)
+        raise ReadTimeoutError(endpoint_url="https://apprunner")
+
+    for each, most in ((aws, 6), (aws.impatient(), 1)):
+        monkeypatch.setattr(each, "send", silent)
+        with pytest.raises(LostAnswerError):
+            await each.call("apprunner", "list_services")
+        assert 0 < len(asked) <= most
+        asked.clear()
+
+
+@pytest.mark.parametrize(
+    ("named", "asked"),
+    [("nextToken", "nextToken"), ("NextToken", "NextToken"), ("Marker", "Marker"), ("NextMarker", "Marker")],
+)
+async def test_every_page_of_a_list_is_read_whatever_its_service_calls_the_next_one(monkeypatch, named, asked):
+    pages = {"": {"Names": ["one"], named: "2"}, "2": {"Names": ["two"]}}
+
+    async def call(_service, _operation, **parameters):
+        return pages[parameters.get(asked, "")]
+
+    aws = Aws(REGION)
+    monkeypatch.setattr(aws, "call", call)
+    assert [name async for name in aws.items("any", "list_names", "Names")] == ["one", "two"]
 
 
 async def test_an_idempotent_call_is_retried(account):

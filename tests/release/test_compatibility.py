@@ -4,9 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slipway.records.answer import Answer
 from slipway.records.certificate import Ternary
-from slipway.records.migration import Readiness
-from slipway.release.engine.compatibility import forward_risk, rollback_risk
+from slipway.records.ledger import Release
+from slipway.records.migration import Migration, Readiness
+from slipway.records.outcome import Status
+from slipway.release.engine.compatibility import forward_risk, is_behind, rollback_risk, way_out
 from tests.environment.environments import certificate
 
 OLD, NEW = Readiness(("aaa",), ("aaa",)), Readiness(("bbb",), ("bbb",))
@@ -97,3 +100,65 @@ def test_no_move_is_safe_without_a_yes_for_this_pair(image, database, known):
         assert image == database or (image, database) in pairs
     if forward_risk(wanted, live, known) is None:
         assert image == database or {(image, database), (database, image)} & pairs
+
+
+def release(number: int, heads: tuple[str, ...] | None, database: tuple[str, ...] | None) -> Release:
+    return Release(
+        environment="staging",
+        number=number,
+        image="",
+        status=Status.SUCCEEDED,
+        live=None,
+        operation=None,
+        ended=0,
+        seconds=0,
+        heads=heads,
+        database=database,
+    )
+
+
+A, B, C = ("aaa",), ("bbb",), ("ccc",)
+MIGRATED = Migration(before=A, after=B, applied=B, attempts=1, seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("live", "releases", "last", "verdict"),
+    [
+        (Readiness(A, ()), (), None, Ternary.YES),  # nothing has ever migrated it
+        (Readiness(B, A), (release(2, B, A), release(1, A, A)), None, Ternary.YES),
+        (Readiness(A, B), (release(2, None, B), release(1, A, A)), None, Ternary.NO),  # 2 migrated and was rolled back
+        (Readiness(A, B), (release(1, A, A),), (2, MIGRATED), Ternary.NO),  # 2 migrated and was killed
+        (Readiness(A, B), (release(4, A, B), release(2, B, B), release(1, A, A)), None, Ternary.NO),  # 4: a hot fix
+        (Readiness(A, C), (release(1, A, A),), None, Ternary.UNKNOWN),  # a person migrated it
+        (Readiness(B, A), (release(1, B, A),), None, Ternary.UNKNOWN),  # from before slipway
+        (Readiness(A, None), (release(1, A, A),), None, Ternary.UNKNOWN),
+    ],
+)
+def test_a_database_is_behind_when_the_ledger_saw_its_heads_before_those_of_the_release(live, releases, last, verdict):
+    assert is_behind(live, releases, last) is verdict
+
+
+@pytest.mark.parametrize(
+    ("verdict", "begins", "has"),
+    [
+        (
+            Ternary.YES,
+            "the live release knows revision bbb",
+            "have not run: `slipway migrate --environment e --image i` runs",
+        ),
+        (Ternary.NO, "go forward: ", "a rollback does not migrate the database back"),
+        (
+            Ternary.UNKNOWN,
+            "the live release knows revision bbb",
+            "`slipway migrate --environment e --image i --status`",
+        ),
+    ],
+)
+def test_the_way_out_of_a_wrong_schema_depends_on_which_side_is_older(verdict, begins, has):
+    """A live release whose migrations never ran was to be given revisions that take its schema away."""
+    answer = Answer(problem="it answers 500", known=Readiness(B, A), image="i", is_behind=verdict)
+    way = way_out("e", answer, "")
+    assert way.startswith(begins)
+    assert has in way
+    assert ("go forward" in way) is (verdict is not Ternary.YES)
+    assert len(way) <= 600  # a report cuts longer ones

@@ -3,6 +3,7 @@
 Results go to standard output, progress and errors to standard error.
 """
 
+import json
 import os
 import secrets
 import signal
@@ -10,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,7 @@ import anyio
 
 from slipway.commands.command import Flags
 from slipway.commands.grammar import grammar, parse
+from slipway.commands.printed import completed
 from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError, within
 from slipway.untrusted import one_line, printable
 
@@ -147,7 +149,7 @@ class CommandLine:
                 def pass_on(event: "Event") -> None:
                     phases.extend(filter(None, [event.phase]))
                     if not self.flags.quiet:
-                        tell(event)
+                        tell(replace(event, line=completed(event.line, self.flags)))
 
                 yield pass_on
         except anyio.get_cancelled_exc_class():
@@ -166,7 +168,7 @@ class CommandLine:
 
         if sys.stdout.isatty() and not self.flags.json:
             with replacing(sys.stdout) as show:
-                yield lambda answer: show(answer.text)
+                yield lambda answer: show(completed(answer.text, self.flags))
             return
         shown: list[CommandResult] = []
 
@@ -176,6 +178,10 @@ class CommandLine:
             shown[:] = [answer]
 
         yield print_change
+
+    def note(self, text: str) -> None:
+        """Show a line that matters to the user."""
+        self.progress.note(completed(text, self.flags))
 
     async def settings(self) -> "Settings":
         from slipway import settings
@@ -196,7 +202,7 @@ class CommandLine:
             if not (service and region):
                 raise BadInputError("--service and --region belong together", "pass both")
             aws = Aws(region, self.flags.endpoint_url)
-            aws.patience.tell = self.progress.note
+            aws.patience.tell = self.note
             return await environment.recorded(name, service, aws, environment.wall_clock())
         settings = settings or await self.settings()
         settings.environment(name)
@@ -205,7 +211,7 @@ class CommandLine:
             name=name,
             endpoint_url=self.flags.endpoint_url,
             time=environment.wall_clock(),
-            note=self.progress.note,
+            note=self.note,
             starts=not vars(self.flags).get("without_start", False),
         )
 
@@ -231,12 +237,13 @@ def _formed(flags: Flags, answer: "CommandResult", indent: int | None) -> str:
     from slipway.records.form import to_json
 
     if flags.json and answer.record is not None:
-        return to_json(answer.record, indent)
+        return completed(to_json(answer.record, indent), flags, lambda more: json.dumps(more)[1:-1])
+    text = completed(answer.text, flags)
     if not sys.stdout.isatty():
-        return answer.text
+        return text
     from slipway.report.colour import coloured
 
-    return coloured(answer.text, sys.stdout)
+    return coloured(text, sys.stdout)
 
 
 def say_no(flags: Flags, error: SlipwayError) -> int:
@@ -245,7 +252,7 @@ def say_no(flags: Flags, error: SlipwayError) -> int:
     from slipway.report.answers.release import of_refusal
 
     for each in error.obstacles:
-        print(f"slipway: {one_line(str(each), 1000)}", file=sys.stderr)
+        print(f"slipway: {completed(one_line(str(each), 1000), flags)}", file=sys.stderr)
     return say(flags, of_refusal(Refusal.of(error)))
 
 

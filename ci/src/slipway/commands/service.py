@@ -226,7 +226,7 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
     more="""\
 Type the value at the prompt, which does not show it, or pipe it in; a line end at its end is removed. If the settings name no existing
 secret for the variable, slipway creates SERVICE/VARIABLE and prints the line to add to the settings. A running service reads a new
-value only when its instances restart.""",
+value only when its instances restart, as after a deployment with another variable.""",
     not_on_dagger="a person types the value",
 )
 async def secret(flags: Flags, caller: Caller) -> "CommandResult":

@@ -4,24 +4,52 @@ from contextlib import suppress
 from dataclasses import replace
 
 from slipway.environment.observed import NO_DIGEST, ObservedEnvironment
+from slipway.environment.status import UNREAD, asked_from_memory
 from slipway.errors import BadInputError, SlipwayError
-from slipway.records.ledger import Intent, Release
+from slipway.records.ledger import History, Intent, Release
 from slipway.records.outcome import NOTHING, Diagnosis, Examination, Status
 from slipway.release.engine.compatibility import BROKEN, way_out
 from slipway.release.engine.engine import RESUME
-from slipway.release.engine.ledger import digest_of, live_with, way_back
+from slipway.release.engine.ledger import digest_of, last_asked, live_with, way_back
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus
+from slipway.release.errors import PlatformRefusedError
 
 _NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
 _NOT_KEPT = "each … replaces words of the application, which only the run's own output has"
 
 
 async def diagnose(environment: ObservedEnvironment, number: int | None) -> Examination:
-    """Examine deployment `number`, or the newest change of the service and what is live; raises SlipwayError if the platform cannot be read."""
+    """Examine deployment `number`, or the newest change of the service and what is live.
+
+    While the platform cannot be read, the ledger's newest deployment and the recorded address are examined; raises SlipwayError without these.
+    """
+    environment = environment.impatient()
     if number is not None:
         return await _examined(environment, number)
-    return await _with_answer(environment, await _newest(environment))
+    try:
+        return await _with_answer(environment, await _newest(environment))
+    except UNREAD as error:
+        if isinstance(error, PlatformRefusedError) and error.is_unusable:
+            raise
+        return await _remembered(environment, error)
+
+
+async def _remembered(environment: ObservedEnvironment, error: SlipwayError) -> Examination:
+    """Return how the newest deployment ended by the ledger, and whether the recorded address answers; raises `error` without a ledger."""
+    history = History(environment.name, ())
+    with suppress(SlipwayError):
+        history = await environment.history()
+    if not history.newest:
+        raise error
+    newest, last = next(iter(history.releases), None), last_asked(history.releases)
+    ended = "has no recorded end"
+    if newest and newest.number == history.newest:
+        ended = f"ended as {': '.join(filter(None, [newest.status.value, newest.cause]))}"
+    cause = f"the platform cannot be read ({error.what}); in the ledger deployment {history.newest} {ended}"
+    answer = (await asked_from_memory(environment, history.releases, last))[1] if last else None
+    diagnosis = Diagnosis("unread", cause, (), error.next_step, "ledger")
+    return Examination(environment.name, None, "unknown", diagnosis, history.newest, answer)
 
 
 async def _newest(environment: ObservedEnvironment) -> Examination:

@@ -36,7 +36,7 @@ from slipway.release.engine.plan import ServiceSpec, check_belongs
 from slipway.release.engine.plan import plan as make_plan
 from slipway.release.engine.run import reach
 from slipway.release.engine.target import Time
-from slipway.release.errors import AwsRefusedError, or_unknown
+from slipway.release.errors import AwsRefusedError, leaving_unknown, or_unknown
 from slipway.release.runners import Runner
 from slipway.settings import ManagedNetwork
 from slipway.settings.service import ledger_repository
@@ -339,10 +339,11 @@ async def resume(environment: ServiceEnvironment, tell: Tell) -> Outcome:
 async def abort(environment: ServiceEnvironment, tell: Tell) -> Outcome:
     """Take back the deployment in flight; raises SlipwayError if there is none, or the target cannot do it."""
     from slipway.environment.webhook import announce
-    from slipway.release.engine.abort import abort
+    from slipway.release.engine.abort import abort, in_flight_unknown
 
     engine = environment.engine(tell)
-    await environment.check_owner()
+    with leaving_unknown(in_flight_unknown(environment.service)):
+        await environment.check_owner()
     outcome = await abort(engine, environment.name, environment.service)
     await announce(environment, outcome, tell, engine.holder)
     return outcome

@@ -19,7 +19,7 @@ from slipway.records.plan import FieldChange, Observed, State
 from slipway.records.progress import Progress
 from slipway.release.aws.client import Aws, Keys, check_region
 from slipway.release.aws.ecr import EcrStore, check_repository
-from slipway.release.engine.compatibility import readiness_from
+from slipway.release.engine.compatibility import is_behind, readiness_from
 from slipway.release.engine.late import LateStore
 from slipway.release.engine.ledger import Ledger, live_with
 from slipway.release.engine.overtaken import with_ends
@@ -108,10 +108,10 @@ class ObservedEnvironment:
         """Return the same environment with other settings; the connection, and what is known of the ledger, are kept."""
         return self._with(settings=settings)
 
-    def with_impatient_ledger(self) -> Self:
-        """Return the same environment with a ledger that is read for a few seconds only; records that it does not return are absent."""
-        made = self._with()
-        vars(made)["ledger"] = Ledger(LateStore(self.store), self.name)
+    def impatient(self) -> Self:
+        """Return the same environment, which is read for some twenty seconds only; what its ledger does not return by then is absent."""
+        made, aws = replace(self), self.aws.impatient()
+        vars(made).update(aws=aws, ledger=Ledger(LateStore(EcrStore(aws, self.settings.ledger(self.name))), self.name))
         return made
 
     def with_addresses(self, addresses: Mapping[str, str]) -> Self:
@@ -208,12 +208,17 @@ class ObservedEnvironment:
         for pause in pauses:
             if not answer.problem:
                 break
+            if pause is pauses[0]:
+                self.aws.patience.tell(f"{answer.problem}; asking again for about {sum(pauses):.0f} s")
             await self.time.sleep(pause)
             answer = await self._answer(observed, smoke_paths)
         if not answer.problem:
             return answer
+        image = str(Reference(self.settings.repository(self.name), observed.main_digest))
         with suppress(SlipwayError):
-            return replace(answer, known=await self._known_heads(observed, answer.readiness))
+            known = await self._known_heads(observed, answer.readiness)
+            seen = (await self.history()).releases, await self.ledger.last_migration()
+            return replace(answer, known=known, image=image, is_behind=is_behind(known, *seen))
         return answer
 
     async def _answer(self, observed: Observed, smoke_paths: tuple[str, ...]) -> Answer:
@@ -282,7 +287,8 @@ class ObservedEnvironment:
             async with httpx.AsyncClient(
                 timeout=_TIMEOUT_SECONDS, verify=certificates(), proxy=proxy, trust_env=not name
             ) as client:
-                return await client.get(url, **named)
+                with self.aws.patience.reporting(f"{self.name} has not answered {path}", _TIMEOUT_SECONDS):
+                    return await client.get(url, **named)
         except httpx.HTTPError as error:
             raise UnansweredError(f"{self.name} does not answer {path}", str(error) or type(error).__name__) from error
 

@@ -9,16 +9,19 @@ from slipway.environment.moved import gone
 from slipway.environment.named import ask_names
 from slipway.environment.observed import ObservedEnvironment
 from slipway.errors import SlipwayError
-from slipway.records.ledger import History, Intent, OpenDeployment, Situation
+from slipway.records.answer import Answer
+from slipway.records.ledger import History, Intent, OpenDeployment, Release, Situation
 from slipway.records.outcome import Verb
 from slipway.records.plan import Observed, State
 from slipway.release.aws.ecr import revision_of
 from slipway.release.engine.compatibility import way_out
 from slipway.release.engine.late import LateStore
-from slipway.release.engine.ledger import digest_of, live_with, way_back
+from slipway.release.engine.ledger import digest_of, last_asked, live_with, way_back
+from slipway.release.engine.plan import health_check
 from slipway.release.engine.target import Operation
-from slipway.release.errors import LostAnswerError, PlatformRefusedError
+from slipway.release.errors import LostAnswerError, PlatformRefusedError, UnreachableError
 
+UNREAD = (LostAnswerError, UnreachableError, PlatformRefusedError)  # errors of a platform that cannot be read
 _POLL_SECONDS = 5.0
 
 
@@ -49,22 +52,28 @@ async def _open(environment: ObservedEnvironment, intent: Intent, operation: Ope
 async def status(environment: ObservedEnvironment) -> Situation:
     """Read the platform, the ledger and the release, each without the others; the situation says why one could not be read.
 
-    Raises SlipwayError when no request can be made at all, or AWS does not answer any.
+    Without the platform, the address that the ledger recorded is asked. Raises SlipwayError when neither platform nor ledger can be read.
     """
-    environment = environment.with_impatient_ledger()
-    observed, unobserved = Observed(state=State.UNKNOWN), ""
+    environment = environment.impatient()
+    observed, unobserved, failure = Observed(state=State.UNKNOWN), "", None
     try:
         observed = await environment.status()
-    except (LostAnswerError, PlatformRefusedError) as error:
-        if not environment.aws.patience.answered or (isinstance(error, PlatformRefusedError) and error.is_unusable):
+    except UNREAD as error:
+        if isinstance(error, PlatformRefusedError) and error.is_unusable:
             raise
-        unobserved = str(error)
-    history, unseen = await _history(environment)
+        unobserved, failure = error.what, error
+    history, unseen = await _history(environment, is_settled=not unobserved)
+    if failure and unseen:
+        raise failure
     live = live_with(history.releases, observed.main_digest)
+    remembered = last_asked(history.releases) if unobserved else None
     recorded = await environment.recorded_of(live)
-    answer = await environment.answer(observed, (recorded or environment).settings.smoke_paths, ())
+    if remembered:
+        observed, answer = await asked_from_memory(environment, history.releases, remembered)
+    else:
+        answer = await environment.answer(observed, (recorded or environment).settings.smoke_paths, ())
     named = await ask_names(recorded or environment, observed)
-    moved = None if unseen else await gone(environment)
+    moved = None if unseen or unobserved else await gone(environment)
     return Situation(
         environment=environment.name,
         observed=observed,
@@ -75,17 +84,32 @@ async def status(environment: ObservedEnvironment) -> Situation:
         readiness=answer.readiness,
         unseen=unseen,
         unobserved=unobserved,
+        remembered=remembered.number if remembered else None,
         instances=await _instances(environment, observed),
         asked=answer.paths,
         differs=recorded.differs(observed) if recorded else (),
         unanswered=answer.problem or named.problem,
-        way_out=way_out(environment.name, answer, way_back(environment.name, history.releases, observed.digest))
+        way_out=way_out(
+            environment.name,
+            answer,
+            "" if unobserved else way_back(environment.name, history.releases, observed.digest),
+        )
         or named.way_out,
         names=named.names,
         unnamed=named.unread,
         traffic=moved.what if moved else "",
         unrecorded=str(file_of(environment)) if await file_of(environment).exists() else "",
     )
+
+
+async def asked_from_memory(
+    environment: ObservedEnvironment, releases: tuple[Release, ...], last: Release
+) -> tuple[Observed, Answer]:
+    """Ask the address that a deployment recorded, while the platform cannot be read: its digest may not be live any more."""
+    now = Observed(state=State.UNKNOWN, url=last.url)
+    recorded = await environment.recorded_of(live_with(releases, last.live)) or environment
+    service = replace(now, digest=last.live, fields={"health check": health_check(recorded.settings.health_path)})
+    return now, await recorded.answer(service, recorded.settings.smoke_paths, ())
 
 
 async def _instances(environment: ObservedEnvironment, observed: Observed) -> str:
@@ -108,9 +132,11 @@ async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:
         await environment.time.sleep(_POLL_SECONDS)
 
 
-async def _history(environment: ObservedEnvironment) -> tuple[History, str]:
+async def _history(environment: ObservedEnvironment, *, is_settled: bool) -> tuple[History, str]:
+    """Return the ledger's history, with the ends that the platform recorded if it can be read, and why there is none."""
     try:
-        history = await environment.settled(await environment.history())
+        history = await environment.history()
+        history = await environment.settled(history) if is_settled else history
         history = await with_unfinished(environment, history)
         store = environment.ledger.store
         failure = store.failure if isinstance(store, LateStore) else None

@@ -1,7 +1,9 @@
 """Patience with a network: idempotent work is repeated while the other side does not answer, for almost three minutes once it has answered."""
 
+import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,9 +16,9 @@ _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt, time
 _JITTER = (0.75, 1.0)
 _AT_FIRST = 1.0  # the longest pause before the first answer: no network is reported in two seconds
 _LONGER = (16.0,) * 10  # and after those, once there was an answer: an outage of two minutes ends no deployment
-
-
+_MOST_SECONDS = 180.0  # of waiting for answers and of pauses, after which work is not begun again
 _SILENT_SECONDS = 2.0  # a shorter pause is not worth a line
+_UNANSWERED_SECONDS = 5.0  # without an answer; a person would wonder
 
 
 @dataclass
@@ -24,7 +26,8 @@ class Patience:
     """The patience of one client. `unreached` is its error without a connection; `answered` becomes true with its first answer.
 
     `tell` receives a line before each longer pause: what the other side answers, and how long it is asked again; the first such line of a
-    call ends with what `meanwhile` says that a person can do else, unless the caller itself waits no longer than a deadline.
+    call ends with what `meanwhile` says that a person can do else, unless the caller itself waits no longer than a deadline. After `most`
+    seconds work is not begun again.
     """
 
     sleep: Callable[[float], Awaitable[None]]
@@ -32,23 +35,35 @@ class Patience:
     answered: bool = False
     tell: Callable[[str], object] = lambda _: None
     meanwhile: Callable[[SlipwayError], str] = lambda _: ""
+    most: float = _MOST_SECONDS
 
     async def repeated(self, work: Callable[[], Awaitable[T]], is_temporary: Callable[[SlipwayError], bool]) -> T:
         """Do work again after each error that is temporary; raises the last one."""
         pauses = [*_PAUSES, *(_LONGER if self.answered else ())]
-        reported = False
+        reported, began = False, anyio.current_time()
         while pauses:
             try:
                 return await work()
             except SlipwayError as error:
-                is_over = isinstance(error, self.unreached) and not self.answered and pauses[0] > _AT_FIRST
-                if is_over or not is_temporary(error):
+                is_unreached = isinstance(error, self.unreached) and not self.answered and pauses[0] > _AT_FIRST
+                is_late = anyio.current_time() - began + pauses[0] > self.most
+                if is_unreached or is_late or not is_temporary(error):
                     raise
                 if pauses[0] >= _SILENT_SECONDS:
                     self.tell(self._waiting(error, sum(pauses) * sum(_JITTER) / 2, is_first=not reported))
                     reported = True
             await self.sleep(pauses.pop(0) * random.uniform(*_JITTER))  # noqa: S311 -- no secret
         return await work()
+
+    @contextmanager
+    def reporting(self, what: str, most: float) -> Iterator[None]:
+        """Report a block that waits for an answer, once it has waited for some seconds; it waits for `most` at most."""
+        line = f"{what} for {_UNANSWERED_SECONDS:.0f} s; waiting for {most:.0f} s at most"
+        report = asyncio.get_running_loop().call_later(_UNANSWERED_SECONDS, lambda: self.tell(line))
+        try:
+            yield
+        finally:
+            report.cancel()
 
     def _waiting(self, error: SlipwayError, seconds: float, *, is_first: bool) -> str:
         left = anyio.current_effective_deadline() - anyio.current_time()

@@ -45,6 +45,7 @@ class Intent(Record, schema="slipway/intent/1"):
     - wanted: hash of the desired service. fingerprint: of the observed state that the plan was made from.
     - specification: of the release; None for a command without one.
     - joint: the release of several services that it is a part of, or None.
+    - changes: of the live service besides its image, in words without values of variables; empty for a new service, or when they are unknown.
     """
 
     environment: str
@@ -57,6 +58,7 @@ class Intent(Record, schema="slipway/intent/1"):
     verb: Verb = Verb.DEPLOY
     specification: Specification | None = None
     joint: JointRelease | None = None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +87,12 @@ class Accepted(Record, schema="slipway/accepted/1"):
 class Release(Record, schema="slipway/release/1"):
     """How a deployment ended.
 
-    - live: the digest that served at the end. ended: Unix time of the platform. seconds: 0 when unknown. holder: the person or job that deployed.
+    - live: the digest that served at the end. ended: Unix time of the run's machine, or of the platform without a run. seconds: 0 when unknown. holder: the person or job that deployed.
     - heads: of the image's history. database: heads of its database at the end. Both are None when unknown.
     - commit: the image's source. risk: why a required proof was waived; empty when none was required.
     - wanted: hash of the desired service, as in its intent; empty when it was not recorded.
     - joint: the id of the release of several services that it was a part of, or empty.
+    - url: the public address that was asked at the end; None when none was. changes: as in its intent.
     """
 
     environment: str
@@ -110,6 +113,8 @@ class Release(Record, schema="slipway/release/1"):
     risk: str = ""
     wanted: str = ""
     joint: str = ""
+    url: str | None = None
+    changes: tuple[str, ...] = ()
 
     @property
     def readiness(self) -> Readiness:
@@ -190,7 +195,7 @@ class Situation(Record, schema="slipway/situation/1"):
 
     - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
     - unfinished: numbers of deployments without an end, which `open` describes. unseen: why the ledger could not be read, otherwise empty.
-    - unobserved: why the platform could not be read, otherwise empty.
+    - unobserved: why the platform could not be read, otherwise empty. remembered: the deployment whose recorded address was asked instead, or None.
     - differs: the fields in which the service is not as `live` made it, as far as its settings were recorded.
     - instances: how many run, empty when that is unknown.
     - readiness: the live release's statement at its health path, or None. asked: the paths that were asked, with the smoke paths.
@@ -209,6 +214,7 @@ class Situation(Record, schema="slipway/situation/1"):
     readiness: Readiness | None = None
     unseen: str = ""
     unobserved: str = ""
+    remembered: int | None = None
     instances: str = ""
     asked: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()

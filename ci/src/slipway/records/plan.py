@@ -95,3 +95,12 @@ class Plan(Record, schema="slipway/plan/1"):
     fingerprint: str
     reason: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """The changes to a service that exists, besides its image, in words without values of variables."""
+        return (
+            tuple(change.shown for change in self.changes if change.name != "image")
+            if self.action is Action.UPDATE
+            else ()
+        )

@@ -1,6 +1,7 @@
 """Errors of the release engine: how a platform or AWS can fail to do what a run asked."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
@@ -14,7 +15,7 @@ THROTTLED = frozenset(
 )
 # While AWS fails, no command can do more.
 _LATER = (
-    "nothing needs to be undone: run the same command again when https://health.aws.amazon.com shows no outage; "
+    "run the same command again when https://health.aws.amazon.com shows no outage; "
     "it reads the state before it changes anything"
 )
 _WHILE_ECR_FAILS = (
@@ -129,3 +130,12 @@ async def or_unknown(read: Awaitable[T]) -> T:
         return await read
     except PlatformRefusedError as error:
         raise UnknownOutcomeError(f"cannot read the live state: {error.what}", error.next_step) from error
+
+
+@contextmanager
+def leaving_unknown(what: str) -> Iterator[None]:
+    """Say of an unknown outcome within the block what is unknown because of it."""
+    try:
+        yield
+    except UnknownOutcomeError as error:
+        raise UnknownOutcomeError(f"{what}: {error.what}", error.next_step) from error

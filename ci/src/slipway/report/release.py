@@ -52,13 +52,7 @@ def standing(situation: Situation) -> str:
 def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     """Yield the known facts about an environment by name; the values are untrusted text."""
     observed = situation.observed
-    if situation.unobserved:
-        yield "platform", f"cannot be read, so digest, url and answers are unknown: {situation.unobserved}"
-    elif observed.state is not State.ABSENT:
-        shares = ", ".join(f"{digest} with {share:g} % of the traffic" for digest, share in observed.shares.items())
-        yield "digest", shares or observed.digest or "none is live"
-        private = "; private: only its VPC reaches it" if observed.private else ""
-        yield "url", (_url(observed.url) if observed.url else "none") + private
+    yield from _served(situation)
     yield from answered(Answer(paths=situation.asked, problem=situation.unanswered), situation.way_out)
     if situation.names or situation.unnamed:
         yield "names", ", ".join(situation.names) or f"cannot be read: {situation.unnamed}"
@@ -84,6 +78,20 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     if observed.operation:
         yield "in flight", observed.operation
     yield from _unrecorded(situation)
+
+
+def _served(situation: Situation) -> Iterator[tuple[str, str]]:
+    """Yield what the platform serves and where, or that it cannot be read."""
+    observed = situation.observed
+    if situation.unobserved:
+        yield "platform", f"cannot be read, so the live digest is unknown: {situation.unobserved}"
+        if situation.remembered:
+            yield "url", f"{_url(str(observed.url))}, as deployment {situation.remembered} recorded it"
+    elif observed.state is not State.ABSENT:
+        shares = ", ".join(f"{digest} with {share:g} % of the traffic" for digest, share in observed.shares.items())
+        yield "digest", shares or observed.digest or "none is live"
+        private = "; private: only its VPC reaches it" if observed.private else ""
+        yield "url", (_url(observed.url) if observed.url else "none") + private
 
 
 def _unrecorded(situation: Situation) -> Iterator[tuple[str, str]]:
@@ -168,9 +176,10 @@ def _release_lines(release: Release) -> list[str]:
     image = one_line(release.image).partition("@")[2][: len("sha256:") + 12]
     joint = f"in release {release.joint} of several services" if release.joint else ""
     whose = " ".join(filter(None, [image, f"by {release.holder}" if release.holder else "", joint]))
+    changes = f"changed {', '.join(release.changes)}" if release.changes else ""
     risk = f"without proof: {release.risk}" if release.risk else ""
     first = _row(release.number, f"{moment(release.ended)}  {what}  {commit}".rstrip())
-    return [first, *(line for text in (whose, release.cause, risk) for line in _wrapped(text))]
+    return [first, *(line for text in (whose, changes, release.cause, risk) for line in _wrapped(text))]
 
 
 def _wrapped(text: str) -> list[str]:

@@ -245,7 +245,8 @@ def of_secret_version(record: SecretVersion) -> str:
         lines.append(
             f"add to secrets of [tool.slipway.environments.{one_line(record.environment)}]: {one_line(record.setting)}"
         )
-    return "\n".join([*lines, "a running service reads it only when its instances start again"]) + "\n"
+    restart = "change a variable in the settings, such as RESTARTED, and run `slipway deploy`"
+    return "\n".join([*lines, f"a running service reads it only when its instances start again: {restart}"]) + "\n"
 
 
 def of_checkup(report: DoctorReport) -> str:

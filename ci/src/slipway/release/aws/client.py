@@ -4,15 +4,15 @@ Idempotent calls are retried when no answer arrives; the others raise LostAnswer
 An endpoint override receives made-up credentials only: it is an emulator, and must never see real keys.
 """
 
-import asyncio
 import os
 import re
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, partial
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import anyio
@@ -40,9 +40,12 @@ _NAMES = {
     "AWS_CREDENTIAL_EXPIRATION": "Expiration",
 }
 _SERVER_ERROR = 500
-_SILENT_SECONDS = 5.0  # without an answer; a person would wonder
+_ANSWER_SECONDS = 60.0  # that AWS has for an answer
+_BRIEFLY = (10.0, 15.0)  # the same for a reader who waits, and how long such a read is begun again
 # These calls are idempotent. So is every call to ECR: a put names its content.
 _READS = ("describe_", "list_", "get_", "filter_", "batch_get_")
+# The member of a page that names the next one, and that of a request for it.
+_FOLLOWING = {"nextToken": "nextToken", "NextToken": "NextToken", "Marker": "Marker", "NextMarker": "Marker"}
 _COMMAND = "give them as `aws configure export-credentials` prints them, when `aws sts get-caller-identity` answers"
 
 
@@ -105,10 +108,18 @@ class Aws:
         self.region = region
         self.endpoint_url = endpoint_url
         self._keys = keys_for(endpoint_url, keys)
+        self._answer_seconds = _ANSWER_SECONDS
         self._clients: dict[str, Any] = {}
         self._session: Any = None  # boto3's
         self.patience = Patience(sleep, UnreachableError, meanwhile=meanwhile)
         self._making = threading.Lock()  # a boto3 session is not thread-safe
+
+    def impatient(self) -> Self:
+        """Return the same account for a reader who waits: an answer has ten seconds, and a read ends after some twenty."""
+        made = copy(self)
+        made._clients, (made._answer_seconds, most) = {}, _BRIEFLY  # noqa: SLF001 -- our own
+        made.patience = replace(self.patience, most=most)
+        return made
 
     async def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call `operation` (in boto3's spelling), with retries; raises SlipwayError. Cancelling the wait does not undo the call."""
@@ -134,10 +145,16 @@ class Aws:
         while True:
             page = await self.call(service, operation, **parameters)
             yield page
-            following = {key: page[key] for key in ("nextToken", "NextToken", "Marker") if page.get(key)}
+            following = {asked: page[found] for found, asked in _FOLLOWING.items() if page.get(found)}
             if not following:
                 return
             parameters |= following
+
+    async def items(self, service: str, operation: str, member: str, /, **parameters: Any) -> AsyncIterator[Any]:
+        """Yield the items of a list, which each of its pages has in `member`."""
+        async for page in self.pages(service, operation, **parameters):
+            for item in page[member]:
+                yield item
 
     async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call once, without retries."""
@@ -179,12 +196,8 @@ class Aws:
 
     async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """Send one request with boto3, and report one that is not answered for a while; raises boto3's errors."""
-        what = f"AWS has not answered {service} {operation} for {_SILENT_SECONDS:.0f} s; waiting for a minute at most"
-        report = asyncio.get_running_loop().call_later(_SILENT_SECONDS, lambda: self.patience.tell(what))
-        try:
+        with self.patience.reporting(f"AWS has not answered {service} {operation}", self._answer_seconds):
             return await anyio.to_thread.run_sync(self._send, service, operation, parameters)
-        finally:
-            report.cancel()
 
     def _send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         client = self._client(service)
@@ -200,7 +213,9 @@ class Aws:
             if service not in self._clients:
                 from botocore.config import Config
 
-                config = Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60)
+                config = Config(
+                    retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=self._answer_seconds
+                )
                 self._session = self._session or session_of(self._keys, self.region)
                 client = self._session.client(service, endpoint_url=self.endpoint_url, config=config)
                 if self.endpoint_url is None:

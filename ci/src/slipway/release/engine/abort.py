@@ -13,7 +13,7 @@ from slipway.records.progress import Event, Phase
 from slipway.release.engine.engine import Engine
 from slipway.release.engine.overtaken import ends_of
 from slipway.release.engine.target import Operation, OperationStatus
-from slipway.release.errors import or_unknown
+from slipway.release.errors import leaving_unknown, or_unknown
 
 _READS, _PAUSE_SECONDS = 3, 2.0  # a run that is alive records its end in that time
 _AGAIN = "look at it with `slipway status`"
@@ -44,7 +44,8 @@ async def abort(engine: Engine, environment: str, service: str) -> Outcome:
     began = engine.time.seconds()
     engine.tell(Event(phase=Phase.LOOK))
     operation = await _in_flight(engine, service)
-    await engine.target.take_back(operation)
+    with leaving_unknown(f"whether the platform was asked to roll {operation.id} back is unknown"):
+        await engine.target.take_back(operation)
     engine.tell(Event(f"asked the platform to roll back {operation.id}", Phase.CHANGE))
     status, why, live = await _followed(engine, operation)
     outcome = Outcome(
@@ -78,10 +79,17 @@ async def _record(engine: Engine, operation: Operation) -> None:
             await engine.ledger.end(release)
 
 
+def in_flight_unknown(service: str) -> str:
+    """Return what remains unknown when the platform cannot be read before an abort."""
+    return f"whether a deployment of {service} is in flight is unknown, and one that is continues"
+
+
 async def _in_flight(engine: Engine, service: str) -> Operation:
     """Return the newest operation; raises RefusedError when it has ended, or there is none."""
-    operation = await or_unknown(engine.target.newest())
-    if operation is None or await or_unknown(engine.target.ending(operation)) is not OperationStatus.IN_FLIGHT:
+    with leaving_unknown(in_flight_unknown(service)):
+        operation = await or_unknown(engine.target.newest())
+        ending = await or_unknown(engine.target.ending(operation)) if operation else None
+    if operation is None or ending is not OperationStatus.IN_FLIGHT:
         raise RefusedError(
             f"no deployment of {service} is in flight", "`slipway rollback` goes back from a release that is live"
         )

@@ -61,6 +61,7 @@ async def change(run: Run, lock: DeployLock) -> Operation | Outcome:
     if plan.action is Action.NOOP:
         return await end(run, await unchanged(run, observed))
     await run.permit(observed)
+    run.changes = plan.differences
     operation = await _started(run, lock, plan, observed)
     if operation is None:
         live = await run.observe()

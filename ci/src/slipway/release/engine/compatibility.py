@@ -5,11 +5,12 @@ the wanted release must work on the current one. Certificates are not transitive
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from slipway.records.answer import Answer
 from slipway.records.certificate import Certificate, Ternary
-from slipway.records.migration import Heads, Readiness
+from slipway.records.ledger import Release
+from slipway.records.migration import Heads, Migration, Readiness
 from slipway.untrusted import json_object, one_line
 
 _REVISION = re.compile(r"\w{1,64}")  # alembic's generated and hand-written ids; git's
@@ -106,6 +107,25 @@ def _objection(certificate: Certificate, release: Readiness, whose: str) -> str 
     return None
 
 
+def is_behind(known: Readiness, releases: Sequence[Release], last: tuple[int, Migration] | None) -> Ternary:
+    """Return whether a database lacks migrations of its release: the ledger has seen its heads before those of the release.
+
+    `releases` newest first; `last` is the newest migration, whose run may have been killed.
+    """
+    if not known.database:
+        return Ternary.UNKNOWN if known.database is None else Ternary.YES
+    seen: dict[frozenset[str], int] = {}
+    for release in reversed(releases):
+        for heads in filter(None, (release.heads, release.database)):
+            seen.setdefault(frozenset(heads), release.number)
+    if last and last[1].known_after:
+        seen.setdefault(frozenset(last[1].known_after), last[0])
+    knows, at = seen.get(frozenset(known.image or ())), seen.get(frozenset(known.database))
+    if knows is None or at is None or knows == at:
+        return Ternary.UNKNOWN
+    return Ternary.YES if at < knows else Ternary.NO
+
+
 def heads_as_text(heads: Heads) -> str:
     """Format heads for a sentence, escaped: they are untrusted text."""
     return ", ".join(one_line(head, 40) for head in heads) or "an empty database"
@@ -125,19 +145,30 @@ def way_out(environment: str, answer: Answer, back: str, *, migrated: bool = Fal
     if migrated:
         return f"{look}; the database was migrated, so deploy a commit with a revision that repairs it, unless a certificate of the gate says that the release before works on this schema"
     if (heads := _moved(answer)) is not None:
-        knows, at = heads
-        base = f"commit {answer.known.commit[:SHORT]}" if answer.known and answer.known.commit else "its commit"
-        return (
-            f"go forward, as a rollback does not migrate the database back: the live release knows revision {knows}, and the database is at {at}; "
-            f"on {base}, add the revisions up to {at}, and after them one that gives the live release its schema back and drops nothing "
-            f"(begin with the downgrade of {at}), and deploy that"
-        )
+        return _way_out_of_schema(environment, answer, *heads, back)
     return "; ".join(filter(None, [look, back]))
+
+
+def _way_out_of_schema(environment: str, answer: Answer, knows: str, at: str, back: str) -> str:
+    """Return what to do about a live release that knows other revisions than those of its database."""
+    found = f"the live release knows revision {knows}, and the database is at {at}"
+    migrate = f"slipway migrate --environment {environment} --image {answer.image}"
+    if answer.is_behind is Ternary.YES:
+        return "; ".join(filter(None, [f"{found}, so its migrations have not run: `{migrate}` runs them", back]))
+    base = f"commit {answer.known.commit[:SHORT]}" if answer.known and answer.known.commit else "its commit"
+    forward = (
+        f"on {base}, add the revisions up to {at}, and after them one that gives the live release its schema back and drops nothing "
+        f"(begin with the downgrade of {at}), and deploy that; a rollback does not migrate the database back"
+    )
+    if answer.is_behind is Ternary.NO:
+        return f"go forward: {found}; {forward}"
+    return f"{found}; `{migrate} --status` says which is older: if it is the database, run that without --status; otherwise go forward: {forward}"
 
 
 def broken_by_migration(answer: Answer) -> str:
     """Return that the live release fails on a schema that it does not know; empty when its schema is no reason for its problem."""
-    if answer.is_without_database or not answer.problem or (heads := _moved(answer)) is None:
+    heads = _moved(answer)
+    if answer.is_without_database or not answer.problem or heads is None or answer.is_behind is Ternary.YES:
         return ""
     return f"{BROKEN} from {heads[0]} to {heads[1]}, and its errors set off the alarm that rolled the new release back"
 

@@ -75,7 +75,7 @@ class Run:
     - number: the deployment's in the ledger, set once it is claimed; 0 before.
     - migration: what this deployment did to the database, set once it did.
     - answer: of the release that was live at the end, once it was asked.
-    - risk: why a needed proof was waived, otherwise empty. A resumed run has its caller's reason: whether the killed run needed it is unknown.
+    - changes: of the live service, as its last plan says. risk: why a needed proof was waived, otherwise empty. A resumed run has its caller's reason: whether the killed run needed it is unknown.
     """
 
     engine: Engine
@@ -85,6 +85,7 @@ class Run:
     number: int = 0
     migration: Migration | None = None
     answer: Answer | None = None
+    changes: tuple[str, ...] = ()
     risk: str = ""
 
     @property

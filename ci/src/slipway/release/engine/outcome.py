@@ -115,6 +115,8 @@ async def end(run: Run, outcome: Outcome) -> Outcome:
         risk="; ".join(filter(None, [run.risk, without and f"without the ledger: {without}"])),
         wanted=run.goal.hash,
         joint=run.engine.joint.id if run.engine.joint else "",
+        url=outcome.url if run.answer and run.answer.paths else None,
+        changes=run.changes,
     )
     try:
         if run.engine.certificate:
@@ -201,10 +203,10 @@ async def _evidence(run: Run, operation: Operation) -> Diagnosis | None:
         why = await run.engine.target.evidence(operation, run.goal.spec)
     except SlipwayError as error:
         return Diagnosis("unknown", f"the logs could not be read: {error.what}", (), error.next_step)
-    if operation.creating and run.engine.migrate is None and why.rule in _SCHEMA_RULES:
-        return replace(why, cause=f"{why.cause}; {NOT_MIGRATED}", remedy=NOT_MIGRATED_REMEDY)
     if why.rule in _SCHEMA_RULES and run.goal.verb is Verb.ROLLBACK:
         return replace(why, remedy=_AHEAD)
+    if why.rule in _SCHEMA_RULES and run.goal.verb is not Verb.MOVE and run.engine.migrate is None:
+        return replace(why, cause=f"{why.cause}; {NOT_MIGRATED}", remedy=NOT_MIGRATED_REMEDY)
     if why.rule in _SCHEMA_RULES and run.migration:
         return replace(why, remedy=_HAVE_RUN)
     return why

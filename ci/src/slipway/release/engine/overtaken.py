@@ -85,4 +85,5 @@ def _release(intent: Intent, status: Status, ended: datetime, cause: str) -> Rel
         verb=intent.verb,
         holder=intent.holder,
         wanted=intent.wanted,
+        changes=intent.changes,
     )

@@ -16,7 +16,7 @@ from slipway.untrusted import one_line
 ABSENT = "none"
 PLATFORM = "linux/amd64"
 NOT_MIGRATED = "slipway does not migrate this environment's database"
-NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate`, or name a runner in [tool.slipway.environments.ENVIRONMENT.migration], before the first deployment"
+NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate` before a deployment, or name a runner in [tool.slipway.environments.ENVIRONMENT.migration]"
 _ROUNDS: Final = 5_000  # two milliseconds
 _NEW_PLAN = "make a new plan and have it approved"
 
@@ -81,6 +81,11 @@ class ServiceSpec:
 def health_check(path: str | None) -> str:
     """Return a health check as a plan names it."""
     return f"HTTP {path}" if path else "TCP"
+
+
+def health_pace(pace: Iterable[object]) -> str:
+    """Return interval, timeout and the two thresholds of a health check as a plan names them."""
+    return "every {} s, {} s long, {} up, {} down".format(*pace)
 
 
 def checked_path(fields: Mapping[str, str]) -> str | None:

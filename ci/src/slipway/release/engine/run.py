@@ -62,10 +62,11 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
         return
     run.check_approved(plan, observed)
     run.enter(Phase.CHECK)
-    if (
-        observed.digest is None or observed.digest not in run.image
-    ):  # other settings of the live image are no older release
+    # Other settings of the live image are no older release.
+    if observed.digest is None or observed.digest not in run.image:
         await _check_newer(run, contents)
+    if observed.state is not State.BUSY:  # which release will be live then is unknown
+        await run.permit(observed)
     versions = await run.engine.prepare(observed)
     specification = run.goal.specification if isinstance(run.goal, Live) else None
     intent = Intent(
@@ -79,6 +80,7 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
         verb=run.goal.verb,
         joint=run.engine.joint,
         specification=specification and replace(specification, versions=versions or {}),
+        changes=plan.differences,
     )
     run.number = (await run.ledger.claim(intent, contents.newest)).number
 
@@ -98,7 +100,7 @@ async def _resumed(run: Run, contents: Contents) -> Intent | None:
     intent = await run.ledger.intent(newest) if newest and newest not in contents.releases else None
     if intent is None or not _is_same(run, intent):
         return None
-    run.number, run.risk = newest, run.engine.risk
+    run.number, run.risk, run.changes = newest, run.engine.risk, intent.changes
     return intent
 
 

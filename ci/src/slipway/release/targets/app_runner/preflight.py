@@ -42,9 +42,8 @@ async def checks_of_parts(aws: Aws, spec: ServiceSpec) -> Checks:
     chosen, checks = own(spec).open, tuple[Check, ...]()
     for subject, name, part in _PARTS:
         arn = chosen.get(name, "")
-        if arn.startswith("arn:") and arn != default_scaling(
-            aws.region, account_of(spec)
-        ):  # every account has that one
+        # Every account has the default one.
+        if arn.startswith("arn:") and arn != default_scaling(aws.region, account_of(spec)):
             checks += await covered(subject, _part(aws, subject, arn, part))
             if part == "vpc_connector":
                 checks += (
@@ -52,19 +51,20 @@ async def checks_of_parts(aws: Aws, spec: ServiceSpec) -> Checks:
                 )
     if chosen.get("ingress") == Ingress.PRIVATE.value:
         why = "the VPC ingress connection, without which nothing reaches a private service"
-        command = ingress_command(aws.region, spec.name, await find(aws, spec.name))
-        checks += (not_covered("ingress", f"{why}; if there is none: {command}"),)
+        command = ingress_command(spec.name, await find(aws, spec.name))
+        endpoint = f"ENDPOINT is the VPC's interface endpoint of com.amazonaws.{aws.region}.apprunner.requests"
+        made = f"`{command} --region {aws.region}` makes it after the first deployment"
+        checks += (not_covered("ingress", f"{why}; if there is none, {made}; {endpoint}"),)
     if chosen.get("KMS key", "").startswith("arn:"):
         checks += (not_covered("KMS key", "whether App Runner may use the key"),)
     return checks
 
 
-def ingress_command(region: str, service: str, arn: str | None) -> str:
+def ingress_command(service: str, arn: str | None) -> str:
     """Return the command that makes the VPC ingress connection of a service, whose ARN is known after its first deployment."""
     return (
         f"aws apprunner create-vpc-ingress-connection --service-arn {arn or 'ARN'} --vpc-ingress-connection-name {service} "
-        "--ingress-vpc-configuration VpcId=VPC,VpcEndpointId=ENDPOINT, after the first deployment; "
-        f"ENDPOINT is the VPC's interface endpoint of com.amazonaws.{region}.apprunner.requests"
+        "--ingress-vpc-configuration VpcId=VPC,VpcEndpointId=ENDPOINT"
     )
 
 

@@ -1,0 +1,41 @@
+"""Commands in messages, completed with the flags of the call that prints them, so that a reader can paste them."""
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from slipway.commands.command import Flags
+from slipway.commands.table import COMMANDS
+
+_PRINTED: Final = re.compile(r"`slipway (?P<name>[a-z]+)(?P<flags>[^`\n]*)`")
+_CARRIED: Final = ("environment", "service", "region", "source", "endpoint-url")
+_TAKEN: Final = {command.name: {flag.name for flag in command.flags} for command in COMMANDS}
+
+
+def completed(text: str, flags: Flags, escape: Callable[[str], str] = str) -> str:
+    """Give each command in a text those flags of this call that say where: it takes them, and the text does not name them.
+
+    `escape` puts a flag into the text, such as one that is JSON.
+    """
+    carried = _carried(flags)
+
+    def complete(printed: re.Match[str]) -> str:
+        command, dashes, rest = printed.group().strip("`").partition(" -- ")
+        if "--help" in command:
+            return printed.group()
+        taken, named = _TAKEN.get(printed["name"], set()), set(re.findall(r"--([a-z-]+)", command))
+        more = (f" --{name} {shlex.quote(value)}" for name, value in carried.items() if name in taken - named)
+        return f"`{command}{''.join(map(escape, more))}{dashes}{rest}`"
+
+    return _PRINTED.sub(complete, text) if carried else text
+
+
+def _carried(flags: Flags) -> Mapping[str, str]:
+    """Return the flags of a call that say where it works; a promotion works in the environment that it changes."""
+    passed = vars(flags)
+    values = {name: passed.get(name.replace("-", "_")) for name in _CARRIED}
+    if "from_" in passed:
+        values["environment"] = passed["to"]
+    return {name: str(value) for name, value in values.items() if isinstance(value, str | Path) and str(value) != "."}
