@@ -68,3 +68,13 @@ def test_a_newest_revision_that_fails_is_a_finding_and_gets_no_baseline(tmp_path
     assert run(["init", "--yes", "--quiet", "--source", str(newest), "--python", sys.prefix]) == 1
     assert not (newest / "migrations/baseline.sql").exists()
     assert "not fully executed: 1 of 2 revisions was not executed: b (" in capsys.readouterr().out
+
+
+def test_an_old_revision_that_this_postgres_was_not_built_for_gets_no_baseline_but_the_way_to_another_server(
+    tmp_path, capsys
+):
+    lacks = "DO $$ BEGIN RAISE EXCEPTION 'ICU is not supported in this build'; END $$"
+    old = service(tmp_path, "CREATE TABLE notes (id serial PRIMARY KEY)", lacks, "DROP TABLE x")
+    assert run(["init", "--yes", "--quiet", "--source", str(old), "--python", sys.prefix]) == 1
+    assert not (old / "migrations/baseline.sql").exists()
+    assert "this Postgres was built without it: install PostgreSQL" in capsys.readouterr().out

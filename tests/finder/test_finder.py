@@ -249,6 +249,8 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"a.py": "environ['DEV_DATABASE_URL']\nenviron['PROD_DATABASE_URL']\n"}, Subject.DATABASE_VARIABLE, "PROD_DATABASE_URL"),
         ({"migrations/env.py": f"{ENV}from flask import current_app\n", "manage.py": "app = create_app()\n", "utils.py": "def create_app():\n    return Flask('a')\n", "Procfile": "web: gunicorn manage:app\n"}, Subject.FLASK_APP, "manage:app"),
         ({"Dockerfile": "FROM ghcr.io/astral-sh/uv:python3.12-bookworm-slim\n"}, Subject.PYTHON, "3.12"),
+        ({"setup.cfg": "[options]\ninstall_requires =\n  alembic\n[options.extras_require]\npostgre =\n  psycopg2\nall =\n  %(postgre)s\n"}, Subject.EXTRA, "postgre"),
+        ({"setup.py": "setup(\n  extras_require={\n    'pg': [\n      'asyncpg>=0.29',\n  ]},\n)\n"}, Subject.EXTRA, "pg"),
         ({"Dockerfile": DOCKERFILE.format('["sh", "-c", "alembic upgrade head && uvicorn a:app --port 81"]')}, Subject.PORT, "81"),
         ({"Dockerfile": DOCKERFILE.format('["python", "-m", "uvicorn", "a.b:app"]')}, Subject.APPLICATION, "a.b:app"),
         ({"compose.yaml": "web:\n  command: >\n    uvicorn a.b:app\n    --port 8081\n  image: x\n"}, Subject.PORT, "8081"),
@@ -307,6 +309,8 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"a.py": "app = start()\n", "requirements.txt": "fastapi\n", "Procfile": "web: gunicorn a:app\n"}, Subject.COMMAND, "gunicorn --worker-class uvicorn.workers.UvicornWorker a:app --bind 0.0.0.0:8000"),
         ({"Procfile": "web: gunicorn --worker-class=x.Y -w 2 a:app\n"}, Subject.COMMAND, "gunicorn --worker-class=x.Y -w 2 a:app --bind 0.0.0.0:8000"),
         ({"run.sh": "exec gunicorn\n"}, Subject.COMMAND, "gunicorn"),
+        ({"run.bash": "poetry run gunicorn -c /srv/deploy/wsgi/gunicorn.conf.py\n", "deploy/wsgi/gunicorn.conf.py": "wsgi_app = 'a.b:app'\nbind = '0.0.0.0:81'\n", "gunicorn.py": "wsgi_app = 'c:app'\n"}, Subject.COMMAND, "gunicorn -c deploy/wsgi/gunicorn.conf.py a.b:app --bind 0.0.0.0:81"),
+        ({"a.py": "A = 1\n\nSHOP_DATABASE_URI: str = address()\n"}, Subject.DATABASE_VARIABLE, ""),
         ({"a/wsgi.py": "application = create()\n"}, Subject.COMMAND, "gunicorn a.wsgi:application --bind 0.0.0.0:8000"),
         ({"a/b.py": "app = create_app()\n", "requirements.txt": "gunicorn\n"}, Subject.COMMAND, "gunicorn a.b:app --bind 0.0.0.0:8000"),
         ({"migrations/env.py": f"{ENV}from flask import current_app\n", "run.sh": "FLASK_APP=./src/manage.py:app flask run\n"}, Subject.FLASK_APP, "src.manage:app"),
@@ -530,6 +534,34 @@ def test_extensions_that_revisions_and_the_baseline_create_choose_the_server():
         "app/tests/versions/b.py": "down_revision = None\nop.execute('CREATE EXTENSION postgis')",
     }
     assert set(created_by_migrations(Tree.of(files), "db/baseline.sql")) == {"citext", "uuid-ossp"}
+    collation = "down_revision = None\nop.execute('CREATE COLLATION nocase (provider = icu)')"
+    assert set(created_by_migrations(Tree.of({"versions/a.py": collation}), "")) == {"icu"}
+
+
+@pytest.mark.parametrize(
+    ("lock", "text"),
+    [
+        ("requirements.txt", "alembic==1.4.3\nSQLAlchemy[asyncio]==1.3.24\n"),
+        ("uv.lock", '[[package]]\nname = "sqlalchemy"\nversion = "1.3.24"\n'),
+        ("Pipfile.lock", '{"default": {\n  "sqlalchemy": {\n    "hashes": [],\n    "version": "==1.3.24"\n}}}'),
+    ],
+)
+def test_a_lock_with_a_sqlalchemy_before_1_4_is_an_obstacle_before_anything_is_installed(lock, text):
+    (obstacle,) = surveyed(ALEMBIC | {lock: text}).obstacles
+    assert str(obstacle.what) == f"{lock} has SQLAlchemy 1.3.24, and slipway needs 1.4 or newer"
+    assert surveyed(ALEMBIC | {lock: text.replace("1.3.24", "1.4.1")}).obstacles == ()
+
+
+def test_a_command_that_is_a_guess_names_what_the_image_runs_instead_of_a_server():
+    files = {"admin/app.py": "app = Flask('a')\n", "Dockerfile": DOCKERFILE.format('["python", "-m", "bot"]')}
+    assert surveyed(ALEMBIC | files).fact(Subject.COMMAND).guessed == (
+        "no file starts a server; Dockerfile line 2 runs python -m bot"
+    )
+
+
+def test_a_variable_that_may_hold_the_address_or_the_name_is_a_guess():
+    fact = surveyed(ALEMBIC | {"a.py": "os.environ['DB']\n"}).fact(Subject.VARIABLE)
+    assert (fact.value, fact.guessed) == ("DB={database}", "it may hold the address")
 
 
 def test_an_address_with_the_name_of_another_place_than_production_is_a_guess():

@@ -118,7 +118,9 @@ def test_a_wrong_baseline_and_a_missing_one_have_a_remedy(write_project, prove_i
     functionless = SimpleNamespace(code="42883", message="UndefinedFunction: function new_id() does not exist")
     assert schema._about("", functionless) == BEGIN_ON_SCHEMA
     gap = prove_in_process(question(config, start_after="two", layers=(Layer.ALWAYS,)), server_url).coverage.gaps[0]
-    assert gap.endswith("and name that as baseline in [tool.slipway.migrations]")
+    assert gap.endswith(
+        "and name that as baseline in [tool.slipway.migrations]; `slipway init --yes` writes one from the models"
+    )
     (fails,), (unreached,) = remedy(), remedy(start_after="one")
     assert (fails[0], unreached[0]) == ("U01", "U02")
     assert 'set baseline = "baseline.sql" in [tool.slipway.migrations]' in fails[1]

@@ -269,6 +269,21 @@ def test_without_a_previous_release_the_schema_before_a_revision_takes_its_place
     assert any("the schema before each new revision took its place" in gap for gap in proof.coverage.gaps)
 
 
+def test_a_column_is_reported_at_the_revision_that_fills_it_also_outside_a_transaction(write_project, server_url):
+    fill = """
+        with op.get_context().autocommit_block():
+            op.execute("UPDATE jobs SET title = name WHERE title IS NULL")
+    """
+    history = {
+        "one": JOBS,
+        "two": ("one", "op.execute('ALTER TABLE jobs ADD title text')", KEPT),
+        "three": ("two", fill, KEPT),
+        "four": ("three", "op.execute('ALTER TABLE jobs ALTER title SET STATISTICS 9')", KEPT),
+    }
+    proof = prove(question(write_project(history), layers=LAYERS, start_after="one"), server_url)
+    assert [(each.rule, each.revision) for each in proof.findings if each.rule[0] == "C"] == [("C23", "three")]
+
+
 ODD = table(
     "CREATE TYPE mood AS ENUM ('calm')",
     "CREATE DOMAIN tone AS mood",

@@ -1,6 +1,7 @@
 """The schema that the migrations build against the schema that the models build."""
 
 import re
+import shutil
 import sys
 import textwrap
 from types import ModuleType
@@ -274,6 +275,17 @@ def test_the_advice_on_a_difference_that_autogenerate_does_not_see_names_another
         "public.orders.fk_user": rules.VALIDATED.format(table="public.orders", name="fk_user"),
         "public.mood": rules.BY_HAND,
     }
+
+
+def test_the_advice_on_old_differences_says_what_autogenerate_does_not_compare(prove_history):
+    by_hand = MODELS.replace('"wild"', '"sad"')
+    for models, advice in (
+        (MODELS.replace('sa.Column("age"', 'sa.Column("more", sa.Text), sa.Column("age"'), rules.RELEASED_DRIFT.advice),
+        (by_hand, rules.RELEASED_BY_HAND.format(unseen="enum types")),
+    ):
+        proof = prove_history({"one": (None, MIGRATION, UNDO)}, models=models, start_after="one")
+        assert [each.remedy for each in proof.findings if each.rule == "drift-released"] == [advice]
+        shutil.rmtree("migrations")
 
 
 def test_the_version_table_is_nobodys_model(drift):

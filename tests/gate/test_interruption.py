@@ -4,6 +4,8 @@ from textwrap import indent
 
 import pytest
 
+from slipway.gate.layers import stairway
+from slipway.gate.rulebook import transactions as rules
 from slipway.records.proof import Layer
 from tests.gate.conftest import ENV
 
@@ -70,6 +72,17 @@ for _ in range(3):
     assert ([rule for rule, _ in found], times) == (["T04"], 2)
 
 
+def test_a_revision_that_takes_long_is_interrupted_less_often_and_a_gap_names_its_slowest_statement(
+    prove_history, monkeypatch
+):
+    monkeypatch.setattr(stairway, "_REPEATING_SECONDS", 0.1)
+    slow = block("op.execute('SELECT pg_sleep(0.06)')", "op.execute('CREATE INDEX IF NOT EXISTS i ON a (b)')")
+    proof = prove_history({"one": TABLE, "two": ("one", slow, "raise NotImplementedError")})
+    taking = "0 of 2 interruptions of two were tried: its upgrade takes 0 s on empty tables, 0 s of it `SELECT pg_sleep(0.06)` on line 11"
+    assert taking in proof.coverage.gaps
+    assert proof.revisions[-1].interruptions == 0
+
+
 def test_a_second_run_that_ends_in_another_schema_is_reported(interrupted):
     lines = ["op.execute('CREATE TABLE IF NOT EXISTS once (id int)')", "op.execute('CREATE INDEX ON a (b)')"]
     found, _ = interrupted(block(*lines))
@@ -114,6 +127,25 @@ def test_rows_that_are_there_twice_after_a_second_run_are_reported(prove_history
     measured = f"interrupted after the statement on line 11 and run again: {twice}"
     message = "The revision commits midway; run again after an interruption, it leaves other rows."
     assert found == ([(measured, message, False)] if twice else [])
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "remedy"),
+    [
+        ("op.execute('ALTER TABLE a ADD c int')\n" + block("op.execute('VACUUM a')"), rules.BLOCK_APART),
+        (block("op.execute('ALTER TABLE a ADD c int')"), rules.IN_TRANSACTION),
+        (block("op.execute('CREATE INDEX i ON a (b)')"), 'op.drop_index("i", "a", '),
+        (block("""op.execute("ALTER TYPE t ADD VALUE 'y'")"""), "op.execute('''ALTER TYPE t ADD VALUE IF NOT EXISTS 'y'''')"),
+        (block("op.execute('DROP INDEX CONCURRENTLY b')"), "op.execute('''DROP INDEX CONCURRENTLY IF EXISTS b''')"),
+    ],
+    ids=["before the block", "a column", "an index", "a label", "a drop"],
+)  # fmt: skip
+def test_the_remedy_is_for_the_statement_that_a_second_run_cannot_repeat(prove_history, upgrade, remedy):
+    table = "op.execute(\"CREATE TYPE t AS ENUM ('x')\"); op.execute('CREATE TABLE a (id int, b int)'); op.execute('CREATE INDEX b ON a (b)')"
+    proof = prove_history({"one": (None, table, ""), "two": ("one", upgrade, "raise NotImplementedError")})
+    (stuck,) = (each for each in proof.findings if each.rule == "T03")
+    assert remedy in stuck.remedy
+    assert stuck.remedy_is_code is ("op." in remedy)
 
 
 def test_a_transaction_that_the_revision_begins_itself_is_one_place_and_not_one_for_each_statement(prove_history):

@@ -236,11 +236,18 @@ def test_a_statement_that_is_its_own_transaction_is_measured(statements):
 def test_a_statement_that_refuses_a_transaction_is_run_but_not_measured(prove_history):
     concurrent = alone("CREATE INDEX CONCURRENTLY ON p (t)")  # its locks are known, and block no reader and no writer
     proof = prove_history(
-        {"zero": (None, BASE, UNDO), "one": ("zero", concurrent, ""), "two": ("one", alone("VACUUM p"), "")}
+        {
+            "zero": (None, BASE, UNDO),
+            "one": ("zero", concurrent, ""),
+            "two": ("one", alone("VACUUM p"), ""),
+            "three": ("two", alone("VACUUM FULL p"), ""),
+        }
     )
-    for revision in proof.revisions[1:]:
+    for revision in proof.revisions[1:3]:
         (statement,) = revision.statements
         assert (statement.transaction, statement.measured, statement.locks) == (False, False, {})
+    (full,) = proof.revisions[3].statements  # by the table's new file
+    assert (full.locks, full.lock_timeout) == ({"public.p": "ACCESS EXCLUSIVE"}, "2s")
     assert "the locks of 1 statement that Postgres runs only outside a transaction" in proof.coverage.gaps
 
 

@@ -53,6 +53,32 @@ def test_a_downgrade_that_fails_is_an_error_at_its_line(only_finding):
     assert finding.file == "migrations/versions/one.py"
 
 
+IN_ANOTHER_SESSION = """
+from threading import Thread
+engine = sa.create_engine(op.get_bind().engine.url, poolclass=sa.pool.NullPool)
+work = "with engine.begin() as connection: connection.exec_driver_sql({!r})"
+thread = Thread(target=exec, args=(work, {{"engine": engine}}))
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.slow
+def test_schemas_are_compared_also_where_another_session_changes_them(prove_history):
+    other = IN_ANOTHER_SESSION.format
+    proof = prove_history(
+        {
+            "one": (None, TABLE, DROP),
+            "two": ("one", other("CREATE TABLE b (id int)"), other("DROP TABLE b")),
+            "three": ("two", other("ALTER TABLE a ADD COLUMN n int"), "op.drop_column('a', 'n')"),
+            "four": ("three", other("ALTER TABLE a DROP COLUMN IF EXISTS n"), other("ALTER TABLE a ADD COLUMN k int")),
+        },
+        models="sa.Table('a', metadata, sa.Column('id', sa.Integer), sa.Column('k', sa.Integer)); sa.Table('b', metadata, sa.Column('id', sa.Integer))",
+    )
+    trace = "left behind: column public.a.k integer; missing: column public.a.n integer"
+    assert [(each.rule, each.revision, each.measured) for each in proof.findings] == [("R03", "four", trace)]
+
+
 def test_a_downgrade_that_declares_that_there_is_none_is_a_note(only_finding):
     finding = only_finding(TABLE, "raise NotImplementedError('the rows are gone')")
     assert (finding.rule, finding.level) == ("R06", Level.NOTE)

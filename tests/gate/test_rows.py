@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from slipway.gate.layers import rows, seeds
+from slipway.gate.rulebook import rows as advice
 from slipway.records.proof import Layer, Level
 from tests.gate.conftest import ENV
 
@@ -78,6 +79,11 @@ def test_rows_that_are_deleted_are_counted(prove_history):
     assert of_rows(proof) == [("D10", "b", "2 of 3 rows of public.notes are gone")]
 
 
+def test_values_that_a_statement_sets_to_null_are_lost_by_the_upgrade(prove_history):
+    proof = prove_history({"a": (None, *NOTES), "b": ("a", "op.execute('UPDATE notes SET title = NULL')", "op.execute('SELECT 1')")})  # fmt: skip
+    assert of_rows(proof) == [("D10", "b", "2 of 2 values of public.notes.title are NULL now")]
+
+
 def test_rows_that_the_downgrade_brings_back_are_not_lost(prove_history):
     flags = ("op.create_table('flags', sa.Column('id', sa.Text, primary_key=True)); op.execute(\"INSERT INTO flags VALUES ('mail')\")", "op.drop_table('flags')")  # fmt: skip
     proof = prove_history({
@@ -108,6 +114,7 @@ op.execute("SELECT f()")""",
     "after a comment": """op.execute("-- all\\nUPDATE notes SET title = 'x'")""",
     "in batches of one transaction": """while op.get_bind().exec_driver_sql("UPDATE notes SET title = 'x' WHERE id IN (SELECT id FROM notes WHERE title IS DISTINCT FROM 'x' LIMIT 2)").rowcount:
     pass""",
+    "by an index in a block": """op.execute("DO $$ BEGIN UPDATE notes SET title = 'x' WHERE title = 'y'; END $$")""",
     "": """with op.get_context().autocommit_block():
     while op.get_bind().exec_driver_sql("UPDATE notes SET title = 'y' WHERE id IN (SELECT id FROM notes WHERE title IS DISTINCT FROM 'y' LIMIT 2)").rowcount:
         pass""",
@@ -120,14 +127,19 @@ def test_a_whole_table_is_written_however_the_statement_is_spelled(prove_history
         f"r{number}": (f"r{number - 1}" if number else "a", body, "op.execute('DROP FUNCTION IF EXISTS f')")
         for number, body in enumerate(WHOLE_TABLE.values())
     }
-    proof = prove_history({"a": (None, *NOTES), **revisions}, layers=(Layer.TRACE,))
-    assert {each.revision for each in proof.findings if each.rule == "D04"} == {f"r{number}" for number in range(6)}
+    notes = (None, f"{NOTES[0]}\nop.create_index('notes_title', 'notes', ['title'])", NOTES[1])
+    proof = prove_history({"a": notes, **revisions}, layers=(Layer.TRACE,))
+    assert {each.revision for each in proof.findings if each.rule == "D04"} == {f"r{number}" for number in range(7)}
 
 
 @pytest.mark.parametrize(
-    ("rows", "found"), [("session.query(Note)", True), ("session.query(Note).limit(1)", False)], ids=["all", "one"]
+    ("source", "found"), [("session.query(Note)", True), ("session.query(Note).limit(1)", False)], ids=["all", "one"]
 )
-def test_rows_that_the_orm_writes_one_by_one_are_a_whole_table(prove_history, rows, found):
+def test_rows_that_the_orm_writes_one_by_one_are_a_whole_table_seen_in_one_run(
+    prove_history, monkeypatch, source, found
+):
+    runs, run = [], rows._Run.run
+    monkeypatch.setattr(rows._Run, "run", lambda self: (runs.append(self), run(self))[1])
     loop = f"""
 from sqlalchemy.orm import Session, declarative_base
 class Note(declarative_base()):
@@ -135,13 +147,14 @@ class Note(declarative_base()):
     id = sa.Column(sa.Integer, primary_key=True)
     title = sa.Column(sa.Text)
 session = Session(op.get_bind())
-for note in {rows}:
+for note in {source}:
     note.title = f"{{note.title}}!"
 session.commit()
 """
     proof = prove_history({"a": (None, *NOTES), "b": ("a", loop, "pass")})
     measured = [(each.line, each.measured) for each in proof.findings if each.rule == "D04"]
     assert measured == ([(18, "writes all 3 rows of public.notes one by one")] if found else [])
+    assert len(runs) == 1
 
 
 def test_a_serial_column_that_becomes_an_identity_starts_over_below_its_values(prove_history):
@@ -363,6 +376,46 @@ def test_equal_values_fail_where_only_the_revision_forbids_them(prove_history):
     assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D01", "c"), ("D10", "e")]
 
 
+def test_equal_values_are_tried_in_rows_that_a_partial_index_covers(prove_history):
+    index = "op.create_index({0!r}, 'notes', ['title'], unique=True, postgresql_where=sa.text({1!r}))".format
+    table = "op.execute('CREATE TABLE notes (id int PRIMARY KEY, title text, gone_at date, state varchar(9))')"
+    new = "op.add_column('notes', sa.Column('new', sa.Integer))\n"
+    proof = prove_history({
+        "a": (None, table, "op.drop_table('notes')"),
+        "b": ("a", index("b", "gone_at IS NULL AND state = 'on'"), "op.drop_index('b')"),
+        "c": ("b", index("c", "id < 0"), "op.drop_index('c')"),
+        "d": ("c", new + index("d", "new IS NULL"), "op.drop_column('notes', 'new')"),
+    })  # fmt: skip
+    assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D01", "b"), ("D01", "d")]
+
+
+def test_a_row_with_a_label_that_the_new_enum_lacks_is_no_value_of_our_own_making(prove_history):
+    table = "op.execute(\"CREATE TYPE mood AS ENUM ('good', 'bad')\")\nop.execute('CREATE TABLE notes (mood mood)')"
+    rewrite = """
+        op.execute("ALTER TYPE mood RENAME TO old")
+        op.execute("CREATE TYPE mood AS ENUM ('good')")
+        op.execute("ALTER TABLE notes ALTER mood TYPE mood USING mood::text::mood")
+        op.execute("DROP TYPE old")
+    """
+    proof = prove_history({"a": (None, table, ""), "b": ("a", rewrite, "raise NotImplementedError")})
+    ((rule, revision, measured),) = of_rows(proof)
+    assert (rule, revision) == ("D01", "b")
+    assert 'invalid input value for enum mood: "bad"' in measured
+
+
+def test_rows_that_are_written_in_ranges_of_their_keys_are_a_whole_table(prove_history):
+    ranges = """
+        bind = op.get_bind()
+        last = bind.execute(sa.text("SELECT max(id) FROM notes")).scalar() or 0
+        for first in range(0, last + 1, 5000):
+            sql = sa.text("UPDATE notes SET title = 'x' WHERE id BETWEEN :first AND :first + 4999")
+            bind.execute(sql, {"first": first})
+    """
+    proof = prove_history({"a": (None, *NOTES), "b": ("a", ranges, "")})
+    measured = [each.measured for each in proof.findings if each.rule == "D04"]
+    assert measured == ["writes all 3 rows of public.notes"]
+
+
 def test_rows_that_move_to_another_table_do_not_meet_the_keys_of_ours(prove_history):
     tables = "for name in ('x', 'y'): op.create_table(name, sa.Column('id', sa.Uuid, primary_key=True))"
     moves = "op.execute('INSERT INTO y SELECT id FROM x')"
@@ -530,6 +583,24 @@ def test_a_cast_loses_the_end_of_a_text_and_a_shift_to_another_zone_loses_nothin
         ("D05", "c", "1 of 2 values of public.a.code"),
         ("D05", "d", "2 of 2 values of public.a.at c"),
     ]
+
+
+def test_a_conversion_loses_nothing_that_its_downgrade_restores(prove_history):
+    cents = "op.execute('ALTER TABLE a ALTER {0} TYPE integer USING ({0} * 100)::integer')"
+    back = "op.execute('ALTER TABLE a ALTER {} TYPE numeric(9,2){}')"
+    proof = prove_history({
+        "a": (None, "op.execute('CREATE TABLE a (one numeric(9,2), two numeric(9,2), three numeric(9,2), four numeric(9,2))')", "op.drop_table('a')"),
+        "one": ("a", cents.format("one"), back.format("one", " USING one / 100.0")),
+        "two": ("one", cents.format("two"), back.format("two", "")),
+        "three": ("two", cents.format("three"), "raise NotImplementedError"),
+        "four": ("three", "op.execute('ALTER TABLE a ALTER four TYPE integer')", back.format("four", "")),
+    })  # fmt: skip
+    found = [(each.rule, each.revision, each.message) for each in proof.findings if each.rule in ("D02", "D05")]
+    assert set(found) == {
+        ("D02", "two", advice.LOSES.message),
+        ("D05", "three", advice.CONVERTED),
+        ("D05", "four", advice.LOSSY.message),
+    }
 
 
 def test_a_narrower_type_that_our_long_text_does_not_fit_is_tested_on_short_ones(prove_history):

@@ -228,7 +228,10 @@ def test_a_revision_that_waits_in_vain_for_a_lock_becomes_a_finding(prove_histor
     """
     finding, *_ = prove_history({"one": a_table(None, "a"), "two": ("one", wait, "")}).findings
     assert finding.rule == "U01"
-    assert "lock timeout" in finding.measured
+    assert (
+        "lock timeout; another session holds ACCESS EXCLUSIVE on public.a by `LOCK TABLE a` on line 11"
+        in finding.measured
+    )
 
 
 def test_old_revisions_are_only_upgraded(prove_history):

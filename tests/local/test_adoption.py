@@ -129,7 +129,23 @@ def test_a_workflow_of_the_users_that_runs_slipway_is_kept_and_another_ci_gets_n
     assert states(propose(folder))[".github/workflows/ours.yml"] is FileState.KEPT
     (folder / ".github/workflows/ours.yml").unlink()
     (folder / ".gitlab-ci.yml").write_text("")
-    assert list(states(propose(folder))) == ["pyproject.toml"]
+    proposed = propose(folder)
+    assert list(states(proposed)) == ["pyproject.toml"]
+    assert any("docs/how-to/ci.md of slipway has the lines for GitLab" in note for note in proposed.notes)
+
+
+def test_a_service_whose_files_are_in_one_folder_gets_the_advice_to_name_that(tmp_path):
+    for name in ("alembic.ini", "migrations/env.py", "requirements.txt"):
+        (tmp_path / "backend" / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "backend/alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
+    (tmp_path / "backend/migrations/env.py").write_text("from alembic import context\n")
+    (tmp_path / "backend/requirements.txt").write_text("alembic==1.16.2\n")
+    assert any(
+        "if that is the service's folder, undo this and pass --source backend" in note
+        for note in propose(tmp_path).notes
+    )
+    (tmp_path / "requirements.txt").write_text("alembic==1.16.2\n")
+    assert not any("--source" in note for note in propose(tmp_path).notes)
 
 
 @pytest.mark.parametrize(

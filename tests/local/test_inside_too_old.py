@@ -10,7 +10,7 @@ from slipway.local.inside import why_not
     [
         (
             "ImportError: cannot import name 'URL' from 'sqlalchemy.engine' (/venv/__init__.py)",
-            "too old: the gate needs",
+            "do not fit: ImportError: cannot import name 'URL' from 'sqlalchemy.engine': the gate needs",
         ),
         ("ModuleNotFoundError: No module named 'sqlalchemy'", "ended: ModuleNotFoundError"),
     ],

@@ -1,11 +1,16 @@
 """An error about a variable names every other one that the settings lack."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from slipway.errors import BadInputError
 from slipway.local.obstacles import with_its_causes
 from slipway.settings import Migrations
+from slipway.workload.python import Python
 
+HERE = Python(Path(sys.prefix))
 CODE = "import os\nKEY = os.environ['API_KEY']\n\nclass Mail(BaseSettings):\n    host: str\n"
 
 
@@ -22,7 +27,7 @@ def test_the_variables_that_the_settings_lack_are_listed_beside_an_error_about_o
     (tmp_path / "app").mkdir()
     (tmp_path / "app/config.py").write_text(CODE)
     error = BadInputError("env.py line 3 fails", reason)
-    first, *others = with_its_causes(error, tmp_path, Migrations(variables=known)).obstacles
+    first, *others = with_its_causes(error, tmp_path, Migrations(variables=known), HERE).obstacles
     assert first is error
     assert [each.what.partition(": ")[2] for each in others] == ([listed] if listed else [])
 
@@ -30,7 +35,7 @@ def test_the_variables_that_the_settings_lack_are_listed_beside_an_error_about_o
 def test_an_error_that_quotes_the_stand_in_names_the_variables_that_have_it(tmp_path):
     error = BadInputError("env.py line 3 fails", "KeyError: 'slipway'")
     settings = Migrations(variables={"CHANNEL": "slipway", "PORT": "1"})
-    first, other = with_its_causes(error, tmp_path, settings).obstacles
+    first, other = with_its_causes(error, tmp_path, settings, HERE).obstacles
     assert (first, "which the settings have for CHANNEL" in other.what) == (error, True)
 
 
@@ -43,8 +48,35 @@ def test_an_error_of_a_module_has_the_settings_file_that_exists_only_as_an_examp
     for name, text in (files | {"alembic.ini": "[alembic]\nscript_location = .\n"}).items():
         (tmp_path / name).write_text(text)
     error = BadInputError("helper.py line 1 does not load", "Exception: no key")
-    first, other = with_its_causes(error, tmp_path, Migrations()).obstacles
+    first, other = with_its_causes(error, tmp_path, Migrations(), HERE).obstacles
     assert first is error
     assert str(other).startswith(
         "config.py reads config.yaml, which the repository has only as config_template.yaml: if"
     )
+
+
+def test_an_error_of_a_statement_names_the_variables_that_it_and_env_py_read(tmp_path):
+    files = {
+        "alembic.ini": "[alembic]\nscript_location = .\n",
+        "env.py": "from alembic import context\nimport shop\nload(os.getenv('FILE'), os.environ['DATABASE_URL'])\n",
+        "shop.py": "import os\n# os.getenv('OTHER')\nload(\n    os.environ.get('CONFIG'),\n    os.getenv('KNOWN'),\n)\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    error = BadInputError("shop.py line 3 does not load", "NotFoundError: no config file")
+    settings = Migrations(variables={"KNOWN": "1"})
+    first, other = with_its_causes(error, tmp_path, settings, HERE).obstacles
+    assert first is error
+    assert other.what == "shop.py line 3 reads CONFIG, and env.py FILE, for which the settings have no value"
+    named = BadInputError("shop.py line 3 does not load", "KeyError: 'CONFIG'")
+    assert with_its_causes(named, tmp_path, settings, HERE) is named
+
+
+def test_an_error_under_an_older_python_than_the_services_says_so(tmp_path):
+    (tmp_path / ".python-version").write_text("3.14\n")
+    (tmp_path / "old/lib/python3.13").mkdir(parents=True)
+    error = BadInputError("models.py line 3 fails", "NameError: name 'Work' is not defined")
+    _, other = with_its_causes(error, tmp_path, Migrations(), Python(tmp_path / "old")).obstacles
+    assert other.what == "the environment has Python 3.13, and .python-version names 3.14"
+    (tmp_path / ".python-version").write_text("3.12\n")
+    assert with_its_causes(error, tmp_path, Migrations(), Python(tmp_path / "old")) is error

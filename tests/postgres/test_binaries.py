@@ -50,13 +50,16 @@ def test_a_folder_tells_its_version(pretend, version, major):
     assert (found.version, found.major, found.origin) == (version, major, "here")
 
 
-def test_another_major_is_found_when_only_that_has_the_extensions(pretend, monkeypatch, tmp_path):
+def test_another_major_is_found_when_only_that_has_the_extensions_or_icu(pretend, monkeypatch, tmp_path):
     for version in ("14", "16"):
         (pretend(version).parent / "share/extension").mkdir(parents=True)
     (tmp_path / "14/share/extension/uuid-ossp.control").touch()
     monkeypatch.setattr(binaries, "_INSTALLATIONS", (f"{tmp_path}/{{major}}/bin",))
     monkeypatch.setenv("PATH", "")
     assert [find(16, names).major for names in ((), {"uuid-ossp"}, {"uuid-ossp", "nonesuch"})] == [16, 14, 16]
+    with (tmp_path / "14/bin/postgres").open("a") as server:
+        server.write("# linked with libicui18n.so.72\n")
+    assert [find(16, names).major for names in ({"icu"}, {"icu", "uuid-ossp"}, {"icu", "nonesuch"})] == [14, 14, 16]
 
 
 def test_a_distributions_own_words_after_the_version_do_not_matter(pretend):

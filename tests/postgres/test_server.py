@@ -4,7 +4,9 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,6 +132,42 @@ async def test_nothing_is_left_behind_when_the_work_is_cancelled(found):
             scope.cancel()
             await anyio.sleep_forever()
     assert homes() == []
+
+
+KILLED = """
+import sys
+from pathlib import Path
+
+import anyio
+
+from slipway.postgres import datadir
+from slipway.postgres.binaries import find
+from slipway.postgres.server import running
+
+
+async def main():
+    async with running(find(None)) as server:
+        print(server.url, flush=True)
+        await anyio.sleep_forever()
+
+
+datadir._MEMORY = Path(sys.argv[1])
+anyio.run(main)
+"""
+
+
+def test_nothing_is_left_behind_when_the_process_is_killed():
+    command = [sys.executable, "-c", KILLED, str(datadir._MEMORY)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().strip()
+        assert homes()
+        process.kill()
+    deadline = time.monotonic() + 30
+    while homes():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with pytest.raises(psycopg.OperationalError, match="refused"):
+        ask(url, "SELECT 1")
 
 
 async def test_nothing_is_left_behind_when_a_client_stays_connected(found):

@@ -97,6 +97,21 @@ async def test_silent_requests_are_repeated_for_three_minutes_and_not_for_a_read
         asked.clear()
 
 
+@pytest.mark.parametrize(
+    ("named", "asked"),
+    [("nextToken", "nextToken"), ("NextToken", "NextToken"), ("Marker", "Marker"), ("NextMarker", "Marker")],
+)
+async def test_every_page_of_a_list_is_read_whatever_its_service_calls_the_next_one(monkeypatch, named, asked):
+    pages = {"": {"Names": ["one"], named: "2"}, "2": {"Names": ["two"]}}
+
+    async def call(_service, _operation, **parameters):
+        return pages[parameters.get(asked, "")]
+
+    aws = Aws(REGION)
+    monkeypatch.setattr(aws, "call", call)
+    assert [name async for name in aws.items("any", "list_names", "Names")] == ["one", "two"]
+
+
 async def test_an_idempotent_call_is_retried(account):
     account.cloud.faults.add(Fault(operation="ListServices", effect=Effect.CALL_LOST, times=3))
     await aws_of(account).call("apprunner", "list_services")

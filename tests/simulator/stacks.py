@@ -7,8 +7,8 @@ from tests.simulator.account import Account
 CAPABLE = {"Capabilities": ["CAPABILITY_NAMED_IAM"]}
 
 
-def body(outputs=None, sections=None, **resources):
-    return json.dumps({"Resources": resources} | ({"Outputs": outputs} if outputs else {}) | (sections or {}))
+def body(outputs=None, **resources):
+    return json.dumps({"Resources": resources} | ({"Outputs": outputs} if outputs else {}))
 
 
 def resource(kind: str, /, **properties) -> dict:
@@ -152,9 +152,6 @@ def environment(**databases) -> dict:
         "Subnets": resource(
             "RDS::DBSubnetGroup", DBSubnetGroupDescription="private", SubnetIds=[ref("PrivateA"), ref("PrivateB")]
         ),
-        "Parameters": resource(
-            "RDS::DBParameterGroup", Family="postgres18", Description="d", Parameters={"rds.force_ssl": "1"}
-        ),
         "Password": resource(
             "SecretsManager::Secret",
             GenerateSecretString={
@@ -173,7 +170,6 @@ def environment(**databases) -> dict:
             MasterUsername="owner",
             MasterUserPassword={"Fn::Sub": "{{resolve:secretsmanager:${Password}:SecretString:password}}"},
             DBSubnetGroupName=ref("Subnets"),
-            DBParameterGroupName=ref("Parameters"),
             VPCSecurityGroups=[get("DatabaseGroup", "GroupId")],
             StorageEncrypted=True,
             PubliclyAccessible=False,

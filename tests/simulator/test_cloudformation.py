@@ -130,7 +130,7 @@ async def test_roles_with_names_must_be_acknowledged(account):
         ("{}", "At least one Resources member"),
         (body(Connector=CONNECTOR), r"Unresolved resource dependencies [Group]"),
         (body(Group={"Properties": {}}), "Every Resources object must contain a Type member"),
-        (json.dumps({"Resources": {"Group": GROUP}, "Transform": "T"}), "does not support Transform"),
+        (json.dumps({"Resources": {"Group": GROUP}, "Conditions": {}}), "does not support Conditions"),
         (body(Bucket={"Type": "AWS::S3::Bukket"}), "Unrecognized resource types: [AWS::S3::Bukket]"),
     ],
 )
@@ -202,30 +202,6 @@ async def test_a_protected_database_keeps_its_stack_and_what_it_needs(account):
     assert (await described(account))["StackStatusReason"].startswith("The following resource(s) failed to delete: [")
 
 
-async def test_parameters_conditions_mappings_and_functions_are_evaluated(account):
-    sections = {
-        "Parameters": {"Days": {"Type": "Number", "Default": 30}, "Stage": {"Type": "String"}},
-        "Mappings": {"Names": {"staging": {"Group": "small"}, "production": {"Group": "large"}}},
-        "Conditions": {"IsProduction": {"Fn::Equals": [ref("Stage"), "production"]}},
-    }
-    name = {"Fn::Sub": ["/${Name}/${AWS::StackName}", {"Name": {"Fn::FindInMap": ["Names", ref("Stage"), "Group"]}}]}
-    days = {"Fn::If": ["IsProduction", ref("Days"), ref("AWS::NoValue")]}
-    resources = {
-        "Group": resource("Logs::LogGroup", LogGroupName=name, RetentionInDays=days),
-        "Other": resource("Logs::LogGroup", LogGroupName="other") | {"Condition": "IsProduction"},
-    }
-    outputs = {"Group": {"Value": ref("Group"), "Export": {"Name": {"Fn::Join": ["-", [ref("Stage"), "group"]]}}}}
-    given = {"Parameters": [{"ParameterKey": "Stage", "ParameterValue": "staging"}]}
-    await executed(account, body(outputs, sections, **resources), **given)
-    groups = (await account.ask("logs", "describe_log_groups"))["logGroups"]
-    assert [(each["logGroupName"], each.get("retentionInDays")) for each in groups] == [("/small/stack", None)]
-    (export,) = (await account.ask("cloudformation", "list_exports"))["Exports"]
-    assert (export["Name"], export["Value"]) == ("staging-group", "/small/stack")
-    given = {"Parameters": [{"ParameterKey": "Stage", "ParameterValue": "production"}]}
-    change = await proposed(account, body(outputs, sections, **resources), "UPDATE", **given)
-    assert changes(change) == [("Modify", "Group", "True"), ("Add", "Other", None)]
-
-
 @pytest.mark.parametrize(("policy", "left"), [("Retain", True), ("Delete", False)])
 async def test_a_replaced_resource_is_kept_or_deleted_as_its_policy_says(account, policy, left):
     def group(name):
@@ -249,12 +225,14 @@ async def test_a_replaced_resource_is_kept_or_deleted_as_its_policy_says(account
 
 
 async def test_a_custom_named_resource_cannot_be_replaced_by_itself(account):
-    def group(description):
-        return resource("RDS::DBParameterGroup", DBParameterGroupName="p", Family="postgres18", Description=description)
+    def repository(kind):
+        return resource("ECR::Repository", RepositoryName="letters", EncryptionConfiguration={"EncryptionType": kind})
 
-    await executed(account, body(Group=group("one")))
-    assert (await executed(account, body(Group=group("two")), "UPDATE"))["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
-    assert "cannot update a stack when a custom-named resource requires replacing" in (await reasons(account))["Group"]
+    await executed(account, body(Repository=repository("AES256")))
+    stack = await executed(account, body(Repository=repository("KMS")), "UPDATE")
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    why = (await reasons(account))["Repository"]
+    assert "cannot update a stack when a custom-named resource requires replacing" in why
 
 
 async def test_a_rollback_that_fails_is_continued_without_the_resource(account):

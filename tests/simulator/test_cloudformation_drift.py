@@ -39,8 +39,8 @@ async def made():
 
 
 async def physical(account) -> dict[str, str]:
-    found = await account.ask("cloudformation", "describe_stack_resources", StackName="stack")
-    return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found["StackResources"]}
+    found = await account.ask("cloudformation", "list_stack_resources", StackName="stack")
+    return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found["StackResourceSummaries"]}
 
 
 async def drifts(account) -> dict[str, list[tuple[str, str, str]]]:

@@ -346,6 +346,16 @@ def test_a_dependency_from_git_that_cannot_be_fetched_is_named_without_its_passw
     assert "--python DIR" in refused.next_step
 
 
+def test_all_dependencies_from_git_that_cannot_be_fetched_are_named_in_one_run(tmp_path):
+    subprocess.run(["git", "init", "--quiet", "--bare", tmp_path / "there"], check=True)
+    named = {name: f"file://{tmp_path}/{name}" for name in ("first", "second", "there")}
+    (tmp_path / "requirements.txt").write_text("".join(f"{each} @ git+{named[each]}\n" for each in named))
+    with pytest.raises(dependencies.UnfetchedError) as refused:
+        dependencies.prepare(tmp_path, tmp_path / "cache")
+    assert {*refused.value.addresses} == {named["first"], named["second"]}
+    assert "give git on this machine access to them" in refused.value.next_step
+
+
 @pytest.mark.parametrize(
     "stderr",
     [

@@ -16,7 +16,7 @@ from slipway.objects.verdict import Gate, Rehearsal, proven
 from slipway.records.image import LONG_AGO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from slipway.graph.checks import CheckResult
     from slipway.graph.folder import Folder
@@ -131,27 +131,21 @@ class Slipway:
     async def lint(self, ws: dagger.Workspace) -> str:
         from slipway.graph import checks
 
-        folder = await self._folder(ws)
-        settings, source = await self._read(folder)
-        return _green(await checks.lint(folder, source, settings))
+        return await self._checked(ws, checks.lint)
 
     @described
     @check
     async def types(self, ws: dagger.Workspace) -> str:
         from slipway.graph import checks
 
-        folder = await self._folder(ws)
-        settings, source = await self._read(folder)
-        return _green(await checks.types(folder, source, settings))
+        return await self._checked(ws, checks.types)
 
     @described
     @check
     async def tests(self, ws: dagger.Workspace) -> str:
         from slipway.graph import checks
 
-        folder = await self._folder(ws)
-        settings, source = await self._read(folder)
-        return _green(await checks.tests(folder, source, settings))
+        return await self._checked(ws, checks.tests)
 
     @described
     @generate
@@ -316,6 +310,17 @@ class Slipway:
         }
         return settings.made_of({name: value for name, value in given.items() if value})
 
+    async def _checked(
+        self, ws: dagger.Workspace, run: "Callable[[Folder, Source, Settings], Awaitable[CheckResult]]"
+    ) -> str:
+        """Run a check of [tool.slipway.checks]; raises FunctionError when it fails."""
+        folder = await self._folder(ws)
+        settings, source = await self._read(folder)
+        result = await run(folder, source, settings)
+        if result.exit_code:
+            raise FunctionError(result.why_not)
+        return result.output
+
     async def _rewritten(self, ws: dagger.Workspace, name: str) -> dagger.Changeset:
         """Run a command of [tool.slipway.checks], which sees the files of the checks too."""
         from slipway.graph import changes, checks
@@ -332,9 +337,3 @@ class Slipway:
         declared = await declared_in(folder)
         settings = self._on_bases(await settings_of(declared, needed=needed))
         return settings, await source_of(declared, settings, await self._secrets())
-
-
-def _green(verdict: "CheckResult") -> str:
-    if verdict.exit_code:
-        raise FunctionError(verdict.why_not)
-    return verdict.output

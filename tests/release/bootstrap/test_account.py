@@ -335,7 +335,7 @@ async def test_without_confirmation_or_with_a_protected_database_nothing_is_dele
 async def test_the_foundation_is_kept_while_the_stack_of_another_service_uses_it(account):
     other = {"StackName": "slipway-billing-staging"}
     vpc = {"Fn::ImportValue": "slipway-staging-Vpc"}
-    used = body(Used=resource("SSM::Parameter", Name="used", Type="String", Value=vpc))
+    used = body(Used=resource("Logs::LogGroup", LogGroupName=vpc))
     identifier = (await executed(account, used, **other))["StackId"]
     shown = await plan_destruction(staging(account), untold)  # its protected database is no obstacle then
     removals = {each.stack: (each.removal, each.reason) for each in shown.stacks}

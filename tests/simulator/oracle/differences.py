@@ -103,7 +103,6 @@ KNOWN = (
     Known("cloudformation", "*described", "NotificationARNs", NARROWER, "notifications are not simulated"),
     Known("cloudformation", _ANY, "Stacks.*.DriftInformation.*", LACKS, "whether a stack was checked"),
     Known("cloudformation", "a*described", "*.ResourceChange.*", LACKS, "details of changes"),
-    Known("cloudformation", "change sets are listed", "Summaries.*", WRONG, "moto lists change sets of other stacks"),
     Known("cloudformation", "a*stack is described", "Stacks.*.Outputs*", LACKS, "outputs of a change set's template"),
     Known("cloudformation", "an updated stack is described", "Stacks.*.Outputs*", LACKS, "outputs of a change set"),
     Known("cloudformation", "an updated stack is described", "*StackStatus", WRONG, _CHANGES),

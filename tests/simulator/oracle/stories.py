@@ -297,7 +297,6 @@ def cloudformation(player: Player) -> None:
     ask("a change set is created", "create_change_set", **creation, TemplateBody=body)
     ended = _status_ended("Status")
     wait("a change set is described", "describe_change_set", ended, **one)
-    ask("change sets are listed", "list_change_sets", StackName="notes")
     ask("a stack in review", "describe_stacks", StackName="notes")
     ask("a change set is executed", "execute_change_set", **one)
     wait("a stack is described", "describe_stacks", _stack_ended, StackName="notes")

@@ -11,9 +11,8 @@ from slipway.records.survey import Fact, Obstacle, Subject
 
 _ELSEWHERE: Final = re.compile(r"(^|/)(tests?|docs?|examples?|templates?|\{\{.*|site-packages)/")
 _SECTION: Final = "alembic"
-_WITHIN: Final = re.compile(
-    r"(?:%\(here\)s/)?(?!/|\.\.)[^:%]*"
-)  # the service's files, unlike the folder of an installed package
+# The service's files, unlike the folder of an installed package.
+_WITHIN: Final = re.compile(r"(?:%\(here\)s/)?(?!/|\.\.)[^:%]*")
 _FLASK: Final = re.compile(r"^\s*from flask import .*\bcurrent_app\b", re.MULTILINE)
 _ADVANCED: Final = re.compile(r"^\s*from advanced_alchemy\b.*\bimport\b", re.MULTILINE)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from slipway.finder.locks import DRIVERS, needed
+from slipway.finder.locks import DRIVERS, lock, needed
 from slipway.finder.tree import Tree
 from slipway.finder.variables import SHELL_DEFAULT, examples
 from slipway.records.survey import Fact, Obstacle, Subject
@@ -18,6 +18,7 @@ _WITH_EXTENSION: Final = re.compile(r"image[\"']?\s*:\s*[\"']?(?:[\w.-]+/)*(post
 _EXTENSION: Final = re.compile(
     r"""CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?\\?["']?(?!IF\b)([\w-]+)""", re.IGNORECASE
 )
+_ICU: Final = re.compile(r"""\bprovider\s*=\s*['"]?icu\b""", re.IGNORECASE)  # a collation's
 _PSYCOPG2: Final = {"psycopg2", "psycopg2-binary"}
 _SCHEMES: Final = {"psycopg": "psycopg", "psycopg-binary": "psycopg", "asyncpg": "asyncpg", "pg8000": "pg8000"}
 URL: Final = re.compile(r"postgres(?:ql)?(?:\+(\w+))?://")
@@ -26,7 +27,7 @@ _NOT_THE_MAIN_ONE: Final = re.compile(
     r"TEST|REPLICA|READ|ASYNC|SHADOW|DIRECT|(^|_)(DEV|LOCAL|STAGING|DEVELOPMENT)(_|$)"
 )
 _READ: Final = re.compile(
-    rf"""(?:environ(?:\.get)?[\[(]|getenv\(|get_env\(|env(?:\.\w+)?\(|config\()\s*["']({NAMED.pattern})["']|^\s+({NAMED.pattern})\s*:\s*\S""",
+    rf"""(?:environ(?:\.get)?[\[(]|getenv\(|get_env\(|env(?:\.\w+)?\(|config\()\s*["']({NAMED.pattern})["']|^[ \t]+({NAMED.pattern})[ \t]*:\s*\S""",
     re.MULTILINE,
 )
 
@@ -68,12 +69,13 @@ def _extensions(tree: Tree) -> Iterator[Fact]:
 
 
 def created_by_migrations(tree: Tree, baseline: str) -> Iterator[str]:
-    """Yield the names of the extensions that the service's revisions create, and the file of a baseline."""
+    """Yield the names of the extensions that the service's revisions create, and the file of a baseline; icu for a collation of it."""
     revisions = tree.matching(r"(?!(?:.*/)?(?:tests?|docs?|examples?|benchmarks)/).*/[^/]+\.py")
     for name in (*revisions, baseline):
         text = tree.read(name)
         if name == baseline or "down_revision" in text:
             yield from _EXTENSION.findall(text)
+            yield from ("icu",) if _ICU.search(text) else ()
 
 
 def _url_variable(tree: Tree) -> Iterator[Fact]:
@@ -135,4 +137,20 @@ def other_database(tree: Tree) -> Iterator[Obstacle]:
         yield Obstacle(
             what=f"the service uses {_OTHERS[other[0]]} ({other[0]} is among its dependencies), and no driver of Postgres",
             next_step="slipway tests migrations on Postgres only; add psycopg if the service runs on Postgres too",
+        )
+
+
+_OLD_SQLALCHEMY: Final = re.compile(
+    r"""^\s*["']?(?:name = ")?sqlalchemy["']?(?:\[[^]]*\])?\s*(?:version\s*=\s*"|==\s*|:\s*\{[^}]*"version":\s*"==)(1\.[0-3]\b[\w.]*)""",
+    re.MULTILINE | re.IGNORECASE,
+)
+
+
+def old_sqlalchemy(tree: Tree) -> Iterator[Obstacle]:
+    """Yield the obstacle of a lock with a SQLAlchemy that the gate does not support."""
+    pinned = lock(tree)
+    if pinned and (match := _OLD_SQLALCHEMY.search(tree.read(pinned.value))):
+        yield Obstacle(
+            what=f"{pinned.value} has SQLAlchemy {match[1]}, and slipway needs 1.4 or newer",
+            next_step="update SQLAlchemy in the service first",
         )

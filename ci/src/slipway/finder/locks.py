@@ -1,15 +1,17 @@
 """The lock of the dependencies, and the groups and extras that the migrations need."""
 
+import ast
 import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from slipway.finder.dockerfile import instructions
 from slipway.finder.imports import loaded
-from slipway.finder.tree import Tree, table_in, texts_in
+from slipway.finder.tree import Tree, parsed, table_in, texts_in
 from slipway.records.survey import Fact, Subject
 
 _PYPROJECT: Final = "pyproject.toml"
@@ -91,10 +93,8 @@ def dependencies(tree: Tree) -> frozenset[str]:
     if declared:
         return frozenset(declared)
     pinned = lock(tree)
-    texts = [
-        tree.read(name)
-        for name in (pinned.value if pinned else "", "requirements.in", "setup.cfg", "setup.py", "Pipfile")
-    ]
+    texts = [tree.read(name) for name in (pinned.value if pinned else "", "requirements.in", "Pipfile")]
+    texts += tree.ini("setup.cfg").get("options", "install_requires", fallback="") or "", _without_extras(tree)
     locked = {normal(name) for text in texts[:1] for name in _LOCKED.findall(text)}
     return frozenset(locked).union(_names(line.strip(" \"',") for text in texts for line in text.splitlines()))
 
@@ -106,6 +106,7 @@ class Part:
     subject: Subject
     name: str
     packages: frozenset[str]
+    file: str = _PYPROJECT
 
     @property
     def order(self) -> tuple[bool, bool, int]:
@@ -116,7 +117,7 @@ class Part:
 def parts(tree: Tree) -> Iterator[Fact]:
     """Yield the groups and extras that the migrations need besides the dependencies themselves."""
     for part, guessed in _needed(tree):
-        place = tree.place_of(_PYPROJECT, f"{part.name} = [")
+        place = tree.place_of(part.file, f"{part.name} = [" if part.file == _PYPROJECT else part.name)
         yield Fact(subject=part.subject, value=part.name, place=place, guessed=guessed)
 
 
@@ -187,6 +188,34 @@ def _parts(tree: Tree) -> Iterator[Part]:
         *tree.table(_PYPROJECT, "tool", "poetry", "extras").items(),
     ):
         yield Part(Subject.EXTRA, name, frozenset(_names(texts_in(extra))))
+    for file, extras in _of_setuptools(tree):
+        yield from (Part(Subject.EXTRA, name, frozenset(_names(extra)), file) for name, extra in extras.items())
+
+
+def _of_setuptools(tree: Tree) -> Iterator[tuple[str, dict[str, list[str]]]]:
+    """Yield setup.cfg and setup.py with the extras that they name; those that setup.py computes are unknown."""
+    settings, section = tree.ini("setup.cfg"), "options.extras_require"
+    if settings.has_section(section):
+        yield "setup.cfg", {name: (value or "").splitlines() for name, value in settings.items(section)}
+    for written in _extras_of_setup(tree):
+        with suppress(ValueError):
+            found = ast.literal_eval(written).items()
+            yield "setup.py", {str(name): texts_in(value) for name, value in found}
+
+
+def _extras_of_setup(tree: Tree) -> list[ast.Dict]:
+    """Return the extras in setup.py, as they are written."""
+    calls = [node for node in ast.walk(parsed(tree.read("setup.py"))) if isinstance(node, ast.Call)]
+    given = [each.value for call in calls for each in call.keywords if each.arg == "extras_require"]
+    return [each for each in given if isinstance(each, ast.Dict)]
+
+
+def _without_extras(tree: Tree) -> str:
+    """Return the text of setup.py without its extras."""
+    text = tree.read("setup.py")
+    for written in _extras_of_setup(tree):
+        text = text.replace(ast.get_source_segment(tree.read("setup.py"), written) or "", "{}")
+    return text
 
 
 def flat(name: str, groups: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> Iterator[str]:

@@ -33,7 +33,8 @@ def named_examples(tree: Tree) -> Iterator[tuple[str, str, str]]:
             examples[name] = (wanted, example)
     for module in loaded(tree).modules if examples else ():
         text = tree.read(module)
-        yield from ((module, *files) for name, files in examples.items() if name in text)
+        named = (name for name in examples if name in text and _holds(parsed(text), {name}))
+        yield from ((module, *examples[name]) for name in named)
 
 
 def missing_settings(tree: Tree) -> Iterator[Obstacle]:

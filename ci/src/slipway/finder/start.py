@@ -37,8 +37,10 @@ _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
 _COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
 _DEVELOPMENT: Final = re.compile(r"dev|test|local|sample|example|override", re.IGNORECASE)
 _COMMAND_LINE: Final = re.compile(r"\s*(?:command|entrypoint|start)\s*[:=]\s*(.*)")
-_SCRIPTS: Final = r"(?:\w+/)?(?:[^/]*\.sh|(?:docker-)?entrypoint)|(?:\w+/)?(?:supervisord[\w-]*\.conf|justfile|Makefile|manifest\.yml)"
+_SCRIPTS: Final = r"(?:\w+/)?(?:[^/]*\.(?:ba)?sh|(?:docker-)?entrypoint)|(?:\w+/)?(?:supervisord[\w-]*\.conf|justfile|Makefile|manifest\.yml)"
 _FOR_DEVELOPERS: Final = re.compile(r"dev|Makefile|justfile")
+_GUNICORN: Final = r"(?:[\w-]+/){0,2}gunicorn[\w.-]*\.py"
+_NAMED_THERE: Final = re.compile(r"""^wsgi_app\s*=\s*["']([\w.]+:[\w.]+)["']""", re.MULTILINE)
 _BIND: Final = re.compile(r"""^bind\s*=\s*f?["'][^"']*:(\d{2,5})["']""", re.MULTILINE)
 
 
@@ -77,8 +79,13 @@ def starts(tree: Tree) -> Iterator[Start]:
         for at, each in reversed([*enumerate(commands)]):
             if found := _server(each):
                 others = [other for other in (*commands[:at], *commands[at + 1 :]) if other[0] not in _OF_NO_EFFECT]
+                server, arguments = found[0], tuple(_in_tree(tree, word) for word in found[1])
+                named = _in_settings(tree, arguments) if server == "gunicorn" else ()
                 yield Start(
-                    place, *found, {**_migrating_lines(tree, place), **dict.fromkeys(map(" ".join, others), place)}
+                    place,
+                    server,
+                    (*arguments, *named),
+                    {**_migrating_lines(tree, place), **dict.fromkeys(map(" ".join, others), place)},
                 )
                 break
 
@@ -140,6 +147,21 @@ def _server(command: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
         if name in SERVERS and (name not in _WITH_RUN or "run" in command[index:]):
             return name, tuple(command[index + 1 :])
     return None
+
+
+def _in_tree(tree: Tree, word: str) -> str:
+    """Return the path of a module in the tree for its path in an image."""
+    name = re.escape(word.rpartition("/")[2]) if word.startswith("/") and word.endswith(".py") else ""
+    return next(tree.matching(rf"(?:[\w-]+/)*{name}"), word) if name else word
+
+
+def _in_settings(tree: Tree, arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the application that gunicorn's settings name, if its command names none."""
+    if not any(map(_TARGET.fullmatch, arguments)):
+        files = [word.rpartition("/")[2] for word in arguments if word.endswith(".py")]
+        for name in tree.matching(_GUNICORN):
+            if not files or name.rpartition("/")[2] in files:
+                yield from _NAMED_THERE.findall(tree.read(name))
 
 
 def _migrating_lines(tree: Tree, place: str) -> dict[str, str]:
@@ -206,7 +228,7 @@ def _ports(tree: Tree, found: Sequence[Start]) -> Iterator[Fact]:
     for instruction in instructions(tree):
         if instruction.word == "EXPOSE" and (match := re.match(r"\d+", instruction.rest)):
             yield Fact(subject=Subject.PORT, value=match[0], place=instruction.place)
-    for name in tree.matching(r"(?:[\w-]+/)?gunicorn[\w.-]*\.py"):
+    for name in tree.matching(_GUNICORN):
         if match := _BIND.search(tree.read(name)):
             yield Fact(subject=Subject.PORT, value=match[1], place=tree.place_of(name, match[0]))
     yield from ports

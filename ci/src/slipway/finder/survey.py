@@ -8,8 +8,8 @@ from slipway.errors import BadInputError, ObstaclesError
 from slipway.finder import alembic as settings
 from slipway.finder.application import alchemy, application, applications, flask_application
 from slipway.finder.command import command
-from slipway.finder.database import database, other_database
-from slipway.finder.dockerfile import own_image
+from slipway.finder.database import database, old_sqlalchemy, other_database
+from slipway.finder.dockerfile import instructions, own_image
 from slipway.finder.health import health_path
 from slipway.finder.history import beginning
 from slipway.finder.interpreter import interpreter
@@ -84,7 +84,7 @@ def _start(tree: Tree) -> Iterator[Fact]:
     start = next((each for each in starts(tree) if not each.guessed), None)
     if line := command(start, applications(tree), needed(tree), port.value):
         place = start.place if start else defined[0].place
-        guessed = "" if start else "no file starts a server"
+        guessed = "" if start else _unknown_start(tree)
         yield Fact(subject=Subject.COMMAND, value=shlex.join(line), place=place, guessed=guessed)
         for other, at in start.others.items() if start else ():
             yield Fact(subject=Subject.LEFT_OUT, value=other, place=at)
@@ -92,7 +92,14 @@ def _start(tree: Tree) -> Iterator[Fact]:
             yield Fact(subject=Subject.SERVER, value=line[0], place=place, guessed=guessed)
 
 
+def _unknown_start(tree: Tree) -> str:
+    """Return why a command is a guess, with what the image runs instead of a server."""
+    runs = [each for each in instructions(tree) if each.word in {"CMD", "ENTRYPOINT"} and each.command]
+    return "no file starts a server" + "".join(f"; {each.place} runs {shlex.join(each.command)}" for each in runs[:1])
+
+
 def _obstacles(tree: Tree, facts: tuple[Fact, ...]) -> Iterator[Obstacle]:
     yield from settings.obstacles(tree, facts)
     yield from other_database(tree)
+    yield from old_sqlalchemy(tree)
     yield from missing_settings(tree)

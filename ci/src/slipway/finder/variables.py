@@ -121,7 +121,7 @@ def _value(name: str, listed: Variable | None, needed: Variable | None) -> tuple
     """Return a value for a variable, and why it is a guess: that of the example unless it looks secret, or one of the right type."""
     example = listed.value if listed else ""
     if word := word_for(name, example):
-        return word, ""
+        return word, "it may hold the address" if name in {"DB", "DATABASE"} and not example else ""
     secret = _LOOKS_SECRET.fullmatch(example) or (_is_secret(name) and not _FLAG.fullmatch(example))
     if secret and example.isdecimal():  # the code may want a number
         return "1" * len(example), "a stand-in"

@@ -165,9 +165,7 @@ def _of_revision(
         yield from data.check_imports(node, mapped)
     if node.id in evidence.rows.revisions:
         yield from data.check(node, evidence.rows.revisions[node.id], steps.statements)
-    yield from compatibility.check(
-        node, evidence.replay.refused.get(node.id, ()), steps.statements, steps.upgraded.added
-    )
+    yield from compatibility.check(node, evidence.replay.refused.get(node.id, ()), steps.statements, steps.upgraded)
 
 
 def _after_comments(

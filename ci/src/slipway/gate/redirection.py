@@ -112,11 +112,12 @@ class Place:
 
 
 class _Process:
-    """Where this process redirects connections now, whether its functions are wrapped, and what it refused."""
+    """Where this process redirects connections now, whether its functions are wrapped, how many programs it started, and what it refused."""
 
     place: Callable[[], Place | None] = staticmethod(lambda: None)
     is_started = False  # by the service's code, and not the gate
     wrapped = False
+    programs = 0
     refused: list[BadInputError] = []  # noqa: RUF012 -- one of a process
 
 
@@ -140,6 +141,11 @@ def led_to(place: Place, *, exempt: Callable[[], bool]) -> Iterator[None]:
             first, *_ = _Process.refused
             _Process.refused.clear()
             raise first
+
+
+def programs_started() -> int:
+    """Return how many programs the service's code has started in this process."""
+    return _Process.programs
 
 
 def redirect_from_environment() -> None:
@@ -303,6 +309,7 @@ def _led_start(original: Wrap) -> Wrap:
     @wraps(original)
     def start(self: Any, args: Any, *rest: Any, **parameters: Any) -> None:
         if place := _Process.place():
+            _Process.programs += 1
             args = _redirected_arguments(args, place)
             if len(rest) < _ENV:
                 own = parameters.get("env")
@@ -318,6 +325,7 @@ def _led_system(original: Wrap) -> Wrap:
         place = _Process.place()
         if place is None:
             return original(command)
+        _Process.programs += 1
         command, own = _redirected_arguments(command, place), os.environ.get("PGOPTIONS")
         _set({"PGOPTIONS": place.options(own or "")})
         try:

@@ -113,6 +113,12 @@ def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
         )
     elif not survey.fact(Subject.HEALTH_PATH):
         yield "name health-path in [tool.slipway], a path that answers 200: `slipway rehearse` and deployments need it"
+    config, lock = survey.value(Subject.CONFIG), survey.value(Subject.LOCK)
+    top = config.partition("/")[0]
+    if top != config and lock.startswith(f"{top}/"):
+        yield f"{config} and {lock} are in {top}: if that is the service's folder, undo this and pass --source {top}"
+    if files and not any(".github/workflows/" in file.name for file in files):
+        yield "the repository uses another CI: docs/how-to/ci.md of slipway has the lines for GitLab, and for any shell"
     needed, installable = requirement()
     if not installable and any(needed in file.added for file in files):
         yield (

@@ -57,7 +57,7 @@ async def gate(
         except SlipwayError as error:
             from slipway.local.obstacles import with_its_causes
 
-            raise await anyio.to_thread.run_sync(with_its_causes, error, at.folder, at.migrations) from error
+            raise await anyio.to_thread.run_sync(with_its_causes, error, at.folder, at.migrations, at.python) from error
     made = () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(_notes, at)
     coverage = replace(proof.coverage, gaps=(*proof.coverage.gaps, *made, *_of_another_major(at, proof.postgres)))
     path = at.folder.relative_to(repository_of(at.folder)).as_posix()

@@ -105,8 +105,8 @@ def why_not(what: str, written: str | None, errors: str) -> SlipwayError:
         last = errors.strip().rpartition("\n")[2]
         if _TOO_OLD.match(last):
             return BadInputError(
-                "the service's SQLAlchemy or alembic is too old",
-                "the gate needs SQLAlchemy 1.4.24 and alembic 1.8 or newer in the service's environment",
+                f"the service's SQLAlchemy and alembic do not fit: {one_line(last.partition(' (/')[0])}",
+                "the gate needs SQLAlchemy 1.4.24 and alembic 1.8 or newer in the service's environment, no pre-releases, and both of one time",
             )
         return RefusedError(what, one_line(last, 600) or "it printed nothing")
     return from_json(Refusal, written, what).error()

@@ -1,17 +1,26 @@
 """The other reasons why a service cannot be tested, looked for once there is one: all obstacles are listed in one run."""
 
+import ast
+import posixpath
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from slipway.errors import BadInputError, Obstacles, ObstaclesError, SlipwayError
+from slipway.finder.interpreter import interpreter
 from slipway.finder.settings_files import named_examples
 from slipway.finder.survey import find, refuse
-from slipway.finder.tree import tree_at
+from slipway.finder.tree import Tree, parsed, tree_at
 from slipway.finder.variables import STAND_IN
 from slipway.local.guess import is_unset
 from slipway.local.prove import server_binaries
 from slipway.records.survey import Subject
 from slipway.settings import Migrations
+from slipway.workload.python import Python
+
+_PLACE: Final = re.compile(r"(\S+\.py) line (\d+) ")
+_READS: Final = re.compile(r"""(?:\benviron(?:\.get)?[(\[]|\bgetenv\()\s*["'](\w+)["']""")
 
 
 def look_further(obstacles: Obstacles, folder: Path, migrations: Migrations, *, needs_server: bool) -> None:
@@ -31,28 +40,65 @@ def missing_config(folder: Path, migrations: Migrations) -> BadInputError:
     return BadInputError(f"there is no {migrations.config} in {folder}", f"{step}; there is {near}" if near else step)
 
 
-def with_its_causes(error: SlipwayError, folder: Path, migrations: Migrations) -> SlipwayError:
+def with_its_causes(error: SlipwayError, folder: Path, migrations: Migrations, python: Python) -> SlipwayError:
     """Return an error of the service's code with what may be missing.
 
     These are all other variables that the settings lack, if it is about one, since the code stops at the first; variables whose stand-in
-    it quotes; settings files that exist only as an example.
+    it quotes, or that the failing statement reads; settings files that exist only as an example; the service's version of Python.
     """
     tree = tree_at(folder)
-    variables = find(tree).facts_about(Subject.VARIABLE)
+    survey = find(tree)
+    causes = [
+        *_of_older_python(tree, python),
+        *_read_there(tree, error, migrations, survey.value(Subject.SCRIPTS)),
+    ]
+    variables = survey.facts_about(Subject.VARIABLE)
     names = {fact.value.partition("=")[0]: fact.place for fact in variables if is_unset(fact, migrations)}
+    made_up = [name for name, value in migrations.variables.items() if value == STAND_IN]
     if len(names) > 1 and any(re.search(rf"\b{name}\b", str(error), re.IGNORECASE) for name in names):
         listed = ", ".join(f"{name} ({place})" for name, place in names.items())
         what = f"the settings have no value for the variables that the service names: {listed}"
-        return ObstaclesError([error, BadInputError(what, "add one for each to [tool.slipway.migrations] variables")])
-    made_up = [name for name, value in migrations.variables.items() if value == STAND_IN]
-    if made_up and repr(STAND_IN) in str(error):
+        causes.append(BadInputError(what, "add one for each to [tool.slipway.migrations] variables"))
+    elif made_up and repr(STAND_IN) in str(error):
         what = f"the code may not know the stand-in {STAND_IN!r}, which the settings have for {', '.join(made_up)}"
-        step = "give each a value that it knows in [tool.slipway.migrations] variables"
-        return ObstaclesError([error, BadInputError(what, step)])
-    if "load" in error.what and (named := next(named_examples(tree), None)):
+        causes.append(BadInputError(what, "give each a value that it knows in [tool.slipway.migrations] variables"))
+    elif "load" in error.what and (named := next(named_examples(tree), None)):
         module, wanted, example = named
         what = f"{module} reads {wanted}, which the repository has only as {example}"
-        return ObstaclesError(
-            [error, BadInputError(what, f"if that is the cause, copy {example} to {wanted} and fill it in")]
+        causes.append(BadInputError(what, f"if that is the cause, copy {example} to {wanted} and fill it in"))
+    return ObstaclesError([error, *causes]) if causes else error
+
+
+def _of_older_python(tree: Tree, python: Python) -> Iterator[BadInputError]:
+    """Yield the difference between an environment's Python and a newer one that a file names."""
+    named = next((fact for fact in interpreter(tree) if not fact.place.endswith("pyvenv.cfg")), None)
+    here = next((each.name.removeprefix("python") for each in (python.folder / "lib").glob("python3.*")), "")
+    if named and not named.guessed and here and _minor(here) < _minor(named.value):
+        what = f"the environment has Python {here}, and {named.place} names {named.value}"
+        yield BadInputError(
+            what, f"if that is the cause, pass an environment of Python {named.value} with --python DIR"
         )
-    return error
+
+
+def _minor(version: str) -> int:
+    return int("".join(re.findall(r"^3\.(\d+)", version)) or 0)
+
+
+def _read_there(tree: Tree, error: SlipwayError, migrations: Migrations, scripts: str) -> Iterator[BadInputError]:
+    """Yield the variables that the failing statement and env.py read, and that neither the settings nor the error name."""
+    match, env_py = _PLACE.match(error.what), posixpath.join(scripts, "env.py")
+    text, line = (tree.read(match[1]), int(match[2])) if match else ("", 0)
+    around = [
+        node
+        for node in ast.walk(parsed(text))
+        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0)
+    ]
+    if match and around:
+        statement = ast.get_source_segment(text, max(around, key=lambda node: node.lineno)) or ""
+        known = {*migrations.variables, migrations.database_variable, *re.findall(r"\w+", str(error))}
+        missing = [name for name in dict.fromkeys(_READS.findall(statement)) if name not in known]
+        in_env_py = [name for name in dict.fromkeys(_READS.findall(tree.read(env_py))) if name not in known]
+        others = f", and env.py {', '.join(in_env_py)}" if in_env_py and match[1] != env_py else ""
+        if missing:
+            what = f"{match[0].strip()} reads {', '.join(missing)}{others}, for which the settings have no value"
+            yield BadInputError(what, "if that is the cause, add them to [tool.slipway.migrations] variables")

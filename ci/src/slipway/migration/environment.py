@@ -18,7 +18,7 @@ from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from slipway.errors import BadInputError, SlipwayError
@@ -48,6 +48,7 @@ _ANOTHER_DRIVER: Final = (
     "SQLAlchemy takes {} for the address that it was given (since 2.1 psycopg for postgresql://, before it psycopg2): add that "
     'package, or name the driver that the service has: driver = "postgresql+psycopg2" or the like in [tool.slipway.migrations]'
 )
+_ADDRESS: Final = 'the variable that holds the address gets the value "{url}" in [tool.slipway.migrations] variables'
 _VARIABLES: Final = "variables it needs go to [tool.slipway.migrations] variables"
 
 
@@ -228,10 +229,11 @@ class Environment:
             return x_argument_missing(self.wanted[-1])
         if sqlstate(error) == _NO_SCHEMA:  # env.py may name one for alembic's own table
             return _BASELINE
-        is_mistake = isinstance(error, SyntaxError | NameError) or (
-            isinstance(error, TypeError) and "None" not in str(error)
+        is_mistake = isinstance(error, SyntaxError | NameError | ImportError) or (
+            isinstance(error, TypeError | AttributeError) and "None" not in str(error)
         )
-        return "" if is_mistake else _VARIABLES  # a missing variable is often None
+        of_address = isinstance(error, ArgumentError) and "URL" in str(error)
+        return "" if is_mistake else _ADDRESS if of_address else _VARIABLES  # a missing variable is often None
 
     def place_of(self, error: BaseException) -> tuple[str, int]:
         """Return file and line of the innermost frame of an error in the service's own code."""

@@ -4,7 +4,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ _INSTALLATIONS = (
     "/Applications/Postgres.app/Contents/Versions/{major}/bin",
 )
 _MAJORS = (18, 17, 16, 15, 14)
+_ICU = "icu"  # asked for like an extension; a server is built with it or without
 _VERSION = re.compile(r"postgres \(PostgreSQL\) ((\d+)\S*)")
 
 
@@ -35,11 +36,13 @@ class Binaries:
     def root(self) -> Path:
         return self.directory.parent
 
-    def lacks(self, extensions: Iterable[str]) -> bool:
+    def lacks(self, extensions: Collection[str]) -> bool:
+        if _ICU in extensions and b"libicui18n" not in (self.directory / "postgres").read_bytes():
+            return True
         folders = [self.root / "share/extension", self.root / "share/postgresql/extension"]
         folders.append(Path(f"/usr/share/postgresql/{self.major}/extension"))  # Debian's
         here = [folder for folder in folders if folder.is_dir()]
-        return bool(here) and any(not (here[0] / f"{name}.control").is_file() for name in extensions)
+        return bool(here) and any(not (here[0] / f"{name}.control").is_file() for name in {*extensions} - {_ICU})
 
 
 def find(major: int | None, extensions: Collection[str] = ()) -> Binaries:

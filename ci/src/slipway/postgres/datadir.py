@@ -40,6 +40,14 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 NEEDED_BYTES = 512 * 2**20
+# A shell that outlives this process; the end of its input without a line means that this process was killed.
+_GUARD: Final = """\
+pid=
+file="$1/cluster/data/postmaster.pid"
+read -r line || { read -r pid < "$file" && kill -QUIT "$pid"; }
+while [ -n "$pid" ] && [ -e "$file" ] && kill -0 "$pid"; do sleep 0.1; done
+rm -rf "$1"
+"""
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- only mkdtemp writes there
 _ITERATIONS: Final = 1  # of SCRAM: more would protect a guessable password, and cost each connection 3 ms
 _INITDB = (*INITDB, "--auth=scram-sha-256", "--no-instructions")
@@ -102,8 +110,7 @@ def prepared(binaries: Binaries, shelf: str | None = None) -> Iterator[DataDirec
     With a `shelf` it starts as a copy of the one that `keep` stored under that name.
     """
     user = user_for_server()
-    home = _make_home()
-    try:
+    with _home() as home:
         if user:
             user.own(home)
         binaries = _within_reach(binaries, home, user)
@@ -118,9 +125,6 @@ def prepared(binaries: Binaries, shelf: str | None = None) -> Iterator[DataDirec
             user.own(home / "cluster")
         password = (home / "cluster/password").read_text(encoding="ascii")
         yield DataDirectory(path=home / "cluster/data", password=password, binaries=binaries, user=user, shelf=kept)
-    finally:
-        with suppress(OSError):
-            _run("rm", "-rf", home)
 
 
 def cache() -> Path:
@@ -134,14 +138,28 @@ def place() -> Path:
     return _MEMORY if in_memory else Path(tempfile.gettempdir())
 
 
-def _make_home() -> Path:
+@contextmanager
+def _home() -> Iterator[Path]:
+    """Make a folder for a server for the block, deleted also when this process is killed, which then stops the server, too."""
     parent = place()
     if shutil.disk_usage(parent).free < NEEDED_BYTES:
         raise BadInputError(
             f"there is no room for a Postgres server in {parent}",
             f"free {NEEDED_BYTES >> 20} MB there, or name a server with --database-url",
         )
-    return Path(tempfile.mkdtemp(prefix=f"slipway-postgres-{os.getpid()}-", dir=parent))
+    home = Path(tempfile.mkdtemp(prefix=f"slipway-postgres-{os.getpid()}-", dir=parent))
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "sh", home],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+    )
+    try:
+        yield home
+    finally:
+        guard.communicate(b"\n")
 
 
 def _within_reach(binaries: Binaries, home: Path, user: SystemUser | None) -> Binaries:

@@ -36,6 +36,12 @@ class Reference:
             )
         return cls(repository, digest)
 
+    @staticmethod
+    def digest_in(text: str) -> str | None:
+        """Return the digest of `repository@sha256:…`; None where there is none."""
+        digest = text.partition("@")[2]
+        return digest if is_digest(digest) else None
+
 
 class ImageKind(Enum):
     """A container image, or a source tree for machines without a container engine."""

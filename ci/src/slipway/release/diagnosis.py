@@ -8,13 +8,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from slipway.records.outcome import Diagnosis
 from slipway.release.aws.logs import Line
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.failures import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule, PlatformWords
-from slipway.untrusted import one_line, printable
+from slipway.untrusted import one_line, printable, strings_in
 
 _CONTEXT = 120  # characters
 _MOST_LINES = 3
@@ -235,21 +235,9 @@ def _unfolded(line: str) -> str:
         minor = next(
             (f"{level.upper()} " for key in _LEVELS if _WARNING.fullmatch((level := str(values.get(key))).upper())), ""
         )
-        return "\n".join(minor + text for each in _strings(values) for text in each.split("\n"))
+        return "\n".join(minor + text for each in strings_in(values) for text in each.split("\n"))
     except (ValueError, RecursionError):
         return line
-
-
-def _strings(value: Any) -> Iterable[str]:
-    match value:
-        case str():
-            yield value
-        case dict():
-            for inner in value.values():
-                yield from _strings(inner)
-        case list():
-            for inner in value:
-                yield from _strings(inner)
 
 
 def _around(line: str, start: int, end: int) -> str:

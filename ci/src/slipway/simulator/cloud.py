@@ -250,9 +250,8 @@ class InitialState:
     repositories: tuple[str, ...] = ()  # names in ECR, with immutable tags
     roles: tuple[str, ...] = ()  # ARNs; App Runner and ECS may assume them
     strict_roles: bool = False  # refuse any other role instead of trusting it
-    secrets: Mapping[str, str] = field(
-        default_factory=dict, repr=False
-    )  # environment variables with the values, by ARN
+    # Environment variables with the values, by ARN.
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for index, name in enumerate(self.repositories):

@@ -125,9 +125,8 @@ class Ecr:
         repository = self._repository(request, call)
         tag, content = request.get("imageTag"), request["imageManifest"].encode()
         if request.get("imageDigest", digest_of(content)) != digest_of(content):
-            message = (
-                "The specified image digest does not match the digest that Amazon ECR calculated for the image."  # [M]
-            )
+            # The words [M].
+            message = "The specified image digest does not match the digest that Amazon ECR calculated for the image."
             raise AwsError("ImageDigestDoesNotMatchException", message)
         if tag and repository.tags.get(tag) == digest_of(content):
             message = f"Image with digest '{digest_of(content)}' and tag '{tag}' already exists in the repository with name '{repository.name}' in registry with id '{call.account}'"

@@ -127,9 +127,8 @@ class Logs:
     def _filtered(self, request: Mapping[str, Any], call: Call) -> Iterator[tuple[str, LogEvent]]:
         wanted, prefix = request.get("logStreamNames"), request.get("logStreamNamePrefix", "")
         if wanted and prefix:
-            raise AwsError(
-                "InvalidParameterException", "logStreamNames and logStreamNamePrefix are exclusive."
-            )  # † [M]
+            # The condition [M], the words †.
+            raise AwsError("InvalidParameterException", "logStreamNames and logStreamNamePrefix are exclusive.")
         fits = _pattern(request.get("filterPattern", ""))
         for name, events in self._group(request).items():
             if name.startswith(prefix) and (wanted is None or name in wanted):

@@ -3,9 +3,10 @@
 Services without a state of their own (EC2, RDS) answer from here.
 """
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from slipway.untrusted import strings_in
 
 Model = dict[str, Any]  # properties and read-only attributes
 
@@ -34,17 +35,5 @@ class Resources:
             other
             for other, models in self.models.items()
             for name, model in models.items()
-            if (other, name) != (kind, identifier) and identifier in _strings(model)
+            if (other, name) != (kind, identifier) and identifier in strings_in(model)
         )
-
-
-def _strings(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case Mapping():
-            for item in value.values():
-                yield from _strings(item)
-        case list():
-            for item in value:
-                yield from _strings(item)

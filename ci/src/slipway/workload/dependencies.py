@@ -10,9 +10,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 
@@ -35,7 +37,10 @@ _OF_THE_TREE = re.compile(r"^\s*(?:-[erc]|--(?:editable|requirement|constraint)\
 _BESIDE_THE_PROJECT = re.compile(r'^source = \{ (?:editable|directory|virtual) = "(?!\.")', re.MULTILINE)
 # Projects of other tools are imported from their sources: their build backends may be too old to build them.
 _NOT_INSTALLED = (*FOREIGN, "pyproject.toml")
-_FETCHED = re.compile(r"git\+((?:\w+://)?(?:[^/@\s`]*@)?[^@\s`]+)(?:@[^\s`]*)?`")
+_FROM_GIT = re.compile(
+    r"""(?:\bgit\+|\bgit = ")((?:\w+://)?(?:[^/@\s`"]*@)?[^@?#;\s`"]+)"""
+)  # in requirements, in uv.lock, and as uv prints it
+_GIT_SECONDS = 20
 _BUILT = re.compile(r"Failed to (?:build|download and build) `([^`]+)`")
 # Said about an interpreter; the second form names the archive that could not be downloaded.
 _NO_PYTHON = re.compile(
@@ -68,6 +73,20 @@ class UnbuiltError(BadInputError):
         remedy = "install what its build needs, or pass the service's own virtual environment with --python DIR"
         super().__init__(f"the package {package} does not build on this machine: {cause}", remedy)
         self.package = package
+
+
+class UnfetchedError(BadInputError):
+    """Dependencies from git that this machine cannot fetch."""
+
+    def __init__(self, addresses: Sequence[str], cause: str) -> None:
+        remedy = (
+            "give git on this machine access to {}, or pass the service's own virtual environment with --python DIR"
+        )
+        named = list(map(without_password, addresses))
+        several = len(named) > 1
+        what = f"the dependencies {', '.join(named[:-1])} and {named[-1]}" if several else f"the dependency {named[0]}"
+        super().__init__(f"{what} cannot be fetched: {cause}", remedy.format("them" if several else "it"))
+        self.addresses, self.cause = addresses, cause
 
 
 def lock_of(tree: Path, view: Tree) -> Path:
@@ -235,6 +254,8 @@ def _make(plan: _Plan, folder: Path, tell: Callable[[str], None]) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     try:
         _install(plan, folder, _oldest_here(plan.python))
+    except UnfetchedError as error:
+        raise UnfetchedError([*error.addresses, *_unfetched(plan, error.addresses)], error.cause) from error
     except UnbuiltError as error:
         first = _version_of(folder)
         for version in _pythons_here(plan.python):
@@ -246,6 +267,24 @@ def _make(plan: _Plan, folder: Path, tell: Callable[[str], None]) -> str:
                     return f"the revisions ran on Python {version}: {error.package} does not build for {first}"
         raise
     return ""
+
+
+def _unfetched(plan: _Plan, known: Sequence[str]) -> list[str]:
+    """Return the addresses of a plan's other dependencies from git that do not answer either: uv stops at the first."""
+    text = "\n".join(chain(*_translated(plan))) if _is_translated(plan) else plan.lock.read_text(encoding="utf-8")
+    addresses = [each for each in dict.fromkeys(_FROM_GIT.findall(text)) if each not in known]
+    with ThreadPoolExecutor() as threads:
+        return [each for each, answers in zip(addresses, threads.map(_answers, addresses), strict=True) if not answers]
+
+
+def _answers(address: str) -> bool:
+    """Whether git can read a repository without asking a person."""
+    own = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes", **_of_uv(), "GIT_TERMINAL_PROMPT": "0"}
+    asking = ["git", "ls-remote", "--", address, "HEAD"]
+    try:
+        return subprocess.run(asking, env=own, capture_output=True, timeout=_GIT_SECONDS, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def python_here(tree: Path) -> str:
@@ -341,13 +380,22 @@ def _pythons_here(wanted: list[str]) -> list[str]:
 
 def _sources(plan: _Plan, folder: Path) -> list[str]:
     """Return the arguments that name the requirements; what uv cannot read is written as requirements and constraints."""
-    name = plan.lock.name
-    if name not in (*_NOT_INSTALLED, "Pipfile"):
-        return ["--requirement", str(plan.lock)]
-    (folder / "requirements.txt").write_text("\n".join(requirements(plan.view)), encoding="utf-8")
-    pins = constraints(plan.view, name) if name in FOREIGN else []
-    (folder / "constraints.txt").write_text("\n".join(pins), encoding="utf-8")
+    if not _is_translated(plan):
+        extras = plan.parts if plan.lock.name in ("setup.cfg", "setup.py") else []
+        return ["--requirement", str(plan.lock), *extras]
+    for name, lines in zip(("requirements.txt", "constraints.txt"), _translated(plan), strict=True):
+        (folder / name).write_text("\n".join(lines), encoding="utf-8")
     return ["--requirement", str(folder / "requirements.txt"), "--constraint", str(folder / "constraints.txt")]
+
+
+def _is_translated(plan: _Plan) -> bool:
+    return plan.lock.name in (*_NOT_INSTALLED, "Pipfile")
+
+
+def _translated(plan: _Plan) -> tuple[list[str], list[str]]:
+    """Return requirements and constraints for a file that uv cannot read."""
+    name = plan.lock.name
+    return requirements(plan.view), constraints(plan.view, name) if name in FOREIGN else []
 
 
 def _install_project(tree: Path, folder: Path) -> Path:
@@ -405,11 +453,8 @@ def _refusal(arguments: Sequence[str], stderr: str, code: int) -> BadInputError:
         )
     said = re.split(r"^\s*hint:", stderr, maxsplit=1, flags=re.MULTILINE)[0]
     causes = [line.lstrip(_DECORATION) for line in said.splitlines() if line.strip()]
-    if (fetched := _FETCHED.search(stderr)) and "Git operation failed" in stderr:
-        return BadInputError(
-            f"the dependency {without_password(fetched[1])} cannot be fetched: {one_line(causes[-1])}",
-            "give git on this machine access to it, or pass the service's own virtual environment with --python DIR",
-        )
+    if (fetched := _FROM_GIT.search(stderr)) and "Git operation failed" in stderr:
+        return UnfetchedError([fetched[1]], one_line(causes[-1]))
     if built := _BUILT.search(stderr):
         return UnbuiltError(built[1].partition(" @ ")[0], one_line(_last(causes)))
     reasons = dict.fromkeys((*causes[:1], _last(causes)))

@@ -9,7 +9,7 @@ from slipway.gate.history import Node
 from slipway.gate.layers.effects_of_writes import REPLACED, WITHOUT_EFFECT
 from slipway.gate.layers.queries import ADDED, HELD, LEFT_NULL, NOT_NULL, Refused
 from slipway.gate.layers.stairway import Steps
-from slipway.gate.measure.catalog import Line
+from slipway.gate.measure.catalog import Change, Line
 from slipway.gate.names import is_table, line_of, parts, quoted_parts
 from slipway.gate.rulebook import compatibility as rules
 from slipway.gate.rulebook.rule import Rule
@@ -39,14 +39,13 @@ class _Cause:
 _CONSTRAINTS: Final = ("23503", "23505", "23514", "23P01")
 _NAMED_CONSTRAINT: Final = re.compile(r'constraint "([^"]+)"')
 _WRITES: Final = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|DELETE FROM|MERGE|COPY)\b", re.IGNORECASE)
-_RENAMED: Final = {
-    rules.COLUMN_RENAMED: re.compile(
-        r'(?P<table>[\w."]+) RENAME (?:COLUMN )?(?P<old>\w+|"[^"]+") TO (?P<new>\w+|"[^"]+")', re.IGNORECASE
-    ),
-    rules.TABLE_RENAMED: re.compile(
-        r'(?P<table>(?:[\w"]+\.)?(?P<old>\w+|"[^"]+")) RENAME TO (?P<new>\w+|"[^"]+")', re.IGNORECASE
-    ),
-}
+_COLUMN_RENAMED: Final = re.compile(
+    r'(?P<table>[\w."]+) RENAME (?:COLUMN )?(?P<old>\w+|"[^"]+") TO (?P<new>\w+|"[^"]+")', re.IGNORECASE
+)
+_TABLE_RENAMED: Final = re.compile(
+    r'(?P<table>(?:(?P<schema>[\w"]+)\.)?(?P<old>\w+|"[^"]+")) (?P<action>(?:RENAME TO|SET SCHEMA) (?P<new>\w+|"[^"]+"))',
+    re.IGNORECASE,
+)
 _DROPS_DEFAULT: Final = r'\b{}\b.*\b{}"? (?:DROP DEFAULT|SET DEFAULT NULL)\b'  # of a table and a column
 # The first match is reported. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CAUSES: Final = (
@@ -102,10 +101,9 @@ def check_start(nodes: Sequence[Node], previous: Previous) -> Iterator[Finding]:
         yield rules.UNKNOWN.finding(unknown[0], measured)
 
 
-def check(
-    node: Node, refused: Sequence[Refused], statements: Sequence[Statement], added: Sequence[Line]
-) -> Iterator[Finding]:
-    """Yield one finding per cause and table, with the first statement that failed; `added` are the catalog's new lines."""
+def check(node: Node, refused: Sequence[Refused], statements: Sequence[Statement], change: Change) -> Iterator[Finding]:
+    """Yield one finding per cause and table, with the first statement that failed; `change` is the revision's."""
+    added = change.added
     if any(_WRITES.match(statement.sql) for statement in statements) and all(line.kind != "trigger" for line in added):
         refused = [each for each in refused if not _is_by_rows(each, added)]
     done = " ; ".join(statement.sql for statement in statements)
@@ -122,21 +120,52 @@ def check(
             first = failures[0]
             writes = [each for each in statements if _WRITES.match(each.sql)] if rule is rules.COPIED_ONCE else ()
             measured, line = _measured(first, len(failures) - 1), _line(first, writes or statements)
-            finding = rule.finding(node, measured, line, _remedy(rule, first, done, added))
+            finding = rule.finding(node, measured, line, _remedy(rule, first, done, change))
             yield _if_used(finding) if first.query.assumed and rule not in _ALWAYS_USED else finding
 
 
-def _remedy(rule: Rule, refused: Refused, done: str, added: Sequence[Line]) -> str | None:
+def _remedy(rule: Rule, refused: Refused, done: str, change: Change) -> str | None:
     """Return the remedy with the names of what was found; None when the rule's own names nothing."""
     if rule is rules.NEW_NOT_NULL:
-        return _with_default(refused, added)
-    if rule not in _RENAMED:
-        return None
-    renames = [match for match in _RENAMED[rule].finditer(done) if match["old"].strip('"') in _names(refused)]
-    plain = (match.groupdict() for match in renames if "." not in match["table"])  # alembic takes a schema apart
-    names = {group: name.replace('"', "") for group, name in next(plain, {}).items()}
-    names = {"table": "…", "old": "…", "new": "…"} | names
-    return rule.code.format_map({**names, "type": _type_of(_column(f"{names['table']}.{names['new']}", added))})
+        return _with_default(refused, change.added)
+    if rule is rules.COLUMN_RENAMED:
+        return _beside_column(refused, done, change)
+    return _under_both_names(refused, done) if rule is rules.TABLE_RENAMED else None
+
+
+def _beside_column(refused: Refused, done: str, change: Change) -> str:
+    """Return the code that adds the new column beside the old one; the catalog knows both when the statement computes their names."""
+    renames = (match for match in _COLUMN_RENAMED.finditer(done) if match["old"].strip('"') in _names(refused))
+    table, old, new = next((match.group("table", "old", "new") for match in renames), ("", "", ""))
+    line = _column(f"{table}.{new}", change.added) if table else _successor(refused, change)
+    if not table and line:
+        *qualified, new = quoted_parts(line.name)
+        table, old = ".".join(qualified), f'"{_subject(refused)}"'
+    return rules.COLUMN_RENAMED.code.format(table=table or "…", old=old or "…", new=new or "…", type=_type_of(line))
+
+
+def _successor(refused: Refused, change: Change) -> Line | None:
+    """Return the only new column with the table and the definition of the one that the error names."""
+
+    def identity(line: Line) -> tuple[tuple[str, ...], str]:
+        return parts(line.name)[:-1], line.definition
+
+    columns = [line for line in change.removed if line.kind == "column" and parts(line.name)[-1] == _subject(refused)]
+    gone = set(map(identity, columns))
+    followers = [line for line in change.added if line.kind == "column" and identity(line) in gone]
+    return followers[0] if len(followers) == 1 else None
+
+
+def _under_both_names(refused: Refused, done: str) -> str:
+    """Return the code that lets a view have the old name of a table."""
+    named = {part for name in _names(refused) for part in parts(name)[-1:]}
+    renames = (match for match in _TABLE_RENAMED.finditer(done) if match["old"].strip('"') in named)
+    match = next(renames, None)
+    if match is None:
+        return rules.TABLE_RENAMED.code.format(table="…", action="RENAME TO …", new="…")
+    moves = match["action"].upper().startswith("SET")
+    new = f"{match['new']}.{match['old']}" if moves else ".".join(filter(None, (match["schema"], match["new"])))
+    return rules.TABLE_RENAMED.code.format(table=match["table"], action=match["action"], new=new)
 
 
 def _with_default(refused: Refused, added: Sequence[Line]) -> str:
@@ -150,8 +179,11 @@ def _with_default(refused: Refused, added: Sequence[Line]) -> str:
 
 
 def _column(name: str, added: Sequence[Line]) -> Line | None:
-    """Return the new column in the catalog by its name, which includes the table's."""
-    return next((each for each in added if each.kind == "column" and is_table(each.name.partition(".")[2], name)), None)
+    """Return the new column in the catalog by its name, which includes the table's, perhaps with its schema."""
+    columns = (each for each in added if each.kind == "column")
+    return next(
+        (each for each in columns if is_table(each.name, name) or is_table(each.name.partition(".")[2], name)), None
+    )
 
 
 def _type_of(column: Line | None) -> str:

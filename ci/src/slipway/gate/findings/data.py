@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from slipway.gate.findings.blocking import with_growth
@@ -12,7 +13,7 @@ from slipway.gate.layers.queries import NOT_NULL
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
-from slipway.gate.measure.locks import WRITES_ROWS
+from slipway.gate.measure.locks import ADDS_ROWS, WRITES_ROWS
 from slipway.gate.names import is_table, line_of, parts, quoted_parts
 from slipway.gate.rulebook import rows as rules
 from slipway.gate.steps import AGAIN, DOWN, UP
@@ -29,7 +30,6 @@ _VALUE = re.compile(r"%\(|%s|\$\d")
 _ADDS_COLUMN = re.compile(r"\bADD COLUMN\b", re.IGNORECASE)
 # LIMIT 1 chooses a value of another table; in a transaction, batches add up to the whole table.
 _IN_BATCHES = re.compile(r"\b(?:LIMIT|FETCH (?:FIRST|NEXT)) (?!1\b)", re.IGNORECASE)
-_ADDS_ROWS = re.compile(r"\A\s*INSERT\b", re.IGNORECASE)
 _CREATES_FUNCTION = re.compile(r"\A\s*CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE)
 _TIME: Final = re.compile(r"timestamp(?:\(\d\))? with(?P<without>out)? time zone|(?P<date>date)\b")
 _SETS_ZONE: Final = re.compile(
@@ -57,7 +57,7 @@ def _written_scans(statement: Statement, locked: Collection[str]) -> Sequence[st
     """Return the scanned tables that a statement may write: by its lock, for a text of any language, or by its words after an earlier write."""
     if WRITES_ROWS.match(statement.sql):
         return statement.scans
-    if _ADDS_ROWS.match(statement.sql):
+    if ADDS_ROWS.match(statement.sql):
         return ()
     return [table for table in statement.scans if statement.locks.get(table) == _ROWS or table in locked]
 
@@ -179,9 +179,10 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[F
     for each in rows.hidden:
         yield rules.HIDDEN.finding(node, str(each), each.line, rules.HIDDEN.code.format(table=each.table))
     yield from _losses(node, rows, statements)
+    told = {(each.line, table) for each in statements for table in each.scans}  # by check_statements
     for loop in rows.loops:
-        measured = f"writes all {loop.rows} rows of {loop.table} one by one"
-        yield rules.WHOLE_TABLE.finding(node, measured, loop.line)
+        if (loop.line, loop.table) not in told:
+            yield rules.WHOLE_TABLE.finding(node, loop.words, loop.line)
     for again in rows.again:
         yield rules.RESTARTS.finding(node, f"the second run writes {again.rows} rows again", again.line)
     for behind in rows.behind:
@@ -199,6 +200,9 @@ def _losses(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator
     for loss in rows.deleted:
         yield rules.DELETES.finding(node, loss.words, line_of([loss.name, "DELETE", "TRUNCATE"], statements))
     for loss in rows.recast:
-        yield rules.LOSSY.finding(node, loss.words, line_of([*loss.name.split(".")[1:], "TYPE"], statements))
+        place = line_of([*loss.name.split(".")[1:], "TYPE"], statements)
+        code = rules.LOSSY.code.format(table=loss.table, column=loss.column, type=loss.type)
+        finding = rules.LOSSY.finding(node, loss.words, place, code)
+        yield finding if loss.by_cast else replace(finding, message=rules.CONVERTED)
     for loss in rows.changed:
         yield rules.LOSES.finding(node, f"after the downgrade {loss.words}", node.downgrade_line)

@@ -17,7 +17,21 @@ from slipway.records.proof import Finding
 
 # A release fails at once without these, so one that only the models have is new unless the previous release is known to have it.
 _WHOLE = ("table", "partitioned table", "column")
-_NOT_COMPARED = ("primary key", "check", "exclusion", "enum", "domain")  # by alembic's autogenerate
+# By alembic's autogenerate, in words.
+_NOT_COMPARED = {
+    "primary key": "primary keys",
+    "check": "check constraints",
+    "exclusion": "exclusion constraints",
+    "enum": "enum types",
+    "domain": "domains",
+}
+_NOT_COMPARED_PARTS = {
+    "table": "properties of tables",
+    "partitioned table": "properties of tables",
+    "column": "collations and generated values",
+    "index": "conditions of indexes",
+}
+_PARTS = re.compile(r" (?:collate \S+|generated .*|USING \w+(?= )|(?:INCLUDE|WITH|WHERE|INVALID)\b.*)", re.DOTALL)
 _HABIT = 3  # tables: what recurs in so many is one note, whichever revisions brought it
 
 
@@ -29,7 +43,7 @@ def check(
     baseline: str,
 ) -> Iterator[Finding]:
     """Yield one finding per difference that a new revision or a changed model brought, and one for all others."""
-    released, gone = [], []
+    released, gone, by_hand = [], [], []
     habits = _habits(differences)
     habitual = {each for several in habits.values() for each in several}
     if habits:
@@ -47,14 +61,17 @@ def check(
         touched = origin.last_touched(difference)
         if origin.is_old(difference, touched):
             released.append(f"{difference}{(where := origin.gone_from_models(difference))}")
-            gone += [parts(difference.line.name)[-1]] if where else []
+            if where:
+                gone.append(parts(difference.line.name)[-1])
+            else:
+                by_hand.append(_not_compared(difference))
         else:
             node = touched if touched and touched.new else origin.newest
             rule = rules.NAMED_APART if difference.named_apart else rules.DRIFT
             yield rule.finding(node, str(difference), remedy=_remedy(node, difference))
     if released:
         remedies = [rules.GONE_FROM_MODELS.format(names=few(gone))] if gone else []
-        remedies += [rules.RELEASED_DRIFT.advice] if len(gone) < len(released) else []
+        remedies += [_when_it_suits(by_hand)] if by_hand else []
         yield rules.RELEASED_DRIFT.finding(None, f"{len(released)}: {few(released)}", remedy=" ".join(remedies))
 
 
@@ -65,8 +82,30 @@ def _remedy(node: Node | None, difference: Difference) -> str | None:
         return rules.VALIDATED.format(table=".".join(table), name=name)
     if node and difference.models is None and difference.line.kind in _WHOLE:
         return rules.TO_BE_DROPPED.format(name=parts(difference.line.name)[-1])
-    is_seen = difference.named_apart or difference.line.kind not in _NOT_COMPARED
-    return None if is_seen else rules.BY_HAND
+    return None if difference.named_apart or not _not_compared(difference) else rules.BY_HAND
+
+
+def _not_compared(difference: Difference) -> str:
+    """Return what alembic's autogenerate does not compare in a difference, in words; empty when it sees it."""
+    ours, theirs, kind = difference.migrations, difference.models, difference.line.kind
+    if difference.validity_alone:
+        return "the validation of constraints"
+    if ours and theirs and not difference.named_apart and _compared(ours) == _compared(theirs):
+        return _NOT_COMPARED_PARTS.get(kind) or _NOT_COMPARED.get(kind, "")
+    return _NOT_COMPARED.get(kind, "")
+
+
+def _compared(line: Line) -> str:
+    return "" if "table" in line.kind else _PARTS.sub("", line.definition)
+
+
+def _when_it_suits(by_hand: Sequence[str]) -> str:
+    """Return the advice on old differences; `by_hand` names what autogenerate does not compare in each, empty where it does."""
+    unseen = ", ".join(dict.fromkeys(filter(None, by_hand)))
+    if not unseen:
+        return rules.RELEASED_DRIFT.advice
+    template = rules.RELEASED_IN_PART if "" in by_hand else rules.RELEASED_BY_HAND
+    return template.format(unseen=unseen)
 
 
 def _habits(differences: Sequence[Difference]) -> Mapping[str, Sequence[Difference]]:

@@ -20,6 +20,7 @@ _NO_TABLE: Final = "42P01"
 _MISSING: Final = frozenset({_NO_TABLE, "3F000", "42704"})  # a relation, a schema, a type
 _MISSING_FUNCTION: Final = re.compile(r"\bfunction .* does not exist")
 _EXISTS: Final = frozenset({"42P07", "42P06", "42701", "42710"})  # a relation, a schema, a column, another object
+_NOT_BUILT_IN: Final = "is not supported in this build"
 _NO_NAME: Final = "it has no name"  # the end of SQLAlchemy's error for a constraint without a name
 
 
@@ -64,10 +65,10 @@ def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
 
 
 def without_baseline(nodes: Sequence[Node], stairway: StairwayResult, baseline: str) -> str:
-    """Return what to add to the reason when a history without a baseline fails because an object is missing; otherwise nothing."""
+    """Return what to add to the reason when a history fails because it begins on a schema, or this Postgres lacks a part."""
     _, failure = _first_skipped(nodes, stairway)
-    lacks = failure is not None and _about(baseline, failure) == rules.BEGIN_ON_SCHEMA
-    return f"; {rules.SET_BASELINE}" if lacks else ""
+    about = _about(baseline, failure) if failure else None
+    return {rules.BEGIN_ON_SCHEMA: f"; {rules.SET_BASELINE}", rules.NOT_BUILT_IN: f"; {about}"}.get(about or "", "")
 
 
 def _first_skipped(nodes: Sequence[Node], stairway: StairwayResult) -> tuple[Node, Failure | None]:
@@ -104,6 +105,8 @@ def _about(baseline: str, failure: Failure) -> str | None:
     """Return the remedy for an upgrade that fails because of an extension or of what the history begins on, None for another failure."""
     if of_extension := _extension_first(failure.message):
         return of_extension
+    if _NOT_BUILT_IN in failure.message:
+        return rules.NOT_BUILT_IN
     if baseline:
         return rules.IN_BASELINE if failure.code in _EXISTS else None
     lacks = failure.code in _MISSING or failure.message.startswith("NoSuchTable")

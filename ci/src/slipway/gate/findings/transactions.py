@@ -13,6 +13,7 @@ from slipway.gate.layers.interruption import Interruption
 from slipway.gate.layers.sessions import Encounter
 from slipway.gate.layers.stairway import Failure
 from slipway.gate.layers.together import TogetherResult
+from slipway.gate.names import line_of
 from slipway.gate.rulebook import transactions as rules
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rulebook.waiting import EnvFile
@@ -40,6 +41,15 @@ _IN_A_BLOCK = """\
 with op.get_context().autocommit_block():  # restores the mode
     op.execute("…")"""
 _ALTERS = re.compile(r"\A\s*ALTER TABLE\b", re.IGNORECASE)
+_NAMED = re.compile(r'"([^"]+)"')
+# The second run of these may find that they are done; Postgres refuses most of them in a transaction.
+_REPEATABLE = (
+    (re.compile(r"(\bADD VALUE )(?!IF\b)", re.IGNORECASE), r"\1IF NOT EXISTS "),
+    (re.compile(r"(\bDROP INDEX (?:CONCURRENTLY )?)(?!IF\b|CONCURRENTLY\b)", re.IGNORECASE), r"\1IF EXISTS "),
+)
+_OUTSIDE_ONLY = re.compile(
+    r"\bCONCURRENTLY\b|\A\s*(VACUUM|CREATE DATABASE|DROP DATABASE|ALTER SYSTEM)\b", re.IGNORECASE
+)
 _RESETS = re.compile(r"\A\s*(RESET|DISCARD)\b", re.IGNORECASE)
 
 
@@ -86,10 +96,12 @@ def check_again(
     for each in interruptions:
         if each.failure or (each.otherwise and not each.invalid):
             effect = each.failure or each.otherwise
-            finding = rules.NOT_AGAIN.finding(node, f"interrupted {each.where} and run again: {effect}", each.line)
-            if each.in_rows:
-                finding = replace(finding, message=rules.ROWS_AGAIN, remedy=rules.NEW_ROWS_ONLY, remedy_is_code=False)
-            yield finding
+            remedy, is_code = (rules.NEW_ROWS_ONLY, False) if each.in_rows else _repeatable(each, statements)
+            message = rules.ROWS_AGAIN if each.in_rows else rules.NOT_AGAIN.message
+            finding = rules.NOT_AGAIN.finding(
+                node, f"interrupted {each.where} and run again: {effect}", each.line, remedy
+            )
+            yield replace(finding, message=message, remedy_is_code=is_code)
             break
     for each in interruptions:
         if each.invalid:
@@ -97,6 +109,20 @@ def check_again(
             built = (safe_index(statement.sql) for statement in statements if statement.line == each.line)
             yield rules.INVALID.finding(node, measured, each.line, next(filter(None, built), None))
             break
+
+
+def _repeatable(each: Interruption, statements: Sequence[Statement]) -> tuple[str, bool]:
+    """Return the remedy for the statement that the second run cannot repeat, by its names in the error, and whether it is code."""
+    line = line_of(_NAMED.findall(each.failure or ""), statements) or each.line
+    statement = next((statement for statement in statements if statement.line == line), None)
+    if statement is None or statement.transaction:
+        return rules.BLOCK_APART, False
+    if index := safe_index(statement.sql):
+        return index, True
+    for pattern, repeatable in _REPEATABLE:
+        if pattern.search(statement.sql):
+            return rules.REPEATABLE.format(sql=pattern.sub(repeatable, statement.sql, count=1)), True
+    return (rules.SKIPPING_WHAT_IS_DONE if _OUTSIDE_ONLY.search(statement.sql) else rules.IN_TRANSACTION), False
 
 
 def check_encounters(node: Node, encounters: Sequence[Encounter]) -> Iterator[Finding]:

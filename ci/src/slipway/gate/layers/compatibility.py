@@ -54,6 +54,8 @@ WHERE {name} IS NULL AND EXISTS (SELECT FROM {table} HAVING count({name}) > 0 AN
 _WITH_TRIGGERS: Final = """
 SELECT DISTINCT format('%I.%I', n.nspname, c.relname) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE NOT tgisinternal"""
+# Outside a transaction the locks of such a statement are not known.
+_WRITES: Final = re.compile(r'\b(?:UPDATE|DELETE FROM|INSERT INTO) (?:ONLY )?(?P<table>[\w."]+)', re.IGNORECASE)
 _ACTING: Final = ("function", "trigger", "rule", "policy")  # they act within statements
 _KEY_OF_PARENT: Final = re.compile(r"\(SELECT [^()]+ LIMIT 1\)")
 _PREPARING: Final = ("psycopg", "asyncpg")  # drivers that prepare statements by themselves
@@ -232,13 +234,16 @@ class _Releases:
     def assume(self, node: Node, steps: Steps) -> None:
         """Derive statements on the tables that a revision changes, as a release would that uses all their released columns."""
         locked = {name for statement in steps.statements for name in statement.locks}
+        written = [match["table"] for statement in steps.statements if (match := _WRITES.search(statement.sql))]
         enum = any(line.kind == "enum" for line in steps.upgraded.removed)
 
         def derive(connection: Connection) -> list[Query]:
             concerned = (
                 table
                 for table in self._tables(connection)
-                if table.name in locked or (enum and any(column["read"] for column in table.columns))
+                if table.name in locked
+                or any(is_table(table.name, name) for name in written)
+                or (enum and any(column["read"] for column in table.columns))
             )
             derived = [
                 query
@@ -249,7 +254,7 @@ class _Releases:
             self._measure(connection, self._tables(connection), derived)
             return derived
 
-        self._queries = elsewhere(self.database, derive) if locked or enum else []
+        self._queries = elsewhere(self.database, derive) if locked or written or enum else []
 
     def execute(self, node: Node) -> None:
         self._read = []

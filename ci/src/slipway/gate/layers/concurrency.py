@@ -17,6 +17,7 @@ from slipway.gate.steps import UP, Baseline, Replica, report
 from slipway.records.proof import Growth, Layer, Queue
 
 _MOST_REVISIONS = 12
+_FEWEST_RUNS = 3  # one, and two at once; or two with different numbers of rows
 
 
 @dataclass
@@ -70,7 +71,9 @@ def _contention(node: Node, steps: Steps, queries: Sequence[Query], source: Repl
         contention.encounters = tuple(encounters(node, steps, source))
     elif steps.committing:
         gaps.append(f"two runners of {node.id} at once were not executed on this system")
-    if processed := processed_tables(steps.statements):
+    if steps.runs(_FEWEST_RUNS) < _FEWEST_RUNS:
+        gaps.append(f"two runners of {node.id} at once, and its time with rows, were not executed: {steps.slowly}")
+    elif processed := processed_tables(steps.statements):
         growth = grow(node, processed, source)
         if isinstance(growth, str):
             gaps.append(f"the growth of the time of {node.id} with rows is unknown: {growth}")

@@ -26,6 +26,7 @@ from slipway.migration.database import with_connection
 from slipway.records.proof import Growth, Statement
 
 ROWS = (1_000, 20_000)
+_LONGEST = "9998ms"  # of a statement on so many rows
 _UNIQUE = """
 SELECT (SELECT json_agg(a.attname)::text FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey))
 FROM pg_index i WHERE i.indisunique AND i.indrelid = {oid}"""
@@ -61,6 +62,7 @@ def grow(node: Node, processed: Mapping[int, tuple[str, ...]], source: Replica) 
         wanted = with_connection(filled, partial(_fill, names, source.samples))
         for rows in ROWS:
             with source.copied(filled) if rows < max(ROWS) else nullcontext(filled) as database:
+                with_connection(database, partial(_limit, database.database))
                 refused = with_connection(database, partial(_multiply_all, wanted, rows))
                 if refused:
                     return refused
@@ -73,6 +75,11 @@ def grow(node: Node, processed: Mapping[int, tuple[str, ...]], source: Replica) 
         Growth(line, tables, ROWS, tuple(round(spent[line], 3) for spent in measured))
         for line, tables in processed.items()
     )
+
+
+def _limit(name: str | None, connection: Connection) -> None:
+    """Limit the statements of later sessions, whose own limit env.py may set: equal rows can make a join quadratic."""
+    connection.exec_driver_sql(f"ALTER DATABASE {name} SET statement_timeout = '{_LONGEST}'")
 
 
 @contextmanager

@@ -24,11 +24,15 @@ from slipway.gate.steps import Baseline, Interrupted, Replica, report, upgrade
 from slipway.migration.database import held, with_connection
 from slipway.migration.environment import Environment
 from slipway.records.proof import Layer
+from slipway.records.words import counted
 
 Hook = Callable[[Session, int], None]  # called with the session and the line of the statement
 
 _MOST_PER_REVISION = 12
 _INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid AND indexrelid >= 16384 ORDER BY 1"
+_OTHERS = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 _TABLES = """
 SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.oid >= 16384 AND n.nspname !~ '^pg_' AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e')"""
@@ -67,17 +71,21 @@ def interrupt(baseline: Baseline, steps: Mapping[str, Steps], version_table: str
     points = {node: found for node in baseline.history.nodes if node.new and (found := _points(steps[node.id]))}
     if not points:
         return InterruptionResult(revisions)
+    gaps = []
     with baseline.replica() as source:
         for node, all_of_node in points.items():
             report(Layer.INTERRUPTION, node.id, len(points))
+            most = max(0, steps[node.id].runs(2 * _MOST_PER_REVISION + 1) - 1) // 2  # one run without, two with each
+            if len(all_of_node) > most:
+                slowly = f": {steps[node.id].slowly}" if most < _MOST_PER_REVISION else ""
+                gaps.append(f"{most} of {counted(len(all_of_node), 'interruption')} of {node.id} were tried{slowly}")
             try:
                 filled = version_table if any(may_write(each.sql) for each in steps[node.id].committing) else ""
-                revisions[node.id] = tuple(_each(node, all_of_node[:_MOST_PER_REVISION], source, filled))
+                revisions[node.id] = tuple(_each(node, all_of_node[:most], source, filled)) if most else ()
             except RefusedError as error:
-                return InterruptionResult(revisions, (f"interruptions from {node.id} on were not tried: {error}",))
-    skipped = [node.id for node, all_of_node in points.items() if len(all_of_node) > _MOST_PER_REVISION]
-    gaps = (f"only the first {_MOST_PER_REVISION} interruptions were tried of {', '.join(skipped)}",) if skipped else ()
-    return InterruptionResult(revisions, gaps)
+                gaps.append(f"interruptions from {node.id} on were not tried: {error}")
+                break
+    return InterruptionResult(revisions, tuple(gaps))
 
 
 def _points(steps: Steps) -> list[tuple[int, bool]]:
@@ -105,6 +113,8 @@ def _each(node: Node, points: Sequence[tuple[int, bool]], source: Replica, fille
             if line is None:  # this run took another path
                 continue
             # An env.py that tries again by itself has already run it again, if the statement was stopped at all.
+            if ended:
+                with_connection(database, _end_sessions)
             failure = upgrade(source.environment, database, [node]) if ended else None
             if failure:
                 yield Interruption(line=line, during=during, failure=failure)
@@ -117,6 +127,11 @@ def _each(node: Node, points: Sequence[tuple[int, bool]], source: Replica, fille
                 yield Interruption(
                     line=line, during=during, failure=None, invalid=invalid, otherwise=otherwise, in_rows=in_rows
                 )
+
+
+def _end_sessions(connection: Connection) -> None:
+    """End the sessions that an interrupted process would not have: a pool of env.py's keeps them, with their locks."""
+    connection.execute(_OTHERS)
 
 
 @contextmanager

@@ -47,6 +47,12 @@ WHERE a.attnum > 0 AND NOT a.attisdropped"""
 _UNIQUE = re.compile(r"(?:UNIQUE|PRIMARY KEY)[^(]*\((?P<columns>[^)]+)\)")
 _UNIQUE_INDEX = re.compile(
     r"CREATE UNIQUE INDEX \S+ ON (?:ONLY )?(?P<table>\S+) USING \w+ \((?P<columns>.+?)\)(?= INCLUDE| NULLS| WITH| WHERE|\Z)"
+    r"(?:.* WHERE \((?P<condition>.*)\))?"
+)
+# The usual conditions of partial indexes, as Postgres spells them.
+_MEETS = re.compile(
+    r"\(*(?P<no>NOT )?\(*(?P<column>\"[^\"]+\"|\w+)\)*(?:::[\w ]+)?"
+    r"(?: = (?P<value>'(?:[^']|'')*'(?:::[\w. \"]+)?|\d+)| IS (?P<null>NULL))?\)*"
 )
 # Of identity columns and of columns with a nextval() default; only ascending ones.
 _COUNTED = """
@@ -223,24 +229,53 @@ def _lost_column(table: str, column: str, values: Sequence[Any]) -> Loss:
     return Loss(f"{table}.{column}", f"the column {table}.{column}, which {held}")
 
 
-def uniques(change: Change) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield table and names of columns for each unique index or constraint that a change adds."""
+def uniques(change: Change) -> Iterator[tuple[str, frozenset[str], str]]:
+    """Yield table, names of columns and condition (empty without one) of each unique index or constraint that a change adds."""
     for line in change.added:
         if match := (_UNIQUE_INDEX if line.kind == "index" else _UNIQUE).match(line.definition):
             named = match.groupdict()
             columns = frozenset(re.findall(r'(?:"[^"]+"|\w)+', named["columns"]))
-            yield named.get("table") or line.name.rpartition(".")[0], columns
+            yield named.get("table") or line.name.rpartition(".")[0], columns, named.get("condition") or ""
 
 
-def repeat(connection: Any, oid: str, table: str, columns: Collection[str]) -> None:
-    """Copy the values of a table's first row into its last, unless a constraint refuses that."""
+def repeat(connection: Any, oid: str, table: str, columns: Collection[str], condition: str) -> None:
+    """Copy the values of a table's first row into its last, and let both meet an index' condition, unless a constraint refuses that.
+
+    A column that the revision adds has no value yet, and usually meets the condition.
+    """
     among = f"c.oid = {oid} AND quote_ident(a.attname) IN ({', '.join(map(literal, columns))})"
     names = ", ".join(f'"{name}"' for _, _, name, _ in query(connection, f"{_COLUMNS} AND {among}"))
     if not names:
         return
     first, last = (f"FROM {table} ORDER BY ctid {order} LIMIT 1" for order in ("", "DESC"))
     update = f"UPDATE {table} SET ({names}) = (SELECT {names} {first}) WHERE ctid = (SELECT ctid {last})"
-    rows_written(connection, f"DO {literal(f'BEGIN {update}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
+    for each in (update, *(f"UPDATE {table} SET {meeting}" for meeting in _meeting(condition))):
+        rows_written(connection, f"DO {literal(f'BEGIN {each}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
+
+
+def removed_labels(change: Change) -> Iterator[tuple[str, str]]:
+    """Yield name and label of each enum that a change leaves without it."""
+    left = {line.name: line.labels for line in change.added}
+    for line in change.removed:
+        yield from ((line.name, label) for label in line.labels if label not in left.get(line.name, line.labels))
+
+
+def give(connection: Any, names: Mapping[str, str], enum: str, label: str) -> list[str]:
+    """Write a quoted label into the last row of each table that has the enum, unless a constraint refuses that; return their oids."""
+    columns = query(connection, f"{_COLUMNS} AND a.atttypid = to_regtype({literal(enum)})")
+    having = [(oid, column) for oid, _, column, _ in columns if oid in names]
+    for oid, column in having:
+        update = f'UPDATE {names[oid]} SET "{column}" = {label} WHERE ctid = (SELECT max(ctid) FROM {names[oid]})'
+        rows_written(connection, f"DO {literal(f'BEGIN {update}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
+    return [oid for oid, _ in having]
+
+
+def _meeting(condition: str) -> Iterator[str]:
+    """Yield assignments by which a row meets a condition; those parts of it that are not understood are left out."""
+    for part in condition.split(" AND ") if condition else ():
+        if match := _MEETS.fullmatch(part):
+            value = match["value"] or match["null"] or ("false" if match["no"] else "true")
+            yield f"{match['column']} = {value}"
 
 
 def deleted(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
@@ -251,7 +286,20 @@ def deleted(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
             yield Loss(table, f"{held - left} of {held} rows of {table} are gone")
 
 
-def recast(connection: Any, before: Snapshot, upgraded: Snapshot) -> Iterator[Loss]:
+@dataclass(frozen=True, kw_only=True)
+class Recast(Loss):
+    """The loss of a column's values by its new type.
+
+    - by_cast: the values are those that a cast gives; otherwise the statement has made others, and only a downgrade knows the way back.
+    """
+
+    table: str
+    column: str
+    type: str
+    by_cast: bool
+
+
+def recast(connection: Any, before: Snapshot, upgraded: Snapshot) -> Iterator[Recast]:
     """Yield values that a new type changed, found by casting them back; types without that cast are skipped."""
     for key, name in upgraded.columns.items():
         was, now = before.types.get(key), upgraded.types[key]
@@ -263,7 +311,9 @@ def recast(connection: Any, before: Snapshot, upgraded: Snapshot) -> Iterator[Lo
         table = before.names[key[0]]
         if lost := values - _kept(_cast(connection, upgraded.names[key[0]], name, was, before.values[key])):
             words = f"{lost.total()} of {values.total()} values of {table}.{name} change when they are cast from {now} back to {was}"
-            yield Loss(f"{table}.{name}", words)
+            made = _cast_of(connection, before.values[key], was, now)
+            by_cast = made is None or made == _kept(upgraded.values[key])
+            yield Recast(f"{table}.{name}", words, table=table, column=name, type=now, by_cast=by_cast)
 
 
 def _differ_in_zone(was: str, now: str) -> bool:
@@ -281,6 +331,18 @@ def _cast(connection: Any, table: str, column: str, kind: str, otherwise: Sequen
         return otherwise
     values: list[Any] = json.loads(text)
     return values
+
+
+def _cast_of(connection: Any, values: Sequence[Any], was: str, now: str) -> "Counter[str] | None":
+    """Return what a cast makes of values that were read as JSON, nothing when it fails; None for a type that JSON does not spell as Postgres does."""
+    texts = f"FROM jsonb_array_elements_text({literal(json.dumps(values))}::jsonb) text"
+    made: Counter[str] | None = None
+    with suppress(Exception):  # an error of any driver
+        for cast in (was, f"{was}::{now}"):
+            with taken_back(connection):
+                ((text,),) = query(connection, f"SELECT jsonb_agg(to_jsonb(text::{cast}))::text {texts}")
+            made = _kept(json.loads(text)) if cast != was else Counter()
+    return made
 
 
 def changed(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
@@ -393,16 +455,17 @@ def _count(connection: Any) -> int:
 
 @dataclass(frozen=True)
 class Loop:
-    """The statement on a line that wrote all rows of a table one by one, in one transaction."""
+    """The statement on a line that wrote all rows of a table in parts, in one transaction."""
 
     line: int
     table: str
     rows: int
+    words: str
 
 
 @contextmanager
 def looping(node: Node, filled: Mapping[str, int], loops: list[Loop]) -> Iterator[None]:
-    """Record the lines on which alembic's session writes all rows of a table one by one; `filled` has the number of rows of each table.
+    """Record the lines on which alembic's session writes all rows of a table in parts; `filled` has the number of rows of each table.
 
     Statements that match no row do not count: a revision may loop over a list of its own.
     """
@@ -420,10 +483,10 @@ def looping(node: Node, filled: Mapping[str, int], loops: list[Loop]) -> Iterato
             return
         rows = _count(execution.session.connection) - before
         table = next((name for name in filled if is_table(name, match["table"])), "")
-        if execution.many or rows == 1:
-            written[line, table] += rows
-        if filled.get(table, 0) > 1 and written[line, table] == filled[table]:
-            loops.append(Loop(line, table, filled[table]))
+        written[line, table] += rows
+        if rows and filled.get(table, 0) > 1 and written[line, table] == filled[table]:
+            in_parts = " one by one" if execution.many or rows == 1 else ""
+            loops.append(Loop(line, table, filled[table], f"writes all {filled[table]} rows of {table}{in_parts}"))
 
     with watching(before=begin, after=end):
         yield

@@ -29,9 +29,9 @@ from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
 from slipway.gate.layers import row_effects, seeds
 from slipway.gate.layers.in_parts import in_parts
-from slipway.gate.layers.row_effects import Again, Back, Behind, Hidden, Loop, Loss, Snapshot
+from slipway.gate.layers.row_effects import Again, Back, Behind, Hidden, Loop, Loss, Recast, Snapshot
 from slipway.gate.layers.stairway import Failure, Steps
-from slipway.gate.measure.session import begin_beside, query
+from slipway.gate.measure.session import begin_beside, literal, query
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, commit_beneath, report, run, step_of, version_table_of
 from slipway.migration.database import session_beside, sqlstate
@@ -49,6 +49,7 @@ _NOT_FIT = re.compile("22...|23503|23514|39...|P000[14]")
 # A check of the application's own, in Python or by RAISE, judges values that only its code writes.
 _WRITES = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|MERGE|COPY)\b", re.IGNORECASE)
 _COUNTS = re.compile(r"\b(SEQUENCE|IDENTITY|(SMALL|BIG)?SERIAL|setval)\b", re.IGNORECASE)
+_NO_LABEL = re.compile(r'invalid input value for enum [^:]+: "(?P<label>.*)"')
 _MOVES = re.compile(r"\b(RESTART|setval)\b", re.IGNORECASE)
 
 
@@ -59,24 +60,25 @@ class Rows:
     held: dict[str, int] = field(default_factory=dict)  # the number of rows of each table before
     failures: dict[str, Failure] = field(default_factory=dict)  # by step, where it succeeds on empty tables
     dropped: tuple[Loss, ...] = ()  # columns and tables that the upgrade removed with values
-    deleted: tuple[Loss, ...] = ()  # rows that the upgrade deleted, and values of other tables that this set to NULL
-    recast: tuple[Loss, ...] = ()  # values that the upgrade changed by a new type
+    deleted: tuple[Loss, ...] = ()  # rows that the upgrade deleted, and values that it set to NULL
+    recast: tuple[Recast, ...] = ()  # values that the upgrade changed by a new type
     changed: tuple[Loss, ...] = ()  # values that the upgrade kept and the downgrade lost or changed
     hidden: list[Hidden] = field(default_factory=list)  # rows that row-level security kept from statements
     behind: tuple[Behind, ...] = ()  # sequences behind the values of their columns
     again: tuple[Again, ...] = ()  # backfills that write rows again in a second run
     loops: list[Loop] = field(default_factory=list)  # statements that write all rows of a table one by one
 
-    def compare(self, before: Snapshot, after: Snapshot, back: Back, locked: Collection[str]) -> None:
-        """Compare the rows before the revision with those after its upgrade and those that its downgrade brought `back`.
-
-        No statement of the revision names the tables that are not `locked`.
-        """
-        self.dropped = tuple(row_effects.dropped(before, after, back))
-        others = row_effects.among(before.names.keys() - locked, before)
-        self.deleted = (*row_effects.deleted(before, after, back), *row_effects.nulled(others, after, back))
+    def compare(self, before: Snapshot, after: Snapshot, back: Back) -> None:
+        """Compare the rows before the revision with those after its upgrade and those that its downgrade brought `back`."""
+        changed = {loss.name: loss for loss in row_effects.changed(before, after, back)}
+        if back:  # a downgrade that restores the old values shows that none is lost
+            self.recast = tuple(loss for loss in self.recast if loss.by_cast and loss.name in changed)
         recast = {loss.name for loss in self.recast}
-        self.changed = tuple(loss for loss in row_effects.changed(before, after, back) if loss.name not in recast)
+        nulled = [loss for loss in row_effects.nulled(before, after, back) if loss.name not in recast]
+        self.dropped = tuple(row_effects.dropped(before, after, back))
+        self.deleted = (*row_effects.deleted(before, after, back), *nulled)
+        told = {*recast, *(loss.name for loss in nulled)}
+        self.changed = tuple(loss for name, loss in changed.items() if name not in told)
 
 
 @dataclass(frozen=True)
@@ -234,21 +236,28 @@ class _Run:
         """Record a failure; a new upgrade runs once more on plain rows, to see what it does to them."""
         if node in self._earlier:  # its own part reports it
             return
+        ours = is_caused_by_our_values(error) and not self._drops_label(node, error)
         if step == UP and node.new and self._failed is None:
             self._failed = error
-            if not (is_caused_by_our_values(error) or _is_met_by_equal_keys(error)):
+            if not (ours or _is_met_by_equal_keys(error)):
                 self._of(node).failures[UP] = Failure.of(error, self._environment)
             return
         if step == UP and self._failed and self._before:
             error = self._failed
             self._of(node).dropped = tuple(row_effects.dropped_by(self._steps[node.id].upgraded, self._before))
         self._failed = None
-        if is_caused_by_our_values(error):
+        if is_caused_by_our_values(error) and not self._drops_label(node, error):
             self._unfit.append(f"{node.id} ({sentence(error)})")
         else:
             self._of(node).failures.setdefault(step, Failure.of(error, self._environment))
         with suppress(IndexError):
             self._pending.popleft()
+
+    def _drops_label(self, node: Node, error: BaseException) -> bool:
+        """Whether a revision meets a row with a label that its own enum no longer has: a value of the application's, not ours."""
+        match = _NO_LABEL.search(str(error))
+        removed = self._steps[node.id].upgraded.removed
+        return match is not None and any(literal(match["label"]) in line.labels for line in removed)
 
     def _of(self, node: Node) -> Rows:
         return self._rows.setdefault(node.id, Rows())
@@ -363,10 +372,10 @@ class _Run:
             return
         rows.held = {before.names[oid]: count for oid, count in before.counts.items()}
         rows.recast = self._superuser(lambda connection: tuple(row_effects.recast(connection, before, after)))
-        rows.compare(before, after, {}, locked)  # a downgrade that fails brings nothing back
+        rows.compare(before, after, {})  # a downgrade that fails brings nothing back
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
             yield from self._step(node, DOWN)
-            rows.compare(before, after, self._superuser(row_effects.rows_of, before), locked)
+            rows.compare(before, after, self._superuser(row_effects.rows_of, before))
             yield from self._step(node, AGAIN)
 
     def _locked(self, node: Node) -> list[str]:
@@ -375,9 +384,12 @@ class _Run:
         return [oid for oid, name in self._names.items() if name in locked and self._filled[oid]]
 
     def _writes(self, node: Node) -> bool:
-        """Whether a statement of the revision's upgrade may write to rows, of other tables too."""
+        """Whether a statement of the revision's upgrade may write to rows, of other tables too; the rows that it reads may decide what follows."""
         statements = self._steps[node.id].statements
-        return any((each.locks and row_effects.may_write(each.sql)) or each.rewrites for each in statements)
+        return any(
+            each.rewrites or ((each.locks or each.scans or not each.transaction) and row_effects.may_write(each.sql))
+            for each in statements
+        )
 
     def _moves_sequences(self, node: Node) -> bool:
         return any(_MOVES.search(each.sql) for each in self._steps[node.id].statements)
@@ -389,12 +401,14 @@ class _Run:
         return replaces or any(line.kind == "sequence" for line in steps.upgraded.added)
 
     def _repeat(self, node: Node) -> None:
-        """Give two rows equal values where only the revision forbids them."""
+        """Give two rows equal values where only the revision forbids them, and one a label that only the revision removes."""
         oids = {name: oid for oid, name in self._names.items() if self._filled[oid]}
-        for name, columns in row_effects.uniques(self._steps[node.id].upgraded):
+        for name, columns, condition in row_effects.uniques(self._steps[node.id].upgraded):
             if name in oids:
                 self._explained.add(oids[name])
-                self._superuser(row_effects.repeat, oids[name], name, columns)
+                self._superuser(row_effects.repeat, oids[name], name, columns, condition)
+        for enum, label in row_effects.removed_labels(self._steps[node.id].upgraded):
+            self._explained.update(self._superuser(row_effects.give, self._names, enum, label))
 
     def _makes_tables(self, node: Node) -> bool:
         change = self._steps[node.id].upgraded

@@ -148,8 +148,8 @@ class Encounter:
 
 
 def encounters(node: Node, steps: Steps, source: Replica) -> Iterator[Encounter]:
-    """Yield the result of a second runner at each interruption point."""
-    points = range(len(steps.committing))[:_MOST_PER_REVISION]
+    """Yield the result of a second runner at each interruption point, as far as the time allows."""
+    points = range(len(steps.committing))[: max(0, steps.runs(2 * _MOST_PER_REVISION + 1) - 1) // 2]
     if not points:
         return
     expected = uninterrupted(node, source)

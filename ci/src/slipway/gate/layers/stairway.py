@@ -4,11 +4,13 @@ alembic gets its steps from a function; ours also reads the catalog before a ste
 after it, in a new database when the old one is not clean.
 """
 
+import re
+import time
 import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from subprocess import CalledProcessError
@@ -23,8 +25,11 @@ from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
 from slipway.gate.layers.drift import Migrated
 from slipway.gate.measure.catalog import Catalog, Change, Line
-from slipway.gate.measure.statements import Session
+from slipway.gate.measure.locks import held_by_others
+from slipway.gate.measure.session import driver_of
+from slipway.gate.measure.statements import Execution, Session, watching
 from slipway.gate.measure.trace import Tracer
+from slipway.gate.redirection import programs_started
 from slipway.gate.steps import (
     AGAIN,
     DOWN,
@@ -38,12 +43,17 @@ from slipway.gate.steps import (
     step_of,
     version_table_of,
 )
-from slipway.migration.database import sqlstate
+from slipway.migration.database import elsewhere, sqlstate
 from slipway.migration.environment import Environment, Options, sentence
+from slipway.migration.events import listening
 from slipway.records.proof import Layer, Statement
 
 _CATCH_UP = "catch up"
-_INSUFFICIENT_PRIVILEGE = "42501"
+_READS = re.compile(
+    r"\s*(SELECT|SHOW|SET|BEGIN|START|COMMIT|ROLLBACK|PREPARE|EXECUTE|DEALLOCATE|DISCARD)\b", re.IGNORECASE
+)
+_INSUFFICIENT_PRIVILEGE, _LOCK_NOT_AVAILABLE = "42501", "55P03"
+_REPEATING_SECONDS = 60.0  # for the runs of one revision in a layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +109,18 @@ class Steps:
     fingerprints: dict[str, str] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
     statements: tuple[Statement, ...] = ()
+    seconds: float = 0.0  # of the upgrade
+
+    def runs(self, most: int) -> int:
+        """Return how often a layer may repeat the upgrade, `most` times unless that takes too long."""
+        return min(most, int(_REPEATING_SECONDS / self.seconds)) if self.seconds else most
+
+    @property
+    def slowly(self) -> str:
+        """The reason why there are fewer runs, in words."""
+        slowest = max(self.statements, key=lambda each: each.ms, default=None)
+        most = f", {slowest.ms / 1000:.0f} s of it `{slowest.sql}` on line {slowest.line}" if slowest else ""
+        return f"its upgrade takes {self.seconds:.0f} s on empty tables{most}"
 
     @property
     def upgraded(self) -> Change:
@@ -166,6 +188,10 @@ class Stairway:
         # Revisions with one step, and those that failed with their three steps in one transaction.
         self._one_by_one = {node.id for node in self._pending if node.old}
         self._current: tuple[Node, str] | None = None
+        self._own_session: Any = None  # alembic's
+        self._has_others = False
+        self._database: URL
+        self._holders = ""  # the locks of other sessions when a wait for one ended
         self._catalog: Catalog | None = None
         self._expected: str | None = None  # the fingerprint that a failed step should have left
         self._options: Options = {}
@@ -217,8 +243,12 @@ class Stairway:
                     return
 
     def _climb_in(self, database: URL) -> _After:
-        self._expected = None
-        with every_connection_led_to(database):
+        self._expected, self._database = None, database
+        with (
+            every_connection_led_to(database),
+            watching(before=self._note_others),
+            listening(handle_error=self._note_holders),
+        ):
             while (after := self._run()) is _After.RESUME:
                 pass
         return after
@@ -245,16 +275,30 @@ class Stairway:
         return _After.STOP
 
     def _begin(self) -> None:
-        self._current = self._catalog = None
+        self._current = self._catalog = self._own_session = None
+
+    def _note_others(self, execution: Execution) -> None:
+        """Note that another session than alembic's may change the database."""
+        is_own = self._own_session in (None, execution.session.key)
+        self._has_others |= not is_own and not _READS.match(execution.sql)
+
+    def _note_holders(self, context: Any) -> None:
+        """Note the other sessions that hold locks when a wait for one ends: they end with the step that fails."""
+        if sqlstate(context.original_exception) == _LOCK_NOT_AVAILABLE:
+            held = elsewhere(self._database, lambda connection: held_by_others(connection.connection))
+            self._holders = self._tracer.words_on(held)
 
     def _failed(self, node: Node, step: str, error: BaseException) -> _After:
         if step == _CATCH_UP:  # an earlier failure left half of a revision, or a revision before this part fails
             return _After.START_AFRESH
         steps = self._steps[node.id]
-        if node.id not in self._one_by_one:
+        if node.id not in self._one_by_one and step != UP:
             self._one_by_one.add(node.id)
             return _After.RESUME
-        steps.failures[step] = Failure.of(error, self._environment)
+        failure = Failure.of(error, self._environment)
+        if self._holders and failure.code == _LOCK_NOT_AVAILABLE:
+            failure = replace(failure, message=f"{failure.message}; {self._holders}")
+        steps.failures[step] = failure
         if step == UP:
             steps.statements = self._tracer.seen()
             return _After.STOP
@@ -265,6 +309,7 @@ class Stairway:
     def _walk(self, heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
         assert context.connection is not None
         connection = context.connection.connection
+        self._own_session = driver_of(connection)
         self._begun_by_env = context._in_external_transaction  # noqa: SLF001 -- alembic decides by it, too
         self._version_table = version_table_of(context)
         applied = self._baseline.history.upto(heads)
@@ -294,12 +339,21 @@ class Stairway:
             seen = self._steps[node.id]
             for step, function in zip(steps, functions, strict=True):
                 self._current = (node, step)
+                self._has_others, programs = False, programs_started()
                 traced = step == UP and node.new and self._trace
+                started = time.perf_counter()
                 with self._tracing(node, catalog) if traced else nullcontext():
                     function(**arguments)
+                seen.seconds = max(seen.seconds, time.perf_counter() - started)
                 if traced:
                     seen.statements = self._tracer.seen()
-                seen.changes[step] = catalog.read()
+                others = self._has_others or programs_started() > programs
+                if (
+                    others and len(steps) > 1
+                ):  # they would wait for the locks of this transaction, and do not share its fate
+                    self._one_by_one.add(node.id)
+                    raise _NotAsLeftError
+                seen.changes[step] = catalog.read(by_others=others)
                 seen.fingerprints[step] = catalog.fingerprint
 
         taken.migration_fn = run_and_read

@@ -189,8 +189,10 @@ class Catalog:
         """Record the start of a transaction without changes."""
         ((self._transaction,),) = query(self._connection, "SELECT now()::text")
 
-    def read(self) -> Change:
-        """Return the changes since the last read."""
+    def read(self, *, by_others: bool = False) -> Change:
+        """Return the changes since the last read, also those `by_others`: other sessions, which hold no lock of ours."""
+        if by_others:
+            return self._read_young(_BEGINNING)[0]
         before = self._state
         change, renamed = self._read_touched(before.boundary)
         if self._state.transaction != self._transaction or self._state.untold != before.untold:

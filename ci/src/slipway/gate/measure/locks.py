@@ -5,7 +5,7 @@ invisible to others. An index build counts as a scan only without parallel worke
 older file of their predecessor (TryReuseIndex, src/backend/commands/tablecmds.c); a table is rewritten when its `relfilenode` changes.
 
 An UPDATE or DELETE by an index that is not unique counts as a scan, too: on empty tables the planner takes the index whatever it would find, and any
-number of rows may have the value.
+number of rows may have the value. In a block or function it is known by the lock.
 """
 
 import re
@@ -33,6 +33,8 @@ _SPOKEN = {mode: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", mode.removesuffix("Lock")).
 _BLOCKS_WRITERS = _MODES[4:]  # in conflict with ROW EXCLUSIVE
 _BLOCKS_READERS = _MODES[7:]  # in conflict with ACCESS SHARE
 WRITES_ROWS = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|DELETE FROM|MERGE)\b", re.IGNORECASE)
+ADDS_ROWS = re.compile(r"\A\s*(WITH\b.*\b)?(INSERT|COPY)\b", re.IGNORECASE)
+_ROWS_WRITTEN = _MODES[2]  # ROW EXCLUSIVE
 BLOCKING = frozenset(_SPOKEN[mode] for mode in _BLOCKS_WRITERS)
 
 # The planner opens all indexes of a query's tables (get_relation_info, src/backend/optimizer/util/plancat.c), so an index that is locked against
@@ -74,6 +76,15 @@ _PREPARE_MOVED = f"""
     UNION ALL SELECT indrelid::text, x.relname FROM pg_index JOIN pg_class x ON x.oid = indexrelid JOIN pg_class t ON t.oid = indrelid
     WHERE indexrelid > $1 AND indrelid BETWEEN 16384 AND $1 AND t.relkind IN ('r', 'm') AND x.relfilenode >= x.oid
 """
+
+
+# A session whose statement has failed still has its locks, and is no other one.
+_HELD = """
+SELECT DISTINCT l.mode, CASE l.locktype WHEN 'relation' THEN format('%I.%I', n.nspname, c.relname) END
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+LEFT JOIN pg_class c ON c.oid = l.relation LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE l.granted AND a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.state <> 'idle in transaction (aborted)'
+AND (l.locktype = 'advisory' OR (l.locktype = 'relation' AND l.relation >= 16384 AND l.mode <> 'AccessShareLock')) ORDER BY 1, 2 LIMIT 3"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +137,11 @@ def files(connection: Any, newest_oid: int) -> dict[str, int]:
     return {oid: int(file) for oid, file in query(connection, _FILES.format(newest_oid=newest_oid))}
 
 
+def lock_timeout_of(connection: Any) -> str:
+    """Return the lock_timeout of a session; empty without one."""
+    return _own(query(connection, "SELECT current_setting('lock_timeout')")[0][0])
+
+
 def rewritten(before: Mapping[str, int], after: Mapping[str, int]) -> Effect:
     """Derive the effect of an unmeasured statement from moved files: Postgres moves rows under ACCESS EXCLUSIVE only."""
     moved = tuple(oid for oid, file in after.items() if before.get(oid, file) != file)
@@ -162,6 +178,11 @@ def moved(connection: Any, newest_oid: int) -> tuple[Moved, ...]:
     return tuple(Moved(table, index) for table, index in query(connection, f"EXECUTE {_MOVED}({newest_oid})"))
 
 
+def held_by_others(connection: Any) -> list[tuple[str, str | None]]:
+    """Return the locks of other sessions of the database: mode and table, None for an advisory lock."""
+    return [(_SPOKEN[mode], table) for mode, table in query(connection, _HELD)]
+
+
 class Transaction:
     """The locks and scans of a transaction, from its first statement on."""
 
@@ -173,15 +194,15 @@ class Transaction:
         self._counted = {oid: Table(scans=int(scans or 0), ranges=int(ranges or 0)) for oid, scans, ranges in counted}
         self._newest, self._began = newest, began  # objects up to here were built or moved by earlier transactions
 
-    def look(self, newest_oid: int, *, writes: bool = False) -> Effect:
-        """Return the effects since the last call; relations above `newest_oid` are new. `writes`: they are of an UPDATE or DELETE."""
+    def look(self, newest_oid: int, sql: str = "") -> Effect:
+        """Return the effects of a statement since the last call; relations above `newest_oid` are new."""
         after, began, lock_timeout, unlimited = _locked_tables(self._connection, newest_oid)
         before = self._locked if began in ("", self._began) else {}  # committed on the driver's connection
         self._began = began or self._began
         known = {oid: before.get(oid) or self._counted.get(oid, Table()) for oid in after}
         self._counted.update((oid, Table(scans=each.scans, ranges=each.ranges)) for oid, each in after.items())
         self._locked = after
-        done = effect(known, after, max(newest_oid, int(self._newest)), writes=writes)
+        done = effect(known, after, max(newest_oid, int(self._newest)), sql)
         return replace(done, lock_timeout=lock_timeout, unlimited=unlimited)
 
 
@@ -200,18 +221,29 @@ def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str, str, 
         )
         for oid, modes, filenode, scans, ranges, indexes, kind, *_ in rows
     }
-    return tables, began, "" if lock_timeout in (OUR_LOCK_TIMEOUT, "0") else lock_timeout, tuple(unlimited.split())
+    return tables, began, _own(lock_timeout), tuple(unlimited.split())
 
 
-def effect(before: Tables, after: Tables, newest_oid: int, *, writes: bool = False) -> Effect:
+def _own(lock_timeout: str) -> str:
+    """Return a lock_timeout that env.py or the revision has set; empty for ours and for none."""
+    return "" if lock_timeout in (OUR_LOCK_TIMEOUT, "0") else lock_timeout
+
+
+def effect(before: Tables, after: Tables, newest_oid: int, sql: str = "") -> Effect:
     """Compare the locked tables before and after a statement; files and indexes up to `newest_oid` are old."""
+    writes, adds = WRITES_ROWS.match(sql), ADDS_ROWS.match(sql)
     seen = [(oid, before.get(oid, Table()), now) for oid, now in after.items()]
     taken = {oid: _strongest(now.modes - was.modes) for oid, was, now in seen}
     return Effect(
         locks={oid: _SPOKEN[mode] for oid, mode in taken.items() if mode and mode != "AccessShareLock"},
         rewrites=tuple(oid for oid, was, now in seen if now.filenode > max(was.filenode, newest_oid)),
         builds=tuple(oid for oid, was, now in seen if now.kind != "p" and _is_indexed(was, now, newest_oid)),
-        scans=tuple(oid for oid, was, now in seen if now.scans > was.scans or (writes and now.ranges > was.ranges)),
+        scans=tuple(
+            oid
+            for oid, was, now in seen
+            if now.scans > was.scans
+            or (now.ranges > was.ranges and (writes or (not adds and _ROWS_WRITTEN in now.modes - was.modes)))
+        ),
         blocks={oid: blocked for oid, _, now in seen if (blocked := _blocked(now)).write},
     )
 

@@ -57,10 +57,10 @@ def query(connection: Any, sql: str) -> Sequence[Sequence[Any]]:
         return rows
 
 
-def rows_written(connection: Any, sql: str, parameters: Any = ()) -> int:
-    """Execute a statement with parameters in the driver's form; return the number of rows that it wrote."""
+def rows_written(connection: Any, sql: str, parameters: Any = None) -> int:
+    """Execute a statement, with parameters in the driver's form if it has any; return the number of rows that it wrote."""
     with closing(connection.cursor()) as cursor:
-        cursor.execute(sql, parameters)
+        cursor.execute(*([sql] if parameters is None else [sql, parameters]))
         count: int = cursor.rowcount
         return count
 

@@ -11,7 +11,7 @@ indexes that were rewritten. Effects that no recorded statement explains are rec
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +19,16 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from slipway.gate.measure.catalog import Catalog
-from slipway.gate.measure.locks import WRITES_ROWS, Effect, Moved, Transaction, files, moved, prepare, rewritten
+from slipway.gate.measure.locks import (
+    Effect,
+    Moved,
+    Transaction,
+    files,
+    lock_timeout_of,
+    moved,
+    prepare,
+    rewritten,
+)
 from slipway.gate.measure.place import line_in
 from slipway.gate.measure.session import LEFT_IN_AUTOCOMMIT, is_begun, notes_on
 from slipway.gate.measure.statements import Execution, Session, watching
@@ -93,6 +102,15 @@ class Tracer:
             if (name := self._name_of(each.table)) and not any(_explains(one, each, name) for one in self._statements):
                 self._statements.append(self._statement(UNSEEN, self._line, each.effect))
 
+    def words_on(self, held: Iterable[tuple[str, str | None]]) -> str:
+        """Return words on locks of other sessions, mode and table, with the statement that took each if it is the revision's."""
+        words = []
+        for mode, table in held:
+            of = f"{mode} on {table}" if table else "an advisory lock"
+            taking = (each for each in reversed(self._statements) if _takes(each, mode, table))
+            words += [f"{of} by `{each.sql}` on line {each.line}" for each in taking][:1] or [of]
+        return f"another session holds {', '.join(words)}" if words else ""
+
     def seen(self) -> tuple[Statement, ...]:
         """Stop recording; return the statements since `watch`."""
         seen = tuple(self._statements)
@@ -131,7 +149,7 @@ class Tracer:
                 self._transactions.pop(session.key, None)
         elif running.files:
             seen = rewritten(running.files, files(session.connection, self._catalog.newest_oid))
-            done = seen if seen.rewrites else None
+            done = replace(seen, lock_timeout=lock_timeout_of(session.connection)) if seen.rewrites else None
         sql = " ".join(execution.sql.split())
         shown = sql if len(sql) <= _LONGEST_SQL else f"{sql[: _LONGEST_SQL - 2]} …"
         statement = self._statement(shown, running.line, done or Effect())
@@ -183,7 +201,7 @@ class Tracer:
                 cursor.execute("ROLLBACK")
 
     def _looked(self, transaction: Transaction, sql: str) -> Effect:
-        return transaction.look(self._catalog.newest_oid, writes=WRITES_ROWS.match(sql) is not None)
+        return transaction.look(self._catalog.newest_oid, sql)
 
     def _name_of(self, oid: str) -> str | None:
         name = self._catalog.name_of(oid)
@@ -198,6 +216,10 @@ class Tracer:
     def _rolls_back(self, connection: Connection) -> None:
         if not connection.invalidated:  # an interruption has closed it, and a further error would hide that
             self._transactions.pop(Session.of(connection).key, None)
+
+
+def _takes(statement: Statement, mode: str, table: str | None) -> bool:
+    return statement.locks.get(table) == mode if table else "ADVISORY" in statement.sql.upper()
 
 
 def _explains(statement: Statement, moved: Moved, table: str) -> bool:

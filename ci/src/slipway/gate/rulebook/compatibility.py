@@ -65,10 +65,15 @@ COLUMN_RENAMED: Final = _error(
     name="column renamed",
     message="The previous release still uses the column's old name.",
     code="""\
-op.execute('ALTER TABLE {table} ADD COLUMN "{new}" {type}')  # NULL is allowed; this release writes both, reads {old}
-# in the next release, once no running one leaves {new} empty: copy {old} in batches; it reads {new}, still writes both
-# in the release after, {new} only; when no running one uses {old}:
-op.drop_column("{table}", "{old}")""",
+# instead of the rename; NULL is allowed, and this release writes both columns and reads {old}:
+op.execute('''ALTER TABLE {table} ADD COLUMN {new} {type}''')
+# in a revision of the next release, which reads {new} and still writes both, once no running one leaves {new} empty:
+with op.get_context().autocommit_block():
+    batch = '''UPDATE {table} SET {new} = {old} WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM {table} WHERE {new}::text IS DISTINCT FROM {old}::text LIMIT 1000)'''
+    while op.get_bind().exec_driver_sql(batch).rowcount:
+        pass
+# in a revision of the release after, which names {new} only, once no running one uses {old}:
+op.execute('''ALTER TABLE {table} DROP COLUMN {old}''')""",
     related=("C01", "C04"),
     bad="""op.alter_column("notes", "title", new_column_name="heading")""",
     good="""op.add_column("notes", sa.Column("heading", sa.Text()))  # this release writes both, and reads the old one""",
@@ -78,8 +83,8 @@ TABLE_RENAMED: Final = _error(
     name="table renamed",
     message="The previous release still uses the table's old name.",
     code="""\
-op.rename_table("{table}", "{new}")
-op.execute("CREATE VIEW {table} AS SELECT * FROM {new}")  # simple views accept writes; drop it in the release after""",
+op.execute('''ALTER TABLE {table} {action}''')
+op.execute('''CREATE VIEW {table} AS SELECT * FROM {new}''')  # simple views accept writes; drop it in the release after""",
     related=("C02", "C03"),
     bad="""op.rename_table("notes", "entries")""",
     good="""\

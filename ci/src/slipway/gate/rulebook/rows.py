@@ -112,13 +112,14 @@ LOSSY: Final = _destructive(
     name="lossy cast",
     message="The cast changes values that the new type cannot hold; the old values are lost.",
     code="""\
-op.add_column("…", sa.Column("…_new", …))  # of the new type, beside the old column
+op.execute('''ALTER TABLE {table} ADD COLUMN "{column}_new" {type}''')  # beside the old column
 # write both in the next release, compare them, and drop the old one when no value is missing""",
     related=("C07", "D03", "L11"),
     before="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("price", sa.Numeric(10, 2)))""",
     bad="""op.alter_column("notes", "price", type_=sa.Integer(), postgresql_using="price::integer")""",
     good="""op.add_column("notes", sa.Column("whole_price", sa.Integer()))""",
 )
+CONVERTED: Final = "The conversion makes other values of the old ones, and no downgrade shows that it can be undone."
 MODELS: Final = _warning(
     id="D06",
     name="application models in a revision",
@@ -184,7 +185,7 @@ op.execute("SELECT setval('levels_id_seq', (SELECT max(id) FROM levels))")""",
 DELETES: Final = _destructive(
     id="D10",
     name="upgrade deletes rows",
-    message="The upgrade deletes rows, or values of rows that refer to them; no downgrade brings them back.",
+    message="The upgrade deletes rows, or sets values to NULL; no downgrade brings them back.",
     advice="Keep them in a separate table for two releases, or let the application delete them.",
     related=("D03", "L25"),
     bad="""op.execute("DELETE FROM notes WHERE title IS NULL")""",

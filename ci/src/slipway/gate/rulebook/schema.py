@@ -32,7 +32,7 @@ pg_dump --schema-only --no-owner --no-privileges "$PRODUCTION" > baseline.sql
 pg_dump --data-only --table=alembic_version "$PRODUCTION" >> baseline.sql"""
 SET_BASELINE: Final = (
     "if production had it before the first revision, write its schema with `pg_dump --schema-only` into a file, "
-    "and name that as baseline in [tool.slipway.migrations]"
+    "and name that as baseline in [tool.slipway.migrations]; `slipway init --yes` writes one from the models"
 )
 # For an upgrade that lacks an object in a history without a baseline, and for one that finds its object there already in a history with one.
 BEGIN_ON_SCHEMA: Final = f"""\
@@ -51,6 +51,7 @@ UNREACHED: Final = _error(
 )
 NOT_INSTALLED: Final = "Install the extension {extension} on this Postgres, or test on a disposable server that has it: name that with --database-url, on Dagger its image as postgres in [tool.slipway.migrations]."
 NOT_CREATED: Final = "Create the extension {extension} in an earlier revision, or name it in extensions of [tool.slipway.migrations] if production has it already."
+NOT_BUILT_IN: Final = "this Postgres was built without it: install PostgreSQL from the operating system, or name a server that has it with --database-url"
 NOT_ALLOWED: Final = _error(
     id="U03",
     name="upgrade needs more privileges than production's role has",
@@ -220,6 +221,12 @@ RELEASED_DRIFT: Final = Rule(
     implies=NOTHING,
     advice="Adapt the schema or the models when it suits you (start with alembic revision --autogenerate).",
     related=("drift",),
+)
+RELEASED_IN_PART: Final = (
+    f"{RELEASED_DRIFT.advice[:-2]}; it does not compare {{unseen}}, so write what concerns these by hand)."
+)
+RELEASED_BY_HAND: Final = (
+    "Adapt the schema or the models when it suits you, by hand: autogenerate does not compare {unseen}."
 )
 WIDER: Final = Rule(
     id="drift-wider",

@@ -62,6 +62,14 @@ with op.get_context().autocommit_block():
     op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)""",
     good=CONCURRENT_INDEX,
 )
+REPEATABLE: Final = """\
+with op.get_context().autocommit_block():  # alone in its revision
+    op.execute('''{sql}''')"""
+BLOCK_APART: Final = "Move the autocommit block into a revision of its own: the statements before it are committed when it begins, and run again after an interruption."
+IN_TRANSACTION: Final = (
+    "Move the statement out of the autocommit block: in alembic's transaction an interruption leaves nothing of it."
+)
+SKIPPING_WHAT_IS_DONE: Final = "Let the statement pass over what an interrupted attempt has done, as IF EXISTS and IF NOT EXISTS do, and keep it alone in its revision."
 ROWS_AGAIN: Final = "The revision commits midway; run again after an interruption, it leaves other rows."
 NEW_ROWS_ONLY: Final = "Write only the rows that are not there yet, by ON CONFLICT DO NOTHING or WHERE NOT EXISTS; or write them in a revision of their own, in its transaction."
 INVALID: Final = _not_rerunnable(

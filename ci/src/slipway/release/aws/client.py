@@ -44,6 +44,8 @@ _ANSWER_SECONDS = 60.0  # that AWS has for an answer
 _BRIEFLY = (10.0, 15.0)  # the same for a reader who waits, and how long such a read is begun again
 # These calls are idempotent. So is every call to ECR: a put names its content.
 _READS = ("describe_", "list_", "get_", "filter_", "batch_get_")
+# The member of a page that names the next one, and that of a request for it.
+_FOLLOWING = {"nextToken": "nextToken", "NextToken": "NextToken", "Marker": "Marker", "NextMarker": "Marker"}
 _COMMAND = "give them as `aws configure export-credentials` prints them, when `aws sts get-caller-identity` answers"
 
 
@@ -143,10 +145,16 @@ class Aws:
         while True:
             page = await self.call(service, operation, **parameters)
             yield page
-            following = {key: page[key] for key in ("nextToken", "NextToken", "Marker") if page.get(key)}
+            following = {asked: page[found] for found, asked in _FOLLOWING.items() if page.get(found)}
             if not following:
                 return
             parameters |= following
+
+    async def items(self, service: str, operation: str, member: str, /, **parameters: Any) -> AsyncIterator[Any]:
+        """Yield the items of a list, which each of its pages has in `member`."""
+        async for page in self.pages(service, operation, **parameters):
+            for item in page[member]:
+                yield item
 
     async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call once, without retries."""

@@ -127,8 +127,8 @@ class EcrStore:
 
     async def names(self) -> Collection[str]:
         request = {"repositoryName": self._repository, "filter": {"tagStatus": "TAGGED"}, "maxResults": 1000}
-        pages = self._aws.pages("ecr", "list_images", **request)
-        tags = [image.get("imageTag", "") async for page in pages for image in page["imageIds"]]
+        images = self._aws.items("ecr", "list_images", "imageIds", **request)
+        tags = [image.get("imageTag", "") async for image in images]
         return [tag for tag in tags if tag.startswith(PREFIX)]
 
     async def get(self, names: Sequence[str]) -> Mapping[str, str]:

@@ -45,17 +45,16 @@ async def of_new_streams(aws: Aws, group: str, since: datetime, until: datetime 
 
 
 async def _events(aws: Aws, request: dict[str, object]) -> tuple[Line, ...]:
-    pages = aws.pages("logs", "filter_log_events", **request)
-    events = [event async for page in pages for event in page["events"]]
-    return tuple(
+    lines = [
         Line(
             message=event["message"],
             stream=event["logStreamName"],
             id=event.get("eventId", ""),
             at=datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
         )
-        for event in events
-    )
+        async for event in aws.items("logs", "filter_log_events", "events", **request)
+    ]
+    return tuple(lines)
 
 
 async def began(aws: Aws, group: str, stream: str) -> datetime | None:

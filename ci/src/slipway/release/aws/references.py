@@ -21,9 +21,8 @@ async def value_of(aws: Aws, reference: str) -> str:
 
 def parts_of_secret(reference: str) -> tuple[str, str, str, str]:
     """Return a secret's ARN, and the JSON key, stage and version that may follow it in ECS and App Runner [G]; empty where they do not."""
-    *arn, key, stage, version = (*reference.split(":"), "", "", "")[
-        :10
-    ]  # arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME
+    # arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME
+    *arn, key, stage, version = (*reference.split(":"), "", "", "")[:10]
     return ":".join(arn), key, stage, version
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from slipway.records.access import ServerAccess
 from slipway.records.progress import Tell
 from slipway.release.aws.client import Aws
+from slipway.release.bootstrap.change_set import or_no_stack, resources_of
 from slipway.release.bootstrap.network import task_subnets
 from slipway.release.bootstrap.server import ACCESS_ROLE, MAIN_USER, database_name, owner_name
 from slipway.release.bootstrap.template import CALLER
 from slipway.release.engine.target import Time
-from slipway.release.errors import AwsRefusedError
 from slipway.release.runners.access import AccessOrder, access_log
 from slipway.release.runners.ecs_task import EcsTask
 from slipway.settings import ManagedNetwork, MigrationRunner, RunnerKind, Settings
@@ -96,11 +96,6 @@ class Access:
 
 async def ids_of(aws: Aws, stack: str) -> dict[str, str]:
     """Return the ids of a stack's resources; nothing for a stack that does not exist."""
-    try:
-        pages = [page async for page in aws.pages("cloudformation", "list_stack_resources", StackName=stack)]
-    except AwsRefusedError as error:
-        if error.code == "ValidationError" and "does not exist" in error.message:
-            return {}
-        raise
-    held = [each for page in pages for each in page["StackResourceSummaries"] if each.get("PhysicalResourceId")]
-    return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in held}
+    held = await or_no_stack(resources_of(aws, stack)) or ()
+    ids = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in held}
+    return {name: identifier for name, identifier in ids.items() if identifier}

@@ -32,7 +32,6 @@ NOT_COVERED: Final = (
     "load balancers in a network that slipway did not make (ECS deletes its own with the last service), traffic, "
     "and what was made by hand"
 )
-_MOST_BALANCERS = 400  # of one page
 _GONE = ("deleted", "deleting", "failed")  # states in which AWS still lists what it bills no more
 _SECRET, _LOG_GROUP = "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"
 Line = TypeVar("Line")
@@ -67,25 +66,24 @@ class Inventory:
         return await _read([self._snapshots, self._log_groups, self._secrets, self._repositories])
 
     async def _gateways(self, networks: Collection[str]) -> AsyncIterator[CostLine]:
-        async for each in self._items("ec2", "describe_nat_gateways", "NatGateways"):
+        async for each in self.aws.items("ec2", "describe_nat_gateways", "NatGateways"):
             if each.get("State") not in _GONE and (each.get("VpcId") in networks or self._is_ours(each)):
                 yield gateway_line(self._prices, f"NAT gateway {each['NatGatewayId']}")
 
     async def _endpoints(self, networks: Collection[str]) -> AsyncIterator[CostLine]:
-        async for each in self._items("ec2", "describe_vpc_endpoints", "VpcEndpoints"):
+        async for each in self.aws.items("ec2", "describe_vpc_endpoints", "VpcEndpoints"):
             is_billed = each.get("VpcEndpointType") == "Interface" and str(each.get("State")).lower() not in _GONE
             if is_billed and each.get("VpcId") in networks:
                 what = f"interface endpoint {each['VpcEndpointId']} of {each.get('ServiceName')}"
                 yield endpoint_line(self._prices, what, len(each.get("SubnetIds", ())))  # one subnet for each zone
 
     async def _addresses(self) -> AsyncIterator[CostLine]:
-        async for each in self._items("ec2", "describe_addresses", "Addresses"):
+        async for each in self.aws.items("ec2", "describe_addresses", "Addresses"):
             if self._is_ours(each):
                 yield address_line(f"address {each.get('PublicIp')} ({each.get('AllocationId')})")
 
     async def _balancers(self, networks: Collection[str]) -> AsyncIterator[CostLine]:
-        found = await self.aws.call("elbv2", "describe_load_balancers", PageSize=_MOST_BALANCERS)
-        for each in found["LoadBalancers"]:
+        async for each in self.aws.items("elbv2", "describe_load_balancers", "LoadBalancers"):
             if each.get("VpcId") in networks:
                 is_public = each.get("Scheme") == "internet-facing"
                 yield balancer_line(self._prices, f"load balancer {each['LoadBalancerName']}", is_public=is_public)
@@ -101,13 +99,13 @@ class Inventory:
             yield database_line(self._prices, what, size, int(each["AllocatedStorage"]), has_standby=has_standby)
 
     async def _networks(self) -> AsyncIterator[str]:
-        async for each in self._items("ec2", "describe_vpcs", "Vpcs"):
+        async for each in self.aws.items("ec2", "describe_vpcs", "Vpcs"):
             if self._is_ours(each):
                 yield each["VpcId"]
 
     async def _snapshots(self) -> AsyncIterator[str]:
         name = server_name(self.environment)
-        async for each in self._items("rds", "describe_db_snapshots", "DBSnapshots", DBInstanceIdentifier=name):
+        async for each in self.aws.items("rds", "describe_db_snapshots", "DBSnapshots", DBInstanceIdentifier=name):
             if each.get("SnapshotType") != "automated":  # AWS deletes these with the database
                 yield f"snapshot {each['DBSnapshotIdentifier']} of the database {name}"
 
@@ -119,7 +117,7 @@ class Inventory:
         if isinstance(env, ExpressEnvironment):
             endings |= {f"/aws/ecs/{env.cluster}/{service}-": "[0-9a-f]{4}"}
         for prefix, ending in endings.items():
-            async for each in self._items("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
+            async for each in self.aws.items("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
                 if re.fullmatch(ending, each["logGroupName"].removeprefix(prefix)):
                     yield f"log group {each['logGroupName']}"
 
@@ -142,14 +140,8 @@ class Inventory:
         for each in (name, f"{name}-try", self.settings.ledger(self.environment)):
             call = self.aws.call("ecr", "describe_repositories", repositoryNames=[each])
             if await or_absent(call, "RepositoryNotFoundException") is not None:
-                pages = self.aws.pages("ecr", "describe_images", repositoryName=each)
-                images = sum([len(page["imageDetails"]) async for page in pages])
-                yield f"repository {each} with {counted(images, 'image')}"
-
-    async def _items(self, service: str, operation: str, member: str, **asked: Any) -> AsyncIterator[Mapping[str, Any]]:
-        async for page in self.aws.pages(service, operation, **asked):
-            for each in page[member]:
-                yield each
+                images = self.aws.items("ecr", "describe_images", "imageDetails", repositoryName=each)
+                yield f"repository {each} with {counted(len([image async for image in images]), 'image')}"
 
     def _made(self, kind: str, name: str, *, is_retained: bool = False) -> list[str]:
         """Return the names of one kind of resource in the templates; with `is_retained` of those that outlive their stack."""

@@ -4,10 +4,10 @@ A change set that is not executed is deleted, whatever happens, and so is the em
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
@@ -19,6 +19,8 @@ from slipway.release.bootstrap.template import StackTemplate
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
 from slipway.untrusted import one_line
+
+T = TypeVar("T")
 
 _POLL_SECONDS = 3.0
 _TIMEOUT_SECONDS = 15 * 60.0
@@ -192,9 +194,21 @@ class StackChangeSet:
 
 
 async def describe_stack(aws: Aws, stack: str) -> Mapping[str, Any] | None:
-    """Return a stack by its name or id, or None if it does not exist: CloudFormation reports that as a validation error."""
+    """Return a stack by its name or id; None if it does not exist."""
+    found = await or_no_stack(ask(aws, "describe_stacks", stack))
+    return dict(found["Stacks"][0]) if found else None
+
+
+async def resources_of(aws: Aws, stack: str) -> list[dict[str, Any]]:
+    """Return the summaries of a stack's resources."""
+    found = aws.items("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack)
+    return [each async for each in found]
+
+
+async def or_no_stack(answer: Awaitable[T]) -> T | None:
+    """Return an answer about a stack; None if it does not exist, which CloudFormation reports as a validation error."""
     try:
-        return dict((await ask(aws, "describe_stacks", stack))["Stacks"][0])
+        return await answer
     except AwsRefusedError as error:
         if error.code == "ValidationError" and "does not exist" in error.message:
             return None

@@ -13,7 +13,16 @@ from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.destruction import Removal, StackRemoval
 from slipway.records.progress import Event, Tell
 from slipway.release.aws.client import Aws
-from slipway.release.bootstrap.change_set import OURS, REVIEWED, ask, describe_stack, event_line, failures, tags_of
+from slipway.release.bootstrap.change_set import (
+    OURS,
+    REVIEWED,
+    ask,
+    describe_stack,
+    event_line,
+    failures,
+    resources_of,
+    tags_of,
+)
 from slipway.release.bootstrap.template import StackTemplate
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
@@ -40,8 +49,8 @@ class StackDeletion:
         removal = StackRemoval(stack=self.stack.name, region=self.stack.region, removal=Removal.PROPOSED)
         if await describe_stack(self.aws, self.stack.name) is None:
             return with_values(removal, removal=Removal.ABSENT)
-        policies = await self._policies()
-        held = [(each, policies.get(each["LogicalResourceId"], "")) for each in await self._resources()]
+        policies, resources = await self._policies(), await resources_of(self.aws, self.stack.name)
+        held = [(each, policies.get(each["LogicalResourceId"], "")) for each in resources]
         return with_values(removal, resources=tuple(_named(*each) for each in held if each[1] != "Retain"))
 
     async def importers(self) -> tuple[str, ...]:
@@ -49,8 +58,8 @@ class StackDeletion:
         stack, found = await describe_stack(self.aws, self.stack.name) or {}, set[str]()
         for export in [each["ExportName"] for each in stack.get("Outputs", ()) if each.get("ExportName")]:
             try:
-                async for page in self.aws.pages("cloudformation", "list_imports", ExportName=export):
-                    found.update(page["Imports"])
+                imports = self.aws.items("cloudformation", "list_imports", "Imports", ExportName=export)
+                found.update([each async for each in imports])
             except AwsRefusedError as error:
                 if "is not imported by any stack" not in error.message:
                     raise
@@ -77,7 +86,7 @@ class StackDeletion:
             command = f"aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name {name}"
             what = f"the stack {name} has termination protection"
             found.append(RefusedError(what, f"{command} --region {self.stack.region}"))
-        databases = [each for each in await self._resources() if each["ResourceType"] == _DATABASE]
+        databases = [each for each in await resources_of(self.aws, name) if each["ResourceType"] == _DATABASE]
         policies = await self._policies() if databases else {}
         for each in databases:
             name, environment = one_line(each["PhysicalResourceId"]), self.stack.tags["slipway:environment"]
@@ -129,10 +138,6 @@ class StackDeletion:
                     "run the same command again; it follows the deletion",
                 )
             await self.time.sleep(_POLL_SECONDS)
-
-    async def _resources(self) -> list[Mapping[str, Any]]:
-        pages = self.aws.pages("cloudformation", "list_stack_resources", StackName=self.stack.name)
-        return [each async for page in pages for each in page["StackResourceSummaries"]]
 
     async def _events(self, identifier: str) -> list[Mapping[str, Any]]:
         """Return the events, newest first; one page has a hundred, more than a deletion makes between two polls."""

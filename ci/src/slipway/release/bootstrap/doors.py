@@ -16,7 +16,6 @@ CALLS_TAG: Final = "slipway:calls"  # of the security group of a service that ca
 _NAMES: Final = "ecs-express-gateway-alb-"  # [F]
 _HTTPS: Final = 443
 _MADE: Final = "a service that calls a private one"  # the description of the rules that slipway adds
-_MOST_BALANCERS: Final = 400  # of one page
 _SOURCES: Final = {
     "IpRanges": "CidrIp",
     "Ipv6Ranges": "CidrIpv6",
@@ -78,10 +77,9 @@ class Door:
 
 async def doors_of(aws: Aws, vpc: str) -> list[Door]:
     """Return the doors of a VPC; raises SlipwayError."""
-    found = await aws.call("elbv2", "describe_load_balancers", PageSize=_MOST_BALANCERS)
     private = [
         each
-        for each in found["LoadBalancers"]
+        async for each in aws.items("elbv2", "describe_load_balancers", "LoadBalancers")
         if each.get("VpcId") == vpc and each["Scheme"] == "internal" and each["LoadBalancerName"].startswith(_NAMES)
     ]
     if not private:
@@ -127,8 +125,9 @@ async def callers_of(aws: Aws, vpc: str, callee: str) -> tuple[str, ...]:
 
 
 async def _groups(aws: Aws, vpc: str) -> Mapping[str, Mapping[str, Any]]:
-    pages = aws.pages("ec2", "describe_security_groups", Filters=[{"Name": "vpc-id", "Values": [vpc]}])
-    return {each["GroupId"]: each async for page in pages for each in page["SecurityGroups"]}
+    filters = [{"Name": "vpc-id", "Values": [vpc]}]
+    found = aws.items("ec2", "describe_security_groups", "SecurityGroups", Filters=filters)
+    return {each["GroupId"]: each async for each in found}
 
 
 def _tag(group: Mapping[str, Any], key: str) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 from slipway.errors import RefusedError, UnknownOutcomeError
 from slipway.records.drift import PropertyDrift, StackDrift
 from slipway.release.aws.client import Aws
+from slipway.release.bootstrap.change_set import or_no_stack, resources_of
 from slipway.release.bootstrap.template import StackTemplate
 from slipway.release.engine.target import Time
-from slipway.release.errors import AwsRefusedError
 from slipway.untrusted import one_line
 
 _POLL_SECONDS = 3.0
@@ -23,15 +23,13 @@ NOT_COVERED = (
 
 async def detect(aws: Aws, stack: StackTemplate, time: Time) -> StackDrift:
     """Compare a stack's resources with its template; raises SlipwayError."""
-    try:
-        detection = await aws.call("cloudformation", "detect_stack_drift", StackName=stack.name)
-    except AwsRefusedError as error:
-        if error.code == "ValidationError" and "does not exist" in error.message:
-            return StackDrift(stack=stack.name, region=stack.region, is_missing=True)
-        raise
+    detection = await or_no_stack(aws.call("cloudformation", "detect_stack_drift", StackName=stack.name))
+    if detection is None:
+        return StackDrift(stack=stack.name, region=stack.region, is_missing=True)
     await _finished(aws, stack, time, detection["StackDriftDetectionId"])
-    compared = await _all(aws, "describe_stack_resource_drifts", "StackResourceDrifts", stack)
-    held = await _all(aws, "list_stack_resources", "StackResourceSummaries", stack)
+    drifts = aws.items("cloudformation", "describe_stack_resource_drifts", "StackResourceDrifts", StackName=stack.name)
+    compared = [each async for each in drifts]
+    held = await resources_of(aws, stack.name)
     checked = {each["LogicalResourceId"] for each in compared if each["StackResourceDriftStatus"] != "NOT_CHECKED"}
     unchecked = [each for each in held if each["LogicalResourceId"] not in checked]
     return StackDrift(
@@ -59,19 +57,6 @@ async def _finished(aws: Aws, stack: StackTemplate, time: Time, detection: str) 
                 f"{stack.name}: drift is still being detected after {_TIMEOUT_SECONDS / 60:.0f} minutes", "run it again"
             )
         await time.sleep(_POLL_SECONDS)
-
-
-async def _all(aws: Aws, operation: str, member: str, stack: StackTemplate) -> list[dict[str, Any]]:
-    """Return the items of all pages."""
-    items: list[dict[str, Any]] = []
-    page: dict[str, Any] = {}
-    while not items or page.get("NextToken"):
-        more = {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
-        page = await aws.call("cloudformation", operation, StackName=stack.name, **more)
-        items += page[member]
-        if not page[member]:
-            break
-    return items
 
 
 def _differences(resource: Mapping[str, Any]) -> list[PropertyDrift]:

@@ -99,11 +99,7 @@ async def enclosure_of(aws: Aws, ids: Mapping[str, str], services: Mapping[str, 
         ingress = [_rule(rule) for rule in those]
         resources[group] = _as_template("EC2::SecurityGroup", {"SecurityGroupIngress": ingress})
     filters = [{"Name": "vpc-id", "Values": [ids[VPC]]}]
-    tables = [
-        each
-        async for page in aws.pages("ec2", "describe_route_tables", Filters=filters)
-        for each in page["RouteTables"]
-    ]
+    tables = [each async for each in aws.items("ec2", "describe_route_tables", "RouteTables", Filters=filters)]
     resources |= {name: each for table in tables for name, each in _table(table)}
     routes = {each["RouteTableId"]: tuple(each["Routes"]) for each in tables}
     return Enclosure(ids=ids, callers=callers, owners=owners, rules=rules, routes=routes, resources=resources)
@@ -126,12 +122,8 @@ async def _rules(aws: Aws, groups: Collection[str]) -> dict[str, tuple[Rule, ...
     if not groups:
         return {}
     filters = [{"Name": "group-id", "Values": sorted(groups)}]
-    pages = aws.pages("ec2", "describe_security_groups", Filters=filters)
-    return {
-        each["GroupId"]: tuple(rules_of(each["IpPermissions"]))
-        async for page in pages
-        for each in page["SecurityGroups"]
-    }
+    found = aws.items("ec2", "describe_security_groups", "SecurityGroups", Filters=filters)
+    return {each["GroupId"]: tuple(rules_of(each["IpPermissions"])) async for each in found}
 
 
 def _table(table: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -23,7 +23,7 @@ async def check_new(aws: Aws, roles: Collection[str]) -> None:
     if not roles:
         return
     try:
-        present = {role["RoleName"] async for page in aws.pages("iam", "list_roles") for role in page["Roles"]}
+        present = {role["RoleName"] async for role in aws.items("iam", "list_roles", "Roles")}
     except AwsRefusedError:  # these credentials may not list them; CloudFormation names the first one later
         return
     if taken := [role for role in roles if role in present]:

@@ -23,17 +23,15 @@ from slipway.release.engine.target import Operation
 T = TypeVar("T")
 
 PREFIX = "slipway."
-HUNDRED = (
-    100  # the deployments of a block, whose last intent is never packed; also the names that ECR returns in one call
-)
+# The deployments of a block, whose last intent is never packed; also the names that ECR returns in one call.
+HUNDRED = 100
 KINDS = ("intent", "migrated", "accepted", "certificate", "release")
 _LOCK = "lock"
 _RECENT, _NEXT = 17, 3  # the newest numbers and those that may follow, whose records the store returns in one call
 _BLOCKS = 5  # read in one call
 _PARTS = 9  # of a block, whose records are too large for one
-_HUNDREDS = tuple(
-    dict.fromkeys(round(1.6**power) for power in range(22))
-)  # where to look first, up to two million deployments
+# Where to look first, up to two million deployments.
+_HUNDREDS = tuple(dict.fromkeys(round(1.6**power) for power in range(22)))
 RELEASES = (Verb.DEPLOY, Verb.PROMOTE, Verb.ROLLBACK, Verb.MOVE)
 _NAME_IT = "name one with --to; `slipway history` lists them"
 _NEWEST = 10  # durations of older deployments are another service's

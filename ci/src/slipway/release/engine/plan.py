@@ -83,6 +83,11 @@ def health_check(path: str | None) -> str:
     return f"HTTP {path}" if path else "TCP"
 
 
+def health_pace(pace: Iterable[object]) -> str:
+    """Return interval, timeout and the two thresholds of a health check as a plan names them."""
+    return "every {} s, {} s long, {} up, {} down".format(*pace)
+
+
 def checked_path(fields: Mapping[str, str]) -> str | None:
     """Return the path that the platform checks, from an observed service; None for a TCP connection."""
     return fields.get("health check", "").partition(" ")[2] or None

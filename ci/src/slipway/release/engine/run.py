@@ -62,9 +62,8 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
         return
     run.check_approved(plan, observed)
     run.enter(Phase.CHECK)
-    if (
-        observed.digest is None or observed.digest not in run.image
-    ):  # other settings of the live image are no older release
+    # Other settings of the live image are no older release.
+    if observed.digest is None or observed.digest not in run.image:
         await _check_newer(run, contents)
     if observed.state is not State.BUSY:  # which release will be live then is unknown
         await run.permit(observed)

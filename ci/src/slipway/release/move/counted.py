@@ -80,10 +80,8 @@ async def counted(aws: Aws, counters: Mapping[str, Counter], since: float, until
     end = datetime.fromtimestamp(until, UTC) + timedelta(seconds=_MINUTE)
     queries = [query for of, counter in counters.items() for query in counter.queries(of)]
     sums: dict[str, dict[str, float]] = {of: {} for of in counters}
-    async for page in aws.pages(
-        "cloudwatch", "get_metric_data", MetricDataQueries=queries, StartTime=begin, EndTime=end
-    ):
-        for result in page["MetricDataResults"]:
-            of, kind, _ = result["Id"].split("_")
-            sums[of][kind] = sums[of].get(kind, 0.0) + sum(result["Values"])
+    asked = {"MetricDataQueries": queries, "StartTime": begin, "EndTime": end}
+    async for result in aws.items("cloudwatch", "get_metric_data", "MetricDataResults", **asked):
+        of, kind, _ = result["Id"].split("_")
+        sums[of][kind] = sums[of].get(kind, 0.0) + sum(result["Values"])
     return {of: Counted(**kinds) for of, kinds in sums.items()}

@@ -253,9 +253,8 @@ class Certified:
         async for arn, _ in _certificates(self.aws, name.name):
             return arn
         self.tell(Event(f"requesting a certificate for {name.name}"))
-        token = hashlib.sha256(name.name.encode()).hexdigest()[
-            :32
-        ]  # the same request within an hour makes no second one
+        # The same request within an hour makes no second one.
+        token = hashlib.sha256(name.name.encode()).hexdigest()[:32]
         answer = await self.aws.call_idempotent(
             "acm", "request_certificate", DomainName=name.name, ValidationMethod="DNS", IdempotencyToken=token
         )
@@ -303,8 +302,8 @@ async def hosts_at(aws: Aws, gateway: Gateway) -> list[str]:
 
 async def _attached(aws: Aws, gateway: Gateway) -> set[str]:
     """Return the certificates of a listener."""
-    pages = aws.pages("elbv2", "describe_listener_certificates", ListenerArn=gateway.listener)
-    return {each["CertificateArn"] async for page in pages for each in page["Certificates"]}
+    found = aws.items("elbv2", "describe_listener_certificates", "Certificates", ListenerArn=gateway.listener)
+    return {each["CertificateArn"] async for each in found}
 
 
 async def _conditions(aws: Aws, gateway: Gateway) -> list[Record]:
@@ -318,15 +317,11 @@ def _hosts_of(conditions: Sequence[Record]) -> list[str]:
 
 async def _certificates(aws: Aws, host: str) -> AsyncIterator[tuple[str, str]]:
     """Yield the certificates of the region that cover a host, issued or waiting for their proof."""
-    statuses = ["ISSUED", "PENDING_VALIDATION"]
-    pages = aws.pages(
-        "acm", "list_certificates", CertificateStatuses=statuses, Includes={"keyTypes": [*_KEYS]}, MaxItems=100
-    )
-    async for page in pages:
-        for each in page["CertificateSummaryList"]:
-            names = each.get("SubjectAlternativeNameSummaries", ()) if each["Status"] == "ISSUED" else ()
-            if any(_covers(name, host) for name in (each["DomainName"], *names)):
-                yield each["CertificateArn"], each["Status"]
+    asked = {"CertificateStatuses": ["ISSUED", "PENDING_VALIDATION"], "Includes": {"keyTypes": [*_KEYS]}}
+    async for each in aws.items("acm", "list_certificates", "CertificateSummaryList", MaxItems=100, **asked):
+        names = each.get("SubjectAlternativeNameSummaries", ()) if each["Status"] == "ISSUED" else ()
+        if any(_covers(name, host) for name in (each["DomainName"], *names)):
+            yield each["CertificateArn"], each["Status"]
 
 
 async def _issued_for(aws: Aws, host: str) -> AsyncIterator[str]:

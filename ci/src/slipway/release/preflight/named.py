@@ -179,8 +179,8 @@ async def _parameters(aws: Aws, wanted: Mapping[str, str]) -> Checks:
     versions: dict[str, str] = {}
     for first in range(0, len(names), _MOST):
         names_filter = {"Key": "Name", "Option": "Equals", "Values": names[first : first + _MOST]}
-        async for page in aws.pages("ssm", "describe_parameters", ParameterFilters=[names_filter]):
-            versions |= {str(each["Name"]): str(each.get("Version", "")) for each in page["Parameters"]}
+        async for each in aws.items("ssm", "describe_parameters", "Parameters", ParameterFilters=[names_filter]):
+            versions[str(each["Name"])] = str(each.get("Version", ""))
     return tuple(
         ok(variable, f"{reference} exists", next(versions[name] for name in names_of(reference) if name in versions))
         if versions.keys() & set(names_of(reference))

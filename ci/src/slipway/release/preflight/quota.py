@@ -32,8 +32,8 @@ async def _counted(aws: Aws, subject: str, repository: str) -> Checks:
 
 async def _images(aws: Aws, repository: str) -> int:
     """Return the number of images; one with several tags is listed once for each."""
-    pages = aws.pages("ecr", "list_images", repositoryName=repository, maxResults=1000)
-    return len({image["imageDigest"] async for page in pages for image in page["imageIds"]})
+    images = aws.items("ecr", "list_images", "imageIds", repositoryName=repository, maxResults=1000)
+    return len({image["imageDigest"] async for image in images})
 
 
 def _judged(subject: str, repository: str, number: int) -> Check:

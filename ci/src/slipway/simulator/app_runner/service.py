@@ -66,9 +66,8 @@ def configuration_of(request: Mapping[str, Any]) -> Configuration:
     """Build the configuration of a CreateService, with every default filled in."""
     repository = request["SourceConfiguration"].get("ImageRepository", {})
     deploys = repository.get("ImageRepositoryType") != "ECR_PUBLIC"  # [M]
-    key = {
-        part: request[part] for part in ("EncryptionConfiguration",) if part in request
-    }  # only a creation sets it [M]
+    # Only a creation sets it [M].
+    key = {part: request[part] for part in ("EncryptionConfiguration",) if part in request}
     return {**merged(_DEFAULTS | {"SourceConfiguration": {"AutoDeploymentsEnabled": deploys}}, request), **key}
 
 
@@ -238,9 +237,8 @@ class Service:
         """Return whether a call begins an operation; False means no change. Raises AwsError when the state forbids the call."""
         match _TABLE[call][STATES.index(self.status)]:
             case Reaction.INVALID_STATE:
-                message = (
-                    f"Service cannot be {_DONE[call]} in the current state: {self.status}."  # [F], pause and resume †
-                )
+                # The words [F], those of pause and resume †.
+                message = f"Service cannot be {_DONE[call]} in the current state: {self.status}."
                 raise AwsError("InvalidStateException", message)
             case Reaction.INVALID_REQUEST:
                 message = "Can't start a deployment on the specified service, because it isn't in RUNNING state."  # [F]

@@ -16,16 +16,15 @@ from slipway.simulator.cloudformation.changes import StackChange
 from slipway.simulator.cloudformation.comparison import Comparison
 from slipway.simulator.cloudformation.execution import Deletion, Execution, executor, in_use
 from slipway.simulator.cloudformation.handlers import Handlers
-from slipway.simulator.cloudformation.stack import Drift, SimulatedChangeSet, SimulatedStack, StackResource, parameters
+from slipway.simulator.cloudformation.stack import Drift, SimulatedChangeSet, SimulatedStack, StackResource
 from slipway.simulator.cloudformation.template import Template, parse_template
 from slipway.simulator.cloudformation.values import differences
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 from slipway.simulator.databases import Databases
 from slipway.simulator.platform import Platform
 
-_UNCHANGED = (
-    "The submitted information didn't contain changes. Submit different information to create a change set."  # [F]
-)
+# The words [F].
+_UNCHANGED = "The submitted information didn't contain changes. Submit different information to create a change set."
 _CREATION = timedelta(seconds=3)
 _IMPORTABLE = ("Retain", "RetainExceptOnCreate")  # deletion policies with which existing resources are adopted [G]
 _UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")  # [G]
@@ -42,9 +41,8 @@ class CloudFormation:
         self.handlers = Handlers(services, platform.resources, databases)  # with the failures that tests script
         self._platform = platform
         self._guard = guard
-        self._checks: dict[
-            str, tuple[SimulatedStack, Any, str]
-        ] = {}  # detections of drift: their beginning, and why they failed
+        # Detections of drift: their beginning, and why they failed.
+        self._checks: dict[str, tuple[SimulatedStack, Any, str]] = {}
         self._stacks: dict[str, SimulatedStack] = {}
         self.operations: Operations = operations_of(self)
 
@@ -55,10 +53,13 @@ class CloudFormation:
 
     async def create_change_set(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """The type CREATE creates an empty stack in REVIEW_IN_PROGRESS [G]."""
-        document = parse_template(self._body(request))
+        body = str(request.get("TemplateBody", ""))
+        document = parse_template(body)
+        if given := [each["ParameterKey"] for each in request.get("Parameters", [])]:
+            raise AwsError("ValidationError", f"Parameters: [{', '.join(given)}] do not exist in the template")
         stack = self._for(request, call)
         try:
-            template = self._template(stack, document, request, call)
+            template = self._template(stack, body, document, call)
             _check_capabilities(template, request.get("Capabilities", []))
         except AwsError:
             if not stack.events:
@@ -93,8 +94,7 @@ class CloudFormation:
         stack, change_set = self._change_set(request)
         values = request.get("IncludePropertyValues", False)
         facts = change_set.summary(stack, call.now) | {"Capabilities": change_set.capabilities, "Tags": change_set.tags}
-        given = change_set.template.given
-        facts |= {"DeploymentMode": change_set.mode, "Parameters": parameters(given)}
+        facts |= {"DeploymentMode": change_set.mode, "Parameters": []}
         if change_set.mode:
             drifted = any(change.drift in ("MODIFIED", "DELETED") for change in change_set.changes)
             facts["StackDriftStatus"] = "DRIFTED" if drifted else "IN_SYNC"
@@ -134,10 +134,6 @@ class CloudFormation:
             stack.change_sets.pop(request["ChangeSetName"], None)
         return {}
 
-    async def list_change_sets(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        stack = self._stack(request)
-        return {"Summaries": [change_set.summary(stack, call.now) for change_set in stack.change_sets.values()]}
-
     async def describe_stacks(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         if request.get("StackName"):
             return {"Stacks": [self._stack(request).description()]}
@@ -147,24 +143,10 @@ class CloudFormation:
         newest_first = self._stack(request).events[::-1]
         return paged("StackEvents", newest_first, request, most=_EVENTS)
 
-    async def describe_stack_resources(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        stack, wanted = self._stack(request), request.get("LogicalResourceId")
-        held = [each for each in stack.resources.values() if wanted in (None, each.logical)]
-        place = {"StackName": stack.name, "StackId": stack.arn}
-        return {"StackResources": [place | _resource(stack, each) | {"Timestamp": each.changed} for each in held]}
-
     async def list_stack_resources(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         stack = self._stack(request)
         held = [_resource(stack, each) | {"LastUpdatedTimestamp": each.changed} for each in stack.resources.values()]
         return paged("StackResourceSummaries", held, request)
-
-    async def list_exports(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        exports = [
-            {"ExportingStackId": stack.arn, "Name": name, "Value": value}
-            for stack in self.stacks.values()
-            for name, value in stack.exports.items()
-        ]
-        return paged("Exports", exports, request)
 
     async def list_imports(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         name = request["ExportName"]
@@ -258,22 +240,7 @@ class CloudFormation:
             "call": call,
         }
 
-    def _body(self, request: Mapping[str, Any]) -> str:
-        if request.get("UsePreviousTemplate"):
-            stack = self._find(request["StackName"])
-            return stack.template.body if stack and stack.template else ""
-        return str(request.get("TemplateBody", ""))
-
-    def _template(
-        self, stack: SimulatedStack, document: Mapping[str, Any], request: Mapping[str, Any], call: Call
-    ) -> Template:
-        previous = stack.template.given if stack.template else {}
-        given = {
-            each["ParameterKey"]: previous.get(each["ParameterKey"], "")
-            if each.get("UsePreviousValue")
-            else each.get("ParameterValue", "")
-            for each in request.get("Parameters", [])
-        }
+    def _template(self, stack: SimulatedStack, body: str, document: Mapping[str, Any], call: Call) -> Template:
         pseudo = {
             "AWS::AccountId": call.account,
             "AWS::NotificationARNs": [],
@@ -284,7 +251,7 @@ class CloudFormation:
             "AWS::URLSuffix": "amazonaws.com",
         }
         exports = {name: value for each in self.stacks.values() for name, value in each.exports.items()}
-        return Template(body=self._body(request), document=document, pseudo=pseudo, given=given, exports=exports)
+        return Template(body=body, document=document, pseudo=pseudo, exports=exports)
 
     def _for(self, request: Mapping[str, Any], call: Call) -> SimulatedStack:
         """Find or create the stack of a change set; raises AwsError when the type does not fit its state."""

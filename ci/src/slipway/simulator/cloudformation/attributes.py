@@ -11,10 +11,7 @@ from slipway.simulator.contract import Call
 # The prefixes of ids, by their property or by the kind whose `Id` it is.
 _PREFIXES = {
     "AllocationId": "eipalloc",
-    "AWS::EC2::FlowLog": "fl",
-    "AWS::EC2::NetworkAcl": "acl",
     "AWS::EC2::SecurityGroup": "sg",
-    "AWS::EC2::SecurityGroupEgress": "sgr",
     "AWS::EC2::SecurityGroupIngress": "sgr",
     "AWS::EC2::SubnetRouteTableAssociation": "rtbassoc",
     "AWS::EC2::VPCEndpoint": "vpce",
@@ -30,30 +27,18 @@ _PREFIXES = {
 }
 # The ARNs that are not `SERVICE:PLACE:KIND/NAME`.
 _ARNS = {
-    "AWS::CloudWatch::Alarm": "cloudwatch:{place}:alarm:{name}",
-    "AWS::ElasticLoadBalancingV2::Listener": "elasticloadbalancing:{place}:listener/app/{name}/{id}/{id}",
-    "AWS::ElasticLoadBalancingV2::ListenerRule": "elasticloadbalancing:{place}:listener-rule/app/{name}/{id}/{id}/{id}",
-    "AWS::ElasticLoadBalancingV2::LoadBalancer": "elasticloadbalancing:{place}:loadbalancer/app/{name}/{id}",
-    "AWS::ElasticLoadBalancingV2::TargetGroup": "elasticloadbalancing:{place}:targetgroup/{name}/{id}",
-    "AWS::IAM::InstanceProfile": "iam::{account}:instance-profile/{name}",
-    "AWS::IAM::ManagedPolicy": "iam::{account}:policy/{name}",
     "AWS::IAM::OIDCProvider": "iam::{account}:oidc-provider/{name}",
     "AWS::IAM::Role": "iam::{account}:role/{name}",
-    "AWS::KMS::Key": "kms:{place}:key/{name}",
     "AWS::Logs::LogGroup": "logs:{place}:log-group:{name}:*",
     "AWS::RDS::DBInstance": "rds:{place}:db:{name}",
-    "AWS::RDS::DBParameterGroup": "rds:{place}:pg:{name}",
     "AWS::RDS::DBSubnetGroup": "rds:{place}:subgrp:{name}",
     "AWS::SecretsManager::Secret": "secretsmanager:{place}:secret:{name}-{id:.6}",
-    "AWS::SNS::Topic": "sns:{place}:{name}",
 }
 _VALUES = {
     ("AWS::EC2::EIP", "PublicIp"): "198.51.100.{byte}",
     ("AWS::EC2::Route", "CidrBlock"): "{properties[DestinationCidrBlock]}",
     ("AWS::EC2::VPCGatewayAttachment", "AttachmentType"): "IGW",
     ("AWS::ECR::Repository", "RepositoryUri"): "{account}.dkr.ecr.{region}.amazonaws.com/{name}",
-    ("AWS::KMS::Key", "KeyId"): "{name}",
-    ("AWS::SecretsManager::SecretTargetAttachment", "Id"): "{properties[SecretId]}",
 }
 _REFERENCES = {"AWS::EC2::EIP": "PublicIp", "AWS::IAM::Policy": "PolicyName"}  # where `Ref` is not the identifier
 
@@ -99,7 +84,7 @@ def arn_of(model: Mapping[str, Any]) -> str:
 
 def _names(kind: ResourceKind) -> tuple[str, ...]:
     noun = kind.name.rpartition(":")[2]
-    return (f"{noun}Name", "Name", f"{noun.removeprefix('Managed')}Name", "Url")
+    return (f"{noun}Name", "Name", "Url")
 
 
 def _pattern(kind: ResourceKind, key: str) -> str:

@@ -22,9 +22,8 @@ class ChangeDetail:
     dynamic: bool = False  # the new value is known at execution only
     before: Any = None
     after: Any = None
-    drifted: tuple[Any, Any, datetime] | None = (
-        None  # the value of the last deployment, the actual one, and when it was read
-    )
+    # The value of the last deployment, the actual one, and when it was read.
+    drifted: tuple[Any, Any, datetime] | None = None
 
     @property
     def replacement(self) -> str:

@@ -140,14 +140,12 @@ class Comparison:
         return {root: actual.get(root) for root in {each.path.split("/")[1] for each in found}}
 
     def _source(self, held: StackResource, block: Mapping[str, Any], root: str) -> tuple[str | None, str | None]:
-        """Return what changes a property: its text in the template, a parameter, or another resource."""
+        """Return what changes a property: its text in the template, or another resource."""
         value = block.get("Properties", {}).get(root)
         if held.block.get("Properties", {}).get(root) != value:
             return DIRECT, None
         names = list(references(value))
         for name, attribute in names:
-            if name in self.template.parameters:
-                return "ParameterReference", name
             if name in self.template.resources:
                 return ("ResourceAttribute", f"{name}.{attribute}") if attribute else ("ResourceReference", name)
         return DIRECT, None

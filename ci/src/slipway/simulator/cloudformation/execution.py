@@ -29,7 +29,7 @@ _SLOW = {
 _CANCELLED = "Resource creation cancelled"
 _RENAME = "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename {name} and update the stack again."  # [F]
 _LINKED = "iam:CreateServiceLinkedRole"
-_SECRET = re.compile(r"\{\{resolve:(secretsmanager|ssm|ssm-secure):([^}]+)\}\}")
+_SECRET = re.compile(r"\{\{resolve:([^}]+)\}\}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,9 +160,8 @@ class Execution(Operation):
     users: Callable[[str], list[str]]  # the stacks that use an exported value
     _undo: list[Undo] = field(init=False, default_factory=list)
     _made: list[StackResource] = field(init=False, default_factory=list)
-    _old: list[tuple[StackResource, str]] = field(
-        init=False, default_factory=list
-    )  # with the policy that applies to each
+    # With the policy that applies to each.
+    _old: list[tuple[StackResource, str]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self._before = dict(self.stack.resources)
@@ -371,9 +370,9 @@ class Execution(Operation):
         return {**properties, kind.tags: own + [tag for tag in self.change_set.tags if tag["Key"] not in named]}
 
     async def _with_secrets(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Replace dynamic references by the secrets and parameters that they name; raises AwsError."""
-        found = {each[0]: (each[1], each[2]) for each in _SECRET.finditer(json.dumps(properties))}
-        values = {text: await self.handlers.secret(*named, self._now()) for text, named in found.items()}
+        """Replace dynamic references by the secrets that they name; raises AwsError."""
+        found = {each[0]: each[1] for each in _SECRET.finditer(json.dumps(properties))}
+        values = {text: await self.handlers.secret(named, self._now()) for text, named in found.items()}
         filled: Mapping[str, Any] = _replaced(properties, values)
         return filled
 

@@ -79,24 +79,14 @@ class Handlers:
         await self._service(kind).delete(model, call, snapshot=snapshot)
         self.resources.remove(kind.name, identifier)
 
-    async def secret(self, service: str, reference: str, call: Call) -> str:
-        """Return the value behind a dynamic reference; raises AwsError."""
+    async def secret(self, reference: str, call: Call) -> str:
+        """Return the value behind a dynamic reference, `secretsmanager:NAME:SecretString:KEY`; raises AwsError."""
+        name, _, key = reference.removeprefix("secretsmanager:").partition(":SecretString:")
         try:
-            if service != "secretsmanager":
-                asked = {
-                    "Name": reference.rpartition(":")[0] if reference.rpartition(":")[2].isdecimal() else reference
-                }
-                answer = await self.services["ssm"]["GetParameter"](asked | {"WithDecryption": True}, call)
-                return str(answer["Parameter"]["Value"])
-            name, _, rest = reference.partition(":SecretString")
-            key, stage, version = (*rest.removeprefix(":").split(":"), "", "", "")[:3]
-            chosen = {"VersionStage": stage} if stage else {"VersionId": version} if version else {}
-            text = (await self.services["secretsmanager"]["GetSecretValue"]({"SecretId": name, **chosen}, call))[
-                "SecretString"
-            ]
-            return str(json.loads(text)[key] if key else text)
+            answer = await self.services["secretsmanager"]["GetSecretValue"]({"SecretId": name}, call)
+            return str(json.loads(answer["SecretString"])[key])
         except (AwsError, ValueError, KeyError) as error:
-            raise failure("NotFound", f"Could not resolve the dynamic reference {service}:{reference}") from error
+            raise failure("NotFound", f"Could not resolve the dynamic reference {reference}") from error
 
     def _service(self, kind: ResourceKind) -> ServiceHandler:
         return SERVICES.get(kind.name, ServiceHandler)(self.services, self.resources, self.databases)

@@ -173,10 +173,6 @@ class _Scaling(_Shared):
     noun = "AutoScalingConfiguration"
 
 
-class _Observability(_Shared):
-    noun = "ObservabilityConfiguration"
-
-
 class _LogGroup(ServiceHandler):
     async def create(self, model: Model, call: Call) -> Model:
         await self._ask("logs", "CreateLogGroup", call, logGroupName=model["LogGroupName"])
@@ -222,46 +218,6 @@ class _Secret(ServiceHandler):
         await self._ask("secretsmanager", "DeleteSecret", call, SecretId=model["Id"], **how)
 
 
-class _SecretAttachment(ServiceHandler):
-    """The facts of a database, added to its secret."""
-
-    async def create(self, model: Model, call: Call) -> Model:
-        named = {"SecretId": model["SecretId"]}
-        held = json.loads((await self._ask("secretsmanager", "GetSecretValue", call, **named))["SecretString"])
-        database = self._resources.find(str(model["TargetType"]), str(model["TargetId"])) or {}
-        facts = {
-            "engine": database.get("Engine"),
-            "host": database.get("Endpoint", {}).get("Address"),
-            "port": int(database.get("Endpoint", {}).get("Port", 5432)),
-            "dbname": database.get("DBName"),
-            "dbInstanceIdentifier": model["TargetId"],
-        }
-        value = json.dumps(held | {key: fact for key, fact in facts.items() if fact is not None})
-        await self._ask("secretsmanager", "PutSecretValue", call, **named, SecretString=value)
-        return {}
-
-
-class _Parameter(ServiceHandler):
-    async def create(self, model: Model, call: Call) -> Model:
-        members = {key: model[key] for key in ("Name", "Type", "Value") if key in model}
-        await self._ask("ssm", "PutParameter", call, **members, Overwrite=True)
-        return {}
-
-    async def read(self, identifier: str, model: Model | None, call: Call) -> Model | None:
-        found = await self._found("ssm", "GetParameter", call, Name=identifier, WithDecryption=True)
-        return (
-            None
-            if found is None
-            else (model or {}) | {key: found["Parameter"][key] for key in ("Name", "Value", "Type")}
-        )
-
-    async def update(self, before: Model, after: Model, call: Call) -> None:  # noqa: ARG002 -- the value says all
-        await self.create(after, call)
-
-    async def delete(self, model: Model, call: Call, *, snapshot: bool) -> None:  # noqa: ARG002 -- it has none
-        await self._ask("ssm", "DeleteParameter", call, Name=model["Name"])
-
-
 class _Subnet(ServiceHandler):
     async def create(self, model: Model, call: Call) -> Model:  # noqa: ARG002 -- as in the class above
         wanted = ip_network(model["CidrBlock"])
@@ -293,7 +249,6 @@ class _Cluster(ServiceHandler):
 
 SERVICES: Mapping[str, type[ServiceHandler]] = {
     "AWS::AppRunner::AutoScalingConfiguration": _Scaling,
-    "AWS::AppRunner::ObservabilityConfiguration": _Observability,
     "AWS::AppRunner::VpcConnector": _Connector,
     "AWS::EC2::Subnet": _Subnet,
     "AWS::ECR::Repository": _Repository,
@@ -301,9 +256,7 @@ SERVICES: Mapping[str, type[ServiceHandler]] = {
     "AWS::IAM::Role": _Role,
     "AWS::Logs::LogGroup": _LogGroup,
     "AWS::RDS::DBInstance": _Database,
-    "AWS::SSM::Parameter": _Parameter,
     "AWS::SecretsManager::Secret": _Secret,
-    "AWS::SecretsManager::SecretTargetAttachment": _SecretAttachment,
 }
 
 

@@ -111,9 +111,8 @@ class SimulatedStack:
     change_sets: dict[str, SimulatedChangeSet] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)  # oldest first
     drifts: dict[str, Drift] = field(default_factory=dict)  # by logical id
-    rollback: Callable[[Sequence[str]], Coroutine[Any, Any, None]] | None = (
-        None  # continues a failed one, without some resources
-    )
+    # Continues a failed one, without some resources.
+    rollback: Callable[[Sequence[str]], Coroutine[Any, Any, None]] | None = None
 
     @property
     def exports(self) -> dict[str, str]:
@@ -164,7 +163,7 @@ class SimulatedStack:
             "StackId": self.arn,
             "StackName": self.name,
             "Description": self.template.document.get("Description") if self.template else None,
-            "Parameters": parameters(self.template.given if self.template else {}),
+            "Parameters": [],
             "CreationTime": self.created,
             "StackStatus": self.status,
             "StackStatusReason": self.reason,
@@ -177,11 +176,6 @@ class SimulatedStack:
             "EnableTerminationProtection": self.protected,
             "DriftInformation": {"StackDriftStatus": self.drift},
         }
-
-
-def parameters(given: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return the API's parameters."""
-    return [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
 
 
 def exports_of(outputs: Mapping[str, Any]) -> dict[str, str]:

@@ -84,7 +84,7 @@ def is_same(one: Any, other: Any) -> bool:
         case (Mapping() | list() | None, _) | (_, Mapping() | list() | None):
             return one is other
         case _:
-            return _plain(one) == _plain(other)
+            return plain(one) == plain(other)
 
 
 def is_function(value: Any) -> bool:
@@ -99,7 +99,8 @@ def _document(text: str) -> Any:
         return None
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """Return a value as text, as CloudFormation writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -125,7 +126,7 @@ class Difference:
 def as_text(value: Any) -> str:
     if value is None:
         return "null"
-    return json.dumps(value) if isinstance(value, (Mapping, list)) else _plain(value)
+    return json.dumps(value) if isinstance(value, (Mapping, list)) else plain(value)
 
 
 def differences(kind: ResourceKind, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> list[Difference]:

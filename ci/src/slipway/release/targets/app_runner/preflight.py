@@ -42,9 +42,8 @@ async def checks_of_parts(aws: Aws, spec: ServiceSpec) -> Checks:
     chosen, checks = own(spec).open, tuple[Check, ...]()
     for subject, name, part in _PARTS:
         arn = chosen.get(name, "")
-        if arn.startswith("arn:") and arn != default_scaling(
-            aws.region, account_of(spec)
-        ):  # every account has that one
+        # Every account has the default one.
+        if arn.startswith("arn:") and arn != default_scaling(aws.region, account_of(spec)):
             checks += await covered(subject, _part(aws, subject, arn, part))
             if part == "vpc_connector":
                 checks += (

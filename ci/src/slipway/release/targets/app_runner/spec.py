@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any, ClassVar
 
-from slipway.errors import BadInputError
 from slipway.records.image import Reference
 from slipway.records.plan import Observed, State
-from slipway.release.engine.plan import ABSENT, ServiceSpec, health_check, values_of
+from slipway.release.engine.plan import ABSENT, ServiceSpec, health_check, health_pace, values_of
 from slipway.settings import AppRunnerEnvironment, HealthPace, Settings, SettingsError
 from slipway.settings.app_runner import Ingress, IpAddresses, default_scaling
 from slipway.workload.workload import HealthCheck
@@ -28,10 +27,6 @@ _STATES = {
 _ANSWERING = (State.LIVE, State.BUSY)  # in any other state the service does not answer
 # UpdateService keeps a field that it is not sent, and refuses these two empty.
 _INHERITED = ("start command", "instance role")
-
-
-def _paced(interval: int, timeout: int, healthy: int, unhealthy: int) -> str:
-    return f"every {interval} s, {timeout} s long, {healthy} up, {unhealthy} down"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +51,7 @@ class AppRunnerSpec(ServiceSpec):
         """Fill what the settings leave open: as it is live, and as App Runner creates a service otherwise."""
         account, _, _, region, *_ = self.image.repository.split(".")
         usual = {
-            "health pace": _paced(*astuple(_USUAL_PACE)),
+            "health pace": health_pace(astuple(_USUAL_PACE)),
             "auto scaling": default_scaling(region, account),
             "egress": INTERNET,
             "ingress": Ingress.PUBLIC.value,
@@ -110,7 +105,7 @@ def spec_of(settings: Settings, environment: str, digest: str) -> AppRunnerSpec:
 
 def _chosen(env: AppRunnerEnvironment) -> dict[str, str | None]:
     return {
-        "health pace": _paced(*astuple(env.health_check)) if env.health_check else None,
+        "health pace": health_pace(astuple(env.health_check)) if env.health_check else None,
         "auto scaling": env.auto_scaling,
         "egress": INTERNET if env.vpc_connector == ABSENT else env.vpc_connector,
         "ingress": env.ingress and env.ingress.value,
@@ -196,7 +191,7 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
         "image": image,
         "port": settings.get("Port", ""),
         "health check": health_check(check.get("Path") if check.get("Protocol") == "HTTP" else None),
-        "health pace": _paced(*pace),
+        "health pace": health_pace(pace),
         "cpu": instance.get("Cpu", ""),
         "memory": instance.get("Memory", ""),
         "access role": source.get("AuthenticationConfiguration", {}).get("AccessRoleArn", ABSENT),
@@ -218,20 +213,13 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
         arn=service["ServiceArn"],
         url=service.get("ServiceUrl"),
         status=service["Status"],
-        digest=_digest(image) if state in _ANSWERING else None,
+        digest=Reference.digest_in(image) if state in _ANSWERING else None,
         fields=fields | values,
         operation=operation,
         inherited=_INHERITED,
         private=not is_public,
         state=state,
     )
-
-
-def _digest(image: str) -> str | None:
-    try:
-        return Reference.parse(image).digest
-    except BadInputError:
-        return None
 
 
 def state_of(word: str) -> State:

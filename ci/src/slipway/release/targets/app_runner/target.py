@@ -198,8 +198,9 @@ class AppRunnerTarget:
 
     async def _summary(self, operation: Operation) -> Mapping[str, Any] | None:
         """Return the summary of an operation, however many have followed it."""
-        async for page in self._aws.pages("apprunner", "list_operations", ServiceArn=operation.arn, MaxResults=_PAGE):
-            if summary := next((each for each in page["OperationSummaryList"] if each["Id"] == operation.id), None):
+        asked = {"ServiceArn": operation.arn, "MaxResults": _PAGE}
+        async for summary in self._aws.items("apprunner", "list_operations", "OperationSummaryList", **asked):
+            if summary["Id"] == operation.id:
                 return dict(summary)
         return None
 
@@ -214,10 +215,9 @@ async def count(_aws: Aws, _arn: str) -> str:
 
 async def find(aws: Aws, service: str) -> str | None:
     """Return a service's ARN by its name. A deleted service is listed for a while, beside a new one of its name."""
-    async for page in aws.pages("apprunner", "list_services"):
-        for summary in page["ServiceSummaryList"]:
-            if summary["ServiceName"] == service and summary.get("Status") != "DELETED":
-                return str(summary["ServiceArn"])
+    async for summary in aws.items("apprunner", "list_services", "ServiceSummaryList"):
+        if summary["ServiceName"] == service and summary.get("Status") != "DELETED":
+            return str(summary["ServiceArn"])
     return None
 
 

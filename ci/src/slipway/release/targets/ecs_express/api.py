@@ -47,10 +47,9 @@ class ExpressApi:
 
     async def deployments(self) -> list[Deployment]:
         """List the deployments of 90 days, newest first."""
-        pages = self.aws.pages(
-            "ecs", "list_service_deployments", service=self.arn, cluster=self.cluster, maxResults=_PAGE
-        )
-        found = [Deployment.listed(brief) async for page in pages for brief in page["serviceDeployments"]]
+        asked = {"service": self.arn, "cluster": self.cluster, "maxResults": _PAGE}
+        briefs = self.aws.items("ecs", "list_service_deployments", "serviceDeployments", **asked)
+        found = [Deployment.listed(brief) async for brief in briefs]
         return sorted(found, key=lambda each: each.created, reverse=True)
 
     async def deployment(self, arn: str) -> Deployment | None:

@@ -21,9 +21,8 @@ _UNPLACED = re.compile(r"unable to place a task\b[. ]*(?:Reason: )?(?P<reason>.*
 _UNPLACED_SECONDS = 3 * 60.0  # without another running task; ECS itself keeps trying until it is stopped
 _SETTLING_SECONDS = 120.0  # in which an ended deployment must leave one active revision
 _DELETION = "deletion"
-_ROUTINE = re.compile(
-    r"\bregistered \d+ targets in |\bderegistered \d+ targets in "
-)  # each task has one of both; `logs` has them
+# Each task has one of both; `logs` has them.
+_ROUTINE = re.compile(r"\bregistered \d+ targets in |\bderegistered \d+ targets in ")
 _WHOLE = 100  # percent of the traffic
 T = TypeVar("T")
 

@@ -18,7 +18,6 @@ from slipway.settings import Settings
 ECS, TASKS = "ecs.amazonaws.com", "ecs-tasks.amazonaws.com"  # the services that assume the roles [G]
 MANAGED_POLICY = "service-role/AmazonECSInfrastructureRoleforExpressGatewayServices"
 _BALANCER = "ecs-express-gateway-alb-"  # the beginning of the name of a shared load balancer [F]
-_MOST_BALANCERS = 400  # of a page, which is more than an account may have [M]
 _LEAST_ZONES, _LEAST_ADDRESSES = 2, 8  # of the shared load balancer [G]
 
 
@@ -55,7 +54,7 @@ async def _checks_of_balancers(
 ) -> Checks:
     """Check the zones of the load balancer that the services of a VPC share: the first of them fixes these [G]."""
     scheme = "internet-facing" if _is_public(subnets[0]["SubnetId"], tables) else "internal"
-    every = (await aws.call("elbv2", "describe_load_balancers", PageSize=_MOST_BALANCERS))["LoadBalancers"]
+    every = [each async for each in aws.items("elbv2", "describe_load_balancers", "LoadBalancers")]
     shared = [
         balancer
         for balancer in every

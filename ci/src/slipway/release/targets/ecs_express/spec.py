@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any, ClassVar, Self
 
-from slipway.errors import BadInputError
 from slipway.records.image import Reference
-from slipway.release.engine.plan import ABSENT, PLATFORM, ServiceSpec, health_check, values_of
+from slipway.release.engine.plan import ABSENT, PLATFORM, ServiceSpec, health_check, health_pace, values_of
 from slipway.release.prices import cost_of
 from slipway.settings import ExpressEnvironment, ManagedNetwork, Settings, SettingsError
 from slipway.settings.ecs_express import Architecture, ScalingMetric, TargetGroupPace, TaskScaling
@@ -67,7 +66,7 @@ class ExpressSpec(ServiceSpec):
             "security groups": named(self.security_groups),
             _LOG_GROUP: self.log_group or _OPEN[_LOG_GROUP],
             "scaling": _scaled(scaling_of(self)),
-            CHECK: paced(astuple(self.pace)),
+            CHECK: health_pace(astuple(self.pace)),
         }
 
     @property
@@ -176,12 +175,6 @@ def _scaled(target: Mapping[str, Any]) -> str:
     return f"{least} to {most} tasks by {target.get('autoScalingMetric')} {target.get('autoScalingTargetValue')}"
 
 
-def paced(pace: Sequence[object]) -> str:
-    """Return the pace of a health check as a plan names it."""
-    interval, timeout, healthy, unhealthy = pace
-    return f"every {interval} s, {timeout} s long, {healthy} up, {unhealthy} down"
-
-
 @dataclass(frozen=True)
 class CheckedGroup:
     """A target group as AWS describes it, and the `path` at which ECS let it be checked; None when ECS does not say that."""
@@ -193,7 +186,7 @@ class CheckedGroup:
     def check(self) -> str:
         """The health check in the words of a plan; path and codes only if they differ from those that ECS sets."""
         found = self.description
-        parts = [paced([found.get(key, "?") for key in tuning_of(TargetGroupPace())])]
+        parts = [health_pace([found.get(key, "?") for key in tuning_of(TargetGroupPace())])]
         if (path := found.get("HealthCheckPath", self.path)) != self.path:
             parts.append(f"at {path}")
         if (codes := found.get("Matcher", {}).get("HttpCode", HEALTHY)) != HEALTHY:
@@ -279,9 +272,4 @@ def fields_of(
 
 def digest_of(image: Mapping[str, Any]) -> str | None:
     """Return the digest of a revision's image: as ECS reports it, otherwise the one in the image's reference."""
-    if digest := image.get("imageDigest"):
-        return str(digest)
-    try:
-        return Reference.parse(str(image.get("image", ""))).digest
-    except BadInputError:
-        return None
+    return image.get("imageDigest") or Reference.digest_in(image.get("image", ""))

@@ -2,8 +2,8 @@
 
 from dataclasses import astuple
 
+from slipway.release.engine.plan import health_pace
 from slipway.release.targets.ecs_express.api import ExpressApi
-from slipway.release.targets.ecs_express.spec import paced
 from slipway.settings import TargetGroupPace
 
 
@@ -11,6 +11,6 @@ async def tune(api: ExpressApi, pace: TargetGroupPace, revision: str) -> bool:
     """Give the target groups of a revision a pace, where they have another; return whether there are any yet."""
     groups = await api.target_groups(await api.revision(revision))
     for group in groups:
-        if group.check != paced(astuple(pace)):
+        if group.check != health_pace(astuple(pace)):
             await api.aws.call_idempotent("elbv2", "modify_target_group", **group.tuned(pace))
     return bool(groups)

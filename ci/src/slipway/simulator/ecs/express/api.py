@@ -158,9 +158,8 @@ class Express:
     async def describe_service_deployments(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         arns = request["serviceDeploymentArns"]
         if len(arns) > _MOST_DEPLOYMENTS:
-            raise AwsError(
-                "InvalidParameterException", f"At most {_MOST_DEPLOYMENTS} ARNs are allowed."
-            )  # [M], words †
+            # The limit [M], the words †.
+            raise AwsError("InvalidParameterException", f"At most {_MOST_DEPLOYMENTS} ARNs are allowed.")
         known = {
             deployment.arn: deployment.description(service, self.readings)
             for service in self.services.values()

@@ -67,9 +67,8 @@ def _defined(definition: TaskDefinition) -> dict[str, Any]:
     container = definition.container
     ports = container.get("portMappings", [])
     if container["name"] != CONTAINER or len(ports) != 1:
-        message = (
-            f"The task definition must have a container named {CONTAINER} with a single port mapping."  # [M], words †
-        )
+        # The condition [M], the words †.
+        message = f"The task definition must have a container named {CONTAINER} with a single port mapping."
         raise AwsError("InvalidParameterException", message)
     kept = ("image", "command", "environment", "secrets")
     members = {key: container[key] for key in kept if container.get(key)}

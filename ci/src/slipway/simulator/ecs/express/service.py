@@ -23,9 +23,8 @@ from slipway.simulator.ecs.task import TaskDefinition
 class Readings:
     """The behaviours that only an account can decide; each default is the better documented one."""
 
-    absent: str = (
-        "ResourceNotFoundException"  # or InvalidParameterException: the error for a service that does not exist
-    )
+    # The error for a service that does not exist, this one or InvalidParameterException.
+    absent: str = "ResourceNotFoundException"
     same_deploys: bool = False  # whether an update without a change starts a deployment
     breaker: bool = True  # whether the circuit breaker also guards a canary [F]; its model excludes that [M]
     creation_reverts: bool = True  # a failed creation is ROLLBACK_FAILED [F]; otherwise it stays IN_PROGRESS
