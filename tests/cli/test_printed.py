@@ -47,6 +47,7 @@ HERE = ("--endpoint-url", "http://127.0.0.1:4566")
             "`slipway explain L01`, `dagger call x`",
         ),
         (("doctor",), "`slipway status`", "`slipway status`"),
+        (("status", "--environment", "qa", *HERE), "`slipway simulator`", "`slipway simulator`"),
     ],
 )
 def test_a_command_gets_the_flags_that_say_where(call, text, expected):

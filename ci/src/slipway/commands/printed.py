@@ -11,7 +11,11 @@ from slipway.commands.table import COMMANDS
 
 _PRINTED: Final = re.compile(r"`slipway (?P<name>[a-z]+)(?P<flags>[^`\n]*)`")
 _CARRIED: Final = ("environment", "service", "region", "source", "endpoint-url")
-_TAKEN: Final = {command.name: {flag.name for flag in command.flags} for command in COMMANDS}
+_TAKEN: Final = {
+    command.name: {flag.name for flag in command.flags}
+    for command in COMMANDS
+    if command.name != "simulator"  # it serves an endpoint, and takes one for its pushes only
+}
 
 
 def completed(text: str, flags: Flags, escape: Callable[[str], str] = str) -> str:
