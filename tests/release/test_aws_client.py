@@ -61,6 +61,12 @@ async def test_each_failure_is_refused_or_lost(account, effect, error):
         await aws_of(account).once("apprunner", "list_services")
 
 
+def test_a_full_repository_leads_to_the_way_without_it():
+    full = {"Code": "LimitExceededException", "Message": "the maximum number of images"}
+    assert "deploy runs with --without-ledger REASON" in AwsRefusedError("ecr", "put_image", full).next_step
+    assert "--without-ledger" not in AwsRefusedError("iam", "create_role", full).next_step
+
+
 async def test_a_call_that_is_not_answered_for_a_while_is_reported_while_it_waits(account, monkeypatch):
     """With a frozen endpoint `status` printed nothing for 41 s."""
     monkeypatch.setattr("slipway.oci.patience._UNANSWERED_SECONDS", 0.01)

@@ -61,10 +61,6 @@ async def test_a_service_scales_as_the_configuration_says_that_it_is_given(accou
     assert operation["Status"] == "SUCCEEDED"
     summary = (await account.described(arn))["AutoScalingConfigurationSummary"]
     assert summary["AutoScalingConfigurationArn"] == second["AutoScalingConfigurationArn"]
-    users = await account.ask(
-        "apprunner", "list_services_for_auto_scaling_configuration", AutoScalingConfigurationArn=by_name
-    )
-    assert users["ServiceArnList"] == [arn]
 
 
 async def test_what_is_described_without_a_revision_is_the_last_one(account):

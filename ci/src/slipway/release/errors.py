@@ -22,6 +22,7 @@ _WHILE_ECR_FAILS = (
     "while ECR alone fails, deploy runs with --without-ledger REASON, and so does rollback while the ledger can be read"
 )
 _WITHOUT_ECR = f"{_LATER}; {_WHILE_ECR_FAILS}"
+_FULL = f"ask AWS for a higher quota, or delete images that no environment uses; {_WHILE_ECR_FAILS}"
 EMULATOR = "start `slipway simulator` there, or correct the endpoint"
 _UNUSABLE = {  # the credentials: no call can be made at all
     "ExpiredToken": _SIGN_IN,
@@ -97,7 +98,10 @@ class AwsRefusedError(PlatformRefusedError):
         verb = "throttles" if self.code in THROTTLED else "refused"
         what = f"AWS {verb} {service} {operation} with {one_line(self.code)}: {self.message}".rstrip(": ")
         later = _WITHOUT_ECR if service == "ecr" else _LATER
-        super().__init__(what, later if self.code in THROTTLED else _REMEDIES.get(self.code, _MESSAGE))
+        remedies = {**_REMEDIES, **dict.fromkeys(THROTTLED, later)}
+        if service == "ecr":
+            remedies["LimitExceededException"] = _FULL
+        super().__init__(what, remedies.get(self.code, _MESSAGE))
 
     @property
     def is_unusable(self) -> bool:

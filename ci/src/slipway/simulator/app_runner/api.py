@@ -167,13 +167,6 @@ class SimulatedAppRunner:
         newest_first = [operation.description() for operation in self._service(request).operations[::-1]]
         return paged("OperationSummaryList", newest_first, request)
 
-    async def list_services_for_auto_scaling_configuration(
-        self, request: Mapping[str, Any], _call: Call
-    ) -> Mapping[str, Any]:
-        revision = self.scaling.resolve(request["AutoScalingConfigurationArn"])
-        users = [service.arn for service in self.services.values() if service.scaling.arn == revision.arn]
-        return paged("ServiceArnList", users, request)
-
     async def tag_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         """CreateService sets tags, only these operations change them [M]."""
         tags = self._tags(request)
