@@ -130,8 +130,6 @@ async def ask_of_shared(ask: Ask) -> None:
         named = {f"{noun}Arn": made[f"{noun}Arn"]}
         await ask("apprunner", f"Describe{noun}", **named)
         await ask("apprunner", f"List{listed}")
-        if noun == "AutoScalingConfiguration":
-            await ask("apprunner", f"ListServicesFor{noun}", **named)
         await ask("apprunner", f"Delete{noun}", **named)
 
 
