@@ -248,14 +248,18 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
         *ENVIRONMENT,
         option(
             "to",
-            "TARGET",
+            "ecs-express",
             "the platform to move to: start the move, or resume it",
             choices=("ecs-express",),
+            required=True,
             one_of="direction",
         ),
-        switch("back", "send all traffic back to App Runner", one_of="direction"),
+        switch("back", "send all traffic back to App Runner", required=True, one_of="direction"),
         switch(
-            "finish", "pause the App Runner service; refused until the new service has all traffic", one_of="direction"
+            "finish",
+            "pause the App Runner service; refused until the new service has all traffic",
+            required=True,
+            one_of="direction",
         ),
         option(
             "confirm",
