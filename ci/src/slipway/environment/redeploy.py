@@ -37,7 +37,7 @@ Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
 
 
 def _unproven(what: str, risk: str, instead: str, older: str | None, newer: str | None) -> RefusedError:
-    """Return the refusal of a pair of releases, by the commits of both, if they are known; a pair that is known not to work needs no proof."""
+    """Return the refusal of a release on a schema, with the commits of both, if they are known; one that is known to fail there needs no certificate."""
     if isinstance(risk, Disproof):
         return RefusedError(f"{what} fails: {risk}", instead)
     place = f"in a checkout of {newer[:SHORT]}" if newer else "in a checkout of the newer release"
