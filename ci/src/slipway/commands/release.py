@@ -361,7 +361,7 @@ async def connected_to(flags: Flags, caller: Caller, name: str = "") -> "Service
 
 
 async def _evidence(flags: Flags, caller: Caller) -> "CompatibilityEvidence":
-    """Read the certificate, or make it from the proof, and the reason passed; raises BadInputError, and RefusedError for a proof of no pair."""
+    """Read the certificate, or make it from the proof, and the reason passed; raises BadInputError, and RefusedError for a proof that gives no certificate."""
     import time
 
     from slipway.environment.redeploy import CompatibilityEvidence
