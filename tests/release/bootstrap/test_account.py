@@ -359,6 +359,20 @@ async def test_the_foundation_is_kept_while_the_stack_of_another_service_uses_it
     billed = settings(staging=replace(FROM_NOTHING, network=replace(FROM_NOTHING.network, nat=Nat.NONE)))
     said = await refusal(ground(account, billed).apply(untold))
     assert "these settings would destroy NatAddress, NatGateway, NatRoute in it" in said
+    larger = settings(staging=replace(FROM_NOTHING, database=replace(FROM_NOTHING.database, class_="db.t4g.small")))
+    said = await refusal(ground(account, larger).propose(untold))
+    assert "also used by slipway-billing-staging, and these settings would change Database DBInstanceClass " in said
+    assert "DBInstanceClass db.t4g.micro -> db.t4g.small in it" in said
+    assert "pass --replace Database.DBInstanceClass with --apply" in said
+    shown = of_bootstrap(await replace(ground(account, larger), agreed=("billing",)).propose(untold))
+    assert "Database slipway-staging (DBInstanceClass db.t4g.micro -> db.t4g.small)" in shown
+    older = replace(WANTED, migrations=replace(WANTED.migrations, postgres="17"))
+    said = await refusal(ground(account, older).propose(untold))
+    assert "settings ask for postgres 17, and the server slipway-staging has 18, which RDS cannot downgrade; " in said
+    assert said.endswith('write postgres = "18" into [tool.slipway.migrations]')
+    drifted = await ground(account, older).drift(untold)
+    assert not drifted.is_clean
+    assert "settings ask for Database EngineVersion 17, the applied template has 18" in of_account_drift(drifted)
     deletion = StackDeletion(aws_of(account), stacks(WANTED, "staging")[0], time_of(account), untold)
     refused = await deletion.run(await deletion.proposed())  # the import came after it was shown
     assert refused.removal is Removal.FAILED

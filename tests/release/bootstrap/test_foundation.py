@@ -12,7 +12,15 @@ import pytest
 from slipway.environment.bootstrap import check_losses
 from slipway.environment.environment import ServiceEnvironment, wall_clock
 from slipway.errors import RefusedError, SlipwayError
-from slipway.records.bootstrap import Bootstrap, DatabaseChange, ResourceChange, ResourceFailure, Result, StackChange
+from slipway.records.bootstrap import (
+    Bootstrap,
+    DatabaseChange,
+    ResourceChange,
+    ResourceFailure,
+    Result,
+    StackChange,
+    ValueChange,
+)
 from slipway.records.drift import AccountDrift, PropertyDrift, StackDrift
 from slipway.release.bootstrap.template import stacks
 from slipway.release.prices import CLASSES, MAJORS, cost_of
@@ -252,6 +260,10 @@ def test_a_loss_is_judged_by_kind_action_and_what_becomes_of_the_old_resource():
     assert change(action="Modify", kind=database, replacement="False").loss is None
     again = change(action="Modify", kind=secret, replacement="False", properties=("GenerateSecretString",))
     assert again.loss == "generates a new value for the secret"
+    versions = {("18.1", "17"): True, ("17", "18"): False, ("17.4", "17"): False, ("none", "17"): False}
+    for (before, after), is_lower in versions.items():
+        value = ValueChange(name="EngineVersion", before=before, after=after)
+        assert bool(change(action="Modify", kind=database, values=(value,)).downgrade) is is_lower
     stack = StackChange(stack="s", region="r", result=Result.PROPOSED, is_new=False, changes=(again,))
     with pytest.raises(RefusedError, match="if its contents may be lost, pass --replace X"):
         check_losses([stack], ())

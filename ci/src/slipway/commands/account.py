@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         option(
             "replace",
             "RESOURCE",
-            "with `--apply`: allow this resource, named as in the template, to be replaced, although its contents are lost; may be repeated",
+            "with `--apply`: allow this resource, named as in the template, to be replaced, although its contents are lost; or as RESOURCE.PROPERTY, such as Database.DBInstanceClass, a change of what services of other repositories share; may be repeated",
             repeated=True,
         ),
     ),
@@ -84,8 +84,11 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.template and flags.drift:
         raise BadInputError("a template has no drift", "pass --template or --drift")
     settings = with_repository(await caller.settings(), flags.github)
+    agreed: list[str] = []
     if isinstance(settings.environment(flags.environment).network, ManagedNetwork):
-        check_same_foundation((await caller.services()).values(), flags.environment)
+        services = [*(await caller.services()).values()]
+        check_same_foundation(services, flags.environment)
+        agreed = [each.name for each in services if flags.environment in each.environments]
     if settings.calls and not flags.drift:
         check_reachable(graph_of(await caller.services()), settings.name, flags.environment)
     if flags.template:
@@ -95,7 +98,7 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     digest = environment.digest_of(flags.image) if flags.image else None
     if digest is None and settings.environment(flags.environment).database:
         digest = (await environment.status()).digest
-    setup = AccountSetup(settings, flags.environment, environment.aws, environment.time, digest)
+    setup = AccountSetup(settings, flags.environment, environment.aws, environment.time, digest, agreed)
     with caller.run() as tell:
         if flags.drift and not flags.apply:
             return answers.of_account_drift(await setup.drift(tell))

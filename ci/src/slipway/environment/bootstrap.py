@@ -1,6 +1,6 @@
 """Bootstrap: propose and create the stacks that an environment needs in its AWS account."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from dataclasses import replace as with_values
@@ -22,7 +22,7 @@ from slipway.release.bootstrap.server import database_name, owner_name
 from slipway.release.bootstrap.template import CALLER, StackKind, StackTemplate, stacks
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
-from slipway.release.placement import VPC, imports_of
+from slipway.release.placement import VPC, imports_of, stack_name
 from slipway.release.prices import cost_of
 from slipway.release.targets.supported import target_of
 from slipway.settings import Github, ManagedNetwork, Settings, SettingsError
@@ -47,6 +47,7 @@ class AccountSetup:
     aws: Aws
     time: Time
     digest: str | None = None  # of the image whose task makes the database's roles
+    agreed: Collection[str] = ()  # services whose settings describe the same network and database
 
     async def stacks(self) -> tuple[StackTemplate, ...]:
         """Return the stacks; raises RefusedError if the credentials belong to another account."""
@@ -230,21 +231,51 @@ class AccountSetup:
             proposal = _waiting(stack, missing) if missing else await opened.enter_async_context(change_set.proposed())
             proposals.append((change_set, proposal))
             roles += roles_added_by(stack, proposal)
-            taken = [change.name for change in proposal.changes if change.is_taken and change.name not in replace]
-            if taken and stack.kind is StackKind.FOUNDATION:
-                await self._check_unused(stack, taken, tell)
+            if stack.kind is StackKind.FOUNDATION and proposal.changes and not proposal.is_new:
+                await self._check_shared(stack, proposal, replace, tell)
         await check_new(self.aws, roles)
         return proposals
 
-    async def _check_unused(self, stack: StackTemplate, taken: Sequence[str], tell: Callable[[Event], None]) -> None:
-        """Raise RefusedError when stacks of other services use a stack that would lose these resources."""
-        ours = [each.name for each in self._templates]
-        if users := await StackDeletion(self.aws, stack, self.time, tell).users(ours):
+    async def _check_shared(
+        self, stack: StackTemplate, proposal: StackChange, named: Sequence[str], tell: Callable[[Event], None]
+    ) -> None:
+        """Raise RefusedError when other services use a stack that would lose or change something, and for a lower major of Postgres."""
+        users = await StackDeletion(self.aws, stack, self.time, tell).users([each.name for each in self._templates])
+        also = f"the stack {stack.name} is also used by {', '.join(users)}"
+        for change in proposal.changes:
+            if version := change.downgrade:
+                raise RefusedError(
+                    f"the settings ask for postgres {version.after}, and the server {change.physical} has {version.before}, "
+                    f"which RDS cannot downgrade{f'; {also}' if users else ''}",
+                    f'write postgres = "{version.before.partition(".")[0]}" into [tool.slipway.migrations]',
+                )
+        taken = [change.name for change in proposal.changes if change.is_taken and change.name not in named]
+        if taken and users:
             raise RefusedError(
-                f"the stack {stack.name} is also used by {', '.join(users)}, and these settings would destroy {', '.join(taken)} in it",
+                f"{also}, and these settings would destroy {', '.join(taken)} in it",
                 "write the same network, database and migrations.postgres as those services into these settings; if all of them are to "
                 f"lose it, pass {' '.join(f'--replace {name}' for name in taken)} with --apply",
             )
+        agreed = {stack_name(service, self.environment) for service in self.agreed}
+        changed = _changed_by_settings(proposal, named)
+        if changed and (others := [name for name in users if name not in agreed]):
+            raise RefusedError(
+                f"the stack {stack.name} is also used by {', '.join(others)}, and these settings would change "
+                f"{', '.join(changed.values())} in it",
+                "write the same network, database and migrations.postgres as those services into these settings; if the change is meant "
+                f"for all of them, pass {' '.join(f'--replace {name}' for name in changed)} with --apply",
+            )
+
+
+def _changed_by_settings(proposal: StackChange, named: Sequence[str]) -> dict[str, str]:
+    """Return the properties that the settings change in place, as RESOURCE.PROPERTY, with both values; none of those that are named."""
+    found = {
+        f"{change.name}.{value.name}": f"{change.name} {value.told}"
+        for change in proposal.changes
+        for value in change.values
+        if not (value.is_restored or change.is_taken)
+    }
+    return {name: told for name, told in found.items() if name not in named}
 
 
 def _missing(stack: StackTemplate, before: Sequence[StackChange]) -> str | None:

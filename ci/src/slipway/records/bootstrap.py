@@ -38,13 +38,31 @@ _GENERATED = "GenerateSecretString"
 
 
 @dataclass(frozen=True, kw_only=True)
+class ValueChange:
+    """The change of a property by the template; both values are empty when they are long, or known at the execution only.
+
+    - is_restored: whether only the account's value differs, which a person has changed, not that of the template.
+    """
+
+    name: str
+    before: str = ""
+    after: str = ""
+    is_restored: bool = False
+
+    @property
+    def told(self) -> str:
+        """The property in words, with both values."""
+        return f"{self.name} {self.before} -> {self.after}" if self.before or self.after else self.name
+
+
+@dataclass(frozen=True, kw_only=True)
 class ResourceChange:
     """The change of one resource.
 
     - action, replacement: as CloudFormation reports them; replacement is "True", "False", "Conditional" or empty.
     - physical: its id in the account, empty before it exists.
     - policy: what becomes of the old resource, such as "Delete", "Retain" or "ReplaceAndSnapshot"; empty when it stays.
-    - properties: those that change, by name.
+    - properties: those that change, by name. values: those among them that the template changes, not another resource.
     """
 
     action: str
@@ -54,6 +72,14 @@ class ResourceChange:
     replacement: str = ""
     policy: str = ""
     properties: tuple[str, ...] = ()
+    values: tuple[ValueChange, ...] = ()
+
+    @property
+    def downgrade(self) -> ValueChange | None:
+        """The change of a server to a lower major of Postgres, which RDS refuses: it upgrades a server, and has no way back."""
+        versions = [each for each in self.values if each.name == "EngineVersion" and each.before and each.after]
+        is_server = self.kind == "AWS::RDS::DBInstance"
+        return next((each for each in versions if is_server and _major(each.after) < _major(each.before)), None)
 
     @property
     def loss(self) -> str | None:
@@ -85,6 +111,11 @@ class ResourceChange:
         """Whether the change removes a resource that others may use, such as a NAT gateway, even if nothing in it is lost."""
         is_removed = self.action == "Remove" and self.policy != "Retain"
         return bool(self.loss) or is_removed or (self.action == "Modify" and self.replacement == "True")
+
+
+def _major(version: str) -> int:
+    major = version.partition(".")[0]
+    return int(major) if major.isdecimal() else 0
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,17 @@ class PropertyDrift:
 
 @dataclass(frozen=True, kw_only=True)
 class StackDrift:
-    """The drift of one stack; `unchecked` are the resources, with their kinds, that CloudFormation cannot compare."""
+    """The drift of one stack.
+
+    - unchecked: the resources, with their kinds, that CloudFormation cannot compare.
+    - unapplied: what the settings ask for and the template that was applied has otherwise, because another service applied it, or nobody yet.
+    """
 
     stack: str
     region: str
     differences: tuple[PropertyDrift, ...] = ()
     unchecked: tuple[str, ...] = ()
+    unapplied: tuple[str, ...] = ()
     is_missing: bool = False
 
 
@@ -50,6 +55,11 @@ class AccountDrift(Record, schema="slipway/account-drift/1"):
 
     @property
     def is_clean(self) -> bool:
+        return self.is_as_applied and not any(stack.unapplied for stack in self.stacks)
+
+    @property
+    def is_as_applied(self) -> bool:
+        """Whether the account is what was applied, even if the settings ask for something else."""
         has_drift = any(stack.differences or stack.is_missing for stack in self.stacks)
         is_right = self.database is None or self.database.result in {Result.UNCHANGED, Result.WAITING}
         return is_right and not self.breaches and not has_drift

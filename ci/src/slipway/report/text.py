@@ -89,7 +89,9 @@ def _change(change: ResourceChange) -> str:
     named = f" {one_line(change.physical)}" if change.physical else ""
     replaced = f" ({_REPLACED[change.replacement]})" if change.replacement in _REPLACED else ""
     sign = _SIGNS.get(change.action, "?")
-    properties = f" ({', '.join(map(one_line, change.properties))})" if change.properties else ""
+    told = {value.name: value.told for value in change.values}
+    names = ", ".join(one_line(told.get(name, name)) for name in change.properties)
+    properties = f" ({names})" if names else ""
     loss = f"; refused, because it {change.loss}: {one_line(change.remedy)}" if change.loss else ""
     named += f"{properties}{replaced}{loss}"
     return f"  {sign} {one_line(change.action):6} {one_line(change.kind)} {one_line(change.name)}{named}"
@@ -116,6 +118,7 @@ def _account_drift(drift: AccountDrift) -> Iterator[str]:
             yield f"  {one_line(each.kind)} {one_line(each.name)} {one_line(each.physical)} {one_line(each.path)}".rstrip()
             yield f"      template: {one_line(each.expected, 600)}"
             yield f"      account:  {one_line(each.actual, 600)}"
+        yield from (f"  {one_line(each, 600)}" for each in stack.unapplied)
         yield from (f"  not checked: {one_line(name)}" for name in stack.unchecked)
     yield from (f"not isolated: {one_line(breach)}" for breach in drift.breaches)
     yield from _database_drift(drift.database) if drift.database else ()
@@ -124,6 +127,8 @@ def _account_drift(drift: AccountDrift) -> Iterator[str]:
 
 
 def _drift_verdict(drift: AccountDrift) -> str:
+    if drift.is_as_applied and not drift.is_clean:
+        return "the account matches the templates that were applied, not the settings; correct these, or run bootstrap --apply"
     if not drift.is_clean:
         return "the account differs from the templates; --drift --apply restores the templates' values"
     unread = drift.database and drift.database.result is Result.WAITING

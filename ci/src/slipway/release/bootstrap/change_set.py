@@ -3,8 +3,9 @@
 A change set that is not executed is deleted, whatever happens, and so is the empty stack that CloudFormation makes for the first one.
 """
 
+import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 import anyio
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
-from slipway.records.bootstrap import ResourceChange, ResourceFailure, Result, StackChange
+from slipway.records.bootstrap import ResourceChange, ResourceFailure, Result, StackChange, ValueChange
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.bootstrap.template import StackTemplate
@@ -32,6 +33,7 @@ _WELL = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")  # users report either
 # AWS's schemas call these conditional, and its reference says that a change interrupts the database or not even that, but never replaces it.
 _IN_PLACE = {"AWS::RDS::DBInstance": {"AutoMinorVersionUpgrade", "BackupRetentionPeriod", "MultiAZ"}}
+_LONGEST_VALUE = 60  # that a line of the report has room for
 _FOLLOWS = "cancelled"  # the reason of every other resource when one has failed
 
 
@@ -132,7 +134,7 @@ class StackChangeSet:
     async def _created(self) -> Mapping[str, Any]:
         began = self._time.seconds()
         while True:
-            found = await self._ask("describe_change_set", ChangeSetName=self._name)
+            found = await self._ask("describe_change_set", ChangeSetName=self._name, IncludePropertyValues=True)
             if found["Status"] in ("CREATE_COMPLETE", "FAILED"):
                 return found
             self._check_timeout(began, "the change set is still being made")
@@ -141,7 +143,8 @@ class StackChangeSet:
     async def _changes(self, page: Mapping[str, Any]) -> list[ResourceChange]:
         changes = list(page["Changes"])
         while page.get("NextToken"):
-            page = await self._ask("describe_change_set", ChangeSetName=self._name, NextToken=page["NextToken"])
+            more = {"NextToken": page["NextToken"], "IncludePropertyValues": True}
+            page = await self._ask("describe_change_set", ChangeSetName=self._name, **more)
             changes += page["Changes"]
         return [_change(change["ResourceChange"]) for change in changes if "ResourceChange" in change]
 
@@ -199,6 +202,12 @@ async def describe_stack(aws: Aws, stack: str) -> Mapping[str, Any] | None:
     return dict(found["Stacks"][0]) if found else None
 
 
+async def template_of(aws: Aws, stack: str) -> Mapping[str, Any]:
+    """Return the template as applied; the settings may have changed since."""
+    body = (await ask(aws, "get_template", stack))["TemplateBody"]
+    return (json.loads(body) if body else {}) if isinstance(body, str) else body  # boto3 has read JSON already
+
+
 async def resources_of(aws: Aws, stack: str) -> list[dict[str, Any]]:
     """Return the summaries of a stack's resources."""
     found = aws.items("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack)
@@ -243,7 +252,22 @@ def _change(change: Mapping[str, Any]) -> ResourceChange:
     replacing = {each.get("Name") for each in targets if each.get("RequiresRecreation", "Never") != "Never"}
     if texts["replacement"] == "Conditional" and replacing and replacing <= _IN_PLACE.get(texts["kind"], set()):
         texts |= {"replacement": "False", "policy": ""}
-    return ResourceChange(**texts, properties=tuple(properties))
+    values = [each for detail in change.get("Details", ()) for each in _values(detail)]
+    return ResourceChange(**texts, properties=tuple(properties), values=tuple(values))
+
+
+def _values(detail: Mapping[str, Any]) -> Iterator[ValueChange]:
+    """Yield the change of a property that the template changes; a part of one without its values."""
+    target = detail.get("Target", {})
+    if not target.get("Name") or detail.get("ChangeSource") != "DirectModification":
+        return
+    after = str(target.get("AfterValue") or "")
+    previous = target.get("Drift", {}).get("PreviousValue")
+    value = ValueChange(name=target["Name"], is_restored=previous is not None and previous == after)
+    texts = {"before": one_line(target.get("BeforeValue") or "none"), "after": one_line(after or "none")}
+    is_whole = target.get("Path") == f"/Properties/{target['Name']}" and detail.get("Evaluation") == "Static"
+    fits = is_whole and all(len(text) <= _LONGEST_VALUE for text in texts.values())
+    yield replace(value, **texts) if fits else value
 
 
 def tags_of(stack: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

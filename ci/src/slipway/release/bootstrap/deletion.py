@@ -3,7 +3,6 @@
 AWS accepts the deletion of a stack whose exports are in use, and changes only the reason of its status.
 """
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from dataclasses import replace as with_values
@@ -22,6 +21,7 @@ from slipway.release.bootstrap.change_set import (
     failures,
     resources_of,
     tags_of,
+    template_of,
 )
 from slipway.release.bootstrap.template import StackTemplate
 from slipway.release.engine.target import Time
@@ -153,9 +153,8 @@ class StackDeletion:
         return any(each.get("DeletionProtection") for each in found["DBInstances"])
 
     async def _policies(self) -> Mapping[str, str]:
-        """Return the deletion policies in the template as deployed; the settings may have changed since."""
-        body = (await ask(self.aws, "get_template", self.stack.name))["TemplateBody"]
-        template = (json.loads(body) if body else {}) if isinstance(body, str) else body  # boto3 has read JSON already
+        """Return the deletion policies in the template as applied."""
+        template = await template_of(self.aws, self.stack.name)
         return {name: each.get("DeletionPolicy", "") for name, each in template.get("Resources", {}).items()}
 
 

@@ -1,13 +1,14 @@
 """Drift detection of one stack: resources beside the template that made them, and what they are now."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from slipway.errors import RefusedError, UnknownOutcomeError
 from slipway.records.drift import PropertyDrift, StackDrift
 from slipway.release.aws.client import Aws
-from slipway.release.bootstrap.change_set import or_no_stack, resources_of
-from slipway.release.bootstrap.template import StackTemplate
+from slipway.release.bootstrap.change_set import or_no_stack, resources_of, template_of
+from slipway.release.bootstrap.template import StackKind, StackTemplate
 from slipway.release.engine.target import Time
 from slipway.untrusted import one_line
 
@@ -32,11 +33,14 @@ async def detect(aws: Aws, stack: StackTemplate, time: Time) -> StackDrift:
     held = await resources_of(aws, stack.name)
     checked = {each["LogicalResourceId"] for each in compared if each["StackResourceDriftStatus"] != "NOT_CHECKED"}
     unchecked = [each for each in held if each["LogicalResourceId"] not in checked]
+    is_shared = stack.kind is StackKind.FOUNDATION
+    unapplied = _unapplied(await template_of(aws, stack.name), stack.template) if is_shared else ()
     return StackDrift(
         stack=stack.name,
         region=stack.region,
         differences=tuple(difference for each in compared for difference in _differences(each)),
         unchecked=tuple(f"{each['ResourceType']} {each['LogicalResourceId']}" for each in unchecked),
+        unapplied=tuple(unapplied),
     )
 
 
@@ -73,3 +77,20 @@ def _differences(resource: Mapping[str, Any]) -> list[PropertyDrift]:
         )
         for each in resource.get("PropertyDifferences", ())
     ]
+
+
+def _unapplied(applied: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the settings ask for beside what the template has that was applied."""
+    before, after = applied.get("Resources", {}), wanted["Resources"]
+    for name in sorted({*before, *after}):
+        if not (name in before and name in after):
+            yield f"settings ask for {'no ' if name in before else ''}{name}, the applied template has {'it' if name in before else 'none'}"
+            continue
+        was, will = before[name].get("Properties", {}), after[name].get("Properties", {})
+        for key in sorted({*was, *will}):
+            if was.get(key) != will.get(key):
+                yield f"settings ask for {name} {key} {_shown(will.get(key))}, the applied template has {_shown(was.get(key))}"
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else value if isinstance(value, str) else json.dumps(value)

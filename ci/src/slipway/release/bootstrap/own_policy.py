@@ -17,10 +17,12 @@ from slipway.settings import Settings
 # Bootstrap in every form with `destroy --everything`; and `--drift` without the database's roles, which only a task can read that
 # gets the main user's password.
 COMMANDS = CHANGES, READS = "bootstrap", "bootstrap-drift"
-_READ_STACKS: Final = ("DescribeStackResourceDrifts", "DescribeStacks", "DetectStackDrift", "ListStackResources")
+_READ_STACKS: Final = (
+    *("DescribeStackResourceDrifts", "DescribeStacks", "DetectStackDrift", "GetTemplate", "ListStackResources"),
+)
 _CHANGE_STACKS: Final = (
     *("CreateChangeSet", "DeleteChangeSet", "DeleteStack", "DescribeChangeSet", "DescribeStackEvents"),
-    *("ExecuteChangeSet", "GetTemplate"),
+    "ExecuteChangeSet",
 )
 _READ_ANY: Final = (
     *("cloudformation:DescribeStackDriftDetectionStatus", "cloudformation:ListImports"),
