@@ -28,7 +28,7 @@ class StackDrift:
     """The drift of one stack.
 
     - unchecked: the resources, with their kinds, that CloudFormation cannot compare.
-    - unapplied: what the settings ask for and the template that was applied has otherwise, because another service applied it, or nobody yet.
+    - unapplied: where the settings differ from the template as applied, in one sentence each.
     """
 
     stack: str
@@ -59,7 +59,7 @@ class AccountDrift(Record, schema="slipway/account-drift/1"):
 
     @property
     def is_as_applied(self) -> bool:
-        """Whether the account is what was applied, even if the settings ask for something else."""
+        """Whether the account matches the templates as applied, even if the settings differ."""
         has_drift = any(stack.differences or stack.is_missing for stack in self.stacks)
         is_right = self.database is None or self.database.result in {Result.UNCHANGED, Result.WAITING}
         return is_right and not self.breaches and not has_drift
