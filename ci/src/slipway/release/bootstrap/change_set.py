@@ -263,11 +263,15 @@ def _values(detail: Mapping[str, Any]) -> Iterator[ValueChange]:
         return
     after = str(target.get("AfterValue") or "")
     previous = target.get("Drift", {}).get("PreviousValue")
-    value = ValueChange(name=target["Name"], is_restored=previous is not None and previous == after)
-    texts = {"before": one_line(target.get("BeforeValue") or "none"), "after": one_line(after or "none")}
+    before, shown = one_line(target.get("BeforeValue") or "none"), one_line(after or "none")
     is_whole = target.get("Path") == f"/Properties/{target['Name']}" and detail.get("Evaluation") == "Static"
-    fits = is_whole and all(len(text) <= _LONGEST_VALUE for text in texts.values())
-    yield replace(value, **texts) if fits else value
+    fits = is_whole and max(len(before), len(shown)) <= _LONGEST_VALUE
+    yield ValueChange(
+        name=target["Name"],
+        before=before if fits else "",
+        after=shown if fits else "",
+        is_restored=previous is not None and previous == after,
+    )
 
 
 def tags_of(stack: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
