@@ -161,6 +161,12 @@ def test_every_default_of_the_grammar_is_that_of_the_description():
         assert {key: defaults[key] for key in command.defaults()} == command.defaults()
 
 
+def test_one_of_the_directions_of_a_move_is_required():
+    assert "(--to ecs-express | --back | --finish)" in grammar().commands.choices["move"].format_usage()
+    with pytest.raises(BadInputError, match="one of the arguments --to --back --finish is required"):
+        parse(["move", "--environment", "production"])
+
+
 def test_a_flag_without_a_name_in_python_gets_an_underscore():
     assert Flag(name="from", sentence="").key == "from_"
     with pytest.raises(BadInputError):

@@ -29,6 +29,7 @@ WORDS = [
     ("missing-variable", EXITED, "KeyError: 'DATABASE_URL'", "DATABASE_URL"),
     ("missing-module", EXITED, "ModuleNotFoundError: No module named 'redis.asyncio'", "redis.asyncio"),
     ("address-in-use", EXITED, "Error: listen EADDRINUSE", "a port that is taken"),
+    ("database-full", EXITED, "FATAL: too many connections", "too many connections"),
     (
         "unreachable",
         EXITED,

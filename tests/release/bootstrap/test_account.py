@@ -182,7 +182,7 @@ async def test_a_change_that_is_not_the_approved_one_changes_nothing(account):
     before = await ground(account).propose(untold)
     changed = settings(staging=replace(FROM_NOTHING, database=replace(FROM_NOTHING.database, backups=14)))
     said = await refusal(ground(account, changed).apply(untold, approved=before))
-    assert "the change of slipway-staging is not the approved one" in said
+    assert "the approved file has other changes of slipway-staging" in said
     assert "ExecuteChangeSet" not in account.cloud.requests[-10:]
 
 

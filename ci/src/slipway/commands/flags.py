@@ -88,7 +88,7 @@ WITHOUT_LEDGER = option(
 )
 WITHOUT_START = switch(
     "without-start",
-    "for a source tree in the simulator: do not start it on this machine during the preflight; an image is never started there",
+    "for a source tree in the simulator: do not start it on this machine during the preflight; slipway never starts an image on this machine",
 )
 DRY_RUN = switch("dry-run", "show what would change, or why it would be refused; change nothing")
 CONFIG = option(

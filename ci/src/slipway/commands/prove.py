@@ -38,7 +38,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "test only revisions newer than this revision, git ref, or `merge-base`, where HEAD left the default branch; older ones are run, and not tested (default: merge-base on a branch, otherwise the newest release tag)",
+            "test only revisions newer than this revision, git ref, or `merge-base`, where HEAD left the default branch; older ones are run, and not tested (default: merge-base on a branch, and while a revision is not committed; otherwise the newest release tag, if there are revisions since; otherwise all but the newest revision are old)",
             one_of="tested",
             on_dagger="a revision only, since the workspace has no git history (default: all after start-after)",
         ),
@@ -63,13 +63,13 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "layers",
             "LAYER,…",
-            "the layers of checks to run besides graph, stairway (up, down, up) and drift, which always run: any of trace (locks), rows, together (all in one run), interruption (stopped and run again), previous (release), concurrency (default: all)",
+            "the layers of checks to run besides graph, stairway (up, down, up) and drift, which always run: trace (locks), rows (with data), together (all revisions in one run of alembic), interruption (stopped and run again), previous (statements of the previous release), concurrency; or always, which adds none of these (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
         switch(
             "quick",
-            "run only the layers graph, stairway and drift; short for `--layers=always`",
+            "run only the layers graph, stairway and drift, as `--layers=always` does",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),

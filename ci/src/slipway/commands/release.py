@@ -248,14 +248,18 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
         *ENVIRONMENT,
         option(
             "to",
-            "TARGET",
+            "ecs-express",
             "the platform to move to: start the move, or resume it",
             choices=("ecs-express",),
+            required=True,
             one_of="direction",
         ),
-        switch("back", "send all traffic back to App Runner", one_of="direction"),
+        switch("back", "send all traffic back to App Runner", required=True, one_of="direction"),
         switch(
-            "finish", "pause the App Runner service; refused until the new service has all traffic", one_of="direction"
+            "finish",
+            "pause the App Runner service; refused until the new service has all traffic",
+            required=True,
+            one_of="direction",
         ),
         option(
             "confirm",
@@ -357,7 +361,7 @@ async def connected_to(flags: Flags, caller: Caller, name: str = "") -> "Service
 
 
 async def _evidence(flags: Flags, caller: Caller) -> "CompatibilityEvidence":
-    """Read the certificate, or make it from the proof, and the reason passed; raises BadInputError, and RefusedError for a proof of no pair."""
+    """Read the certificate, or make it from the proof, and the reason passed; raises BadInputError, and RefusedError for a proof that gives no certificate."""
     import time
 
     from slipway.environment.redeploy import CompatibilityEvidence

@@ -17,7 +17,7 @@ _UNTIL_IT_ENDS = "until it ends"
 
 @command(
     Group.SERVICE,
-    "Show the live release, its deployment, operations in progress and readiness",
+    "Show the live release, its deployment, whether it answers, and operations in progress",
     AwsAccess.READS,
     flags=(
         *ANYWHERE,

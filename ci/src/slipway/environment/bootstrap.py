@@ -323,8 +323,8 @@ def check_approved(now: Bootstrap, approved: Bootstrap) -> None:
         other.append(f"the database {now.database.name}")
     if other:
         raise RefusedError(
-            f"the change of {', '.join(other)} is not the approved one: the settings or the account have changed since",
-            "show it again without --apply, and have that approved",
+            f"the approved file has other changes of {', '.join(other)}, because the settings or the account have changed since",
+            "run bootstrap without --apply, and have its result approved",
         )
 
 

@@ -62,7 +62,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
     - runner: makes the runner that migrates the database to a digest's head for a deployment; None for the one in the settings, if any.
     - starts: whether the preflight starts the release on this machine.
-    - certificate: the proof of a migration, for whose transactions it is: env.py may begin no others. None when it is unknown.
+    - certificate: of a migration, with its transactions: env.py may begin no others. None when it is unknown.
     - joint: the release of several services that its runs are a part of, or None.
     - versions: of the secrets, from a preflight that has just been run, so that the deployment runs none; None otherwise.
     - without_ledger: why a run does without a ledger that fails; empty for a run that needs it.
@@ -89,7 +89,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
     @property
     def transactions(self) -> str:
-        """Those that the proof of a migration is for; empty when they are unknown."""
+        """Those of the certificate of a migration; empty when they are unknown."""
         return self.certificate.transactions if self.certificate else ""
 
     def doing_without_ledger(self, reason: str) -> Self:

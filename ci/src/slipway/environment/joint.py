@@ -74,7 +74,7 @@ class JointDeployment:
 
     - graph: the services of the repository, of which others may be left as they are. environments, digests: of those of the release.
     - approved: the plan that was approved, or None; no other change is made.
-    - reason: why a service may go back without proof; empty where a proof is needed. older: whether newer images may be replaced.
+    - reason: why a service may go back without a certificate; empty where one is needed. older: whether newer images may be replaced.
     """
 
     environment: str

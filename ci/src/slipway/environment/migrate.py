@@ -51,7 +51,7 @@ def runner_of(
     """Return the runner that the settings choose, which migrates to the digest's head; raises SettingsError if they say too little.
 
     `deployment` identifies the deployment. `database_url_from` names a variable of this process that holds the database's URL; with it
-    this machine migrates, whatever the settings say. `transactions` are those of the proof, if they are known.
+    this machine migrates, whatever the settings say. `transactions` are those of the certificate, if they are known.
     """
     migration = environment.own_settings.migration
     if database_url_from is None and (migration is None or migration.runner is RunnerKind.ECS_TASK):

@@ -1,6 +1,6 @@
 """Deploy again: a digest that is live in another environment (promote), or was live here before (rollback). Nothing is built.
 
-Both need proof, or a recorded reason to go without. A promotion needs it for the release live in the target, on the schema that the new
+Both need a certificate, or a recorded reason to do without. A promotion needs it for the release live in the target, on the schema that the new
 release brings; a rollback, which does not migrate the database, for the release that it goes back to, on the live schema.
 """
 
@@ -37,7 +37,7 @@ Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
 
 
 def _unproven(what: str, risk: str, instead: str, older: str | None, newer: str | None) -> RefusedError:
-    """Return the refusal of a pair of releases, by the commits of both, if they are known; a pair that is known not to work needs no proof."""
+    """Return the refusal of a release on a schema, with the commits of both, if they are known; one that is known to fail there needs no certificate."""
     if isinstance(risk, Disproof):
         return RefusedError(f"{what} fails: {risk}", instead)
     place = f"in a checkout of {newer[:SHORT]}" if newer else "in a checkout of the newer release"
@@ -46,7 +46,7 @@ def _unproven(what: str, risk: str, instead: str, older: str | None, newer: str 
         f"{what} is not proven: {risk}",
         f"prove this pair {place} with `slipway gate --since {since} --report DIR`, and pass --certificate DIR/proof.json, "
         "even if the gate refuses for a reason that does not concern the pair, such as drift; "
-        "if it cannot wait, --without-proof REASON skips the proof, and users may get errors",
+        "if it cannot wait, --without-proof REASON continues without a certificate, and users may get errors",
     )
 
 
@@ -223,7 +223,7 @@ def _taken_back(number: int, *, image_only: bool) -> str:
             f"deployment {number} is in flight, and the platform takes back its settings with its image",
             "leave out --image-only, or pass --to NUMBER as well when the deployment has ended",
         )
-    return f"deployment {number} is in flight: it is rolled back, as `slipway abort` does, which needs no proof"
+    return f"deployment {number} is in flight: it is rolled back, as `slipway abort` does, which needs no certificate"
 
 
 async def _in_flight(environment: ServiceEnvironment) -> int | None:
@@ -251,7 +251,7 @@ async def plan_take_back(environment: ServiceEnvironment, evidence: Compatibilit
 
 
 async def _taking_back(environment: ServiceEnvironment, evidence: CompatibilityEvidence) -> Redeployment:
-    """Return the rollback of the newest deployment; one that has not migrated needs no proof, as the release before ran on this schema."""
+    """Return the rollback of the newest deployment; one that has not migrated needs no certificate, as the release before ran on this schema."""
     ledger = environment.ledger
     back = await destination(environment, None)
     redeployment = _rollback(environment, back, evidence, image_only=False)

@@ -101,7 +101,7 @@ class Inside:
 
 def why_not(what: str, written: str | None, errors: str) -> SlipwayError:
     """Return the reason for a missing answer: the refusal in the output file, or the last line of standard error."""
-    if written is None:
+    if not written:  # empty when the disk is full
         last = errors.strip().rpartition("\n")[2]
         if _TOO_OLD.match(last):
             return BadInputError(

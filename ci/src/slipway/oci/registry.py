@@ -166,6 +166,7 @@ def _described(place: str) -> str:
 def _verified(content: bytes, digest: str) -> bytes:
     if digest_of(content) != digest:
         raise RefusedError(
-            f"the registry returned content that does not match {digest}", "do not use it; check the registry"
+            f"the registry returned content that does not match {digest}",
+            "slipway did not use it; check the registry, or a proxy in front of it",
         )
     return content

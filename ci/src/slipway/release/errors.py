@@ -47,15 +47,15 @@ T = TypeVar("T")
 
 
 class BusyError(RefusedError):
-    """The platform did not start the change because another one is in progress; a later attempt may succeed."""
+    """A change that the platform did not start because another one is in progress; a later attempt may succeed."""
 
 
 class NotReadyError(RefusedError):
-    """The platform did not start the change because something it needs, a new role, is not visible everywhere yet."""
+    """A change that the platform did not start because something it needs, a new role, is not visible everywhere yet."""
 
 
 class UnreachableError(UnknownOutcomeError):
-    """The request was not sent: there was no connection."""
+    """A request that was not sent, for lack of a connection."""
 
     def __init__(self, why: str, *, emulator: bool = False) -> None:
         if emulator:
@@ -68,14 +68,14 @@ class UnreachableError(UnknownOutcomeError):
 
 
 class LostAnswerError(UnknownOutcomeError):
-    """The request may have been carried out: its answer was lost."""
+    """A request whose answer was lost; it may have been carried out."""
 
     def __init__(self, what: str, service: str = "", *, emulator: bool = False) -> None:
         super().__init__(what, EMULATOR if emulator else _WITHOUT_ECR if service == "ecr" else _LATER)
 
 
 class PlatformRefusedError(RefusedError):
-    """The platform refused a request and did not carry it out."""
+    """A request that the platform refused and did not carry out."""
 
     @property
     def is_unusable(self) -> bool:
@@ -90,7 +90,7 @@ def refusal(error: PlatformRefusedError, what: str) -> SlipwayError:
 
 
 class AwsRefusedError(PlatformRefusedError):
-    """AWS answered with an error. `code` is its name, `message` its text in one line."""
+    """An error with which AWS answered. `code` is its name, `message` its text in one line."""
 
     def __init__(self, service: str, operation: str, error: dict[str, Any]) -> None:
         self.code = str(error.get("Code", "Unknown"))

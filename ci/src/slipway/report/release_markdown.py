@@ -18,7 +18,7 @@ _SENTENCES = {
     Status.CREATE_FAILED: "The service could not be created.",
     Status.ROLLBACK_FAILED: "It did not become healthy, and the platform could not roll it back.",
     Status.FAILED: "The platform did not make the requested change.",
-    Status.SUPERSEDED: "A newer deployment replaced this one before it changed anything.",
+    Status.SUPERSEDED: "A newer deployment, or another client's change, took the place of this one.",
     Status.REFUSED: "The service was not changed.",
     Status.UNKNOWN: "The outcome is unknown: run the same command again to find out.",
 }

@@ -204,7 +204,7 @@ class Places:
 
     @property
     def app(self) -> ASGIApp:
-        """The endpoint, which is also a proxy for the names of the accounts."""
+        """The endpoint, which is also a proxy for the domain names in the accounts' hosted zones."""
         return self._names.proxied(self.endpoint.app)
 
 

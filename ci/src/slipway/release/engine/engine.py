@@ -46,7 +46,7 @@ class Engine:
     - migrate: brings the database to the release's head for a numbered deployment; None when slipway does not migrate it.
     - answer: asks the release that is live, which may be the requested digest or the one before.
     - sample: requests the paths of the service while two releases share its traffic; returns a line for people, or an empty text.
-    - certificate, risk: the proof of the pair of releases, which is recorded, and the caller's reason for going without one.
+    - certificate, risk: the certificate of the release on the schema, which is recorded, and the caller's reason for going without one.
     - joint: the release of several services that a run is a part of, or None.
     - without_ledger: the caller's reason for a run whose ledger may fail. lock: makes the deploy lock.
     """

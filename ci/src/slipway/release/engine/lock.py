@@ -2,7 +2,8 @@
 
 A run that dies leaves its lock behind. The run that finds it expired first looks for an operation that the dead run started, records it for
 that run, and then releases the lock by its digest, so that two waiting runs cannot release each other's locks. A lock without fencing cannot
-promise everything: a run that is suspended between `check` and its request for longer than LIFE_SECONDS could still send a change.
+promise everything: a run that is suspended between `check` and its request until the lock has expired (45 s are enough
+when it was 75 s old) could still send a change.
 """
 
 from contextlib import suppress

@@ -30,7 +30,7 @@ _MOST_BYTES = 64 * 1024  # of a task definition [G]
 class TaskOrder:
     """The order for a task in an environment of the settings; raises SettingsError.
 
-    - only_reads: whether it only reads the database's revisions. transactions: those of the proof; others are refused.
+    - only_reads: whether it only reads the database's revisions. transactions: those of the certificate; others are refused.
     """
 
     settings: Settings = field(repr=False)  # values of variables are in it

@@ -30,7 +30,7 @@ SERVICE = Resource(
 )
 HISTORY = Resource(
     "ServiceHistory",
-    "the deployments and revisions of the service",
+    "the deployments and service revisions of the service",
     _patterns(
         "arn:{partition}:ecs:{region}:{account}:service-deployment/{cluster}/{service}/*",
         "arn:{partition}:ecs:{region}:{account}:service-revision/{cluster}/{service}/*",
@@ -51,7 +51,7 @@ CLUSTER_TASKS = Resource(
 )
 TASK_DEFINITIONS = Resource(
     "TaskDefinitions",
-    "the definitions of the service's tasks: every revision has one",
+    "the definitions of the service's tasks: every service revision has one",
     _patterns("arn:{partition}:ecs:{region}:{account}:task-definition/{cluster}-{service}:*"),
 )
 TARGET_GROUPS = Resource(

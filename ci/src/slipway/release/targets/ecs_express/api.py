@@ -1,4 +1,4 @@
-"""The reads of a service on ECS Express Mode: itself, its deployments, revisions, target groups, events and stopped tasks."""
+"""The reads of a service on ECS Express Mode: itself, its deployments, service revisions, target groups, events and stopped tasks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,12 +58,12 @@ class ExpressApi:
         return next((Deployment.parse(each) for each in answer["serviceDeployments"]), None)
 
     async def revision(self, arn: str) -> Mapping[str, Any]:
-        """Describe a revision, with the resources that ECS made for it; empty when it is not shown."""
+        """Describe a service revision, with the resources that ECS made for it; empty when it is not shown."""
         answer = await self.aws.call("ecs", "describe_service_revisions", serviceRevisionArns=[arn])
         return next(iter(answer["serviceRevisions"]), {})
 
     async def target_groups(self, revision: Mapping[str, Any]) -> Sequence[CheckedGroup]:
-        """Describe the target groups of a revision; empty while ECS has made none."""
+        """Describe the target groups of a service revision; empty while ECS has made none."""
         managed = {
             group["arn"]: group.get("healthCheckPath")
             for path in _managed(revision, "ingressPaths")
@@ -96,7 +96,7 @@ class ExpressApi:
         return sorted(tasks, key=lambda task: task["createdAt"])
 
     async def log_groups(self, revisions: Iterable[str]) -> list[str]:
-        """Return the log groups of revisions, each once; their names cannot be derived."""
+        """Return the log groups of service revisions, each once; their names cannot be derived."""
         found = [group for arn in revisions for group in log_groups_of(await self.revision(arn))]
         return list(dict.fromkeys(found))
 

@@ -140,7 +140,7 @@ def _reasons(whole: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def state_of(word: str, active: Sequence[str], newest: Deployment | None, now: datetime) -> State:
-    """Return a service's state from its status, its active revisions and its newest deployment.
+    """Return a service's state from its status, its active service revisions and its newest deployment.
 
     ACTIVE proves nothing: also a service is ACTIVE that was never live. Deployments are remembered for 90 days.
     """
@@ -153,7 +153,7 @@ def state_of(word: str, active: Sequence[str], newest: Deployment | None, now: d
 
 
 def _after(newest: Deployment, alone: str | None, now: datetime) -> State:
-    """Return the state after a deployment that has ended; while active revisions disagree with it, that is a delay at first."""
+    """Return the state after a deployment that has ended; while active service revisions disagree with it, that is a delay at first."""
     is_success = newest.state.status is OperationStatus.SUCCEEDED
     if alone == newest.target if is_success else alone not in (None, newest.target):
         return State.LIVE

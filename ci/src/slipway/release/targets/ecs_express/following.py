@@ -152,7 +152,7 @@ class Following:
         return new
 
     async def _settled(self) -> None:
-        """Wait until the service shows the result; raises UnknownOutcomeError when a success leaves more than one active revision."""
+        """Wait until the service shows the result; raises UnknownOutcomeError when a success leaves more than one active service revision."""
         if self._deployment is None:
             return
         until = self._time.seconds() + _SETTLING_SECONDS
@@ -165,7 +165,7 @@ class Following:
             await self._time.sleep(POLL_SECONDS)
 
     async def _is_settling(self, deployment: Deployment) -> bool:
-        """Return whether the active revisions do not yet agree with how the deployment ended."""
+        """Return whether the active service revisions do not yet agree with how the deployment ended."""
         service = await self._api.service()
         if (
             service is None

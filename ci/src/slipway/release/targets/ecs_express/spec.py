@@ -271,5 +271,5 @@ def fields_of(
 
 
 def digest_of(image: Mapping[str, Any]) -> str | None:
-    """Return the digest of a revision's image: as ECS reports it, otherwise the one in the image's reference."""
+    """Return the digest of a service revision's image: as ECS reports it, otherwise the one in the image's reference."""
     return image.get("imageDigest") or Reference.digest_in(image.get("image", ""))

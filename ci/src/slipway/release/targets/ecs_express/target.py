@@ -76,7 +76,7 @@ class ExpressTarget:
         return IMPOSSIBLE
 
     async def observe(self) -> Observed:
-        """Ask for the service, its deployments, the active revision and its target groups."""
+        """Ask for the service, its deployments, the active service revision and its target groups."""
         service = await self._api.service()
         word = _word(service)
         if service is None or word == "INACTIVE":
@@ -110,7 +110,7 @@ class ExpressTarget:
     async def _serving(
         self, service: Mapping[str, Any], shown: Mapping[str, Any] | None, *, is_alone: bool
     ) -> dict[str, Any]:
-        """Return what only the revision knows: its digest, and its configuration without what ECS added."""
+        """Return what only the service revision knows: its digest, and its configuration without what ECS added."""
         if shown is None:
             return {"fields": {INFRASTRUCTURE_ROLE: service["infrastructureRoleArn"]}}
         revision = await self._api.revision(shown["serviceRevisionArn"])
@@ -124,7 +124,7 @@ class ExpressTarget:
         return {"fields": fields, "digest": digest_of(images[0]) if is_alone and len(images) == 1 else None}
 
     async def _shares(self, active: Iterable[str], newest: Deployment | None) -> Mapping[str, float]:
-        """Return the percentage of the traffic of each digest while a deployment shifts it; empty while one revision has all."""
+        """Return the percentage of the traffic of each digest while a deployment shifts it; empty while one service revision has all."""
         whole = await self._api.deployment(newest.arn) if newest else None
         if whole is None or whole.target not in (revisions := set(active)) or len(revisions) != _SHARING:
             return {}
@@ -175,7 +175,7 @@ class ExpressTarget:
             await tune(self._api, self._pace, active["serviceRevisionArn"])
 
     async def _send(self, plan: Plan, wanted: ServiceSpec) -> str:
-        """Create or update the service, and return the ARN of the new revision."""
+        """Create or update the service, and return the ARN of the new service revision."""
         spec = own(wanted)
         request = request_of(spec)
         if plan.action is not Action.CREATE:
@@ -209,7 +209,7 @@ class ExpressTarget:
         raise LostAnswerError(f"ECS has accepted a change of {self._api.name}, and does not show it")
 
     async def _begun(self, revision: str) -> Operation | None:
-        """Return the deployment of a revision: another client's may be newer."""
+        """Return the deployment of a service revision: another client's may be newer."""
         service = await self._api.service()
         if _word(service) != "ACTIVE":
             return None
@@ -288,7 +288,7 @@ def _is_private(shown: Mapping[str, Any] | None) -> bool:
 
 
 def _may_answer(shown: Mapping[str, Any] | None, state: State, newest: Deployment | None) -> bool:
-    """Return whether an active revision serves: the target of a deployment in flight may not yet."""
+    """Return whether an active service revision serves: the target of a deployment in flight may not yet."""
     is_coming = newest is not None and shown is not None and newest.target == shown["serviceRevisionArn"]
     return state is State.LIVE or (state is State.BUSY and not is_coming)
 

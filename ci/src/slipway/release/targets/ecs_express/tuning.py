@@ -8,7 +8,7 @@ from slipway.settings import TargetGroupPace
 
 
 async def tune(api: ExpressApi, pace: TargetGroupPace, revision: str) -> bool:
-    """Give the target groups of a revision a pace, where they have another; return whether there are any yet."""
+    """Give the target groups of a service revision a pace, where they have another; return whether there are any yet."""
     groups = await api.target_groups(await api.revision(revision))
     for group in groups:
         if group.check != health_pace(astuple(pace)):
