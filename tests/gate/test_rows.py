@@ -366,14 +366,17 @@ def test_equal_values_fail_where_only_the_revision_forbids_them(prove_history):
     unique = "op.create_unique_constraint('uq', 'notes', ['title'])"
     index = "op.execute('CREATE UNIQUE INDEX ix ON notes (lower(title), id)')"
     first = "op.execute('DELETE FROM notes a USING notes b WHERE a.title = b.title AND a.id > b.id')"
+    logs = "op.execute('CREATE TABLE logs (day int, note text) PARTITION BY RANGE (day); CREATE TABLE log PARTITION OF logs DEFAULT')"
     proof = prove_history({
         "a": (None, *NOTES),
         "b": ("a", index, "op.drop_index('ix')"),
         "c": ("b", unique, "op.drop_constraint('uq', 'notes')"),
         "d": ("c", "op.drop_constraint('uq', 'notes')", unique),
         "e": ("d", f"{first}\n{unique}", "op.drop_constraint('uq', 'notes')"),
+        "f": ("e", logs, "op.drop_table('logs')"),
+        "g": ("f", "op.create_index('log_note', 'log', ['note'], unique=True)", "op.drop_index('log_note')"),
     })  # fmt: skip
-    assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D01", "c"), ("D10", "e")]
+    assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D01", "c"), ("D01", "g"), ("D10", "e")]
 
 
 def test_equal_values_are_tried_in_rows_that_a_partial_index_covers(prove_history):

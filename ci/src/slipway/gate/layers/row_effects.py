@@ -35,6 +35,9 @@ _WRITTEN = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::int FROM
 _NAMES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY ({oids})"""
+_PARTITIONS = """
+SELECT concat(quote_ident(n.nspname), '.', quote_ident(c.relname)), root::text
+FROM unnest({oids}) root, pg_partition_tree(root) t JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace"""
 _SHAPES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)), a.attnum::text, a.attname, format_type(a.atttypid, a.atttypmod)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -111,6 +114,11 @@ def snapshot(connection: Any, oids: Sequence[str]) -> Snapshot:
 def names_of(connection: Any, oids: Iterable[str]) -> dict[str, str]:
     """Return the names of those relations that exist, by oid."""
     return dict(query(connection, _NAMES.format(oids=f"'{{{','.join(oids)}}}'::oid[]")))  # type: ignore[arg-type]
+
+
+def partitions(connection: Any, oids: Iterable[str]) -> dict[str, str]:
+    """Return the oid of the partitioned table, which is one of these, by the names of its partitions."""
+    return dict(query(connection, _PARTITIONS.format(oids=f"'{{{','.join(oids)}}}'::oid[]")))  # type: ignore[arg-type]
 
 
 def among(oids: Collection[str], snapshot: Snapshot) -> Snapshot:
@@ -238,12 +246,12 @@ def uniques(change: Change) -> Iterator[tuple[str, frozenset[str], str]]:
             yield named.get("table") or line.name.rpartition(".")[0], columns, named.get("condition") or ""
 
 
-def repeat(connection: Any, oid: str, table: str, columns: Collection[str], condition: str) -> None:
+def repeat(connection: Any, table: str, columns: Collection[str], condition: str) -> None:
     """Copy the values of a table's first row into its last, and let both meet an index' condition, unless a constraint refuses that.
 
     A column that the revision adds has no value yet, and usually meets the condition.
     """
-    among = f"c.oid = {oid} AND quote_ident(a.attname) IN ({', '.join(map(literal, columns))})"
+    among = f"c.oid = to_regclass({literal(table)}) AND quote_ident(a.attname) IN ({', '.join(map(literal, columns))})"
     names = ", ".join(f'"{name}"' for _, _, name, _ in query(connection, f"{_COLUMNS} AND {among}"))
     if not names:
         return

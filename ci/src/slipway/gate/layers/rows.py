@@ -403,10 +403,12 @@ class _Run:
     def _repeat(self, node: Node) -> None:
         """Give two rows equal values where only the revision forbids them, and one a label that only the revision removes."""
         oids = {name: oid for oid, name in self._names.items() if self._filled[oid]}
-        for name, columns, condition in row_effects.uniques(self._steps[node.id].upgraded):
+        if uniques := list(row_effects.uniques(self._steps[node.id].upgraded)):
+            oids |= self._superuser(row_effects.partitions, oids.values())
+        for name, columns, condition in uniques:
             if name in oids:
                 self._explained.add(oids[name])
-                self._superuser(row_effects.repeat, oids[name], name, columns, condition)
+                self._superuser(row_effects.repeat, name, columns, condition)
         for enum, label in row_effects.removed_labels(self._steps[node.id].upgraded):
             self._explained.update(self._superuser(row_effects.give, self._names, enum, label))
 
