@@ -46,7 +46,8 @@ if TYPE_CHECKING:
             required=False,
         ),
         file(
-            "plan", "with `--apply`: refuse any change but the one in this file, the output of `slipway bootstrap --json`"
+            "plan",
+            "with `--apply`: refuse any change but the one in this file, the output of `slipway bootstrap --json`",
         ),
         option(
             "replace",
