@@ -22,6 +22,7 @@ from slipway.gate import databases
 from slipway.migration import __main__ as migration_command
 
 _COMMANDS = {"slipway.gate": gate_command.main, "slipway.migration": migration_command.main}
+_STOPPING = {signal.SIGTERM, signal.SIGINT}
 _KEPT = (sys.prefix, sys.base_prefix, str(Path(slipway.__file__).parent))
 
 
@@ -66,17 +67,24 @@ class _Forked:
         signal.set_wakeup_fd(-1)  # of the parent's event loop, whose handlers would swallow these
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(
+            signal.SIG_UNBLOCK, _STOPPING
+        )  # the handlers above, not the parent's, get what came since the fork
         os.setsid()
         os.close(self._written)
         os.close(self._errors)
         answer_in_fork(*self._begun, (self._question, os.open(os.devnull, os.O_WRONLY), self._printed), self._module)
 
     async def start(self) -> None:
-        await anyio.to_thread.run_sync(
-            self.process.start
-        )  # of another thread: it has no event loop that the fork inherits
+        # Of another thread: it has no event loop that the fork inherits.
+        await anyio.to_thread.run_sync(self._fork)
         os.close(self._question)
         os.close(self._printed)
+
+    def _fork(self) -> None:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        self.process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     @property
     def pid(self) -> int | None:

@@ -29,9 +29,11 @@ MIGRATION = """
     op.execute("CREATE INDEX ix_age ON users (age) WHERE age > 1")
     op.execute("ALTER TABLE users ADD CONSTRAINT uq_name UNIQUE (name)")
     op.execute("ALTER TABLE users ADD CONSTRAINT ck_age CHECK (age > 0)")
+    op.execute("ALTER TABLE users ADD CONSTRAINT apart EXCLUDE USING btree (age WITH =) WHERE (age > 8)")
 """
 UNDO = "op.execute('DROP TABLE orders, users')\nop.execute('DROP MATERIALIZED VIEW ages')\nop.execute('DROP TYPE mood')"
 MODELS = """
+    from sqlalchemy.dialects.postgresql import ExcludeConstraint
     sa.Table(
         "users", metadata,
         sa.Column("id", sa.Integer, primary_key=True),
@@ -41,6 +43,7 @@ MODELS = """
         sa.UniqueConstraint("name", name="uq_name"),
         sa.CheckConstraint("age > 0", name="ck_age"),
         sa.Index("ix_age", "age", postgresql_where=sa.text("age > 1")),
+        ExcludeConstraint(("age", "="), using="btree", where="age > 8", name="apart"),
     )
     sa.Table(
         "orders", metadata,
@@ -87,6 +90,9 @@ CHANGES = [
             "'FOREIGN KEY (user_id) REFERENCES users(id)' in the models")),
         "age > 0": ("age > 5",
             "check public.users.ck_age is 'CHECK ((age > 0))' in the migrations, 'CHECK ((age > 5))' in the models"),
+        "age > 8": ("age > 9",
+            ("exclusion public.users.apart is 'EXCLUDE USING btree (age WITH =) WHERE ((age > 8))' in the migrations, "
+            "'EXCLUDE USING btree (age WITH =) WHERE ((age > 9))' in the models")),
         'metadata,\n        sa.Column("id", sa.Integer, primary_key=True),\n        sa.Column("user_id"': (
             'metadata,\n        sa.Column("id", sa.Integer, primary_key=True),\n        sa.Column("x", sa.Integer),\n        sa.Column("user_id"',
             "only the models have column public.orders.x integer"),
@@ -101,6 +107,9 @@ CHANGES = [
             "unique public.users.uq_name is 'UNIQUE (name)' in the migrations, 'UNIQUE (name, age)' in the models"),
         'sa.ForeignKey("users.id", name="fk_user", ondelete="CASCADE")': ("sa.Integer",
             "only the migrations have foreign key public.orders.fk_user FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE"),
+        ', where="age > 8"': ("",
+            ("exclusion public.users.apart is 'EXCLUDE USING btree (age WITH =) WHERE ((age > 8))' in the migrations, "
+            "'EXCLUDE USING btree (age WITH =)' in the models")),
         'sa.CheckConstraint("age > 0", name="ck_age"),': ("",
             "only the migrations have check public.users.ck_age CHECK ((age > 0))"),
         'sa.Enum("calm", "wild", name="mood")': ('sa.Enum("sad", "wild", "calm", name="mood")',
@@ -203,6 +212,7 @@ def test_what_a_new_revision_takes_along_is_its_drift_and_the_trace_of_its_downg
     }
     assert findings == {
         ("drift", "two", "only the models have check public"),
+        ("drift", "two", "only the models have exclusion public"),
         ("drift", "two", "only the models have index public"),
         ("drift", "two", "only the models have unique public"),
         ("R03", "two", "missing: check public"),
@@ -212,7 +222,7 @@ def test_what_a_new_revision_takes_along_is_its_drift_and_the_trace_of_its_downg
 @pytest.mark.parametrize("changed", [(), ("gone", "by_name", "sad")])
 def test_drift_that_the_previous_release_had_is_old(write_project, prove_in_process, server_url, changed):
     """A model that changed is news even when no new revision touched its table, or when there is none."""
-    models = BROUGHT_MODELS.replace('"wild"', '"wild", "sad"')
+    models = BROUGHT_MODELS.replace('"wild"', '"wild", "sad"').replace('age > 8", name="apart"', 'age > 9"')
     metadata = sa.MetaData()
     exec(textwrap.dedent(models), {"sa": sa, "metadata": metadata})
     known = [
@@ -353,6 +363,7 @@ EQUIVALENT = """
         id serial PRIMARY KEY, at timestamptz DEFAULT CURRENT_TIMESTAMP, total numeric(12, 2) DEFAULT 0, state varchar(9) DEFAULT 'new'::text,
         token text DEFAULT token(), number int DEFAULT nextval('numbers'), m mood, none text DEFAULT NULL::text, until timestamp(6),
         tags text[] DEFAULT ARRAY[]::text[], twice int GENERATED ALWAYS AS (id * (1 + 1)) STORED, fetched int DEFAULT 5, left_alone int DEFAULT 5,
+        paid boolean, CONSTRAINT apart EXCLUDE USING btree (number WITH =) WHERE (paid = true) DEFERRABLE,
         CONSTRAINT ck_state CHECK (state = ANY (ARRAY['b', 'a', 'new'])), CHECK (total >= 0 - 0), CONSTRAINT once UNIQUE (token), UNIQUE (total, state))''')
     op.execute("CREATE INDEX ix_open ON old USING btree (lower(state::text) ASC) WHERE NOT state = 'done'")
     op.execute("ALTER TABLE old RENAME TO new")
@@ -377,6 +388,8 @@ EQUIVALENT_MODELS = """
         sa.Column("twice", sa.Integer, sa.Computed("id * 2", persisted=True)),
         sa.Column("fetched", sa.Integer, server_default=sa.FetchedValue()),
         sa.Column("left_alone", sa.Integer),
+        sa.Column("paid", sa.Boolean),
+        postgresql.ExcludeConstraint(("number", "="), using="btree", where="paid", deferrable=True, name="apart"),
         sa.CheckConstraint("state IN ('new', 'a', 'b')", name="ck_state"),
         sa.CheckConstraint("total >= 0"),
         sa.UniqueConstraint("state", "total", name="state_and_total"),

@@ -61,6 +61,10 @@ CHECKS = [
     ["length(name) > 3", "length((name)::text) > 3"],
     ["paid", "paid = true", "NOT (NOT paid)"],
     ["NOT paid", "paid = false", "paid <> true"],
+    ["paid IS TRUE"],
+    ["paid OR NULL"],
+    ["true", "true OR paid"],
+    ["NULL"],
     ["m = 'calm'", "m IN ('calm'::mood)"],
     ["m IN ('calm', 'wild')", "m = ANY (ARRAY['wild', 'calm']::mood[])"],
 ]

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
         option(
             "github",
             "OWNER/NAME",
-            "the repository whose jobs may deploy, also as OWNER@OWNER_ID/NAME@NAME_ID (default: [tool.slipway.github])",
+            "the repository whose jobs may deploy (default: [tool.slipway.github]); as OWNER@OWNER_ID/NAME@NAME_ID if GitHub's tokens contain its numbers",
         ),
         option(
             "template",
             "KIND",
-            "print a template without calling AWS: `environment` (the service in it), `shared` (for all environments), `foundation` (network and database); without KIND `environment`",
+            "print a template without calling AWS: `environment` (default: the service's resources in one environment), `shared` (those of all its environments), `foundation` (network and database)",
             choices=("environment", "shared", "foundation"),
             bare="environment",
             one_of="act",
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         switch("apply", "create what is missing; without this flag it is only shown", one_of="act"),
         switch(
             "drift",
-            "compare the account with the templates, and compute whether database and private services are isolated; with `--apply` undo the differences",
+            "compare the account with the templates, and check that only the services reach the database and that private subnets have no route to the internet; with `--apply` undo the differences",
         ),
         replace(
             IMAGE,
@@ -46,7 +46,8 @@ if TYPE_CHECKING:
             required=False,
         ),
         file(
-            "plan", "with `--apply`: refuse any change but the one in this file, which `slipway bootstrap --json` wrote"
+            "plan",
+            "with `--apply`: refuse any change but the one in this file, the output of `slipway bootstrap --json`",
         ),
         option(
             "replace",
@@ -169,7 +170,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account until you interrupt it, push a release to a running one, or let its calls fail",
+    "Run a simulated AWS account; `push` adds a release to a running one, `faults` makes its calls fail",
     flags=(
         option(
             "action",

@@ -35,7 +35,7 @@ EVERYWHERE = (JSON, QUIET, DEBUG)
 SOURCE = option(
     "source",
     "DIR",
-    "the service's folder, which holds its pyproject.toml (default: the current folder)",
+    "the service's folder (default: the current folder)",
     parse=Path,
     default=Path(),
     not_on_dagger=_WORKSPACE,
@@ -67,11 +67,11 @@ ALL = switch(
 )
 CERTIFICATE = file(
     "certificate",
-    "proof.json of `slipway gate --report`, or a file that `slipway certificate` wrote, which proves that the older release works on the newer schema; it is kept in the ledger",
+    "a file with proof.json of `slipway gate --report` or the output of `slipway certificate`; it shows that the release from before a migration works on the schema after it, and is kept in the ledger",
 )
 PROVEN = file(
     "certificate",
-    "proof.json of `slipway gate --report`, or a file that `slipway certificate` wrote; refuse to migrate if env.py groups the revisions into transactions differently than in the proof",
+    "a file with proof.json of `slipway gate --report` or the output of `slipway certificate`; refuse to migrate if env.py groups the revisions into transactions differently than in the proof",
 )
 WITHOUT_PROOF = option(
     "without-proof",
@@ -88,7 +88,7 @@ WITHOUT_LEDGER = option(
 )
 WITHOUT_START = switch(
     "without-start",
-    "for a source tree in the simulator: do not start it on this machine during the preflight; slipway never starts an image on this machine",
+    "only in the simulator, for a release without an image: skip the start on this machine during the preflight",
 )
 DRY_RUN = switch("dry-run", "show what would change, or why it would be refused; change nothing")
 CONFIG = option(

@@ -250,7 +250,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.TEST,
-    "Rehearse a release, and bad ones if the settings name patches for them, against a simulated AWS account",
+    "Rehearse a release against a simulated AWS account, and bad releases made from the patches in the settings",
     flags=(
         SOURCE,
         file(

@@ -24,12 +24,12 @@ _UNTIL_IT_ENDS = "until it ends"
         option(
             "watch",
             "SPAN",
-            "repeat the status until you interrupt it, or the operation in progress ends; with a span such as 5m, watch the live release for "
-            "that long, and exit with 1 as soon as it does not answer",
+            "without SPAN: repeat the status until the operation in progress ends or you interrupt it. With a span such as 5m: watch the "
+            "live release that long, and exit with 1 when it fails",
             bare=_UNTIL_IT_ENDS,
             on_dagger="a span is required",
         ),
-        switch("all", "show every service of the repository that is in the environment, those that others call first"),
+        switch("all", "show every service of the repository that is in the environment, callees before their callers"),
     ),
     records=(
         JsonRecord("joint-situation", "with `--all`; the worst code of all services"),
@@ -42,7 +42,7 @@ _UNTIL_IT_ENDS = "until it ends"
     permissions=("status", "logs"),
     more="""\
 With a span such as 5m, slipway requests the smoke paths every 15 seconds, and counts and shows the lines of the logs that look like
-errors. Such lines do not end the watch; the first path that does not answer does.""",
+errors. The watch ends early, with exit code 1, when a path fails or another release is live; errors in the log alone do not end it.""",
 )
 async def status(flags: Flags, caller: Caller) -> "CommandResult | None":
     from slipway.environment.logs import span

@@ -38,7 +38,10 @@ _REPLACED = "another deployment has replaced it"
 async def joint_deployment(
     folders: Mapping[str, Settings], environment: str, images: Sequence[str], open_environment: Open
 ) -> "JointDeployment":
-    """Return the release of images, each of a service of the repository; raises an error with every image that cannot be deployed."""
+    """Return the joint release of these images, one per service.
+
+    Raises one error that names every image that cannot be deployed.
+    """
     if not images:  # on Dagger
         raise BadInputError("there are no images to release", "pass --image for each service, or --plan")
     graph, obstacles = graph_of(folders), Obstacles()

@@ -11,12 +11,8 @@ from slipway.finder.start import Start
 _ASGI_PACKAGES: Final = {"fastapi", "starlette", "litestar", "quart"}
 _FOR_EVERYONE: Final = "0.0.0.0"  # noqa: S104 -- inside a container
 _REPLACED: Final = {"--host", "--port", "--bind", "-b", "--uds", "--fd", "--insecure-bind", "--quic-bind"}
-_OF_ONE_MACHINE_WITH_VALUE: Final = {
-    *("--env-file", "--pid", "-p", "--user", "-u", "--group", "-g"),
-    *("--reload-dir", "--reload-include", "--reload-exclude"),
-}
-_DROPPED: Final = _REPLACED | _OF_ONE_MACHINE_WITH_VALUE
-_OF_ONE_MACHINE: Final = {"--reload", "--daemon", "-D", "\\"}
+_DROPPED: Final = _REPLACED | {"--env-file", "--pid", "-p", "--user", "-u", "--group", "-g"}  # with their values
+_OF_ONE_MACHINE: Final = {"--daemon", "-D", "$@", "$*"}
 _VARIABLE: Final = re.compile(r"\$|%\(ENV_")  # of a shell, of supervisord
 _REDIRECTION: Final = re.compile(r"[12&]?>")
 
@@ -71,13 +67,14 @@ def _server(application: Application | None, packages: frozenset[str]) -> str:
 
 def _options(arguments: Sequence[str]) -> Iterator[str]:
     """Yield the words of a start command that hold in every container: no address, no shell's variable, nothing of one machine."""
-    left = [*takewhile(lambda word: not _REDIRECTION.match(word), arguments)]
+    plain = takewhile(lambda word: not _REDIRECTION.match(word), arguments)
+    left = [word for word in plain if word not in _OF_ONE_MACHINE]
     while left:
         word = left.pop(0)
         flag, joined, _ = word.partition("=")
         if word.startswith("-") and not joined and left and (flag in _DROPPED or _VARIABLE.search(left[0])):
             left.pop(0)
-        elif flag not in _DROPPED | _OF_ONE_MACHINE and not _VARIABLE.search(word):
+        elif flag not in _DROPPED and not _VARIABLE.search(word):
             yield word
 
 

@@ -55,7 +55,8 @@ class Start:
 
     @property
     def guessed(self) -> str:
-        return "the command is one for development" if _FOR_DEVELOPERS.search(self.place) else ""
+        reloads = any(word.startswith("--reload") for word in self.arguments)
+        return "the command is one for development" if reloads or _FOR_DEVELOPERS.search(self.place) else ""
 
     @property
     def target(self) -> str:
@@ -99,12 +100,18 @@ def migrating(tree: Tree, command: Sequence[str] = ()) -> str:
         text = " ".join(each)
         if MIGRATES.search(text):
             return text
-        for word in text.split():
-            script = re.escape(word.rpartition("/")[2])
-            for name in tree.matching(rf"(?:[\w.-]+/)*{script}") if script.endswith(("sh", "entrypoint")) else ():
-                if line := next((line for _, line in tree.lines(name) if MIGRATES.search(line.partition("#")[0])), ""):
-                    return f"{name}: {line.strip()}"
+        for name in _scripts(tree, each):
+            if line := next((line for _, line in tree.lines(name) if MIGRATES.search(line.partition("#")[0])), ""):
+                return f"{name}: {line.strip()}"
     return ""
+
+
+def _scripts(tree: Tree, command: Sequence[str]) -> Iterator[str]:
+    """Yield the scripts of the repository that a command runs."""
+    for word in " ".join(command).split():
+        script = word.rpartition("/")[2]
+        if script.endswith(("sh", "entrypoint")):
+            yield from tree.matching(rf"(?:[\w.-]+/)*{re.escape(script)}")
 
 
 def _of_production(tree: Tree) -> Iterator[Sequence[str]]:
@@ -174,13 +181,23 @@ def _migrating_lines(tree: Tree, place: str) -> dict[str, str]:
 def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
     of_images = [each for each in instructions(tree) if each.word in {"CMD", "ENTRYPOINT"}]
     yield from ((each.place, each.command) for each in reversed(of_images))
+    for script in dict.fromkeys(name for each in of_images for name in _scripts(tree, each.command)):
+        yield from _of_script(tree, script)
     yield from ((place, words(line)) for place, line in _of_procfile(tree))
     for name in sorted(tree.matching(_COMPOSE), key=lambda name: bool(_DEVELOPMENT.search(name))):
         yield from _of_compose([*tree.lines(name)])
     for name in sorted(tree.matching(_SCRIPTS), key=lambda name: bool(_FOR_DEVELOPERS.search(name))):
-        for place, line in tree.lines(name):
-            if any(server in line for server in SERVERS):
-                yield place, words(line.partition("command=")[2] or line)
+        yield from _of_script(tree, name)
+
+
+def _of_script(tree: Tree, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the commands of a script that may start a server, each with the lines that a backslash continues it on."""
+    lines = [*tree.lines(name)]
+    for index, (place, line) in enumerate(lines):
+        if any(server in line for server in SERVERS):
+            continued = [*takewhile(lambda at: lines[at][1].rstrip().endswith("\\"), range(index, len(lines) - 1))]
+            joined = " ".join(lines[at][1].rstrip().removesuffix("\\") for at in (*continued, index + len(continued)))
+            yield place, words(joined.partition("command=")[2] or joined)
 
 
 def _of_compose(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -6,10 +6,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
-from queue import SimpleQueue
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import create_engine, pool
@@ -314,41 +313,6 @@ def elsewhere(url: URL, work: Callable[[Connection], T]) -> T:
     """Do some work on a new connection in a new thread, because env.py may be inside an event loop."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(_with_new_connection, url, work).result()
-
-
-@contextmanager
-def session_beside(url: URL, *, exempt: bool = False) -> Iterator[Callable[[Callable[[Connection], Any]], Any]]:
-    """Yield a function that does work on one connection, which stays open during the block in a thread of its own.
-
-    With `exempt` it connects to `url` even while connections are redirected, and has none of their settings.
-    """
-    tasks: SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = SimpleQueue()
-
-    def serve(connection: Connection) -> None:
-        while task := tasks.get():
-            work, outcome = task
-            try:
-                outcome.set_result(work(connection))
-            except Exception as error:  # noqa: BLE001 -- raised in the waiting thread
-                outcome.set_exception(error)
-
-    def session() -> None:
-        _thread.directly = exempt
-        with_connection(url, serve)
-
-    with ThreadPoolExecutor(1) as thread:
-        served = thread.submit(session)
-
-        def do(work: Callable[[Connection], Any]) -> Any:
-            outcome: Future[Any] = Future()
-            tasks.put((work, outcome))
-            done, _ = wait((outcome, served), return_when=FIRST_COMPLETED)
-            return (outcome if outcome in done else served).result()
-
-        try:
-            yield do
-        finally:
-            tasks.put(None)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
 Options = Mapping[str, Any]
 
 _SLIPWAY = Path(__file__).parents[1]
-_ANOTHER_ENVIRONMENT: Final = "pass the service's own virtual environment, which has it, with --python DIR"
+_ANOTHER_ENVIRONMENT: Final = "pass a virtual environment of the service that has it with --python DIR"
 _ASYNCHRONOUS: Final = re.compile(r"\b(async_engine_from_config|create_async_engine|AsyncEngine)\b")
 _IMPORTS: Final = re.compile(
     rb"^(?:from|import)\s+(?!(?:alembic|sqlalchemy|collections|datetime|enum|json|logging|os|re|textwrap|typing|uuid|__future__)\b)",

@@ -39,7 +39,10 @@ def act_of_clients(traffic: Traffic) -> Act:
 
 
 class Clients:
-    """Several clients and their shared counts; they also send requests while the platform's clock jumps."""
+    """Several clients and their shared counts.
+
+    They also send requests while the platform's clock jumps, so that every minute of a canary gets one.
+    """
 
     def __init__(self, paths: Sequence[str], clock: Clock) -> None:
         self.paths = paths or ("/",)

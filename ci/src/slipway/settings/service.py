@@ -288,14 +288,14 @@ class WhenALaterFails(Enum):
 class Settings(Constrained):
     """`[tool.slipway]`.
 
-    - name: the service's name, and its repository's.
+    - name: the service's name, and that of its ECR repository.
     - command: how it starts, as a list; never passed through a shell.
     - sources: the files and folders that are shipped, besides pyproject.toml and the lock; everything that git tracks by default.
     - port: where it listens. The platform also sets PORT.
     - health-path: answers 200 when the service is ready; without it a TCP connection is enough.
     - smoke-paths: requested with GET after a deployment (default: the health path); each must answer with a status below 400.
-    - calls: the services of this repository that it calls, by name, such as ["billing"]. It gets the private address of each in a variable
-      NAME_URL, here BILLING_URL, and is deployed after them by `slipway deploy --all`.
+    - calls: the services of this repository that it calls, by name, such as ["billing"]. This service gets the private address of each in
+      a variable NAME_URL, here BILLING_URL, and is deployed after them by `slipway deploy --all`.
     - when-a-later-fails: whether this service goes "back" to its previous release, or is to "stay", when a later one of the same
       `slipway deploy --all` fails.
     """

@@ -36,9 +36,15 @@ def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | N
         raise BadInputError("git is not installed on this machine", "install git") from None
     if done.returncode:
         messages = done.stderr.decode(errors="replace").strip().splitlines()
-        cause = messages[-1] if messages else f"exit code {done.returncode}"
+        cause = next(
+            (each for each in messages if each.startswith(("error: ", "fatal: "))), messages[-1] if messages else ""
+        )
         lacking = next((message for message in messages if _LACKING.search(message)), "")
-        kind, step = (MissingObjectError, f"{lacking}; {_REFETCH}") if lacking else (GitError, cause)
+        kind, step = (
+            (MissingObjectError, f"{lacking}; {_REFETCH}")
+            if lacking
+            else (GitError, cause or f"exit code {done.returncode}")
+        )
         raise kind(f"git {arguments[0]} failed in {folder}", step, status=done.returncode)
     return done.stdout
 

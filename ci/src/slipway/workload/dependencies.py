@@ -70,7 +70,7 @@ class UnbuiltError(BadInputError):
     """A package that does not build on this machine."""
 
     def __init__(self, package: str, cause: str) -> None:
-        remedy = "install what its build needs, or pass the service's own virtual environment with --python DIR"
+        remedy = "install what its build needs, or, for the gate, pass the service's own virtual environment with --python DIR"
         super().__init__(f"the package {package} does not build on this machine: {cause}", remedy)
         self.package = package
 
@@ -79,9 +79,7 @@ class UnfetchedError(BadInputError):
     """Dependencies from git that this machine cannot fetch."""
 
     def __init__(self, addresses: Sequence[str], cause: str) -> None:
-        remedy = (
-            "give git on this machine access to {}, or pass the service's own virtual environment with --python DIR"
-        )
+        remedy = "give git on this machine access to {}, or, for the gate, pass the service's own virtual environment with --python DIR"
         named = list(map(without_password, addresses))
         several = len(named) > 1
         what = f"the dependencies {', '.join(named[:-1])} and {named[-1]}" if several else f"the dependency {named[0]}"

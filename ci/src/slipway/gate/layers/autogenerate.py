@@ -14,6 +14,7 @@ from typing import Any, Final
 from alembic.autogenerate.api import AutogenContext
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, MetaData, Table, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import Computed, DefaultClause, Identity, PrimaryKeyConstraint, SchemaItem
 from sqlalchemy.types import NullType
@@ -35,6 +36,7 @@ _CLASSES: Final[dict[str, type[SchemaItem]]] = {
     "foreign key": ForeignKeyConstraint,
     "check": CheckConstraint,
     "primary key": PrimaryKeyConstraint,
+    "exclusion": ExcludeConstraint,
 }
 _TABLE_OF_INDEX: Final = re.compile(r' ON (?:ONLY )?((?:"(?:[^"]|"")*"|[^\s".]+)\.(?:"(?:[^"]|"")*"|[^\s"]+)) USING ')
 _KEYS: Final = re.compile(r"\(([^()]*)\)")
@@ -254,7 +256,8 @@ def _constraints(table: Table, kind: str) -> Iterator[Any]:
 def _with_same_columns(table: Table, line: Line) -> Any:
     """Return the unnamed constraint over the columns of a line."""
     keys = _KEYS.search(line.definition)
-    columns = {parts(column.strip())[-1] for column in keys[1].split(",") if column.strip()} if keys else set()
+    listed = keys[1].split(",") if keys else []
+    columns = {parts(each.strip().partition(" WITH ")[0])[-1] for each in listed if each.strip()}
     unnamed = (each for each in _constraints(table, line.kind) if not isinstance(each.name, str))
     return next((each for each in unnamed if {column.name for column in each.columns} == columns), None)
 

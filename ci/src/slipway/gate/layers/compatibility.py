@@ -23,6 +23,7 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy.engine import URL, Connection
 
 from slipway.gate.history import Node
+from slipway.gate.kept_session import session_beside
 from slipway.gate.layers import effects_of_writes, queries, seeds
 from slipway.gate.layers.effects_of_writes import Effect
 from slipway.gate.layers.queries import LEFT_NULL, Query, Refused, refusal
@@ -31,7 +32,7 @@ from slipway.gate.measure.catalog import Change
 from slipway.gate.measure.session import as_superuser, literal, query
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import UP, Baseline, report, step_of, walk
-from slipway.migration.database import elsewhere, session_beside
+from slipway.migration.database import elsewhere
 from slipway.records.gate import Model, Previous
 from slipway.records.proof import Layer
 

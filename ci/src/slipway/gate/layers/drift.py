@@ -35,6 +35,7 @@ _KINDS: Final = (*_TABLES, "column", *_NAMED, *_TYPES)
 _INEXPRESSIBLE: Final = re.compile(r" ?\b(row security|forced|replica identity( \w)?|clustered)\b")
 _STORAGE: Final = re.compile(r"(?:^|(?<= ))\w+(\.\w+)?=\S+ ?")
 _CHECK: Final = re.compile(r"CHECK \((?P<expression>.*)\)(?P<rest>[A-Z ]*)", re.DOTALL)
+_EXCLUSION: Final = re.compile(r"EXCLUDE (?P<keys>.*?)(?: WHERE \((?P<expression>.*)\))?(?P<rest>[A-Z ]*)", re.DOTALL)
 _KEY: Final = re.compile(r"(?P<kind>PRIMARY KEY|UNIQUE[A-Z ]*) \((?P<columns>[^()]*)\)(?P<rest>.*)", re.DOTALL)
 _INDEX: Final = re.compile(
     r"CREATE (?P<unique>UNIQUE )?INDEX (?:\"(?:[^\"]|\"\")*\"|\S+) (?P<keys>.*?)(?: WHERE (?P<expression>.*?))?(?P<rest> INVALID)?",
@@ -268,7 +269,7 @@ class Comparison:
             return sorted(migrated.labels) == sorted(modelled.labels)
         if migrated.kind in ("primary key", "unique"):
             return _key(migrated) == _key(modelled)
-        pattern = {"check": _CHECK, "index": _INDEX}.get(migrated.kind)
+        pattern = {"check": _CHECK, "exclusion": _EXCLUSION, "index": _INDEX}.get(migrated.kind)
         one, other = (pattern.fullmatch(line.definition) if pattern else None for line in (migrated, modelled))
         if one is None or other is None:
             return migrated.definition == modelled.definition

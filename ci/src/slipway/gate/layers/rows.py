@@ -27,6 +27,7 @@ from sqlalchemy.engine import Connection
 from slipway.errors import RefusedError
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
+from slipway.gate.kept_session import session_beside
 from slipway.gate.layers import row_effects, seeds
 from slipway.gate.layers.in_parts import in_parts
 from slipway.gate.layers.row_effects import Again, Back, Behind, Hidden, Loop, Loss, Recast, Snapshot
@@ -34,7 +35,7 @@ from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.session import begin_beside, literal, query
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, commit_beneath, report, run, step_of, version_table_of
-from slipway.migration.database import session_beside, sqlstate
+from slipway.migration.database import sqlstate
 from slipway.migration.environment import sentence
 from slipway.migration.reasons import detail
 from slipway.records.proof import Layer

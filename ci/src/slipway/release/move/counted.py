@@ -35,7 +35,7 @@ class Counter:
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """Requests, those that were answered with 5xx, handshakes that failed, and requests for a host without a rule."""
+    """Counts of requests: all, with 5xx, failed handshakes, for a host without a rule."""
 
     requests: float = 0.0
     errors: float = 0.0

@@ -53,7 +53,7 @@ def of_migration(record: Migration, environment: str) -> CommandResult:
 
 
 def of_standing(standing: Standing, environment: str) -> CommandResult:
-    """A database ahead of the release fails: no upgrade leads from there to the release's head."""
+    """Render the revisions of database and release; the exit code is 1 when the database is ahead, as no upgrade leads back."""
     text, code = plain.of_standing(standing, environment), 1 if standing.unknown else 0
     return fenced_result(standing, text, code, head=",".join(standing.database), missing=str(len(standing.missing)))
 
