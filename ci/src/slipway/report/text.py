@@ -35,7 +35,7 @@ from slipway.untrusted import one_line
 
 _SIGNS = {"Add": "+", "Import": "=", "Modify": "~", "Remove": "-"}
 _REPLACED = {"True": "is replaced", "Conditional": "may be replaced"}
-SECRET = "AWS::SecretsManager::Secret"
+_KEPT_NAME = "AWS::SecretsManager::Secret"  # its name stays taken until its deletion is over
 _EXISTS = ("already exists", "AlreadyExists")
 _QUOTA = ("LimitExceeded", "maximum number", "QuotaExceeded")  # AWS's words, as users quote them
 
@@ -102,7 +102,7 @@ def _change(change: ResourceChange) -> str:
 
 
 def _failure(failure: ResourceFailure, region: str) -> str:
-    if failure.kind == SECRET and "scheduled for deletion" in failure.reason:
+    if failure.kind == _KEPT_NAME and "scheduled for deletion" in failure.reason:
         return f"  {one_line(failure.kind)} {one_line(failure.name)}: {one_line(failure.reason, 600)}; {_restore(failure.physical, region)}"
     exists = any(words in failure.reason for words in _EXISTS)
     remedy = "; delete it, or choose another name in the settings" if exists else ""
@@ -128,7 +128,7 @@ def _account_drift(drift: AccountDrift) -> Iterator[str]:
             yield f"  {one_line(each.kind)} {one_line(each.name)} {one_line(each.physical)} {one_line(each.path)}".rstrip()
             yield f"      template: {one_line(each.expected, 600)}"
             yield f"      account:  {one_line(each.actual, 600)}"
-            if each.kind == SECRET and not each.path:
+            if each.kind == _KEPT_NAME and not each.path:
                 yield f"      {_restore(each.physical, stack.region)}"
         yield from (f"  {one_line(each, 600)}" for each in stack.unapplied)
         yield from (f"  not checked: {one_line(name)}" for name in stack.unchecked)
@@ -143,7 +143,7 @@ def _drift_verdict(drift: AccountDrift) -> str:
         return "the account matches the templates that were applied, not the settings; correct these, or run bootstrap --apply"
     if not drift.is_clean:
         deleted = [
-            each for stack in drift.stacks for each in stack.differences if not each.path and each.kind == SECRET
+            each for stack in drift.stacks for each in stack.differences if not each.path and each.kind == _KEPT_NAME
         ]
         first = ", once the deleted secrets are restored" if deleted else ""
         return f"the account differs from the templates; --drift --apply restores the templates' values{first}"
