@@ -312,7 +312,7 @@ async def test_the_report_says_what_to_do_next(account):
     assert proposed.endswith("nothing was changed; run the same command with --apply to make these changes\n")
     applied = of_bootstrap(await ground(account).apply(untold))
     assert "  AWS_REGION of the GitHub repository's variables: eu-west-1\n" in applied
-    assert applied.endswith("all resources match the settings\n")
+    assert applied.endswith("all templates match the settings; --drift compares the resources with them\n")
 
 
 def test_a_flag_names_another_repository_and_keeps_the_rest():

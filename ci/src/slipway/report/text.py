@@ -213,10 +213,10 @@ def _next_step(bootstrap: Bootstrap) -> str:
     if Result.PROPOSED in results or (database and database.result is Result.PROPOSED):
         return "nothing was changed; run the same command with --apply to make these changes"
     if database and database.result is Result.FAILED:
-        return "the stacks match the settings, the database does not; fix the cause and run the same command again"
+        return "the templates match the settings, the database does not; fix the cause and run the same command again"
     if database and database.result is Result.WAITING:
-        return "the stacks match the settings; the same command with --image also makes or checks the database"
-    return "all resources match the settings"
+        return "the templates match the settings; the same command with --image also makes or checks the database"
+    return "all templates match the settings; --drift compares the resources with them"
 
 
 def _refusal(losses: Sequence[ResourceChange]) -> str:
