@@ -139,7 +139,7 @@ def way_out(environment: str, answer: Answer, back: str, *, migrated: bool = Fal
     if not answer.problem:
         return ""
     where = f"--environment {environment}"
-    look = f"look at its log with `slipway logs {where}`"
+    look = f"look at its log with `slipway logs {where} --errors --tail 50`"
     if answer.is_without_database:
         return f"{look}, and at the database and the network to it; a rollback would not help: each release uses this database"
     if (heads := _moved(answer)) is not None:
