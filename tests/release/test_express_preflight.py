@@ -10,7 +10,8 @@ from slipway.environment.preflight import preflight
 from slipway.errors import RefusedError
 from slipway.records.checks import Check, PreflightResult
 from slipway.records.outcome import Status
-from slipway.records.plan import Action
+from slipway.records.plan import Action, Observed, State
+from slipway.release.engine.plan import plan
 from slipway.release.targets.ecs_express.preflight import judge_balancers, judge_subnets
 from slipway.release.targets.ecs_express.quotas import judge_processors
 from slipway.release.targets.ecs_express.spec import spec_of
@@ -65,6 +66,23 @@ def test_the_subnets_are_of_the_kind_that_the_network_of_the_settings_says(priva
     assert (check.verdict is PreflightResult.REFUSED) == bool(found)
     assert found in check.found
     assert not found or f"write the {'private' if private else 'public'} ones" in check.remedy
+
+
+@pytest.mark.parametrize(
+    ("private", "live", "subnets", "said"),
+    [
+        (False, True, "subnet-a, subnet-b", "no private = true, and the service stays private, because"),
+        (True, False, "subnet-a, subnet-b", "private = true, and the service stays public, because"),
+        (False, True, "subnet-c, subnet-d", "no private = true, and with other subnets the service becomes public"),
+        (True, False, "subnet-c, subnet-d", "private = true, and with other subnets the service becomes private"),
+        (True, True, "subnet-a, subnet-b", ""),
+        (None, True, "subnet-c, subnet-d", ""),
+    ],
+)
+def test_a_plan_says_when_a_service_becomes_public_or_is_not_what_private_says(private, live, subnets, said):
+    observed = Observed(state=State.LIVE, private=live, fields={"subnets": subnets})
+    notes = plan(replace(SPEC, private=private, subnets=("subnet-a", "subnet-b")), observed).notes
+    assert [said in note for note in notes if note.startswith("the network has")] == [True] * bool(said)
 
 
 def test_every_obstacle_of_the_subnets_is_reported_at_once():

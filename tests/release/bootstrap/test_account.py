@@ -87,6 +87,11 @@ async def test_a_private_service_in_public_subnets_is_not_isolated_and_only_the_
         found = await ground(account).drift(untold)
         assert len(found.breaches) == len(said)
         assert all(each in of_account_drift(found) for each in said)
+    open_to_all = settings(staging=replace(FROM_NOTHING, network=replace(FROM_NOTHING.network, private=False)))
+    monkeypatch.setattr(ExpressTarget, "observe", AsyncMock(return_value=Observed(fields={"subnets": private})))
+    found = await ground(account, open_to_all).drift(untold)
+    assert not found.is_clean
+    assert f"in other subnets ({private}) than the public ones ({public})" in of_account_drift(found)
 
 
 async def test_drift_is_found_with_both_values_and_restored(account):

@@ -121,6 +121,29 @@ def test_one_zone_is_too_few_for_a_database():
         replace(NETWORK, zones=("eu-west-1a",))
 
 
+def test_zones_are_those_of_the_region():
+    (said,) = refusals(
+        settings(staging=environment("staging", network=replace(NETWORK, zones=("us-east-1a", "us-east-1b"))))
+    )
+    assert said.startswith(
+        "staging is in eu-west-1, and the zones us-east-1a, us-east-1b are not: write zones of eu-west-1"
+    )
+
+
+def test_a_deleted_secret_is_restored_before_its_stack():
+    kind, name = "AWS::SecretsManager::Secret", "notes/user"
+    gone = PropertyDrift(name="User", kind=kind, physical=name, path="", expected="present", actual="deleted")
+    stack = StackDrift(stack="s", region="eu-west-1", differences=(gone,))
+    restore = "restore it: aws secretsmanager restore-secret --secret-id notes/user --region eu-west-1"
+    said = of_account_drift(AccountDrift(environment="production", stacks=(stack,)))
+    assert restore in said
+    assert said.endswith("restores the templates' values, once the deleted secrets are restored\n")
+    reason = "a secret with this name is already scheduled for deletion."
+    failed = ResourceFailure(name="User", kind=kind, reason=reason, physical=name)
+    failure = StackChange(stack="s", region="eu-west-1", result=Result.FAILED, is_new=False, failures=(failed,))
+    assert restore in of_bootstrap(Bootstrap("production", (failure,)))
+
+
 def test_all_obstacles_of_an_environment_are_reported_at_once():
     wanted = settings(
         staging=environment("staging", network=replace(PRIVATE, cidr="10.20.128.0/17")),
@@ -229,6 +252,9 @@ def test_cost_is_known_before_anything_is_made():
     assert [line.what for line in cost_of(odd, "staging").lines if line.dollars is None] == [
         "database, db.m7g.large with 20 GB"
     ]
+    assert cost_of(odd, "staging").total.startswith("at least ")
+    shown = of_bootstrap(Bootstrap("production", (), production))
+    assert "  113.67 $ of it is for what the services of the environment share; a further one like this adds" in shown
 
 
 def test_classes_and_majors_are_those_of_rds():

@@ -78,22 +78,25 @@ class AccountSetup:
         made = await self._made(tell)
         enclosure = await enclosure_of(self.aws, made.foundation, made.services)
         doors = await self._open_doors(made)
+        misplaced = await self._misplaced(made)
+        if misplaced and not private:  # the settings differ, and what is isolated may be so
+            stacks = (*stacks[:-1], with_values(stacks[-1], unapplied=tuple(misplaced)))
         return AccountDrift(
             environment=self.environment,
             stacks=stacks,
             breaches=(
                 *enclosure.breaches(private=private),
                 *(breach for door in doors for breach in door.breaches()),
-                *await self._misplaced(made),
+                *(misplaced if private else ()),
             ),
             not_covered=NOT_COVERED,
             database=await self._database(made, tell, makes=False),
         )
 
     async def _misplaced(self, made: "_Made") -> list[str]:
-        """Return why the live service is outside the private subnets that bootstrap made, when its settings say private."""
+        """Return why the live service is in other subnets of bootstrap's network than its settings say."""
         network = self.settings.environment(self.environment).network
-        if not (isinstance(network, ManagedNetwork) and network.private and VPC in made.foundation):
+        if not (isinstance(network, ManagedNetwork) and VPC in made.foundation):
             return []
         connect = target_of(self.settings, self.environment).connect
         observed = await connect(self.settings, self.environment, self.aws, self.time).observe()
@@ -102,7 +105,8 @@ class AccountSetup:
         if not live or {*live.split(", ")} <= {*wanted}:
             return []
         service, table = self.settings.service_name(self.environment), f"[tool.slipway.environments.{self.environment}]"
-        problem = f"the service {service} is in other subnets ({live}) than the private ones ({', '.join(wanted)})"
+        kind = "private" if network.private else "public"
+        problem = f"the service {service} is in other subnets ({live}) than the {kind} ones ({', '.join(wanted)})"
         return [f"{problem}; write these as subnets into {table}, and deploy"]
 
     async def apply(

@@ -120,11 +120,12 @@ def _major(version: str) -> int:
 
 @dataclass(frozen=True)
 class ResourceFailure:
-    """A resource that CloudFormation could not create; `reason` is untrusted text."""
+    """A resource that CloudFormation could not create; `reason` is untrusted text. `physical` is its name in the template, empty without one."""
 
     name: str
     kind: str
     reason: str
+    physical: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,11 @@ Prices are on demand, without tax and free tiers. A region that the table lacks 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from slipway.records.cost import Cost, CostLine
+from slipway.records.words import counted
 from slipway.settings import (
     AppRunnerEnvironment,
     Environment,
@@ -115,10 +116,9 @@ def cost_of(settings: Settings, environment: str) -> Cost:
     prices = prices_of(env.region)
     is_express = env.target is TargetKind.ECS_EXPRESS
     shared = [balancer_line(prices, "load balancer", is_public=_is_public(env))] if is_express else []
-    lines = [
-        *(service_line(env), *shared, *_network(prices, env.network)),
-        *_database(prices, env.database, environment),
-    ]
+    shared += [*_network(prices, env.network), *_database(prices, env.database, environment)]
+    own = [_secrets("of the service", _SECRETS_OF_SERVICE)] if env.database else []
+    lines = [service_line(env), *own, *(replace(line, shared=True) for line in shared)]
     return cost(lines, env.region)
 
 
@@ -190,7 +190,11 @@ def _database(prices: Prices, managed: ManagedDatabase | None, environment: str)
         return
     has_standby = managed.has_standby(environment)
     yield database_line(prices, "database", managed.class_, managed.storage, has_standby=has_standby)
-    yield CostLine(f"{1 + _SECRETS_OF_SERVICE} secrets", round((1 + _SECRETS_OF_SERVICE) * _SECRET, 2))
+    yield _secrets("of the server", 1)
+
+
+def _secrets(whose: str, number: int) -> CostLine:
+    return CostLine(f"{counted(number, 'secret')} {whose}", round(number * _SECRET, 2))
 
 
 def database_line(prices: Prices, what: str, class_: str, storage: int, *, has_standby: bool) -> CostLine:

@@ -35,6 +35,7 @@ from slipway.untrusted import one_line
 
 _SIGNS = {"Add": "+", "Import": "=", "Modify": "~", "Remove": "-"}
 _REPLACED = {"True": "is replaced", "Conditional": "may be replaced"}
+_KEPT_NAME = "AWS::SecretsManager::Secret"  # its name stays taken until its deletion is over
 _EXISTS = ("already exists", "AlreadyExists")
 _QUOTA = ("LimitExceeded", "maximum number", "QuotaExceeded")  # AWS's words, as users quote them
 
@@ -67,6 +68,9 @@ def _database(database: DatabaseChange) -> Iterator[str]:
 def _cost(cost: Cost) -> Iterator[str]:
     yield f"{one_line(cost.total)}:"
     yield from _priced(cost.lines)
+    if cost.shared:
+        own = cost.dollars - cost.shared
+        yield f"  {cost.shared:.2f} $ of it is for what the services of the environment share; a further one like this adds about {own:.2f} $"
     yield f"  not covered: {one_line(cost.not_covered)}"
 
 
@@ -81,7 +85,7 @@ def _stack(stack: StackChange) -> Iterator[str]:
     if stack.waits_for:
         yield f"  computed from the template, because {one_line(stack.waits_for)}, whose network it uses, does not exist yet"
     yield from (_change(change) for change in stack.changes)
-    yield from (_failure(failure) for failure in stack.failures)
+    yield from (_failure(failure, stack.region) for failure in stack.failures)
     yield from (f"  {one_line(place)}: {one_line(value)}" for place, value in stack.outputs.items())
 
 
@@ -97,12 +101,18 @@ def _change(change: ResourceChange) -> str:
     return f"  {sign} {one_line(change.action):6} {one_line(change.kind)} {one_line(change.name)}{named}"
 
 
-def _failure(failure: ResourceFailure) -> str:
+def _failure(failure: ResourceFailure, region: str) -> str:
+    if failure.kind == _KEPT_NAME and "scheduled for deletion" in failure.reason:
+        return f"  {one_line(failure.kind)} {one_line(failure.name)}: {one_line(failure.reason, 600)}; {_restore(failure.physical, region)}"
     exists = any(words in failure.reason for words in _EXISTS)
     remedy = "; delete it, or choose another name in the settings" if exists else ""
     if any(words in failure.reason for words in _QUOTA):
         remedy = "; the account's quota is used up: ask for a higher one (Service Quotas), or delete what is not needed"
     return f"  {one_line(failure.kind)} {one_line(failure.name)}: {one_line(failure.reason, 600)}{remedy}"
+
+
+def _restore(secret: str, region: str) -> str:
+    return f"while its deletion is only scheduled, restore it: aws secretsmanager restore-secret --secret-id {one_line(secret)} --region {one_line(region)}"
 
 
 def of_account_drift(drift: AccountDrift) -> str:
@@ -118,6 +128,8 @@ def _account_drift(drift: AccountDrift) -> Iterator[str]:
             yield f"  {one_line(each.kind)} {one_line(each.name)} {one_line(each.physical)} {one_line(each.path)}".rstrip()
             yield f"      template: {one_line(each.expected, 600)}"
             yield f"      account:  {one_line(each.actual, 600)}"
+            if each.kind == _KEPT_NAME and not each.path:
+                yield f"      {_restore(each.physical, stack.region)}"
         yield from (f"  {one_line(each, 600)}" for each in stack.unapplied)
         yield from (f"  not checked: {one_line(name)}" for name in stack.unchecked)
     yield from (f"not isolated: {one_line(breach)}" for breach in drift.breaches)
@@ -130,7 +142,11 @@ def _drift_verdict(drift: AccountDrift) -> str:
     if drift.is_as_applied and not drift.is_clean:
         return "the account matches the templates that were applied, not the settings; correct these, or run bootstrap --apply"
     if not drift.is_clean:
-        return "the account differs from the templates; --drift --apply restores the templates' values"
+        deleted = [
+            each for stack in drift.stacks for each in stack.differences if not each.path and each.kind == _KEPT_NAME
+        ]
+        first = ", once the deleted secrets are restored" if deleted else ""
+        return f"the account differs from the templates; --drift --apply restores the templates' values{first}"
     unread = drift.database and drift.database.result is Result.WAITING
     return f"all resources match the templates{'; the roles in the database were not read' if unread else ''}"
 

@@ -79,7 +79,12 @@ class StackChangeSet:
                 outputs=_outputs(await describe_stack(self._aws, self._stack.name) or {}),
             )
         events = [event for event in await self._events() if event["EventId"] not in known]
-        return replace(proposal, result=Result.FAILED, failures=tuple(failures(events)))
+        failed = [replace(each, physical=self._named(each.name)) for each in failures(events)]
+        return replace(proposal, result=Result.FAILED, failures=tuple(failed))
+
+    def _named(self, resource: str) -> str:
+        """Return the name that the template gives to a resource, such as a secret."""
+        return str(self._stack.template["Resources"].get(resource, {}).get("Properties", {}).get("Name", ""))
 
     def _check(self, stack: Mapping[str, Any] | None) -> None:
         """Raise RefusedError for a stack that cannot be changed now, or was not made by slipway."""

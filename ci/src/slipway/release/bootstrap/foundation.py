@@ -47,6 +47,12 @@ def _obstacles(settings: Settings, environment: str) -> Iterator[SlipwayError]:
             f"{environment} is private, and App Runner has no internal load balancer",
             f'remove private in {table}.network], or choose target = "ecs-express"',
         )
+    zones = made[environment].zones if environment in made else ()
+    if foreign := [zone for zone in zones if not zone.startswith(env.region)]:
+        yield SettingsError(
+            f"{environment} is in {env.region}, and the zones {', '.join(foreign)} are not",
+            f"write zones of {env.region} into {table}.network], such as {env.region}a, or none",
+        )
     if env.database is None:
         return
     if environment not in made:

@@ -47,6 +47,10 @@ class ServiceSpec:
         """Sentences to read before the service is created, such as its price."""
         return ()
 
+    def notes_over(self, live: Observed) -> tuple[str, ...]:  # noqa: ARG002 -- for targets whose service may be private
+        """Return sentences to read before the live service is changed, or left as it is."""
+        return ()
+
     @property
     def platform(self) -> str:
         """The operating system and architecture that the image must have."""
@@ -146,6 +150,7 @@ def plan(spec: ServiceSpec, observed: Observed, *, migrates: bool = True) -> Pla
         notes=(
             *((f"{NOT_MIGRATED}: {NOT_MIGRATED_REMEDY}",) if is_first and not migrates else ()),
             *(spec.first_notes if action is Action.CREATE else ()),
+            *(spec.notes_over(observed) if observed.state is State.LIVE else ()),
             *_kept(spec, current),
         ),
     )

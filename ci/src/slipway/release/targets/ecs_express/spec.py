@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any, ClassVar, Self
 
 from slipway.records.image import Reference
+from slipway.records.plan import Observed
 from slipway.release.engine.plan import ABSENT, PLATFORM, ServiceSpec, health_check, health_pace, values_of
 from slipway.release.prices import cost_of
 from slipway.settings import ExpressEnvironment, ManagedNetwork, Settings, SettingsError
@@ -72,6 +73,18 @@ class ExpressSpec(ServiceSpec):
     @property
     def first_notes(self) -> tuple[str, ...]:
         return (self.price,)
+
+    def notes_over(self, live: Observed) -> tuple[str, ...]:
+        """Say when the service becomes public, or private, or stays the opposite of what its network's `private` says."""
+        if self.private in (None, live.private):
+            return ()
+        setting, now = ("private = true", "public") if self.private else ("no private = true", "private")
+        if self.subnets and {*self.subnets} != {*live.fields.get(_SUBNETS, "").split(", ")}:
+            becomes = "private: only its network reaches it" if self.private else "public: the internet reaches it"
+            return (f"the network has {setting}, and with other subnets the service becomes {becomes}",)
+        kind = "private" if self.private else "public"
+        remedy = f"write the {kind} ones, which `slipway bootstrap --environment {self.environment}` prints, as subnets"
+        return (f"the network has {setting}, and the service stays {now}, because its subnets are {now}; {remedy}",)
 
     def over(self, live: Mapping[str, str]) -> Self:
         """Fill the fields that the settings leave open with those of the live service."""
