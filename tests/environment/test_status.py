@@ -299,6 +299,18 @@ async def test_after_a_rollback_of_the_platform_its_outcome_status_and_diagnose_
     assert (seen.exit_code, found.exit_code, found.number) == (1, 1, 2)
 
 
+async def test_no_rollback_is_offered_to_a_release_that_knows_another_schema(account, staging):
+    """The new release answers errors on the schema to which it migrated: a rollback would be refused without a certificate."""
+    first = Script(says=lambda: json.dumps({"image_head": "aaa", "database_head": "aaa"}))
+    await staging.environment.deploy(await account.image(first), staging.tell)
+    second = Script(says=lambda: json.dumps({"image_head": "bbb", "database_head": "bbb"}))
+    await staging.migrating_to("bbb").deploy(await account.image(second), staging.tell)
+    second.silent = "/front"
+    for found in (await status(staging.environment), await diagnose(staging.environment, None)):
+        assert "deploy a commit with a revision that repairs it" in found.way_out
+        assert "slipway rollback" not in found.way_out
+
+
 async def test_a_release_without_its_database_does_not_answer_whatever_its_health_path_says(account, staging):
     """A release stays ready without its database, so that the platform does not replace it."""
     said = {"image_head": "aaa", "database_head": "aaa"}

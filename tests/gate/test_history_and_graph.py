@@ -101,7 +101,7 @@ def test_a_revision_with_a_syntax_error_is_reported_with_file_and_line(prove_his
     [
         (
             "import no_such_module",
-            "ModuleNotFoundError: No module named 'no_such_module'; pass the service's own virtual environment",
+            "ModuleNotFoundError: No module named 'no_such_module'; pass a virtual environment of the service",
         ),
         ("import os; os.environ['NO_SUCH_VARIABLE']", "KeyError: 'NO_SUCH_VARIABLE'"),
         ("raise SystemExit('not here')", "SystemExit: not here"),

@@ -132,20 +132,20 @@ def heads_as_text(heads: Heads) -> str:
 
 
 def way_out(environment: str, answer: Answer, back: str, *, migrated: bool = False) -> str:
-    """Return what to do about a problem of the live release; empty without a problem. `migrated`: its own deployment changed the schema.
+    """Return what to do about a problem of the live release; empty without a problem. `migrated`: the release before it knows another schema.
 
     `back` is the command that goes back, or empty. A rollback does not mend a database, and does not migrate one back.
     """
     if not answer.problem:
         return ""
     where = f"--environment {environment}"
-    look = f"look at its log with `slipway logs {where}`"
+    look = f"look at its log with `slipway logs {where} --errors --tail 50`"
     if answer.is_without_database:
         return f"{look}, and at the database and the network to it; a rollback would not help: each release uses this database"
-    if migrated:
-        return f"{look}; the database was migrated, so deploy a commit with a revision that repairs it, unless a certificate of the gate says that the release before works on this schema"
     if (heads := _moved(answer)) is not None:
         return _way_out_of_schema(environment, answer, *heads, back)
+    if migrated:
+        return f"{look}; the database was migrated, so deploy a commit with a revision that repairs it, unless a certificate of the gate says that the release before works on this schema"
     return "; ".join(filter(None, [look, back]))
 
 

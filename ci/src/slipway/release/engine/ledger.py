@@ -444,6 +444,14 @@ def way_back(environment: str, releases: Sequence[Release], live: str | None) ->
     return ""
 
 
+def is_of_another_schema(releases: Sequence[Release], live: str | None) -> bool:
+    """Return whether the release that a rollback restores knows other revisions than the live one, so that it would be refused without a certificate."""
+    with suppress(RefusedError):
+        before, now = release_before(releases, live), live_with(releases, live)
+        return bool(now and now.heads is not None and before.heads is not None and set(now.heads) != set(before.heads))
+    return False
+
+
 def way_back_again(environment: str) -> str:
     """Return the command that goes back after a rollback, which takes a number."""
     where = f"--environment {environment}"
