@@ -4,13 +4,13 @@ from contextlib import suppress
 from dataclasses import replace
 
 from slipway.environment.observed import NO_DIGEST, ObservedEnvironment
-from slipway.environment.status import UNREAD, asked_from_memory
+from slipway.environment.status import UNREAD, asked_from_memory, way_out_by_ledger
 from slipway.errors import BadInputError, SlipwayError
 from slipway.records.ledger import History, Intent, Release
 from slipway.records.outcome import NOTHING, Diagnosis, Examination, Status
-from slipway.release.engine.compatibility import BROKEN, way_out
+from slipway.release.engine.compatibility import BROKEN
 from slipway.release.engine.engine import RESUME
-from slipway.release.engine.ledger import digest_of, is_of_another_schema, last_asked, live_with, way_back
+from slipway.release.engine.ledger import digest_of, last_asked, live_with
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus
 from slipway.release.errors import PlatformRefusedError
@@ -146,11 +146,7 @@ async def _with_answer(environment: ObservedEnvironment, found: Examination) -> 
     answer = await environment.answer(
         observed, await environment.paths_of(live_with(releases, observed.main_digest)), ()
     )
-    back, migrated = (
-        way_back(environment.name, releases, observed.digest),
-        is_of_another_schema(releases, observed.digest),
-    )
-    out = way_out(environment.name, answer, back, migrated=migrated)
+    out = way_out_by_ledger(environment.name, answer, releases, observed.digest)
     if found.diagnosis and found.diagnosis.remedy == out:
         out = ""
     return replace(found, answer=answer if answer.paths else None, way_out=out)

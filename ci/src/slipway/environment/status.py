@@ -1,6 +1,6 @@
 """The situation of one environment, as `slipway status` shows it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -89,18 +89,19 @@ async def status(environment: ObservedEnvironment) -> Situation:
         asked=answer.paths,
         differs=recorded.differs(observed) if recorded else (),
         unanswered=answer.problem or named.problem,
-        way_out=way_out(
-            environment.name,
-            answer,
-            "" if unobserved else way_back(environment.name, history.releases, observed.digest),
-            migrated=is_of_another_schema(history.releases, observed.digest),
-        )
+        way_out=way_out_by_ledger(environment.name, answer, () if unobserved else history.releases, observed.digest)
         or named.way_out,
         names=named.names,
         unnamed=named.unread,
         traffic=moved.what if moved else "",
         unrecorded=str(file_of(environment)) if await file_of(environment).exists() else "",
     )
+
+
+def way_out_by_ledger(environment: str, answer: Answer, releases: Sequence[Release], live: str | None) -> str:
+    """Return what to do about a problem of the live release; empty without a problem. Without `releases` no rollback is named."""
+    back = way_back(environment, releases, live)
+    return way_out(environment, answer, back, migrated=is_of_another_schema(releases, live))
 
 
 async def asked_from_memory(

@@ -10,8 +10,11 @@ from slipway.finder.start import Start
 
 _ASGI_PACKAGES: Final = {"fastapi", "starlette", "litestar", "quart"}
 _FOR_EVERYONE: Final = "0.0.0.0"  # noqa: S104 -- inside a container
-_REPLACED: Final = {"--host", "--port", "--bind", "-b", "--uds", "--fd", "--insecure-bind", "--quic-bind"}
-_DROPPED: Final = _REPLACED | {"--env-file", "--pid", "-p", "--user", "-u", "--group", "-g"}  # with their values
+# With their values: the address, which is replaced, and what belongs to one machine.
+_DROPPED: Final = {
+    *("--host", "--port", "--bind", "-b", "--uds", "--fd", "--insecure-bind", "--quic-bind"),
+    *("--env-file", "--pid", "-p", "--user", "-u", "--group", "-g"),
+}
 _OF_ONE_MACHINE: Final = {"--daemon", "-D", "$@", "$*"}
 _VARIABLE: Final = re.compile(r"\$|%\(ENV_")  # of a shell, of supervisord
 _REDIRECTION: Final = re.compile(r"[12&]?>")
