@@ -72,10 +72,11 @@ CODE = """
         with engine.begin() as second:
             second.execute(sa.text(f"CREATE TABLE {{name}} ()"))
 
+    psycopg.pq.PGconn.connect(decoy.encode()).exec_(b"CREATE TABLE by_pgconn ()")
     program = "import marks, psycopg; assert marks.own; psycopg.connect({decoy!r}, autocommit=True).execute('CREATE TABLE by_program ()')"
     subprocess.run([sys.executable, "-c", program], check=True, env={{"PYTHONPATH": "own"}})
     named = op.get_bind().scalars(sa.text("SELECT tablename FROM pg_tables WHERE tablename LIKE 'by%' AND tableowner = current_user ORDER BY 1")).all()
-    assert named == ["by_driver", "by_engine", "by_listener", "by_pool", "by_program"], named
+    assert named == ["by_driver", "by_engine", "by_listener", "by_pgconn", "by_pool", "by_program"], named
 """
 
 
@@ -99,16 +100,24 @@ def test_an_engine_whose_connections_a_function_makes_is_redirected_to_the_gates
 
 
 @pytest.mark.parametrize(
-    ("function", "said"),
-    [("PGconn", "connects past psycopg"), ("PGconn.__base__", r"connects to the database test_\w+ of another server")],
+    ("connection", "refusal"),
+    [
+        (
+            "psycopg.Connection(psycopg.pq.PGconn.__base__.connect(decoy.encode()))",
+            r"connects to the database test_\w+ of another server",
+        ),
+        ("__import__('ctypes').CDLL('libpq.so.5').PQconnectdb(decoy.encode())", "loads libpq.so.5 by ctypes"),
+        ("__import__('psycopg2cffi').connect(decoy)", "connects by psycopg2cffi"),
+        ("__import__('subprocess').run(['python3', '-Ic', 'pass'])", "starts python3 -Ic"),
+    ],
 )
 def test_a_connection_that_cannot_be_redirected_is_refused_before_its_first_statement(
-    prove_history, decoy, function, said
+    prove_history, decoy, connection, refusal
 ):
-    raw = f"lambda: psycopg.Connection(psycopg.pq.{function}.connect(decoy.encode()))"
-    env = ENV.replace("{decoy!r}", repr(decoy)) + CREATOR.replace("lambda: psycopg.connect(decoy)", raw)
-    with pytest.raises(BadInputError, match=said):
-        prove_history({"one": (None, "op.execute('CREATE TABLE a ()')", "op.drop_table('a')")}, env=env)
+    env = ENV.replace("{decoy!r}", repr(decoy)) + CREATOR.replace("psycopg.connect(decoy)", connection)
+    files = {"psycopg2cffi.py": "def connect(dsn): raise AssertionError"}
+    with pytest.raises(BadInputError, match=refusal):
+        prove_history({"one": (None, "pass", "pass")}, env="import sys\nsys.path.append('.')\n" + env, files=files)
 
 
 def test_drivers_other_engines_and_programs_of_a_revision_are_redirected_there_too(prove_history, decoy, tmp_path):
@@ -202,6 +211,13 @@ def test_a_program_with_variables_of_its_own_is_redirected_as_well():
         "/home/me",
     )
     assert not {"PGHOSTADDR", "PGSERVICE"} & redirected.keys()
+
+
+def test_a_program_that_os_starts_is_redirected_as_well(monkeypatch):
+    monkeypatch.setattr(redirection._Process, "place", lambda: OWNED)
+    start = redirection._led_program(lambda path, arguments, env: (arguments, env["PGDATABASE"], env["PGOPTIONS"]))
+    redirected = ["psql", PLACE.url("postgresql", secret=False)]
+    assert start("psql", ["psql", "postgresql://production"], {}) == (redirected, "ours", "-c role=owner")
 
 
 def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):

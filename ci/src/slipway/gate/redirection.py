@@ -19,7 +19,7 @@ from functools import wraps
 from importlib.machinery import ModuleSpec, PathFinder
 from itertools import takewhile
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -44,6 +44,10 @@ _NAMES_PLACE: Final = re.compile(r"(?:-(?P<short>[hpd])|--(?P<long>host|port|dbn
 _TAKES_VALUE: Final = re.compile(
     r"-[A-Za-z]*[cfvoLFPRTU]|--(?:command|file|set|variable|output|log-file|pset|username)"
 )
+_PYTHON: Final = re.compile(r"python[\d.]*")
+_ALONE: Final = re.compile(
+    r"-[bBdiOPqRsuvx]*[EIS]\w*"
+)  # it leaves out sitecustomize.py, or the variable that names its folder
 _CONNINFO: Final = re.compile(r"\b(host|hostaddr|port|dbname|service)\s*=\s*'?([^\s']*)")
 _ENV: Final = 9  # the position of `env` among the arguments of Popen after the first
 _LONG: Final = {"h": "host", "p": "port", "d": "dbname"}
@@ -203,6 +207,9 @@ def _wrap() -> None:
             wrap(sys.modules[name])
     subprocess.Popen.__init__ = _led_start(subprocess.Popen.__init__)  # type: ignore[method-assign]
     os.system = _led_system(os.system)
+    os.execve = _led_program(os.execve)
+    os.execv = lambda path, arguments: os.execve(path, arguments, os.environ)
+    os.posix_spawn, os.posix_spawnp = _led_program(os.posix_spawn), _led_program(os.posix_spawnp)
 
 
 class _AfterImport:
@@ -244,17 +251,28 @@ def _wrap_psycopg(psycopg: Any) -> None:
     for kind in (psycopg.Connection, psycopg.AsyncConnection):
         kind.connect = classmethod(wrapped(kind.connect.__func__))
     psycopg.connect = psycopg.Connection.connect
+    _wrap_pgconn(psycopg)
+
+
+def _wrap_pgconn(psycopg: Any) -> None:
+    """Redirect connections past psycopg, whose sessions begin with our settings, because none of their statements is seen."""
     beneath = psycopg.pq.PGconn
 
-    def refuse(_cls: Any, conninfo: bytes) -> Any:
-        if _Process.place() is None:
-            return beneath.connect(conninfo)
-        raise _refused(
-            "the service's code connects past psycopg, by PGconn.connect",
-            "let it call psycopg.connect, whose connections the gate redirects to its database",
-        )
+    def wrapped(name: str) -> Any:
+        def connect(_cls: Any, conninfo: bytes) -> Any:
+            original, place = getattr(beneath, name), _Process.place()
+            if place is None or sys._getframe(1).f_globals["__name__"].startswith("psycopg."):  # noqa: SLF001 -- the stack
+                return original(conninfo)
+            given = psycopg.conninfo.conninfo_to_dict(conninfo.decode())
+            named = {name: value for name, value in given.items() if name not in PLACE} | place.parameters("psycopg")
+            redirected = place.with_session("psycopg", named)
+            del redirected["prepare_threshold"]  # psycopg's own
+            return original(psycopg.conninfo.make_conninfo(**redirected).encode())
 
-    psycopg.pq.PGconn = type("PGconn", (beneath,), {"connect": classmethod(refuse)})
+        return classmethod(connect)
+
+    psycopg.pq.PGconn = type("PGconn", (beneath,), {name: wrapped(name) for name in ("connect", "connect_start")})
+    sys.modules[beneath.__module__].PGconn = psycopg.pq.PGconn  # type: ignore[attr-defined]
 
 
 def _wrap_psycopg2(psycopg2: Any) -> None:
@@ -300,9 +318,51 @@ def _wrap_pg8000(pg8000: Any) -> None:
     kind.__init__ = initialise
 
 
-_WRAPS: Final[Mapping[str, Callable[[Any], None]]] = dict(
-    zip(DRIVERS, (_wrap_psycopg, _wrap_psycopg2, _wrap_asyncpg, _wrap_pg8000), strict=True)
-)
+def _wrap_ctypes(ctypes: Any) -> None:
+    original = ctypes.CDLL.__init__
+
+    @wraps(original)
+    def load(self: Any, name: Any, *arguments: Any, **parameters: Any) -> None:
+        if _Process.place() and "libpq" in Path(str(name)).name and not _is_by_psycopg():
+            raise _not_redirected(f"loads {name} by ctypes")
+        original(self, name, *arguments, **parameters)
+
+    ctypes.CDLL.__init__ = load
+
+
+def _is_by_psycopg() -> bool:
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 -- the stack
+    while frame and not frame.f_globals.get("__name__", "").startswith("psycopg."):
+        frame = frame.f_back
+    return frame is not None
+
+
+def _wrap_other(driver: Any) -> None:
+    """Refuse the connections of a driver that takes its place in a form of its own."""
+    original = driver.connect
+
+    @wraps(original)
+    def connect(*arguments: Any, **parameters: Any) -> Any:
+        if _Process.place():
+            raise _not_redirected(f"connects by {driver.__name__}")
+        return original(*arguments, **parameters)
+
+    driver.connect = connect
+
+
+def _not_redirected(how: str) -> BadInputError:
+    return _refused(
+        f"the service's code {how}, whose connections the gate cannot redirect to its database",
+        f"let it connect by {', '.join(DRIVERS[:-1])} or {DRIVERS[-1]}",
+    )
+
+
+_OTHERS: Final = ("_pg", "pg._pg", "psycopg2cffi", "adbc_driver_postgresql")
+_WRAPS: Final[Mapping[str, Callable[[Any], None]]] = {
+    **dict(zip(DRIVERS, (_wrap_psycopg, _wrap_psycopg2, _wrap_asyncpg, _wrap_pg8000), strict=True)),
+    "ctypes": _wrap_ctypes,
+    **dict.fromkeys(_OTHERS, _wrap_other),
+}
 
 
 def _led_start(original: Wrap) -> Wrap:
@@ -315,6 +375,20 @@ def _led_start(original: Wrap) -> Wrap:
                 own = parameters.get("env")
                 parameters["env"] = _of_program(os.environ if own is None else own, place)
         original(self, args, *rest, **parameters)
+
+    return start
+
+
+def _led_program(original: Wrap) -> Wrap:
+    """Wrap a function that starts a program, or replaces this process by one; `os.spawn…` and `os.exec…` call these, too."""
+
+    @wraps(original)
+    def start(path: Any, arguments: Any, env: Any, **parameters: Any) -> Any:
+        if place := _Process.place():
+            _Process.programs += 1
+            arguments = _redirected_arguments(arguments, place)
+            env = _of_program(os.environ if env is None else env, place)
+        return original(path, arguments, env, **parameters)
 
     return start
 
@@ -353,6 +427,11 @@ def _redirected_arguments(arguments: Any, place: Place) -> Any:
             raise _refused(
                 f"the service's code starts {client} with {other}, which is not the gate's database",
                 "let it use the variables PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, which the gate sets",
+            )
+        if _PYTHON.fullmatch(client) and (alone := _ALONE.fullmatch(" ".join(words[number + 1 : number + 2]))):
+            raise _refused(
+                f"the service's code starts {client} {alone[0]}, whose connections the gate cannot redirect to its database",
+                f"let it start {client} without {alone[0]}",
             )
     return redirected
 

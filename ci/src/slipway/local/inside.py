@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import anyio.to_thread
 import slipway
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.migration.output import secrets_in, without
+from slipway.postgres.datadir import guarded_folder
 from slipway.records.form import from_json
 from slipway.records.refusal import Refusal
 from slipway.untrusted import one_line
@@ -115,11 +115,11 @@ def why_not(what: str, written: str | None, errors: str) -> SlipwayError:
 @asynccontextmanager
 async def started(module: str, arguments: Sequence[str], folder: Path, python: Python) -> AsyncIterator[Inside]:
     """Start `python -m MODULE ARGUMENTS… OUTPUT` in the service's folder; its process group is stopped after the block."""
-    with tempfile.TemporaryDirectory(prefix="slipway-inside-") as folder_name:
-        output = _link_package(Path(folder_name))
+    with guarded_folder("slipway-inside-") as own_folder:
+        output = _link_package(own_folder)
         own = python.variables()
-        paths = os.pathsep.join(filter(None, (folder_name, own.get("PYTHONPATH", ""))))
-        home = {"HOME": str(_home(Path(folder_name)))}
+        paths = os.pathsep.join(filter(None, (str(own_folder), own.get("PYTHONPATH", ""))))
+        home = {"HOME": str(_home(own_folder))}
         process = await anyio.open_process(
             [str(python.interpreter), "-m", module, *arguments, str(output)],
             cwd=folder,

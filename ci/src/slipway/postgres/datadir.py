@@ -140,14 +140,21 @@ def place() -> Path:
 
 @contextmanager
 def _home() -> Iterator[Path]:
-    """Make a folder for a server for the block, deleted also when this process is killed, which then stops the server, too."""
+    """Make a folder for a server for the block."""
     parent = place()
     if shutil.disk_usage(parent).free < NEEDED_BYTES:
         raise BadInputError(
             f"there is no room for a Postgres server in {parent}",
             f"free {NEEDED_BYTES >> 20} MB there, or name a server with --database-url",
         )
-    home = Path(tempfile.mkdtemp(prefix=f"slipway-postgres-{os.getpid()}-", dir=parent))
+    with guarded_folder(f"slipway-postgres-{os.getpid()}-", parent) as home:
+        yield home
+
+
+@contextmanager
+def guarded_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
+    """Make a folder for the block, deleted also when this process is killed, which then stops a server in it, too."""
+    home = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     guard = subprocess.Popen(
         ["/bin/sh", "-c", _GUARD, "sh", home],
         stdin=subprocess.PIPE,

@@ -121,7 +121,9 @@ def check(node: Node, refused: Sequence[Refused], statements: Sequence[Statement
             writes = [each for each in statements if _WRITES.match(each.sql)] if rule is rules.COPIED_ONCE else ()
             measured, line = _measured(first, len(failures) - 1), _line(first, writes or statements)
             finding = rule.finding(node, measured, line, _remedy(rule, first, done, change))
-            yield _if_used(finding) if first.query.assumed and rule not in _ALWAYS_USED else finding
+            yield (
+                _if_used(finding, first.query.only_if) if first.query.only_if and rule not in _ALWAYS_USED else finding
+            )
 
 
 def _remedy(rule: Rule, refused: Refused, done: str, change: Change) -> str | None:
@@ -190,12 +192,12 @@ def _type_of(column: Line | None) -> str:
     return _NOT_TYPE.sub("", column.definition) if column else "…"
 
 
-def _if_used(finding: Finding) -> Finding:
+def _if_used(finding: Finding, only_if: str) -> Finding:
     """Weaken a finding that rests on statements that no release may use."""
     return replace(
         finding,
         level=Level.WARNING,
-        message=f"{finding.message.removesuffix('.')}, if it uses all of the schema before.",
+        message=f"{finding.message.removesuffix('.')}, if {only_if}.",
     )
 
 

@@ -254,12 +254,19 @@ def _constraints(table: Table, kind: str) -> Iterator[Any]:
 
 
 def _with_same_columns(table: Table, line: Line) -> Any:
-    """Return the unnamed constraint over the columns of a line."""
+    """Return the unnamed constraint over the columns of a line, or the unnamed check with the most of its words."""
+    if line.kind == "check":
+        checks = [each for each in _constraints(table, line.kind) if not isinstance(each.name, str)]
+        return min(checks, key=lambda check: len(_words(str(check.sqltext)) ^ _words(line.definition)), default=None)
     keys = _KEYS.search(line.definition)
     listed = keys[1].split(",") if keys else []
     columns = {parts(each.strip().partition(" WITH ")[0])[-1] for each in listed if each.strip()}
     unnamed = (each for each in _constraints(table, line.kind) if not isinstance(each.name, str))
     return next((each for each in unnamed if {column.name for column in each.columns} == columns), None)
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
 
 
 def _rendered(default: Any, context: MigrationContext) -> str | None:

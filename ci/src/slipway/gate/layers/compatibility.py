@@ -27,6 +27,7 @@ from slipway.gate.kept_session import session_beside
 from slipway.gate.layers import effects_of_writes, queries, seeds
 from slipway.gate.layers.effects_of_writes import Effect
 from slipway.gate.layers.queries import LEFT_NULL, Query, Refused, refusal
+from slipway.gate.layers.row_effects import uniques
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change
 from slipway.gate.measure.session import as_superuser, literal, query
@@ -366,10 +367,22 @@ class _Releases:
             elif not any(query.sql.startswith("INSERT") for query in working):
                 unwritten.append(model.name)
             yield from working
+            yield from self._repeated(connection, model, table, working) if table else ()
         for what, names in (("statement", unusable), ("INSERT", unwritten)):
             if names:
                 where = f"on {few(names)} works before the first new revision"
                 self.result.gaps.append(f"no {what} of {self.previous.name} {where}")
+
+    def _repeated(
+        self, connection: Connection, model: Model, table: seeds.Table, working: Sequence[Query]
+    ) -> Iterator[Query]:
+        """Yield the writes of equal values that work before the revisions make them unique."""
+        inserts = [query for query in working if query.sql.startswith("INSERT")]
+        for change in self.changes:
+            for name, columns, _ in uniques(change):
+                for each in queries.repeated(model, table, sorted(columns), inserts) if name == table.name else ():
+                    if refusal(connection, each) is None:
+                        yield each
 
     def _from_tests(self, connection: Connection) -> Iterator[Query]:
         lost = 0

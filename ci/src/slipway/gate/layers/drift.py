@@ -274,10 +274,20 @@ class Comparison:
         if one is None or other is None:
             return migrated.definition == modelled.definition
         mine, its = one.groupdict(), other.groupdict()
+        if migrated.kind == "index" and self._same_keys(_table_of(modelled), mine["keys"], its["keys"]):
+            mine["keys"] = its["keys"]
         expressions = mine.pop("expression"), its.pop("expression")
         if mine != its or None in expressions:
             return mine == its and expressions[0] == expressions[1]
         return self.meaning.same_expression(_table_of(modelled), *expressions)
+
+    def _same_keys(self, table: str, one: str, other: str) -> bool:
+        """Whether the keys of two indexes are the same columns, or expressions of the same meaning, in the same order."""
+        mine, its = _keys(one), _keys(other)
+        return [words for words, _ in mine] == [words for words, _ in its] and all(
+            self.meaning.same_expression(table, *pair)
+            for pair in zip((key for _, key in mine), (key for _, key in its), strict=True)
+        )
 
     def _agree_on_column(self, line: Line) -> bool:
         mine, its = self.migrated.columns[line.name], self.modelled.columns[line.name]
@@ -331,6 +341,19 @@ class Comparison:
         assert other.models
         same_place = (item.table, item.line.kind) == (other.table, other.line.kind)
         return same_place and self._same_object(item.migrations, other.models)
+
+
+def _keys(keys: str) -> list[tuple[str, str]]:
+    """Return the expressions among the keys of an index, each with the words before it, and the words after the last."""
+    depth, begin, found, end = 0, 0, [], 0
+    for place, character in enumerate(keys):
+        depth += (character == "(") - (character == ")")
+        if character == "(" and depth == 2:  # the first holds all keys
+            begin = place
+        elif character == ")" and depth == 1:
+            found.append((keys[end:begin], keys[begin : place + 1]))
+            end = place + 1
+    return [*found, (keys[end:], "1")]
 
 
 def _validated(line: Line) -> Line:

@@ -24,6 +24,9 @@ HELD: Final = "a value in a row"  # in the place of an SQLSTATE: the release can
 ADDED: Final = "a value of the type"
 LEFT_NULL: Final = "a column"
 NOT_NULL: Final = "23502"
+UNIQUE: Final = "23505"
+_USES_ALL: Final = "it uses all of the schema before"
+_WRITES_EQUAL: Final = "it writes equal values"
 _NULL: Final = re.compile(r'column "(?P<column>.+?)" of relation "(?P<table>.+?)"')
 _UNKNOWN: Final = "concat('the model does not know the value \"', {}, '\"')"
 _LAST: Final = "(tableoid, ctid) IN (SELECT tableoid, ctid FROM {table} ORDER BY tableoid, ctid DESC LIMIT 1)"
@@ -38,7 +41,7 @@ class Query:
     sql: str
     origin: str
     reports: bool = False  # it returns the message and the code of a Refused, if any
-    assumed: bool = False  # no release is known to use it
+    only_if: str = ""  # what no release is known to do, in words
     table: str = ""  # that it reads or writes, if it is derived
 
 
@@ -125,7 +128,20 @@ def assumed(connection: Connection, table: seeds.Table, used: Collection[str], b
     schema, _, name = table.name.partition(".")
     for query in derived(connection, Model(schema, name, tuple(columns)), table):
         kind = query.origin.partition(",")[0]
-        yield replace(query, origin=f"{kind}, as of the schema before {before}", assumed=True)
+        yield replace(query, origin=f"{kind}, as of the schema before {before}", only_if=_USES_ALL)
+
+
+def repeated(model: Model, table: seeds.Table, columns: Collection[str], inserts: Sequence[Query]) -> Iterator[Query]:
+    """Yield the writes that give two rows of a table equal values in columns that shall be unique; those that a model lacks get their default."""
+    names = {each["name"]: each["raw"] for each in table.columns}
+    if not {column.name for column in model.columns}.issuperset(names.get(column, column) for column in columns):
+        if len(inserts) > 1:
+            sql = f"WITH one AS ({inserts[0].sql}) {inserts[1].sql}"
+            yield Query(sql, f"two INSERTs, derived from the model of {table.name}", table=table.name)
+        return
+    listed, last = ", ".join(columns), _LAST.format(table=table.name)
+    sql = f"UPDATE {table.name} SET ({listed}) = (SELECT {listed} FROM {table.name} ORDER BY tableoid, ctid LIMIT 1) WHERE {last}"
+    yield Query(sql, f"UPDATE to the values of another row of {table.name}", only_if=_WRITES_EQUAL, table=table.name)
 
 
 def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:

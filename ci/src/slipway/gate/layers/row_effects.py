@@ -17,7 +17,17 @@ from alembic import op
 from slipway.gate.history import Node
 from slipway.gate.measure.catalog import Change
 from slipway.gate.measure.place import line_in
-from slipway.gate.measure.session import as_superuser, driver_of, literal, prepare_once, query, rows_written, taken_back
+from slipway.gate.measure.session import (
+    as_superuser,
+    driver_of,
+    literal,
+    prepare_once,
+    query,
+    rows_written,
+    tables_with_hidden_rows,
+    taken_back,
+    without_forced_security,
+)
 from slipway.gate.measure.statements import Execution, watching
 from slipway.gate.names import is_table, parts
 
@@ -28,9 +38,6 @@ _DEFINES = re.compile(r"\s*(ALTER|CREATE|COMMENT|DROP|LOCK|REINDEX|GRANT|REVOKE|
 _UPDATES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|MERGE)\b", re.IGNORECASE | re.DOTALL)
 _ONE_TABLE = re.compile(r'\A\s*UPDATE\s+(?:ONLY\s+)?(?P<table>[\w."]+)', re.IGNORECASE)
 _FINDS_ROWS = re.compile(r"\s*(DO|WITH|SELECT\b.*\bFROM|INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE | re.DOTALL)
-_HIDING = """
-SELECT concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relrowsecurity AND row_security_active(c.oid)"""
 _WRITTEN = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::int FROM pg_stat_xact_user_tables"
 _NAMES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname))
@@ -423,7 +430,7 @@ class Hidden:
 
 @contextmanager
 def noting_hidden(node: Node, hidden: list[Hidden]) -> Iterator[None]:
-    """Record the statements of a revision from which rows are hidden: the superuser, who executes each before, finds more."""
+    """Record the statements of a revision from which rows are hidden: executed before without row-level security, each finds more."""
 
     def compare(execution: Execution) -> None:
         line, connection = line_in(node.script.path), execution.session.connection
@@ -431,7 +438,7 @@ def noting_hidden(node: Node, hidden: list[Hidden]) -> Iterator[None]:
             return
         named = [table for table in tables_with_hidden_rows(connection) if parts(table)[-1] in execution.sql]
         if named and (rows := _rows_found(execution, nullcontext())) < (
-            more := _rows_found(execution, as_superuser(connection))
+            more := _rows_found(execution, _seeing_all_rows(connection))
         ):
             found = Hidden(line, named[0], rows, more)
             hidden.extend([] if line in {each.line for each in hidden} else [found])
@@ -440,9 +447,10 @@ def noting_hidden(node: Node, hidden: list[Hidden]) -> Iterator[None]:
         yield
 
 
-def tables_with_hidden_rows(connection: Any) -> list[str]:
-    """Return the tables whose row-level security is in force for the current role."""
-    return [name for (name,) in query(connection, _HIDING)]
+@contextmanager
+def _seeing_all_rows(connection: Any) -> Iterator[None]:
+    with as_superuser(connection), without_forced_security(connection):
+        yield
 
 
 def _rows_found(execution: Execution, role: AbstractContextManager[None]) -> int:

@@ -9,15 +9,15 @@ The stairway says which tables the statements of a revision lock. Foreign keys, 
 the rows of all tables are compared around a revision that writes, and after the last one. When they differ there, the run is repeated, and compares
 all tables around each revision.
 
-Between the steps, which are committed, the superuser fills and reads the tables in a session of its own: row-level security would hide rows from the
-role of the revisions.
+Between the steps, which are committed, the server's user fills and reads the tables in a session of its own: row-level security would hide rows from
+the role of the revisions. It is a superuser, or lifts what is forced on tables that it owns meanwhile.
 """
 
 import itertools
 import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -32,7 +32,7 @@ from slipway.gate.layers import row_effects, seeds
 from slipway.gate.layers.in_parts import in_parts
 from slipway.gate.layers.row_effects import Again, Back, Behind, Hidden, Loop, Loss, Recast, Snapshot
 from slipway.gate.layers.stairway import Failure, Steps
-from slipway.gate.measure.session import begin_beside, literal, query
+from slipway.gate.measure.session import begin_beside, literal, query, tables_with_hidden_rows, without_forced_security
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, commit_beneath, report, run, step_of, version_table_of
 from slipway.migration.database import sqlstate
@@ -176,6 +176,7 @@ class _Run:
         self._unfit: list[str] = []
         self._out_of_sight: list[str] = []  # tables whose rows not even the gate sees
         self._unreached = ""
+        self._sees_all = True  # whether the user of the server is a superuser
         self._current: tuple[Node, str] | None = None
         self._context: MigrationContext
         self._connection: Any  # of the revisions
@@ -269,7 +270,7 @@ class _Run:
         commit_beneath(context)
         own = version_table_of(context)
         ((search_path,),) = query(self._connection, "SELECT current_setting('search_path')")
-        self._superuser(begin_beside, search_path)
+        self._sees_all = self._superuser(begin_beside, search_path)
         yield from self._brought_rows(own)
         while self._pending:
             node = self._pending[0]
@@ -286,8 +287,13 @@ class _Run:
         self._look_for_more()
 
     def _superuser(self, look: Callable[..., T], *arguments: Any) -> T:
-        """Call a function with the connection of the superuser's session."""
-        result: T = self._do(lambda connection: look(connection.connection, *arguments))
+        """Call a function with the connection of the session that sees all rows."""
+
+        def seeing_all(connection: Connection) -> T:
+            with nullcontext() if self._sees_all else without_forced_security(connection.connection):
+                return look(connection.connection, *arguments)
+
+        result: T = self._do(seeing_all)
         return result
 
     def _brought_rows(self, own: str) -> Iterator[RevisionStep]:
@@ -422,7 +428,8 @@ class _Run:
         self._current = None
         every = self._superuser(seeds.tables, self._newest, self._baseline.samples)
         new = [replace(table, plain=self._failed is not None) for table in every if not is_table(table.name, own)]
-        self._out_of_sight += self._superuser(row_effects.tables_with_hidden_rows)
+        if not self._sees_all:
+            self._out_of_sight += self._superuser(tables_with_hidden_rows)
         filled = self._superuser(seeds.fill, new)
         self._filled |= filled.counts
         self._marks |= filled.marks

@@ -33,7 +33,7 @@ SESSION: Final = (
     FROM pg_database WHERE datname = current_database()""",
 )
 # Of a session of the superuser beside that of a revision: its values have the same form.
-_BESIDE: Final = f"""SELECT {_LIMITED}, set_config('TimeZone', 'UTC', false), set_config('plan_cache_mode', 'force_generic_plan', false),
+_BESIDE: Final = f"""SELECT current_setting('is_superuser') = 'on', {_LIMITED}, set_config('TimeZone', 'UTC', false), set_config('plan_cache_mode', 'force_generic_plan', false),
     set_config('search_path', {{search_path}}, false)"""
 _CHANGES: Final = re.compile(
     r"(?:\A|;)\s*(?:SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)|SET\s+LOCAL\s+(?:SEARCH_PATH|ROLE|SESSION)\b|RESET\b|DISCARD\b)|\bset_config\s*\(",
@@ -44,6 +44,9 @@ _CUSTOM: Final = re.compile(r"\b(?:SET|SESSION)\s+(\w+\.\w+)|\bset_config\s*\(\s
 _ROLE: Final = "SELECT quote_ident(session_user), current_setting('role')"
 _WHO: Final = "SELECT session_user, current_user"
 _SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE context IN ('user', 'superuser')"
+_HIDING: Final = """
+SELECT concat(quote_ident(n.nspname), '.', quote_ident(c.relname)), c.relforcerowsecurity AND pg_has_role(c.relowner, 'USAGE')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relrowsecurity AND row_security_active(c.oid)"""
 _BEFORE: Final = "before it was changed"
 _GRANTED: Final = "permissions may have changed"
 LEFT_IN_AUTOCOMMIT: Final = "left in autocommit mode"
@@ -65,9 +68,9 @@ def rows_written(connection: Any, sql: str, parameters: Any = None) -> int:
         return count
 
 
-def begin_beside(connection: Any, search_path: str) -> None:
-    """Begin a session of the superuser that looks at what revisions do, with the search path of theirs."""
-    query(connection, _BESIDE.format(search_path=literal(search_path)))
+def begin_beside(connection: Any, search_path: str) -> bool:
+    """Begin a session of the server's user that looks at what revisions do, with the search path of theirs; return whether it sees all rows."""
+    return bool(query(connection, _BESIDE.format(search_path=literal(search_path)))[0][0])
 
 
 @contextmanager
@@ -117,6 +120,25 @@ def as_superuser(connection: Any) -> Iterator[None]:
     finally:
         with suppress(Exception):  # the driver's own: the block failed, and so its transaction takes this back
             become(connection, *before)
+
+
+def tables_with_hidden_rows(connection: Any) -> list[str]:
+    """Return the tables whose row-level security is in force for the current role."""
+    return [name for name, _ in query(connection, _HIDING)]
+
+
+@contextmanager
+def without_forced_security(connection: Any) -> Iterator[None]:
+    """Let the current role see and write all rows of the tables that it owns during the block, as a superuser does anyway."""
+    forced = [name for name, is_forced in query(connection, _HIDING) if is_forced]
+    for table in forced:
+        rows_written(connection, f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+    try:
+        yield
+    finally:
+        with suppress(Exception):  # the driver's own: the block failed, and so its transaction takes this back
+            for table in forced:
+                rows_written(connection, f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
 
 
 def become_superuser(connection: Any) -> tuple[str, str]:
