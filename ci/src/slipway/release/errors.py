@@ -136,7 +136,7 @@ async def or_unknown(read: Awaitable[T]) -> T:
 
 @contextmanager
 def leaving_unknown(what: str) -> Iterator[None]:
-    """Say of an unknown outcome within the block what is unknown because of it."""
+    """Name, in the error of an unknown outcome within the block, what it leaves unknown."""
     try:
         yield
     except UnknownOutcomeError as error:

@@ -132,7 +132,7 @@ class Cause:
         return match if self.when(statement, any(is_table(table, name) for table in partitioned)) else None
 
     def remedy_for(self, match: re.Match[str]) -> str:
-        """Return the remedy with the statement's names; without them for a block of code, in which names cannot be told from its text."""
+        """Return the remedy with the statement's names; without them for a block of code, in which names cannot be separated from the text."""
         if _NESTED.match(match.string):
             return self.rule.remedy.format_map(_Gaps({}))
         return self.remedy.format_map(_Gaps(match.groupdict()))
