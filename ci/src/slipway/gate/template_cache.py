@@ -161,7 +161,7 @@ def _files(empty: Baseline, old: Sequence[Node]) -> set[str]:
     They are texts, because a long history has hundreds of files, and making a path takes thirty times as long.
     """
     environment, script = empty.environment, empty.environment.script
-    folders = (script.dir, *script._version_locations)  # noqa: SLF001 -- one folder or several
+    folders: tuple[str | Path, ...] = (script.dir, *script._version_locations)  # noqa: SLF001 -- one folder or several
     below = (each for folder in folders for each in os.walk(folder) if "__pycache__" not in each[0])
     beside = (f"{folder}/{name}" for folder, _, names in below for name in names)
     imported = (getattr(module, "__file__", None) for module in list(sys.modules.values()))

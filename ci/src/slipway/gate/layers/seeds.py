@@ -54,7 +54,7 @@ SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)),
     (SELECT coalesce(json_agg(json_build_object('name', concat(quote_ident(n.nspname), '.', quote_ident(k.conname)), 'deferred', k.condeferred)), '[]')
      FROM pg_constraint k WHERE k.conrelid = c.oid AND k.condeferrable)::text,
     (SELECT coalesce(json_agg(json_build_object('name', rule.name, 'columns', rule.columns, 'text', rule.condition)), '[]') FROM (
-        SELECT k.conname, k.conkey, pg_get_constraintdef(k.oid) FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c'
+        SELECT k.conname, coalesce(k.conkey, '{}'), pg_get_constraintdef(k.oid) FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c'
         UNION ALL SELECT k.conname, ARRAY[a.attnum], pg_get_constraintdef(k.oid)
             FROM pg_constraint k JOIN pg_attribute a ON a.atttypid = k.contypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         UNION ALL SELECT '', array_agg(x.refobjsubid::int2), '' FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -280,7 +280,7 @@ def fill(connection: Any, tables: Sequence[Table], *, kept: bool = False) -> Fil
     names = {table.oid: table.name for table in tables}
     marked = marks(connection, names) if kept else {}
     unfilled = [table for table in tables if not _count(marked.get(table.oid, "0/"))]
-    reasons = {}
+    reasons: Mapping[str, str] = {}
     if unfilled:
         groups = list(parents_first(unfilled))
         failed = set(_execute(connection, _INSERT_AT_ONCE, list(map(_at_once, groups))))
