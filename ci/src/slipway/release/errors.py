@@ -136,7 +136,7 @@ async def or_unknown(read: Awaitable[T]) -> T:
 
 @contextmanager
 def leaving_unknown(what: str) -> Iterator[None]:
-    """Name, in the error of an unknown outcome within the block, what it leaves unknown."""
+    """Begin the message of each UnknownOutcomeError in the block with `what`, which names what is unknown."""
     try:
         yield
     except UnknownOutcomeError as error:
