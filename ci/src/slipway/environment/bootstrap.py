@@ -241,8 +241,9 @@ class AccountSetup:
         roles, awaited, is_last = dict[str, StackTemplate](), dict[str, str](), False
         for stack in await self.stacks():
             change_set = StackChangeSet(self.aws, stack, self.time, tell, restores=restores)
-            waiting = await self._waiting(stack, awaited)
-            proposal: StackChange = waiting or await opened.enter_async_context(change_set.proposed())
+            proposal = await self._waiting(stack, awaited)
+            if proposal is None:
+                proposal = await opened.enter_async_context(change_set.proposed())
             added = {change.name for change in proposal.changes if change.action == "Add"}
             awaited |= {export: stack.name for export, name in _exports(stack).items() if name in added}
             proposals.append((change_set, proposal))
