@@ -227,6 +227,7 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
         JsonRecord("standing", "with `--status`; 1 when the database is ahead of the image"),
     ),
     permissions=("migrate-direct", "migrate-ecs-task"),
+    more="A deployment migrates by itself where the settings name a runner.",
 )
 async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers

@@ -46,8 +46,8 @@ async def addresses_of(environment: ObservedEnvironment, graph: CallGraph) -> di
             time=environment.time,
             keys=environment.keys,
             note=environment.note,
+            connection=environment.aws,  # both are in one account and region
         )
-        vars(other)["aws"] = environment.aws  # both are in one account and region
         host = await other.platform.private_host(other.settings, other.name, other.aws)
         found[variable_of(callee)] = other.address_of(host) if host else ""
     return found

@@ -71,7 +71,7 @@ class History:
     tip: str = ""
     chosen: str = ""  # which revisions are new, when the gate chose it itself: "those that main lacks"
     gone: tuple[Other, ...] = ()  # revisions of this history that were at `released` and are not in the tree
-    gone_heads: tuple[str, ...] = ()  # those at which a database may stand that has run all of them
+    gone_heads: tuple[str, ...] = ()  # the heads of a database that has run all of them
 
     @property
     def is_empty(self) -> bool:

@@ -179,11 +179,11 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[F
     for each in rows.hidden:
         yield rules.HIDDEN.finding(node, str(each), each.line, rules.HIDDEN.code.format(table=each.table))
     yield from _losses(node, rows, statements)
-    told = {(each.line, table) for each in statements for table in each.scans}  # by check_statements
+    reported = {(each.line, table) for each in statements for table in each.scans}  # by check_statements
     for loop in rows.loops:
-        if (loop.line, loop.table) not in told:
+        if (loop.line, loop.table) not in reported:
             yield rules.WHOLE_TABLE.finding(node, loop.words, loop.line)
-    for again in rows.again:
+    for again in rows.repeated_writes:
         yield rules.RESTARTS.finding(node, f"the second run writes {again.rows} rows again", again.line)
     for behind in rows.behind:
         place = line_of([behind.table, behind.column, "INSERT"], statements)
@@ -199,7 +199,7 @@ def _losses(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator
         yield rules.DROPS.finding(node, loss.words, line_of([*loss.name.split(".")[1:], "DROP"], statements))
     for loss in rows.deleted:
         yield rules.DELETES.finding(node, loss.words, line_of([loss.name, "DELETE", "TRUNCATE"], statements))
-    for loss in rows.recast:
+    for loss in rows.conversions:
         place = line_of([*loss.name.split(".")[1:], "TYPE"], statements)
         code = rules.LOSSY.code.format(table=loss.table, column=loss.column, type=loss.type)
         finding = rules.LOSSY.finding(node, loss.words, place, code)

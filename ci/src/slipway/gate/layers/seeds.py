@@ -338,7 +338,7 @@ def _execute(connection: Any, program: str, parts: Sequence[Mapping[str, Any]]) 
 
 
 def parents_first(unordered: Sequence[Table]) -> Iterator[list[Table]]:
-    """Yield single tables whose foreign keys find their rows, and circles of tables that only rows of all together satisfy."""
+    """Yield the tables, referenced ones first: each alone, or those together whose references form a cycle."""
     left = list(unordered)
     while left:
         waiting = {table.oid: table for table in left}

@@ -43,6 +43,7 @@ _GRANTS: Final = re.compile(r"\b(?:GRANT|REVOKE|OWNED|pg_attribute)\b", re.IGNOR
 _CUSTOM: Final = re.compile(r"\b(?:SET|SESSION)\s+(\w+\.\w+)|\bset_config\s*\(\s*'(\w+\.\w+)'", re.IGNORECASE)
 _ROLE: Final = "SELECT quote_ident(session_user), current_setting('role')"
 _WHO: Final = "SELECT session_user, current_user"
+_WRITTEN: Final = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::int FROM pg_stat_xact_user_tables"
 _SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE context IN ('user', 'superuser')"
 _BEFORE: Final = "before it was changed"
 _GRANTED: Final = "permissions may have changed"
@@ -63,6 +64,12 @@ def rows_written(connection: Any, sql: str, parameters: Any = None) -> int:
         cursor.execute(*([sql] if parameters is None else [sql, parameters]))
         count: int = cursor.rowcount
         return count
+
+
+def written_by_transaction(connection: Any) -> int:
+    """Return how many rows the transaction has written so far."""
+    ((rows,),) = query(connection, _WRITTEN)
+    return int(rows)
 
 
 def begin_beside(connection: Any, search_path: str) -> None:

@@ -58,7 +58,7 @@ class Door:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The groups of callers that are not let in."""
+        """The security groups of callers that have no rule yet."""
         there = {rule.text for rule in self.rules}
         return tuple(group for group in self.callers if _caller(group) not in there)
 

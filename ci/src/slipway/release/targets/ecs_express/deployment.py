@@ -17,7 +17,7 @@ from slipway.untrusted import one_line
 
 @dataclass(frozen=True)
 class DeploymentState:
-    """A state of a deployment: its status in the words of every target, and the states that may follow."""
+    """A state of an ECS deployment: the OperationStatus that it means, and the states that may follow."""
 
     status: OperationStatus
     following: tuple[str, ...] = ()
