@@ -104,7 +104,7 @@ class Databases:
     async def _modify_instance(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """Changes apply at once, also without ApplyImmediately †."""
         model = self._existing(request["DBInstanceIdentifier"])
-        check_change(model, model | request)
+        check_change(model, {**model, **request})
         model |= {_PROPERTIES.get(key, key): value for key, value in request.items() if key != "ApplyImmediately"}
         return {"DBInstance": self._described(model, call)}
 
