@@ -18,7 +18,7 @@ GROUP = "AWS::EC2::SecurityGroup"
 HTTPS = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
 ASKS = """
 import sys, urllib.request
-print(urllib.request.urlopen(sys.argv[1], timeout=5).status)
+print(urllib.request.urlopen(sys.argv[1], timeout=60).status)
 """
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Self
 
 import anyio
@@ -94,13 +94,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
     def doing_without_ledger(self, reason: str) -> Self:
         """Return the same environment; its ledger may fail, and what that refuses is recorded after the run."""
-        made = self._with(without_ledger=reason)
-        vars(made).pop("ledger", None)
-        return made
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        return Ledger(LateStore(self.store) if self.without_ledger else self.store, self.name)
+        return self._with(without_ledger=reason, records=Ledger(LateStore(self.store), self.name))
 
     @property
     def migrates(self) -> bool:
@@ -303,16 +297,16 @@ async def recorded(name: str, service: str, aws: Aws, time: Time) -> ServiceEnvi
     for intent in await ledger.newest_intents():
         if intent.specification:
             settings = settings_of(intent.specification, name, f"release {intent.number}")
-            made = ServiceEnvironment(
+            return ServiceEnvironment(
                 settings=settings,
                 name=name,
                 endpoint_url=aws.endpoint_url,
                 time=time,
                 starts=False,
                 addresses=intent.specification.addresses,
+                connection=aws,
+                records=ledger,
             )
-            vars(made).update(aws=aws, store=ledger.store, ledger=ledger)
-            return made
     raise RefusedError(
         f"the ledger of {service} in {aws.region} has no release of {name} with its settings",
         "run it in the service's folder, or correct --service and --region",

@@ -48,7 +48,7 @@ async def _since(environment: ObservedEnvironment, arn: str, since: timedelta) -
 
 
 async def of_deployment(environment: ObservedEnvironment, number: int) -> Log:
-    """Return the lines of a recorded deployment, from its begin to its end; raises BadInputError if it started no operation."""
+    """Return the lines of a recorded deployment, from its beginning to its end; raises BadInputError if it started no operation."""
     operation = await operation_of(environment, number)
     lines = await environment.platform.log_of_operation(environment.aws, operation)
     return Log(environment=environment.name, lines=tuple(_shown(environment, lines)), deployment=number)

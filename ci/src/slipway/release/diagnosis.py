@@ -91,7 +91,7 @@ class RuleMatch:
 
     @property
     def span(self) -> tuple[int, int]:
-        """Of the group `error` where there is one, of the whole match otherwise."""
+        """Start and end of the group `error` where there is one, otherwise of the whole match."""
         named = (name for name, value in self.match.groupdict().items() if value and name.startswith("error"))
         return self.match.span(next(named, 0))
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import quote
 
-from slipway.simulator.contract import AwsError, Call, Operations, Quotas, operations_of, paged
+from slipway.simulator.contract import AwsError, Call, Operations, Quotas, listed, operations_of, paged
 
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _ASSUME = "sts:AssumeRole"
@@ -189,7 +189,7 @@ def _without_policy(name: str) -> AwsError:
 def _check(policy: str) -> None:
     try:
         document = json.loads(policy)
-        valid = all(statement["Effect"] in ("Allow", "Deny") for statement in _statements(document))
+        valid = all(statement["Effect"] in ("Allow", "Deny") for statement in listed(document["Statement"]))
     except (ValueError, TypeError, KeyError, AttributeError):
         valid = False
     if not valid:
@@ -198,25 +198,19 @@ def _check(policy: str) -> None:
 
 def _trusts(policy: str, principal: str) -> bool:
     """Return whether a statement allows the principal and none denies it; conditions count as met."""
-    effects = [statement["Effect"] for statement in _statements(json.loads(policy)) if _fits(statement, principal)]
+    effects = [
+        statement["Effect"] for statement in listed(json.loads(policy)["Statement"]) if _fits(statement, principal)
+    ]
     return "Allow" in effects and "Deny" not in effects
 
 
 def _fits(statement: Mapping[str, Any], principal: str) -> bool:
     named = statement.get("Principal", {})
-    services = ["*"] if named == "*" else _listed(named.get("Service", []))
-    actions = _listed(statement.get("Action", []))
+    services = ["*"] if named == "*" else listed(named.get("Service", []))
+    actions = listed(statement.get("Action", []))
     return any(service in ("*", principal) for service in services) and any(
         fnmatchcase(_ASSUME.lower(), action.lower()) for action in actions
     )
-
-
-def _statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return _listed(document["Statement"])
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 class Sts:

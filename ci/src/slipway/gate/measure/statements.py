@@ -1,5 +1,6 @@
 """Every statement of this process, by SQLAlchemy or by a revision that uses its driver directly, and the session that executes it."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,13 @@ from sqlalchemy.engine import Connection
 from slipway.gate.measure import drivers
 from slipway.gate.measure.session import commits_itself, driver_of, is_autocommit, is_begun
 from slipway.migration.events import listening
+
+_DEFINES = re.compile(r"\s*(ALTER|CREATE|COMMENT|DROP|LOCK|REINDEX|GRANT|REVOKE|SET|VACUUM|ANALYZE)\b", re.IGNORECASE)
+
+
+def may_write(sql: str) -> bool:
+    """Whether a statement may write to rows, by itself or in what it calls."""
+    return not _DEFINES.match(sql)
 
 
 @dataclass(frozen=True, kw_only=True)

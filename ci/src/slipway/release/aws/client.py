@@ -26,7 +26,6 @@ from slipway.release.errors import (
     AwsRefusedError,
     LostAnswerError,
     UnreachableError,
-    meanwhile,
 )
 from slipway.structure import nearest
 from slipway.untrusted import json_object, one_line
@@ -111,7 +110,7 @@ class Aws:
         self._answer_seconds = _ANSWER_SECONDS
         self._clients: dict[str, Any] = {}
         self._session: Any = None  # boto3's
-        self.patience = Patience(sleep, UnreachableError, meanwhile=meanwhile)
+        self.patience = Patience(sleep, UnreachableError)
         self._making = threading.Lock()  # a boto3 session is not thread-safe
 
     def impatient(self) -> Self:

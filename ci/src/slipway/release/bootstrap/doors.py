@@ -26,7 +26,7 @@ _SOURCES: Final = {
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of one source that lets it in; `permission` is the API's, and `note` its description."""
+    """A rule that admits one source; `permission` is the API's, and `note` its description."""
 
     source: str
     ports: str
@@ -54,7 +54,7 @@ class Door:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The groups of callers that are not let in."""
+        """The security groups of callers that have no rule yet."""
         there = {rule.text for rule in self.rules}
         return tuple(group for group in self.callers if _caller(group) not in there)
 

@@ -210,7 +210,7 @@ def _action(observed: Observed, changes: tuple[FieldChange, ...]) -> tuple[Actio
 
 
 def check_belongs(approved: Plan, environment: str, service: str) -> None:
-    """Raise BadInputError for a plan that can never be applied here."""
+    """Raise BadInputError for a plan of another environment or service, and for one that is blocked."""
     if (approved.environment, approved.service) != (environment, service):
         raise BadInputError(
             f"the plan is for {one_line(approved.service)} in {one_line(approved.environment)}, not for {service} in {environment}",
