@@ -170,7 +170,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account; `push` adds a release to a running one, `faults` makes its calls fail",
+    "Run a simulated AWS account; while it runs, `push` adds a release to it, and `faults` makes its calls fail",
     flags=(
         option(
             "action",
@@ -223,7 +223,7 @@ async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
 
 @command(
     Group.ACCOUNT,
-    "Compare the simulator, or with --account a real AWS account, with the behaviour that slipway expects of AWS",
+    "Check whether the simulator behaves as slipway expects of AWS; with `--account`, check a real account",
     AwsAccess.CHANGES,
     flags=(
         option(

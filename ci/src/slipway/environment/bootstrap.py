@@ -178,12 +178,12 @@ class AccountSetup:
         return [door.change(Result.APPLIED if makes else Result.PROPOSED) for door in doors]
 
     async def callers(self) -> tuple[str, ...]:
-        """Return the services in the network that bootstrap made that call this one."""
+        """Return the services that call this one, in the network that bootstrap made."""
         vpc, _ = await self._network()
         return await callers_of(self.aws, vpc, self.settings.name) if vpc else ()
 
     async def withdraw(self) -> None:
-        """Take back the rules that let this service in to the private ones, so that its security group can be deleted."""
+        """Remove the rules that admit this service to the private ones, so that its security group can be deleted."""
         vpc, group = await self._network()
         if vpc and group:
             for door in await doors_of(self.aws, vpc):

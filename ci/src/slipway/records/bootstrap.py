@@ -10,7 +10,7 @@ from slipway.records.form import Record
 
 
 class Result(Enum):
-    """The result for one stack, or for the database; only that waits."""
+    """The result for one stack or the database; only the database can wait."""
 
     UNCHANGED = "unchanged"
     PROPOSED = "proposed"

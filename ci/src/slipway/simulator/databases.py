@@ -31,7 +31,7 @@ class DatabaseLaunch:
     version: str  # of the engine, as the template has it
 
     def first_statements(self, major: int) -> tuple[str, ...]:
-        """Return the SQL by which a superuser makes the main user, which is none, in template1 of a new server."""
+        """Return the SQL by which a superuser makes the main user, who is no superuser, in template1 of a new server."""
         password = stored_password(self.password, 1)
         statements = [f"CREATE ROLE \"{self.user}\" LOGIN CREATEDB CREATEROLE PASSWORD '{password}';"]
         if self.name:

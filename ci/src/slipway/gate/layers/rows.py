@@ -196,6 +196,7 @@ class _Run:
         self.is_unexplained = False  # rows were written, or a sequence moved, and no revision was seen to do that
         self._marks: dict[str, str] = {}
         self._behind: Collection[tuple[str, str]] = ()  # sequences that earlier revisions have left behind
+        self._kept = False  # the database begins with rows
         self._explained: set[str] = set()  # tables that revisions were seen to write
         self._unfit: list[str] = []
         self._out_of_sight: list[str] = []  # tables whose rows not even the gate sees
@@ -218,9 +219,11 @@ class _Run:
             while self._pending:
                 self._filled, self._names, self._marks, self._explained = {}, {}, {}, set()
                 first = [*self._earlier, *self._pending][0]
+                filled = source.filled(first, plain=self._failed is not None)
+                self._kept = filled is not None
                 try:
                     with (
-                        source.before(first) as database,
+                        source.before(first, filled) as database,
                         session_beside(database, exempt=True) as self._do,
                         every_connection_led_to(database),
                     ):
@@ -447,7 +450,8 @@ class _Run:
         every = self._superuser(seeds.tables, self._newest, self._baseline.samples)
         new = [replace(table, plain=self._failed is not None) for table in every if not is_table(table.name, own)]
         self._out_of_sight += self._superuser(tables_with_hidden_rows)
-        filled = self._superuser(seeds.fill, new)
+        filled = self._do(lambda connection: seeds.fill(connection.connection, new, kept=self._kept))
+        self._kept = False
         self._filled |= filled.counts
         self._marks |= filled.marks
         self._reasons |= filled.reasons

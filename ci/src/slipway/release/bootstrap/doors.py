@@ -26,7 +26,7 @@ _SOURCES: Final = {
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of one source that lets it in; `permission` is the API's, and `note` its description."""
+    """A rule that admits one source; `permission` is the API's, and `note` its description."""
 
     source: str
     ports: str
