@@ -207,7 +207,7 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
 
 @command(
     Group.TEST,
-    "Write or check a certificate: the gate's evidence that a release works on another schema",
+    "Write or check a certificate: the gate's evidence that a release works on a schema newer or older than its own",
     flags=(
         replace(SOURCE, not_on_dagger=_LISTED),
         file("proof", "certify this proof.json, written by `slipway gate --report`"),

@@ -243,7 +243,7 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.RELEASE,
-    "Move a service from App Runner to ECS Express Mode without an outage; after an error App Runner gets the traffic back",
+    "Move a service from App Runner to ECS Express Mode without an outage; if that fails, App Runner serves all traffic again",
     AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,

@@ -48,7 +48,7 @@ class Node:
 
     @property
     def added(self) -> bool:
-        """Whether a database of the previous release has not run it; an edited one it has run in another form."""
+        """Whether databases of the previous release have never run it; an edited revision they have run, in another form."""
         return self.new and not self.edited
 
     @property

@@ -240,7 +240,7 @@ def report_progress() -> None:
 
 
 def report(layer: Layer, revision: str, of: int) -> None:
-    """Report that a layer begins with a revision, one of so many that it examines."""
+    """Report that a layer begins to examine a revision, one `of` as many."""
     if _Process.enabled:
         line = PROGRESS_MARK + to_json(GateProgress(layer=layer, revision=revision, of=of), indent=None)
         with suppress(OSError):  # a revision may have closed it

@@ -136,7 +136,7 @@ async def or_unknown(read: Awaitable[T]) -> T:
 
 @contextmanager
 def leaving_unknown(what: str) -> Iterator[None]:
-    """Say of an unknown outcome within the block what is unknown because of it."""
+    """Begin the message of each UnknownOutcomeError in the block with `what`, which names what is unknown."""
     try:
         yield
     except UnknownOutcomeError as error:

@@ -97,7 +97,7 @@ def check_unchecked(node: Node, steps: Steps, at_end: Collection[Line]) -> Itera
 
 
 def check_zones(node: Node, steps: Steps, env_py: str) -> Iterator[Finding]:
-    """Yield type changes between times with and without a zone that neither the statement, the revision nor env.py gives one."""
+    """Yield type changes between times with and without a zone for which neither the statement, the revision nor env.py names the zone."""
     before = {line.name: line.definition for line in steps.upgraded.removed if line.kind == "column"}
     pinned = _SETS_ZONE.search(env_py) is not None
     for line in steps.upgraded.added:
@@ -134,7 +134,7 @@ def _line_of_conversion(table: str, column: str, statements: Iterable[Statement]
 
 
 def mapped_modules(is_own: Callable[[str], bool]) -> frozenset[str]:
-    """Return the modules of the service that this process has imported and that have mapped classes; revisions, which never change, may have some."""
+    """Return the modules of the service that this process has imported and that have mapped classes, except revisions."""
     own = (
         (name, module)
         for name, module in list(sys.modules.items())

@@ -188,7 +188,7 @@ def _lock_every_table(connection: Connection) -> None:
 
 @contextmanager
 def at(node: Node, number: int, *, before: Hook | None = None, after: Hook | None = None) -> Iterator[None]:
-    """Call hooks around the revision's statement outside a transaction number `number`, from 0, during the block."""
+    """During the block, call hooks around the revision's statement outside a transaction, the one with this `number`, from 0."""
     done, commits = 0, False
 
     def about_to_run(execution: Execution) -> None:

@@ -196,7 +196,7 @@ class Table:
         )
 
     def deciding(self, numbers: Collection[int]) -> set[int]:
-        """Return those columns, with all that a generated one among them is connected with."""
+        """Return these columns, and those connected with a generated one among them."""
         made = {column["number"] for column in self.columns if column["made"]}.intersection(numbers)
         behind = {self.groups[number] for number in made}
         return {*numbers, *(number for number, group in self.groups.items() if group in behind)}

@@ -35,7 +35,7 @@ class SequenceBehind:
 
 
 def sequences_behind(connection: Any, oids: Sequence[str], after: int) -> dict[tuple[str, str], SequenceBehind]:
-    """Return such columns by table and name, of some tables and of all tables with an oid above `after`."""
+    """Return the columns whose sequence is behind, by table and name: of some tables, and of all with an oid above `after`."""
     counted = query(connection, _COUNTED.format(oids=",".join(oids), after=after))
     values = (
         f"SELECT (SELECT max({column})::text FROM {table}), (SELECT last_value + is_called::int FROM {sequence})::text"

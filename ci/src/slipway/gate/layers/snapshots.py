@@ -57,7 +57,7 @@ def names_of(connection: Any, oids: Iterable[str]) -> dict[str, str]:
 
 
 def partitions(connection: Any, oids: Iterable[str]) -> dict[str, str]:
-    """Return the oid of the partitioned table, which is one of these, by the names of its partitions."""
+    """Return the names of all partitions of these tables, each with the oid of its table."""
     return dict(query(connection, _PARTITIONS.format(oids=f"'{{{','.join(oids)}}}'::oid[]")))  # type: ignore[arg-type]
 
 
@@ -77,7 +77,7 @@ def part_of(oids: Collection[str], snapshot: Snapshot) -> Snapshot:
 
 
 def differing_tables(before: Snapshot, after: Snapshot) -> list[str]:
-    """Return the tables whose rows are fewer, or have other values in the columns of before."""
+    """Return the tables whose rows are fewer, or have other values in the columns that existed before."""
     columns = {key for key, values in before.values.items() if values != after.values.get(key, ())}
     counts = {oid for oid, count in before.counts.items() if after.counts.get(oid, 0) < count}
     return [oid for oid in before.names if oid in counts or any(oid == key[0] for key in columns)]

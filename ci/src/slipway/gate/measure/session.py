@@ -107,7 +107,7 @@ def commits_itself(connection: Any) -> bool:
 
 
 def is_begun(driver: Any) -> bool:
-    """Whether a transaction is open, by the driver: with asyncpg the clocks of Postgres differ in each statement."""
+    """Whether a transaction is open, as the driver knows it; Postgres' clocks do not show it, since with asyncpg they differ in each statement."""
     if hasattr(driver, "is_in_transaction"):  # asyncpg
         return bool(driver.is_in_transaction())
     if hasattr(driver, "info"):  # psycopg and psycopg2
@@ -186,7 +186,7 @@ def has_granted(connection: Any) -> bool:
 
 
 def note_change(connection: Any, sql: str) -> None:
-    """Record the settings of a session before a statement that appears to change them, and that one changes permissions."""
+    """Record the settings of a session before a statement that appears to change them, and whether it may change permissions."""
     if _GRANTS.search(sql):
         notes_on(connection)[_GRANTED] = True
     if not _CHANGES.search(sql):

@@ -91,7 +91,7 @@ class Tracer:
             self._transactions[session.key] = Transaction(session.connection)
 
     def reconcile(self) -> None:
-        """Record the effects of the revision, which has ended, that no statement explains, and autocommit mode that it leaves on."""
+        """Record, when the revision has ended, its effects that no statement explains, and autocommit mode that it left on."""
         for driver, transaction in self._transactions.items():
             if is_begun(driver):
                 with suppress(Exception):  # of any driver: the revision may have left it failed, or another loop has it
