@@ -331,7 +331,7 @@ def _unusable(error: Exception, *, answered: bool) -> SlipwayError:
     if kind == "NoCredentialsError":
         return BadInputError(
             "there are no AWS credentials",
-            "sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            "sign in (aws sso login), name a profile in AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     return BadInputError(
         f"boto3 cannot make a request ({kind}: {one_line(str(error))})",
