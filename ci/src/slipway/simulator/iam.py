@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
@@ -41,6 +41,7 @@ class Role:
     changed: datetime = _LONG_AGO  # the last change of the trust policy
     policies: dict[str, str] = field(default_factory=dict)  # its own, JSON by name
     managed: list[str] = field(default_factory=list)  # ARNs of managed policies
+    tags: list[Mapping[str, str]] = field(default_factory=list)
     id: str = field(default_factory=lambda: f"AROA{secrets.token_hex(8).upper()}")
 
     @property
@@ -98,14 +99,16 @@ class Iam:
             raise AwsError("LimitExceeded", message, 409)
         _check(request["AssumeRolePolicyDocument"])
         arn = f"arn:aws:iam::{call.account}:role{request.get('Path', '/')}{name}"
-        self.roles[name] = Role(arn=arn, policy=request["AssumeRolePolicyDocument"], created=call.now, changed=call.now)
+        role = Role(arn=arn, policy=request["AssumeRolePolicyDocument"], created=call.now, changed=call.now)
+        self.roles[name] = replace(role, tags=request.get("Tags", []))
         return {"Role": self.roles[name].description()}
 
     async def get_role(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["RoleName"]
         if name not in self.roles and not self.strict:
             return {"Role": Role(arn=f"arn:aws:iam::{call.account}:role/{name}", policy=_TRUSTING_ALL).description()}
-        return {"Role": self._existing(name).description()}
+        role = self._existing(name)
+        return {"Role": role.description() | ({"Tags": role.tags} if role.tags else {})}
 
     async def list_roles(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         prefix = request.get("PathPrefix", "/")
