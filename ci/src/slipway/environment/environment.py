@@ -142,8 +142,8 @@ class ServiceEnvironment(ObservedEnvironment):
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
             refusals = [await self._foreign(), *refusals]
         refused = (each for each in refusals if each and each.verdict is PreflightResult.REFUSED)
-        refused = map(going_back, refused) if verb is Verb.ROLLBACK else refused
-        reasons = [f"{refusal.found}; {refusal.remedy}" for refusal in refused]
+        explained = map(going_back, refused) if verb is Verb.ROLLBACK else refused
+        reasons = [f"{refusal.found}; {refusal.remedy}" for refusal in explained]
         with suppress(SlipwayError):  # the ledger cannot be read
             reasons += map(str, filter(None, [await gone(self)]))
         if reasons:
