@@ -69,7 +69,7 @@ async def test_a_dry_run_shows_the_change_and_changes_nothing(account, staging):
 
 
 async def test_without_its_image_a_rollback_names_what_is_possible_instead(account, staging):
-    """It said "push it first", which nobody can do with a digest that was deleted."""
+    """It said "push it first", which is impossible for a digest that was deleted."""
     first, _second = await deployed(staging), await deployed(staging)
     gone = [{"imageDigest": first}]
     await account.ask("ecr", "batch_delete_image", repositoryName="notes", imageIds=gone)
