@@ -208,7 +208,7 @@ class ServiceEnvironment(ObservedEnvironment):
         """Return the engine with the steps that come before a release."""
         migrates = self.migrates and goal.verb not in _WAS_LIVE
         proven = self.proven_by(engine.certificate)
-        migrate = partial(proven._migrate, goal.spec.image.digest) if migrates else None  # noqa: SLF001 -- our own
+        migrate = partial(proven.migrate, goal.spec.image.digest) if migrates else None
         return replace(engine, prepare=partial(self.prepare, goal, engine.tell), migrate=migrate)
 
     async def _check_owner(self, _observed: Observed) -> None:
@@ -247,7 +247,7 @@ class ServiceEnvironment(ObservedEnvironment):
         checking.refuse(report)
         return checking.versions(report)
 
-    async def _migrate(self, digest: str, number: int, tell: Tell) -> Migration:
+    async def migrate(self, digest: str, number: int, tell: Tell) -> Migration:
         """Migrate for deployment `number`, which a later run may resume."""
         runner = await self.migrating(digest, f"{self.service}.{number}")
         try:

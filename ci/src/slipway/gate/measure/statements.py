@@ -101,12 +101,11 @@ def _end(connection: Connection, _cursor: Any, *statement: Any) -> None:
 
 def _tell(listeners: tuple[Listener, ...], connection: Connection, statement: tuple[Any, ...]) -> None:
     """Report a statement of SQLAlchemy."""
-    sql, parameters, _, many = statement
-    session: Session | None = None
-    for listener in listeners:
-        if listener is not _ignore:
-            session = session or Session.of(connection)
-            listener(Execution(session=session, sql=sql, parameters=parameters, many=many))
+    if called := [listener for listener in listeners if listener is not _ignore]:
+        sql, parameters, _, many = statement
+        execution = Execution(session=Session.of(connection), sql=sql, parameters=parameters, many=many)
+        for listener in called:
+            listener(execution)
 
 
 def _begin_directly(call: drivers.Call) -> None:
@@ -120,5 +119,6 @@ def _end_directly(call: drivers.Call) -> None:
 def _tell_directly(listeners: tuple[Listener, ...], call: drivers.Call) -> None:
     """Report a statement that is given to a driver."""
     session = Session(connection=call.connection, autocommit=call.autocommit, error=call.error)
+    execution = Execution(session=session, sql=call.sql, parameters=call.parameters, many=call.many)
     for listener in listeners:
-        listener(Execution(session=session, sql=call.sql, parameters=call.parameters, many=call.many))
+        listener(execution)

@@ -39,11 +39,11 @@ class SystemCatalog:
     rare: bool = False  # most services have no such object
 
     def young(self, boundary: str) -> str:
-        """Query the lines of rows written by this transaction or a later one."""
+        """Return the query for the lines of rows that this transaction or a later one wrote."""
         return f"{self._lines} AND ({' OR '.join(is_young(version, boundary) for version in self.versions)})"
 
     def of(self, owners: str) -> str:
-        """Query the lines of rows with these owners, an array of oids."""
+        """Return the query for the lines of rows with these owners, an array of oids."""
         return f"{self._lines} AND {self.owner} = ANY ({owners})"
 
     def keys(self) -> str:
