@@ -317,6 +317,26 @@ async def test_after_a_rollback_of_the_platform_its_outcome_status_and_diagnose_
     assert (seen.exit_code, found.exit_code, found.number) == (1, 1, 2)
 
 
+async def test_a_migration_under_which_the_release_before_failed_is_named_by_a_deployment_that_succeeded(
+    account, staging
+):
+    """Users got errors from the migration until the new release was live, and SUCCEEDED was all that remained."""
+    before = await deployed(staging)
+    account.backend.scripts[before].silent = "/front"
+    outcome = await staging.migrating_to("bbb").deploy(await staging.image("bbb"), staging.tell)
+    failed = "staging answers /front with 503"
+    assert (outcome.status, outcome.note) == (
+        Status.SUCCEEDED,
+        f"between the migration and the new release users got errors: {failed}",
+    )
+    assert f"on the migrated database the release before fails: {failed}; it is replaced now" in staging.told
+    answer = of_outcome(outcome)
+    assert f"note:      {outcome.note}" in answer.text
+    assert outcome.note in answer.markdown
+    after = await staging.migrating_to("ccc").deploy(await staging.image("ccc"), staging.tell)
+    assert (after.status, after.note) == (Status.SUCCEEDED, "")
+
+
 async def test_no_rollback_is_offered_to_a_release_that_knows_another_schema(account, staging):
     """The new release answers errors on the schema to which it migrated: a rollback would be refused without a certificate."""
     first = Script(says=lambda: json.dumps({"image_head": "aaa", "database_head": "aaa"}))

@@ -253,6 +253,12 @@ def test_cost_is_known_before_anything_is_made():
         "database, db.m7g.large with 20 GB"
     ]
     assert cost_of(odd, "staging").total.startswith("at least ")
+    network = replace(WANTED.environments["production"].network, private=False)
+    public = replace(WANTED.environments["production"], network=network)
+    mixed = cost_of(WANTED, "production", [replace(WANTED, name="web", environments={"production": public})])
+    assert [(line.what.partition(",")[0], line.dollars) for line in mixed.beside][1:] == [
+        ("another load balancer with 2 public addresses", 25.7)
+    ]
     web = replace(WANTED, name="web")
     production = cost_of(WANTED, "production", [web])
     (own,) = production.beside

@@ -115,6 +115,7 @@ class ServiceEnvironment(ObservedEnvironment):
             prepare=self._check_owner,
             permit=permit,
             answer=self.answer_of,
+            problem=self.problem_of,
             sample=Canary(environment=self).sample,
             certificate=certificate,
             risk=risk,
@@ -127,7 +128,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
         It is blocked if slipway did not create the service, its traffic has moved, or the image or the subnets do not fit.
         """
-        from slipway.release.preflight.image import refusal_of
+        from slipway.release.preflight.image import going_back, refusal_of
 
         spec = self.spec(digest)
         made = make_plan(spec, observed or await self.status(), migrates=self.migrates or verb in _WAS_LIVE)
@@ -141,7 +142,8 @@ class ServiceEnvironment(ObservedEnvironment):
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
             refusals = [await self._foreign(), *refusals]
         refused = (each for each in refusals if each and each.verdict is PreflightResult.REFUSED)
-        reasons = [f"{refusal.found}; {refusal.remedy}" for refusal in refused]
+        explained = map(going_back, refused) if verb is Verb.ROLLBACK else refused
+        reasons = [f"{refusal.found}; {refusal.remedy}" for refusal in explained]
         with suppress(SlipwayError):  # the ledger cannot be read
             reasons += map(str, filter(None, [await gone(self)]))
         if reasons:
@@ -200,7 +202,8 @@ class ServiceEnvironment(ObservedEnvironment):
 
         outcome = await reach(engine, goal, approved)
         if self.without_ledger:
-            outcome = replace(outcome, note=await record_late(self, engine.tell))
+            late = await record_late(self, engine.tell)
+            outcome = replace(outcome, note="; ".join(filter(None, [outcome.note, late])))
         await announce(self, outcome, engine.tell, engine.holder)
         return outcome
 
@@ -242,6 +245,7 @@ class ServiceEnvironment(ObservedEnvironment):
             migrates = self.runner is None and goal.verb not in _WAS_LIVE
             task = checking.migration_checkers(self.resolved, self.name) if migrates else {}
             report = await checking.preflight(self.aws, spec, {**self.platform.checkers, **task})
+        report = checking.going_back(report) if goal.verb is Verb.ROLLBACK else report
         for event in checking.events(report):
             tell(event)
         checking.refuse(report)

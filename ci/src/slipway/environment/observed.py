@@ -166,14 +166,20 @@ class ObservedEnvironment:
         """Return why a service with these settings does not answer, after several attempts; empty if it does."""
         return (await self.answer(observed, self.settings.smoke_paths)).problem
 
-    async def answer_of(self, observed: Observed, requested: str | None = None) -> Answer:
+    async def problem_of(self, observed: Observed) -> str:
+        """Ask the live release once, and return why it does not answer; empty when it does."""
+        return (await self.answer_of(observed, pauses=())).problem
+
+    async def answer_of(
+        self, observed: Observed, requested: str | None = None, pauses: Sequence[float] = PAUSES
+    ) -> Answer:
         """Ask the live release: the `requested` digest as these settings say, another one as its own recorded ones do."""
         if requested is not None and observed.digest == requested:
-            return await self.answer(observed, self.settings.smoke_paths)
+            return await self.answer(observed, self.settings.smoke_paths, pauses)
         live = None
         with suppress(SlipwayError):
             live = live_with((await self.history()).releases, observed.digest)
-        return await self.answer(observed, await self.paths_of(live))
+        return await self.answer(observed, await self.paths_of(live), pauses)
 
     async def paths_of(self, live: Release | None) -> tuple[str, ...]:
         """Return the smoke paths with which a release was deployed; those of these settings when that is unknown."""

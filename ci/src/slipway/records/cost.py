@@ -16,7 +16,7 @@ class CostLine:
 class Cost:
     """The cost of an environment in `region` in a month, from a table of `dated` and `source`; `priced` is the region whose prices these are.
 
-    - beside: the sum of each further service of the repository in the environment, without what they share.
+    - beside: the sum of each further service of the repository in the environment, without what they share with this one.
     """
 
     lines: tuple[CostLine, ...]

@@ -77,7 +77,7 @@ class Outcome(Record, schema="slipway/outcome/1"):
     - seconds: of the platform's clock. number: of the deployment in the ledger, or None.
     - migration: of the database, even when the release failed afterwards.
     - answer: of the release that is live at the end; None when it was not asked. way_out: what to do when it does not answer; otherwise empty.
-    - note: what is left to do for a person, otherwise empty.
+    - note: what a person should know, or is left to do; otherwise empty.
     """
 
     environment: str

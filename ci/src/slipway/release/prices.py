@@ -118,7 +118,11 @@ def cost_of(settings: Settings, environment: str, others: Iterable[Settings] = (
     shared = [balancer_line(prices, "load balancer", is_public=_is_public(env))] if is_express else []
     shared += [*_network(prices, env.network), *_database(prices, env.database, environment)]
     lines = [*_own(env), *(replace(line, shared=True) for line in shared)]
-    beside = [CostLine(each.name, _sum(_own(each.environment(environment)))) for each in others]
+    further = {each.name: each.environment(environment) for each in others}
+    beside = [CostLine(name, _sum(_own(each))) for name, each in further.items()]
+    express = [each for each in further.values() if is_express and each.target is TargetKind.ECS_EXPRESS]
+    other = {_is_public(each) for each in express} - {_is_public(env)}
+    beside += [balancer_line(prices, "another load balancer", is_public=is_public) for is_public in other]
     return replace(cost(lines, env.region), beside=tuple(beside))
 
 
