@@ -78,7 +78,7 @@ MUTATIONS = {
     "new revisions are run together without rows": (f"{TOGETHER}what_only_rows_leave_for_the_end_of_the_transaction_is_found", "../layers/together.py", "        if with_rows:\n", "        if False:\n"),
     "no new connection looks for the head": (f"{TOGETHER}an_env_py_that_never_commits_is_the_only_error", "../layers/together.py", "seen=with_connection(self.database, self._seen)", "seen=self.baseline.history.heads"),
     "revisions run as a superuser": (f"{ROLES}revisions_run_as_the_main_user_of_rds", "role.py", "AND NOT rolsuper AND", "AND rolsuper AND"),
-    "row-level security holds for seeds": (f"{ROLES}statements_from_which_row_level_security_hides_rows_are_errors", "session.py", 'rows_written(connection, "RESET SESSION AUTHORIZATION")', "pass"),
+    "row-level security holds for seeds": (f"{ROLES}statements_from_which_row_level_security_hides_rows_are_errors", "../layers/hidden_rows.py", "with as_superuser(connection), without_forced_security(connection):", "with nullcontext():"),
     "a grant on a column is overlooked": (f"{CHANGE}[GRANT SELECT (a) ON parent TO pg_monitor]", "catalog.py", " UNION {_REWRITTEN_COLUMNS} UNION", " UNION"),
     "an old revision's failure explains the new ones": (NOT_EXECUTED, "../findings/schema.py", "finding.fails and finding.revision in failed", "finding.revision in failed"),
     "an allowed failure has passed": ("test_executed.py::test_a_failure_that_a_comment_allows_is_still_not_executed[U01]", "../findings/schema.py", "finding.fails and finding.revision in failed", "finding.revision in failed"),

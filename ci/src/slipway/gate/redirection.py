@@ -208,7 +208,7 @@ def _wrap() -> None:
     subprocess.Popen.__init__ = _led_start(subprocess.Popen.__init__)  # type: ignore[method-assign]
     os.system = _led_system(os.system)
     os.execve = _led_program(os.execve)
-    os.execv = lambda path, arguments: os.execve(path, arguments, os.environ)
+    os.execv = lambda path, arguments: os.execve(path, arguments, os.environ)  # noqa: S606 -- the wrapped one
     os.posix_spawn, os.posix_spawnp = _led_program(os.posix_spawn), _led_program(os.posix_spawnp)
 
 

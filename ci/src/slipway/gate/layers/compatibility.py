@@ -26,7 +26,7 @@ from slipway.gate.history import Node
 from slipway.gate.kept_session import session_beside
 from slipway.gate.layers import effects_of_writes, queries, seeds
 from slipway.gate.layers.effects_of_writes import Effect
-from slipway.gate.layers.forbidden_rows import uniques
+from slipway.gate.layers.forbidden_rows import added_keys
 from slipway.gate.layers.queries import LEFT_NULL, Query, Refused, refusal
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change
@@ -383,7 +383,7 @@ class _Releases:
         """Yield the writes of equal values that work before the revisions make them unique."""
         inserts = [query for query in working if query.sql.startswith("INSERT")]
         for change in self.changes:
-            for name, columns, _ in uniques(change):
+            for name, columns, _ in added_keys(change):
                 for each in queries.repeated(model, table, sorted(columns), inserts) if name == table.name else ():
                     if refusal(connection, each) is None:
                         yield each
