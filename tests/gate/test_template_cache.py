@@ -38,8 +38,11 @@ def kept(server_url):
 
 
 @pytest.fixture
-def prove_again(write_project, server_url):
-    """Proves the history on a server that persists; returns the result and how often the first revision was run."""
+def prove_again(write_project, server_url, kept):
+    """Proves the history on a server that persists; returns the result and how often the first revision was run.
+
+    Its templates end with the test, because of `kept`.
+    """
     config = write_project(HISTORY, ini="[alembic]\nscript_location = migrations\n")
 
     def run(start_after="two", **more):

@@ -254,6 +254,62 @@ def test_only_what_came_before_the_failure_is_evidence(words, platform, applicat
     assert diagnose(DeploymentLogs.until_failure(*timed, words), spec(), words).rule == rule
 
 
+_UNRESOLVED = "socket.gaierror: [Errno -2] Name or service not known"
+_REFUSED = "ConnectionRefusedError: [Errno 111] Connection refused"
+_POOL = "HTTPConnectionPool(host='meilisearch', port=7700): Max retries exceeded with url: /indexes (Caused by …)"
+
+
+@pytest.mark.parametrize(
+    ("innermost", "outer", "rule", "address"),
+    [
+        (_UNRESOLVED, f"requests.exceptions.ConnectionError: {_POOL}", "unknown-host", "meilisearch', port=7700"),
+        (_REFUSED, f"urllib3.exceptions.MaxRetryError: {_POOL}", "unreachable", "meilisearch', port=7700"),
+        (
+            _UNRESOLVED,
+            "redis.exceptions.ConnectionError: Error -2 connecting to redis:6379. Name or service not known.",
+            "unknown-host",
+            "connecting to redis:6379",
+        ),
+        (
+            _REFUSED,
+            "aiohttp.client_exceptions.ClientConnectorError: Cannot connect to host search:9200 ssl:default [None]",
+            "unreachable",
+            "search:9200",
+        ),
+    ],
+)
+def test_the_address_of_a_server_is_taken_from_the_exception_of_a_chain_that_names_it(innermost, outer, rule, address):
+    chain = (
+        "Traceback (most recent call last):",
+        '  File "/app/search.py", line 3, in <module>',
+        innermost,
+        "",
+        "The above exception was the direct cause of the following exception:",
+        "",
+        "Traceback (most recent call last):",
+        '  File "/app/main.py", line 7, in <module>',
+        outer,
+    )
+    found = diagnosed(EXITED, chain)
+    assert (found.rule, address in found.cause) == (rule, True)
+    assert len(found.lines) == 1
+
+
+def test_only_models_of_settings_are_about_variables():
+    def logged(frame, model):
+        return (
+            "Traceback (most recent call last):",
+            f'  File "/app/lib/{frame}", line 253, in __init__',
+            f"pydantic_core._pydantic_core.ValidationError: 1 validation error for {model}",
+            "enqueuedAt",
+            "  Input should be a valid datetime, input is too short [type=datetime_from_date_parsing, input_value=…]",
+        )
+
+    assert diagnosed(EXITED, logged("pydantic/main.py", "TaskInfo")).rule == "error"
+    assert diagnosed(EXITED, logged("pydantic/main.py", "AppConfig")).rule == "settings"
+    assert diagnosed(EXITED, logged("pydantic_settings/main.py", "Deployment")).rule == "settings"
+
+
 def test_the_first_of_two_failures_of_a_kind_is_the_cause():
     found = diagnosed(EXITED, ("KeyError: 'FIRST'", "KeyError: 'SECOND'"))
     assert "FIRST" in found.cause

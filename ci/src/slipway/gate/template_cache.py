@@ -85,7 +85,7 @@ class TemplateCache:
         with_connection(self._empty.server, lambda connection: self._store(connection, template, comment))
 
     def filled(self, baseline: Baseline, search_path: str, version_table: str) -> Baseline:
-        """Return the baseline with templates that hold rows, made unless they are here; without them each layer fills its own database."""
+        """Return the baseline with templates that hold rows, made when they are missing; without them each layer fills its own database."""
         url = self._empty.server
         filled = {plain: url.set(database=f"{self._name}_{'plain' if plain else 'rows'}") for plain in (False, True)}
         known = with_connection(url, lambda connection: connection.scalars(_EXISTING, {"prefix": self._name}).all())

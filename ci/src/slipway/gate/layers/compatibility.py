@@ -236,7 +236,7 @@ class _Releases:
             self._prepared = self._in_session(lambda connection: queries.prepared(connection, self._queries))
 
     def assume(self, node: Node, steps: Steps) -> None:
-        """Derive statements on the tables that a revision changes, as a release would that uses all their released columns."""
+        """Derive the statements of a release that uses all released columns of the tables that a revision changes."""
         locked = {name for statement in steps.statements for name in statement.locks}
         written = [match["table"] for statement in steps.statements if (match := _WRITES.search(statement.sql))]
         enum = any(line.kind == "enum" for line in steps.upgraded.removed)

@@ -242,7 +242,7 @@ class DatabaseState:
         return ""
 
     def invalid_beside(self, expected: "DatabaseState") -> tuple[str, ...]:
-        """Return the invalid indexes that are valid in the expected state."""
+        """Return the invalid indexes that are not invalid in the expected state."""
         return tuple(name for name in self.invalid if name not in expected.invalid)
 
 

@@ -1,4 +1,4 @@
-"""Roles that a stack would make and that exist without it: CloudFormation reports the first of them when half of the stack is made."""
+"""Roles that exist outside of the stack that would make them: CloudFormation reports only the first, when half of the stack is made."""
 
 from collections.abc import Mapping
 
