@@ -169,16 +169,21 @@ def test_without_an_application_log_it_may_be_the_port_or_the_container():
     assert diagnosed(EXITED, None).rule == "exit"
 
 
-def test_the_causes_named_for_labelled_failures_are_true(capsys):
-    """An unknown cause is allowed, a wrong one is not: an operator would repair the wrong thing."""
+def labelled():
+    """Return the name, the true rules, and the platform's and the application's lines of each labelled failure."""
     document = tomllib.loads((Path(__file__).parent / "labelled.toml").read_text(encoding="utf-8"))
-    named, knowable, wrong = 0, 0, []
     cases = [
         (case["name"], case["truth"], tuple(document["lines"][key] for key in case["platform"]),
          tuple(case["application"].strip("\n").split("\n")) if "application" in case else None)
         for case in document["case"]
     ]  # fmt: skip
-    cases += [(each.name, [each.folder], each.evidence.platform, each.evidence.application) for each in FAILED]
+    return cases + [(each.name, [each.folder], each.evidence.platform, each.evidence.application) for each in FAILED]
+
+
+def test_the_causes_named_for_labelled_failures_are_true(capsys):
+    """An unknown cause is allowed, a wrong one is not: an operator would repair the wrong thing."""
+    cases = labelled()
+    named, knowable, wrong = 0, 0, []
     for name, truth, platform, application in cases:
         found = diagnose(DeploymentLogs(platform, application), spec(), PLATFORM).rule
         named, knowable = named + (found != UNKNOWN), knowable + (UNKNOWN not in truth)
