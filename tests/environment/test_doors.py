@@ -18,7 +18,7 @@ GROUP = "AWS::EC2::SecurityGroup"
 HTTPS = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
 ASKS = """
 import sys, urllib.request
-print(urllib.request.urlopen(sys.argv[1], timeout=5).status)
+print(urllib.request.urlopen(sys.argv[1], timeout=60).status)
 """
 
 
@@ -28,7 +28,7 @@ async def shop():
         environment = await made.connected("billing")
         await environment.deploy(await made.image("billing"), lambda _event: None)
         for name, calls in (("sg-web", "billing"), ("sg-admin", "")):
-            tags = [{"Key": CALLS_TAG, "Value": calls}] if calls else []
+            tags = [{"Key": CALLS_TAG, "Value": calls}, {"Key": "Name", "Value": "web-production"}] if calls else []
             model = {"GroupId": name, "GroupDescription": name, "VpcId": VPC, "Tags": tags}
             made.account.cloud.ecs.express.resources.platform.resources.put(GROUP, name, model)
         yield made
@@ -36,28 +36,34 @@ async def shop():
 
 async def breaches(shop: Repository) -> list[str]:
     (door,) = await doors_of(aws_of(shop.account), VPC)
-    return [each.partition(" lets ")[2] or each.partition(" does not let ")[2] for each in door.breaches()]
+    return [each.partition(" lets in ")[2] or each.partition(" does not let in ")[2] for each in door.breaches()]
 
 
 async def test_ecs_opens_its_load_balancer_and_bootstrap_closes_it_to_all_but_callers(shop):
     aws = aws_of(shop.account)
     (door,) = await doors_of(aws, VPC)
     change = door.change(Result.PROPOSED)
-    assert (change.opened, change.closed) == (("sg-web on 443",), ("0.0.0.0/0 on 80", "0.0.0.0/0 on 443"))
+    assert (change.opened, change.closed) == (
+        ("the security group sg-web (web-production) on 443",),
+        ("0.0.0.0/0 on 80", "0.0.0.0/0 on 443"),
+    )
     await close(aws, door)
     (door,) = await doors_of(aws, VPC)
     assert [rule.text for rule in door.rules] == ["sg-web on 443"]
     assert (await breaches(shop), door.change(Result.PROPOSED).result) == ([], Result.UNCHANGED)
-    assert [await callers_of(aws, VPC, name) for name in ("billing", "bill")] == [("sg-web",), ()]
+    assert [await callers_of(aws, VPC, name) for name in ("billing", "bill")] == [("web-production",), ()]
     assert await doors_of(aws, "vpc-other") == []
 
 
 @pytest.mark.parametrize(
     ("permission", "words"),
     [
-        (HTTPS | {"IpRanges": [{"CidrIp": "10.0.0.0/8"}]}, "10.0.0.0/8 on 443 in to the private services"),
-        (HTTPS | {"UserIdGroupPairs": [{"GroupId": "sg-admin"}]}, "sg-admin on 443 in to the private services"),
-        ({"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": "sg-web"}]}, "sg-web on every port in to the private"),
+        (HTTPS | {"IpRanges": [{"CidrIp": "10.0.0.0/8"}]}, "10.0.0.0/8 on 443, which is no caller's"),
+        (HTTPS | {"UserIdGroupPairs": [{"GroupId": "sg-admin"}]}, "the security group sg-admin on 443, which is no"),
+        (
+            {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": "sg-web"}]},
+            "the security group sg-web (web-production) on every port, which",
+        ),
     ],
 )
 async def test_a_rule_for_a_service_that_calls_none_is_a_breach(shop, permission, words):
@@ -77,7 +83,7 @@ async def test_a_caller_that_is_kept_out_is_a_breach(shop):
     (door,) = await doors_of(aws, VPC)
     pair = HTTPS | {"UserIdGroupPairs": [{"GroupId": "sg-web"}]}
     await aws.call("ec2", "revoke_security_group_ingress", GroupId=door.group, IpPermissions=[pair])
-    assert await breaches(shop) == ["sg-web in, whose service calls a private one"]
+    assert await breaches(shop) == ["the security group sg-web (web-production), whose service calls one of them"]
 
 
 async def test_a_stranger_is_not_let_in_to_a_private_address_of_the_simulator(shop):

@@ -63,7 +63,9 @@ async def test_every_command_tells_the_truth_from_the_creation_to_the_deletion()
         assert (await diagnose(there.environment, None)).diagnosis == refused.outcome.diagnosis
         await is_aborted(there, second)
 
-        back = await there.run(rollback(there.environment, there.tell, 1, UNPROVEN))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(is_shown_in_the_clean_up, there, first)
+            back = await there.run(rollback(there.environment, there.tell, 1, UNPROVEN))
         assert (back.outcome.status, back.outcome.live) == (Status.SUCCEEDED, first)
         gone = await there.run(destroy(there.environment, there.tell, "notes"))
         assert (gone.outcome.status, gone.changes) == (Status.SUCCEEDED, ["DeleteExpressGatewayService"])
@@ -126,6 +128,14 @@ async def drifts(there: Staging, live: str) -> None:
     with pytest.raises(BadInputError) as impossible:
         await pause(there.environment, there.tell)
     assert impossible.value.next_step == NO_PAUSE
+
+
+async def is_shown_in_the_clean_up(there: Staging, new: str) -> None:
+    """While ECS stops the tasks of the release before, the new one serves: it was "digest: none is live" for seconds."""
+    await there.until("CLEAN_UP")
+    shown = of_situation(await status(there.environment)).text
+    assert f"digest:     {new} with 100 % of the traffic\n" in shown
+    assert "in flight:  IN_PROGRESS CLEAN_UP" in shown
 
 
 async def is_aborted(there: Staging, old: str) -> None:

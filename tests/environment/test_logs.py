@@ -1,5 +1,7 @@
 """Logs: what a service and its platform wrote lately, about one deployment, and while it is followed."""
 
+import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,7 +9,8 @@ import pytest
 
 from slipway.environment import logs
 from slipway.errors import BadInputError, RefusedError
-from slipway.records.logs import LogSource
+from slipway.records.logs import LogLine, LogSource
+from slipway.release.failures import NO_PLATFORM
 from slipway.report.release import of_log
 from tests.simulator.scripted import Script
 
@@ -60,6 +63,58 @@ async def test_only_errors_have_their_tracebacks_and_nothing_else(two):
     assert texts(kept) == TRACEBACK.splitlines()
     assert not {"first ready", "second begins"} & set(texts(kept))
     assert all("Health check failed" in text for text in texts(kept, PLATFORM))
+
+
+async def test_without_a_line_the_way_to_those_after_the_deployment_is_shown(account, two):
+    """The errors of a release that had succeeded came after its rollout, and `logs --errors --deployment` printed nothing."""
+    await account.cloud.clock.sleep(1800)
+    assert re.fullmatch(
+        r"deployment 1 has no line that looks like an error between its start and its end; "
+        r"`slipway logs --since 3\dm --errors` has the lines since then",
+        await logs.elsewhere(two.environment, 1, errors=True),
+    )
+    assert "`slipway logs --since 1d` reads" in await logs.elsewhere(two.environment, None, errors=False)
+
+
+REQUEST = """\
+INFO:     10.0.1.7:0 - "GET /notes HTTP/1.1" 500 Internal Server Error
+ERROR:    Exception in ASGI application
+Traceback (most recent call last):
+  File "/app/.venv/lib/python3.13/site-packages/starlette/routing.py", line 716, in __call__
+    await self.middleware_stack(scope, receive, send)
+  File "/app/notes/main.py", line 41, in notes
+    rows = await session.execute(SELECT)
+  File "/app/.venv/lib/python3.13/site-packages/psycopg/connection_async.py", line 443, in execute
+    raise ex.with_traceback(None)
+psycopg.errors.UndefinedColumn: column notes.body does not exist
+INFO:     10.0.1.7:0 - "GET /healthz HTTP/1.1" 200 OK
+"""
+FOUND = (
+    '  File "/app/notes/main.py", line 41, in notes',
+    "    rows = await session.execute(SELECT)",
+    "psycopg.errors.UndefinedColumn: column notes.body does not exist",
+)
+ACCESS = 'INFO: "GET /notes HTTP/1.1" 500'
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (REQUEST, FOUND),
+        (f"{REQUEST}{ACCESS}", FOUND),
+        (json.dumps({"level": "error", "event": "failed", "exception": REQUEST.partition("ation\n")[2]}), FOUND),
+        ("INFO: well", ()),
+        (ACCESS, (ACCESS,)),
+        ("Traceback (most recent call last):", ()),
+    ],
+)
+def test_the_newest_error_is_an_exception_with_the_line_of_the_service(text, found):
+    lines = [
+        LogLine(at=0.0, source=APPLICATION, stream=stream, text=line)
+        for line in text.splitlines()
+        for stream in ("one", "two")  # two instances at once
+    ]
+    assert logs.error_in(lines, NO_PLATFORM)[-3:] == (found if found != (ACCESS,) else (ACCESS, ACCESS))
 
 
 async def test_following_yields_each_line_once_also_one_that_arrives_late(account, two):

@@ -64,15 +64,24 @@ variables = {{ DATABASE_URL = "postgresql://db.internal/tiny" }}
 @pytest.fixture
 def tried_here(monkeypatch, forked_gate):
     """Pushes a server and runs the preflight on it, in this environment instead of one made from a lock."""
-    brisk = replace(
-        TARGETS[TargetKind.APP_RUNNER], health=lambda spec: HealthCheck(path=spec.health_path, interval=0.4)
+    interval = 12.0  # five of them are waited for, unless the process ends or answers
+    target = replace(
+        TARGETS[TargetKind.APP_RUNNER], health=lambda spec: HealthCheck(path=spec.health_path, interval=interval)
     )
-    monkeypatch.setattr(room, "target_of", lambda _settings, _environment: brisk)
+    monkeypatch.setattr(room, "target_of", lambda _settings, _environment: target)
     monkeypatch.setattr("slipway.workload.process.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
 
     async def run(
-        code: int = 200, before: str = "", env: bytes = ENV, *, only_start: bool = False, text: str = SETTINGS
+        code: int = 200,
+        before: str = "",
+        env: bytes = ENV,
+        *,
+        only_start: bool = False,
+        text: str = SETTINGS,
+        brisk=0.0,
     ):
+        nonlocal interval
+        interval = brisk or interval
         wanted = settings.parse(text)
         script = SERVER.format(code=code, before=before).encode()
         files = [
@@ -92,7 +101,7 @@ def tried_here(monkeypatch, forked_gate):
                 digest = await registry.push(pack(files, TreeConfig(wanted.command, wanted.port, {}), 0, {}))
             backend, wanted_spec = HostBackend(cloud.url, LOGIN, Path()), spec_of(wanted, "staging", digest)
             if only_start:
-                return await tried(backend, wanted_spec, {}, brisk)
+                return await tried(backend, wanted_spec, {}, target)
             return await preflight(aws, wanted_spec, wanted, backend)
 
     return run
@@ -138,7 +147,8 @@ async def test_a_healthy_release_passes_and_uncovered_checks_are_listed(tried_he
     ids=["answers 500", "never listens", "speaks when it is stopped", "exits", "lacks a variable", "does not import"],
 )
 async def test_a_release_that_does_not_become_healthy_is_diagnosed(tried_here, code, before, cause):
-    check = await tried_here(code, before, only_start=True)
+    brisk = 1.0 if code == 500 else 0.4 if "sleep(60)" in before else 0.0  # those that are waited for to the end
+    check = await tried_here(code, before, only_start=True, brisk=brisk)
     assert (check.subject, check.verdict) == ("release", PreflightResult.REFUSED)
     assert cause in check.found
     assert check.remedy

@@ -68,6 +68,20 @@ async def test_a_dry_run_shows_the_change_and_changes_nothing(account, staging):
     assert not {"UpdateService", "PutImage"} & set(account.cloud.requests[before:])
 
 
+async def test_without_its_image_a_rollback_names_what_is_possible_instead(account, staging):
+    """It said "push it first", which is impossible for a digest that was deleted."""
+    first, _second = await deployed(staging), await deployed(staging)
+    gone = [{"imageDigest": first}]
+    await account.ask("ecr", "batch_delete_image", repositoryName="notes", imageIds=gone)
+    plan = await plan_rollback(staging.environment, None)
+    with pytest.raises(RefusedError) as refused:
+        await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
+    assert plan.action is Action.BLOCKED
+    for text in (plan.reason, str(refused.value)):
+        assert f"has no image {first}" in text
+        assert "its image was deleted: go back to another one with `slipway rollback --to NUMBER`" in text
+
+
 async def test_a_dry_run_shows_a_refusal(account, staging):
     await deployed(staging, commit="a" * 40)
     await deployed(staging, "bbb", commit="b" * 40)

@@ -151,13 +151,31 @@ async def test_without_the_platform_a_service_that_was_paused_since_is_not_asked
     assert (seen.remembered, seen.asked, seen.exit_code) == (None, (), 3)
 
 
-async def test_without_platform_and_ledger_there_is_no_status(staging, account):
+async def test_without_platform_and_ledger_status_and_diagnose_are_unknown_and_say_what_failed(staging, account):
+    """ECS throttled and ECR denied: one sentence and exit 1, where the pages promise 3."""
     await deployed(staging)
-    unread(account, Effect.CALL_LOST)
+    unread(account, Effect.THROTTLED)
     for operation in ("BatchGetImage", "ListImages", "DescribeImages"):
         account.cloud.faults.add(Fault(operation=operation, effect=Effect.DENIED, times=99))
-    with pytest.raises(LostAnswerError):
-        await status(staging.environment)
+    seen, found = await status(staging.environment), await diagnose(staging.environment, None)
+    shown = of_situation(seen).text
+    assert "platform:   cannot be read, so the live digest is unknown: AWS throttles apprunner " in shown
+    assert "url:        unknown without the ledger: request the one that your users have" in shown
+    assert "ledger:     cannot be read: AWS refused ecr " in shown
+    assert "neither can the ledger (AWS refused ecr " in found.diagnosis.cause
+    assert (seen.exit_code, found.exit_code, found.ending) == (3, 3, "unknown")
+
+
+async def test_without_any_answer_of_aws_there_is_no_status(staging, monkeypatch):
+    async def lost(*_, **__):
+        raise LostAnswerError("AWS did not answer")
+
+    environment = staging.environment
+    environment.aws.patience.answered = False
+    monkeypatch.setattr(type(environment.aws), "call", lost)
+    for command in (status(environment), diagnose(environment, None)):
+        with pytest.raises(LostAnswerError):
+            await command
 
 
 async def test_a_ledger_that_does_not_answer_is_asked_for_a_few_seconds_only(staging, account, monkeypatch):
@@ -299,6 +317,26 @@ async def test_after_a_rollback_of_the_platform_its_outcome_status_and_diagnose_
     assert (seen.exit_code, found.exit_code, found.number) == (1, 1, 2)
 
 
+async def test_a_migration_under_which_the_release_before_failed_is_named_by_a_deployment_that_succeeded(
+    account, staging
+):
+    """Users got errors from the migration until the new release was live, and SUCCEEDED was all that remained."""
+    before = await deployed(staging)
+    account.backend.scripts[before].silent = "/front"
+    outcome = await staging.migrating_to("bbb").deploy(await staging.image("bbb"), staging.tell)
+    failed = "staging answers /front with 503"
+    assert (outcome.status, outcome.note) == (
+        Status.SUCCEEDED,
+        f"between the migration and the new release users got errors: {failed}",
+    )
+    assert f"on the migrated database the release before fails: {failed}; it is replaced now" in staging.told
+    answer = of_outcome(outcome)
+    assert f"note:      {outcome.note}" in answer.text
+    assert outcome.note in answer.markdown
+    after = await staging.migrating_to("ccc").deploy(await staging.image("ccc"), staging.tell)
+    assert (after.status, after.note) == (Status.SUCCEEDED, "")
+
+
 async def test_no_rollback_is_offered_to_a_release_that_knows_another_schema(account, staging):
     """The new release answers errors on the schema to which it migrated: a rollback would be refused without a certificate."""
     first = Script(says=lambda: json.dumps({"image_head": "aaa", "database_head": "aaa"}))
@@ -306,9 +344,21 @@ async def test_no_rollback_is_offered_to_a_release_that_knows_another_schema(acc
     second = Script(says=lambda: json.dumps({"image_head": "bbb", "database_head": "bbb"}))
     await staging.migrating_to("bbb").deploy(await account.image(second), staging.tell)
     second.silent = "/front"
-    for found in (await status(staging.environment), await diagnose(staging.environment, None)):
-        assert "deploy a commit with a revision that repairs it" in found.way_out
-        assert "slipway rollback" not in found.way_out
+    seen, found = await status(staging.environment), await diagnose(staging.environment, None)
+    for each in (seen, found):
+        assert "deploy a commit with a revision that repairs it" in each.way_out
+        assert "slipway rollback" not in each.way_out
+    assert found.log == ()
+    (service,) = account.cloud.app_runner.services.values()
+    for line in (
+        "Traceback (most recent call last):",
+        '  File "/app/main.py", line 4, in notes',
+        "KeyError: 'kanarie'",
+    ):
+        account.cloud.logs.write(f"{service.log_group}/application", "instance/1", account.cloud.clock.now(), line)
+    shown = of_examination(await diagnose(staging.environment, None))
+    assert "503\n  log:       File \"/app/main.py\", line 4, in notes\n  log:       KeyError: 'kanarie'\n" in shown.text
+    assert "kanarie" not in f"{shown.markdown} {shown.outputs} {to_json(shown.record)}"
 
 
 async def test_a_release_without_its_database_does_not_answer_whatever_its_health_path_says(account, staging):

@@ -38,14 +38,18 @@ def kept(server_url):
 
 
 @pytest.fixture
-def prove_again(write_project, server_url):
-    """Proves the history on a server that persists; returns the result and how often the first revision was run."""
+def prove_again(write_project, server_url, kept):
+    """Proves the history on a server that persists; returns the result and how often the first revision was run.
+
+    Its templates end with the test, because of `kept`.
+    """
     config = write_project(HISTORY, ini="[alembic]\nscript_location = migrations\n")
 
     def run(start_after="two", **more):
         Path("runs").write_text("")
-        proof = prove(question(config, layers=(Layer.TRACE,), start_after=start_after, keep=True, **more), server_url)
-        seen = [(revision.id, revision.fingerprints) for revision in proof.revisions]
+        asked = {"layers": (Layer.TRACE,), "keep": True, **more}
+        proof = prove(question(config, start_after=start_after, **asked), server_url)
+        seen = [(revision.id, revision.fingerprints, revision.rows) for revision in proof.revisions]
         found = [(finding.rule, finding.revision, finding.suppressed) for finding in proof.findings]
         return (seen, found, proof.coverage), len(Path("runs").read_text())
 
@@ -89,9 +93,22 @@ def test_a_change_of_an_input_replaces_the_template(prove_again, kept, change):
     assert kept() != before
 
 
-def test_without_keep_no_template_stays(prove_history, kept):
-    prove_history(HISTORY, start_after="two")
+def test_rows_are_kept_beside_the_template_and_without_keep_nothing_is(prove_again, kept):
+    empty = "op.execute('CREATE TABLE empty (i int CHECK (false))')"
+    revision("two").write_text(revision("two").read_text().replace("op.add_column", f"{empty}\n    op.add_column"))
+    fails = "op.alter_column('a', 'b', nullable=False)"
+    revision("three").write_text(
+        revision("three").read_text().replace("op.create_index", f"{fails}\n    op.create_index")
+    )
+    layers = tuple(Layer)
+    made_each_time, _ = prove_again(layers=layers, keep=False)
     assert kept() == []
+    made, runs = prove_again(layers=layers)
+    assert (runs, len(kept())) == (1, 3)
+    assert prove_again(layers=layers) == (made, 0)
+    assert made == made_each_time
+    assert ("D01", "three", None) in made[1]
+    assert list(made[2].empty) == ["public.empty"]
 
 
 @pytest.mark.parametrize("old", ["CREATE ROLE slipway_told_ruler", "SELECT 1 / 0"])

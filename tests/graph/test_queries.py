@@ -559,7 +559,7 @@ async def staging(engine, account):
 
 async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_printed(engine, workspace, account, staging, capsys):
     image = f"{URI}@{await account.image()}"
-    await (await staging.plan(workspace, [image])).sync()
+    await (await staging.plan(workspace, image=[image])).sync()
     files = uploaded(engine)
     assert set(files) == {"plan.json", "plan.txt", "summary.md"}
     assert from_json(Plan, files["plan.json"], "plan.json").image == image
@@ -571,12 +571,12 @@ async def test_an_image_is_planned_by_the_address_of_the_simulated_registry_that
     engine, workspace, staging
 ):
     digest = f"sha256:{'1' * 64}"
-    await staging.plan(workspace, [f"127.0.0.1:5056/notes@{digest}"])
+    await staging.plan(workspace, image=[f"127.0.0.1:5056/notes@{digest}"])
     assert from_json(Plan, uploaded(engine)["plan.json"], "plan.json").image == f"{URI}@{digest}"
     with pytest.raises(
         FunctionError, match=r"the image is in 127\.0\.0\.1:5056/bills, and this environment deploys from"
     ):
-        await staging.plan(workspace, [f"127.0.0.1:5056/bills@{digest}"])
+        await staging.plan(workspace, image=[f"127.0.0.1:5056/bills@{digest}"])
 
 
 async def test_a_push_to_a_simulated_account_signs_in_where_the_environments_are(

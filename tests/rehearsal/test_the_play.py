@@ -174,10 +174,20 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     }
 
 
-async def test_a_checkout_with_refused_migrations_does_not_reach_staging(without_act_0, small, capsys):
+async def test_a_checkout_with_refused_migrations_does_not_reach_staging_in_a_named_environment_either(
+    without_act_0, small, capsys
+):
     small.replace("migrations/versions/bbb.py", INDEX)
-    assert await rehearse(small, "--quiet") == 1
-    assert "NO  I " in capsys.readouterr().out
+    settings = small.folder / "settings.toml"
+    settings.write_text(
+        settings.read_text() + '\n[tool.slipway.migrations.variables]\nREDIS_URL = "redis://127.0.0.1:1/0"\n'
+    )
+    (small.folder / "uv.lock").unlink()  # nothing to make an environment from
+    assert await rehearse(small, "--python", sys.prefix) == 1
+    printed = capsys.readouterr()
+    assert "NO  I " in printed.out
+    assert f"gate in {sys.prefix}" in printed.out
+    assert "no server answers here at the address in REDIS_URL (127.0.0.1:1): only Postgres is started\n" in printed.err
 
 
 def test_an_interruption_of_a_deployment_with_clients_leaves_nothing_behind(small, tmp_path):

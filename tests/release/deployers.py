@@ -151,7 +151,7 @@ async def live(account: Account, name: str = "notes", path: str = "/") -> str | 
     if not urls:
         return None
     with account.cloud.clock.held():
-        async with httpx.AsyncClient(timeout=5, trust_env=False, verify=NO_CERTIFICATES) as client:
+        async with httpx.AsyncClient(timeout=30, trust_env=False, verify=NO_CERTIFICATES) as client:
             try:
                 answer = await client.get(f"http://{urls[-1]}{path}")
             except httpx.HTTPError:

@@ -214,7 +214,7 @@ class ExpressGround:
         if service is None or self.there().live is None:
             return None
         with self.account.cloud.clock.held():
-            async with httpx.AsyncClient(timeout=5, trust_env=False, verify=NO_CERTIFICATES) as client:
+            async with httpx.AsyncClient(timeout=30, trust_env=False, verify=NO_CERTIFICATES) as client:
                 try:
                     answer = await client.get(f"http://{service.gateway.front.address}{path}")
                 except httpx.HTTPError:

@@ -251,7 +251,7 @@ def test_a_part_that_is_left_open_is_not_sent_because_the_deploy_role_may_not_us
 def test_the_key_of_a_service_cannot_be_changed():
     made = plan(spec(open=choosing(KMS_key=KEY)), observed(spec()))
     assert made.action is Action.BLOCKED
-    assert made.reason.startswith("an update cannot change the KMS key none; name the present value in the settings")
+    assert made.reason.startswith("an update cannot change the KMS key none; leave it out of the settings")
     assert plan(spec(open={}), observed(spec(open=choosing(KMS_key=KEY)))).action is Action.NOOP
 
 

@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from slipway.errors import BadInputError, UnknownOutcomeError
 from slipway.records.outcome import Status
-from slipway.release.aws.client import Aws, Keys, check_endpoint, session_of
+from slipway.release.aws.client import Aws, Keys, check_endpoint, check_region, session_of
 from slipway.release.errors import AwsRefusedError, LostAnswerError
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
@@ -231,6 +231,18 @@ async def test_a_request_that_boto3_finds_invalid_is_bad_input_also_during_a_run
         with pytest.raises(BadInputError, match=r"boto3 does not send this request: .*MaxResults"):
             await aws.call("apprunner", "list_services", MaxResults="many")
         await aws.call("apprunner", "list_services")
+
+
+def test_aws_profile_names_the_profile_and_one_that_does_not_exist_is_bad_input(tmp_path, monkeypatch):
+    """It was an unexpected error: the region is checked before the first request."""
+    (tmp_path / "credentials").write_text("[good]\naws_access_key_id = AKIAGOOD\naws_secret_access_key = s\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    monkeypatch.setenv("AWS_PROFILE", "good")
+    assert session_of(Keys("", ""), "eu-west-1").get_credentials().access_key == "AKIAGOOD"
+    monkeypatch.setenv("AWS_PROFILE", "nosuch")
+    with pytest.raises(BadInputError, match=r"ProfileNotFound: The config profile \(nosuch\) could not be found"):
+        check_region("apprunner", "eu-west-1")
 
 
 @pytest.mark.parametrize("error", [ProfileNotFound(profile="prod"), UnauthorizedSSOTokenError()])

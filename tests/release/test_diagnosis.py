@@ -169,16 +169,21 @@ def test_without_an_application_log_it_may_be_the_port_or_the_container():
     assert diagnosed(EXITED, None).rule == "exit"
 
 
-def test_the_causes_named_for_labelled_failures_are_true(capsys):
-    """An unknown cause is allowed, a wrong one is not: an operator would repair the wrong thing."""
+def labelled():
+    """Return the name, the true rules, and the platform's and the application's lines of each labelled failure."""
     document = tomllib.loads((Path(__file__).parent / "labelled.toml").read_text(encoding="utf-8"))
-    named, knowable, wrong = 0, 0, []
     cases = [
         (case["name"], case["truth"], tuple(document["lines"][key] for key in case["platform"]),
          tuple(case["application"].strip("\n").split("\n")) if "application" in case else None)
         for case in document["case"]
     ]  # fmt: skip
-    cases += [(each.name, [each.folder], each.evidence.platform, each.evidence.application) for each in FAILED]
+    return cases + [(each.name, [each.folder], each.evidence.platform, each.evidence.application) for each in FAILED]
+
+
+def test_the_causes_named_for_labelled_failures_are_true(capsys):
+    """An unknown cause is allowed, a wrong one is not: an operator would repair the wrong thing."""
+    cases = labelled()
+    named, knowable, wrong = 0, 0, []
     for name, truth, platform, application in cases:
         found = diagnose(DeploymentLogs(platform, application), spec(), PLATFORM).rule
         named, knowable = named + (found != UNKNOWN), knowable + (UNKNOWN not in truth)
@@ -247,6 +252,62 @@ def test_only_what_came_before_the_failure_is_evidence(words, platform, applicat
         for lines in (platform, application)
     ]
     assert diagnose(DeploymentLogs.until_failure(*timed, words), spec(), words).rule == rule
+
+
+_UNRESOLVED = "socket.gaierror: [Errno -2] Name or service not known"
+_REFUSED = "ConnectionRefusedError: [Errno 111] Connection refused"
+_POOL = "HTTPConnectionPool(host='meilisearch', port=7700): Max retries exceeded with url: /indexes (Caused by …)"
+
+
+@pytest.mark.parametrize(
+    ("innermost", "outer", "rule", "address"),
+    [
+        (_UNRESOLVED, f"requests.exceptions.ConnectionError: {_POOL}", "unknown-host", "meilisearch', port=7700"),
+        (_REFUSED, f"urllib3.exceptions.MaxRetryError: {_POOL}", "unreachable", "meilisearch', port=7700"),
+        (
+            _UNRESOLVED,
+            "redis.exceptions.ConnectionError: Error -2 connecting to redis:6379. Name or service not known.",
+            "unknown-host",
+            "connecting to redis:6379",
+        ),
+        (
+            _REFUSED,
+            "aiohttp.client_exceptions.ClientConnectorError: Cannot connect to host search:9200 ssl:default [None]",
+            "unreachable",
+            "search:9200",
+        ),
+    ],
+)
+def test_the_address_of_a_server_is_taken_from_the_exception_of_a_chain_that_names_it(innermost, outer, rule, address):
+    chain = (
+        "Traceback (most recent call last):",
+        '  File "/app/search.py", line 3, in <module>',
+        innermost,
+        "",
+        "The above exception was the direct cause of the following exception:",
+        "",
+        "Traceback (most recent call last):",
+        '  File "/app/main.py", line 7, in <module>',
+        outer,
+    )
+    found = diagnosed(EXITED, chain)
+    assert (found.rule, address in found.cause) == (rule, True)
+    assert len(found.lines) == 1
+
+
+def test_only_models_of_settings_are_about_variables():
+    def logged(frame, model):
+        return (
+            "Traceback (most recent call last):",
+            f'  File "/app/lib/{frame}", line 253, in __init__',
+            f"pydantic_core._pydantic_core.ValidationError: 1 validation error for {model}",
+            "enqueuedAt",
+            "  Input should be a valid datetime, input is too short [type=datetime_from_date_parsing, input_value=…]",
+        )
+
+    assert diagnosed(EXITED, logged("pydantic/main.py", "TaskInfo")).rule == "error"
+    assert diagnosed(EXITED, logged("pydantic/main.py", "AppConfig")).rule == "settings"
+    assert diagnosed(EXITED, logged("pydantic_settings/main.py", "Deployment")).rule == "settings"
 
 
 def test_the_first_of_two_failures_of_a_kind_is_the_cause():

@@ -1,5 +1,7 @@
 """Why ECS takes a release back: what it reports of deployments, tasks and alarms, in the words that users quote."""
 
+import re
+
 import pytest
 
 from slipway.release.diagnosis import DeploymentLogs, diagnose
@@ -7,6 +9,7 @@ from slipway.release.targets.ecs_express.evidence import FIRST, LAST, WORDS
 from slipway.release.targets.ecs_express.spec import spec_of
 from tests.release.desired import DIGEST
 from tests.release.platforms import EXPRESS
+from tests.release.test_diagnosis import labelled
 
 SPEC = spec_of(EXPRESS, "staging", DIGEST)
 BACK = "Service deployment rolled back because"
@@ -65,6 +68,33 @@ def test_each_reason_of_ecs_is_explained(rule, platform, application, cause):
     found = diagnose(DeploymentLogs(tuple(platform), tuple(application) or None), SPEC, WORDS)
     assert (found.rule, cause in found.cause) == (rule, True), found
     assert "VPC connector" not in found.remedy
+
+
+def as_ecs(line):
+    """Return what ECS reports where App Runner has written a line; nothing for lines about the image and its architecture."""
+    if code := re.search(r"exit code: (\d+)", line, re.IGNORECASE):
+        return [f"container Main: exit code: {code[1]}", BREAKER]
+    return (
+        [f"task 1 stopped: Task failed ELB health checks in {GROUP}", BREAKER] if "Health check failed" in line else []
+    )
+
+
+def test_the_causes_of_labelled_failures_are_also_true_on_ecs(capsys):
+    """An unknown cause is allowed; the circuit breaker alone is none."""
+    played, named, wrong = 0, 0, []
+    for name, truth, platform, application in labelled():
+        lines = tuple(translated for line in platform for translated in as_ecs(line))
+        if not lines:
+            continue
+        found = diagnose(DeploymentLogs(lines, application), SPEC, WORDS).rule
+        is_named = found not in ("unknown", "circuit-breaker")
+        played, named = played + 1, named + is_named
+        if is_named and found not in truth:
+            wrong.append(f"{name}: {found} instead of {truth}")
+    with capsys.disabled():
+        print(f"\n{played} failures on ECS: precision {1 - len(wrong) / named:.3f}")  # noqa: T201 -- the measure
+    assert played > 130
+    assert len(wrong) <= 0.02 * named, wrong
 
 
 def test_every_rule_of_its_own_has_a_case():

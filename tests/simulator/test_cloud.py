@@ -82,7 +82,7 @@ async def test_everything_is_stopped_at_the_end(pace):
 
 
 async def test_everything_is_stopped_when_the_block_is_cancelled():
-    with anyio.move_on_after(5) as scope:
+    with anyio.CancelScope() as scope:
         async with opened(clock=VirtualClock()) as account:
             await account.create(await account.image())
             scope.cancel()

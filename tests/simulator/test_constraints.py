@@ -25,7 +25,6 @@ REFUSALS = {
     "apprunner": "InvalidRequestException",
     "ssm": "ValidationException",
     "acm": "ValidationException",
-    "application-autoscaling": "ValidationException",
     "service-quotas": "IllegalArgumentException",
 } | dict.fromkeys((*QUERY_SERVICES, "cloudwatch"), "ValidationError")
 

@@ -94,7 +94,6 @@ def test_an_operation_is_found_by_its_target():
         "AmazonSSM",
         "GraniteServiceVersion20100801",
         "CertificateManager",
-        "AnyScaleFrontendService",
         "ServiceQuotasV20190624",
     }
 
@@ -217,10 +216,6 @@ async def ask_of_express(ask: Ask, digest: str) -> None:
     await ask("ecs", "UntagResource", resourceArn=arn, tagKeys=["team"])
     await ask("cloudwatch", "DescribeAlarms")
     await ask("ecs", "DescribeClusters", clusters=["default", "absent"])
-    for operation in ("DescribeScalableTargets", "DescribeScalingPolicies"):
-        await ask("application-autoscaling", operation, ServiceNamespace="ecs")
-    scaled = {"ResourceId": "service/default/notes", "ScalableDimension": "ecs:service:DesiredCount"}
-    await ask("application-autoscaling", "RegisterScalableTarget", ServiceNamespace="ecs", MaxCapacity=3, **scaled)
     await ask("service-quotas", "GetServiceQuota", ServiceCode="ecs", QuotaCode="L-9EF96962")
     await ask("service-quotas", "ListServiceQuotas", ServiceCode="ecs")
     await ask("ecs", "DeleteExpressGatewayService", serviceArn=arn)

@@ -1,7 +1,6 @@
 """Express Mode's services with more than one task: all healthy before traffic moves, followed by auto scaling, limited by quotas."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
@@ -9,11 +8,6 @@ from tests.release.direct import opened
 from tests.simulator.account import Account
 from tests.simulator.express import Notes, trust
 
-TARGET = {
-    "ServiceNamespace": "ecs",
-    "ResourceId": "service/default/notes",
-    "ScalableDimension": "ecs:service:DesiredCount",
-}
 SCALING = {"minTaskCount": 2, "maxTaskCount": 4, "autoScalingMetric": "AVERAGE_CPU", "autoScalingTargetValue": 50}
 
 
@@ -32,13 +26,6 @@ async def minutes(account: Account, number: int) -> None:
 async def counts(notes: Notes) -> tuple[int, int, int]:
     (service,) = (await notes.ask("describe_services", services=["notes"]))["services"]
     return service["desiredCount"], service["runningCount"], service["pendingCount"]
-
-
-async def limits(account: Account) -> tuple[int, int]:
-    (target,) = (await account.ask("application-autoscaling", "describe_scalable_targets", ServiceNamespace="ecs"))[
-        "ScalableTargets"
-    ]
-    return target["MinCapacity"], target["MaxCapacity"]
 
 
 @pytest.mark.slow
@@ -65,11 +52,8 @@ async def test_tasks_follow_the_metric_between_their_limits_and_a_new_release_ha
     await minutes(account, 6)
     assert await counts(notes) == (3, 3, 0)
     service.load = 900.0
-    for suspended, tasks in ((True, 3), (False, 4)):
-        state = {"DynamicScalingOutSuspended": suspended}
-        await account.ask("application-autoscaling", "register_scalable_target", **TARGET, SuspendedState=state)
-        await minutes(account, 6)
-        assert await counts(notes) == (tasks, tasks, 0)
+    await minutes(account, 6)
+    assert await counts(notes) == (4, 4, 0)
     service.load = 10.0
     await minutes(account, 10)
     arn = await notes.update(await account.image(), scalingTarget=SCALING)
@@ -90,33 +74,16 @@ async def test_requests_are_a_metric_too(account):
         await notes.answers(24)
         await minutes(account, 1)
     assert (await counts(notes))[0] == 4
-    (policy,) = (await account.ask("application-autoscaling", "describe_scaling_policies", ServiceNamespace="ecs"))[
-        "ScalingPolicies"
-    ]
-    followed: dict[str, Any] = policy["TargetTrackingScalingPolicyConfiguration"]
-    assert followed == {
-        "TargetValue": 5.0,
-        "PredefinedMetricSpecification": {"PredefinedMetricType": "ALBRequestCountPerTarget"},
-    }
+    managed = (await notes.revision())["ecsManagedResources"]["autoScaling"]
+    (policy,) = managed["applicationAutoScalingPolicies"]
+    assert (policy["metric"], policy["targetValue"]) == ("ALBRequestCountPerTarget", 5.0)
 
 
-async def test_limits_that_are_changed_directly_stay_until_an_update_asks_for_others(account):
-    digest = await account.image()
-    notes = await Notes(account).created(digest, scalingTarget=SCALING)
-    await account.ask("application-autoscaling", "register_scalable_target", **TARGET, MinCapacity=1, MaxCapacity=9)
-    await notes.ended(await notes.update(await account.image(), scalingTarget=SCALING))
-    assert await limits(account) == (1, 9)
-    managed = (await notes.revision())["ecsManagedResources"]["autoScaling"]["scalableTarget"]
-    assert (managed["minCapacity"], managed["maxCapacity"]) == (1, 9)
+async def test_an_update_changes_the_limits(account):
+    notes = await Notes(account).created(await account.image(), scalingTarget=SCALING)
     await notes.ended(await notes.update(await account.image(), scalingTarget=SCALING | {"maxTaskCount": 3}))
-    assert await limits(account) == (2, 3)
-    message = ": ".join(
-        await account.refusal("application-autoscaling", "register_scalable_target", **TARGET, MinCapacity=4)
-    )
-    assert message == "ValidationException: Maximum capacity cannot be less than minimum capacity"
-    await notes.ask("delete_express_gateway_service", serviceArn=notes.arn)
-    gone = await account.refusal("application-autoscaling", "register_scalable_target", **TARGET)
-    assert gone[1].startswith("ECS service doesn't exist")
+    managed = (await notes.revision())["ecsManagedResources"]["autoScaling"]["scalableTarget"]
+    assert (managed["minCapacity"], managed["maxCapacity"]) == (2, 3)
 
 
 async def test_beyond_its_quota_of_processors_an_account_starts_no_task(account):

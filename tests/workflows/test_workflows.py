@@ -1,4 +1,4 @@
-import ast
+import inspect
 import os
 import re
 import shlex
@@ -6,9 +6,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import dagger
 import pytest
 from ruamel.yaml import YAML
 
+from slipway import main
 from slipway.local.adoption import workflow
 from slipway.release.bootstrap.roles import trusts_jobs
 from slipway.settings import Github
@@ -77,20 +79,14 @@ def each_environment():
 
 
 def dagger_objects():
-    """Return parameters and return type of each function of each Dagger object."""
-    files = (ROOT / "ci/src/slipway/main.py", *(ROOT / "ci/src/slipway/objects").glob("*.py"))
+    """Return parameters and return type of each function of each Dagger object, by the object."""
     return {
-        kind.name: {
-            function.name: (
-                {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)},
-                ast.unparse(function.returns).strip("'"),
-            )
-            for function in kind.body
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.returns
+        kind: {
+            name: (inspect.signature(each).parameters, inspect.signature(each).return_annotation)
+            for name, each in vars(kind).items()
+            if hasattr(each, "__dagger_function__")
         }
-        for file in files
-        for kind in ast.parse(file.read_text()).body
-        if isinstance(kind, ast.ClassDef)
+        for kind in (main.Slipway, main.Environment, main.Gate, main.Rehearsal)
     }
 
 
@@ -356,14 +352,14 @@ def test_deployments_to_one_environment_run_one_after_the_other():
 def test_every_function_that_a_workflow_calls_exists_with_its_flags():
     objects, seen = dagger_objects(), []
     for place, command in every_call():
-        owner, (_, *steps) = "Slipway", chain(command)
+        owner, (_, *steps) = main.Slipway, chain(command)
         for name, flags in steps:
-            if owner == "dagger.Directory":
+            if owner is dagger.Directory:
                 assert (name, flags) == ("export", ["path"]), place
                 break
             parameters, owner = objects[owner][name.replace("-", "_")]
             ours = {flag.replace("-", "_") for flag in flags} - {"output"}  # --output is Dagger's own
-            assert ours <= parameters, place
+            assert ours <= {*parameters}, place
         seen.append((place, " ".join(name for name, _ in steps)))
     assert seen == [
         ("build build", "publish"),

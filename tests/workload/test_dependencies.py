@@ -347,7 +347,12 @@ def test_a_dependency_from_git_that_cannot_be_fetched_is_named_without_its_passw
 
 
 def test_all_dependencies_from_git_that_cannot_be_fetched_are_named_in_one_run(tmp_path):
-    subprocess.run(["git", "init", "--quiet", "--bare", tmp_path / "there"], check=True)
+    there = tmp_path / "there"
+    subprocess.run(["git", "init", "--quiet", there], check=True)
+    (there / "pyproject.toml").write_text('[project]\nname = "there"\nversion = "1"\n')
+    as_author = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    subprocess.run(["git", "-C", there, "add", "."], check=True)
+    subprocess.run(["git", "-C", there, *as_author, "commit", "--quiet", "--message", "One"], check=True)
     named = {name: f"file://{tmp_path}/{name}" for name in ("first", "second", "there")}
     (tmp_path / "requirements.txt").write_text("".join(f"{each} @ git+{named[each]}\n" for each in named))
     with pytest.raises(dependencies.UnfetchedError) as refused:

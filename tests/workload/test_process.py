@@ -192,22 +192,27 @@ async def test_there_is_nothing_to_read_from_stdin(tmp_path):
 
 @pytest.mark.parametrize("code", [0, 1, 3])
 async def test_the_exit_code_is_known_when_it_has_ended(tmp_path, code):
+    may = tmp_path / "may-end"
     async with started(
-        tmp_path, "python", "-c", f"import time; time.sleep(0.05); raise SystemExit({code})"
+        tmp_path,
+        "python",
+        "-c",
+        f"import os, time\nwhile not os.path.exists({str(may)!r}): time.sleep(0.01)\nraise SystemExit({code})",
     ) as workload:
         assert workload.exit_code is None
+        may.touch()
         assert await ended(workload) == code
 
 
 async def test_a_process_that_does_not_listen_to_the_order_to_stop_is_killed_after_some_grace(tmp_path, monkeypatch):
-    monkeypatch.setattr(process, "_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(process, "_GRACE_SECONDS", 1.0)
     lines: list[str] = []
     ignore = f"import signal; signal.signal(signal.SIGTERM, lambda *_: print('no')); {FOREVER.replace('600', '0.01')}"
     stubborn = ignore + "\nwhile True: time.sleep(1)"
     async with started(tmp_path, "python", "-c", stubborn, lines=lines) as workload:
         await on_line(lines, "ready")
         asked = time.monotonic()
-    assert time.monotonic() - asked >= 0.3
+    assert time.monotonic() - asked >= 1.0
     assert (workload.exit_code, lines) == (-9, ["ready", "no"])
 
 

@@ -28,6 +28,7 @@ class SlipwayError(Exception):
     """
 
     exit_code = 1
+    meanwhile = ""  # what else a person can do while the failed work is repeated
 
     def __init__(self, what: str, next_step: str) -> None:
         super().__init__(f"{what}: {next_step}")

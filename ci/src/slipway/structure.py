@@ -340,7 +340,7 @@ def _allowed(kind: Any) -> str:
 
 
 def describe(value: object) -> str:
-    """Describe a value in a sentence: itself, cut to 60 characters, and its kind."""
+    """Describe a value: a text or number itself, cut to 60 characters, with its kind; any other by its kind."""
     kind = _NAMES.get(type(value), type(value).__name__)
     if isinstance(value, bool):
         return "true" if value else "false"

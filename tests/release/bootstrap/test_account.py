@@ -6,6 +6,7 @@ from dataclasses import replace
 from unittest.mock import AsyncMock
 
 import pytest
+from botocore.exceptions import ClientError
 
 from slipway.environment.bootstrap import AccountSetup
 from slipway.environment.destroy import destroy_everything, plan_destruction
@@ -129,13 +130,13 @@ ANYWHERE, POSTGRES = {"CidrIp": "0.0.0.0/0"}, {"IpProtocol": "tcp", "FromPort": 
         (
             "create_route",
             {"DestinationCidrBlock": "198.51.100.0/24", "NatGatewayId": "nat-0123"},
-            "the private subnets have a route to 198.51.100.0/24 by nat-0123 (",
+            "the private subnets have a route to 198.51.100.0/24 by the NAT gateway nat-0123 (",
         ),
         ("authorize_security_group_ingress", POSTGRES | ANYWHERE, "accepts 0.0.0.0/0 on 5432 ("),
         (
             "authorize_security_group_ingress",
             {"IpPermissions": [POSTGRES | {"UserIdGroupPairs": [{"GroupId": "sg-0123"}]}]},
-            "accepts sg-0123 on 5432 (",
+            "accepts the security group sg-0123 on 5432 (",
         ),
         (
             "create_route",
@@ -288,6 +289,29 @@ async def test_a_deletion_is_refused_unless_it_is_named_and_all_are_reported_at_
     assert [stack.result for stack in (await ground(account).propose(untold)).stacks] == [Result.UNCHANGED] * 3
 
 
+async def test_a_network_in_use_is_kept_and_a_database_is_deleted_after_what_uses_it(account):
+    moved = settings(staging=replace(FROM_NOTHING, network=replace(FROM_NOTHING.network, cidr="10.30.0.0/16")))
+    said = await refusal(ground(account, moved).propose(untold))
+    assert "settings would replace or delete " in said
+    assert (
+        "in the stack slipway-staging, which AWS refuses while slipway-notes-staging uses it: write the applied" in said
+    )
+    without = settings(staging=replace(FROM_NOTHING, database=None))
+    named = ["Database", "MainUser", "DatabaseAccessLog", "ApplicationUser", "ApplicationUrl", "OwnerUser", "OwnerUrl"]
+    said = await refusal(ground(account, without).apply(untold, replace=named))
+    assert "the database slipway-staging is protected from deletion: set deletion-protection = false" in said
+    await protect(account, is_on=False)
+    deleted = await ground(account, without).apply(untold, replace=named)
+    assert [(stack.stack, stack.result) for stack in deleted.stacks][1:] == [
+        (OWN, Result.APPLIED),
+        (FOUNDATION, Result.APPLIED),
+    ]
+    assert account.cloud.resources.models["AWS::RDS::DBInstance"] == {}
+    assert len(account.cloud.databases.snapshots) == 1
+    account.cloud.databases.snapshots.clear()
+    assert (await ground(account).apply(untold)).is_well
+
+
 async def test_other_zones_replace_subnets_which_aws_would_refuse_as_well(account):
     elsewhere = settings(
         staging=replace(FROM_NOTHING, network=replace(FROM_NOTHING.network, zones=("eu-west-1b", "eu-west-1c")))
@@ -369,8 +393,15 @@ async def test_the_foundation_is_kept_while_the_stack_of_another_service_uses_it
     assert "also used by slipway-billing-staging, and these settings would change Database DBInstanceClass " in said
     assert "DBInstanceClass db.t4g.micro -> db.t4g.small in it" in said
     assert "pass --replace Database.DBInstanceClass with --apply" in said
-    shown = of_bootstrap(await replace(ground(account, larger), agreed=("billing",)).propose(untold))
+    shown = of_bootstrap(
+        await replace(ground(account, larger), beside=(replace(WANTED, name="billing"),)).propose(untold)
+    )
     assert "Database slipway-staging (DBInstanceClass db.t4g.micro -> db.t4g.small)" in shown
+    standby = settings(
+        staging=replace(FROM_NOTHING, database=replace(FROM_NOTHING.database, multi_az=True, storage=30))
+    )
+    said = await refusal(ground(account, standby).propose(untold))
+    assert "would change Database AllocatedStorage 20 -> 30, Database MultiAZ false -> true in it" in said
     older = replace(WANTED, migrations=replace(WANTED.migrations, postgres="17"))
     said = await refusal(ground(account, older).propose(untold))
     assert "settings ask for postgres 17, and the server slipway-staging has 18, which RDS cannot downgrade; " in said
@@ -461,3 +492,27 @@ async def test_a_whole_environment_is_deleted_and_its_database_leaves_a_snapshot
     assert [stack.result for stack in anew.stacks] == [Result.APPLIED, Result.UNCHANGED, Result.APPLIED]
     imported = [change.name for stack in anew.stacks for change in stack.changes if change.action == "Import"]
     assert imported == ["DatabaseLog", "MigrationLog"]  # they outlived their stacks
+
+
+async def test_rds_refuses_what_it_cannot_take_back_and_slipway_refuses_it_before(account):
+    larger = settings(staging=replace(FROM_NOTHING, database=replace(FROM_NOTHING.database, storage=50)))
+    await ground(account, larger).apply(untold)
+    said = await refusal(ground(account).propose(untold))
+    assert said == (
+        "the settings ask for 20 GB, and the server slipway-staging has 50, which RDS cannot shrink: "
+        "write storage = 50 into [tool.slipway.environments.staging.database]"
+    )
+    refused = {
+        "cannot upgrade postgres from 18 to 17": {"EngineVersion": "17", "AllowMajorVersionUpgrade": True},
+        "flag must be present": {"EngineVersion": "19", "AllowMajorVersionUpgrade": False},
+        "invalid storage size": {"AllocatedStorage": 20},
+    }
+    for words, change in refused.items():
+        with pytest.raises(ClientError, match=f"(?i){words}"):
+            await account.ask("rds", "modify_db_instance", DBInstanceIdentifier=FOUNDATION, **change)
+    for service, operation, asked in (
+        ("rds", "delete_db_instance", {"DBInstanceIdentifier": FOUNDATION}),
+        ("ec2", "delete_nat_gateway", {"NatGatewayId": "nat-0123"}),
+    ):
+        with pytest.raises(ClientError, match=r"is required unless|was not found"):
+            await account.ask(service, operation, **asked)

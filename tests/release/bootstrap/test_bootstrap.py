@@ -185,6 +185,15 @@ async def test_roles_that_exist_already_are_named_before_anything_is_made(accoun
     account.cloud.iam.roles.clear()
 
 
+async def test_a_role_of_the_same_stack_in_another_region_is_named_as_such(account):
+    trust = json.dumps(trusts_service("ecs.amazonaws.com"))
+    tags = [{"Key": "slipway:service", "Value": "notes"}]
+    await account.ask("iam", "create_role", RoleName="notes-image", AssumeRolePolicyDocument=trust, Tags=tags)
+    assert (await refusal(ground(account).propose(untold))).startswith(
+        "the role notes-image was made by a stack slipway-notes-shared, and there is none in eu-west-1: write the region"
+    )
+
+
 async def test_a_resource_that_cannot_be_made_is_a_failure_with_its_reason_and_a_remedy(account):
     account.cloud.cloudformation.handlers.failing["AccessRole"] = "notes-staging-access already exists"
     found = await ground(account).apply(untold)

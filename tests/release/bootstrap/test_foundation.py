@@ -253,7 +253,20 @@ def test_cost_is_known_before_anything_is_made():
         "database, db.m7g.large with 20 GB"
     ]
     assert cost_of(odd, "staging").total.startswith("at least ")
+    network = replace(WANTED.environments["production"].network, private=False)
+    public = replace(WANTED.environments["production"], network=network)
+    mixed = cost_of(WANTED, "production", [replace(WANTED, name="web", environments={"production": public})])
+    assert [(line.what.partition(",")[0], line.dollars) for line in mixed.beside][1:] == [
+        ("another load balancer with 2 public addresses", 25.7)
+    ]
+    web = replace(WANTED, name="web")
+    production = cost_of(WANTED, "production", [web])
+    (own,) = production.beside
+    assert own.dollars == round(production.dollars - production.shared, 2)
     shown = of_bootstrap(Bootstrap("production", (), production))
+    together = production.dollars + own.dollars
+    assert f"  with web ({own.dollars:.2f} $) of this repository: about {together:.2f} $ a month for the env" in shown
+    assert "  prices of 2026-11-30, from aws.amazon.com/rds/postgresql/pricing" in shown
     assert "  113.67 $ of it is for what the services of the environment share; a further one like this adds" in shown
 
 
@@ -289,7 +302,7 @@ def test_a_loss_is_judged_by_kind_action_and_what_becomes_of_the_old_resource():
     versions = {("18.1", "17"): True, ("17", "18"): False, ("17.4", "17"): False, ("none", "17"): False}
     for (before, after), is_lower in versions.items():
         value = ValueChange(name="EngineVersion", before=before, after=after)
-        assert bool(change(action="Modify", kind=database, values=(value,)).downgrade) is is_lower
+        assert bool(change(action="Modify", kind=database, values=(value,)).lowered) is is_lower
     stack = StackChange(stack="s", region="r", result=Result.PROPOSED, is_new=False, changes=(again,))
     with pytest.raises(RefusedError, match="if its contents may be lost, pass --replace X"):
         check_losses([stack], ())

@@ -41,8 +41,8 @@ OUT = {"RouteTableId": {"Ref": "PrivateRoutes"}, "DestinationCidrBlock": "0.0.0.
             "the database Database accepts 0.0.0.0/0 on 5432 (DatabaseGroup)",
         ),
         ("DatabaseGroup", {"SecurityGroupIngress": [{"CidrIpv6": "::/0"}]}, "accepts ::/0 on every port"),
-        ("DatabaseIngress", {"SourceSecurityGroupId": "sg-0123"}, "accepts sg-0123 on 5432"),
-        ("DatabaseIngress", {"SourcePrefixListId": "pl-1"}, "accepts pl-1 on 5432"),
+        ("DatabaseIngress", {"SourceSecurityGroupId": "sg-0123"}, "accepts the security group sg-0123 on 5432"),
+        ("DatabaseIngress", {"SourcePrefixListId": "pl-1"}, "accepts the prefix list pl-1 on 5432"),
         ("DatabaseIngress", {"CidrIp": "10.20.0.0/16"}, "accepts 10.20.0.0/16 on 5432"),
         (
             "DatabaseSubnets",

@@ -77,7 +77,7 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.release.bootstrap.template import check_same_foundation, stacks
     from slipway.report.answers import account as answers
     from slipway.report.answers.result import CommandResult
-    from slipway.settings import ManagedNetwork
+    from slipway.settings import ManagedNetwork, Settings
     from slipway.settings.calls import check_reachable, graph_of
 
     if (flags.plan or flags.replace) and not flags.apply:
@@ -85,11 +85,11 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.template and flags.drift:
         raise BadInputError("a template has no drift", "pass --template or --drift")
     settings = with_repository(await caller.settings(), flags.github)
-    agreed: list[str] = []
+    beside: list[Settings] = []
     if isinstance(settings.environment(flags.environment).network, ManagedNetwork):
         services = [*(await caller.services()).values()]
         check_same_foundation(services, flags.environment)
-        agreed = [each.name for each in services if flags.environment in each.environments]
+        beside = [each for each in services if each.name != settings.name and flags.environment in each.environments]
     if settings.calls and not flags.drift:
         check_reachable(graph_of(await caller.services()), settings.name, flags.environment)
     if flags.template:
@@ -99,7 +99,7 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     digest = environment.digest_of(flags.image) if flags.image else None
     if digest is None and settings.environment(flags.environment).database:
         digest = (await environment.status()).digest
-    setup = AccountSetup(settings, flags.environment, environment.aws, environment.time, digest, agreed)
+    setup = AccountSetup(settings, flags.environment, environment.aws, environment.time, digest, beside)
     with caller.run() as tell:
         if flags.drift and not flags.apply:
             return answers.of_account_drift(await setup.drift(tell))
@@ -170,7 +170,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account; `push` adds a release to a running one, `faults` makes its calls fail",
+    "Run a simulated AWS account; while it runs, `push` adds a release to it, and `faults` makes its calls fail",
     flags=(
         option(
             "action",
@@ -223,7 +223,7 @@ async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
 
 @command(
     Group.ACCOUNT,
-    "Compare the simulator, or with --account a real AWS account, with the behaviour that slipway expects of AWS",
+    "Check whether the simulator behaves as slipway expects of AWS; with `--account`, check a real account",
     AwsAccess.CHANGES,
     flags=(
         option(

@@ -113,7 +113,7 @@ class Caller(Protocol):
         ...
 
     def stream(self, answer: "CommandResult") -> None:
-        """Print one of many answers, which is no result of the job; raises BrokenPipeError when the reader has gone."""
+        """Print one of many answers, none of which is the job's result; raises BrokenPipeError when the reader has gone."""
         ...
 
     def screen(self) -> AbstractContextManager[Callable[["CommandResult"], None]]:

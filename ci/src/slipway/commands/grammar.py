@@ -83,7 +83,7 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 @cache
 def grammar(only: Command | None = None) -> _Top:
-    """Return the parser of the whole command line, or of one command, because making that of all takes a while."""
+    """Return the parser of the command line: with all commands, or with one only, which is made faster."""
     top = _Top(
         "slipway",
         usage="slipway COMMAND [flags]",

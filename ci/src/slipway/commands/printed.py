@@ -19,7 +19,7 @@ _TAKEN: Final = {
 
 
 def completed(text: str, flags: Flags, escape: Callable[[str], str] = str) -> str:
-    """Give each command in a text those flags of this call that say where: it takes them, and the text does not name them.
+    """Add to each command in a text the flags of this call that name the place, if the command takes them and the text lacks them.
 
     `escape` puts a flag into the text, such as one that is JSON.
     """

@@ -207,7 +207,7 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
 
 @command(
     Group.TEST,
-    "Write or check a certificate: the gate's evidence that a release works on another schema",
+    "Write or check a certificate: the gate's evidence that a release works on a schema newer or older than its own",
     flags=(
         replace(SOURCE, not_on_dagger=_LISTED),
         file("proof", "certify this proof.json, written by `slipway gate --report`"),
@@ -264,6 +264,11 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
             f"the platform: {' or '.join(TARGETS)} (default: production's in the settings, otherwise {TARGETS[0]})",
             choices=TARGETS,
         ),
+        replace(
+            PYTHON,
+            sentence="a virtual environment in which every release runs, such as .venv (default: one made from each release's lock, as for an image)",
+            not_on_dagger="each release runs in its image",
+        ),
         replace(REPORT, sentence="write the page rehearsal.html, rehearsal.txt and rehearsal.json into this folder"),
     ),
     records=(JsonRecord("rehearsal", "1 when an act did not go as planned"),),
@@ -273,7 +278,7 @@ async def rehearse(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report import files
     from slipway.report.answers.release import of_rehearsal
 
-    rehearsal = await rehearse(flags.source, caller.progress, flags.settings, flags.target)
+    rehearsal = await rehearse(flags.source, caller.progress, flags.settings, flags.target, flags.python)
     if flags.report:
         files.write(flags.report, files.of_rehearsal(rehearsal))
         caller.progress.section(f"the page: {flags.report / 'rehearsal.html'}")

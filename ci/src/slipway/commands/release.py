@@ -227,6 +227,7 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
         JsonRecord("standing", "with `--status`; 1 when the database is ahead of the image"),
     ),
     permissions=("migrate-direct", "migrate-ecs-task"),
+    more="A deployment migrates by itself where the settings name a runner.",
 )
 async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report.answers import release as answers
@@ -242,7 +243,7 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.RELEASE,
-    "Move a service from App Runner to ECS Express Mode without an outage; after an error App Runner gets the traffic back",
+    "Move a service from App Runner to ECS Express Mode without an outage; if that fails, App Runner serves all traffic again",
     AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,

@@ -207,7 +207,10 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
         log = await logs.recent(environment, since)
     else:
         log = await logs.of_deployment(environment, flags.deployment)
-    return answers.of_log(replace(log, lines=tuple(filter(kept, log.lines))).last(flags.tail))
+    log = replace(log, lines=tuple(filter(kept, log.lines))).last(flags.tail)
+    if not log.lines:
+        environment.note(await logs.elsewhere(environment, flags.deployment, errors=flags.errors))
+    return answers.of_log(log)
 
 
 @command(

@@ -109,8 +109,6 @@ _ROWS = (
      "a revision has as many tasks as the service desires, and gets traffic when all of them are healthy"),
     ("G", "auto scaling", _NO_TRAFFIC,
      "tasks follow the policy between their limits: out after 3 minutes above the target, in after 15 below nine tenths of it, never in during a deployment; requests are counted, the rest is scripted (`service.load`)"),
-    ("†", "limits that are changed in Application Auto Scaling", _NO_ACCESS,
-     "limits that are changed in Application Auto Scaling stay until an update asks for others"),
     ("F", "the quota of processors", _NO_ACCESS,
      "beyond the quota of vCPUs no task is placed, and an event says so (`cloud.quotas`)"),
     (NOT_SIMULATED, "the address", "",

@@ -39,7 +39,7 @@ def git(options: DoctorOptions) -> str:
 
 
 def disk(options: DoctorOptions) -> str:  # noqa: ARG001 -- the cache is one for all services
-    """Check the space for virtual environments and Postgres data; raises BadInputError if a run needs more."""
+    """Check the space for virtual environments and Postgres data; raises BadInputError if it does not suffice or cannot be written."""
     kept, thrown_away = _existing(datadir.cache()), datadir.place()
     if not kept.is_dir() or not os.access(kept, os.W_OK):
         raise BadInputError(f"{kept} cannot be written", "set XDG_CACHE_HOME to a folder that can")

@@ -4,19 +4,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from dataclasses import replace as with_values
+from typing import Any
 
 from slipway.errors import RefusalsError, RefusedError, SlipwayError
 from slipway.records.bootstrap import Bootstrap, DatabaseChange, DoorChange, ResourceChange, Result, StackChange
+from slipway.records.cost import Cost
 from slipway.records.drift import AccountDrift
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.bootstrap.access import Access, ids_of
-from slipway.release.bootstrap.change_set import StackChangeSet
-from slipway.release.bootstrap.deletion import StackDeletion
+from slipway.release.bootstrap.change_set import REVIEWED, StackChangeSet, describe_stack, template_of
+from slipway.release.bootstrap.deletion import DATABASE, StackDeletion
 from slipway.release.bootstrap.doors import Door, callers_of, close, doors_of, withdraw
 from slipway.release.bootstrap.drift import NOT_COVERED, detect
 from slipway.release.bootstrap.enclosure import enclose, enclosure_of
 from slipway.release.bootstrap.existing import check_new, roles_added_by
+from slipway.release.bootstrap.isolation import named as resource_of
 from slipway.release.bootstrap.network import task_subnets, tasks_place
 from slipway.release.bootstrap.server import database_name, owner_name
 from slipway.release.bootstrap.template import CALLER, StackKind, StackTemplate, stacks
@@ -47,7 +50,9 @@ class AccountSetup:
     aws: Aws
     time: Time
     digest: str | None = None  # of the image whose task makes the database's roles
-    agreed: Collection[str] = ()  # services whose settings describe the same network and database
+    beside: Collection[
+        Settings
+    ] = ()  # other services of the repository in the environment; they describe the same network and database
 
     async def stacks(self) -> tuple[StackTemplate, ...]:
         """Return the stacks; raises RefusedError if the credentials belong to another account."""
@@ -63,6 +68,10 @@ class AccountSetup:
     @property
     def _templates(self) -> tuple[StackTemplate, ...]:
         return stacks(self.settings, self.environment)
+
+    @property
+    def _cost(self) -> Cost:
+        return cost_of(self.settings, self.environment, self.beside)
 
     async def propose(self, tell: Callable[[Event], None]) -> Bootstrap:
         """Return what would change, and delete the change sets; raises SlipwayError."""
@@ -129,10 +138,11 @@ class AccountSetup:
             check_losses([proposal for _, proposal in proposed], replace)
             for change_set, proposal in proposed:
                 current = await opened.enter_async_context(change_set.proposed()) if proposal.waits_for else proposal
+                check_losses([current], replace)
                 is_proposed = current.result is Result.PROPOSED
                 changes.append(await change_set.execute(current) if is_proposed else current)
                 if not changes[-1].result.is_well:
-                    return Bootstrap(self.environment, self._told(changes), cost_of(self.settings, self.environment))
+                    return Bootstrap(self.environment, self._told(changes), self._cost)
             if restores:
                 made = await self._made(tell)
                 for line in await enclose(self.aws, await enclosure_of(self.aws, made.foundation, made.services)):
@@ -143,10 +153,10 @@ class AccountSetup:
         self, changes: Iterable[StackChange], tell: Callable[[Event], None], *, makes: bool = False
     ) -> Bootstrap:
         """Return the changes of stacks with those of the database and the load balancers, which are made if `makes`."""
-        made, cost = await self._made(tell), cost_of(self.settings, self.environment)
+        made = await self._made(tell)
         database = await self._database(made, tell, makes=makes)
         doors = await self._doors(made, makes=makes)
-        return Bootstrap(self.environment, self._told(changes), cost, database, tuple(doors))
+        return Bootstrap(self.environment, self._told(changes), self._cost, database, tuple(doors))
 
     def _told(self, changes: Iterable[StackChange]) -> tuple[StackChange, ...]:
         """Return the changes without the outputs that are for services whose `private` differs."""
@@ -168,12 +178,12 @@ class AccountSetup:
         return [door.change(Result.APPLIED if makes else Result.PROPOSED) for door in doors]
 
     async def callers(self) -> tuple[str, ...]:
-        """Return the services in the network that bootstrap made that call this one."""
+        """Return the services that call this one, in the network that bootstrap made."""
         vpc, _ = await self._network()
         return await callers_of(self.aws, vpc, self.settings.name) if vpc else ()
 
     async def withdraw(self) -> None:
-        """Take back the rules that let this service in to the private ones, so that its security group can be deleted."""
+        """Remove the rules that admit this service to the private ones, so that its security group can be deleted."""
         vpc, group = await self._network()
         if vpc and group:
             for door in await doors_of(self.aws, vpc):
@@ -197,7 +207,7 @@ class AccountSetup:
             return _Made()
         stacks = {each.kind: each for each in self._templates}
         foundation = stacks[StackKind.FOUNDATION]
-        importers = await StackDeletion(self.aws, foundation, self.time, tell).importers()
+        importers = await StackDeletion(self.aws, foundation, self.time, tell).users()
         services = {name: await ids_of(self.aws, name) for name in importers}
         own = services.get(stacks[StackKind.ENVIRONMENT].name, {})
         return _Made(foundation=await ids_of(self.aws, foundation.name), services=services, own=own)
@@ -228,31 +238,68 @@ class AccountSetup:
         Raises RefusedError with every role that they would make and that exists already, and when other services would lose something.
         """
         proposals: list[tuple[StackChangeSet, StackChange]] = []
-        roles: list[str] = []
+        roles, awaited, is_last = dict[str, StackTemplate](), dict[str, str](), False
         for stack in await self.stacks():
             change_set = StackChangeSet(self.aws, stack, self.time, tell, restores=restores)
-            missing = _missing(stack, [proposal for _, proposal in proposals])
-            proposal = _waiting(stack, missing) if missing else await opened.enter_async_context(change_set.proposed())
+            proposal = await self._waiting(stack, awaited)
+            if proposal is None:
+                proposal = await opened.enter_async_context(change_set.proposed())
+            added = {change.name for change in proposal.changes if change.action == "Add"}
+            awaited |= {export: stack.name for export, name in _exports(stack).items() if name in added}
             proposals.append((change_set, proposal))
-            roles += roles_added_by(stack, proposal)
+            roles |= dict.fromkeys(roles_added_by(stack, proposal), stack)
             if stack.kind is StackKind.FOUNDATION and proposal.changes and not proposal.is_new:
-                await self._check_shared(stack, proposal, replace, tell)
+                is_last = await self._check_shared(stack, proposal, replace, tell)
         await check_new(self.aws, roles)
-        return proposals
+        return [*proposals[1:], proposals[0]] if is_last else proposals
+
+    async def _waiting(self, stack: StackTemplate, awaited: Mapping[str, str]) -> StackChange | None:
+        """Return the proposal for a stack that imports an `awaited` export, which has the stack that will have it; None for another."""
+        if (export := next((each for each in imports_of(stack.template) if each in awaited), None)) is None:
+            return None
+        present = await describe_stack(self.aws, stack.name)
+        is_made = present is not None and present["StackStatus"] != REVIEWED
+        applied = (await template_of(self.aws, stack.name)).get("Resources", {}) if is_made else {}
+        return _waiting(stack, awaited[export], applied)
 
     async def _check_shared(
         self, stack: StackTemplate, proposal: StackChange, named: Sequence[str], tell: Callable[[Event], None]
-    ) -> None:
-        """Raise RefusedError when other services use a stack that would lose or change something, and for a lower major of Postgres."""
-        users = await StackDeletion(self.aws, stack, self.time, tell).users([each.name for each in self._templates])
+    ) -> bool:
+        """Return whether our own stacks, which use something that this one loses, must be changed first.
+
+        Raises RefusedError when other services use what would be lost or changed, and for what AWS refuses.
+        """
+        deletion = StackDeletion(self.aws, stack, self.time, tell)
+        imports, ours = await deletion.imports(), {each.name: imports_of(each.template) for each in self._templates}
+        users = sorted({name for names in imports.values() for name in names} - ours.keys())
         also = f"the stack {stack.name} is also used by {', '.join(users)}"
         for change in proposal.changes:
-            if version := change.downgrade:
-                raise RefusedError(
-                    f"the settings ask for postgres {version.after}, and the server {change.physical} has {version.before}, "
-                    f"which RDS cannot downgrade{f'; {also}' if users else ''}",
-                    f'write postgres = "{version.before.partition(".")[0]}" into [tool.slipway.migrations]',
+            if value := change.lowered:
+                is_version, major = value.name == "EngineVersion", value.before.partition(".")[0]
+                asked, fate = (
+                    (f"postgres {value.after}", "downgrade") if is_version else (f"{value.after} GB", "shrink")
                 )
+                setting, table = f"storage = {major}", f"tool.slipway.environments.{self.environment}.database"
+                if is_version:
+                    setting, table = f'postgres = "{major}"', "tool.slipway.migrations"
+                raise RefusedError(
+                    f"the settings ask for {asked}, and the server {change.physical} has {value.before}, "
+                    f"which RDS cannot {fate}{f'; {also}' if users else ''}",
+                    f"write {setting} into [{table}]",
+                )
+            is_deleted = change.kind == DATABASE and change.is_taken and change.name in named
+            if is_deleted and (protection := await deletion.protection(change.physical)):
+                raise protection
+        kept = _exports_kept(stack, proposal)
+        given_up = {(export, name) for export, names in imports.items() if export not in kept for name in names}
+        if holders := sorted({name for export, name in given_up if name not in ours or export in ours[name]}):
+            lost = ", ".join(change.name for change in proposal.changes if change.is_taken)
+            raise RefusedError(
+                f"these settings would replace or delete {lost} in the stack {stack.name}, which AWS refuses while "
+                f"{', '.join(holders)} {'uses' if len(holders) == 1 else 'use'} it",
+                f"write the applied values into the settings again (`slipway bootstrap --environment {self.environment} --drift` shows "
+                f"them), or destroy the services of these stacks first: `slipway destroy --environment {self.environment} --everything`",
+            )
         taken = [change.name for change in proposal.changes if change.is_taken and change.name not in named]
         if taken and users:
             raise RefusedError(
@@ -260,7 +307,7 @@ class AccountSetup:
                 "write the same network, database and migrations.postgres as those services into these settings; if all of them are to "
                 f"lose it, pass {' '.join(f'--replace {name}' for name in taken)} with --apply",
             )
-        agreed = {stack_name(service, self.environment) for service in self.agreed}
+        agreed = {stack_name(service.name, self.environment) for service in self.beside}
         changed = _changed_by_settings(proposal, named)
         if changed and (others := [name for name in users if name not in agreed]):
             raise RefusedError(
@@ -269,6 +316,19 @@ class AccountSetup:
                 "write the same network, database and migrations.postgres as those services into these settings; if the change is meant "
                 f"for all of them, pass {' '.join(f'--replace {name}' for name in changed)} with --apply",
             )
+        return bool(given_up)
+
+
+def _exports_kept(stack: StackTemplate, proposal: StackChange) -> frozenset[str]:
+    """Return the exports that a stack still has after a change, with the value that they had before."""
+    replaced = {change.name for change in proposal.changes if change.replacement == "True"}
+    return frozenset(export for export, name in _exports(stack).items() if name not in replaced)
+
+
+def _exports(stack: StackTemplate) -> dict[str, str]:
+    """Return the resource behind each export of a template."""
+    outputs = stack.template.get("Outputs", {}).values()
+    return {each["Export"]["Name"]: resource_of(each["Value"]) for each in outputs if "Export" in each}
 
 
 def _changed_by_settings(proposal: StackChange, named: Sequence[str]) -> dict[str, str]:
@@ -282,24 +342,32 @@ def _changed_by_settings(proposal: StackChange, named: Sequence[str]) -> dict[st
     return {name: told for name, told in found.items() if name not in named}
 
 
-def _missing(stack: StackTemplate, before: Sequence[StackChange]) -> str | None:
-    """Return the stack, not yet created, whose exports a template imports."""
-    beneath = [change for change in before if change.is_new and change.result is Result.PROPOSED]
-    needed = imports_of(stack.template)
-    return next((each.stack for each in beneath if any(name.startswith(f"{each.stack}-") for name in needed)), None)
+def _waiting(stack: StackTemplate, awaited: str, applied: Mapping[str, Any]) -> StackChange:
+    """Return the proposal for a stack that CloudFormation cannot compute yet: it imports what another one does not export yet.
 
-
-def _waiting(stack: StackTemplate, missing: str) -> StackChange:
-    """Return the proposal for a stack that CloudFormation cannot compute yet: it imports from one that does not exist."""
-    resources = stack.template["Resources"].items()
+    `applied` are the resources of the stack's present template.
+    """
+    wanted = stack.template["Resources"]
+    added = [
+        ResourceChange(action="Add", name=name, kind=wanted[name]["Type"]) for name in wanted if name not in applied
+    ]
+    changed = [name for name in wanted if name in applied and wanted[name] != applied[name]]
+    gone = {name: each.get("DeletionPolicy", "Delete") for name, each in applied.items() if name not in wanted}
     return StackChange(
         stack=stack.name,
         region=stack.region,
         result=Result.PROPOSED,
-        is_new=True,
-        changes=tuple(ResourceChange(action="Add", name=name, kind=made["Type"]) for name, made in resources),
+        is_new=not applied,
+        changes=(
+            *added,
+            *(ResourceChange(action="Modify", name=name, kind=wanted[name]["Type"]) for name in changed),
+            *(
+                ResourceChange(action="Remove", name=name, kind=applied[name]["Type"], policy=gone[name])
+                for name in gone
+            ),
+        ),
         template=stack.digest,
-        waits_for=missing,
+        waits_for=awaited,
     )
 
 

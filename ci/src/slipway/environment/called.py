@@ -20,7 +20,7 @@ E = TypeVar("E", bound=ObservedEnvironment)
 async def connected(environment: E, folders: Mapping[str, Settings]) -> E:
     """Return the environment with the addresses of the services that it calls; `folders` has those of the repository.
 
-    Raises an error with every call that cannot be, and every callee that is not there yet.
+    Raises one error that lists the calls that are not possible and the callees that are not deployed yet.
     """
     return await connect(environment, graph_of(folders))
 
@@ -46,8 +46,8 @@ async def addresses_of(environment: ObservedEnvironment, graph: CallGraph) -> di
             time=environment.time,
             keys=environment.keys,
             note=environment.note,
+            connection=environment.aws,  # both are in one account and region
         )
-        vars(other)["aws"] = environment.aws  # both are in one account and region
         host = await other.platform.private_host(other.settings, other.name, other.aws)
         found[variable_of(callee)] = other.address_of(host) if host else ""
     return found

@@ -18,7 +18,7 @@ class Way:
     name: str = ""
 
     async def failure(self, pauses: Sequence[float]) -> str:
-        """Return how a smoke path is not answered, after several attempts; empty when all are."""
+        """Return why a smoke path has no good answer after several attempts; empty when all have one."""
         for pause in (*pauses, None):
             if not (problem := await self._failure()) or pause is None:
                 return problem

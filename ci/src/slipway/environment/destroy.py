@@ -1,4 +1,4 @@
-"""Destroy a whole environment: its service, its stacks, and the proof of what of it is billed still."""
+"""Destroy a whole environment, its service and its stacks, and report what is still billed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

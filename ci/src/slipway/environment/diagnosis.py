@@ -3,10 +3,11 @@
 from contextlib import suppress
 from dataclasses import replace
 
+from slipway.environment.logs import newest_error
 from slipway.environment.observed import NO_DIGEST, ObservedEnvironment
-from slipway.environment.status import UNREAD, asked_from_memory, way_out_by_ledger
+from slipway.environment.status import UNREAD, asked_from_memory, ledger_of, way_out_by_ledger
 from slipway.errors import BadInputError, SlipwayError
-from slipway.records.ledger import History, Intent, Release
+from slipway.records.ledger import Intent, Release
 from slipway.records.outcome import NOTHING, Diagnosis, Examination, Status
 from slipway.release.engine.compatibility import BROKEN
 from slipway.release.engine.engine import RESUME
@@ -22,7 +23,8 @@ _NOT_KEPT = "each … replaces words of the application, which only the run's ow
 async def diagnose(environment: ObservedEnvironment, number: int | None) -> Examination:
     """Examine deployment `number`, or the newest change of the service and what is live.
 
-    While the platform cannot be read, the ledger's newest deployment and the recorded address are examined; raises SlipwayError without these.
+    While the platform cannot be read, the ledger's newest deployment and the recorded address are examined, as far as these can be read. Raises
+    SlipwayError when nothing of AWS has answered.
     """
     environment = environment.impatient()
     if number is not None:
@@ -36,20 +38,20 @@ async def diagnose(environment: ObservedEnvironment, number: int | None) -> Exam
 
 
 async def _remembered(environment: ObservedEnvironment, error: SlipwayError) -> Examination:
-    """Return how the newest deployment ended by the ledger, and whether the recorded address answers; raises `error` without a ledger."""
-    history = History(environment.name, ())
-    with suppress(SlipwayError):
-        history = await environment.history()
-    if not history.newest:
+    """Return how the newest deployment ended by the ledger, and whether the recorded address answers; raises `error` when AWS is silent."""
+    history, unseen = await ledger_of(environment, is_settled=False)
+    if not environment.aws.patience.answered:
         raise error
     newest, last = next(iter(history.releases), None), last_asked(history.releases)
-    ended = "has no recorded end"
+    known = f"in the ledger deployment {history.newest} has no recorded end"
     if newest and newest.number == history.newest:
-        ended = f"ended as {': '.join(filter(None, [newest.status.value, newest.cause]))}"
-    cause = f"the platform cannot be read ({error.what}); in the ledger deployment {history.newest} {ended}"
+        known = f"in the ledger deployment {newest.number} ended as {': '.join(filter(None, [newest.status.value, newest.cause]))}"
+    elif not history.newest:
+        known = f"neither can the ledger ({unseen})" if unseen else "the ledger has no deployment"
     answer = (await asked_from_memory(environment, history.releases, last))[1] if last else None
+    cause = f"the platform cannot be read ({error.what}); {known}"
     diagnosis = Diagnosis("unread", cause, (), error.next_step, "ledger")
-    return Examination(environment.name, None, "unknown", diagnosis, history.newest, answer)
+    return Examination(environment.name, None, "unknown", diagnosis, history.newest or None, answer)
 
 
 async def _newest(environment: ObservedEnvironment) -> Examination:
@@ -139,7 +141,7 @@ async def _of_operation(
 
 
 async def _with_answer(environment: ObservedEnvironment, found: Examination) -> Examination:
-    """Add whether the live release answers, whatever became of the newest deployment."""
+    """Add whether the live release answers, whatever became of the newest deployment, and the newest error in its log when it does not."""
     observed, releases = await environment.status(), tuple[Release, ...]()
     with suppress(SlipwayError):
         releases = (await environment.history()).releases
@@ -149,7 +151,8 @@ async def _with_answer(environment: ObservedEnvironment, found: Examination) -> 
     out = way_out_by_ledger(environment.name, answer, releases, observed.digest)
     if found.diagnosis and found.diagnosis.remedy == out:
         out = ""
-    return replace(found, answer=answer if answer.paths else None, way_out=out)
+    log = await newest_error(environment, str(observed.arn)) if answer.problem else ()
+    return replace(found, answer=answer if answer.paths else None, way_out=out, log=log)
 
 
 async def _number_of(environment: ObservedEnvironment, operation: Operation) -> int | None:
@@ -160,19 +163,6 @@ async def _number_of(environment: ObservedEnvironment, operation: Operation) -> 
             if started and started.id == operation.id:
                 return intent.number
     return None
-
-
-async def operation_of(environment: ObservedEnvironment, number: int) -> Operation:
-    """Return the platform's operation for deployment `number`; raises BadInputError if it has none."""
-    accepted = await environment.ledger.accepted(number)
-    if accepted is None:
-        if await environment.ledger.intent(number) is None:
-            raise BadInputError(f"the ledger has no deployment {number}", "`slipway history` lists the recorded ones")
-        raise BadInputError(
-            f"deployment {number} started no operation on the platform",
-            f"`slipway diagnose --number {number}` shows how it ended",
-        )
-    return accepted
 
 
 async def _spec(environment: ObservedEnvironment, number: int | None) -> ServiceSpec:

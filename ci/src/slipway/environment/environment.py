@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Self
 
 import anyio
@@ -94,13 +94,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
     def doing_without_ledger(self, reason: str) -> Self:
         """Return the same environment; its ledger may fail, and what that refuses is recorded after the run."""
-        made = self._with(without_ledger=reason)
-        vars(made).pop("ledger", None)
-        return made
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        return Ledger(LateStore(self.store) if self.without_ledger else self.store, self.name)
+        return self._with(without_ledger=reason, records=Ledger(LateStore(self.store), self.name))
 
     @property
     def migrates(self) -> bool:
@@ -121,6 +115,7 @@ class ServiceEnvironment(ObservedEnvironment):
             prepare=self._check_owner,
             permit=permit,
             answer=self.answer_of,
+            problem=self.problem_of,
             sample=Canary(environment=self).sample,
             certificate=certificate,
             risk=risk,
@@ -133,7 +128,7 @@ class ServiceEnvironment(ObservedEnvironment):
 
         It is blocked if slipway did not create the service, its traffic has moved, or the image or the subnets do not fit.
         """
-        from slipway.release.preflight.image import refusal_of
+        from slipway.release.preflight.image import going_back, refusal_of
 
         spec = self.spec(digest)
         made = make_plan(spec, observed or await self.status(), migrates=self.migrates or verb in _WAS_LIVE)
@@ -147,7 +142,8 @@ class ServiceEnvironment(ObservedEnvironment):
         with suppress(AwsRefusedError):  # the tags of the service cannot be read
             refusals = [await self._foreign(), *refusals]
         refused = (each for each in refusals if each and each.verdict is PreflightResult.REFUSED)
-        reasons = [f"{refusal.found}; {refusal.remedy}" for refusal in refused]
+        explained = map(going_back, refused) if verb is Verb.ROLLBACK else refused
+        reasons = [f"{refusal.found}; {refusal.remedy}" for refusal in explained]
         with suppress(SlipwayError):  # the ledger cannot be read
             reasons += map(str, filter(None, [await gone(self)]))
         if reasons:
@@ -206,7 +202,8 @@ class ServiceEnvironment(ObservedEnvironment):
 
         outcome = await reach(engine, goal, approved)
         if self.without_ledger:
-            outcome = replace(outcome, note=await record_late(self, engine.tell))
+            late = await record_late(self, engine.tell)
+            outcome = replace(outcome, note="; ".join(filter(None, [outcome.note, late])))
         await announce(self, outcome, engine.tell, engine.holder)
         return outcome
 
@@ -214,7 +211,7 @@ class ServiceEnvironment(ObservedEnvironment):
         """Return the engine with the steps that come before a release."""
         migrates = self.migrates and goal.verb not in _WAS_LIVE
         proven = self.proven_by(engine.certificate)
-        migrate = partial(proven._migrate, goal.spec.image.digest) if migrates else None  # noqa: SLF001 -- our own
+        migrate = partial(proven.migrate, goal.spec.image.digest) if migrates else None
         return replace(engine, prepare=partial(self.prepare, goal, engine.tell), migrate=migrate)
 
     async def _check_owner(self, _observed: Observed) -> None:
@@ -248,12 +245,13 @@ class ServiceEnvironment(ObservedEnvironment):
             migrates = self.runner is None and goal.verb not in _WAS_LIVE
             task = checking.migration_checkers(self.resolved, self.name) if migrates else {}
             report = await checking.preflight(self.aws, spec, {**self.platform.checkers, **task})
+        report = checking.going_back(report) if goal.verb is Verb.ROLLBACK else report
         for event in checking.events(report):
             tell(event)
         checking.refuse(report)
         return checking.versions(report)
 
-    async def _migrate(self, digest: str, number: int, tell: Tell) -> Migration:
+    async def migrate(self, digest: str, number: int, tell: Tell) -> Migration:
         """Migrate for deployment `number`, which a later run may resume."""
         runner = await self.migrating(digest, f"{self.service}.{number}")
         try:
@@ -303,16 +301,16 @@ async def recorded(name: str, service: str, aws: Aws, time: Time) -> ServiceEnvi
     for intent in await ledger.newest_intents():
         if intent.specification:
             settings = settings_of(intent.specification, name, f"release {intent.number}")
-            made = ServiceEnvironment(
+            return ServiceEnvironment(
                 settings=settings,
                 name=name,
                 endpoint_url=aws.endpoint_url,
                 time=time,
                 starts=False,
                 addresses=intent.specification.addresses,
+                connection=aws,
+                records=ledger,
             )
-            vars(made).update(aws=aws, store=ledger.store, ledger=ledger)
-            return made
     raise RefusedError(
         f"the ledger of {service} in {aws.region} has no release of {name} with its settings",
         "run it in the service's folder, or correct --service and --region",

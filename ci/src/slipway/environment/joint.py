@@ -106,7 +106,7 @@ class JointDeployment:
 
     async def plan(self) -> JointPlan:
         """Return what the release would change; an address that is not known yet is a note."""
-        plans = [plan async for _, plan, _ in self._planned()]
+        plans = [plan async for _, plan, _ in self.planned()]
         return JointPlan(
             environment=self.environment, id=self.release.id, order=self.order, plans=tuple(plans), back=self.back
         )
@@ -115,7 +115,7 @@ class JointDeployment:
         """Deploy all and return the truth; raises SlipwayError when nothing was changed."""
         return await _Run(deployment=self, tell=tell).outcome()
 
-    async def _planned(self) -> AsyncIterator[tuple[str, Plan, ServiceEnvironment]]:
+    async def planned(self) -> AsyncIterator[tuple[str, Plan, ServiceEnvironment]]:
         for name in self.order:
             environment = self.environments[name]
             addresses = await addresses_of(environment, self.graph)
@@ -159,7 +159,7 @@ class _Run:
     async def _check(self) -> None:
         """Run every preflight before the first change; raises RefusedError with all that was found."""
         obstacles = Obstacles()
-        async for name, plan, environment in self.deployment._planned():  # noqa: SLF001 -- our own
+        async for name, plan, environment in self.deployment.planned():
             with obstacles.noted():
                 observed = await environment.status()
                 if observed.state is State.BUSY or not plan.changes:

@@ -1,17 +1,18 @@
 """The log of a service: what its instances and the platform wrote lately, while it is followed, or about one deployment."""
 
+import math
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from slipway.environment.diagnosis import operation_of
 from slipway.environment.observed import ObservedEnvironment, existing
-from slipway.errors import BadInputError
+from slipway.errors import BadInputError, SlipwayError
 from slipway.migration.output import secrets_in, without
 from slipway.records.logs import Log, LogLine, LogSource
 from slipway.release.aws.logs import Lines
-from slipway.release.diagnosis import without_values
+from slipway.release.diagnosis import unfolded, without_values
+from slipway.release.engine.target import Operation
 from slipway.release.failures import PlatformWords
 
 POLL_SECONDS: Final = 3.0
@@ -21,6 +22,10 @@ _ERROR: Final = re.compile(
     r"|\"(?:level|levelname|severity)\": ?\"(?i:error|critical|fatal)\""  # and those that write JSON
     r"|\" 5\d\d\b"  # access logs
 )
+_TRACEBACK: Final = "Traceback (most recent"
+_OWN: Final = re.compile(r' +File "(?!.*/(?:site-packages|lib/python3)[./\d]*/)')  # a frame outside of the libraries
+_MOST_LINES: Final = 3  # of errors without a traceback
+_LATELY: Final = timedelta(minutes=10)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -34,16 +39,45 @@ def span(text: str) -> timedelta:
 
 async def recent(environment: ObservedEnvironment, since: timedelta) -> Log:
     """Return the lines of the service in that span; raises RefusedError if there is no service."""
-    arn = (await existing(environment)).arn or ""
+    return await _since(environment, (await existing(environment)).arn or "", since)
+
+
+async def _since(environment: ObservedEnvironment, arn: str, since: timedelta) -> Log:
     lines = await environment.platform.log_since(environment.aws, arn, environment.time.now() - since)
     return Log(environment=environment.name, lines=tuple(_shown(environment, lines)))
 
 
 async def of_deployment(environment: ObservedEnvironment, number: int) -> Log:
-    """Return the lines of a recorded deployment, from its begin to its end; raises BadInputError if it started no operation."""
+    """Return the lines of a recorded deployment, from its beginning to its end; raises BadInputError if it started no operation."""
     operation = await operation_of(environment, number)
     lines = await environment.platform.log_of_operation(environment.aws, operation)
     return Log(environment=environment.name, lines=tuple(_shown(environment, lines)), deployment=number)
+
+
+async def operation_of(environment: ObservedEnvironment, number: int) -> Operation:
+    """Return the platform's operation for deployment `number`; raises BadInputError if it has none."""
+    accepted = await environment.ledger.accepted(number)
+    if accepted is None:
+        if await environment.ledger.intent(number) is None:
+            raise BadInputError(f"the ledger has no deployment {number}", "`slipway history` lists the recorded ones")
+        raise BadInputError(
+            f"deployment {number} started no operation on the platform",
+            f"`slipway diagnose --number {number}` shows how it ended",
+        )
+    return accepted
+
+
+async def elsewhere(environment: ObservedEnvironment, number: int | None, *, errors: bool) -> str:
+    """Return where to look when there was no line: after the end of a deployment, or further back."""
+    kind, only = ("line that looks like an error", " --errors") if errors else ("line", "")
+    if number is None:
+        return f"no {kind} in this span; `slipway logs --since 1d{only}` reads the last day"
+    found = f"deployment {number} has no {kind} between its start and its end"
+    release = next(iter(await environment.ledger.releases([number])), None)
+    if release is None:
+        return f"{found}, which is not recorded yet"
+    minutes = max(1, math.ceil((environment.time.now().timestamp() - release.ended) / 60))
+    return f"{found}; `slipway logs --since {minutes}m{only}` has the lines since then"
 
 
 async def follow(environment: ObservedEnvironment, since: timedelta) -> AsyncIterator[LogLine]:
@@ -90,13 +124,40 @@ class ErrorLines:
 
     def __call__(self, line: LogLine) -> bool:
         if is_error(line, self._words):
-            self._open[line.stream] = line.text.startswith("Traceback ") or self._open.get(line.stream, False)
+            self._open[line.stream] = line.text.startswith(_TRACEBACK) or self._open.get(line.stream, False)
             return True
         if line.stream not in self._open:
             return False
         if line.text[:1].isspace() or not line.text:
             return True
         return self._open.pop(line.stream)  # the line of the exception ends its traceback
+
+
+async def newest_error(environment: ObservedEnvironment, arn: str) -> tuple[str, ...]:
+    """Return the newest error that the application has logged lately; nothing when there is none, or the log cannot be read."""
+    try:
+        lines = (await _since(environment, arn, _LATELY)).lines
+    except SlipwayError:
+        return ()
+    return error_in((line for line in lines if line.source is LogSource.APPLICATION), environment.platform.words)
+
+
+def error_in(lines: Iterable[LogLine], words: PlatformWords) -> tuple[str, ...]:
+    """Return the newest error: the exception of the last traceback, with the line of the service that led to it; otherwise the last lines."""
+    kept = [
+        (line.stream, text)
+        for line in filter(ErrorLines(words), lines)
+        for text in unfolded(line.text).split("\n")
+        if text.strip()
+    ]
+    begun = [number for number, (_, text) in enumerate(kept) if text.startswith(_TRACEBACK)]
+    if not begun:
+        return tuple(text for _, text in kept[-_MOST_LINES:])
+    stream = kept[begun[-1]][0]
+    block = [text for where, text in kept[begun[-1] + 1 :] if where == stream]
+    end = next((number for number, text in enumerate(block) if not text[:1].isspace()), len(block) - 1)
+    own = [number for number, text in enumerate(block[:end]) if _OWN.match(text)]
+    return (*(block[own[-1] : own[-1] + 2] if own else ()), *block[end : end + 1])
 
 
 def _shown(environment: ObservedEnvironment, read: Lines) -> Iterator[LogLine]:

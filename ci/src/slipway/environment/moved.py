@@ -27,14 +27,14 @@ async def gone(environment: ObservedEnvironment) -> RefusedError | None:
 
 
 async def last_shift(environment: ObservedEnvironment) -> Release | Intent | None:
-    """Return the newest deployment that shifted traffic, or was to; None when there is none among the newest."""
+    """Return the newest deployment that shifted traffic, or was to shift it; None when there is none among the newest."""
     contents = await environment.ledger.contents()
     records = await environment.ledger.newest_records(contents, NEWEST)
     return next((each for each in reversed(records) if each.verb in (Verb.SHIFT, Verb.SHIFT_BACK)), None)
 
 
 def has_stayed(shift: Release | Intent) -> bool:
-    """Return whether the old side has the traffic after a shift, which has ended."""
+    """Return whether the old side has the traffic after a shift that has ended."""
     return isinstance(shift, Release) and shift.status is (
         Status.SUCCEEDED if shift.verb is Verb.SHIFT_BACK else Status.ROLLED_BACK
     )

@@ -48,6 +48,7 @@ class ObservedEnvironment:
     - endpoint_url: of an AWS emulator; None for AWS itself. time: the platform's clock. keys: AWS credentials; None for those that boto3 finds.
     - note: receives a line about each longer wait for AWS.
     - addresses: of the services that it calls, by variable.
+    - connection, records: those of an environment that was open before; None to open them.
     """
 
     settings: Settings
@@ -57,9 +58,13 @@ class ObservedEnvironment:
     keys: Keys | None = None
     note: Callable[[str], object] = Progress().note
     addresses: Mapping[str, str] = field(default_factory=dict)
+    connection: Aws | None = None
+    records: Ledger | None = None
 
     @cached_property
     def aws(self) -> Aws:
+        if self.connection:
+            return self.connection
         if self.endpoint_url is None:
             check_region(self.platform.api, self.own_settings.region)
         aws = Aws(self.own_settings.region, self.endpoint_url, self.keys, self.time.sleep)
@@ -96,13 +101,13 @@ class ObservedEnvironment:
     def target(self) -> Target:
         return self.platform.connect(self.settings, self.name, self.aws, self.time)
 
-    @cached_property
+    @property
     def store(self) -> EcrStore:
         return EcrStore(self.aws, self.settings.ledger(self.name))
 
     @cached_property
     def ledger(self) -> Ledger:
-        return Ledger(self.store, self.name)
+        return self.records or Ledger(self.store, self.name)
 
     def with_settings(self, settings: Settings) -> Self:
         """Return the same environment with other settings; the connection, and what is known of the ledger, are kept."""
@@ -110,18 +115,15 @@ class ObservedEnvironment:
 
     def impatient(self) -> Self:
         """Return the same environment, which is read for some twenty seconds only; what its ledger does not return by then is absent."""
-        made, aws = replace(self), self.aws.impatient()
-        vars(made).update(aws=aws, ledger=Ledger(LateStore(EcrStore(aws, self.settings.ledger(self.name))), self.name))
-        return made
+        made = replace(self, connection=self.aws.impatient(), records=None)
+        return replace(made, records=Ledger(LateStore(made.store), self.name))
 
     def with_addresses(self, addresses: Mapping[str, str]) -> Self:
         """Return the same environment with the addresses of the services that it calls, by variable."""
         return self._with(addresses=addresses)
 
     def _with(self, **parts: Any) -> Self:
-        made = replace(self, **parts)
-        vars(made).update({key: vars(self)[key] for key in ("aws", "store", "ledger") if key in vars(self)})
-        return made
+        return replace(self, **{"connection": self.aws, "records": self.ledger, **parts})
 
     def spec(self, digest: str) -> ServiceSpec:
         """Return the service as it should be with this digest; raises SettingsError."""
@@ -164,14 +166,20 @@ class ObservedEnvironment:
         """Return why a service with these settings does not answer, after several attempts; empty if it does."""
         return (await self.answer(observed, self.settings.smoke_paths)).problem
 
-    async def answer_of(self, observed: Observed, requested: str | None = None) -> Answer:
+    async def problem_of(self, observed: Observed) -> str:
+        """Ask the live release once, and return why it does not answer; empty when it does."""
+        return (await self.answer_of(observed, pauses=())).problem
+
+    async def answer_of(
+        self, observed: Observed, requested: str | None = None, pauses: Sequence[float] = PAUSES
+    ) -> Answer:
         """Ask the live release: the `requested` digest as these settings say, another one as its own recorded ones do."""
         if requested is not None and observed.digest == requested:
-            return await self.answer(observed, self.settings.smoke_paths)
+            return await self.answer(observed, self.settings.smoke_paths, pauses)
         live = None
         with suppress(SlipwayError):
             live = live_with((await self.history()).releases, observed.digest)
-        return await self.answer(observed, await self.paths_of(live))
+        return await self.answer(observed, await self.paths_of(live), pauses)
 
     async def paths_of(self, live: Release | None) -> tuple[str, ...]:
         """Return the smoke paths with which a release was deployed; those of these settings when that is unknown."""

@@ -52,7 +52,7 @@ async def _open(environment: ObservedEnvironment, intent: Intent, operation: Ope
 async def status(environment: ObservedEnvironment) -> Situation:
     """Read the platform, the ledger and the release, each without the others; the situation says why one could not be read.
 
-    Without the platform, the address that the ledger recorded is asked. Raises SlipwayError when neither platform nor ledger can be read.
+    Without the platform, the address that the ledger recorded is asked. Raises SlipwayError when nothing of AWS has answered.
     """
     environment = environment.impatient()
     observed, unobserved, failure = Observed(state=State.UNKNOWN), "", None
@@ -62,8 +62,8 @@ async def status(environment: ObservedEnvironment) -> Situation:
         if isinstance(error, PlatformRefusedError) and error.is_unusable:
             raise
         unobserved, failure = error.what, error
-    history, unseen = await _history(environment, is_settled=not unobserved)
-    if failure and unseen:
+    history, unseen = await ledger_of(environment, is_settled=not unobserved)
+    if failure and unseen and not environment.aws.patience.answered:
         raise failure
     live = live_with(history.releases, observed.main_digest)
     remembered = last_asked(history.releases) if unobserved else None
@@ -134,7 +134,7 @@ async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:
         await environment.time.sleep(_POLL_SECONDS)
 
 
-async def _history(environment: ObservedEnvironment, *, is_settled: bool) -> tuple[History, str]:
+async def ledger_of(environment: ObservedEnvironment, *, is_settled: bool) -> tuple[History, str]:
     """Return the ledger's history, with the ends that the platform recorded if it can be read, and why there is none."""
     try:
         history = await environment.history()

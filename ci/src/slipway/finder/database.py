@@ -69,7 +69,7 @@ def _extensions(tree: Tree) -> Iterator[Fact]:
 
 
 def created_by_migrations(tree: Tree, baseline: str) -> Iterator[str]:
-    """Yield the names of the extensions that the service's revisions create, and the file of a baseline; icu for a collation of it."""
+    """Yield the names of the extensions that the service's revisions and its baseline create, and `icu` for a file that names an ICU collation."""
     revisions = tree.matching(r"(?!(?:.*/)?(?:tests?|docs?|examples?|benchmarks)/).*/[^/]+\.py")
     for name in (*revisions, baseline):
         text = tree.read(name)

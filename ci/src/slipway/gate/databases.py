@@ -128,7 +128,7 @@ def _created(server: URL, *, owner: str | None = None, template: str | None = No
 
 
 def create(connection: Connection, name: str, *, owner: str | None = None, template: str | None = None) -> str | None:
-    """Create a database for one of our owners, or a copy of one, which keeps its owner, and return the owner; otherwise for the session's user.
+    """Create a database, empty or a copy that keeps its owner; return the owner if it is one of ours, None if it is the session's user.
 
     Sessions that are still connected to the one that is copied are terminated: a pool of env.py's engine keeps some.
     """

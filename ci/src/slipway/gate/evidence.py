@@ -191,6 +191,8 @@ def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
         lacking = _lacking_rights(evidence, baseline)
         examined = not {Layer.ALWAYS, Layer.TRACE}.issuperset(evidence.layers)
         if examined and not lacking and any(node.new for node in past.nodes):
+            if cache and baseline.old and result.migrated:
+                baseline = cache.filled(baseline, result.migrated.search_path, result.version_table)
             _examine_new(evidence, result, baseline)
         elif Layer.PREVIOUS in evidence.layers and not lacking and result.is_complete:
             evidence.replay = execute_own(baseline, evidence.previous or Previous(name=""), _own(result))

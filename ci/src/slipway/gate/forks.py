@@ -129,7 +129,7 @@ def beside(work: Callable[[], T], what: str) -> Iterator[Callable[[], T]]:
 def supervised(file: Path, server: URL, work: Callable[[], object], parent: int) -> int:
     """Write the record that `work` returns, or the reason for its absence, to a file; return the exit code.
 
-    No database of this run is left on the server, even when the process that runs it is killed. All ends with the `parent` process.
+    No database of this run is left on the server, even when the process that runs it is killed. Everything ends with the `parent` process.
     """
     url = server.render_as_string(hide_password=False)
     if not can_fork():

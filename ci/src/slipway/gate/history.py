@@ -48,7 +48,7 @@ class Node:
 
     @property
     def added(self) -> bool:
-        """Whether a database of the previous release has not run it; an edited one it has run in another form."""
+        """Whether databases of the previous release have never run it; an edited revision they have run, in another form."""
         return self.new and not self.edited
 
     @property
@@ -71,7 +71,7 @@ class History:
     tip: str = ""
     chosen: str = ""  # which revisions are new, when the gate chose it itself: "those that main lacks"
     gone: tuple[Other, ...] = ()  # revisions of this history that were at `released` and are not in the tree
-    gone_heads: tuple[str, ...] = ()  # those at which a database may stand that has run all of them
+    gone_heads: tuple[str, ...] = ()  # the heads of a database that has run all of them
 
     @property
     def is_empty(self) -> bool:

@@ -48,7 +48,7 @@ def _joined(one: Revision, other: Revision) -> Revision:
 
 
 def coverage_of(databases: Sequence[tuple[str, Coverage]]) -> Coverage:
-    """Add the coverage of each database; the gaps carry its name."""
+    """Add up the coverage of all databases; a gap that not all have carries the database's name."""
     (_, first), *others = databases
     if not others:
         return first

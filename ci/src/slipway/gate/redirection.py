@@ -123,7 +123,7 @@ class _Process:
 
 @contextmanager
 def led_to(place: Place, *, exempt: Callable[[], bool]) -> Iterator[None]:
-    """Lead connections of this process, except of an exempt thread, and of the programs that it starts; raises BadInputError.
+    """Lead the connections of this process and of programs that it starts to a place, except those of an exempt thread; raises BadInputError.
 
     The error is raised at the end, too: the service's code may have caught it.
     """

@@ -137,13 +137,15 @@ class Baseline:
     initial: InitialSchema | None = None
     template: URL | None = None
     old: int = 0
+    filled: Mapping[bool, URL] = field(
+        default_factory=dict
+    )  # copies of the template with rows, by whether these are plain
 
     @contextmanager
-    def database(self) -> Iterator[URL]:
-        """Create a database in this state for the block; raises BadInputError."""
-        with (
-            copy(self.server, self.template) if self.template else fresh(self.server, self.extensions, self.role) as url
-        ):
+    def database(self, filled: URL | None = None) -> Iterator[URL]:
+        """Create a database in this state for the block, or a copy of a filled one; raises BadInputError."""
+        template = filled or self.template
+        with copy(self.server, template) if template else fresh(self.server, self.extensions, self.role) as url:
             yield url
 
     @contextmanager
@@ -163,16 +165,21 @@ class Replica:
         self._url: URL | None = None
         self._done = baseline.old
 
+    def filled(self, node: Node, *, plain: bool) -> URL | None:
+        """Return the template with rows in the state before a revision, if there is one."""
+        begins = [each.id for each in self.history.nodes[self._baseline.old :][:1]]
+        return self._baseline.filled.get(plain) if begins == [node.id] else None
+
     @contextmanager
-    def before(self, node: Node) -> Iterator[URL]:
-        """Create a database in the state before a revision for the block; raises RefusedError when an earlier one fails."""
+    def before(self, node: Node, filled: URL | None = None) -> Iterator[URL]:
+        """Create a database in the state before a revision for the block, or a copy of a filled one; raises RefusedError when an earlier one fails."""
         position = next(number for number, each in enumerate(self.history.nodes) if each.id == node.id)
         if position > self._done:
             self._url = self._url or self._databases.enter_context(self._baseline.database())
             if error := upgrade(self.environment, self._url, self.history.nodes[self._done : position]):
                 raise RefusedError(f"the revisions before {node.id} do not run", error)
             self._done = position
-        with self.copied(self._url) if self._url else self._baseline.database() as database:
+        with self.copied(self._url) if self._url and not filled else self._baseline.database(filled) as database:
             yield database
 
     def copied(self, database: URL) -> AbstractContextManager[URL]:
@@ -233,7 +240,7 @@ def report_progress() -> None:
 
 
 def report(layer: Layer, revision: str, of: int) -> None:
-    """Report that a layer begins with a revision, one of so many that it examines."""
+    """Report that a layer begins to examine a revision, one `of` as many."""
     if _Process.enabled:
         line = PROGRESS_MARK + to_json(GateProgress(layer=layer, revision=revision, of=of), indent=None)
         with suppress(OSError):  # a revision may have closed it

@@ -7,13 +7,14 @@ executes the new revisions only.
 import base64
 import hashlib
 import json
+import os
 import platform
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import alembic
@@ -24,14 +25,16 @@ from sqlalchemy.engine import URL, Connection
 import slipway
 from slipway.gate.databases import create
 from slipway.gate.history import Node
+from slipway.gate.layers import seeds
 from slipway.gate.layers.stairway import Stairway, Steps
 from slipway.gate.measure.catalog import Change, Line
+from slipway.gate.measure.session import begin_beside
 from slipway.gate.steps import Baseline
 from slipway.migration import alembic_config
 from slipway.migration.database import with_connection
-from slipway.migration.environment import Environment
 
 _PREFIX = "slipway_template_"
+_EXISTING = text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)")
 _COMMENT = text("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = :name")
 _ROLES = text("SELECT count(*) FROM pg_roles")
 
@@ -81,9 +84,26 @@ class TemplateCache:
         comment = _packed({node.id: steps[node.id] for node in self._old})
         with_connection(self._empty.server, lambda connection: self._store(connection, template, comment))
 
+    def filled(self, baseline: Baseline, search_path: str, version_table: str) -> Baseline:
+        """Return the baseline with templates that hold rows, made when they are missing; without them each layer fills its own database."""
+        url = self._empty.server
+        filled = {plain: url.set(database=f"{self._name}_{'plain' if plain else 'rows'}") for plain in (False, True)}
+        known = with_connection(url, lambda connection: connection.scalars(_EXISTING, {"prefix": self._name}).all())
+
+        def fill(connection: Connection, *, plain: bool) -> None:
+            begin_beside(connection.connection, search_path)
+            seeds.fill_all(connection.connection, version_table, baseline.samples, plain=plain)
+
+        for plain, template in filled.items():
+            if template.database in known:
+                continue
+            with baseline.database() as database:
+                with_connection(database, partial(fill, plain=plain))
+                with_connection(url, partial(create, name=str(template.database), template=database.database))
+        return replace(baseline, filled=filled)
+
     def _store(self, connection: Connection, template: URL, comment: str) -> None:
-        others = text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)")
-        for name in connection.scalars(others, {"prefix": _PREFIX}).all():
+        for name in connection.scalars(_EXISTING, {"prefix": _PREFIX}).all():
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
         create(connection, self._name, template=template.database)
         connection.execute(text(f"COMMENT ON DATABASE {self._name} IS '{comment}'"))
@@ -128,26 +148,30 @@ def _digest(old: Sequence[Node], empty: Baseline, postgres: str) -> str:
     called = (config.config_ini_section, *(config.cmd_opts.x or () if config.cmd_opts else ()))
     initial = empty.initial.digest if empty.initial else ""
     server = (*empty.extensions, initial, empty.role.value, empty.server.get_driver_name())
-    inputs = (*versions, *server, *called, *(node.id for node in old))
+    inputs = (*versions, *server, *called, *(node.id for node in old), repr(sorted(empty.samples.items())))
     total = hashlib.sha256("\0".join(inputs).encode())
-    for path in sorted(_files(empty.environment, old)):
-        total.update(f"\0{path}\0".encode() + path.read_bytes())
+    for path in sorted(_files(empty, old)):
+        total.update(f"\0{path}\0".encode() + Path(path).read_bytes())
     return total.hexdigest()
 
 
-def _files(environment: Environment, old: Sequence[Node]) -> set[Path]:
-    """Return the files that old revisions depend on; imports inside their functions are not known before they run."""
-    script = environment.script
-    folders = (Path(script.dir), *map(Path, script._version_locations))  # noqa: SLF001 -- one folder or several, as paths
-    beside = (path for folder in folders for path in folder.rglob("*") if "__pycache__" not in path.parts)
+def _files(empty: Baseline, old: Sequence[Node]) -> set[str]:
+    """Return the files that old revisions depend on; imports inside their functions are not known before they run.
+
+    They are texts, because a long history has hundreds of files, and making a path takes thirty times as long.
+    """
+    environment, script = empty.environment, empty.environment.script
+    folders: tuple[str | Path, ...] = (script.dir, *script._version_locations)  # noqa: SLF001 -- one folder or several
+    below = (each for folder in folders for each in os.walk(folder) if "__pycache__" not in each[0])
+    beside = (f"{folder}/{name}" for folder, _, names in below for name in names)
     imported = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    ours = (Path(file) for file in imported if file and environment.is_own(file))
-    settings = (Path(file) for file in alembic_config.files(environment.config))
-    resolved = cache(Path.resolve)  # a long history has hundreds of files in one folder
+    ours = (file for file in imported if file and environment.is_own(file))
+    resolved = cache(os.path.realpath)
 
-    def real(paths: Iterable[Path]) -> set[Path]:
-        return {resolved(path.parent) / path.name for path in paths}
+    def real(paths: Iterable[str]) -> set[str]:
+        return {f"{resolved(folder)}/{name}" for folder, _, name in (path.rpartition("/") for path in paths)}
 
-    revisions = real(Path(node.script.path) for node in old)
-    new = real(Path(each.path) for each in script.walk_revisions()) - revisions
-    return {path for path in real((*beside, *ours, *settings)) if path.is_file()} - new | revisions
+    revisions = real(node.script.path for node in old)
+    new = real(node.script.path for node in empty.history.nodes) - revisions
+    files = real((*beside, *ours, *alembic_config.files(environment.config)))
+    return set(filter(os.path.isfile, files)) - new | revisions

@@ -97,7 +97,7 @@ async def check_config(source: Source, migrations: Migrations) -> None:
 
 
 def day_of(dates: Iterable[str], today: date) -> date:
-    """Return the first day on which the allowances until these dates have expired that have today."""
+    """Return the earliest day that gives the same verdict as today: since it no allowance has expired, of those that end on these dates."""
     ordinals = [ordinal for text in dates if (ordinal := _ordinal(text)) < today.toordinal()]
     return date.fromordinal(max(ordinals, default=0) + 1)
 

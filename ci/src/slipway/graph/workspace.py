@@ -167,16 +167,18 @@ async def _member(folder: Folder, root: Folder) -> Member:
 
 async def check_sources(folder: Folder, files: dagger.Directory, sources: Sequence[str], table: str) -> None:
     """Raise BadInputError for a source that is not in `files`: without it, the image would fail with another error."""
+    exist: dict[str, bool] = {}
 
-    async def check(source: str) -> None:
-        if not await files.exists(source):
-            raise BadInputError(
-                f"sources of {table} names {source!r}, which is not in {folder}, or ignored by git", "correct it"
-            )
+    async def look(source: str) -> None:
+        exist[source] = await files.exists(source)
 
     async with anyio.create_task_group() as tasks:
         for source in sources:
-            tasks.start_soon(check, source)
+            tasks.start_soon(look, source)
+    if absent := next((each for each in sources if not exist[each]), None):
+        raise BadInputError(
+            f"sources of {table} names {absent!r}, which is not in {folder}, or ignored by git", "correct it"
+        )
 
 
 def whole(source: Source) -> dagger.Directory:

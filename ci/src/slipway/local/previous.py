@@ -26,7 +26,7 @@ from slipway.settings import Migrations
 from slipway.source.commit import archive_at
 from slipway.workload.dependencies import prepare
 from slipway.workload.inherited import inherited
-from slipway.workload.python import workspace_of
+from slipway.workload.python import sources_of, workspace_of
 
 
 async def previous_at(today: Workplace, commit: str, name: str, alembic: AlembicOptions) -> Previous:
@@ -105,8 +105,7 @@ async def _models_of(at: Workplace, name: str, today: Workplace) -> Previous:
     except SlipwayError as error:
         with suppress(SlipwayError):
             return await _models_in(at, name, everything=True)
-        sources = next(folder for folder in (at.folder / "src", at.folder) if folder.is_dir())
-        here = replace(at, python=replace(today.python, site=sources))
+        here = replace(at, python=replace(today.python, site=sources_of(at.folder)))
         with suppress(SlipwayError):
             return replace(await read_models(here, name, apart_from=today.folder), caveat=str(error))
         raise

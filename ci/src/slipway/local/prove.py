@@ -171,7 +171,7 @@ async def enumerate_revisions(at: Workplace, since: Since | None = None) -> List
 
 
 async def read_models(at: Workplace, release: str, apart_from: Path | None = None) -> Previous:
-    """Return the models of the release in a folder; raises SlipwayError, also when they come from the other folder."""
+    """Return the models of the release in a folder; raises SlipwayError, also when they come from the folder `apart_from`."""
     other = str(apart_from or "")
     return await _answer(Previous, question_of(at.migrations, ask=Ask.MODELS, release=release, apart_from=other), at)
 

@@ -66,7 +66,7 @@ def services_below(folder: Path) -> tuple[str, ...]:
 
 
 def concerned_by(files: set[str], services: tuple[Service, ...]) -> set[Service]:
-    """Return the services that changed files belong to; a file in the folder of none may concern each.
+    """Return the services that changed files belong to; a file outside of all services may concern each.
 
     The folder at the top of the repository has the libraries that services share, so its files concern each, too.
     """

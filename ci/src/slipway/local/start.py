@@ -12,7 +12,7 @@ from slipway.errors import BadInputError, Obstacles
 from slipway.local.inside import Inside, started
 from slipway.records.progress import Progress
 from slipway.source.commit import folder_of
-from slipway.workload.python import Python, check_environment, workspace_of
+from slipway.workload.python import Python, check_environment, named_environment, workspace_of
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,7 @@ def _check_temporary_folder() -> None:
 def _python_of(folder: Path, named: Path | None, progress: Progress) -> Python:
     """Return the service's own Python: the named environment, its .venv, or one made from its lock. Raises BadInputError."""
     if named is not None:
-        home = named.parent.parent if named.is_file() else named  # its interpreter may be named as well
-        if not (home / "bin/python").exists():
-            raise BadInputError(f"{named} is no virtual environment", "name the folder that holds bin/python")
-        return Python(home.resolve())
+        return named_environment(named)
     for project in filter(None, (folder, workspace_of(folder))):
         if (project / ".venv/bin/python").exists():
             return Python(project / ".venv")

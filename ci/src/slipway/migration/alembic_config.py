@@ -39,7 +39,7 @@ class Call:
 
     @property
     def folder(self) -> Path:
-        """The service's folder, from within the working directory."""
+        """The absolute path of the service's folder, while the process is in the working directory."""
         here = Path.cwd()
         return here.parents[len(Path(self.directory).parts) - 1] if self.directory else here
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, NoReturn, TypeVar
 
@@ -291,8 +292,14 @@ def _kept_engine(url: URL) -> Engine:
 def _with_new_connection(url: URL, work: Callable[[Connection], T]) -> T:
     if url.get_dialect()().is_async:
         return asyncio.run(_with_async_connection(url, work))
-    with _own_engine(url, poolclass=pool.NullPool).connect() as connection:
+    with _engine_without_pool(url).connect() as connection:
         return work(connection)
+
+
+@lru_cache(maxsize=32)
+def _engine_without_pool(url: URL) -> Engine:
+    """Return an engine that asks the server for its version once, not again for each of its connections."""
+    return _own_engine(url, poolclass=pool.NullPool)
 
 
 def _own_engine(url: URL, **options: Any) -> Engine:

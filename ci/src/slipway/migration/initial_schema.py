@@ -70,7 +70,7 @@ class InitialSchema:
             _execute(connection, "RESET ROLE")
 
     def build_in_transaction(self, connection: Connection) -> tuple[str, ...]:
-        """Build it in another empty database, which stays empty if that fails; return the same. Raises BadInputError."""
+        """Build it in another empty database, which stays empty if that fails; return what was left out. Raises BadInputError."""
         _execute(connection, "BEGIN")
         left_out = self._build(connection, "")
         _execute(connection, "COMMIT")

@@ -35,7 +35,7 @@ def with_tables(is_own: Callable[[str], bool]) -> str:
 
 @contextmanager
 def unchanged(models: tuple[MetaData, ...]) -> Iterator[None]:
-    """Undo what revisions add to the models, for example by `Base.metadata.reflect()`: those tables have no model."""
+    """Restore the models after the block: a revision in it may add or change tables, for example by `Base.metadata.reflect()`."""
     known = {metadata: frozenset(metadata.tables) for metadata in models}
     originals: dict[Table, Table] = {}
 

@@ -164,6 +164,6 @@ def not_installed(message: str) -> str:
 
 
 def not_created(message: str) -> str:
-    """Return the extension that has the type or function that the message misses; otherwise empty."""
+    """Return the extension that has the type or function which is missing, according to the message; otherwise empty."""
     missing = _MISSING.search(message)
     return _EXTENSION_OF.get(missing[missing.lastgroup or 0], "") if missing else ""

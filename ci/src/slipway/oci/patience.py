@@ -26,7 +26,7 @@ class Patience:
     """The patience of one client. `unreached` is its error without a connection; `answered` becomes true with its first answer.
 
     `tell` receives a line before each longer pause: what the other side answers, and how long it is asked again; the first such line of a
-    call ends with what `meanwhile` says that a person can do else, unless the caller itself waits no longer than a deadline. After `most`
+    call ends with what a person can do `meanwhile`, unless the caller itself waits no longer than a deadline. After `most`
     seconds work is not begun again.
     """
 
@@ -34,7 +34,6 @@ class Patience:
     unreached: type[SlipwayError]
     answered: bool = False
     tell: Callable[[str], object] = lambda _: None
-    meanwhile: Callable[[SlipwayError], str] = lambda _: ""
     most: float = _MOST_SECONDS
 
     async def repeated(self, work: Callable[[], Awaitable[T]], is_temporary: Callable[[SlipwayError], bool]) -> T:
@@ -68,5 +67,5 @@ class Patience:
     def _waiting(self, error: SlipwayError, seconds: float, *, is_first: bool) -> str:
         left = anyio.current_effective_deadline() - anyio.current_time()
         line = f"{error.what}; asking again for about {max(0.0, min(seconds, left)):.0f} s"
-        other = self.meanwhile(error) if is_first and left > seconds else ""
+        other = error.meanwhile if is_first and left > seconds else ""
         return f"{line}; {other}" if other else line

@@ -152,7 +152,7 @@ async def opened(
 
 @cache
 def certificates() -> "ssl.SSLContext":
-    """Return the machine's certificates, which take 40 ms or more to load."""
+    """Load the machine's certificates, once, because that takes 40 ms or more."""
     import httpx
 
     return httpx.create_ssl_context()

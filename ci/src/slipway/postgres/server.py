@@ -22,6 +22,12 @@ from slipway.postgres.datadir import DataDirectory, keep, prepared
 _START_SECONDS = 30
 _STOP_SECONDS = 5
 _POLL_SECONDS = 0.002
+# glibc would give memory back after each query and ask for it again in the next, which is a fifth of a short one.
+_KEEPING_MEMORY = {
+    "MALLOC_TRIM_THRESHOLD_": str(2**27),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_TOP_PAD_": str(2**20),
+}
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,9 @@ def _start(data: DataDirectory, port: int) -> Popen[bytes]:
     """Start the server; not with anyio, whose version 3 cannot start a process as another user."""
     with (data.path.parent / "log").open("wb") as log:
         command = [data.binaries.directory / "postgres", "-D", data.path, "-p", str(port), "-k", data.path.parent]
-        identity: dict[str, Any] = data.user.process() if data.user else {}
-        return Popen(
-            list(map(str, command)), stdin=DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True, **identity
-        )
+        more: dict[str, Any] = data.user.process() if data.user else {}
+        more |= {"stdin": DEVNULL, "stdout": log, "stderr": log, "env": os.environ | _KEEPING_MEMORY}
+        return Popen(list(map(str, command)), cwd="/", start_new_session=True, **more)
 
 
 def _execute(data: DataDirectory, statements: Sequence[str]) -> None:

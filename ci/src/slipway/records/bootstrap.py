@@ -10,7 +10,7 @@ from slipway.records.form import Record
 
 
 class Result(Enum):
-    """The result for one stack, or for the database; only that waits."""
+    """The result for one stack or the database; only the database can wait."""
 
     UNCHANGED = "unchanged"
     PROPOSED = "proposed"
@@ -75,11 +75,11 @@ class ResourceChange:
     values: tuple[ValueChange, ...] = ()
 
     @property
-    def downgrade(self) -> ValueChange | None:
-        """The change of a server to a lower major of Postgres, which RDS refuses: it upgrades a server, and has no way back."""
-        versions = [each for each in self.values if each.name == "EngineVersion" and each.before and each.after]
+    def lowered(self) -> ValueChange | None:
+        """The change of a server to a lower major of Postgres or to less storage, which RDS refuses: neither has a way back."""
+        known = [each for each in self.values if each.name in ("EngineVersion", "AllocatedStorage") and each.after]
         is_server = self.kind == "AWS::RDS::DBInstance"
-        return next((each for each in versions if is_server and _major(each.after) < _major(each.before)), None)
+        return next((each for each in known if is_server and _whole(each.after) < _whole(each.before)), None)
 
     @property
     def loss(self) -> str | None:
@@ -113,9 +113,10 @@ class ResourceChange:
         return bool(self.loss) or is_removed or (self.action == "Modify" and self.replacement == "True")
 
 
-def _major(version: str) -> int:
-    major = version.partition(".")[0]
-    return int(major) if major.isdecimal() else 0
+def _whole(number: str) -> int:
+    """Return a number of GB, or the major of a version; 0 for another text."""
+    whole = number.partition(".")[0]
+    return int(whole) if whole.isdecimal() else 0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,10 @@ class CostLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """The cost of an environment in `region` in a month, from a table of `dated` and `source`; `priced` is the region whose prices these are."""
+    """The cost of an environment in `region` in a month, from a table of `dated` and `source`; `priced` is the region whose prices these are.
+
+    - beside: the sum of each further service of the repository in the environment, without what they share with this one.
+    """
 
     lines: tuple[CostLine, ...]
     region: str
@@ -22,6 +25,7 @@ class Cost:
     dated: str
     source: str
     not_covered: str
+    beside: tuple[CostLine, ...] = ()
 
     @property
     def dollars(self) -> float:
@@ -33,8 +37,16 @@ class Cost:
         return sum(line.dollars or 0 for line in self.lines if line.shared)
 
     @property
+    def together(self) -> str:
+        """The cost of all services of the repository in the environment."""
+        return self._amount(*self.lines, *self.beside)
+
+    def _amount(self, *lines: CostLine) -> str:
+        most = "at least" if any(line.dollars is None for line in lines) else "about"
+        return f"{most} {sum(line.dollars or 0 for line in lines):.2f} $ a month"
+
+    @property
     def total(self) -> str:
         """The sum in words, with the region and the date of its prices."""
         here = "" if self.region == self.priced else f"; those of {self.region} differ by some tens of percent"
-        most = "at least" if any(line.dollars is None for line in self.lines) else "about"
-        return f"{most} {self.dollars:.2f} $ a month, at the prices of {self.priced} of {self.dated}{here}"
+        return f"{self._amount(*self.lines)}, at the prices of {self.priced} of {self.dated}{here}"

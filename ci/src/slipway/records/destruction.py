@@ -1,4 +1,4 @@
-"""Destruction: the deletion of a whole environment, what it keeps, and the proof of what of it is billed still."""
+"""Destruction: the deletion of a whole environment, what it keeps, and what of it is still billed."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -58,7 +58,7 @@ class Destruction(Record, schema="slipway/destruction/1"):
 
     @property
     def exit_code(self) -> int:
-        """0 only when everything was deleted and read, but for what other services use; when it is only shown, 1 with obstacles."""
+        """0 when everything was deleted and could be read, except what other services use; for a destruction that is only shown, 1 if there are obstacles."""
         if self.status is None:
             return 1 if self.obstacles else 0
         if self.status.exit_code:

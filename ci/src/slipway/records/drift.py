@@ -1,4 +1,4 @@
-"""Drift of an account: what its resources are beside what the templates of their stacks say."""
+"""Drift of an account: the differences between its resources and the templates of their stacks."""
 
 from dataclasses import dataclass
 

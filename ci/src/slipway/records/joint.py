@@ -115,5 +115,5 @@ class JointSituation(Record, schema="slipway/joint-situation/1"):
 
     @property
     def exit_code(self) -> int:
-        """The worst code of all, as each service alone has it; that of its refusal for one that could not be read."""
+        """The worst code of all services: that of its situation, or of its refusal when it could not be read."""
         return max((each.exit_code for each in self.services), default=0)

@@ -77,7 +77,7 @@ class Outcome(Record, schema="slipway/outcome/1"):
     - seconds: of the platform's clock. number: of the deployment in the ledger, or None.
     - migration: of the database, even when the release failed afterwards.
     - answer: of the release that is live at the end; None when it was not asked. way_out: what to do when it does not answer; otherwise empty.
-    - note: what is left to do for a person, otherwise empty.
+    - note: what a person should know, or is left to do; otherwise empty.
     """
 
     environment: str
@@ -118,6 +118,7 @@ class Examination(Record, schema="slipway/examination/1"):
 
     - number: the deployment's in the ledger; None for another client's, or when the ledger cannot be read.
     - answer: of the release that is live now; None when it was not asked. way_out: what to do when it does not answer, otherwise empty.
+    - log: the newest error in its log when it does not answer (untrusted text).
     """
 
     environment: str
@@ -127,11 +128,12 @@ class Examination(Record, schema="slipway/examination/1"):
     number: int | None = None
     answer: Answer | None = None
     way_out: str = ""
+    log: tuple[str, ...] = ()
 
     @property
     def kept(self) -> "Examination":
         """The record without lines of the application."""
-        return replace(self, diagnosis=self.diagnosis.kept) if self.diagnosis else self
+        return replace(self, diagnosis=self.diagnosis and self.diagnosis.kept, log=())
 
     @property
     def exit_code(self) -> int:

@@ -113,8 +113,8 @@ def settings_of(commit: Commit) -> Settings:
     return settings.parse(text, name)
 
 
-async def build(commit: Commit, wanted: Settings, place: Place) -> Image:
-    """Build the artifact of a commit and push it; the same commit gives the same digest. Raises SlipwayError."""
+async def build(commit: Commit, wanted: Settings, place: Place, *, locked: bool = True) -> Image:
+    """Build the artifact of a commit and push it; the same commit gives the same digest. Raises SlipwayError, if it must be `locked` also without a lock."""
     config = TreeConfig(wanted.command, wanted.port, {"GIT_REVISION": commit.revision})
     annotations = {
         "org.opencontainers.image.title": wanted.name,
@@ -125,7 +125,8 @@ async def build(commit: Commit, wanted: Settings, place: Place) -> Image:
     for source in wanted.sources:
         if not any(_within(file.name, source) for file in shipped):
             raise BadInputError(f"sources of [tool.slipway] names {source!r}, which is not in the commit", "correct it")
-    _check_lock(commit, {file.name.removeprefix("./") for file in shipped})
+    if locked:
+        _check_lock(commit, {file.name.removeprefix("./") for file in shipped})
     artifact = pack(shipped, config, commit.committed, annotations)
     async with opened(place.url, wanted.name, place.login) as registry:
         digest = await registry.push(artifact)

@@ -187,7 +187,7 @@ class _Service(Generic[C]):
         services = {each.settings.name: each for each in images}
 
         async def environment(settings: Settings) -> Environment:
-            return services[settings.name]._environment(name)  # noqa: SLF001 -- our own
+            return services[settings.name].environment(name)
 
         references = [f"{each.settings.repository(name)}@{image.digest}" for each, image in images.items()]
         folders = {each: service.settings for each, service in services.items()}
@@ -201,18 +201,18 @@ class _Service(Generic[C]):
 
     async def deployed(self, name: str, image: Image) -> Outcome:
         words = f"deploying to {name}", name
-        return await self.scene.changed(self.act, words, partial(self._environment(name).deploy, image.digest))
+        return await self.scene.changed(self.act, words, partial(self.environment(name).deploy, image.digest))
 
     async def asked(self, name: str) -> None:
         with self.act.step(f"requesting {name}") as step:
-            paths = await self._environment(name).smoke()
+            paths = await self.environment(name).smoke()
             step.what = f"{self.settings.service_name(name)} answers {', '.join(paths) or 'connections'}"
 
     async def calls(self, name: str, callee: "_Service[C]") -> bool:
         """Return whether the live release has the address of a service; both are private, so clients outside do not reach them."""
         variable = variable_of(callee.settings.name)
         with self.act.step(f"looking for {variable} in {name}") as step:
-            address = (await self._environment(name).status()).fields.get(f"variable {variable}", "")
+            address = (await self.environment(name).status()).fields.get(f"variable {variable}", "")
             step.what = f"{self.settings.service_name(name)} has {'an' if address else 'no'} address in {variable}"
         return bool(address)
 
@@ -245,7 +245,7 @@ class _Service(Generic[C]):
         digest = image.digest if image else None
         return AccountSetup(self.settings, name, Aws(REGION, self._account.cloud.url), self._time, digest)
 
-    def _environment(self, name: str) -> Environment:
+    def environment(self, name: str) -> Environment:
         return replace(self._account.environment(name), settings=self.settings, starts=False, time=self._time)
 
     @property

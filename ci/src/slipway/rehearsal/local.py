@@ -1,6 +1,7 @@
 """The rehearsal on this machine: releases are commits, artifacts source trees, instances processes."""
 
 import tempfile
+from collections import ChainMap
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -31,22 +32,30 @@ from slipway.records.rehearsal import Rehearsal
 from slipway.rehearsal.commits import Commits, build, settings_of
 from slipway.rehearsal.play import play
 from slipway.rehearsal.scene import Story
+from slipway.rehearsal.servers import unreachable
 from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, empty, opened, target_named
 from slipway.settings import MissingTableError, Settings, TargetKind, load_file, parse
 from slipway.simulator.cloud import LOGIN
 from slipway.source.commit import Commit
 from slipway.source.released import unreleased
 from slipway.workload.process import HostBackend
+from slipway.workload.python import Python, named_environment
 from slipway.workload.workload import Backend
 
 
 async def rehearse(
-    source: Path, progress: Progress, settings_file: Path | None = None, target: str | None = None
+    source: Path,
+    progress: Progress,
+    settings_file: Path | None = None,
+    target: str | None = None,
+    python: Path | None = None,
 ) -> Rehearsal:
     """Play the first act, and the others that the settings declare; raises SlipwayError.
 
     - settings_file: a TOML file whose [tool.slipway] replaces the one in the service's pyproject.toml. target: its name; see `target_named`.
+    - python: a virtual environment in which every release runs, instead of one made from its lock.
     """
+    own = named_environment(python) if python else None
     with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-", ignore_cleanup_errors=True) as workspace:
         commits = await anyio.to_thread.run_sync(Commits.copied, source, Path(workspace))
         settings = load_file(settings_file) if settings_file else _settings(commits.head, progress)
@@ -55,7 +64,9 @@ async def rehearse(
         known = await anyio.to_thread.run_sync(_released, source)
         # One that has the extensions of the revisions, as for the gate.
         postgres = await anyio.to_thread.run_sync(lambda: server_binaries(tree_at(source), settings.migrations))
-        async with staged(settings, target_named(target, settings), known, postgres) as stage:
+        if missing := await unreachable(_variables(settings)):
+            progress.note(f"no server answers here at the address in {', '.join(missing)}: only Postgres is started")
+        async with staged(settings, target_named(target, settings), known, postgres, own) as stage:
             return await play(story, stage, progress)
 
 
@@ -70,11 +81,13 @@ class Here:
 
     @property
     def how(self) -> str:
-        return f"{self.backend.how} from a source tree, {self.account.platform}"
+        python = f" with the packages in {self.backend.python.folder}" if self.backend.python else ""
+        return f"{self.backend.how} from a source tree{python}, {self.account.platform}"
 
     @property
     def gate(self) -> str:
-        return "gate in the release's own Python"
+        named = self.backend.python
+        return f"gate in {named.folder}" if named else "gate in the release's own Python"
 
     @property
     def postgres(self) -> str:
@@ -84,13 +97,14 @@ class Here:
     @asynccontextmanager
     async def emptied(self, settings: Settings, secrets: Mapping[str, str]) -> "AsyncIterator[Here]":
         backends: list[HostBackend] = []
-        opening = empty(settings, self.account.target, partial(_backend_at, backends), secrets)
+        opening = empty(settings, self.account.target, partial(_backend_at, backends, self.backend.python), secrets)
         async with opening as account, attached(account.cloud):
             yield replace(self, account=account, backend=backends[0])
 
     async def build(self, release: Commit, settings: Settings | None = None) -> Image:
         account = replace(self.account, settings=settings or self.account.settings)
-        return await build(release, account.settings, await account.place())
+        locked = self.backend.python is None
+        return await build(release, account.settings, await account.place(), locked=locked)
 
     async def prove(self, release: Commit, image: Image) -> Proof:  # noqa: ARG002 -- the artifact contains the release
         async with self.backend.unpacked(self.account.settings.name, image.digest) as unpacked:
@@ -108,21 +122,29 @@ class Here:
 
 @asynccontextmanager
 async def staged(
-    settings: Settings, target: TargetKind, known: Since | None, postgres: Binaries
+    settings: Settings, target: TargetKind, known: Since | None, postgres: Binaries, python: Python | None = None
 ) -> AsyncIterator[Here]:
     """Set up the stage until the block ends; raises BadInputError when the machine lacks something."""
     async with AsyncExitStack() as stack:
         databases = {name: await stack.enter_async_context(running(postgres)) for name in ENVIRONMENTS}
         backends: list[HostBackend] = []
         urls = {name: server.url for name, server in databases.items()}
-        account = await stack.enter_async_context(opened(settings, target, urls, partial(_backend_at, backends)))
+        backend_at = partial(_backend_at, backends, python)
+        account = await stack.enter_async_context(opened(settings, target, urls, backend_at))
         yield Here(account, backends[0], databases, known)
 
 
-def _backend_at(made: list[HostBackend], url: str) -> Backend:
+def _backend_at(made: list[HostBackend], python: Python | None, url: str) -> Backend:
     """Make the backend of an account and note it."""
-    made.append(HostBackend(url, LOGIN, cache()))
+    made.append(HostBackend(url, LOGIN, cache(), python=python))
     return made[-1]
+
+
+def _variables(settings: Settings) -> Mapping[str, str]:
+    """Return the variables that releases get, without those of the database."""
+    named = [each.variables for name, each in settings.environments.items() if name in ENVIRONMENTS]
+    every = ChainMap(dict(settings.migrations.variables), *map(dict, named))
+    return {name: value for name, value in every.items() if "{" not in value}
 
 
 def _released(source: Path) -> Since | None:

@@ -91,7 +91,7 @@ class RuleMatch:
 
     @property
     def span(self) -> tuple[int, int]:
-        """Of the group `error` where there is one, of the whole match otherwise."""
+        """Start and end of the group `error` where there is one, otherwise of the whole match."""
         named = (name for name, value in self.match.groupdict().items() if value and name.startswith("error"))
         return self.match.span(next(named, 0))
 
@@ -212,7 +212,7 @@ def _is_handled(text: str, start: int) -> bool:
 
 def _text(lines: Iterable[str], spec: ServiceSpec) -> str:
     """Join a log to one text, without quoted code, terminal commands and values that may be secret; JSON lines are unfolded."""
-    text = "\n".join(printable(_unfolded(line)) for line in lines if not _QUOTED.match(line))
+    text = "\n".join(printable(unfolded(line)) for line in lines if not _QUOTED.match(line))
     for name, value in sorted(spec.variables.items(), key=lambda item: -len(item[1])):
         if len(value) >= _SHORTEST_SECRET:
             text = text.replace(value, f"(the value of {name})")
@@ -226,7 +226,7 @@ def without_values(text: str) -> str:
     return text
 
 
-def _unfolded(line: str) -> str:
+def unfolded(line: str) -> str:
     """Return the texts in a line of JSON, one per line: a traceback in it has its lines again."""
     if not line.startswith("{"):
         return line

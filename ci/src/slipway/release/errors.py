@@ -71,7 +71,9 @@ class LostAnswerError(UnknownOutcomeError):
     """A request whose answer was lost; it may have been carried out."""
 
     def __init__(self, what: str, service: str = "", *, emulator: bool = False) -> None:
-        super().__init__(what, EMULATOR if emulator else _WITHOUT_ECR if service == "ecr" else _LATER)
+        is_ecr = service == "ecr" and not emulator
+        super().__init__(what, EMULATOR if emulator else _WITHOUT_ECR if is_ecr else _LATER)
+        self.meanwhile = _WHILE_ECR_FAILS if is_ecr else ""
 
 
 class PlatformRefusedError(RefusedError):
@@ -102,6 +104,7 @@ class AwsRefusedError(PlatformRefusedError):
         if service == "ecr":
             remedies["LimitExceededException"] = _FULL
         super().__init__(what, remedies.get(self.code, _MESSAGE))
+        self.meanwhile = _WHILE_ECR_FAILS if service == "ecr" and self.code in THROTTLED else ""
 
     @property
     def is_unusable(self) -> bool:
@@ -111,11 +114,6 @@ class AwsRefusedError(PlatformRefusedError):
     def is_denied(self) -> bool:
         """Whether the credentials lack the permission."""
         return self.code in _DENIED
-
-
-def meanwhile(error: SlipwayError) -> str:
-    """Return what else a person can do while a failed call is repeated; empty when that is nothing."""
-    return _WHILE_ECR_FAILS if error.next_step == _WITHOUT_ECR else ""
 
 
 async def or_absent(call: Awaitable[T], *codes: str) -> T | None:
@@ -138,7 +136,7 @@ async def or_unknown(read: Awaitable[T]) -> T:
 
 @contextmanager
 def leaving_unknown(what: str) -> Iterator[None]:
-    """Say of an unknown outcome within the block what is unknown because of it."""
+    """Begin the message of each UnknownOutcomeError in the block with `what`, which names what is unknown."""
     try:
         yield
     except UnknownOutcomeError as error:

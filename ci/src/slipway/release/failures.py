@@ -61,6 +61,16 @@ _LISTENS = r"(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://"
 _LOOPBACK = r"127\.0\.0\.1|localhost|\[::1\]"
 _NAME = r"[A-Z][A-Z0-9_]{2,}"
 _EXITED, _UNHEALTHY = "{exited}", "{unhealthy}"
+# Of settings, by the frame that made them or by the name of their class: another model, such as that of a server's answer, names no variable.
+_OF_SETTINGS = (
+    r"(?:pydantic_settings/main\.py\".*\n(?:[ \t].*\n)*.*validation errors? for \w+"
+    r"|validation errors? for \w*(?:[Ss]etting|[Cc]onf|[Ee]nv)\w*)\n(?:\S+\n(?:[ \t].*\n)+)*?"
+)
+# Innermost errors of a chain name no address; clients add it in the exceptions that they raise from it.
+_CHAIN = r"(?:(?:[ \t|+].*|(?:Traceback|The above exception) .*|During handling .*|(?:\w+\.)*[A-Z]\w*: .*|)\n)*?"
+_UNRESOLVED = r"(?:Name or service not known|Temporary failure in name resolution|nodename nor servname provided)"
+_HOST = r"(?:\(the value of \w+\)|[\w.-]+)(?::\d+)?"
+_ADDRESSED = rf"(?:HTTPS?Connection(?:Pool)?\(host='[^'\n]*', port=\d+\)|Failed to resolve '[^'\n]*'|Cannot connect to host {_HOST}|Error -?\d+ connecting to {_HOST})"
 
 NEVER_RAN = (
     FailureRule("pull", "platform", "that the image could not be pulled", "{unpulled}",
@@ -79,12 +89,12 @@ CAUSES = (
                 rf"""|(?P<name5>{_NAME}) not found\. Declare it as envvar""",
         "the release reads the variable {name}, which it does not get",
         "add {name} to {variables}"),
-    FailureRule("missing-setting", "application", "pydantic's `Field required` below a field's name",
-                r"^(?P<error>(?P<name>\w+)\n\s+Field required \[type=missing)",
+    FailureRule("missing-setting", "application", "pydantic's `Field required` below a field's name, for a class of settings",
+                rf"{_OF_SETTINGS}(?P<error>^(?P<name>\w+)\n\s+Field required \[type=missing)",
         "the release's settings need {name}, which no variable of {environment} gives",
         "add its variable (the field's name in capitals, after the settings' env_prefix) to {variables}"),
-    FailureRule("settings", "application", "pydantic's words about a value below a field's name",
-                r"^(?P<error>(?P<name>\w+)\n\s+(?P<problem>(?:Input|Value|URL|String|Extra|Decimal)\b.*?) \[type=)",
+    FailureRule("settings", "application", "pydantic's words about a value below a field's name, for a class of settings",
+                rf"{_OF_SETTINGS}(?P<error>^(?P<name>\w+)\n\s+(?P<problem>(?:Input|Value|URL|String|Extra|Decimal)\b.*?) \[type=)",
         "the setting {name} of the release has a value that does not fit: {problem}",
         "correct its variable in {variables}"),
     FailureRule("missing-module", "application", "`ModuleNotFoundError`, or `No module named` of `python -m`",
@@ -116,7 +126,8 @@ CAUSES = (
         "the database's URL does not fit: {error}",
         "begin it with postgresql:// or postgresql+DRIVER://, in the secret"),
     FailureRule("unknown-host", "application", "a name that cannot be resolved",
-                r"(?P<error>could not translate host name.*|failed to resolve host.*|(?:Name or service not known|Temporary failure in name resolution|nodename nor servname provided).*)",
+                rf"{_UNRESOLVED}.*\n{_CHAIN}.*?(?P<error2>{_ADDRESSED})|(?P<error3>{_ADDRESSED})(?=.*{_UNRESOLVED})"
+                rf"|(?P<error>(?:could not translate host name|failed to resolve host|{_UNRESOLVED}).*)",
         "the address of a server that the release needs is not known: {error}",
         "correct it in the secret; a private name needs {network}"),
     FailureRule("database-login", "application", "`password authentication failed`, or a role that does not exist",
@@ -141,6 +152,7 @@ CAUSES = (
         "the release's role lacks a privilege in the database: {error}",
         "grant it in a migration, to the role in the secret"),
     FailureRule("unreachable", "application", "a connection that was refused, or ran out of time",
+                rf"ConnectionRefusedError: \[Errno \d+\] Connection refused\n{_CHAIN}.*?(?P<error3>{_ADDRESSED})|"
                 r"(?P<error>connection to server at .* failed: (?:Connection refused|Connection timed out|timeout expired|server closed|No route|Network is).*"
                 r"|could not connect to server.*|connect E(?:TIMEDOUT|CONNREFUSED|HOSTUNREACH) .*|connection timeout expired.*|Connect call failed \(.*|ConnectionRefusedError: \[Errno \d+\] Connection refused|Error \d+ connecting to .*"
                 r")|asyncpg/connection\.py\", line \d+, in connect\n(?:[ \t].*\n)*(?P<error2>TimeoutError)",

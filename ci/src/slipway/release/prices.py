@@ -110,16 +110,30 @@ def prices_of(region: str) -> Prices:
     return _TABLE.get(region, _VIRGINIA)
 
 
-def cost_of(settings: Settings, environment: str) -> Cost:
-    """Return what an environment costs in a month while nothing happens in it."""
+def cost_of(settings: Settings, environment: str, others: Iterable[Settings] = ()) -> Cost:
+    """Return what an environment costs in a month while nothing happens in it, with that of `others`, its further services."""
     env = settings.environment(environment)
     prices = prices_of(env.region)
     is_express = env.target is TargetKind.ECS_EXPRESS
     shared = [balancer_line(prices, "load balancer", is_public=_is_public(env))] if is_express else []
     shared += [*_network(prices, env.network), *_database(prices, env.database, environment)]
-    own = [_secrets("of the service", _SECRETS_OF_SERVICE)] if env.database else []
-    lines = [service_line(env), *own, *(replace(line, shared=True) for line in shared)]
-    return cost(lines, env.region)
+    lines = [*_own(env), *(replace(line, shared=True) for line in shared)]
+    further = {each.name: each.environment(environment) for each in others}
+    beside = [CostLine(name, _sum(_own(each))) for name, each in further.items()]
+    express = [each for each in further.values() if is_express and each.target is TargetKind.ECS_EXPRESS]
+    other = {_is_public(each) for each in express} - {_is_public(env)}
+    beside += [balancer_line(prices, "another load balancer", is_public=is_public) for is_public in other]
+    return replace(cost(lines, env.region), beside=tuple(beside))
+
+
+def _own(env: Environment) -> list[CostLine]:
+    """Return what a service costs, without what it shares."""
+    return [service_line(env), *([_secrets("of the service", _SECRETS_OF_SERVICE)] if env.database else [])]
+
+
+def _sum(lines: Iterable[CostLine]) -> float | None:
+    dollars = [line.dollars for line in lines]
+    return None if None in dollars else round(sum(each or 0 for each in dollars), 2)
 
 
 def cost(lines: Iterable[CostLine], region: str) -> Cost:

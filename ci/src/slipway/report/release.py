@@ -87,6 +87,11 @@ def _served(situation: Situation) -> Iterator[tuple[str, str]]:
         yield "platform", f"cannot be read, so the live digest is unknown: {situation.unobserved}"
         if situation.remembered:
             yield "url", f"{_url(str(observed.url))}, as deployment {situation.remembered} recorded it"
+        elif situation.unseen:
+            yield (
+                "url",
+                "unknown without the ledger: request the one that your users have; https://health.aws.amazon.com shows outages",
+            )
     elif observed.state is not State.ABSENT:
         shares = ", ".join(f"{digest} with {share:g} % of the traffic" for digest, share in observed.shares.items())
         yield "digest", shares or observed.digest or "none is live"
@@ -228,7 +233,8 @@ def of_outcome(outcome: Outcome) -> str:
 
 def of_examination(examination: Examination) -> str:
     """Render how the newest deployment ended and why, and whether the live release answers."""
-    answer = answered(examination.answer, examination.way_out)
+    answer = [*answered(examination.answer, examination.way_out)]
+    answer[1:1] = [("log", line) for line in examination.log]
     lines = [f"  {f'{name}:':<11}{one_line(value, 600)}" for name, value in answer]
     return "\n".join([examined(examination), *_diagnosis(examination.diagnosis), *lines]) + "\n"
 

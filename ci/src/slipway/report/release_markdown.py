@@ -51,6 +51,7 @@ def of_outcome(outcome: Outcome) -> str:
         ("operation", outcome.operation or ""),
         ("database", migrated(outcome.migration) if outcome.migration else ""),
         *(answered(outcome.answer, outcome.way_out) if status is not Status.UNANSWERED else ()),
+        ("note", outcome.note),
     ]
     return _page(
         f"## {sign(status.exit_code)} {escaped(status.value)}: {what}{escaped(outcome.service)} in {escaped(outcome.environment)}",

@@ -50,7 +50,7 @@ def of_bootstrap(bootstrap: Bootstrap) -> str:
 
 
 def _door(door: DoorChange) -> Iterator[str]:
-    yield f"{door.result.value} load balancer {one_line(door.balancer)} of the private services ({one_line(door.group)})"
+    yield f"{door.result.value} load balancer {one_line(door.balancer)} of the private services (security group {one_line(door.group)})"
     yield from (f"  + open to {one_line(each)}" for each in door.opened)
     yield from (f"  - closed to {one_line(each)}" for each in door.closed)
 
@@ -71,19 +71,27 @@ def _cost(cost: Cost) -> Iterator[str]:
     if cost.shared:
         own = cost.dollars - cost.shared
         yield f"  {cost.shared:.2f} $ of it is for what the services of the environment share; a further one like this adds about {own:.2f} $"
+    if cost.beside:
+        beside = " and ".join(f"{one_line(line.what)} ({_dollars(line)})" for line in cost.beside)
+        yield f"  with {beside} of this repository: {cost.together} for the environment"
+    yield f"  prices of {one_line(cost.dated)}, from {one_line(cost.source)}"
     yield f"  not covered: {one_line(cost.not_covered)}"
+
+
+def _dollars(line: CostLine) -> str:
+    return "not priced" if line.dollars is None else f"{line.dollars:.2f} $"
 
 
 def _priced(lines: Iterable[CostLine]) -> Iterator[str]:
     for line in lines:
-        yield f"  {'not priced' if line.dollars is None else f'{line.dollars:.2f} $':>10}  {one_line(line.what)}"
+        yield f"  {_dollars(line):>10}  {one_line(line.what)}"
 
 
 def _stack(stack: StackChange) -> Iterator[str]:
     kind = "new stack" if stack.is_new else "stack"
     yield f"{stack.result.value} {kind} {one_line(stack.stack)} in {one_line(stack.region)}"
     if stack.waits_for:
-        yield f"  computed from the template, because {one_line(stack.waits_for)}, whose network it uses, does not exist yet"
+        yield f"  computed from the template, because {one_line(stack.waits_for)}, which it uses, comes first"
     yield from (_change(change) for change in stack.changes)
     yield from (_failure(failure, stack.region) for failure in stack.failures)
     yield from (f"  {one_line(place)}: {one_line(value)}" for place, value in stack.outputs.items())

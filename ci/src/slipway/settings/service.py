@@ -344,7 +344,7 @@ class Settings(Constrained):
                 raise MismatchError(at, f"found {callee!r}, whose address is in {variable}, which {place} has too")
 
     def made_of(self, images: Mapping[str, Any]) -> "Settings":
-        """Return the same settings with flags in the place of [tool.slipway.images]; raises SettingsError."""
+        """Return these settings with values of flags in [tool.slipway.images]; raises SettingsError."""
         try:
             return replace(self, images=replace(self.images, **images))
         except MismatchError as error:

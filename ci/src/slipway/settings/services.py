@@ -12,7 +12,7 @@ from slipway.settings import FILES, Settings, parse
 
 
 def is_pruned(folder: str) -> bool:
-    """Return whether a folder of this name has no services of the repository, as hidden ones."""
+    """Return whether a folder of this name is not searched for services, such as a hidden one."""
     return folder in PRUNED or folder.startswith(".")
 
 
@@ -42,7 +42,7 @@ def services_in(texts: Mapping[str, str]) -> dict[Service, str]:
 
 
 def settings_in(texts: Mapping[str, str]) -> dict[str, Settings]:
-    """Return the settings of every service that has a name, by folder; those of migrations alone are only read.
+    """Return the settings of every service that has a name, by folder; settings of migrations alone are read and left out.
 
     Raises SettingsError, or ObstaclesError with every file that cannot be used.
     """

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from slipway.simulator.contract import AwsError, Call
+from slipway.simulator.contract import AwsError, Call, listed
 
 _UNRESTRICTED = {"sts"}  # every caller may ask for its own identity
 _PASSED_TO_APP_RUNNER = "bullet.amazonaws.com"  # [G]; [F] differs for an instance role
@@ -67,7 +67,7 @@ def allows(policy: Mapping[str, Any], permission: Needed) -> bool:
 def _matches(statement: Mapping[str, Any], permission: Needed) -> bool:
     if statement["Effect"] != "Allow":
         raise ValueError(f"the simulator evaluates Allow statements only, found {statement['Effect']}")
-    actions, resources = _listed(statement["Action"]), _listed(statement["Resource"])
+    actions, resources = listed(statement["Action"]), listed(statement["Resource"])
     return (
         any(fnmatchcase(permission.action.lower(), pattern.lower()) for pattern in actions)
         and any(fnmatchcase(permission.resource, pattern) for pattern in resources)
@@ -82,11 +82,7 @@ def _is_met(condition: Mapping[str, Any], permission: Needed) -> bool:
     ((key, values),) = keys.items()
     if (operator, key) != ("StringEquals", "iam:PassedToService"):
         raise ValueError(f"the simulator does not evaluate the condition {operator} {key}")
-    return permission.passed_to in _listed(values)
-
-
-def _listed(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
+    return permission.passed_to in listed(values)
 
 
 def needed(service: str, operation: str, request: Mapping[str, Any], call: Call) -> list[Needed]:
@@ -125,7 +121,6 @@ _RESOURCES: Mapping[str, Mapping[str, str]] = {
         "clusters": "arn:aws:ecs:{place}:cluster/{value}",
     },
     "ec2": {},
-    "application-autoscaling": {},
     "service-quotas": {},
     "elbv2": dict.fromkeys(("TargetGroupArn", "RuleArn", "ListenerArn"), "{value}"),
     "acm": {"CertificateArn": "{value}"},
@@ -155,7 +150,7 @@ def _resources(service: str, operation: str, request: Mapping[str, Any], call: C
     )
     for named in (request, *(below if service == "apprunner" else ())):
         for member, pattern in _RESOURCES[service].items():
-            for value in _listed(named.get(member, [])):
+            for value in listed(named.get(member, [])):
                 name = value.lstrip("/") if service == "ssm" else value
                 arn = pattern.format(place=place, account=call.account, cluster=cluster, value=name)
                 yield value if value.startswith("arn:") else arn

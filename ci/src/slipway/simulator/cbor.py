@@ -1,9 +1,8 @@
-"""Smithy's RPC protocol over CBOR, in which boto3 asks CloudWatch, and the part of CBOR that it uses (RFC 8949)."""
+"""Smithy's RPC protocol over CBOR, in which boto3 asks CloudWatch, and an encoder for the part of CBOR that it uses (RFC 8949)."""
 
 import struct
 from collections.abc import Mapping
 from datetime import datetime
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
 
 PATH = "/service/{service}/operation/{operation}"
 _NAME = "rpc-v2-cbor"
-_INDEFINITE, _BREAK = 31, 0xFF
-_FLOATS = {25: ">e", 26: ">f", 27: ">d"}
-_SIMPLE = {20: False, 21: True, 22: None}
 _EPOCH = 1  # the tag of a timestamp
 
 
@@ -33,9 +29,11 @@ class CborProtocol:
 
     def parameters(self, _operation: "OperationModel") -> Any:
         """Decode the body; raises AwsError when it is not CBOR."""
+        from botocore.parsers import ResponseParserError
+
         try:
             return decode(self._content) if self._content else {}
-        except (ValueError, IndexError, KeyError, struct.error) as error:
+        except (ResponseParserError, ValueError, TypeError, OverflowError, MemoryError) as error:  # keys and sizes too
             raise AwsError("SerializationException", str(error)) from error
 
     def answer(self, _operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
@@ -86,46 +84,8 @@ def _head(kind: int, size: int) -> bytes:
 
 
 def decode(content: bytes) -> Any:
-    """Decode one value; a timestamp is its number of seconds."""
-    return _decoded(BytesIO(content))
+    """Decode one value by botocore's decoder; a timestamp is its number of seconds, and members that are null are left out."""
+    from botocore.parsers import BaseCBORParser
 
-
-def _decoded(stream: BytesIO) -> Any:
-    first = _read(stream, 1)[0]
-    kind, short = first >> 5, first & 31
-    if kind == 7:
-        return struct.unpack(_FLOATS[short], _read(stream, 1 << short - 24))[0] if short in _FLOATS else _SIMPLE[short]
-    size = (
-        None if short == _INDEFINITE else short if short < 24 else int.from_bytes(_read(stream, 1 << short - 24), "big")
-    )
-    match kind:
-        case 0 | 1:
-            return size if kind == 0 else -1 - (size or 0)
-        case 2 | 3:
-            parts = _items(stream, None) if size is None else [_read(stream, size)]
-            return b"".join(parts) if kind == 2 else "".join(p.decode() if isinstance(p, bytes) else p for p in parts)
-        case 4:
-            return _items(stream, size)
-        case 5:
-            flat = _items(stream, None if size is None else 2 * size)
-            return dict(zip(flat[::2], flat[1::2], strict=True))
-        case _:
-            return _decoded(stream)  # a tag, and what it marks
-
-
-def _read(stream: BytesIO, size: int) -> bytes:
-    content = stream.read(size)
-    if len(content) < size:
-        raise ValueError("the CBOR ends too early")
-    return content
-
-
-def _items(stream: BytesIO, count: int | None) -> list[Any]:
-    """Decode `count` values, or those before a break."""
-    items: list[Any] = []
-    while count is None or len(items) < count:
-        if count is None and stream.getvalue()[stream.tell()] == _BREAK:
-            stream.read(1)
-            break
-        items.append(_decoded(stream))
-    return items
+    parser = BaseCBORParser(timestamp_parser=lambda seconds: seconds)
+    return parser.parse_data_item(parser.get_peekable_stream_from_bytes(content))

@@ -186,7 +186,6 @@ class Places:
             "cloudformation": cloud.cloudformation.operations,
             "ecr": Ecr(store, self._quotas).operations,
             "ecs": cloud.ecs.operations,
-            "application-autoscaling": cloud.ecs.express.scaling.operations,
             "service-quotas": ServiceQuotas(self._quotas).operations,
             "ec2": cloud.ecs.express.resources.network.operations,
             "elbv2": cloud.ecs.express.resources.balancing.operations,

@@ -16,16 +16,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel
 
-SERVICES = (
-    *("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm", "cloudwatch", "acm"),
-    *("application-autoscaling", "service-quotas"),
-)
+SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm", "cloudwatch", "acm", "service-quotas")
 QUERY_SERVICES = ("cloudformation", "iam", "sts", "elbv2", "ec2", "rds")  # these use the older query protocol
 REST_SERVICES = ("route53",)  # this one uses REST with XML
-ACCOUNT, REGION = (
-    "123456789012",
-    "eu-west-1",
-)  # of the initial state; the simulator has every other account and region too
+ACCOUNT, REGION = "123456789012", "eu-west-1"  # of the initial state; the simulator has all others too
 
 
 class AwsError(Exception):
@@ -80,6 +74,11 @@ def operations_of(service: object) -> Operations:
 
 class PageTokenError(Exception):
     """A token that no page of this list has."""
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a value that a document may have alone or as a list of them, as a list."""
+    return value if isinstance(value, list) else [value]
 
 
 def tags_of(request: Mapping[str, Any]) -> dict[str, str]:

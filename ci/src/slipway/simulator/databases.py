@@ -31,7 +31,7 @@ class DatabaseLaunch:
     version: str  # of the engine, as the template has it
 
     def first_statements(self, major: int) -> tuple[str, ...]:
-        """Return the SQL by which a superuser makes the main user, which is none, in template1 of a new server."""
+        """Return the SQL by which a superuser makes the main user, who is no superuser, in template1 of a new server."""
         password = stored_password(self.password, 1)
         statements = [f"CREATE ROLE \"{self.user}\" LOGIN CREATEDB CREATEROLE PASSWORD '{password}';"]
         if self.name:
@@ -40,6 +40,9 @@ class DatabaseLaunch:
             statements.append(f'ALTER SCHEMA public OWNER TO "{self.user}";')
         return tuple(statements)
 
+
+_UNSAVED = "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."  # [F]
+_MAJOR = "The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version."  # [F]
 
 Attach = Callable[[DatabaseLaunch], Awaitable[tuple[str, int]]]  # returns the host and the port of the server
 
@@ -55,6 +58,7 @@ class Databases:
         self.operations: Operations = {
             "CreateDBSnapshot": self._create_snapshot,
             "DeleteDBSnapshot": self._delete_snapshot,
+            "DeleteDBInstance": self._delete_instance,
             "DescribeDBInstances": self._describe_instances,
             "DescribeDBSnapshots": self._describe_snapshots,
             "DescribeDBSubnetGroups": self._describe_subnet_groups,
@@ -100,8 +104,20 @@ class Databases:
     async def _modify_instance(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """Changes apply at once, also without ApplyImmediately †."""
         model = self._existing(request["DBInstanceIdentifier"])
+        check_change(model, {**model, **request})
         model |= {_PROPERTIES.get(key, key): value for key, value in request.items() if key != "ApplyImmediately"}
         return {"DBInstance": self._described(model, call)}
+
+    async def _delete_instance(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """An instance is gone at once †."""
+        model = self._existing(request["DBInstanceIdentifier"])
+        if not request.get("SkipFinalSnapshot") and "FinalDBSnapshotIdentifier" not in request:
+            raise AwsError("InvalidParameterCombination", _UNSAVED)
+        self.remove(model, call, snapshot=False)
+        if name := request.get("FinalDBSnapshotIdentifier"):
+            self._snap(name, model, call, kind="manual")
+        self._resources.remove(INSTANCE, model["DBInstanceIdentifier"])
+        return {"DBInstance": self._described(model, call) | {"DBInstanceStatus": "deleting"}}
 
     async def _create_snapshot(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["DBSnapshotIdentifier"]
@@ -197,6 +213,22 @@ class Databases:
                 for each, subnet in subnets
             ],
         }
+
+
+def check_change(before: Model, after: Model) -> None:
+    """Refuse what RDS refuses: a lower major, a higher one without the flag, and less storage; raises AwsError [F]."""
+    versions = [str(each.get("EngineVersion", "")) for each in (before, after)]
+    old, new = (int(each.partition(".")[0] or 0) for each in versions)
+    if new < old:
+        raise AwsError("InvalidParameterCombination", f"Cannot upgrade postgres from {versions[0]} to {versions[1]}")
+    if new > old and not _is_on(after, "AllowMajorVersionUpgrade"):
+        raise AwsError("InvalidParameterCombination", _MAJOR)
+    sizes = [int(each.get("AllocatedStorage", 20)) for each in (before, after)]
+    if sizes[1] < sizes[0]:
+        raise AwsError(
+            "InvalidParameterCombination",
+            f"Invalid storage size for engine name postgres and storage type gp3: {sizes[1]}",
+        )
 
 
 _PROPERTIES = {"VpcSecurityGroupIds": "VPCSecurityGroups"}  # where the API and the template differ

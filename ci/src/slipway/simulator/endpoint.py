@@ -41,7 +41,6 @@ _INVALID = dict.fromkeys(QUERY_SERVICES, "ValidationError") | {
     "ssm": "ValidationException",
     "cloudwatch": "ValidationError",
     "acm": "ValidationException",
-    "application-autoscaling": "ValidationException",
     "service-quotas": "IllegalArgumentException",
     "route53": "InvalidInput",
 }

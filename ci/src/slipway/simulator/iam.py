@@ -3,13 +3,13 @@
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import quote
 
-from slipway.simulator.contract import AwsError, Call, Operations, Quotas, operations_of, paged
+from slipway.simulator.contract import AwsError, Call, Operations, Quotas, listed, operations_of, paged
 
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _ASSUME = "sts:AssumeRole"
@@ -41,6 +41,7 @@ class Role:
     changed: datetime = _LONG_AGO  # the last change of the trust policy
     policies: dict[str, str] = field(default_factory=dict)  # its own, JSON by name
     managed: list[str] = field(default_factory=list)  # ARNs of managed policies
+    tags: list[Mapping[str, str]] = field(default_factory=list)
     id: str = field(default_factory=lambda: f"AROA{secrets.token_hex(8).upper()}")
 
     @property
@@ -98,14 +99,16 @@ class Iam:
             raise AwsError("LimitExceeded", message, 409)
         _check(request["AssumeRolePolicyDocument"])
         arn = f"arn:aws:iam::{call.account}:role{request.get('Path', '/')}{name}"
-        self.roles[name] = Role(arn=arn, policy=request["AssumeRolePolicyDocument"], created=call.now, changed=call.now)
+        role = Role(arn=arn, policy=request["AssumeRolePolicyDocument"], created=call.now, changed=call.now)
+        self.roles[name] = replace(role, tags=request.get("Tags", []))
         return {"Role": self.roles[name].description()}
 
     async def get_role(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["RoleName"]
         if name not in self.roles and not self.strict:
             return {"Role": Role(arn=f"arn:aws:iam::{call.account}:role/{name}", policy=_TRUSTING_ALL).description()}
-        return {"Role": self._existing(name).description()}
+        role = self._existing(name)
+        return {"Role": role.description() | ({"Tags": role.tags} if role.tags else {})}
 
     async def list_roles(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         prefix = request.get("PathPrefix", "/")
@@ -189,7 +192,7 @@ def _without_policy(name: str) -> AwsError:
 def _check(policy: str) -> None:
     try:
         document = json.loads(policy)
-        valid = all(statement["Effect"] in ("Allow", "Deny") for statement in _statements(document))
+        valid = all(statement["Effect"] in ("Allow", "Deny") for statement in listed(document["Statement"]))
     except (ValueError, TypeError, KeyError, AttributeError):
         valid = False
     if not valid:
@@ -198,25 +201,19 @@ def _check(policy: str) -> None:
 
 def _trusts(policy: str, principal: str) -> bool:
     """Return whether a statement allows the principal and none denies it; conditions count as met."""
-    effects = [statement["Effect"] for statement in _statements(json.loads(policy)) if _fits(statement, principal)]
+    effects = [
+        statement["Effect"] for statement in listed(json.loads(policy)["Statement"]) if _fits(statement, principal)
+    ]
     return "Allow" in effects and "Deny" not in effects
 
 
 def _fits(statement: Mapping[str, Any], principal: str) -> bool:
     named = statement.get("Principal", {})
-    services = ["*"] if named == "*" else _listed(named.get("Service", []))
-    actions = _listed(statement.get("Action", []))
+    services = ["*"] if named == "*" else listed(named.get("Service", []))
+    actions = listed(statement.get("Action", []))
     return any(service in ("*", principal) for service in services) and any(
         fnmatchcase(_ASSUME.lower(), action.lower()) for action in actions
     )
-
-
-def _statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return _listed(document["Statement"])
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 class Sts:

@@ -144,6 +144,14 @@ class Network:
             found.append(facts | {"State": "available", "NatGatewayAddresses": [_members(model, "AllocationId")]})
         return _page("NatGateways", found, request, filters="Filter")
 
+    async def delete_nat_gateway(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        """Delete a gateway by hand; its routes stay, and lead nowhere [F]."""
+        name = request["NatGatewayId"]
+        if self._resources.find("AWS::EC2::NatGateway", name) is None:
+            raise AwsError("NatGatewayNotFound", f"The Nat Gateway {name} was not found")  # [F]
+        self._resources.remove("AWS::EC2::NatGateway", name)
+        return {"NatGatewayId": name}
+
     async def describe_vpc_endpoints(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         members = ("VpcId", "ServiceName", "VpcEndpointType", "RouteTableIds", "SubnetIds", "PrivateDnsEnabled", "Tags")
         found = [

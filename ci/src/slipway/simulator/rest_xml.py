@@ -29,7 +29,7 @@ class RestXmlProtocol:
         self.requested = f"route53.{self.operation.name if self.operation else request.scope['path']}"
 
     def parameters(self, operation: "OperationModel") -> Any:
-        """Decode path, query and body; raises AwsError for a body that is not XML of its shape."""
+        """Decode path, query and body; raises AwsError for a body that is not XML of the operation's input shape."""
         shape = operation.input_shape
         if shape is None:
             return {}

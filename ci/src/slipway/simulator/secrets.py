@@ -13,6 +13,7 @@ from slipway.simulator.contract import AwsError, Call, Operations, operations_of
 
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _RECOVERY_DAYS = 30  # [M]
+MARKED = "You can't perform this operation on the secret because it was marked for deletion."
 
 
 _CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
@@ -79,6 +80,11 @@ class Secrets:
         if secret is None or secret.deleted or (found := secret.find(version, stage)) is None:
             return None
         return secret.values[found]
+
+    def is_deleted(self, arn: str) -> bool:
+        """Return whether a secret is scheduled for deletion, by its ARN, which may end in a key."""
+        secret = self._find(_split(arn)[0])
+        return secret is not None and secret.deleted is not None
 
     async def create_secret(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["Name"]
@@ -160,8 +166,7 @@ class Secrets:
     def _living(self, name_or_arn: str) -> Secret:
         secret = self._existing(name_or_arn)
         if secret.deleted:
-            message = "You can't perform this operation on the secret because it was marked for deletion."
-            raise AwsError("InvalidRequestException", message)
+            raise AwsError("InvalidRequestException", MARKED)
         return secret
 
 

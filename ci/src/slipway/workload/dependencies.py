@@ -28,7 +28,16 @@ from slipway.records.progress import SILENT, repeated
 from slipway.records.survey import Subject
 from slipway.untrusted import one_line
 from slipway.workload.inherited import PASSED, inherited
-from slipway.workload.python import OLDEST_PYTHON, READY, Python, document_of, is_package, is_too_old, workspace_of
+from slipway.workload.python import (
+    OLDEST_PYTHON,
+    READY,
+    Python,
+    document_of,
+    is_package,
+    is_too_old,
+    sources_of,
+    workspace_of,
+)
 
 LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
 _DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
@@ -70,7 +79,7 @@ class UnbuiltError(BadInputError):
     """A package that does not build on this machine."""
 
     def __init__(self, package: str, cause: str) -> None:
-        remedy = "install what its build needs, or, for the gate, pass the service's own virtual environment with --python DIR"
+        remedy = "install what its build needs, or, for gate and rehearse, pass the service's own virtual environment with --python DIR"
         super().__init__(f"the package {package} does not build on this machine: {cause}", remedy)
         self.package = package
 
@@ -79,7 +88,7 @@ class UnfetchedError(BadInputError):
     """Dependencies from git that this machine cannot fetch."""
 
     def __init__(self, addresses: Sequence[str], cause: str) -> None:
-        remedy = "give git on this machine access to {}, or, for the gate, pass the service's own virtual environment with --python DIR"
+        remedy = "give git on this machine access to {}, or, for gate and rehearse, pass the service's own virtual environment with --python DIR"
         named = list(map(without_password, addresses))
         several = len(named) > 1
         what = f"the dependencies {', '.join(named[:-1])} and {named[-1]}" if several else f"the dependency {named[0]}"
@@ -194,7 +203,7 @@ def prepare(
         (folder / READY).touch()
     if built or pinning.name == "uv.lock":
         return Python(folder, _install_project(tree, folder) if built and not linked else None, pinning.name)
-    return Python(folder, tree / "src" if (tree / "src").is_dir() else tree, pinning.name)
+    return Python(folder, sources_of(tree), pinning.name)
 
 
 def _check_named_files(tree: Path) -> None:

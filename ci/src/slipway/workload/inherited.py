@@ -32,7 +32,7 @@ _PUBLISHING = ("UV_PUBLISH_*",)
 
 
 def inherited(variables: Mapping[str, str], *, installing: bool = False) -> dict[str, str]:
-    """Return those variables that a process may see that runs a service's code, or with `installing` one that builds packages."""
+    """Return the variables that a process may see when it runs a service's code or, with `installing`, builds its packages."""
     known = (*_HARMLESS, *_INSTALLING) if installing else _HARMLESS
     named = variables.get(PASSED, "").replace(",", " ").split()
     return {

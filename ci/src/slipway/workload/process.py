@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -21,7 +21,7 @@ from slipway.errors import BadInputError, RefusedError
 from slipway.oci.artifact import TREE, TreeConfig, read_config, unpack
 from slipway.oci.registry import Login, opened
 from slipway.workload.dependencies import prepare
-from slipway.workload.python import Python
+from slipway.workload.python import Python, sources_of
 from slipway.workload.workload import LaunchSpec
 
 _GRACE_SECONDS = 10.0
@@ -164,12 +164,13 @@ class NoTreeError(RefusedError):
 
 @dataclass(frozen=True)
 class HostBackend:
-    """Runs releases of the kind `tree` from the registry at `url`; `cache` keeps their environments."""
+    """Runs releases of the kind `tree` from the registry at `url`; `cache` keeps their environments, unless `python` is used for all."""
 
     url: str
     login: Login | None
     cache: Path
     how: str = "a process"
+    python: Python | None = None
 
     @asynccontextmanager
     async def unpacked(self, repository: str, digest: str) -> AsyncIterator[Unpacked]:
@@ -186,7 +187,11 @@ class HostBackend:
         with tempfile.TemporaryDirectory(prefix="slipway-release-", ignore_cleanup_errors=True) as home:
             folder = Path(home, "tree")
             await anyio.to_thread.run_sync(unpack, layer, folder)
-            yield Unpacked(folder, await anyio.to_thread.run_sync(prepare, folder, self.cache), config)
+            yield Unpacked(folder, await anyio.to_thread.run_sync(self._python_for, folder), config)
+
+    def _python_for(self, tree: Path) -> Python:
+        """Return the environment for an unpacked tree, whose modules come before those that are installed; raises BadInputError."""
+        return replace(self.python, site=sources_of(tree)) if self.python else prepare(tree, self.cache)
 
     @asynccontextmanager
     async def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[ProcessWorkload]:

@@ -33,6 +33,19 @@ class Python:
         return path | ({"PYTHONPATH": str(self.site)} if self.site else {})
 
 
+def named_environment(place: Path) -> Python:
+    """Return the environment that a person names by its folder or its interpreter; raises BadInputError."""
+    home = place.parent.parent if place.is_file() else place
+    if not (home / "bin/python").exists():
+        raise BadInputError(f"{place} is no virtual environment", "name the folder that holds bin/python")
+    return Python(home.resolve())
+
+
+def sources_of(tree: Path) -> Path:
+    """Return the folder from which a service's own modules are imported."""
+    return tree / "src" if (tree / "src").is_dir() else tree
+
+
 def workspace_of(tree: Path) -> Path | None:
     """Find the workspace that a project is a member of, as uv does: the nearest one above."""
     for above in tree.resolve().parents:

@@ -70,7 +70,7 @@ class HealthResult:
 
     @property
     def final(self) -> bool:
-        """Whether waiting helps no more: a redirection or a client's error comes from the routes, a server's error may pass."""
+        """Whether waiting is of no use: redirections and 4xx come from the routes, a 5xx may pass."""
         return not self.healthy and self.detail.isdecimal() and int(self.detail) < 500
 
 

@@ -43,7 +43,7 @@ def safe_index(sql: str) -> str | None:
 
 
 def with_growth(measured: str, statement: Statement, growth: Sequence[Growth]) -> str:
-    """Append how the statement's time grows with rows, where it was measured to; no rule rests on it: time depends on the machine."""
+    """Append how the statement's time grows with rows, if it was measured; no rule depends on it, because time depends on the machine."""
     return "; ".join([measured, *(each.words for each in growth if each.line == statement.line and each.per_million)])
 
 
@@ -132,7 +132,7 @@ class Cause:
         return match if self.when(statement, any(is_table(table, name) for table in partitioned)) else None
 
     def remedy_for(self, match: re.Match[str]) -> str:
-        """Return the remedy with the statement's names; without them for a block, where the text around a name tells its end."""
+        """Return the remedy with the statement's names; without them for a block of code, in which names cannot be separated from the text."""
         if _NESTED.match(match.string):
             return self.rule.remedy.format_map(_Gaps({}))
         return self.remedy.format_map(_Gaps(match.groupdict()))

@@ -97,7 +97,7 @@ def check_unchecked(node: Node, steps: Steps, at_end: Collection[Line]) -> Itera
 
 
 def check_zones(node: Node, steps: Steps, env_py: str) -> Iterator[Finding]:
-    """Yield type changes between times with and without a zone that neither the statement, the revision nor env.py gives one."""
+    """Yield type changes between times with and without a zone for which neither the statement, the revision nor env.py names the zone."""
     before = {line.name: line.definition for line in steps.upgraded.removed if line.kind == "column"}
     pinned = _SETS_ZONE.search(env_py) is not None
     for line in steps.upgraded.added:
@@ -134,7 +134,7 @@ def _line_of_conversion(table: str, column: str, statements: Iterable[Statement]
 
 
 def mapped_modules(is_own: Callable[[str], bool]) -> frozenset[str]:
-    """Return the modules of the service that this process has imported and that have mapped classes; revisions, which never change, may have some."""
+    """Return the modules of the service that this process has imported and that have mapped classes, except revisions."""
     own = (
         (name, module)
         for name, module in list(sys.modules.items())
@@ -179,11 +179,11 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[F
     for each in rows.hidden:
         yield rules.HIDDEN.finding(node, str(each), each.line, rules.HIDDEN.code.format(table=each.table))
     yield from _losses(node, rows, statements)
-    told = {(each.line, table) for each in statements for table in each.scans}  # by check_statements
+    reported = {(each.line, table) for each in statements for table in each.scans}  # by check_statements
     for loop in rows.loops:
-        if (loop.line, loop.table) not in told:
+        if (loop.line, loop.table) not in reported:
             yield rules.WHOLE_TABLE.finding(node, loop.words, loop.line)
-    for again in rows.again:
+    for again in rows.repeated_writes:
         yield rules.RESTARTS.finding(node, f"the second run writes {again.rows} rows again", again.line)
     for behind in rows.behind:
         place = line_of([behind.table, behind.column, "INSERT"], statements)
@@ -199,7 +199,7 @@ def _losses(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator
         yield rules.DROPS.finding(node, loss.words, line_of([*loss.name.split(".")[1:], "DROP"], statements))
     for loss in rows.deleted:
         yield rules.DELETES.finding(node, loss.words, line_of([loss.name, "DELETE", "TRUNCATE"], statements))
-    for loss in rows.recast:
+    for loss in rows.conversions:
         place = line_of([*loss.name.split(".")[1:], "TYPE"], statements)
         code = rules.LOSSY.code.format(table=loss.table, column=loss.column, type=loss.type)
         finding = rules.LOSSY.finding(node, loss.words, place, code)

@@ -136,7 +136,7 @@ class _Origin:
 
     @property
     def newest(self) -> Node | None:
-        """The newest revision that is new; None when a model changed without one."""
+        """The newest of the new revisions; None when a model changed without one."""
         return next((node for node in reversed(self.history.nodes) if node.new), None)
 
     def is_old(self, difference: Difference, touched: Node | None) -> bool:

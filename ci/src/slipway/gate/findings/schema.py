@@ -65,7 +65,7 @@ def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
 
 
 def without_baseline(nodes: Sequence[Node], stairway: StairwayResult, baseline: str) -> str:
-    """Return what to add to the reason when a history fails because it begins on a schema, or this Postgres lacks a part."""
+    """Return the advice to add when a history fails because it begins on a schema, or because this Postgres lacks something."""
     _, failure = _first_skipped(nodes, stairway)
     about = _about(baseline, failure) if failure else None
     return {rules.BEGIN_ON_SCHEMA: f"; {rules.SET_BASELINE}", rules.NOT_BUILT_IN: f"; {about}"}.get(about or "", "")

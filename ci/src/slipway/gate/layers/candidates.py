@@ -134,7 +134,7 @@ def ordinary(kind: Type, row: int) -> str | None:
 
 
 def candidates(kind: Type, row: int, hints: Hints) -> list[str]:
-    """Return different expressions, the ordinary one first; each row begins with another of the others."""
+    """Return different expressions, the ordinary one first; the order of the others differs by row."""
     others = list(dict.fromkeys(_Others(kind, row, hints).expressions()))
     begin = (row - 1) % len(others) if others else 0
     first = ordinary(kind, row)

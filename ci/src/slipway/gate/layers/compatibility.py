@@ -165,8 +165,10 @@ def _replay(
     """Pass through the history once; also return the error that ended it early."""
     result, nodes = Replay(), baseline.history.nodes
     added = [node for node in nodes if node.added]
-    with baseline.database() as database, ExitStack() as sessions:
-        releases = made(database=database, result=result, sessions=sessions, rows=rows)
+    kept = {} if rows is _Rows.NONE or nodes[baseline.old :][:1] != tuple(added[:1]) else baseline.filled
+    filled = kept.get(rows is _Rows.PLAIN)
+    with baseline.database(filled) as database, ExitStack() as sessions:
+        releases = made(database=database, result=result, sessions=sessions, rows=rows, kept=filled is not None)
 
         def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
             for node in nodes[baseline.old :]:
@@ -196,6 +198,7 @@ class _Releases:
     sessions: ExitStack
     samples: seeds.Samples
     rows: _Rows
+    kept: bool  # whether the database begins with rows
     breaking: bool  # whether a revision may break statements that name existing columns
     changes: Sequence[Change] = ()  # of the new revisions
     _version_table: str = ""
@@ -233,7 +236,7 @@ class _Releases:
             self._prepared = self._in_session(lambda connection: queries.prepared(connection, self._queries))
 
     def assume(self, node: Node, steps: Steps) -> None:
-        """Derive statements on the tables that a revision changes, as a release would that uses all their released columns."""
+        """Derive the statements of a release that uses all released columns of the tables that a revision changes."""
         locked = {name for statement in steps.statements for name in statement.locks}
         written = [match["table"] for statement in steps.statements if (match := _WRITES.search(statement.sql))]
         enum = any(line.kind == "enum" for line in steps.upgraded.removed)
@@ -346,7 +349,8 @@ class _Releases:
         if self.rows is _Rows.NONE:
             return [replace(table, parents=()) for table in tables]
         unfilled = [table for table in tables if table.oid not in self._filled]
-        seeds.fill(raw, [replace(table, plain=self.rows is _Rows.PLAIN) for table in unfilled])
+        new = [replace(table, plain=self.rows is _Rows.PLAIN) for table in unfilled]
+        seeds.fill(raw, new, kept=self.kept and not self._filled)
         self._filled.update(table.oid for table in tables)
         return tables
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from slipway.gate.history import Node
 from slipway.gate.layers import seeds
@@ -58,11 +59,11 @@ def grow(node: Node, processed: Mapping[int, tuple[str, ...]], source: Replica) 
     """Measure the growth by line; return the reason when that is not possible."""
     names = list(dict.fromkeys(name for tables in processed.values() for name in tables))
     measured = []
-    with source.before(node) as filled:
-        wanted = with_connection(filled, partial(_fill, names, source.samples))
+    kept = source.filled(node, plain=True)
+    with source.before(node, kept) as filled:
+        wanted = with_connection(filled, partial(_filled, names, source.samples, kept=kept is not None))
         for rows in ROWS:
             with source.copied(filled) if rows < max(ROWS) else nullcontext(filled) as database:
-                with_connection(database, partial(_limit, database.database))
                 refused = with_connection(database, partial(_multiply_all, wanted, rows))
                 if refused:
                     return refused
@@ -75,11 +76,6 @@ def grow(node: Node, processed: Mapping[int, tuple[str, ...]], source: Replica) 
         Growth(line, tables, ROWS, tuple(round(spent[line], 3) for spent in measured))
         for line, tables in processed.items()
     )
-
-
-def _limit(name: str | None, connection: Connection) -> None:
-    """Limit the statements of later sessions, whose own limit env.py may set: equal rows can make a join quadratic."""
-    connection.exec_driver_sql(f"ALTER DATABASE {name} SET statement_timeout = '{_LONGEST}'")
 
 
 @contextmanager
@@ -100,15 +96,24 @@ def _clock(node: Node) -> Iterator[Counter[int]]:
         yield spent
 
 
-def _fill(names: Sequence[str], samples: seeds.Samples, connection: Connection) -> list[seeds.Table]:
-    """Insert a few rows into every table; return the named ones."""
+def _filled(names: Sequence[str], samples: seeds.Samples, connection: Connection, *, kept: bool) -> list[seeds.Table]:
+    """Insert a few rows into every table, unless they are kept there; return the named tables."""
     tables = [replace(table, plain=True) for table in seeds.tables(connection.connection, 0, samples)]
-    seeds.fill(connection.connection, tables)
+    if not kept:
+        seeds.fill(connection.connection, tables)
     return [table for table in tables if any(is_table(table.name, name) for name in names)]
 
 
 def _multiply_all(tables: Sequence[seeds.Table], rows: int, connection: Connection) -> str | None:
-    """Insert many rows into some tables; return the reason when that fails."""
+    """Insert many rows into some tables; return the reason when that fails.
+
+    The statements of later sessions, whose own limit env.py may set, are limited, too: equal rows can make a join quadratic.
+    """
+    name = connection.engine.url.database
+    connection.exec_driver_sql(f"ALTER DATABASE {name} SET statement_timeout = '{_LONGEST}'")
+    connection.exec_driver_sql(f"SET statement_timeout = '{_LONGEST}'")
+    with suppress(DBAPIError):  # superusers only; otherwise each copy is compared with its parents
+        connection.exec_driver_sql("SET session_replication_role = replica")
     unfilled = [table.name for table in tables if not _multiply(connection.connection, table, rows)]
     return f"{few(unfilled)} could not be filled with {rows} rows" if unfilled else None
 

@@ -14,12 +14,11 @@ from sqlalchemy.engine import URL, Connection
 from slipway.errors import RefusedError
 from slipway.gate.history import Node
 from slipway.gate.layers import seeds
-from slipway.gate.layers.row_effects import may_write
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Catalog
 from slipway.gate.measure.place import line_in
 from slipway.gate.measure.session import literal, query
-from slipway.gate.measure.statements import Execution, Session, watching
+from slipway.gate.measure.statements import Execution, Session, may_write, watching
 from slipway.gate.steps import Baseline, Interrupted, Replica, report, upgrade
 from slipway.migration.database import held, with_connection
 from slipway.migration.environment import Environment
@@ -189,7 +188,7 @@ def _lock_every_table(connection: Connection) -> None:
 
 @contextmanager
 def at(node: Node, number: int, *, before: Hook | None = None, after: Hook | None = None) -> Iterator[None]:
-    """Call hooks around the revision's statement outside a transaction number `number`, from 0, during the block."""
+    """During the block, call hooks around the revision's statement outside a transaction, the one with this `number`, from 0."""
     done, commits = 0, False
 
     def about_to_run(execution: Execution) -> None:
@@ -243,7 +242,7 @@ class DatabaseState:
         return ""
 
     def invalid_beside(self, expected: "DatabaseState") -> tuple[str, ...]:
-        """Return the invalid indexes that are valid in the expected state."""
+        """Return the invalid indexes that are not invalid in the expected state."""
         return tuple(name for name in self.invalid if name not in expected.invalid)
 
 

@@ -28,11 +28,35 @@ from slipway.errors import RefusedError
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
 from slipway.gate.kept_session import session_beside
-from slipway.gate.layers import row_effects, seeds
+from slipway.gate.layers import seeds
+from slipway.gate.layers.backfills import Loop, RepeatedWrite, recording_backfills, recording_loops, repeated_writes
+from slipway.gate.layers.forbidden_rows import added_keys, plant_duplicate, plant_label, removed_labels
+from slipway.gate.layers.hidden_rows import HiddenRows, recording_hidden_rows, tables_with_hidden_rows
 from slipway.gate.layers.in_parts import in_parts
-from slipway.gate.layers.row_effects import Again, Back, Behind, Hidden, Loop, Loss, Recast, Snapshot
+from slipway.gate.layers.losses import (
+    Loss,
+    LossyConversion,
+    deleted_rows,
+    dropped_by_failing_upgrade,
+    dropped_with_values,
+    lossy_conversions,
+    lost_by_downgrade,
+    nulled_values,
+)
+from slipway.gate.layers.sequences import SequenceBehind, sequences_behind
+from slipway.gate.layers.snapshots import (
+    Back,
+    Snapshot,
+    differing_tables,
+    names_of,
+    part_of,
+    partitions,
+    rows_in_earlier_types,
+    snapshot,
+)
 from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.session import begin_beside, literal, query
+from slipway.gate.measure.statements import may_write
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, commit_beneath, report, run, step_of, version_table_of
 from slipway.migration.database import sqlstate
@@ -62,24 +86,24 @@ class Rows:
     failures: dict[str, Failure] = field(default_factory=dict)  # by step, where it succeeds on empty tables
     dropped: tuple[Loss, ...] = ()  # columns and tables that the upgrade removed with values
     deleted: tuple[Loss, ...] = ()  # rows that the upgrade deleted, and values that it set to NULL
-    recast: tuple[Recast, ...] = ()  # values that the upgrade changed by a new type
+    conversions: tuple[LossyConversion, ...] = ()  # values that the upgrade changed by a new type
     changed: tuple[Loss, ...] = ()  # values that the upgrade kept and the downgrade lost or changed
-    hidden: list[Hidden] = field(default_factory=list)  # rows that row-level security kept from statements
-    behind: tuple[Behind, ...] = ()  # sequences behind the values of their columns
-    again: tuple[Again, ...] = ()  # backfills that write rows again in a second run
+    hidden: list[HiddenRows] = field(default_factory=list)  # rows that row-level security kept from statements
+    behind: tuple[SequenceBehind, ...] = ()  # sequences behind the values of their columns
+    repeated_writes: tuple[RepeatedWrite, ...] = ()  # backfills that write rows again in a second run
     loops: list[Loop] = field(default_factory=list)  # statements that write all rows of a table one by one
 
     def compare(self, before: Snapshot, after: Snapshot, back: Back) -> None:
         """Compare the rows before the revision with those after its upgrade and those that its downgrade brought `back`."""
-        changed = {loss.name: loss for loss in row_effects.changed(before, after, back)}
+        changed = {loss.name: loss for loss in lost_by_downgrade(before, after, back)}
         if back:  # a downgrade that restores the old values shows that none is lost
-            self.recast = tuple(loss for loss in self.recast if loss.by_cast and loss.name in changed)
-        recast = {loss.name for loss in self.recast}
-        nulled = [loss for loss in row_effects.nulled(before, after, back) if loss.name not in recast]
-        self.dropped = tuple(row_effects.dropped(before, after, back))
-        self.deleted = (*row_effects.deleted(before, after, back), *nulled)
-        told = {*recast, *(loss.name for loss in nulled)}
-        self.changed = tuple(loss for name, loss in changed.items() if name not in told)
+            self.conversions = tuple(loss for loss in self.conversions if loss.by_cast and loss.name in changed)
+        converted = {loss.name for loss in self.conversions}
+        nulled = [loss for loss in nulled_values(before, after, back) if loss.name not in converted]
+        self.dropped = tuple(dropped_with_values(before, after, back))
+        self.deleted = (*deleted_rows(before, after, back), *nulled)
+        named = {*converted, *(loss.name for loss in nulled)}
+        self.changed = tuple(loss for name, loss in changed.items() if name not in named)
 
 
 @dataclass(frozen=True)
@@ -172,6 +196,7 @@ class _Run:
         self.is_unexplained = False  # rows were written, or a sequence moved, and no revision was seen to do that
         self._marks: dict[str, str] = {}
         self._behind: Collection[tuple[str, str]] = ()  # sequences that earlier revisions have left behind
+        self._kept = False  # the database begins with rows
         self._explained: set[str] = set()  # tables that revisions were seen to write
         self._unfit: list[str] = []
         self._out_of_sight: list[str] = []  # tables whose rows not even the gate sees
@@ -194,9 +219,11 @@ class _Run:
             while self._pending:
                 self._filled, self._names, self._marks, self._explained = {}, {}, {}, set()
                 first = [*self._earlier, *self._pending][0]
+                filled = source.filled(first, plain=self._failed is not None)
+                self._kept = filled is not None
                 try:
                     with (
-                        source.before(first) as database,
+                        source.before(first, filled) as database,
                         session_beside(database, exempt=True) as self._do,
                         every_connection_led_to(database),
                     ):
@@ -245,7 +272,7 @@ class _Run:
             return
         if step == UP and self._failed and self._before:
             error = self._failed
-            self._of(node).dropped = tuple(row_effects.dropped_by(self._steps[node.id].upgraded, self._before))
+            self._of(node).dropped = tuple(dropped_by_failing_upgrade(self._steps[node.id].upgraded, self._before))
         self._failed = None
         if is_caused_by_our_values(error) and not self._drops_label(node, error):
             self._unfit.append(f"{node.id} ({sentence(error)})")
@@ -299,7 +326,7 @@ class _Run:
                 self._fill(own)
         if self._earlier:
             self._marks = self._superuser(seeds.marks, self._names)
-            self._behind = self._superuser(row_effects.sequences_behind, list(self._filled), self._newest).keys()
+            self._behind = self._superuser(sequences_behind, list(self._filled), self._newest).keys()
 
     def _fill_first(self, node: Node, own: str) -> None:
         """Fill the tables that exist before the first revision of a run."""
@@ -315,9 +342,9 @@ class _Run:
         """Note whether more was written than the revisions were seen to write."""
         if self._looks_everywhere or self.is_unexplained:
             return
-        names = self._superuser(row_effects.names_of, self._marks.keys() - self._explained)
+        names = self._superuser(names_of, self._marks.keys() - self._explained)
         marks = self._superuser(seeds.marks, names)
-        behind = self._superuser(row_effects.sequences_behind, list(self._filled), self._newest)
+        behind = self._superuser(sequences_behind, list(self._filled), self._newest)
         known = {*self._behind, *((each.table, each.column) for rows in self._rows.values() for each in rows.behind)}
         self.is_unexplained = any(self._marks[oid] != mark for oid, mark in marks.items()) or bool(
             behind.keys() - known
@@ -327,7 +354,7 @@ class _Run:
         locked = self._locked(node)
         writes = self._looks_everywhere or self._writes(node)
         touched = [oid for oid, count in self._filled.items() if count] if writes else locked
-        self._before = before = self._superuser(row_effects.snapshot, touched)
+        self._before = before = self._superuser(snapshot, touched)
         if not node.new:
             self._explained.update(self._filled)
             yield from self._step(node, UP)
@@ -337,20 +364,20 @@ class _Run:
         moves = self._looks_everywhere or self._moves_sequences(node)
         watched = moves or self._may_leave_sequences_behind(node)
         counted = list(self._filled) if moves else touched
-        behind = self._superuser(row_effects.sequences_behind, counted, newest) if watched and counted else {}
+        behind = self._superuser(sequences_behind, counted, newest) if watched and counted else {}
         rows = self._of(node)
         filled = {name: self._filled[oid] for oid, name in self._names.items()}
         with (
-            row_effects.noted(node) as backfills,
-            row_effects.noting_hidden(node, rows.hidden),
-            row_effects.looping(node, filled, rows.loops),
+            recording_backfills(node) as backfills,
+            recording_hidden_rows(node, rows.hidden),
+            recording_loops(node, filled, rows.loops),
         ):
             yield from self._step(node, UP)
         if watched:
-            now = self._superuser(row_effects.sequences_behind, counted, newest)
+            now = self._superuser(sequences_behind, counted, newest)
             self._of(node).behind = tuple(each for column, each in now.items() if column not in behind)
         if backfills:  # the tables that they lock are not known when they run outside a transaction
-            self._of(node).again = tuple(row_effects.written_again(self._connection, backfills))
+            self._of(node).repeated_writes = tuple(repeated_writes(self._connection, backfills))
         if any(before.counts.values()):
             yield from self._judged(node, before, locked)
 
@@ -364,19 +391,19 @@ class _Run:
     def _judged(self, node: Node, before: Snapshot, locked: Collection[str]) -> Iterator[RevisionStep]:
         """Compare the rows after the upgrade and after the downgrade with those before."""
         rows = self._of(node)
-        after = self._superuser(row_effects.snapshot, list(before.names))
-        differing = row_effects.differing(before, after)
+        after = self._superuser(snapshot, list(before.names))
+        differing = differing_tables(before, after)
         concerned = {*locked, *differing}
         self._explained.update(concerned if self._writes(node) else differing)
-        before, after = row_effects.among(concerned, before), row_effects.among(concerned, after)
+        before, after = part_of(concerned, before), part_of(concerned, after)
         if not concerned:
             return
         rows.held = {before.names[oid]: count for oid, count in before.counts.items()}
-        rows.recast = self._superuser(lambda connection: tuple(row_effects.recast(connection, before, after)))
+        rows.conversions = self._superuser(lambda connection: tuple(lossy_conversions(connection, before, after)))
         rows.compare(before, after, {})  # a downgrade that fails brings nothing back
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
             yield from self._step(node, DOWN)
-            rows.compare(before, after, self._superuser(row_effects.rows_of, before))
+            rows.compare(before, after, self._superuser(rows_in_earlier_types, before))
             yield from self._step(node, AGAIN)
 
     def _locked(self, node: Node) -> list[str]:
@@ -388,7 +415,7 @@ class _Run:
         """Whether a statement of the revision's upgrade may write to rows, of other tables too; the rows that it reads may decide what follows."""
         statements = self._steps[node.id].statements
         return any(
-            each.rewrites or ((each.locks or each.scans or not each.transaction) and row_effects.may_write(each.sql))
+            each.rewrites or ((each.locks or each.scans or not each.transaction) and may_write(each.sql))
             for each in statements
         )
 
@@ -404,14 +431,14 @@ class _Run:
     def _repeat(self, node: Node) -> None:
         """Give two rows equal values where only the revision forbids them, and one a label that only the revision removes."""
         oids = {name: oid for oid, name in self._names.items() if self._filled[oid]}
-        if uniques := list(row_effects.uniques(self._steps[node.id].upgraded)):
-            oids |= self._superuser(row_effects.partitions, oids.values())
+        if uniques := list(added_keys(self._steps[node.id].upgraded)):
+            oids |= self._superuser(partitions, oids.values())
         for name, columns, condition in uniques:
             if name in oids:
                 self._explained.add(oids[name])
-                self._superuser(row_effects.repeat, name, columns, condition)
-        for enum, label in row_effects.removed_labels(self._steps[node.id].upgraded):
-            self._explained.update(self._superuser(row_effects.give, self._names, enum, label))
+                self._superuser(plant_duplicate, name, columns, condition)
+        for enum, label in removed_labels(self._steps[node.id].upgraded):
+            self._explained.update(self._superuser(plant_label, self._names, enum, label))
 
     def _makes_tables(self, node: Node) -> bool:
         change = self._steps[node.id].upgraded
@@ -422,12 +449,13 @@ class _Run:
         self._current = None
         every = self._superuser(seeds.tables, self._newest, self._baseline.samples)
         new = [replace(table, plain=self._failed is not None) for table in every if not is_table(table.name, own)]
-        self._out_of_sight += self._superuser(row_effects.tables_with_hidden_rows)
-        filled = self._superuser(seeds.fill, new)
+        self._out_of_sight += self._superuser(tables_with_hidden_rows)
+        filled = self._do(lambda connection: seeds.fill(connection.connection, new, kept=self._kept))
+        self._kept = False
         self._filled |= filled.counts
         self._marks |= filled.marks
         self._reasons |= filled.reasons
-        self._names = self._superuser(row_effects.names_of, self._filled)
+        self._names = self._superuser(names_of, self._filled)
         self._filled = {oid: self._filled[oid] for oid in self._names}
 
 

@@ -26,7 +26,7 @@ _BARE_ROW = 2  # NULL or the default wherever possible
 _ATTEMPTS = 400  # of one row
 
 # Ordinary and partitioned tables of the service. Partitions are left out, because rows reach them through their table, and so are tables of
-# extensions.
+# extensions. OFFSET 0 keeps Postgres from reading a whole catalog for each table.
 _TABLES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)),
     (SELECT coalesce(json_agg(json_build_object(
@@ -39,7 +39,7 @@ SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)),
         'nullable', NOT a.attnotnull AND NOT t.typnotnull, 'default', a.atthasdef,
         'made', a.attgenerated <> '' OR a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%'
         ) ORDER BY a.attnum), '[]')
-     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+     FROM pg_attribute a CROSS JOIN LATERAL (SELECT * FROM pg_type WHERE oid = a.atttypid OFFSET 0) t
      JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
      WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text,
@@ -54,11 +54,11 @@ SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)),
     (SELECT coalesce(json_agg(json_build_object('name', concat(quote_ident(n.nspname), '.', quote_ident(k.conname)), 'deferred', k.condeferred)), '[]')
      FROM pg_constraint k WHERE k.conrelid = c.oid AND k.condeferrable)::text,
     (SELECT coalesce(json_agg(json_build_object('name', rule.name, 'columns', rule.columns, 'text', rule.condition)), '[]') FROM (
-        SELECT k.conname, k.conkey, pg_get_constraintdef(k.oid) FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c'
+        SELECT k.conname, coalesce(k.conkey, '{}'), pg_get_constraintdef(k.oid) FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c'
         UNION ALL SELECT k.conname, ARRAY[a.attnum], pg_get_constraintdef(k.oid)
-            FROM pg_constraint k JOIN pg_attribute a ON a.atttypid = k.contypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+            FROM pg_attribute a CROSS JOIN LATERAL (SELECT * FROM pg_constraint WHERE contypid = a.atttypid OFFSET 0) k WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         UNION ALL SELECT '', array_agg(x.refobjsubid::int2), '' FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-            JOIN pg_depend x ON x.classid = 'pg_attrdef'::regclass AND x.objid = d.oid AND x.refobjid = c.oid WHERE a.attrelid = c.oid AND a.attgenerated <> '' GROUP BY d.oid
+            CROSS JOIN LATERAL (SELECT * FROM pg_depend WHERE classid = 'pg_attrdef'::regclass AND objid = d.oid AND refobjid = c.oid OFFSET 0) x WHERE a.attrelid = c.oid AND a.attgenerated <> '' GROUP BY d.oid
         UNION ALL SELECT x.relname, i.indkey::int2[], '' FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
             WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion)
         UNION ALL SELECT '', k.partattrs::int2[], pg_get_expr(p.relpartbound, p.oid) FROM pg_partition_tree(c.oid) m
@@ -196,7 +196,7 @@ class Table:
         )
 
     def deciding(self, numbers: Collection[int]) -> set[int]:
-        """Return those columns, with all that a generated one among them is connected with."""
+        """Return these columns, and those connected with a generated one among them."""
         made = {column["number"] for column in self.columns if column["made"]}.intersection(numbers)
         behind = {self.groups[number] for number in made}
         return {*numbers, *(number for number, group in self.groups.items() if group in behind)}
@@ -275,26 +275,31 @@ def _samples_of(samples: Samples, table: str, columns: Sequence[Mapping[str, Any
     }
 
 
-def fill(connection: Any, tables: Sequence[Table]) -> Filled:
-    """Insert rows into the tables, parents first."""
-    if not tables:
-        return Filled({}, {}, {})
-    by_oid = {table.oid: table for table in tables}
-    groups = list(parents_first(tables))
-    failed = set(_execute(connection, _INSERT_AT_ONCE, list(map(_at_once, groups))))
-    left = [_part(group, by_oid) for group in groups if group[0].oid in failed]
-    reasons = _insert(connection, left)["reasons"] if left else {}
-    marked = marks(connection, {table.oid: table.name for table in tables})
-    counts = {oid: int(mark.partition("/")[0]) for oid, mark in marked.items()}
+def fill(connection: Any, tables: Sequence[Table], *, kept: bool = False) -> Filled:
+    """Insert rows into the tables, parents first; with `kept` those that have some are filled already."""
+    names = {table.oid: table.name for table in tables}
+    marked = marks(connection, names) if kept else {}
+    unfilled = [table for table in tables if not _count(marked.get(table.oid, "0/"))]
+    reasons: Mapping[str, str] = {}
+    if unfilled:
+        groups = list(parents_first(unfilled))
+        failed = set(_execute(connection, _INSERT_AT_ONCE, list(map(_at_once, groups))))
+        by_oid = {table.oid: table for table in unfilled}
+        left = [_part(group, by_oid) for group in groups if group[0].oid in failed]
+        reasons = _insert(connection, left)["reasons"] if left else {}
+        marked = marks(connection, names)
+    counts = {oid: _count(mark) for oid, mark in marked.items()}
     return Filled(counts, {oid: reason for oid, reason in reasons.items() if not counts[oid]}, marked)
 
 
-def fill_all(connection: Any, version_table: str) -> None:
-    """Insert plain rows into all tables except alembic's own."""
-    fill(
-        connection,
-        [replace(table, plain=True) for table in tables(connection, 0) if not is_table(table.name, version_table)],
-    )
+def _count(mark: str) -> int:
+    return int(mark.partition("/")[0])
+
+
+def fill_all(connection: Any, version_table: str, samples: Samples = NO_SAMPLES, *, plain: bool = True) -> None:
+    """Insert rows into all tables except alembic's own."""
+    every = tables(connection, 0, samples)
+    fill(connection, [replace(table, plain=plain) for table in every if not is_table(table.name, version_table)])
 
 
 def marks(connection: Any, names: Mapping[str, str]) -> dict[str, str]:
@@ -338,7 +343,7 @@ def _execute(connection: Any, program: str, parts: Sequence[Mapping[str, Any]]) 
 
 
 def parents_first(unordered: Sequence[Table]) -> Iterator[list[Table]]:
-    """Yield single tables whose foreign keys find their rows, and circles of tables that only rows of all together satisfy."""
+    """Yield the tables, referenced ones first: each alone, or those together whose references form a cycle."""
     left = list(unordered)
     while left:
         waiting = {table.oid: table for table in left}

@@ -55,7 +55,7 @@ def locked_tables(statements: Sequence[Statement]) -> list[str]:
 def queue(
     environment: Environment, node: Node, tables: Sequence[str], queries: Sequence[Query], database: URL
 ) -> Queue | None:
-    """Run a revision behind such a transaction; return None when it did not wait."""
+    """Run a revision behind a transaction that has written to the table it locks last; return None when it did not wait."""
     transaction = _OpenTransaction(database, tables, queries)
     with transaction.open():
         upgrade(environment, database, [node])

@@ -6,6 +6,7 @@ fails there it is repeated on empty tables, because our rows may be the reason. 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import text
@@ -69,11 +70,13 @@ def run_together(baseline: Baseline, version_table: str) -> TogetherResult:
 
 def _run(baseline: Baseline, version_table: str, *, with_rows: bool) -> Run:
     old = baseline.history.before_new[baseline.old :]
-    with baseline.database() as database:
+    filled = baseline.filled.get(True) if with_rows else None
+    with baseline.database(filled) as database:
         if error := upgrade(baseline.environment, database, old):
             raise RefusedError("the released revisions do not run", error)
-        if with_rows:
-            with_connection(database, lambda connection: seeds.fill_all(connection.connection, version_table))
+        if with_rows and not filled:
+            fill = partial(seeds.fill_all, version_table=version_table, samples=baseline.samples)
+            with_connection(database, lambda connection: fill(connection.connection))
         return _Upgrade(baseline, database).run()
 
 

@@ -153,7 +153,7 @@ class _State:
 class Catalog:
     """The catalog of one DBAPI connection's database at the last read, with the changes of the current transaction.
 
-    With `noted` every statement of the session is known to `note_change`.
+    With `noted` the caller passes every statement of the session to `note_change`.
     """
 
     def __init__(self, connection: Any, *, noted: bool = False) -> None:

@@ -43,6 +43,7 @@ _GRANTS: Final = re.compile(r"\b(?:GRANT|REVOKE|OWNED|pg_attribute)\b", re.IGNOR
 _CUSTOM: Final = re.compile(r"\b(?:SET|SESSION)\s+(\w+\.\w+)|\bset_config\s*\(\s*'(\w+\.\w+)'", re.IGNORECASE)
 _ROLE: Final = "SELECT quote_ident(session_user), current_setting('role')"
 _WHO: Final = "SELECT session_user, current_user"
+_WRITTEN: Final = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::int FROM pg_stat_xact_user_tables"
 _SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE context IN ('user', 'superuser')"
 _BEFORE: Final = "before it was changed"
 _GRANTED: Final = "permissions may have changed"
@@ -63,6 +64,12 @@ def rows_written(connection: Any, sql: str, parameters: Any = None) -> int:
         cursor.execute(*([sql] if parameters is None else [sql, parameters]))
         count: int = cursor.rowcount
         return count
+
+
+def written_by_transaction(connection: Any) -> int:
+    """Return how many rows the transaction has written so far."""
+    ((rows,),) = query(connection, _WRITTEN)
+    return int(rows)
 
 
 def begin_beside(connection: Any, search_path: str) -> None:
@@ -100,7 +107,7 @@ def commits_itself(connection: Any) -> bool:
 
 
 def is_begun(driver: Any) -> bool:
-    """Whether a transaction is open, by the driver: with asyncpg the clocks of Postgres differ in each statement."""
+    """Whether a transaction is open, as the driver knows it; Postgres' clocks do not show it, since with asyncpg they differ in each statement."""
     if hasattr(driver, "is_in_transaction"):  # asyncpg
         return bool(driver.is_in_transaction())
     if hasattr(driver, "info"):  # psycopg and psycopg2
@@ -179,7 +186,7 @@ def has_granted(connection: Any) -> bool:
 
 
 def note_change(connection: Any, sql: str) -> None:
-    """Record the settings of a session before a statement that appears to change them, and that one changes permissions."""
+    """Record the settings of a session before a statement that appears to change them, and whether it may change permissions."""
     if _GRANTS.search(sql):
         notes_on(connection)[_GRANTED] = True
     if not _CHANGES.search(sql):

@@ -1,5 +1,6 @@
 """Every statement of this process, by SQLAlchemy or by a revision that uses its driver directly, and the session that executes it."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,13 @@ from sqlalchemy.engine import Connection
 from slipway.gate.measure import drivers
 from slipway.gate.measure.session import commits_itself, driver_of, is_autocommit, is_begun
 from slipway.migration.events import listening
+
+_DEFINES = re.compile(r"\s*(ALTER|CREATE|COMMENT|DROP|LOCK|REINDEX|GRANT|REVOKE|SET|VACUUM|ANALYZE)\b", re.IGNORECASE)
+
+
+def may_write(sql: str) -> bool:
+    """Whether a statement may write to rows, by itself or in what it calls."""
+    return not _DEFINES.match(sql)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +101,11 @@ def _end(connection: Connection, _cursor: Any, *statement: Any) -> None:
 
 def _tell(listeners: tuple[Listener, ...], connection: Connection, statement: tuple[Any, ...]) -> None:
     """Report a statement of SQLAlchemy."""
-    sql, parameters, _, many = statement
-    session: Session | None = None
-    for listener in listeners:
-        if listener is not _ignore:
-            session = session or Session.of(connection)
-            listener(Execution(session=session, sql=sql, parameters=parameters, many=many))
+    if called := [listener for listener in listeners if listener is not _ignore]:
+        sql, parameters, _, many = statement
+        execution = Execution(session=Session.of(connection), sql=sql, parameters=parameters, many=many)
+        for listener in called:
+            listener(execution)
 
 
 def _begin_directly(call: drivers.Call) -> None:
@@ -112,5 +119,6 @@ def _end_directly(call: drivers.Call) -> None:
 def _tell_directly(listeners: tuple[Listener, ...], call: drivers.Call) -> None:
     """Report a statement that is given to a driver."""
     session = Session(connection=call.connection, autocommit=call.autocommit, error=call.error)
+    execution = Execution(session=session, sql=call.sql, parameters=call.parameters, many=call.many)
     for listener in listeners:
-        listener(Execution(session=session, sql=call.sql, parameters=call.parameters, many=call.many))
+        listener(execution)

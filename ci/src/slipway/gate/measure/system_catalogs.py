@@ -39,11 +39,11 @@ class SystemCatalog:
     rare: bool = False  # most services have no such object
 
     def young(self, boundary: str) -> str:
-        """Query the lines of rows written by this transaction or a later one."""
+        """Return the query for the lines of rows that this transaction or a later one wrote."""
         return f"{self._lines} AND ({' OR '.join(is_young(version, boundary) for version in self.versions)})"
 
     def of(self, owners: str) -> str:
-        """Query the lines of rows with these owners, an array of oids."""
+        """Return the query for the lines of rows with these owners, an array of oids."""
         return f"{self._lines} AND {self.owner} = ANY ({owners})"
 
     def keys(self) -> str:
@@ -59,7 +59,7 @@ class SystemCatalog:
 
 def is_young(row: str, boundary: str) -> str:
     """Whether a row was written by this transaction or a later one; xids are ordered by age only."""
-    return f"age({row}.xmin) <= age({boundary})"
+    return f"age({row}.xmin) <= (SELECT age({boundary}))"
 
 
 def _belongs_to(relation: str) -> str:
@@ -110,7 +110,7 @@ SYSTEM_CATALOGS = (
         where=f"{_user('r.attrelid')} AND r.attnum > 0",
         key="r.attrelid, r.attnum",
         owner="r.attrelid",
-        joins=f"{_belongs_to('r.attrelid')} LEFT JOIN pg_attrdef f ON r.atthasdef AND (f.adrelid, f.adnum) = (r.attrelid, r.attnum)",
+        joins=_belongs_to("r.attrelid"),
         kind="'column'",
         called="x.name || '.' || quote_ident(r.attname)",
         definition="""CASE WHEN NOT r.attisdropped AND x.relkind IN ('r', 'p', 'f', 'c') THEN
@@ -118,7 +118,7 @@ SYSTEM_CATALOGS = (
                 CASE WHEN r.attcollation NOT IN (0, 'default'::regcollation) THEN 'collate ' || r.attcollation::regcollation END,
                 CASE WHEN r.attnotnull THEN 'not null' END,
                 CASE r.attgenerated WHEN 's' THEN 'generated stored ' WHEN 'v' THEN 'generated virtual ' ELSE 'default ' END
-                    || pg_get_expr(f.adbin, f.adrelid),
+                    || (SELECT pg_get_expr(f.adbin, f.adrelid) FROM pg_attrdef f WHERE r.atthasdef AND (f.adrelid, f.adnum) = (r.attrelid, r.attnum)),
                 CASE r.attidentity WHEN 'a' THEN 'identity always' WHEN 'd' THEN 'identity by default' END,
                 CASE WHEN r.attoptions IS NOT NULL THEN
                     (SELECT string_agg(o, ',') FROM unnest(r.attoptions) o WHERE o NOT LIKE 'pg\\_attver=%') END, r.attacl::text) END""",

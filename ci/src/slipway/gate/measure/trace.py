@@ -91,7 +91,7 @@ class Tracer:
             self._transactions[session.key] = Transaction(session.connection)
 
     def reconcile(self) -> None:
-        """Record the effects of the revision, which has ended, that no statement explains, and autocommit mode that it leaves on."""
+        """Record, when the revision has ended, its effects that no statement explains, and autocommit mode that it left on."""
         for driver, transaction in self._transactions.items():
             if is_begun(driver):
                 with suppress(Exception):  # of any driver: the revision may have left it failed, or another loop has it
@@ -103,7 +103,7 @@ class Tracer:
                 self._statements.append(self._statement(UNSEEN, self._line, each.effect))
 
     def words_on(self, held: Iterable[tuple[str, str | None]]) -> str:
-        """Return words on locks of other sessions, mode and table, with the statement that took each if it is the revision's."""
+        """Describe locks of other sessions, given by mode and table, each with the statement of the revision that took it, if one did."""
         words = []
         for mode, table in held:
             of = f"{mode} on {table}" if table else "an advisory lock"

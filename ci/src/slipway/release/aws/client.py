@@ -26,7 +26,6 @@ from slipway.release.errors import (
     AwsRefusedError,
     LostAnswerError,
     UnreachableError,
-    meanwhile,
 )
 from slipway.structure import nearest
 from slipway.untrusted import json_object, one_line
@@ -111,7 +110,7 @@ class Aws:
         self._answer_seconds = _ANSWER_SECONDS
         self._clients: dict[str, Any] = {}
         self._session: Any = None  # boto3's
-        self.patience = Patience(sleep, UnreachableError, meanwhile=meanwhile)
+        self.patience = Patience(sleep, UnreachableError)
         self._making = threading.Lock()  # a boto3 session is not thread-safe
 
     def impatient(self) -> Self:
@@ -225,7 +224,16 @@ class Aws:
 
 
 def session_of(keys: Keys, region: str | None) -> Any:
-    """Return a boto3 session; those of one process load each service model once."""
+    """Return a boto3 session; those of one process load each service model once. Raises BadInputError, such as for an unknown profile."""
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return _session_of(keys, region)
+    except BotoCoreError as error:
+        raise _unusable(error, answered=False) from error
+
+
+def _session_of(keys: Keys, region: str | None) -> Any:
     import boto3
     from botocore.session import Session
 
@@ -332,7 +340,7 @@ def _unusable(error: Exception, *, answered: bool) -> SlipwayError:
     if kind == "NoCredentialsError":
         return BadInputError(
             "there are no AWS credentials",
-            "sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            "sign in (aws sso login), name a profile in AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     return BadInputError(
         f"boto3 cannot make a request ({kind}: {one_line(str(error))})",

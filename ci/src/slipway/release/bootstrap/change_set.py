@@ -24,7 +24,7 @@ from slipway.untrusted import one_line
 T = TypeVar("T")
 
 _POLL_SECONDS = 3.0
-_TIMEOUT_SECONDS = 15 * 60.0
+_TIMEOUT_SECONDS = 60 * 60.0  # RDS takes long to make a server in two zones, or to upgrade one
 _CLEANING_SECONDS = 60.0  # for deleting a change set that was only shown, also after Ctrl-C
 OURS = "slipway:"  # the prefix of our tags
 REVIEWED = "REVIEW_IN_PROGRESS"  # a stack without resources, left by a change set that was only shown

@@ -31,7 +31,7 @@ from slipway.untrusted import one_line
 _POLL_SECONDS = 15.0
 _START_SECONDS = 60.0  # until a deletion that AWS accepted has begun
 _TIMEOUT_SECONDS = 60 * 60.0  # a large database takes long to leave its final snapshot
-_DATABASE = "AWS::RDS::DBInstance"
+DATABASE = "AWS::RDS::DBInstance"
 _DELETING, _DELETED, _DELETE_FAILED = "DELETE_IN_PROGRESS", "DELETE_COMPLETE", "DELETE_FAILED"
 
 
@@ -53,21 +53,22 @@ class StackDeletion:
         held = [(each, policies.get(each["LogicalResourceId"], "")) for each in resources]
         return with_values(removal, resources=tuple(_named(*each) for each in held if each[1] != "Retain"))
 
-    async def importers(self) -> tuple[str, ...]:
-        """Return the stacks that import what this one exports."""
-        stack, found = await describe_stack(self.aws, self.stack.name) or {}, set[str]()
+    async def imports(self) -> dict[str, list[str]]:
+        """Return the stacks that import each export of this one."""
+        stack, found = await describe_stack(self.aws, self.stack.name) or {}, dict[str, list[str]]()
         for export in [each["ExportName"] for each in stack.get("Outputs", ()) if each.get("ExportName")]:
             try:
                 imports = self.aws.items("cloudformation", "list_imports", "Imports", ExportName=export)
-                found.update([each async for each in imports])
+                found[export] = [each async for each in imports]
             except AwsRefusedError as error:
                 if "is not imported by any stack" not in error.message:
                     raise
-        return tuple(sorted(found))
+        return found
 
-    async def users(self, ours: Collection[str]) -> tuple[str, ...]:
-        """Return the importing stacks that are not ours: those of other services."""
-        return tuple(name for name in await self.importers() if name not in ours)
+    async def users(self, ours: Collection[str] = ()) -> tuple[str, ...]:
+        """Return the importing stacks, without ours: those of other services."""
+        importers = {name for names in (await self.imports()).values() for name in names}
+        return tuple(sorted(importers.difference(ours)))
 
     async def obstacles(self) -> list[SlipwayError]:
         """Return why the stack cannot be deleted now."""
@@ -86,20 +87,30 @@ class StackDeletion:
             command = f"aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name {name}"
             what = f"the stack {name} has termination protection"
             found.append(RefusedError(what, f"{command} --region {self.stack.region}"))
-        databases = [each for each in await resources_of(self.aws, name) if each["ResourceType"] == _DATABASE]
+        databases = [each for each in await resources_of(self.aws, name) if each["ResourceType"] == DATABASE]
         policies = await self._policies() if databases else {}
         for each in databases:
-            name, environment = one_line(each["PhysicalResourceId"]), self.stack.tags["slipway:environment"]
-            apply = f"`slipway bootstrap --environment {environment} --apply` before"
             if policies.get(each["LogicalResourceId"]) == "Delete":
+                name = one_line(each["PhysicalResourceId"])
                 what = f"the stack {self.stack.name} would delete the database {name} without a final snapshot"
-                found.append(RefusedError(what, f"run {apply}"))
-            if await self._is_protected(each["PhysicalResourceId"]):
-                setting = f"deletion-protection = false in [tool.slipway.environments.{environment}.database]"
-                found.append(
-                    RefusedError(f"the database {name} is protected from deletion", f"set {setting}, and run {apply}")
-                )
+                found.append(RefusedError(what, f"run {self._apply}"))
+            if protection := await self.protection(each["PhysicalResourceId"]):
+                found.append(protection)
         return found
+
+    @property
+    def _apply(self) -> str:
+        return f"`slipway bootstrap --environment {self.stack.tags['slipway:environment']} --apply` before"
+
+    async def protection(self, database: str) -> RefusedError | None:
+        """Return why AWS would not delete a database; None for one without protection."""
+        if not await self._is_protected(database):
+            return None
+        table = f"[tool.slipway.environments.{self.stack.tags['slipway:environment']}.database]"
+        setting = f"set deletion-protection = false in {table}"
+        return RefusedError(
+            f"the database {one_line(database)} is protected from deletion", f"{setting}, and run {self._apply}"
+        )
 
     async def run(self, proposal: StackRemoval) -> StackRemoval:
         """Delete the stack and follow the deletion to its end; raises SlipwayError."""

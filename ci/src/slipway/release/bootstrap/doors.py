@@ -5,12 +5,12 @@ directly stay [G]. A group is let in to the load balancer, not to a single servi
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from slipway.records.bootstrap import DoorChange, Result
 from slipway.release.aws.client import Aws
-from slipway.release.bootstrap.isolation import ports_of
+from slipway.release.bootstrap.isolation import ports_of, with_kind
 
 CALLS_TAG: Final = "slipway:calls"  # of the security group of a service that calls others
 _NAMES: Final = "ecs-express-gateway-alb-"  # [F]
@@ -26,7 +26,7 @@ _SOURCES: Final = {
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of one source that lets it in; `permission` is the API's, and `note` its description."""
+    """A rule that admits one source; `permission` is the API's, and `note` its description."""
 
     source: str
     ports: str
@@ -40,12 +40,16 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Door:
-    """A load balancer of private services, its security group with the rules of it, and the groups of the services that call others."""
+    """A load balancer of private services, its security group with the rules of it, and the groups of the services that call others.
+
+    - names: those of the VPC's security groups, by id.
+    """
 
     balancer: str
     group: str
     rules: tuple[Rule, ...]
     callers: tuple[str, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def strangers(self) -> tuple[Rule, ...]:
@@ -54,24 +58,30 @@ class Door:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The groups of callers that are not let in."""
+        """The security groups of callers that have no rule yet."""
         there = {rule.text for rule in self.rules}
         return tuple(group for group in self.callers if _caller(group) not in there)
 
     def breaches(self) -> Iterator[str]:
         """Yield a sentence for each service that is let in or kept out against its settings."""
         for rule in self.strangers:
-            yield f"the load balancer {self.balancer} lets {rule.text} in to the private services, and it calls none of them"
+            yield f"the load balancer {self.balancer} of the private services lets in {self._shown(rule.text)}, which is no caller's security group"
         for group in self.missing:
-            yield f"the load balancer {self.balancer} does not let {group} in, whose service calls a private one"
+            yield f"the load balancer {self.balancer} of the private services does not let in {self._shown(group)}, whose service calls one of them"
+
+    def _shown(self, text: str) -> str:
+        """Return a source with its kind, and its name where it has one."""
+        source, on, ports = text.partition(" on ")
+        name = f" ({self.names[source]})" if self.names.get(source) else ""
+        return f"{with_kind(source)}{name}{on}{ports}"
 
     def change(self, result: Result) -> DoorChange:
         return DoorChange(
             balancer=self.balancer,
             group=self.group,
             result=result if self.strangers or self.missing else Result.UNCHANGED,
-            opened=tuple(map(_caller, self.missing)),
-            closed=tuple(rule.text for rule in self.strangers),
+            opened=tuple(self._shown(_caller(group)) for group in self.missing),
+            closed=tuple(self._shown(rule.text) for rule in self.strangers),
         )
 
 
@@ -85,6 +95,7 @@ async def doors_of(aws: Aws, vpc: str) -> list[Door]:
     if not private:
         return []
     groups = await _groups(aws, vpc)
+    names = {group: _tag(each, "Name") for group, each in groups.items()}
     callers = tuple(sorted(name for name, each in groups.items() if _tag(each, CALLS_TAG)))
     return [
         Door(
@@ -92,6 +103,7 @@ async def doors_of(aws: Aws, vpc: str) -> list[Door]:
             group=group,
             rules=tuple(rules_of(groups[group]["IpPermissions"])),
             callers=callers,
+            names=names,
         )
         for each in private
         for group in each.get("SecurityGroups", ())

@@ -1,4 +1,4 @@
-"""Drift detection of one stack: resources beside the template that made them, and what they are now."""
+"""Drift detection of one stack: the differences between its resources and its template."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from slipway.release.aws.client import Aws
 from slipway.release.bootstrap.doors import Rule, rules_of
-from slipway.release.bootstrap.isolation import Resources, breaches
+from slipway.release.bootstrap.isolation import Resources, breaches, with_kind
 from slipway.release.bootstrap.template import CALLER, INGRESS
 from slipway.release.errors import or_absent
 from slipway.release.placement import DATABASE_GROUP, PRIVATE_SUBNETS, VPC
@@ -52,11 +52,11 @@ class Enclosure:
         """Yield a sentence for each rule and route that no template has, beside those of the database and to internet gateways."""
         for group, stack in self.owners.items():
             for rule in self.rules.get(group, ()):
-                yield f"the security group {group} of {stack} accepts {rule.text}, and no template lets that in"
+                yield f"the security group {group} of {stack} accepts {with_kind(rule.text)}, and no template lets that in"
         for route, target in self.ways_out:
             if not target.startswith(_GATEWAY):
                 table, *blocks = route.values()
-                yield f"the private subnets have a route to {' '.join(blocks)} by {target} ({table}), and no template has it"
+                yield f"the private subnets have a route to {' '.join(blocks)} by {with_kind(target)} ({table}), and no template has it"
 
     @property
     def strangers(self) -> Iterator[tuple[str, Rule]]:
@@ -110,11 +110,11 @@ async def enclose(aws: Aws, enclosure: Enclosure) -> list[str]:
     done = []
     for group, rule in enclosure.strangers:
         await aws.call("ec2", "revoke_security_group_ingress", GroupId=group, IpPermissions=[rule.permission])
-        done.append(f"{enclosure.owners.get(group, 'the database')} no longer accepts {rule.text} ({group})")
+        done.append(f"{enclosure.owners.get(group, 'the database')} no longer accepts {with_kind(rule.text)} ({group})")
     for route, target in enclosure.ways_out:
         await aws.call("ec2", "delete_route", **route)
         table, *blocks = route.values()
-        done.append(f"the route to {' '.join(blocks)} in {table} no longer leads to {target}")
+        done.append(f"the route to {' '.join(blocks)} in {table} no longer leads to {with_kind(target)}")
     return done
 
 

@@ -1,10 +1,11 @@
-"""Roles that a stack would make and that exist without it: CloudFormation reports the first of them when half of the stack is made."""
+"""Roles that exist outside of the stack that would make them: CloudFormation reports only the first, when half of the stack is made."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
 from slipway.errors import RefusedError
 from slipway.records.bootstrap import StackChange
 from slipway.release.aws.client import Aws
+from slipway.release.bootstrap.change_set import OURS, tags_of
 from slipway.release.bootstrap.template import StackTemplate
 from slipway.release.errors import AwsRefusedError
 
@@ -18,15 +19,27 @@ def roles_added_by(stack: StackTemplate, proposal: StackChange) -> list[str]:
     return [str(wanted[change.name]["Properties"]["RoleName"]) for change in added]
 
 
-async def check_new(aws: Aws, roles: Collection[str]) -> None:
-    """Raise RefusedError with every one of these roles that exists already."""
+async def check_new(aws: Aws, roles: Mapping[str, StackTemplate]) -> None:
+    """Raise RefusedError with every one of these roles that exists already; each has the stack that would make it.
+
+    Roles belong to an account, stacks to a region: a role with the tags of its stack was made by that stack in another region.
+    """
     if not roles:
         return
     try:
         present = {role["RoleName"] async for role in aws.items("iam", "list_roles", "Roles")}
-    except AwsRefusedError:  # these credentials may not list them; CloudFormation names the first one later
+        taken = [role for role in roles if role in present]
+        tags = (await aws.call("iam", "get_role", RoleName=taken[0]))["Role"] if taken else {}
+    except AwsRefusedError:  # these credentials may not read them; CloudFormation names the first one later
         return
-    if taken := [role for role in roles if role in present]:
+    if taken:
+        stack = roles[taken[0]]
+        if tags_of(tags, OURS) == stack.tags:
+            raise RefusedError(
+                f"the role {taken[0]} was made by a stack {stack.name}, and there is none in {stack.region}",
+                "write the region in which that stack is into the settings again: an environment cannot move to another region, "
+                "but one of another name, with roles of its own, can be made there",
+            )
         raise RefusedError(
             f"these roles exist already, and nothing was changed: {', '.join(taken)}",
             "name others in the settings, and bootstrap makes them; or delete these first, if nothing uses them",

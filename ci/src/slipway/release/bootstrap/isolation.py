@@ -34,7 +34,7 @@ class _Network:
 
     def __init__(self, resources: Resources) -> None:
         self._kinds = {name: str(each["Type"]) for name, each in resources.items()}
-        self._properties = {name: _named(each.get("Properties", {})) for name, each in resources.items()}
+        self._properties = {name: named(each.get("Properties", {})) for name, each in resources.items()}
 
     def of(self, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Return the resources of a kind, with their properties."""
@@ -94,7 +94,23 @@ def _entries(network: _Network, name: str, database: Mapping[str, Any], callers:
         for rule in rules or ():
             sources = [str(rule[key]) for key in _SOURCES if rule.get(key)] or ["an unknown source"]
             strangers = [source for source in sources if source not in callers]
-            yield from (f"the database {name} accepts {source} on {ports_of(rule)} ({group})" for source in strangers)
+            where = f"on {ports_of(rule)} ({group})"
+            yield from (f"the database {name} accepts {with_kind(source)} {where}" for source in strangers)
+
+
+_KINDS = {
+    "sg": "security group",
+    "pl": "prefix list",
+    "nat": "NAT gateway",
+    "rtb": "route table",
+    "eni": "network interface",
+}
+
+
+def with_kind(identifier: str) -> str:
+    """Return an id of AWS with the kind of its resource, and any other text as it is."""
+    kind = _KINDS.get(identifier.partition("-")[0]) if "-" in identifier else None
+    return f"the {kind} {identifier}" if kind else identifier
 
 
 def ports_of(rule: Mapping[str, Any]) -> str:
@@ -105,16 +121,16 @@ def ports_of(rule: Mapping[str, Any]) -> str:
     return text if protocol in ("tcp", "-1") else f"{text} of {protocol}"
 
 
-def _named(value: Any) -> Any:
-    """Replace the references in a value by the names of the resources."""
+def named(value: Any) -> Any:
+    """Replace the references in a value of a template by the names of the resources."""
     match value:
         case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
             return name
         case {"Fn::ImportValue": str(export)}:
             return export.rpartition("-")[2]
         case Mapping():
-            return {key: _named(item) for key, item in value.items()}
+            return {key: named(item) for key, item in value.items()}
         case list() | tuple():
-            return [_named(item) for item in value]
+            return [named(item) for item in value]
         case _:
             return value

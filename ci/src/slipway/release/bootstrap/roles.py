@@ -229,7 +229,7 @@ def moved_scope(scope: Scope) -> Scope | None:
 
 
 def joined(policies: Iterable[Policy]) -> Policy:
-    """Join policies to one: statements that differ in their resources only become one on those of all; names stay unique."""
+    """Join policies into one: statements that differ only in their resources become one; their ids stay unique."""
     statements: dict[str, dict[str, Any]] = {}
     for statement in (statement for each in policies for statement in each["Statement"]):
         key = json.dumps([statement["Sid"], statement["Action"], statement.get("Condition")])

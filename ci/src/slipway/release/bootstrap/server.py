@@ -88,6 +88,7 @@ def _instance(name: str, environment: str, made: ManagedDatabase, major: int) ->
         "DBInstanceIdentifier": name,  # with a name AWS refuses to replace it
         "Engine": "postgres",
         "EngineVersion": str(major),
+        "AllowMajorVersionUpgrade": True,  # without it RDS refuses a higher major of the settings
         "DBInstanceClass": made.class_,
         "AllocatedStorage": str(made.storage),
         "StorageType": "gp3",

@@ -20,7 +20,7 @@ _READS = 3
 _LOOK_SECONDS = 5.0
 
 
-async def migrate(run: Run) -> None:
+async def migrate(run: Run, observed: Observed) -> None:
     """Migrate the database once per run, outside of the lock: it takes longer than a lock is good for, and has a lock of its own."""
     if run.engine.migrate is None or run.migration:
         return
@@ -38,6 +38,11 @@ async def migrate(run: Run) -> None:
         await run.ledger.migrated(run.number, run.migration)
     except SlipwayError as error:
         run.say(f"the ledger lacks this deployment's migration: {error}")
+    if run.migration.applied:
+        with suppress(SlipwayError):
+            run.broken = await run.engine.problem(observed)
+    if run.broken:
+        run.say(f"on the migrated database the release before fails: {run.broken}; it is replaced now")
 
 
 async def recall_migration(run: Run) -> None:

@@ -27,7 +27,7 @@ class Disproof(str):
 
 
 def readiness_from(text: str) -> Readiness | None:
-    """Read a health path's body; None when it makes no such statement."""
+    """Read the body that a health path answered; None when it says nothing about revisions or the database."""
     body = json_object(text)
     unreachable = body.get("database") == "unreachable"
     database = None if unreachable else _heads(body, "database_head")

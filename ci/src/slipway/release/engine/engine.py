@@ -30,6 +30,11 @@ async def no_answer(*_: object) -> Answer:
     return Answer()
 
 
+async def no_problem(_observed: Observed) -> str:
+    """Ask nothing."""
+    return ""
+
+
 async def no_sample() -> str:
     """Request nothing."""
     return ""
@@ -45,6 +50,7 @@ class Engine:
     - permit: judges the observed state, before the migration and again right before the change; returns why a needed proof is waived.
     - migrate: brings the database to the release's head for a numbered deployment; None when slipway does not migrate it.
     - answer: asks the release that is live, which may be the requested digest or the one before.
+    - problem: asks the live release once, and returns why it does not answer, or an empty text.
     - sample: requests the paths of the service while two releases share its traffic; returns a line for people, or an empty text.
     - certificate, risk: the certificate of the release on the schema, which is recorded, and the caller's reason for going without one.
     - joint: the release of several services that a run is a part of, or None.
@@ -60,6 +66,7 @@ class Engine:
     permit: Callable[[Observed], Awaitable[str | None]] = no_op
     migrate: Callable[[int, Tell], Awaitable[Migration]] | None = None
     answer: Callable[[Observed, str], Awaitable[Answer]] = no_answer
+    problem: Callable[[Observed], Awaitable[str]] = no_problem
     sample: Callable[[], Awaitable[str]] = no_sample
     certificate: Certificate | None = None
     risk: str = ""
@@ -75,6 +82,7 @@ class Run:
     - number: the deployment's in the ledger, set once it is claimed; 0 before.
     - migration: what this deployment did to the database, set once it did.
     - answer: of the release that was live at the end, once it was asked.
+    - broken: why the release before failed on the migrated database, otherwise empty.
     - changes: of the live service, as its last plan says. risk: why a needed proof was waived, otherwise empty. A resumed run has its caller's reason: whether the killed run needed it is unknown.
     """
 
@@ -87,6 +95,7 @@ class Run:
     answer: Answer | None = None
     changes: tuple[str, ...] = ()
     risk: str = ""
+    broken: str = ""
 
     @property
     def ledger(self) -> Ledger:

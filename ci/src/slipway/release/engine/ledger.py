@@ -214,7 +214,7 @@ class Ledger:
         return lock.number if lock else None
 
     async def release_lock(self, key: str) -> None:
-        """Release a lock by the key that `lock` returned, so that a lock taken since then stays."""
+        """Release the lock with this key, which `lock` returned; a lock that another process has taken meanwhile stays."""
         await self.store.remove(key)
 
     async def texts(self, names: Iterable[str]) -> Mapping[str, str]:

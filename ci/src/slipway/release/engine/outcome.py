@@ -53,6 +53,9 @@ def outcome_of(
         migration=run.migration,
         answer=run.answer,
         way_out="" if why and why.remedy == out else out,
+        note=f"between the migration and the new release users got errors: {run.broken}"
+        if run.broken and status in _LIVE
+        else "",
     )
 
 

@@ -171,7 +171,12 @@ def _obstacle(spec: ServiceSpec, observed: Observed, changes: tuple[FieldChange,
     """Return why an update is blocked that cannot change or remove a field: sending it would promise a change that is never made."""
     if fixed := [change for change in changes if change.name in spec.fixed]:
         names = " and ".join(f"the {change.name} {one_line(change.before or ABSENT)}" for change in fixed)
-        return f"an update cannot change {names}; name the present value in the settings, or none if it is optional, or delete the service and deploy again"
+        keep = (
+            "leave it out of"
+            if all(change.before in (None, ABSENT) for change in fixed)
+            else "name the present value in"
+        )
+        return f"an update cannot change {names}; {keep} the settings, or delete the service and deploy again"
     left = [change.name for change in changes if change.name in observed.inherited and change.after == ABSENT]
     if not left:
         return ""
@@ -210,7 +215,7 @@ def _action(observed: Observed, changes: tuple[FieldChange, ...]) -> tuple[Actio
 
 
 def check_belongs(approved: Plan, environment: str, service: str) -> None:
-    """Raise BadInputError for a plan that can never be applied here."""
+    """Raise BadInputError for a plan of another environment or service, and for one that is blocked."""
     if (approved.environment, approved.service) != (environment, service):
         raise BadInputError(
             f"the plan is for {one_line(approved.service)} in {one_line(approved.environment)}, not for {service} in {environment}",

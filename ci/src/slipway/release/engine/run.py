@@ -178,7 +178,7 @@ async def _attempt(run: Run) -> Operation | Outcome:
     run.check_approved(plan, observed)
     if plan.action is not Action.NOOP:
         await run.permit(observed)
-        await migrate(run)
+        await migrate(run, observed)
     async with run.lock(await or_unknown(run.engine.target.newest())) as lock:
         return await change(run, lock)
 

@@ -60,7 +60,7 @@ class NameRecords:
         return shares.get(_target(found[0]))
 
     def weighed(self, percent: int, old: Destination, new: Destination) -> list[Record]:
-        """Return the weighted pair."""
+        """Return the weighted records of both sides; the new side gets `percent`."""
         return [
             self._leading_to(old) | {"SetIdentifier": OLD, "Weight": WHOLE - percent},
             self._leading_to(new) | {"SetIdentifier": NEW, "Weight": percent},

@@ -134,6 +134,12 @@ def _beyond(spec: ServiceSpec, checkers: Collection[str]) -> Checks:
     return tuple(checks)
 
 
+def going_back(found: Preflight) -> Preflight:
+    """Return the preflight of a rollback."""
+    branches = (Branch(branch.part, tuple(map(image.going_back, branch.checks))) for branch in found.branches)
+    return replace(found, branches=tuple(branches))
+
+
 def unmigrated(found: Preflight) -> Preflight:
     """Add to the preflight of a first deployment that slipway does not migrate its database."""
     if any(branch.part == "service" for branch in found.branches):

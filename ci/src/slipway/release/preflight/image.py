@@ -1,6 +1,7 @@
 """The image: it exists by digest, is one manifest for the platform of the service, and its repository has immutable tags."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -23,6 +24,11 @@ _MEDIA_TYPES = (MANIFEST, INDEX, f"{_DOCKER}.v2+json", f"{_DOCKER}.list.v2+json"
 _CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
 _BUILD = "build it for {0} (docker build --platform {0}) and push that"
 _DOWNLOAD = "check the proxy of this machine, or its VPC's endpoint for S3, where ECR keeps the files of images"
+_ABSENT = "push it first; `dagger call publish` prints the digest"
+_DELETED = (
+    "its image was deleted: go back to another one with `slipway rollback --to NUMBER`, or build its commit again and deploy that; "
+    "`slipway history` has the numbers and the commits"
+)
 _MOST_BYTES = 4 * 1024 * 1024  # of a config
 _TIMEOUT_SECONDS = 10.0
 
@@ -40,6 +46,11 @@ async def refusal_of(aws: Aws, spec: ServiceSpec) -> Check | None:
     """Return why the image cannot be deployed; None for one that can, or could not be read."""
     checks = await covered("image", _judged(aws, spec))
     return next((check for check in checks if check.verdict is PreflightResult.REFUSED), None)
+
+
+def going_back(check: Check) -> Check:
+    """Return a check of a release that has been live: nothing has to be pushed for it, so a missing image was deleted."""
+    return replace(check, remedy=_DELETED) if check.remedy == _ABSENT else check
 
 
 async def _judged(aws: Aws, spec: ServiceSpec) -> Checks:
@@ -64,7 +75,7 @@ async def _manifest(aws: Aws, name: str, image: Reference) -> Mapping[str, Any] 
         code = next((failure.get("failureCode", "") for failure in answer["failures"]), "")
         if code in ("ImageNotFound", "InvalidImageDigest"):
             absent = f"the repository {name} has no image {image.digest}"
-            return no("digest", absent, "push it first; `dagger call publish` prints the digest")
+            return no("digest", absent, _ABSENT)
         return not_covered("digest", f"ECR does not return it: {one_line(code) or 'it names no reason'}")
     text = str(answer["images"][0]["imageManifest"])
     if digest_of(text.encode()) != image.digest:

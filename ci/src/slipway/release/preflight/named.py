@@ -26,7 +26,7 @@ _YOUNG_SECONDS = 90  # until then a platform may not know a role [F]
 
 
 async def checks_of_roles(aws: Aws, spec: ServiceSpec, trusts: Mapping[str, tuple[str | None, str]]) -> Checks:
-    """Check roles by subject: the ARN of each that there is, and the service that assumes it."""
+    """Check roles, given by subject: the ARN, where there is one, and the service that assumes it."""
     checks: Checks = ()
     for subject, (arn, principal) in trusts.items():
         if arn:

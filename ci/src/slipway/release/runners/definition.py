@@ -196,7 +196,7 @@ def request(order: TaskOrder, definition_arn: str, token: str) -> dict[str, Any]
 
 
 def overrides(order: TaskOrder, command: Sequence[str], token: str) -> dict[str, Any]:
-    """Return the members of RunTask by which the task runs a command instead; no migration takes it for its own."""
+    """Return the members of RunTask by which the task runs a command instead, under a mark that no migration looks for."""
     program = _bare(files("slipway.release.runners").joinpath("masked.py").read_text(encoding="utf-8"))
     arguments = ["-c", program, ",".join(sorted(order.secrets)), *command]  # after the definition's python
     container = {"name": CONTAINER, "command": arguments}

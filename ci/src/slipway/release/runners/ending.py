@@ -50,7 +50,8 @@ _RULES = (
     (r"log group does not exist", "there is no log group {group}", "{create}"),
     (r"log stream|logger args|logging driver", "the log {group} cannot be written ({reason})", "allow the execution role logs:CreateLogStream and logs:PutLogEvents there"),
     (rf"(?:secret|ssm).*(?:{_TIMEOUT})", "ECS does not reach the secrets from these subnets ({reason})", _NETWORK),
-    (r"(?:secret|ssm).*(?:can't find|ResourceNotFound|invalid ssm parameters|did not contain|doesn't contain)", "ECS cannot find a secret of the {noun} ({reason})", "correct its ARN in secrets of {table}]"),
+    (r"marked for deletion", "a secret of the {noun} is scheduled for deletion", "`aws secretsmanager restore-secret --secret-id {secret}` restores it; or name another one in secrets of {table}]"),
+    (r"(?:secret|ssm).*(?:can't find|ResourceNotFound|invalid ssm parameters|did not contain|doesn't contain)", "ECS cannot find a secret of the {noun} ({reason})", "correct its ARN in secrets of {table}]; for one that bootstrap made run `slipway bootstrap --environment {environment} --drift`"),
     (r"unable to retrieve secrets?|failed to fetch secret", "ECS cannot read the secrets of the {noun} ({reason})", "allow the execution role secretsmanager:GetSecretValue, ssm:GetParameters and kms:Decrypt on them"),
     (r"CannotPullContainerError.*(?:not found|manifest unknown)", "ECS finds no image {image}", "push it first; `dagger call publish` prints the digest"),
     (rf"(?:CannotPull|registry auth).*(?:{_TIMEOUT})", "ECS does not reach the image from these subnets ({reason})", _NETWORK),
@@ -167,6 +168,8 @@ def _never_ran(ended: Ended, order: TaskOrder) -> SlipwayError:
         "create": creation_of(order.log_group, order.environment),
         "image": order.image,
         "noun": order.noun,
+        "environment": order.environment,
+        "secret": one_line(next(iter(re.findall(r"fetch secret (\S+)", ended.reason)), "ARN")),
         "table": f"[tool.slipway.environments.{order.environment}",
         "reason": one_line(ended.reason, 400),
     }

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from slipway.simulator.contract import AwsError, Call, Operations
-from slipway.simulator.databases import Databases
+from slipway.simulator.databases import Databases, check_change
 from slipway.simulator.resources import Model, Resources
 
 
@@ -95,9 +95,9 @@ class _Repository(ServiceHandler):
 class _Role(ServiceHandler):
     async def create(self, model: Model, call: Call) -> Model:
         trust = json.dumps(model["AssumeRolePolicyDocument"])
-        path = {"Path": model["Path"]} if "Path" in model else {}
+        own = {key: model[key] for key in ("Path", "Tags") if key in model}
         made = await self._ask(
-            "iam", "CreateRole", call, RoleName=model["RoleName"], AssumeRolePolicyDocument=trust, **path
+            "iam", "CreateRole", call, RoleName=model["RoleName"], AssumeRolePolicyDocument=trust, **own
         )
         await self._put_policies({}, model, call)
         return {"Arn": made["Role"]["Arn"], "RoleId": made["Role"]["RoleId"]}
@@ -230,6 +230,12 @@ class _Subnet(ServiceHandler):
 class _Database(ServiceHandler):
     async def create(self, model: Model, call: Call) -> Model:
         return await self._databases.launch(model, call)
+
+    async def update(self, before: Model, after: Model, call: Call) -> None:  # noqa: ARG002 -- as in the class above
+        try:
+            check_change(before, after)
+        except AwsError as error:
+            raise failure("InvalidRequest", error.message) from error
 
     async def delete(self, model: Model, call: Call, *, snapshot: bool) -> None:
         try:

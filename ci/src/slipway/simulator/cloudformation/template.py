@@ -9,7 +9,7 @@ from typing import Any
 
 from slipway.resource_kinds import kinds
 from slipway.simulator.cloudformation.values import is_function, plain
-from slipway.simulator.contract import AwsError
+from slipway.simulator.contract import AwsError, listed
 
 _SECTIONS = {"AWSTemplateFormatVersion", "Description", "Metadata", "Resources", "Outputs"}
 _MOST_RESOURCES = 500  # [G]
@@ -63,7 +63,7 @@ def in_order(resources: Mapping[str, Any]) -> list[str]:
     after = {
         name: [
             other
-            for other in (*(name for name, _ in references(each)), *_listed(each.get("DependsOn", [])))
+            for other in (*(name for name, _ in references(each)), *listed(each.get("DependsOn", [])))
             if other in resources
         ]
         for name, each in resources.items()
@@ -225,7 +225,3 @@ def _substituted(name: str, values: Mapping[str, Any]) -> Any:
     if name in values:
         return values[name]
     return {"Fn::GetAtt": name.split(".", 1)} if "." in name else {"Ref": name}
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

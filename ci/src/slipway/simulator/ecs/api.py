@@ -53,7 +53,7 @@ class Ecs:
         }
 
     async def create_cluster(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """An existing cluster is returned again [F]."""
+        """Create a cluster, or return the existing one [F]."""
         name = request.get("clusterName", "default")
         self.clusters.add(name)
         return {"cluster": _described(name, "ACTIVE", call)}

@@ -12,6 +12,7 @@ import anyio
 from slipway.simulator.ecs.task import EXITED, KILLED, Task
 from slipway.simulator.platform import Platform, SimulatedInstance
 from slipway.simulator.registry import Repository
+from slipway.simulator.secrets import MARKED
 from slipway.workload.workload import LaunchSpec, Workload
 
 _PROVISION_SECONDS = 15.0
@@ -137,7 +138,7 @@ class TaskRun:
             value = self.platform.references.value(arn)
             if value is None:
                 raise _NotStartedError(
-                    f"{_NOT_INITIALIZED}unable to pull secrets or registry auth: {_not_retrieved(arn)}"
+                    f"{_NOT_INITIALIZED}unable to pull secrets or registry auth: {_not_retrieved(arn, is_deleted=self.platform.references.secrets.is_deleted(arn))}"
                 )
             values[secret["name"]] = value
         return values
@@ -162,13 +163,14 @@ class TaskRun:
         self.platform.logs.write(options["awslogs-group"], stream, self.platform.clock.now(), line)
 
 
-def _not_retrieved(arn: str) -> str:
+def _not_retrieved(arn: str, *, is_deleted: bool) -> str:
     execution = "execution resource retrieval failed: unable to retrieve"
     if ":ssm:" in arn:
         return f"{execution} secrets from ssm: service call has been retried 1 time(s): invalid ssm parameters: {arn.partition(':parameter')[2]}"
+    absent = "ResourceNotFoundException: Secrets Manager can't find the specified secret."
     return (
         f"{execution} secret from asm: service call has been retried 1 time(s): failed to fetch secret {arn} from secrets "
-        "manager: ResourceNotFoundException: Secrets Manager can't find the specified secret."
+        f"manager: {f'InvalidRequestException: {MARKED}' if is_deleted else absent}"
     )
 
 

@@ -17,7 +17,7 @@ from slipway.untrusted import one_line
 
 @dataclass(frozen=True)
 class DeploymentState:
-    """A state of a deployment: its status in the words of every target, and the states that may follow."""
+    """A state of an ECS deployment: the OperationStatus that it means, and the states that may follow."""
 
     status: OperationStatus
     following: tuple[str, ...] = ()
@@ -142,7 +142,7 @@ def _reasons(whole: Mapping[str, Any]) -> tuple[str, ...]:
 def state_of(word: str, active: Sequence[str], newest: Deployment | None, now: datetime) -> State:
     """Return a service's state from its status, its active service revisions and its newest deployment.
 
-    ACTIVE proves nothing: also a service is ACTIVE that was never live. Deployments are remembered for 90 days.
+    ACTIVE proves nothing: a service that was never live is ACTIVE too. Deployments are remembered for 90 days.
     """
     if word != "ACTIVE":
         return {"INACTIVE": State.ABSENT, "DRAINING": State.BUSY}.get(word, State.UNKNOWN)

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def deletion_of(service: Mapping[str, Any]) -> Operation:
-    """Return the deletion of this very service, by an id of our own: the next of that name was created at another time."""
+    """Return the deletion of this service, with an id of our own that has its time of creation: a later service of that name has another."""
     made = f"{_DELETION} {service['serviceName']} {service['createdAt'].isoformat()}"
     return Operation(service["serviceArn"], made, creating=False)
 

@@ -37,6 +37,7 @@ from slipway.release.targets.ecs_express.tuning import tune
 from slipway.settings import Settings, TargetGroupPace
 
 NO_PAUSE = "ECS Express Mode has no pause: let it run with scaling.least = 1, or delete it with `slipway destroy`; a deployment creates it again"
+_ALL = 100.0  # per cent
 _SHARING = 2  # revisions, while a deployment shifts the traffic
 IMPOSSIBLE = {Verb.PAUSE: NO_PAUSE, Verb.RESUME: NO_PAUSE}
 _SHOWN_SECONDS = 60.0  # in which an accepted change must be shown
@@ -124,9 +125,14 @@ class ExpressTarget:
         return {"fields": fields, "digest": digest_of(images[0]) if is_alone and len(images) == 1 else None}
 
     async def _shares(self, active: Iterable[str], newest: Deployment | None) -> Mapping[str, float]:
-        """Return the percentage of the traffic of each digest while a deployment shifts it; empty while one service revision has all."""
+        """Return the percentage of the traffic of each digest while a deployment shifts it, and while ECS stops the tasks of the one before.
+
+        Empty while the release before alone has all, and before the first release.
+        """
         whole = await self._api.deployment(newest.arn) if newest else None
-        if whole is None or whole.target not in (revisions := set(active)) or len(revisions) != _SHARING:
+        if whole is None or whole.target not in (revisions := set(active)) or len(revisions) > _SHARING:
+            return {}
+        if len(revisions) == 1 and (whole.creating or whole.weight < _ALL):
             return {}
         shares: dict[str, float] = {}
         for arn in sorted(revisions, key=lambda arn: arn == whole.target):

@@ -19,7 +19,7 @@ from slipway.simulator.ecs.express.deploying import Rollout
 from slipway.simulator.ecs.express.fleet import Fleet
 from slipway.simulator.ecs.express.resources import Resources, description
 from slipway.simulator.ecs.express.rollout import PERIOD, Pace, Signal
-from slipway.simulator.ecs.express.scaling import ApplicationAutoScaling, Scaling
+from slipway.simulator.ecs.express.scaling import Scaling
 from slipway.simulator.ecs.express.service import (
     Deployment,
     Readings,
@@ -61,9 +61,6 @@ class Express:
         self.readings = Readings()
         self.resources = Resources(platform=platform, readings=self.readings, network=Network(platform.resources))
         self.services: dict[str, Service] = {}
-        self.scaling = ApplicationAutoScaling(
-            lambda: [each.scaling for each in self.services.values() if not each.deleted]
-        )
         self._creating = anyio.Lock()  # a name is looked up and taken in one step
         self.operations: Operations = operations_of(self)
 
@@ -94,7 +91,7 @@ class Express:
             created=call.now,
             gateway=gateway,
             pace=self.pace,
-            scaling=Scaling(resource=f"service/{cluster}/{name}", created=call.now),
+            scaling=Scaling(),
             tags={tag["key"]: tag.get("value", "") for tag in request.get("tags", [])},
         )
         self._platform.logs.create(gateway.log_group)
@@ -106,7 +103,7 @@ class Express:
         return service
 
     async def update_express_gateway_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Start a deployment, which stops the one under way; the answer names its revision, not the deployment [M]."""
+        """Start a deployment, which stops the one under way, unless nothing changes; the answer names its revision, not the deployment [M]."""
         service = self._permitted("UpdateExpressGatewayService", request["serviceArn"], call)
         definition = self._definition(request)
         newest = service.revisions[-1]
@@ -229,11 +226,7 @@ class Express:
 
     def _deploy(self, service: Service, target: Revision, call: Call) -> None:
         """Begin a deployment with as many tasks as now, and stop the one under way."""
-        if (
-            not service.deployments
-            or target.configuration["scalingTarget"] != service.revisions[-2].configuration["scalingTarget"]
-        ):
-            service.scaling.limit(target.configuration["scalingTarget"])
+        service.scaling.limit(target.configuration["scalingTarget"])
         place = f"arn:aws:ecs:{service.place}:service-deployment/{service.path}"
         deployment = Deployment(
             arn=f"{place}/{secrets.token_urlsafe(16)[:21]}",

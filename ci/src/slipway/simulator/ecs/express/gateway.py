@@ -93,12 +93,12 @@ class Gateway:
         return False
 
     def errors_since(self, since: datetime, group: str) -> int:
-        """Return how many answers of a target group were 500 or more, since the period of a time."""
+        """Return how many answers of a target group were 500 or more, since the beginning of the period that contains a time."""
         counts = (counted.get(group) for period, counted in self.counts.items() if period >= _period(since))
         return sum(count.server_errors for count in counts if count)
 
     def requests(self, at: datetime) -> int:
-        """Return how many requests the targets answered in the period of a time."""
+        """Return how many requests the targets answered in the period that contains a time."""
         return sum(count.total for count in self.counts.get(_period(at), {}).values())
 
     def _count(self, upstream: str, status: int) -> None:

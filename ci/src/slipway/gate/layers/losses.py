@@ -1,0 +1,158 @@
+"""Losses: tables, columns, rows and values that a revision removes or changes, found by comparing rows before and after its steps."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.gate.layers.snapshots import Back, Snapshot
+from slipway.gate.measure.catalog import Change
+from slipway.gate.measure.session import literal, query, taken_back
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of a table's rows or a column's values, in words."""
+
+    name: str
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossyConversion(Loss):
+    """The loss of a column's values by its new type.
+
+    - by_cast: the values are those that a cast gives; otherwise the statement has made others, and only a downgrade knows the way back.
+    """
+
+    table: str
+    column: str
+    type: str
+    by_cast: bool
+
+
+def dropped_with_values(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
+    """Yield tables and columns that the upgrade removed with values, unless the downgrade brings them `back`."""
+    for oid, table in before.names.items():
+        if oid not in upgraded.names and len(back.get(table, [])) < before.counts[oid]:
+            yield _lost_table(table, before.counts[oid])
+    for (oid, number), name in before.columns.items():
+        values, table = before.values[oid, number], before.names[oid]
+        is_gone = oid in upgraded.names and (oid, number) not in upgraded.columns
+        if is_gone and _kept(values) - _kept([row.get(name) for row in back.get(table, [])]):
+            yield _lost_column(table, name, values)
+
+
+def dropped_by_failing_upgrade(change: Change, before: Snapshot) -> Iterator[Loss]:
+    """Yield tables and columns with values that a failing upgrade removes, unless they may be renamed."""
+    kinds = {line.kind for line in change.added}
+    alike = {(line.name.rpartition(".")[0], line.definition) for line in change.added}  # perhaps by a new name
+    added = {line.name for line in change.added}
+    gone = {line.name: line for line in change.removed if line.kind in ("table", "column") and line.name not in added}
+    for oid, table in before.names.items():
+        if table in gone and "table" not in kinds and before.counts[oid]:
+            yield _lost_table(table, before.counts[oid])
+    for (oid, number), name in before.columns.items():
+        table, values = before.names[oid], before.values[oid, number]
+        line = None if table in gone else gone.get(f"{table}.{name}")
+        if line and (table, line.definition) not in alike and _kept(values):
+            yield _lost_column(table, name, values)
+
+
+def _lost_table(table: str, rows: int) -> Loss:
+    return Loss(table, f"the table {table}, which held {rows} rows")
+
+
+def _lost_column(table: str, column: str, values: Sequence[Any]) -> Loss:
+    held = f"held values in {_kept(values).total()} of {len(values)} rows"
+    return Loss(f"{table}.{column}", f"the column {table}.{column}, which {held}")
+
+
+def deleted_rows(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
+    """Yield the rows that the upgrade deleted, unless the downgrade brings them `back`."""
+    for oid, table in before.names.items():
+        held, left = before.counts[oid], upgraded.counts.get(oid)
+        if left is not None and left < held and len(back.get(table, [])) < held:
+            yield Loss(table, f"{held - left} of {held} rows of {table} are gone")
+
+
+def nulled_values(before: Snapshot, after: Snapshot, back: Back) -> Iterator[Loss]:
+    """Yield the columns with values that are NULL now and stay NULL after the downgrade, whose rows are `back`."""
+    for key, name in before.columns.items():
+        oid, table = key[0], before.names[key[0]]
+        if key not in after.columns or after.counts[oid] != before.counts[oid]:
+            continue
+        held, left = _kept(before.values[key]).total(), _kept(after.values[key]).total()
+        if left < held and _kept([row.get(name) for row in back.get(table, [])]).total() < held:
+            yield Loss(f"{table}.{name}", f"{held - left} of {held} values of {table}.{name} are NULL now")
+
+
+def lost_by_downgrade(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
+    """Yield rows and values that the upgrade kept and the downgrade lost or changed, by their earlier names."""
+    for oid, table in before.names.items():
+        if oid not in upgraded.names or table not in back:
+            continue
+        kept_rows = min(before.counts[oid], upgraded.counts[oid])
+        if len(back[table]) < kept_rows:
+            yield Loss(table, f"{kept_rows - len(back[table])} of {kept_rows} rows of {table} are gone")
+        if len(back[table]) < before.counts[oid]:
+            continue  # the values that are missing with the rows cannot be identified
+        kept = [(key, name) for key, name in before.columns.items() if key[0] == oid and key in upgraded.columns]
+        for key, name in kept:
+            values = _kept(before.values[key])
+            if lost := values - _kept([row.get(name) for row in back[table]]):
+                words = f"{lost.total()} of {values.total()} values of {table}.{name} are lost or changed"
+                yield Loss(f"{table}.{name}", words)
+
+
+def lossy_conversions(connection: Any, before: Snapshot, upgraded: Snapshot) -> Iterator[LossyConversion]:
+    """Yield values that a new type changed, found by casting them back; types without that cast are skipped."""
+    for key, name in upgraded.columns.items():
+        was, now = before.types.get(key), upgraded.types[key]
+        if was is None or was == now or upgraded.counts[key[0]] != before.counts[key[0]]:
+            continue
+        values = _kept(before.values[key])
+        if _differ_in_zone(was, now) and len(_kept(upgraded.values[key])) == len(values):
+            continue  # a shift by AT TIME ZONE, which no cast takes back
+        table = before.names[key[0]]
+        if lost := values - _kept(_cast(connection, upgraded.names[key[0]], name, was, before.values[key])):
+            words = f"{lost.total()} of {values.total()} values of {table}.{name} change when they are cast from {now} back to {was}"
+            made = _cast_of(connection, before.values[key], was, now)
+            by_cast = made is None or made == _kept(upgraded.values[key])
+            yield LossyConversion(f"{table}.{name}", words, table=table, column=name, type=now, by_cast=by_cast)
+
+
+def _differ_in_zone(was: str, now: str) -> bool:
+    """Whether two types hold the same times, one with a zone and one without."""
+    return was.startswith("timestamp") and was.replace("without", "with") == now.replace("without", "with")
+
+
+def _cast(connection: Any, table: str, column: str, kind: str, otherwise: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of a column cast to a type, or `otherwise` when there is no such cast."""
+    quoted = column.replace('"', '""')
+    try:
+        with taken_back(connection):
+            ((text,),) = query(connection, f'SELECT jsonb_agg(to_jsonb("{quoted}"::{kind}))::text FROM {table}')
+    except Exception:  # noqa: BLE001 -- an error of any driver
+        return otherwise
+    values: list[Any] = json.loads(text)
+    return values
+
+
+def _cast_of(connection: Any, values: Sequence[Any], was: str, now: str) -> "Counter[str] | None":
+    """Return what a cast makes of values that were read as JSON, nothing when it fails; None for a type that JSON does not spell as Postgres does."""
+    texts = f"FROM jsonb_array_elements_text({literal(json.dumps(values))}::jsonb) text"
+    made: Counter[str] | None = None
+    with suppress(Exception):  # an error of any driver
+        for cast in (was, f"{was}::{now}"):
+            with taken_back(connection):
+                ((text,),) = query(connection, f"SELECT jsonb_agg(to_jsonb(text::{cast}))::text {texts}")
+            made = _kept(json.loads(text)) if cast != was else Counter()
+    return made
+
+
+def _kept(values: Sequence[Any]) -> "Counter[str]":
+    """Count the values, without NULL: filling in a NULL is no loss."""
+    return Counter(json.dumps(value, sort_keys=True) for value in values if value is not None)
