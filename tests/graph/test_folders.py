@@ -101,9 +101,8 @@ def folders_asked_for(engine):
 async def test_a_service_in_a_folder_is_named_from_the_callers_folder_or_is_the_nearest_one_above_it(
     engine, workspace, repository, path, caller
 ):
-    repository(
-        {"/pyproject.toml": "", "/services/notes/pyproject.toml": PYPROJECT, "/services/notes/uv.lock": ""}, caller
-    )
+    above = {"/pyproject.toml": "", "/slipway.toml": ""}
+    repository(above | {"/services/notes/pyproject.toml": PYPROJECT, "/services/notes/uv.lock": ""}, caller)
     await (await Slipway(path=path).image(workspace)).sync()
     assert folders_asked_for(engine) == {"/services/notes"}
 

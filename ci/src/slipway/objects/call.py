@@ -92,7 +92,10 @@ class Call:
 
     async def environment(self, name: str, settings: "Settings | None" = None) -> "ServiceEnvironment":
         from functools import partial
+        from importlib import import_module
+        from threading import Thread
 
+        Thread(target=import_module, args=["boto3.session"]).start()  # it takes 0.3 s, and the engine's answers as long
         from slipway.environment.environment import ServiceEnvironment, wall_clock
 
         assert self.opened is not None
