@@ -168,7 +168,7 @@ def _of_revision(
         yield from data.check(node, evidence.rows.revisions[node.id], steps.statements)
     refused = evidence.replay.refused.get(node.id, ())
     rows = evidence.rows.revisions.get(node.id)
-    if rows and UP in rows.failures and rows.failures[UP].code == UNIQUE:  # D01 speaks of equal values
+    if rows and UP in rows.failures and rows.failures[UP].code == UNIQUE:  # D01 names the equal values
         refused = [each for each in refused if not (each.query.only_if and each.code == UNIQUE)]
     yield from compatibility.check(node, refused, steps.statements, steps.upgraded)
 
