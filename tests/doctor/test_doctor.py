@@ -21,6 +21,7 @@ from slipway.errors import RefusedError
 from slipway.postgres import binaries, datadir
 from slipway.records.checks import DoctorCheck, DoctorReport, DoctorResult
 from slipway.records.form import to_json
+from slipway.report.answers import machine as answers
 from slipway.report.text import of_checkup
 from slipway.simulator.cloud import simulated
 from slipway.simulator.serving import serving
@@ -359,11 +360,15 @@ async def test_docker_without_its_daemon(service, programs):
 
 async def test_what_only_images_need_is_marked_and_the_gate_lacks_nothing(service, programs):
     programs.add("docker", DEAD_DOCKER)
-    line, total = of_checkup(await check_up(DoctorOptions(service), {"docker": CHECKS["docker"]})).splitlines()
+    checkup = await check_up(DoctorOptions(service), {"docker": CHECKS["docker"]})
+    line, total = of_checkup(checkup).splitlines()
     assert line.endswith("; start Docker (needed for images only)")
     assert total == "0 OK, 1 NG, 0 SKIP; `slipway gate` lacks nothing"
+    assert answers.of_checkup(checkup).code == 0
     shutil.rmtree(service / ".git")
-    *_, total = of_checkup(await check_up(DoctorOptions(service), {"git": CHECKS["git"]})).splitlines()
+    checkup = await check_up(DoctorOptions(service), {"git": CHECKS["git"]})
+    *_, total = of_checkup(checkup).splitlines()
+    assert answers.of_checkup(checkup).code == 1
     assert total == "0 OK, 1 NG, 0 SKIP"
 
 

@@ -17,9 +17,10 @@ async def test_servers_of_variables_that_do_not_answer_are_named_with_their_addr
             "QUEUE_PORT": f"{here}",
             "STRIPE_URL": f"https://api.example.com:{gone}",
             "MODE": "production",
+            "REDIRECT_URL": "http://localhost:8000",
             "BROKEN": "http://[oops",
         }
-        assert await unreachable(variables) == (
+        assert await unreachable(variables, own=8000) == (
             f"CACHE_URL (127.0.0.1:{gone})",
             f"KAFKA (localhost:{gone})",
             f"SEARCH_HOST (localhost:{gone})",

@@ -38,7 +38,11 @@ _HERE = "it is about the command line on your machine"
         switch("offline", "check neither registries nor AWS"),
         ENDPOINT,
     ),
-    records=(JsonRecord("doctorreport", "1 when a check failed (NG)"),),
+    records=(
+        JsonRecord(
+            "doctorreport", "1 when the gate lacks something; what only images or AWS need changes no exit code"
+        ),
+    ),
     not_on_dagger="a function runs in a container of the engine and cannot see your machine",
     permissions=(),  # GetCallerIdentity needs none
 )

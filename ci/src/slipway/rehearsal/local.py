@@ -64,7 +64,7 @@ async def rehearse(
         known = await anyio.to_thread.run_sync(_released, source)
         # One that has the extensions of the revisions, as for the gate.
         postgres = await anyio.to_thread.run_sync(lambda: server_binaries(tree_at(source), settings.migrations))
-        if missing := await unreachable(_variables(settings)):
+        if missing := await unreachable(_variables(settings), settings.port):
             progress.note(f"no server answers here at the address in {', '.join(missing)}: only Postgres is started")
         async with staged(settings, target_named(target, settings), known, postgres, own) as stage:
             return await play(story, stage, progress)

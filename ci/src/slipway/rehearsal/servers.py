@@ -21,12 +21,16 @@ _PORTS: Final = {
     "elasticsearch": 9200,
 }
 _NEAR: Final = re.compile(r"[a-z][\w-]*|127(?:\.\d+){3}|\S+\.(?:local|internal)")  # a public one is not connected to
+_HERE: Final = re.compile(r"localhost|127(?:\.\d+){3}")
 _BARE: Final = re.compile(r"([a-z][\w.-]*):(\d{2,5})")
 _SECONDS: Final = 5
 
 
-async def unreachable(variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Return `VARIABLE (host:port)` for each server near this machine that a variable names and that accepts no connection."""
+async def unreachable(variables: Mapping[str, str], own: int) -> tuple[str, ...]:
+    """Return `VARIABLE (host:port)` for each server near this machine that a variable names and that accepts no connection.
+
+    The service's `own` port on this machine is its own address.
+    """
     found: dict[str, bool] = {}
 
     async def ask(text: str, host: str, port: int) -> None:
@@ -34,7 +38,11 @@ async def unreachable(variables: Mapping[str, str]) -> tuple[str, ...]:
             async with await anyio.connect_tcp(host, port):
                 found[text] = True
 
-    named = {f"{name} ({host}:{port})": (host, port) for name, host, port in _named(variables)}
+    named = {
+        f"{name} ({host}:{port})": (host, port)
+        for name, host, port in _named(variables)
+        if port != own or not _HERE.fullmatch(host)
+    }
     async with anyio.create_task_group() as tasks:
         for text, (host, port) in named.items():
             tasks.start_soon(ask, text, host, port)

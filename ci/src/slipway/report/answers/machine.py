@@ -7,7 +7,7 @@ from slipway.report.answers.result import CommandResult, fenced_result
 
 
 def of_checkup(report: DoctorReport) -> CommandResult:
-    return fenced_result(report, plain.of_checkup(report), 0 if report.healthy else 1)
+    return fenced_result(report, plain.of_checkup(report), 0 if report.gate_works else 1)
 
 
 def of_cache(report: CacheReport) -> CommandResult:
