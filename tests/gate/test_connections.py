@@ -112,12 +112,15 @@ def test_an_engine_whose_connections_a_function_makes_is_redirected_to_the_gates
     ],
 )
 def test_a_connection_that_cannot_be_redirected_is_refused_before_its_first_statement(
-    prove_history, decoy, connection, refusal
+    prove_history, decoy, connection, refusal, tmp_path
 ):
     env = ENV.replace("{decoy!r}", repr(decoy)) + CREATOR.replace("psycopg.connect(decoy)", connection)
-    files = {"psycopg2cffi.py": "def connect(dsn): raise AssertionError"}
+    drivers = tmp_path / "drivers"
+    drivers.mkdir()
+    (drivers / "psycopg2cffi.py").write_text("def connect(dsn): raise AssertionError")
+    env = f"import sys\nsys.path.append({str(drivers)!r})\n{env}"
     with pytest.raises(BadInputError, match=refusal):
-        prove_history({"one": (None, "pass", "pass")}, env="import sys\nsys.path.append('.')\n" + env, files=files)
+        prove_history({"one": (None, "pass", "pass")}, env=env)
 
 
 def test_drivers_other_engines_and_programs_of_a_revision_are_redirected_there_too(prove_history, decoy, tmp_path):
