@@ -170,7 +170,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account; while it runs, `push` adds a release to it, and `faults` makes its calls fail",
+    "Run a simulated AWS account; while it runs, `simulator push` adds a release to it, and `simulator faults` makes calls to it fail",
     flags=(
         option(
             "action",

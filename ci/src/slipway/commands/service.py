@@ -334,14 +334,14 @@ async def abort(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Delete a service and its address permanently; images, secrets and ledger stay",
+    "Delete a service and its address permanently; without `--everything` images, secrets and ledger stay",
     AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,
         DRY_RUN,
         switch(
             "everything",
-            "delete the environment's stacks too, with network and database, and show what is still billed and what was kept",
+            "delete the environment's stacks too, with network, database and the secrets that they made, and show what is still billed and what was kept",
         ),
         option("confirm", "SERVICE", "the service's name again, since deletion is permanent", default=""),
     ),

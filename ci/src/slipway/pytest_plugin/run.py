@@ -133,7 +133,7 @@ def name_of(listed: Listed) -> str:
 
 
 class Run:
-    """Hooks of one process; xdist's workers receive the same command line and the folder with the gate's answers."""
+    """The plugin's hooks. Each worker of xdist has its own; the first process tells it the folder into which the gate wrote its results."""
 
     def __init__(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{NAME}: proves migrations; enabled by --slipway")

@@ -32,7 +32,7 @@ class _Rule:
         return all(any(fnmatchcase(tag, wildcard) for tag in tags) for wildcard in self.wildcards)
 
     def expired(self, images: Images, now: datetime) -> Iterator[str]:
-        """Yield the selected images that are too many, oldest first, or too old."""
+        """Yield those of the selected images that the rule deletes: all but the newest `count`, or those older than `age`."""
         newest = sorted(images, key=lambda digest: images[digest][0], reverse=True)
         for place, digest in enumerate(newest):
             if (now - images[digest][0] > self.age) if self.age else (place >= self.count):

@@ -30,7 +30,7 @@ class Resources:
         self.models.get(kind, {}).pop(identifier, None)
 
     def users(self, kind: str, identifier: str) -> list[str]:
-        """List the kinds of other resources whose properties name a resource."""
+        """List the kinds of the other resources that refer to this one in their properties."""
         return sorted(
             other
             for other, models in self.models.items()

@@ -117,7 +117,7 @@ def _marked(name: str, value: str) -> str:
 
 
 def naming_values(fields: Iterable[str], does: str = "changes") -> str:
-    """Return the end of a remedy that names the variables and secrets among changed fields, never their values; empty when there are none."""
+    """Return words to append to a message: the names of the changed variables and secrets, never their values; empty without any."""
     names = [one_line(name) for name in fields if name.startswith(("variable ", "secret "))]
     return f"; this deployment {does} {', '.join(names)}" if names else ""
 

@@ -38,7 +38,7 @@ class Time:
     elapsed: Callable[[], float] | None = None
 
     def seconds(self) -> float:
-        """Return the seconds since some moment: differences are durations, also when the wall clock was set in between."""
+        """Return the seconds of `elapsed`, a monotonic clock to measure durations with, or of `now` without one."""
         return self.elapsed() if self.elapsed else self.now().timestamp()
 
 
