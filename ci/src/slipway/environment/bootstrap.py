@@ -50,9 +50,8 @@ class AccountSetup:
     aws: Aws
     time: Time
     digest: str | None = None  # of the image whose task makes the database's roles
-    beside: Collection[
-        Settings
-    ] = ()  # other services of the repository in the environment; they describe the same network and database
+    # Other services of the repository in the environment; they describe the same network and database.
+    beside: Collection[Settings] = ()
 
     async def stacks(self) -> tuple[StackTemplate, ...]:
         """Return the stacks; raises RefusedError if the credentials belong to another account."""

@@ -45,9 +45,8 @@ _TAKES_VALUE: Final = re.compile(
     r"-[A-Za-z]*[cfvoLFPRTU]|--(?:command|file|set|variable|output|log-file|pset|username)"
 )
 _PYTHON: Final = re.compile(r"python[\d.]*")
-_ALONE: Final = re.compile(
-    r"-[bBdiOPqRsuvx]*[EIS]\w*"
-)  # it leaves out sitecustomize.py, or the variable that names its folder
+# Flags of Python with which it leaves out sitecustomize.py, or the variable that names its folder.
+_ALONE: Final = re.compile(r"-[bBdiOPqRsuvx]*[EIS]\w*")
 _CONNINFO: Final = re.compile(r"\b(host|hostaddr|port|dbname|service)\s*=\s*'?([^\s']*)")
 _ENV: Final = 9  # the position of `env` among the arguments of Popen after the first
 _LONG: Final = {"h": "host", "p": "port", "d": "dbname"}

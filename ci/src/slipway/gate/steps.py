@@ -137,9 +137,8 @@ class Baseline:
     initial: InitialSchema | None = None
     template: URL | None = None
     old: int = 0
-    filled: Mapping[bool, URL] = field(
-        default_factory=dict
-    )  # copies of the template with rows, by whether these are plain
+    # Copies of the template with rows, by whether these are plain.
+    filled: Mapping[bool, URL] = field(default_factory=dict)
 
     @contextmanager
     def database(self, filled: URL | None = None) -> Iterator[URL]:

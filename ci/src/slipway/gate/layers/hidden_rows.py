@@ -66,7 +66,6 @@ def _rows_found(execution: Execution, role: AbstractContextManager[None]) -> int
     with taken_back(session.connection, alone=session.is_alone), suppress(session.error), role:
         before = written_by_transaction(session.connection)
         rows = rows_written(session.connection, execution.sql, execution.parameters)
-        return (
-            rows if rows >= 0 else written_by_transaction(session.connection) - before
-        )  # a block of PL/pgSQL returns none
+        # A block of PL/pgSQL returns no number.
+        return rows if rows >= 0 else written_by_transaction(session.connection) - before
     return 0

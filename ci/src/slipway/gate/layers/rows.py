@@ -297,7 +297,7 @@ class _Run:
         commit_beneath(context)
         own = version_table_of(context)
         ((search_path,),) = query(self._connection, "SELECT current_setting('search_path')")
-        self._sees_all = self._superuser(begin_beside, search_path)
+        self._sees_all = self._seeing_all_rows(begin_beside, search_path)
         yield from self._brought_rows(own)
         while self._pending:
             node = self._pending[0]
@@ -313,7 +313,7 @@ class _Run:
                 self._fill(own)
         self._look_for_more()
 
-    def _superuser(self, look: Callable[..., T], *arguments: Any) -> T:
+    def _seeing_all_rows(self, look: Callable[..., T], *arguments: Any) -> T:
         """Call a function with the connection of the session that sees all rows."""
 
         def seeing_all(connection: Connection) -> T:
@@ -331,8 +331,8 @@ class _Run:
             if self._makes_tables(node):
                 self._fill(own)
         if self._earlier:
-            self._marks = self._superuser(seeds.marks, self._names)
-            self._behind = self._superuser(sequences_behind, list(self._filled), self._newest).keys()
+            self._marks = self._seeing_all_rows(seeds.marks, self._names)
+            self._behind = self._seeing_all_rows(sequences_behind, list(self._filled), self._newest).keys()
 
     def _fill_first(self, node: Node, own: str) -> None:
         """Fill the tables that exist before the first revision of a run."""
@@ -348,9 +348,9 @@ class _Run:
         """Note whether more was written than the revisions were seen to write."""
         if self._looks_everywhere or self.is_unexplained:
             return
-        names = self._superuser(names_of, self._marks.keys() - self._explained)
-        marks = self._superuser(seeds.marks, names)
-        behind = self._superuser(sequences_behind, list(self._filled), self._newest)
+        names = self._seeing_all_rows(names_of, self._marks.keys() - self._explained)
+        marks = self._seeing_all_rows(seeds.marks, names)
+        behind = self._seeing_all_rows(sequences_behind, list(self._filled), self._newest)
         known = {*self._behind, *((each.table, each.column) for rows in self._rows.values() for each in rows.behind)}
         self.is_unexplained = any(self._marks[oid] != mark for oid, mark in marks.items()) or bool(
             behind.keys() - known
@@ -360,7 +360,7 @@ class _Run:
         locked = self._locked(node)
         writes = self._looks_everywhere or self._writes(node)
         touched = [oid for oid, count in self._filled.items() if count] if writes else locked
-        self._before = before = self._superuser(snapshot, touched)
+        self._before = before = self._seeing_all_rows(snapshot, touched)
         if not node.new:
             self._explained.update(self._filled)
             yield from self._step(node, UP)
@@ -370,7 +370,7 @@ class _Run:
         moves = self._looks_everywhere or self._moves_sequences(node)
         watched = moves or self._may_leave_sequences_behind(node)
         counted = list(self._filled) if moves else touched
-        behind = self._superuser(sequences_behind, counted, newest) if watched and counted else {}
+        behind = self._seeing_all_rows(sequences_behind, counted, newest) if watched and counted else {}
         rows = self._of(node)
         filled = {name: self._filled[oid] for oid, name in self._names.items()}
         with (
@@ -380,7 +380,7 @@ class _Run:
         ):
             yield from self._step(node, UP)
         if watched:
-            now = self._superuser(sequences_behind, counted, newest)
+            now = self._seeing_all_rows(sequences_behind, counted, newest)
             self._of(node).behind = tuple(each for column, each in now.items() if column not in behind)
         if backfills:  # the tables that they lock are not known when they run outside a transaction
             self._of(node).repeated_writes = tuple(repeated_writes(self._connection, backfills))
@@ -397,7 +397,7 @@ class _Run:
     def _judged(self, node: Node, before: Snapshot, locked: Collection[str]) -> Iterator[RevisionStep]:
         """Compare the rows after the upgrade and after the downgrade with those before."""
         rows = self._of(node)
-        after = self._superuser(snapshot, list(before.names))
+        after = self._seeing_all_rows(snapshot, list(before.names))
         differing = differing_tables(before, after)
         concerned = {*locked, *differing}
         self._explained.update(concerned if self._writes(node) else differing)
@@ -405,11 +405,11 @@ class _Run:
         if not concerned:
             return
         rows.held = {before.names[oid]: count for oid, count in before.counts.items()}
-        rows.conversions = self._superuser(lambda connection: tuple(lossy_conversions(connection, before, after)))
+        rows.conversions = self._seeing_all_rows(lambda connection: tuple(lossy_conversions(connection, before, after)))
         rows.compare(before, after, {})  # a downgrade that fails brings nothing back
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
             yield from self._step(node, DOWN)
-            rows.compare(before, after, self._superuser(rows_in_earlier_types, before))
+            rows.compare(before, after, self._seeing_all_rows(rows_in_earlier_types, before))
             yield from self._step(node, AGAIN)
 
     def _locked(self, node: Node) -> list[str]:
@@ -438,13 +438,13 @@ class _Run:
         """Give two rows equal values where only the revision forbids them, and one a label that only the revision removes."""
         oids = {name: oid for oid, name in self._names.items() if self._filled[oid]}
         if uniques := list(added_keys(self._steps[node.id].upgraded)):
-            oids |= self._superuser(partitions, oids.values())
+            oids |= self._seeing_all_rows(partitions, oids.values())
         for name, columns, condition in uniques:
             if name in oids:
                 self._explained.add(oids[name])
-                self._superuser(plant_duplicate, name, columns, condition)
+                self._seeing_all_rows(plant_duplicate, name, columns, condition)
         for enum, label in removed_labels(self._steps[node.id].upgraded):
-            self._explained.update(self._superuser(plant_label, self._names, enum, label))
+            self._explained.update(self._seeing_all_rows(plant_label, self._names, enum, label))
 
     def _makes_tables(self, node: Node) -> bool:
         change = self._steps[node.id].upgraded
@@ -453,16 +453,16 @@ class _Run:
     def _fill(self, own: str) -> None:
         """Fill the new tables, except alembic's own."""
         self._current = None
-        every = self._superuser(seeds.tables, self._newest, self._baseline.samples)
+        every = self._seeing_all_rows(seeds.tables, self._newest, self._baseline.samples)
         new = [replace(table, plain=self._failed is not None) for table in every if not is_table(table.name, own)]
         if not self._sees_all:
-            self._out_of_sight += self._superuser(tables_with_hidden_rows)
+            self._out_of_sight += self._seeing_all_rows(tables_with_hidden_rows)
         filled = self._do(lambda connection: seeds.fill(connection.connection, new, kept=self._kept))
         self._kept = False
         self._filled |= filled.counts
         self._marks |= filled.marks
         self._reasons |= filled.reasons
-        self._names = self._superuser(names_of, self._filled)
+        self._names = self._seeing_all_rows(names_of, self._filled)
         self._filled = {oid: self._filled[oid] for oid in self._names}
 
 
