@@ -143,6 +143,14 @@ def test_bytes_that_are_no_layer_are_refused(layer, folder):
         unpack(layer, folder)
 
 
+def test_a_layer_that_would_fill_the_disk_is_refused_before_its_file_is_written(folder):
+    member = tarfile.TarInfo("zeros")
+    member.size = 2**31  # the content would follow
+    with pytest.raises(RefusedError, match="the files of the layer are larger than 1 GiB"):
+        unpack(gzip.compress(member.tobuf()), folder)
+    assert [*folder.iterdir()] == []
+
+
 def test_a_second_name_of_a_file_that_is_not_there_is_refused(folder):
     member = tarfile.TarInfo("hard")
     member.type, member.linkname = tarfile.LNKTYPE, "/etc/passwd"

@@ -25,6 +25,7 @@ SBOM = "application/vnd.cyclonedx+json"
 TREE = "application/vnd.slipway.tree.v1"
 _TREE_CONFIG = "application/vnd.slipway.tree.config.v1+json"
 _TREE_LAYER = "application/vnd.slipway.tree.layer.v1.tar+gzip"
+_MOST_BYTES = 2**30  # of the files of a layer: some kilobytes of gzip can fill a disk
 
 
 def digest_of(content: bytes) -> str:
@@ -135,15 +136,16 @@ def read_config(content: bytes, origin: str) -> TreeConfig:
 def unpack(layer: bytes, folder: Path) -> None:
     """Write the files of a layer below `folder`.
 
-    Raises RefusedError for a name or link that leads out of the folder, and for bytes that are not a layer.
+    Raises RefusedError for a name or link that leads out of the folder, for files of more than 1 GiB, and for bytes that are not a layer.
     """
-    root = folder.resolve()
-    links = []
+    root, links, total = folder.resolve(), [], 0
     try:
         with tarfile.open(fileobj=io.BytesIO(layer), mode="r:gz") as archive:
             for member in archive:
                 path = root / member.name
                 _check_inside(path, root)
+                total += member.size
+                _check_size(total)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if member.issym():
                     path.symlink_to(member.linkname)
@@ -165,6 +167,14 @@ def _check_inside(path: Path, root: Path) -> None:
         raise RefusedError(
             f"the layer contains {os.path.relpath(path, root)!r}, which leads out of its folder",
             "do not use it; it was not made by slipway",
+        )
+
+
+def _check_size(total: int) -> None:
+    if total > _MOST_BYTES:
+        raise RefusedError(
+            f"the files of the layer are larger than {_MOST_BYTES >> 30} GiB",
+            "name only what the service needs in sources of [tool.slipway], and push the release again",
         )
 
 
