@@ -170,7 +170,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.ACCOUNT,
-    "Run a simulated AWS account; while it runs, `simulator push` adds a release to it, and `simulator faults` makes calls to it fail",
+    "Run a simulated AWS account; while it runs, `simulator push` adds a release to it, and `simulator faults` injects failures of its API",
     flags=(
         option(
             "action",
@@ -223,7 +223,7 @@ async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
 
 @command(
     Group.ACCOUNT,
-    "Check whether the simulator behaves as slipway expects of AWS; with `--account`, check a real account",
+    "Check whether the simulator behaves as slipway expects AWS to; with `--account`, check a real account",
     AwsAccess.CHANGES,
     flags=(
         option(

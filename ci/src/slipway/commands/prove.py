@@ -38,13 +38,13 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "test only revisions newer than this revision, git ref, or `merge-base`, where HEAD left the default branch; older ones are run, and not tested (default: merge-base on a branch, and while a revision is not committed; otherwise the newest release tag, if there are revisions since; otherwise all but the newest revision are old)",
+            "test only revisions newer than this revision, git ref, or `merge-base`, where HEAD left the default branch; older ones are run, and not tested (default: merge-base on a branch or with an uncommitted revision; otherwise the newest release tag, if revisions follow it; otherwise only the newest revision is tested)",
             one_of="tested",
             on_dagger="a revision only, since the workspace has no git history (default: all after start-after)",
         ),
         switch(
             "all-revisions",
-            "test every revision after the setting start-after, released ones too",
+            "test released revisions too: all revisions after the one in the setting start-after",
             one_of="tested",
             not_on_dagger="it does so without --since",
         ),
@@ -63,7 +63,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "layers",
             "LAYER,…",
-            "the layers of checks to run besides graph, stairway (up, down, up) and drift, which always run: trace (locks), rows (with data), together (all revisions in one run of alembic), interruption (stopped and run again), previous (statements of the previous release), concurrency; or always, which adds none of these (default: all)",
+            "the layers of checks to run besides graph, stairway (up, down, up) and drift, which always run: trace (locks), rows (with data), together (all revisions in one run of alembic), interruption (stopped and run again), previous (statements of the previous release), concurrency; `always` alone adds none of these (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),

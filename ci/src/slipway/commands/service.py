@@ -334,7 +334,7 @@ async def abort(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Delete a service and its address permanently; without `--everything` images, secrets and ledger stay",
+    "Delete a service and its address permanently; images, secrets and ledger stay unless `--everything` is given",
     AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,

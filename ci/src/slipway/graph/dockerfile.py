@@ -163,7 +163,7 @@ def _unfit(seen: Mapping[str, Any], settings: Settings) -> Iterator[BadInputErro
 
 
 def _not_shipped(user: str, platform: str, settings: Settings) -> Iterator[BadInputError]:
-    """Yield an error for each thing for which the image is not shipped."""
+    """Yield an error for each reason not to ship the image."""
     images = settings.images
     if user.partition(":")[0] in _ROOT:
         yield BadInputError(

@@ -316,6 +316,6 @@ def _acquire(connection: Connection) -> None:
         if time.monotonic() > deadline:
             raise RefusedError(
                 "another migration of this database is still running",
-                f"it has held the lock for {_TIMEOUT_SECONDS:.0f} s; look at pg_locks",
+                f"this one waited {_TIMEOUT_SECONDS:.0f} s for its lock; look at pg_locks",
             )
         time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""P and S: advice on the lines that an upgrade added to the catalog."""
+"""Rules P and S: advice on what an upgrade added to the schema."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence

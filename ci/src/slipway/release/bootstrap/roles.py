@@ -170,7 +170,7 @@ def oidc_provider(env: Environment) -> Resource:
 
 
 def _audience(env: Environment) -> str:
-    """Return the audience of GitHub's tokens, which is STS's own name in each partition."""
+    """Return the audience of GitHub's tokens: the host name of STS in the partition."""
     return f"sts.{env.domain}"
 
 

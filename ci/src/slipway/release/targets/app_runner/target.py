@@ -173,7 +173,7 @@ class AppRunnerTarget:
         return diagnose(DeploymentLogs.until_failure(platform, application, WORDS), spec, WORDS)
 
     async def _describe(self) -> Mapping[str, Any] | None:
-        """Describe the service; a deleted one is looked up again, because another may have its name now."""
+        """Describe the service; if it was deleted, look its name up again: a new service may have taken it."""
         if self._arn:
             service = await self._described(self._arn)
             if service and service["Status"] != "DELETED":
