@@ -23,6 +23,49 @@ asyncpg = "^0.29"
 """
 
 SHAPES = {
+    "Flask-Migrate with a factory that another module makes, and a release script": (
+        {
+            "migrations/alembic.ini": "[alembic]\n",
+            "migrations/env.py": f"{ENV}from flask import current_app\n",
+            "requirements.txt": "-r requirements/prod.txt\n",
+            "Procfile": "web: gunicorn patched:init_app\\(\\)\nrelease: ./bin/up.sh\n",
+            "bin/up.sh": "if [ $X ]; then\n  python manage.py db upgrade\nfi\n",
+            "scripts/force.sh": "flask db upgrade\n",
+            "Dockerfile": 'FROM python:3.14\nCMD ["gunicorn", "-c", "g.py", "patched:init_app(\'x\')"]\nEXPOSE 5000\n',
+            ".python-version": "3.12\n",
+            "patched.py": "from shop.app import init_app\n",
+            "shop/app.py": "def init_app():\n    app = Flask('a')\n    app.register_blueprint(public.api.blueprint)\n",
+            "shop/public/api.py": "blueprint = Blueprint('api', __name__, url_prefix='/api')\n@blueprint.route('/ping')\ndef ping(): ...\n",
+        },
+        {
+            Subject.PYTHON: "3.12",
+            Subject.COMMAND: "gunicorn -c g.py 'patched:init_app('\"'\"'x'\"'\"')' --bind 0.0.0.0:5000",
+            Subject.HEALTH_PATH: "/api/ping",
+            Subject.MIGRATES: ("python manage.py db upgrade",),
+            Subject.FLASK_APP: "shop.app:init_app",
+        },
+    ),
+    "FastAPI in a folder of a monorepo, with extras and a health check in its Dockerfile": (
+        {
+            "src/shop/alembic.ini": "[alembic]\nscript_location = migrations\n",
+            "src/shop/migrations/env.py": ENV,
+            "pyproject.toml": '[project]\nname = "shop"\ndependencies = ["alembic==1.18.4"]\n[project.optional-dependencies]\napi = ["fastapi"]\npg = ["asyncpg"]\nqa = ["ruff"]\n',
+            "api.Dockerfile": "FROM python:3.13\nRUN pip install --no-cache-dir /app[api,pg]\nHEALTHCHECK --interval=30s \\\n    CMD curl -f http://localhost:8090/v2/ || exit 1\n",
+            "tasks.Dockerfile": "FROM python:3.13\n",
+            "maint-scripts/keys.py": "os.environ['GITHUB_REPO']\n",
+            "src/shop/constants.py": "MOTTO = getenv('MOTTO', mandatory=True)\nOTHER = getenv('OTHER', default='x')\n",
+            "../dev/compose.yml": "db:\n  image: postgres:17.3\n",
+            "../.github/workflows/ci.yml": "image: postgres:16\nrun: psql -c 'CREATE EXTENSION IF NOT EXISTS \"uuid-ossp\";'\n",
+        },
+        {
+            Subject.EXTRA: ("api", "pg"),
+            Subject.HEALTH_PATH: "/v2/",
+            Subject.PORT: "8090",
+            Subject.DRIVER: "postgresql+asyncpg",
+            Subject.VARIABLE: ("MOTTO=slipway",),
+            Subject.EXTENSION: ("uuid-ossp",),
+        },
+    ),
     "Flask-Migrate with pinned requirements": (
         {
             "migrations/alembic.ini": "[alembic]\n[loggers]\nkeys = root\n",
@@ -211,6 +254,43 @@ def test_every_value_names_its_place_and_whether_it_was_guessed():
     assert (python.place, python.guessed) == ("pyproject.toml line 3", "the oldest that >=3.11 allows")
     assert variable.place == "src/app/config.py line 2"
     assert survey.fact(Subject.CONFIG).place == "src/alembic.ini line 1"
+
+
+def test_what_no_file_says_literally_is_a_guess():
+    one, other = (surveyed(files).fact for files, _ in list(SHAPES.values())[:2])
+    doubts = {
+        fact(subject).guessed
+        for fact, subject in ((one, Subject.PYTHON), (one, Subject.FLASK_APP), (one, Subject.COMMAND))
+    }
+    doubts |= {other(subject).guessed for subject in (Subject.POSTGRES, Subject.DOCKERFILE)}
+    assert doubts == {
+        "Dockerfile line 1 has 3.14",
+        "no file names it in FLASK_APP",
+        """the line is gunicorn -c g.py 'patched:init_app('"'"'x'"'"')'""",
+        "other files have 16",
+        "there is also tasks.Dockerfile; it names no USER, and slipway ships no image that runs as root",
+    }
+
+
+MOUNTED = "from {} import router as health\n{}"
+
+
+@pytest.mark.parametrize(
+    ("main", "path", "guessed"),
+    [
+        ("v2 = APIRouter(prefix='/v2')\nv2.include_router(router=health)\napp.include_router(v2, prefix='/api')\n", "/api/v2/health", ""),
+        ("app.include_router(health, prefix=settings.PREFIX)\nPREFIX = '/v1'\n", "/v1/health", "the prefix is PREFIX, which may be set"),
+        ("app.include_router(health, prefix=f'/api{PREFIX}')\n", "/api/health", "a router's prefix is computed"),
+        ("pass", "/health", "a router may be mounted under a prefix"),
+    ],
+)  # fmt: skip
+def test_the_health_path_begins_with_the_prefixes_of_its_routers(main, path, guessed):
+    router = {
+        "api/__init__.py": "from .routes.logic import router\n",
+        "api/routes/logic.py": "router = APIRouter(prefix='/health')\n@router.get('')\ndef get(): ...\n",
+    }
+    fact = surveyed(ALEMBIC | router | {"main.py": MOUNTED.format("api", main)}).fact(Subject.HEALTH_PATH)
+    assert (fact.value, fact.guessed) == (path, guessed)
 
 
 def test_values_of_secrets_are_not_read_from_an_example():

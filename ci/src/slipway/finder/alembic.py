@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from slipway.finder.start import migrations_today
 from slipway.finder.tree import Tree, called, parsed, text_in
 from slipway.records.survey import Fact, Obstacle, Subject
 
 _ELSEWHERE: Final = re.compile(r"(^|/)(tests?|docs?|examples?|templates?|\{\{.*|site-packages)/")
+_NAMED: Final = re.compile(r"\balembic\b.*?\s(?:-c|--config)[ =]?(\S+\.ini)")
 _SECTION: Final = "alembic"
 # The service's files, unlike the folder of an installed package.
 _WITHIN: Final = re.compile(r"(?:%\(here\)s/)?(?!/|\.\.)[^:%]*")
@@ -36,6 +38,8 @@ def _settings(tree: Tree) -> Iterator[Fact]:
     if tree.table("pyproject.toml", "tool", _SECTION):
         place = tree.place_of("pyproject.toml", "[tool.alembic]")
         found.insert(0, Fact(subject=Subject.CONFIG, value="pyproject.toml", place=place))
+    chosen = [name for _, line in migrations_today(tree) for name in _NAMED.findall(line)]
+    found.sort(key=lambda fact: not any(fact.value.endswith(name.lstrip("./")) for name in chosen))
     found = found or [*_named_in_code(tree)] or [*_with_section(tree, r"(?:.*/)?[^/]*\.(?:ini|cfg)")]
     if len(found) > 1:
         others = ", ".join(fact.value for fact in found[1:4])

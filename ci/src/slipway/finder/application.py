@@ -89,7 +89,8 @@ def flask_application(tree: Tree) -> Iterator[Fact]:
     found.sort(key=lambda each: each.target not in served)
     for each in found:
         others = ", ".join(other.target for other in ready if other is not each)
-        guessed = f"there is also {others}" if len(ready) > 1 and each.target not in served else ""
+        several = f"there is also {others}" if len(ready) > 1 else "no file names it in FLASK_APP"
+        guessed = "" if each.target in served else several
         yield Fact(subject=Subject.FLASK_APP, value=each.target, place=each.place, guessed=guessed)
 
 

@@ -15,6 +15,7 @@ _DROPPED: Final = {
     *("--host", "--port", "--bind", "-b", "--uds", "--fd", "--insecure-bind", "--quic-bind"),
     *("--env-file", "--pid", "-p", "--user", "-u", "--group", "-g"),
 }
+_SPELLINGS: Final = {"-b": "--bind", "-k": "--worker-class", "-p": "--port"}
 _OF_ONE_MACHINE: Final = {"--daemon", "-D", "$@", "$*"}
 _VARIABLE: Final = re.compile(r"\$|%\(ENV_")  # of a shell, of supervisord
 _REDIRECTION: Final = re.compile(r"[12&]?>")
@@ -47,10 +48,23 @@ def command(
         server,
         *_kind(server, options, asgi=asgi, chosen=start is not None),
         *(("--factory",) if factory and server in {"uvicorn", "granian"} and "--factory" not in options else ()),
-        *(named if word.removesuffix("()") == target else word for word in options),
-        *(() if target in [word.removesuffix("()") for word in options] else (named,)),
+        *(named if word == target else word for word in options),
+        *(() if target in [word.partition("(")[0] for word in options] else (named,)),
         *_address(server, port),
     )
+
+
+def is_as_written(command: Sequence[str], start: Start) -> bool:
+    """Whether a command has the words of the file that starts the server, and no others; in any order and spelling of options."""
+    return set(_apart(command)) == set(_apart(start.words))
+
+
+def _apart(words: Sequence[str]) -> Iterator[str]:
+    for word in words:
+        flag, equals, value = word.partition("=")
+        flag, value = (flag, value) if equals and flag.startswith("-") else (word, "")
+        yield _SPELLINGS.get(flag, flag)
+        yield from filter(None, [value])
 
 
 def _with_port(arguments: tuple[str, ...], port: str) -> tuple[str, ...]:

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from slipway.finder.locks import DRIVERS, lock, needed
-from slipway.finder.tree import Tree
+from slipway.finder.tree import COMPOSE, Tree
 from slipway.finder.variables import SHELL_DEFAULT, examples
 from slipway.records.survey import Fact, Obstacle, Subject
 
-_FILES: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose|tools/deploy/docker|\.devcontainer)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml|(?:\.\./)*\.github/workflows/[^/]+\.ya?ml|(?:\.\./)*\.gitlab-ci\.yml|(?:\.\./)*\.circleci/config\.yml"
+_FILES: Final = (
+    COMPOSE + r"|(?:\.\./)*\.github/workflows/[^/]+\.ya?ml|(?:\.\./)*\.gitlab-ci\.yml|(?:\.\./)*\.circleci/config\.yml"
+)
 _IMAGE: Final = re.compile(
     r"""(?:["']?(?:image|name)["']?\s*:|-)\s*["']?(?:[\w.-]+/)*(?:postgres|postgresql|postgis|pgvector|timescaledb(?:-ha)?|postgres-ssl)["']?:(?:latest-|pg)*(?:pg)?(\d{2}|9\.\d)"""
 )
@@ -61,7 +63,7 @@ def _extensions(tree: Tree) -> Iterator[Fact]:
             if (match := _WITH_EXTENSION.search(line)) and match[1] not in seen:
                 seen.add(match[1])
                 yield Fact(subject=Subject.EXTENSION, value=match[1], place=place)
-    for name in (*tree.matching(r"(?!.*(?:versions|test)).*\.sql"), *tree.sources):
+    for name in (*tree.matching(rf"(?!.*(?:versions|test)).*\.(?:sql|sh)|{_FILES}"), *tree.sources):
         for place, line in tree.lines(name) if "extension" in tree.read(name).lower() else ():
             if (match := _EXTENSION.search(line)) and match[1] not in seen:
                 seen.add(match[1])
@@ -110,11 +112,13 @@ def _driver(tree: Tree) -> Iterator[Fact]:
         if match and variable and example.name == variable.value and (match[1] or has_psycopg2):
             scheme = f"postgresql+{match[1]}" if match[1] else "postgresql"
             yield Fact(subject=Subject.DRIVER, value=scheme, place=example.place)
+    several = {_SCHEMES.get(name, "psycopg2") for name in having & {*_SCHEMES, *_PSYCOPG2}}
+    guessed = f"the dependencies have {', '.join(sorted(several))}" if len(several) > 1 else ""
     if has_psycopg2:  # the driver of a plain postgresql://
-        yield Fact(subject=Subject.DRIVER, value="postgresql", place="the dependencies: psycopg2")
+        yield Fact(subject=Subject.DRIVER, value="postgresql", place="the dependencies: psycopg2", guessed=guessed)
     for package in sorted(having & {*_SCHEMES}, key=[*_SCHEMES].index):
         scheme = f"postgresql+{_SCHEMES[package]}"
-        yield Fact(subject=Subject.DRIVER, value=scheme, place=f"the dependencies: {package}")
+        yield Fact(subject=Subject.DRIVER, value=scheme, place=f"the dependencies: {package}", guessed=guessed)
 
 
 _OTHERS: Final = {

@@ -5,6 +5,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from slipway.finder.tree import Tree
@@ -57,7 +58,9 @@ def instructions_of(tree: Tree, name: str) -> Iterator[Instruction]:
 def own_image(tree: Tree) -> Iterator[Fact]:
     """Yield the Dockerfile whose context is the service's folder, that of production first, and its stage if it is not the last one."""
     files = [name for name in tree.matching(_FILES) if not name.startswith("../") and _PYTHON.search(tree.read(name))]
-    for name in sorted(files, key=lambda name: not _PRODUCTION.search(name))[:1]:
+    files.sort(key=lambda name: not _PRODUCTION.search(name))
+    others = f"there is also {', '.join(files[1:3])}" if len(files) > 1 and not _PRODUCTION.search(files[0]) else ""
+    for name in files[:1]:
         read = [*instructions_of(tree, name)]
         stages = [each for each in read if each.word == "FROM"]
         if not stages or not all(_is_there(tree, source) for each in read for source in _copied(each)):
@@ -67,8 +70,8 @@ def own_image(tree: Tree) -> Iterator[Fact]:
         chosen = chosen if _FOR_DEVELOPERS.search(names[-1]) else len(names) - 1
         user = [each for each in read[read.index(stages[chosen]) :] if each.word == "USER"]
         inherits = any(stages[chosen].rest.split()[0] == stage for stage in names)
-        guessed = "" if user or inherits else "it names no USER, and slipway ships no image that runs as root"
-        yield Fact(subject=Subject.DOCKERFILE, value=name, place=name, guessed=guessed)
+        root = "" if user or inherits else "it names no USER, and slipway ships no image that runs as root"
+        yield Fact(subject=Subject.DOCKERFILE, value=name, place=name, guessed="; ".join(filter(None, (others, root))))
         if chosen < len(names) - 1:
             why = f"the last stage, {names[-1]}, is for development"
             yield Fact(subject=Subject.TARGET, value=names[chosen], place=stages[chosen].place, guessed=why)
@@ -112,11 +115,10 @@ def words(text: str) -> tuple[str, ...]:
     """Return the words of a command, written as a JSON list or for a shell."""
     text = text.strip()
     if text.startswith("["):
-        try:
-            listed = json.loads(text.replace("'", '"'))
-        except ValueError:
-            listed = []
-        return tuple(map(str, listed)) if isinstance(listed, list) else ()
+        for spelling in (text, text.replace("'", '"')):  # YAML's, too
+            with suppress(ValueError):
+                return tuple(map(str, json.loads(spelling)))
+        return ()
     try:
         return tuple(shlex.split(text))
     except ValueError:

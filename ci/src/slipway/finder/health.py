@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from slipway.finder.start import SERVERS
-from slipway.finder.tree import Tree, called, parsed, text_in
+from slipway.finder.mounting import mounts_in
+from slipway.finder.start import CHECKED, SERVERS, checks_of_images
+from slipway.finder.tree import COMPOSE, Tree, called, module_of, parsed, text_in
 from slipway.records.survey import Fact, Subject
 
 _WORDS: Final = (
@@ -43,13 +44,9 @@ _ROUTING: Final = {
     "APIRoute",
     "add_get",
 }
-_CHECKED: Final = re.compile(
-    r"(?:curl|wget|http|urlopen)[^\n]*?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\])[:\d$\w{}-]*(/[\w/.-]*)"
-)
-_CHECKS: Final = (
-    r"(?:\.\./)*(?:(?:docker|deploy|compose)/)?(?:(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml|Dockerfile[\w.-]*)"
-)
-
+# Words that also name what a service manages, such as the status of an order.
+_WEAK: Final = re.compile(r"/(?:(?:api|v\d+)/)*_{0,2}(?:live|status|ping|heartbeat|alive)(?:[-_]?check)?_{0,2}/?")
+_STRONG: Final = re.compile(r"ready|health|livez|liveness|readi")
 
 _BUILT: Final = re.compile(r"(?:context|build):[ \t]*[\"']?([\w./-]+)")
 _NAME_OF_SERVICE: Final = re.compile(r"(\s+)[\w.-]+:\s*(?:#.*)?$")
@@ -57,10 +54,11 @@ _NAME_OF_SERVICE: Final = re.compile(r"(\s+)[\w.-]+:\s*(?:#.*)?$")
 
 def health_path(tree: Tree) -> Iterator[Fact]:
     """Yield the paths of declared health checks, then those of routes; without any, one that the framework answers."""
-    for name in tree.matching(_CHECKS):
-        for place, line in tree.lines(name) if "Dockerfile" in name else _of_own_services(tree, name):
-            if (match := _CHECKED.search(line)) and _ROUTE.fullmatch(match[1]):
-                yield Fact(subject=Subject.HEALTH_PATH, value=match[1], place=place)
+    yield from (Fact(subject=Subject.HEALTH_PATH, value=each[2], place=place) for place, each in checks_of_images(tree))
+    for name in tree.matching(COMPOSE):
+        for place, line in _of_own_services(tree, name):
+            if (match := CHECKED.search(line)) and _ROUTE.fullmatch(match[2]):
+                yield Fact(subject=Subject.HEALTH_PATH, value=match[2], place=place)
     routes = [fact for name in tree.sources for fact in _routes(tree, name)]
     yield from sorted(routes, key=lambda fact: (_rank(fact.value), fact.value.count("/"), fact.place))
     if not routes:
@@ -111,15 +109,22 @@ def _routes(tree: Tree, name: str) -> Iterator[Fact]:
     text = tree.read(name)
     if not _MENTIONED.search(text):
         return
+    module, mounts = module_of(name, tree), mounts_in(tree)
     for node in ast.walk(parsed(text)):
         if not isinstance(node, ast.Call) or called(node) not in _ROUTING:
             continue
         texts = map(
             text_in, (*node.args, *(each.value for each in node.keywords if each.arg in {"path", "rule", "pattern"}))
         )
+        owner = ast.unparse(node.func).rpartition(".")[0]
+        on_application = owner in {"app", "application", "config"} or called(node) == "Route"
+        prefix = None if on_application else mounts.prefix((module, owner))
         for path in texts:
-            if path and _ROUTE.fullmatch(path):
-                owner = getattr(getattr(node.func, "value", None), "id", "")
-                on_application = owner in {"app", "application", "config"} or called(node) == "Route"
-                guessed = "" if on_application else "a router may be mounted under a prefix"
-                yield Fact(subject=Subject.HEALTH_PATH, value=path, place=f"{name} line {node.lineno}", guessed=guessed)
+            whole = f"{prefix.text if prefix else ''}{path}"
+            if path is not None and _ROUTE.fullmatch(whole):
+                guessed = prefix.guessed if prefix else ""
+                named = _STRONG.search(whole) or _WEAK.fullmatch(whole)
+                guessed = guessed or ("" if named else "from its name only")
+                yield Fact(
+                    subject=Subject.HEALTH_PATH, value=whole, place=f"{name} line {node.lineno}", guessed=guessed
+                )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from slipway.finder.dockerfile import instructions
 from slipway.finder.tree import Tree
@@ -12,11 +13,20 @@ _IMAGE = re.compile(r"(?:\S*/)?(?:python:|uv:python)(3\.\d+)\S*", re.IGNORECASE)
 _RED_HATS = re.compile(r"(?:\S*/)?python-3(\d{1,2})(?:-minimal)?(?:[:@]\S*)?")
 _LOWER_BOUND = re.compile(r"(?:>=|\^|~=?|==)\s*(3\.\d+)")
 _ONE_MINOR = re.compile(r"~\s*(3\.\d+)(?:\.\d+)?|==\s*(?=3\.\d+\.)(3\.\d+)\S*")  # poetry's ~3.10, and ==3.10.*
+_OLDEST = "the oldest that"
 _UPPER_BOUND = re.compile(r"<=?\s*3\.\d+")
 
 
 def interpreter(tree: Tree) -> Iterator[Fact]:
-    """Yield the versions that files name, the most binding first."""
+    """Yield the versions that files name, the most binding first; it is a guess when others name another one."""
+    found = [*_named(tree)]
+    others = [each for each in found if not each.guessed and each.value != found[0].value]
+    for fact in found:
+        doubt = f"{others[0].place} has {others[0].value}" if others and fact is found[0] else ""
+        yield replace(fact, guessed=fact.guessed or doubt)
+
+
+def _named(tree: Tree) -> Iterator[Fact]:
     yield from _environment(tree)
     for name in (*tree.matching(r"(?:\.\./)*\.python-version"), *tree.matching(r"runtime\.txt")):
         first = next(filter(None, (line.partition("#")[0].strip() for _, line in tree.lines(name))), "")
@@ -28,7 +38,7 @@ def interpreter(tree: Tree) -> Iterator[Fact]:
 
 def requested(python: Fact) -> str:
     """Return the Python to request from uv: the version that a file names, or any within its bounds."""
-    if not python.guessed:
+    if not python.guessed.startswith(_OLDEST):
         return python.value
     upper = _UPPER_BOUND.search(python.guessed)
     return f">={python.value}" + (f",{upper[0].replace(' ', '')}" if upper else "")
@@ -71,4 +81,4 @@ def _lower_bounds(tree: Tree) -> Iterator[Fact]:
             yield Fact(subject=Subject.PYTHON, value=version, place=tree.place_of(name, text))
         elif match := _LOWER_BOUND.search(text):
             place = tree.place_of(name, text)
-            yield Fact(subject=Subject.PYTHON, value=match[1], place=place, guessed=f"the oldest that {text} allows")
+            yield Fact(subject=Subject.PYTHON, value=match[1], place=place, guessed=f"{_OLDEST} {text} allows")

@@ -17,7 +17,10 @@ from slipway.records.survey import Fact, Subject
 _PYPROJECT: Final = "pyproject.toml"
 _NOT_PRODUCTION: Final = re.compile(r"dev|test|lint|docs?|format|types?|typing|check|local|ci\b", re.IGNORECASE)
 _NAME: Final = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
-_INSTALLED: Final = re.compile(r"""(?:--group|--extras?|--with|-E|-G)[ =]["']?([\w,-]+)|\.\[([\w,-]+)\]""")
+_INSTALLED: Final = re.compile(
+    r"""(?:--group|--extras?|--with|-E|-G)[ =](?:"([^"]+)"|'([^']+)'|([\w,-]+))|(?:^|[\s"'=])(?:\.|\.{0,2}/[\w./-]*)\[([\w, -]+)\]"""
+)
+_ALL_EXTRAS: Final = re.compile(r"--all-extras\b")
 _LOCKED: Final = re.compile(r'^name = "([^"]+)"', re.MULTILINE)
 # Each of these brings alembic itself.
 ALEMBIC: Final = {"alembic", "flask-migrate", "advanced-alchemy"}
@@ -130,7 +133,8 @@ def needed(tree: Tree) -> frozenset[str]:
 def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
     """Yield the parts that a Dockerfile installs, and those with alembic or the database's driver, when the dependencies lack them."""
     installed = _installed(tree)
-    chosen = [part for part in _parts(tree) if part.name in installed]
+    everything = any(_ALL_EXTRAS.search(each.rest) for each in instructions(tree) if each.word == "RUN")
+    chosen = [part for part in _parts(tree) if part.name in installed or (everything and part.subject is Subject.EXTRA)]
     yield from ((part, "") for part in chosen)
     known = dependencies(tree).union(*(part.packages for part in chosen))
     others = sorted((part for part in _parts(tree) if part not in chosen), key=lambda part: part.order)
@@ -150,7 +154,7 @@ def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
 def _installed(tree: Tree) -> set[str]:
     """Return the names of the groups and extras that a Dockerfile installs."""
     found = (_INSTALLED.findall(each.rest) for each in instructions(tree) if each.word == "RUN")
-    return {name for matches in found for match in matches for name in ",".join(match).split(",")}
+    return {name for matches in found for match in matches for name in re.split(r"[,\s]+", ",".join(match))}
 
 
 def _provides(packages: frozenset[str], module: str) -> bool:

@@ -7,7 +7,7 @@ from itertools import dropwhile, takewhile
 from typing import Final
 
 from slipway.finder.dockerfile import instructions, words
-from slipway.finder.tree import Tree
+from slipway.finder.tree import COMPOSE, Tree
 from slipway.records.survey import Fact, Subject
 
 SERVERS: Final = (
@@ -32,15 +32,18 @@ _OF_NO_EFFECT: Final = {"set", "echo", "sleep", "true", "wait", "exit", "while",
 MIGRATES: Final = re.compile(
     r"^(?!\s*(?:#|echo|printf)).*\b(?:alembic|flask|alchemy|litestar|python\S*|poetry|pdm|uv)\b.*(?<![-\w])(?:upgrade|migrate)\b"
 )
-_TARGET: Final = re.compile(r"(?!python:)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
+_TARGET: Final = re.compile(r"(?!python:)([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)(?:\(.*\))?")  # a factory is called
 _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
-_COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
 _DEVELOPMENT: Final = re.compile(r"dev|test|local|sample|example|override", re.IGNORECASE)
 _COMMAND_LINE: Final = re.compile(r"\s*(?:command|entrypoint|start)\s*[:=]\s*(.*)")
+_RELEASING: Final = r"(?:[\w-]+/){0,2}(?:(?:pre)?start|release|(?:docker-)?entrypoint|boot|run|migrate|deploy)[\w-]*(?:\.(?:ba)?sh)?|(?:[\w-]+/)?docker-entrypoint\.d/[^/]+"
 _SCRIPTS: Final = r"(?:\w+/)?(?:[^/]*\.(?:ba)?sh|(?:docker-)?entrypoint)|(?:\w+/)?(?:supervisord[\w-]*\.conf|justfile|Makefile|manifest\.yml)"
 _FOR_DEVELOPERS: Final = re.compile(r"dev|Makefile|justfile")
 _GUNICORN: Final = r"(?:[\w-]+/){0,2}gunicorn[\w.-]*\.py"
 _NAMED_THERE: Final = re.compile(r"""^wsgi_app\s*=\s*["']([\w.]+:[\w.]+)["']""", re.MULTILINE)
+CHECKED: Final = re.compile(
+    r"(?:curl|wget|http|urlopen)[^\n]*?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\])(?::(\d+))?[:\d$\w{}-]*(/[\w/.-]*)"
+)
 _BIND: Final = re.compile(r"""^bind\s*=\s*f?["'][^"']*:(\d{2,5})["']""", re.MULTILINE)
 
 
@@ -60,7 +63,12 @@ class Start:
 
     @property
     def target(self) -> str:
-        return next((word.removesuffix("()") for word in self.arguments if _TARGET.fullmatch(word)), "")
+        return next((match[1] for word in self.arguments if (match := _TARGET.fullmatch(word))), "")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The command as it is written."""
+        return (self.server, *self.arguments)
 
     @property
     def port(self) -> str:
@@ -100,13 +108,13 @@ def migrating(tree: Tree, command: Sequence[str] = ()) -> str:
         text = " ".join(each)
         if MIGRATES.search(text):
             return text
-        for name in _scripts(tree, each):
+        for name in scripts_of(tree, each):
             if line := next((line for _, line in tree.lines(name) if MIGRATES.search(line.partition("#")[0])), ""):
                 return f"{name}: {line.strip()}"
     return ""
 
 
-def _scripts(tree: Tree, command: Sequence[str]) -> Iterator[str]:
+def scripts_of(tree: Tree, command: Sequence[str]) -> Iterator[str]:
     """Yield the scripts of the repository that a command runs."""
     for word in " ".join(command).split():
         script = word.rpartition("/")[2]
@@ -114,17 +122,37 @@ def _scripts(tree: Tree, command: Sequence[str]) -> Iterator[str]:
             yield from tree.matching(rf"(?:[\w.-]+/)*{re.escape(script)}")
 
 
+def checks_of_images(tree: Tree) -> Iterator[tuple[str, re.Match[str]]]:
+    """Yield the places and addresses of Dockerfiles' HEALTHCHECKs, and those in the scripts that they run."""
+    for each in instructions(tree):
+        if each.word == "HEALTHCHECK":
+            lines = [(each.place, each.rest)]
+            lines += (line for name in scripts_of(tree, (each.rest,)) for line in tree.lines(name))
+            yield from ((place, match) for place, line in lines if (match := CHECKED.search(line)))
+
+
 def _of_production(tree: Tree) -> Iterator[Sequence[str]]:
     yield from (each.command for each in instructions(tree) if each.word in {"CMD", "ENTRYPOINT"})
     yield from ((line,) for _, line in _of_procfile(tree))
 
 
-def _of_procfile(tree: Tree) -> Iterator[tuple[str, str]]:
-    """Yield the place and the command of the web process."""
+def migrations_today(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Yield the places and commands that migrate: of Procfile's release, of compose, and of scripts; none of those for developers."""
+    release = [*_of_procfile(tree, "release")]
+    yield from ((place, line) for place, line in release if MIGRATES.match(line))
+    for name in tree.matching(COMPOSE):
+        commands = ((place, " ".join(command)) for place, command in _of_compose([*tree.lines(name)]))
+        yield from ((place, line) for place, line in commands if MIGRATES.match(line))
+    run = [name for _, line in release for name in scripts_of(tree, (line,))]
+    for name in dict.fromkeys((*run, *tree.matching(_RELEASING))):
+        yield from ((place, line.strip()) for place, line in tree.lines(name) if MIGRATES.match(line))
+
+
+def _of_procfile(tree: Tree, process: str = "web") -> Iterator[tuple[str, str]]:
+    """Yield the place and the command of a process."""
     for name in tree.matching(r"Procfile"):
-        yield from (
-            (place, line.removeprefix("web:").strip()) for place, line in tree.lines(name) if line.startswith("web:")
-        )
+        lines = tree.lines(name)
+        yield from ((place, line.partition(":")[2].strip()) for place, line in lines if line.startswith(f"{process}:"))
 
 
 def _split(command: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -181,10 +209,13 @@ def _migrating_lines(tree: Tree, place: str) -> dict[str, str]:
 def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
     of_images = [each for each in instructions(tree) if each.word in {"CMD", "ENTRYPOINT"}]
     yield from ((each.place, each.command) for each in reversed(of_images))
-    for script in dict.fromkeys(name for each in of_images for name in _scripts(tree, each.command)):
+    of_processes = [(place, words(line)) for place, line in _of_procfile(tree)]
+    for script in dict.fromkeys(name for each in of_images for name in scripts_of(tree, each.command)):
         yield from _of_script(tree, script)
-    yield from ((place, words(line)) for place, line in _of_procfile(tree))
-    for name in sorted(tree.matching(_COMPOSE), key=lambda name: bool(_DEVELOPMENT.search(name))):
+    yield from of_processes
+    for script in dict.fromkeys(name for _, command in of_processes for name in scripts_of(tree, command)):
+        yield from _of_script(tree, script)
+    for name in sorted(tree.matching(COMPOSE), key=lambda name: bool(_DEVELOPMENT.search(name))):
         yield from _of_compose([*tree.lines(name)])
     for name in sorted(tree.matching(_SCRIPTS), key=lambda name: bool(_FOR_DEVELOPERS.search(name))):
         yield from _of_script(tree, name)
@@ -245,6 +276,9 @@ def _ports(tree: Tree, found: Sequence[Start]) -> Iterator[Fact]:
     for instruction in instructions(tree):
         if instruction.word == "EXPOSE" and (match := re.match(r"\d+", instruction.rest)):
             yield Fact(subject=Subject.PORT, value=match[0], place=instruction.place)
+    for place, check in checks_of_images(tree):
+        if check[1]:
+            yield Fact(subject=Subject.PORT, value=check[1], place=place)
     for name in tree.matching(_GUNICORN):
         if match := _BIND.search(tree.read(name)):
             yield Fact(subject=Subject.PORT, value=match[1], place=tree.place_of(name, match[0]))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from slipway.errors import BadInputError, ObstaclesError
 from slipway.finder import alembic as settings
 from slipway.finder.application import alchemy, application, applications, flask_application
-from slipway.finder.command import command
+from slipway.finder.command import command, is_as_written
 from slipway.finder.database import database, old_sqlalchemy, other_database
 from slipway.finder.dockerfile import instructions, own_image
 from slipway.finder.health import health_path
@@ -15,7 +15,7 @@ from slipway.finder.history import beginning
 from slipway.finder.interpreter import interpreter
 from slipway.finder.locks import declaration, lock, needed, parts, workspace
 from slipway.finder.settings_files import missing_settings
-from slipway.finder.start import starting, starts
+from slipway.finder.start import migrations_today, starting, starts
 from slipway.finder.tree import Tree
 from slipway.finder.variables import variables
 from slipway.records.survey import DEFAULT, Fact, Obstacle, Subject, Survey
@@ -46,6 +46,8 @@ def _facts(tree: Tree) -> Iterator[Fact]:
     yield from filter(None, (lock(tree) or declaration(tree), workspace(tree)))
     yield from parts(tree)
     yield from _start(tree)
+    for place, line in migrations_today(tree):
+        yield Fact(subject=Subject.MIGRATES, value=line, place=place)
     if any(fact.value == "Flask-Migrate" for fact in of_alembic):
         yield from flask_application(tree)
     yield from own_image(tree)
@@ -84,7 +86,10 @@ def _start(tree: Tree) -> Iterator[Fact]:
     start = next((each for each in starts(tree) if not each.guessed), None)
     if line := command(start, applications(tree), needed(tree), port.value):
         place = start.place if start else defined[0].place
-        guessed = "" if start else _unknown_start(tree)
+        written = start is None or is_as_written(line, start)
+        guessed = (
+            "" if start and written else f"the line is {shlex.join(start.words)}" if start else _unknown_start(tree)
+        )
         yield Fact(subject=Subject.COMMAND, value=shlex.join(line), place=place, guessed=guessed)
         for other, at in start.others.items() if start else ():
             yield Fact(subject=Subject.LEFT_OUT, value=other, place=at)

@@ -18,10 +18,11 @@ from slipway import toml
 PRUNED: Final = {"node_modules", "__pycache__", "site-packages", ".git", ".tox", ".nox", ".mypy_cache", "venv"}
 _HIDDEN: Final = {".github", ".circleci", ".devcontainer"}  # hidden folders that the finder reads
 # Of the folders above the service: their own files, and their folders of containers and CI.
-_ABOVE: Final = re.compile(r"(?:\.\./)+(?:[^/]+|(?:\.github|\.circleci|\.devcontainer|docker|deploy|compose)/.*)")
+_ABOVE: Final = re.compile(r"(?:\.\./)+(?:[^/]+|(?:\.github|\.circleci|\.devcontainer|docker|deploy|compose|dev)/.*)")
+COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose|dev|tools/deploy/docker|\.devcontainer)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
 _LARGEST: Final = 2_000_000  # bytes, enough for a long lock
 _NOT_THE_SERVICE: Final = re.compile(
-    r"(^|/)(tests?|docs?|docs_src|examples?|scripts|migrations|alembic|versions|benchmarks|tools|templates|\{\{.*)/|(^|/)(test_[^/]*|conftest)\.py$|^(setup|noxfile)\.py$"
+    r"(^|/)(tests?|docs?|docs_src|examples?|[\w-]*scripts|dev|migrations|alembic|versions|benchmarks|tools|templates|\{\{.*)/|(^|/)(test_[^/]*|conftest)\.py$|^(setup|noxfile)\.py$"
 )
 
 _BEGINS: Final = re.compile(r"(?!(?:else|elif|except|finally)\b)[^\s#)\]}]")  # an outermost statement

@@ -30,7 +30,9 @@ _STAND_INS: Final = {
     "AmqpDsn": "amqp://localhost", "list": "[]", "List": "[]", "set": "[]", "dict": "{}", "Dict": "{}", "Path": ".", "UUID": "00000000-0000-4000-8000-000000000000",
 }  # fmt: skip
 _PLAIN: Final = {*_STAND_INS, "str", "SecretStr", "Any", "None", "Optional", "Union", "Annotated", "Field"}
-_READING: Final = re.compile(r"Settings\)|environ\[|\b(?:config|env)\(|\benv\.(?:str|int|bool|list|url|float)\(")
+_READING: Final = re.compile(
+    r"Settings\)|environ\[|(?:mandatory|required)=True|\b(?:config|env)\(|\benv\.(?:str|int|bool|list|url|float)\("
+)
 _CHECKED: Final = re.compile(r"""["'](\w+)["'] (?:not )?in (?:os\.)?environ\b""")  # before it is read
 _IMPORTED: Final = re.compile(r"^from os import .*\benviron\b", re.MULTILINE)  # a parameter of this name is WSGI's
 _SETTINGS: Final = {"BaseSettings", "CustomBaseSettings", "BaseAppSettings"}
@@ -230,7 +232,7 @@ def _of_expression(node: ast.AST, name: str, environ: set[str]) -> Iterator[Vari
         key = text_in(node.slice)
     elif (
         isinstance(node, ast.Call)
-        and _reads(node)
+        and (_reads(node) or _demands(node))
         and len(node.args) == 1
         and not {each.arg for each in node.keywords} & {"default"}
     ):
@@ -242,6 +244,12 @@ def _of_expression(node: ast.AST, name: str, environ: set[str]) -> Iterator[Vari
         return
     if key and re.fullmatch(r"[A-Z][A-Z0-9_]+", key):
         yield Variable(key, _of_kind(kind), f"{name} line {node.lineno}", needed=True)
+
+
+def _demands(node: ast.Call) -> bool:
+    """Whether a call of the service's own says that the variable must be set: `getenv("X", mandatory=True)`."""
+    flags = {each.arg for each in node.keywords if isinstance(each.value, ast.Constant) and each.value.value is True}
+    return "env" in called(node).lower() and bool(flags & {"mandatory", "required"})
 
 
 def _reads(node: ast.Call) -> bool:

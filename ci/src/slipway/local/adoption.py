@@ -104,6 +104,9 @@ def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
     left_out = dict.fromkeys(survey.values(Subject.LEFT_OUT))
     if migrating := [each for each in left_out if MIGRATES.match(each)]:
         yield f"the start command also migrates: slipway migrates before the release, and leaves out {' and '.join(migrating)}"
+    if elsewhere := [each for each in survey.facts_about(Subject.MIGRATES) if each.value not in left_out]:
+        listed = ", ".join(f"{each.place} ({each.value})" for each in elsewhere)
+        yield f"slipway migrates before the release; once it deploys, this need not migrate any more: {listed}"
     if others := [each for each in left_out if each not in migrating]:
         yield f"left out of the start command: {' and '.join(others)}; run it in a build step, such as RUN in a Dockerfile"
     if not survey.fact(Subject.COMMAND):

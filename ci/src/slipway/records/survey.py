@@ -31,6 +31,7 @@ class Subject(Enum):
     SERVER = "server"
     COMMAND = "command"
     LEFT_OUT = "left out of it"  # another command beside the one that starts the server
+    MIGRATES = "migrates today"  # a command of Procfile, of compose or of a script
     SOURCES = "import path"
     PORT = "port"
     DOCKERFILE = "Dockerfile"

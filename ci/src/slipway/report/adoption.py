@@ -8,7 +8,14 @@ from slipway.records.survey import DEFAULT, Fact, Subject
 from slipway.report.proof.text import WHOLE, place
 from slipway.untrusted import one_line, printable
 
-_SEVERAL: Final = {Subject.LEFT_OUT, Subject.VARIABLE, Subject.GROUP, Subject.EXTRA, Subject.EXTENSION}
+_SEVERAL: Final = {
+    Subject.LEFT_OUT,
+    Subject.MIGRATES,
+    Subject.VARIABLE,
+    Subject.GROUP,
+    Subject.EXTRA,
+    Subject.EXTENSION,
+}
 _WIDTH: Final = max(len(subject.value) for subject in Subject)
 _MOST_LINES: Final = 100  # of a file; only a baseline is longer
 

@@ -1,0 +1,155 @@
+"""Prefixes of routes: of routers and blueprints themselves, and of the calls that mount them; read, not run."""
+
+import ast
+import functools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from slipway.finder.tree import Tree, called, module_of, parsed, text_in
+
+_ROUTERS: Final = {"APIRouter": "prefix", "Blueprint": "url_prefix", "APIBlueprint": "url_prefix"}
+_MOUNTING: Final = {"include_router": "prefix", "register_blueprint": "url_prefix"}
+_DEEPEST: Final = 5
+
+Router = tuple[str, str]  # its module and name
+
+
+@dataclass(frozen=True)
+class _Prefix:
+    """A prefix, and why it is a guess."""
+
+    text: str
+    guessed: str = ""
+
+    def __add__(self, other: "_Prefix") -> "_Prefix":
+        return _Prefix(self.text + other.text, self.guessed or other.guessed)
+
+
+@dataclass(frozen=True)
+class _Mount:
+    """A call that mounts a router on another one or on the application; Flask's prefix replaces that of the blueprint."""
+
+    router: Router
+    on: Router
+    prefix: _Prefix | None
+    replaces: bool
+
+
+@dataclass(frozen=True)
+class Mounts:
+    """The routers of a service with their own prefixes, and the calls that mount them."""
+
+    routers: dict[Router, _Prefix]
+    mounts: tuple[_Mount, ...]
+
+    def prefix(self, router: Router, depth: int = 0) -> _Prefix:
+        """Return the prefix of a router's routes."""
+        own = self.routers.get(router, _Prefix(""))
+        mounts = list(dict.fromkeys(each for each in self.mounts if each.router == router))
+        if len(mounts) != 1 or depth > _DEEPEST:
+            return own + _Prefix(
+                "", "a router is mounted twice" if mounts else "a router may be mounted under a prefix"
+            )
+        (mount,) = mounts
+        above = self.prefix(mount.on, depth + 1) if mount.on in self.routers else _Prefix("")
+        if mount.prefix is None:
+            return above + own
+        return above + mount.prefix + (_Prefix("") if mount.replaces else own)
+
+
+@functools.lru_cache(maxsize=1)
+def mounts_in(tree: Tree) -> Mounts:
+    """Return the routers that the service's modules make and mount."""
+    routers, calls = dict[Router, _Prefix](), []
+    for name in tree.sources:
+        text = tree.read(name)
+        if not any(word in text for word in (*_ROUTERS, *_MOUNTING)):
+            continue
+        module = module_of(name, tree)
+        for node in ast.walk(parsed(text)):
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and called(node.value) in _ROUTERS:
+                prefix = _prefix(tree, node.value, _ROUTERS[called(node.value)]) or _Prefix("")
+                routers |= {(module, ast.unparse(target)): prefix for target in node.targets}
+            elif isinstance(node, ast.Call) and called(node) in _MOUNTING:
+                calls.append((name, module, node))
+    return Mounts(routers, tuple(_mounted(tree, routers, calls)))
+
+
+def _mounted(tree: Tree, routers: dict[Router, _Prefix], calls: list[tuple[str, str, ast.Call]]) -> Iterator[_Mount]:
+    for name, module, call in calls:
+        given = call.args[:1] or [each.value for each in call.keywords if each.arg in {"router", "blueprint"}]
+        router = _named(tree, routers, name, ast.unparse(given[0])) if given else None
+        if router:
+            on = (module, ast.unparse(call.func).rpartition(".")[0])
+            keyword = _MOUNTING[called(call)]
+            yield _Mount(router, on, _prefix(tree, call, keyword), replaces=keyword == "url_prefix")
+
+
+def _named(tree: Tree, routers: dict[Router, _Prefix], name: str, path: str, depth: int = 0) -> Router | None:
+    """Return the router that a module calls by a name or a path such as `public.api.blueprint`."""
+    module = module_of(name, tree)
+    above, _, last = path.rpartition(".")
+    if (module, path) in routers or depth > _DEEPEST:
+        return (module, path) if (module, path) in routers else None
+    if above:  # of the modules with such a router, the only one that ends with the path
+        ends = f".{above.rpartition('.')[2]}"
+        aliases = _imports(tree, name)
+        full = aliases.get(above.partition(".")[0], "")
+        found = [each for each in routers if each[1] == last and f".{each[0]}".endswith((ends, f".{full}"))]
+        exact = [each for each in found if f".{each[0]}".endswith(f".{above}")]
+        if len(exact or found) == 1:
+            return (exact or found)[0]
+        file = _file(tree, full) if full else None
+        return _named(tree, routers, file, last, depth + 1) if file else None
+    origin = _imports(tree, name).get(path, "")
+    module, _, original = origin.rpartition(".")
+    if (module, original) in routers:
+        return module, original
+    file = _file(tree, module)
+    return _named(tree, routers, file, original, depth + 1) if file else None
+
+
+@functools.lru_cache(maxsize=256)
+def _imports(tree: Tree, name: str) -> dict[str, str]:
+    """Return the dotted names of what a module imports, by its own names."""
+    module, found = module_of(name, tree), dict[str, str]()
+    for node in ast.walk(parsed(tree.read(name))):
+        if isinstance(node, ast.ImportFrom):
+            parts = module.split(".")
+            kept = parts[: len(parts) - node.level + name.endswith("__init__.py")] if node.level else []
+            origin = ".".join(filter(None, [*kept, node.module or ""]))
+            found |= {alias.asname or alias.name: f"{origin}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.asname or alias.name: alias.name for alias in node.names}
+    return found
+
+
+@functools.lru_cache(maxsize=256)
+def _file(tree: Tree, module: str) -> str | None:
+    """Return the file of a module."""
+    return next((name for name in tree.sources if module and module_of(name, tree) == module), None)
+
+
+def _prefix(tree: Tree, call: ast.Call, keyword: str) -> _Prefix | None:
+    """Return the prefix that a call names; None when it names none."""
+    given = next((each.value for each in call.keywords if each.arg in {keyword, None}), None)
+    return None if given is None else _text(tree, given)
+
+
+def _text(tree: Tree, node: ast.expr) -> _Prefix:
+    """Return a literal text, or that of a constant by its name, which its variable may replace."""
+    if (text := text_in(node)) is not None:
+        return _Prefix(text.rstrip("/"))
+    if isinstance(node, ast.JoinedStr):
+        parts = [_text(tree, each.value if isinstance(each, ast.FormattedValue) else each) for each in node.values]
+        return sum(parts, _Prefix(""))
+    name = getattr(node, "id", getattr(node, "attr", ""))
+    assigned = re.compile(rf"""^[ \t]*{re.escape(name)}\b[^=\n]*=\s*["']([^"'\n]*)["']""", re.MULTILINE)
+    found = {
+        text for each in tree.sources if name and name in tree.read(each) for text in assigned.findall(tree.read(each))
+    }
+    if len(found) == 1:
+        return _Prefix(found.pop().rstrip("/"), f"the prefix is {name}, which may be set")
+    return _Prefix("", "a router's prefix is computed")
