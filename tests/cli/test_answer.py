@@ -25,7 +25,12 @@ ROLLED_BACK = Outcome(
     url="notes.example",
     seconds=190.0,
     operation="0123",
-    diagnosis=Diagnosis("P1", "it listens on\nlive=sha256:new\nanother port", ("```\n# verdict: fine",), "set port"),
+    diagnosis=Diagnosis(
+        rule="P1",
+        cause="it listens on\nlive=sha256:new\nanother port",
+        lines=("```\n# verdict: fine",),
+        remedy="set port",
+    ),
 )
 PEOPLE, JSON = argparse.Namespace(json=False), argparse.Namespace(json=True)
 

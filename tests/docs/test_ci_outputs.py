@@ -25,7 +25,7 @@ OUTCOME = Outcome(
     seconds=1.0,
 )
 EACH = {
-    "all": release.of_refusal(Refusal("no", "wait", 1)),
+    "all": release.of_refusal(Refusal(what="no", next_step="wait", exit_code=1)),
     "preflight": release.of_preflight(
         Preflight(environment="staging", service="notes", image="notes@sha256:1", seconds=0.1, branches=())
     ),
@@ -42,9 +42,9 @@ EACH = {
     "deploy`, `promote`, `rollback`, `pause`, `resume`, `destroy": release.of_outcome(OUTCOME),
     "migrate": release.of_migration(Migration(before=(), after=(), applied=(), attempts=1, seconds=0.1), "staging"),
     "migrate --status": release.of_standing(Standing((), ()), "staging"),
-    "diagnose": service.of_examination(Examination("staging", None, "succeeded")),
+    "diagnose": service.of_examination(Examination(environment="staging", operation=None, ending="succeeded")),
     "status": service.of_situation(Situation(environment="staging", observed=Observed())),
-    "history": service.of_history(History("staging", ())),
+    "history": service.of_history(History(environment="staging", releases=())),
     "services": prove.of_services(Services((Service("services/notes"),))),
     "certificate --check": prove.of_validity(Validity(None, (), ())),
     "simulator": account.of_listening(Listening("http://127.0.0.1:1")),

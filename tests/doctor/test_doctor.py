@@ -613,4 +613,12 @@ async def test_output_of_programs_cannot_control_the_terminal_or_add_a_line(serv
     ("answer", "healthy"), [(DoctorResult.OK, True), (DoctorResult.SKIP, True), (DoctorResult.NG, False)]
 )
 def test_a_checkup_is_healthy_unless_something_is_wrong(answer, healthy):
-    assert DoctorReport((DoctorCheck("it", DoctorResult.OK, ""), DoctorCheck("it", answer, ""))).healthy is healthy
+    assert (
+        DoctorReport(
+            (
+                DoctorCheck(subject="it", result=DoctorResult.OK, found=""),
+                DoctorCheck(subject="it", result=answer, found=""),
+            )
+        ).healthy
+        is healthy
+    )

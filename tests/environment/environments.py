@@ -82,11 +82,14 @@ class Place:
             self.told.append(event.line)
 
     def _environment(self, **parts: Any) -> ServiceEnvironment:
-        made = ServiceEnvironment(
-            settings=SETTINGS, name=self.name, endpoint_url=self.account.cloud.url, time=time_of(self.account), **parts
+        return ServiceEnvironment(
+            settings=SETTINGS,
+            name=self.name,
+            endpoint_url=self.account.cloud.url,
+            time=time_of(self.account),
+            connection=aws_of(self.account),
+            **parts,
         )
-        made.__dict__["aws"] = aws_of(self.account)
-        return made
 
 
 @dataclass(frozen=True)

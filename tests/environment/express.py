@@ -62,16 +62,15 @@ class Run:
 
 def staging_in(account: Account, settings: str, aws: Aws) -> ServiceEnvironment:
     """Return the environment `staging` of a simulated account, whose requests go through `aws`."""
-    made = HeldEnvironment(
+    return HeldEnvironment(
         settings=parse(settings),
         name="staging",
         endpoint_url=account.cloud.url,
         time=time_of(account),
         starts=False,
         clock=account.cloud.clock,
+        connection=aws,
     )
-    made.__dict__["aws"] = aws
-    return made
 
 
 @dataclass

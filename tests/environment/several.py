@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from slipway.environment.called import connected
@@ -57,24 +57,22 @@ class Repository:
 
     def environment(self, name: str, **parts: Any) -> ServiceEnvironment:
         """Return a service's `staging`, without the addresses of others."""
-        made = ServiceEnvironment(
+        return ServiceEnvironment(
             settings=self.services[name],
             name="staging",
             endpoint_url=self.account.cloud.url,
             time=time_of(self.account),
             starts=False,
+            connection=aws_of(self.account),
             **parts,
         )
-        vars(made)["aws"] = aws_of(self.account)
-        return made
 
     async def joint(self, digests: Mapping[str, str], aws: Aws | None = None) -> JointDeployment:
         """Return the release of digests, as a process of its own; `aws` is its connection."""
 
         async def opened(settings: Settings) -> ServiceEnvironment:
             made = self.environment(settings.name)
-            vars(made)["aws"] = aws or vars(made)["aws"]
-            return made
+            return replace(made, connection=aws or made.connection)
 
         images = [f"{self.services[name].repository('staging')}@{digest}" for name, digest in digests.items()]
         return await joint_deployment(self.folders, "staging", images, opened)
@@ -113,9 +111,9 @@ async def repository(*services: Settings) -> AsyncIterator[Repository]:
         account.cloud.ecs.express.pace = BRISK
         for zone in "ab":
             account.cloud.ecs.express.resources.network.put(
-                Subnet(f"subnet-private{zone}", zone, public=False, vpc=VPC)
+                Subnet(id=f"subnet-private{zone}", zone=zone, public=False, vpc=VPC)
             )
-            account.cloud.ecs.express.resources.network.put(Subnet(f"subnet-public{zone}", zone, vpc=VPC))
+            account.cloud.ecs.express.resources.network.put(Subnet(id=f"subnet-public{zone}", zone=zone, vpc=VPC))
         for each in services:
             for name in (each.name, f"{each.name}-ledger-staging"):
                 await account.ask("ecr", "create_repository", repositoryName=name, imageTagMutability="IMMUTABLE")

@@ -1,5 +1,7 @@
 """A service that calls another gets its private address, as the account reports it, and is not deployed without one."""
 
+from dataclasses import replace
+
 import pytest
 
 from slipway.environment.called import connected
@@ -47,8 +49,7 @@ async def test_the_caller_gets_the_private_address_that_the_account_reports(shop
 
 async def test_the_roles_of_a_caller_and_of_no_other_service_may_read_addresses(shop):
     await deployed(shop, "billing")
-    caller = shop.environment("web")
-    vars(caller)["aws"] = PolicedAws(shop.account)
+    caller = replace(shop.environment("web"), connection=PolicedAws(shop.account))
     for verb in ("plan-without-ledger", "preflight", "deploy", "rollback"):
         hold(shop.account, policy(scope_of(shop.services["web"], "staging"), [verb]))
         assert (await connected(caller, shop.folders)).addresses

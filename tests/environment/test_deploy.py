@@ -42,11 +42,6 @@ def run_by(place, runner):
     return replace(place.migrating_to(""), runner=made)
 
 
-def bound(place, environment):
-    environment.__dict__["aws"] = place.environment.aws
-    return environment
-
-
 async def test_the_database_is_migrated_after_the_number_is_taken_and_before_the_service_is_changed(account, staging):
     await deployed(staging)
     seen = []
@@ -58,9 +53,7 @@ async def test_the_database_is_migrated_after_the_number_is_taken_and_before_the
             return await super().migrate(tell)
 
     before = account.cloud.requests.count("PutImage"), account.cloud.requests.count("UpdateService")
-    outcome = await bound(staging, run_by(staging, Watching(staging, "bbb"))).deploy(
-        await staging.image("bbb"), staging.tell
-    )
+    outcome = await run_by(staging, Watching(staging, "bbb")).deploy(await staging.image("bbb"), staging.tell)
     ((puts, updates),) = seen
     assert puts > before[0]
     assert updates == before[1]
@@ -74,7 +67,7 @@ async def test_a_failed_migration_is_a_refusal_and_the_old_release_keeps_serving
     refuses = Failing(
         MigrationFailedError("the migration failed at 0007_x.py:12", "duplicate key", "correct it", stays)
     )
-    outcome = await bound(staging, run_by(staging, refuses)).deploy(await staging.image("bbb"), staging.tell)
+    outcome = await run_by(staging, refuses).deploy(await staging.image("bbb"), staging.tell)
     assert (outcome.status, outcome.status.exit_code) == (Status.REFUSED, 1)
     assert outcome.diagnosis.cause == "the migration failed at 0007_x.py:12: duplicate key"
     assert "  database:  stays at aaa\n" in of_outcome(outcome)
@@ -88,7 +81,7 @@ async def test_a_lost_migration_is_unknown_and_the_next_run_resumes_its_number(s
     await deployed(staging)
     digest = await staging.image("bbb")
     lost = Failing(UnknownOutcomeError("the task goes on, but cannot be followed", "run the same command again"))
-    outcome = await bound(staging, run_by(staging, lost)).deploy(digest, staging.tell)
+    outcome = await run_by(staging, lost).deploy(digest, staging.tell)
     assert (outcome.status, outcome.number) == (Status.UNKNOWN, 2)
     outcome = await staging.migrating_to("bbb").deploy(digest, staging.tell)
     assert (outcome.status, outcome.number) == (Status.SUCCEEDED, 2)
@@ -147,8 +140,8 @@ async def test_an_image_of_another_repository_is_not_deployed(staging):
 async def test_a_run_killed_after_its_migration_has_recorded_it_for_the_next_run(account, staging):
     old = await deployed(staging)
     digest = await staging.image("bbb", healthy=False)
-    environment = staging.migrating_to("bbb")
-    environment.__dict__["aws"] = MortalAws(account, Kill(0, done=True, of="update_service"))
+    aws = MortalAws(account, Kill(0, done=True, of="update_service"))
+    environment = replace(staging.migrating_to("bbb"), connection=aws)
     with mortal() as fate:
         await environment.deploy(digest, staging.tell)
     assert fate.killed
@@ -162,8 +155,8 @@ async def test_a_migration_counts_even_if_its_deployment_never_ended(account, st
     """Otherwise a rollback would assume the old schema."""
     await staging.migrating_to("aaa").deploy(await staging.image(), staging.tell)
     await staging.migrating_to("aaa").deploy(await staging.image(), staging.tell)
-    environment = staging.migrating_to("bbb")
-    environment.__dict__["aws"] = MortalAws(account, Kill(0, done=False, of="update_service"))
+    aws = MortalAws(account, Kill(0, done=False, of="update_service"))
+    environment = replace(staging.migrating_to("bbb"), connection=aws)
     with mortal():
         await environment.deploy(await staging.image(), staging.tell)
     with pytest.raises(RefusedError, match="of revision aaa, on a database at bbb"):
@@ -186,7 +179,7 @@ async def test_a_run_superseded_before_its_migration_does_not_migrate(staging):
         await staging.environment.ledger.claim(newer, 2)
 
     environment = staging.migrating_to("bbb")
-    goal = Live(environment.spec(await staging.image("bbb")))
+    goal = Live(spec=environment.spec(await staging.image("bbb")))
     outcome = await environment.release(goal, environment.engine(staging.tell, overtaken))
     assert (outcome.status, staging.head) == (Status.SUPERSEDED, "aaa")
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -69,7 +70,9 @@ async def account(database, monkeypatch, forked_gate):
     """An account that runs file trees on this machine, in this virtual environment."""
     monkeypatch.setattr("slipway.workload.process.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
     secrets = {URL: database.replace("postgresql://", "postgresql+psycopg://"), TOKEN: CANARY}
-    async with opened(lambda url: HostBackend(url, LOGIN, Path()), Clock(40), secrets=secrets) as account:
+    async with opened(
+        lambda url: HostBackend(url=url, login=LOGIN, cache=Path()), Clock(40), secrets=secrets
+    ) as account:
         account.cloud.logs.create("/slipway/notes-staging")
         monkeypatch.setattr("slipway.environment.environment.wall_clock", lambda: time_of(account))
         yield account
@@ -157,9 +160,7 @@ async def test_an_image_for_containers_is_no_task_for_this_machine(account):
     image = Artifact(kind="application/vnd.oci.image", config=Blob("application/x", b"{}"), layers=())
     async with registry_opened(account.cloud.url, "notes", LOGIN) as registry:
         digest = await registry.push(image)
-    environment = staging()
-    environment.__dict__["aws"] = aws_of(account)
-    direct = DirectRunner(environment, digest)
+    direct = DirectRunner(environment=replace(staging(), connection=aws_of(account)), digest=digest)
     with pytest.raises(
         RefusedError, match='is an image for containers, and this machine runs none: set runner = "ecs-task"'
     ):

@@ -410,8 +410,8 @@ async def is_killed(there: Moving, name: str, kill: Kill) -> bool:
 
 async def run_until(there: Moving, name: str, kill: Kill) -> list[str]:
     """Run a command in a process that dies, and return its requests."""
-    environment, move = there.environment, there.move
-    aws = environment.__dict__["aws"] = MortalAws(there.account, kill)
+    aws, move = MortalAws(there.account, kill), there.move
+    environment = replace(there.environment, connection=aws)
     with mortal():
         await COMMANDS[name].run(
             replace(move, old=environment, new=environment.with_settings(move.new.settings)), there.tell

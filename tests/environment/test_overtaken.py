@@ -1,5 +1,7 @@
 """Deployments whose run did not see their end, and jobs of old commits that run again."""
 
+from dataclasses import replace
+
 import pytest
 
 from slipway.environment.environment import pause
@@ -15,8 +17,8 @@ pytestmark = pytest.mark.slow
 
 async def cancelled(place, account, *, of="filter_log_events", head="aaa"):
     """Deploy a release whose run is cancelled at its first request of a kind; it goes live anyway if it was followed."""
-    digest, environment = await place.image(head), place.migrating_to(head)
-    environment.__dict__["aws"] = MortalAws(account, Kill(0, done=False, of=of))
+    digest, aws = await place.image(head), MortalAws(account, Kill(0, done=False, of=of))
+    environment = replace(place.migrating_to(head), connection=aws)
     with mortal() as fate:
         await environment.deploy(digest, place.tell)
     assert fate.killed
@@ -60,8 +62,8 @@ async def test_a_deployment_that_was_cancelled_before_its_change_is_superseded_b
 
 async def test_a_paused_service_is_known_as_such_after_its_run_was_cancelled(staging, account):
     await deployed(staging)
-    environment = staging.environment
-    environment.__dict__["aws"] = MortalAws(account, Kill(0, done=False, of="filter_log_events"))
+    aws = MortalAws(account, Kill(0, done=False, of="filter_log_events"))
+    environment = replace(staging.environment, connection=aws)
     with mortal():
         await pause(environment, staging.tell)
     await account.cloud.clock.sleep(200)

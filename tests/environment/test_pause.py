@@ -1,5 +1,7 @@
 """Pause, resume and destroy: each outcome is read from the platform, and each is idempotent."""
 
+from dataclasses import replace
+
 import pytest
 
 from slipway.environment.environment import destroy, pause, resume
@@ -118,8 +120,7 @@ async def test_a_change_without_an_answer_is_searched_for_before_it_is_sent_agai
 @pytest.mark.parametrize("index", range(4, 32, 3))
 async def test_a_killed_run_is_finished_by_the_next(account, staging, index):
     await deployed(staging)
-    environment = staging.environment
-    environment.__dict__["aws"] = MortalAws(account, Kill(index, done=index % 2 == 0))
+    environment = replace(staging.environment, connection=MortalAws(account, Kill(index, done=index % 2 == 0)))
     with mortal() as fate:
         await pause(environment, staging.tell)
     if fate.killed:

@@ -91,7 +91,9 @@ def tried_here(monkeypatch, forked_gate):
             File("server.py", script),
         ]
         files = files if env else files[-1:]
-        async with simulated(lambda url: HostBackend(url, LOGIN, Path()), secrets={TOKEN: "hunter2"}) as cloud:
+        async with simulated(
+            lambda url: HostBackend(url=url, login=LOGIN, cache=Path()), secrets={TOKEN: "hunter2"}
+        ) as cloud:
             for role in ("access", "instance"):
                 cloud.iam.put(f"arn:aws:iam::123456789012:role/{role}")
             aws = Aws("eu-west-1", cloud.url)
@@ -99,7 +101,10 @@ def tried_here(monkeypatch, forked_gate):
                 await aws.call("ecr", "create_repository", repositoryName=name, imageTagMutability="IMMUTABLE")
             async with opened(cloud.url, "tiny", LOGIN) as registry:
                 digest = await registry.push(pack(files, TreeConfig(wanted.command, wanted.port, {}), 0, {}))
-            backend, wanted_spec = HostBackend(cloud.url, LOGIN, Path()), spec_of(wanted, "staging", digest)
+            backend, wanted_spec = (
+                HostBackend(url=cloud.url, login=LOGIN, cache=Path()),
+                spec_of(wanted, "staging", digest),
+            )
             if only_start:
                 return await tried(backend, wanted_spec, {}, target)
             return await preflight(aws, wanted_spec, wanted, backend)

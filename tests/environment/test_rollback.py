@@ -1,6 +1,7 @@
 """A rollback is one update to a recorded digest, if that release works on the live schema."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -193,8 +194,7 @@ async def test_a_rollback_killed_anywhere_is_resumed_to_the_same_release(staging
     releases = [await deployed(staging) for _ in range(3)]
     kills = [Kill(index // 2, done=index % 2 == 0) for index in range(200)]
     for kill in kills if EVERY_REQUEST else kills[16::15]:
-        environment = staging.environment
-        environment.__dict__["aws"] = MortalAws(account, kill)
+        environment = replace(staging.environment, connection=MortalAws(account, kill))
         with mortal() as fate:
             await rollback(environment, staging.tell, None, CompatibilityEvidence())
         if not fate.killed:

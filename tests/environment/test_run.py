@@ -29,9 +29,7 @@ def environment(account, staging):
     account.cloud.logs.create(GROUP)
     made = staging.environment
     own = replace(made.own_settings, migration=TASK, variables=VARIABLES)
-    changed = replace(made, settings=replace(made.settings, environments={"staging": own}), starts=False)
-    vars(changed)["aws"] = made.aws
-    return changed
+    return replace(made, settings=replace(made.settings, environments={"staging": own}), starts=False)
 
 
 async def deployed(account, staging, environment):
@@ -78,7 +76,8 @@ class Recording(PolicedAws):
 async def test_a_command_runs_in_the_networks_of_the_settings_under_its_own_policy(account, staging, environment):
     digest = await deployed(account, staging, environment)
     account.backend.scripts[digest] = Script(exit_code=0)
-    vars(environment)["aws"] = aws = Recording(account)
+    aws = Recording(account)
+    environment = replace(environment, connection=aws)
     hold(account, policy(scope_of(environment.settings, "staging"), ["run"]))
     assert (await run(environment, COMMAND, staging.tell, print)).exit_code == 0
     network = aws.asked["run_task"]["networkConfiguration"]["awsvpcConfiguration"]
@@ -98,7 +97,9 @@ async def test_without_the_log_of_the_task_nothing_begins(account, staging, envi
 
 
 async def test_a_migration_does_not_take_the_task_of_a_command_for_its_own(account, staging, environment):
-    migration = TaskOrder(environment.settings, "staging", await deployed(account, staging, environment))
+    migration = TaskOrder(
+        settings=environment.settings, environment="staging", digest=await deployed(account, staging, environment)
+    )
     assert overrides(migration, COMMAND, "a" * 64)["startedBy"] != migration.started_by
 
 

@@ -27,7 +27,6 @@ def environment(account, staging):
     made = staging.environment
     own = replace(made.own_settings, secrets=NAMED)
     changed = replace(made, settings=replace(made.settings, environments={"staging": own}))
-    vars(changed)["aws"] = made.aws
     account.cloud.references.secrets.put(NAMED["THERE"], "old")
     return changed
 

@@ -422,8 +422,7 @@ def interrupted(place, act, after=3):
             await act()
 
     time = environment.time
-    vars(environment)["time"] = Time(time.now, sleep)
-    return environment
+    return replace(environment, time=Time(time.now, sleep))
 
 
 async def test_a_release_is_watched_after_its_deployment_until_it_does_not_answer(account, staging):

@@ -39,9 +39,7 @@ async def chat(status):
 def with_webhook(place):
     made = place.environment
     own = replace(made.own_settings, webhook=SECRET)
-    changed = replace(made, settings=replace(made.settings, environments={"staging": own}))
-    vars(changed)["aws"] = made.aws
-    return changed
+    return replace(made, settings=replace(made.settings, environments={"staging": own}))
 
 
 async def test_the_end_of_each_change_is_posted_once_without_words_of_the_application(account, staging):
@@ -85,7 +83,9 @@ async def test_a_webhook_that_fails_changes_no_outcome_and_its_url_is_not_shown(
 
 
 def test_a_text_mentions_no_person_and_no_channel():
-    why = Diagnosis("schema", "the <!channel> & <@U1>", ("kanarie",), "<https://evil.example|click>")
+    why = Diagnosis(
+        rule="schema", cause="the <!channel> & <@U1>", lines=("kanarie",), remedy="<https://evil.example|click>"
+    )
     outcome = Outcome(
         environment="staging", service="notes", status=Status.ROLLED_BACK, requested="", live=None, url=None, seconds=1, diagnosis=why,
     )  # fmt: skip

@@ -330,10 +330,10 @@ def test_a_value_that_the_database_makes_is_not_written_by_insert():
     ]
     (model,) = as_models([sa.Table("t", sa.MetaData(), *columns)])
     assert model.columns == (
-        Column("id", written=False),
-        Column("at", written=False, defaulted=True),
-        Column("twice", written=False),
-        Column("n", written=True),
+        Column(name="id", written=False),
+        Column(name="at", written=False, defaulted=True),
+        Column(name="twice", written=False),
+        Column(name="n", written=True),
     )
 
 
@@ -351,7 +351,7 @@ def test_a_type_that_the_driver_does_not_send_may_get_another_name():
 
 
 def test_a_dropped_default_matters_only_to_a_release_that_leaves_the_column_out():
-    held = Model(None, "jobs", (Column("kind", written=True), Column("size", written=False, defaulted=True)))
+    held = Model(None, "jobs", (Column(name="kind", written=True), Column(name="size", written=False, defaulted=True)))
     left_out = {each for each in ("kind", "size", "new") if compatibility._is_left_out([held], "public.jobs", each)}
     assert left_out == {"size", "new"}
     assert not compatibility._is_left_out([held], "public.others", "kind")

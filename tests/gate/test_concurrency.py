@@ -118,7 +118,7 @@ def test_a_writer_of_a_row_that_refers_to_a_locked_table_waits_too(write_project
     config = write_project(
         {"one": (None, f"{upgrade}\n{refers}", down), "two": ("one", "op.execute('ALTER TABLE a ADD d int')", down)}
     )
-    models = (Model(None, "c", (Column("id", written=True), Column("a_id", written=True))),)
+    models = (Model(None, "c", (Column(name="id", written=True), Column(name="a_id", written=True))),)
     previous = Previous(name="v1", models=models)
     proof = prove(question(config, layers=LAYERS, start_after="one", previous=previous), server_url)
     assert proof.revisions[-1].queue.statements == tuple(

@@ -57,7 +57,7 @@ def test_the_foreign_key_of_a_new_table_is_written_out():
     ids=["plain", "with a schema", "computed"],
 )  # fmt: skip
 def test_a_renamed_column_is_added_with_its_type_filled_in_batches_and_dropped_later(schema, sql, table, old):
-    refused = Refused(Query("SELECT 1", "models"), "column a.title does not exist", "42703")
+    refused = Refused(Query(sql="SELECT 1", origin="models"), "column a.title does not exist", "42703")
     definition = "character varying(20) not null default 'a'::text"
     lines = [Line("column", f"{schema}.notes.{column}", definition) for column in ("title", "heading")]
     change = Change(removed=(lines[0],), added=(lines[1],))
@@ -80,7 +80,7 @@ def test_a_renamed_column_is_added_with_its_type_filled_in_batches_and_dropped_l
 def test_a_required_column_is_added_with_a_default_of_its_type(column, kind, value):
     bare = column.strip('"')
     message = f'null value in column "{bare}" of relation "notes" violates not-null constraint; DETAIL: a row'
-    query = Query(f"INSERT INTO notes (id) VALUES ({'1' * 700})", "models")
+    query = Query(sql=f"INSERT INTO notes (id) VALUES ({'1' * 700})", origin="models")
     added = (Line("column", f"public.notes.{column}", f"{kind} not null"),)
     statement = executed(f"ALTER TABLE notes ADD COLUMN {column} {kind} NOT NULL", {})
     (found,) = compatibility.check(NODE, [Refused(query, message, "23502")], [statement], Change(added))
@@ -132,7 +132,7 @@ def test_all_timeouts_are_set_where_env_py_makes_its_engine(source, driver, code
     ],
 )
 def test_a_table_keeps_its_old_name_as_a_view(sql, named, view):
-    refused = Refused(Query("SELECT 1", "models"), f'relation "{named}" does not exist', "42P01")
+    refused = Refused(Query(sql="SELECT 1", origin="models"), f'relation "{named}" does not exist', "42P01")
     (found,) = compatibility.check(NODE, [refused], [executed(f"ALTER TABLE {sql}", {})], Change())
     assert found.remedy.startswith(f"op.execute('''ALTER TABLE {sql}''')\nop.execute('''CREATE VIEW {view}''')")
 

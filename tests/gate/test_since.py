@@ -26,9 +26,9 @@ RENAMES = {
     "aside": (None, "op.create_table('b', sa.Column('id', sa.Integer()))", "op.drop_table('b')"),
     "three": (("two", "aside"), "op.alter_column('tags', 'label', new_column_name='name')", ""),
 }
-TAGS = Model(None, "tags", (Column("label", written=True),))
+TAGS = Model(None, "tags", (Column(name="label", written=True),))
 ABOVE = "older than start-after"
-UNKNOWN = Refusal("git has no such thing", "name another", 2)
+UNKNOWN = Refusal(what="git has no such thing", next_step="name another", exit_code=2)
 
 
 def read_history(config, server_url, since, start_after=None):

@@ -73,6 +73,6 @@ async def test_no_two_calls_are_equal_and_the_url_is_a_secret(engine, runner):
 
 async def test_the_refusal_of_a_migration_is_shown_unchanged(engine, runner):
     engine.answers |= {"exitCode": 1}
-    engine.files[RECORD] = to_json(Refusal("the database stands at five", "roll back", 1))
+    engine.files[RECORD] = to_json(Refusal(what="the database stands at five", next_step="roll back", exit_code=1))
     with pytest.raises(RefusedError, match="the database stands at five: roll back"):
         await runner.migrate(lambda _event: None)

@@ -285,7 +285,7 @@ async def test_a_call_that_ends_at_the_rehearsal_fails_when_an_act_does_and_its_
 
 async def test_the_refusal_of_a_gate_that_cannot_run_is_shown_unchanged(engine, workspace):
     engine.answers |= {"exitCode": 2}
-    engine.files["/tmp/proof.json"] = to_json(Refusal("there is no alembic.ini", "name it", 2))
+    engine.files["/tmp/proof.json"] = to_json(Refusal(what="there is no alembic.ini", next_step="name it", exit_code=2))
     with pytest.raises(Exception, match=r"there is no alembic\.ini: name it"):
         await Slipway().gate(workspace)
 

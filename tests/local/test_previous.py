@@ -57,7 +57,7 @@ def read(tmp_path, server, forked_gate):
 
 def test_a_release_whose_environment_cannot_be_made_is_read_in_todays(read):
     previous = read()
-    assert previous.models == (Model(None, "notes", (Column("title", written=True),)),)
+    assert previous.models == (Model(None, "notes", (Column(name="title", written=True),)),)
     assert previous.caveat.startswith("no file declares the service's dependencies")
 
 

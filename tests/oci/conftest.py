@@ -14,7 +14,9 @@ from slipway.simulator.serving import serving
 @pytest.fixture
 async def registry_url() -> AsyncIterator[str]:
     """A registry with an empty repository `notes`."""
-    protocol = RegistryProtocol(ImageStore({"notes": Repository(name="notes", created=datetime.now(UTC))}), Clock())
+    protocol = RegistryProtocol(
+        ImageStore(repositories={"notes": Repository(name="notes", created=datetime.now(UTC))}), Clock()
+    )
     app = Starlette(routes=protocol.routes, exception_handlers={RegistryError: lambda _request, error: error.answer})
     async with serving(app) as address:
         yield f"http://{address}"

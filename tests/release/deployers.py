@@ -121,7 +121,7 @@ class Ended:
 async def run(account: Account, wanted: ServiceSpec, kill: Kill | None = None, approved: Plan | None = None) -> Ended:
     """Deploy as a process does."""
     aws, telling = MortalAws(account, kill), Telling()
-    code, outcome = await exit_of(reach(engine_of(account, telling, aws), Live(wanted), approved), telling)
+    code, outcome = await exit_of(reach(engine_of(account, telling, aws), Live(spec=wanted), approved), telling)
     return Ended(
         code, await live(account), tuple(aws.mortal.operations), outcome, tuple(telling.lines), _has_ended(account)
     )

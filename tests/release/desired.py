@@ -129,7 +129,7 @@ class Telling:
 
 async def deployed(account: Account, wanted: ServiceSpec, approved: Plan | None = None) -> Deployed:
     before, telling = len(account.cloud.requests), Telling()
-    outcome = await reach(engine_of(account, telling), Live(wanted), approved)
+    outcome = await reach(engine_of(account, telling), Live(spec=wanted), approved)
     return Deployed(outcome, telling.lines, account.cloud.requests[before:])
 
 

@@ -36,7 +36,7 @@ def settings(runner: MigrationRunner | None = TASK, **changes: Any) -> Settings:
 
 
 def order(digest: str, runner: MigrationRunner | None = TASK, **changes: Any) -> TaskOrder:
-    return TaskOrder(settings(runner, **changes), "staging", digest)
+    return TaskOrder(settings=settings(runner, **changes), environment="staging", digest=digest)
 
 
 def answer(record: Any) -> str:
@@ -52,11 +52,11 @@ def done(*lines: str, record: Any = DONE) -> Script:
 
 
 def failed(what: str, next_step: str, code: int = 1) -> Script:
-    return Script((answer(Refusal(what, next_step, code)),), exit_code=code)
+    return Script((answer(Refusal(what=what, next_step=next_step, exit_code=code)),), exit_code=code)
 
 
 def runner_of(account: Account, ordered: TaskOrder, aws: Aws | None = None, deployment: str | None = None) -> EcsTask:
-    return EcsTask(aws or aws_of(account), time_of(account), ordered, deployment)
+    return EcsTask(aws=aws or aws_of(account), time=time_of(account), order=ordered, deployment=deployment)
 
 
 async def migrated(

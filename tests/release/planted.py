@@ -123,7 +123,7 @@ class MigratesAfterwards:
 
 
 def live_as(kind: type[Live]) -> Callable[[Live], Live]:
-    return lambda goal: kind(goal.spec, goal.verb)
+    return lambda goal: kind(spec=goal.spec, verb=goal.verb)
 
 
 def paused_as(kind: type[Paused]) -> Callable[[Paused], Paused]:

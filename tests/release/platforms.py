@@ -107,7 +107,7 @@ async def run(
     """Make a goal true as a process does."""
     telling = Telling()
     engine, mortal = platform.engine(telling, kill)
-    goal = Live(wanted) if isinstance(wanted, ServiceSpec) else wanted
+    goal = Live(spec=wanted) if isinstance(wanted, ServiceSpec) else wanted
     code, outcome = await exit_of(reach(replace(engine, **parts), goal, approved), telling)
     contents = await platform.ledger.contents()
     is_written = contents.newest in contents.releases

@@ -137,8 +137,7 @@ async def _acted(stage: Stage) -> list[Ended]:
 async def _run(stage: Stage, run: Run, kill: Kill | None, outage: Outage | None) -> Ended:
     """As a process would."""
     aws, told, answer = _Watching(stage, kill, outage), list[str](), ""
-    environment = stage.environment("production", run)
-    environment.__dict__["aws"] = aws
+    environment = replace(stage.environment("production", run), connection=aws)
     code: int | None = None
     is_superseded = False
     with mortal() as fate, aws.mortal.scope:

@@ -155,7 +155,7 @@ class Stage:
             assert run is not None
             return _Runner(self, run, int(deployment.rpartition(".")[2]))
 
-        made = _Played(
+        return _Played(
             settings=self.ground.settings,
             name=name,
             endpoint_url=self.account.cloud.url,
@@ -164,9 +164,8 @@ class Stage:
             runner=runner if run and run.migrating else None,
             starts=False,
             clock=self.account.cloud.clock,
+            connection=aws_of(self.account),
         )
-        made.__dict__["aws"] = aws_of(self.account)
-        return made
 
     async def _image(self, head: str, script: Script | None = None) -> str:
         place = Place(self.account, "production", head)

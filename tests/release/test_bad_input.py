@@ -322,7 +322,7 @@ async def test_a_paused_service_is_not_changed(account):
     await account.settled(service.arn)
     wanted, before = spec(await account.image()), len(account.cloud.requests)
     with pytest.raises(RefusedError, match="notes cannot be deployed now: the service is paused"):
-        await reach(engine_of(account, Telling()), Live(wanted))
+        await reach(engine_of(account, Telling()), Live(spec=wanted))
     assert not [request for request in account.cloud.requests[before:] if request.startswith(MUTATING)]
 
 
@@ -352,7 +352,7 @@ async def test_a_clock_that_is_wrong_changes_nothing(account):
     wanted, before = spec(await account.image()), len(account.cloud.requests)
     account.cloud.faults.add(Fault(operation="ListServices", effect=Effect.CLOCK_SKEW))
     with pytest.raises(SlipwayError, match="set this machine's clock"):
-        await reach(engine_of(account, Telling()), Live(wanted))
+        await reach(engine_of(account, Telling()), Live(spec=wanted))
     assert account.cloud.requests[before:] == ["ListServices"]
 
 

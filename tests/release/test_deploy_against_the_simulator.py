@@ -110,7 +110,7 @@ async def test_lines_of_the_live_release_are_no_cause_of_its_successors_failure(
         line = "ModuleNotFoundError: No module named 'asked_for_by_a_request'"
         account.cloud.logs.write(*live, account.cloud.clock.now(), line)
 
-    outcome = await reach(engine_of(account, tell), Live(spec(await account.image(UNHEALTHY))))
+    outcome = await reach(engine_of(account, tell), Live(spec=spec(await account.image(UNHEALTHY))))
     assert (outcome.status, outcome.diagnosis.rule) == (Status.ROLLED_BACK, "health-path")
 
 

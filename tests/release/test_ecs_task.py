@@ -298,5 +298,5 @@ def test_a_definition_that_ecs_would_not_take_is_refused_before_it_is_sent():
 )  # fmt: skip
 def test_settings_that_say_too_little_are_one_sentence(made, said):
     with pytest.raises(SettingsError) as caught:
-        TaskOrder(made, "staging", DIGEST)
+        TaskOrder(settings=made, environment="staging", digest=DIGEST)
     assert str(caught.value).startswith(said)

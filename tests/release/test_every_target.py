@@ -63,7 +63,7 @@ async def test_credentials_that_expire_at_the_change_leave_its_number_to_the_nex
 
 async def test_a_rollback_is_a_deployment_of_a_recorded_digest(platform):
     first, second = await platform.release(), await platform.release()
-    for goal in (Live(first), Live(second), Live(first, Verb.ROLLBACK)):
+    for goal in (Live(spec=first), Live(spec=second), Live(spec=first, verb=Verb.ROLLBACK)):
         ended = await run(platform, goal)
     assert (ended.outcome.status, ended.live) == (Status.SUCCEEDED, first.image.digest)
     recorded = await platform.ledger.releases({1, 2, 3})
@@ -100,7 +100,7 @@ async def test_an_update_that_does_not_become_healthy_is_rolled_back_and_called_
 async def test_an_engine_that_ignores_the_live_digest_is_caught_lying(platform, mutant):
     await run(platform, await platform.release())
     wanted = await platform.release(healthy=False)
-    ended = await run(platform, mutant(wanted))
+    ended = await run(platform, mutant(spec=wanted))
     assert lies(ended, wanted).startswith("exit 0, and ")
 
 

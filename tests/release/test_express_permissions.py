@@ -39,9 +39,7 @@ WENT_WELL = (
 class Policed(Staging):
     @property
     def environment(self) -> ServiceEnvironment:
-        made = super().environment
-        made.__dict__["aws"] = PolicedAws(self.account)
-        return made
+        return replace(super().environment, connection=PolicedAws(self.account))
 
     async def under(self, verb: str, *acts: Callable[[], Awaitable[Any]], unused: Collection[str] = ()) -> None:
         """Run commands under the policy of one verb; they use all of it, besides what is named."""

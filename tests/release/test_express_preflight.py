@@ -143,9 +143,12 @@ def test_a_deployment_needs_each_task_twice(quota, is_new, verdict, said):
 @pytest.mark.parametrize(
     ("subnets", "said"),
     [
-        ([Subnet("subnet-0a", "a"), Subnet("subnet-0b", "a")], "the subnets are in one zone, eu-west-1a"),
-        ([Subnet("subnet-0a", "a", free=7)], "subnet-0a has fewer than 8 free addresses"),
-        ([Subnet("subnet-0a", "a", public=False)], "subnet-0b is public and subnet-0a private"),
+        (
+            [Subnet(id="subnet-0a", zone="a"), Subnet(id="subnet-0b", zone="a")],
+            "the subnets are in one zone, eu-west-1a",
+        ),
+        ([Subnet(id="subnet-0a", zone="a", free=7)], "subnet-0a has fewer than 8 free addresses"),
+        ([Subnet(id="subnet-0a", zone="a", public=False)], "subnet-0b is public and subnet-0a private"),
     ],
 )
 async def test_a_network_that_does_not_fit_is_refused_before_anything_is_made(subnets, said):

@@ -97,9 +97,7 @@ class Scene:
 
 
 def environment(account: Account, there: settings.Settings, name: str, aws: Aws) -> Environment:
-    made = Environment(settings=there, name=name, endpoint_url=account.cloud.url, time=time_of(account))
-    vars(made)["aws"] = aws
-    return made
+    return Environment(settings=there, name=name, endpoint_url=account.cloud.url, time=time_of(account), connection=aws)
 
 
 async def with_parts(account: Account) -> settings.Settings:

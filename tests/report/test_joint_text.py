@@ -51,6 +51,6 @@ def test_a_plan_begins_with_the_order_and_the_way_back():
 
 
 def test_a_service_that_cannot_be_read_does_not_hide_the_others():
-    unread = ServiceSituation("web", refusals=(Refusal("no access", "grant it", 1),))
+    unread = ServiceSituation("web", refusals=(Refusal(what="no access", next_step="grant it", exit_code=1),))
     answer = of_joint_situation(JointSituation("production", (unread,)))
     assert (answer.text, answer.code) == ("=== web\ncannot be read: no access\n", 1)

@@ -10,7 +10,13 @@ from slipway.records.refusal import Refusal
 from slipway.report.release_markdown import of_examination, of_history, of_outcome, of_plan, of_refusal, of_situation
 
 OLD, NEW = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
-WHY = Diagnosis("port", "it listens on 127.0.0.1", ("not shown",), "bind 0.0.0.0", "application log, line 3")
+WHY = Diagnosis(
+    rule="port",
+    cause="it listens on 127.0.0.1",
+    lines=("not shown",),
+    remedy="bind 0.0.0.0",
+    place="application log, line 3",
+)
 OUTCOME = Outcome(
     environment="staging",
     service="notes-staging",
@@ -77,11 +83,16 @@ def test_what_was_no_deployment_is_called_by_its_name():
 
 
 def test_an_examination_says_how_the_newest_change_ended_and_why():
-    said = of_examination(Examination("staging", "0123", "rolled back", WHY, 4))
+    said = of_examination(
+        Examination(environment="staging", operation="0123", ending="rolled back", diagnosis=WHY, number=4)
+    )
     assert said.startswith(
         "## ❌ staging: deployment 4, operation 0123, rolled back\n\n**Cause:** it listens on 127.0.0.1\n"
     )
-    assert of_examination(Examination("staging", None, "succeeded")) == "## ✅ staging: succeeded\n"
+    assert (
+        of_examination(Examination(environment="staging", operation=None, ending="succeeded"))
+        == "## ✅ staging: succeeded\n"
+    )
 
 
 def test_a_plan_is_a_table_of_what_would_change():
@@ -123,16 +134,19 @@ def test_a_history_is_a_row_for_each_deployment():
         seconds=190.0,
         cause="why",
     )
-    rows = of_history(History("staging", (release,), (8,))).splitlines()[4:]
+    rows = of_history(History(environment="staging", releases=(release,), unfinished=(8,))).splitlines()[4:]
     assert rows == [
         "| 8 |  |  | no end is recorded |  |  |  |  |  |",
         f"| 7 | 2023-11-14 22:13:20Z | deploy | ROLLED\\_BACK | 3 m 10 s |  |  | {NEW} | why |",
     ]
-    assert "Nothing has been deployed yet." in of_history(History("staging", ()))
+    assert "Nothing has been deployed yet." in of_history(History(environment="staging", releases=()))
 
 
 @pytest.mark.parametrize(
     ("code", "heading"), [(1, "❌ Refused"), (2, "❌ Unusable input"), (3, "❓ Unknown"), (9, "❓ Unknown")]
 )
 def test_an_error_says_what_it_is_and_what_to_do(code, heading):
-    assert of_refusal(Refusal("it is busy", "wait", code)) == f"## {heading}\n\nit is busy\n\nwait\n"
+    assert (
+        of_refusal(Refusal(what="it is busy", next_step="wait", exit_code=code))
+        == f"## {heading}\n\nit is busy\n\nwait\n"
+    )

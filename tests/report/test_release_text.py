@@ -176,7 +176,14 @@ def test_a_history_shows_duration_commit_holder_and_cause_in_80_columns_in_the_o
         release, number=2, commit=None, status=Status.ROLLBACK_FAILED, seconds=3599, holder=job, cause=cause
     )
     paused = replace(release, number=1, verb=Verb.PAUSE, image="", holder="", commit=None, risk="it is night")
-    lines = of_history(History("staging", (release, failed, paused), (3,), (replace(OPEN[0], number=3),))).splitlines()
+    lines = of_history(
+        History(
+            environment="staging",
+            releases=(release, failed, paused),
+            unfinished=(3,),
+            open=(replace(OPEN[0], number=3),),
+        )
+    ).splitlines()
     assert lines[1:] == [
         "   4  1970-01-01 00:00:00Z  deploy    SUCCEEDED             1.0 s  c0ffeec",
         "      sha256:01 by ann@laptop",
@@ -189,7 +196,7 @@ def test_a_history_shows_duration_commit_holder_and_cause_in_80_columns_in_the_o
         "   1  1970-01-01 00:00:00Z  pause     SUCCEEDED             1.0 s",
         "      without proof: it is night",
     ]
-    assert of_history(History("staging", (release,), older=3)).endswith(
+    assert of_history(History(environment="staging", releases=(release,), older=3)).endswith(
         "\n3 older ones are not listed; --limit 4 lists all\n"
     )
 
@@ -208,7 +215,9 @@ def test_a_plan_shows_its_notes():
 
 
 def test_a_failed_outcome_shows_its_cause_evidence_and_remedy():
-    diagnosis = Diagnosis("port", "it listens on another port", ("listening on 80", "no answer"), "set port = 80")
+    diagnosis = Diagnosis(
+        rule="port", cause="it listens on another port", lines=("listening on 80", "no answer"), remedy="set port = 80"
+    )
     outcome = Outcome(
         environment="staging",
         service="notes",

@@ -24,7 +24,13 @@ def proofs(proof):
         services=(
             ServiceProof(".", clean),
             ServiceProof("legacy/shop", replace(clean, folder="legacy/shop")),
-            ServiceProof("news", refusals=(Refusal(REASON, "line <2>", 2), Refusal("no lock", "run `uv lock`", 2))),
+            ServiceProof(
+                "news",
+                refusals=(
+                    Refusal(what=REASON, next_step="line <2>", exit_code=2),
+                    Refusal(what="no lock", next_step="run `uv lock`", exit_code=2),
+                ),
+            ),
             ServiceProof("services/shop", replace(proof, folder="services/shop")),
         ),
         unchanged=("services/old",),

@@ -46,7 +46,9 @@ def test_tables_of_an_environment_and_of_github_are_read():
         scaling = { concurrency = 50, least = 2, most = 4 }
     """)
     assert found.github == Github("octo@7/notes@8", Subjects.NUMBERS)
-    assert found.environment("staging").network == Network("vpc-1", ("subnet-1",), "sg-1", 5433)
+    assert found.environment("staging").network == Network(
+        vpc="vpc-1", subnets=("subnet-1",), database_security_group="sg-1", database_port=5433
+    )
     assert found.environment("staging").scaling == Scaling(50, 2, 4)
 
 

@@ -119,7 +119,7 @@ async def test_releases_run_as_processes_behind_an_address_that_stays(tmp_path, 
             return await registry.push(pack(files, TreeConfig(command, 8000, {}), 0, {}))
 
     def backend_at(url: str) -> HostBackend:
-        return HostBackend(url, LOGIN, tmp_path / "cache")
+        return HostBackend(url=url, login=LOGIN, cache=tmp_path / "cache")
 
     pace = Pace(pull=1, create=1, update=1, timeout=2000, route=1, roll_back=1)
     async with (
@@ -146,7 +146,9 @@ async def test_releases_run_as_processes_behind_an_address_that_stays(tmp_path, 
 
 async def test_a_release_that_the_backend_cannot_run_fails_its_deployment_and_nothing_else():
     """An image that is not a tree is a failed operation; the account continues."""
-    async with opened(lambda url: HostBackend(url, LOGIN, Path("/nowhere")), clock=VirtualClock()) as account:
+    async with opened(
+        lambda url: HostBackend(url=url, login=LOGIN, cache=Path("/nowhere")), clock=VirtualClock()
+    ) as account:
         arn = await account.create(await account.image(Script()))
         assert (await account.described(arn))["Status"] == "CREATE_FAILED"
         assert any("is not a source tree" in line for line in await account.lines(arn, "service"))

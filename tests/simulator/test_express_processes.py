@@ -34,7 +34,7 @@ async def release(account: Account, *pages: str) -> str:
 
 
 async def test_no_request_fails_while_a_release_takes_over_and_one_that_lost_a_page_goes_back(tmp_path: Path):
-    async with opened(lambda url: HostBackend(url, LOGIN, tmp_path), Clock(100)) as account:
+    async with opened(lambda url: HostBackend(url=url, login=LOGIN, cache=tmp_path), Clock(100)) as account:
         trust(account)
         first, second, worse = [await release(account, *pages) for pages in (("a", "b"), ("a", "b", "c"), ("d",))]
         notes = await Notes(account).created(first, healthCheckPath="/")

@@ -1,5 +1,6 @@
 """The words of source, tests and pages follow CONTRIBUTING, "Words"."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -79,3 +80,19 @@ def test_an_archaic_sentence_is_found(tmp_path, sentence):
     file.write_text(f"# Title\n\n{sentence}\n\n`Nobody knows.`\n\n    Nobody knows.\n")
     (line,) = findings(file)
     assert line.startswith(f"{file}:3: ")
+
+
+def test_records_of_more_than_four_fields_and_calls_of_six_arguments_name_them():
+    unnamed = []
+    for file in (ROOT / "ci/src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and len(node.args) >= 6:
+                unnamed.append(f"{file}:{node.lineno}")
+            if isinstance(node, ast.ClassDef) and sum(map(_is_field, node.body)) > 4:
+                how = [ast.unparse(each) for each in node.decorator_list]
+                unnamed += [f"{file}: {node.name}" for each in how if re.match(r"dataclass\b(?!.*kw_only)", each)]
+    assert unnamed == []
+
+
+def _is_field(node):
+    return isinstance(node, ast.AnnAssign) and not ast.unparse(node.annotation).startswith("ClassVar")

@@ -29,7 +29,7 @@ SERVING = TreeConfig(("python", "-m", "http.server", "--bind", "0.0.0.0", "8000"
 async def backend(tmp_path):
     """A backend on the registry of an account, with a cache of its own."""
     async with opened(clock=VirtualClock()) as account:
-        yield HostBackend(account.cloud.url, LOGIN, tmp_path / "cache")
+        yield HostBackend(url=account.cloud.url, login=LOGIN, cache=tmp_path / "cache")
 
 
 async def pushed(backend: HostBackend, artifact: Artifact) -> str:

@@ -59,7 +59,7 @@ async def account():
 
 
 def ground(account: Account, wanted: Settings = WANTED) -> AccountSetup:
-    return AccountSetup(wanted, "staging", aws_of(account), time_of(account))
+    return AccountSetup(settings=wanted, environment="staging", aws=aws_of(account), time=time_of(account))
 
 
 async def refusal(act) -> str:
@@ -326,11 +326,14 @@ async def test_other_zones_replace_subnets_which_aws_would_refuse_as_well(accoun
 
 
 def staging(account: Account) -> ServiceEnvironment:
-    made = ServiceEnvironment(
-        settings=WANTED, name="staging", endpoint_url=account.cloud.url, time=time_of(account), starts=False
+    return ServiceEnvironment(
+        settings=WANTED,
+        name="staging",
+        endpoint_url=account.cloud.url,
+        time=time_of(account),
+        starts=False,
+        connection=aws_of(account),
     )
-    vars(made)["aws"] = aws_of(account)
-    return made
 
 
 async def protect(account: Account, *, is_on: bool) -> None:

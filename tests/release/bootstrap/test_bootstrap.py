@@ -64,7 +64,7 @@ async def account(shared):
 
 
 def ground(account: Account, wanted: Settings = WANTED, name: str = "staging") -> AccountSetup:
-    return AccountSetup(wanted, name, aws_of(account), time_of(account))
+    return AccountSetup(settings=wanted, environment=name, aws=aws_of(account), time=time_of(account))
 
 
 async def statuses(account: Account) -> dict[str, str]:
@@ -167,8 +167,8 @@ async def test_after_bootstrap_a_deployment_works_under_the_policy_that_the_depl
     (only,) = own.template["Resources"]["DeployRole"]["Properties"]["Policies"]
     hold(account, only["PolicyDocument"])
     account.cloud.ecs.express.pace = BRISK
-    staging = Environment(settings=wanted, name="staging", endpoint_url=account.cloud.url, time=time_of(account))
-    vars(staging)["aws"] = PolicedAws(account)
+    time, aws = time_of(account), PolicedAws(account)
+    staging = Environment(settings=wanted, name="staging", endpoint_url=account.cloud.url, time=time, connection=aws)
     outcome = await staging.deploy(await account.image(), untold)
     assert outcome.status is Status.SUCCEEDED
 

@@ -141,7 +141,7 @@ def test_a_deleted_secret_is_restored_before_its_stack():
     reason = "a secret with this name is already scheduled for deletion."
     failed = ResourceFailure(name="User", kind=kind, reason=reason, physical=name)
     failure = StackChange(stack="s", region="eu-west-1", result=Result.FAILED, is_new=False, failures=(failed,))
-    assert restore in of_bootstrap(Bootstrap("production", (failure,)))
+    assert restore in of_bootstrap(Bootstrap(environment="production", stacks=(failure,)))
 
 
 def test_all_obstacles_of_an_environment_are_reported_at_once():
@@ -263,7 +263,7 @@ def test_cost_is_known_before_anything_is_made():
     production = cost_of(WANTED, "production", [web])
     (own,) = production.beside
     assert own.dollars == round(production.dollars - production.shared, 2)
-    shown = of_bootstrap(Bootstrap("production", (), production))
+    shown = of_bootstrap(Bootstrap(environment="production", stacks=(), cost=production))
     together = production.dollars + own.dollars
     assert f"  with web ({own.dollars:.2f} $) of this repository: about {together:.2f} $ a month for the env" in shown
     assert "  prices of 2026-11-30, from aws.amazon.com/rds/postgresql/pricing" in shown
@@ -342,4 +342,4 @@ def test_a_quota_that_is_used_up_has_its_remedy():
     stack = StackChange(
         stack="slipway-staging", region="eu-west-1", result=Result.FAILED, is_new=True, failures=(failed,)
     )
-    assert "quota is used up: ask for a higher one" in of_bootstrap(Bootstrap("staging", (stack,)))
+    assert "quota is used up: ask for a higher one" in of_bootstrap(Bootstrap(environment="staging", stacks=(stack,)))

@@ -40,7 +40,9 @@ class Scene:
     aws: PolicedAws
 
     def setup(self, digest: str | None = None) -> AccountSetup:
-        return AccountSetup(WANTED, "staging", self.aws, time_of(self.account), digest)
+        return AccountSetup(
+            settings=WANTED, environment="staging", aws=self.aws, time=time_of(self.account), digest=digest
+        )
 
     async def opened_by_hand(self) -> None:
         """Add a rule and a route, and turn the database's snapshots off."""
@@ -78,9 +80,13 @@ async def made(there: Scene) -> None:
     found = await setup.drift(untold)
     assert found.is_clean, of_account_drift(found)
     environment = ServiceEnvironment(
-        settings=WANTED, name="staging", endpoint_url=there.account.cloud.url, time=setup.time, starts=False
+        settings=WANTED,
+        name="staging",
+        endpoint_url=there.account.cloud.url,
+        time=setup.time,
+        starts=False,
+        connection=there.aws,
     )
-    vars(environment)["aws"] = there.aws
     ended = await destroy_everything(environment, untold, NAME)
     assert ended.exit_code == 0, of_destruction(ended)
 

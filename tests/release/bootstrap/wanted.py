@@ -21,7 +21,9 @@ from slipway.settings import (
 
 ACCOUNT = "123456789012"
 OTHER_ACCOUNT = "210987654321"
-NETWORK = Network("vpc-0a1b2c3d", ("subnet-0a1b2c3d", "subnet-1a2b3c4d"), "sg-0a1b2c3d")
+NETWORK = Network(
+    vpc="vpc-0a1b2c3d", subnets=("subnet-0a1b2c3d", "subnet-1a2b3c4d"), database_security_group="sg-0a1b2c3d"
+)
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes/database-url-Xk3bQz"
 PARAMETER = "arn:aws:ssm:eu-west-1:123456789012:parameter/notes/key"
 GITHUB = Github("octo@7/notes@8")

@@ -99,7 +99,14 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     digest = environment.digest_of(flags.image) if flags.image else None
     if digest is None and settings.environment(flags.environment).database:
         digest = (await environment.status()).digest
-    setup = AccountSetup(settings, flags.environment, environment.aws, environment.time, digest, beside)
+    setup = AccountSetup(
+        settings=settings,
+        environment=flags.environment,
+        aws=environment.aws,
+        time=environment.time,
+        digest=digest,
+        beside=beside,
+    )
     with caller.run() as tell:
         if flags.drift and not flags.apply:
             return answers.of_account_drift(await setup.drift(tell))

@@ -49,7 +49,9 @@ async def check_up(
     done: dict[str, DoctorCheck] = {}
 
     async def run(subject: str, check: Check) -> None:
-        done[subject] = DoctorCheck(subject, *await _answer(check, options, seconds), _NEEDED_FOR.get(subject, ""))
+        result, found, remedy = await _answer(check, options, seconds)
+        needed_for = _NEEDED_FOR.get(subject, "")
+        done[subject] = DoctorCheck(subject=subject, result=result, found=found, remedy=remedy, needed_for=needed_for)
 
     async with anyio.create_task_group() as tasks:
         for subject, check in checks.items():

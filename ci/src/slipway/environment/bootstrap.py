@@ -41,7 +41,7 @@ class _Made:
     own: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AccountSetup:
     """The AWS account of one environment, before anything is deployed there."""
 
@@ -141,7 +141,7 @@ class AccountSetup:
                 is_proposed = current.result is Result.PROPOSED
                 changes.append(await change_set.execute(current) if is_proposed else current)
                 if not changes[-1].result.is_well:
-                    return Bootstrap(self.environment, self._told(changes), self._cost)
+                    return Bootstrap(environment=self.environment, stacks=self._told(changes), cost=self._cost)
             if restores:
                 made = await self._made(tell)
                 for line in await enclose(self.aws, await enclosure_of(self.aws, made.foundation, made.services)):
@@ -155,7 +155,13 @@ class AccountSetup:
         made = await self._made(tell)
         database = await self._database(made, tell, makes=makes)
         doors = await self._doors(made, makes=makes)
-        return Bootstrap(self.environment, self._told(changes), self._cost, database, tuple(doors))
+        return Bootstrap(
+            environment=self.environment,
+            stacks=self._told(changes),
+            cost=self._cost,
+            database=database,
+            doors=tuple(doors),
+        )
 
     def _told(self, changes: Iterable[StackChange]) -> tuple[StackChange, ...]:
         """Return the changes without the outputs that are for services whose `private` differs."""

@@ -61,7 +61,9 @@ async def destroy_everything(environment: ServiceEnvironment, tell: Tell, confir
 
 
 def _setup(environment: ServiceEnvironment) -> AccountSetup:
-    return AccountSetup(environment.settings, environment.name, environment.aws, environment.time)
+    return AccountSetup(
+        settings=environment.settings, environment=environment.name, aws=environment.aws, time=environment.time
+    )
 
 
 async def _proposed(environment: ServiceEnvironment, tell: Tell) -> _Proposal:

@@ -50,8 +50,15 @@ async def _remembered(environment: ObservedEnvironment, error: SlipwayError) -> 
         known = f"neither can the ledger ({unseen})" if unseen else "the ledger has no deployment"
     answer = (await asked_from_memory(environment, history.releases, last))[1] if last else None
     cause = f"the platform cannot be read ({error.what}); {known}"
-    diagnosis = Diagnosis("unread", cause, (), error.next_step, "ledger")
-    return Examination(environment.name, None, "unknown", diagnosis, history.newest or None, answer)
+    diagnosis = Diagnosis(rule="unread", cause=cause, lines=(), remedy=error.next_step, place="ledger")
+    return Examination(
+        environment=environment.name,
+        operation=None,
+        ending="unknown",
+        diagnosis=diagnosis,
+        number=history.newest or None,
+        answer=answer,
+    )
 
 
 async def _newest(environment: ObservedEnvironment) -> Examination:
@@ -106,10 +113,24 @@ def _recorded(
         who = f" of {intent.holder}" if intent else ""
         cause = f"the run{who} has recorded no end, and started nothing on the platform yet"
         remedy = f"if it does not run any more, {RESUME}"
-        return Examination(environment.name, None, "unknown", Diagnosis("unfinished", cause, (), remedy), number)
+        return Examination(
+            environment=environment.name,
+            operation=None,
+            ending="unknown",
+            diagnosis=Diagnosis(rule="unfinished", cause=cause, lines=(), remedy=remedy),
+            number=number,
+        )
     if not release.status.exit_code:
-        return Examination(environment.name, release.operation, "succeeded", None, number)
-    return Examination(environment.name, release.operation, release.status.value, _cause(environment, release), number)
+        return Examination(
+            environment=environment.name, operation=release.operation, ending="succeeded", diagnosis=None, number=number
+        )
+    return Examination(
+        environment=environment.name,
+        operation=release.operation,
+        ending=release.status.value,
+        diagnosis=_cause(environment, release),
+        number=number,
+    )
 
 
 def _with_what_the_run_knew(diagnosis: Diagnosis, release: Release) -> Diagnosis:
@@ -125,19 +146,23 @@ def _cause(environment: ObservedEnvironment, release: Release) -> Diagnosis:
     remedy = release.remedy or f"`slipway status --environment {environment.name}` shows what is live"
     if "…" in release.cause:
         remedy = f"{remedy}; {_NOT_KEPT}"
-    return Diagnosis("recorded", release.cause or "no cause was recorded", (), remedy, "ledger")
+    return Diagnosis(
+        rule="recorded", cause=release.cause or "no cause was recorded", lines=(), remedy=remedy, place="ledger"
+    )
 
 
 async def _of_operation(
     environment: ObservedEnvironment, operation: Operation | None, number: int | None
 ) -> Examination:
     if operation is None:
-        return Examination(environment.name, None, NOTHING)
+        return Examination(environment=environment.name, operation=None, ending=NOTHING)
     target = environment.target
     ending = await target.ending(operation)
     failed = ending not in _NOT_FAILED
     diagnosis = await target.evidence(operation, await _spec(environment, number)) if failed else None
-    return Examination(environment.name, operation.id, ending.value, diagnosis, number)
+    return Examination(
+        environment=environment.name, operation=operation.id, ending=ending.value, diagnosis=diagnosis, number=number
+    )
 
 
 async def _with_answer(environment: ObservedEnvironment, found: Examination) -> Examination:

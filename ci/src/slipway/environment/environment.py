@@ -172,7 +172,9 @@ class ServiceEnvironment(ObservedEnvironment):
 
     def live(self, digest: str, verb: Verb = Verb.DEPLOY) -> Live:
         """Return the goal that a digest is live with these settings, which the ledger keeps."""
-        return Live(self.spec(digest), verb, specification=specification_of(self.settings, self.name, self.addresses))
+        return Live(
+            spec=self.spec(digest), verb=verb, specification=specification_of(self.settings, self.name, self.addresses)
+        )
 
     async def deploy(
         self, digest: str, tell: Tell, certificate: Certificate | None = None, *, older: bool = False

@@ -55,12 +55,16 @@ def runner_of(
     """
     migration = environment.own_settings.migration
     if database_url_from is None and (migration is None or migration.runner is RunnerKind.ECS_TASK):
-        order = TaskOrder(environment.resolved, environment.name, digest, transactions=transactions)
-        return EcsTask(environment.aws, environment.time, order, deployment)
-    return DirectRunner(environment, digest, database_url_from, transactions)
+        order = TaskOrder(
+            settings=environment.resolved, environment=environment.name, digest=digest, transactions=transactions
+        )
+        return EcsTask(aws=environment.aws, time=environment.time, order=order, deployment=deployment)
+    return DirectRunner(
+        environment=environment, digest=digest, url_variable=database_url_from, transactions=transactions
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DirectRunner:
     """A runner on this machine, with the release's own files and Python.
 
@@ -94,7 +98,9 @@ class DirectRunner:
         repository, digest = self.environment.settings.name, self.digest
         place = await place_of(self.environment.aws, repository)
         try:
-            async with HostBackend(place.url, place.login, cache()).unpacked(repository, digest) as release:
+            async with HostBackend(url=place.url, login=place.login, cache=cache()).unpacked(
+                repository, digest
+            ) as release:
                 yield release
         except NoTreeError as error:
             raise RefusedError(

@@ -197,7 +197,7 @@ class Move(Sides):
             return made
         shown = ", ".join(f"{name.name} CNAME {side.dns}" for name in names)
         cause = "DNS does not have these records yet" if leads is False else "DNS was not asked for these records"
-        why = Diagnosis("move", f"{cause}: {shown}", (), f"set them and {_AGAIN}")
+        why = Diagnosis(rule="move", cause=f"{cause}: {shown}", lines=(), remedy=f"set them and {_AGAIN}")
         return replace(made, status=Status.UNKNOWN, diagnosis=why)
 
     async def _settle(self, between: Between, side: Destination, tell: Tell) -> None:

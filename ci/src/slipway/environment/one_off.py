@@ -30,7 +30,11 @@ async def run(
             f'set runner = "ecs-task" in [tool.slipway.environments.{environment.name}.migration]',
         )
     digest = await live_digest(environment)
-    task = EcsTask(environment.aws, environment.time, TaskOrder(environment.resolved, environment.name, digest))
+    task = EcsTask(
+        aws=environment.aws,
+        time=environment.time,
+        order=TaskOrder(settings=environment.resolved, environment=environment.name, digest=digest),
+    )
     known = secrets_in(environment.own_settings.variables)
     return await task.execute(
         command, tell, lambda line: heard(printable(without_values(without(known, line))).rstrip())

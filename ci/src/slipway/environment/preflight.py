@@ -71,7 +71,7 @@ async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, back
         try:
             if backend is None:
                 place = await place_of(aws, name)
-                backend = HostBackend(place.url, place.login, cache())
+                backend = HostBackend(url=place.url, login=place.login, cache=cache())
             release = await stack.enter_async_context(backend.unpacked(name, spec.image.digest))
             tree = tree_at(release.folder)
             target = target_of(settings, spec.environment)

@@ -62,7 +62,7 @@ class Shifting:
             operation=None,
             migration=None,
             seconds=self.old.time.seconds() - began,
-            diagnosis=Diagnosis("move", end.cause, (), end.remedy) if end.cause else None,
+            diagnosis=Diagnosis(rule="move", cause=end.cause, lines=(), remedy=end.remedy) if end.cause else None,
         )
         await self._record(outcome)
         await announce(self.old, outcome, self.tell, self._holder)

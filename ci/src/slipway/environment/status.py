@@ -143,5 +143,5 @@ async def ledger_of(environment: ObservedEnvironment, *, is_settled: bool) -> tu
         store = environment.ledger.store
         failure = store.failure if isinstance(store, LateStore) else None
     except SlipwayError as error:
-        return History(environment.name, ()), str(error)
+        return History(environment=environment.name, releases=()), str(error)
     return history, str(failure) if failure else ""

@@ -57,7 +57,7 @@ class Consent:
 async def in_no_time(pace: Pace | None = None) -> AsyncIterator[tuple[AwsAccount, Cloud]]:
     """Open a simulated account on a virtual clock, which advances only when something waits."""
     clock = VirtualClock()
-    async with simulated(lambda url: HostBackend(url, LOGIN, cache()), pace=pace, clock=clock) as cloud:
+    async with simulated(lambda url: HostBackend(url=url, login=LOGIN, cache=cache()), pace=pace, clock=clock) as cloud:
         cloud.iam.strict = False  # the suites create no roles
         session = session_of(keys_for(cloud.url), _REGION)
         yield AwsAccount(session, _REGION, PlatformTime(clock.now, clock.sleep, clock.held), cloud.url), cloud

@@ -19,7 +19,7 @@ from slipway.records.survey import Subject
 from slipway.settings import Migrations
 from slipway.workload.python import Python
 
-_PLACE: Final = re.compile(r"(\S+\.py) line (\d+) ")
+_PLACE: Final = re.compile(r"(\S+\.py) line (\d+) ")  # as an error of the service's code begins
 _READS: Final = re.compile(r"""(?:\benviron(?:\.get)?[(\[]|\bgetenv\()\s*["'](\w+)["']""")
 
 
@@ -62,7 +62,7 @@ def with_its_causes(error: SlipwayError, folder: Path, migrations: Migrations, p
     elif made_up and repr(STAND_IN) in str(error):
         what = f"the code may not know the stand-in {STAND_IN!r}, which the settings have for {', '.join(made_up)}"
         causes.append(BadInputError(what, "give each a value that it knows in [tool.slipway.migrations] variables"))
-    elif "load" in error.what and (named := next(named_examples(tree), None)):
+    elif _PLACE.match(error.what) and (named := next(named_examples(tree), None)):
         module, wanted, example = named
         what = f"{module} reads {wanted}, which the repository has only as {example}"
         causes.append(BadInputError(what, f"if that is the cause, copy {example} to {wanted} and fill it in"))

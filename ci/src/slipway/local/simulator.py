@@ -65,7 +65,9 @@ async def simulate(
         raise BadInputError(f"{port} is no port", "allowed is 1 to 65535, or 0 for a free one")
     if not 0 < speed < float("inf"):
         raise BadInputError(f"a clock cannot run {speed:g} times as fast", "give a number above 0")
-    async with simulated(lambda url: HostBackend(url, LOGIN, cache()), port=port, clock=Clock(speed)) as cloud:
+    async with simulated(
+        lambda url: HostBackend(url=url, login=LOGIN, cache=cache()), port=port, clock=Clock(speed)
+    ) as cloud:
         (beginning or Beginning()).put_into(cloud, os.environ)
         async with attached(cloud):
             tell(Listening(cloud.url))

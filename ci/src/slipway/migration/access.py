@@ -57,7 +57,7 @@ _PRIVILEGES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Fact:
     """A fact about the server or, `inside`, the service's database: `statements` make it so where `query` does not return `expected`."""
 
@@ -98,45 +98,57 @@ def facts(database: str, owner: str, application: str, passwords: Sequence[str])
     for role, password in zip((owner, application), passwords, strict=True):
         yield from _role(role, password)
     yield Fact(
-        f"main user in {owner}",
-        "member",
-        f"SELECT CASE WHEN pg_has_role(current_user, '{owner}', 'USAGE') THEN 'member' ELSE 'no member' END",
-        (f'GRANT "{owner}" TO CURRENT_USER',),
+        subject=f"main user in {owner}",
+        expected="member",
+        query=f"SELECT CASE WHEN pg_has_role(current_user, '{owner}', 'USAGE') THEN 'member' ELSE 'no member' END",
+        statements=(f'GRANT "{owner}" TO CURRENT_USER',),
     )
     yield Fact(
-        f"role {application} in {owner}",
-        "no member",
-        f"SELECT CASE WHEN pg_has_role('{application}', '{owner}', 'MEMBER') THEN 'member' ELSE 'no member' END",
-        (f'REVOKE "{owner}" FROM "{application}"',),
+        subject=f"role {application} in {owner}",
+        expected="no member",
+        query=f"SELECT CASE WHEN pg_has_role('{application}', '{owner}', 'MEMBER') THEN 'member' ELSE 'no member' END",
+        statements=(f'REVOKE "{owner}" FROM "{application}"',),
     )
     of_database = f"FROM pg_database WHERE datname = '{database}'"
     create = f'CREATE DATABASE "{database}" OWNER "{owner}"'
-    yield Fact(f"database {database}", _EXISTS, f"SELECT '{_EXISTS}' {of_database}", (create,))
+    yield Fact(
+        subject=f"database {database}",
+        expected=_EXISTS,
+        query=f"SELECT '{_EXISTS}' {of_database}",
+        statements=(create,),
+    )
     hand_over = f'ALTER DATABASE "{database}" OWNER TO "{owner}"'
-    yield Fact(f"owner of {database}", owner, f"SELECT pg_get_userbyid(datdba) {of_database}", (hand_over,))
+    yield Fact(
+        subject=f"owner of {database}",
+        expected=owner,
+        query=f"SELECT pg_get_userbyid(datdba) {of_database}",
+        statements=(hand_over,),
+    )
     for role, words, expected, statement in (
         ("public", "every role", "refused", f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC'),
         (application, application, "allowed", f'GRANT CONNECT, TEMPORARY ON DATABASE "{database}" TO "{application}"'),
     ):
         may = f"has_database_privilege('{role}', '{database}', 'CONNECT')"
         query = f"SELECT CASE WHEN {may} THEN 'allowed' ELSE 'refused' END"
-        yield Fact(f"connections of {words} to {database}", expected, query, (statement,))
+        yield Fact(
+            subject=f"connections of {words} to {database}", expected=expected, query=query, statements=(statement,)
+        )
     yield from _inside(database, owner, application)
 
 
 def _role(name: str, password: str) -> Iterator[Fact]:
     yield Fact(
-        f"role {name}",
-        _EXISTS,
-        f"SELECT '{_EXISTS}' FROM pg_roles WHERE rolname = '{name}'",
-        (f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{stored_password(password, _ITERATIONS)}'",),
+        subject=f"role {name}",
+        expected=_EXISTS,
+        query=f"SELECT '{_EXISTS}' FROM pg_roles WHERE rolname = '{name}'",
+        statements=(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{stored_password(password, _ITERATIONS)}'",),
     )
     held_ones = _listed((f"WHEN {column} THEN '{words}'" for column, words in _ATTRIBUTES.items()), _LOGS_IN)
     yield Fact(
-        f"attributes of {name}",
-        _LOGS_IN,
-        f"SELECT {held_ones} FROM pg_roles WHERE rolname = '{name}'",
-        (f'ALTER ROLE "{name}" LOGIN NOCREATEROLE NOCREATEDB',),
+        subject=f"attributes of {name}",
+        expected=_LOGS_IN,
+        query=f"SELECT {held_ones} FROM pg_roles WHERE rolname = '{name}'",
+        statements=(f'ALTER ROLE "{name}" LOGIN NOCREATEROLE NOCREATEDB',),
     )
 
 
@@ -159,15 +171,15 @@ def _inside(database: str, owner: str, application: str) -> Iterator[Fact]:
             "none",
         )
         subject = f"privileges of {words} in the schema public of {database}"
-        yield Fact(subject, expected, f"SELECT {held_ones}", statements, inside=True)
+        yield Fact(subject=subject, expected=expected, query=f"SELECT {held_ones}", statements=statements, inside=True)
     for objects, letter, kinds, function, privileges in _PRIVILEGES:
         grant = f'ALTER DEFAULT PRIVILEGES FOR ROLE "{owner}" GRANT {privileges} ON {objects} TO "{application}"'
         older = _grant_on_older(kinds, function, privileges, owner, application)
         yield Fact(
-            f"privileges of {application} on new {objects.lower()} of {owner}",
-            privileges,
-            _default_privileges(letter, privileges, owner, application),
-            (grant, older) if kinds else (grant,),
+            subject=f"privileges of {application} on new {objects.lower()} of {owner}",
+            expected=privileges,
+            query=_default_privileges(letter, privileges, owner, application),
+            statements=(grant, older) if kinds else (grant,),
             inside=True,
         )
 

@@ -21,7 +21,7 @@ _SILENT_SECONDS = 2.0  # a shorter pause is not worth a line
 _UNANSWERED_SECONDS = 5.0  # without an answer; a person would wonder
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Patience:
     """The patience of one client. `unreached` is its error without a connection; `answered` becomes true with its first answer.
 

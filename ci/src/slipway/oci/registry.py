@@ -50,7 +50,7 @@ class Registry:
     ) -> None:
         self._client = client
         self._repository = repository
-        self._patience = Patience(sleep, _SilentError)
+        self._patience = Patience(sleep=sleep, unreached=_SilentError)
 
     async def push(self, artifact: Artifact) -> str:
         """Upload missing blobs, then the manifest; return its digest. Raises RefusedError."""

@@ -53,7 +53,8 @@ async def running(binaries: Binaries, shelf: str | None = None, first: Sequence[
     try:
         if first:
             await anyio.to_thread.run_sync(_execute, data, first)
-        port = _free_port()
+        with socket.create_server(("127.0.0.1", 0)) as probe:  # for a port that is free now
+            port = probe.getsockname()[1]
         process = _start(data, port)
         try:
             await _ready(process, data.path)
@@ -70,13 +71,6 @@ async def running(binaries: Binaries, shelf: str | None = None, first: Sequence[
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(directory.__exit__, None, None, None)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _start(data: DataDirectory, port: int) -> Popen[bytes]:

@@ -177,7 +177,7 @@ class DoorChange:
     closed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bootstrap(Record, schema="slipway/bootstrap/1"):
     """All stacks of an environment in the order of their creation, its database if bootstrap made it, and what the environment costs in a month.
 

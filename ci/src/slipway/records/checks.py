@@ -68,7 +68,7 @@ class DoctorResult(Enum):
     SKIP = "SKIP"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DoctorCheck:
     """One check. `found` is untrusted text; `remedy` is the next step unless the result is OK.
 

@@ -64,7 +64,7 @@ class Since(Record, schema="slipway/since/1"):
     by_default: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Column:
     """A column of a model.
 

@@ -145,7 +145,7 @@ class OpenDeployment:
     may_migrate: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class History(Record, schema="slipway/history/1"):
     """The newest deployments of an environment.
 

@@ -45,7 +45,7 @@ class Status(Enum):
         return {Status.UNKNOWN: 3, Status.ABORTED: 4}.get(self, 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Diagnosis:
     """Why a run failed: the cause that `rule` found, its evidence in the log (untrusted text), and the remedy.
 
@@ -112,7 +112,7 @@ ABORTED = "aborted"
 NOTHING = "no operation found: nothing was changed, or the service no longer exists"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Examination(Record, schema="slipway/examination/1"):
     """The newest operation of a service, or None, how it ended in our words, and why it failed.
 

@@ -9,7 +9,7 @@ from slipway.records.migration import Migration, MigrationFailedError
 _KINDS = {kind.exit_code: kind for kind in (RefusedError, BadInputError, UnknownOutcomeError)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Refusal(Record, schema="slipway/refusal/1"):
     """An error. Programs decide by `exit_code`; the wording may change.
 
@@ -26,7 +26,7 @@ class Refusal(Record, schema="slipway/refusal/1"):
 
     @classmethod
     def of(cls, error: SlipwayError) -> "Refusal":
-        refusal = cls(error.what, error.next_step, error.exit_code)
+        refusal = cls(what=error.what, next_step=error.next_step, exit_code=error.exit_code)
         if isinstance(error, MigrationFailedError):
             return replace(refusal, reason=error.reason, migration=error.migration)
         return refusal

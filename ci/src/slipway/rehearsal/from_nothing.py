@@ -243,7 +243,13 @@ class _Service(Generic[C]):
 
     def _setup(self, name: str, image: Image | None) -> AccountSetup:
         digest = image.digest if image else None
-        return AccountSetup(self.settings, name, Aws(REGION, self._account.cloud.url), self._time, digest)
+        return AccountSetup(
+            settings=self.settings,
+            environment=name,
+            aws=Aws(REGION, self._account.cloud.url),
+            time=self._time,
+            digest=digest,
+        )
 
     def environment(self, name: str) -> Environment:
         return replace(self._account.environment(name), settings=self.settings, starts=False, time=self._time)

@@ -136,7 +136,7 @@ async def staged(
 
 def _backend_at(made: list[HostBackend], python: Python | None, url: str) -> Backend:
     """Make the backend of an account and note it."""
-    made.append(HostBackend(url, LOGIN, cache(), python=python))
+    made.append(HostBackend(url=url, login=LOGIN, cache=cache(), python=python))
     return made[-1]
 
 

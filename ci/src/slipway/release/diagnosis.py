@@ -130,7 +130,9 @@ def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> D
     if match is None:
         cause, remedy = UNNAMED[bool(logs.application), words.unhealthy in platform]
         last = application.rstrip().split("\n")[-_MOST_LINES:] if application else []
-        return Diagnosis(UNKNOWN, cause, tuple(map(one_line, last)), remedy.format_map(_facts(spec, words)))
+        return Diagnosis(
+            rule=UNKNOWN, cause=cause, lines=tuple(map(one_line, last)), remedy=remedy.format_map(_facts(spec, words))
+        )
     rule, quoted = match.rule, _words(match, application)
     gaps = _facts(spec, words) | quoted
     if quoted.get("name") in {*spec.variables, *spec.secrets}:

@@ -13,7 +13,7 @@ def resource_id(prefix: str) -> Pattern:
     return Pattern(rf"{prefix}-[\w-]+", f"an id such as {prefix}-0a1b2c3d")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Network(Constrained):
     """`[tool.slipway.environments.ENVIRONMENT.network]`: the VPC of a database without a public address; bootstrap connects the service to it.
 

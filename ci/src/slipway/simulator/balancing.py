@@ -31,7 +31,7 @@ _CHANGEABLE = {
 }
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Target:
     """A registered target, with what its health checks found."""
 

@@ -119,7 +119,7 @@ class Places:
 
     def __init__(self, clock: Clock, tasks: anyio.abc.TaskGroup, pace: Pace) -> None:
         self._clock, self._tasks, self._pace = clock, tasks, pace
-        self._home = ImageStore({}, {SAMPLE: sample(clock.now())})
+        self._home = ImageStore(repositories={}, public={SAMPLE: sample(clock.now())})
         self._quotas = Quotas()
         self._roles: dict[str, Iam] = {}
         self._zones: dict[str, Route53] = {}

@@ -43,7 +43,7 @@ class Call:
     caller: str = ""  # an access key
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Quotas:
     """The limits of an account in each region. The defaults are AWS's: those of App Runner and IAM †, the others [G]."""
 

@@ -17,7 +17,7 @@ _LISTS = ("tagPatternList", "tagPrefixList")
 Images = Mapping[str, tuple[datetime, list[str]]]  # the time of the push, and the tags, by digest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Rule:
     priority: int
     status: str

@@ -20,7 +20,7 @@ _INGRESS, _EGRESS = "SecurityGroupIngress", "SecurityGroupEgress"
 _EVERYTHING = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}  # the egress of a group without rules of its own [G]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Subnet:
     """A subnet; a public one routes to an internet gateway."""
 
@@ -82,7 +82,7 @@ class Network:
 
     def __init__(self, resources: Resources) -> None:
         self.strict = False
-        self.subnets = {subnet.id: subnet for subnet in (Subnet(f"subnet-0{zone}", zone) for zone in _ZONES)}
+        self.subnets = {subnet.id: subnet for subnet in (Subnet(id=f"subnet-0{zone}", zone=zone) for zone in _ZONES)}
         self._resources = resources
         self.operations: Operations = operations_of(self)
 
@@ -100,7 +100,7 @@ class Network:
             if name not in self.subnets and name not in made:
                 if self.strict:
                     raise AwsError(error, f"The subnet ID '{name}' does not exist")  # [F]
-                self.subnets[name] = Subnet(name, _ZONES[index % len(_ZONES)])
+                self.subnets[name] = Subnet(id=name, zone=_ZONES[index % len(_ZONES)])
         return [made.get(name) or self.subnets[name] for name in ids]
 
     async def describe_subnets(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -231,7 +231,7 @@ class Network:
         tables = {each["RouteTableId"] for each in associations if each["SubnetId"] == name}
         routes = [route for route in self._resources.of(_ROUTE) if route["RouteTableId"] in tables]
         public = any(str(route.get("GatewayId", "")).startswith("igw-") for route in routes)
-        return Subnet(name, zone, public=public, vpc=model["VpcId"], cidr=model.get("CidrBlock", ""))
+        return Subnet(id=name, zone=zone, public=public, vpc=model["VpcId"], cidr=model.get("CidrBlock", ""))
 
     def _route_table(self, model: Model) -> dict[str, Any]:
         """Return the API's RouteTable."""

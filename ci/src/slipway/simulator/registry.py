@@ -127,7 +127,7 @@ class Repository:
 PASSWORD = "simulated"  # noqa: S105 -- not a secret; clients must send what ECR gave them
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ImageStore:
     """The repositories of an account in one region, and the simulated ones of ECR Public."""
 

@@ -162,7 +162,7 @@ class NoTreeError(RefusedError):
     """A digest that is not a source tree; only containers can run it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HostBackend:
     """Runs releases of the kind `tree` from the registry at `url`; `cache` keeps their environments, unless `python` is used for all."""
 

@@ -191,7 +191,8 @@ class Autogenerate:
     def _answer(self, compare: Callable[..., bool | None], reflected: Any, model: Any) -> bool | None:
         spelled = getattr(getattr(reflected.server_default, "arg", None), "text", None)
         rendered = _rendered(model.server_default, self._context)
-        differs = compare(self._context, reflected, model, spelled, model.server_default, rendered)
+        arguments = (self._context, reflected, model, spelled, model.server_default, rendered)  # alembic passes these
+        differs = compare(*arguments)
         return None if differs is None else not differs
 
     def is_autoincrement(self, column: Line) -> bool:

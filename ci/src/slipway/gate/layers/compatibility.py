@@ -63,7 +63,7 @@ _KEY_OF_PARENT: Final = re.compile(r"\(SELECT [^()]+ LIMIT 1\)")
 _PREPARING: Final = ("psycopg", "asyncpg")  # drivers that prepare statements by themselves
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Replay:
     """The result of replaying the previous release, and the new one at the end."""
 
@@ -312,7 +312,7 @@ class _Releases:
                 yield from [left] if left and left.code == LEFT_NULL else []
 
     def _stale(self, connection: Connection) -> list[Refused]:
-        outcomes = ((query, refusal(connection, Query(sql, ""))) for query, sql in self._prepared.items())
+        outcomes = ((query, refusal(connection, Query(sql=sql, origin=""))) for query, sql in self._prepared.items())
         return [Refused(query, refused.message, refused.code) for query, refused in outcomes if refused]
 
     def _working(self, connection: Connection) -> list[Query]:
@@ -391,10 +391,10 @@ class _Releases:
     def _from_tests(self, connection: Connection) -> Iterator[Query]:
         lost = 0
         for recorded in self.previous.recorded:
-            query = Query(recorded.sql, f"recorded at {recorded.where}")
+            query = Query(sql=recorded.sql, origin=f"recorded at {recorded.where}")
             refused = refusal(connection, query)
             if refused and _NAMES_ROWS.fullmatch(refused.code):
-                query = Query(f"PREPARE slipway_query AS {recorded.sql}", query.origin)
+                query = Query(sql=f"PREPARE slipway_query AS {recorded.sql}", origin=query.origin)
                 refused = refusal(connection, query)
             if refused:
                 lost += 1

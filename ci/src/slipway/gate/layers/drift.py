@@ -43,7 +43,7 @@ _INDEX: Final = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Difference:
     """An object of the schema that differs between migrations and models; None on the side that lacks it."""
 
@@ -214,7 +214,7 @@ class Comparison:
         ignored = self._ignored_tables(version_table)
         ours, theirs = (_comparable(schema.lines, ignored) for schema in (self.migrated, self.modelled))
         differences = [
-            Difference(_table_of(ours.get(key) or theirs[key]), ours.get(key), theirs.get(key))
+            Difference(table=_table_of(ours.get(key) or theirs[key]), migrations=ours.get(key), models=theirs.get(key))
             for key in dict.fromkeys([*ours, *theirs])
             if not self._agree(ours.get(key), theirs.get(key))
         ]

@@ -34,7 +34,7 @@ _LAST: Final = "(tableoid, ctid) IN (SELECT tableoid, ctid FROM {table} ORDER BY
 Ways = Iterable[tuple[str, Iterable[str]]]  # kinds of statements, each with its variants
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Query:
     """A statement of a release, and its origin in words."""
 
@@ -79,8 +79,8 @@ def _as_column(column: "ModelColumn[Any]") -> Column:
     written = not autoincrements and column.server_default is None and column.computed is None
     labels = getattr(getattr(column.type, "item_type", column.type), "enums", None) or ()
     return Column(
-        column.name,
-        written,
+        name=column.name,
+        written=written,
         defaulted=defaulted and not autoincrements,
         filled=column.default is not None,
         labels=tuple(map(str, labels)),
@@ -108,7 +108,11 @@ def derived(connection: Connection, model: Model, table: seeds.Table) -> Iterato
     yield from (each for each in _outcomes(connection, model, table) if isinstance(each, Query))
     for column in model.columns:
         if column.labels and (made := next((each for each in table.columns if each["raw"] == column.name), None)):
-            query = Query(_values_beyond(table, made, column.labels), f"SELECT, by the model of {table.name}", True)
+            query = Query(
+                sql=_values_beyond(table, made, column.labels),
+                origin=f"SELECT, by the model of {table.name}",
+                reports=True,
+            )
             if refusal(connection, query) is None:
                 yield query
 
@@ -117,7 +121,7 @@ def assumed(connection: Connection, table: seeds.Table, used: Collection[str], b
     """Yield the statements of a release that uses these columns of a table, as far as they work before a revision."""
     columns = (
         Column(
-            each["raw"],
+            name=each["raw"],
             written=not (each["default"] or each["made"]),
             defaulted=bool(each["default"]) and not each["made"],
             labels=tuple(each["read"] or ()),
@@ -137,11 +141,13 @@ def repeated(model: Model, table: seeds.Table, columns: Collection[str], inserts
     if not {column.name for column in model.columns}.issuperset(names.get(column, column) for column in columns):
         if len(inserts) > 1:
             sql = f"WITH one AS ({inserts[0].sql}) {inserts[1].sql}"
-            yield Query(sql, f"two INSERTs, derived from the model of {table.name}", table=table.name)
+            yield Query(sql=sql, origin=f"two INSERTs, derived from the model of {table.name}", table=table.name)
         return
     listed, last = ", ".join(columns), _LAST.format(table=table.name)
     sql = f"UPDATE {table.name} SET ({listed}) = (SELECT {listed} FROM {table.name} ORDER BY tableoid, ctid LIMIT 1) WHERE {last}"
-    yield Query(sql, f"UPDATE to the values of another row of {table.name}", only_if=_WRITES_EQUAL, table=table.name)
+    yield Query(
+        sql=sql, origin=f"UPDATE to the values of another row of {table.name}", only_if=_WRITES_EQUAL, table=table.name
+    )
 
 
 def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
@@ -202,7 +208,7 @@ def _outcomes(connection: Connection, model: Model, table: seeds.Table) -> Itera
     for kind, variants in _ways(connection, model, table):
         first = None
         for sql in variants:
-            query = Query(sql, f"{kind}, derived from the model of {table.name}", table=table.name)
+            query = Query(sql=sql, origin=f"{kind}, derived from the model of {table.name}", table=table.name)
             refused = refusal(connection, query)
             if refused is None:
                 yield query

@@ -106,7 +106,7 @@ class Rows:
         self.changed = tuple(loss for name, loss in changed.items() if name not in named)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RowsResult:
     """The history on rows: `filled` of `tables` accepted rows; `gaps` are sentences."""
 
@@ -149,7 +149,9 @@ class _Part:
 def _joined(parts: Sequence[_Part]) -> RowsResult:
     end = parts[-1]
     revisions = {key: rows for part in parts for key, rows in part.revisions.items()}
-    return RowsResult(revisions, end.tables, end.filled, end.empty, tuple(_gaps(parts)))
+    return RowsResult(
+        revisions=revisions, tables=end.tables, filled=end.filled, empty=end.empty, gaps=tuple(_gaps(parts))
+    )
 
 
 def _gaps(parts: Sequence[_Part]) -> Iterator[str]:

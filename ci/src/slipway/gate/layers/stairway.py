@@ -101,7 +101,7 @@ def _is_of_autocommit_block(error: BaseException) -> bool:
     return isinstance(error, AssertionError) and any(frame.name == "autocommit_block" for frame in place)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Steps:
     """The effects of one revision's steps, by step."""
 

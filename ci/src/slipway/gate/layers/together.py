@@ -77,10 +77,10 @@ def _run(baseline: Baseline, version_table: str, *, with_rows: bool) -> Run:
         if with_rows and not filled:
             fill = partial(seeds.fill_all, version_table=version_table, samples=baseline.samples)
             with_connection(database, lambda connection: fill(connection.connection))
-        return _Upgrade(baseline, database).run()
+        return _Upgrade(baseline=baseline, database=database).run()
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Upgrade:
     """A run of alembic's own steps to the heads of the history."""
 

@@ -110,7 +110,7 @@ class Aws:
         self._answer_seconds = _ANSWER_SECONDS
         self._clients: dict[str, Any] = {}
         self._session: Any = None  # boto3's
-        self.patience = Patience(sleep, UnreachableError)
+        self.patience = Patience(sleep=sleep, unreached=UnreachableError)
         self._making = threading.Lock()  # a boto3 session is not thread-safe
 
     def impatient(self) -> Self:

@@ -47,7 +47,7 @@ class Access:
 
     async def run(self, digest: str, tell: Tell, *, makes: bool) -> ServerAccess:
         """Return what differs on the server, and make it so if `makes`; raises SlipwayError."""
-        return await EcsTask(self.aws, self.time, self._order(digest, only_reads=not makes)).access(tell)
+        return await EcsTask(aws=self.aws, time=self.time, order=self._order(digest, only_reads=not makes)).access(tell)
 
     @property
     def _network(self) -> ManagedNetwork:
@@ -84,10 +84,10 @@ class Access:
             for variable, (name, key) in _SECRETS.items()
         }
         return AccessOrder(
-            settings,
-            environment,
-            digest,
-            only_reads,
+            settings=settings,
+            environment=environment,
+            digest=digest,
+            only_reads=only_reads,
             task=task,
             references=references,
             arguments=tuple(f"--{name}={value}" for name, value in arguments.items()),

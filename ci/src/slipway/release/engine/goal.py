@@ -27,7 +27,7 @@ DONE = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Live:
     """A release is live and healthy: one that was built (deploy), is live elsewhere (promote), or is recorded (rollback).
 

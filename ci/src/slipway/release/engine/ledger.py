@@ -196,7 +196,9 @@ class Ledger:
         releases = await self.releases(numbers)
         ended = {release.number for release in releases}
         unfinished = tuple(number for number in numbers if number not in ended)
-        return History(self.environment, releases, unfinished, older=max(newest - most, 0))
+        return History(
+            environment=self.environment, releases=releases, unfinished=unfinished, older=max(newest - most, 0)
+        )
 
     async def acquire_lock(self, lock: Lock) -> bool:
         """Take the lock; return whether it was free."""

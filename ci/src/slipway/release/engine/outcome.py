@@ -82,7 +82,7 @@ async def _answered(run: Run, status: Status, live: Observed) -> tuple[Status, D
     else:
         back = way_back(environment, (await _past(run)).releases, live.digest)
     remedy = way_out(environment, run.answer, back, migrated=migrated)
-    return Status.UNANSWERED, Diagnosis("unanswered", run.answer.problem, (), remedy)
+    return Status.UNANSWERED, Diagnosis(rule="unanswered", cause=run.answer.problem, lines=(), remedy=remedy)
 
 
 async def ended_badly(run: Run, status: Status, live: Observed, why: Diagnosis | None) -> Outcome:
@@ -181,7 +181,7 @@ async def _past(run: Run) -> History:
     try:
         return await run.ledger.history(_REMEMBERED)
     except SlipwayError:
-        return History(run.goal.environment, ())
+        return History(environment=run.goal.environment, releases=())
 
 
 async def _end_older(run: Run, past: History) -> None:
@@ -205,7 +205,9 @@ async def _evidence(run: Run, operation: Operation) -> Diagnosis | None:
     try:
         why = await run.engine.target.evidence(operation, run.goal.spec)
     except SlipwayError as error:
-        return Diagnosis("unknown", f"the logs could not be read: {error.what}", (), error.next_step)
+        return Diagnosis(
+            rule="unknown", cause=f"the logs could not be read: {error.what}", lines=(), remedy=error.next_step
+        )
     if why.rule in _SCHEMA_RULES and run.goal.verb is Verb.ROLLBACK:
         return replace(why, remedy=_AHEAD)
     if why.rule in _SCHEMA_RULES and run.goal.verb is not Verb.MOVE and run.engine.migrate is None:

@@ -185,13 +185,15 @@ async def _attempt(run: Run) -> Operation | Outcome:
 
 async def _superseded(run: Run, newer: int) -> Outcome:
     cause = f"deployment {newer} came after this one ({run.number})"
-    why = Diagnosis("superseded", cause, (), "nothing needs to be done")
+    why = Diagnosis(rule="superseded", cause=cause, lines=(), remedy="nothing needs to be done")
     return await end(run, outcome_of(run, Status.SUPERSEDED, await run.observe(), why=why))
 
 
 def _unknown(run: Run, error: SlipwayError) -> Outcome:
     run.say(f"deployment {run.number}: {error}")
-    return outcome_of(run, Status.UNKNOWN, None, why=Diagnosis("unknown", error.what, (), error.next_step))
+    return outcome_of(
+        run, Status.UNKNOWN, None, why=Diagnosis(rule="unknown", cause=error.what, lines=(), remedy=error.next_step)
+    )
 
 
 async def _refused(run: Run, error: SlipwayError) -> Outcome:
@@ -201,5 +203,5 @@ async def _refused(run: Run, error: SlipwayError) -> Outcome:
     except UnknownOutcomeError:
         return _unknown(run, error)
     quotes = (error.reason,) if isinstance(error, MigrationFailedError) else ()
-    why = Diagnosis("refused", error.what, (), error.next_step, quotes=quotes)
+    why = Diagnosis(rule="refused", cause=error.what, lines=(), remedy=error.next_step, quotes=quotes)
     return await ended_badly(run, Status.REFUSED, live, why)

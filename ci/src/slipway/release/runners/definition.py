@@ -26,7 +26,7 @@ LABEL = "slipway.definition"
 _MOST_BYTES = 64 * 1024  # of a task definition [G]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TaskOrder:
     """The order for a task in an environment of the settings; raises SettingsError.
 

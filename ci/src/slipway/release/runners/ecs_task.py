@@ -47,7 +47,7 @@ class _Task:
         return f"{PREFIX}/{CONTAINER}/{self.id}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EcsTask:
     """A migration by an ECS task. `deployment` identifies the deployment it belongs to, so that a second run finds its task even when it has ended."""
 
@@ -59,22 +59,28 @@ class EcsTask:
 
     async def migrate(self, tell: Tell) -> Migration:
         order = replace(self.order, only_reads=False)
-        return migration_of(await _Run(self.aws, self.time, order, tell).ended(self.deployment), order)
+        return migration_of(
+            await _Run(aws=self.aws, time=self.time, order=order, tell=tell).ended(self.deployment), order
+        )
 
     async def standing(self) -> Standing:
         order = replace(self.order, only_reads=True)
-        return standing_of(await _Run(self.aws, self.time, order, lambda _: None).ended(None), order)
+        return standing_of(
+            await _Run(aws=self.aws, time=self.time, order=order, tell=lambda _: None).ended(None), order
+        )
 
     async def access(self, tell: Tell) -> ServerAccess:
         """Read or make what an AccessOrder names; raises SlipwayError."""
-        return answer_of(ServerAccess, await _Run(self.aws, self.time, self.order, tell).ended(None), self.order)
+        return answer_of(
+            ServerAccess, await _Run(aws=self.aws, time=self.time, order=self.order, tell=tell).ended(None), self.order
+        )
 
     async def execute(self, command: Sequence[str], tell: Tell, heard: Callable[[str], None]) -> CommandRun:
         """Run a command once in the task that migrates, and pass on each line that it prints; raises SlipwayError when it does not start."""
-        return await _Run(self.aws, self.time, self.order, tell, heard=heard).executed(command)
+        return await _Run(aws=self.aws, time=self.time, order=self.order, tell=tell, heard=heard).executed(command)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Run:
     """One task from its definition to its end. `lines` are its log, None when that is `unreadable`; `heard` gets them instead of `tell`."""
 

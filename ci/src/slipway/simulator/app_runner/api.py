@@ -198,7 +198,9 @@ class SimulatedAppRunner:
         async def run(platform: Platform, service: Service, operation: ServiceOperation) -> None:
             connector = self.connectors.find(_shared_in(wanted)[0] or "")
             groups = connector.facts["SecurityGroups"] if connector else ()
-            await Deployment(platform, service, operation, wanted, groups).run()
+            await Deployment(
+                platform=platform, service=service, operation=operation, configuration=wanted, groups=groups
+            ).run()
             if operation.status == "SUCCEEDED":
                 service.scaling = scaling or service.scaling
 

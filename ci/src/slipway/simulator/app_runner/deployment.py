@@ -34,7 +34,7 @@ class _FailedError(Exception):
     """A failed deployment; the message is the last line of its log."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Deployment:
     """A running operation that deploys a configuration."""
 

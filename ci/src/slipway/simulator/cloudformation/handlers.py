@@ -17,7 +17,7 @@ from slipway.simulator.resources import Model, Resources
 _HELD = ("AWS::EC2::InternetGateway", "AWS::EC2::SecurityGroup", "AWS::EC2::Subnet", "AWS::EC2::VPC")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Handlers:
     """The handlers of one region; `failing` and `stuck` are scripts of tests, by logical id."""
 

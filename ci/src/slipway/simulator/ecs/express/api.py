@@ -238,7 +238,14 @@ class Express:
         )
         newest = service.deployments[-1] if service.deployments else None
         before = self._rollouts[newest.arn] if newest else None
-        rollout = Rollout(self._platform, self.readings, service, deployment, before, self._fleet)
+        rollout = Rollout(
+            platform=self._platform,
+            readings=self.readings,
+            service=service,
+            deployment=deployment,
+            before=before,
+            begin_fleet=self._fleet,
+        )
         self._rollouts[deployment.arn] = rollout
         service.deployments.append(deployment)
         service.updated = call.now

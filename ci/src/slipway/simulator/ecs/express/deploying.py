@@ -23,7 +23,7 @@ _FAILED = "The rollback failed."  # †
 _NO_CANDIDATE = "No rollback candidate was found to run the rollback."  # [F]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Rollout:
     """A deployment under way."""
 

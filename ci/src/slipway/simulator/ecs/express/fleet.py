@@ -80,7 +80,7 @@ class Fleet:
                 return
             self.running += 1
             try:
-                why = await self._checked(run, Target(run.workload.address), clock.now())
+                why = await self._checked(run, Target(address=run.workload.address), clock.now())
             finally:
                 self.running -= 1
         finally:
