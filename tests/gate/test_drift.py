@@ -588,12 +588,46 @@ def test_models_are_not_compared_with_half_a_history_and_the_proof_says_so(prove
     assert "models were not compared: the history does not reach its head" in proof.coverage.gaps
 
 
-def test_models_that_do_not_build_are_a_gap_that_says_why(prove_history):
-    proof = prove_history(
-        {"one": (None, "", "")}, models='sa.Table("a", metadata, sa.Column("x", sa.ForeignKey("no.such")))'
-    )
-    gaps = proof.coverage.gaps
-    assert any(gap.startswith("models were not compared: they do not build (NoReferencedTableError: ") for gap in gaps)
+UNBUILT = """
+    class Odd(sa.TypeDecorator):
+        impl, cache_ok = sa.Text, True
+        def load_dialect_impl(self, dialect):
+            raise LookupError("no type for it")
+    sa.Table("a", metadata, sa.Column("x", sa.Integer, primary_key=True), sa.Column("y", {type}))
+    sa.Table("b", metadata, sa.Column("x", sa.ForeignKey("a.x")), sa.Column("z", sa.Integer))
+    sa.Table("c", metadata, sa.Column("b", sa.Integer))
+"""
+A_AND_B = {
+    "one": (None, "op.execute('CREATE TABLE a (x int PRIMARY KEY, y text)')", "op.drop_table('a')"),
+    "two": (
+        "one",
+        "op.execute('CREATE TABLE b (x int REFERENCES a)')\nop.execute('CREATE TABLE c (b int)')",
+        "op.drop_table('b')\nop.drop_table('c')",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("type_", "error"),
+    [
+        ("sa.UnicodeText(512)", "ProgrammingError: (psycopg.errors.SyntaxError) type modifier is not allowed"),
+        ("sa.ForeignKey('no.such')", "NoReferencedTableError: "),
+        ("Odd", "LookupError: no type for it"),
+    ],
+)
+def test_only_a_table_whose_model_does_not_build_is_left_out_and_the_verdict_says_so(prove_history, type_, error):
+    proof = prove_history(A_AND_B, models=UNBUILT.format(type=type_), start_after="one")
+    assert [finding.measured for finding in proof.findings] == ["only the models have column public.b.z integer"]
+    (gap,) = (gap for gap in proof.coverage.gaps if "models" in gap)
+    assert gap.startswith(f"models were not compared: those of public.a, which cannot be created ({error}")
+    assert proof.coverage.unproven == ("models of public.a",)
+
+
+def test_a_new_revision_of_a_table_whose_model_does_not_build_is_not_passed(prove_history):
+    models = UNBUILT.format(type="sa.UnicodeText(512)").replace(', sa.Column("z", sa.Integer)', "")
+    (found,) = prove_history(A_AND_B, models=models).findings
+    assert (found.rule, found.revision, found.level) == ("drift-unknown", "one", Level.ERROR)
+    assert found.measured.startswith("public.a was not compared: ")
 
 
 def test_env_py_may_name_one_metadata_or_several_or_none():
@@ -601,8 +635,9 @@ def test_env_py_may_name_one_metadata_or_several_or_none():
     assert metadata_of({"target_metadata": None}) == ()
 
 
-def test_an_option_of_env_py_that_fails_is_a_gap_that_says_where(prove_history):
+def test_a_new_revision_is_not_passed_when_an_option_of_env_py_fails(prove_history):
     options = "include_object=lambda thing, *_: thing.no_such"
-    gaps = prove_history({"one": (None, MIGRATION, UNDO)}, models=MODELS, options=options).coverage.gaps
-    said = "models were not compared: an option of env.py fails at migrations/env.py line"
-    assert any(gap.startswith(said) and "no_such" in gap for gap in gaps)
+    (found,) = prove_history({"one": (None, MIGRATION, UNDO)}, models=MODELS, options=options).findings
+    assert (found.rule, found.level) == ("drift-unknown", Level.ERROR)
+    assert "an option of env.py, fail at migrations/env.py line" in found.measured
+    assert "no_such" in found.measured

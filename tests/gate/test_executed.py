@@ -1,5 +1,6 @@
 """Nothing executed is not "passed": whatever keeps a new revision from running is an error, and reports name it first."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -31,7 +32,9 @@ def test_an_old_revision_that_fails_is_an_error_of_the_first_new_one(prove_histo
     assert proof.failures[0].measured.startswith(reason)
     _, first, *_, last = text(proof).splitlines()
     assert first.startswith(f"not covered: {reason}")
-    assert last.startswith("refused, layers: always, trace only: 1 error; 0 of 2 revisions up on")
+    assert last.startswith(
+        "refused, not tested: rows, env.py's transactions, interruptions, the previous release, lock queues: 1 error; 0 of 2 revisions up on"
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,11 +52,7 @@ def test_the_finding_on_a_missing_extension_says_how_to_get_it(prove_history, up
 def test_history_that_does_not_run_and_has_nothing_new_has_not_passed(prove_history):
     proof = prove_history({"one": (None, NO_ROLE, NOTHING)}, start_after="one")
     assert proof.verdict is Verdict.PASS
-    assert (
-        text(proof)
-        .splitlines()[-1]
-        .startswith("not executed, layers: always, trace only: no findings; 0 of 1 revision up on")
-    )
+    assert text(proof).splitlines()[-1].startswith("not executed, not tested: rows, ")
 
 
 @pytest.mark.parametrize("comment", ["U01", "T01"])
@@ -101,3 +100,42 @@ def test_older_revisions_that_did_not_run_are_not_counted_as_run():
     assert _chosen(history, ("two", "three")).endswith(
         "; 1 of 2 older were run without tests (--all-revisions tests them)"
     )
+
+
+A = 'sa.Table("a", metadata, sa.Column("id", sa.Integer))'
+FULL = "op.execute('CREATE TABLE a (id int NOT NULL CHECK (id > 1 AND id < 1))')"
+COLUMN = "op.execute('ALTER TABLE a ADD COLUMN n int')"
+CAST = "op.execute('CREATE TABLE a (id text)')"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "layers", "project", "unproven"),
+    [
+        (TABLE, "pass", Layer.ALWAYS, {"models": A}, ()),
+        (TABLE, "pass", Layer.ALWAYS, {}, ("models",)),
+        (TABLE, "pass", Layer.ALWAYS, {"models": ""}, ("models",)),
+        (TABLE, "pass", Layer.ALWAYS, {"models": A, "options": "include_name=lambda *_: 1 / 0"}, ("models",)),
+        (TABLE, "if not op: op.drop_table('a')", Layer.TRACE, {"models": A}, ("statements of two",)),
+        (FULL, COLUMN, Layer.ROWS, {}, ("models", "rows of public.a")),
+        (CAST, "op.execute('UPDATE a SET id = id::int')", Layer.ROWS, {}, ("models", "rows in two")),
+    ],
+)
+def test_what_was_asked_for_and_could_not_be_done_is_in_the_verdict(
+    prove_history, first, second, layers, project, unproven
+):
+    proof = prove_history(
+        {"one": (None, first, "op.drop_table('a')"), "two": ("one", second, NOTHING)},
+        start_after="one",
+        layers=(layers,),
+        **project,
+    )
+    assert proof.coverage.unproven == unproven
+    complete = replace(proof, findings=(), verdict=Verdict.PASS, coverage=replace(proof.coverage, layers=tuple(Layer)))
+    assert complete.verdict_in_words == ("passed in part" if unproven else "passed")
+    assert f"not tested: {', '.join(unproven)}: " in text(complete) or not unproven
+
+
+def test_a_previous_release_whose_models_are_unknown_is_in_the_verdict(write_project, server_url):
+    previous = Previous(name="v1", refusal="its lock is gone")
+    asked = question(write_project({"one": (None, TABLE, NOTHING)}), layers=(Layer.PREVIOUS,), previous=previous)
+    assert prove(asked, server_url).coverage.unproven == ("models", "the previous release")

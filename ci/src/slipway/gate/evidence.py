@@ -22,7 +22,7 @@ from slipway.gate.history import History
 from slipway.gate.layers import concurrency, drift
 from slipway.gate.layers.compatibility import Replay, execute_own, replay
 from slipway.gate.layers.concurrency import ConcurrencyResult
-from slipway.gate.layers.drift import Difference
+from slipway.gate.layers.drift import ModelsResult
 from slipway.gate.layers.interruption import InterruptionResult, interrupt
 from slipway.gate.layers.parallel_stairway import climb_all
 from slipway.gate.layers.queries import as_models
@@ -38,7 +38,7 @@ from slipway.migration.environment import Environment, sentence
 from slipway.migration.initial_schema import InitialSchema
 from slipway.migration.models import metadata_of, with_tables
 from slipway.records.gate import GateQuestion, Model, Previous, Role
-from slipway.records.proof import UNCOMPARED, Layer
+from slipway.records.proof import Layer
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class Evidence:
     history: History
     layers: tuple[Layer, ...] = tuple(Layer)
     stairway: StairwayResult | None = None
-    compared: str | tuple[Difference, ...] = ()  # differences to the models, or the reason why they are unknown
+    models: ModelsResult = field(default_factory=ModelsResult)
     rows: RowsResult = field(default_factory=RowsResult)
     together: TogetherResult = field(default_factory=TogetherResult)
     interruptions: InterruptionResult = field(default_factory=InterruptionResult)
@@ -183,7 +183,7 @@ def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
             if cache and not cached and baseline.old and baseline.template:
                 cache.store(baseline.template, earlier)
 
-            def compare(end: StairwayResult) -> Callable[[], str | tuple[Difference, ...]]:
+            def compare(end: StairwayResult) -> Callable[[], ModelsResult]:
                 return stack.enter_context(beside(partial(_compare, empty, end), "the comparison with the models"))
 
             result, compared = climb_all(baseline, compare, trace=Layer.TRACE in evidence.layers)
@@ -198,7 +198,7 @@ def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
             evidence.replay = execute_own(baseline, evidence.previous or Previous(name=""), _own(result))
         if not lacking:
             with evidence.timed("models"):
-                evidence.compared = compared()
+                evidence.models = compared()
     if lacking:
         evidence.superuser_for = lacking
         _execute(evidence, replace(start, role=Role.SUPERUSER), keep=keep)
@@ -255,24 +255,24 @@ def _own(stairway: StairwayResult) -> tuple[Model, ...]:
     return tuple(as_models(table for metadata in models for table in metadata.tables.values()))
 
 
-def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference, ...]:
-    """Compare the end of the history with the models; return the reason when that is not possible."""
+def _compare(baseline: Baseline, end: StairwayResult) -> ModelsResult:
+    """Compare the end of the history with the models."""
     if end.migrated is None:
-        return f"{UNCOMPARED}: the history does not reach its head"
+        return ModelsResult(gap="the history does not reach its head")
     models = metadata_of(end.options)
     if not any(metadata.tables for metadata in models):
         filled = with_tables(baseline.environment.is_own)
         instead = f"; set it to {filled}, which has tables" if filled else ""
         given = "a target_metadata without tables" if models else "no target_metadata"
-        return f"{UNCOMPARED}: env.py gives {given}{instead}"
+        return ModelsResult(gap=f"env.py gives {given}{instead}")
     try:
         return drift.compare_with_models(
             baseline.server, end.migrated, end.options, end.version_table, baseline.extensions
         )
     except SQLAlchemyError as error:
-        return f"{UNCOMPARED}: they do not build ({sentence(error)})"
+        return ModelsResult(gap=f"they do not build ({sentence(error)})", failed=True)
     except SlipwayError:
         raise
     except Exception as error:  # noqa: BLE001 -- options of env.py such as include_object are called
         place = baseline.environment.place_in_words(error)
-        return f"{UNCOMPARED}: an option of env.py fails at {place} ({sentence(error)})"
+        return ModelsResult(gap=f"the models, or an option of env.py, fail at {place} ({sentence(error)})", failed=True)

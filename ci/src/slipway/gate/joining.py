@@ -63,4 +63,5 @@ def coverage_of(databases: Sequence[tuple[str, Coverage]]) -> Coverage:
         filled=sum(coverage.filled for coverage in every),
         empty={table: reason for coverage in every for table, reason in coverage.empty.items()},
         gaps=tuple(dict.fromkeys(gaps)),
+        unproven=tuple(dict.fromkeys(words for coverage in every for words in coverage.unproven)),
     )

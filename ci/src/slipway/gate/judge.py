@@ -123,10 +123,7 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
         models = evidence.previous.models if evidence.previous else ()
         yield from compatibility.check_defaults(evidence.history.nodes, stairway.steps, models)
     yield from compatibility.check_own(evidence.history.nodes, statements, evidence.replay.broken)
-    if not isinstance(evidence.compared, str):
-        yield from drift.check(
-            evidence.history, stairway.steps, evidence.compared, evidence.previous, evidence.baseline
-        )
+    yield from drift.check(evidence.history, stairway.steps, evidence.models, evidence.previous, evidence.baseline)
 
 
 def _why_not_replayed(evidence: Evidence) -> str:
@@ -195,7 +192,7 @@ def _has_run(steps: Steps) -> bool:
 
 def _looked_for(evidence: Evidence) -> frozenset[str]:
     """Return the rules whose findings would have been seen in a revision that ran completely."""
-    without_models = rulebook.DRIFT.rules if isinstance(evidence.compared, str) else ()
+    without_models = rulebook.DRIFT.rules if evidence.models.gap or evidence.models.unbuilt else ()
     without_rows = rulebook.ROWS.rules if evidence.rows.gaps or Layer.ROWS not in evidence.layers else ()
     without_replay = () if evidence.replay.queries else rulebook.COMPATIBILITY.rules
     without_reference = () if evidence.history.released else (EDITED, GONE, NOT_ON_TOP, APART)

@@ -131,6 +131,7 @@ def _coverage(evidence: Evidence) -> Coverage:
         transactions=evidence.together.last.transactions if evidence.together.last else "",
         layers=evidence.layers,
         gaps=tuple(_gaps(evidence, revisions)),
+        unproven=tuple(_unproven(evidence)),
         chosen=_chosen(evidence.history, evidence.stairway.skipped if evidence.stairway else ()),
         baseline=_begun_on(evidence.baseline, evidence.history),
     )
@@ -173,22 +174,52 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     yield from evidence.left_out
     if evidence.superuser_for:
         yield f"all revisions ran as a superuser, without row-level security, because an old one needs that: {evidence.superuser_for}"
-    if omitted := [layer.value for layer in Layer if layer not in evidence.layers]:
-        yield f"these layers were not executed: {', '.join(omitted)}"
-    if isinstance(evidence.compared, str):
-        yield evidence.compared
+    if evidence.models.gap:
+        yield f"{UNCOMPARED}: {evidence.models.gap}"
+    if unbuilt := evidence.models.unbuilt:
+        yield f"{UNCOMPARED}: those of {few(list(unbuilt))}, which cannot be created ({next(iter(unbuilt.values()))})"
     if evidence.together.gap:
         yield evidence.together.gap
     if evidence.previous is None and Layer.PREVIOUS in evidence.layers:
         yield evidence.why_not_asked
     yield from (*evidence.rows.gaps, *evidence.interruptions.gaps, *evidence.replay.gaps, *evidence.concurrency.gaps)
-    several = len(evidence.environment.databases) > 1  # a revision may concern one of the databases only
-    if guarded := [] if several else [node.id for node in nodes if node.new and _did_nothing(evidence, node)]:
+    if guarded := _guarded(evidence):
         yield f"these revisions executed no statement, although their upgrade() has code: {few(guarded)}"
     yield from _of_other_roles(evidence)
     statements = (statement for revision in revisions for statement in revision.statements)
     if unmeasured := sum(not (each.measured or _CONCURRENTLY.search(each.sql)) for each in statements):
         yield f"the locks of {counted(unmeasured, 'statement')} that Postgres runs only outside a transaction"
+
+
+def _unproven(evidence: Evidence) -> Iterator[str]:
+    """Yield what the layers could not test, in words that complete the verdict."""
+    if evidence.stairway is None or not evidence.stairway.is_complete:
+        return  # the verdict says so already
+    if evidence.models.gap:
+        yield "models"
+    if evidence.models.unbuilt:
+        yield f"models of {few(list(evidence.models.unbuilt))}"
+    if guarded := _guarded(evidence):
+        yield f"statements of {few(guarded)}"
+    if untested := evidence.rows.untested:
+        yield f"rows in {few(untested)}"
+    steps = [evidence.stairway.steps[node.id] for node in evidence.history.nodes if node.new]
+    locked = {table for each in steps for statement in each.statements for table in statement.locks}
+    if empty := sorted(locked.intersection(evidence.rows.empty)):
+        yield f"rows of {few(empty)}"
+    stopped = {
+        Layer.TOGETHER: evidence.together.gap,
+        Layer.INTERRUPTION: evidence.interruptions.unreached,
+        Layer.PREVIOUS: evidence.replay.missing,
+        Layer.CONCURRENCY: evidence.concurrency.unreached,
+    }
+    yield from (layer.subject for layer, why in stopped.items() if why)
+
+
+def _guarded(evidence: Evidence) -> list[str]:
+    """Return the new revisions that did nothing; one may concern another of several databases."""
+    several = len(evidence.environment.databases) > 1
+    return [] if several else [node.id for node in evidence.history.nodes if node.new and _did_nothing(evidence, node)]
 
 
 def _requests(question: GateQuestion) -> Iterator[str]:

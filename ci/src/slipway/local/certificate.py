@@ -21,8 +21,10 @@ def certify(text: str, made: int) -> Certificate:
     Raises RefusedError if the gate refused, except when the previous release works on the new schema nevertheless: a rollback needs that only.
     """
     proof = from_json(Proof, text, "the proof")
-    if proof.coverage.partial:
-        raise RefusedError(f"the proof is incomplete ({proof.coverage.partial})", "run `slipway gate` with all layers")
+    if omitted := proof.coverage.omitted:
+        raise RefusedError(
+            f"the proof is incomplete (not tested: {', '.join(omitted)})", "run `slipway gate` with all layers"
+        )
     if proof.unexecuted:
         raise RefusedError(
             f"the proof is incomplete (not executed: {', '.join(proof.unexecuted)})",

@@ -13,7 +13,13 @@ OFF: Final = "off"  # in the place of a level: the rule is ignored
 UNSEEN: Final = "(not seen by the gate)"  # in the place of a statement whose effects were found in the catalog
 AUTOCOMMIT: Final = "(autocommit mode left on)"  # likewise, for a mode that a revision leaves behind
 UNCOMPARED: Final = "models were not compared"  # start of the gap that leaves drift unknown
-VERDICTS: Final = ("refused", "not executed", "not fully executed", "passed")  # in words, the worst first
+VERDICTS: Final = (
+    "refused",
+    "not executed",
+    "not fully executed",
+    "passed in part",
+    "passed",
+)  # in words, the worst first
 
 
 class Level(Enum):
@@ -49,6 +55,22 @@ class Layer(Enum):
     INTERRUPTION = "interruption"  # new revisions stopped where they commit, and run again
     PREVIOUS = "previous"  # the previous release's statements on the new schema
     CONCURRENCY = "concurrency"  # the lock queue, two runners at once, time against the number of rows
+
+    @property
+    def subject(self) -> str:
+        """The subject of its tests, in words."""
+        return _SUBJECTS[self]
+
+
+_SUBJECTS: Final = {
+    Layer.ALWAYS: "upgrades and downgrades",
+    Layer.TRACE: "locks",
+    Layer.ROWS: "rows",
+    Layer.TOGETHER: "env.py's transactions",
+    Layer.INTERRUPTION: "interruptions",
+    Layer.PREVIOUS: "the previous release",
+    Layer.CONCURRENCY: "lock queues",
+}
 
 
 class Verdict(Enum):
@@ -218,6 +240,7 @@ class Coverage:
     - chosen: which revisions count as new and how many do not, when the gate chose that itself.
     - filled: how many of `tables` held rows. empty: why one of the others did not, by its name.
     - previous: the release replayed on the new schema; previous_statements: their number; previous_digest: their sha256.
+    - unproven: the subjects that the layers could not test; `gaps` say why.
     - calls, called_by: the services that this one calls, and that call it; none of their requests is executed.
     """
 
@@ -237,12 +260,18 @@ class Coverage:
     calls: tuple[str, ...] = ()
     called_by: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = tuple(Layer)
+    unproven: tuple[str, ...] = ()
+
+    @property
+    def omitted(self) -> tuple[str, ...]:
+        """The subjects of the layers that were not asked for."""
+        return tuple(layer.subject for layer in Layer if layer not in self.layers)
 
     @property
     def partial(self) -> str:
-        """`layers: always, trace only` when some were omitted; otherwise empty."""
-        complete = set(self.layers) == set(Layer)
-        return "" if complete else f"layers: {', '.join(layer.value for layer in self.layers)} only"
+        """`not tested: locks, rows` when something was not asked for or could not be done; otherwise empty."""
+        untested = ", ".join((*self.omitted, *self.unproven))
+        return untested and f"not tested: {untested}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,12 +312,14 @@ class Proof(Record, schema="slipway/proof/1"):
 
     @property
     def verdict_in_words(self) -> str:
-        """The verdict in words; a history that was not executed, or not to its end, has not passed."""
+        """The verdict in words; a history that was not executed, or not to its end, or not in every way, has not passed."""
         if self.verdict is Verdict.FAIL:
             return f"refused, advisory until {self.advisory}" if self.advisory else "refused"
         if not self.coverage.revisions:
             return "not executed"
-        return "not fully executed" if self.unexecuted else "passed"
+        if self.unexecuted:
+            return "not fully executed"
+        return "passed in part" if self.coverage.partial else "passed"
 
     @property
     def executed(self) -> str:

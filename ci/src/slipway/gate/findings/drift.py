@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from slipway.gate.history import History, Node
-from slipway.gate.layers.drift import Difference
+from slipway.gate.layers.drift import Difference, ModelsResult, table_of
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change, Line
 from slipway.gate.measure.meaning import holds
@@ -17,6 +17,7 @@ from slipway.records.proof import Finding
 
 # A release fails at once without these, so one that only the models have is new unless the previous release is known to have it.
 _WHOLE = ("table", "partitioned table", "column")
+_OF_TABLES = (*_WHOLE, "primary key", "unique", "foreign key", "check", "exclusion", "index")
 # By alembic's autogenerate, in words.
 _NOT_COMPARED = {
     "primary key": "primary keys",
@@ -38,13 +39,13 @@ _HABIT = 3  # tables: what recurs in so many is one note, whichever revisions br
 def check(
     history: History,
     steps: Mapping[str, Steps],
-    differences: Sequence[Difference],
+    models: ModelsResult,
     previous: Previous | None,
     baseline: str,
 ) -> Iterator[Finding]:
-    """Yield one finding per difference that a new revision or a changed model brought, and one for all others."""
+    """Yield one finding per difference that a new revision or a changed model brought, one for all others, and what they hide."""
     released, gone, by_hand = [], [], []
-    habits = _habits(differences)
+    habits = _habits(models.differences)
     habitual = {each for several in habits.values() for each in several}
     if habits:
         measured = "; ".join(f"{types}: {_places(several)}" for types, several in habits.items())
@@ -55,7 +56,8 @@ def check(
         previous=previous,
         begun=bool(baseline) or any(node.old for node in history.nodes),
     )
-    for difference in differences:
+    yield from _unknown(models, origin)
+    for difference in models.differences:
         if difference in habitual:
             continue
         touched = origin.last_touched(difference)
@@ -73,6 +75,15 @@ def check(
         remedies = [rules.GONE_FROM_MODELS.format(names=few(gone))] if gone else []
         remedies += [_when_it_suits(by_hand)] if by_hand else []
         yield rules.RELEASED_DRIFT.finding(None, f"{len(released)}: {few(released)}", remedy=" ".join(remedies))
+
+
+def _unknown(models: ModelsResult, origin: "_Origin") -> Iterator[Finding]:
+    """Yield a finding for what was not compared because of an error, where new revisions may have changed it."""
+    if models.failed and origin.newest:
+        yield rules.UNKNOWN_DRIFT.finding(origin.newest, models.gap)
+    for table, error in models.unbuilt.items():
+        if node := origin.last_changed(table):
+            yield rules.UNKNOWN_DRIFT.finding(node, f"{table} was not compared: {error}")
 
 
 def _remedy(node: Node | None, difference: Difference) -> str | None:
@@ -177,6 +188,15 @@ class _Origin:
                 for line in (*change.added, *change.removed)
                 if not _is_moved(line, moved)
             ):
+                return node
+        return None
+
+    def last_changed(self, table: str) -> Node | None:
+        """Return the last new revision that changed a table or an object in it."""
+        for node in reversed(self.history.nodes):
+            change = self.changes[node.id]
+            lines = (*change.added, *change.removed) if node.new else ()
+            if any(is_table(table, table_of(line)) for line in lines if line.kind in _OF_TABLES):
                 return node
         return None
 

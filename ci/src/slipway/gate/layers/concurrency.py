@@ -31,10 +31,11 @@ class Contention:
 
 @dataclass
 class ConcurrencyResult:
-    """The contention of each revision; `gaps` say what was not examined."""
+    """The contention of each revision; `gaps` say what was not examined, `unreached` whether that is whole revisions."""
 
     revisions: dict[str, Contention] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
+    unreached: bool = False
 
 
 def examine(baseline: Baseline, steps: Mapping[str, Steps], queries: Sequence[Query]) -> ConcurrencyResult:
@@ -43,6 +44,7 @@ def examine(baseline: Baseline, steps: Mapping[str, Steps], queries: Sequence[Qu
     new = [node for node in baseline.history.nodes if node.new and UP in steps[node.id].changes]
     concerned = [node for node in new if _concerns_others(steps[node.id])]
     if len(new) > _MOST_REVISIONS and concerned:
+        result.unreached = True
         result.gaps.append(
             f"lock queues and concurrent runners were not examined: {len(new)} revisions are new, and the limit is {_MOST_REVISIONS}; test fewer, with start-after in the settings, or --since instead of --all-revisions"
         )
@@ -54,6 +56,7 @@ def examine(baseline: Baseline, steps: Mapping[str, Steps], queries: Sequence[Qu
                     result.revisions[node.id] = _contention(node, steps[node.id], queries, source, result.gaps)
                 except RefusedError as error:
                     result.gaps.append(f"lock queues and concurrent runners were not examined from {node.id}: {error}")
+                    result.unreached = True
                     break
     return result
 

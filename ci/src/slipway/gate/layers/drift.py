@@ -6,13 +6,16 @@ Views, functions, triggers, policies, grants and the order of columns are not co
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.schema import AddConstraint
+from sqlalchemy.sql.ddl import SchemaGenerator
 
 from slipway.gate.databases import fresh
 from slipway.gate.layers.autogenerate import Autogenerate, SchemaObject, reflect, table_of_index
@@ -22,7 +25,7 @@ from slipway.gate.measure.meaning import Meaning, same_type
 from slipway.gate.measure.session import literal, query
 from slipway.gate.names import is_table, parts
 from slipway.migration.database import with_connection
-from slipway.migration.environment import Options
+from slipway.migration.environment import Options, sentence
 from slipway.migration.models import metadata_of
 
 _TABLES: Final = ("table", "partitioned table")
@@ -34,6 +37,7 @@ _KINDS: Final = (*_TABLES, "column", *_NAMED, *_TYPES)
 # Parts of a table's or index' line that models cannot express.
 _INEXPRESSIBLE: Final = re.compile(r" ?\b(row security|forced|replica identity( \w)?|clustered)\b")
 _STORAGE: Final = re.compile(r"(?:^|(?<= ))\w+(\.\w+)?=\S+ ?")
+_REFERENCED: Final = re.compile(r" REFERENCES (?P<table>[^(]+)\(")
 _CHECK: Final = re.compile(r"CHECK \((?P<expression>.*)\)(?P<rest>[A-Z ]*)", re.DOTALL)
 _EXCLUSION: Final = re.compile(r"EXCLUDE (?P<keys>.*?)(?: WHERE \((?P<expression>.*)\))?(?P<rest>[A-Z ]*)", re.DOTALL)
 _KEY: Final = re.compile(r"(?P<kind>PRIMARY KEY|UNIQUE[A-Z ]*) \((?P<columns>[^()]*)\)(?P<rest>.*)", re.DOTALL)
@@ -88,16 +92,33 @@ def _labels_apart(migrated: Line, modelled: Line) -> Iterator[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelsResult:
+    """The differences to the models, or the reason why they are unknown.
+
+    - unbuilt: the tables that the models cannot create, which are not compared, with the error, by name.
+    - gap: why nothing was compared. failed: whether an error is the reason, not the lack of models.
+    """
+
+    differences: tuple[Difference, ...] = ()
+    unbuilt: Mapping[str, str] = field(default_factory=dict)
+    gap: str = ""
+    failed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schema:
-    """A schema that was built."""
+    """A schema that was built, but for some tables."""
 
     lines: tuple[Line, ...]
     columns: Mapping[str, Column]
+    unbuilt: Mapping[str, str] = field(default_factory=dict)  # the error by the name of a table
 
     @classmethod
-    def read(cls, connection: Any, lines: Iterable[Line]) -> "Schema":
+    def read(
+        cls, connection: Any, lines: Iterable[Line], unbuilt: Mapping[str, str] = MappingProxyType({})
+    ) -> "Schema":
         """Complete the lines of a DBAPI connection's catalog."""
-        return cls(lines=tuple(lines), columns=columns(connection))
+        return cls(lines=tuple(lines), columns=columns(connection), unbuilt=unbuilt)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,22 +149,22 @@ class Migrated:
 
 def compare_with_models(
     server: URL, migrated: Migrated, options: Options, version_table: str, extensions: Sequence[str]
-) -> tuple[Difference, ...]:
-    """Build the models in a database of their own and compare; raises SQLAlchemyError when they do not build."""
+) -> ModelsResult:
+    """Build the models in a database of their own and compare; raises SQLAlchemyError when none builds."""
     models = metadata_of(options)
     autogenerate = Autogenerate(migrated.context, options, models, migrated.reflected, migrated.translated)
 
-    def compare(connection: Connection) -> tuple[Difference, ...]:
+    def compare(connection: Connection) -> ModelsResult:
         modelled = build_models(connection, models, migrated)
         comparison = Comparison(migrated.schema, modelled, Meaning(connection.connection), autogenerate)
-        return comparison.differences(version_table)
+        return ModelsResult(differences=comparison.differences(version_table), unbuilt=modelled.unbuilt)
 
     with fresh(server, extensions) as database:
         return with_connection(database, compare)
 
 
 def build_models(connection: Connection, models: Sequence[MetaData], migrated: Migrated) -> Schema:
-    """Return the schema that the models build, in the same schemas and search path as the migrations."""
+    """Return the schema that the models build, in the same schemas and search path as the migrations; raises an error when none does."""
     schemas = {table.schema for metadata in models for table in metadata.tables.values() if table.schema}
     schemas |= {parts(line.name)[0] for line in migrated.schema.lines if line.kind == "schema"}
     for schema in sorted(schemas):
@@ -157,14 +178,79 @@ def build_models(connection: Connection, models: Sequence[MetaData], migrated: M
     building = (
         connection.execution_options(schema_translate_map=migrated.translated) if migrated.translated else connection
     )
+    unbuilt: Mapping[str, str] = {}
     try:
         _create_all(building, models, checked=False)
-    except DBAPIError:
-        for metadata in models:
-            metadata.drop_all(building)
+    except Exception:  # noqa: BLE001 -- types of the service's own are asked, too
+        tables = _Tables.of(building, models, migrated)
+        tables.drop()
         _lend(building, models, migrated.schema.lines)
-        _create_all(building, models, checked=True)
-    return Schema.read(connection.connection, Catalog(connection.connection).lines)
+        try:
+            _create_all(building, models, checked=True)
+        except Exception:
+            tables.drop()
+            unbuilt = tables.create_each()
+            if not unbuilt or len(unbuilt) == len(tables.named):
+                raise
+    return Schema.read(connection.connection, Catalog(connection.connection).lines, unbuilt)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """The tables of the models by name, created one by one because together they fail."""
+
+    connection: Connection
+    models: Sequence[MetaData]
+    named: Mapping[str, Table]
+
+    @classmethod
+    def of(cls, connection: Connection, models: Sequence[MetaData], migrated: Migrated) -> "_Tables":
+        default = query(connection.connection, "SELECT current_schema()")[0][0]
+        named = {
+            f"{migrated.translated.get(table.schema, table.schema) or default}.{table.name}": table
+            for metadata in models
+            for table in metadata.tables.values()
+        }
+        return cls(connection, models, named)
+
+    def drop(self) -> None:
+        """Drop those that exist, without a look at the references between them, which may be what fails."""
+        quote = self.connection.dialect.identifier_preparer.quote
+        names = (".".join(map(quote, name.split(".", 1))) for name in self.named)
+        self.connection.exec_driver_sql(f"DROP TABLE IF EXISTS {', '.join(names)} CASCADE")
+
+    def create_each(self) -> dict[str, str]:
+        """Create each, then the references between them; return the error of those that fail."""
+        unbuilt: dict[str, str] = {}
+        names = {table: name for name, table in self.named.items()}
+        for metadata in self.models:
+            with suppress(
+                Exception
+            ):  # what a listener of the service makes may be missed by a table, which then says so
+                metadata.create_all(self.connection, tables=[])
+        generator: Any = SchemaGenerator(self.connection.dialect, self.connection, checkfirst=True)  # type: ignore[no-untyped-call]
+        referred = {}
+        for name, table in self.named.items():
+            try:
+                referred[name] = {key: names[key.referred_table] for key in table.foreign_key_constraints}
+                generator.visit_table(table, include_foreign_key_constraints=())
+            except Exception as error:  # noqa: BLE001 -- types of the service's own are asked, too
+                unbuilt[name] = sentence(error)
+        between = [
+            (name, key)
+            for name in referred.keys() - unbuilt
+            for key, other in referred[name].items()
+            if other not in unbuilt
+        ]
+        for name, key in between:
+            in_table = key._create_rule  # noqa: SLF001 -- AddConstraint takes the key out of later CREATE TABLEs
+            try:
+                self.connection.execute(AddConstraint(key))
+            except SQLAlchemyError as error:
+                unbuilt[name] = sentence(error)
+            finally:
+                key._create_rule = in_table  # noqa: SLF001
+        return unbuilt
 
 
 def _create_extension(connection: Connection, line: Line) -> None:
@@ -214,12 +300,16 @@ class Comparison:
         ignored = self._ignored_tables(version_table)
         ours, theirs = (_comparable(schema.lines, ignored) for schema in (self.migrated, self.modelled))
         differences = [
-            Difference(table=_table_of(ours.get(key) or theirs[key]), migrations=ours.get(key), models=theirs.get(key))
+            Difference(table=table_of(ours.get(key) or theirs[key]), migrations=ours.get(key), models=theirs.get(key))
             for key in dict.fromkeys([*ours, *theirs])
             if not self._agree(ours.get(key), theirs.get(key))
         ]
         missing = {item.table for item in differences if item.line.kind in _TABLES}
-        apart = [item for item in differences if item.table not in missing or item.line.kind in _TABLES]
+        apart = [
+            item
+            for item in differences
+            if (item.table not in missing or item.line.kind in _TABLES) and not self._concerns_unbuilt(item)
+        ]
         return tuple(
             replace(item, spelled=self.autogenerate.spelled(item.models), types=self._types_alone(item))
             for item in self._paired(apart)
@@ -238,6 +328,14 @@ class Comparison:
             if name in apart
             or is_table(name, version_table)
             or self.autogenerate.omits_table(SchemaObject(*parts(name)), migrated=name in ours, modelled=name in theirs)
+        )
+
+    def _concerns_unbuilt(self, item: Difference) -> bool:
+        """Whether a difference is of a table that the models could not create, or a reference to one."""
+        referenced = _REFERENCED.search(item.line.definition) if item.line.kind == "foreign key" else None
+        return any(
+            is_table(name, item.table) or (referenced and is_table(name, referenced["table"]))
+            for name in self.modelled.unbuilt
         )
 
     def _omits(self, item: Difference) -> bool:
@@ -274,12 +372,12 @@ class Comparison:
         if one is None or other is None:
             return migrated.definition == modelled.definition
         mine, its = one.groupdict(), other.groupdict()
-        if migrated.kind == "index" and self._same_keys(_table_of(modelled), mine["keys"], its["keys"]):
+        if migrated.kind == "index" and self._same_keys(table_of(modelled), mine["keys"], its["keys"]):
             mine["keys"] = its["keys"]
         expressions = mine.pop("expression"), its.pop("expression")
         if mine != its or None in expressions:
             return mine == its and expressions[0] == expressions[1]
-        return self.meaning.same_expression(_table_of(modelled), *expressions)
+        return self.meaning.same_expression(table_of(modelled), *expressions)
 
     def _same_keys(self, table: str, one: str, other: str) -> bool:
         """Whether the keys of two indexes are the same columns, or expressions of the same meaning, in the same order."""
@@ -308,7 +406,7 @@ class Comparison:
     def _agree_on_value(self, line: Line, mine: Column, its: Column) -> bool:
         """Whether both schemas give the column the same value in a row that names none."""
         if mine.generated:
-            return self.meaning.same_expression(_table_of(line), mine.expression or "", its.expression or "")
+            return self.meaning.same_expression(table_of(line), mine.expression or "", its.expression or "")
         if (mine.identity, mine.expression) == (its.identity, its.expression) or (mine.is_numbered and its.is_numbered):
             return True
         modelled = its.identity or its.expression
@@ -395,13 +493,13 @@ def _comparable(lines: Iterable[Line], ignored: frozenset[str]) -> dict[tuple[st
         if line.kind in _KINDS
     ]
     backing = {_index_of(line) for line in lines if line.kind in ("primary key", "unique", "exclusion")}
-    primary = {(_table_of(line), _columns_of(line)) for line in lines if line.kind == "primary key"}
+    primary = {(table_of(line), _columns_of(line)) for line in lines if line.kind == "primary key"}
     return {
         (line.kind, line.name): line
         for line in lines
-        if _table_of(line) not in ignored
+        if table_of(line) not in ignored
         and not (line.kind == "index" and parts(line.name) in backing)
-        and not (line.kind == "unique" and (_table_of(line), _columns_of(line)) in primary)
+        and not (line.kind == "unique" and (table_of(line), _columns_of(line)) in primary)
     }
 
 
@@ -411,7 +509,8 @@ def _index_of(constraint: Line) -> tuple[str, ...]:
     return place.schema, place.name
 
 
-def _table_of(line: Line) -> str:
+def table_of(line: Line) -> str:
+    """Return the qualified table of an object of the catalog."""
     if line.kind == "index":
         return table_of_index(line)
     if line.kind in (*_TABLES, *_TYPES):

@@ -55,10 +55,11 @@ class Interruption:
 
 @dataclass(frozen=True)
 class InterruptionResult:
-    """The interruptions of each revision; `gaps` are sentences."""
+    """The interruptions of each revision; `gaps` are sentences, `unreached` whether some revisions had none."""
 
     revisions: dict[str, tuple[Interruption, ...]] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
+    unreached: bool = False
 
 
 def interrupt(baseline: Baseline, steps: Mapping[str, Steps], version_table: str) -> InterruptionResult:
@@ -70,7 +71,7 @@ def interrupt(baseline: Baseline, steps: Mapping[str, Steps], version_table: str
     points = {node: found for node in baseline.history.nodes if node.new and (found := _points(steps[node.id]))}
     if not points:
         return InterruptionResult(revisions)
-    gaps = []
+    gaps, unreached = [], False
     with baseline.replica() as source:
         for node, all_of_node in points.items():
             report(Layer.INTERRUPTION, node.id, len(points))
@@ -83,8 +84,9 @@ def interrupt(baseline: Baseline, steps: Mapping[str, Steps], version_table: str
                 revisions[node.id] = tuple(_each(node, all_of_node[:most], source, filled)) if most else ()
             except RefusedError as error:
                 gaps.append(f"interruptions from {node.id} on were not tried: {error}")
+                unreached = True
                 break
-    return InterruptionResult(revisions, tuple(gaps))
+    return InterruptionResult(revisions, tuple(gaps), unreached)
 
 
 def _points(steps: Steps) -> list[tuple[int, bool]]:

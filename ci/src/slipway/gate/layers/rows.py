@@ -108,13 +108,14 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class RowsResult:
-    """The history on rows: `filled` of `tables` accepted rows; `gaps` are sentences."""
+    """The history on rows: `filled` of `tables` accepted rows; `gaps` are sentences, `untested` the revisions that did not run on rows."""
 
     revisions: Mapping[str, Rows] = field(default_factory=dict)
     tables: int = 0
     filled: int = 0
     empty: Mapping[str, str] = field(default_factory=dict)  # why a table holds no row, by its name
     gaps: tuple[str, ...] = ()
+    untested: tuple[str, ...] = ()
 
 
 def run_on_rows(baseline: Baseline, steps: Mapping[str, Steps]) -> RowsResult:
@@ -142,7 +143,7 @@ class _Part:
     empty: Mapping[str, str]  # why a table holds no row
     left: tuple[str, ...]  # revisions that were not reached
     why_left: str
-    unfit: tuple[str, ...]  # revisions that fail, perhaps only on the generated values, with the error
+    unfit: Mapping[str, str]  # the error of a revision that fails, perhaps only on the generated values
     out_of_sight: tuple[str, ...]  # tables whose rows not even the gate sees
 
 
@@ -150,13 +151,19 @@ def _joined(parts: Sequence[_Part]) -> RowsResult:
     end = parts[-1]
     revisions = {key: rows for part in parts for key, rows in part.revisions.items()}
     return RowsResult(
-        revisions=revisions, tables=end.tables, filled=end.filled, empty=end.empty, gaps=tuple(_gaps(parts))
+        revisions=revisions,
+        tables=end.tables,
+        filled=end.filled,
+        empty=end.empty,
+        gaps=tuple(_gaps(parts)),
+        untested=tuple(revision for part in parts for revision in (*part.left, *part.unfit)),
     )
 
 
 def _gaps(parts: Sequence[_Part]) -> Iterator[str]:
     end = parts[-1]
-    left, unfit = ([each for part in parts for each in getattr(part, name)] for name in ("left", "unfit"))
+    left = [revision for part in parts for revision in part.left]
+    unfit = [f"{revision} ({error})" for part in parts for revision, error in part.unfit.items()]
     if left:
         why = next(part.why_left for part in parts if part.left)
         yield f"{counted(len(left), 'revision')} not run on rows, the first is {left[0]} ({why})"
@@ -200,7 +207,7 @@ class _Run:
         self._behind: Collection[tuple[str, str]] = ()  # sequences that earlier revisions have left behind
         self._kept = False  # the database begins with rows
         self._explained: set[str] = set()  # tables that revisions were seen to write
-        self._unfit: list[str] = []
+        self._unfit: dict[str, str] = {}
         self._out_of_sight: list[str] = []  # tables whose rows not even the gate sees
         self._unreached = ""
         self._sees_all = True  # whether the user of the server is a superuser
@@ -242,7 +249,7 @@ class _Run:
             empty=self._empty(),
             left=tuple(node.id for node in self._pending),
             why_left=self._unreached,
-            unfit=tuple(self._unfit),
+            unfit=self._unfit,
             out_of_sight=tuple(self._out_of_sight),
         )
 
@@ -278,7 +285,7 @@ class _Run:
             self._of(node).dropped = tuple(dropped_by_failing_upgrade(self._steps[node.id].upgraded, self._before))
         self._failed = None
         if is_caused_by_our_values(error) and not self._drops_label(node, error):
-            self._unfit.append(f"{node.id} ({sentence(error)})")
+            self._unfit[node.id] = sentence(error)
         else:
             self._of(node).failures.setdefault(step, Failure.of(error, self._environment))
         with suppress(IndexError):

@@ -187,7 +187,7 @@ DRIFT: Final = _error(
     name="models and migrations differ",
     message="The models and the migrations build different schemas: the application runs on one and is tested on the other.",
     advice="Write a revision that adapts the schema to the models (start with alembic revision --autogenerate), or correct the models.",
-    related=("C01", "drift-name", "drift-released", "drift-wider"),
+    related=("C01", "drift-name", "drift-released", "drift-unknown", "drift-wider"),
     before="pass",
     given=Given(
         models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))"""
@@ -200,6 +200,13 @@ op.drop_table("notes")""",
 op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.Text()))
 # in downgrade():
 op.drop_table("notes")""",
+)
+UNKNOWN_DRIFT: Final = _error(
+    id="drift-unknown",
+    name="models cannot be compared",
+    message="The models, or an option of env.py, fail: what this revision changes was not compared with the models.",
+    advice="Correct what the error names: a database that tests create from the models (create_all) fails on it, too.",
+    related=("drift",),
 )
 BY_HAND: Final = (
     "Write a revision that adapts the schema to the models, by hand: autogenerate does not compare this. "

@@ -55,7 +55,11 @@ def _row(service: ServiceProof) -> tuple[str, str, str]:
         return "could not run", "", one_line(next(_reasons(service)), _CELL)
     revisions = f"{len(proof.revisions) - len(proof.unexecuted)} executed"
     revisions += f", {len(proof.unexecuted)} not" if proof.unexecuted else ""
-    return ", ".join(filter(None, [proof.verdict_in_words, proof.coverage.partial])), revisions, tally(proof.findings)
+    return (
+        ", ".join(filter(None, [proof.verdict_in_words, one_line(proof.coverage.partial, _CELL)])),
+        revisions,
+        tally(proof.findings),
+    )
 
 
 def title(proofs: Proofs) -> str:

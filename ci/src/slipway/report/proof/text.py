@@ -20,9 +20,10 @@ def summary(proof: Proof) -> str:
     """Summarise in one line: the verdict, what was executed, how long it took."""
     done = f"{proof.executed} on PostgreSQL {one_line(proof.postgres)}"
     if proof.coverage.tables:
-        done += f", with rows in {proof.coverage.filled} of {counted(proof.coverage.tables, 'table')},"
-    if proof.coverage.previous_statements:
-        done += f" {counted(proof.coverage.previous_statements, 'statement')} of {one_line(proof.coverage.previous)} replayed,"
+        done += f", with rows in {proof.coverage.filled} of {counted(proof.coverage.tables, 'table')}"
+    if replayed := proof.coverage.previous_statements:
+        done += f", {counted(replayed, 'statement')} of {one_line(proof.coverage.previous)} replayed"
+    done += "," if proof.coverage.tables or replayed else ""
     prepared = proof.seconds.get(PREPARATION, 0)
     done += f" in {sum(proof.seconds.values()):.1f} s" + (
         f", {prepared:.1f} s of it to prepare" if prepared > 1 else ""
@@ -72,7 +73,7 @@ def _findings(proof: Proof) -> Iterator[str]:
 
 
 def _partial(proof: Proof) -> list[str]:
-    return [proof.coverage.partial] if proof.coverage.partial else []
+    return [one_line(proof.coverage.partial, WHOLE)] if proof.coverage.partial else []
 
 
 def _gaps(proof: Proof) -> Iterator[str]:
