@@ -1,6 +1,7 @@
 """The calls that docs/how-to/dagger.md gives a reader to type."""
 
 import dataclasses
+import inspect
 import re
 import textwrap
 from pathlib import Path
@@ -21,9 +22,15 @@ def test_the_simulated_account_of_the_page_is_one_that_the_simulator_reads(tmp_p
 
 
 def test_defaults_in_a_file_are_shown_for_arguments_that_exist():
-    named = {name.lower() for name in re.findall(r"^    SLIPWAY_([A-Z]+)=", PAGE, re.MULTILINE)}
-    assert named
-    assert named <= {field.name for field in dataclasses.fields(Slipway)}
+    functions = {name: member for name, member in vars(Slipway).items() if inspect.isfunction(member)}
+    arguments = {
+        f"{name}_{argument}"
+        for name, function in functions.items()
+        for argument in inspect.signature(function).parameters
+    }
+    named = {name.lower() for name in re.findall(r"^    SLIPWAY_([A-Z_]+)=", PAGE, re.MULTILINE)}
+    assert len(named) == 3
+    assert named <= {field.name for field in dataclasses.fields(Slipway)} | arguments
 
 
 def test_no_target_of_make_ends_at_an_object_of_which_the_cli_prints_an_id():
