@@ -48,6 +48,7 @@ def test_a_function_takes_the_flags_of_its_command_with_their_sentences(command)
     for name, flag in flags.items():
         (doc,) = typing.get_args(arguments[name])[1:]
         assert doc.documentation == flag.doc
+        assert flag.doc.count("(default: ") <= 1
 
 
 @pytest.mark.parametrize("command", ON_DAGGER, ids=lambda command: command.name)

@@ -73,8 +73,9 @@ class Flag:
 
     @property
     def doc(self) -> str:
-        """The sentence of the Dagger argument, without backquotes, which Dagger would print."""
-        return "; ".join(filter(None, [self.sentence, self.on_dagger])).replace("`", "")
+        """The sentence of the Dagger argument, without backquotes, which Dagger would print, and with one default."""
+        sentence = self.sentence.partition(" (default: ")[0] if "(default: " in self.on_dagger else self.sentence
+        return "; ".join(filter(None, [sentence, self.on_dagger])).replace("; (", " (").replace("`", "")
 
 
 def option(name: str, metavar: str, sentence: str, **more: Any) -> Flag:

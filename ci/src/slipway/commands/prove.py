@@ -40,7 +40,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
             "REVISION|REF",
             "test only revisions newer than this revision, git ref, or `merge-base`, where HEAD left the default branch; older ones are run, and not tested (default: merge-base on a branch or with an uncommitted revision; otherwise the newest release tag, if revisions follow it; otherwise only the newest revision is tested)",
             one_of="tested",
-            on_dagger="a revision only, since the workspace has no git history (default: all after start-after)",
+            on_dagger="name a revision, since the workspace has no git history (default: all after start-after)",
         ),
         switch(
             "all-revisions",
@@ -59,6 +59,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
             "statements",
             "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from the models of the previous release, at the git ref of --since)",
             one_of="release",
+            on_dagger="(default: derived from the models in --previous)",
         ),
         option(
             "layers",

@@ -51,7 +51,7 @@ FUNCTIONS = (
     _function("service", "Run the service on its port beside a migrated Postgres", "never"),
     _function(
         "database",
-        "Run the Postgres that the function `service` uses on port 15432 and print its URL, with a generated password",
+        "Run the Postgres of the function `service` on port 15432, and print its URL, with a generated password",
         "never",
     ),
     _function("environment", "Open one environment, to deploy to it and to read it"),

@@ -28,10 +28,10 @@ class _Verdict:
     As on the command line, what executed nothing has not passed, and is not red either.
     """
 
-    verdict: Annotated[str, Doc("passed, or why not: refused, failed, not executed, not fully executed")] = (
+    verdict: Annotated[str, Doc("Return passed, or why not: refused, failed, not executed, not fully executed.")] = (
         dagger.field()
     )
-    summary: Annotated[str, Doc("the report as text; the last line is the verdict")] = dagger.field()
+    summary: Annotated[str, Doc("Return the report as text; its last line is the verdict.")] = dagger.field()
 
     @documented("Fail if the verdict is refused or failed; the CLI calls it where a call ends at the object.")
     async def sync(self) -> str:
@@ -113,9 +113,9 @@ class Gate(_Verdict):
 class Rehearsal(_Verdict):
     """The rehearsal's verdict with its report."""
 
-    report: Annotated[
-        dagger.Directory, Doc("the reports: rehearsal.json, rehearsal.txt and the page rehearsal.html")
-    ] = dagger.field()
+    report: Annotated[dagger.Directory, Doc("Return rehearsal.json, rehearsal.txt and the page rehearsal.html.")] = (
+        dagger.field()
+    )
 
 
 async def proven(
