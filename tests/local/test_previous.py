@@ -1,5 +1,7 @@
 """The previous release in git: its models are read where it can be imported, and never from today's files."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,8 +41,9 @@ COMMITTED = ("-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-
 
 
 @pytest.fixture
-def read(tmp_path, server, forked_gate):
+def read(tmp_path, server, forked_gate, monkeypatch):
     """Reads the models of a release without a lock, whose alembic settings have another name than today's settings say."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "migrations/versions").mkdir(parents=True)
     (tmp_path / "migrations/env.py").write_text(ENV)
     (tmp_path / "other.ini").write_text("[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n")
@@ -55,15 +58,28 @@ def read(tmp_path, server, forked_gate):
     return lambda commit=released: anyio.run(previous_at, today, commit, "v1", options)
 
 
-def test_a_release_whose_environment_cannot_be_made_is_read_in_todays(read):
+def test_a_release_whose_environment_cannot_be_made_is_read_in_todays_and_tried_again_after_a_day(
+    read, monkeypatch, tmp_path
+):
     previous = read()
     assert previous.models == (Model(None, "notes", (Column(name="title", written=True),)),)
     assert previous.caveat.startswith("no file declares the service's dependencies")
+    with monkeypatch.context() as broken:
+        broken.setattr("slipway.local.previous.prepare", None)  # not called again
+        again = read()
+    assert again.models == previous.models
+    assert re.fullmatch(
+        re.escape(previous.caveat) + r" \(found at [\d :-]+ UTC; tried again .*previous-\w+\)", again.caveat
+    )
+    (failure,) = (tmp_path / "cache/slipway").glob("previous-*/failure.txt")
+    os.utime(failure, (0, 0))
+    monkeypatch.setattr("slipway.local.previous.prepare", lambda *_, **__: Python(Path(sys.prefix)))
+    assert read().caveat == ""
+    assert not failure.exists()
 
 
 def test_a_commit_is_read_once_in_its_own_environment_and_again_when_the_variables_differ(read, monkeypatch, tmp_path):
     monkeypatch.setattr("slipway.local.previous.prepare", lambda *_, **__: Python(Path(sys.prefix)))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     first = read()
     assert [column.name for column in first.models[0].columns] == ["title"]
     (kept,) = (tmp_path / "cache/slipway").glob("previous-*/previous.json")

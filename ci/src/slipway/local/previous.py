@@ -4,11 +4,13 @@ import hashlib
 import os
 import tarfile
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import anyio.to_thread
 
@@ -28,12 +30,14 @@ from slipway.workload.dependencies import prepare
 from slipway.workload.inherited import inherited
 from slipway.workload.python import sources_of, workspace_of
 
+_RETRIED_SECONDS: Final = 86_400  # the reason may be this machine or the network
+
 
 async def previous_at(today: Workplace, commit: str, name: str, alembic: AlembicOptions) -> Previous:
     """Return the models of the release at a commit, or the reason why they cannot be read.
 
     Its own environment reads them, once: a commit does not change. When that cannot be made, or lacks what env.py imports, today's does,
-    which the gate reports.
+    which the gate reports; that failure is remembered for a day.
     """
     kept = cache() / f"previous-{_key(today, commit, alembic)}" / "previous.json"
     with suppress(OSError, BadInputError):
@@ -41,9 +45,9 @@ async def previous_at(today: Workplace, commit: str, name: str, alembic: Alembic
         os.utime(kept.parent)  # the cache is pruned by the time of the last use
         return replace(known, name=name)
     today.progress.stage(f"reading the models of {name}")
-    read = await _read_at(today, commit, name, alembic)
+    read = await _read_at(today, commit, name, alembic, kept.with_name("failure.txt"))
     if not (read.refusal or read.caveat):
-        await anyio.to_thread.run_sync(_keep, read, kept)
+        await anyio.to_thread.run_sync(_keep, to_json(read), kept)
     return read
 
 
@@ -56,20 +60,31 @@ def _key(today: Workplace, commit: str, alembic: AlembicOptions) -> str:
     return hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]
 
 
-def _keep(previous: Previous, file: Path) -> None:
-    """Store the models of a release in the cache atomically; errors of the cache are ignored."""
+def _keep(text: str, file: Path) -> None:
+    """Store what is known of a release in the cache atomically; errors of the cache are ignored."""
     with suppress(OSError):
         file.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(prefix="making-", dir=file.parent.parent, ignore_cleanup_errors=True) as made:
             folder = Path(made, "made")
             folder.mkdir()
-            (folder / file.name).write_text(to_json(previous), encoding="utf-8")
+            (folder / file.name).write_text(text, encoding="utf-8")
             with suppress(FileNotFoundError):  # one that cannot be read
                 file.parent.rename(Path(made, "before"))
             folder.rename(file.parent)
 
 
-async def _read_at(today: Workplace, commit: str, name: str, alembic: AlembicOptions) -> Previous:
+def _remembered(failure: Path) -> str | None:
+    """Return why an environment could not be used a while ago: building it again at every run may take minutes."""
+    with suppress(OSError, UnicodeDecodeError):
+        found = failure.stat().st_mtime
+        if time.time() - found < _RETRIED_SECONDS:
+            at = datetime.fromtimestamp(found, timezone.utc)
+            retry = f"tried again a day later, or once you remove {failure.parent}"
+            return f"{failure.read_text(encoding='utf-8')} (found at {at:%Y-%m-%d %H:%M} UTC; {retry})"
+    return None
+
+
+async def _read_at(today: Workplace, commit: str, name: str, alembic: AlembicOptions, failure: Path) -> Previous:
     with tempfile.TemporaryDirectory(prefix="slipway-previous-") as unpacked:
         tree = Path(unpacked)
         try:
@@ -79,7 +94,7 @@ async def _read_at(today: Workplace, commit: str, name: str, alembic: AlembicOpt
             if not (folder / (at.migrations.config)).is_file() and not any(alembic_facts(view)):
                 return Previous(name=name, refusal="it has no migrations yet")
             start = migrating(view, _command_at(folder))
-            return replace(await _models_of(at, name, today), start=start)
+            return replace(await _models_of(at, name, today, failure), start=start)
         except SlipwayError as error:
             return Previous(name=name, refusal=str(error))
 
@@ -99,16 +114,20 @@ async def _models_in(at: Workplace, name: str, *, everything: bool) -> Previous:
     return await read_models(replace(at, python=own), name)
 
 
-async def _models_of(at: Workplace, name: str, today: Workplace) -> Previous:
-    try:
-        return await _models_in(at, name, everything=False)
-    except SlipwayError as error:
-        with suppress(SlipwayError):
-            return await _models_in(at, name, everything=True)
-        here = replace(at, python=replace(today.python, site=sources_of(at.folder)))
-        with suppress(SlipwayError):
-            return replace(await read_models(here, name, apart_from=today.folder), caveat=str(error))
-        raise
+async def _models_of(at: Workplace, name: str, today: Workplace, failure: Path) -> Previous:
+    reason = await anyio.to_thread.run_sync(_remembered, failure)
+    if reason is None:
+        try:
+            return await _models_in(at, name, everything=False)
+        except SlipwayError as error:
+            with suppress(SlipwayError):
+                return await _models_in(at, name, everything=True)
+            reason = str(error)
+            await anyio.to_thread.run_sync(_keep, reason, failure)
+    here = replace(at, python=replace(today.python, site=sources_of(at.folder)))
+    with suppress(SlipwayError):
+        return replace(await read_models(here, name, apart_from=today.folder), caveat=reason)
+    return Previous(name=name, refusal=reason)
 
 
 def with_recorded(previous: Previous, text: str, origin: str) -> Previous:
