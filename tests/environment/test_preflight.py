@@ -222,6 +222,7 @@ async def test_a_health_path_that_is_not_there_is_known_after_some_answers_and_n
 
     monkeypatch.setattr(room, "ask", ask)
     monkeypatch.setattr(room, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(room, "_FINAL_SECONDS", 0)
     found = await tried(ScriptedBackend(), spec(), {}, TARGETS[TargetKind.APP_RUNNER])
     assert len(asked) == 1 + room._FINAL_ANSWERS
     assert found.found == "the release does not become healthy: the health check /healthz answers 404"

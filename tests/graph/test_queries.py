@@ -279,7 +279,7 @@ async def test_a_call_that_ends_at_the_rehearsal_fails_when_an_act_does_and_its_
     monkeypatch.setattr("slipway.graph.stage.rehearse", AsyncMock(return_value=record))
     rehearsal = await Slipway().rehearse(workspace)
     assert uploaded(engine).keys() == REHEARSAL_FILES.keys()
-    with pytest.raises(FunctionError, match="failed: not as expected in I"):
+    with pytest.raises(FunctionError, match="failed in I: nothing"):
         await rehearsal.sync()
 
 

@@ -69,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        self.send_response(200)
+        self.send_response(404 if self.path == "/absent" else 200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -1,3 +1,4 @@
+import html
 import os
 import re
 import signal
@@ -89,7 +90,7 @@ async def test_every_act_goes_as_expected_on_express_mode_and_only_requests_to_a
     play = await played(checkout.folder, "ecs-express", tmp_path / "report", capsys)
     check_the_acts_of_every_target(play)
     acts, traffic = play.acts, play.rehearsal.traffic
-    assert list(acts) == ["0", "before", "I", "II", "III", "IV", "V", "clients"]
+    assert list(acts) == ["start", "0", "before", "I", "II", "III", "IV", "V", "clients"]
     assert acts["0"].happened == "two services serve, each from its own database; 1 drift found and mended"
     steps = [step.what for step in acts["0"].steps]
     assert "made database and roles of notes-production: 2 resources, 11 roles and privileges" in steps
@@ -107,18 +108,18 @@ async def test_every_act_goes_as_expected_on_express_mode_and_only_requests_to_a
     assert re.fullmatch(
         r"SUCCEEDED [0-9a-f]{12} on ECS Express Mode; 0 of [1-9]\d+ requests failed", acts["V"].happened
     )
-    half, whole = (shown(acts["V"], f"{share} % of the traffic for the new side", step=1) for share in (50, 100))
+    half, whole = (shown(acts["V"], f"{share} % of the traffic for the new side", step=2) for share in (50, 100))
     assert whole - half >= 60
     titles = Titles()
     titles.feed(play.page)
-    assert len(titles.seen) == 8
+    assert len(titles.seen) == 9
 
 
 @pytest.mark.skipif("SLIPWAY_REHEARSALS" not in os.environ, reason="SLIPWAY_REHEARSALS=1 plays App Runner, too")
 async def test_every_act_goes_as_expected_on_app_runner_and_no_request_fails(quick, checkout, tmp_path, capsys):
     play = await played(checkout.folder, "app-runner", tmp_path / "report", capsys)
     check_the_acts_of_every_target(play)
-    assert list(play.acts) == ["before", "I", "II", "III", "clients"]
+    assert list(play.acts) == ["start", "before", "I", "II", "III", "clients"]
     assert [play.acts[name].platform_seconds for name in ("before", "I", "III")] == [276.25, 433.75, 425.75]
     assert "[AppRunner] Service status is set to RUNNING." in play.printed
     assert play.rehearsal.traffic.failed == 0
@@ -153,17 +154,50 @@ def settings_of(service):
     return "--settings", str(service.folder / "settings.toml")
 
 
-async def test_uncommitted_changes_are_rehearsed_and_a_release_that_does_not_import_is_refused_by_the_preflight(
-    without_act_0, small, capsys
+async def broken(service, name, text, report, capsys):
+    """Rehearse with a file of other text, which fails before act 0; return the last line of the report and of what is printed."""
+    kept = (service.folder / name).read_text()
+    (service.folder / name).write_text(text)
+    before = snapshot(service.folder)
+    assert await rehearse(service, "--report", str(report)) == 1
+    assert snapshot(service.folder) == before, "the checkout is only read"
+    (service.folder / name).write_text(kept)
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    assert [line.split()[:2] for line in printed.out.splitlines()[:2]] == [["act", "what"], ["NO", "start"]]
+    last = printed.out.splitlines()[-1]
+    assert last in (report / "rehearsal.txt").read_text()
+    assert last in html.unescape((report / "rehearsal.html").read_text())
+    return last
+
+
+async def test_a_release_that_cannot_work_ends_the_rehearsal_at_its_start_with_one_sentence_and_a_report(
+    small, tmp_path, capsys, monkeypatch
 ):
-    (small.folder / "serve.py").write_text("import a_module_that_nobody_installed\n")
-    before = snapshot(small.folder)
-    assert await rehearse(small) == 1
-    said = capsys.readouterr().err
-    assert "log: ModuleNotFoundError: No module named 'a_module_that_nobody_installed'\n" in said
-    assert "imports a_module_that_nobody_installed, which is not installed" in said.splitlines()[-1]
-    assert "Traceback" not in said
-    assert snapshot(small.folder) == before, "the checkout is only read"
+    """The changes are not committed."""
+    monkeypatch.setattr("slipway.environment.preflight._FINAL_SECONDS", 0)
+
+    async def sentence(name, *change):
+        text = (small.folder / name).read_text().replace(*change) if len(change) == 2 else change[0]
+        return await broken(small, name, text, tmp_path / "report", capsys)
+
+    assert await sentence("serve.py", "import a_module_that_nobody_installed\n") == (
+        "failed in start: the release does not become healthy: the release imports a_module_that_nobody_installed, which is "
+        "not installed: add it to the dependencies and lock again; a module of its own must be in sources of [tool.slipway]"
+    )
+    assert await sentence("settings.toml", 'path = "/"', 'path = "/absent"') == (
+        "failed in start: the release does not become healthy: the health check /absent answers 404: make it answer 200, "
+        "or correct health-path in [tool.slipway]"
+    )
+    assert (
+        "the release does not become healthy: the release reads the variable KEY, which it does not get"
+        in await sentence("serve.py", "import sys\n", 'import sys\nos.environ["KEY"]\n')
+    )
+    assert (
+        'aaa.py line 8: ProgrammingError: (psycopg.errors.UndefinedTable) view "absent" does not exist'
+        in await sentence("migrations/versions/aaa.py", "CREATE TABLE", "DROP VIEW absent; CREATE TABLE")
+    )
+    assert "uv sync failed: error: Failed to parse `uv.lock`" in await sentence("uv.lock", "no lock")
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -185,8 +219,8 @@ async def test_a_checkout_with_refused_migrations_does_not_reach_staging_in_a_na
     (small.folder / "uv.lock").unlink()  # nothing to make an environment from
     assert await rehearse(small, "--python", sys.prefix) == 1
     printed = capsys.readouterr()
-    assert "NO  I " in printed.out
-    assert f"gate in {sys.prefix}" in printed.out
+    assert "NO  start  the gate refuses the checkout's own migrations (L01)" in printed.out
+    assert f"with the packages in {sys.prefix}" in printed.out
     assert "no server answers here at the address in REDIS_URL (127.0.0.1:1): only Postgres is started\n" in printed.err
 
 
@@ -203,7 +237,7 @@ def test_an_interruption_of_a_deployment_with_clients_leaves_nothing_behind(smal
         env=os.environ | {"TMPDIR": str(marked)},
         preexec_fn=as_on_a_terminal,  # noqa: PLW1509 -- this process has no other threads
     )
-    assert any("clients start" in line for line in process.stderr)
+    assert any("I: the checkout" in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()
     assert process.returncode == 130

@@ -56,6 +56,7 @@ CASES = [
     ("schema", [ALARM], [STARTED, "sqlalchemy.exc.ProgrammingError: (psycopg.errors.UndefinedColumn) column note.x does not exist"], "column note.x"),
     ("missing-variable", ["task 1 stopped: Essential container in task exited", "container Main: exit code: 1", BREAKER], ["KeyError: 'REDIS_URL'"], "REDIS_URL"),
     ("health-path", [f"task 1 stopped: Task failed ELB health checks in {GROUP}", BREAKER], ['INFO: 10.0.0.1:1 - "GET /healthz HTTP/1.1" 404 Not Found'], "answers 404"),
+    ("health-code", ["(service notes) (port 80) is unhealthy due to (reason Health checks failed with these codes: [404]).", BREAKER], [STARTED], "/healthz answers 404"),
     ("loopback", [f"task 1 stopped: Task failed ELB health checks in {GROUP}", BREAKER], ["INFO:     Uvicorn running on http://127.0.0.1:8000"], "listens on 127.0.0.1"),
     ("exit", ["task 1 stopped: Essential container in task exited", "container Main: exit code: 3", BREAKER], [STARTED], "exit code 3"),
     ("unknown", [f"task 1 stopped: Task failed ELB health checks in {GROUP}", BREAKER], [], "the application had written nothing"),

@@ -32,7 +32,7 @@ from slipway.workload.workload import Backend, HealthCheck, HealthResult, Launch
 
 _MOST_SECONDS = 60.0
 _POLL_SECONDS = 0.1
-_FINAL_ANSWERS = 20  # in a row
+_FINAL_ANSWERS, _FINAL_SECONDS = 5, 3.0  # in a row, and for so long
 _STAND_IN = "stand-in"
 _ADDRESS = not_covered("address", "whether it listens beyond 127.0.0.1: a process here has no network of its own")
 
@@ -112,7 +112,7 @@ async def booted(
     try:
         migration = await migrated
     except SlipwayError as error:
-        remedy = "correct it and deploy again" if isinstance(error, MigrationFailedError) else error.next_step
+        remedy = "correct it, and run the command again" if isinstance(error, MigrationFailedError) else error.next_step
         return (no("migrations", f"on an empty database of this machine {error.what}", remedy),)
     heads = ", ".join(head[:12] for head in migration.after)
     return (
@@ -151,15 +151,21 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
         return no("release", f"the release does not start: {error.what}", error.next_step)
     if ended is None:
         return ok("release", f"{backend.how} of it became healthy after {time.monotonic() - began:.1f} s")
-    if ended == platform.words.unhealthy and not answer.final and _seconds_to_start(check) > _MOST_SECONDS:
-        return not_covered("release", f"it was not healthy after {_MOST_SECONDS:.0f} s, and the platform waits longer")
     if answer.detail.isdecimal():
         lines.append(f"GET {check.path} -> {answer.detail}")
     why = diagnose(DeploymentLogs((ended,), tuple(lines)), spec, platform.words)
+    waits_longer = ended == platform.words.unhealthy and not answer.final and _seconds_to_start(check) > _MOST_SECONDS
+    if waits_longer:
+        failure, verdict = (
+            f"it was not healthy after {_MOST_SECONDS:.0f} s, and the platform waits longer",
+            PreflightResult.NOT_COVERED,
+        )
+    else:
+        failure, verdict = "the release does not become healthy", PreflightResult.REFUSED
     return Check(
         subject="release",
-        verdict=PreflightResult.REFUSED,
-        found=f"the release does not become healthy: {why.cause}",
+        verdict=verdict,
+        found=f"{failure}: {why.cause}",
         remedy=why.remedy,
         lines=why.lines,
     )
@@ -177,12 +183,15 @@ async def _until_healthy(
     Until the first healthy answer it polls more often than the platform does.
     """
     deadline = time.monotonic() + min(_seconds_to_start(check), _MOST_SECONDS)
-    answer, in_a_row, final = HealthResult(False, ""), 0, 0
-    while in_a_row or (time.monotonic() < deadline and final < _FINAL_ANSWERS):
+    answer, in_a_row, final, since = HealthResult(False, ""), 0, 0, 0.0
+    while in_a_row or time.monotonic() < deadline:
+        if final >= _FINAL_ANSWERS and time.monotonic() - since >= _FINAL_SECONDS:
+            break
         if workload.exit_code is not None:
             return f"{words.exited}{workload.exit_code}", answer
         answer = await ask(workload.address, check)
         in_a_row, final = in_a_row + 1 if answer.healthy else 0, final + 1 if answer.final else 0
+        since = time.monotonic() if final <= 1 else since
         if in_a_row >= check.healthy_threshold:
             return None, answer
         await anyio.sleep(check.interval if in_a_row else _POLL_SECONDS)

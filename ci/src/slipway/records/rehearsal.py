@@ -29,6 +29,7 @@ class Act:
 
     - happened: the result in words. how: what the release ran as. details: evidence, line by line.
     - passed: whether it went as expected. expects_failure: whether it shows that a bad release is stopped.
+    - why: what failed and the next step, in one sentence, if that is known.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Act:
     steps: tuple[Step, ...] = ()
     details: tuple[str, ...] = ()
     expects_failure: bool = False
+    why: str = ""
 
     @property
     def platform_seconds(self) -> float:
@@ -75,3 +77,8 @@ class Rehearsal(Record, schema="slipway/rehearsal/1"):
     @property
     def passed(self) -> bool:
         return all(act.passed for act in self.acts)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """A sentence for each act that did not go as expected."""
+        return tuple(f"failed in {act.name}: {act.why or act.happened}" for act in self.acts if not act.passed)

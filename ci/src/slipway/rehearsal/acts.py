@@ -1,72 +1,88 @@
 """The acts on every target, and what each of them must show. The releases come from the service's own repository.
 
-Before: production runs the release before this one. I: the checkout goes to staging, is tested there, and is promoted.
-II: the gate refuses a release. III: an untested release is deployed, and the platform rolls it back.
+Start: the checkout starts on this machine, and its migrations are tested, which finds in seconds what every act would fail at. Before:
+production runs the release before this one. I: the checkout goes to staging, is tested there, and is promoted. II: the gate refuses a release. III: an untested release is deployed, and the platform rolls it back.
 """
 
 from typing import TypeVar
 
-import anyio
-
 from slipway.records.image import Image
 from slipway.records.outcome import Status
-from slipway.records.progress import Progress
 from slipway.records.proof import Implication, Proof, Verdict
 from slipway.records.rehearsal import Act
-from slipway.rehearsal.scene import RunningAct, Scene, summary
-from slipway.rehearsal.stage import Candidate
+from slipway.rehearsal.scene import Scene, summary
+from slipway.rehearsal.stage import ENVIRONMENTS, Candidate
 from slipway.untrusted import one_line
 
 C = TypeVar("C", bound=Candidate)
 
 
-async def before(scene: Scene[C]) -> Act:
-    """Deploy the previous release to production; shows no progress, because the first act runs at the same time."""
-    act = RunningAct("before", "production runs the release before this one", Progress())
-    image = await scene.build(act, scene.story.before)
-    outcome = await scene.deploy(act, image, "production")
-    return scene.of_outcome(act, outcome, summary(outcome), passed=outcome.status is Status.SUCCEEDED)
-
-
-async def promoted(scene: Scene[C], production_open: anyio.Event) -> tuple[Act, Image]:
-    """Act I: build, test the migrations, deploy to staging, test there, promote the digest to a production with traffic."""
-    act, release = RunningAct("I", "the checkout's release goes to production", scene.progress), scene.story.release
+async def start(scene: Scene[C]) -> Image | None:
+    """Build the checkout, start it once as the platform will, and test its migrations; return None if one of them fails."""
+    act, release = scene.begin("start", "the checkout starts here, and its migrations are tested"), scene.story.release
     image = await scene.build(act, release)
+    if refusals := await scene.preflight(act, image, ENVIRONMENTS[0]):
+        why = ", and ".join(f"{one_line(check.found)}: {one_line(check.remedy)}" for check in refusals)
+        details = tuple(f"log: {one_line(line)}" for check in refusals for line in check.lines)
+        act.ended("the preflight refuses the release", passed=False, details=details, why=why)
+        return None
     proof = await scene.prove(act, release, image)
     if proof.verdict is Verdict.FAIL:
         happened = f"the gate refuses the checkout's own migrations ({_rules(proof)})"
-        details = (*_findings(proof), *_adoption(scene))
-        return act.ended(happened, scene.stage.gate, passed=False, details=details), image
-    await scene.preflight(act, image, "staging")
+        details, first = (*_findings(proof), *_adoption(scene)), proof.failures[0]
+        why = f"{happened}: {first.file}:{first.line} {first.message}: `slipway gate` shows it with its remedy"
+        act.ended(happened, passed=False, details=details, why=why)
+        return None
+    act.ended(f"it becomes healthy, and the gate passes {proof.executed}", passed=True)
+    return image
+
+
+async def before(scene: Scene[C]) -> str | None:
+    """Deploy the previous release to production, and return its address, or None if that failed."""
+    act = scene.begin("before", "production runs the release before this one")
+    outcome = await scene.deploy(act, await scene.build(act, scene.story.before), "production")
+    if outcome.status is not Status.SUCCEEDED:
+        scene.of_outcome(act, outcome, summary(outcome), passed=False)
+        return None
+    with act.step("requesting production"):
+        production = scene.stage.account.environment("production")
+        address = production.address_of((await production.status()).url)
+        await scene.clients.check(address)
+    scene.of_outcome(act, outcome, summary(outcome), passed=True)
+    return address
+
+
+async def promoted(scene: Scene[C], image: Image) -> Act:
+    """Act I: deploy to staging, test there, promote the digest to a production with traffic."""
+    act = scene.begin("I", "the checkout's release goes to production")
     staged = await scene.deploy(act, image, "staging")
     if staged.status.exit_code:
-        return scene.of_outcome(act, staged, summary(staged), passed=False), image
+        return scene.of_outcome(act, staged, summary(staged), passed=False)
     await scene.smoke(act, "staging")
-    await production_open.wait()
     outcome = await scene.promote(act, image)
     passed = outcome.status.exit_code == 0 and outcome.live == image.digest == staged.live
-    return scene.of_outcome(act, outcome, f"{summary(outcome)}, the digest from staging", passed=passed), image
+    return scene.of_outcome(act, outcome, f"{summary(outcome)}, the digest from staging", passed=passed)
 
 
-async def refused(scene: Scene[C], _live: Image | None) -> Act | None:
+async def refused(scene: Scene[C], _live: Image) -> Act | None:
     """Act II: the gate refuses a migration and reports the place, the measured fact and the remedy."""
     release = scene.story.refused
     if release is None:
         return None
-    act = RunningAct("II", f"the gate refuses a release, {one_line(release.subject)!r}", scene.progress)
+    act = scene.begin("II", f"the gate refuses a release, {one_line(release.subject)!r}", how=scene.stage.gate)
     proof = await scene.prove(act, release, await scene.build(act, release))
     if proof.verdict is Verdict.PASS:
-        return act.ended("the gate passed it", scene.stage.gate, passed=False)
+        return act.ended("the gate passed it", passed=False)
     happened, details = f"REFUSED by {_rules(proof)}", _findings(proof)
-    return act.ended(happened, scene.stage.gate, passed=_blocks(proof), details=details, expects_failure=True)
+    return act.ended(happened, passed=_blocks(proof), details=details, expects_failure=True)
 
 
-async def rolled_back(scene: Scene[C], live: Image | None) -> Act | None:
+async def rolled_back(scene: Scene[C], live: Image) -> Act | None:
     """Act III: a release that was never started fails its health check, is rolled back, and the cause is named."""
     release = scene.story.rolled_back
-    if release is None or live is None:
+    if release is None:
         return None
-    act = RunningAct("III", f"an untested release is deployed, {one_line(release.subject)!r}", scene.progress)
+    act = scene.begin("III", f"an untested release is deployed, {one_line(release.subject)!r}")
     image = await scene.build(act, release)
     proof = await scene.prove(act, release, image)
     outcome = await scene.deploy(act, image, "production", note=", never started before")

@@ -5,7 +5,7 @@ from typing import TypeVar
 from slipway.records.image import Image
 from slipway.records.outcome import Outcome, Status
 from slipway.records.rehearsal import Act
-from slipway.rehearsal.scene import RunningAct, Scene, summary
+from slipway.rehearsal.scene import Scene, summary
 from slipway.rehearsal.stage import Candidate
 from slipway.settings import TargetKind
 from slipway.untrusted import one_line
@@ -14,12 +14,12 @@ C = TypeVar("C", bound=Candidate)
 _ALARMS = ("alarm-5xx", "alarm-4xx", "alarm")
 
 
-async def failing_canary(scene: Scene[C], live: Image | None) -> Act | None:
+async def failing_canary(scene: Scene[C], live: Image) -> Act | None:
     """Act IV: a healthy release answers with errors, the load balancer's alarm goes off, and only its own requests failed."""
     release, account = scene.story.failing, scene.stage.account
-    if release is None or live is None or account.target is not TargetKind.ECS_EXPRESS:
+    if release is None or account.target is not TargetKind.ECS_EXPRESS:
         return None
-    act = RunningAct("IV", f"a healthy release answers with errors, {one_line(release.subject)!r}", scene.progress)
+    act = scene.begin("IV", f"a healthy release answers with errors, {one_line(release.subject)!r}")
     image = await scene.build(act, release)
     requests, failed = scene.clients.requests, scene.clients.failed
     outcome = await scene.deploy(act, image, "production", note=", whose alarm watches it")
@@ -31,7 +31,7 @@ async def failing_canary(scene: Scene[C], live: Image | None) -> Act | None:
         paths = ", ".join(scene.clients.paths)
         remedy = f"the clients request {paths}: name a path that this release breaks in smoke-paths of [tool.slipway]"
         happened = f"{summary(outcome)}, and no request failed"
-        return act.ended(happened, scene.stage.how, passed=False, details=(remedy,))
+        return act.ended(happened, passed=False, details=(remedy,))
     scene.clients.expect(0 if by_others else min(failed, by_release))
     others = f", other releases {by_others}" if by_others else ""
     shares = f"the bad release failed {failed - by_others} of {requests} requests{others}"

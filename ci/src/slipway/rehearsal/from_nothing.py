@@ -55,7 +55,7 @@ async def from_nothing(scene: Scene[C]) -> Act | None:
     # A managed database gives a service its URL; one that takes the parts apart, or App Runner, has to be prepared by hand.
     if account.target is not TargetKind.ECS_EXPRESS or account.settings.migrations.variables:
         return None
-    act = RunningAct("0", "an empty account becomes staging and production", scene.progress)
+    act = scene.begin("0", "an empty account becomes staging and production")
     settings, secrets = made(account.settings)
     async with scene.stage.emptied(settings, secrets) as stage:
         empty = replace(scene, stage=stage)
@@ -86,10 +86,10 @@ async def _played(caller: "_Service[C]", callee: "_Service[C]", release: C) -> A
     joint = await caller.released(production, {caller: image, callee: called_image})
     if joint.exit_code:
         fates = tuple(f"{part.service}: {part.fate.value} {part.why}" for part in joint.parts)
-        return caller.act.ended("not both services are live", caller.scene.stage.how, passed=False, details=fates)
+        return caller.act.ended("not both services are live", passed=False, details=fates)
     await caller.asked(staging)
     if not await caller.calls(production, callee):
-        return caller.act.ended("the caller lacks the address", caller.scene.stage.how, passed=False)
+        return caller.act.ended("the caller lacks the address", passed=False)
     return await caller.drifted(production, image)
 
 
@@ -233,13 +233,13 @@ class _Service(Generic[C]):
         named = [(each.path, each.expected, each.actual) for each in differences]
         passed = named == [("/DeletionProtection", "true", "false")] and not found.is_clean and mended.is_clean
         happened = f"two services serve, each from its own database; {len(differences)} drift found and mended"
-        return self.act.ended(happened, self.scene.stage.how, passed=passed)
+        return self.act.ended(happened, passed=passed)
 
     def failed(self, applied: Bootstrap) -> Act:
         reasons = [f"{each.name}: {each.reason}" for stack in applied.stacks for each in stack.failures]
         reasons += [applied.database.reason] if applied.database and applied.database.reason else []
         happened = f"{applied.environment} could not be made"
-        return self.act.ended(happened, self.scene.stage.how, passed=False, details=tuple(reasons))
+        return self.act.ended(happened, passed=False, details=tuple(reasons))
 
     def _setup(self, name: str, image: Image | None) -> AccountSetup:
         digest = image.digest if image else None

@@ -113,6 +113,9 @@ class Here:
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
         simulated = self.account.environment(environment)
+        # Raises if its virtual environment cannot be made, which a preflight reports as not covered.
+        async with self.backend.unpacked(self.account.settings.name, image.digest):
+            pass
         return await preflight(simulated.aws, simulated.spec(image.digest), self.account.settings, self.backend)
 
     async def migrate(self, image: Image, environment: str) -> Migration:

@@ -24,19 +24,20 @@ _HOST = f"{LEGACY}.{_ZONE}"
 _KNOWN_SECONDS = 60  # until resolvers know a new record
 
 
-async def moved(scene: Scene[C], live: Image | None) -> Act | None:
+async def moved(scene: Scene[C], live: Image) -> Act | None:
     """Act V: a service moves from App Runner to ECS Express Mode, the old one is paused, and no request fails."""
     account = scene.stage.account
-    if live is None or account.target is not TargetKind.ECS_EXPRESS:
+    if account.target is not TargetKind.ECS_EXPRESS:
         return None
-    act = RunningAct("V", "a service moves from App Runner to ECS Express Mode", scene.progress)
+    act = scene.begin("V", "a service moves from App Runner to ECS Express Mode")
     environment = scene.environment(live, LEGACY, migrates=False)
     words = f"deploying to {LEGACY}, on App Runner", f"{LEGACY}, on App Runner"
     outcome = await scene.changed(act, words, partial(environment.deploy, live.digest))
     if outcome.status.exit_code:
         return scene.of_outcome(act, outcome, summary(outcome), passed=False)
     clients, address = Clients(environment.smoke_paths, account.cloud.clock), await _named(account, environment)
-    await clients.check(address)
+    with act.step(f"requesting {_HOST}"):
+        await clients.check(address)
     refused = ""
     async with anyio.create_task_group() as tasks:
         clients.start(address, tasks)

@@ -1,12 +1,13 @@
-"""The order of the acts, while clients request production."""
+"""The order of the acts, while clients request production. An act that does not go as expected is the last one."""
 
 from typing import TypeVar
 
 import anyio
 
+from slipway.errors import within
 from slipway.records.progress import Progress
-from slipway.records.rehearsal import Act, Rehearsal
-from slipway.rehearsal.acts import before, promoted, refused, rolled_back
+from slipway.records.rehearsal import Rehearsal
+from slipway.rehearsal.acts import before, promoted, refused, rolled_back, start
 from slipway.rehearsal.clients import Clients, act_of_clients
 from slipway.rehearsal.failing_canary import failing_canary
 from slipway.rehearsal.from_nothing import from_nothing
@@ -15,50 +16,47 @@ from slipway.rehearsal.scene import Scene, Story
 from slipway.rehearsal.stage import Candidate, Stage
 
 C = TypeVar("C", bound=Candidate)
-# After the first two. Each gets the image that act I has left in production, None if that failed, and returns None when it is left out.
+# After act I. Each gets the image that act I has left in production, and returns None when it is left out.
 _LATER = (refused, rolled_back, failing_canary, moved)
 
 
 async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsal:
-    """Play every act for which the story has a release; raises SlipwayError."""
+    """Play the acts for which the story has a release, up to the first that fails, also by an error."""
     account = stage.account
     clients = Clients(account.environment("production").smoke_paths, account.cloud.clock)
     scene = Scene(stage=stage, story=story, clients=clients, progress=progress)
-    played: list[Act] = []
-    production_open = anyio.Event()
-    if first := await from_nothing(scene):
-        played.append(first)
-
-    async def open_production() -> None:
-        """Deploy the release before this one, beside the first act's build and proof, and start the clients."""
-        prologue = await before(scene)
-        played.append(prologue)
-        if prologue.passed:
-            production = account.environment("production")
-            address = production.address_of((await production.status()).url)
-            await clients.check(address)
-            clients.start(address, tasks)
-            progress.note(f"meanwhile production: {prologue.happened}, the release before this one; clients start")
-        production_open.set()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(open_production)
-        act, image = await promoted(scene, production_open)
-        played.append(act)
-        await clients.served()
-        for perform in _LATER:
-            if later := await perform(scene, image if act.passed else None):
-                played.append(later)
-                await clients.served()
-        tasks.cancel_scope.cancel()
+    try:
+        await _acts(scene)
+    except Exception as error:
+        if within(error) is None or all(act.result is None or act.result.passed for act in scene.begun):
+            raise
     traffic = clients.traffic()
-    if traffic.requests:
-        played.append(act_of_clients(traffic))
-    played.sort(key=lambda act: act.name not in ("0", "before"))  # the second may end after an act that failed early
     return Rehearsal(
         service=account.settings.name,
         revision=story.release.revision,
         postgres=stage.postgres,
-        acts=tuple(played),
+        acts=(
+            *(act.result for act in scene.begun if act.result),
+            *([act_of_clients(traffic)] if traffic.requests else []),
+        ),
         traffic=traffic,
     )
+
+
+async def _acts(scene: Scene[C]) -> None:
+    image = await start(scene)
+    first = await from_nothing(scene) if image else None
+    if image is None or (first and not first.passed):
+        return
+    if (address := await before(scene)) is None:
+        return
+    async with anyio.create_task_group() as tasks:
+        scene.clients.start(address, tasks)
+        act = await promoted(scene, image)
+        for perform in _LATER:
+            await scene.clients.served()
+            if not act.passed:
+                break
+            act = await perform(scene, image) or act
+        await scene.clients.served()
+        tasks.cancel_scope.cancel()

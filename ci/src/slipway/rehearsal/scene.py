@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.redeploy import promote
+from slipway.errors import SlipwayError
+from slipway.records.checks import Check
 from slipway.records.image import Image
 from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Outcome, Verb
@@ -18,7 +20,6 @@ from slipway.records.rehearsal import Act, Moment, Step
 from slipway.rehearsal.clients import Clients
 from slipway.rehearsal.stage import ENVIRONMENTS, Candidate, Stage
 from slipway.release.engine.target import Time
-from slipway.release.preflight.checking import refuse
 from slipway.release.runners import Runner
 from slipway.simulator.clock import Clock
 from slipway.untrusted import one_line
@@ -36,47 +37,66 @@ class RunningStep:
 
 
 class RunningAct:
-    """An act in progress and its timed steps."""
+    """An act in progress and its timed steps; `result` is None until it ends, also by an error in a step."""
 
-    def __init__(self, name: str, title: str, progress: Progress) -> None:
+    def __init__(self, name: str, title: str, how: str, progress: Progress) -> None:
         self.name = name
         self.title = title
         self.progress = progress
+        self.result: Act | None = None
+        self._how = how
         self._started = time.monotonic()
         self._steps: list[Step] = []
         progress.section(f"{name}: {title}")
 
     @contextmanager
     def step(self, what: str) -> Iterator[RunningStep]:
-        """Time a step; it is recorded unless it raises."""
+        """Time a step."""
         started = time.monotonic()
         step = RunningStep(what)
-        with self.progress.step(what):
-            yield step
-        seconds = time.monotonic() - started
-        self._steps.append(Step(step.what, round(seconds, 3), step.platform_seconds, tuple(step.course)))
-        self.progress.done(step.what, seconds)
+
+        def record() -> float:
+            seconds = time.monotonic() - started
+            self._steps.append(Step(step.what, round(seconds, 3), step.platform_seconds, tuple(step.course)))
+            return seconds
+
+        try:
+            with self.progress.step(what):
+                yield step
+        except SlipwayError as error:
+            record()
+            self.ended(f"failed while {what}", passed=False, why=str(error))
+            raise
+        self.progress.done(step.what, record())
 
     def tell(self, event: Event) -> None:
         if event.line:
             self.progress.line(event.line)
 
     def ended(
-        self, happened: str, how: str, *, passed: bool, details: tuple[str, ...] = (), expects_failure: bool = False
+        self,
+        happened: str,
+        *,
+        passed: bool,
+        details: tuple[str, ...] = (),
+        expects_failure: bool = False,
+        why: str = "",
     ) -> Act:
         for line in details:
             self.progress.note(line)
-        return Act(
+        self.result = Act(
             name=self.name,
             title=self.title,
             happened=happened,
-            how=how,
+            how=self._how,
             passed=passed,
             seconds=round(time.monotonic() - self._started, 3),
             steps=tuple(self._steps),
             details=details,
             expects_failure=expects_failure,
+            why="" if passed else why,
         )
+        return self.result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +118,19 @@ class Scene(Generic[C]):
     story: Story[C]
     clients: Clients
     progress: Progress
+    begun: list[RunningAct] = field(default_factory=list)  # in order
+
+    def begin(self, name: str, title: str, *, how: str = "") -> RunningAct:
+        act = RunningAct(name, title, how or self.stage.how, self.progress)
+        self.begun.append(act)
+        return act
 
     def of_outcome(
         self, act: RunningAct, outcome: Outcome, happened: str, *, passed: bool, expects_failure: bool = False
     ) -> Act:
-        details = _diagnosis(outcome)
-        return act.ended(happened, self.stage.how, passed=passed, details=details, expects_failure=expects_failure)
+        details, diagnosis = _diagnosis(outcome), outcome.diagnosis
+        why = f"{diagnosis.cause}: {diagnosis.remedy}" if diagnosis else ""
+        return act.ended(happened, passed=passed, details=details, expects_failure=expects_failure, why=why)
 
     async def build(self, act: RunningAct, release: C) -> Image:
         with act.step(f"building {release.revision[:12]}") as step:
@@ -124,14 +151,16 @@ class Scene(Generic[C]):
         wanted = self.stage.account.settings.migrations.major
         return "" if wanted in (None, int(proof.postgres.partition(".")[0])) else f", not on {wanted}"
 
-    async def preflight(self, act: RunningAct, image: Image, environment: str) -> None:
-        with act.step("running the preflight checks") as step:
+    async def preflight(self, act: RunningAct, image: Image, environment: str) -> tuple[Check, ...]:
+        """Run the preflight checks, which start the release; return those that refuse it, or could not see it healthy."""
+        with act.step("starting it, and running the preflight checks") as step:
             preflight = await self.stage.preflight(image, environment)
-            for line in (line for check in preflight.refusals for line in check.lines):
-                self.progress.line(f"log: {one_line(line)}")
-            refuse(preflight)
-            checks = sum(len(branch.checks) for branch in preflight.branches) - len(preflight.not_covered)
-            step.what = f"preflight: {checks} checks are OK, {len(preflight.not_covered)} are not possible here"
+            refused, unknown = len(preflight.refusals), len(preflight.not_covered)
+            checks = sum(len(branch.checks) for branch in preflight.branches) - unknown - refused
+            refusing = f"{refused} refuse it, " if refused else ""
+            step.what = f"preflight: {refusing}{checks} checks are OK, {unknown} are not possible here"
+        unhealthy = (check for check in preflight.not_covered if check.subject == "release" and check.remedy)
+        return (*preflight.refusals, *unhealthy)
 
     async def deploy(self, act: RunningAct, image: Image, environment: str, note: str = "") -> Outcome:
         deployed = self.environment(image, environment)

@@ -34,7 +34,7 @@ def _pace(rehearsal: Rehearsal) -> str:
 def _verdict(rehearsal: Rehearsal) -> str:
     if rehearsal.passed:
         return "passed: every act went as expected"
-    return f"failed: not as expected in {', '.join(one_line(act.name) for act in rehearsal.acts if not act.passed)}"
+    return "\n".join(map(one_line, rehearsal.failures))
 
 
 def _row(act: Act) -> tuple[str, ...]:

@@ -70,8 +70,8 @@ class HealthResult:
 
     @property
     def final(self) -> bool:
-        """Whether waiting is of no use: redirections and 4xx come from the routes, a 5xx may pass."""
-        return not self.healthy and self.detail.isdecimal() and int(self.detail) < 500
+        """Whether waiting is of no use: redirections and 4xx come from the routes, 500 from an error, 502 to 504 may pass."""
+        return not self.healthy and self.detail.isdecimal() and int(self.detail) <= 500
 
 
 async def ask(address: str, check: HealthCheck) -> HealthResult:
