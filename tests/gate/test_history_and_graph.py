@@ -105,6 +105,10 @@ def test_a_revision_with_a_syntax_error_is_reported_with_file_and_line(prove_his
         ),
         ("import os; os.environ['NO_SUCH_VARIABLE']", "KeyError: 'NO_SUCH_VARIABLE'"),
         ("raise SystemExit('not here')", "SystemExit: not here"),
+        (
+            "from alembic.config import Config; from alembic.script import ScriptDirectory as D; D.from_config(Config())",
+            "CommandError: No 'script_location' key found in configuration",
+        ),
     ],
 )
 def test_a_revision_that_does_not_load_is_reported_with_file_and_line(prove_history, line, said):

@@ -33,6 +33,17 @@ def test_every_revision_goes_up_and_down_and_up_again(prove_history):
     assert proof.verdict is Verdict.PASS
 
 
+def test_a_revision_may_define_a_table_in_metadata_that_outlives_its_upgrade(prove_history, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    old = "import sqlalchemy as sa\nmetadata = sa.MetaData()\n"
+    define = "from old import metadata\ntable = sa.Table('a', metadata, sa.Column('id', sa.Integer()))\n"
+    proof = prove_history(
+        {"one": (None, f"{define}table.create(op.get_bind())", DROP.format("a"))}, files={"old.py": old}
+    )
+    assert steps(proof) == {"one": ["up", "down", "again"]}
+    assert proof.findings == ()
+
+
 def test_a_fingerprint_names_the_schema_after_a_step(prove_history):
     one, two = fingerprints(prove_history({"one": a_table(None, "a"), "two": a_table("one", "b")})).values()
     assert one["up"] == one["again"] == two["down"]

@@ -19,6 +19,7 @@ from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import copy, fresh
 from slipway.gate.deadline import within
 from slipway.gate.history import History, Node
+from slipway.gate.measure.definitions import forgotten_tables
 from slipway.gate.measure.place import running
 from slipway.gate.measure.role import as_in_production
 from slipway.gate.measure.session import leaving_the_session, note_change
@@ -84,7 +85,8 @@ def bare_step_of(environment: Environment, node: Node, step: str) -> RevisionSte
     def run(**arguments: Any) -> None:
         if step == AGAIN:  # reset alembic's notes on the enum types that a run has created (alembic/ddl/impl.py)
             op.get_context().impl.memo.clear()
-        with leaving_the_session(), _in_this_process(), running(node.script.path, line):
+        path = node.script.path
+        with leaving_the_session(), _in_this_process(), running(path, line), forgotten_tables(path):
             function(**arguments)
 
     made.migration_fn = run
@@ -102,7 +104,8 @@ def within_timeout(environment: Environment, revision: str, step: RevisionStep) 
     function = step.migration_fn
 
     def run(**arguments: Any) -> None:
-        with within(environment.timeout, f"revision {revision}"), _in_this_process():
+        limit = within(environment.timeout, f"revision {revision}")
+        with limit, _in_this_process(), forgotten_tables(environment.script.get_revision(revision).path):
             function(**arguments)
 
     step.migration_fn = run

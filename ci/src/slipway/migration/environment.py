@@ -169,10 +169,13 @@ class Environment:
         return context
 
     def _is_broken_graph(self, error: BaseException) -> bool:
-        """Whether the gate reports the error as a finding of the graph: alembic's own, or its KeyError for a missing parent."""
-        if isinstance(error, KeyError):
-            return not any(self.is_own(frame.filename) for frame in traceback.extract_tb(error.__traceback__))
-        return isinstance(error, (CommandError, RevisionError))
+        """Whether the gate reports the error as a finding of the graph: alembic's own, or its KeyError for a missing parent.
+
+        The project's code may call alembic when it is imported, and fail with its errors.
+        """
+        frames = traceback.extract_tb(error.__traceback__)
+        is_alembics = isinstance(error, (CommandError, RevisionError, KeyError))
+        return is_alembics and not any(self.is_own(frame.filename) for frame in frames)
 
     def run(self, steps: Steps, **overrides: object) -> Options:
         """Run env.py with `steps` instead of an upgrade or downgrade; return the options that it gave to `context.configure`.
