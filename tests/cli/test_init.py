@@ -29,17 +29,31 @@ REVISION = "from alembic import op\nrevision = {!r}\ndown_revision = {!r}\ndef u
 FAILS = "CREATE TABLE x (y abstime)"  # a type that no Postgres has any more
 
 
-def service(folder: Path, *statements: str) -> Path:
-    """Commit a service whose revisions execute these statements."""
+def service(folder: Path, *statements: str, more: str = "") -> Path:
+    """Commit a service whose revisions execute these statements, with the tag v1 at the first one."""
     (folder / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n")
     (folder / "migrations/versions").mkdir(parents=True)
     (folder / "migrations/env.py").write_text(ENV)
     for name, down, text in zip("abc", (None, *"ab"), statements, strict=False):
-        (folder / f"migrations/versions/{name}.py").write_text(REVISION.format(name, down, text))
+        (folder / f"migrations/versions/{name}.py").write_text(REVISION.format(name, down, text) + more)
     who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
-    for arguments in (["init", "--quiet"], ["add", "--all"], [*who, "commit", "--quiet", "--message", "a"]):
+    commit = [*who, "commit", "--quiet", "--allow-empty", "--message", "a"]
+    first = "migrations/versions/a.py"
+    for arguments in (["init", "--quiet"], ["add", first], commit, ["tag", "v1"], ["add", "--all"], commit):
         subprocess.run(["git", "-C", folder, *arguments], check=True)
     return folder
+
+
+def test_errors_in_revisions_that_only_an_old_tag_lacks_name_init_which_leaves_them_out(tmp_path, capsys):
+    more = "def downgrade():\n    op.execute(f'CREATE TABLE left_{revision} ()')\n"
+    notes = "CREATE TABLE notes (id serial PRIMARY KEY)"
+    old = service(tmp_path, notes, "CREATE TABLE x ()", "DROP TABLE x", more=more)
+    assert run(["gate", "--quick", "--quiet", "--source", str(old), "--python", sys.prefix]) == 1
+    shown = capsys.readouterr().out
+    assert "2 of 3 revisions, those that v1 lacks" in shown
+    assert "; if v1 is older than production, `slipway init --yes --source" in shown
+    assert run(["init", "--source", str(old)]) == 0
+    assert '+start-after = "c" # revisions up to this one are run, and not tested' in capsys.readouterr().out
 
 
 def test_a_history_whose_old_revisions_no_longer_run_begins_on_the_schema_of_the_models(tmp_path, capsys):

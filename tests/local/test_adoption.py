@@ -134,18 +134,22 @@ def test_a_workflow_of_the_users_that_runs_slipway_is_kept_and_another_ci_gets_n
     assert any("docs/how-to/ci.md of slipway has the lines for GitLab" in note for note in proposed.notes)
 
 
-def test_a_service_whose_files_are_in_one_folder_gets_the_advice_to_name_that(tmp_path):
+def test_a_service_whose_files_are_in_one_folder_is_asked_to_be_named(tmp_path):
     for name in ("alembic.ini", "migrations/env.py", "requirements.txt"):
         (tmp_path / "backend" / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "backend/alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
     (tmp_path / "backend/migrations/env.py").write_text("from alembic import context\n")
     (tmp_path / "backend/requirements.txt").write_text("alembic==1.16.2\n")
-    assert any(
-        "if that is the service's folder, undo this and pass --source backend" in note
-        for note in propose(tmp_path).notes
-    )
+    (obstacle,) = propose(tmp_path).obstacles
+    assert str(obstacle.what) == "this folder declares no dependencies; the service is in backend"
+    assert obstacle.next_step == "pass --source backend"
+    service(tmp_path / "tasks", {"db/env.py": "from alembic import context\n", "setup.py": ""})
+    (obstacle,) = propose(tmp_path).obstacles
+    assert obstacle.what == "this folder is no service, but has 2: backend, tasks"
+    assert of_adoption(propose(tmp_path)).text.startswith("service ")
     (tmp_path / "requirements.txt").write_text("alembic==1.16.2\n")
-    assert not any("--source" in note for note in propose(tmp_path).notes)
+    service(tmp_path, {"alembic.ini": "[alembic]\nscript_location = backend/migrations\n"})
+    assert propose(tmp_path).obstacles == ()
 
 
 @pytest.mark.parametrize(
@@ -284,13 +288,18 @@ def test_obstacles_are_listed_and_nothing_is_proposed(tmp_path):
 
 
 def test_check_reports_the_keys_that_another_file_contradicts(folder):
+    image = "FROM python:3.12\nCMD uvicorn app.main:app {}--port 8000\n"
+    service(folder, {"Dockerfile": image.format("")})
     initialised(folder)
     fits = of_adoption(adoption.check(folder))
     assert (fits.code, "whether the migrations run is shown by `slipway gate`" in fits.text) == (0, True)
-    (folder / "compose.yml").write_text("image: postgres:18\n")
+    service(folder, {"Dockerfile": image.format("--workers 4 "), "compose.yml": "image: postgres:18\n"})
     (folder / "app/config.py").write_text("class Settings(BaseSettings):\n    TRIES: int\n    MOTTO: str\n")
     result = of_adoption(adoption.check(folder))
     assert result.code == 1
+    command = "uvicorn app.main:app {}--host 0.0.0.0 --port 8000"
+    drift = f"the settings have {command.format('')}, Dockerfile line 2 has {command.format('--workers 4 ')}"
+    assert f"DRIFT command: {drift}" in result.text
     assert "DRIFT migrations.postgres: the settings have 17, compose.yml line 1 has 18" in result.text
     assert "DRIFT migrations.variables.MOTTO: the settings have nothing" in result.text
 

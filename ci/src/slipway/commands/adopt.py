@@ -89,9 +89,14 @@ async def _proof(options: "GateOptions") -> "Proof | SlipwayError":
         return error
 
 
-def _committed_head(result: "Proof | SlipwayError") -> str:
-    """Return the head of a history whose revisions were all committed before slipway: the gate tests later ones, here as in CI."""
-    if isinstance(result, SlipwayError) or result.coverage.new or not result.coverage.revisions:
+def _committed_head(result: "Proof | SlipwayError") -> str | None:
+    """Return the head of a history whose revisions were all committed before slipway: the gate tests later ones, here as in CI.
+
+    None when the gate could not run, so that only files and git can say it.
+    """
+    if isinstance(result, SlipwayError):
+        return None
+    if result.coverage.new or not result.coverage.revisions:
         return ""
     return result.heads[0] if len(result.heads) == 1 else ""
 

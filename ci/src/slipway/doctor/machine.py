@@ -8,11 +8,12 @@ from pathlib import Path
 from slipway import settings
 from slipway.doctor.check import DoctorOptions, SkippedError, output_of
 from slipway.errors import BadInputError
+from slipway.finder.database import created_by_migrations
 from slipway.finder.survey import find, refuse
 from slipway.finder.tree import tree_at
 from slipway.postgres import binaries, datadir
 from slipway.records.survey import Subject
-from slipway.settings import MissingTableError, SettingsError
+from slipway.settings import Migrations, MissingTableError, SettingsError
 from slipway.workload import dependencies
 
 _ENVIRONMENT_BYTES = 2**30  # a service's virtual environment is some hundred MB, and each lock has one
@@ -57,11 +58,19 @@ def disk(options: DoctorOptions) -> str:  # noqa: ARG001 -- the cache is one for
 
 def postgres(options: DoctorOptions) -> str:
     """Check the Postgres binaries for the gate; raises BadInputError if there are none."""
-    settings = options.settings()
-    wanted = settings.migrations.major if settings else None
-    found = binaries.find(wanted)
-    odd = f", and the settings want {wanted}: a proof records its version" if wanted not in (None, found.major) else ""
-    return f"{found.version} of {found.origin}{odd}"
+    settings, tree = options.settings(), tree_at(options.folder)
+    survey = find(tree)
+    fact = survey.fact(Subject.POSTGRES)
+    read = Migrations(
+        postgres=fact.value if fact else Migrations().postgres, extensions=survey.values(Subject.EXTENSION)
+    )
+    wanted = settings.migrations if settings else read
+    named = (
+        "the settings name" if settings else f"{fact.place} has" if fact else "no file names a major; the default is"
+    )
+    found = binaries.find(wanted.major, {*wanted.extensions, *created_by_migrations(tree, wanted.baseline)})
+    odd = "" if wanted.major in (None, found.major) else ": this machine has no such server with the extensions"
+    return f"{found.version} of {found.origin}; {named} {wanted.postgres}{odd}"
 
 
 def _existing(folder: Path) -> Path:

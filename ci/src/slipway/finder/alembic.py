@@ -32,6 +32,13 @@ def alembic(tree: Tree) -> Iterator[Fact]:
         yield from _directory(tree, config, script.value)
 
 
+def histories(tree: Tree) -> Iterator[str]:
+    """Yield the settings files of alembic and the files env.py, of every service in the tree."""
+    yield from (fact.value for fact in _with_section(tree, r"(?:.*/)?alembic\.ini"))
+    yield from (name for name in tree.matching(r"(?:.*/)?env\.py") if _is_alembics(tree, name))
+    yield from (name for name in tree.matching(r"(?:[^.].*/)?pyproject\.toml") if tree.table(name, "tool", _SECTION))
+
+
 def _settings(tree: Tree) -> Iterator[Fact]:
     """Yield the settings files of alembic, the likeliest first."""
     found = [*_with_section(tree, r"(?:.*/)?alembic\.ini")]

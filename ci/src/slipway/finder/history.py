@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -40,6 +40,15 @@ def beginning(tree: Tree, scripts: str) -> Iterator[Fact]:
         if creates:
             return
         following = [id_ for id_, revision in revisions.items() if here in revision.down]
+
+
+def committed_head(tree: Tree, scripts: str, committed: Collection[str]) -> str:
+    """Return the head of a history whose revisions' files are all committed; empty for another one."""
+    revisions = dict(_revisions(tree, scripts))
+    followed = {parent for revision in revisions.values() for parent in revision.down}
+    heads = [id_ for id_ in revisions if id_ not in followed]
+    known = all(revision.file in committed for revision in revisions.values())
+    return heads[0] if len(heads) == 1 and known else ""
 
 
 def _foreign(text: str) -> re.Match[str] | None:

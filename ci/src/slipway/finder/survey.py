@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from slipway.errors import BadInputError, ObstaclesError
 from slipway.finder import alembic as settings
+from slipway.finder.apart import apart, obstacle
 from slipway.finder.application import alchemy, application, applications, flask_application
 from slipway.finder.command import command, is_as_written
 from slipway.finder.database import database, old_sqlalchemy, other_database
@@ -25,6 +26,8 @@ _DEFAULT_PORT = Fact(subject=Subject.PORT, value="8000", place=DEFAULT, guessed=
 
 def find(tree: Tree) -> Survey:
     """Survey a service; of a subject with one value the first fact is the best."""
+    if services := tuple(apart(tree)):
+        return Survey(facts=services, obstacles=(obstacle([each.value for each in services]),))
     facts = tuple(_facts(tree))
     return Survey(facts=facts, obstacles=tuple(_obstacles(tree, facts)))
 

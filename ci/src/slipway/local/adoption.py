@@ -4,6 +4,7 @@ A file is written only if it is new, and a table only where there is none: nothi
 The one line that a later run adds to a table names the baseline, which was not known when the gate could not run.
 """
 
+import os
 import posixpath
 import re
 import shlex
@@ -14,6 +15,7 @@ from typing import Final
 
 from slipway import settings, toml
 from slipway.errors import BadInputError
+from slipway.finder.history import committed_head
 from slipway.finder.start import MIGRATES
 from slipway.finder.survey import find
 from slipway.finder.tree import Tree, table_in, tree_at
@@ -22,6 +24,7 @@ from slipway.local.installed import requirement
 from slipway.records.adoption import AdoptedFile, Adoption, Drift, FileState
 from slipway.records.survey import DEFAULT, Fact, Obstacle, Subject, Survey
 from slipway.settings import OWN_FILE, Migrations, MissingTableError, Settings, SettingsError
+from slipway.source.git import git
 
 _PYPROJECT: Final = "pyproject.toml"
 _MIGRATIONS: Final = "[tool.slipway.migrations]"
@@ -57,12 +60,15 @@ def surveyed(folder: Path) -> Service:
     return Service(folder, tree, find(tree))
 
 
-def propose(service: Service, baseline: str = "", start_after: str = "") -> Adoption:
+def propose(service: Service, baseline: str = "", start_after: str | None = None) -> Adoption:
     """Return the adoption of a service as it is proposed; nothing is written.
 
-    `baseline` is the text of one, if the service needs it. Revisions up to `start_after` were there before slipway.
+    `baseline` is the text of one, if the service needs it. Revisions up to `start_after` were there before slipway; by default the files
+    and git say which were.
     """
     tree, survey = service.tree, service.survey
+    if start_after is None:
+        start_after = committed_head(tree, survey.value(Subject.SCRIPTS), _committed(service.folder))
     obstacles = (*survey.obstacles, *_unusable(service.folder, tree))
     named = survey.value(Subject.BASELINE, f"{survey.value(Subject.SCRIPTS)}/baseline.sql") if baseline else ""
     files = (_table(tree, survey, named, start_after), *_workflow(tree)) if not obstacles else ()
@@ -70,11 +76,20 @@ def propose(service: Service, baseline: str = "", start_after: str = "") -> Adop
         files += (AdoptedFile(name=named, state=FileState.PROPOSED, added=_ABOUT_BASELINE + baseline, is_new=True),)
     return Adoption(
         service=survey.value(Subject.NAME),
-        facts=(*survey.facts, *_assumed(survey)),
+        facts=(*survey.facts, *(() if survey.fact(Subject.SERVICE) else _assumed(survey))),
         obstacles=obstacles,
         files=files,
-        notes=(*_notes(survey, files),),
+        notes=tuple(_notes(survey, files)) if files else (),
     )
+
+
+def _committed(folder: Path) -> set[str]:
+    """Return the files of a folder that are committed as they are, relative to it; none without a commit."""
+    try:
+        listed = git(folder, ["ls-tree", "-r", "-z", "--name-only", "HEAD"])
+        return {os.fsdecode(name) for name in listed.split(b"\0")}
+    except BadInputError:
+        return set()
 
 
 def _unusable(folder: Path, tree: Tree) -> Iterator[Obstacle]:
@@ -116,11 +131,7 @@ def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
         )
     elif not survey.fact(Subject.HEALTH_PATH):
         yield "name health-path in [tool.slipway], a path that answers 200: `slipway rehearse` and deployments need it"
-    config, lock = survey.value(Subject.CONFIG), survey.value(Subject.LOCK)
-    top = config.partition("/")[0]
-    if top != config and lock.startswith(f"{top}/"):
-        yield f"{config} and {lock} are in {top}: if that is the service's folder, undo this and pass --source {top}"
-    if files and not any(".github/workflows/" in file.name for file in files):
+    if not any(".github/workflows/" in file.name for file in files):
         yield "the repository uses another CI: docs/how-to/ci.md of slipway has the lines for GitLab, and for any shell"
     needed, installable = requirement()
     if not installable and any(needed in file.added for file in files):
@@ -269,6 +280,10 @@ def _drift(found: Settings, survey: Survey) -> Iterator[Drift]:
         "migrations.database-variable": (found.migrations.database_variable, Subject.DATABASE_VARIABLE),
         "migrations.driver": (found.migrations.driver, Subject.DRIVER),
     }
+    has |= {"health-path": (found.health_path, Subject.HEALTH_PATH)} if found.health_path else {}
+    started, command = survey.fact(Subject.SERVER), shlex.split(survey.value(Subject.COMMAND))
+    if started and not started.guessed and found.command not in {tuple(command), settings.NAMELESS_COMMAND}:
+        yield Drift(key="command", has=shlex.join(found.command), found=shlex.join(command), place=started.place)
     for key, (value, subject) in has.items():
         fact = survey.fact(subject)
         if fact and not fact.guessed and fact.value != value:

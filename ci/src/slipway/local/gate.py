@@ -13,7 +13,15 @@ import anyio.to_thread
 from slipway.errors import BadInputError, Obstacles, SlipwayError
 from slipway.finder.tree import repository_of, table_in
 from slipway.local.cache import prune_daily
-from slipway.local.prove import GateOptions, Workplace, enumerate_revisions, migrations_of, prove, snapshot
+from slipway.local.prove import (
+    GateOptions,
+    Workplace,
+    enumerate_revisions,
+    is_adopted,
+    migrations_of,
+    prove,
+    snapshot,
+)
 from slipway.local.services import calls_of
 from slipway.local.start import Place, gate_started, place_of
 from slipway.records.form import text_of
@@ -59,7 +67,11 @@ async def gate(
 
             raise await anyio.to_thread.run_sync(with_its_causes, error, at.folder, at.migrations, at.python) from error
     made = () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(_notes, at)
-    coverage = replace(proof.coverage, gaps=(*proof.coverage.gaps, *made, *_of_another_major(at, proof.postgres)))
+    coverage = replace(
+        proof.coverage,
+        gaps=(*proof.coverage.gaps, *made, *_of_another_major(at, proof.postgres)),
+        chosen=proof.coverage.chosen + _advice(at, known, proof),
+    )
     path = at.folder.relative_to(repository_of(at.folder)).as_posix()
     seconds = {PREPARATION: prepared, **proof.seconds}
     seconds[START] = max(0, time.monotonic() - began - sum(seconds.values()))
@@ -85,11 +97,22 @@ def _differs(at: Workplace, known: Since) -> bool:
     return any(map(_MODELS_DEPEND_ON.search, changed_files(repository_of(at.folder), str(known.commit))))
 
 
+def _advice(at: Workplace, known: Since | None, proof: Proof) -> str:
+    """Return how to leave out old revisions, where errors are in several that only a tag's age made new; empty otherwise."""
+    by_tag = known is not None and known.by_default == known.name != ""
+    red = {finding.revision for finding in proof.findings if finding.fails and finding.revision}
+    if not by_tag or at.migrations.start_after is not None or len(red) < 2:
+        return ""
+    named = "`slipway init --yes` writes" if not at.is_adopted else "[tool.slipway.migrations] may have"
+    return f"; if {known.name if known else ''} is older than production, {named} start-after, and revisions up to it are only run"
+
+
 def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
     """Yield how a server of ours differs from production's, because this machine has no other."""
     wanted = at.migrations.major
     if at.server is None and wanted and ran_on.partition(".")[0] != str(wanted):
-        why = f"this machine has no PostgreSQL {wanted}, which the settings name, or it lacks an extension"
+        named = "the settings name" if at.is_adopted else "the service's files name"
+        why = f"this machine has no PostgreSQL {wanted}, which {named}, or it lacks an extension"
         yield f"the revisions ran on PostgreSQL {ran_on}: {why}"
 
 
@@ -145,6 +168,7 @@ def _looked_at(place: Place, options: GateOptions) -> tuple[Workplace, Since | N
         progress=options.progress,
         calls=calls,
         called_by=called_by,
+        is_adopted=is_adopted(folder),
     )
     return workplace, known
 

@@ -21,6 +21,7 @@ _SERVICE: Final = {
     "health-path": Subject.HEALTH_PATH,
 }
 _IMAGES: Final = {"dockerfile": Subject.DOCKERFILE, "target": Subject.TARGET}
+_COMMENTS: Final = {"start-after": "revisions up to this one are run, and not tested: they were there before slipway"}
 _MIGRATIONS: Final = {
     "config": Subject.CONFIG,
     "directory": Subject.DIRECTORY,
@@ -70,8 +71,9 @@ def _lines(heading: str, table: Mapping[str, Any], subjects: Mapping[str, Subjec
     yield from ("", heading)
     for key, value in table.items():
         fact = survey.fact(subjects[key]) if key in subjects else None
-        comment = f" # guessed: {' '.join(fact.guessed.split())}" if fact and fact.guessed else ""
-        yield f"{key} = {_as_value(value)}{comment}"
+        guessed = f"guessed: {' '.join(fact.guessed.split())}" if fact and fact.guessed else ""
+        comment = guessed or _COMMENTS.get(key, "")
+        yield f"{key} = {_as_value(value)}{f' # {comment}' if comment else ''}"
 
 
 def _tables(survey: Survey) -> tuple[dict[str, Any], dict[str, Any]]:

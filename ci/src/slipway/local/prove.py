@@ -85,6 +85,7 @@ class Workplace:
     """A service's folder, its environment, its settings, and a server; without one, the gate starts its own.
 
     - calls, called_by: the services that it calls, and those that call it.
+    - is_adopted: whether it has settings.
     """
 
     folder: Path
@@ -92,6 +93,7 @@ class Workplace:
     migrations: Migrations
     calls: tuple[str, ...] = ()
     called_by: tuple[str, ...] = ()
+    is_adopted: bool = True
     server: NamedServer | None = None
     progress: Progress = SILENT
 
@@ -101,6 +103,15 @@ class Workplace:
         return tree_at(self.folder)
 
 
+def is_adopted(folder: Path) -> bool:
+    """Whether a folder has a table [tool.slipway]."""
+    try:
+        settings.load(folder, named=False)
+    except MissingTableError:
+        return False
+    return True
+
+
 def migrations_of(folder: Path) -> Migrations:
     """Return the folder's settings of migrations; without `[tool.slipway]` what the finder reads. Raises BadInputError with all obstacles."""
     try:
@@ -108,16 +119,13 @@ def migrations_of(folder: Path) -> Migrations:
     except MissingTableError:
         from slipway.finder.survey import find, refuse
         from slipway.local.guess import migrations_in
-        from slipway.local.services import services_below
+        from slipway.local.services import no_service, services_below
 
         survey = find(tree_at(folder))
         below = services_below(folder) if survey.obstacles or "/" in survey.value(Subject.CONFIG) else ()
         config = folder.resolve() / survey.value(Subject.CONFIG)
         if below and (survey.obstacles or any(config.is_relative_to(repository_of(folder) / each) for each in below)):
-            raise BadInputError(
-                f"{folder} is no service, but has services below it: {', '.join(below)}",
-                "pass --all-services, or the folder of one with --source",
-            ) from None
+            raise no_service(folder, below) from None
         refuse(survey)
         return migrations_in(survey)
 

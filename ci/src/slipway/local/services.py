@@ -1,7 +1,7 @@
 """The services of one repository: every folder with `[tool.slipway]`, and those that a change concerns."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -63,6 +63,12 @@ def services_below(folder: Path) -> tuple[str, ...]:
         if folder.resolve().relative_to(repository_of(folder)).as_posix() not in folders:
             return folders
     return ()
+
+
+def no_service(folder: Path, below: Sequence[str]) -> BadInputError:
+    """Return the error for a folder that is no service itself, with the services below it that have settings."""
+    what = f"{folder} is no service, but has services below it: {', '.join(below)}"
+    return BadInputError(what, "pass --all-services, or the folder of one with --source")
 
 
 def concerned_by(files: set[str], services: tuple[Service, ...]) -> set[Service]:

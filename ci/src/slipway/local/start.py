@@ -63,7 +63,14 @@ def _python_of(folder: Path, named: Path | None, progress: Progress) -> Python:
     for project in filter(None, (folder, workspace_of(folder))):
         if (project / ".venv/bin/python").exists():
             return Python(project / ".venv")
+    from slipway.finder.apart import apart, obstacle
+    from slipway.finder.tree import tree_at
+    from slipway.local.services import no_service, services_below
     from slipway.postgres.datadir import cache
     from slipway.workload.dependencies import prepare
 
+    if services := [each.value for each in apart(tree_at(folder))]:
+        found = obstacle(services)
+        below = services_below(folder)
+        raise no_service(folder, below) if below else BadInputError(found.what, found.next_step)
     return prepare(folder, cache(), in_place=True, tell=progress.stage)

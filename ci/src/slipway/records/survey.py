@@ -15,6 +15,7 @@ class Subject(Enum):
     """The subject of a fact; its value is the word that reports use."""
 
     NAME = "name"
+    SERVICE = "service"  # its folder, below one that is none itself
     CONFIG = "alembic settings"
     SCRIPTS = "alembic folder"
     DIRECTORY = "working directory"

@@ -9,6 +9,7 @@ from slipway.report.proof.text import WHOLE, place
 from slipway.untrusted import one_line, printable
 
 _SEVERAL: Final = {
+    Subject.SERVICE,
     Subject.LEFT_OUT,
     Subject.MIGRATES,
     Subject.VARIABLE,

@@ -39,7 +39,8 @@ class MissingTableError(SettingsError):
 
 
 # For work that uses neither: the gate reads [tool.slipway.migrations] only.
-_NAMELESS = {"name": "service", "command": ["service"]}
+NAMELESS_COMMAND: Final = ("service",)
+_NAMELESS = {"name": "service", "command": [*NAMELESS_COMMAND]}
 
 
 def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Settings:

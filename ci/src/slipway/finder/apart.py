@@ -1,0 +1,53 @@
+"""Services below a folder that is none itself: each has an alembic history and declares its own dependencies."""
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from slipway.finder.alembic import histories
+from slipway.finder.tree import Tree
+from slipway.records.survey import Fact, Obstacle, Subject
+
+_DECLARES: Final = re.compile(
+    r"setup\.py|setup\.cfg|Pipfile|[\w-]*requirements[\w-]*\.(?:txt|in)|(?:uv|poetry|pdm)\.lock|pylock[\w.-]*\.toml|\.venv/pyvenv\.cfg"
+)
+
+
+def apart(tree: Tree) -> Iterator[Fact]:
+    """Yield the services below the folder, unless it is one itself or the only project around the one below it."""
+    found = {
+        project: place for place in histories(tree) if (project := _project(tree, posixpath.dirname(place))) is not None
+    }
+    if "" not in found and (len(found) > 1 or not _declares(tree, "")):
+        yield from (Fact(subject=Subject.SERVICE, value=each, place=found[each]) for each in sorted(found))
+
+
+def obstacle(services: Sequence[str]) -> Obstacle:
+    """Return the obstacle of a folder that is no service itself."""
+    if len(services) == 1:
+        what = f"this folder declares no dependencies; the service is in {services[0]}"
+        return Obstacle(what=what, next_step=f"pass --source {services[0]}")
+    what = f"this folder is no service, but has {len(services)}: {', '.join(services)}"
+    return Obstacle(what=what, next_step=f"pass the folder of one with --source, such as --source {services[0]}")
+
+
+def _project(tree: Tree, folder: str) -> str | None:
+    """Return the nearest folder, from one up to the top, that declares dependencies."""
+    while not _declares(tree, folder):
+        if not folder:
+            return None
+        folder = posixpath.dirname(folder)
+    return folder
+
+
+def _declares(tree: Tree, folder: str) -> bool:
+    here = f"{folder}/" if folder else ""
+    pyproject = f"{here}pyproject.toml"
+    if (
+        tree.table(pyproject, "project")
+        or tree.table(pyproject, "tool", "poetry")
+        or tree.table(pyproject, "tool", "slipway")
+    ):
+        return True
+    return any(tree.matching(rf"{re.escape(here)}(?:{_DECLARES.pattern}|requirements/[^/]+\.(?:txt|in))"))
