@@ -4,6 +4,7 @@ import pytest
 
 from slipway.errors import BadInputError
 from slipway.gate import history
+from slipway.gate.findings import graph
 from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment
 from slipway.records.proof import Layer, Level, Verdict
@@ -29,6 +30,8 @@ def test_several_heads_are_a_finding_that_names_them(prove_history):
     assert (finding.rule, finding.level, finding.measured) == ("G01", Level.ERROR, "heads: left, right")
     assert finding.file in ("migrations/versions/left.py", "migrations/versions/right.py")
     assert proof.verdict is Verdict.FAIL
+    in_baseline = history.History(nodes=(), heads=("left", "right"), digest="")
+    assert [finding.measured for finding in graph.check(in_baseline)] == ["heads: left, right"]
 
 
 def test_a_history_with_several_heads_is_executed(prove_history):
