@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from slipway.records.image import Image
 from slipway.records.outcome import Status
-from slipway.records.proof import Implication, Proof, Verdict
+from slipway.records.proof import Finding, Implication, Proof, Verdict
 from slipway.records.rehearsal import Act
 from slipway.rehearsal.scene import Scene, summary
 from slipway.rehearsal.stage import ENVIRONMENTS, Candidate
@@ -30,7 +30,7 @@ async def start(scene: Scene[C]) -> Image | None:
     if proof.verdict is Verdict.FAIL:
         happened = f"the gate refuses the checkout's own migrations ({_rules(proof)})"
         details, first = (*_findings(proof), *_adoption(scene)), proof.failures[0]
-        why = f"{happened}: {first.file}:{first.line} {first.message}: `slipway gate` shows it with its remedy"
+        why = f"{happened}: {_place(first)}{first.message.rstrip('.')}: `slipway gate` shows it with its remedy"
         act.ended(happened, passed=False, details=details, why=why)
         return None
     act.ended(f"it becomes healthy, and the gate passes {proof.executed}", passed=True)
@@ -110,12 +110,17 @@ def _blocks(proof: Proof) -> bool:
     return explained and any(Implication.BLOCKING in finding.implies for finding in proof.failures)
 
 
+def _place(finding: Finding) -> str:
+    """Return file and line; empty for a finding on the whole history."""
+    return f"{finding.file}:{finding.line} " if finding.file else ""
+
+
 def _findings(proof: Proof) -> tuple[str, ...]:
     return tuple(
         line
         for finding in proof.failures
         for line in (
-            f"{finding.file}:{finding.line} {finding.rule} {finding.message}",
+            f"{_place(finding)}{finding.rule} {finding.message}",
             f"measured: {finding.measured}",
             "instead:",
             *finding.remedy.splitlines(),
