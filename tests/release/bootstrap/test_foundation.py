@@ -207,10 +207,11 @@ def test_private_tasks_without_nat_reach_aws_by_endpoints():
 
 
 def test_the_service_owns_nothing_in_its_database_and_its_migrations_do():
-    (_, _, own) = stacks(WANTED, "staging")
+    wanted = replace(WANTED, migrations=replace(WANTED.migrations, driver="postgresql+asyncpg"))
+    (_, _, own) = stacks(wanted, "staging")
     urls = {name: json.dumps(own.template["Resources"][name]["Properties"]) for name in ("ApplicationUrl", "OwnerUrl")}
-    assert "postgresql://notes:" in urls["ApplicationUrl"]
-    assert "postgresql://notes_owner:" in urls["OwnerUrl"]
+    assert "postgresql+asyncpg://notes:" in urls["ApplicationUrl"]
+    assert "postgresql+asyncpg://notes_owner:" in urls["OwnerUrl"]
     assert WANTED.database_secrets("staging", owner=True)["DATABASE_URL"].endswith(":notes-staging/DATABASE_URL/owner")
     assert "DATABASE_URL-??????" in json.dumps(own.template["Resources"]["EcsAccessRole"])
     assert "/owner" not in json.dumps(own.template["Resources"]["EcsAccessRole"])

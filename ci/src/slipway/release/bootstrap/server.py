@@ -113,8 +113,8 @@ def server_name(environment: str) -> str:
     return stack_name(environment).lower().strip("-")[:63]
 
 
-def service_secrets(service: str, environment: str, names: Mapping[str, str]) -> Part:
-    """Return the passwords of a service's two roles, and the URLs with them; `names` has the secrets' names by role."""
+def service_secrets(service: str, environment: str, names: Mapping[str, str], driver: str) -> Part:
+    """Return the passwords of a service's two roles, and the URLs with them, for a driver; `names` has the secrets' names by role."""
     database = database_name(service)
     resources: dict[str, Any] = {}
     place = {"Host": imported(environment, DATABASE_HOST), "Port": imported(environment, DATABASE_PORT)}
@@ -123,7 +123,7 @@ def service_secrets(service: str, environment: str, names: Mapping[str, str]) ->
         ("Owner", owner_name(service), "the role that owns the tables; only migrations use it"),
     ):
         password = _password_in(f"{whose}User")
-        url = f"postgresql://{user}:{password}@${{Host}}:${{Port}}/{database}"
+        url = f"{driver}://{user}:{password}@${{Host}}:${{Port}}/{database}"
         composed = {"Fn::Sub": [url, place]}
         resources[f"{whose}User"] = _generated(f"{names[whose]}/user", user, why)
         resources[f"{whose}Url"] = _secret(
