@@ -220,6 +220,44 @@ def test_three_steps_that_only_fail_in_one_transaction_are_nobodys_fault(prove_h
     assert steps(proof) == {"one": ["up", "down", "again"], "two": ["up", "down", "again"]}
 
 
+DECLARES_CLASSES = """\
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.orm import Session, declarative_base, relationship
+
+revision, down_revision = "one", None
+Base = declarative_base()
+
+
+def upgrade():
+    class Parent(Base):
+        __tablename__ = "parents"
+        id = sa.Column(sa.Integer, primary_key=True)
+        children = relationship("Child")
+
+    class Child(Base):
+        __tablename__ = "children"
+        id = sa.Column(sa.Integer, primary_key=True)
+        parent_id = sa.Column(sa.ForeignKey("parents.id"), index=True)
+
+    Base.metadata.create_all(op.get_bind())
+    session = Session(op.get_bind())
+    session.add(Parent(children=[Child()]))
+    session.flush()
+
+
+def downgrade():
+    op.drop_table("children")
+    op.drop_table("parents")
+"""
+
+
+def test_an_upgrade_that_declares_classes_runs_twice(prove_history):
+    proof = prove_history({}, files={"migrations/versions/one.py": DECLARES_CLASSES}, layers=tuple(Layer))
+    assert steps(proof) == {"one": ["up", "down", "again"]}
+    assert rules(proof) == set()
+
+
 def test_a_downgrade_that_does_nothing_is_not_run(prove_history):
     proof = prove_history({"one": (None, TABLE.format("a"), ""), "two": a_table("one", "b")})
     assert steps(proof) == {"one": ["up"], "two": ["up", "down", "again"]}

@@ -19,11 +19,11 @@ from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import copy, fresh
 from slipway.gate.deadline import within
 from slipway.gate.history import History, Node
-from slipway.gate.measure.definitions import forgotten_tables
 from slipway.gate.measure.place import running
 from slipway.gate.measure.role import as_in_production
 from slipway.gate.measure.session import leaving_the_session, note_change
 from slipway.gate.measure.statements import Execution, watching
+from slipway.migration.definitions import forgotten_definitions
 from slipway.migration.environment import Environment, Options, Steps, sentence
 from slipway.migration.initial_schema import InitialSchema
 from slipway.records.form import to_json
@@ -86,7 +86,7 @@ def bare_step_of(environment: Environment, node: Node, step: str) -> RevisionSte
         if step == AGAIN:  # reset alembic's notes on the enum types that a run has created (alembic/ddl/impl.py)
             op.get_context().impl.memo.clear()
         path = node.script.path
-        with leaving_the_session(), _in_this_process(), running(path, line), forgotten_tables(path):
+        with leaving_the_session(), _in_this_process(), running(path, line), forgotten_definitions(path):
             function(**arguments)
 
     made.migration_fn = run
@@ -105,7 +105,7 @@ def within_timeout(environment: Environment, revision: str, step: RevisionStep) 
 
     def run(**arguments: Any) -> None:
         limit = within(environment.timeout, f"revision {revision}")
-        with limit, _in_this_process(), forgotten_tables(environment.script.get_revision(revision).path):
+        with limit, _in_this_process(), forgotten_definitions(environment.script.get_revision(revision).path):
             function(**arguments)
 
     step.migration_fn = run

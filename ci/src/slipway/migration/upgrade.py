@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from slipway.errors import RefusedError, SlipwayError
 from slipway.migration import initial_schema
 from slipway.migration.database import RELATIONS, directly, every_connection_to, held, sqlstate, with_connection
+from slipway.migration.definitions import forgotten_definitions
 from slipway.migration.environment import Environment, sentence
 from slipway.migration.initial_schema import Beginning, InitialSchema, create_extensions
 from slipway.migration.pooler import check_own_session
@@ -232,6 +233,7 @@ def _run(
             revision = step.revision
             report(f"revision {revision.revision} {revision.doc or ''}".rstrip())
             files.append(revision.path)
+            step.migration_fn = forgotten_definitions(revision.path)(step.migration_fn)
             yield step
             applied.append(revision.revision)
 
