@@ -254,7 +254,10 @@ def test_a_locked_table_is_waited_for_in_several_attempts(migrate, locked, ask):
 @pytest.mark.slow
 def test_what_was_applied_before_the_locked_table_is_reported_once(migrate, locked):
     migrate({"one": TWO["one"]})
-    defines_a_table = "sa.Table('c', vars(upgrade).setdefault('metadata', sa.MetaData())).create(op.get_bind())"
+    defines_a_table = """
+        metadata = vars(upgrade).setdefault('metadata', sa.MetaData())
+        sa.Table('c', metadata, sa.Column('id', sa.Integer)).create(op.get_bind())
+    """
     between = {
         "one": TWO["one"],
         "middle": ("one", defines_a_table),
