@@ -220,7 +220,9 @@ def test_the_remedy_is_code_with_the_names_filled_in(name, code):
         ('ALTER TABLE shop."user" ALTER "Age" SET NOT NULL', 'op.alter_column("user", "Age", nullable=False, schema="shop")'),
         ('ALTER TABLE shop."user" ALTER "Age" SET NOT NULL', "'\"Age\" IS NOT NULL'"),
         ("CREATE INDEX ix ON shop.users (a)", '["a"], postgresql_concurrently=True, schema="shop")'),
-        ("ALTER TABLE shop.a ADD CONSTRAINT fk FOREIGN KEY (b) REFERENCES b", 'postgresql_not_valid=True, source_schema="shop")'),
+        ("ALTER TABLE shop.a ADD CONSTRAINT fk FOREIGN KEY (b) REFERENCES b", "ALTER TABLE shop.a ADD CONSTRAINT fk FOREIGN KEY (b) REFERENCES b NOT VALID'"),
+        ("ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b, ADD c int", 'op.create_foreign_key("…", "a", …'),
+        ("CREATE INDEX ON a (x) WHERE y LIKE ':a'", "op.get_bind().exec_driver_sql('''CREATE INDEX"),
     ],
 )  # fmt: skip
 def test_odd_names_and_schemas_are_spelled_as_python_and_as_sql_want_them(sql, code):
@@ -277,6 +279,6 @@ def test_a_dropped_index_is_no_finding_where_its_table_is_altered_in_the_same_tr
 
 
 def test_every_cause_fills_its_remedy_with_any_statement_it_matches():
-    known = "columns|unique|what|schema|source_schema|sql_(unique|columns)|(sql_)?(table|index|name|column|partition)|(f_)?definition"
+    known = "columns|unique|what|options|deferrable|sequence|schema|source_schema|sql_(unique|columns)|(sql_)?(table|index|name|column|partition)|(f_)?definition"
     for cause in CAUSES:
         assert not re.search(f"{{(?!({known})}})", cause.remedy.replace("{{", "").replace("}}", ""))

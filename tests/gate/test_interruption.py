@@ -135,7 +135,7 @@ def test_rows_that_are_there_twice_after_a_second_run_are_reported(prove_history
         ("op.execute('ALTER TABLE a ADD c int')\n" + block("op.execute('VACUUM a')"), rules.BLOCK_APART),
         (block("op.execute('ALTER TABLE a ADD c int')"), rules.IN_TRANSACTION),
         (block("op.execute('CREATE INDEX i ON a (b)')"), 'op.drop_index("i", "a", '),
-        (block("""op.execute("ALTER TYPE t ADD VALUE 'y'")"""), "op.execute('''ALTER TYPE t ADD VALUE IF NOT EXISTS 'y'''')"),
+        (block("""op.execute("ALTER TYPE t ADD VALUE 'y'")"""), "op.execute('''ALTER TYPE t ADD VALUE IF NOT EXISTS 'y\\'''')"),
         (block("op.execute('DROP INDEX CONCURRENTLY b')"), "op.execute('''DROP INDEX CONCURRENTLY IF EXISTS b''')"),
     ],
     ids=["before the block", "a column", "an index", "a label", "a drop"],

@@ -5,10 +5,11 @@ scanned. All of this is measured; of the rules that explain it, the first whose 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from slipway.gate.findings.code import as_executed, in_quotes, names_of, quoted
 from slipway.gate.history import Node
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import is_table
@@ -17,6 +18,9 @@ from slipway.gate.rulebook.rule import Rule
 from slipway.records.proof import UNSEEN, Blocked, Finding, Growth, Statement
 
 _NAMED: Final = 2
+_NAMES: Final = frozenset({"name", "index", "column", "partition"})
+_CHOSEN: Final = frozenset({"name", "index"})  # a statement may leave them out
+_ENDINGS: Final = {"FOREIGN KEY": "fkey", "CHECK": "check", "UNIQUE": "key", "PRIMARY KEY": "pkey", "": "idx"}
 
 
 def check(
@@ -62,23 +66,54 @@ class _Gaps(dict[str, str]):
 
     def __init__(self, found: Mapping[str, str | None]) -> None:
         groups = {key: value for key, value in found.items() if value}
-        spelled = {f"sql_{key}": value for key, value in groups.items()}
-        names = {key: value.replace('"', "") for key, value in groups.items()}
-        schema, _, names["table"] = names.get("table", "…").rpartition(".")
-        columns = ", ".join(f'"{column.strip()}"' for column in names.get("columns", "").split(",") if column.strip())
+        *schemas, table = names_of(groups.get("table", "…"))
+        schema = "".join(schemas)
+        columns = _columns(groups.get("columns", ""))
+        definition = groups.get("definition", "…")
+        included = _columns(groups.get("included", ""))
+        for group in _CHOSEN & found.keys() - groups.keys() if found.keys() & {"columns", "definition"} else ():
+            groups[group] = quoted(_chosen_name(table, [*columns, *included], definition))
+        options = f", postgresql_include=[{_listed(included)}]" if included else ""
+        options += ", postgresql_nulls_not_distinct=True" if "equal_nulls" in groups else ""
         super().__init__(
-            spelled | names,
-            columns=columns,
-            definition=(definition := groups.get("definition", "…")),
-            f_definition=definition.replace("{", "{{").replace("}", "}}"),  # within an f-string
+            {key: ".".join(names_of(value)) if key in _NAMES else value for key, value in groups.items()}
+            | {f"sql_{key}": value for key, value in groups.items()},
+            table=table,
+            columns=_listed(columns),
+            options=options,
+            deferrable=groups.get("deferrable", ""),
+            definition=in_quotes(definition),
+            f_definition=in_quotes(definition).replace("{", "{{").replace("}", "}}"),  # within an f-string
+            sequence=".".join(map(quoted, (*schemas, f"{table}_{''.join(names_of(groups.get('column', '…')))}_seq"))),
             sql_unique=groups.get("unique", ""),
-            unique=", unique=True" if "unique" in names else "",
+            unique=", unique=True" if "unique" in groups else "",
             schema=f', schema="{schema}"' if schema else "",
             source_schema=f', source_schema="{schema}"' if schema else "",
         )
 
     def __missing__(self, key: str) -> str:
         return "…"
+
+
+def _columns(listed: str) -> list[str]:
+    return [names_of(column.strip())[0] for column in listed.split(",") if column.strip()]
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
+
+
+def _chosen_name(table: str, columns: Sequence[str], definition: str) -> str:
+    """Return the name that Postgres chooses for a constraint or an index without one."""
+    kind = next((kind for kind in _ENDINGS if definition.upper().startswith(kind)), "")
+    called = re.search(r"\(\s*(\w+)\s*\(", definition)  # a function in the key of an index
+    keys = re.match(r"FOREIGN KEY\s*\(([^()]*)\)", definition, re.IGNORECASE)
+    named = {
+        "FOREIGN KEY": _columns(keys[1]) if keys else [],
+        "UNIQUE": columns,
+        "": columns or [called[1] if called else "expr"],
+    }
+    return "_".join((table, *named.get(kind, []), _ENDINGS[kind]))
 
 
 def _measured(statement: Statement) -> str:
@@ -135,7 +170,8 @@ class Cause:
         """Return the remedy with the statement's names; without them for a block of code, in which names cannot be separated from the text."""
         if _NESTED.match(match.string):
             return self.rule.remedy.format_map(_Gaps({}))
-        return self.remedy.format_map(_Gaps(match.groupdict()))
+        groups = match.groupdict()
+        return as_executed(self.remedy.format_map(_Gaps(groups)), groups.get("definition") or "")
 
 
 def _rewrites(statement: Statement, _is_partitioned: bool) -> bool:  # noqa: FBT001 -- a condition
@@ -161,9 +197,18 @@ _ADD_COLUMN = (
     + r'ADD (?:COLUMN )?(?:IF NOT EXISTS )?(?!(?:CONSTRAINT|UNIQUE|PRIMARY|CHECK|FOREIGN|EXCLUDE)\b)(?P<column>[\w"]+) '
 )
 _NAMED_CONSTRAINT = _ALTER + r'ADD (?:CONSTRAINT (?P<name>[\w"]+) )?'
-_UNIQUE = _NAMED_CONSTRAINT + r"UNIQUE ?\((?P<columns>[^()]+)\)"
-_PRIMARY_KEY = _ALTER + r'.*ADD (?:CONSTRAINT (?P<name>[\w"]+) )?PRIMARY KEY(?: ?\((?P<columns>[^()]+)\))?'
-_FOREIGN_KEY = _NAMED_CONSTRAINT + r"(?P<definition>FOREIGN KEY.*?);?\s*\Z"
+_UNIQUE = (
+    _NAMED_CONSTRAINT
+    + r"(?P<definition>UNIQUE)(?P<equal_nulls> NULLS NOT DISTINCT)? ?\((?P<columns>[^()]+)\)(?: INCLUDE ?\((?P<included>[^()]+)\))?"
+    + r"(?P<deferrable>(?: NOT)? DEFERRABLE(?: INITIALLY \w+)?)?"
+)
+_PRIMARY_KEY = (
+    _ALTER + r'.*ADD (?:CONSTRAINT (?P<name>[\w"]+) )?(?P<definition>PRIMARY KEY)(?: ?\((?P<columns>[^()]+)\))?'
+)
+_ALONE = r"(?!.*,\s*(?:ADD|ALTER|DROP|VALIDATE)\b)"  # no other subcommand follows
+_FOREIGN_KEY = _NAMED_CONSTRAINT + _ALONE + r"(?P<definition>FOREIGN KEY.*?);?\s*\Z"
+_IDENTIFIER = r'(?:\w+|"[^",]+")'
+_COLUMNS = rf"\((?P<columns>\s*{_IDENTIFIER}(?:\s*,\s*{_IDENTIFIER})*\s*)\)"
 _INDEX = r'CREATE (?P<unique>UNIQUE )?INDEX (?:IF NOT EXISTS )?(?:(?P<index>(?!ON\b)[\w."]+) )?ON (?:ONLY )?(?P<table>[\w."]+)\s*'
 
 _NESTED = re.compile(r"\s*DO\b", re.IGNORECASE)
@@ -171,7 +216,7 @@ _CONCURRENTLY = re.compile(r"\bCONCURRENTLY\s+", re.IGNORECASE)
 
 CAUSES: Final = (
     _cause(rules.PARTITIONED_INDEX, _INDEX + r"(?P<definition>.*?);?\s*\Z", _is_partitioned),
-    _cause(rules.INDEX, _INDEX + r'\((?P<columns>[\w", ]+)\)\s*;?\s*\Z'),
+    _cause(rules.INDEX, _INDEX + _COLUMNS + r"\s*;?\s*\Z"),
     _cause(rules.INDEX, _INDEX + r"(?P<definition>.*?);?\s*\Z", remedy=rules.INDEX_OF_ANY_KIND),
     _cause(rules.REINDEX, r'REINDEX (?:\([^)]*\) )?(?P<what>INDEX|TABLE|SCHEMA|DATABASE) (?P<name>[\w."]+)'),
     _cause(rules.UNIQUE, _UNIQUE, _is_partitioned, rules.UNIQUE_OF_PARTITIONED),
@@ -181,7 +226,13 @@ CAUSES: Final = (
     _cause(rules.PRIMARY_KEY, _PRIMARY_KEY),
     _cause(rules.EXCLUSION, _ALTER + r'ADD (?:CONSTRAINT [\w"]+ )?EXCLUDE\b'),
     _cause(rules.FOREIGN_KEY, _FOREIGN_KEY, _is_partitioned, rules.FOREIGN_KEY_OF_PARTITIONED),
-    _cause(rules.FOREIGN_KEY, _FOREIGN_KEY),
+    _cause(rules.FOREIGN_KEY, _FOREIGN_KEY, remedy=rules.CONSTRAINT_AS_WRITTEN),
+    _cause(rules.FOREIGN_KEY, _NAMED_CONSTRAINT + r"FOREIGN KEY"),
+    _cause(
+        rules.CHECK,
+        _NAMED_CONSTRAINT + _ALONE + r"(?P<definition>CHECK\b.*?);?\s*\Z",
+        remedy=rules.CONSTRAINT_AS_WRITTEN,
+    ),
     _cause(rules.CHECK, _ALTER + r'ADD (?:CONSTRAINT (?P<name>[\w"]+) )?CHECK'),
     _cause(rules.VALIDATE, _ALTER + r'VALIDATE CONSTRAINT (?P<name>[\w"]+)'),
     _cause(rules.NOT_NULL, _ALTER + r'ALTER (?:COLUMN )?(?P<column>[\w"]+) SET NOT NULL'),

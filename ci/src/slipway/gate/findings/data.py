@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from slipway.gate.findings.blocking import with_growth
+from slipway.gate.findings.code import in_quotes
 from slipway.gate.history import Node
 from slipway.gate.layers.queries import NOT_NULL
 from slipway.gate.layers.rows import Rows
@@ -69,7 +70,7 @@ def _in_batches(sql: str) -> str | None:
         return None
     table = match["updated"] or match["deleted"]
     batch = f"SELECT tableoid, ctid FROM {table} WHERE {match['condition']} LIMIT 1000"  # noqa: S608 -- a text for people
-    return rules.BATCHED.format(begin=match["begin"], batch=batch)
+    return rules.BATCHED.format(begin=in_quotes(match["begin"]), batch=in_quotes(batch))
 
 
 def check_references(node: Node, steps: Steps) -> Iterator[Finding]:

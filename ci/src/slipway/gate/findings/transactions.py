@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from slipway.gate.findings.blocking import safe_index
+from slipway.gate.findings.code import as_executed, in_quotes
 from slipway.gate.history import History, Node
 from slipway.gate.layers.interruption import Interruption
 from slipway.gate.layers.sessions import Encounter
@@ -121,7 +122,8 @@ def _repeatable(each: Interruption, statements: Sequence[Statement]) -> tuple[st
         return index, True
     for pattern, repeatable in _REPEATABLE:
         if pattern.search(statement.sql):
-            return rules.REPEATABLE.format(sql=pattern.sub(repeatable, statement.sql, count=1)), True
+            sql = pattern.sub(repeatable, statement.sql, count=1)
+            return as_executed(rules.REPEATABLE.format(sql=in_quotes(sql)), sql), True
     return (rules.SKIPPING_WHAT_IS_DONE if _OUTSIDE_ONLY.search(statement.sql) else rules.IN_TRANSACTION), False
 
 

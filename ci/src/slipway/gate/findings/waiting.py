@@ -7,6 +7,7 @@ those that its transaction held already.
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from slipway.gate.findings.code import names_of
 from slipway.gate.history import Node
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import is_table
@@ -135,7 +136,8 @@ def _instant(
     if (dropped := _DROPS_INDEX.match(statement.sql)) and not set(strong) <= _altered(all_of_node):
         of_partitioned = not set(strong).isdisjoint(partitioned)
         remedy = rules.DROPPED_INDEX_OF_PARTITIONED if of_partitioned else rules.DROPPED_INDEX.remedy
-        remedy = remedy.format(index=dropped["index"].replace('"', ""))
+        *schema, index = names_of(dropped["index"])
+        remedy = remedy.format(index=index, schema=f', schema="{schema[0]}"' if schema else "")
         yield rules.DROPPED_INDEX.finding(node, _held(statement, strong), statement.line, remedy)
     if strong and (detached := _DETACHES.search(statement.sql)):
         remedy = rules.DETACHED.remedy.format_map(detached.groupdict())

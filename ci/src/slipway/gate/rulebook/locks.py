@@ -34,7 +34,7 @@ with op.get_context().autocommit_block():
 )
 INDEX_OF_ANY_KIND: Final = """\
 with op.get_context().autocommit_block():
-    op.drop_index("{index}", postgresql_concurrently=True, if_exists=True)  # left by an interrupted attempt
+    op.drop_index("{index}", postgresql_concurrently=True, if_exists=True{schema})  # left by an interrupted attempt
     op.execute('''CREATE {sql_unique}INDEX CONCURRENTLY {sql_index} ON {sql_table} {definition};''')"""
 REINDEX: Final = _error(
     id="L03",
@@ -43,7 +43,7 @@ REINDEX: Final = _error(
     code="""\
 with op.get_context().autocommit_block():
     op.drop_index("{name}_ccnew", postgresql_concurrently=True, if_exists=True)  # left by an interrupted attempt
-    op.execute('REINDEX {what} CONCURRENTLY {name}')""",
+    op.execute('REINDEX {what} CONCURRENTLY {sql_name}')""",
     related=("L01",),
     before=INDEXED_NOTES,
     bad="""op.execute("REINDEX INDEX notes_title")""",
@@ -60,9 +60,9 @@ UNIQUE: Final = _error(
     code="""\
 with op.get_context().autocommit_block():
     op.drop_index("{name}", "{table}", postgresql_concurrently=True, if_exists=True{schema})  # left by an interrupted attempt
-    op.create_index("{name}", "{table}", [{columns}], unique=True, postgresql_concurrently=True{schema})
+    op.create_index("{name}", "{table}", [{columns}], unique=True, postgresql_concurrently=True{options}{schema})
 # in the next revision:
-op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} UNIQUE USING INDEX {sql_name}')""",
+op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} UNIQUE USING INDEX {sql_name}{deferrable}')""",
     related=("L01", "L05"),
     bad="""op.create_unique_constraint("notes_title", "notes", ["title"])""",
     good="""\
@@ -161,6 +161,10 @@ op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"],
 # in the next revision:
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_author")""",
 )
+CONSTRAINT_AS_WRITTEN: Final = """\
+op.execute('''ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} {definition} NOT VALID''')
+# in the next revision, which takes only SHARE UPDATE EXCLUSIVE:
+op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT {sql_name}')"""
 FOREIGN_KEY_OF_PARTITIONED: Final = f"""\
 # PostgreSQL 18 takes postgresql_not_valid=True here as well; before it only each partition does:
 for partition in {_PARTITIONS}:
@@ -275,8 +279,8 @@ IDENTITY: Final = _error(
     message="Adding a serial or identity column rewrites the table while reads and writes are blocked.",
     code="""\
 op.add_column("{table}", sa.Column("{column}", sa.BigInteger()){schema})
-op.execute(sa.schema.CreateSequence(sa.Sequence("{table}_{column}_seq"{schema})))
-op.alter_column("{table}", "{column}", server_default=sa.text("nextval('{table}_{column}_seq')"){schema})  # for new rows
+op.execute('CREATE SEQUENCE {sequence}')
+op.alter_column("{table}", "{column}", server_default=sa.text('''nextval('{sequence}')'''){schema})  # for new rows
 # in the next revision: fill old rows in batches, each in its own transaction""",
     related=("L14", "S06"),
     bad="""op.add_column("notes", sa.Column("number", sa.BigInteger(), sa.Identity()))""",

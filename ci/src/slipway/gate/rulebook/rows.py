@@ -47,7 +47,7 @@ HIDDEN: Final = Rule(
     implies=NOTHING,
     code="""\
 # a setting that only the revision makes, so that the service sees no more than before:
-op.execute("CREATE POLICY migrations ON {table} USING (current_setting('app.migrating', true) = 'on')")
+op.execute('''CREATE POLICY migrations ON {table} USING (current_setting('app.migrating', true) = 'on')''')
 # in the next revision, in the transaction of the statement:
 op.execute("SET LOCAL app.migrating = 'on'")""",
     related=("D01", "D07", "U03"),
@@ -171,7 +171,7 @@ BEHIND: Final = _warning(
     id="D09",
     name="sequence behind its column",
     message="The sequence's next value exists in the column already; the application's next insert fails or makes a duplicate.",
-    code="""op.execute("SELECT setval('{sequence}', (SELECT max({column}) FROM {table}))")""",
+    code="""op.execute('''SELECT setval('{sequence}', (SELECT max({column}) FROM {table}))''')""",
     related=("S06",),
     before="pass",
     bad="""\

@@ -224,7 +224,7 @@ DROPPED_INDEX: Final = _note(
     message="DROP INDEX is instant, but blocks reads and writes of the table until the transaction ends.",
     code="""\
 with op.get_context().autocommit_block():
-    op.drop_index("{index}", postgresql_concurrently=True, if_exists=True)""",
+    op.drop_index("{index}", postgresql_concurrently=True, if_exists=True{schema})""",
     related=("L01",),
     before=INDEXED_NOTES,
     bad="""op.drop_index("notes_title", "notes")""",
@@ -234,7 +234,7 @@ with op.get_context().autocommit_block():
 )
 DROPPED_INDEX_OF_PARTITIONED: Final = """\
 op.execute("SET LOCAL lock_timeout = '2s'")  # try again when it expires: Postgres cannot drop it concurrently
-op.drop_index("{index}")"""
+op.drop_index("{index}"{schema})"""
 DETACHED: Final = _note(
     id="L23",
     name="partition detached without CONCURRENTLY",

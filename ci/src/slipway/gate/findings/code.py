@@ -1,0 +1,31 @@
+"""Statements as Python code of a revision, exactly as they were executed."""
+
+import re
+from typing import Final
+
+from slipway.gate.names import quoted_parts
+
+# In a text of op.execute() a colon before a word is a parameter, and drivers have doubled each percent sign.
+_CHANGED_BY_TEXT: Final = re.compile(r"%|(?<![:\w]):\w")
+_PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+def names_of(spelled: str) -> list[str]:
+    """Return the parts of a name as Postgres reads them: lower case, unless they are quoted."""
+    return [part[1:-1].replace('""', '"') if part.startswith('"') else part.lower() for part in quoted_parts(spelled)]
+
+
+def quoted(name: str) -> str:
+    """Return a part of a name as SQL spells it."""
+    return name if _PLAIN.fullmatch(name) else '"{}"'.format(name.replace('"', '""'))
+
+
+def in_quotes(sql: str) -> str:
+    """Return a part of a statement as it is written between triple quotes."""
+    return re.sub(r"'(?=''|$)", r"\'", sql.replace("\\", "\\\\"))
+
+
+def as_executed(code: str, sql: str) -> str:
+    """Return code with op.execute('''…''') so that it executes the statement, or part of one, without a change."""
+    changed = _CHANGED_BY_TEXT.search(sql)
+    return re.sub(r"\bop\.execute\((?=f?''')", "op.get_bind().exec_driver_sql(", code) if changed else code
