@@ -148,8 +148,17 @@ async def test_a_healthy_release_passes_and_uncovered_checks_are_listed(tried_he
         (200, "sys.exit(7)", "the container ended by itself with the exit code 7"),
         (200, "os.environ['SIGNING_KEY']", "reads the variable SIGNING_KEY, which it does not get"),
         (200, "import nothing_like_it", "imports nothing_like_it, which is not installed"),
+        (200, "import socket; socket.create_connection(('localhost', 1))", "Connection refused"),
     ],
-    ids=["answers 500", "never listens", "speaks when it is stopped", "exits", "lacks a variable", "does not import"],
+    ids=[
+        "answers 500",
+        "never listens",
+        "speaks when it is stopped",
+        "exits",
+        "lacks a variable",
+        "does not import",
+        "needs a server",
+    ],
 )
 async def test_a_release_that_does_not_become_healthy_is_diagnosed(tried_here, code, before, cause):
     brisk = 1.0 if code == 500 else 0.4 if "sleep(60)" in before else 0.0  # those that are waited for to the end
@@ -157,6 +166,7 @@ async def test_a_release_that_does_not_become_healthy_is_diagnosed(tried_here, c
     assert (check.subject, check.verdict) == ("release", PreflightResult.REFUSED)
     assert cause in check.found
     assert check.remedy
+    assert ("slipway starts only Postgres, and names that in DATABASE_URL" in check.remedy) == ("socket" in before)
 
 
 @pytest.mark.slow

@@ -6,12 +6,14 @@ production runs the release before this one. I: the checkout goes to staging, is
 
 from typing import TypeVar
 
+from slipway.records.checks import Check
 from slipway.records.image import Image
 from slipway.records.outcome import Status
 from slipway.records.proof import Finding, Implication, Proof, Verdict
 from slipway.records.rehearsal import Act
 from slipway.rehearsal.scene import Scene, summary
 from slipway.rehearsal.stage import ENVIRONMENTS, Candidate
+from slipway.release.diagnosis import variables_of
 from slipway.untrusted import one_line
 
 C = TypeVar("C", bound=Candidate)
@@ -22,7 +24,7 @@ async def start(scene: Scene[C]) -> Image | None:
     act, release = scene.begin("start", "the checkout starts here, and its migrations are tested"), scene.story.release
     image = await scene.build(act, release)
     if refusals := await scene.preflight(act, image, ENVIRONMENTS[0]):
-        why = ", and ".join(f"{one_line(check.found)}: {one_line(check.remedy)}" for check in refusals)
+        why = ", and ".join(f"{one_line(check.found)}: {one_line(_remedy(scene, check))}" for check in refusals)
         details = tuple(f"log: {one_line(line)}" for check in refusals for line in check.lines)
         act.ended("the preflight refuses the release", passed=False, details=details, why=why)
         return None
@@ -91,6 +93,13 @@ async def rolled_back(scene: Scene[C], live: Image) -> Act | None:
     happened = f"{summary(outcome)} still serves; deploy exits {outcome.status.exit_code}"
     passed = proof.verdict is Verdict.PASS and rolled_back and cause_known
     return scene.of_outcome(act, outcome, happened, passed=passed, expects_failure=True)
+
+
+def _remedy(scene: Scene[C], check: Check) -> str:
+    """Name variables where a service can have them that has no table for its environment."""
+    environment = ENVIRONMENTS[0]
+    declared = environment in scene.stage.account.declared
+    return check.remedy if declared else check.remedy.replace(variables_of(environment), variables_of(""))
 
 
 def _adoption(scene: Scene[C]) -> tuple[str, ...]:

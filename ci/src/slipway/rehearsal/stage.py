@@ -4,7 +4,7 @@ Releases run as processes of this machine (`rehearsal.local`) or as containers o
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
@@ -51,11 +51,12 @@ def target_named(name: str | None, settings: Settings) -> TargetKind:
 
 @dataclass(frozen=True)
 class SimulatedAccount:
-    """A simulated account; `settings` have both environments in it, on `target`."""
+    """A simulated account; `settings` have both environments in it, on `target`, also those that the service's own do not `declare`."""
 
     settings: Settings
     target: TargetKind
     cloud: Cloud
+    declared: Collection[str] = ()
 
     async def place(self) -> Place:
         """Return the service's repository, which an empty account lacks."""
@@ -94,6 +95,7 @@ async def opened(
 
     - databases: URLs by environment. backend_at: makes the backend that runs instances, from the account's URL.
     """
+    declared = tuple(settings.environments)
     settings, secrets = on_stage(settings, target, databases)
     async with empty(settings, target, backend_at, secrets) as account:
         for environment in settings.environments.values():
@@ -102,7 +104,7 @@ async def opened(
         aws = Aws(REGION, account.cloud.url)
         for repository in (settings.name, *map(settings.ledger, settings.environments)):
             await aws.call("ecr", "create_repository", repositoryName=repository, imageTagMutability="IMMUTABLE")
-        yield account
+        yield replace(account, declared=declared)
 
 
 @asynccontextmanager

@@ -249,14 +249,18 @@ def _around(line: str, start: int, end: int) -> str:
     return ("…" if first else "") + part + ("…" if last < len(line) else "")
 
 
+def variables_of(environment: str) -> str:
+    """Return where the settings name a variable of an environment, or of a start without one."""
+    table = f"[tool.slipway.environments.{environment}]"
+    return f"variables or secrets of {table}" if environment else "variables of [tool.slipway.migrations]"
+
+
 def _facts(spec: ServiceSpec, words: PlatformWords) -> dict[str, str]:
     """Return the facts of the settings that cause and remedy may name."""
     table = f"[tool.slipway.environments.{spec.environment or 'NAME'}]"
     return {
         "environment": spec.environment or "the smoke test",
-        "variables": f"variables or secrets of {table}"
-        if spec.environment
-        else "variables of [tool.slipway.migrations]",
+        "variables": variables_of(spec.environment),
         "table": table,
         "port": str(spec.port),
         "health_path": spec.health_path or "",
