@@ -9,7 +9,6 @@ from pathlib import Path
 import cfnlint
 import pytest
 
-from slipway.environment.bootstrap import check_losses
 from slipway.environment.environment import ServiceEnvironment, wall_clock
 from slipway.errors import RefusedError, SlipwayError
 from slipway.records.bootstrap import (
@@ -22,6 +21,7 @@ from slipway.records.bootstrap import (
     ValueChange,
 )
 from slipway.records.drift import AccountDrift, PropertyDrift, StackDrift
+from slipway.release.bootstrap.shared import check_losses
 from slipway.release.bootstrap.template import stacks
 from slipway.release.prices import CLASSES, MAJORS, cost_of
 from slipway.release.targets.ecs_express.spec import spec_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from dataclasses import replace as with_values
 from typing import Any
 
-from slipway.errors import RefusalsError, RefusedError, SlipwayError
+from slipway.errors import RefusedError, SlipwayError
 from slipway.records.bootstrap import Bootstrap, DatabaseChange, DoorChange, ResourceChange, Result, StackChange
 from slipway.records.cost import Cost
 from slipway.records.drift import AccountDrift
@@ -19,9 +19,9 @@ from slipway.release.bootstrap.doors import Door, callers_of, close, doors_of, w
 from slipway.release.bootstrap.drift import NOT_COVERED, detect
 from slipway.release.bootstrap.enclosure import enclose, enclosure_of
 from slipway.release.bootstrap.existing import check_new, roles_added_by
-from slipway.release.bootstrap.isolation import named as resource_of
 from slipway.release.bootstrap.network import task_subnets, tasks_place
 from slipway.release.bootstrap.server import database_name, owner_name
+from slipway.release.bootstrap.shared import SharedChange, check_losses, exports
 from slipway.release.bootstrap.template import CALLER, StackKind, StackTemplate, stacks
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
@@ -65,6 +65,12 @@ class AccountSetup:
         return self._templates
 
     @property
+    def _managed(self) -> ManagedNetwork | None:
+        """The settings of the network that bootstrap makes; None for a team's own, and for none."""
+        network = self.settings.environment(self.environment).network
+        return network if isinstance(network, ManagedNetwork) else None
+
+    @property
     def _templates(self) -> tuple[StackTemplate, ...]:
         return stacks(self.settings, self.environment)
 
@@ -80,8 +86,7 @@ class AccountSetup:
 
     async def drift(self, tell: Callable[[Event], None]) -> AccountDrift:
         """Compare the account with the templates of its stacks; raises SlipwayError."""
-        network = self.settings.environment(self.environment).network
-        private = isinstance(network, ManagedNetwork) and network.private
+        private = self._managed is not None and self._managed.private
         stacks = tuple([await detect(self.aws, stack, self.time) for stack in await self.stacks()])
         made = await self._made(tell)
         enclosure = await enclosure_of(self.aws, made.foundation, made.services)
@@ -101,10 +106,10 @@ class AccountSetup:
             database=await self._database(made, tell, makes=False),
         )
 
-    async def _misplaced(self, made: "_Made") -> list[str]:
+    async def _misplaced(self, made: _Made) -> list[str]:
         """Return why the live service is in other subnets of bootstrap's network than its settings say."""
-        network = self.settings.environment(self.environment).network
-        if not (isinstance(network, ManagedNetwork) and VPC in made.foundation):
+        network = self._managed
+        if network is None or VPC not in made.foundation:
             return []
         connect = target_of(self.settings, self.environment).connect
         observed = await connect(self.settings, self.environment, self.aws, self.time).observe()
@@ -165,16 +170,15 @@ class AccountSetup:
 
     def _told(self, changes: Iterable[StackChange]) -> tuple[StackChange, ...]:
         """Return the changes without the outputs that are for services whose `private` differs."""
-        network = self.settings.environment(self.environment).network
-        if not isinstance(network, ManagedNetwork):
+        if self._managed is None:
             return tuple(changes)
-        other = tasks_place(private=not network.private)
+        other = tasks_place(private=not self._managed.private)
         return tuple(
             with_values(each, outputs={place: value for place, value in each.outputs.items() if place != other})
             for each in changes
         )
 
-    async def _doors(self, made: "_Made", *, makes: bool) -> list[DoorChange]:
+    async def _doors(self, made: _Made, *, makes: bool) -> list[DoorChange]:
         """Return what is open to others than callers, or closed to callers, and mend it if `makes`."""
         doors = await self._open_doors(made)
         if makes:
@@ -196,19 +200,19 @@ class AccountSetup:
 
     async def _network(self) -> tuple[str, str]:
         """Return the ids of the network that bootstrap made, and of the service's security group; empty without them."""
-        if not isinstance(self.settings.environment(self.environment).network, ManagedNetwork):
+        if self._managed is None:
             return "", ""
         stacks = {each.kind: each.name for each in self._templates}
         made = [await ids_of(self.aws, stacks[kind]) for kind in (StackKind.FOUNDATION, StackKind.ENVIRONMENT)]
         return made[0].get(VPC, ""), made[1].get(CALLER, "")
 
-    async def _open_doors(self, made: "_Made") -> list[Door]:
+    async def _open_doors(self, made: _Made) -> list[Door]:
         """Return the load balancers in the network that bootstrap made; none in a team's own, which may have other uses."""
         return await doors_of(self.aws, made.foundation[VPC]) if VPC in made.foundation else []
 
-    async def _made(self, tell: Callable[[Event], None]) -> "_Made":
+    async def _made(self, tell: Callable[[Event], None]) -> _Made:
         """Read what the stacks have made in the account."""
-        if not isinstance(self.settings.environment(self.environment).network, ManagedNetwork):
+        if self._managed is None:
             return _Made()
         stacks = {each.kind: each for each in self._templates}
         foundation = stacks[StackKind.FOUNDATION]
@@ -217,7 +221,7 @@ class AccountSetup:
         own = services.get(stacks[StackKind.ENVIRONMENT].name, {})
         return _Made(foundation=await ids_of(self.aws, foundation.name), services=services, own=own)
 
-    async def _database(self, made: "_Made", tell: Callable[[Event], None], *, makes: bool) -> DatabaseChange | None:
+    async def _database(self, made: _Made, tell: Callable[[Event], None], *, makes: bool) -> DatabaseChange | None:
         """Read the database and its roles, and make them if `makes`; None where bootstrap has made none."""
         if self.settings.environment(self.environment).database is None:
             return None
@@ -250,7 +254,7 @@ class AccountSetup:
             if proposal is None:
                 proposal = await opened.enter_async_context(change_set.proposed())
             added = {change.name for change in proposal.changes if change.action == "Add"}
-            awaited |= {export: stack.name for export, name in _exports(stack).items() if name in added}
+            awaited |= {export: stack.name for export, name in exports(stack).items() if name in added}
             proposals.append((change_set, proposal))
             roles |= dict.fromkeys(roles_added_by(stack, proposal), stack)
             if stack.kind is StackKind.FOUNDATION and proposal.changes and not proposal.is_new:
@@ -275,76 +279,21 @@ class AccountSetup:
         Raises RefusedError when other services use what would be lost or changed, and for what AWS refuses.
         """
         deletion = StackDeletion(self.aws, stack, self.time, tell)
-        imports, ours = await deletion.imports(), {each.name: imports_of(each.template) for each in self._templates}
-        users = sorted({name for names in imports.values() for name in names} - ours.keys())
-        also = f"the stack {stack.name} is also used by {', '.join(users)}"
         for change in proposal.changes:
-            if value := change.lowered:
-                is_version, major = value.name == "EngineVersion", value.before.partition(".")[0]
-                asked, fate = (
-                    (f"postgres {value.after}", "downgrade") if is_version else (f"{value.after} GB", "shrink")
-                )
-                setting, table = f"storage = {major}", f"tool.slipway.environments.{self.environment}.database"
-                if is_version:
-                    setting, table = f'postgres = "{major}"', "tool.slipway.migrations"
-                raise RefusedError(
-                    f"the settings ask for {asked}, and the server {change.physical} has {value.before}, "
-                    f"which RDS cannot {fate}{f'; {also}' if users else ''}",
-                    f"write {setting} into [{table}]",
-                )
             is_deleted = change.kind == DATABASE and change.is_taken and change.name in named
             if is_deleted and (protection := await deletion.protection(change.physical)):
                 raise protection
-        kept = _exports_kept(stack, proposal)
-        given_up = {(export, name) for export, names in imports.items() if export not in kept for name in names}
-        if holders := sorted({name for export, name in given_up if name not in ours or export in ours[name]}):
-            lost = ", ".join(change.name for change in proposal.changes if change.is_taken)
-            raise RefusedError(
-                f"these settings would replace or delete {lost} in the stack {stack.name}, which AWS refuses while "
-                f"{', '.join(holders)} {'uses' if len(holders) == 1 else 'use'} it",
-                f"write the applied values into the settings again (`slipway bootstrap --environment {self.environment} --drift` shows "
-                f"them), or destroy the services of these stacks first: `slipway destroy --environment {self.environment} --everything`",
-            )
-        taken = [change.name for change in proposal.changes if change.is_taken and change.name not in named]
-        if taken and users:
-            raise RefusedError(
-                f"{also}, and these settings would destroy {', '.join(taken)} in it",
-                "write the same network, database and migrations.postgres as those services into these settings; if all of them are to "
-                f"lose it, pass {' '.join(f'--replace {name}' for name in taken)} with --apply",
-            )
-        agreed = {stack_name(service.name, self.environment) for service in self.beside}
-        changed = _changed_by_settings(proposal, named)
-        if changed and (others := [name for name in users if name not in agreed]):
-            raise RefusedError(
-                f"the stack {stack.name} is also used by {', '.join(others)}, and these settings would change "
-                f"{', '.join(changed.values())} in it",
-                "write the same network, database and migrations.postgres as those services into these settings; if the change is meant "
-                f"for all of them, pass {' '.join(f'--replace {name}' for name in changed)} with --apply",
-            )
-        return bool(given_up)
-
-
-def _exports_kept(stack: StackTemplate, proposal: StackChange) -> frozenset[str]:
-    """Return the exports that a stack still has after a change, with the value that they had before."""
-    replaced = {change.name for change in proposal.changes if change.replacement == "True"}
-    return frozenset(export for export, name in _exports(stack).items() if name not in replaced)
-
-
-def _exports(stack: StackTemplate) -> dict[str, str]:
-    """Return the resource behind each export of a template."""
-    outputs = stack.template.get("Outputs", {}).values()
-    return {each["Export"]["Name"]: resource_of(each["Value"]) for each in outputs if "Export" in each}
-
-
-def _changed_by_settings(proposal: StackChange, named: Sequence[str]) -> dict[str, str]:
-    """Return the properties that the settings change in place, as RESOURCE.PROPERTY, with both values; none of those that are named."""
-    found = {
-        f"{change.name}.{value.name}": f"{change.name} {value.told}"
-        for change in proposal.changes
-        for value in change.values
-        if not (value.is_restored or change.is_taken)
-    }
-    return {name: told for name, told in found.items() if name not in named}
+        shared = SharedChange(
+            environment=self.environment,
+            stack=stack,
+            proposal=proposal,
+            named=named,
+            imports=await deletion.imports(),
+            ours={each.name: imports_of(each.template) for each in self._templates},
+            agreed={stack_name(service.name, self.environment) for service in self.beside},
+        )
+        shared.check()
+        return bool(shared.given_up)
 
 
 def _waiting(stack: StackTemplate, awaited: str, applied: Mapping[str, Any]) -> StackChange:
@@ -353,42 +302,26 @@ def _waiting(stack: StackTemplate, awaited: str, applied: Mapping[str, Any]) -> 
     `applied` are the resources of the stack's present template.
     """
     wanted = stack.template["Resources"]
-    added = [
-        ResourceChange(action="Add", name=name, kind=wanted[name]["Type"]) for name in wanted if name not in applied
-    ]
-    changed = [name for name in wanted if name in applied and wanted[name] != applied[name]]
-    gone = {name: each.get("DeletionPolicy", "Delete") for name, each in applied.items() if name not in wanted}
+    changed = {name: "Modify" if name in applied else "Add" for name in wanted if wanted[name] != applied.get(name)}
+    actions = sorted(changed.items(), key=lambda each: each[1])  # "Add" comes first
+    gone = [name for name in applied if name not in wanted]
     return StackChange(
         stack=stack.name,
         region=stack.region,
         result=Result.PROPOSED,
         is_new=not applied,
         changes=(
-            *added,
-            *(ResourceChange(action="Modify", name=name, kind=wanted[name]["Type"]) for name in changed),
-            *(
-                ResourceChange(action="Remove", name=name, kind=applied[name]["Type"], policy=gone[name])
-                for name in gone
-            ),
+            *(ResourceChange(action=action, name=name, kind=wanted[name]["Type"]) for name, action in actions),
+            *(_removal(name, applied[name]) for name in gone),
         ),
         template=stack.digest,
         waits_for=awaited,
     )
 
 
-def check_losses(changes: Iterable[StackChange], named: Sequence[str]) -> None:
-    """Raise an error with every resource that a change would destroy and that is not named."""
-    refused = [
-        RefusedError(
-            f"the change of {stack.stack} {change.loss} {change.name} ({change.physical})",
-            change.remedy,
-        )
-        for stack in changes
-        for change in stack.changes
-        if change.loss and change.name not in named
-    ]
-    if refused:
-        raise RefusalsError(refused)
+def _removal(name: str, resource: Mapping[str, Any]) -> ResourceChange:
+    policy = resource.get("DeletionPolicy", "Delete")
+    return ResourceChange(action="Remove", name=name, kind=resource["Type"], policy=policy)
 
 
 async def changed(access: Access, digest: str | None, tell: Callable[[Event], None], *, makes: bool) -> DatabaseChange:
