@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from slipway.records.ledger import Release
 from slipway.records.outcome import Status
-from slipway.release.engine.ledger import expected_seconds
+from slipway.release.engine.recorded import expected_seconds
 
 RELEASE = Release(
     environment="staging",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.ledger import Release
 from slipway.records.outcome import Status, Verb
-from slipway.release.engine.ledger import digest_of, named_release, release_before, was_live, way_back
+from slipway.release.engine.recorded import digest_of, named_release, release_before, was_live, way_back
 
 
 def release(number, image, status=Status.SUCCEEDED, verb=Verb.DEPLOY):

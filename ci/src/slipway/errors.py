@@ -70,7 +70,7 @@ class RefusalsError(ObstaclesError, RefusedError):
 
 
 def together(errors: Sequence[SlipwayError]) -> tuple[str, str]:
-    """Return failure and next step of one error that consists of several."""
+    """Join several errors into one; return its failure and its next step."""
     first, *others = errors
     numbered = "".join(f"; ({number}) {other}" for number, other in enumerate(others, start=2))
     return first.what, f"{first.next_step}{numbered}"

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         option(
             "replace",
             "RESOURCE",
-            "with `--apply`: allow this resource, named as in the template, to be replaced, although its contents are lost; or as RESOURCE.PROPERTY, such as Database.DBInstanceClass, a change of what services of other repositories share; may be repeated",
+            "with `--apply`: allow this resource, named as in the template, to be replaced or deleted with its contents; as RESOURCE.PROPERTY, such as Database.DBInstanceClass: allow the change of a property that services of other repositories share; may be repeated",
             repeated=True,
         ),
     ),
@@ -136,7 +136,7 @@ def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
         option(
             "command",
             "COMMAND",
-            "only what this command needs, such as destroy, bootstrap, which includes destroy --everything, or bootstrap-drift; may be repeated (default: all that the deploy role runs)",
+            "the policy for this command only; bootstrap includes destroy --everything, and bootstrap-drift is for bootstrap --drift; may be repeated (default: all commands that the deploy role runs)",
             repeated=True,
         ),
         switch(

@@ -67,11 +67,11 @@ ALL = switch(
 )
 CERTIFICATE = file(
     "certificate",
-    "a file with proof.json of `slipway gate --report` or the output of `slipway certificate`; it shows that the release from before a migration works on the schema after it, and is kept in the ledger",
+    "proof.json of `slipway gate --report`, or the output of `slipway certificate`: evidence that the release from before a migration works on the schema after it; kept in the ledger",
 )
 PROVEN = file(
     "certificate",
-    "a file with proof.json of `slipway gate --report` or the output of `slipway certificate`; refuse to migrate if env.py groups the revisions into transactions differently than in the proof",
+    "proof.json of `slipway gate --report`, or the output of `slipway certificate`: refuse to migrate if env.py groups the revisions into other transactions than in the proof",
 )
 WITHOUT_PROOF = option(
     "without-proof",

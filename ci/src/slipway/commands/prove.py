@@ -38,7 +38,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "test only revisions newer than this revision, git ref, or `merge-base`, where HEAD left the default branch; older ones are run, and not tested (default: merge-base on a branch or with an uncommitted revision; otherwise the newest release tag, if revisions follow it; otherwise only the newest revision is tested)",
+            "test only revisions newer than this revision or git ref; `merge-base` is the commit at which HEAD left the default branch; older revisions are run, but not tested (default: merge-base on a branch or with an uncommitted revision; otherwise the newest release tag, if revisions follow it; otherwise only the newest revision is tested)",
             one_of="tested",
             on_dagger="name a revision, since the workspace has no git history (default: all after start-after)",
         ),

@@ -93,7 +93,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,
-        switch("older", "deploy an image although the live one was first deployed after it; refused by default"),
+        switch("older", "deploy an image that was deployed before the live one was; refused by default"),
         WITHOUT_START,
         ALL,
         replace(
@@ -175,7 +175,7 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
         option(
             "to",
             "NUMBER",
-            "the deployment to go back to, by its number in `slipway history`; required after a rollback or an abort (default: on ECS a deployment in progress is rolled back, as `slipway abort` does; otherwise the release live before is restored)",
+            "the deployment to go back to, by its number in `slipway history`; required after a rollback or an abort (default: the release that was live before; on ECS, while a deployment is in progress, `slipway abort` is run instead)",
             parse=int,
         ),
         switch(

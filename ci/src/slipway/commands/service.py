@@ -112,7 +112,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
         ),
         file(
             "record",
-            "before listing, record the deployment in this file, which a run with --without-ledger left, and delete the file; this needs the permissions of `deploy`",
+            "first record the deployment that a run with --without-ledger saved in this file, and delete the file; needs the permissions of `deploy`",
             not_on_dagger="such a run leaves a file on a person's machine",
         ),
     ),

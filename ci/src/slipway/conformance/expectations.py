@@ -26,7 +26,7 @@ class Cell:
 
     @property
     def subject(self) -> str:
-        """Its name in every report."""
+        """The expectation's name in every report."""
         return subject_of(self.call, self.state)
 
 

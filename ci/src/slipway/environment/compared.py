@@ -10,7 +10,7 @@ _HERE = "HERE"  # in the place of a side's own address
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """A client's way to a side: the address that it connects to, and the name that it asks for there, which by default is the address."""
+    """How a client reaches a side: the address that it connects to, and the host name that it requests, by default that address."""
 
     side: ObservedEnvironment
     platform: str

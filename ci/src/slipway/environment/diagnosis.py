@@ -11,8 +11,8 @@ from slipway.records.ledger import Intent, Release
 from slipway.records.outcome import NOTHING, Diagnosis, Examination, Status
 from slipway.release.engine.compatibility import BROKEN
 from slipway.release.engine.engine import RESUME
-from slipway.release.engine.ledger import digest_of, last_asked, live_with
 from slipway.release.engine.plan import ServiceSpec
+from slipway.release.engine.recorded import digest_of, last_asked, live_with
 from slipway.release.engine.target import Operation, OperationStatus
 from slipway.release.errors import PlatformRefusedError
 

@@ -31,9 +31,10 @@ from slipway.release.engine.compatibility import rollback_risk
 from slipway.release.engine.engine import Engine, no_op
 from slipway.release.engine.goal import Deleted, Goal, Live, Paused, Resumed, check_sensible
 from slipway.release.engine.late import LateStore
-from slipway.release.engine.ledger import Ledger, newer_than
+from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.plan import ServiceSpec, check_belongs
 from slipway.release.engine.plan import plan as make_plan
+from slipway.release.engine.recorded import newer_than
 from slipway.release.engine.run import reach
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError, leaving_unknown, or_unknown

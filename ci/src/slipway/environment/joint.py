@@ -24,8 +24,8 @@ from slipway.records.outcome import Outcome, Status, Verb
 from slipway.records.plan import Action, Plan, State
 from slipway.records.progress import Event, Tell
 from slipway.records.refusal import Refusal
-from slipway.release.engine.ledger import was_brought
 from slipway.release.engine.plan import check_belongs, check_still_true
+from slipway.release.engine.recorded import was_brought
 from slipway.settings import Settings, WhenALaterFails, variable_of
 from slipway.settings.calls import CallGraph, graph_of, unreachable
 

@@ -1,4 +1,4 @@
-"""The log of a service: what its instances and the platform wrote lately, while it is followed, or about one deployment."""
+"""The log of a service and its platform: recent lines, new lines as they come, or those of one deployment."""
 
 import math
 import re

@@ -21,9 +21,10 @@ from slipway.release.aws.client import Aws, Keys, check_region
 from slipway.release.aws.ecr import EcrStore, check_repository
 from slipway.release.engine.compatibility import is_behind, readiness_from
 from slipway.release.engine.late import LateStore
-from slipway.release.engine.ledger import Ledger, live_with
+from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.overtaken import with_ends
 from slipway.release.engine.plan import ServiceSpec, checked_path, plan
+from slipway.release.engine.recorded import live_with
 from slipway.release.engine.target import Target, Time
 from slipway.release.targets.supported import TargetDescription, target_of
 from slipway.settings import Environment as EnvironmentSettings

@@ -22,7 +22,14 @@ from slipway.release.aws.ecr import revision_of
 from slipway.release.engine.compatibility import SHORT, Disproof, forward_risk, rollback_risk
 from slipway.release.engine.engine import no_op
 from slipway.release.engine.late import LateStore
-from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before, was_brought
+from slipway.release.engine.recorded import (
+    digest_of,
+    is_rollback,
+    live_with,
+    named_release,
+    release_before,
+    was_brought,
+)
 from slipway.release.engine.target import OperationStatus
 from slipway.release.errors import or_unknown
 from slipway.release.move.counterpart import carried
@@ -246,7 +253,7 @@ async def take_back(environment: ServiceEnvironment, tell: Tell, evidence: Compa
 
 
 async def plan_take_back(environment: ServiceEnvironment, evidence: CompatibilityEvidence) -> Plan:
-    """Return what taking the newest deployment back would change, or why it would be refused; changes nothing."""
+    """Return what rolling back the newest deployment would change, or why it would be refused; changes nothing."""
     return await (await _taking_back(environment, evidence)).plan()
 
 

@@ -16,8 +16,8 @@ from slipway.records.plan import Observed, State
 from slipway.release.aws.ecr import revision_of
 from slipway.release.engine.compatibility import way_out
 from slipway.release.engine.late import LateStore
-from slipway.release.engine.ledger import digest_of, is_of_another_schema, last_asked, live_with, way_back
 from slipway.release.engine.plan import health_check
+from slipway.release.engine.recorded import digest_of, is_of_another_schema, last_asked, live_with, way_back
 from slipway.release.engine.target import Operation
 from slipway.release.errors import LostAnswerError, PlatformRefusedError, UnreachableError
 

@@ -89,7 +89,7 @@ def workspace(tree: Tree) -> Fact | None:
 
 @functools.lru_cache(maxsize=1)
 def dependencies(tree: Tree) -> frozenset[str]:
-    """Return the names of what the project needs: its declared dependencies, or those of its requirements."""
+    """Return the names of what the project needs: its declared dependencies, or those in its requirements files."""
     declared = {*_names(texts_in(tree.table(_PYPROJECT, "project").get("dependencies")))}
     of_poetry = tree.table(_PYPROJECT, "tool", "poetry", "dependencies")
     declared |= {normal(name) for name, spec in of_poetry.items() if not table_in(spec).get("optional")}

@@ -73,7 +73,7 @@ def _openings(module: ast.Module, name: str, run: set[str]) -> Iterator[int]:
 
 
 def _holds(node: ast.AST, names: set[str]) -> bool:
-    """Whether an expression has the file's name in a text, or one of the names that stand for it."""
+    """Whether an expression contains the file's name, as text or as a variable that has it."""
     return any(
         (text_in(each) or "").rpartition("/")[2] in names
         or (isinstance(each, ast.Name | ast.Attribute) and ast.unparse(each) in names)

@@ -106,7 +106,7 @@ class Place:
         return {**named, **security, **({"PGPASSWORD": self.password} if self.password else {})}
 
     def url(self, scheme: str, *, secret: bool) -> str:
-        """Return the URL, with the password only if the URL is kept `secret`."""
+        """Return the URL, with the password only if it is `secret`, which keeps it out of output."""
         password = f":{quote(self.password, safe='')}" if self.password and secret else ""
         at = f"{scheme}://{quote(self.user, safe='')}{password}@"
         if self.host.startswith("/"):

@@ -52,10 +52,10 @@ def step_of(environment: Environment, node: Node, step: str) -> RevisionStep:
 
 
 def by_itself(environment: Environment, node: Node, step: RevisionStep) -> RevisionStep:
-    """Give a step its own transaction even when env.py has begun one, which alembic then leaves to env.py.
+    """Run a step in a transaction of its own, also when env.py has begun one for all; then alembic commits nothing.
 
-    The earlier work is committed beneath SQLAlchemy, which refuses a commit within `with connection.begin()`. So a revision is not charged
-    with the locks of those before it, and they survive its failure.
+    Earlier revisions are committed below SQLAlchemy, which refuses a commit within `with connection.begin()`. So their locks do not count
+    for this revision, and they survive its failure.
     """
     function = step.migration_fn
 

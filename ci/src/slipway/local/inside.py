@@ -148,7 +148,7 @@ async def _stop(process: anyio.abc.Process) -> None:
 
 
 def _home(folder: Path) -> Path:
-    """Make an empty home folder; its name is none that could be imported."""
+    """Make an empty home folder, with a name that no import can have."""
     home = folder / ".home"
     home.mkdir()
     return home

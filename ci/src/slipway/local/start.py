@@ -17,7 +17,7 @@ from slipway.workload.python import Python, check_environment, named_environment
 
 @dataclass(frozen=True)
 class Place:
-    """A service's folder with its environment, or with the obstacles that it meets, and the gate's process there if it was started."""
+    """A service's folder: its virtual environment or the obstacles found there, and the gate's process if it was started."""
 
     folder: Path
     python: Python | None

@@ -200,7 +200,7 @@ def _default_privileges(letter: str, privileges: str, owner: str, application: s
 
 
 def _grant_on_older(kinds: str, function: str, privileges: str, owner: str, application: str) -> str:
-    """Return the SQL that grants privileges on what exists already; it leaves what has any, because a migration may have taken others back."""
+    """Return the SQL that grants privileges on existing objects; one that has some keeps them, because a migration may have revoked the others."""
     return (
         "DO $$ DECLARE name regclass; BEGIN FOR name IN SELECT oid FROM pg_class"
         f" WHERE relowner = '\"{owner}\"'::regrole"  # the function fails for other kinds, and Postgres orders conditions by itself

@@ -40,7 +40,7 @@ class _Verdict:
         return await dag.directory().with_new_file("verdict", self.summary.splitlines()[-1]).id()
 
     def shown(self, name: str) -> Self:
-        """Report the last line as a test, which the CLI shows at the end of every call; print the rest unless `sync` fails with it."""
+        """Report the last line as a test, which Dagger's CLI shows at the end of a call; print the other lines unless `sync` fails with them."""
         from dagger.telemetry import get_tracer
 
         if not self.red:

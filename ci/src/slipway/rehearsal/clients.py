@@ -64,7 +64,7 @@ class Clients:
         return len(self._failures)
 
     def expect(self, failed: int) -> None:
-        """Count failed requests as those of a release that the platform took back."""
+        """Attribute this many failed requests to a release that the platform rolled back."""
         self._taken_back += failed
 
     async def check(self, url: str) -> None:

@@ -114,7 +114,7 @@ def settings_of(commit: Commit) -> Settings:
 
 
 async def build(commit: Commit, wanted: Settings, place: Place, *, locked: bool = True) -> Image:
-    """Build the artifact of a commit and push it; the same commit gives the same digest. Raises SlipwayError, if it must be `locked` also without a lock."""
+    """Build the artifact of a commit and push it; the same commit gives the same digest. Raises SlipwayError, with `locked` also for a commit without a lock file."""
     config = TreeConfig(wanted.command, wanted.port, {"GIT_REVISION": commit.revision})
     annotations = {
         "org.opencontainers.image.title": wanted.name,

@@ -136,7 +136,7 @@ async def or_unknown(read: Awaitable[T]) -> T:
 
 @contextmanager
 def leaving_unknown(what: str) -> Iterator[None]:
-    """Begin the message of each UnknownOutcomeError in the block with `what`, which names what is unknown."""
+    """Prefix the message of each UnknownOutcomeError in the block with `what`, which names the unknown thing."""
     try:
         yield
     except UnknownOutcomeError as error:

@@ -278,7 +278,7 @@ class BuildStep(Constrained):
 
 
 class WhenALaterFails(Enum):
-    """The fate of a live service when a later one of the same release of several services fails."""
+    """The fate of a deployed service when a later service of the same joint release fails."""
 
     BACK = "back"
     STAY = "stay"

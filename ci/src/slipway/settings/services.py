@@ -1,4 +1,4 @@
-"""The services of a repository: every folder with `[tool.slipway]`, from the texts of its settings files, wherever they are read."""
+"""The services of a repository: every folder with `[tool.slipway]`, read from the texts of its settings files."""
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath

@@ -252,7 +252,7 @@ def check_defaults(nodes: Sequence[Node], steps: Mapping[str, Steps], models: Se
 
 
 def _is_left_out(models: Sequence[Model], table: str, column: str) -> bool:
-    """Whether a release that has a table writes rows without a column; without models, it may."""
+    """Whether a release knows the table but not the column, so that its rows lack a value; without models, it may."""
     model = next((each for each in models if is_table(table, each.name)), None)
     return not models or (model is not None and not any(each.written and each.name == column for each in model.columns))
 

@@ -55,7 +55,7 @@ def _meeting(condition: str) -> Iterator[str]:
 
 
 def removed_labels(change: Change) -> Iterator[tuple[str, str]]:
-    """Yield name and label of each enum that a change leaves without it."""
+    """Yield each label that a change removes, after the name of its enum."""
     left = {line.name: line.labels for line in change.added}
     for line in change.removed:
         yield from ((line.name, label) for label in line.labels if label not in left.get(line.name, line.labels))

@@ -119,7 +119,7 @@ def _multiply_all(tables: Sequence[seeds.Table], rows: int, connection: Connecti
 
 
 def _multiply(connection: Any, table: seeds.Table, rows: int) -> bool:
-    """Whether a table accepted the rows."""
+    """Copy one row of a table with other values in its keys; return whether the table accepted all copies."""
     distinct = _distinct_values(connection, table)
     if distinct is None:
         return False

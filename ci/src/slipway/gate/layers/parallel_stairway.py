@@ -14,7 +14,7 @@ _COST_OF_THE_MODELS = 0.2  # as a share of one process's part, measured with ben
 
 
 def climb_all(baseline: Baseline, then: Callable[[StairwayResult], T], *, trace: bool) -> tuple[StairwayResult, T]:
-    """Run every step after the baseline, and `then` with the last part while others may still run; raises as `Stairway.climb`."""
+    """Run every step after the baseline, in parallel parts; `then` follows the last part while others may still run. Raises as `Stairway.climb`."""
     old = baseline.old
 
     def climb(first: int, last: int) -> StairwayResult:

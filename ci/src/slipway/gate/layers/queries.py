@@ -118,7 +118,7 @@ def derived(connection: Connection, model: Model, table: seeds.Table) -> Iterato
 
 
 def assumed(connection: Connection, table: seeds.Table, used: Collection[str], before: str) -> Iterator[Query]:
-    """Yield the statements of a release that uses these columns of a table, as far as they work before a revision."""
+    """Yield the statements that a release with these columns of a table would run, without those that fail before the revision."""
     columns = (
         Column(
             name=each["raw"],
@@ -219,7 +219,7 @@ def _outcomes(connection: Connection, model: Model, table: seeds.Table) -> Itera
 
 
 def _put_back(connection: Connection, table: seeds.Table, names: Sequence[str]) -> Iterator[str]:
-    """Yield an INSERT of a copied row; first of the last one, which is deleted, because each parent may allow one row only."""
+    """Yield INSERTs of copied rows: first of the last row, which is deleted before, because each parent may allow one row only."""
     columns, row = ", ".join(names), None
     values = ", ".join(f"quote_nullable({name}::text)" for name in names)
     taken = f"DELETE FROM {table.name} WHERE {_LAST.format(table=table.name)} RETURNING concat_ws(', ', {values})"

@@ -365,7 +365,7 @@ def _awaited(table: Table, waiting: Mapping[str, Table], *, required: bool = Fal
 
 
 def _circle(table: Table, waiting: Mapping[str, Table]) -> list[Table]:
-    """Return the table with all that it must refer to, directly or not."""
+    """Return the table and all tables that its rows must reference, directly or indirectly."""
     circle = [table]
     for each in circle:  # which grows
         circle += [other for other in _awaited(each, waiting, required=True) if other not in circle]

@@ -204,7 +204,7 @@ def _by_copy(module: Any, name: str, cursor: Any, _file: Any, table: str, *_: An
 
 
 def _by_adapter(_module: Any, name: str, cursor: Any, sql: str, parameters: Any = None) -> Call:
-    """Read a call of a cursor by which SQLAlchemy makes an async driver look sync."""
+    """Read a call of the cursor with which SQLAlchemy adapts an async driver to its synchronous interface."""
     connection = getattr(cursor, "_adapt_connection", None) or _Waiting(cursor._cursor.connection)  # noqa: SLF001 -- SQLAlchemy's
     dbapi = getattr(connection, "dbapi", None) or sys.modules["psycopg"]
     autocommit = getattr(connection, "autocommit", False)

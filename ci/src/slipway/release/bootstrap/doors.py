@@ -131,7 +131,7 @@ async def withdraw(aws: Aws, door: Door, group: str) -> None:
 
 
 async def callers_of(aws: Aws, vpc: str, callee: str) -> tuple[str, ...]:
-    """Return the services of a VPC that call one, by the tags of their security groups."""
+    """Return the services in a VPC that call this one, as the tags of their security groups say."""
     groups = (await _groups(aws, vpc)).items()
     return tuple(sorted(_tag(each, "Name") or name for name, each in groups if callee in _tag(each, CALLS_TAG).split()))
 

@@ -6,18 +6,13 @@ into blocks of a hundred (archive.py), so that a few calls find the newest numbe
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import Protocol, TypeVar
 
-from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Certificate
 from slipway.records.form import from_json, to_json
-from slipway.records.image import Reference
 from slipway.records.ledger import Accepted, History, Intent, LedgerBlock, Lock, Release
 from slipway.records.migration import Migration
-from slipway.records.outcome import Status, Verb
 from slipway.release.engine.target import Operation
 
 T = TypeVar("T")
@@ -32,10 +27,6 @@ _BLOCKS = 5  # read in one call
 _PARTS = 9  # of a block, whose records are too large for one
 # Where to look first, up to two million deployments.
 _HUNDREDS = tuple(dict.fromkeys(round(1.6**power) for power in range(22)))
-RELEASES = (Verb.DEPLOY, Verb.PROMOTE, Verb.ROLLBACK, Verb.MOVE)
-_NAME_IT = "name one with --to; `slipway history` lists them"
-_NEWEST = 10  # durations of older deployments are another service's
-_LEAST = 2  # one duration predicts nothing
 
 
 @dataclass(frozen=True)
@@ -349,7 +340,7 @@ def block_of(number: int) -> int:
 
 
 def _unended(records: Collection[tuple[int, str]]) -> list[int]:
-    """Return the newest numbers of which further records may come: those without an end, and the next ones."""
+    """Return the numbers that may get further records: the newest without an end, and those that come next."""
     ended = {number for number, kind in records if kind == "release"}
     newest = max((number for number, _ in records), default=0)
     open_numbers = sorted({number for number, _ in records} - ended)[-_RECENT:]
@@ -359,160 +350,3 @@ def _unended(records: Collection[tuple[int, str]]) -> list[int]:
 def nonce() -> str:
     """Return a random text that makes a record unique, so that another run's equal record is not taken for this run's."""
     return secrets.token_hex(8)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OlderImage:
-    """An image that is older than the one of now, by numbers of deployments.
-
-    - first: was the first to deploy it, and may have failed. live: the newest that brought it; None if it never went live.
-    - now: brought the newer image, or is to bring it if it `is_open`.
-    """
-
-    first: int
-    live: int | None
-    now: int
-    is_open: bool = False
-
-    @property
-    def found(self) -> str:
-        tried = "brought it" if self.live else "tried it, and it never went live"
-        newer = "has begun to bring a newer one and not ended" if self.is_open else "brought a newer one"
-        return f"deployment {self.first} {tried}, and deployment {self.now} {newer}"
-
-    def remedy(self, environment: str) -> str:
-        """Return the next step; a rollback is a part of it only if the image was live before."""
-        back = f"go back with `slipway rollback --environment {environment} --to {self.live}`, " if self.live else ""
-        return f"deploy the newest commit, {back}or pass --older"
-
-
-def newer_than(image: str, records: Sequence[Release | Intent]) -> OlderImage | None:
-    """Return how old an image is, if a newer one was deployed after it; None otherwise.
-
-    Images are as old as their first deployment, so a rollback makes none newer. `records` oldest first.
-    """
-    deployed = [record for record in records if record.verb in RELEASES]
-    first: dict[str, int] = {}
-    for record in deployed:
-        first.setdefault(record.image, record.number)
-    now = next((record for record in reversed(deployed) if isinstance(record, Intent) or was_brought(record)), None)
-    if now is None or first.get(image, now.number) >= first[now.image]:
-        return None
-    brought = [each.number for each in deployed if each.image == image and isinstance(each, Release) and was_live(each)]
-    return OlderImage(
-        first=first[image], live=max(brought, default=None), now=now.number, is_open=isinstance(now, Intent)
-    )
-
-
-def named_release(releases: Sequence[Release], number: int) -> Release:
-    """Return the release of this number, also one that did not answer; raises BadInputError when it was never live."""
-    release = next((release for release in releases if release.number == number), None)
-    if release is None:
-        raise BadInputError(f"the ledger has no deployment {number} that has ended", _NAME_IT)
-    if not was_brought(release):
-        raise BadInputError(f"deployment {number} was never live, it ended as {release.status.value}", _NAME_IT)
-    return release
-
-
-def release_before(releases: Sequence[Release], live: str | None) -> Release:
-    """Return the newest release that was live and differs from the `live` digest's in image or settings; `releases` newest first.
-
-    Raises RefusedError when there is none, and after a rollback, also the platform's own: it must not go back twice unless its user names
-    a release.
-    """
-    newest = _newest_change(releases)
-    if newest and newest.verb is Verb.ROLLBACK:
-        raise RefusedError(f"the last deployment, {newest.number}, was itself a rollback", _NAME_IT)
-    if newest and _went_back(newest):
-        who = "a person" if newest.status is Status.ABORTED else "the platform"
-        raise RefusedError(
-            f"{who} has rolled back the last deployment, {newest.number}, to the release before it", _NAME_IT
-        )
-    now = live_with(releases, live)
-    release = next((release for release in releases if was_live(release) and _differs(release, live, now)), None)
-    if release is None:
-        raise RefusedError("no other release was ever live here", "deploy one with --image")
-    return release
-
-
-def way_back(environment: str, releases: Sequence[Release], live: str | None) -> str:
-    """Return the command that goes back from a live release; empty when there is nothing to go back to. `releases` newest first."""
-    newest = _newest_change(releases)
-    if newest and (newest.verb is Verb.ROLLBACK or _went_back(newest)):
-        return way_back_again(environment)
-    with suppress(RefusedError):
-        release = release_before(releases, live)
-        return f"`slipway rollback --environment {environment}` goes back to release {release.number}"
-    return ""
-
-
-def is_of_another_schema(releases: Sequence[Release], live: str | None) -> bool:
-    """Return whether the release that a rollback restores knows other revisions than the live one, so that it would be refused without a certificate."""
-    with suppress(RefusedError):
-        before, now = release_before(releases, live), live_with(releases, live)
-        return bool(now and now.heads is not None and before.heads is not None and set(now.heads) != set(before.heads))
-    return False
-
-
-def way_back_again(environment: str) -> str:
-    """Return the command that goes back after a rollback, which takes a number."""
-    where = f"--environment {environment}"
-    return f"`slipway rollback {where} --to NUMBER` goes to another release, and `slipway history {where}` lists them"
-
-
-def _newest_change(releases: Sequence[Release]) -> Release | None:
-    """Return the newest release that went live or was taken back; a rollback that was taken back is like none."""
-    tried = (release for release in releases if release.verb is not Verb.ROLLBACK or not _went_back(release))
-    return next((release for release in tried if was_brought(release) or _went_back(release)), None)
-
-
-def _differs(release: Release, live: str | None, now: Release | None) -> bool:
-    """Return whether a release has another digest than `live`, or other settings than the newest one of that digest, if both are known."""
-    if digest_of(release) != live:
-        return True
-    is_moved = now is not None and now.verb is Verb.MOVE  # the same release on another platform
-    return bool(now and not is_moved and now.wanted and release.wanted and release.wanted != now.wanted)
-
-
-def is_rollback(intent: Intent | None) -> bool:
-    """Return whether the newest, unfinished intent is a rollback: the next run resumes it, with its own destination."""
-    return intent is not None and intent.verb is Verb.ROLLBACK
-
-
-def _went_back(release: Release) -> bool:
-    return release.verb in RELEASES and release.status in (Status.ROLLED_BACK, Status.ABORTED)
-
-
-def was_brought(release: Release) -> bool:
-    """Return whether a release went live, also one whose address did not answer."""
-    return was_live(release) or (release.verb in RELEASES and release.status is Status.UNANSWERED)
-
-
-def was_live(release: Release) -> bool:
-    return release.verb in RELEASES and release.status in (Status.SUCCEEDED, Status.NOOP)
-
-
-def live_with(releases: Sequence[Release], digest: str | None) -> Release | None:
-    """Return the newest release that went live with this digest; None if there is none. `releases` newest first."""
-    return next((release for release in releases if was_brought(release) and digest_of(release) == digest), None)
-
-
-def last_asked(releases: Sequence[Release]) -> Release | None:
-    """Return the newest deployment that recorded the service's address; None when the service was paused or deleted since. `releases` newest first."""
-    silent = (each for each in releases if each.verb in (Verb.PAUSE, Verb.DESTROY) and not each.status.exit_code)
-    since = max((each.number for each in silent), default=0)
-    return next((each for each in releases if each.url and each.number > since), None)
-
-
-def digest_of(record: Release | Intent) -> str:
-    """Return the digest that a record names; raises BadInputError for the record of a verb without a release."""
-    return Reference.parse(record.image).digest
-
-
-def expected_seconds(releases: Collection[Release]) -> float | None:
-    """Return the median duration of the newest successes; None when there are too few."""
-    newest = sorted(releases, key=lambda release: release.number, reverse=True)
-    seconds = [release.seconds for release in newest if release.status is Status.SUCCEEDED and release.seconds][
-        :_NEWEST
-    ]
-    return median(seconds) if len(seconds) >= _LEAST else None

@@ -12,9 +12,9 @@ from slipway.records.progress import Phase
 from slipway.release.engine.archive import pack
 from slipway.release.engine.compatibility import broken_by_migration, way_out
 from slipway.release.engine.engine import Run
-from slipway.release.engine.ledger import RELEASES, expected_seconds, way_back, way_back_again
 from slipway.release.engine.overtaken import ends_of
 from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, naming_values, values_of
+from slipway.release.engine.recorded import RELEASES, expected_seconds, way_back, way_back_again
 from slipway.release.engine.target import Operation
 
 _REMEMBERED = 20  # deployments

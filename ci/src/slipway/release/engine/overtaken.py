@@ -9,7 +9,8 @@ from slipway.errors import SlipwayError
 from slipway.records.ledger import History, Intent, Release
 from slipway.records.outcome import Status
 from slipway.release.engine.goal import settle, settle_state
-from slipway.release.engine.ledger import RELEASES, Ledger, digest_of
+from slipway.release.engine.ledger import Ledger
+from slipway.release.engine.recorded import RELEASES, digest_of
 from slipway.release.engine.target import Operation, OperationStatus, Target
 
 _MOST = 20  # unfinished deployments, of which each costs two requests

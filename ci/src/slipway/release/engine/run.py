@@ -16,8 +16,9 @@ from slipway.records.progress import Phase
 from slipway.release.engine.change import change, migrate, recall_migration
 from slipway.release.engine.engine import RESUME, Engine, Run
 from slipway.release.engine.goal import Goal, Live, check_sensible
-from slipway.release.engine.ledger import Contents, newer_than, nonce
+from slipway.release.engine.ledger import Contents, nonce
 from slipway.release.engine.outcome import end, ended_badly, follow, outcome_of, unchanged
+from slipway.release.engine.recorded import newer_than
 from slipway.release.engine.target import Operation
 from slipway.release.errors import BusyError, NotReadyError, PlatformRefusedError, or_unknown
 

@@ -71,7 +71,7 @@ class NameRecords:
         return [self._leading_to(side)]
 
     def _leading_to(self, side: Destination) -> dict[str, Any]:
-        """Return a record of the present kind to a side. The present record of that side is kept: its zone is in no other place."""
+        """Return a record of the present kind that leads to a side; that side's own record if it has one, as only that has its zone."""
         kept = next((record for record in self.leading if _target(record) == _plain(side.dns)), None)
         example = kept or self.leading[0]
         made: dict[str, Any] = {"Name": example["Name"], "Type": example["Type"]}
