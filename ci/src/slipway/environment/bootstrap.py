@@ -34,7 +34,10 @@ from slipway.structure import MismatchError
 
 @dataclass(frozen=True, kw_only=True)
 class _Made:
-    """The ids of what stacks have made, by the names in their templates: of the network's stack and of its services', by stack."""
+    """The ids of the resources that stacks have made, by their names in the templates.
+
+    - foundation: of the network's stack. own: of the service's. services: of each stack that imports from the network's.
+    """
 
     foundation: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -107,7 +110,7 @@ class AccountSetup:
         )
 
     async def _misplaced(self, made: _Made) -> list[str]:
-        """Return why the live service is in other subnets of bootstrap's network than its settings say."""
+        """Return a sentence if the live service is in other subnets of bootstrap's network than its settings say."""
         network = self._managed
         if network is None or VPC not in made.foundation:
             return []
@@ -169,7 +172,7 @@ class AccountSetup:
         )
 
     def _told(self, changes: Iterable[StackChange]) -> tuple[StackChange, ...]:
-        """Return the changes without the outputs that are for services whose `private` differs."""
+        """Return the changes without outputs for services with the other value of `private`."""
         if self._managed is None:
             return tuple(changes)
         other = tasks_place(private=not self._managed.private)
@@ -179,7 +182,7 @@ class AccountSetup:
         )
 
     async def _doors(self, made: _Made, *, makes: bool) -> list[DoorChange]:
-        """Return what is open to others than callers, or closed to callers, and mend it if `makes`."""
+        """Return the load balancers that admit others than callers, or not all callers; with `makes` they are corrected."""
         doors = await self._open_doors(made)
         if makes:
             for door in doors:
@@ -244,7 +247,7 @@ class AccountSetup:
     ) -> list[tuple[StackChangeSet, StackChange]]:
         """Return the change set of each stack, with what it would change; one that must wait is not opened.
 
-        Raises RefusedError with every role that they would make and that exists already, and when other services would lose something.
+        Raises RefusedError naming every role that exists already, and when other services would lose something.
         """
         proposals: list[tuple[StackChangeSet, StackChange]] = []
         roles, awaited, is_last = dict[str, StackTemplate](), dict[str, str](), False
@@ -263,7 +266,7 @@ class AccountSetup:
         return [*proposals[1:], proposals[0]] if is_last else proposals
 
     async def _waiting(self, stack: StackTemplate, awaited: Mapping[str, str]) -> StackChange | None:
-        """Return the proposal for a stack that imports an `awaited` export, which has the stack that will have it; None for another."""
+        """Return the proposal for a stack that imports an export of `awaited`, a dict from exports to the stacks that will make them; otherwise None."""
         if (export := next((each for each in imports_of(stack.template) if each in awaited), None)) is None:
             return None
         present = await describe_stack(self.aws, stack.name)
@@ -274,7 +277,7 @@ class AccountSetup:
     async def _check_shared(
         self, stack: StackTemplate, proposal: StackChange, named: Sequence[str], tell: Callable[[Event], None]
     ) -> bool:
-        """Return whether our own stacks, which use something that this one loses, must be changed first.
+        """Return whether this stack loses something that our own stacks use, so that these must be changed first.
 
         Raises RefusedError when other services use what would be lost or changed, and for what AWS refuses.
         """
@@ -297,7 +300,7 @@ class AccountSetup:
 
 
 def _waiting(stack: StackTemplate, awaited: str, applied: Mapping[str, Any]) -> StackChange:
-    """Return the proposal for a stack that CloudFormation cannot compute yet: it imports what another one does not export yet.
+    """Return the proposal for a stack that CloudFormation cannot compute yet, because an export that it imports does not exist.
 
     `applied` are the resources of the stack's present template.
     """

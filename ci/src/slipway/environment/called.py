@@ -1,4 +1,4 @@
-"""The services that one calls: their private addresses, as the account reports them, become its variables.
+"""The callees of a service: their private addresses, as the account reports them, become variables of the caller.
 
 An address is read and never built: ECS chooses it, and a service that is deleted and created again may get another one.
 """
@@ -65,7 +65,7 @@ def _absent(environment: ObservedEnvironment, addresses: Mapping[str, str]) -> I
 def awaited(
     environment: ServiceEnvironment, addresses: Mapping[str, str]
 ) -> tuple[ServiceEnvironment, tuple[str, ...]]:
-    """Return the environment for a plan that is made before its callees exist, and a note for each address that is not known yet."""
+    """Return the environment for a plan, which may be made before the callees exist, and a note for each unknown address."""
     missing = {variable_of(each): each for each in environment.settings.calls if not addresses[variable_of(each)]}
     known = {**addresses, **{variable: f"https://{callee}.invalid" for variable, callee in missing.items()}}
     return environment.with_addresses(known), tuple(map(_awaiting, missing.values()))

@@ -1,4 +1,4 @@
-"""Requests during a canary: at night no user may send any, and the platform's alarm counts the errors of requests only."""
+"""Requests during a canary: the platform's alarm counts only requests that fail, and at night users may send none."""
 
 from dataclasses import dataclass, field
 
@@ -11,9 +11,9 @@ _BEFORE = 2  # requests that fail, of which the release before has answered at l
 
 @dataclass(kw_only=True)
 class Canary:
-    """The requests of one run while two releases share the traffic; which of them answers one is up to the load balancer.
+    """The requests of one run while two releases share the traffic; the load balancer decides which release answers.
 
-    `paths` are those that the release before answers: the alarm also counts its errors, and would roll back a release that corrects them.
+    `paths` are those that the previous release answers: the alarm also counts the errors of that one, and would roll back a release that corrects them.
     """
 
     environment: ObservedEnvironment

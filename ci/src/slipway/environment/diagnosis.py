@@ -87,7 +87,7 @@ async def _is_foreign(environment: ObservedEnvironment, operation: Operation) ->
 
 
 async def _examined(environment: ObservedEnvironment, number: int) -> Examination:
-    """Examine a deployment by its operation; one without an operation, or that failed otherwise, by what the ledger recorded."""
+    """Examine a deployment by its operation; by the ledger's record if it has none, or did not fail on the platform."""
     release = next(iter(await environment.ledger.releases([number])), None)
     intent = await environment.ledger.intent(number)
     operation = await environment.ledger.accepted(number)
@@ -191,7 +191,7 @@ async def _number_of(environment: ObservedEnvironment, operation: Operation) -> 
 
 
 async def _spec(environment: ObservedEnvironment, number: int | None) -> ServiceSpec:
-    """Return the release meant: the diagnosis needs its settings and the values it must not show. Another tool's may have no digest."""
+    """Return the release that is diagnosed, whose settings and secret values the diagnosis needs; None when another tool deployed it without a digest."""
     intent = None if number is None else await environment.ledger.intent(number)
     if intent is not None and intent.image:
         return environment.spec(digest_of(intent))

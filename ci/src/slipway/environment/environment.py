@@ -65,8 +65,8 @@ class ServiceEnvironment(ObservedEnvironment):
     - starts: whether the preflight starts the release on this machine.
     - certificate: of a migration, with its transactions: env.py may begin no others. None when it is unknown.
     - joint: the release of several services that its runs are a part of, or None.
-    - versions: of the secrets, from a preflight that has just been run, so that the deployment runs none; None otherwise.
-    - without_ledger: why a run does without a ledger that fails; empty for a run that needs it.
+    - versions: of the secrets, from a preflight that has just been run; None if the deployment must run one.
+    - without_ledger: the reason to continue when the ledger fails; empty for a run that needs it.
     """
 
     runner: "Callable[[ServiceEnvironment, str, str], Awaitable[Runner]] | None" = None
@@ -94,7 +94,7 @@ class ServiceEnvironment(ObservedEnvironment):
         return self.certificate.transactions if self.certificate else ""
 
     def doing_without_ledger(self, reason: str) -> Self:
-        """Return the same environment; its ledger may fail, and what that refuses is recorded after the run."""
+        """Return the same environment, whose ledger may fail; records that it refuses are stored after the run."""
         return self._with(without_ledger=reason, records=Ledger(LateStore(self.store), self.name))
 
     @property
@@ -125,7 +125,7 @@ class ServiceEnvironment(ObservedEnvironment):
         )
 
     async def plan(self, digest: str, verb: Verb = Verb.DEPLOY, observed: Observed | None = None) -> Plan:
-        """Return what a command would change to the live state, by default that of now.
+        """Return what a command would change in the live state, which is observed now by default.
 
         It is blocked if slipway did not create the service, its traffic has moved, or the image or the subnets do not fit.
         """
@@ -182,7 +182,7 @@ class ServiceEnvironment(ObservedEnvironment):
     ) -> Outcome:
         """Deploy a digest and return the outcome; raises SlipwayError if the run cannot start.
 
-        `older` allows a digest that was deployed before the one of now.
+        `older` allows a digest that was deployed before the live one.
         """
         goal = replace(self.live(digest), may_be_older=older)
         return await self.release(goal, self.engine(tell, certificate=certificate))
@@ -273,7 +273,7 @@ class ServiceEnvironment(ObservedEnvironment):
             return migration
 
     async def _proven_ahead(self, runner: Runner, digest: str) -> Migration | None:
-        """Return that nothing was migrated, for a commit that a certificate proves on the newer schema: a hot fix, or what a rollback brought."""
+        """Return an empty migration when a certificate proves the commit on the newer schema of the database: a hot fix, or a release that was rolled back to."""
         commit = await revision_of(self.aws, self.settings.name, digest)
         known = (*await self.ledger.certificates(every=False), *filter(None, [self.certificate]))
         own = [certificate for certificate in known if certificate.previous == commit]

@@ -1,8 +1,8 @@
-"""A joint release: several services of a repository in one environment, callees first, with one truth at the end.
+"""A joint release: several services of a repository in one environment, callees first, with one outcome.
 
 When one fails, those that this release brought go back in reverse order, except where their settings let them stay: half of a release is
-a combination that was never tried together. Every decision is read from the ledgers, whose records name the release, so that a run that
-was killed is finished by the same command: first what it deployed, or the way back that it had begun.
+a combination that was never tried together. Every decision is read from the ledgers, whose records name the release, so the
+same command resumes a run that was killed: its deployments, or its way back.
 """
 
 import hashlib
@@ -112,7 +112,7 @@ class JointDeployment:
         )
 
     async def run(self, tell: Tell) -> JointOutcome:
-        """Deploy all and return the truth; raises SlipwayError when nothing was changed."""
+        """Deploy all services and return what is live; raises SlipwayError when nothing was changed."""
         return await _Run(deployment=self, tell=tell).outcome()
 
     async def planned(self) -> AsyncIterator[tuple[str, Plan, ServiceEnvironment]]:

@@ -1,4 +1,4 @@
-"""The end of a deployment that did without its ledger: recorded now, or kept in a file and recorded later."""
+"""The end of a deployment without a ledger: recorded now, or saved in a file and recorded later."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -68,7 +68,7 @@ async def operation_of(environment: ObservedEnvironment, number: int) -> Operati
 
 
 async def elsewhere(environment: ObservedEnvironment, number: int | None, *, errors: bool) -> str:
-    """Return where to look when there was no line: after the end of a deployment, or further back."""
+    """Return a hint for an empty log: look after the end of the deployment, or further back."""
     kind, only = ("line that looks like an error", " --errors") if errors else ("line", "")
     if number is None:
         return f"no {kind} in this span; `slipway logs --since 1d{only}` reads the last day"

@@ -45,7 +45,7 @@ async def addresses(name: str) -> frozenset[str]:
 
 
 def moving(environment: ServiceEnvironment, *, has_moved: bool = False) -> "Move":
-    """Return the move of an environment; raises SettingsError when its settings do not say to what.
+    """Return the move of an environment; raises SettingsError when its settings name no destination.
 
     One that `has_moved` may have the settings of ECS already.
     """
@@ -135,7 +135,7 @@ class Move(Sides):
         return await self._shifting(between, tell).run(Verb.SHIFT, made)
 
     async def _named_difference(self, between: Between, *, bodies: bool) -> str:
-        """Return how the new side does not answer under the service's own names as the old one does, once its certificates and rules are known."""
+        """Return how the new side's answers under the service's own names differ from the old side's, once its certificates and rules are in force."""
         problem = ""
         for name in between.own.names:
             for pause in (0.0, *PAUSES, _LISTENER_SECONDS):

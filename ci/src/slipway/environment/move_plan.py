@@ -98,7 +98,7 @@ async def too_early(sides: Sides, between: Between) -> RefusedError | None:
 
 
 async def no_better(sides: Sides, between: Between) -> RefusedError | None:
-    """Return why going back would only harm: under a name the old side does not answer, and the new one does."""
+    """Return why going back would make it worse: the new side answers under a name, and the old one does not."""
     for name in between.own.names:
         problem = await sides.old_way(between, name).failure(PAUSES)
         if problem and between.gateway and not await sides.new_way(between, name).failure(()):

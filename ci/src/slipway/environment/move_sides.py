@@ -75,7 +75,7 @@ class Sides:
         return Way(side=self.old, platform="App Runner", address=address, name=name.name if name else "")
 
     def new_way(self, between: Between, name: NameRecords | None = None) -> Way:
-        """Return a client's way to the new side, in the same manner."""
+        """Return a client's way to the new side, by its own address or by a name of the service's own."""
         address = between.way.destination.dns if name else str(between.there.url)
         return Way(side=self.new, platform="ECS", address=address, name=name.name if name else "")
 
@@ -85,7 +85,7 @@ class Sides:
         return Domains(aws=self.old.aws, time=self.old.time, service=str(between.live.arn), old=old, new=new)
 
     async def leads(self, names: Sequence[NameRecords], side: Destination) -> bool | None:
-        """Return whether DNS leads every name to one side alone; None when DNS is not asked."""
+        """Return whether DNS resolves every name to that side only; None when DNS is not asked."""
         if self.resolve is None:
             return None
         wanted = await self.resolve(side.dns)

@@ -22,7 +22,7 @@ class NamesAnswer:
 
 
 async def ask_names(environment: ObservedEnvironment, observed: Observed) -> NamesAnswer:
-    """Request the smoke paths under each name of the service's own, past DNS; a private service and App Runner have none."""
+    """Request the smoke paths under each of the service's own names, at the load balancer without DNS; a private service and App Runner have no such names."""
     is_asked = observed.main_digest and observed.arn and observed.url and not observed.private
     if not isinstance(environment.own_settings, ExpressEnvironment) or not is_asked:
         return NamesAnswer()

@@ -115,7 +115,7 @@ class ObservedEnvironment:
         return self._with(settings=settings)
 
     def impatient(self) -> Self:
-        """Return the same environment, which is read for some twenty seconds only; what its ledger does not return by then is absent."""
+        """Return the same environment with a time limit of some twenty seconds for reads; records that the ledger has not returned by then count as absent."""
         made = replace(self, connection=self.aws.impatient(), records=None)
         return replace(made, records=Ledger(LateStore(made.store), self.name))
 
@@ -174,7 +174,7 @@ class ObservedEnvironment:
     async def answer_of(
         self, observed: Observed, requested: str | None = None, pauses: Sequence[float] = PAUSES
     ) -> Answer:
-        """Ask the live release: the `requested` digest as these settings say, another one as its own recorded ones do."""
+        """Ask the live release: with these settings if it has the `requested` digest, otherwise with the settings recorded for it."""
         if requested is not None and observed.digest == requested:
             return await self.answer(observed, self.settings.smoke_paths, pauses)
         live = None
@@ -285,9 +285,9 @@ class ObservedEnvironment:
         return answer.text
 
     async def get(self, host: str, path: str, name: str = "") -> httpx.Response:
-        """GET a path of a host, under another name when there is one: in TLS, whose certificate must have it, and in HTTP.
+        """GET a path of a host; `name` is another host name to request, also in TLS, so that the certificate must have it.
 
-        Raises UnansweredError. The simulator serves the names of its account as a proxy. Under a name no other proxy is asked: httpx would name the host.
+        Raises UnansweredError. The simulator serves the names of its account as a proxy. No other proxy is used for a name, since httpx would send it the host instead.
         """
         url = f"{self.address_of(host)}{path}"
         named: dict[str, Any] = {"headers": {"host": name}, "extensions": {"sni_hostname": name}} if name else {}

@@ -58,7 +58,7 @@ async def preflight(
 ) -> Preflight:
     """Check everything, and start the release if this machine can run it; raises SlipwayError if AWS cannot be reached.
 
-    `backend` is that of a stage. `live` are the fields of the live service, from which remedies name what a deployment changes.
+    `backend` is given by a rehearsal. `live` are the fields of the live service: remedies name those that the deployment changes.
     """
     target = target_of(settings, spec.environment)
     boot = partial(_on_this_machine, aws, spec, settings, backend)
@@ -126,7 +126,7 @@ async def booted(
 
 
 def _replaced(spec: ServiceSpec, database: Mapping[str, str]) -> Checks:
-    """Return which values of the settings the release did not get here, because they would name another database."""
+    """Return the settings whose values were replaced here, because they would name another database."""
     names = sorted(name for name in database if spec.variables.get(name, database[name]) != database[name])
     why = "were replaced by those of the empty database here, as [tool.slipway.migrations] says; a wrong value shows on the platform only"
     return (not_covered("variables", f"the values of {', '.join(names)} {why}"),) if names else ()

@@ -44,7 +44,7 @@ Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
 
 
 def _unproven(what: str, risk: str, instead: str, older: str | None, newer: str | None) -> RefusedError:
-    """Return the refusal of a release on a schema, with the commits of both, if they are known; one that is known to fail there needs no certificate."""
+    """Return why a release is refused on a schema: it is unproven there, or proven to fail. Names the commits of both if they are known."""
     if isinstance(risk, Disproof):
         return RefusedError(f"{what} fails: {risk}", instead)
     place = f"in a checkout of {newer[:SHORT]}" if newer else "in a checkout of the newer release"
@@ -224,7 +224,7 @@ async def rollback(
 
 
 def _taken_back(number: int, *, image_only: bool) -> str:
-    """Return how a deployment in flight is rolled back; raises BadInputError for the image alone, which the platform cannot do."""
+    """Return how a deployment in flight is rolled back; raises BadInputError for --image-only, which the platform cannot do."""
     if image_only:
         raise BadInputError(
             f"deployment {number} is in flight, and the platform takes back its settings with its image",

@@ -178,7 +178,7 @@ class Shifting:
         return ""
 
     async def _parted(self) -> str:
-        """Return why the next step may not be made: the sides do not run the image that is moved, or the new one does not answer."""
+        """Return why the next step is not allowed: the sides do not run the image that is moved, or the new one does not answer."""
         images = [(each.digest or each.status) for each in (await self.old.status(), await self.new.status())]
         if set(images) != {self.live.digest}:
             return f"the sides no longer run the same image: {' and '.join(map(str, images))}"

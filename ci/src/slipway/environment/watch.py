@@ -1,4 +1,4 @@
-"""A release is watched for a while after its deployment: whether it answers, stays live, and what errors it logs."""
+"""The watch over a release after its deployment: whether it answers and stays live, and which errors it logs."""
 
 from datetime import timedelta
 from typing import Final

@@ -1,4 +1,4 @@
-"""The webhook that is called at the end of a deployment; whatever becomes of the call, the outcome is the same."""
+"""The webhook that is called at the end of a deployment; the result of the call does not change the outcome."""
 
 import re
 from typing import Final

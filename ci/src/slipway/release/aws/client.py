@@ -249,7 +249,7 @@ def _session_of(keys: Keys, region: str | None) -> Any:
 
 
 def _check_known(region: str, data: Mapping[str, Any]) -> None:
-    """Raise BadInputError for a region that boto3's data does not name: boto3 itself would ask a host that does not exist."""
+    """Raise BadInputError for a region that boto3's data does not name: boto3 would call a host that does not exist."""
     known = [name for partition in data["partitions"] for name in partition["regions"]]
     if region not in known:
         near = nearest(region, known)
@@ -258,7 +258,7 @@ def _check_known(region: str, data: Mapping[str, Any]) -> None:
 
 
 def _check_lenders(core: Any, region: str | None) -> None:
-    """Check the services that boto3 itself asks for credentials, with the keys or the token of a profile."""
+    """Check the endpoints to which boto3 itself sends the keys or the token of a profile to get credentials."""
     if not any(name.startswith("AWS_ENDPOINT_URL") for name in os.environ) and "endpoint_url" not in str(
         core.full_config
     ):
@@ -328,7 +328,7 @@ def _no_aws(response: dict[str, Any]) -> BadInputError:
 
 
 def _unusable(error: Exception, *, answered: bool) -> SlipwayError:
-    """Return the error of a request that boto3 did not send. After an `answered` one the run may have changed something."""
+    """Return the error of a request that boto3 did not send. `answered`: an earlier request was sent, so the run may have changed something."""
     kind = type(error).__name__
     if kind == "ParamValidationError":
         return BadInputError("boto3 does not send this request", one_line(str(error)))

@@ -46,7 +46,7 @@ class Access:
         return tuple(name for name in needed if name not in self.ids)
 
     async def run(self, digest: str, tell: Tell, *, makes: bool) -> ServerAccess:
-        """Return what differs on the server, and make it so if `makes`; raises SlipwayError."""
+        """Return the differences on the server, and remove them if `makes`; raises SlipwayError."""
         return await EcsTask(aws=self.aws, time=self.time, order=self._order(digest, only_reads=not makes)).access(tell)
 
     @property

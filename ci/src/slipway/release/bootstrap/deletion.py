@@ -131,7 +131,7 @@ class StackDeletion:
         return with_values(proposal, removal=Removal.FAILED, reason=reason)
 
     async def _followed(self, identifier: str, shown: set[str]) -> Mapping[str, Any]:
-        """Return the stack at the end of its deletion, or when the deletion has not begun after a while."""
+        """Return the stack once its deletion has ended, or has not begun after a while."""
         began = self.time.seconds()
         while True:
             for event in reversed(await self._events(identifier)):

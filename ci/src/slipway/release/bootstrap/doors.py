@@ -1,4 +1,4 @@
-"""The load balancers that ECS makes for an environment's private services, and the services that they let in.
+"""The load balancers that ECS makes for an environment's private services, and the callers that they admit.
 
 Up to 25 private services share one, and ECS opens its security group to every address [F], which is everything in the VPC. Rules changed
 directly stay [G]. A group is let in to the load balancer, not to a single service: a caller of one service reaches all of them.
@@ -53,7 +53,7 @@ class Door:
 
     @property
     def strangers(self) -> tuple[Rule, ...]:
-        """The rules that let in what calls none of the services."""
+        """The rules that admit sources which call none of the services."""
         return tuple(rule for rule in self.rules if rule.text not in map(_caller, self.callers))
 
     @property

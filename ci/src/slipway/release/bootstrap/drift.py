@@ -80,7 +80,7 @@ def _differences(resource: Mapping[str, Any]) -> list[PropertyDrift]:
 
 
 def _unapplied(applied: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the settings ask for beside what the template has that was applied."""
+    """Yield each difference between the settings and the template that was applied."""
     before, after = applied.get("Resources", {}), wanted["Resources"]
     for name in sorted({*before, *after}):
         if not (name in before and name in after):

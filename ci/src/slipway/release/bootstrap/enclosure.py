@@ -60,7 +60,7 @@ class Enclosure:
 
     @property
     def strangers(self) -> Iterator[tuple[str, Rule]]:
-        """The rules of the templates' security groups that let in what no template lets in, each with its group."""
+        """The rules of the templates' security groups that no template has, each with its group."""
         own = self.ids.get(DATABASE_GROUP, "")
         yield from ((own, rule) for rule in self.rules.get(own, ()) if rule.source not in self.callers)
         yield from ((group, rule) for group in self.owners for rule in self.rules.get(group, ()))

@@ -97,7 +97,7 @@ async def _in_flight(engine: Engine, service: str) -> Operation:
 
 
 async def _followed(engine: Engine, operation: Operation) -> tuple[Status, Diagnosis | None, Observed]:
-    """Return how an operation ended that was asked to go back, why it did not, and what is live."""
+    """Return how an operation ended after the request to roll it back, why if it was not rolled back, and the live state."""
     try:
         async for event in engine.target.follow(operation):
             if not event.is_shared:

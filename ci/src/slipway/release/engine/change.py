@@ -21,7 +21,7 @@ _LOOK_SECONDS = 5.0
 
 
 async def migrate(run: Run, observed: Observed) -> None:
-    """Migrate the database once per run, outside of the lock: it takes longer than a lock is good for, and has a lock of its own."""
+    """Migrate the database once per run, outside of the deploy lock: it takes longer than that lock lasts, and has a lock of its own."""
     if run.engine.migrate is None or run.migration:
         return
     if (await or_unknown(run.ledger.contents())).newest > run.number:  # the newer deployment decides on the schema
@@ -103,7 +103,7 @@ async def _found_or_sent_again(run: Run, lock: DeployLock, plan: Plan, observed:
 
 
 async def _or_keep(run: Run, lock: DeployLock, read: Awaitable[T]) -> T:
-    """Return the result of a read; one that fails keeps the lock, so that the next run reads."""
+    """Return the result of a read; if it fails, the lock is kept, so that the next run checks for an operation."""
     try:
         return await read
     except SlipwayError as error:

@@ -89,7 +89,7 @@ class Ledger:
         self._blocks: dict[int, Mapping[str, str]] = {}  # those that were read, by number
 
     async def contents(self) -> Contents:
-        """Return which records the newest numbers have."""
+        """Return the kinds of records that exist for the newest numbers."""
         numbers: dict[str, set[int]] = {"intent": set(), "accepted": set(), "release": set()}
         for number, kind in await self._recent():
             if kind in numbers:
@@ -97,7 +97,7 @@ class Ledger:
         return Contents(frozenset(numbers["intent"]), frozenset(numbers["accepted"]), frozenset(numbers["release"]))
 
     async def is_settled(self) -> bool:
-        """Return whether the newest deployment has ended, or there is none; takes one call in a ledger of up to 38."""
+        """Return whether the newest deployment has ended, or there is none; with up to 38 deployments this takes one call."""
         if self._known is None:
             newest, is_ended = await self._search()
             if is_ended or not newest:
@@ -248,7 +248,7 @@ class Ledger:
             asked = _unended(self._known)
 
     async def _search(self) -> tuple[int, bool | None]:
-        """Return the newest number, and whether it has ended; None when these calls do not tell.
+        """Return the newest number and whether it has ended; None when these calls did not read that.
 
         It is searched by every hundredth, whose intents are never packed, then among those that follow the last of them. The first numbers
         and their ends fit into the same call, so that a young ledger takes no other.

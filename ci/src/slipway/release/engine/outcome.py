@@ -160,7 +160,7 @@ async def follow(run: Run, operation: Operation) -> Outcome:
 
 
 def _or_live(run: Run, why: Diagnosis) -> Diagnosis:
-    """Return why it was rolled back: by an alarm that the live release set off, when it fails on the migrated schema."""
+    """Return the diagnosis; if the live release fails on the migrated schema, that set off the alarm, and is the cause."""
     if why.rule not in _ALARM_RULES or not run.answer or not (cause := broken_by_migration(run.answer)):
         return why
     environment = run.goal.environment

@@ -1,4 +1,4 @@
-"""The desired service of an environment, and the plan that brings it about, compared field by field. Pure."""
+"""The desired service of an environment, and the plan to reach it: a comparison field by field. Pure."""
 
 import hashlib
 import json
@@ -44,11 +44,11 @@ class ServiceSpec:
 
     @property
     def first_notes(self) -> tuple[str, ...]:
-        """Sentences to read before the service is created, such as its price."""
+        """Notes for the plan that creates the service, such as its price."""
         return ()
 
     def notes_over(self, live: Observed) -> tuple[str, ...]:  # noqa: ARG002 -- for targets whose service may be private
-        """Return sentences to read before the live service is changed, or left as it is."""
+        """Return notes for a plan that changes the live service, or leaves it unchanged."""
         return ()
 
     @property
@@ -226,7 +226,7 @@ def check_belongs(approved: Plan, environment: str, service: str) -> None:
 
 
 def check_still_true(approved: Plan, made: Plan, observed: Observed) -> None:
-    """Raise RefusedError unless `made`, the plan of this moment, does what was approved, or it has been done."""
+    """Raise RefusedError unless `made`, the plan of this moment, makes the approved changes, or they have been made."""
     if _is_done(approved, made, observed):
         return
     if made.fingerprint != approved.fingerprint:

@@ -21,10 +21,10 @@ _LEAST = 2  # one duration predicts nothing
 
 @dataclass(frozen=True, kw_only=True)
 class OlderImage:
-    """An image that is older than the one of now, by numbers of deployments.
+    """An image that was deployed before the current one; the fields are numbers of deployments.
 
-    - first: was the first to deploy it, and may have failed. live: the newest that brought it; None if it never went live.
-    - now: brought the newer image, or is to bring it if it `is_open`.
+    - first: the first to deploy the image, which may have failed. live: the newest that brought it live; None if none did.
+    - now: the one that brought the current image; if it `is_open`, it has not ended.
     """
 
     first: int
@@ -105,7 +105,7 @@ def way_back(environment: str, releases: Sequence[Release], live: str | None) ->
 
 
 def is_of_another_schema(releases: Sequence[Release], live: str | None) -> bool:
-    """Return whether the release that a rollback restores knows other revisions than the live one, so that it would be refused without a certificate."""
+    """Return whether the release before has other revisions than the live one: then a rollback needs a certificate."""
     with suppress(RefusedError):
         before, now = release_before(releases, live), live_with(releases, live)
         return bool(now and now.heads is not None and before.heads is not None and set(now.heads) != set(before.heads))

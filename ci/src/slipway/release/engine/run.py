@@ -87,7 +87,7 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
 
 
 async def _check_newer(run: Run, contents: Contents) -> None:
-    """Raise RefusedError for a release that was deployed before the one of now: a job of an old commit that ran again."""
+    """Raise RefusedError for a release that was deployed before the current one, as by a job of an old commit that ran again."""
     goal = run.goal
     if not isinstance(goal, Live) or goal.verb is not Verb.DEPLOY or goal.may_be_older or run.approved:
         return

@@ -42,7 +42,7 @@ def counterpart(settings: Settings, environment: str) -> Settings:
 
 
 def predecessor(settings: Settings, environment: str) -> Settings:
-    """Return the settings with the environment on App Runner again, as far as its service is observed, paused, resumed or deleted."""
+    """Return the settings with the environment on App Runner again, enough to observe, pause, resume or delete its service."""
     env = settings.environment(environment)
     own = {name: getattr(env, name) for name in ("region", "account", "access_role", "service", "webhook")}
     before = AppRunnerEnvironment(target=TargetKind.APP_RUNNER, **own)
@@ -133,7 +133,7 @@ def _toml(value: object) -> str:
 
 
 def carried(then: Settings, now: Settings, environment: str) -> Settings:
-    """Return the settings of a release from the other side of a move for where the environment is now: its variables and secrets."""
+    """Return the settings of this side with the variables and secrets of a release from the other side of a move."""
     before, present = then.environment(environment), now.environment(environment)
     own = {name: getattr(before, name) for name in ("variables", "secrets", "unrecorded")}
     try:

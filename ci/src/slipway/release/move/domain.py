@@ -335,7 +335,7 @@ def _covers(pattern: str, host: str) -> bool:
 
 
 def _sent(condition: Record) -> dict[str, Any]:
-    """Return a condition as ModifyRule takes it: it accepts only one of the two forms that a description has."""
+    """Return a condition as ModifyRule accepts it: in only one of the two forms that a description has."""
     return {
         key: value for key, value in condition.items() if key != "Values" or len(condition) == len(("Field", "Values"))
     }
