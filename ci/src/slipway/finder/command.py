@@ -29,7 +29,7 @@ def command(
         # An image names it in LITESTAR_APP.
         return ("litestar", "--app", applications[0].target, *_with_port(start.arguments, port))
     if start and "--paste" in start.arguments:  # a file names the application, and maybe a socket for a proxy beside it
-        return (start.server, *start.arguments, "--bind", f"{_FOR_EVERYONE}:{port}")
+        return (start.server, *_options(start.arguments), "--bind", f"{_FOR_EVERYONE}:{port}")
     if start and start.server in {"litestar", "fastapi", "pserve", "flask", "uwsgi", "waitress-serve", "daphne"}:
         run = start.server in {"litestar", "fastapi", "flask"}
         return (start.server, *(_with_port(start.arguments, port) if run else start.arguments))
@@ -41,14 +41,13 @@ def command(
     options = [*_options(start.arguments)] if start else []
     factory = bool(known and known.factory)
     asgi = not known.wsgi and (known.kind in ASGI or factory) if known else not packages.isdisjoint(_ASGI_PACKAGES)
-    named = (target or (known.target if known else "")) + (
-        "()" if factory and server in {"gunicorn", "hypercorn"} else ""
-    )
+    called = not target and factory and server in {"gunicorn", "hypercorn"}  # as the files have it otherwise
+    named = (target or (known.target if known else "")) + ("()" if called else "")
     return (
         server,
         *_kind(server, options, asgi=asgi, chosen=start is not None),
         *(("--factory",) if factory and server in {"uvicorn", "granian"} and "--factory" not in options else ()),
-        *(named if word == target else word for word in options),
+        *options,
         *(() if target in [word.partition("(")[0] for word in options] else (named,)),
         *_address(server, port),
     )

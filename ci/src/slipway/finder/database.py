@@ -1,10 +1,12 @@
 """The service's Postgres: its major version, extensions, driver, and the variable with its URL."""
 
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import Final
 
-from slipway.finder.locks import DRIVERS, lock, needed
+from slipway.finder.alembic import alembic
+from slipway.finder.locks import DRIVERS, brought_by, lock, needed
 from slipway.finder.tree import COMPOSE, Tree
 from slipway.finder.variables import SHELL_DEFAULT, examples
 from slipway.records.survey import Fact, Obstacle, Subject
@@ -24,7 +26,10 @@ _ICU: Final = re.compile(r"""\bprovider\s*=\s*['"]?icu\b""", re.IGNORECASE)  # a
 _PSYCOPG2: Final = {"psycopg2", "psycopg2-binary"}
 _SCHEMES: Final = {"psycopg": "psycopg", "psycopg-binary": "psycopg", "asyncpg": "asyncpg", "pg8000": "pg8000"}
 URL: Final = re.compile(r"postgres(?:ql)?(?:\+(\w+))?://")
-NAMED: Final = re.compile(r"[A-Z0-9_]*(?:POSTGRES(?:QL)?|PG|DB|DATABASE|SQLALCHEMY)[A-Z0-9_]*(?:URL|URI|DSN)")
+NAMED: Final = re.compile(
+    r"[A-Z0-9_]*(?:POSTGRES(?:QL)?|PG|DB|DATABASE|SQLALCHEMY)[A-Z0-9_]*(?:URL|URI|DSN|CONNECTION_STRING)"
+)
+_GIVEN: Final = re.compile(r"""[\s-]*["']?([A-Z][A-Z0-9_]*)["']?\s*[:=]\s*["']?postgres(?:ql)?(?:\+\w+)?://""")
 _NOT_THE_MAIN_ONE: Final = re.compile(
     r"TEST|REPLICA|READ|ASYNC|SHADOW|DIRECT|(^|_)(DEV|LOCAL|STAGING|DEVELOPMENT)(_|$)"
 )
@@ -94,12 +99,26 @@ def _url_variable(tree: Tree) -> Iterator[Fact]:
             found.append(
                 Fact(subject=Subject.DATABASE_VARIABLE, value=match[1] or match[2], place=f"{name} line {line}")
             )
+    found = found or [*_given_by_compose(tree)]
     found.sort(key=lambda fact: (bool(_NOT_THE_MAIN_ONE.search(fact.value)), fact.value != "DATABASE_URL"))
     for fact in found[:1]:
         others = sorted({each.value for each in found} - {fact.value})
         guessed = f"there is also {', '.join(others[:3])}" if others and fact.value != "DATABASE_URL" else ""
-        guessed = guessed or ("production may have another one" if _NOT_THE_MAIN_ONE.search(fact.value) else "")
+        guessed = (
+            fact.guessed
+            or guessed
+            or ("production may have another one" if _NOT_THE_MAIN_ONE.search(fact.value) else "")
+        )
         yield Fact(subject=Subject.DATABASE_VARIABLE, value=fact.value, place=fact.place, guessed=guessed)
+
+
+def _given_by_compose(tree: Tree) -> Iterator[Fact]:
+    """Yield the variables to which compose gives an address of Postgres."""
+    for name in tree.matching(COMPOSE):
+        for place, line in tree.lines(name):
+            if match := _GIVEN.match(line):
+                guessed = "compose gives it an address of Postgres"
+                yield Fact(subject=Subject.DATABASE_VARIABLE, value=match[1], place=place, guessed=guessed)
 
 
 def _driver(tree: Tree) -> Iterator[Fact]:
@@ -112,6 +131,10 @@ def _driver(tree: Tree) -> Iterator[Fact]:
         if match and variable and example.name == variable.value and (match[1] or has_psycopg2):
             scheme = f"postgresql+{match[1]}" if match[1] else "postgresql"
             yield Fact(subject=Subject.DRIVER, value=scheme, place=example.place)
+    if having & {*_SCHEMES} == {"asyncpg"} and not has_psycopg2 and (driver := _synchronous(tree)):
+        guessed = f"env.py is synchronous, and another package brings {driver}"
+        scheme = f"postgresql+{_SCHEMES[driver]}" if driver in _SCHEMES else "postgresql"
+        yield Fact(subject=Subject.DRIVER, value=scheme, place=f"the lock: {driver}", guessed=guessed)
     several = {_SCHEMES.get(name, "psycopg2") for name in having & {*_SCHEMES, *_PSYCOPG2}}
     guessed = f"the dependencies have {', '.join(sorted(several))}" if len(several) > 1 else ""
     if has_psycopg2:  # the driver of a plain postgresql://
@@ -119,6 +142,14 @@ def _driver(tree: Tree) -> Iterator[Fact]:
     for package in sorted(having & {*_SCHEMES}, key=[*_SCHEMES].index):
         scheme = f"postgresql+{_SCHEMES[package]}"
         yield Fact(subject=Subject.DRIVER, value=scheme, place=f"the dependencies: {package}", guessed=guessed)
+
+
+def _synchronous(tree: Tree) -> str:
+    """Return a synchronous driver that another package brings, if env.py needs one; empty otherwise."""
+    scripts = next((fact.value for fact in alembic(tree) if fact.subject is Subject.SCRIPTS), "")
+    text = tree.read(posixpath.join(scripts, "env.py"))
+    brought = brought_by(tree, needed(tree)) if text and "async" not in text else frozenset()
+    return next((name for name in (*sorted(_PSYCOPG2), *_SCHEMES) if name in brought and name != "asyncpg"), "")
 
 
 _OTHERS: Final = {

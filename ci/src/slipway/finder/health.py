@@ -29,7 +29,7 @@ _WORDS: Final = (
     "alive",
 )
 _ROUTE: Final = re.compile(rf"/(?:[\w-]+/)*_{{0,2}}(?:{'|'.join(_WORDS)})(?:[-_]?check)?_{{0,2}}/?")
-_MENTIONED: Final = re.compile(rf"[\"']{_ROUTE.pattern}[\"']")
+_MENTIONED: Final = re.compile(rf"[\"']/?{_ROUTE.pattern[1:]}[\"']")
 _ROUTING: Final = {
     "get",
     "route",
@@ -106,10 +106,10 @@ def _rank(path: str) -> int:
 
 
 def _routes(tree: Tree, name: str) -> Iterator[Fact]:
-    text = tree.read(name)
-    if not _MENTIONED.search(text):
+    text, module, mounts = tree.read(name), module_of(name, tree), mounts_in(tree)
+    mounted = any(_ROUTE.fullmatch(mounts.prefix(each).text) for each in mounts.routers if each[0] == module)
+    if not mounted and not _MENTIONED.search(text):
         return
-    module, mounts = module_of(name, tree), mounts_in(tree)
     for node in ast.walk(parsed(text)):
         if not isinstance(node, ast.Call) or called(node) not in _ROUTING:
             continue
@@ -120,7 +120,8 @@ def _routes(tree: Tree, name: str) -> Iterator[Fact]:
         on_application = owner in {"app", "application", "config"} or called(node) == "Route"
         prefix = None if on_application else mounts.prefix((module, owner))
         for path in texts:
-            whole = f"{prefix.text if prefix else ''}{path}"
+            slash = "/" if path and path[0] != "/" and prefix and prefix.text else ""  # Flask's
+            whole = f"{prefix.text if prefix else ''}{slash}{path}"
             if path is not None and _ROUTE.fullmatch(whole):
                 guessed = prefix.guessed if prefix else ""
                 named = _STRONG.search(whole) or _WEAK.fullmatch(whole)

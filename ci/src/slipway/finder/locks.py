@@ -146,7 +146,7 @@ def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
     shipped = [part for part in others if not _NOT_PRODUCTION.search(part.name)]
     for name in map(normal, sorted(loaded(tree).packages) if shipped else ()):
         having = [part for part in shipped if _provides(part.packages, name)]
-        if having and not _provides(known, name) and not _provides(_with_their_own(tree, known), name):
+        if having and not _provides(known, name) and not _provides(brought_by(tree, known), name):
             known |= having[0].packages
             yield having[0], f"env.py needs {name}"
 
@@ -162,7 +162,7 @@ def _provides(packages: frozenset[str], module: str) -> bool:
     return module in packages or any(each.startswith(f"{module}-") for each in packages)
 
 
-def _with_their_own(tree: Tree, packages: frozenset[str]) -> frozenset[str]:
+def brought_by(tree: Tree, packages: frozenset[str]) -> frozenset[str]:
     """Return packages with those that they need themselves, as the lock names them."""
     pinned = lock(tree)
     locked = tree.toml(pinned.value).get("package") if pinned else None

@@ -139,7 +139,7 @@ def _prefix(tree: Tree, call: ast.Call, keyword: str) -> _Prefix | None:
 
 
 def _text(tree: Tree, node: ast.expr) -> _Prefix:
-    """Return a literal text, or that of a constant by its name, which its variable may replace."""
+    """Return a literal text, or that of a constant by its name; an attribute of settings may have another value."""
     if (text := text_in(node)) is not None:
         return _Prefix(text.rstrip("/"))
     if isinstance(node, ast.JoinedStr):
@@ -151,5 +151,6 @@ def _text(tree: Tree, node: ast.expr) -> _Prefix:
         text for each in tree.sources if name and name in tree.read(each) for text in assigned.findall(tree.read(each))
     }
     if len(found) == 1:
-        return _Prefix(found.pop().rstrip("/"), f"the prefix is {name}, which may be set")
+        guessed = "" if isinstance(node, ast.Name) else f"the prefix is {name}, which may be set"
+        return _Prefix(found.pop().rstrip("/"), guessed)
     return _Prefix("", "a router's prefix is computed")

@@ -36,6 +36,10 @@ _TARGET: Final = re.compile(r"(?!python:)([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)(?:\(.
 _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
 _DEVELOPMENT: Final = re.compile(r"dev|test|local|sample|example|override", re.IGNORECASE)
 _COMMAND_LINE: Final = re.compile(r"\s*(?:command|entrypoint|start)\s*[:=]\s*(.*)")
+_PLATFORMS: Final = r"heroku\.yml|render\.ya?ml|railway\.(?:json|toml)|app\.ya?ml|fly\.toml|nixpacks\.toml"
+_STARTS: Final = re.compile(
+    r"""\s*["']?(?:web|app|startCommand|start_command|start|entrypoint|cmd)["']?\s*[:=]\s*["']?(.*?)["']?,?\s*"""
+)
 _RELEASING: Final = r"(?:[\w-]+/){0,2}(?:(?:pre)?start|release|(?:docker-)?entrypoint|boot|run|migrate|deploy)[\w-]*(?:\.(?:ba)?sh)?|(?:[\w-]+/)?docker-entrypoint\.d/[^/]+"
 _SCRIPTS: Final = r"(?:\w+/)?(?:[^/]*\.(?:ba)?sh|(?:docker-)?entrypoint)|(?:\w+/)?(?:supervisord[\w-]*\.conf|justfile|Makefile|manifest\.yml)"
 _FOR_DEVELOPERS: Final = re.compile(r"dev|Makefile|justfile")
@@ -213,6 +217,10 @@ def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
     for script in dict.fromkeys(name for each in of_images for name in scripts_of(tree, each.command)):
         yield from _of_script(tree, script)
     yield from of_processes
+    for name in tree.matching(_PLATFORMS):
+        for place, line in tree.lines(name):
+            if (match := _STARTS.fullmatch(line)) and any(server in match[1] for server in SERVERS):
+                yield place, words(match[1])
     for script in dict.fromkeys(name for _, command in of_processes for name in scripts_of(tree, command)):
         yield from _of_script(tree, script)
     for name in sorted(tree.matching(COMPOSE), key=lambda name: bool(_DEVELOPMENT.search(name))):

@@ -31,12 +31,13 @@ _STAND_INS: Final = {
 }  # fmt: skip
 _PLAIN: Final = {*_STAND_INS, "str", "SecretStr", "Any", "None", "Optional", "Union", "Annotated", "Field"}
 _READING: Final = re.compile(
-    r"Settings\)|environ\[|(?:mandatory|required)=True|\b(?:config|env)\(|\benv\.(?:str|int|bool|list|url|float)\("
+    r"Settings\)|environ\[|(?:mandatory|required)=True|(?:config|env|setting)(?:_var|_variable)?\(|\benv\.(?:str|int|bool|list|url|float)\("
 )
 _CHECKED: Final = re.compile(r"""["'](\w+)["'] (?:not )?in (?:os\.)?environ\b""")  # before it is read
 _IMPORTED: Final = re.compile(r"^from os import .*\benviron\b", re.MULTILINE)  # a parameter of this name is WSGI's
 _SETTINGS: Final = {"BaseSettings", "CustomBaseSettings", "BaseAppSettings"}
-_READERS: Final = {"config", "env"}
+_FLAGS: Final = {"mandatory", "required"}
+_READER: Final = re.compile(r"config|env|_?(?:get|require)_(?:required_)?(?:config|env|setting)(?:_var|_variable)?")
 STAND_IN: Final = "slipway"
 _LONG_STAND_IN: Final = "slipwayslipwayslipwayslipwayslipwayslipways="  # a Fernet key, and long enough for others
 _OF_THE_MACHINE: Final = {
@@ -142,9 +143,10 @@ def _is_secret(name: str) -> bool:
 
 def _in_code(tree: Tree) -> Iterator[Variable]:
     """Yield the variables without which modules of the service fail."""
+    own = _own_readers(tree)
     for name in (each for each in tree.sources if "." not in each.rpartition("/")[2].removesuffix(".py")):
         text = tree.read(name)
-        if _READING.search(text):
+        if _READING.search(text) or any(f"{reader}(" in text for reader in own):
             settings = set(_SETTINGS)  # the classes of the module that inherit from one of these, too
             optional = _OF_THE_MACHINE.union(_CHECKED.findall(text))
             environ = {"os.environ", "environ"} if _IMPORTED.search(text) else {"os.environ"}
@@ -155,7 +157,22 @@ def _in_code(tree: Tree) -> Iterator[Variable]:
                     settings.add(node.name)
                     yield from _of_class(node, name, classes)
                 else:
-                    yield from (each for each in _of_expression(node, name, environ) if each.name not in optional)
+                    found = _of_expression(node, name, environ, own)
+                    yield from (each for each in found if each.name not in optional)
+
+
+def _own_readers(tree: Tree) -> set[str]:
+    """Return the names of the service's own functions that read the variable of their first argument, and raise without it."""
+    found = set[str]()
+    for name in (each for each in tree.sources if "environ" in tree.read(each) or "getenv" in tree.read(each)):
+        functions = (node for node in ast.walk(parsed(tree.read(name))) if isinstance(node, ast.FunctionDef))
+        for node in functions:
+            names = [each.arg for each in (*node.args.args, *node.args.kwonlyargs)]
+            reads = rf"(?:getenv|environ\.get)\({names[0]}\b|environ\[{names[0]}\]" if names else "(?!)"
+            text = "" if _FLAGS & {*names} else ast.unparse(node)
+            if "raise " in text and re.search(reads, text):
+                found.add(node.name)
+    return found
 
 
 def _is_settings(node: ast.ClassDef, known: set[str]) -> bool:
@@ -223,22 +240,23 @@ def _of_kind(kind: str) -> str:
     return next((_STAND_INS[name] for name in names if name in _STAND_INS), STAND_IN)
 
 
-def _of_expression(node: ast.AST, name: str, environ: set[str]) -> Iterator[Variable]:
+def _of_expression(node: ast.AST, name: str, environ: set[str], own: set[str]) -> Iterator[Variable]:
     """Yield the variable of `os.environ["X"]`, also as a number, and of `config("X")` without a default."""
     kind = called(node) if isinstance(node, ast.Call) and len(node.args) == 1 else ""
-    if isinstance(node, ast.Call) and kind in {"int", "float"}:
+    if isinstance(node, ast.Call) and kind in {"int", "float", "UUID", "Path"}:
         node = node.args[0]
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and ast.unparse(node.value) in environ:
         key = text_in(node.slice)
     elif (
         isinstance(node, ast.Call)
-        and (_reads(node) or _demands(node))
+        and (_reads(node) or _demands(node) or called(node) in own)
         and len(node.args) == 1
         and not {each.arg for each in node.keywords} & {"default"}
     ):
         key = text_in(node.args[0])
         kind = next(
-            (ast.unparse(each.value) for each in node.keywords if each.arg == "cast"), getattr(node.func, "attr", "")
+            (ast.unparse(each.value) for each in node.keywords if each.arg == "cast"),
+            kind if kind in _STAND_INS else getattr(node.func, "attr", ""),
         )
     else:
         return
@@ -249,12 +267,12 @@ def _of_expression(node: ast.AST, name: str, environ: set[str]) -> Iterator[Vari
 def _demands(node: ast.Call) -> bool:
     """Whether a call of the service's own says that the variable must be set: `getenv("X", mandatory=True)`."""
     flags = {each.arg for each in node.keywords if isinstance(each.value, ast.Constant) and each.value.value is True}
-    return "env" in called(node).lower() and bool(flags & {"mandatory", "required"})
+    return "env" in called(node).lower() and bool(flags & _FLAGS)
 
 
 def _reads(node: ast.Call) -> bool:
     function = node.func
     owner = getattr(getattr(function, "value", None), "id", "")
-    return getattr(function, "id", "") in _READERS or (
+    return bool(_READER.fullmatch(getattr(function, "id", ""))) or (
         owner == "env" and called(node) in {"str", "int", "bool", "list", "url", "float"}
     )
