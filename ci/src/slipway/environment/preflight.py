@@ -36,7 +36,9 @@ _FINAL_ANSWERS, _FINAL_SECONDS = 5, 3.0  # in a row, and for so long
 _STAND_IN = "stand-in"
 # Rules about a server that does not answer. On this machine no security group is in the way.
 _SERVERS: Final = ("unknown-host", "unreachable")
-_START_SERVER: Final = "start it on this machine, and name it in variables of [tool.slipway.migrations]; slipway starts only Postgres, and names that in {}"
+_START_SERVER: Final = (
+    "start it on this machine, and name it in variables of [tool.slipway.migrations]; slipway starts only Postgres"
+)
 _ADDRESS = not_covered("address", "whether it listens beyond 127.0.0.1: a process here has no network of its own")
 
 
@@ -169,7 +171,7 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
         subject="release",
         verdict=verdict,
         found=f"{failure}: {why.cause}",
-        remedy=_START_SERVER.format(", ".join(database)) if why.rule in _SERVERS and database else why.remedy,
+        remedy=_START_SERVER if why.rule in _SERVERS else why.remedy,
         lines=why.lines,
     )
 
