@@ -184,7 +184,8 @@ CAUSES = (
 )  # fmt: skip
 ENDS = (
     FailureRule(id="error", log="application", words="a traceback, also a framed one of rich, or an error without one, when the container ended by itself",
-                pattern=r"Traceback \(most recent call last\)(?::| ─+╮?)\n(?:[ \t|+│╭╰].*\n|\n)+(?P<error>\S.*)"
+                pattern=r"(?<!Group )(?<!\| )Traceback \(most recent call last\)(?::| ─+╮?)\n(?:[ \t|+│╭╰].*\n|\n)+(?P<error>\S.*)"
+                r"|^ +\| Traceback \(most recent call last\):\n(?: +\|(?:  .*)?\n)+ +\| (?P<error3>\S.*)"
                 r"|^(?P<error2>(?:\w+\.)*[A-Z]\w*(?:Error|Exception): .+)$",
         cause="the release ends with an error: {error}",
         remedy="start it once on your machine with the command in [tool.slipway]", beside=_EXITED),
