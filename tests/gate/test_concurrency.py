@@ -93,6 +93,14 @@ def test_a_table_that_cannot_hold_many_rows_is_a_gap(prove_history):
     )
 
 
+def test_a_revision_that_fails_only_on_many_rows_is_a_finding_and_no_gap(proven):
+    body = "op.execute('ALTER TABLE a ADD m int')\nop.execute('UPDATE a SET m = n')\nop.create_index('i', 'a', ['m'], unique=True)"
+    _, proof = proven(upgrade=body)
+    ((rule, line),) = [(each.rule, each.line) for each in proof.findings if each.rule == "D01"]
+    assert (rule, line) == ("D01", 12)
+    assert not [gap for gap in proof.coverage.gaps if "growth" in gap]
+
+
 def test_the_findings_say_who_waited_and_what_stopped(proven):
     _, proof = proven("ALTER TABLE a ADD c int", "ALTER TABLE b ALTER n TYPE bigint", lock_timeout=None)
     measured = {finding.rule: finding.measured for finding in proof.findings}

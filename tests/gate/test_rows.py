@@ -379,6 +379,19 @@ def test_equal_values_fail_where_only_the_revision_forbids_them(prove_history):
     assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D01", "c"), ("D01", "g"), ("D10", "e")]
 
 
+def test_equal_values_fail_where_a_new_column_is_derived_from_them(prove_history):
+    add = "op.add_column('notes', sa.Column('slug', sa.Text))\nop.execute({!r})\n".format
+    unique, down = "op.create_unique_constraint('uq', 'notes', ['slug'])", "op.drop_column('notes', 'slug')"
+    made = "UPDATE notes SET slug = lower(title) || '-' || id"
+    proof = prove_history({
+        "a": (None, *NOTES),
+        "b": ("a", add("UPDATE notes SET slug = lower(title)") + unique, down),
+        "c": ("b", down, "raise NotImplementedError"),
+        "d": ("c", add(made) + unique, down),
+    })  # fmt: skip
+    assert [(rule, revision) for rule, revision, _ in of_rows(proof) if rule == "D01"] == [("D01", "b")]
+
+
 def test_equal_values_are_tried_in_rows_that_a_partial_index_covers(prove_history):
     index = "op.create_index({0!r}, 'notes', ['title'], unique=True, postgresql_where=sa.text({1!r}))".format
     table = "op.execute('CREATE TABLE notes (id int PRIMARY KEY, title text, gone_at date, state varchar(9))')"

@@ -24,6 +24,7 @@ from slipway.gate.findings import (
 from slipway.gate.history import Node
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.queries import UNIQUE
+from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import StairwayResult, Steps
 from slipway.gate.names import few
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
@@ -161,11 +162,13 @@ def _of_revision(
         yield from data.check_zones(node, steps, _env_file(evidence).source)
         yield from advice.check(node, steps, stairway.lines) if own.keys() & OPTIONAL else ()
         yield from data.check_imports(node, mapped)
-    if node.id in evidence.rows.revisions:
-        yield from data.check(node, evidence.rows.revisions[node.id], steps.statements)
+    rows = evidence.rows.revisions.get(node.id, Rows())
+    failure = rows.failures.get(UP, contention.failure)
+    if failure:
+        yield data.check_failure(node, failure, steps.statements)
+    yield from data.check(node, rows, steps.statements)
     refused = evidence.replay.refused.get(node.id, ())
-    rows = evidence.rows.revisions.get(node.id)
-    if rows and UP in rows.failures and rows.failures[UP].code == UNIQUE:  # D01 names the equal values
+    if failure and failure.code == UNIQUE:  # D01 names the equal values
         refused = [each for each in refused if not (each.query.only_if and each.code == UNIQUE)]
     yield from compatibility.check(node, refused, steps.statements, steps.upgraded)
 

@@ -191,6 +191,12 @@ class Replica:
 
 def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> str | None:
     """Run some revisions in a database; return the error in one line, or None."""
+    error = error_of_upgrade(environment, database, nodes)
+    return sentence(error) if error else None
+
+
+def error_of_upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> BaseException | None:
+    """Run some revisions in a database; return the error, or None."""
     if not nodes:
         return None
 
@@ -198,7 +204,7 @@ def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> s
         for node in nodes:
             yield step_of(environment, node, UP)
 
-    return walk(environment, database, steps)
+    return _error_of_walk(environment, database, steps)
 
 
 def heads_of(environment: Environment, database: URL) -> tuple[str, ...]:
@@ -216,7 +222,11 @@ def heads_of(environment: Environment, database: URL) -> tuple[str, ...]:
 
 def walk(environment: Environment, database: URL, steps: Steps) -> str | None:
     """Run env.py with these steps in a database, each committed at its end; return the error in one line, or None."""
+    error = _error_of_walk(environment, database, steps)
+    return sentence(error) if error else None
 
+
+def _error_of_walk(environment: Environment, database: URL, steps: Steps) -> BaseException | None:
     def committed(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
         for step in steps(heads, context):
             yield step
@@ -226,7 +236,7 @@ def walk(environment: Environment, database: URL, steps: Steps) -> str | None:
         try:
             run(environment, committed, transaction_per_migration=True)
         except (Exception, SystemExit, Interrupted) as error:  # noqa: BLE001 -- any error of a revision is a result
-            return sentence(error)
+            return error
     return None
 
 

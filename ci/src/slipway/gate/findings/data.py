@@ -12,12 +12,12 @@ from slipway.gate.findings.code import in_quotes
 from slipway.gate.history import Node
 from slipway.gate.layers.queries import NOT_NULL
 from slipway.gate.layers.rows import Rows
-from slipway.gate.layers.stairway import Steps
+from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.catalog import Line
 from slipway.gate.measure.locks import ADDS_ROWS, WRITES_ROWS
 from slipway.gate.names import is_table, line_of, parts, quoted_parts
 from slipway.gate.rulebook import rows as rules
-from slipway.gate.steps import AGAIN, DOWN, UP
+from slipway.gate.steps import AGAIN, DOWN
 from slipway.records.proof import Finding, Growth, Statement
 
 _CASCADES = "ON DELETE CASCADE"
@@ -170,13 +170,16 @@ def _imported(source: bytes) -> Iterator[tuple[int, str]]:
             yield from ((statement.lineno, f"{statement.module}.{alias.name}") for alias in statement.names)
 
 
+def check_failure(node: Node, failure: Failure, statements: Sequence[Statement]) -> Finding:
+    """Return the finding on an upgrade that fails on rows, in any layer."""
+    line = failure.line_in(node, node.upgrade_line)
+    added = any(each.line == line and _ADDS_COLUMN.search(each.sql) for each in statements)
+    by_null = rules.FAILS_BY_NULL if added and failure.code == NOT_NULL else None
+    return rules.FAILS.finding(node, failure.message, line, by_null or rules.FAILS_BY_CODE.get(failure.code or ""))
+
+
 def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[Finding]:
     """Yield the findings on what one revision did to rows."""
-    if failure := rows.failures.get(UP):
-        line = failure.line_in(node, node.upgrade_line)
-        added = any(each.line == line and _ADDS_COLUMN.search(each.sql) for each in statements)
-        by_null = rules.FAILS_BY_NULL if added and failure.code == NOT_NULL else None
-        yield rules.FAILS.finding(node, failure.message, line, by_null or rules.FAILS_BY_CODE.get(failure.code or ""))
     for each in rows.hidden:
         yield rules.HIDDEN.finding(node, str(each), each.line, rules.HIDDEN.code.format(table=each.table))
     yield from _losses(node, rows, statements)

@@ -383,8 +383,8 @@ class _Releases:
         """Yield the writes of equal values that work before the revisions make them unique."""
         inserts = [query for query in working if query.sql.startswith("INSERT")]
         for change in self.changes:
-            for name, columns, _ in added_keys(change):
-                for each in queries.repeated(model, table, sorted(columns), inserts) if name == table.name else ():
+            for key in (key for key in added_keys(change) if key.table == table.name):
+                for each in queries.repeated(model, table, sorted(key.columns), inserts):
                     if refusal(connection, each) is None:
                         yield each
 

@@ -11,9 +11,11 @@ from slipway.gate.forks import can_fork
 from slipway.gate.history import Node
 from slipway.gate.layers.growth import grow, processed_tables
 from slipway.gate.layers.queries import Query
+from slipway.gate.layers.rows import fails_on_rows
 from slipway.gate.layers.sessions import Encounter, encounters, locked_tables, queue
-from slipway.gate.layers.stairway import Steps
+from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.steps import UP, Baseline, Replica, report
+from slipway.migration.environment import sentence
 from slipway.records.proof import Growth, Layer, Queue
 
 _MOST_REVISIONS = 12
@@ -27,6 +29,7 @@ class Contention:
     queue: Queue | None = None
     encounters: tuple[Encounter, ...] = ()
     growth: tuple[Growth, ...] = ()
+    failure: Failure | None = None  # of the upgrade on many rows
 
 
 @dataclass
@@ -78,7 +81,10 @@ def _contention(node: Node, steps: Steps, queries: Sequence[Query], source: Repl
         gaps.append(f"two runners of {node.id} at once, and its time with rows, were not executed: {steps.slowly}")
     elif processed := processed_tables(steps.statements):
         growth = grow(node, processed, source)
-        if isinstance(growth, str):
+        if isinstance(growth, BaseException) and fails_on_rows(growth):
+            contention.failure = Failure.of(growth, source.environment)
+        elif isinstance(growth, str | BaseException):
+            growth = growth if isinstance(growth, str) else sentence(growth)
             gaps.append(f"the growth of the time of {node.id} with rows is unknown: {growth}")
         else:
             contention.growth = growth

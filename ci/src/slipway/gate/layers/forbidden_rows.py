@@ -1,7 +1,8 @@
 """Rows that only the new revision forbids: two with equal keys before a unique index, one with a label that leaves its enum."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from slipway.gate.measure.catalog import Change
@@ -10,6 +11,9 @@ from slipway.gate.measure.session import literal, query, rows_written
 _COLUMNS = """
 SELECT c.oid::text, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE a.attnum > 0 AND NOT a.attisdropped"""
+_MAY_BE_EQUAL = """
+a.attgenerated = '' AND a.attidentity = ''
+AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND a.attnum = ANY (i.indkey))"""
 _UNIQUE = re.compile(r"(?:UNIQUE|PRIMARY KEY)[^(]*\((?P<columns>[^)]+)\)")
 _UNIQUE_INDEX = re.compile(
     r"CREATE UNIQUE INDEX \S+ ON (?:ONLY )?(?P<table>\S+) USING \w+ \((?P<columns>.+?)\)(?= INCLUDE| NULLS| WITH| WHERE|\Z)"
@@ -22,27 +26,48 @@ _MEETS = re.compile(
 )
 
 
-def added_keys(change: Change) -> Iterator[tuple[str, frozenset[str], str]]:
-    """Yield table, names of columns and condition (empty without one) of each unique index or constraint that a change adds."""
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """The columns, or names in expressions, of a unique index or constraint, and its condition, empty without one."""
+
+    table: str
+    columns: frozenset[str]
+    condition: str
+    is_derived: bool  # from any columns of the table: one of its own is as new as the key
+
+
+def added_keys(change: Change) -> Iterator[Key]:
+    """Yield the key of each unique index or constraint that a change adds."""
+    before = {line.name for line in change.removed}
+    new = {line.name for line in change.added if line.kind == "column" and line.name not in before}
     for line in change.added:
         if match := (_UNIQUE_INDEX if line.kind == "index" else _UNIQUE).match(line.definition):
             named = match.groupdict()
             columns = frozenset(re.findall(r'(?:"[^"]+"|\w)+', named["columns"]))
-            yield named.get("table") or line.name.rpartition(".")[0], columns, named.get("condition") or ""
+            table = named.get("table") or line.name.rpartition(".")[0]
+            is_derived = any(f"{table}.{column}" in new for column in columns)
+            yield Key(table=table, columns=columns, condition=named.get("condition") or "", is_derived=is_derived)
 
 
-def plant_duplicate(connection: Any, table: str, columns: Collection[str], condition: str) -> None:
+def plant_duplicate(connection: Any, key: Key) -> None:
     """Copy the key of a table's first row into its last, and let all rows meet the index' condition, unless a constraint refuses that.
 
-    A column that the revision adds has no value yet, and usually meets the condition.
+    All columns that may be equal are copied when the key is derived. A new column has no value yet, and usually meets the condition.
     """
-    among = f"c.oid = to_regclass({literal(table)}) AND quote_ident(a.attname) IN ({', '.join(map(literal, columns))})"
-    names = ", ".join(f'"{name}"' for _, name in query(connection, f"{_COLUMNS} AND {among}"))
-    if not names:
-        return
-    first, last = (f"FROM {table} ORDER BY ctid {order} LIMIT 1" for order in ("", "DESC"))
-    update = f"UPDATE {table} SET ({names}) = (SELECT {names} {first}) WHERE ctid = (SELECT ctid {last})"
-    for each in (update, *(f"UPDATE {table} SET {meeting}" for meeting in _meeting(condition))):
+    named = f"quote_ident(a.attname) IN ({', '.join(map(literal, key.columns))})"
+    among = f"c.oid = to_regclass({literal(key.table)}) AND ({named}{f' OR {_MAY_BE_EQUAL}' if key.is_derived else ''})"
+    names = [f'"{name}"' for _, name in query(connection, f"{_COLUMNS} AND {among}")]
+    first, last = (f"FROM {key.table} ORDER BY ctid {order} LIMIT 1" for order in ("", "DESC"))
+    copied = (
+        names if key.is_derived else [", ".join(names)][: len(names)]
+    )  # one by one, because a check may refuse some
+    for each in (
+        *(
+            f"UPDATE {key.table} SET ({some}) = (SELECT {some} {first}) WHERE ctid = (SELECT ctid {last})"
+            for some in copied
+        ),
+        *(f"UPDATE {key.table} SET {meeting}" for meeting in _meeting(key.condition) if names),
+    ):
         rows_written(connection, f"DO {literal(f'BEGIN {each}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
 
 

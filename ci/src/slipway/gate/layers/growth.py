@@ -22,7 +22,7 @@ from slipway.gate.measure.place import line_in
 from slipway.gate.measure.session import query
 from slipway.gate.measure.statements import Execution, watching
 from slipway.gate.names import few, is_table
-from slipway.gate.steps import Replica, upgrade
+from slipway.gate.steps import Replica, error_of_upgrade
 from slipway.migration.database import with_connection
 from slipway.records.proof import Growth, Statement
 
@@ -55,8 +55,10 @@ def processed_tables(statements: Sequence[Statement]) -> dict[int, tuple[str, ..
     return {line: tuple(tables) for line, tables in by_line.items()}
 
 
-def grow(node: Node, processed: Mapping[int, tuple[str, ...]], source: Replica) -> tuple[Growth, ...] | str:
-    """Measure the growth by line; return the reason when that is not possible."""
+def grow(
+    node: Node, processed: Mapping[int, tuple[str, ...]], source: Replica
+) -> tuple[Growth, ...] | str | BaseException:
+    """Measure the growth by line; return the reason when that is not possible, an error if it is the revision's."""
     names = list(dict.fromkeys(name for tables in processed.values() for name in tables))
     measured = []
     kept = source.filled(node, plain=True)
@@ -68,9 +70,9 @@ def grow(node: Node, processed: Mapping[int, tuple[str, ...]], source: Replica) 
                 if refused:
                     return refused
                 with _clock(node) as spent:
-                    failure = upgrade(source.environment, database, [node])
-                if failure:
-                    return failure
+                    error = error_of_upgrade(source.environment, database, [node])
+                if error:
+                    return error
                 measured.append(spent)
     return tuple(
         Growth(line, tables, ROWS, tuple(round(spent[line], 3) for spent in measured))

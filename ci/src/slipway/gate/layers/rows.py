@@ -71,6 +71,7 @@ T = TypeVar("T")
 # a refusal of an extension (39000), as pgcrypto's of values that it has not encrypted, an error of Python on JSON of another shape. A violation by
 # NULL or by equal rows, where these were allowed, is the revision's own.
 _NOT_FIT = re.compile("22...|23503|23514|39...|P000[14]")
+_ALLOWED_BEFORE = ("21000", "23502", "23505", "23P01")
 # A check of the application's own, in Python or by RAISE, judges values that only its code writes.
 _WRITES = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|MERGE|COPY)\b", re.IGNORECASE)
 _COUNTS = re.compile(r"\b(SEQUENCE|IDENTITY|(SMALL|BIG)?SERIAL|setval)\b", re.IGNORECASE)
@@ -446,12 +447,12 @@ class _Run:
     def _repeat(self, node: Node) -> None:
         """Give two rows equal values where only the revision forbids them, and one a label that only the revision removes."""
         oids = {name: oid for oid, name in self._names.items() if self._filled[oid]}
-        if uniques := list(added_keys(self._steps[node.id].upgraded)):
+        if keys := list(added_keys(self._steps[node.id].upgraded)):
             oids |= self._seeing_all_rows(partitions, oids.values())
-        for name, columns, condition in uniques:
-            if name in oids:
-                self._explained.add(oids[name])
-                self._seeing_all_rows(plant_duplicate, name, columns, condition)
+        for key in keys:
+            if key.table in oids:
+                self._explained.add(oids[key.table])
+                self._seeing_all_rows(plant_duplicate, key)
         for enum, label in removed_labels(self._steps[node.id].upgraded):
             self._explained.update(self._seeing_all_rows(plant_label, self._names, enum, label))
 
@@ -481,6 +482,11 @@ def is_caused_by_our_values(error: BaseException) -> bool:
     if code is None:
         return "NoneType" not in str(error)
     return _NOT_FIT.fullmatch(code) is not None
+
+
+def fails_on_rows(error: BaseException) -> bool:
+    """Whether a revision meets rows that its schema allowed, such as equal ones, and that other layers may have made."""
+    return sqlstate(error) in _ALLOWED_BEFORE and not _is_met_by_equal_keys(error)
 
 
 def _is_met_by_equal_keys(error: BaseException) -> bool:
