@@ -166,9 +166,10 @@ def test_revisions_see_the_time_zone_utc_and_no_parallel_workers(prove_history):
         ("x = \n", "migrations/env.py line 1 fails before the first revision", "SyntaxError: invalid syntax"),
         ("import psycopg3_not_there\n", "migrations/env.py line 1 fails before the first revision", "ModuleNotFoundError: No module named 'psycopg3_not_there'"),
         ("raise ModuleNotFoundError('psycopg', name='psycopg')\n", "migrations/env.py line 1 fails before the first revision", "ModuleNotFoundError: psycopg; SQLAlchemy takes psycopg"),
+        ("from sqlalchemy import exc\nclass MissingGreenlet(exc.MissingGreenlet): code = None\nraise MissingGreenlet('greenlet_spawn')\n", "migrations/env.py line 3 fails before the first revision", "MissingGreenlet: greenlet_spawn; env.py is synchronous and the driver of its engine is not: let env.py use an asynchronous engine, or name a synchronous driver of this"),
         (at('"sqlite://"'), "migrations/env.py line 5 fails before the first revision", "the service connects to sqlite: let it read an address of Postgres"),
     ],
-    ids=["a missing variable", "an exit", "a missing schema", "a syntax error", "a missing module", "a missing driver", "another database"],
+    ids=["a missing variable", "an exit", "a missing schema", "a syntax error", "a missing module", "a missing driver", "an asynchronous driver", "another database"],
 )  # fmt: skip
 def test_an_env_py_that_fails_before_the_first_revision_is_reported_with_its_place(prove_history, env, what, next_step):
     with pytest.raises(BadInputError) as caught:

@@ -44,6 +44,11 @@ def requested(python: Fact) -> str:
     return f">={python.value}" + (f",{upper[0].replace(' ', '')}" if upper else "")
 
 
+def bounds(tree: Tree) -> str:
+    """Return the versions that the project itself allows, as uv reads them; empty when it names one version, or none."""
+    return next((requested(fact) for fact in _lower_bounds(tree) if fact.guessed.startswith(_OLDEST)), "")
+
+
 def _environment(tree: Tree) -> Iterator[Fact]:
     for name in tree.matching(r"(?:\.\./)*\.venv/pyvenv\.cfg"):
         if match := re.search(r"^version(?:_info)?\s*=\s*(3\.\d+)", tree.read(name), re.MULTILINE):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from slipway.errors import BadInputError, Obstacles, ObstaclesError, SlipwayError
-from slipway.finder.interpreter import interpreter
+from slipway.finder.interpreter import bounds, interpreter
 from slipway.finder.settings_files import named_examples
 from slipway.finder.survey import find, refuse
 from slipway.finder.tree import Tree, parsed, tree_at
@@ -73,7 +73,8 @@ def _of_older_python(tree: Tree, python: Python) -> Iterator[BadInputError]:
     """Yield the difference between an environment's Python and a newer one that a file names."""
     named = next((fact for fact in interpreter(tree) if not fact.place.endswith("pyvenv.cfg")), None)
     here = next((each.name.removeprefix("python") for each in (python.folder / "lib").glob("python3.*")), "")
-    if named and not named.guessed and here and _minor(here) < _minor(named.value):
+    allowed = _minor(bounds(tree).lstrip(">=").partition(",")[0]) or _minor(named.value if named else "")
+    if named and not named.guessed and here and _minor(here) < allowed:
         what = f"the environment has Python {here}, and {named.place} names {named.value}"
         yield BadInputError(
             what, f"if that is the cause, pass an environment of Python {named.value} with --python DIR"

@@ -1,6 +1,7 @@
 """The service's own env.py, run with our steps: its naming, schemas, async engines and options apply."""
 
 import ast
+import importlib.util
 import math
 import os
 import re
@@ -18,7 +19,7 @@ from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, MissingGreenlet, OperationalError
 from sqlalchemy.pool import NullPool
 
 from slipway.errors import BadInputError, SlipwayError
@@ -47,6 +48,10 @@ _DRIVERS: Final = {"psycopg", "psycopg2", "asyncpg", "pg8000"}
 _ANOTHER_DRIVER: Final = (
     "SQLAlchemy takes {} for the address that it was given (since 2.1 psycopg for postgresql://, before it psycopg2): add that "
     'package, or name the driver that the service has: driver = "postgresql+psycopg2" or the like in [tool.slipway.migrations]'
+)
+_SYNCHRONOUS: Final = (
+    "env.py is synchronous and {} is not: let env.py use an asynchronous engine, or name a synchronous driver{} in "
+    '[tool.slipway.migrations], such as driver = "postgresql+{}"'
 )
 _ADDRESS: Final = 'the variable that holds the address gets the value "{url}" in [tool.slipway.migrations] variables'
 _VARIABLES: Final = "variables it needs go to [tool.slipway.migrations] variables"
@@ -224,8 +229,8 @@ class Environment:
         """Return what an error of env.py leaves to do, beside its own sentence; empty for a mistake in its code."""
         if step := _of_the_build(error):
             return step
-        if isinstance(error, ModuleNotFoundError) and error.name in _DRIVERS:
-            return _ANOTHER_DRIVER.format(error.name)
+        if step := _of_the_driver(error, self.url.get_driver_name()):
+            return step
         if isinstance(error, ModuleNotFoundError):
             return _ANOTHER_ENVIRONMENT
         if self.wanted:
@@ -281,6 +286,17 @@ def _asks_for_connection(module: Path) -> bool:
         node for each in ast.parse(module.read_bytes()).body if not isinstance(each, apart) for node in ast.walk(each)
     )
     return any(isinstance(node, ast.Attribute) and node.attr in {"get_bind", "get_context"} for node in run)
+
+
+def _of_the_driver(error: BaseException, driver: str) -> str:
+    """Return the next step when a driver is missing, or is asynchronous and env.py is not; empty for other errors."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _DRIVERS:
+        return _ANOTHER_DRIVER.format(error.name)
+    if not isinstance(error, MissingGreenlet):
+        return ""
+    here = next((each for each in ("psycopg2", "psycopg", "pg8000") if importlib.util.find_spec(each)), "")
+    known = driver if driver == "asyncpg" else "the driver of its engine"
+    return _SYNCHRONOUS.format(known, " of this environment" if here else " after adding it", here or "psycopg")
 
 
 def _of_the_build(error: BaseException) -> str:
