@@ -389,6 +389,20 @@ def test_a_python_of_pyenv_that_it_has_not_selected_is_found(tree, tmp_path, mon
     assert dependencies.python_here(tree) == f"Python {platform.python_version()}"
 
 
+def test_a_python_that_cannot_be_had_gives_way_to_one_here_that_the_project_allows(tree, tmp_path, monkeypatch):
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    (tree / "Dockerfile").write_text("FROM python:3.99-slim\n")
+    made = prepare(tree, tmp_path / "cache")
+    note = (made.folder / READY).read_text()
+    assert "the revisions ran on Python 3." in note
+    assert "Dockerfile line 1 names 3.99, which this machine lacks" in note
+    with pytest.raises(BadInputError, match=r"the gate tries it, too, and takes 3\.\d+ otherwise"):
+        dependencies.python_here(tree)
+    (tree / "pyproject.toml").write_text(PROJECT.replace(">=3.11", "==3.99.*"))
+    with pytest.raises(BadInputError, match=r"the service's Python 3\.99 is not on this machine, and uv could not"):
+        prepare(tree, tmp_path / "cache")
+
+
 def environment(folder, python, *packages):
     for package in packages:
         (folder / f"lib/python{python}/site-packages/{package}.dist-info").mkdir(parents=True)

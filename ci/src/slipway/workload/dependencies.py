@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 from slipway import toml
 from slipway.errors import BadInputError
-from slipway.finder.interpreter import interpreter, requested
+from slipway.finder.interpreter import bounds, interpreter, requested
 from slipway.finder.locks import declaration, lock, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements
 from slipway.finder.tree import Tree, table_in, tree_at
@@ -82,6 +82,10 @@ class UnbuiltError(BadInputError):
         remedy = "install what its build needs, or, for gate and rehearse, pass the service's own virtual environment with --python DIR"
         super().__init__(f"the package {package} does not build on this machine: {cause}", remedy)
         self.package = package
+
+
+class MissingPythonError(BadInputError):
+    """A version of Python that is neither on this machine nor can be downloaded."""
 
 
 class UnfetchedError(BadInputError):
@@ -194,7 +198,7 @@ def prepare(
     plan = _Plan(tree=tree, lock=pinning, view=view, linked=linked, package=built, everything=everything)
     folder = cache / "environments" / _key(plan)
     with _locked(folder):
-        if not (folder / READY).exists():
+        if not (folder / READY).exists() or _is_outdated(plan, folder):
             work = f"making an environment from {os.path.relpath(pinning, tree)}"
             tell(work)
             with repeated(tell, lambda: work):
@@ -257,10 +261,20 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _make(plan: _Plan, folder: Path, tell: Callable[[str], None]) -> str:
-    """Make the environment, if a package does not build with another Python of this machine that the service allows; return a note about it."""
+    """Make the environment, if need be with another Python of this machine that the service allows; return a note about it.
+
+    It is needed when the Python that a file names cannot be had, or when a package does not build for it.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     try:
         _install(plan, folder, _oldest_here(plan.python))
+    except MissingPythonError:
+        version = _nearest(plan)
+        if not version:
+            raise
+        tell(f"there is no Python {plan.python[1]} here; taking {version}, which the project allows, too")
+        _install(plan, folder, ["--python", version])
+        return _of_another_python(plan, version)
     except UnfetchedError as error:
         raise UnfetchedError([*error.addresses, *_unfetched(plan, error.addresses)], error.cause) from error
     except UnbuiltError as error:
@@ -274,6 +288,30 @@ def _make(plan: _Plan, folder: Path, tell: Callable[[str], None]) -> str:
                     return f"the revisions ran on Python {version}: {error.package} does not build for {first}"
         raise
     return ""
+
+
+def _nearest(plan: _Plan) -> str:
+    """Return the version of this machine nearest to the one that a file names, of those that the project allows; empty without one."""
+    allowed = bounds(plan.view)
+    minor = (
+        int(plan.python[1].partition(".")[2]) if allowed and re.fullmatch(r"3\.\d+", "".join(plan.python[1:])) else 0
+    )
+    here = _pythons_here(["--python", allowed]) if minor else []
+    return min(here, key=lambda version: abs(int(version.partition(".")[2]) - minor), default="")
+
+
+def _of_another_python(plan: _Plan, version: str) -> str:
+    """Return the note on an environment whose Python is not the one that a file names."""
+    named = plan.python[1]
+    fact = next(interpreter(plan.view))
+    why = f"{fact.place} names {named}, which this machine lacks and uv could not download; `uv python install {named}` brings it"
+    return f"the revisions ran on Python {version}: {why}"
+
+
+def _is_outdated(plan: _Plan, folder: Path) -> bool:
+    """Whether an environment was made with another Python because the named one was missing, which is here now."""
+    named = "".join(plan.python[1:])
+    return bool(re.fullmatch(r"3\.\d+", named)) and _version_of(folder) != named and _is_here(named)
 
 
 def _unfetched(plan: _Plan, known: Sequence[str]) -> list[str]:
@@ -307,10 +345,11 @@ def python_here(tree: Path) -> str:
     find = [uv(), "python", "find", *flags, *plan.python[1:]]
     done = subprocess.run(find, cwd=tree, env=_of_uv(), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BadInputError(
-            f"the service's Python {asked} is not on this machine",
-            f"run `uv python install {_first(asked)}`; the gate tries it, too",
+        other = _nearest(plan)
+        step = f"run `uv python install {_first(asked)}`; the gate tries it, too" + (
+            f", and takes {other} otherwise" if other else ""
         )
+        raise BadInputError(f"the service's Python {asked} is not on this machine", step)
     return f"Python {done.stdout.strip()}"
 
 
@@ -363,9 +402,13 @@ def _name(view: Tree, environment: Path) -> None:
 def _oldest_here(wanted: list[str]) -> list[str]:
     """Return the flag for the oldest version of a range if this machine has it: old packages may not build for the newest."""
     version = _first(wanted[1]) if wanted else ""
+    return ["--python", version] if version and _is_here(version) else wanted
+
+
+def _is_here(version: str) -> bool:
+    """Whether this machine has a version of Python."""
     find = [uv(), "python", "find", "--no-python-downloads", "--no-project", "--quiet", version]
-    has = version and subprocess.run(find, env=_of_uv(), capture_output=True, check=False).returncode == 0
-    return ["--python", version] if has else wanted
+    return subprocess.run(find, env=_of_uv(), capture_output=True, check=False).returncode == 0
 
 
 def _of_uv() -> dict[str, str]:
@@ -454,7 +497,7 @@ def _refusal(arguments: Sequence[str], stderr: str, code: int) -> BadInputError:
         # Of the versions that bounds allow, uv names the newest one that it could not download.
         asked = arguments[arguments.index("--python") + 1] if arguments[0] != "pip" and "--python" in arguments else ""
         missing = asked or match[1] or match[2]
-        return BadInputError(
+        return MissingPythonError(
             f"the service's Python {missing} is not on this machine, and uv could not download it",
             f"run `uv python install {_first(missing)}`, or pass a virtual environment with --python DIR",
         )
