@@ -8,6 +8,7 @@ import pytest
 
 from slipway.errors import BadInputError
 from slipway.gate import redirection
+from slipway.gate.kept_session import session_beside
 from slipway.gate.measure import role
 from slipway.gate.redirection import Place
 from slipway.migration.events import listening
@@ -282,3 +283,9 @@ def test_a_gate_connects_and_makes_databases_no_oftener_than_its_layers_need(pro
     assert len([each for each in databases if "TEMPLATE" in each]) == 5
     assert len(databases) <= 7  # the first is tried again when its owner does not exist yet
     assert len(connections) <= 15  # one of them for the superuser, who fills and reads the tables between the steps
+
+
+def test_a_session_beside_has_read_the_listeners_before_env_py_may_add_some(server_url):
+    connected = []
+    with listening(connect=lambda *_: connected.append(True)), session_beside(server_url):
+        assert connected == [True]

@@ -29,7 +29,7 @@ WARNING D01   the history
         instead:
             Write a revision.
 
-1 finding old
+1 finding old: R02 migrations/e731_create.py
 refused: 1 error, 1 warning; 2 revisions up, 1 of them down and up again on PostgreSQL 18.1 in 1.2 s
 """
 
@@ -142,7 +142,10 @@ def test_what_does_not_count_is_counted_by_its_reason(clean):
         for reason in ("older than start-after", "allowed: it is\nsmall")
     )
     lines = text(replace(clean, findings=(old, allowed, old))).splitlines()
-    assert lines[2:4] == ["2 findings older than start-after", "1 finding allowed: it is small"]
+    assert lines[2:4] == [
+        "2 findings older than start-after: R02 the history, R02 the history",
+        "1 finding allowed: it is small: R02 the history",
+    ]
 
 
 def test_several_of_a_kind_are_counted(clean):

@@ -131,7 +131,8 @@ def read(
     if since.by_default and start_after:
         compared = _older(compared, parents, start_after, None)
     ahead = tuple(other for other in since.ahead if other.id not in parents)
-    chosen = f"those that {since.by_default} lacks" if since.by_default else ""
+    differ = " or has in another form" if any(node.edited for node in compared) else ""
+    chosen = f"those that {since.by_default} lacks{differ}" if since.by_default else ""
     past = replace(past, nodes=compared, released=since.name, ahead=ahead, tip=since.tip, chosen=chosen)
     kept = [node.down for node in past.nodes if not node.new]
     followed = {parent for down in (*kept, *(each.down for each in since.changed)) for parent in down}

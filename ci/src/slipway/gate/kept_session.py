@@ -41,6 +41,7 @@ def session_beside(url: URL, *, exempt: bool = False) -> Iterator[Callable[[Call
             return (outcome if outcome in done else served).result()
 
         try:
+            do(lambda _: None)  # while it connects, SQLAlchemy reads listeners, to which env.py may add some
             yield do
         finally:
             tasks.put(None)

@@ -28,6 +28,7 @@ from slipway.records.form import text_of
 from slipway.records.gate import Listing, Previous, Since
 from slipway.records.proof import PREPARATION, START, Layer, Proof
 from slipway.records.refusal import Refusal
+from slipway.records.survey import Subject
 from slipway.settings import Migrations
 from slipway.source.released import changed_files, released, unreleased
 from slipway.workload.python import READY, document_of
@@ -103,7 +104,7 @@ def _advice(at: Workplace, known: Since | None, proof: Proof) -> str:
     red = {finding.revision for finding in proof.findings if finding.fails and finding.revision}
     if not by_tag or at.migrations.start_after is not None or len(red) < 2:
         return ""
-    named = "`slipway init --yes` writes" if not at.is_adopted else "[tool.slipway.migrations] may have"
+    named = "`slipway init --yes` writes" if not is_adopted(at.folder) else "[tool.slipway.migrations] may have"
     return f"; if {known.name if known else ''} is older than production, {named} start-after, and revisions up to it are only run"
 
 
@@ -111,9 +112,19 @@ def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
     """Yield how a server of ours differs from production's, because this machine has no other."""
     wanted = at.migrations.major
     if at.server is None and wanted and ran_on.partition(".")[0] != str(wanted):
-        named = "the settings name" if at.is_adopted else "the service's files name"
-        why = f"this machine has no PostgreSQL {wanted}, which {named}, or it lacks an extension"
+        why = f"this machine has no PostgreSQL {wanted}, which {_named(at)}, or it lacks an extension"
         yield f"the revisions ran on PostgreSQL {ran_on}: {why}"
+
+
+def _named(at: Workplace) -> str:
+    """Return where production's major of Postgres is from, as the end of `which …`."""
+    if is_adopted(at.folder):
+        by_default = at.migrations.postgres == Migrations().postgres
+        return "is the default" if by_default else "the settings name"
+    from slipway.finder.survey import find
+
+    fact = find(at.tree).fact(Subject.POSTGRES)
+    return f"{fact.place} has" if fact else "is the default, because no file names one"
 
 
 async def revisions(options: GateOptions) -> Listing:
@@ -168,7 +179,6 @@ def _looked_at(place: Place, options: GateOptions) -> tuple[Workplace, Since | N
         progress=options.progress,
         calls=calls,
         called_by=called_by,
-        is_adopted=is_adopted(folder),
     )
     return workplace, known
 

@@ -85,7 +85,6 @@ class Workplace:
     """A service's folder, its environment, its settings, and a server; without one, the gate starts its own.
 
     - calls, called_by: the services that it calls, and those that call it.
-    - is_adopted: whether it has settings.
     """
 
     folder: Path
@@ -93,7 +92,6 @@ class Workplace:
     migrations: Migrations
     calls: tuple[str, ...] = ()
     called_by: tuple[str, ...] = ()
-    is_adopted: bool = True
     server: NamedServer | None = None
     progress: Progress = SILENT
 

@@ -25,6 +25,7 @@ from slipway.gate.layers.interruption import DatabaseState, at, uninterrupted
 from slipway.gate.layers.queries import Query
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.locks import BLOCKING
+from slipway.gate.measure.session import query
 from slipway.gate.measure.statements import Session
 from slipway.gate.steps import UP, Replica, step_of, upgrade, walk
 from slipway.migration.database import elsewhere, sqlstate, with_connection
@@ -35,7 +36,7 @@ _LOCK_POLL_SECONDS = 0.002
 _A_WAIT = "SET lock_timeout = '10ms'"  # a longer wait is for us: no other session exists
 _LOCK_NOT_AVAILABLE, _DEADLOCK = "55P03", "40P01"
 # pg_locks is current in every statement; pg_stat_activity is read once per transaction.
-_REVISION_WAITS = text(
+_REVISION_WAITS = (
     "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
 )
 _MOST_PER_REVISION = 6
@@ -99,7 +100,8 @@ class _OpenTransaction:
         connection.exec_driver_sql(f"LOCK TABLE {self._tables[-1]} IN ROW EXCLUSIVE MODE")
         self._ready.set()
         while not self._over.wait(_LOCK_POLL_SECONDS):
-            if connection.scalar(_REVISION_WAITS):
+            # Not by SQLAlchemy, which would read listeners while env.py may add some.
+            if query(connection.connection, _REVISION_WAITS)[0][0]:
                 queue = elsewhere(self._database, self._waiting)
                 self.queue = replace(queue, deadlock=self._deadlock(connection, queue.writers))
                 break

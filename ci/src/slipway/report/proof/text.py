@@ -8,6 +8,7 @@ from slipway.records.words import counted
 from slipway.report.format import escaped, fenced
 from slipway.untrusted import one_line, printable
 
+_PLACES = 3
 WHOLE = 2_000  # characters: advice is at the end of a line, and is not cut
 
 
@@ -68,8 +69,13 @@ def _findings(proof: Proof) -> Iterator[str]:
             yield "        instead:"
             yield from (f"            {line}" for line in printable(finding.remedy).splitlines())
             yield ""
-    suppressed = Counter(one_line(finding.suppressed) for finding in proof.findings if finding.suppressed is not None)
-    yield from (f"{counted(count, 'finding')} {reason}" for reason, count in suppressed.items())
+    suppressed: dict[str, list[str]] = {}
+    for finding in proof.findings:
+        if finding.suppressed is not None:
+            suppressed.setdefault(one_line(finding.suppressed), []).append(f"{one_line(finding.rule)} {place(finding)}")
+    for reason, places in suppressed.items():
+        more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
+        yield f"{counted(len(places), 'finding')} {reason}: {', '.join(places[:_PLACES])}{more}"
 
 
 def _partial(proof: Proof) -> list[str]:
