@@ -256,6 +256,9 @@ def test_a_trigger_that_names_what_was_dropped_breaks_the_new_release(replayed):
         ("ALTER TABLE jobs ADD size int NOT NULL DEFAULT 1; ALTER TABLE jobs ALTER size DROP DEFAULT", ("C05", True)),
         ("ALTER TYPE state RENAME VALUE 'done' TO 'finished'", ("C10", True)),
         ("ALTER TABLE jobs DROP name", ("C01", False)),
+        ("ALTER TABLE jobs ADD CONSTRAINT named CHECK (name IS NOT NULL) NOT VALID", ("C06", False)),
+        ("ALTER TABLE jobs ADD UNIQUE (name)", ("C08", False)),
+        ("UPDATE jobs SET name = id; CREATE UNIQUE INDEX ON jobs (name) WHERE name <> ''", ("C08", False)),
         ("CREATE TABLE others (id int REFERENCES jobs)", None),
     ],
 )

@@ -125,3 +125,16 @@ def test_a_remedy_makes_the_same_as_its_statement_however_that_is_spelled(prove_
     assert len(first) == len(SHAPES)
     built, wanted = (each.revisions[-1].fingerprints["up"] for each in (proof, asked))
     assert built == wanted, "\n".join(remedies)
+
+
+def test_a_remedy_that_commits_is_a_revision_of_its_own_where_its_revision_does_more(prove_history, tmp_path):
+    made = "op.create_table('made', sa.Column('id', sa.BigInteger()))"
+    two = (
+        f"{made}\nop.execute('UPDATE plain SET parent = 1 WHERE parent IS NULL')\nop.create_index('i', 'plain', ['id'])"
+    )
+    found = [each for each in prove_history(as_history([two]), start_after="tables").findings if each.remedy_is_code]
+    assert {each.rule for each in found} == {"D04", "L01"}
+    assert all(each.remedy.startswith("# in a revision of its own:\nwith op.get_context()") for each in found)
+    shutil.rmtree(tmp_path / "migrations")
+    followed = prove_history(as_history([made, *(each.remedy for each in found)]), start_after="tables")
+    assert {each.rule for each in followed.findings} <= {"R01"}

@@ -67,6 +67,7 @@ _CAUSES: Final = (
     _Cause(rules.COPIED_ONCE, (LEFT_NULL,)),
     _Cause(rules.STALE, ("0A000",), error="cached plan"),
     _Cause(rules.TYPE, ("22P02", "22001", "22003", "22007", "42804", "42883")),
+    _Cause(rules.NOT_NULL, ("23514",), did=r'CHECK ?\(+"?\w+"? IS NOT NULL\)'),
     _Cause(rules.CONSTRAINT, _CONSTRAINTS),
     _Cause(rules.GENERATED, ("428C9",)),
     _Cause(rules.NOT_ALLOWED, ("42501",)),

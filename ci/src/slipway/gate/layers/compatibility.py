@@ -12,7 +12,7 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -241,6 +241,9 @@ class _Releases:
         locked = {name for statement in steps.statements for name in statement.locks}
         written = [match["table"] for statement in steps.statements if (match := _WRITES.search(statement.sql))]
         enum = any(line.kind == "enum" for line in steps.upgraded.removed)
+        keys: dict[str, list[Collection[str]]] = {}
+        for key in added_keys(steps.upgraded):
+            keys.setdefault(key.table, []).append(key.columns)
 
         def derive(connection: Connection) -> list[Query]:
             concerned = (
@@ -254,7 +257,7 @@ class _Releases:
                 query
                 for table in concerned
                 if (columns := self._released.get(table.oid))
-                for query in queries.assumed(connection, table, columns, node.id)
+                for query in queries.assumed(connection, table, columns, node.id, keys.get(table.name, []))
             ]
             self._measure(connection, self._tables(connection), derived)
             return derived

@@ -117,8 +117,13 @@ def derived(connection: Connection, model: Model, table: seeds.Table) -> Iterato
                 yield query
 
 
-def assumed(connection: Connection, table: seeds.Table, used: Collection[str], before: str) -> Iterator[Query]:
-    """Yield the statements that a release with these columns of a table would run, without those that fail before the revision."""
+def assumed(
+    connection: Connection, table: seeds.Table, used: Collection[str], before: str, keys: Iterable[Collection[str]]
+) -> Iterator[Query]:
+    """Yield the statements that a release with these columns of a table would run, without those that fail before the revision.
+
+    With `keys`, which become unique by it, also those that write equal values.
+    """
     columns = (
         Column(
             name=each["raw"],
@@ -130,9 +135,12 @@ def assumed(connection: Connection, table: seeds.Table, used: Collection[str], b
         if each["raw"] in used
     )
     schema, _, name = table.name.partition(".")
-    for query in derived(connection, Model(schema, name, tuple(columns)), table):
+    model = Model(schema, name, tuple(columns))
+    for query in derived(connection, model, table):
         kind = query.origin.partition(",")[0]
         yield replace(query, origin=f"{kind}, as of the schema before {before}", only_if=_USES_ALL)
+    for key in keys:
+        yield from (each for each in repeated(model, table, sorted(key), ()) if refusal(connection, each) is None)
 
 
 def repeated(model: Model, table: seeds.Table, columns: Collection[str], inserts: Sequence[Query]) -> Iterator[Query]:

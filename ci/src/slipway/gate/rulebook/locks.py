@@ -196,6 +196,7 @@ NOT_NULL: Final = _error(
     name="SET NOT NULL without a valid check",
     message="SET NOT NULL scans the whole table while reads and writes are blocked.",
     code="""\
+# once no running release writes NULL, which the check forbids, too (C06):
 op.create_check_constraint("{column}_not_null", "{table}", '{sql_column} IS NOT NULL', postgresql_not_valid=True{schema})
 # in the next revision, so that SET NOT NULL trusts the valid check and scans nothing:
 op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT "{column}_not_null"')
