@@ -90,7 +90,7 @@ async def _proof(options: "GateOptions") -> "Proof | SlipwayError":
 
 
 def _committed_head(result: "Proof | SlipwayError") -> str | None:
-    """Return the head of a history whose revisions were all committed before slipway: the gate tests later ones, here as in CI.
+    """Return the head, if all revisions were committed before slipway was adopted: the gate then tests later ones only, here as in CI.
 
     None when the gate could not run, so that only files and git can say it.
     """

@@ -37,7 +37,7 @@ def completed(text: str, flags: Flags, escape: Callable[[str], str] = str) -> st
 
 
 def _carried(flags: Flags) -> Mapping[str, str]:
-    """Return the flags of a call that say where it works; a promotion works in the environment that it changes."""
+    """Return the flags that name the place of a call; for a promotion, that is the environment that it changes."""
     passed = vars(flags)
     values = {name: passed.get(name.replace("-", "_")) for name in _CARRIED}
     if "from_" in passed:

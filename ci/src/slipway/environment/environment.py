@@ -64,7 +64,7 @@ class ServiceEnvironment(ObservedEnvironment):
     - runner: makes the runner that migrates the database to a digest's head for a deployment; None for the one in the settings, if any.
     - starts: whether the preflight starts the release on this machine.
     - certificate: of a migration, with its transactions: env.py may begin no others. None when it is unknown.
-    - joint: the release of several services that its runs are a part of, or None.
+    - joint: the joint release that its runs are a part of, or None.
     - versions: of the secrets, from a preflight that has just been run; None if the deployment must run one.
     - without_ledger: the reason to continue when the ledger fails; empty for a run that needs it.
     """
@@ -77,7 +77,7 @@ class ServiceEnvironment(ObservedEnvironment):
     without_ledger: str = ""
 
     def within(self, joint: JointRelease) -> Self:
-        """Return the same environment; its runs are a part of a release of several services."""
+        """Return the same environment; its runs are a part of a joint release."""
         return self._with(joint=joint)
 
     def checked(self, versions: Mapping[str, str] | None) -> Self:

@@ -73,7 +73,7 @@ def images_of(approved: JointPlan, environment: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class JointDeployment:
-    """A release of several services.
+    """A joint release that can be planned and run.
 
     - graph: the services of the repository, of which others may be left as they are. environments, digests: of those of the release.
     - approved: the plan that was approved, or None; no other change is made.

@@ -1,6 +1,6 @@
-"""Three functions of dagger-io's client without what they repeat: a registration, and so every call, takes a third of the time.
+"""Faster versions of three functions of dagger-io's client, without repeated work: registration, and so every call, takes a third of the time.
 
-Being imported, this takes their place. They are those of dagger-io 0.21.11, which the lock pins.
+Importing this module installs them. They are those of dagger-io 0.21.11, which the lock pins.
 """
 
 import asyncio

@@ -66,7 +66,7 @@ def described(method: F) -> F:
 
 
 async def directory(files: Mapping[str, str]) -> dagger.Directory:
-    """Return the files, uploaded from here: of `withNewFile` the engine would log each whole text."""
+    """Return the files as a directory, uploaded from here, because the engine logs the whole text of each `withNewFile`."""
     from pathlib import Path
     from tempfile import mkdtemp
 

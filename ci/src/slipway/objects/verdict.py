@@ -25,7 +25,7 @@ _RED = ("refused", "failed")
 class _Verdict:
     """A verdict that is red by itself: a call that ends at the object selects `sync`, and any other field or function is green.
 
-    As on the command line, what executed nothing has not passed, and is not red either.
+    As on the command line, a gate that executed nothing has not passed, but is not red.
     """
 
     verdict: Annotated[str, Doc("Return passed, or why not: refused, failed, not executed, not fully executed.")] = (

@@ -39,9 +39,9 @@ _GENERATED = "GenerateSecretString"
 
 @dataclass(frozen=True, kw_only=True)
 class ValueChange:
-    """The change of a property by the template; both values are empty when they are long, or known at the execution only.
+    """The change of a property by the template; both values are empty if they are long, or unknown before the execution.
 
-    - is_restored: whether only the account's value differs, which a person has changed, not that of the template.
+    - is_restored: whether the change only restores a value that a person changed in the account; the template has not changed.
     """
 
     name: str
@@ -76,7 +76,7 @@ class ResourceChange:
 
     @property
     def lowered(self) -> ValueChange | None:
-        """The change of a server to a lower major of Postgres or to less storage, which RDS refuses: neither has a way back."""
+        """The change of a server to a lower major of Postgres or to less storage; RDS refuses both."""
         known = [each for each in self.values if each.name in ("EngineVersion", "AllocatedStorage") and each.after]
         is_server = self.kind == "AWS::RDS::DBInstance"
         return next((each for each in known if is_server and _whole(each.after) < _whole(each.before)), None)
@@ -95,13 +95,13 @@ class ResourceChange:
 
     @property
     def is_impossible(self) -> bool:
-        """Whether AWS refuses a replacement: of a subnet in another zone with the same addresses."""
+        """Whether AWS refuses the replacement, as of a subnet by one in another zone with the same addresses."""
         is_replaced = self.kind == _SUBNET and self.replacement == "True"
         return is_replaced and not {"CidrBlock", "VpcId"} & {*self.properties}
 
     @property
     def remedy(self) -> str:
-        """The next step of someone who gets this change refused."""
+        """The next step when this change is refused."""
         if self.is_impossible:
             return "keep its zone: AWS makes the new subnet first, and refuses two with the same addresses"
         return f"if its contents may be lost, pass --replace {self.name}"
@@ -165,7 +165,7 @@ class DatabaseChange:
 
 @dataclass(frozen=True, kw_only=True)
 class DoorChange:
-    """The rules of a load balancer that ECS made for private services: `opened` to callers of them, and `closed` to all others.
+    """The changed rules of a load balancer that ECS made for private services: `opened` to their callers, `closed` to others.
 
     - group: its security group, whose rules these are.
     """

@@ -36,7 +36,7 @@ class Certificate(Record, schema="slipway/certificate/1"):
     """The verdicts on the way between two heads. Certificates are not transitive: a → b and b → c do not cover a → c.
 
     - history: sha256 of the revision files. statements: sha256 of the previous release's statements; empty without any.
-    - refused: the rules by which the gate refused the history; then it is evidence for a rollback, and none for a promotion.
+    - refused: the rules by which the gate refused the history; such a certificate is evidence for a rollback, not for a promotion.
     - calls, called_by: services whose requests to each other are not covered.
     - transactions: those in which env.py ran the revisions. before, after: the database's heads. made: seconds since 1970. evidence: sha256 of the proof's file.
     """

@@ -35,7 +35,7 @@ class StackRemoval:
 
 @dataclass(frozen=True, kw_only=True)
 class Destruction(Record, schema="slipway/destruction/1"):
-    """An environment that is deleted, or before that what would be.
+    """The deletion of an environment, or a preview of it.
 
     - status: of the service's deletion; None when everything is only shown.
     - callers: the services that still call this one; only when it is shown.

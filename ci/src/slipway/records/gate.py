@@ -49,7 +49,7 @@ class Since(Record, schema="slipway/since/1"):
     - changed: revisions at the ref whose files have changed or are gone; none when the ref and HEAD have no commit in common.
     - refusal: why git cannot resolve the name. commit: the one that the ref names.
     - ahead: revisions that exist only at `tip`, the branch to be merged into.
-    - by_default: what the name is called when the gate chose it itself; then it is a git ref, or empty for "all but the newest revision";
+    - by_default: the description of a name that the gate chose itself; the name is then a git ref, or empty for "all but the newest revision";
       then `tip` is a branch or tag that has every revision of the work tree, if there is one.
     """
 

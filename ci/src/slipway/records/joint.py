@@ -1,4 +1,4 @@
-"""One release of several services: its plan, and the truth about each service after it."""
+"""A joint release: its plan, and how it ended for each service."""
 
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -11,7 +11,7 @@ from slipway.records.refusal import Refusal
 
 
 class Fate(Enum):
-    """The end of one service in a release of several."""
+    """The end of one service in a joint release."""
 
     LIVE = "live"  # this release brought it
     UNCHANGED = "unchanged"  # it was live before
@@ -46,7 +46,7 @@ class JointPart:
 
 @dataclass(frozen=True, kw_only=True)
 class JointOutcome(Record, schema="slipway/joint-outcome/1"):
-    """The truth about a release of several services, in the order of their deployment.
+    """The outcome of a joint release, by service in the order of their deployment.
 
     - id: the same for the same images in the same environment; the ledgers of all services have it. seconds: of the platform's clock.
     """
@@ -72,7 +72,7 @@ class JointOutcome(Record, schema="slipway/joint-outcome/1"):
 
 @dataclass(frozen=True, kw_only=True)
 class JointPlan(Record, schema="slipway/joint-plan/1"):
-    """The plans of a release of several services, in the `order` of their deployment.
+    """The plans of a joint release, in the `order` of the services' deployment.
 
     - back: the services that go back when another one fails, in that order.
     """

@@ -32,7 +32,7 @@ class Specification:
 
 @dataclass(frozen=True)
 class JointRelease:
-    """A release of several services, in the order of their deployment; `id` follows from environment and images."""
+    """A joint release, services in the order of their deployment; `id` follows from environment and images."""
 
     id: str
     images: tuple[str, ...]
@@ -44,7 +44,7 @@ class Intent(Record, schema="slipway/intent/1"):
 
     - wanted: hash of the desired service. fingerprint: of the observed state that the plan was made from.
     - specification: of the release; None for a command without one.
-    - joint: the release of several services that it is a part of, or None.
+    - joint: the joint release that it is a part of, or None.
     - changes: of the live service besides its image, in words without values of variables; empty for a new service, or when they are unknown.
     """
 
@@ -91,7 +91,7 @@ class Release(Record, schema="slipway/release/1"):
     - heads: of the image's history. database: heads of its database at the end. Both are None when unknown.
     - commit: the image's source. risk: why a required proof was waived; empty when none was required.
     - wanted: hash of the desired service, as in its intent; empty when it was not recorded.
-    - joint: the id of the release of several services that it was a part of, or empty.
+    - joint: the id of the joint release that it was a part of, or empty.
     - url: the public address that was asked at the end; None when none was. changes: as in its intent.
     """
 

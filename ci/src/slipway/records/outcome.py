@@ -114,7 +114,7 @@ NOTHING = "no operation found: nothing was changed, or the service no longer exi
 
 @dataclass(frozen=True, kw_only=True)
 class Examination(Record, schema="slipway/examination/1"):
-    """The newest operation of a service, or None, how it ended in our words, and why it failed.
+    """The newest operation of a service (None without one), how it ended, and why it failed.
 
     - number: the deployment's in the ledger; None for another client's, or when the ledger cannot be read.
     - answer: of the release that is live now; None when it was not asked. way_out: what to do when it does not answer, otherwise empty.

@@ -52,7 +52,7 @@ Tell = Callable[[Event], object]
 
 
 class Progress:
-    """Output of a running command, by itself none; every `text` is untrusted, and what shows it escapes it."""
+    """Output of a running command; this base class shows nothing. Every `text` is untrusted, and subclasses escape it."""
 
     is_shown = False
 
@@ -88,7 +88,7 @@ _REPEATED_SECONDS: Final = 10
 
 @contextmanager
 def repeated(tell: Callable[[str], None], work: Callable[[], str]) -> Iterator[None]:
-    """Tell every ten seconds that the work of the block continues, so that a pipe is not silent for minutes."""
+    """Report every ten seconds that the work of the block continues, so that a pipe is not silent for minutes."""
     ended = threading.Event()
 
     def repeat() -> None:

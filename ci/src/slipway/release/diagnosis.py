@@ -64,9 +64,9 @@ class DeploymentLogs:
 
     @classmethod
     def until_failure(cls, platform: Sequence[Line], application: Sequence[Line], words: PlatformWords) -> Self:
-        """Leave out what cannot have caused the first failure that the platform reports, because it came afterwards.
+        """Leave out lines after the first failure that the platform reports: they cannot have caused it.
 
-        That is what a release writes that starts too late, is being stopped, or replaces the failed one. The last lines of a container
+        A release writes such lines when it starts too late, is being stopped, or replaces the failed one. The last lines of a container
         that ended by itself may have a later time than its end: the clocks of two log agents differ.
         """
         reports = tuple(filter(None, (words.exited, words.unhealthy, words.rolled_back)))
@@ -158,7 +158,7 @@ def _as_checked(platform: str, spec: ServiceSpec, words: PlatformWords) -> Servi
 
 
 def _may_be_secret(name: str, text: str, rule: FailureRule) -> bool:
-    """Return whether words may be a value that the application printed: those of the platform, numbers and names are not."""
+    """Return whether a text may be a secret value that the application printed; words of the platform, numbers and names are not."""
     is_harmless = name in _NAMES and re.fullmatch(r"[\w.]+", text) and not _TOKEN.fullmatch(text)
     return not is_harmless and (rule.log == "application" or name == "last")
 

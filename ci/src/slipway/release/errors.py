@@ -86,7 +86,7 @@ class PlatformRefusedError(RefusedError):
 
 
 def refusal(error: PlatformRefusedError, what: str) -> SlipwayError:
-    """Return how a run ends whose change was refused; one without usable credentials has not ended, and is resumed."""
+    """Return the status of a run whose change was refused; without usable credentials it has not ended, and is resumed."""
     kind = UnknownOutcomeError if error.is_unusable else RefusedError
     return kind(what, error.next_step)
 

@@ -111,7 +111,7 @@ def prices_of(region: str) -> Prices:
 
 
 def cost_of(settings: Settings, environment: str, others: Iterable[Settings] = ()) -> Cost:
-    """Return what an environment costs in a month while nothing happens in it, with that of `others`, its further services."""
+    """Return the monthly cost of an idle environment, with that of `others`, its further services."""
     env = settings.environment(environment)
     prices = prices_of(env.region)
     is_express = env.target is TargetKind.ECS_EXPRESS

@@ -53,7 +53,7 @@ class Engine:
     - problem: asks the live release once, and returns why it does not answer, or an empty text.
     - sample: requests the paths of the service while two releases share its traffic; returns a line for people, or an empty text.
     - certificate, risk: the certificate of the release on the schema, which is recorded, and the caller's reason for going without one.
-    - joint: the release of several services that a run is a part of, or None.
+    - joint: the joint release that a run is a part of, or None.
     - without_ledger: the caller's reason for a run whose ledger may fail. lock: makes the deploy lock.
     """
 

@@ -17,7 +17,7 @@ Record = Mapping[str, Any]  # Route 53's ResourceRecordSet
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """A side in DNS: its name, and the hosted zone for an alias record; empty where only its present record has it."""
+    """A side in DNS: its name, and the hosted zone for an alias record, empty if only the present record has it."""
 
     dns: str
     zone: str = ""

@@ -43,7 +43,7 @@ async def checks_of_image(aws: Aws, spec: ServiceSpec) -> Checks:
 
 
 async def refusal_of(aws: Aws, spec: ServiceSpec) -> Check | None:
-    """Return why the image cannot be deployed; None for one that can, or could not be read."""
+    """Return why the image cannot be deployed; None if it can, or could not be read."""
     checks = await covered("image", _judged(aws, spec))
     return next((check for check in checks if check.verdict is PreflightResult.REFUSED), None)
 

@@ -1,4 +1,4 @@
-"""A command in the service's container, whose output has no values of secrets: only there are they known.
+"""A program that runs a command in the service's container and removes values of secrets from its output; only the container has them.
 
 Its source is an argument of the container's python, so it imports nothing of slipway.
 """

@@ -24,7 +24,7 @@ async def since(aws: Aws, arn: str, time: datetime) -> Lines:
 
 
 def _once(lines: Iterable[Line]) -> tuple[Line, ...]:
-    """Keep one of the same lines of a second: App Runner writes those of a deployment into its stream and into `events`."""
+    """Drop duplicates within a second: App Runner writes the lines of a deployment into its own stream and into `events`."""
     return tuple({name: replace(line, id=name) for line in lines for name in [f"{line.at:%c} {line.message}"]}.values())
 
 
