@@ -22,7 +22,7 @@ from slipway.postgres import binaries, datadir
 from slipway.records.checks import DoctorCheck, DoctorReport, DoctorResult
 from slipway.records.form import to_json
 from slipway.report.answers import machine as answers
-from slipway.report.text import of_checkup
+from slipway.report.checks import of_checkup
 from slipway.simulator.cloud import simulated
 from slipway.simulator.serving import serving
 

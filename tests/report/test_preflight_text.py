@@ -1,5 +1,5 @@
 from slipway.records.checks import Branch, Check, Preflight, PreflightResult
-from slipway.report.text import of_preflight
+from slipway.report.checks import of_preflight
 
 FOUND = Preflight(
     environment="staging",

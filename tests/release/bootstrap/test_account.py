@@ -25,7 +25,7 @@ from slipway.release.bootstrap.deletion import StackDeletion
 from slipway.release.bootstrap.doors import CALLS_TAG, close, doors_of
 from slipway.release.bootstrap.template import StackTemplate, stacks
 from slipway.release.targets.ecs_express.target import ExpressTarget
-from slipway.report.text import of_account_drift, of_bootstrap, of_destruction
+from slipway.report.account import of_account_drift, of_bootstrap, of_destruction
 from slipway.resource_kinds import kinds
 from slipway.settings import Nat, Settings
 from slipway.simulator.balancing import LoadBalancer

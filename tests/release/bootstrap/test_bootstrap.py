@@ -15,7 +15,7 @@ from slipway.records.outcome import Status
 from slipway.release.bootstrap import change_set as room
 from slipway.release.bootstrap.template import stacks
 from slipway.release.cloudformation import trusts_service
-from slipway.report.text import of_bootstrap
+from slipway.report.account import of_bootstrap
 from slipway.settings import Scaling, Settings, SettingsError
 from slipway.simulator.faults import Effect, Fault
 from tests.environment.express import BRISK

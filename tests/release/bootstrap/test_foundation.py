@@ -25,7 +25,7 @@ from slipway.release.bootstrap.shared import check_losses
 from slipway.release.bootstrap.template import stacks
 from slipway.release.prices import CLASSES, MAJORS, cost_of
 from slipway.release.targets.ecs_express.spec import spec_of
-from slipway.report.text import of_account_drift, of_bootstrap
+from slipway.report.account import of_account_drift, of_bootstrap
 from slipway.settings import (
     ManagedDatabase,
     ManagedNetwork,

@@ -16,7 +16,7 @@ from slipway.records.access import AccessDifference, ServerAccess
 from slipway.records.bootstrap import Result
 from slipway.release.bootstrap.own_policy import CHANGES, READS, own_policy
 from slipway.release.bootstrap.template import stacks
-from slipway.report.text import of_account_drift, of_bootstrap, of_destruction
+from slipway.report.account import of_account_drift, of_bootstrap, of_destruction
 from slipway.resource_kinds import permissions
 from slipway.settings import ManagedDatabase
 from slipway.simulator.authorization import Needed, allows

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -63,10 +64,14 @@ class _Top(_Parser):
 
 
 class _Paragraphs(argparse.HelpFormatter):
-    """Plain help, which keeps the paragraphs of a text."""
+    """Plain help, which keeps the paragraphs of a text, and words with hyphens, such as flags, whole."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n\n".join(super(_Paragraphs, self)._fill_text(part, width, indent) for part in text.split("\n\n"))
+        lines = (self._split_lines(part, width - len(indent)) for part in text.split("\n\n"))
+        return "\n\n".join("\n".join(indent + line for line in part) for part in lines)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False, break_long_words=False)
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:

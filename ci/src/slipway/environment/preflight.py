@@ -98,7 +98,7 @@ async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, back
 
 
 def _migrates(settings: Settings, environment: str, tree: Tree) -> bool:
-    """Return whether a release has a history, or its environment a database; without both its Python may have no alembic."""
+    """Return whether the release has a history, or the environment a database; otherwise the release's Python may lack alembic."""
     own, migrations = settings.environment(environment), settings.migrations
     has_database = own.database is not None or migrations.database_variable in {**own.variables, **own.secrets}
     return has_database or bool(migrations.scripts or migrations.app) or any(alembic(tree))

@@ -67,7 +67,7 @@ def _apart(words: Sequence[str]) -> Iterator[str]:
 
 
 def _with_port(arguments: tuple[str, ...], port: str) -> tuple[str, ...]:
-    """Add the port that a program listens on by default: another instance on the same machine needs another."""
+    """Name a program's default port in its command, so that another instance on the machine can get another one."""
     named = any(word.partition("=")[0] in {"--port", "-p"} for word in arguments)
     return arguments if named else (*arguments, "--port", port)
 

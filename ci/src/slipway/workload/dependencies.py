@@ -443,7 +443,7 @@ def _is_translated(plan: _Plan) -> bool:
 
 
 def _translated(plan: _Plan) -> tuple[list[str], list[str]]:
-    """Return requirements and constraints for a file that uv cannot read."""
+    """Translate a file that uv cannot read into requirements and constraints."""
     name = plan.lock.name
     return requirements(plan.view), constraints(plan.view, name) if name in FOREIGN else []
 

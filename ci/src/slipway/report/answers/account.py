@@ -7,21 +7,22 @@ from slipway.records.destruction import Destruction
 from slipway.records.drift import AccountDrift
 from slipway.records.image import Image
 from slipway.records.words import counted
+from slipway.report import account as account_text
 from slipway.report import text as plain
 from slipway.report.answers.result import CommandResult, fenced_result
 from slipway.untrusted import one_line, printable
 
 
 def of_bootstrap(record: Bootstrap) -> CommandResult:
-    return fenced_result(record, plain.of_bootstrap(record), 0 if record.is_well else 1)
+    return fenced_result(record, account_text.of_bootstrap(record), 0 if record.is_well else 1)
 
 
 def of_account_drift(record: AccountDrift) -> CommandResult:
-    return fenced_result(record, plain.of_account_drift(record), 0 if record.is_clean else 1)
+    return fenced_result(record, account_text.of_account_drift(record), 0 if record.is_clean else 1)
 
 
 def of_destruction(record: Destruction) -> CommandResult:
-    return fenced_result(record, plain.of_destruction(record), record.exit_code)
+    return fenced_result(record, account_text.of_destruction(record), record.exit_code)
 
 
 def of_permissions(permissions: Permissions) -> CommandResult:

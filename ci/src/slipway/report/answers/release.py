@@ -7,14 +7,14 @@ from slipway.records.outcome import Outcome
 from slipway.records.plan import Action, Plan
 from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
-from slipway.report import joint, rehearsal, release, release_markdown
+from slipway.report import checks, joint, rehearsal, release, release_markdown
 from slipway.report import text as plain
 from slipway.report.answers.result import CommandResult, fenced_result
 
 
 def of_preflight(record: Preflight) -> CommandResult:
     refusal = record.refusals[0].found if record.refusals else ""
-    return fenced_result(record, plain.of_preflight(record), 1 if refusal else 0, image=record.image, refusal=refusal)
+    return fenced_result(record, checks.of_preflight(record), 1 if refusal else 0, image=record.image, refusal=refusal)
 
 
 def of_plan(plan: Plan) -> CommandResult:

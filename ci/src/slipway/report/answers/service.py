@@ -5,8 +5,7 @@ from slipway.records.command import CommandRun
 from slipway.records.ledger import Address, History, ReleaseWatch, Situation
 from slipway.records.logs import Log, LogLine
 from slipway.records.outcome import Examination
-from slipway.report import release, release_markdown
-from slipway.report import text as plain
+from slipway.report import checks, release, release_markdown
 from slipway.report.answers.result import CommandResult
 from slipway.untrusted import one_line
 
@@ -70,11 +69,11 @@ def of_address(address: Address) -> CommandResult:
 
 
 def of_secret_list(record: SecretList) -> CommandResult:
-    return CommandResult(record=record, text=plain.of_secret_list(record), code=1 if record.missing else 0)
+    return CommandResult(record=record, text=checks.of_secret_list(record), code=1 if record.missing else 0)
 
 
 def of_secret_version(record: SecretVersion) -> CommandResult:
-    return CommandResult(record=record, text=plain.of_secret_version(record))
+    return CommandResult(record=record, text=checks.of_secret_version(record))
 
 
 def of_command_run(record: CommandRun) -> CommandResult:

@@ -1,14 +1,19 @@
-"""The reads of a service on ECS Express Mode: itself, its deployments, service revisions, target groups, events and stopped tasks."""
+"""The reads of a service on ECS Express Mode: itself, its deployments, service revisions, target groups, events and stopped tasks.
+
+Its one write is the pace of health checks: Express Mode does not let one set it, and keeps what a target group has [G].
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
 from slipway.release.aws.client import Aws
+from slipway.release.engine.plan import health_pace
 from slipway.release.errors import AwsRefusedError, or_absent
 from slipway.release.targets.ecs_express.deployment import Deployment
 from slipway.release.targets.ecs_express.spec import CheckedGroup
+from slipway.settings import TargetGroupPace
 
 ABSENT = ("ResourceNotFoundException", "ServiceNotFoundException", "ClusterNotFoundException")
 _PAGE = 100  # deployments
@@ -99,6 +104,14 @@ class ExpressApi:
         """Return the log groups of service revisions, each once; their names cannot be derived."""
         found = [group for arn in revisions for group in log_groups_of(await self.revision(arn))]
         return list(dict.fromkeys(found))
+
+    async def tune(self, pace: TargetGroupPace, revision: str) -> bool:
+        """Give the target groups of a service revision a pace, where they have another; return whether there are any yet."""
+        groups = await self.target_groups(await self.revision(revision))
+        for group in groups:
+            if group.check != health_pace(astuple(pace)):
+                await self.aws.call_idempotent("elbv2", "modify_target_group", **group.tuned(pace))
+        return bool(groups)
 
 
 def events_of(service: Mapping[str, Any], since: datetime) -> list[tuple[datetime, str]]:

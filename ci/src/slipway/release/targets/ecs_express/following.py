@@ -11,7 +11,6 @@ from slipway.release.engine.target import Operation, OperationStatus, Time
 from slipway.release.errors import AwsRefusedError, or_absent
 from slipway.release.targets.ecs_express.api import ABSENT, ExpressApi, events_of
 from slipway.release.targets.ecs_express.deployment import Deployment, state_of
-from slipway.release.targets.ecs_express.tuning import tune
 from slipway.settings import TargetGroupPace
 from slipway.untrusted import one_line
 
@@ -139,7 +138,7 @@ class Following:
         if self._is_tuned or self._deployment is None:
             return await self._where()
         try:
-            self._is_tuned = await tune(self._api, self._pace, self._deployment.target)
+            self._is_tuned = await self._api.tune(self._pace, self._deployment.target)
         except AwsRefusedError as error:  # the deployment takes longer then; the next plan shows the difference
             self._is_tuned = True
             return [f"the load balancer's check stays as it is: {error.what}"]

@@ -33,7 +33,6 @@ from slipway.release.targets.ecs_express.spec import (
     own,
     request_of,
 )
-from slipway.release.targets.ecs_express.tuning import tune
 from slipway.settings import Settings, TargetGroupPace
 
 NO_PAUSE = "ECS Express Mode has no pause: let it run with scaling.least = 1, or delete it with `slipway destroy`; a deployment creates it again"
@@ -178,7 +177,7 @@ class ExpressTarget:
     async def _tune(self) -> None:
         service = await self._api.service() or {}
         for active in service.get("activeConfigurations", ()):
-            await tune(self._api, self._pace, active["serviceRevisionArn"])
+            await self._api.tune(self._pace, active["serviceRevisionArn"])
 
     async def _send(self, plan: Plan, wanted: ServiceSpec) -> str:
         """Create or update the service, and return the ARN of the new service revision."""

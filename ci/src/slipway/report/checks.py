@@ -1,0 +1,76 @@
+"""Checks for a terminal: a preflight, the secrets of an environment, and doctor."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from slipway.records.checks import (
+    Check,
+    DoctorCheck,
+    DoctorReport,
+    DoctorResult,
+    Preflight,
+    PreflightResult,
+    SecretList,
+    SecretVersion,
+)
+from slipway.records.words import counted
+from slipway.untrusted import one_line
+
+_MARKS = {PreflightResult.OK: "OK", PreflightResult.REFUSED: "NO", PreflightResult.NOT_COVERED: "?"}
+
+
+def of_preflight(preflight: Preflight) -> str:
+    """Render the whole report; the last line has the totals."""
+    return "\n".join(_preflight(preflight)) + "\n"
+
+
+def _preflight(preflight: Preflight) -> Iterator[str]:
+    yield one_line(f"{preflight.service} in {preflight.environment}: {preflight.image}")
+    for branch in preflight.branches:
+        yield f"  {one_line(branch.part)}"
+        for check in branch.checks:
+            yield from _check(check)
+    checks = sum(len(branch.checks) for branch in preflight.branches)
+    refused, open_ = len(preflight.refusals), len(preflight.not_covered)
+    yield f"{checks - refused - open_} OK, {refused} refused, {open_} not covered, in {preflight.seconds:.1f} s"
+
+
+def _check(check: Check) -> Iterator[str]:
+    yield f"    {_MARKS[check.verdict]:2} {one_line(check.subject)}: {one_line(check.found, 600)}"
+    yield from (f"         log: {one_line(line)}" for line in check.lines)
+    if check.remedy:
+        yield f"         {one_line(check.remedy, 600)}"
+
+
+def of_secret_list(record: SecretList) -> str:
+    """Render each secret with whether it exists; the last line has the totals."""
+    lines = [line for check in record.checks for line in _check(check)]
+    names = {check.subject for check in record.checks}
+    total = f"{counted(len(names), 'secret')}, {len(record.missing)} missing"
+    return "\n".join([f"{one_line(record.environment)}:", *lines, total]) + "\n"
+
+
+def of_secret_version(record: SecretVersion) -> str:
+    """Render where the value is, never the value."""
+    lines = [f"{one_line(record.name)}: {one_line(record.arn)} has the new version {one_line(record.version)}"]
+    if record.setting:
+        lines.append(
+            f"add to secrets of [tool.slipway.environments.{one_line(record.environment)}]: {one_line(record.setting)}"
+        )
+    restart = "change a variable in the settings, such as RESTARTED, and run `slipway deploy`"
+    return "\n".join([*lines, f"a running service reads it only when its instances start again: {restart}"]) + "\n"
+
+
+def of_checkup(report: DoctorReport) -> str:
+    """Render the whole report; the last line has the totals."""
+    counts = Counter(check.result for check in report.checks)
+    summary = ", ".join(f"{counts[result]} {result.value}" for result in DoctorResult)
+    if report.gate_works and not report.healthy:
+        summary += "; `slipway gate` lacks nothing"
+    return "\n".join([*map(_doctor_check, report.checks), summary]) + "\n"
+
+
+def _doctor_check(check: DoctorCheck) -> str:
+    sentence = "; ".join(one_line(part, 600) for part in (check.found, check.remedy) if part)
+    needed = f" (needed for {check.needed_for} only)" if check.needed_for and check.result is DoctorResult.NG else ""
+    return f"{check.result.value:5} {one_line(check.subject):12} {sentence}{needed}"
