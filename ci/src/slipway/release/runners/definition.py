@@ -8,9 +8,11 @@ import ast
 import base64
 import functools
 import hashlib
+import io
 import json
+import tokenize
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -203,32 +205,6 @@ def overrides(order: TaskOrder, command: Sequence[str], token: str) -> dict[str,
     return {"overrides": {"containerOverrides": [container]}, "startedBy": f"{PREFIX}/run/{token[:16]}"}
 
 
-# The modules that a program imports; a test checks that none is missing, and that they fit into a task definition.
-_SHARED = ("__init__", "database", "events", "output", "reasons")
-_ACCESS_MODULES = {
-    "": ("__init__", "database_url", "errors", "structure"),
-    "records/": ("__init__", "access", "form", "migration", "refusal"),
-    "migration/": (*_SHARED, "access"),
-}
-_MODULES = {
-    "": ("__init__", "database_url", "errors", "structure"),
-    "records/": ("__init__", "form", "migration", "refusal"),
-    "migration/": (
-        *_SHARED,
-        "__main__",
-        "advanced_alchemy",
-        "alembic_config",
-        "application",
-        "dump",
-        "environment",
-        "initial_schema",
-        "models",
-        "parts",
-        "pooler",
-        "upgrade",
-    ),
-}
-_PROGRAMS = {"__main__": _MODULES, "access": _ACCESS_MODULES}
 _BOOTSTRAP = """\
 import base64, json, pathlib, sys, tempfile, zlib
 with tempfile.TemporaryDirectory() as home:
@@ -253,16 +229,40 @@ def portable_command(arguments: Sequence[str], program: str = "__main__") -> tup
 
 @functools.cache
 def archive(program: str = "__main__") -> bytes:
-    """Return the modules of a program by name, without docstrings, as compressed JSON: a third less than a zip of the files."""
-    names = [f"{folder}{module}.py" for folder, modules in _PROGRAMS[program].items() for module in modules]
-    package = files("slipway")
-    texts = {name: _bare(package.joinpath(*name.split("/")).read_text(encoding="utf-8")) for name in names}
-    return zlib.compress(json.dumps(texts).encode(), 9)
+    """Return a program and the modules that it imports, by file, without docstrings and comments, as compressed JSON: a third less than a zip."""
+    texts, wanted = dict[str, str](), [f"slipway.migration.{program}"]
+    while wanted:
+        name = wanted.pop()
+        file, source = _module(name)
+        if file and file not in texts:
+            texts[file] = _bare(source)
+            wanted += [name.rpartition(".")[0], *_imported(source)]
+    return zlib.compress(json.dumps(texts, sort_keys=True).encode(), 9)
+
+
+def _module(name: str) -> tuple[str, str]:
+    """Return file and source of a module of slipway; empty texts for any other name."""
+    root, *path = name.split(".")
+    for file in ("/".join(path) + ".py", "/".join([*path, "__init__.py"])) if root == "slipway" else ():
+        if (found := files("slipway").joinpath(*file.split("/"))).is_file():
+            return file, found.read_text(encoding="utf-8")
+    return "", ""
+
+
+def _imported(source: str) -> Iterator[str]:
+    """Yield the names that a module imports at its top; imports within functions are for programs that no task runs."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}", *(f"{node.module}.{each.name}" for each in node.names))
 
 
 def _bare(source: str) -> str:
-    """Return a module without its docstrings; tracebacks keep their line numbers."""
+    """Return a module without its docstrings and comments; tracebacks keep their line numbers."""
     lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            line, column = token.start
+            lines[line - 1] = lines[line - 1][:column].rstrip()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
             text = node.body[0]
