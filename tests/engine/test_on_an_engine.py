@@ -54,11 +54,11 @@ def test_a_member_of_a_uv_workspace_is_proven_from_its_own_folder(tmp_path):
         {
             "pyproject.toml": '[project]\nname = "root"\nversion = "1"\nrequires-python = ">=3.11"\n[tool.uv.workspace]\nmembers = ["packages/*"]\n',
             "packages/models/pyproject.toml": MODELS,
-            "packages/models/src/models/__init__.py": "from sqlalchemy import MetaData\nMETADATA = MetaData()\n",
+            "packages/models/src/models/__init__.py": "from sqlalchemy import Column, Integer, MetaData, Table\nMETADATA = MetaData()\nTable('notes', METADATA, Column('id', Integer, primary_key=True))\n",
             "packages/api/pyproject.toml": API,
             "packages/api/alembic.ini": "[alembic]\nscript_location = migrations\n",
             "packages/api/migrations/env.py": ENV,
-            "packages/api/migrations/versions/a1.py": "revision = 'a1'\ndown_revision = None\ndef upgrade():\n    pass\ndef downgrade():\n    pass\n",
+            "packages/api/migrations/versions/a1.py": "from alembic import op\nimport models\nrevision = 'a1'\ndown_revision = None\ndef upgrade():\n    models.METADATA.create_all(op.get_bind())\ndef downgrade():\n    op.drop_table('notes')\n",
         },
     )
     subprocess.run([sys.executable, "-m", "uv", "lock", "--quiet"], cwd=tmp_path, check=True)

@@ -28,9 +28,9 @@ class _Verdict:
     As on the command line, a gate that executed nothing has not passed, but is not red.
     """
 
-    verdict: Annotated[str, Doc("Return passed, or why not: refused, failed, not executed, not fully executed.")] = (
-        dagger.field()
-    )
+    verdict: Annotated[
+        str, Doc("Return passed, passed in part, or why not: refused, failed, not executed, not fully executed.")
+    ] = dagger.field()
     summary: Annotated[str, Doc("Return the report as text; its last line is the verdict.")] = dagger.field()
 
     @documented("Fail if the verdict is refused or failed; the CLI calls it where a call ends at the object.")
