@@ -46,7 +46,11 @@ def test_foreign_keys_are_not_checked_together():
 
 
 def test_a_revision_that_another_one_imports_is_no_model(monkeypatch):
-    module = SimpleNamespace(__file__="versions/zero.py", User=type("User", (), {"__table__": None}))
+    class Lazy(SimpleNamespace):
+        def __getattr__(self, name):
+            return {}[name]
+
+    module = Lazy(__file__="versions/zero.py", User=type("User", (), {"__table__": None}))
     monkeypatch.setitem(sys.modules, "zero", module)
     importing = SimpleNamespace(source=b"from zero import User", id="one", file="one.py", old=None)
 
