@@ -39,10 +39,11 @@ def test_an_empty_downgrade_of_rows_a_validation_and_labels_is_fine(prove_histor
     assert prove_history(history).findings == ()
 
 
-def test_a_missing_downgrade_function_counts_as_an_empty_one(prove_history):
-    one = "revision = 'one'\ndown_revision = None\nfrom alembic import op\ndef upgrade(): op.execute('CREATE TABLE a ()')\n"
+@pytest.mark.parametrize("sql", ["CREATE TABLE a ()", "SELECT 1"])
+def test_a_missing_downgrade_function_declares_that_there_is_none(prove_history, sql):
+    one = f"revision = 'one'\ndown_revision = None\nfrom alembic import op\ndef upgrade(): op.execute('{sql}')\n"
     (finding,) = prove_history({}, files={"migrations/versions/one.py": one}).findings
-    assert finding.rule == "R01"
+    assert (finding.rule, finding.level) == ("R06", Level.NOTE)
 
 
 def test_a_downgrade_that_fails_is_an_error_at_its_line(only_finding):

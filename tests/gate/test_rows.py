@@ -555,9 +555,9 @@ def test_rows_that_no_statement_of_the_revision_names_are_compared_too(prove_his
     assert not any("executed no statement" in gap for gap in proof.coverage.gaps)
 
 
-TIMES = 'CREATE TABLE a (id int PRIMARY KEY, one timestamp, two timestamp(3), three date, four timestamptz, five timestamp, six timestamp, "Seven" date)'
+TIMES = 'CREATE TABLE a (id int PRIMARY KEY, one timestamp, two timestamp(3), three date, four timestamptz, five timestamp, six timestamp, "Seven" date, write_time timestamp)'
 CONVERSIONS = {
-    "one": "op.alter_column('a', 'one', type_=sa.DateTime(True), nullable=True)",
+    "one": "op.alter_column('a', 'one', type_=sa.DateTime(True), nullable=True)\nop.alter_column('a', 'write_time', type_=sa.DateTime(True))",
     "two": "op.execute(\"ALTER TABLE a ALTER two SET DATA TYPE timestamptz USING two AT TIME ZONE 'Europe/Berlin'\")",
     "three": "op.execute('ALTER TABLE a ALTER three TYPE timestamptz USING three::timestamptz')",
     "four": "op.execute('ALTER TABLE a ALTER COLUMN one TYPE timestamptz, ALTER four TYPE date')",
@@ -572,8 +572,9 @@ def test_times_that_the_time_zone_of_the_session_converts_are_reported(prove_his
     revisions = {name: (down, code, "") for down, (name, code) in zip(downs, CONVERSIONS.items(), strict=False)}
     asked = {"zero": (None, f"op.execute({TIMES!r})", "op.drop_table('a')"), **revisions}
     found = [each for each in prove_history(asked, layers=(Layer.TRACE,)).findings if each.rule == "D13"]
+    became = "was timestamp without time zone and is timestamp with time zone"
     assert {each.revision: (each.line, each.measured) for each in found} == {
-        "one": (10, "public.a.one was timestamp without time zone and is timestamp with time zone"),
+        "one": (10, f"public.a.one {became}; public.a.write_time {became}"),
         "three": (10, "public.a.three was date and is timestamp with time zone"),
         "four": (10, "public.a.four was timestamp with time zone and is date"),
     }

@@ -38,7 +38,7 @@ class Node:
     upgrade_line: int  # the first line of the function, or 1
     downgrade_line: int
     keeps_on_upgrade: bool  # its upgrade does nothing
-    keeps_on_downgrade: bool  # its downgrade does nothing
+    keeps_on_downgrade: bool  # its downgrade does nothing, or there is none
     script: Script
     edited: bool = False  # its file was released with another content
 
@@ -50,6 +50,11 @@ class Node:
     def added(self) -> bool:
         """Whether databases of the previous release have never run it; an edited revision they have run, in another form."""
         return self.new and not self.edited
+
+    @property
+    def lacks_downgrade(self) -> bool:
+        """Whether there is no such function: alembic ends with an AttributeError, and undoes nothing."""
+        return not hasattr(self.script.module, "downgrade")
 
     @property
     def source(self) -> bytes:

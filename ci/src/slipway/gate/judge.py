@@ -30,11 +30,11 @@ from slipway.gate.names import few
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
 from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
 from slipway.gate.rulebook.locks import UNEXPLAINED
-from slipway.gate.rulebook.rows import CASCADES, DELETES, DROPS, FAILS, WHOLE_TABLE
+from slipway.gate.rulebook.rows import CASCADES, DELETES, DROPS, FAILS, WHOLE_TABLE, ZONE
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rulebook.schema import DRIFT, NAMED_APART
 from slipway.gate.rulebook.transactions import ENDED, REPEATED
-from slipway.gate.rulebook.waiting import NO_TIMEOUT, ONCE, UNLIMITED, EnvFile
+from slipway.gate.rulebook.waiting import EVERY_TIMEOUT, LOCK_TIMEOUT, NO_TIMEOUT, ONCE, UNLIMITED, EnvFile
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
 from slipway.structure import nearest
@@ -43,9 +43,9 @@ Levels = Mapping[str, Level | None]  # by rule; None turns it off
 
 _ORDER: Final = (Level.ERROR, Level.WARNING, Level.NOTE)
 SETTING: Final = "[tool.slipway.migrations] levels"
-_ONCE: Final = ids(ONCE)
+_ONCE: Final = ids((*ONCE, REPEATED))
 _DRIFT: Final = ids((DRIFT, NAMED_APART))
-_JOINED: Final = _DRIFT | ids((DROPS, DELETES, CASCADES))
+_JOINED: Final = _DRIFT | ids((DROPS, DELETES, CASCADES, ZONE))
 _ANSWERED_TOGETHER: Final = _JOINED | ids((WHOLE_TABLE, REPEATED, ENDED))
 _LEVELS: Final = {level.value: level for level in Level} | {OFF: None}
 
@@ -64,7 +64,13 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
     findings = [_at_own_level(finding, own) for finding in findings]
     if stairway:
         findings += schema.check_reached(evidence.history.nodes, stairway, findings, evidence.baseline)
-    return in_order(list(_folded(findings)))
+    return in_order(list(_folded(_cured_apart(findings))))
+
+
+def _cured_apart(findings: Sequence[Finding]) -> list[Finding]:
+    """Leave out the missing limits of time if the remedy of the missing lock_timeout sets them, too."""
+    is_cured = any(finding.rule == NO_TIMEOUT.id and finding.suppressed is None for finding in findings)
+    return [finding for finding in findings if not (is_cured and finding.rule == UNLIMITED.id)]
 
 
 def _plainly(findings: Sequence[Finding]) -> Iterator[Finding]:
@@ -115,8 +121,10 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
     yield from transactions.check_run(evidence.history, evidence.together, on_rows_alone, stairway.version_table)
     statements = {node.id: stairway.steps[node.id].statements for node in new}
     queues = {revision: contention.queue for revision, contention in evidence.concurrency.revisions.items()}
-    yield from waiting.check_timeouts(new, statements, queues, _env_file(evidence))
-    yield from waiting.check_unlimited(new, {node.id: statements[node.id] for node in locking}, _env_file(evidence))
+    env, locks = _env_file(evidence), {node.id: statements[node.id] for node in locking}
+    unlimited = list(waiting.check_unlimited(new, locks, env))
+    yield from waiting.check_timeouts(new, statements, queues, env, EVERY_TIMEOUT if unlimited else LOCK_TIMEOUT)
+    yield from unlimited
     if evidence.previous:
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
     if evidence.previous_required:

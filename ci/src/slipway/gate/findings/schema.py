@@ -35,6 +35,8 @@ def check(node: Node, steps: Steps, baseline: str) -> Iterator[Finding]:
         failure = steps.failures[DOWN]
         before_history = rules.BEGIN_ON_SCHEMA if failure.code == _NO_TABLE and not baseline else None
         yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line, before_history)
+    elif node.lacks_downgrade:
+        yield rules.ROLL_FORWARD.finding(node, "it has no downgrade(), without which alembic's downgrade ends")
     elif node.keeps_on_downgrade:
         if change := _to_undo(steps.upgraded):
             yield rules.EMPTY.finding(node, f"not undone: {few(change.added or change.removed)}", node.downgrade_line)

@@ -98,8 +98,9 @@ def check_timeouts(
     locking: Mapping[str, Sequence[Statement]],
     queues: Mapping[str, Queue | None],
     env: EnvFile,
+    limits: Mapping[str, str],
 ) -> Iterator[Finding]:
-    """Yield one finding on all statements that wait forever, at the first of them: a line of env.py cures them together."""
+    """Yield one finding on all statements that wait forever, at the first of them: a line of env.py that sets `limits` cures them together."""
     waiting = [(node, each) for node in new for each in locking.get(node.id, ()) if _waits_forever(each)]
     if not waiting:
         return
@@ -109,7 +110,7 @@ def check_timeouts(
     others = f"; {len(waiting)} statements of {within} wait so" if len(waiting) > 1 else ""
     queue = queues.get(node.id)
     measured = f"{_held(first, _strong(first))}, with lock_timeout = 0{others}{f'; {queue.words}' if queue else ''}"
-    yield rules.NO_TIMEOUT.finding(node, measured, first.line, rules.timeouts_in(env, rules.LOCK_TIMEOUT))
+    yield rules.NO_TIMEOUT.finding(node, measured, first.line, rules.timeouts_in(env, limits))
 
 
 def _waits_forever(statement: Statement) -> bool:
