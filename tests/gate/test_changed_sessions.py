@@ -2,6 +2,8 @@
 
 import pytest
 
+from slipway.gate.measure.session import begin_beside, prepare_once, query, taken_back
+from slipway.migration.database import with_connection
 from slipway.records.proof import Layer
 
 LAYERS = (Layer.TRACE,)
@@ -92,3 +94,15 @@ def test_an_advisory_lock_that_is_left_behind_is_reported(prove_history):
     takes = "op.execute('SELECT pg_advisory_lock(7)')"
     proof = prove_history({**ONE, "two": ("one", takes, "pass"), "three": ("two", takes, "pass")})
     assert [(each.rule, each.revision) for each in proof.findings] == [("Q10", "two"), ("Q10", "three")]
+
+
+def test_a_statement_that_the_gate_has_prepared_survives_a_rollback_after_many_equal_queries(server_url):
+    def session(connection):
+        begin_beside(connection.connection, "public")
+        prepare_once(connection.connection, "ours", "PREPARE ours AS SELECT 1")
+        with taken_back(connection.connection, alone=True):
+            for _ in range(7):
+                query(connection.connection, "SELECT 2")
+        return query(connection.connection, "EXECUTE ours")
+
+    assert with_connection(server_url, session)[0] == (1,)
