@@ -231,14 +231,27 @@ def test_a_lock_with_packages_of_the_tree_is_good_for_this_tree_alone(tree, sour
         "--editable .",
         "./packages/model",
         "model @ file:packages/model",
-        "-r base.txt",
-        "-c base.txt",
     ],
 )
 @pytest.mark.parametrize("before", ["", "idna==3.10\n"], ids=["first", "second"])
 def test_requirements_that_name_files_of_the_tree_are_good_for_this_tree_alone(tree, line, before):
     (tree / "uv.lock").unlink()
     (tree / "requirements.txt").write_text(f"{before}{line}\n")
+    assert key(tree) != key(elsewhere(tree))
+
+
+@pytest.mark.parametrize("line", ["-r more/base.txt", "--requirement=more/base.txt", "-c more/base.txt"])
+def test_included_requirements_count_as_their_text_unless_they_name_files_of_the_tree(tree, line):
+    (tree / "uv.lock").unlink()
+    (tree / "more").mkdir()
+    included = tree / "more/base.txt"
+    (tree / "requirements.txt").write_text(f"idna\n{line}\n-r absent.txt\n")
+    included.write_text("-r ../requirements.txt\nflask==1\n")
+    before, other = key(tree), elsewhere(tree)
+    assert before == key(other)
+    included.write_text("flask==2\n")
+    assert key(tree) != before
+    included.write_text("-e .\n")
     assert key(tree) != key(elsewhere(tree))
 
 

@@ -41,7 +41,8 @@ from slipway.workload.python import (
 
 LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
 _DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
-_OF_THE_TREE = re.compile(r"^\s*(?:-[erc]|--(?:editable|requirement|constraint)\b|\.|[^#\n]*\bfile:)", re.MULTILINE)
+_OF_THE_TREE = re.compile(r"^\s*(?:-e|--editable\b|\.|[^#\n]*\bfile:)", re.MULTILINE)
+_INCLUDED = re.compile(r"^\s*(?:-[rc]|--(?:requirement|constraint)\b)[ =]*(\S+)", re.MULTILINE)
 # In uv.lock, which uv alone writes; tomllib would need a quarter of a second for each start of an instance.
 _BESIDE_THE_PROJECT = re.compile(r'^source = \{ (?:editable|directory|virtual) = "(?!\.")', re.MULTILINE)
 # Projects of other tools are imported from their sources: their build backends may be too old to build them.
@@ -224,9 +225,11 @@ def _check_named_files(tree: Path) -> None:
 
 
 def _key(plan: _Plan) -> str:
-    """Hash the lock and project files; with packages of the tree itself the key is for this tree alone."""
+    """Hash the lock, the files that it includes, and project files; with packages of the tree itself the key is for this tree alone."""
     tree, lock = plan.tree, plan.lock
-    total = hashlib.sha256(lock.name.encode() + lock.read_bytes() + " ".join((*plan.parts, *plan.python)).encode())
+    total = hashlib.sha256(lock.name.encode() + " ".join((*plan.parts, *plan.python)).encode())
+    for file in _included(lock):
+        total.update(file.read_bytes())
     if (tree / ".python-version").is_file():
         total.update((tree / ".python-version").read_bytes())
     if lock.name != "requirements.txt":  # our own table, which init adds, makes no other environment
@@ -238,8 +241,17 @@ def _key(plan: _Plan) -> str:
     return total.hexdigest()[:16]
 
 
+def _included(lock: Path) -> list[Path]:
+    """Return a lock, and the files that one of pip's includes."""
+    files = [lock]
+    for file in files if lock.suffix == ".txt" else ():
+        named = (file.parent / name for name in _INCLUDED.findall(file.read_text(encoding="utf-8")))
+        files += [each.resolve() for each in named if each.is_file() and each.resolve() not in files]
+    return files
+
+
 def _has_local_packages(lock: Path) -> bool:
-    text = lock.read_text(encoding="utf-8")
+    text = "\n".join(file.read_text(encoding="utf-8") for file in _included(lock))
     if lock.name == "pylock.toml":
         return any("directory" in package for package in toml.loads(text).get("packages", []))
     return (_BESIDE_THE_PROJECT if lock.name == "uv.lock" else _OF_THE_TREE).search(text) is not None
