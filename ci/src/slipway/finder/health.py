@@ -82,7 +82,7 @@ def _documentation(tree: Tree) -> Iterator[Fact]:
 
 
 def _of_own_services(tree: Tree, file: str) -> Iterator[tuple[str, str]]:
-    """Yield the lines of a compose file's services, except those without a server that are a third party's image or built elsewhere."""
+    """Yield the lines of a compose file's services that are built from this repository's files, or start a known server."""
     lines = [*tree.lines(file)]
     first = next((match for _, line in lines if (match := _NAME_OF_SERVICE.match(line))), None)
     names = [at for at, (_, line) in enumerate(lines) if first and re.match(rf"{first[1]}\S", line)]

@@ -14,7 +14,7 @@ from slipway.records.survey import Subject
 
 @dataclass(frozen=True)
 class Loaded:
-    """The files of the service that run with env.py, itself too, and the outermost names of the packages that they import."""
+    """The service's files that env.py loads, env.py included, and the top-level names of the packages that they import."""
 
     modules: tuple[str, ...]
     packages: frozenset[str]

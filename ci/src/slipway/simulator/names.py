@@ -1,4 +1,4 @@
-"""The names of the simulated accounts, as clients use them that connect to one and ask for a host in TLS and in HTTP.
+"""The names of the simulated accounts: clients connect to an address and request one of them, in TLS and in HTTP.
 
 The endpoint is an HTTP proxy for them: no DNS server has these names. It has no TLS; where a handshake would fail, the connection is lost.
 """

@@ -125,7 +125,7 @@ def _structure(shape: Any, at: str, left: dict[str, str]) -> dict[str, Any]:
 
 
 def _name(member: Any, name: str, at: str, left: Mapping[str, str]) -> str:
-    """Return a member's name in the form; that of EC2 has a name of its own, or begins with a capital letter."""
+    """Return a member's name in the form; EC2's names are its own, or begin with a capital letter."""
     plain = member.serialization.get("queryName") or member.serialization.get("name", name)
     return str(plain if _has(left, f"{at}{plain}") else plain[:1].upper() + plain[1:])
 

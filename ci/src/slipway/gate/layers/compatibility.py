@@ -327,7 +327,7 @@ class _Releases:
         return list(dict.fromkeys(working))
 
     def _measure(self, connection: Connection, tables: Iterable[seeds.Table], working: Sequence[Query]) -> None:
-        """Note what the writes do that the revisions may change without an error."""
+        """Record the effects of the writes that the revisions may change without an error."""
         names = [name for change in self.changes for name in _writes_otherwise(change)]
         if not names:
             return

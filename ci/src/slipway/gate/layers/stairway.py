@@ -96,7 +96,7 @@ class Failure:
 
 
 def _is_of_autocommit_block(error: BaseException) -> bool:
-    """Whether alembic's assertion failed that it has begun the transaction itself (alembic/runtime/migration.py)."""
+    """Whether an error is alembic's assertion that it has begun the transaction itself (alembic/runtime/migration.py)."""
     place = traceback.extract_tb(error.__traceback__)[-1:]
     return isinstance(error, AssertionError) and any(frame.name == "autocommit_block" for frame in place)
 
