@@ -258,6 +258,9 @@ def test_with_every_revision_released_the_newest_is_compared_with_the_commit_bef
     save(git)
     (service / "README").write_text("More words\n")
     save(git)
+    assert unreleased(service, "one").by_default == "v1"
+    adopted = unreleased(service, "two")  # v1 lacks it, and it was there before slipway
+    assert (adopted.by_default, adopted.commit) == ("", released(service, "HEAD").commit)
     git("tag", "v2")
     assert chosen(service) == ("", (), before)
     git("branch", "--move", "main", "topic")

@@ -190,7 +190,7 @@ def _released(folder: Path, options: GateOptions, start_after: str | None) -> Si
     if options.everything:
         return None
     try:
-        return unreleased(folder)
+        return unreleased(folder, start_after)
     except BadInputError:
         if start_after:
             return None

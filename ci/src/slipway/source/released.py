@@ -67,10 +67,11 @@ def changed_files(repository: Path, name: str) -> set[str]:
     return {os.fsdecode(file) for file in listed.split(b"\0") if file}
 
 
-def unreleased(folder: Path) -> Since:
+def unreleased(folder: Path, start_after: str | None = None) -> Since:
     """Return the state that a pull request's revisions are compared with: the default branch, otherwise the newest tag of a release.
 
-    A branch without revisions of its own has none to test. On the default branch, when the tag has every revision too, only the newest
+    A branch without revisions of its own has none to test, and neither has a history whose head is `start_after`, whatever a tag lacks.
+    On the default branch, when the tag has every revision too, only the newest
     one is tested. Raises BadInputError in a shallow clone without the default branch.
     """
     try:
@@ -91,6 +92,9 @@ def unreleased(folder: Path) -> Since:
         except BadInputError:
             continue
         gone = {each.id for each in since.changed} - {each.id for each in (*since.ahead, *revisions.values())}
+        followed = {parent for each in revisions.values() for parent in each.down}
+        if name != MERGE_BASE and {start_after} == {each.id for each in revisions.values()} - followed:
+            return replace(released(folder, "HEAD"), by_default="")
         is_branch = name == MERGE_BASE and since.commit != _revision_of(folder, "HEAD")
         spoken = _spoken(folder, name, since.tip)
         if is_branch or gone or any(file in since.edited or file not in since.files for file in revisions):
