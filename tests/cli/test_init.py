@@ -52,6 +52,13 @@ def test_errors_in_revisions_that_only_an_old_tag_lacks_name_init_which_leaves_t
     shown = capsys.readouterr().out
     assert "2 of 3 revisions, those that v1 lacks" in shown
     assert "; if v1 is older than production, `slipway init --yes --source" in shown
+    report = tmp_path / "report"
+    flags = ["gate", "--quiet", "--source", str(tmp_path), "--report"]
+    assert run([*flags, str(report), "--config", "nowhere.ini", "--python", sys.prefix]) == 2
+    assert '<error message="there is no nowhere.ini in' in (report / "junit.xml").read_text()
+    assert "| . | could not run |" in (report / "summary.md").read_text()
+    assert run([*flags, str(old / "alembic.ini/x"), "--python", str(tmp_path / "nowhere")]) == 2
+    assert "cannot write the report to" in capsys.readouterr().err.splitlines()[-1]
     assert run(["init", "--source", str(old)]) == 0
     assert '+start-after = "c" # revisions up to this one are run, and not tested' in capsys.readouterr().out
 

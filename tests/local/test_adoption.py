@@ -110,7 +110,7 @@ def test_from_an_index_a_workflow_pins_the_version_and_from_a_folder_a_note_says
     for record in ({"url": "file:///slipway", **GIT}, {"url": "file:///x.whl", "archive_info": {}}):
         assert requirement_from(json.dumps(record)) == (pinned, False)
     text = of_adoption(propose(folder)).text  # the tests run in a checkout
-    assert f"+      - run: pipx run --spec '{pinned}' slipway gate" in text.splitlines()
+    assert f"+      - run: pipx run --spec '{pinned}' slipway gate --database-url postgresql://" in text
     assert f"NOTE the workflow installs {pinned}, because this slipway comes from a folder" in text
 
 
@@ -224,9 +224,13 @@ def test_line_ends_of_windows_stay(tmp_path):
 def test_services_in_folders_share_a_workflow_that_proves_all_of_them(tmp_path):
     alone = {name: text for name, text in FILES.items() if name != ".git/HEAD"}
     service(tmp_path, {".git/HEAD": "", ".github/workflows/ours.yml": "run: slipway gate --source services/news\n"})
-    initialised(service(tmp_path / "services/shop", alone))
+    image = "FROM python:3.12\nRUN apt-get update && apt-get install -y git libpq-dev \\\n  libmagic1 && true\n"
+    initialised(service(tmp_path / "services/shop", alone | {"Dockerfile": image}))
     written = tmp_path / ".github/workflows/slipway-services.yml"
-    assert written.read_text().endswith("slipway gate --all-services\n")
+    server = "postgresql://postgres:postgres@localhost:5432/postgres"
+    assert written.read_text().endswith(f"slipway gate --all-services --changed --database-url {server}\n")
+    assert '{ postgres: { image: "postgres:17", env' in written.read_text()
+    assert "echo libpq-dev libmagic1 | xargs -n1 sudo apt-get install" in written.read_text()
     assert len(written.read_text().splitlines()) <= 12
     kept = {folder: states(propose(service(tmp_path / folder, alone))) for folder in ("services/news", "old")}
     assert kept["services/news"]["../../.github/workflows/ours.yml"] is FileState.KEPT

@@ -94,13 +94,24 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
     cache="session",
 )
 async def gate(flags: Flags, caller: Caller) -> "CommandResult":
+    if flags.report:
+        from slipway.report.files import check
+
+        check(flags.report)
     if flags.all_services:
         return await _every_service(flags, caller)
     if flags.changed:
         raise BadInputError("--changed chooses among several services", "pass --all-services, too")
     from slipway.report.answers.prove import of_proof
 
-    proof = await _proof(flags, caller)
+    try:
+        proof = await _proof(flags, caller)
+    except Exception as error:
+        if flags.report and (known := within(error)) is not None:
+            from slipway.report import files
+
+            files.write(flags.report, files.of_refusal(known))
+        raise
     if flags.report:
         from slipway.report import files
 
@@ -279,6 +290,8 @@ async def rehearse(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report import files
     from slipway.report.answers.release import of_rehearsal
 
+    if flags.report:
+        files.check(flags.report)
     rehearsal = await rehearse(flags.source, caller.progress, flags.settings, flags.target, flags.python)
     if flags.report:
         files.write(flags.report, files.of_rehearsal(rehearsal))

@@ -8,11 +8,11 @@ from pathlib import Path
 from slipway import settings
 from slipway.doctor.check import DoctorOptions, SkippedError, output_of
 from slipway.errors import BadInputError
-from slipway.finder.database import created_by_migrations
+from slipway.finder.database import created_by_migrations, server
 from slipway.finder.survey import find, refuse
 from slipway.finder.tree import tree_at
 from slipway.postgres import binaries, datadir
-from slipway.records.survey import Subject
+from slipway.records.survey import Subject, Survey
 from slipway.settings import Migrations, MissingTableError, SettingsError
 from slipway.workload import dependencies
 
@@ -59,7 +59,7 @@ def disk(options: DoctorOptions) -> str:  # noqa: ARG001 -- the cache is one for
 def postgres(options: DoctorOptions) -> str:
     """Check the Postgres binaries for the gate; raises BadInputError if there are none."""
     settings, tree = options.settings(), tree_at(options.folder)
-    survey = find(tree)
+    survey = Survey(facts=tuple(server(tree)))
     fact = survey.fact(Subject.POSTGRES)
     read = Migrations(
         postgres=fact.value if fact else Migrations().postgres, extensions=survey.values(Subject.EXTENSION)

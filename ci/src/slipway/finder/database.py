@@ -12,7 +12,8 @@ from slipway.finder.variables import SHELL_DEFAULT, examples
 from slipway.records.survey import Fact, Obstacle, Subject
 
 _FILES: Final = (
-    COMPOSE + r"|(?:\.\./)*\.github/workflows/[^/]+\.ya?ml|(?:\.\./)*\.gitlab-ci\.yml|(?:\.\./)*\.circleci/config\.yml"
+    COMPOSE
+    + r"|(?:\.\./)*\.github/workflows/(?!slipway(?:-services)?\.yml)[^/]+\.ya?ml|(?:\.\./)*\.gitlab-ci\.yml|(?:\.\./)*\.circleci/config\.yml"
 )
 _IMAGE: Final = re.compile(
     r"""(?:["']?(?:image|name)["']?\s*:|-)\s*["']?(?:[\w.-]+/)*(?:postgres|postgresql|postgis|pgvector|timescaledb(?:-ha)?|postgres-ssl)["']?:(?:latest-|pg)*(?:pg)?(\d{2}|9\.\d)"""
@@ -41,10 +42,15 @@ _READ: Final = re.compile(
 
 def database(tree: Tree) -> Iterator[Fact]:
     """Yield everything about the service's database."""
-    yield from _majors(tree)
-    yield from _extensions(tree)
+    yield from server(tree)
     yield from _url_variable(tree)
     yield from _driver(tree)
+
+
+def server(tree: Tree) -> Iterator[Fact]:
+    """Yield the major version and the extensions."""
+    yield from _majors(tree)
+    yield from _extensions(tree)
 
 
 def _majors(tree: Tree) -> Iterator[Fact]:

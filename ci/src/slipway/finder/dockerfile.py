@@ -16,6 +16,8 @@ _PYTHON = re.compile(r"python|\buv\b|\bpip\b|poetry|\bpdm\b")
 _PRODUCTION = re.compile(r"prod|release|runtime|final", re.IGNORECASE)
 _FOR_DEVELOPERS = re.compile(r"dev|debug|test|local", re.IGNORECASE)
 _AS = re.compile(r"\s[Aa][Ss]\s+(\S+)")
+_APT = re.compile(r"\bapt(?:-get)?\s+(?:-\S+\s+)*install\s([^&;|]*)")
+_LIBRARY = re.compile(r"lib[a-z0-9][a-z0-9.+-]*|[a-z0-9][a-z0-9.+-]*-dev")
 _INSTRUCTION = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
 
 
@@ -53,6 +55,19 @@ def instructions_of(tree: Tree, name: str) -> Iterator[Instruction]:
             if word == "ENV" and "=" not in key:
                 values[key] = value.strip()
         yield Instruction(place, word, rest)
+
+
+def system_packages(tree: Tree) -> Iterator[Fact]:
+    """Yield the libraries that the nearest Dockerfile installs by apt-get, for packages that are compiled or load them."""
+    file, seen = "", set[str]()
+    for each in instructions(tree):
+        name = each.place.rpartition(" line ")[0]
+        installed = _APT.findall(each.rest) if each.word == "RUN" and file in {"", name} else ()
+        for package in (word for words_ in installed for word in words_.split() if _LIBRARY.fullmatch(word)):
+            file = name
+            if package not in seen:
+                seen.add(package)
+                yield Fact(subject=Subject.PACKAGE, value=package, place=each.place)
 
 
 def own_image(tree: Tree) -> Iterator[Fact]:

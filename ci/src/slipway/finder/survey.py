@@ -10,7 +10,7 @@ from slipway.finder.apart import apart, obstacle
 from slipway.finder.application import alchemy, application, applications, flask_application
 from slipway.finder.command import command, is_as_written
 from slipway.finder.database import database, old_sqlalchemy, other_database
-from slipway.finder.dockerfile import instructions, own_image
+from slipway.finder.dockerfile import instructions, own_image, system_packages
 from slipway.finder.health import health_path
 from slipway.finder.history import beginning
 from slipway.finder.interpreter import interpreter
@@ -54,6 +54,7 @@ def _facts(tree: Tree) -> Iterator[Fact]:
     if any(fact.value == "Flask-Migrate" for fact in of_alembic):
         yield from flask_application(tree)
     yield from own_image(tree)
+    yield from system_packages(tree)
     if any(name.startswith("src/") for name in tree.sources):
         yield Fact(subject=Subject.SOURCES, value="src", place="the folder src")
     yield from health_path(tree)

@@ -30,6 +30,8 @@ _PYPROJECT: Final = "pyproject.toml"
 _MIGRATIONS: Final = "[tool.slipway.migrations]"
 _HEADING: Final = re.compile(rf"^{re.escape(_MIGRATIONS)}[^\n]*\n", re.MULTILINE)
 _CHECKOUT: Final = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1"
+_IMAGE: Final = re.compile(r"""image["']?\s*:\s*["']?([\w./:@-]+)["']?\s*(?:#.*)?$""")
+_SERVER: Final = "postgresql://postgres:postgres@localhost:5432/postgres"
 _OTHER_CI: Final = (
     r"(?:\.\./)*(?:\.gitlab-ci\.yml|azure-pipelines\.yml|Jenkinsfile|bitbucket-pipelines\.yml|\.circleci/config\.yml)"
 )
@@ -71,7 +73,7 @@ def propose(service: Service, baseline: str = "", start_after: str | None = None
         start_after = committed_head(tree, survey.value(Subject.SCRIPTS), _committed(service.folder))
     obstacles = (*survey.obstacles, *_unusable(service.folder, tree))
     named = survey.value(Subject.BASELINE, f"{survey.value(Subject.SCRIPTS)}/baseline.sql") if baseline else ""
-    files = (_table(tree, survey, named, start_after), *_workflow(tree)) if not obstacles else ()
+    files = (_table(tree, survey, named, start_after), *_workflow(tree, survey)) if not obstacles else ()
     if named and named not in tree and files[0].state is FileState.PROPOSED:
         files += (AdoptedFile(name=named, state=FileState.PROPOSED, added=_ABOUT_BASELINE + baseline, is_new=True),)
     return Adoption(
@@ -220,7 +222,7 @@ def _is_extended(text: str, added: str) -> bool:
     return {**after, "tool": {key: value for key, value in tools.items() if key != "slipway"}} == {"tool": {}, **before}
 
 
-def _workflow(tree: Tree) -> Iterator[AdoptedFile]:
+def _workflow(tree: Tree, survey: Survey) -> Iterator[AdoptedFile]:
     """Yield the workflow that runs the gate on pull requests, unless the repository uses another CI.
 
     One workflow tests all services in folders; a service at the top of the repository has its own.
@@ -234,7 +236,12 @@ def _workflow(tree: Tree) -> Iterator[AdoptedFile]:
     if running or name in tree:
         yield AdoptedFile(name=running or name, state=FileState.KEPT, reason="it was there already")
         return
-    yield AdoptedFile(name=name, state=FileState.PROPOSED, added=workflow(tree.path), is_new=True)
+    yield AdoptedFile(
+        name=name,
+        state=FileState.PROPOSED,
+        added=workflow(tree.path, survey.values(Subject.PACKAGE), _image(tree, survey)),
+        is_new=True,
+    )
 
 
 def _proves(text: str, path: str) -> bool:
@@ -243,9 +250,27 @@ def _proves(text: str, path: str) -> bool:
     return "slipway" in text and bool(re.search(named, text))
 
 
-def workflow(path: str) -> str:
-    """Return a workflow of GitHub that runs the gate for the service at the top, or for all services of the repository."""
+def _image(tree: Tree, survey: Survey) -> str:
+    """Return the image of Postgres that the service's files name, for a runner, which has another major or lacks extensions."""
+    fact = survey.fact(Subject.POSTGRES)
+    if fact is None or fact.place == DEFAULT:
+        return ""
+    line = next((line for place, line in tree.lines(fact.place.rpartition(" line ")[0]) if place == fact.place), "")
+    match = _IMAGE.search(line)
+    return match[1] if match else f"postgres:{fact.value}"
+
+
+def workflow(path: str, packages: Sequence[str] = (), image: str = "") -> str:
+    """Return a workflow of GitHub that runs the gate for the service at the top, or for the changed services of the repository.
+
+    Debian's packages that the runner's Ubuntu calls otherwise are left out.
+    """
     needed, _ = requirement()
+    server = f'image: "{image}", env: {{ POSTGRES_PASSWORD: postgres }}, ports: ["5432:5432"], options: "--health-cmd pg_isready"'
+    started = f"    services: {{ postgres: {{ {server} }} }}\n" if image else ""
+    apt = f"echo {' '.join(packages)} | xargs -n1 sudo apt-get install -qqy || true"
+    installed = f"      - run: sudo apt-get update -qq; {apt}\n" if packages else ""
+    flags = (" --all-services --changed" if path else "") + (f" --database-url {_SERVER}" if image else "")
     return f"""\
 name: migrations
 on: pull_request
@@ -253,10 +278,10 @@ permissions: {{ contents: read }}
 jobs:
   gate:
     runs-on: ubuntu-24.04
-    steps:
+{started}    steps:
       - uses: {_CHECKOUT}
         with: {{ fetch-depth: 0, persist-credentials: false }}
-      - run: pipx run --spec {shlex.quote(needed)} slipway gate{" --all-services" if path else ""}
+{installed}      - run: pipx run --spec {shlex.quote(needed)} slipway gate{flags}
 """
 
 

@@ -109,9 +109,12 @@ def _advice(at: Workplace, known: Since | None, proof: Proof) -> str:
 
 
 def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
-    """Yield how a server of ours differs from production's, because this machine has no other."""
+    """Yield how the server differs from production's: the named one, or ours, because this machine has no other."""
     wanted = at.migrations.major
-    if at.server is None and wanted and ran_on.partition(".")[0] != str(wanted):
+    if wanted and ran_on.partition(".")[0] != str(wanted):
+        if at.server:
+            yield f"the revisions ran on PostgreSQL {ran_on}, the server that was named, and {_named(at)} {wanted}"
+            return
         why = f"this machine has no PostgreSQL {wanted}, which {_named(at)}, or it lacks an extension"
         yield f"the revisions ran on PostgreSQL {ran_on}: {why}"
 

@@ -37,6 +37,7 @@ class Subject(Enum):
     PORT = "port"
     DOCKERFILE = "Dockerfile"
     TARGET = "Dockerfile's stage"
+    PACKAGE = "system package"  # of Debian
     HEALTH_PATH = "health path"
     POSTGRES = "postgres"
     EXTENSION = "extension"

@@ -12,6 +12,7 @@ _SEVERAL: Final = {
     Subject.SERVICE,
     Subject.LEFT_OUT,
     Subject.MIGRATES,
+    Subject.PACKAGE,
     Subject.VARIABLE,
     Subject.GROUP,
     Subject.EXTRA,

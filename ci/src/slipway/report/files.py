@@ -1,17 +1,19 @@
 """Reports as files in a folder: one table per record, from the file's name to the function that renders it."""
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from slipway.errors import BadInputError
+from slipway.errors import BadInputError, SlipwayError
 from slipway.records.form import to_json
 from slipway.records.joint import JointPlan
 from slipway.records.plan import Plan
 from slipway.records.proof import Proof
+from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
-from slipway.records.services import Proofs
+from slipway.records.services import Proofs, ServiceProof
 from slipway.report import rehearsal as rehearsal_report
 from slipway.report.format import fenced
 from slipway.report.joint import of_joint_plan as joint_plan_text
@@ -85,6 +87,18 @@ def of_proofs(proofs: Proofs) -> dict[str, str]:
         for name, text in of_proof(service.proof).items()
     }
     return {**_rendered(PROOFS, proofs), **each}
+
+
+def of_refusal(error: SlipwayError) -> dict[str, str]:
+    """Render the reports of a gate that could not run: they have its reasons, since CI servers read them."""
+    return _rendered(PROOFS, Proofs((ServiceProof(".", refusals=Refusal.every(error)),)))
+
+
+def check(folder: Path) -> None:
+    """Make the folder of the reports before the work begins; raises BadInputError when it is not writable."""
+    write(folder, {})
+    if not os.access(folder, os.W_OK):
+        raise BadInputError(f"cannot write the report to {folder}", "Permission denied; pass another folder")
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
