@@ -113,7 +113,9 @@ def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
     wanted = at.migrations.major
     if wanted and ran_on.partition(".")[0] != str(wanted):
         if at.server:
-            yield f"the revisions ran on PostgreSQL {ran_on}, the server that was named, and {_named(at)} {wanted}"
+            named = at.migrations.postgres != Migrations().postgres
+            text = f"the revisions ran on PostgreSQL {ran_on} of --database-url, not on {wanted}, which {_named(at)}"
+            yield from [text] if named else []
             return
         why = f"this machine has no PostgreSQL {wanted}, which {_named(at)}, or it lacks an extension"
         yield f"the revisions ran on PostgreSQL {ran_on}: {why}"
