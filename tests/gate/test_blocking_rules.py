@@ -269,6 +269,7 @@ def test_a_weaker_lock_than_one_held_already_is_not_the_one_that_is_named():
     ("after", "rules"),
     [
         ({"sql": "ALTER TABLE users DROP COLUMN age"}, []),
+        ({"sql": "DROP TABLE users"}, []),
         ({"sql": "ALTER TABLE others DROP COLUMN age"}, ["L02"]),
         ({"sql": "ALTER TABLE users DROP COLUMN age", "transaction": False}, ["L02"]),
     ],

@@ -287,6 +287,19 @@ def test_a_column_is_reported_at_the_revision_that_fills_it_also_outside_a_trans
     assert [(each.rule, each.revision) for each in proof.findings if each.rule[0] == "C"] == [("C23", "three")]
 
 
+def test_a_revision_after_one_that_breaks_the_inserts_is_not_blamed_for_the_column_that_it_filled(
+    write_project, server_url
+):
+    instead = "ALTER TABLE jobs ADD title text; UPDATE jobs SET title = name; ALTER TABLE jobs DROP name"
+    history = {
+        "one": JOBS,
+        "two": ("one", f"op.execute('{instead}')", KEPT),
+        "three": ("two", "op.execute('ALTER TABLE jobs ALTER title SET STATISTICS 9')", KEPT),
+    }
+    proof = prove(question(write_project(history), layers=LAYERS, start_after="one"), server_url)
+    assert [(each.rule, each.revision) for each in proof.findings if each.rule[0] == "C"] == [("C01", "two")]
+
+
 ODD = table(
     "CREATE TYPE mood AS ENUM ('calm')",
     "CREATE DOMAIN tone AS mood",

@@ -35,7 +35,7 @@ _METADATA = re.compile(
     re.IGNORECASE,
 )
 _DROPS_INDEX = re.compile(r'\A\s*DROP INDEX (?:IF EXISTS )?(?P<index>[\w."]+)', re.IGNORECASE)
-_ALTERS = re.compile(r'\A\s*ALTER TABLE (?:IF EXISTS )?(?:ONLY )?(?P<table>[\w."]+)', re.IGNORECASE)
+_ALTERS = re.compile(r'\A\s*(?:ALTER|DROP) TABLE (?:IF EXISTS )?(?:ONLY )?(?P<table>[\w."]+)', re.IGNORECASE)
 _DETACHES = re.compile(
     r'ALTER TABLE (?:IF EXISTS )?(?P<table>[\w."]+) DETACH PARTITION (?P<partition>[\w."]+)', re.IGNORECASE
 )
@@ -148,7 +148,7 @@ def _instant(
 
 
 def _altered(statements: Sequence[Statement]) -> set[str]:
-    """Return the tables that statements in a transaction alter, as the statements that lock them name them."""
+    """Return the tables that statements in a transaction alter or drop, as the statements that lock them name them."""
     altered = [match["table"] for each in statements if each.transaction and (match := _ALTERS.match(each.sql))]
     locked = {table for each in statements for table in each.locks}
     return {table for table in locked if any(is_table(table, name) for name in altered)}

@@ -312,7 +312,10 @@ class _Releases:
                     insert=insert.sql, table=table, name=name, message=literal(message), code=literal(LEFT_NULL)
                 )
                 left = refusal(connection, replace(insert, sql=sql, reports=True))
-                yield from [left] if left and left.code == LEFT_NULL else []
+                if left and left.code == LEFT_NULL:
+                    yield left
+                elif left:  # the INSERT fails: that is the finding, and a later revision where another one works did not fill the column
+                    self._known.add(_key(replace(left, message=message, code=LEFT_NULL)))
 
     def _stale(self, connection: Connection) -> list[Refused]:
         outcomes = ((query, refusal(connection, Query(sql=sql, origin=""))) for query, sql in self._prepared.items())
