@@ -1,5 +1,6 @@
 """The service's env.py, run with steps of our choice."""
 
+import importlib.util
 import sys
 
 import pytest
@@ -146,6 +147,16 @@ def test_an_example_beside_a_missing_file_is_named(write_project, url, tmp_path,
         file = tmp_path / "migrations" / name
         file.write_text(f"import {module}\n{file.read_text()}")
     with pytest.raises(BadInputError, match=rf"{module}\.py line 1 does not load: .*settings\.toml'; {step}"):
+        Environment(Call(config=tmp_path / "alembic.ini"), url)
+
+
+def test_a_truncated_module_is_named_with_the_folders_to_delete(write_project, url, tmp_path, monkeypatch):
+    write_project(ONE)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "cut_short.pyc").write_bytes(importlib.util.MAGIC_NUMBER + bytes(12))
+    file = tmp_path / "migrations/versions/one.py"
+    file.write_text(f"import cut_short\n{file.read_text()}")
+    with pytest.raises(BadInputError, match=r"EOFError: EOF read where object expected; a \.pyc file is truncated: delete the"):
         Environment(Call(config=tmp_path / "alembic.ini"), url)
 
 

@@ -350,9 +350,10 @@ GIT = """error: Failed to download and build `x @ git+https://me:token@git.examp
 """
 
 
-@pytest.mark.parametrize("ref", ["@abcdef0", "", "@feature/x"])
-def test_a_dependency_from_git_that_cannot_be_fetched_is_named_without_its_password(ref):
-    refused = dependencies._refusal(["pip", "install"], GIT.replace("@abcdef0", ref), 1)
+@pytest.mark.parametrize("first", ["x.git@abcdef0`", "x.git`", "x.git@feature/x`", ""])
+def test_a_dependency_from_git_that_cannot_be_fetched_is_named_without_its_password(first):
+    said = GIT.replace("x.git@abcdef0`", first) if first else f"error: {GIT.partition('cause: ')[2]}"
+    refused = dependencies._refusal(["pip", "install"], said, 1)
     assert refused.what.startswith(
         "the dependency https://git.example/x.git cannot be fetched: fatal: unable to access"
     )

@@ -43,6 +43,9 @@ _IMPORTS: Final = re.compile(
 )
 _NO_SCHEMA: Final = "3F000"
 _BASELINE: Final = "if production had it before the first revision, name a file that creates it as baseline in [tool.slipway.migrations]"
+_TRUNCATED: Final = (
+    "a .pyc file is truncated: delete the folders __pycache__ of the service, and its virtual environment"
+)
 _BUILT: Final = "if a step of the build writes this file, run the step before slipway"
 _DRIVERS: Final = {"psycopg", "psycopg2", "asyncpg", "pg8000"}
 _ANOTHER_DRIVER: Final = (
@@ -303,6 +306,8 @@ def _of_the_build(error: BaseException) -> str:
     """Return the next step for a file or module that the service's build may generate; empty for other errors."""
     if isinstance(error, FileNotFoundError):
         return f"{_copied(Path(error.filename))}{_BUILT}" if isinstance(error.filename, str) else _BUILT
+    if isinstance(error, EOFError) and "reading a line" not in str(error):
+        return _TRUNCATED
     return generated(str(error)) if isinstance(error, ImportError) else ""
 
 

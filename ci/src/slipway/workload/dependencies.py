@@ -50,6 +50,7 @@ _NOT_INSTALLED = (*FOREIGN, "pyproject.toml")
 _FROM_GIT = re.compile(
     r"""(?:\bgit\+|\bgit = ")((?:\w+://)?(?:[^/@\s`"]*@)?[^@?#;\s`"]+)"""
 )  # in requirements, in uv.lock, and as uv prints it
+_UNREACHED = re.compile(r"unable to access '([^']+?)/?'")
 _GIT_SECONDS = 20
 _BUILT = re.compile(r"Failed to (?:build|download and build) `([^`]+)`")
 # Said about an interpreter; the second form names the archive that could not be downloaded.
@@ -515,7 +516,7 @@ def _refusal(arguments: Sequence[str], stderr: str, code: int) -> BadInputError:
         )
     said = re.split(r"^\s*hint:", stderr, maxsplit=1, flags=re.MULTILINE)[0]
     causes = [line.lstrip(_DECORATION) for line in said.splitlines() if line.strip()]
-    if (fetched := _FROM_GIT.search(stderr)) and "Git operation failed" in stderr:
+    if "Git operation failed" in stderr and (fetched := _FROM_GIT.search(stderr) or _UNREACHED.search(stderr)):
         return UnfetchedError([fetched[1]], one_line(causes[-1]))
     if built := _BUILT.search(stderr):
         return UnbuiltError(built[1].partition(" @ ")[0], one_line(_last(causes)))
