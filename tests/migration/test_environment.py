@@ -156,7 +156,9 @@ def test_a_truncated_module_is_named_with_the_folders_to_delete(write_project, u
     (tmp_path / "cut_short.pyc").write_bytes(importlib.util.MAGIC_NUMBER + bytes(12))
     file = tmp_path / "migrations/versions/one.py"
     file.write_text(f"import cut_short\n{file.read_text()}")
-    with pytest.raises(BadInputError, match=r"EOFError: EOF read where object expected; a \.pyc file is truncated: delete the"):
+    with pytest.raises(
+        BadInputError, match=r"EOFError: EOF read where object expected; a \.pyc file is truncated: delete the"
+    ):
         Environment(Call(config=tmp_path / "alembic.ini"), url)
 
 

@@ -305,4 +305,7 @@ def _of_pyramid(tree: Tree) -> Iterator[Fact]:
             settings.get("server:main", "port", fallback="") or settings.get("server:main", "listen", fallback="") or ""
         )
         if match := _PORT.fullmatch(text.split()[0] if text.split() else ""):
-            yield Fact(subject=Subject.PORT, value=match[1], place=tree.place_of(name, "[server:main]"))
+            guessed = "the file is for development" if "development" in name else ""
+            yield Fact(
+                subject=Subject.PORT, value=match[1], place=tree.place_of(name, "[server:main]"), guessed=guessed
+            )
