@@ -1,11 +1,12 @@
 """Run all checks at once, each with a timeout."""
 
 import subprocess
+import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from types import MappingProxyType
 
 import anyio
-import anyio.to_thread
 
 from slipway.doctor import containers, machine
 from slipway.doctor.check import Check, DoctorOptions, SkippedError
@@ -14,6 +15,7 @@ from slipway.errors import SlipwayError
 from slipway.records.checks import DoctorCheck, DoctorReport, DoctorResult
 
 _SECONDS = 10.0
+_POLL_SECONDS = 0.02
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {
@@ -49,8 +51,8 @@ async def check_up(
     done: dict[str, DoctorCheck] = {}
 
     async def run(subject: str, check: Check) -> None:
-        result, found, remedy = await _answer(check, options, seconds)
         needed_for = _NEEDED_FOR.get(subject, "")
+        result, found, remedy = await _answer(check, options, seconds)
         done[subject] = DoctorCheck(subject=subject, result=result, found=found, remedy=remedy, needed_for=needed_for)
 
     async with anyio.create_task_group() as tasks:
@@ -62,7 +64,7 @@ async def check_up(
 async def _answer(check: Check, options: DoctorOptions, seconds: float) -> tuple[DoctorResult, str, str]:
     try:
         with anyio.fail_after(seconds):
-            return DoctorResult.OK, await anyio.to_thread.run_sync(check, options, abandon_on_cancel=True), ""
+            return DoctorResult.OK, await _found(check, options), ""
     except SkippedError as error:
         return DoctorResult.SKIP, error.what, error.next_step
     except SlipwayError as error:
@@ -71,3 +73,19 @@ async def _answer(check: Check, options: DoctorOptions, seconds: float) -> tuple
         return DoctorResult.NG, "no answer in time", "check whether it hangs, and run doctor again"
     except Exception as error:  # noqa: BLE001 -- an error in one check is its result
         return DoctorResult.NG, f"unexpected {type(error).__name__}", "this is a bug in slipway: report it"
+
+
+async def _found(check: Check, options: DoctorOptions) -> str:
+    """Return what a check finds in a thread of its own, for whose end the process does not wait, unlike anyio's."""
+    done = Future[str]()
+
+    def run() -> None:
+        try:
+            done.set_result(check(options))
+        except Exception as error:  # noqa: BLE001 -- raised where it is awaited
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    while not done.done():  # noqa: ASYNC110 -- set in a thread that anyio does not know
+        await anyio.sleep(_POLL_SECONDS)
+    return done.result()

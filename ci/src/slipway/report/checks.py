@@ -16,6 +16,7 @@ from slipway.records.checks import (
 from slipway.records.words import counted
 from slipway.untrusted import one_line
 
+_OPTIONAL = "OPT"  # the mark of what is missing and the gate does without
 _MARKS = {PreflightResult.OK: "OK", PreflightResult.REFUSED: "NO", PreflightResult.NOT_COVERED: "?"}
 
 
@@ -63,14 +64,20 @@ def of_secret_version(record: SecretVersion) -> str:
 
 def of_checkup(report: DoctorReport) -> str:
     """Render the whole report; the last line has the totals."""
-    counts = Counter(check.result for check in report.checks)
-    summary = ", ".join(f"{counts[result]} {result.value}" for result in DoctorResult)
+    counts = Counter(map(_mark, report.checks))
+    marks = ("OK", "NG", *([_OPTIONAL] if counts[_OPTIONAL] else ()), "SKIP")
+    summary = ", ".join(f"{counts[mark]} {mark}" for mark in marks)
     if report.gate_works and not report.healthy:
         summary += "; `slipway gate` lacks nothing"
     return "\n".join([*map(_doctor_check, report.checks), summary]) + "\n"
 
 
+def _mark(check: DoctorCheck) -> str:
+    return _OPTIONAL if check.needed_for and check.result is DoctorResult.NG else check.result.value
+
+
 def _doctor_check(check: DoctorCheck) -> str:
     sentence = "; ".join(one_line(part, 600) for part in (check.found, check.remedy) if part)
-    needed = f" (needed for {check.needed_for} only)" if check.needed_for and check.result is DoctorResult.NG else ""
-    return f"{check.result.value:5} {one_line(check.subject):12} {sentence}{needed}"
+    mark = _mark(check)
+    needed = f" (optional: needed for {check.needed_for} only)" if mark == _OPTIONAL else ""
+    return f"{mark:5} {one_line(check.subject):12} {sentence}{needed}"
