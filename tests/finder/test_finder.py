@@ -9,7 +9,7 @@ from slipway.finder.survey import find
 from slipway.finder.tree import Tree, tree_at
 from slipway.records.survey import Subject
 
-SECRET = "slipwayslipwayslipwayslipwayslipwayslipways="
+SECRET = "this-is-no-secret-only-a-stand-in-slipway-0="
 ENV = "from alembic import context\n"
 ALEMBIC = {"alembic.ini": "[alembic]\nscript_location = migrations\n", "migrations/env.py": ENV}
 FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
@@ -268,7 +268,7 @@ def test_what_no_file_says_literally_is_a_guess():
         "no file names it in FLASK_APP",
         """the line is gunicorn -c g.py 'patched:init_app('"'"'x'"'"')'""",
         "other files have 16",
-        "there is also tasks.Dockerfile; it names no USER, and slipway ships no image that runs as root",
+        "there is also tasks.Dockerfile; it has no USER; slipway refuses to release images that run as root",
     }
 
 
@@ -344,6 +344,8 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"compose.yaml": "image: timescale/timescaledb:latest-pg14\n"}, Subject.POSTGRES, "14"),
         ({".gitlab-ci.yml": "services:\n  - postgres:16-alpine\n"}, Subject.POSTGRES, "16"),
         ({".gitlab-ci.yml": "services:\n  - name: postgres:13\n"}, Subject.POSTGRES, "13"),
+        ({"a.py": "class A(BaseSettings):\n    a: Annotated[str, Field('x')]\n    testing_database_url: str = ''\n    b: int\n"}, Subject.VARIABLE, "B=1"),
+        ({".env.example": "A_SECRET_ID=projects/1\n"}, Subject.VARIABLE, "A_SECRET_ID=projects/1"),
         ({"a.py": "class A(BaseSettings):\n    a: str = 'x'\nclass B(A):\n    b: int\n"}, Subject.VARIABLE, "B=1"),
         ({"a.py": "class A(BaseSettings):\n    model_config = SettingsConfigDict(env_prefix='shop_')\n    b: str\n"}, Subject.VARIABLE, "SHOP_B=slipway"),
         ({".env.example": "SHOPDB_URL=http://a\nSTOCKDB_URL=\n"}, Subject.DATABASE_VARIABLE, "STOCKDB_URL"),

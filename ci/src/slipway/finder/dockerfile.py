@@ -85,7 +85,7 @@ def own_image(tree: Tree) -> Iterator[Fact]:
         chosen = chosen if _FOR_DEVELOPERS.search(names[-1]) else len(names) - 1
         user = [each for each in read[read.index(stages[chosen]) :] if each.word == "USER"]
         inherits = any(stages[chosen].rest.split()[0] == stage for stage in names)
-        root = "" if user or inherits else "it names no USER, and slipway ships no image that runs as root"
+        root = "" if user or inherits else "it has no USER; slipway refuses to release images that run as root"
         yield Fact(subject=Subject.DOCKERFILE, value=name, place=name, guessed="; ".join(filter(None, (others, root))))
         if chosen < len(names) - 1:
             why = f"the last stage, {names[-1]}, is for development"

@@ -18,7 +18,7 @@ _AMOUNT: Final = re.compile(
 )
 # Endings of variables about a secret that are none themselves: JWT_ALGORITHM, AUTH_ISSUER_URL, RESET_PASSWORD_PATH.
 _ABOUT_A_SECRET: Final = re.compile(
-    rf"{_AMOUNT.pattern}|(^|_)(ALGORITHMS?|ALG|METHODS?|TYPE|MODE|ENABLED|PREFIX|PATH|URL|URI|ENDPOINT|HEADER|ISSUER|AUDIENCE|REALM|DOMAIN|HOST|PORT|MOUNT)$"
+    rf"{_AMOUNT.pattern}|(^|_)(ALGORITHMS?|ALG|METHODS?|TYPE|MODE|ENABLED|PREFIX|PATH|URL|URI|ENDPOINT|HEADER|ISSUER|AUDIENCE|REALM|DOMAIN|HOST|PORT|MOUNT|SECRET_(?:ID|NAME|ARN))$"
 )
 _LOOKS_SECRET: Final = re.compile(
     r"(?!/)[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://(?:[^/\s]*:[^/\s]*@.*|[^/\s]+/\S*?[A-Za-z0-9]{20}.*)"
@@ -39,7 +39,7 @@ _SETTINGS: Final = {"BaseSettings", "CustomBaseSettings", "BaseAppSettings"}
 _FLAGS: Final = {"mandatory", "required"}
 _READER: Final = re.compile(r"config|env|_?(?:get|require)_(?:required_)?(?:config|env|setting)(?:_var|_variable)?")
 STAND_IN: Final = "slipway"
-_LONG_STAND_IN: Final = "slipwayslipwayslipwayslipwayslipwayslipways="  # a Fernet key, and long enough for others
+_LONG_STAND_IN: Final = "this-is-no-secret-only-a-stand-in-slipway-0="  # a Fernet key, and long enough for others
 _OF_THE_MACHINE: Final = {
     *(
         "HOME",
@@ -83,6 +83,7 @@ _OTHER_STORE: Final = re.compile(
     r"(^|_)(REDIS|MYSQL|MARIADB|MONGO|MONGODB|RABBITMQ|CELERY|SQLITE|NEO4J|ELASTIC|INFLUX)"
 )
 _URL: Final = re.compile(r"postgres(ql)?(\+\w+)?://")
+_OF_TESTS: Final = re.compile(r"(^|_)TEST(S|ING)?(_|$)")
 _URL_NAME: Final = re.compile(r"(^|_)(URL|URI|DSN)$")
 
 
@@ -192,15 +193,30 @@ def _of_fields(
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
             continue
         variable = _alias(field.value) or f"{prefix}{field.target.id}".upper()
-        required = field.value is None or _is_required(field.value)
+        required = _is_required(field.value or _in_annotation(field.annotation))
         kind = ast.unparse(field.annotation)
         types = re.findall(r"\w+", kind)
         nested = next((classes[each] for each in types if each in classes and classes[each] is not node), None)
         if nested and not (members := _members(nested)):
             yield from _of_fields(nested, name, classes, f"{variable}{delimiter}", delimiter) if delimiter else ()
-        elif (required or (word_for(variable, "") and _PLAIN.issuperset(types))) and "ClassVar" not in kind:
+        elif (required or _names_the_database(variable, types)) and "ClassVar" not in kind:
             value = members[0] if nested else _of_kind(kind)
             yield Variable(variable, value, f"{name} line {field.lineno}", needed=True)
+
+
+def _names_the_database(variable: str, types: list[str]) -> bool:
+    """Whether a field with a default names the database: that of tests is not used, any other could be production's."""
+    return bool(word_for(variable, "")) and _PLAIN.issuperset(types) and not _OF_TESTS.search(variable)
+
+
+def _in_annotation(annotation: ast.expr) -> ast.expr | None:
+    """Return the Field(…) of Annotated[…, Field(…)]."""
+    parts = (
+        annotation.slice.elts
+        if isinstance(annotation, ast.Subscript) and isinstance(annotation.slice, ast.Tuple)
+        else []
+    )
+    return next((each for each in parts if isinstance(each, ast.Call) and called(each) == "Field"), None)
 
 
 def _members(node: ast.ClassDef) -> list[str]:
@@ -214,8 +230,10 @@ def _members(node: ast.ClassDef) -> list[str]:
     ]
 
 
-def _is_required(call: ast.expr) -> bool:
-    """Whether a field's value is a Field(…) without a default."""
+def _is_required(call: ast.expr | None) -> bool:
+    """Whether a field's value is missing, or a Field(…) without a default."""
+    if call is None:
+        return True
     if not isinstance(call, ast.Call) or called(call) != "Field":
         return False
     given = {each.arg for each in call.keywords} & {"default", "default_factory"}
