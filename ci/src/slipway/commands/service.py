@@ -292,9 +292,7 @@ async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.records.outcome import Verb
 
     environment = await caller.environment(flags.environment)
-    return await changed(
-        flags, caller, lambda: plan_change(environment, Verb.PAUSE), lambda tell: pause(environment, tell)
-    )
+    return await changed(flags, caller, partial(plan_change, environment, Verb.PAUSE), partial(pause, environment))
 
 
 @command(
@@ -310,9 +308,7 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.records.outcome import Verb
 
     environment = await caller.environment(flags.environment)
-    return await changed(
-        flags, caller, lambda: plan_change(environment, Verb.RESUME), lambda tell: resume(environment, tell)
-    )
+    return await changed(flags, caller, partial(plan_change, environment, Verb.RESUME), partial(resume, environment))
 
 
 @command(
@@ -365,10 +361,9 @@ async def destroy(flags: Flags, caller: Caller) -> "CommandResult":
 
     if flags.everything:
         return await _everything(flags, caller)
-    environment, confirm = await caller.environment(flags.environment), flags.confirm
-    return await changed(
-        flags, caller, lambda: plan_change(environment, Verb.DESTROY), lambda tell: destroy(environment, tell, confirm)
-    )
+    environment = await caller.environment(flags.environment)
+    plan = partial(plan_change, environment, Verb.DESTROY)
+    return await changed(flags, caller, plan, partial(destroy, environment, confirmed=flags.confirm))
 
 
 async def _everything(flags: Flags, caller: Caller) -> "CommandResult":
