@@ -11,6 +11,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from sqlalchemy import make_url
 
+from slipway.gate.rulebook import waiting
 from slipway.postgres.server import running
 from slipway.records.proof import Layer
 from tests.gate.test_lock_atlas import HERE
@@ -138,3 +139,10 @@ def test_a_remedy_that_commits_is_a_revision_of_its_own_where_its_revision_does_
     shutil.rmtree(tmp_path / "migrations")
     followed = prove_history(as_history([made, *(each.remedy for each in found)]), start_after="tables")
     assert {each.rule for each in followed.findings} <= {"R01"}
+
+
+def test_the_remedy_for_a_detached_partition_runs_again_after_an_interruption(prove_history):
+    remedy = waiting.DETACHED.code.format(table="parts", partition="parts_2027")
+    proof = prove_history(as_history([remedy]), start_after="tables", layers=(Layer.INTERRUPTION,))
+    assert [each.rule for each in proof.findings if each.rule[0] == "T"] == []
+    assert proof.revisions[-1].interruptions

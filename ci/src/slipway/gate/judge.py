@@ -156,7 +156,7 @@ def _env_file(evidence: Evidence) -> EnvFile:
 def _of_revision(
     evidence: Evidence, stairway: StairwayResult, node: Node, own: Levels, mapped: Collection[str]
 ) -> Iterator[Finding]:
-    steps = stairway.steps[node.id]
+    steps, rows = stairway.steps[node.id], evidence.rows.revisions.get(node.id, Rows())
     contention = evidence.concurrency.revisions.get(node.id, Contention())
     yield from schema.check(node, steps, evidence.baseline)
     yield from blocking.check(node, steps.statements, contention.growth, stairway.partitioned)
@@ -171,7 +171,9 @@ def _of_revision(
         yield from data.check_zones(node, steps, _env_file(evidence).source)
         yield from advice.check(node, steps, stairway.lines) if own.keys() & OPTIONAL else ()
         yield from data.check_imports(node, mapped)
-    rows = evidence.rows.revisions.get(node.id, Rows())
+        yield from data.check_partitions(node, steps, stairway.partitioned)
+        columns = stairway.migrated.schema.columns if stairway.migrated else {}
+        yield from data.check_numbered(node, steps, columns, rows)
     failure = rows.failures.get(UP, contention.failure)
     if failure:
         yield data.check_failure(node, failure, steps.statements)

@@ -3,17 +3,18 @@
 import ast
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from slipway.gate.findings.blocking import with_growth
-from slipway.gate.findings.code import in_quotes
+from slipway.gate.findings.code import in_quotes, names_of
 from slipway.gate.history import Node
 from slipway.gate.layers.queries import NOT_NULL
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.catalog import Line
+from slipway.gate.measure.columns import Column
 from slipway.gate.measure.locks import ADDS_ROWS, WRITES_ROWS
 from slipway.gate.names import is_table, line_of, parts, quoted_parts
 from slipway.gate.rulebook import rows as rules
@@ -39,6 +40,11 @@ _SETS_ZONE: Final = re.compile(
 )
 _NAMES_ZONE: Final = re.compile(r"\bAT\s+TIME\s+ZONE\b|\btimezone\s*\(", re.IGNORECASE)
 _ROWS: Final = "ROW EXCLUSIVE"
+_INSERTS: Final = re.compile(
+    r"\s*INSERT INTO (?P<table>[\w.\"]+)(?: AS \w+)? \((?P<columns>[^()]*)\)(?!.*\b(?:nextval|OVERRIDING USER)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+_COUNTS_ON: Final = re.compile(r"\b(?:setval|RESTART)\b", re.IGNORECASE)
 
 
 def check_statements(node: Node, statements: Iterable[Statement], growth: Sequence[Growth]) -> Iterator[Finding]:
@@ -83,6 +89,39 @@ def check_references(node: Node, steps: Steps) -> Iterator[Finding]:
         if cascades and line.definition not in before and not line.name.startswith(new_tables):
             lines = (each.line for each in steps.statements if _CASCADES in each.sql.upper())
             yield rules.CASCADES.finding(node, f"{line.name}: {line.definition}", next(lines, None))
+
+
+def check_numbered(node: Node, steps: Steps, columns: Mapping[str, Column], rows: Rows) -> Iterator[Finding]:
+    """Yield the INSERTs into tables that were there with values for a numbered column, unless the rows show it or a sequence is set."""
+    if any(_COUNTS_ON.search(statement.sql) for statement in steps.statements):
+        return
+    new = tuple(f"{line.name}." for line in steps.upgraded.added if "table" in line.kind)
+    behind = {f"{each.table}.{each.column}" for each in rows.behind}
+    numbered = [name for name, each in columns.items() if each.is_numbered and not name.startswith(new)]
+    for statement in steps.statements:
+        insert = _INSERTS.match(statement.sql)
+        listed = [names_of(column.strip()) for column in insert["columns"].split(",")] if insert else []
+        for name in numbered if insert else ():
+            table, _, column = name.rpartition(".")
+            if insert and list(parts(column)) in listed and is_table(table, insert["table"]) and name not in behind:
+                code = rules.CHOSEN_CODE.format(table=table, column=column, name=parts(column)[0])
+                measured = f"{name} gets values that are not from its sequence"
+                yield replace(rules.BEHIND.finding(node, measured, statement.line, code), message=rules.CHOSEN)
+
+
+def check_partitions(node: Node, steps: Steps, partitioned: Collection[str]) -> Iterator[Finding]:
+    """Yield the partitions that an upgrade drops, and those that it detaches and the downgrade does not attach again."""
+    change, down = steps.upgraded, steps.changes.get(DOWN)
+    kept = {line.name for line in change.added if "table" in line.kind}
+    gone = {line.name for line in change.removed if "table" in line.kind} - kept
+    back = {line.name for line in down.added if line.kind == "child"} if down else set()
+    for line in change.removed:
+        of = line.definition.removeprefix("of ")
+        parents = [table for table in partitioned if is_table(table, of)] if line.kind == "child" else []
+        if parents and gone.isdisjoint(parents) and (line.name in gone or line.name not in back):
+            place = line_of([line.name, "PARTITION", "DROP"], steps.statements)
+            finding = rules.DROPS.finding(node, f"the partition {line.name} of {parents[0]}", place)
+            yield finding if line.name in gone else replace(finding, message=rules.TAKEN_OUT)
 
 
 def check_unchecked(node: Node, steps: Steps, at_end: Collection[Line]) -> Iterator[Finding]:

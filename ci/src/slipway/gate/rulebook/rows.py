@@ -182,6 +182,11 @@ levels = op.create_table("levels", sa.Column("id", sa.Integer(), primary_key=Tru
 op.bulk_insert(levels, [{"id": 1, "name": "low"}, {"id": 2, "name": "high"}])
 op.execute("SELECT setval('levels_id_seq', (SELECT max(id) FROM levels))")""",
 )
+CHOSEN: Final = "The revision chooses values that the sequence may give out as well, or has already: a row may exist, and later inserts may fail."
+CHOSEN_CODE: Final = """\
+# leave {column} out, so that the sequence gives it; or, if the row is sure to be new, after the INSERT:
+op.execute('''SELECT setval(pg_get_serial_sequence('{table}', '{name}'), (SELECT max({column}) FROM {table}))''')"""
+TAKEN_OUT: Final = "The upgrade takes a partition out of its table: no release sees its rows there any more."
 DELETES: Final = _destructive(
     id="D10",
     name="upgrade deletes rows",

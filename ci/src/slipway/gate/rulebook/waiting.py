@@ -240,8 +240,10 @@ DETACHED: Final = _note(
     name="partition detached without CONCURRENTLY",
     message="DETACH PARTITION is instant, but blocks reads and writes of the whole table until the transaction ends.",
     code="""\
-with op.get_context().autocommit_block():
-    op.execute('ALTER TABLE {table} DETACH PARTITION {partition} CONCURRENTLY')  # not beside a default partition""",
+with op.get_context().autocommit_block():  # not beside a default partition
+    pending = op.get_bind().execute(sa.text('''SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = to_regclass('{partition}')''')).scalar()
+    if pending is not None:  # otherwise an interrupted attempt has detached it
+        op.execute('ALTER TABLE {table} DETACH PARTITION {partition} ' + ('FINALIZE' if pending else 'CONCURRENTLY'))""",
     related=("L22",),
     before=EVENTS,
     bad="""op.execute("ALTER TABLE events DETACH PARTITION events_2025")""",
