@@ -231,7 +231,8 @@ def test_services_in_folders_share_a_workflow_that_proves_all_of_them(tmp_path):
     assert written.read_text().endswith(f"slipway gate --all-services --changed --database-url {server}\n")
     assert '{ postgres: { image: "postgres:17", env' in written.read_text()
     assert "echo libpq-dev libmagic1 | xargs -n1 sudo apt-get install" in written.read_text()
-    assert len(written.read_text().splitlines()) <= 12
+    assert len(written.read_text().splitlines()) <= 14
+    assert {"on: [pull_request, merge_group]", "    timeout-minutes: 30"} < {*written.read_text().splitlines()}
     kept = {folder: states(propose(service(tmp_path / folder, alone))) for folder in ("services/news", "old")}
     assert kept["services/news"]["../../.github/workflows/ours.yml"] is FileState.KEPT
     assert kept["old"]["../.github/workflows/slipway-services.yml"] is FileState.KEPT

@@ -125,7 +125,8 @@ def _with(adopted: "Adoption", result: "Proof | SlipwayError") -> "Adoption":
 
     if isinstance(result, SlipwayError):
         reasons = (f"the gate could not run: {each}" for each in result.obstacles)
-        return replace(adopted, gate="\n".join(reasons), passed=False)
+        step = "the files are written, for you to correct; then run `slipway init --yes` again, which adds what only a run shows"
+        return replace(adopted, gate="\n".join((*reasons, step)), passed=False)
     errors = tuple(finding for finding in result.findings if finding.fails)
     later = not result.revisions
     executed = bool(result.revisions) and not result.unexecuted

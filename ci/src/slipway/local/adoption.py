@@ -267,17 +267,23 @@ def workflow(path: str, packages: Sequence[str] = (), image: str = "") -> str:
     """
     needed, _ = requirement()
     server = f'image: "{image}", env: {{ POSTGRES_PASSWORD: postgres }}, ports: ["5432:5432"], options: "--health-cmd pg_isready"'
-    started = f"    services: {{ postgres: {{ {server} }} }}\n" if image else ""
+    started = (
+        f"    services: {{ postgres: {{ {server} }} }} # zizmor: ignore[unpinned-images] any patch of it\n"
+        if image
+        else ""
+    )
     apt = f"echo {' '.join(packages)} | xargs -n1 sudo apt-get install -qqy || true"
     installed = f"      - run: sudo apt-get update -qq; {apt}\n" if packages else ""
     flags = (" --all-services --changed" if path else "") + (f" --database-url {_SERVER}" if image else "")
     return f"""\
 name: migrations
-on: pull_request
+on: [pull_request, merge_group]
 permissions: {{ contents: read }}
+concurrency: {{ group: "migrations-${{{{ github.ref }}}}", cancel-in-progress: true }}
 jobs:
   gate:
     runs-on: ubuntu-24.04
+    timeout-minutes: 30
 {started}    steps:
       - uses: {_CHECKOUT}
         with: {{ fetch-depth: 0, persist-credentials: false }}

@@ -1,5 +1,6 @@
 """The gate on the migrations in a folder, with its settings or without any, and with the previous release in git."""
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -95,7 +96,10 @@ async def _previous(
 
 def _differs(at: Workplace, known: Since) -> bool:
     """Whether the models may be others than those of the previous release: reading them takes an environment of their own."""
-    return any(map(_MODELS_DEPEND_ON.search, changed_files(repository_of(at.folder), str(known.commit))))
+    repository = repository_of(at.folder)
+    baseline = os.path.relpath(at.folder / at.migrations.baseline, repository) if at.migrations.baseline else ""
+    changed = (name for name in changed_files(repository, str(known.commit)) if name != baseline)
+    return any(map(_MODELS_DEPEND_ON.search, changed))
 
 
 def _advice(at: Workplace, known: Since | None, proof: Proof) -> str:
