@@ -1,5 +1,7 @@
 """The effects of revisions on rows. Every history here passes on empty tables."""
 
+import shutil
+
 import pytest
 import sqlalchemy as sa
 
@@ -403,6 +405,72 @@ def test_equal_values_are_tried_in_rows_that_a_partial_index_covers(prove_histor
         "d": ("c", new + index("d", "new IS NULL"), "op.drop_column('notes', 'new')"),
     })  # fmt: skip
     assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D01", "b"), ("D01", "d")]
+
+
+def test_a_statement_that_finds_no_row_is_not_passed_in_silence(prove_history):
+    batches = """
+        with op.get_context().autocommit_block():
+            batch = sa.text("UPDATE notes SET kind = title WHERE id IN (SELECT id FROM notes WHERE kind IS NULL LIMIT 9)")
+            while op.get_bind().execute(batch).rowcount:
+                pass
+        """
+    again = "INSERT INTO notes (id, title) SELECT n.id + 9, n.title FROM notes n LEFT JOIN notes o USING (id) WHERE o.id IS NULL"
+    bodies = [
+        "op.add_column('notes', sa.Column('kind', sa.Text, nullable=False, server_default=''))",
+        batches,
+        "op.execute(\"DELETE FROM notes WHERE title = 'gone'\")",
+        f"op.execute({again!r})",
+        "op.add_column('notes', sa.Column('n', sa.Integer))\nop.execute('UPDATE notes SET n = 1 WHERE n IS NULL')",
+    ]
+    names = ["a", *(f"r{number}" for number in range(len(bodies)))]
+    history = {
+        name: (down, body, "raise NotImplementedError")
+        for down, name, body in zip(names, names[1:], bodies, strict=False)
+    }
+    proof = prove_history({"a": (None, *NOTES), **history}, start_after="a")
+    none = "matches none of the 3 rows of public.notes"
+    assert of_rows(proof) == [("D14", "r1", f"the UPDATE on line 12 {none}: kind is NOT NULL")]
+    (gap,) = (gap for gap in proof.coverage.gaps if none in gap)
+    assert gap.startswith(
+        f"the effect of 2 statements, for lack of a row that meets its condition: the DELETE on line 10 {none}"
+    )
+    assert "effects of statements in r2, r3" in proof.coverage.unproven
+
+
+def test_the_advice_for_a_whole_table_reaches_every_row_once_and_ends(prove_history, tmp_path):
+    table = """
+        op.execute("CREATE TABLE notes (id uuid PRIMARY KEY, title text, kind text NOT NULL DEFAULT '', stars int DEFAULT 0, meta json)")
+        op.execute("INSERT INTO notes SELECT gen_random_uuid(), 'title ' || n FROM generate_series(1, 2500) AS n")
+        """
+    updates = {
+        "UPDATE notes SET kind = upper(coalesce(title, 'none'))": "kind <> upper(coalesce(title, 'none'))",
+        "UPDATE notes SET stars = stars + 1": "stars <> 1 AND title LIKE 'title %'",
+        'UPDATE notes SET meta = \'{"at": "5 :x"}\'': "meta ->> 'at' <> '5 :x'",
+        "UPDATE notes SET kind = NULLIF(title, '') WHERE title LIKE '%1%'": "kind <> title AND title LIKE '%1%'",
+        "DELETE FROM notes WHERE title LIKE '%7%'": "title LIKE '%7%'",
+    }
+
+    def history(bodies):
+        names = ["a", *(f"r{number}" for number in range(len(bodies)))]
+        follows = zip(names, names[1:], bodies, strict=False)
+        return {
+            "a": (None, table, ""),
+            **{name: (down, body, "") for down, name, body in follows},
+        }
+
+    executed = [f"op.execute({sql!r})" for sql in (sql.replace(" :", " \\:") for sql in updates)]
+    found = prove_history(history(executed), start_after="a").findings
+    remedies = {each.revision: each.remedy for each in found if each.rule == "D04"}
+    left = [f"SELECT count(*) FROM notes WHERE {condition}".replace(" :", " \\:") for condition in updates.values()]
+    checks = [f"assert not op.get_bind().scalar(sa.text({sql!r}))" for sql in left]
+    bodies = [f"{remedies[name]}\n{check}" for name, check in zip(sorted(remedies), checks, strict=True)]
+    shutil.rmtree(tmp_path / "migrations")
+    proof = prove_history(history(bodies), start_after="a", layers=tuple(Layer))
+    assert not [remedy for remedy in remedies.values() if "…" in remedy]
+    assert [(each.rule, each.revision) for each in proof.findings if each.rule[0] == "D" and each.rule != "D10"] == [
+        ("D07", "r1"),
+        ("D07", "r2"),
+    ]
 
 
 def test_a_row_with_a_label_that_the_new_enum_lacks_is_no_value_of_our_own_making(prove_history):

@@ -164,7 +164,7 @@ def _of_revision(
     yield from transactions.check(node, steps.statements)
     yield from transactions.check_again(node, evidence.interruptions.revisions.get(node.id, ()), steps.statements)
     yield from transactions.check_encounters(node, contention.encounters)
-    yield from data.check_statements(node, steps.statements, contention.growth)
+    yield from data.check_statements(node, steps.statements, contention.growth, stairway.lines)
     if node.new:
         yield from data.check_references(node, steps)
         yield from data.check_unchecked(node, steps, stairway.lines)

@@ -22,12 +22,18 @@ from slipway.gate.steps import AGAIN, DOWN
 from slipway.records.proof import Finding, Growth, Statement
 
 _CASCADES = "ON DELETE CASCADE"
-# A statement that can be repeated on a part of the rows: on one table, and without values of its own.
+# A statement that can be executed on a part of the rows: on one table, and without values of its own.
 _REPEATABLE = re.compile(
     r"(?P<begin>UPDATE (?:ONLY )?(?P<updated>[\w.\"]+) SET (?:(?!\bFROM\b).)+?|DELETE FROM (?:ONLY )?(?P<deleted>[\w.\"]+))"
-    r" WHERE (?P<condition>(?:(?!\bRETURNING\b).)+?);?",
+    r"(?: WHERE (?P<condition>(?:(?!\bRETURNING\b).)+?))?;?",
     re.IGNORECASE | re.DOTALL,
 )
+_NESTED = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
+_ASSIGNED = rf"(?P<column>\"[^\"]+\"|\w+) = (?P<value>(?:[^,()']|'[^']*'|{_NESTED})+)"
+_ASSIGNS_ONE = re.compile(rf"UPDATE [^=]+? SET {_ASSIGNED}", re.IGNORECASE)  # noqa: S608 -- a pattern
+_WITHOUT_EQUALITY = re.compile(r"(?:json|xml|point|box|polygon)\b")
+_KEY = re.compile(r"PRIMARY KEY \((?P<column>\"[^\"]+\"|\w+)")
+_PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w)")  # for sqlalchemy.text()
 _VALUE = re.compile(r"%\(|%s|\$\d")
 _ADDS_COLUMN = re.compile(r"\bADD COLUMN\b", re.IGNORECASE)
 # LIMIT 1 chooses a value of another table; in a transaction, batches add up to the whole table.
@@ -47,7 +53,9 @@ _INSERTS: Final = re.compile(
 _COUNTS_ON: Final = re.compile(r"\b(?:setval|RESTART)\b", re.IGNORECASE)
 
 
-def check_statements(node: Node, statements: Iterable[Statement], growth: Sequence[Growth]) -> Iterator[Finding]:
+def check_statements(
+    node: Node, statements: Iterable[Statement], growth: Sequence[Growth], at_end: Collection[Line]
+) -> Iterator[Finding]:
     """Yield statements that scan a whole table to write rows; under a stronger lock they are Q05."""
     locked: set[str] = set()  # by the check of a function's body, so that its call takes no lock any more
     for statement in statements:
@@ -57,7 +65,9 @@ def check_statements(node: Node, statements: Iterable[Statement], growth: Sequen
             locked.update(table for table, mode in statement.locks.items() if mode == _ROWS)
         elif scans and not statement.blocks and not in_batches:
             measured = with_growth(f"writes while it scans {', '.join(scans)}", statement, growth)
-            yield rules.WHOLE_TABLE.finding(node, measured, statement.line, _in_batches(statement.sql))
+            yield rules.WHOLE_TABLE.finding(
+                node, measured, statement.line, _in_batches(statement.sql, scans[0], at_end)
+            )
 
 
 def _written_scans(statement: Statement, locked: Collection[str]) -> Sequence[str]:
@@ -69,14 +79,40 @@ def _written_scans(statement: Statement, locked: Collection[str]) -> Sequence[st
     return [table for table in statement.scans if statement.locks.get(table) == _ROWS or table in locked]
 
 
-def _in_batches(sql: str) -> str | None:
-    """Return the code that repeats a statement on a thousand rows each time; None when it needs more than its text."""
+def _in_batches(sql: str, scanned: str, at_end: Collection[Line]) -> str | None:
+    """Return the code that executes a statement on a thousand rows each time, by ranges of the table's key if it has one."""
+    keys = (_KEY.match(line.definition) for line in at_end if line.kind == "primary key" and _is_of(line, scanned))
+    key = next((match["column"] for match in keys if match), None)
     match = _REPEATABLE.fullmatch(" ".join(sql.split()))
     if match is None or _VALUE.search(sql):
-        return None
+        return rules.BY_KEY.format(table=scanned, key=key, begin="UPDATE … SET …", condition=" AND …") if key else None
+    conditions = filter(None, (match["condition"], _is_to_do(match["begin"], scanned, at_end)))
+    condition = " AND ".join(f"({each})" for each in conditions)
     table = match["updated"] or match["deleted"]
-    batch = f"SELECT tableoid, ctid FROM {table} WHERE {match['condition']} LIMIT 1000"  # noqa: S608 -- a text for people
-    return rules.BATCHED.format(begin=in_quotes(match["begin"]), batch=in_quotes(batch))
+    if key is None:
+        gaps = {"begin": match["begin"], "table": table, "condition": condition}
+        return rules.BATCHED.format_map({gap: in_quotes(text) for gap, text in gaps.items()}) if condition else None
+    gaps = {"begin": match["begin"], "condition": f" AND {condition}" if condition else ""}
+    in_text = {gap: in_quotes(_PARAMETER.sub(r"\:", text.replace("%%", "%"))) for gap, text in gaps.items()}
+    return rules.BY_KEY.format(table=table, key=key, **in_text)
+
+
+def _is_of(line: Line, table: str) -> bool:
+    return line.name.rpartition(".")[0] == table
+
+
+def _is_to_do(update: str, table: str, at_end: Collection[Line]) -> str:
+    """Return the condition that a row does not meet once its only new value is written; empty when there is none such."""
+    match = _ASSIGNS_ONE.fullmatch(update)
+    types = [line.definition for line in at_end if match and line.name == f"{table}.{match['column']}"]
+    if (
+        not match
+        or not types
+        or _WITHOUT_EQUALITY.match(types[0])
+        or re.search(rf"\b{match['column']}\b", match["value"])
+    ):
+        return ""
+    return f"{match['column']} IS DISTINCT FROM ({match['value']})"
 
 
 def check_references(node: Node, steps: Steps) -> Iterator[Finding]:
@@ -233,6 +269,9 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[F
             yield rules.WHOLE_TABLE.finding(node, loop.words, loop.line)
     for again in rows.repeated_writes:
         yield rules.RESTARTS.finding(node, f"the second run writes {again.rows} rows again", again.line)
+    for unmatched in (unmatched for unmatched in rows.unmatched if unmatched.column):
+        measured = f"{unmatched.words}: {unmatched.column} is NOT NULL"
+        yield rules.IMPOSSIBLE.finding(node, measured, unmatched.line)
     for behind in rows.behind:
         place = line_of([behind.table, behind.column, "INSERT"], statements)
         code = rules.BEHIND.code.format(table=behind.table, column=behind.column, sequence=behind.sequence)

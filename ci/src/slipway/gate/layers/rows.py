@@ -55,6 +55,7 @@ from slipway.gate.layers.snapshots import (
     snapshot,
 )
 from slipway.gate.layers.stairway import Failure, Steps
+from slipway.gate.layers.unmatched import Unmatched, Unmatching
 from slipway.gate.measure.session import begin_beside, literal, query, tables_with_hidden_rows, without_forced_security
 from slipway.gate.measure.statements import may_write
 from slipway.gate.names import few, is_table
@@ -93,6 +94,7 @@ class Rows:
     behind: tuple[SequenceBehind, ...] = ()  # sequences behind the values of their columns
     repeated_writes: tuple[RepeatedWrite, ...] = ()  # backfills that write rows again in a second run
     loops: list[Loop] = field(default_factory=list)  # statements that write all rows of a table one by one
+    unmatched: tuple[Unmatched, ...] = ()  # statements that found none of the rows
 
     def compare(self, before: Snapshot, after: Snapshot, back: Back) -> None:
         """Compare the rows before the revision with those after its upgrade and those that its downgrade brought `back`."""
@@ -170,6 +172,15 @@ def _gaps(parts: Sequence[_Part]) -> Iterator[str]:
         yield f"{counted(len(left), 'revision')} not run on rows, the first is {left[0]} ({why})"
     if unfit:
         yield f"{counted(len(unfit), 'revision')} not tested on rows, because a statement fails there, perhaps only on the generated values; the first is {unfit[0]}"
+    unmatched = [
+        f"{each.words} before {revision}"
+        for part in parts
+        for revision, rows in part.revisions.items()
+        for each in rows.unmatched
+        if not each.column
+    ]
+    if unmatched:
+        yield f"the effect of {counted(len(unmatched), 'statement')}, for lack of a row that meets its condition: {few(unmatched)}"
     if hidden := list(dict.fromkeys(table for part in parts for table in part.out_of_sight)):
         yield f"row-level security hides rows of {few(hidden)} from the gate, because the server's role is no superuser"
     if end.empty:
@@ -387,8 +398,12 @@ class _Run:
             recording_backfills(node) as backfills,
             recording_hidden_rows(node, rows.hidden),
             recording_loops(node, filled, rows.loops),
+            (unmatching := Unmatching()).recording(node),
         ):
             yield from self._step(node, UP)
+        if self._failed is None:  # the rows without NULLs are fewer
+            held = {before.names[oid]: count for oid, count in before.counts.items()}
+            rows.unmatched = tuple(unmatching.among(held))
         if watched:
             now = self._seeing_all_rows(sequences_behind, counted, newest)
             self._of(node).behind = tuple(each for column, each in now.items() if column not in behind)

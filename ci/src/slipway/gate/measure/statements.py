@@ -47,12 +47,16 @@ class Session:
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """A statement that a session executes, with its parameters in the driver's form; with several sets of them if `many`."""
+    """A statement that a session executes, with its parameters in the driver's form; with several sets of them if `many`.
+
+    - rows: how many it wrote or returned, -1 if the driver does not know; None before it has ended, and past SQLAlchemy.
+    """
 
     session: Session
     sql: str
     parameters: Any
     many: bool
+    rows: int | None = None
 
 
 Listener = Callable[[Execution], object]
@@ -95,15 +99,17 @@ def _begin(connection: Connection, _cursor: Any, *statement: Any) -> None:
     _tell(_Process.before, connection, statement)
 
 
-def _end(connection: Connection, _cursor: Any, *statement: Any) -> None:
-    _tell(_Process.after, connection, statement)
+def _end(connection: Connection, cursor: Any, *statement: Any) -> None:
+    _tell(_Process.after, connection, statement, cursor.rowcount)
 
 
-def _tell(listeners: tuple[Listener, ...], connection: Connection, statement: tuple[Any, ...]) -> None:
+def _tell(
+    listeners: tuple[Listener, ...], connection: Connection, statement: tuple[Any, ...], rows: int | None = None
+) -> None:
     """Report a statement of SQLAlchemy."""
     if called := [listener for listener in listeners if listener is not _ignore]:
         sql, parameters, _, many = statement
-        execution = Execution(session=Session.of(connection), sql=sql, parameters=parameters, many=many)
+        execution = Execution(session=Session.of(connection), sql=sql, parameters=parameters, many=many, rows=rows)
         for listener in called:
             listener(execution)
 

@@ -8,10 +8,16 @@ from slipway.records.proof import Level
 
 _warning: Final = partial(Rule, level=Level.WARNING, implies=NOTHING)
 _destructive: Final = partial(Rule, level=Level.WARNING, implies=DESTRUCTIVE)
-_BATCHES: Final = """\
-    batch = sa.text("UPDATE … SET … WHERE id IN (SELECT id FROM … WHERE … IS NULL LIMIT 1000)")
-    while op.get_bind().execute(batch).rowcount:
-        pass"""
+# Each batch begins behind the one before, so that the loop ends whatever the statement does and whichever rows its condition meets.
+BY_KEY: Final = """\
+with op.get_context().autocommit_block():  # each batch in its own transaction, by ranges of the key
+    bind = op.get_bind()
+    first = bind.scalar(sa.text('''SELECT {key} FROM {table} ORDER BY 1 LIMIT 1'''))
+    while first is not None:
+        batch = '''SELECT {key} FROM {table} WHERE {key} >= :first ORDER BY 1 LIMIT 1000'''
+        last = bind.scalar(sa.text('''SELECT {key} FROM (%s) AS batch ORDER BY 1 DESC LIMIT 1''' % batch), {{"first": first}})
+        bind.execute(sa.text('''{begin} WHERE {key} BETWEEN :first AND :last{condition}'''), {{"first": first, "last": last}})
+        first = bind.scalar(sa.text('''SELECT {key} FROM {table} WHERE {key} > :last ORDER BY 1 LIMIT 1'''), {{"last": last}})"""
 
 FAILS: Final = Rule(
     id="D01",
@@ -95,18 +101,17 @@ WHOLE_TABLE: Final = _warning(
     id="D04",
     name="whole table updated in one transaction",
     message="Every updated row stays locked until the transaction ends, and concurrent writers of these rows wait for it.",
-    code=f"""\
-with op.get_context().autocommit_block():  # each batch in its own transaction
-{_BATCHES}""",
+    code=BY_KEY.format(table="…", key="id", begin="UPDATE … SET …", condition=" AND …"),
     related=("D07", "Q05"),
     bad="""op.execute("UPDATE notes SET stars = 0 WHERE stars IS NULL")""",
     good=in_batches("UPDATE notes SET stars = 0 WHERE id IN (SELECT id FROM notes WHERE stars IS NULL LIMIT 1000)"),
 )
 BATCHED: Final = """\
 with op.get_context().autocommit_block():  # each batch in its own transaction; a row that is done must not meet the condition again
-    batch = '''{begin} WHERE (tableoid, ctid) IN ({batch})'''
-    while op.get_bind().exec_driver_sql(batch).rowcount:
-        pass"""
+    batch = '''{begin} WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM {table} WHERE {condition} LIMIT 1000)'''
+    rows = op.get_bind().exec_driver_sql('''SELECT count(*) FROM {table} WHERE {condition}''').scalar()
+    for _ in range(0, rows, 1000):
+        op.get_bind().exec_driver_sql(batch)"""
 LOSSY: Final = _destructive(
     id="D05",
     name="lossy cast",
@@ -118,6 +123,23 @@ op.execute('''ALTER TABLE {table} ADD COLUMN "{column}_new" {type}''')  # beside
     before="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("price", sa.Numeric(10, 2)))""",
     bad="""op.alter_column("notes", "price", type_=sa.Integer(), postgresql_using="price::integer")""",
     good="""op.add_column("notes", sa.Column("whole_price", sa.Integer()))""",
+)
+IMPOSSIBLE: Final = _warning(
+    id="D14",
+    name="statement that can match no row",
+    message="The statement looks for NULL in a column that is NOT NULL, so it changes nothing: a backfill leaves every row as it is.",
+    code=f"""\
+# the rows to fill are those without the new value; nullable columns can be filled by IS NULL before they are NOT NULL
+{BY_KEY.format(table="…", key="id", begin="UPDATE … SET …", condition=" AND … IS DISTINCT FROM …")}""",
+    related=("C05", "D04", "D07"),
+    bad="""\
+op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False, server_default=""))
+# in the next revision:
+op.execute("UPDATE notes SET kind = 'plain' WHERE kind IS NULL")""",
+    good=f"""\
+op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False, server_default=""))
+# in the next revision:
+{BY_KEY.format(table="notes", key="id", begin="UPDATE notes SET kind = 'plain'", condition=" AND (kind = '')")}""",
 )
 CONVERTED: Final = "The conversion makes other values of the old ones, and no downgrade shows that it can be undone."
 MODELS: Final = _warning(
@@ -140,9 +162,9 @@ RESTARTS: Final = _warning(
     id="D07",
     name="backfill that starts over",
     message="After an interruption the backfill writes rows again that it had already written.",
-    code=f"""\
-with op.get_context().autocommit_block():  # skips the rows that are done
-{_BATCHES}""",
+    code=BY_KEY.format(  # the condition skips the rows that are done
+        table="…", key="id", begin="UPDATE … SET …", condition=" AND … IS DISTINCT FROM …"
+    ),
     related=("D04", "T03"),
     bad="""\
 op.add_column("notes", sa.Column("shout", sa.Text()))
