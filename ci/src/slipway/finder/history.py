@@ -34,7 +34,7 @@ def beginning(tree: Tree, scripts: str) -> Iterator[Fact]:
         creates = _CREATES.search(text)
         if match := _foreign(text) if creates else _CHANGES.search(_upgrade(text)):
             place = tree.place_of(revision.file, match[0].partition("\n")[0])
-            guessed = "this revision needs a table that no revision creates"
+            guessed = "this revision needs a table that no revision creates; a run that confirms it writes the file"
             yield Fact(subject=Subject.BASELINE, value=f"{scripts}/baseline.sql", place=place, guessed=guessed)
             return
         if creates:
