@@ -230,7 +230,7 @@ async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
 
 @command(
     Group.ACCOUNT,
-    "Check whether the simulator behaves as slipway expects AWS to; with `--account`, check a real account",
+    "Check slipway's assumptions about AWS against the simulator or, with `--account`, against a real account",
     AwsAccess.CHANGES,
     flags=(
         option(

@@ -67,7 +67,7 @@ ALL = switch(
 )
 CERTIFICATE = file(
     "certificate",
-    "proof.json of `slipway gate --report`, or the output of `slipway certificate`: evidence that the release from before a migration works on the schema after it; kept in the ledger",
+    "proof.json of `slipway gate --report`, or the output of `slipway certificate`: evidence that the previous release works on the migrated schema; kept in the ledger",
 )
 PROVEN = file(
     "certificate",
@@ -82,13 +82,13 @@ WITHOUT_PROOF = option(
 WITHOUT_LEDGER = option(
     "without-ledger",
     "REASON",
-    "continue without the ledger, the record of deployments in ECR; App Runner still refuses a concurrent change, ECS stops the earlier one; the run is recorded afterwards",
+    "continue although the ledger, the record of deployments in ECR, cannot be used; App Runner still refuses a concurrent deployment, on ECS a second one stops the first",
     default="",
     not_on_dagger="it may have to leave a file",
 )
 WITHOUT_START = switch(
     "without-start",
-    "only in the simulator, for a release without an image: skip the start on this machine during the preflight",
+    "only in the simulator, for a release without an image: do not start the release on this machine first, which the preflight does",
 )
 DRY_RUN = switch("dry-run", "show what would change, or why it would be refused; change nothing")
 CONFIG = option(

@@ -38,13 +38,13 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "test only revisions newer than this revision or git ref; `merge-base` is the commit at which HEAD left the default branch; older revisions are run, but not tested (default: merge-base on a branch or with an uncommitted revision; otherwise the newest release tag, if revisions follow it; otherwise only the newest revision is tested)",
+            "test only revisions newer than this revision or git ref; `merge-base` is the commit at which HEAD left the default branch; older revisions are run, but not tested (default: merge-base on a branch or with an uncommitted revision; on the default branch the newest release tag with revisions after it; without such a tag only the newest revision is tested)",
             one_of="tested",
             on_dagger="name a revision, since the workspace has no git history (default: all after start-after)",
         ),
         switch(
             "all-revisions",
-            "test released revisions too: all revisions after the one in the setting start-after",
+            "test released revisions too: every one, or with the setting start-after every later one",
             one_of="tested",
             not_on_dagger="it does so without --since",
         ),
@@ -57,14 +57,14 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         replace(CHANGED, sentence=f"with --all-services: {CHANGED.sentence}"),
         file(
             "statements",
-            "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from the models of the previous release, at the git ref of --since)",
+            "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from the models of the commit from which the revisions are new)",
             one_of="release",
             on_dagger="(default: derived from the models in --previous)",
         ),
         option(
             "layers",
             "LAYER,…",
-            "the layers of checks to run besides graph, stairway (up, down, up) and drift, which always run: trace (locks), rows (with data), together (all revisions in one run of alembic), interruption (stopped and run again), previous (statements of the previous release), concurrency; `always` alone adds none of these (default: all)",
+            "which of these layers of checks to run: trace (locks), rows (with data), together (all revisions in one run of alembic), interruption (stopped and run again), previous (statements of the previous release), concurrency (default: all); graph, stairway (up, down, up) and drift always run, with `always` only these",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
@@ -262,7 +262,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.TEST,
-    "Rehearse a release against a simulated AWS account, and bad releases made from the patches in the settings",
+    "Rehearse a release, and bad releases made from the patches in the settings, on a simulated AWS account",
     flags=(
         SOURCE,
         file(
@@ -278,7 +278,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         replace(
             PYTHON,
-            sentence="a virtual environment in which every release runs, such as .venv (default: one made from each release's lock, as for an image)",
+            sentence="a virtual environment in which every release runs, such as .venv (default: one made from each release's lock)",
             not_on_dagger="each release runs in its image",
         ),
         replace(REPORT, sentence="write the page rehearsal.html, rehearsal.txt and rehearsal.json into this folder"),

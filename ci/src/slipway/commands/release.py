@@ -83,22 +83,22 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.RELEASE,
-    "Deploy an image or an approved plan; succeeds only when the release is live and healthy",
+    "Deploy an image or a saved plan; succeeds only when the release is live and healthy",
     AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,
         replace(IMAGES, one_of="release"),
         file(
-            "plan", "an approved plan (plan.json) instead of images; refused when it is out of date", one_of="release"
+            "plan", "a plan saved by `plan --json` instead of images; refused when it is out of date", one_of="release"
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,
-        switch("older", "deploy an image that was deployed before the live one was; refused by default"),
+        switch("older", "allow an image that was last deployed before the live one"),
         WITHOUT_START,
         ALL,
         replace(
             WITHOUT_PROOF,
-            sentence="with --all, after a failure: roll a service back even if its database was migrated and no certificate covers its previous release on the new schema; "
+            sentence="with --all, after a failure: roll a service back even if its database was migrated and no certificate shows that its previous release works on the new schema; "
             "the reason is recorded",
         ),
     ),
@@ -135,7 +135,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.RELEASE,
-    "Deploy the digest that is live and healthy in one environment to another",
+    "Take the digest that is live and healthy in one environment, and deploy it to another",
     AwsAccess.CHANGES,
     flags=(
         SOURCE,

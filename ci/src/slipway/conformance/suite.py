@@ -1,4 +1,4 @@
-"""The suite: three services, a repository, an auto scaling configuration; all deleted at the end of a run."""
+"""The suite creates three services, a repository and an auto scaling configuration, and deletes them all at the end of a run."""
 
 import secrets
 from collections.abc import Sequence

@@ -38,7 +38,7 @@ def named_examples(tree: Tree) -> Iterator[tuple[str, str, str]]:
 
 
 def missing_settings(tree: Tree) -> Iterator[Obstacle]:
-    """Yield the settings files that exist only as an example, and that env.py or a module that it imports opens for certain."""
+    """Yield the settings files that env.py, or a module it imports, surely opens, but of which only an example exists."""
     tables = (
         tree.table(name, "tool", "slipway", "migrations", "variables") for name in ("slipway.toml", "pyproject.toml")
     )

@@ -35,7 +35,7 @@ async def start(scene: Scene[C]) -> Image | None:
         why = f"{happened}: {_place(first)}{first.message.rstrip('.')}: `slipway gate` shows it with its remedy"
         act.ended(happened, passed=False, details=details, why=why)
         return None
-    act.ended(f"it becomes healthy, and the gate passes {proof.executed}", passed=True)
+    act.ended(f"the checkout becomes healthy; the gate passes ({proof.executed})", passed=True)
     return image
 
 

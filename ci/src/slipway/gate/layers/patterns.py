@@ -51,7 +51,7 @@ class _Reader:
     times: int
 
     def alternatives(self) -> str:
-        """Read up to the end of the group; each row takes another alternative."""
+        """Read up to the end of the group; each generated row takes another of its alternatives."""
         texts = [self._sequence()]
         while self.tokens and self.tokens[0]["or"]:
             self.tokens.pop(0)

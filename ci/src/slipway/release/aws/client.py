@@ -319,7 +319,7 @@ def _is_foreign(response: dict[str, Any]) -> bool:
 
 
 def _no_aws(response: dict[str, Any]) -> BadInputError:
-    """Return the error of an endpoint where another server listens."""
+    """Return the error for an endpoint that answers, but not as AWS does."""
     answer = response["ResponseMetadata"]
     kind = one_line(answer["HTTPHeaders"].get("content-type", "no content type"))
     return BadInputError(

@@ -29,7 +29,7 @@ DONE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
-    """A release is live and healthy: one that was built (deploy), is live elsewhere (promote), or is recorded (rollback).
+    """The goal that a release becomes live and healthy: a new one (deploy), one that is live elsewhere (promote), or a recorded one (rollback).
 
     `migrates` is whether slipway migrates the database before the first release, `may_be_older` whether a newer release may be replaced.
     The ledger gets `specification`, from which the release can be deployed again.

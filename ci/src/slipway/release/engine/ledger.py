@@ -146,7 +146,7 @@ class Ledger:
         return (newest, migration) if migration else None
 
     async def certificates(self, *, every: bool) -> tuple[Certificate, ...]:
-        """Return the certificates of the newest hundred deployments, or `every` one, which takes more calls."""
+        """Return the certificates of the newest hundred deployments; with `every`, of all of them, which takes more calls."""
         texts = await (self._every if every else self._newest)("certificate")
         return tuple(from_json(Certificate, text, name) for name, text in texts.items())
 

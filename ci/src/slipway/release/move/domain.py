@@ -200,7 +200,7 @@ class Certified:
     gateway: Gateway
 
     async def answer_for(self, names: Sequence[NameRecords]) -> None:
-        """Give the load balancer certificates and hosts for these names; it keeps what it has already."""
+        """Add certificates and hosts for these names to the load balancer; it keeps those it has."""
         attached = await _attached(self.aws, self.gateway)
         for name in names:
             if not attached & {arn async for arn in _issued_for(self.aws, name.name)}:
