@@ -104,7 +104,7 @@ def test_the_revisions_that_a_dump_of_production_has_run_are_not_executed(prove_
     assert [(revision.id, revision.new) for revision in proof.revisions] == [("two", True)]
     assert (proof.begun, heads_before(proof)) == (("one",), ("one",))
     assert {finding.rule for finding in proof.findings} >= {"C01", "D03"}
-    assert proof.coverage.baseline == "baseline.sql at one, whose revisions up to there were not executed"
+    assert proof.coverage.baseline == "baseline.sql, a schema at one; the revisions up to it were not executed"
 
 
 def test_a_wrong_baseline_and_a_missing_one_have_a_remedy(write_project, prove_in_process, server_url, monkeypatch):

@@ -127,6 +127,10 @@ def test_an_old_revision_that_fails_is_not_called_passed():
 
 def test_a_revision_that_the_proof_does_not_know_was_not_reached():
     assert judge(proof(), UP_DOWN_UP, "a").reason == "not reached: the history cannot be walked"
+    begun = proof(revision("b"))
+    begun = dataclasses.replace(begun, coverage=dataclasses.replace(begun.coverage, baseline="baseline.sql"))
+    assert judge(begun, UP_DOWN_UP, "a").reason == "not executed: the baseline has its changes (baseline.sql)"
+    assert judge(begun, UP_DOWN_UP, "b").reason is None
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def _chosen(past: History, skipped: Collection[str]) -> str:
 
 def _begun_on(baseline: str, past: History) -> str:
     """Describe the schema that the history began on; empty for an empty database."""
-    at = f" at {few(past.begun)}, whose revisions up to there were not executed" if past.begun else ""
+    at = f", a schema at {few(past.begun)}; the revisions up to it were not executed" if past.begun else ""
     return f"{baseline}{at}"
 
 

@@ -176,6 +176,8 @@ def _why_not_compared(proof: Proof) -> str | None:
 def _why_not_reached(proof: Proof, revision: str) -> str | None:
     if any(each.id == revision and "up" in each.fingerprints for each in proof.revisions):
         return None
+    if proof.coverage.baseline and all(each.id != revision for each in proof.revisions):
+        return f"not executed: the baseline has its changes ({proof.coverage.baseline})"
     failed = {finding.revision for finding in proof.findings if finding.rule in _UPGRADE_FAILS}
     first = next((each.id for each in proof.revisions if each.id in failed), None)
     return f"not reached: the upgrade of {first} fails" if first else "not reached: the history cannot be walked"
