@@ -461,7 +461,7 @@ EARLIER_LOCK: Final = _error(
     id="Q05",
     name="work under an earlier lock",
     message="The statement works through rows while an earlier lock of the same transaction still blocks other sessions.",
-    advice="Put the two statements into separate revisions.",
+    advice="Put the statement into a revision of its own, after the one that takes the lock; both commit by themselves only with transaction_per_migration=True (T07).",
     related=("L09", "L26", "T02"),
     bad="""\
 op.add_column("notes", sa.Column("shout", sa.Text()))

@@ -123,7 +123,7 @@ TOGETHER: Final = _warning(
     message="env.py runs all revisions in one transaction, so the locks of the first are held until the last is done.",
     code="""\
 context.configure(…, transaction_per_migration=True)
-# if an earlier statement of env.py has begun a transaction, alembic leaves it open: end it before that
+# a statement before this call begins a transaction that alembic does not end; if there is one, put after it:
 connection.commit()""",
     related=("Q04", "T06"),
     before=NOTES_AND_AUTHORS,
