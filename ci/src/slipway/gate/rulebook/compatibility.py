@@ -96,7 +96,8 @@ NEW_NOT_NULL: Final = _error(
     name="new NOT NULL column without a default",
     message="The previous release does not write the new column, which is NOT NULL and has no default.",
     code="""\
-# choose the value; drop the default in the release after
+# choose the value; drop the default in the release after. A revision that computes the values misses the rows that the previous release adds,
+# which keep the default: then add the column without NOT NULL, and fill it and set NOT NULL in the release after
 op.execute('''ALTER TABLE {table} ADD COLUMN {column} {type} NOT NULL DEFAULT {value};''')""",
     related=("C06", "C09", "D01"),
     bad="""\
