@@ -7,7 +7,6 @@ import pytest
 from slipway.gate.findings import advice, compatibility, data, waiting
 from slipway.gate.findings.blocking import with_growth
 from slipway.gate.layers.queries import Query, Refused
-from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.catalog import Change, Line
 from slipway.gate.rulebook import waiting as rules
@@ -97,8 +96,8 @@ def test_a_required_column_is_added_with_a_default_of_its_type(column, kind, val
     ],
 )
 def test_the_advice_for_nulls_depends_on_whether_the_column_is_new(sql, words):
-    rows = Rows(failures={UP: Failure(message="it has NULLs", file="two.py", line=10, code="23502")})
-    (found,) = data.check(NODE, rows, [executed(f"ALTER TABLE notes {sql}", {})])
+    failure = Failure(message="it has NULLs", file="two.py", line=10, code="23502")
+    found = data.check_failure(NODE, failure, [executed(f"ALTER TABLE notes {sql}", {})])
     assert found.remedy.startswith(words)
 
 
@@ -137,23 +136,41 @@ def test_a_table_keeps_its_old_name_as_a_view(sql, named, view):
     assert found.remedy.startswith(f"op.execute('''ALTER TABLE {sql}''')\nop.execute('''CREATE VIEW {view}''')")
 
 
+KEYED = (
+    Line("primary key", "shop.notes.notes_pkey", "PRIMARY KEY (id)"),
+    Line("column", "shop.notes.stars", "integer"),
+)
+
+
 @pytest.mark.parametrize(
-    ("sql", "batch"),
+    ("sql", "lines", "batch"),
     [
         (
             "UPDATE shop.notes\n  SET stars = 0 WHERE stars IS NULL OR stars < 0",
-            "UPDATE shop.notes SET stars = 0 WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM shop.notes WHERE stars IS NULL OR stars < 0 LIMIT 1000)",
+            KEYED,
+            "SET stars = 0 WHERE id BETWEEN :first AND :last AND (stars IS NULL OR stars < 0) AND (stars IS DISTINCT FROM (0))",
         ),
         (
-            "DELETE FROM notes WHERE stars = 1;",
-            "DELETE FROM notes WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM notes WHERE stars = 1 LIMIT 1000)",
+            "UPDATE shop.notes SET stars = 0",
+            KEYED,
+            "WHERE id BETWEEN :first AND :last AND (stars IS DISTINCT FROM (0))",
         ),
-        ("UPDATE notes SET stars = 0", None),
-        ("UPDATE notes SET stars = %(stars)s WHERE stars IS NULL", None),
-        ("UPDATE notes SET stars = a.stars FROM authors a WHERE a.id = notes.id", None),
-        ("DELETE FROM notes USING authors a WHERE a.id = notes.id", None),
+        (
+            "UPDATE shop.notes SET stars = stars + 1",
+            KEYED,
+            "SET stars = stars + 1 WHERE id BETWEEN :first AND :last'''",
+        ),
+        ("UPDATE shop.notes SET stars = %(stars)s", KEYED, "UPDATE … SET … WHERE id BETWEEN :first AND :last AND …"),
+        (
+            "DELETE FROM shop.notes WHERE stars = 1;",
+            (),
+            "WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM shop.notes WHERE (stars = 1) LIMIT 1000)",
+        ),
+        ("UPDATE shop.notes SET stars = 0", (), None),
+        ("UPDATE shop.notes SET stars = a.stars FROM authors a WHERE a.id = notes.id", (), None),
+        ("DELETE FROM shop.notes USING authors a WHERE a.id = notes.id", (), None),
     ],
 )
-def test_a_statement_is_written_out_in_batches(sql, batch):
-    written = data._in_batches(sql)
+def test_a_statement_is_written_out_in_batches(sql, lines, batch):
+    written = data._in_batches(sql, "shop.notes", lines)
     assert (batch in written) if batch else written is None
