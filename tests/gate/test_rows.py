@@ -429,7 +429,10 @@ def test_a_statement_that_finds_no_row_is_not_passed_in_silence(prove_history):
     }
     proof = prove_history({"a": (None, *NOTES), **history}, start_after="a")
     none = "matches none of the 3 rows of public.notes"
-    assert of_rows(proof) == [("D14", "r1", f"the UPDATE on line 12 {none}: kind is NOT NULL")]
+    assert of_rows(proof) == [
+        ("D14", "r1", f"the UPDATE on line 12 {none}: kind is NOT NULL"),
+        ("D09", "r3", "public.notes.id gets values that are not from its sequence"),
+    ]
     (gap,) = (gap for gap in proof.coverage.gaps if none in gap)
     assert gap.startswith(
         f"the effect of 2 statements, for lack of a row that meets its condition: the DELETE on line 10 {none}"
