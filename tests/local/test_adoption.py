@@ -326,3 +326,16 @@ def test_the_settings_are_those_that_the_gate_uses_without_them(folder):
     before = write(migrations_of(folder), kebab)
     initialised(folder)
     assert write(migrations_of(folder), kebab) == before
+
+
+def test_a_table_with_one_setting_does_not_lose_the_settings_file_that_the_finder_reads(tmp_path):
+    from slipway.local.prove import migrations_of
+
+    moved = {
+        f"app/{name}" if name.startswith(("alembic", "migrations")) else name: text for name, text in FILES.items()
+    }
+    folder = service(tmp_path, moved)
+    found = migrations_of(folder)
+    assert found.config == "app/alembic.ini"
+    (folder / "slipway.toml").write_text('[tool.slipway.migrations]\nbaseline = "baseline.sql"\n')
+    assert migrations_of(folder) == replace(found, baseline="baseline.sql")

@@ -12,12 +12,13 @@ from typing import Final
 import anyio.to_thread
 
 from slipway.errors import BadInputError, Obstacles, SlipwayError
-from slipway.finder.tree import repository_of, table_in
+from slipway.finder.tree import repository_of
 from slipway.local.cache import prune_daily
 from slipway.local.prove import (
     GateOptions,
     Workplace,
     enumerate_revisions,
+    has_alembic,
     is_adopted,
     migrations_of,
     prove,
@@ -32,7 +33,7 @@ from slipway.records.refusal import Refusal
 from slipway.records.survey import Subject
 from slipway.settings import Migrations
 from slipway.source.released import changed_files, released, unreleased
-from slipway.workload.python import READY, document_of
+from slipway.workload.python import READY
 
 _MODELS_DEPEND_ON: Final = re.compile(r"\.(?:py|lock|txt|sql|ini|cfg)$")
 
@@ -208,13 +209,10 @@ def _released(folder: Path, options: GateOptions, start_after: str | None) -> Si
 
 def check_config(folder: Path, migrations: Migrations) -> None:
     """Raise BadInputError if alembic's settings file is missing, before an environment is made in vain."""
-    documents = (document_of(folder / place / "pyproject.toml") for place in ("", migrations.directory))
-    named = migrations.scripts or (folder / migrations.config).is_file()
-    if named or any("alembic" in table_in(document, "tool") for document in documents):
-        return
-    from slipway.local.obstacles import missing_config
+    if not has_alembic(folder, migrations):
+        from slipway.local.obstacles import missing_config
 
-    raise missing_config(folder, migrations)
+        raise missing_config(folder, migrations)
 
 
 def since_of(folder: Path, name: str) -> Since:

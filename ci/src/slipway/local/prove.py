@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import BadInputError
-from slipway.finder.tree import Tree, repository_of, tree_at
+from slipway.finder.tree import Tree, repository_of, table_in, tree_at
 from slipway.local.inside import Database, Inside, started
 from slipway.postgres import binaries
 from slipway.postgres.binaries import Binaries
@@ -33,7 +33,7 @@ from slipway.records.progress import SILENT, Progress, repeated
 from slipway.records.proof import Layer, Proof
 from slipway.records.survey import Subject
 from slipway.settings import Migrations, MissingTableError
-from slipway.workload.python import Python
+from slipway.workload.python import Python, document_of
 
 T = TypeVar("T")
 
@@ -111,12 +111,20 @@ def is_adopted(folder: Path) -> bool:
 
 
 def migrations_of(folder: Path) -> Migrations:
-    """Return the folder's settings of migrations; without `[tool.slipway]` what the finder reads. Raises BadInputError with all obstacles."""
+    """Return the folder's settings of migrations; what the finder reads without `[tool.slipway]`, or where they name no settings of alembic.
+
+    Raises BadInputError with all obstacles.
+    """
+    from slipway.finder.survey import find, refuse
+    from slipway.local.guess import migrations_in
+
     try:
-        return settings.load(folder, named=False).migrations
+        stated = settings.load(folder, named=False).migrations
+        if has_alembic(folder, stated) or stated.config != Migrations().config:
+            return stated
+        survey = find(tree_at(folder))
+        return _over(migrations_in(survey), stated) if survey.fact(Subject.CONFIG) else stated
     except MissingTableError:
-        from slipway.finder.survey import find, refuse
-        from slipway.local.guess import migrations_in
         from slipway.local.services import no_service, services_below
 
         survey = find(tree_at(folder))
@@ -126,6 +134,19 @@ def migrations_of(folder: Path) -> Migrations:
             raise no_service(folder, below) from None
         refuse(survey)
         return migrations_in(survey)
+
+
+def _over(found: Migrations, stated: Migrations) -> Migrations:
+    """Return what was found, with every value that the settings state."""
+    default, values = Migrations(), vars(stated)
+    return replace(found, **{key: value for key, value in values.items() if value != getattr(default, key)})
+
+
+def has_alembic(folder: Path, migrations: Migrations) -> bool:
+    """Whether alembic's settings are where the settings of migrations say, or in a pyproject.toml."""
+    documents = (document_of(folder / place / "pyproject.toml") for place in ("", migrations.directory))
+    named = migrations.scripts or (folder / migrations.config).is_file()
+    return bool(named) or any("alembic" in table_in(document, "tool") for document in documents)
 
 
 # The settings that travel to the gate as they are, under the same name.
