@@ -410,15 +410,25 @@ def test_equal_values_are_tried_in_rows_that_a_partial_index_covers(prove_histor
 def test_a_statement_that_finds_no_row_is_not_passed_in_silence(prove_history):
     batches = """
         with op.get_context().autocommit_block():
-            batch = sa.text("UPDATE notes SET kind = title WHERE id IN (SELECT id FROM notes WHERE kind IS NULL LIMIT 9)")
+            batch = sa.text("UPDATE notes SET kind = title WHERE id IN (SELECT id FROM public.notes WHERE kind IS NULL LIMIT 9 FOR UPDATE SKIP LOCKED)")
             while op.get_bind().execute(batch).rowcount:
                 pass
         """
+    of_others = [  # looks for NULL in a column of another table
+        "UPDATE notes SET title = 'x' FROM tags t WHERE t.kind IS NULL AND t.note = -1",
+        "UPDATE notes SET title = 'x' FROM notes n, tags t WHERE t.kind IS NULL AND t.note = -1",
+        "UPDATE notes SET title = 'x' FROM (VALUES (NULL)) AS t (kind) WHERE t.kind IS NULL AND id = -1",
+        "DELETE FROM notes USING tags t WHERE t.kind IS NULL AND t.note = -1",
+        "DELETE FROM notes WHERE id IN (SELECT note FROM tags WHERE kind IS NULL AND note = -1)",
+    ]
     again = "INSERT INTO notes (id, title) SELECT n.id + 9, n.title FROM notes n LEFT JOIN notes o USING (id) WHERE o.id IS NULL"
     bodies = [
-        "op.add_column('notes', sa.Column('kind', sa.Text, nullable=False, server_default=''))",
+        """
+        op.add_column('notes', sa.Column('kind', sa.Text, nullable=False, server_default=''))
+        op.execute('CREATE TABLE tags (note int, kind text)')
+        """,
         batches,
-        "op.execute(\"DELETE FROM notes WHERE title = 'gone'\")",
+        "\n".join(f'op.execute("{sql}")' for sql in ["DELETE FROM notes WHERE title = 'gone'", *of_others]),
         f"op.execute({again!r})",
         "op.add_column('notes', sa.Column('n', sa.Integer))\nop.execute('UPDATE notes SET n = 1 WHERE n IS NULL')",
     ]
@@ -435,7 +445,7 @@ def test_a_statement_that_finds_no_row_is_not_passed_in_silence(prove_history):
     ]
     (gap,) = (gap for gap in proof.coverage.gaps if none in gap)
     assert gap.startswith(
-        f"the effect of 2 statements, for lack of a row that meets its condition: the DELETE on line 10 {none}"
+        f"the effect of 7 statements, for lack of a row that meets its condition: the DELETE on line 10 {none}"
     )
     assert "effects of statements in r2, r3" in proof.coverage.unproven
 

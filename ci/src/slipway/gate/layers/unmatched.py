@@ -12,16 +12,22 @@ from slipway.gate.measure.session import literal, query
 from slipway.gate.measure.statements import Execution, Session, watching
 from slipway.gate.names import is_table
 
+_PART = r"(?:\"[^\"]+\"|\w+)"
+_NAME = rf"(?:{_PART}\.)?{_PART}"
 _READS = re.compile(
-    r"\A\s*(?:(?P<verb>UPDATE|DELETE|MERGE)\s+(?:FROM\s+|INTO\s+)?(?:ONLY\s+)?(?P<table>[\w.\"]+)|INSERT\s+INTO\b.*?\bSELECT\b.*?\bFROM\s+(?:ONLY\s+)?(?P<source>[\w.\"]+))",
+    rf"\A\s*(?:(?P<verb>UPDATE|DELETE|MERGE)\s+(?:FROM\s+|INTO\s+)?(?:ONLY\s+)?(?P<table>{_NAME})|INSERT\s+INTO\b.*?\bSELECT\b.*?\bFROM\s+(?:ONLY\s+)?(?P<source>{_NAME}))",
     re.IGNORECASE | re.DOTALL,
 )
 _CONDITION = re.compile(r"\bWHERE\b(?P<condition>.*)", re.IGNORECASE | re.DOTALL)
 _IS_NULL = re.compile(r"(?P<column>\"[^\"]+\"|\w+)\s+IS\s+NULL\b", re.IGNORECASE)
 _OTHERWISE = re.compile(r"\b(?:OR|NOT|CASE)\b", re.IGNORECASE)
-_OUTER_JOIN = re.compile(r"\b(?:LEFT|RIGHT|FULL)\b", re.IGNORECASE)  # makes NULLs
+_FROM = re.compile(rf"\bFROM\s+(?:ONLY\s+)?({_NAME})", re.IGNORECASE)
+# An outer join makes NULLs, and the column may be another table's or a subquery's.
+_JOINS = re.compile(
+    rf"\b(?:JOIN|USING)\b|\bFROM\s+(?:\(|(?:ONLY\s+)?{_NAME}(?:\s+(?:AS\s+)?{_PART})?\s*,)", re.IGNORECASE
+)
 _NOT_NULL = """SELECT quote_ident(attname), attname FROM pg_attribute
-WHERE attrelid = to_regclass({table}) AND attnotnull AND attnum > 0 AND NOT attisdropped"""
+WHERE attrelid = ALL (ARRAY[{tables}]::oid[]) AND attnotnull AND attnum > 0 AND NOT attisdropped"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +81,11 @@ class Unmatching:
 
 
 def _impossible_null(session: Session, sql: str, table: str) -> str:
-    """Return the column that the statement's whole condition demands to be NULL although it is NOT NULL."""
+    """Return the column that the statement's whole condition demands to be NULL although it is NOT NULL; of a statement on one table only."""
     match = _CONDITION.search(sql)
-    if match is None or _OTHERWISE.search(match["condition"]) or _OUTER_JOIN.search(sql):
+    if match is None or _OTHERWISE.search(match["condition"]) or _JOINS.search(sql):
         return ""
     sought = [each["column"] for each in _IS_NULL.finditer(match["condition"])]
-    required = query(session.connection, _NOT_NULL.format(table=literal(table))) if sought else ()
+    tables = ", ".join(f"to_regclass({literal(each)})" for each in {table, *_FROM.findall(sql)})
+    required = query(session.connection, _NOT_NULL.format(tables=tables)) if sought else ()
     return next((name for quoted, name in required if quoted in sought or name in sought), "")
