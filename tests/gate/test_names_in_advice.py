@@ -138,7 +138,7 @@ def test_a_table_keeps_its_old_name_as_a_view(sql, named, view):
 
 KEYED = (
     Line("primary key", "shop.notes.notes_pkey", "PRIMARY KEY (id)"),
-    Line("column", "shop.notes.stars", "integer"),
+    *(Line("column", f"shop.notes.{name}", "integer") for name in ("stars", '"a b"', '"a(b"')),
 )
 
 
@@ -160,7 +160,11 @@ KEYED = (
             KEYED,
             "SET stars = stars + 1 WHERE id BETWEEN :first AND :last'''",
         ),
+        ('UPDATE shop.notes SET "a b" = "a b" + 1', KEYED, "+ 1 WHERE id BETWEEN :first AND :last'''"),
+        ('UPDATE shop.notes SET "a(b" = 0', KEYED, 'AND :last AND ("a(b" IS DISTINCT FROM (0))'),
         ("UPDATE shop.notes SET stars = %(stars)s", KEYED, "UPDATE … SET … WHERE id BETWEEN :first AND :last AND …"),
+        ("UPDATE shop.notes SET stars = 0 RETURNING id", KEYED, "UPDATE … SET … WHERE id BETWEEN :first AND :last"),
+        ("UPDATE shop.notes SET stars = 0 WHERE stars = 1 RETURNING id", KEYED, "UPDATE … SET … WHERE id BETWEEN"),
         (
             "DELETE FROM shop.notes WHERE stars = 1;",
             (),

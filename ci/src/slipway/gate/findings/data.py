@@ -24,7 +24,7 @@ from slipway.records.proof import Finding, Growth, Statement
 _CASCADES = "ON DELETE CASCADE"
 # A statement that can be executed on a part of the rows: on one table, and without values of its own.
 _REPEATABLE = re.compile(
-    r"(?P<begin>UPDATE (?:ONLY )?(?P<updated>[\w.\"]+) SET (?:(?!\bFROM\b).)+?|DELETE FROM (?:ONLY )?(?P<deleted>[\w.\"]+))"
+    r"(?P<begin>UPDATE (?:ONLY )?(?P<updated>[\w.\"]+) SET (?:(?!\b(?:FROM|WHERE|RETURNING)\b).)+?|DELETE FROM (?:ONLY )?(?P<deleted>[\w.\"]+))"
     r"(?: WHERE (?P<condition>(?:(?!\bRETURNING\b).)+?))?;?",
     re.IGNORECASE | re.DOTALL,
 )
@@ -109,7 +109,7 @@ def _is_to_do(update: str, table: str, at_end: Collection[Line]) -> str:
         not match
         or not types
         or _WITHOUT_EQUALITY.match(types[0])
-        or re.search(rf"\b{match['column']}\b", match["value"])
+        or re.search(rf"(?<!\w){re.escape(match['column'])}(?!\w)", match["value"])
     ):
         return ""
     return f"{match['column']} IS DISTINCT FROM ({match['value']})"
