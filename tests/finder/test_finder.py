@@ -248,6 +248,16 @@ def test_a_public_shape_is_read(shape):
     assert survey.obstacles == ()
 
 
+@pytest.mark.parametrize("name", ["slipway.toml", "pyproject.toml"])
+def test_a_folder_with_settings_is_a_service_whatever_is_below_it(name):
+    settings = {name: "[tool.slipway.migrations]\nconfig = 'backend/alembic.ini'\n"}
+    one = {f"backend/{file}": text for file, text in (ALEMBIC | {"requirements.txt": ""}).items()}
+    other = {f"tasks/{file}": text for file, text in (ALEMBIC | settings).items()}
+    assert surveyed(one | other).values(Subject.SERVICE) == ("backend", "tasks")
+    assert surveyed(one | settings).values(Subject.SERVICE) == ()
+    assert surveyed(one | other | settings).values(Subject.SERVICE) == ()
+
+
 def test_every_value_names_its_place_and_whether_it_was_guessed():
     survey = surveyed(SHAPES["pdm, with alembic called from src"][0])
     python, variable = survey.fact(Subject.PYTHON), survey.fact(Subject.VARIABLE)
@@ -257,7 +267,10 @@ def test_every_value_names_its_place_and_whether_it_was_guessed():
 
 
 def test_what_no_file_says_literally_is_a_guess():
-    one, other = (surveyed(files).fact for files, _ in list(SHAPES.values())[:2])
+    one = surveyed(SHAPES["Flask-Migrate with a factory that another module makes, and a release script"][0]).fact
+    other = surveyed(
+        SHAPES["FastAPI in a folder of a monorepo, with extras and a health check in its Dockerfile"][0]
+    ).fact
     doubts = {
         fact(subject).guessed
         for fact, subject in ((one, Subject.PYTHON), (one, Subject.FLASK_APP), (one, Subject.COMMAND))
@@ -282,12 +295,15 @@ MOUNTED = "from {} import router as health\n{}"
         ("app.include_router(health, prefix=settings.PREFIX)\nPREFIX = '/v1'\n", "/v1/health", "the prefix is PREFIX, which may be set"),
         ("app.include_router(health, prefix=f'/api{PREFIX}')\n", "/api/health", "a router's prefix is computed"),
         ("PREFIX = '/v1'\napp.include_router(health, prefix=PREFIX)\n", "/v1/health", ""),
+        ("from api.v1 import outer\nouter.include_router(health)\napp.include_router(outer)\n", "/v1/health", ""),
+        ("v2 = APIRouter()\nv2.include_router(health)\nhealth.include_router(v2)\n", "/health", "routers are mounted in a circle"),
         ("pass", "/health", "a router may be mounted under a prefix"),
     ],
 )  # fmt: skip
 def test_the_health_path_begins_with_the_prefixes_of_its_routers(main, path, guessed):
     router = {
         "api/__init__.py": "from .routes.logic import router\n",
+        "api/v1.py": "outer = APIRouter(prefix='/v1')\n",
         "api/routes/logic.py": "router = APIRouter(prefix='/health')\n@router.get('')\ndef get(): ...\n",
     }
     fact = surveyed(ALEMBIC | router | {"main.py": MOUNTED.format("api", main)}).fact(Subject.HEALTH_PATH)

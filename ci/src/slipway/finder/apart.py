@@ -16,6 +16,8 @@ _DECLARES: Final = re.compile(
 
 def apart(tree: Tree) -> Iterator[Fact]:
     """Yield the services below the folder, unless it is one itself or the only project around the one below it."""
+    if tree.settings_file():
+        return
     found = {
         project: place for place in histories(tree) if (project := _project(tree, posixpath.dirname(place))) is not None
     }
@@ -44,10 +46,6 @@ def _project(tree: Tree, folder: str) -> str | None:
 def _declares(tree: Tree, folder: str) -> bool:
     here = f"{folder}/" if folder else ""
     pyproject = f"{here}pyproject.toml"
-    if (
-        tree.table(pyproject, "project")
-        or tree.table(pyproject, "tool", "poetry")
-        or tree.table(pyproject, "tool", "slipway")
-    ):
+    if tree.table(pyproject, "project") or tree.table(pyproject, "tool", "poetry") or tree.settings_file(folder):
         return True
     return any(tree.matching(rf"{re.escape(here)}(?:{_DECLARES.pattern}|requirements/[^/]+\.(?:txt|in))"))

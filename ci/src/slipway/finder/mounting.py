@@ -11,7 +11,7 @@ from slipway.finder.tree import Tree, called, module_of, parsed, text_in
 
 _ROUTERS: Final = {"APIRouter": "prefix", "Blueprint": "url_prefix", "APIBlueprint": "url_prefix"}
 _MOUNTING: Final = {"include_router": "prefix", "register_blueprint": "url_prefix"}
-_DEEPEST: Final = 5
+_DEEPEST: Final = 5  # imports of one name
 
 Router = tuple[str, str]  # its module and name
 
@@ -44,16 +44,17 @@ class Mounts:
     routers: dict[Router, _Prefix]
     mounts: tuple[_Mount, ...]
 
-    def prefix(self, router: Router, depth: int = 0) -> _Prefix:
-        """Return the prefix of a router's routes."""
+    def prefix(self, router: Router, inner: tuple[Router, ...] = ()) -> _Prefix:
+        """Return the prefix of a router's routes; `inner` are those mounted on it on the way."""
+        if router in inner:
+            return _Prefix("", "routers are mounted in a circle")
         own = self.routers.get(router, _Prefix(""))
         mounts = list(dict.fromkeys(each for each in self.mounts if each.router == router))
-        if len(mounts) != 1 or depth > _DEEPEST:
-            return own + _Prefix(
-                "", "a router is mounted twice" if mounts else "a router may be mounted under a prefix"
-            )
+        if len(mounts) != 1:
+            why = "a router is mounted twice" if mounts else "a router may be mounted under a prefix"
+            return own + _Prefix("", why)
         (mount,) = mounts
-        above = self.prefix(mount.on, depth + 1) if mount.on in self.routers else _Prefix("")
+        above = self.prefix(mount.on, (*inner, router)) if mount.on in self.routers else _Prefix("")
         if mount.prefix is None:
             return above + own
         return above + mount.prefix + (_Prefix("") if mount.replaces else own)
@@ -63,62 +64,63 @@ class Mounts:
 def mounts_in(tree: Tree) -> Mounts:
     """Return the routers that the service's modules make and mount."""
     routers, calls = dict[Router, _Prefix](), []
-    for name in tree.sources:
-        text = tree.read(name)
+    for file in tree.sources:
+        text = tree.read(file)
         if not any(word in text for word in (*_ROUTERS, *_MOUNTING)):
             continue
-        module = module_of(name, tree)
+        module = module_of(file, tree)
         for node in ast.walk(parsed(text)):
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and called(node.value) in _ROUTERS:
                 prefix = _prefix(tree, node.value, _ROUTERS[called(node.value)]) or _Prefix("")
                 routers |= {(module, ast.unparse(target)): prefix for target in node.targets}
             elif isinstance(node, ast.Call) and called(node) in _MOUNTING:
-                calls.append((name, module, node))
+                calls.append((file, module, node))
     return Mounts(routers, tuple(_mounted(tree, routers, calls)))
 
 
 def _mounted(tree: Tree, routers: dict[Router, _Prefix], calls: list[tuple[str, str, ast.Call]]) -> Iterator[_Mount]:
-    for name, module, call in calls:
+    for file, module, call in calls:
         given = call.args[:1] or [each.value for each in call.keywords if each.arg in {"router", "blueprint"}]
-        router = _named(tree, routers, name, ast.unparse(given[0])) if given else None
+        router = _named(tree, routers, file, ast.unparse(given[0])) if given else None
         if router:
-            on = (module, ast.unparse(call.func).rpartition(".")[0])
+            owner = ast.unparse(call.func).rpartition(".")[0]
+            on = _named(tree, routers, file, owner) or (module, owner)
             keyword = _MOUNTING[called(call)]
             yield _Mount(router, on, _prefix(tree, call, keyword), replaces=keyword == "url_prefix")
 
 
-def _named(tree: Tree, routers: dict[Router, _Prefix], name: str, path: str, depth: int = 0) -> Router | None:
+def _named(tree: Tree, routers: dict[Router, _Prefix], file: str, path: str, depth: int = 0) -> Router | None:
     """Return the router that a module calls by a name or a path such as `public.api.blueprint`."""
-    module = module_of(name, tree)
+    module = module_of(file, tree)
     above, _, last = path.rpartition(".")
     if (module, path) in routers or depth > _DEEPEST:
         return (module, path) if (module, path) in routers else None
     if above:  # of the modules with such a router, the only one that ends with the path
         ends = f".{above.rpartition('.')[2]}"
-        aliases = _imports(tree, name)
+        aliases = _imports(tree, file)
         full = aliases.get(above.partition(".")[0], "")
         found = [each for each in routers if each[1] == last and f".{each[0]}".endswith((ends, f".{full}"))]
         exact = [each for each in found if f".{each[0]}".endswith(f".{above}")]
         if len(exact or found) == 1:
             return (exact or found)[0]
-        file = _file(tree, full) if full else None
-        return _named(tree, routers, file, last, depth + 1) if file else None
-    origin = _imports(tree, name).get(path, "")
+        imported = _file(tree, full)
+        return _named(tree, routers, imported, last, depth + 1) if imported else None
+    origin = _imports(tree, file).get(path, "")
     module, _, original = origin.rpartition(".")
     if (module, original) in routers:
         return module, original
-    file = _file(tree, module)
-    return _named(tree, routers, file, original, depth + 1) if file else None
+    imported = _file(tree, module)
+    return _named(tree, routers, imported, original, depth + 1) if imported else None
 
 
 @functools.lru_cache(maxsize=256)
-def _imports(tree: Tree, name: str) -> dict[str, str]:
+def _imports(tree: Tree, file: str) -> dict[str, str]:
     """Return the dotted names of what a module imports, by its own names."""
-    module, found = module_of(name, tree), dict[str, str]()
-    for node in ast.walk(parsed(tree.read(name))):
+    parts, found = module_of(file, tree).split("."), dict[str, str]()
+    package = parts if file.endswith("__init__.py") else parts[:-1]
+    for node in ast.walk(parsed(tree.read(file))):
         if isinstance(node, ast.ImportFrom):
-            parts = module.split(".")
-            kept = parts[: len(parts) - node.level + name.endswith("__init__.py")] if node.level else []
+            kept = package[: len(package) + 1 - node.level] if node.level else []
             origin = ".".join(filter(None, [*kept, node.module or ""]))
             found |= {alias.asname or alias.name: f"{origin}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
@@ -129,7 +131,7 @@ def _imports(tree: Tree, name: str) -> dict[str, str]:
 @functools.lru_cache(maxsize=256)
 def _file(tree: Tree, module: str) -> str | None:
     """Return the file of a module."""
-    return next((name for name in tree.sources if module and module_of(name, tree) == module), None)
+    return next((file for file in tree.sources if module and module_of(file, tree) == module), None)
 
 
 def _prefix(tree: Tree, call: ast.Call, keyword: str) -> _Prefix | None:

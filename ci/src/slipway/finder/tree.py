@@ -4,6 +4,7 @@ import ast
 import configparser
 import functools
 import os
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -78,6 +79,11 @@ class Tree:
     def table(self, name: str, *keys: str) -> dict[str, Any]:
         """Return a table in a TOML file; empty when it is missing, or no table."""
         return table_in(self.toml(name), *keys)
+
+    def settings_file(self, folder: str = "") -> str:
+        """Return the file of a folder that has a table [tool.slipway]; empty without one."""
+        names = (posixpath.join(folder, name) for name in ("slipway.toml", "pyproject.toml"))
+        return next((name for name in names if "slipway" in self.table(name, "tool")), "")
 
     def ini(self, name: str) -> configparser.RawConfigParser:
         """Return an INI file; empty when it is missing or unusable."""

@@ -53,7 +53,7 @@ class Service:
     @property
     def migrations(self) -> Migrations | None:
         """The settings that a new table will state; None when the service has a table."""
-        return None if _own_table(self.tree) else migrations_in(self.survey)
+        return None if self.tree.settings_file() else migrations_in(self.survey)
 
 
 def surveyed(folder: Path) -> Service:
@@ -86,7 +86,7 @@ def propose(service: Service, baseline: str = "", start_after: str | None = None
 
 
 def _committed(folder: Path) -> set[str]:
-    """Return the files of a folder that are committed as they are, relative to it; none without a commit."""
+    """Return the files that HEAD has below a folder, relative to it; none without a commit."""
     try:
         listed = git(folder, ["ls-tree", "-r", "-z", "--name-only", "HEAD"])
         return {os.fsdecode(name) for name in listed.split(b"\0")}
@@ -166,7 +166,7 @@ def _write(folder: Path, file: AdoptedFile) -> AdoptedFile:
 
 def _table(tree: Tree, survey: Survey, baseline: str, start_after: str) -> AdoptedFile:
     """Return the table of the settings: at the end of pyproject.toml, or in a file of its own where there is none or it cannot be extended."""
-    if own := _own_table(tree):
+    if own := tree.settings_file():
         return _naming(tree, own, baseline) or AdoptedFile(
             name=own, state=FileState.KEPT, reason="it has [tool.slipway]"
         )
@@ -200,11 +200,6 @@ def _extended(text: str, added: str) -> str:
     heading, _, lines = added.partition("\n")
     match = _HEADING.search(text) if heading == _MIGRATIONS else None
     return text[: match.end()] + lines + text[match.end() :] if match else text + added
-
-
-def _own_table(tree: Tree) -> str:
-    """Return the file that has the service's settings already; empty without one."""
-    return next((name for name in (OWN_FILE, _PYPROJECT) if "slipway" in tree.table(name, "tool")), "")
 
 
 def _join(text: str, table: str) -> str:
