@@ -47,7 +47,7 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
         known = replace(options, migrations=service.migrations)
         result = await _proof(known)
         text = await _baseline(known, proposed, result)
-        proposed = await to_thread.run_sync(adoption.propose, service, text, _committed_head(result))
+        proposed = await to_thread.run_sync(adoption.propose, service, text, _head_before_slipway(result))
         written = await to_thread.run_sync(adoption.written, folder, proposed)
         if text and not isinstance(result, SlipwayError) and not proposed.is_complete:
             why = result.coverage.gaps[0].partition("; if production had it")[0]  # the advice that was followed
@@ -89,7 +89,7 @@ async def _proof(options: "GateOptions") -> "Proof | SlipwayError":
         return error
 
 
-def _committed_head(result: "Proof | SlipwayError") -> str | None:
+def _head_before_slipway(result: "Proof | SlipwayError") -> str | None:
     """Return the head, if all revisions were committed before slipway was adopted: the gate then tests later ones only, here as in CI.
 
     None when the gate could not run, so that only files and git can say it.

@@ -8,7 +8,7 @@ from pathlib import Path
 from slipway import settings
 from slipway.doctor.check import DoctorOptions, SkippedError, output_of
 from slipway.errors import BadInputError
-from slipway.finder.database import created_by_migrations, server
+from slipway.finder.database import created_by_migrations, origin_of_major, server
 from slipway.finder.survey import find, refuse
 from slipway.finder.tree import tree_at
 from slipway.postgres import binaries, datadir
@@ -60,17 +60,12 @@ def postgres(options: DoctorOptions) -> str:
     """Check the Postgres binaries for the gate; raises BadInputError if there are none."""
     settings, tree = options.settings(), tree_at(options.folder)
     survey = Survey(facts=tuple(server(tree)))
-    fact = survey.fact(Subject.POSTGRES)
-    read = Migrations(
-        postgres=fact.value if fact else Migrations().postgres, extensions=survey.values(Subject.EXTENSION)
-    )
+    major = survey.value(Subject.POSTGRES, Migrations().postgres)
+    read = Migrations(postgres=major, extensions=survey.values(Subject.EXTENSION))
     wanted = settings.migrations if settings else read
-    named = (
-        "the settings name" if settings else f"{fact.place} has" if fact else "no file names a major; the default is"
-    )
     found = binaries.find(wanted.major, {*wanted.extensions, *created_by_migrations(tree, wanted.baseline)})
     odd = "" if wanted.major in (None, found.major) else ": this machine has no such server with the extensions"
-    return f"{found.version} of {found.origin}; {named} {wanted.postgres}{odd}"
+    return f"{found.version} of {found.origin}, for {wanted.postgres}, which {origin_of_major(tree)}{odd}"
 
 
 def _existing(folder: Path) -> Path:

@@ -55,10 +55,10 @@ def command(
 
 def is_as_written(command: Sequence[str], start: Start) -> bool:
     """Whether a command has the words of the file that starts the server, and no others; in any order and spelling of options."""
-    return set(_apart(command)) == set(_apart(start.words))
+    return set(_normalised(command)) == set(_normalised(start.words))
 
 
-def _apart(words: Sequence[str]) -> Iterator[str]:
+def _normalised(words: Sequence[str]) -> Iterator[str]:
     for word in words:
         flag, equals, value = word.partition("=")
         flag, value = (flag, value) if equals and flag.startswith("-") else (word, "")

@@ -53,6 +53,18 @@ def server(tree: Tree) -> Iterator[Fact]:
     yield from _extensions(tree)
 
 
+def origin_of_major(tree: Tree) -> str:
+    """Return where production's major is from, as the end of `which …`."""
+    settings = tree.settings_file()
+    if "postgres" in tree.table(settings, "tool", "slipway", "migrations"):
+        return "the settings name"
+    if settings:
+        return "is the default"
+    if fact := next(_majors(tree), None):
+        return f"{fact.place} has"
+    return "is the default, because no file names one"
+
+
 def _majors(tree: Tree) -> Iterator[Fact]:
     found = [
         Fact(subject=Subject.POSTGRES, value=match[1], place=place)

@@ -30,6 +30,10 @@ class Instruction:
     rest: str
 
     @property
+    def file(self) -> str:
+        return self.place.rpartition(" line ")[0]
+
+    @property
     def command(self) -> tuple[str, ...]:
         """The words of CMD or ENTRYPOINT in either form."""
         return words(self.rest)
@@ -59,15 +63,18 @@ def instructions_of(tree: Tree, name: str) -> Iterator[Instruction]:
 
 def system_packages(tree: Tree) -> Iterator[Fact]:
     """Yield the libraries that the nearest Dockerfile installs by apt-get, for packages that are compiled or load them."""
-    file, seen = "", set[str]()
-    for each in instructions(tree):
-        name = each.place.rpartition(" line ")[0]
-        installed = _APT.findall(each.rest) if each.word == "RUN" and file in {"", name} else ()
-        for package in (word for words_ in installed for word in words_.split() if _LIBRARY.fullmatch(word)):
-            file = name
-            if package not in seen:
-                seen.add(package)
-                yield Fact(subject=Subject.PACKAGE, value=package, place=each.place)
+    found = [(each, package) for each in instructions(tree) for package in _libraries(each)]
+    places: dict[str, str] = {}
+    for each, package in found:
+        if each.file == found[0][0].file:
+            places.setdefault(package, each.place)
+    for package, place in places.items():
+        yield Fact(subject=Subject.PACKAGE, value=package, place=place)
+
+
+def _libraries(instruction: Instruction) -> list[str]:
+    installed = _APT.findall(instruction.rest) if instruction.word == "RUN" else []
+    return [word for each in installed for word in each.split() if _LIBRARY.fullmatch(word)]
 
 
 def own_image(tree: Tree) -> Iterator[Fact]:

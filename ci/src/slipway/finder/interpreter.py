@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from slipway.finder.dockerfile import instructions
+from slipway.finder.dockerfile import Instruction, instructions
 from slipway.finder.tree import Tree
 from slipway.records.survey import Fact, Subject
 
@@ -13,40 +13,46 @@ _IMAGE = re.compile(r"(?:\S*/)?(?:python:|uv:python)(3\.\d+)\S*", re.IGNORECASE)
 _RED_HATS = re.compile(r"(?:\S*/)?python-3(\d{1,2})(?:-minimal)?(?:[:@]\S*)?")
 _LOWER_BOUND = re.compile(r"(?:>=|\^|~=?|==)\s*(3\.\d+)")
 _ONE_MINOR = re.compile(r"~\s*(3\.\d+)(?:\.\d+)?|==\s*(?=3\.\d+\.)(3\.\d+)\S*")  # poetry's ~3.10, and ==3.10.*
-_OLDEST = "the oldest that"
 _UPPER_BOUND = re.compile(r"<=?\s*3\.\d+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """The versions that a project allows: the oldest, and an upper bound such as `<3.14`; empty without one."""
+
+    oldest: str
+    upper: str
+
+    def __str__(self) -> str:
+        """Return them as uv reads them."""
+        return ",".join(filter(None, (f">={self.oldest}", self.upper)))
 
 
 def interpreter(tree: Tree) -> Iterator[Fact]:
     """Yield the versions that files name, the most binding first; it is a guess when others name another one."""
-    found = [*_named(tree)]
+    found = [fact for fact, _ in versions(tree)]
     others = [each for each in found if not each.guessed and each.value != found[0].value]
     for fact in found:
         doubt = f"{others[0].place} has {others[0].value}" if others and fact is found[0] else ""
         yield replace(fact, guessed=fact.guessed or doubt)
 
 
-def _named(tree: Tree) -> Iterator[Fact]:
-    yield from _environment(tree)
+def versions(tree: Tree) -> Iterator[tuple[Fact, Bounds | None]]:
+    """Yield the versions that files name, the most binding first, each with the bounds that it is the oldest of, if it is one."""
+    yield from ((fact, None) for fact in (*_environment(tree), *_of_files(tree), *reversed([*_of_images(tree)])))
+    yield from _lower_bounds(tree)
+
+
+def bounds(tree: Tree) -> Bounds | None:
+    """Return the versions that the project itself allows; None when it names one version, or none."""
+    return next((each for _, each in _lower_bounds(tree) if each), None)
+
+
+def _of_files(tree: Tree) -> Iterator[Fact]:
     for name in (*tree.matching(r"(?:\.\./)*\.python-version"), *tree.matching(r"runtime\.txt")):
         first = next(filter(None, (line.partition("#")[0].strip() for _, line in tree.lines(name))), "")
         if match := _VERSION.fullmatch(first):
             yield Fact(subject=Subject.PYTHON, value=match[1], place=name)
-    yield from reversed([*_of_images(tree)])
-    yield from _lower_bounds(tree)
-
-
-def requested(python: Fact) -> str:
-    """Return the Python to request from uv: the version that a file names, or any within its bounds."""
-    if not python.guessed.startswith(_OLDEST):
-        return python.value
-    upper = _UPPER_BOUND.search(python.guessed)
-    return f">={python.value}" + (f",{upper[0].replace(' ', '')}" if upper else "")
-
-
-def bounds(tree: Tree) -> str:
-    """Return the versions that the project itself allows, as uv reads them; empty when it names one version, or none."""
-    return next((requested(fact) for fact in _lower_bounds(tree) if fact.guessed.startswith(_OLDEST)), "")
 
 
 def _environment(tree: Tree) -> Iterator[Fact]:
@@ -57,33 +63,40 @@ def _environment(tree: Tree) -> Iterator[Fact]:
 
 def _of_images(tree: Tree) -> Iterator[Fact]:
     """Yield the images of the nearest Dockerfile that names one; the last stage is the one that runs."""
-    file = ""
-    for instruction in instructions(tree):
-        image = instruction.rest.split()[0] if instruction.word == "FROM" else ""
-        match, red_hats = _IMAGE.match(image), _RED_HATS.fullmatch(image)
-        name = instruction.place.rpartition(" line ")[0]
-        if (match or red_hats) and file in ("", name):
-            file = name
-            version = match[1] if match else f"3.{red_hats[1]}" if red_hats else ""
-            yield Fact(subject=Subject.PYTHON, value=version, place=instruction.place)
+    found = [(each, version) for each in instructions(tree) if (version := _version_of_image(each))]
+    for each, version in found:
+        if each.file == found[0][0].file:
+            yield Fact(subject=Subject.PYTHON, value=version, place=each.place)
 
 
-def _lower_bounds(tree: Tree) -> Iterator[Fact]:
+def _version_of_image(instruction: Instruction) -> str:
+    image = instruction.rest.split()[0] if instruction.word == "FROM" else ""
+    if match := _IMAGE.match(image):
+        return match[1]
+    return f"3.{match[1]}" if (match := _RED_HATS.fullmatch(image)) else ""
+
+
+def _lower_bounds(tree: Tree) -> Iterator[tuple[Fact, Bounds | None]]:
     hatch = tree.table("pyproject.toml", "tool", "hatch", "envs", "default").get("python", "")
     if match := _VERSION.fullmatch(str(hatch)):
-        yield Fact(subject=Subject.PYTHON, value=match[1], place=tree.place_of("pyproject.toml", f'python = "{hatch}"'))
+        place = tree.place_of("pyproject.toml", f'python = "{hatch}"')
+        yield Fact(subject=Subject.PYTHON, value=match[1], place=place), None
     requires = tree.table("pyproject.toml", "project").get("requires-python", "")
     poetry = tree.table("pyproject.toml", "tool", "poetry", "dependencies").get("python", "")
     setup = tree.ini("setup.cfg")
-    named = {
+    stated = {
         "pyproject.toml": str(requires or poetry),
         "setup.cfg": setup.get("options", "python_requires", fallback="") or "",
         "setup.py": "".join(re.findall(r"python_requires\s*=\s*[\"']([^\"']+)", tree.read("setup.py"))),
     }
-    for name, text in named.items():
+    for name, text in stated.items():
         if exact := _VERSION.fullmatch(text) or _ONE_MINOR.fullmatch(text):
             version = next(filter(None, exact.groups()))
-            yield Fact(subject=Subject.PYTHON, value=version, place=tree.place_of(name, text))
+            yield Fact(subject=Subject.PYTHON, value=version, place=tree.place_of(name, text)), None
         elif match := _LOWER_BOUND.search(text):
-            place = tree.place_of(name, text)
-            yield Fact(subject=Subject.PYTHON, value=match[1], place=place, guessed=f"{_OLDEST} {text} allows")
+            place, why = tree.place_of(name, text), f"the oldest that {text} allows"
+            upper = "".join(_UPPER_BOUND.findall(text)[:1]).replace(" ", "")
+            yield (
+                Fact(subject=Subject.PYTHON, value=match[1], place=place, guessed=why),
+                Bounds(oldest=match[1], upper=upper),
+            )

@@ -30,7 +30,6 @@ from slipway.records.form import text_of
 from slipway.records.gate import Listing, Previous, Since
 from slipway.records.proof import PREPARATION, START, Layer, Proof
 from slipway.records.refusal import Refusal
-from slipway.records.survey import Subject
 from slipway.settings import Migrations
 from slipway.source.released import changed_files, released, unreleased
 from slipway.workload.python import READY
@@ -105,36 +104,28 @@ def _differs(at: Workplace, known: Since) -> bool:
 
 def _advice(at: Workplace, known: Since | None, proof: Proof) -> str:
     """Return how to leave out old revisions, where errors are in several that only a tag's age made new; empty otherwise."""
-    by_tag = known is not None and known.by_default == known.name != ""
-    red = {finding.revision for finding in proof.findings if finding.fails and finding.revision}
-    if not by_tag or at.migrations.start_after is not None or len(red) < 2:
+    if known is None or not known.name or known.by_default != known.name:
         return ""
-    named = "`slipway init --yes` writes" if not is_adopted(at.folder) else "[tool.slipway.migrations] may have"
-    return f"; if {known.name if known else ''} is older than production, {named} start-after, and revisions up to it are only run"
+    red = {finding.revision for finding in proof.findings if finding.fails and finding.revision}
+    several = len(red) > 1
+    if not several or at.migrations.start_after is not None:
+        return ""
+    named = "[tool.slipway.migrations] may have" if is_adopted(at.folder) else "`slipway init --yes` writes"
+    return f"; if {known.name} is older than production, {named} start-after, and revisions up to it are only run"
 
 
 def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
     """Yield how the server differs from production's: the named one, or ours, because this machine has no other."""
+    from slipway.finder.database import origin_of_major
+
     wanted = at.migrations.major
-    if wanted and ran_on.partition(".")[0] != str(wanted):
-        if at.server:
-            named = at.migrations.postgres != Migrations().postgres
-            text = f"the revisions ran on PostgreSQL {ran_on} of --database-url, not on {wanted}, which {_named(at)}"
-            yield from [text] if named else []
-            return
-        why = f"this machine has no PostgreSQL {wanted}, which {_named(at)}, or it lacks an extension"
-        yield f"the revisions ran on PostgreSQL {ran_on}: {why}"
-
-
-def _named(at: Workplace) -> str:
-    """Return where production's major of Postgres is from, as the end of `which …`."""
-    if is_adopted(at.folder):
-        by_default = at.migrations.postgres == Migrations().postgres
-        return "is the default" if by_default else "the settings name"
-    from slipway.finder.survey import find
-
-    fact = find(at.tree).fact(Subject.POSTGRES)
-    return f"{fact.place} has" if fact else "is the default, because no file names one"
+    if not wanted or ran_on.partition(".")[0] == str(wanted):
+        return
+    which = f"{wanted}, which {origin_of_major(at.tree)}"
+    if not at.server:
+        yield f"the revisions ran on PostgreSQL {ran_on}: this machine has no PostgreSQL {which}, or it lacks an extension"
+    elif at.migrations.postgres != Migrations().postgres:
+        yield f"the revisions ran on PostgreSQL {ran_on} of --database-url, not on {which}"
 
 
 async def revisions(options: GateOptions) -> Listing:

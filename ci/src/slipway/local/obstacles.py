@@ -73,8 +73,10 @@ def _of_older_python(tree: Tree, python: Python) -> Iterator[BadInputError]:
     """Yield the difference between an environment's Python and a newer one that a file names."""
     named = next((fact for fact in interpreter(tree) if not fact.place.endswith("pyvenv.cfg")), None)
     here = next((each.name.removeprefix("python") for each in (python.folder / "lib").glob("python3.*")), "")
-    allowed = _minor(bounds(tree).lstrip(">=").partition(",")[0]) or _minor(named.value if named else "")
-    if named and not named.guessed and here and _minor(here) < allowed:
+    if named is None or named.guessed or not here:
+        return
+    allowed = bounds(tree)
+    if _minor(here) < _minor(allowed.oldest if allowed else named.value):
         what = f"the environment has Python {here}, and {named.place} names {named.value}"
         yield BadInputError(
             what, f"if that is the cause, pass an environment of Python {named.value} with --python DIR"

@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 from slipway import toml
 from slipway.errors import BadInputError
-from slipway.finder.interpreter import bounds, interpreter, requested
+from slipway.finder.interpreter import bounds, interpreter, versions
 from slipway.finder.locks import declaration, lock, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements
 from slipway.finder.tree import Tree, table_in, tree_at
@@ -149,10 +149,11 @@ class _Plan:
     @cached_property
     def python(self) -> list[str]:
         """The flag of uv for the version that a file names or that its bounds allow; any patch of it will do."""
-        fact = next(interpreter(self.view), None)
+        fact, allowed = next(versions(self.view), (None, None))
         if fact is None or fact.place.endswith("pyvenv.cfg"):
             return []
-        return ["--python", requested(replace(fact, value=OLDEST_PYTHON) if is_too_old(fact.value) else fact)]
+        version = OLDEST_PYTHON if is_too_old(fact.value) else fact.value
+        return ["--python", str(replace(allowed, oldest=version)) if allowed else version]
 
 
 def notes(view: Tree) -> tuple[str, ...]:
@@ -305,12 +306,17 @@ def _make(plan: _Plan, folder: Path, tell: Callable[[str], None]) -> str:
 
 def _nearest(plan: _Plan) -> str:
     """Return the version of this machine nearest to the one that a file names, of those that the project allows; empty without one."""
-    allowed = bounds(plan.view)
-    minor = (
-        int(plan.python[1].partition(".")[2]) if allowed and re.fullmatch(r"3\.\d+", "".join(plan.python[1:])) else 0
-    )
-    here = _pythons_here(["--python", allowed]) if minor else []
+    allowed, minor = bounds(plan.view), _named_minor(plan)
+    if allowed is None or minor is None:
+        return ""
+    here = _pythons_here(["--python", str(allowed)])
     return min(here, key=lambda version: abs(int(version.partition(".")[2]) - minor), default="")
+
+
+def _named_minor(plan: _Plan) -> int | None:
+    """Return the minor of the one version that a file names; None for bounds, or without a file."""
+    match = re.fullmatch(r"3\.(\d+)", "".join(plan.python[1:]))
+    return int(match[1]) if match else None
 
 
 def _of_another_python(plan: _Plan, version: str) -> str:
@@ -323,8 +329,8 @@ def _of_another_python(plan: _Plan, version: str) -> str:
 
 def _is_outdated(plan: _Plan, folder: Path) -> bool:
     """Whether an environment was made with another Python because the named one was missing, which is here now."""
-    named = "".join(plan.python[1:])
-    return bool(re.fullmatch(r"3\.\d+", named)) and _version_of(folder) != named and _is_here(named)
+    minor = _named_minor(plan)
+    return minor is not None and _version_of(folder) != f"3.{minor}" and _is_here(f"3.{minor}")
 
 
 def _unfetched(plan: _Plan, known: Sequence[str]) -> list[str]:
