@@ -59,6 +59,7 @@ class Flag:
     bare: str = ""  # the value when the flag is passed alone
     one_of: str = ""  # flags of one label exclude each other; one of them must be passed if they are required
     on_dagger: str = ""  # how the argument of the Dagger function differs
+    dagger_default: str = ""  # what it is there, if not that of the sentence
     not_on_dagger: str = ""  # why the Dagger function does not take it
 
     @property
@@ -74,8 +75,13 @@ class Flag:
     @property
     def doc(self) -> str:
         """The sentence of the Dagger argument, without backquotes, which Dagger would print, and with one default."""
-        sentence = self.sentence.partition(" (default: ")[0] if "(default: " in self.on_dagger else self.sentence
-        return "; ".join(filter(None, [sentence, self.on_dagger])).replace("; (", " (").replace("`", "")
+        sentence = self.sentence.partition(" (default: ")[0] if self.dagger_default else self.sentence
+        return "; ".join(filter(None, [sentence, self.on_dagger])).replace("`", "") + self.default_on_dagger
+
+    @property
+    def default_on_dagger(self) -> str:
+        """The end of the sentence that states the default of the Dagger argument; empty if it is the same."""
+        return f" (default: {self.dagger_default})" if self.dagger_default else ""
 
 
 def option(name: str, metavar: str, sentence: str, **more: Any) -> Flag:

@@ -40,7 +40,8 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
             "REVISION|REF",
             "test only revisions newer than this revision or git ref; `merge-base` is the commit at which HEAD left the default branch; older revisions are run, but not tested (default: merge-base on a branch or with an uncommitted revision; on the default branch the newest release tag with revisions after it; without such a tag only the newest revision is tested)",
             one_of="tested",
-            on_dagger="name a revision, since the workspace has no git history (default: all after start-after)",
+            on_dagger="name a revision, since the workspace has no git history",
+            dagger_default="all after start-after",
         ),
         switch(
             "all-revisions",
@@ -59,7 +60,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
             "statements",
             "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from the models of the commit from which the revisions are new)",
             one_of="release",
-            on_dagger="(default: derived from the models in --previous)",
+            dagger_default="derived from the models in --previous",
         ),
         option(
             "layers",
@@ -94,27 +95,23 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
     cache="session",
 )
 async def gate(flags: Flags, caller: Caller) -> "CommandResult":
-    if flags.report:
-        from slipway.report.files import check
+    from slipway.report import files
+    from slipway.report.answers.prove import of_proof
 
-        check(flags.report)
+    if flags.report:
+        files.check(flags.report)
     if flags.all_services:
         return await _every_service(flags, caller)
     if flags.changed:
         raise BadInputError("--changed chooses among several services", "pass --all-services, too")
-    from slipway.report.answers.prove import of_proof
 
     try:
         proof = await _proof(flags, caller)
     except Exception as error:
         if flags.report and (known := within(error)) is not None:
-            from slipway.report import files
-
             files.write(flags.report, files.of_refusal(known))
         raise
     if flags.report:
-        from slipway.report import files
-
         files.write(flags.report, files.of_proof(proof))
     return of_proof(proof)
 

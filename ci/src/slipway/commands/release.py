@@ -93,7 +93,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,
-        switch("older", "allow an image that was last deployed before the live one"),
+        switch("older", "allow an image whose first deployment came before that of the live one"),
         WITHOUT_START,
         ALL,
         replace(

@@ -191,7 +191,7 @@ async def _number_of(environment: ObservedEnvironment, operation: Operation) -> 
 
 
 async def _spec(environment: ObservedEnvironment, number: int | None) -> ServiceSpec:
-    """Return the release that is diagnosed, whose settings and secret values the diagnosis needs; None when another tool deployed it without a digest."""
+    """Return the release that is diagnosed; the digest is NO_DIGEST when another tool deployed it without one."""
     intent = None if number is None else await environment.ledger.intent(number)
     if intent is not None and intent.image:
         return environment.spec(digest_of(intent))

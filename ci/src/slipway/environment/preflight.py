@@ -33,6 +33,7 @@ from slipway.workload.workload import Backend, HealthCheck, HealthResult, Launch
 _MOST_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _FINAL_ANSWERS, _FINAL_SECONDS = 5, 3.0  # in a row, and for so long
+_ERROR_SECONDS = 15.0  # of 500, which a service may answer while it warms up
 _STAND_IN = "stand-in"
 # Rules about a server that does not answer. On this machine no security group is in the way.
 _SERVERS: Final = ("unknown-host", "unreachable")
@@ -188,16 +189,23 @@ async def _until_healthy(
     Until the first healthy answer it polls more often than the platform does.
     """
     deadline = time.monotonic() + min(_seconds_to_start(check), _MOST_SECONDS)
-    answer, in_a_row, final, since = HealthResult(False, ""), 0, 0, 0.0
-    while in_a_row or time.monotonic() < deadline:
-        if final >= _FINAL_ANSWERS and time.monotonic() - since >= _FINAL_SECONDS:
+    answer, healthy, final, since = (
+        HealthResult(False, ""),
+        0,
+        0,
+        0.0,
+    )  # answers in a row, and the time of the first final one
+    while healthy or time.monotonic() < deadline:
+        enough = _ERROR_SECONDS if answer.detail == "500" else _FINAL_SECONDS
+        if final >= _FINAL_ANSWERS and time.monotonic() - since >= enough:
             break
         if workload.exit_code is not None:
             return f"{words.exited}{workload.exit_code}", answer
         answer = await ask(workload.address, check)
-        in_a_row, final = in_a_row + 1 if answer.healthy else 0, final + 1 if answer.final else 0
+        healthy = healthy + 1 if answer.healthy else 0
+        final = final + 1 if answer.final else 0
         since = time.monotonic() if final <= 1 else since
-        if in_a_row >= check.healthy_threshold:
+        if healthy >= check.healthy_threshold:
             return None, answer
-        await anyio.sleep(check.interval if in_a_row else _POLL_SECONDS)
+        await anyio.sleep(check.interval if healthy else _POLL_SECONDS)
     return words.unhealthy, answer

@@ -13,13 +13,8 @@ OFF: Final = "off"  # in the place of a level: the rule is ignored
 UNSEEN: Final = "(not seen by the gate)"  # in the place of a statement whose effects were found in the catalog
 AUTOCOMMIT: Final = "(autocommit mode left on)"  # likewise, for a mode that a revision leaves behind
 UNCOMPARED: Final = "models were not compared"  # start of the gap that leaves drift unknown
-VERDICTS: Final = (
-    "refused",
-    "not executed",
-    "not fully executed",
-    "passed in part",
-    "passed",
-)  # in words, the worst first
+# In words, the worst first.
+VERDICTS: Final = ("refused", "not executed", "not fully executed", "passed in part", "passed")
 
 
 class Level(Enum):

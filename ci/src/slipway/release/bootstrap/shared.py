@@ -34,13 +34,14 @@ class SharedChange:
             if change.lowered:
                 raise self._lowered(change, change.lowered)
         lost = [change.name for change in self.proposal.changes if change.is_taken]
-        if holders := sorted({user for export, user in self.given_up if export in self.ours.get(user, [export])}):
-            command, option = "slipway {} --environment {} --{}", self.environment
+        holders = sorted({user for export, user in self.given_up if user not in self.ours or export in self.ours[user]})
+        if holders:
+            where = f"--environment {self.environment}"
             raise RefusedError(
                 f"these settings would replace or delete {', '.join(lost)} in the stack {self.stack.name}, which AWS refuses while "
                 f"{', '.join(holders)} {'uses' if len(holders) == 1 else 'use'} it",
-                f"write the applied values into the settings again (`{command.format('bootstrap', option, 'drift')}` shows them), "
-                f"or destroy the services of these stacks first: `{command.format('destroy', option, 'everything')}`",
+                f"write the applied values into the settings again (`slipway bootstrap {where} --drift` shows them), "
+                f"or destroy the services of these stacks first: `slipway destroy {where} --everything`",
             )
         if self._users and (taken := [name for name in lost if name not in self.named]):
             raise self._refused(self._users, f"destroy {', '.join(taken)}", "if all of them are to lose it", taken)

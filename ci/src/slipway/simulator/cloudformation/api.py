@@ -38,9 +38,8 @@ class CloudFormation:
     def __init__(
         self, platform: Platform, services: Mapping[str, Operations], databases: Databases, guard: Guard
     ) -> None:
-        self.handlers = Handlers(
-            services=services, resources=platform.resources, databases=databases
-        )  # with the failures that tests script
+        # With the failures that tests script.
+        self.handlers = Handlers(services=services, resources=platform.resources, databases=databases)
         self._platform = platform
         self._guard = guard
         # Detections of drift: their beginning, and why they failed.
