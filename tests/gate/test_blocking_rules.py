@@ -134,6 +134,21 @@ def test_the_safe_form_of_an_index_that_may_be_kept_invalid_has_its_names():
     assert kept == safe_index('CREATE UNIQUE INDEX "notes_Title" ON notes ("Title")')
     assert 'op.create_index("notes_Title", "notes", ["Title"], unique=True' in kept
     assert safe_index("DROP INDEX i") is None
+    assert ', schema="shop")' in safe_index("CREATE INDEX i ON service.shop.notes (title)")
+
+
+def test_a_name_that_the_columns_of_an_expression_decide_is_left_to_the_reader():
+    names = {
+        'ALTER TABLE t ADD CHECK ("No" <> 1)': '"t_No_check"',
+        "ALTER TABLE t ADD CHECK (a > b)": "…",
+        "CREATE INDEX ON t (lower(a))": "t_lower_idx",
+        "CREATE INDEX ON t (lower(a), b)": "…",
+        "CREATE INDEX ON t (a DESC)": "…",
+        "CREATE INDEX ON t (a) INCLUDE (b)": "…",
+    }
+    for sql, name in names.items():
+        cause, match = next((each, match) for each in CAUSES if not each.when and (match := each.pattern.search(sql)))
+        assert name in cause.remedy_for(match)
 
 
 @pytest.mark.parametrize(("name", "rules"), [pytest.param(case[0], case[2], id=case[0]) for case in CASES])

@@ -21,6 +21,14 @@ _NAMED: Final = 2
 _NAMES: Final = frozenset({"name", "index", "column", "partition"})
 _CHOSEN: Final = frozenset({"name", "index"})  # a statement may leave them out
 _ENDINGS: Final = {"FOREIGN KEY": "fkey", "CHECK": "check", "UNIQUE": "key", "PRIMARY KEY": "pkey", "": "idx"}
+_NAMED_BY: Final = {  # of definitions whose columns are not listed apart
+    "FOREIGN KEY": re.compile(r"FOREIGN KEY\s*\(([^()]*)\)", re.IGNORECASE),
+    "CHECK": re.compile(r"CHECK\s*\(\s*(\"[^\"]+\"|[a-z_]\w*)\s*[<>=!]+\s*(?:[\d.]+|'[^']*')\s*\)", re.IGNORECASE),
+    # Columns, the last of which may be a function's; those of INCLUDE would follow.
+    "": re.compile(
+        r"(?:USING \w+\s*)?\(\s*([\w\"]+(?:\s*,\s*[\w\"]+)*)\s*(?:\([^()]*\)\s*)?\)(?!\s*INCLUDE\b)", re.IGNORECASE
+    ),
+}
 
 
 def check(
@@ -67,12 +75,11 @@ class _Gaps(dict[str, str]):
     def __init__(self, found: Mapping[str, str | None]) -> None:
         groups = {key: value for key, value in found.items() if value}
         *schemas, table = names_of(groups.get("table", "…"))
-        schema = "".join(schemas)
+        schema = schemas[-1] if schemas else ""
         columns = _columns(groups.get("columns", ""))
         definition = groups.get("definition", "…")
         included = _columns(groups.get("included", ""))
-        for group in _CHOSEN & found.keys() - groups.keys() if found.keys() & {"columns", "definition"} else ():
-            groups[group] = quoted(_chosen_name(table, [*columns, *included], definition))
+        groups |= _chosen_names(found, groups, table, [*columns, *included])
         options = f", postgresql_include=[{_listed(included)}]" if included else ""
         options += ", postgresql_nulls_not_distinct=True" if "equal_nulls" in groups else ""
         super().__init__(
@@ -103,17 +110,21 @@ def _listed(columns: Iterable[str]) -> str:
     return ", ".join(f'"{column}"' for column in columns)
 
 
-def _chosen_name(table: str, columns: Sequence[str], definition: str) -> str:
-    """Return the name that Postgres chooses for a constraint or an index without one."""
-    kind = next((kind for kind in _ENDINGS if definition.upper().startswith(kind)), "")
-    called = re.search(r"\(\s*(\w+)\s*\(", definition)  # a function in the key of an index
-    keys = re.match(r"FOREIGN KEY\s*\(([^()]*)\)", definition, re.IGNORECASE)
-    named = {
-        "FOREIGN KEY": _columns(keys[1]) if keys else [],
-        "UNIQUE": columns,
-        "": columns or [called[1] if called else "expr"],
-    }
-    return "_".join((table, *named.get(kind, []), _ENDINGS[kind]))
+def _chosen_names(
+    found: Mapping[str, str | None], groups: Mapping[str, str], table: str, columns: Sequence[str]
+) -> dict[str, str]:
+    """Return the name that Postgres chooses for a constraint or an index without one, unless the columns in an expression decide it."""
+    if not found.keys() & {"columns", "definition"}:
+        return {}
+    definition = groups.get("definition", "")
+    kind = next(kind for kind in _ENDINGS if definition.upper().startswith(kind))
+    if kind in _NAMED_BY:
+        key = _NAMED_BY[kind].match(definition)
+        columns = columns or _columns(key[1] if key else "")
+        if not columns:
+            return {}
+    name = "_".join((table, *(columns if kind != "PRIMARY KEY" else ()), _ENDINGS[kind]))
+    return dict.fromkeys(_CHOSEN & found.keys() - groups.keys(), quoted(name))
 
 
 def _measured(statement: Statement) -> str:
