@@ -80,12 +80,10 @@ def _contention(node: Node, steps: Steps, queries: Sequence[Query], source: Repl
     if steps.runs(_FEWEST_RUNS) < _FEWEST_RUNS:
         gaps.append(f"two runners of {node.id} at once, and its time with rows, were not executed: {steps.slowly}")
     elif processed := processed_tables(steps.statements):
-        growth = grow(node, processed, source)
-        if isinstance(growth, BaseException) and fails_on_rows(growth):
-            contention.failure = Failure.of(growth, source.environment)
-        elif isinstance(growth, str | BaseException):
-            growth = growth if isinstance(growth, str) else sentence(growth)
-            gaps.append(f"the growth of the time of {node.id} with rows is unknown: {growth}")
-        else:
-            contention.growth = growth
+        result = grow(node, processed, source)
+        contention.growth = result.growth
+        if result.error and fails_on_rows(result.error):
+            contention.failure = Failure.of(result.error, source.environment)
+        elif gap := sentence(result.error) if result.error else result.gap:
+            gaps.append(f"the growth of the time of {node.id} with rows is unknown: {gap}")
     return contention

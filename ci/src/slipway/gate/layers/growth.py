@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -46,6 +46,15 @@ _BY_CATEGORY = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class GrowthResult:
+    """The growth by line; otherwise the reason why it is unknown, or the error with which the revision ended."""
+
+    growth: tuple[Growth, ...] = ()
+    gap: str = ""
+    error: BaseException | None = None
+
+
 def processed_tables(statements: Sequence[Statement]) -> dict[int, tuple[str, ...]]:
     """Return the tables that a revision reads or writes whole, by line."""
     by_line: dict[int, dict[str, None]] = {}
@@ -55,10 +64,8 @@ def processed_tables(statements: Sequence[Statement]) -> dict[int, tuple[str, ..
     return {line: tuple(tables) for line, tables in by_line.items()}
 
 
-def grow(
-    node: Node, processed: Mapping[int, tuple[str, ...]], source: Replica
-) -> tuple[Growth, ...] | str | BaseException:
-    """Measure the growth by line; return the reason when that is not possible, an error if it is the revision's."""
+def grow(node: Node, processed: Mapping[int, tuple[str, ...]], source: Replica) -> GrowthResult:
+    """Measure the growth of the time of a revision on its lines that process tables."""
     names = list(dict.fromkeys(name for tables in processed.values() for name in tables))
     measured = []
     kept = source.filled(node, plain=True)
@@ -68,15 +75,17 @@ def grow(
             with source.copied(filled) if rows < max(ROWS) else nullcontext(filled) as database:
                 refused = with_connection(database, partial(_multiply_all, wanted, rows))
                 if refused:
-                    return refused
+                    return GrowthResult(gap=refused)
                 with _clock(node) as spent:
                     error = error_of_upgrade(source.environment, database, [node])
                 if error:
-                    return error
+                    return GrowthResult(error=error)
                 measured.append(spent)
-    return tuple(
-        Growth(line, tables, ROWS, tuple(round(spent[line], 3) for spent in measured))
-        for line, tables in processed.items()
+    return GrowthResult(
+        growth=tuple(
+            Growth(line, tables, ROWS, tuple(round(spent[line], 3) for spent in measured))
+            for line, tables in processed.items()
+        )
     )
 
 
