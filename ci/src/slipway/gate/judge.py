@@ -58,7 +58,7 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
         mapped = data.mapped_modules(evidence.environment.is_own)
         for node in evidence.history.nodes:
             of_node = _of_revision(evidence, stairway, node, own, mapped)
-            findings += (transactions.apart(each, stairway.steps[node.id].statements) for each in of_node)
+            findings += (transactions.in_own_revision(each, stairway.steps[node.id].statements) for each in of_node)
         findings = [finding for finding in _plainly(findings) if _is_on(finding.rule, own)]
         findings = list(_after_comments(evidence, stairway, findings, today, own))
     findings = [_at_own_level(finding, own) for finding in findings]

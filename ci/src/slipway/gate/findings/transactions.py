@@ -55,14 +55,13 @@ _AUTOCOMMIT = re.compile(r"(?:#.*\n)*with op\.get_context\(\)\.autocommit_block\
 _RESETS = re.compile(r"\A\s*(RESET|DISCARD)\b", re.IGNORECASE)
 
 
-def apart(finding: Finding, statements: Sequence[Statement]) -> Finding:
-    """Let a remedy with an autocommit block be a revision of its own, if its revision does more: beside that it would be T02."""
-    is_other = finding.remedy_is_code and not finding.rule.startswith("T")
-    begins = _AUTOCOMMIT.match(finding.remedy) if is_other else None
-    does_more = any(_changes(each) for each in statements if each.line != finding.line)
-    return (
-        replace(finding, remedy=f"# in a revision of its own:\n{finding.remedy}") if begins and does_more else finding
-    )
+def in_own_revision(finding: Finding, statements: Sequence[Statement]) -> Finding:
+    """Mark a remedy with an autocommit block as a revision of its own, if its revision has other statements (T02)."""
+    if not finding.remedy_is_code or finding.rule.startswith("T") or not _AUTOCOMMIT.match(finding.remedy):
+        return finding
+    if not any(_changes(each) for each in statements if each.line != finding.line):
+        return finding
+    return replace(finding, remedy=f"# in a revision of its own:\n{finding.remedy}")
 
 
 def of_failure(failure: Failure) -> Rule | None:
