@@ -85,13 +85,13 @@ _VALUES: Final = (
 )
 _HAS_VALUE: Final = re.compile(r"\b(?:not null|default|generated|identity)\b")
 _NOT_TYPE: Final = re.compile(r" (?:not null|default|generated|identity|collate)\b.*", re.DOTALL)
-_ALWAYS_USED: Final = (
+_ALWAYS_USED: Final = (  # by any release
     rules.COLUMN_RENAMED,
     rules.TABLE_RENAMED,
     rules.NEW_NOT_NULL,
     rules.ENUM,
     rules.COPIED_ONCE,
-)  # by any release
+)
 
 
 def check_start(nodes: Sequence[Node], previous: Previous) -> Iterator[Finding]:

@@ -23,9 +23,8 @@ def check(history: History) -> Iterator[Finding]:
     for problem in history.broken:
         yield (DUPLICATE if "more than once" in problem else BROKEN).finding(None, problem)
     if len(history.heads) > 1:
-        newest = next(
-            (node for node in reversed(history.nodes) if node.id in history.heads), None
-        )  # none beyond a baseline
+        # None beyond a baseline.
+        newest = next((node for node in reversed(history.nodes) if node.id in history.heads), None)
         yield SEVERAL_HEADS.finding(newest, f"heads: {', '.join(history.heads)}")
     for node in history.nodes:
         if node.edited:

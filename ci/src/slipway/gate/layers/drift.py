@@ -224,9 +224,8 @@ class _Tables:
         unbuilt: dict[str, str] = {}
         names = {table: name for name, table in self.named.items()}
         for metadata in self.models:
-            with suppress(
-                Exception
-            ):  # what a listener of the service makes may be missed by a table, which then says so
+            # A table may miss what a listener of the service makes, and says so when it is built.
+            with suppress(Exception):
                 metadata.create_all(self.connection, tables=[])
         generator: Any = SchemaGenerator(self.connection.dialect, self.connection, checkfirst=True)  # type: ignore[no-untyped-call]
         referred = {}

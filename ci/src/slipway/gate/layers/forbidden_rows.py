@@ -57,16 +57,16 @@ def plant_duplicate(connection: Any, key: Key) -> None:
     named = f"quote_ident(a.attname) IN ({', '.join(map(literal, key.columns))})"
     among = f"c.oid = to_regclass({literal(key.table)}) AND ({named}{f' OR {_MAY_BE_EQUAL}' if key.is_derived else ''})"
     names = [f'"{name}"' for _, name in query(connection, f"{_COLUMNS} AND {among}")]
+    if not names:
+        return
     first, last = (f"FROM {key.table} ORDER BY ctid {order} LIMIT 1" for order in ("", "DESC"))
-    copied = (
-        names if key.is_derived else [", ".join(names)][: len(names)]
-    )  # one by one, because a check may refuse some
+    groups = names if key.is_derived else [", ".join(names)]  # one by one, because a check may refuse some
     for each in (
         *(
             f"UPDATE {key.table} SET ({some}) = (SELECT {some} {first}) WHERE ctid = (SELECT ctid {last})"
-            for some in copied
+            for some in groups
         ),
-        *(f"UPDATE {key.table} SET {meeting}" for meeting in _meeting(key.condition) if names),
+        *(f"UPDATE {key.table} SET {meeting}" for meeting in _meeting(key.condition)),
     ):
         rows_written(connection, f"DO {literal(f'BEGIN {each}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
 

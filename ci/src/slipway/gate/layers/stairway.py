@@ -348,9 +348,8 @@ class Stairway:
                 if traced:
                     seen.statements = self._tracer.seen()
                 others = self._has_others or programs_started() > programs
-                if (
-                    others and len(steps) > 1
-                ):  # they would wait for the locks of this transaction, and do not share its fate
+                # They would wait for the locks of this transaction, and do not share its fate.
+                if others and len(steps) > 1:
                     self._one_by_one.add(node.id)
                     raise _NotAsLeftError
                 seen.changes[step] = catalog.read(by_others=others)

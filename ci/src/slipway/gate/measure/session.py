@@ -78,9 +78,8 @@ def written_by_transaction(connection: Any) -> int:
 def begin_beside(connection: Any, search_path: str) -> bool:
     """Begin a session of the server's user that looks at what revisions do, with the search path of theirs; return whether it sees all rows."""
     driver = driver_of(connection)
-    if hasattr(
-        driver, "prepare_threshold"
-    ):  # psycopg's: with a statement of its own it would send DEALLOCATE ALL, which drops ours, too
+    # psycopg's: with a statement of its own it would send DEALLOCATE ALL, which drops ours, too
+    if hasattr(driver, "prepare_threshold"):
         driver.prepare_threshold = None
     return bool(query(connection, _BESIDE.format(search_path=literal(search_path)))[0][0])
 
