@@ -258,6 +258,16 @@ def test_a_folder_with_settings_is_a_service_whatever_is_below_it(name):
     assert surveyed(one | other | settings).values(Subject.SERVICE) == ()
 
 
+def test_of_several_dockerfiles_the_nearest_one_that_names_an_image_or_installs_libraries_counts():
+    web = "FROM python:3.11 AS build\nRUN apt-get install gcc libpq-dev\nFROM python:3.12\nRUN apt-get install libpq-dev\n"
+    worker = "FROM python:3.13\nRUN apt-get install libxml2\n"
+    survey = surveyed(ALEMBIC | {"Dockerfile": web, "docker/worker.Dockerfile": worker})
+    assert survey.values(Subject.PYTHON) == ("3.12", "3.11")
+    assert [(each.value, each.place) for each in survey.facts_about(Subject.PACKAGE)] == [
+        ("libpq-dev", "Dockerfile line 2")
+    ]
+
+
 def test_every_value_names_its_place_and_whether_it_was_guessed():
     survey = surveyed(SHAPES["pdm, with alembic called from src"][0])
     python, variable = survey.fact(Subject.PYTHON), survey.fact(Subject.VARIABLE)

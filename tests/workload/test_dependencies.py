@@ -38,11 +38,15 @@ def tree(tmp_path):
     return folder
 
 
-def key(tree: Path) -> str:
-    plan = dependencies._Plan(
-        tree=tree, lock=lock_of(tree, tree_at(tree)), view=tree_at(tree), linked=False, package=False, everything=False
+def planned(tree: Path) -> dependencies._Plan:
+    view = tree_at(tree)
+    return dependencies._Plan(
+        tree=tree, lock=lock_of(tree, view), view=view, linked=False, package=False, everything=False
     )
-    return dependencies._key(plan)
+
+
+def key(tree: Path) -> str:
+    return dependencies._key(planned(tree))
 
 
 def elsewhere(tree: Path) -> Path:
@@ -387,6 +391,14 @@ def test_a_python_that_cannot_be_had_is_named_with_the_commands_that_bring_it(st
     refused = dependencies._refusal(["sync"], stderr, 1)
     assert str(refused).startswith("the service's Python 3.9 is not on this machine")
     assert "uv python install 3.9" in refused.next_step
+
+
+@pytest.mark.parametrize(
+    ("requires", "asked"), [("<3.99, >= 3.12", ">=3.12,<3.99"), (">=3.8", ">=3.10"), ("==3.8.*", "3.10")]
+)
+def test_uv_is_asked_for_a_python_within_the_bounds_of_the_project_and_of_the_gate(tree, requires, asked):
+    (tree / "pyproject.toml").write_text(PROJECT.replace(">=3.11", requires))
+    assert planned(tree).python == ["--python", asked]
 
 
 def test_a_python_of_pyenv_that_it_has_not_selected_is_found(tree, tmp_path, monkeypatch):
