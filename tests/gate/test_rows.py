@@ -394,6 +394,19 @@ def test_equal_values_fail_where_a_new_column_is_derived_from_them(prove_history
     assert [(rule, revision) for rule, revision, _ in of_rows(proof) if rule == "D01"] == [("D01", "b")]
 
 
+def test_equal_values_are_not_invented_in_a_column_that_an_earlier_revision_fills(prove_history):
+    add = "op.add_column('notes', sa.Column({0!r}, sa.Text))".format
+    fill = "op.execute('UPDATE notes SET {0} = {1}')".format
+    unique = "op.create_unique_constraint({0!r}, 'notes', [{0!r}])".format
+    undo = "raise NotImplementedError"
+    bodies = [add("number"), fill("number", "gen_random_uuid()"), unique("number")]
+    bodies += [add("slug"), fill("slug", "lower(title)"), unique("slug")]
+    names = ["a", *(f"r{number}" for number in range(6))]
+    history = {name: (down, body, undo) for down, name, body in zip(names, names[1:], bodies, strict=False)}
+    proof = prove_history({"a": (None, *NOTES), **history}, start_after="a")
+    assert [(rule, revision) for rule, revision, _ in of_rows(proof) if rule == "D01"] == [("D01", "r5")]
+
+
 def test_equal_values_are_tried_in_rows_that_a_partial_index_covers(prove_history):
     index = "op.create_index({0!r}, 'notes', ['title'], unique=True, postgresql_where=sa.text({1!r}))".format
     table = "op.execute('CREATE TABLE notes (id int PRIMARY KEY, title text, gone_at date, state varchar(9))')"

@@ -1,10 +1,12 @@
 """Rows that only the new revision forbids: two with equal keys before a unique index, one with a label that leaves its enum."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change
 from slipway.gate.measure.session import literal, query, rows_written
 
@@ -35,6 +37,10 @@ class Key:
     condition: str
     is_derived: bool  # from any columns of the table: one of its own is as new as the key
 
+    @property
+    def qualified(self) -> list[str]:
+        return [f"{self.table}.{column}" for column in sorted(self.columns)]
+
 
 def added_keys(change: Change) -> Iterator[Key]:
     """Yield the key of each unique index or constraint that a change adds."""
@@ -47,6 +53,39 @@ def added_keys(change: Change) -> Iterator[Key]:
             table = named.get("table") or line.name.rpartition(".")[0]
             is_derived = any(f"{table}.{column}" in new for column in columns)
             yield Key(table=table, columns=columns, condition=named.get("condition") or "", is_derived=is_derived)
+
+
+def keys_by_revision(steps: Mapping[str, Steps]) -> Mapping[str, Sequence[Key]]:
+    """Return the keys for which equal values are planted before each revision, whose steps come in their order.
+
+    A key on a column that an earlier revision adds, and a revision fills, is tried before that earlier one: only from equal sources can equal
+    values come. Planted before the key, they would be values that neither a release nor a revision writes.
+    """
+    adding: dict[str, str] = {}  # the revision that adds a column to an existing table
+    written: list[str] = []
+    keys = defaultdict(list)
+    for revision, each in steps.items():
+        tables = {line.name for line in each.upgraded.added if line.kind == "table"}
+        columns = (line.name for line in each.upgraded.added if line.kind == "column")
+        adding |= {name: revision for name in columns if name.rpartition(".")[0] not in tables}
+        written += [statement.sql for statement in each.statements]
+        for key in added_keys(each.upgraded):
+            filled = [name for name in key.qualified if name in adding and _is_filled(name, written)]
+            if filled:
+                keys[adding[filled[0]]].append(replace(key, is_derived=True))
+            else:
+                keys[revision].append(key)
+    return keys
+
+
+def _is_filled(column: str, statements: Iterable[str]) -> bool:
+    """Whether one of the statements sets the qualified column in an UPDATE."""
+    *_, table, name = column.split(".")
+    sets = re.compile(
+        rf"\bUPDATE\b.*?(?<!\w){re.escape(table)}(?!\w).*?\bSET\b.*?(?<!\w){re.escape(name)}(?!\w)",
+        re.IGNORECASE | re.DOTALL,
+    )
+    return any(sets.search(sql) for sql in statements)
 
 
 def plant_duplicate(connection: Any, key: Key) -> None:

@@ -30,7 +30,7 @@ from slipway.gate.history import Node
 from slipway.gate.kept_session import session_beside
 from slipway.gate.layers import seeds
 from slipway.gate.layers.backfills import Loop, RepeatedWrite, recording_backfills, recording_loops, repeated_writes
-from slipway.gate.layers.forbidden_rows import added_keys, plant_duplicate, plant_label, removed_labels
+from slipway.gate.layers.forbidden_rows import keys_by_revision, plant_duplicate, plant_label, removed_labels
 from slipway.gate.layers.hidden_rows import HiddenRows, recording_hidden_rows
 from slipway.gate.layers.in_parts import in_parts
 from slipway.gate.layers.losses import (
@@ -205,6 +205,8 @@ class _Run:
         self._baseline = baseline
         self._environment = baseline.environment
         self._steps = steps
+        in_order = (each.id for each in baseline.history.nodes if each.id in steps)
+        self._keys = keys_by_revision({revision: steps[revision] for revision in in_order})
         self._begins = (earlier, nodes)
         self._earlier = earlier
         self._pending = deque(nodes)
@@ -462,7 +464,7 @@ class _Run:
     def _repeat(self, node: Node) -> None:
         """Give two rows equal values where only the revision forbids them, and one a label that only the revision removes."""
         oids = {name: oid for oid, name in self._names.items() if self._filled[oid]}
-        if keys := list(added_keys(self._steps[node.id].upgraded)):
+        if keys := self._keys.get(node.id, ()):
             oids |= self._seeing_all_rows(partitions, oids.values())
         for key in keys:
             if key.table in oids:

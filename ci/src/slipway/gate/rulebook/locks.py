@@ -135,7 +135,7 @@ CHECK: Final = _error(
     name="check constraint added in one step",
     message="Adding a valid check constraint scans the whole table while reads and writes are blocked.",
     code="""\
-op.create_check_constraint("{name}", "{table}", …, postgresql_not_valid=True{schema})
+op.create_check_constraint(op.f("{name}"), "{table}", …, postgresql_not_valid=True{schema})
 # in the next revision, which takes only SHARE UPDATE EXCLUSIVE:
 op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT {sql_name}')""",
     related=("L08", "L09", "L17"),
@@ -197,12 +197,12 @@ NOT_NULL: Final = _error(
     message="SET NOT NULL scans the whole table while reads and writes are blocked.",
     code="""\
 # once no running release writes NULL, which the check forbids, too (C06):
-op.create_check_constraint("{column}_not_null", "{table}", '{sql_column} IS NOT NULL', postgresql_not_valid=True{schema})
+op.create_check_constraint(op.f("{column}_not_null"), "{table}", '{sql_column} IS NOT NULL', postgresql_not_valid=True{schema})
 # in the next revision, so that SET NOT NULL trusts the valid check and scans nothing:
 op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT "{column}_not_null"')
 # in the one after it:
 op.alter_column("{table}", "{column}", nullable=False{schema})
-op.drop_constraint("{column}_not_null", "{table}"{schema})""",
+op.drop_constraint(op.f("{column}_not_null"), "{table}"{schema})""",
     related=("C06", "D01", "L07"),
     bad="""op.alter_column("notes", "title", nullable=False)""",
     good="""\
@@ -310,7 +310,7 @@ INLINE_CHECK: Final = _error(
     message="A check constraint on a new column scans the whole table while reads and writes are blocked.",
     code="""\
 op.add_column("{table}", sa.Column("{column}", …){schema})
-op.create_check_constraint("{table}_{column}_check", "{table}", …, postgresql_not_valid=True{schema})
+op.create_check_constraint(op.f("{table}_{column}_check"), "{table}", …, postgresql_not_valid=True{schema})
 # in the next revision, which takes only SHARE UPDATE EXCLUSIVE:
 op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT "{table}_{column}_check"')""",
     related=("L07", "L18"),
@@ -327,7 +327,7 @@ DOMAIN: Final = _error(
     message="Postgres checks the domain's constraint on every row of the tables that use it while other sessions are blocked.",
     code="""\
 op.add_column("{table}", sa.Column("{column}", …){schema})  # of the domain's base type
-op.create_check_constraint("{table}_{column}_check", "{table}", …, postgresql_not_valid=True{schema})
+op.create_check_constraint(op.f("{table}_{column}_check"), "{table}", …, postgresql_not_valid=True{schema})
 # a constraint on the domain itself: ALTER DOMAIN … ADD CONSTRAINT … NOT VALID, and VALIDATE in the next revision""",
     related=("L17",),
     before=f'{NOTES}\nop.execute("CREATE DOMAIN rank AS integer CHECK (VALUE >= 0)")',
@@ -385,7 +385,7 @@ with op.get_context().autocommit_block():
 )
 PARTITION_BESIDE_DEFAULT: Final = """\
 # the default partition is scanned for rows within the new bounds, unless a valid check excludes them
-op.create_check_constraint("{partition}_excluded", "…", "NOT (…)", postgresql_not_valid=True)  # of the default partition
+op.create_check_constraint(op.f("{partition}_excluded"), "…", "NOT (…)", postgresql_not_valid=True)  # of the default partition
 # in the next revision:
 op.execute('ALTER TABLE … VALIDATE CONSTRAINT "{partition}_excluded"')
 # in the one after it, which then scans nothing:
@@ -395,7 +395,7 @@ ATTACHED: Final = _error(
     name="partition attached without a valid check",
     message="ATTACH PARTITION scans all rows of the partition, and of the default partition, while they are locked.",
     code="""\
-op.create_check_constraint("{partition}_bounds", "{partition}", …, postgresql_not_valid=True)  # the partition's bounds
+op.create_check_constraint(op.f("{partition}_bounds"), "{partition}", …, postgresql_not_valid=True)  # the partition's bounds
 # in the next revision:
 op.execute('ALTER TABLE {sql_partition} VALIDATE CONSTRAINT "{partition}_bounds"')
 # in the one after it, which then scans nothing:

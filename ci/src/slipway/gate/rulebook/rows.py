@@ -239,6 +239,8 @@ ZONE: Final = _warning(
     name="times converted in the session's time zone",
     message="The new values depend on the TimeZone of the session that runs the upgrade: elsewhere they differ by hours, and the table may be rewritten.",
     code="""\
+# Python code that reads the column gets datetimes with a zone instead of without, or the reverse, which it cannot compare with the others;
+# so first release code that can use both
 op.execute("SET LOCAL timezone = 'UTC'")  # the zone of the times without one; only with UTC nothing is rewritten
 op.alter_column("{table}", "{column}", type_=sa.{type}{schema})""",
     related=("D05", "L11"),
