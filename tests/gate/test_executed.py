@@ -132,7 +132,8 @@ def test_what_was_asked_for_and_could_not_be_done_is_in_the_verdict(
     assert proof.coverage.unproven == unproven
     complete = replace(proof, findings=(), verdict=Verdict.PASS, coverage=replace(proof.coverage, layers=tuple(Layer)))
     assert complete.verdict_in_words == ("passed in part" if unproven else "passed")
-    assert (f"not tested: {', '.join(unproven)}: " in text(complete)) == bool(unproven)
+    assert ("not tested" in text(complete)) == bool(unproven)
+    assert not unproven or f"not tested: {', '.join(unproven)}: " in text(complete)
 
 
 def test_a_previous_release_whose_models_are_unknown_is_in_the_verdict(write_project, server_url):
