@@ -31,9 +31,9 @@ On the default branch itself they are those that are not committed or not pushed
 that the newest release tag lacks (a tag with a digit); if it lacks none, or there is no such tag, the newest revision is
 new, or with `start-after` all after that.
 
-Revisions up to `start-after` in the settings are always old: `slipway init` sets it to the revision at which a service
-adopts slipway. `--all-revisions` tests every revision after `start-after`, and so does `dagger call gate` without
-`--since`. The report says which revisions were tested, and how many older ones were only run.
+Revisions up to `start-after` in the settings are old: `slipway init` sets it to the revision at which a service
+adopts slipway. `--all-revisions` tests every revision, these too; `dagger call gate` without `--since` tests all after
+`start-after`. The report says which revisions were tested, and how many older ones were only run.
 
 `slipway gate --since` replaces this choice and `start-after` for one run. It takes a revision; a git ref such as
 `origin/main`, a tag or a commit, whose revisions are old unless they were edited since; or `merge-base`, the commit at which

@@ -45,9 +45,9 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         ),
         switch(
             "all-revisions",
-            "test released revisions too: every one, or with the setting start-after every later one",
+            "test every revision: released ones too, and those up to the setting start-after",
             one_of="tested",
-            not_on_dagger="it does so without --since",
+            not_on_dagger="without --since it tests all after start-after",
         ),
         switch(
             "all-services",

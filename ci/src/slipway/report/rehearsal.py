@@ -4,6 +4,8 @@ from slipway.records.rehearsal import Act, Rehearsal
 from slipway.report.format import duration, rendered
 from slipway.untrusted import one_line
 
+_LONGEST = 2000  # characters of a reason, which is not cut
+
 
 def page(rehearsal: Rehearsal) -> str:
     """Render a self-contained HTML page."""
@@ -34,7 +36,7 @@ def _pace(rehearsal: Rehearsal) -> str:
 def _verdict(rehearsal: Rehearsal) -> str:
     if rehearsal.passed:
         return "passed: every act went as expected"
-    return "\n".join(map(one_line, rehearsal.failures))
+    return "\n".join(one_line(each, _LONGEST) for each in rehearsal.failures)
 
 
 def _row(act: Act) -> tuple[str, ...]:
