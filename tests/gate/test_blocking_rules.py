@@ -218,7 +218,7 @@ def test_a_lock_of_an_earlier_statement_is_reported_as_such():
         ("an index on two columns, on the second line", 'op.create_index("ix", "users", ["name", "age"], postgresql_concurrently=True)'),
         ("a unique index", 'op.create_index("ix", "users", ["name"], unique=True, postgresql_concurrently=True)'),
         ("a unique constraint", "op.execute('ALTER TABLE users ADD CONSTRAINT uq UNIQUE USING INDEX uq')"),
-        ("not null", "op.create_check_constraint(\"age_not_null\", \"users\", 'age IS NOT NULL', postgresql_not_valid=True)"),
+        ("not null", "op.create_check_constraint(op.f(\"age_not_null\"), \"users\", 'age IS NOT NULL', postgresql_not_valid=True)"),
         ("a check", "op.execute('ALTER TABLE users VALIDATE CONSTRAINT ck')"),
     ],
 )  # fmt: skip
