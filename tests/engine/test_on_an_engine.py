@@ -179,14 +179,19 @@ def test_the_database_is_at_the_head():
 
 
 def test_all_checks_are_green_on_the_files_of_git_and_a_migrated_database_and_each_test_is_in_the_trace(elsewhere):
-    declare(elsewhere, r"lint = .*", 'lint = ["ruff", "check", "--isolated", "--select=F401", "."]')
-    declare(elsewhere, r"tests = .*\nsources = .*", 'tests = ["pytest", "head.py"]\nsources = ["head.py"]')
-    (elsewhere.folder / "head.py").write_text(HEAD)
+    declare(
+        elsewhere,
+        r"lint = .*",
+        'lint = ["ruff", "check", "--isolated", "--no-respect-gitignore", "--select=F401", "."]',
+    )
+    declare(elsewhere, r"tests = .*\nsources = .*", 'tests = ["pytest", "own/head.py"]\nsources = ["own"]')
+    (elsewhere.folder / "own").mkdir()
+    (elsewhere.folder / "own/head.py").write_text(HEAD)
     (elsewhere.folder / ".gitignore").write_text("ignored.py\n.env\n")
-    (elsewhere.folder / "ignored.py").write_text("import os\n")
+    (elsewhere.folder / "own/ignored.py").write_text("import os\n")
     done = elsewhere.check()
     assert done.returncode == 0, done.stderr
-    assert re.search(r"✔ head +1 passed", done.stderr)
+    assert re.search(r"✔ own\.head +1 passed", done.stderr)
 
 
 def test_a_health_path_that_is_wrong_is_named_with_its_key(elsewhere):
