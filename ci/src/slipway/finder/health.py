@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from slipway.finder.mounting import mounts_in
+from slipway.finder.mounting import Prefix, mounts_in
 from slipway.finder.start import CHECKED, SERVERS, checks_of_images
 from slipway.finder.tree import COMPOSE, Tree, called, module_of, parsed, text_in
 from slipway.records.survey import Fact, Subject
@@ -29,7 +29,8 @@ _WORDS: Final = (
     "alive",
 )
 _ROUTE: Final = re.compile(rf"/(?:[\w-]+/)*_{{0,2}}(?:{'|'.join(_WORDS)})(?:[-_]?check)?_{{0,2}}/?")
-_MENTIONED: Final = re.compile(rf"[\"']/?{_ROUTE.pattern[1:]}[\"']")
+_MENTIONED: Final = re.compile(rf"[\"']{_ROUTE.pattern}[\"']")
+_MENTIONED_BELOW_A_PREFIX: Final = re.compile(rf"[\"']/?{_ROUTE.pattern[1:]}[\"']")
 _ROUTING: Final = {
     "get",
     "route",
@@ -107,8 +108,9 @@ def _rank(path: str) -> int:
 
 def _routes(tree: Tree, name: str) -> Iterator[Fact]:
     text, module, mounts = tree.read(name), module_of(name, tree), mounts_in(tree)
-    mounted = any(_ROUTE.fullmatch(mounts.prefix(each).text) for each in mounts.routers if each[0] == module)
-    if not mounted and not _MENTIONED.search(text):
+    prefixes = [mounts.prefix(each).text for each in mounts.routers if each[0] == module]
+    mentioned = _MENTIONED_BELOW_A_PREFIX if any(prefixes) else _MENTIONED
+    if not any(map(_ROUTE.fullmatch, prefixes)) and not mentioned.search(text):
         return
     for node in ast.walk(parsed(text)):
         if not isinstance(node, ast.Call) or called(node) not in _ROUTING:
@@ -118,14 +120,13 @@ def _routes(tree: Tree, name: str) -> Iterator[Fact]:
         )
         owner = ast.unparse(node.func).rpartition(".")[0]
         on_application = owner in {"app", "application", "config"} or called(node) == "Route"
-        prefix = None if on_application else mounts.prefix((module, owner))
+        prefix = Prefix() if on_application else mounts.prefix((module, owner))
         for path in texts:
-            slash = "/" if path and path[0] != "/" and prefix and prefix.text else ""  # Flask's
-            whole = f"{prefix.text if prefix else ''}{slash}{path}"
+            slash = "/" if path and path[0] != "/" and prefix.text else ""  # Flask's
+            whole = f"{prefix.text}{slash}{path}"
             if path is not None and _ROUTE.fullmatch(whole):
-                guessed = prefix.guessed if prefix else ""
                 named = _STRONG.search(whole) or _WEAK.fullmatch(whole)
-                guessed = guessed or ("" if named else "from its name only")
+                guessed = prefix.guessed or ("" if named else "from its name only")
                 yield Fact(
                     subject=Subject.HEALTH_PATH, value=whole, place=f"{name} line {node.lineno}", guessed=guessed
                 )

@@ -17,14 +17,14 @@ Router = tuple[str, str]  # its module and name
 
 
 @dataclass(frozen=True)
-class _Prefix:
+class Prefix:
     """A prefix, and why it is a guess."""
 
-    text: str
+    text: str = ""
     guessed: str = ""
 
-    def __add__(self, other: "_Prefix") -> "_Prefix":
-        return _Prefix(self.text + other.text, self.guessed or other.guessed)
+    def __add__(self, other: "Prefix") -> "Prefix":
+        return Prefix(self.text + other.text, self.guessed or other.guessed)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class _Mount:
 
     router: Router
     on: Router
-    prefix: _Prefix | None
+    prefix: Prefix | None
     replaces: bool
 
 
@@ -41,29 +41,29 @@ class _Mount:
 class Mounts:
     """The routers of a service with their own prefixes, and the calls that mount them."""
 
-    routers: dict[Router, _Prefix]
+    routers: dict[Router, Prefix]
     mounts: tuple[_Mount, ...]
 
-    def prefix(self, router: Router, inner: tuple[Router, ...] = ()) -> _Prefix:
+    def prefix(self, router: Router, inner: tuple[Router, ...] = ()) -> Prefix:
         """Return the prefix of a router's routes; `inner` are those mounted on it on the way."""
         if router in inner:
-            return _Prefix("", "routers are mounted in a circle")
-        own = self.routers.get(router, _Prefix(""))
+            return Prefix("", "routers are mounted in a circle")
+        own = self.routers.get(router, Prefix())
         mounts = list(dict.fromkeys(each for each in self.mounts if each.router == router))
         if len(mounts) != 1:
             why = "a router is mounted twice" if mounts else "a router may be mounted under a prefix"
-            return own + _Prefix("", why)
+            return own + Prefix("", why)
         (mount,) = mounts
-        above = self.prefix(mount.on, (*inner, router)) if mount.on in self.routers else _Prefix("")
+        above = self.prefix(mount.on, (*inner, router)) if mount.on in self.routers else Prefix()
         if mount.prefix is None:
             return above + own
-        return above + mount.prefix + (_Prefix("") if mount.replaces else own)
+        return above + mount.prefix + (Prefix() if mount.replaces else own)
 
 
 @functools.lru_cache(maxsize=1)
 def mounts_in(tree: Tree) -> Mounts:
     """Return the routers that the service's modules make and mount."""
-    routers, calls = dict[Router, _Prefix](), []
+    routers, calls = dict[Router, Prefix](), []
     for file in tree.sources:
         text = tree.read(file)
         if not any(word in text for word in (*_ROUTERS, *_MOUNTING)):
@@ -71,14 +71,14 @@ def mounts_in(tree: Tree) -> Mounts:
         module = module_of(file, tree)
         for node in ast.walk(parsed(text)):
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and called(node.value) in _ROUTERS:
-                prefix = _prefix(tree, node.value, _ROUTERS[called(node.value)]) or _Prefix("")
+                prefix = _prefix(tree, node.value, _ROUTERS[called(node.value)]) or Prefix()
                 routers |= {(module, ast.unparse(target)): prefix for target in node.targets}
             elif isinstance(node, ast.Call) and called(node) in _MOUNTING:
                 calls.append((file, module, node))
     return Mounts(routers, tuple(_mounted(tree, routers, calls)))
 
 
-def _mounted(tree: Tree, routers: dict[Router, _Prefix], calls: list[tuple[str, str, ast.Call]]) -> Iterator[_Mount]:
+def _mounted(tree: Tree, routers: dict[Router, Prefix], calls: list[tuple[str, str, ast.Call]]) -> Iterator[_Mount]:
     for file, module, call in calls:
         given = call.args[:1] or [each.value for each in call.keywords if each.arg in {"router", "blueprint"}]
         router = _named(tree, routers, file, ast.unparse(given[0])) if given else None
@@ -89,7 +89,7 @@ def _mounted(tree: Tree, routers: dict[Router, _Prefix], calls: list[tuple[str, 
             yield _Mount(router, on, _prefix(tree, call, keyword), replaces=keyword == "url_prefix")
 
 
-def _named(tree: Tree, routers: dict[Router, _Prefix], file: str, path: str, depth: int = 0) -> Router | None:
+def _named(tree: Tree, routers: dict[Router, Prefix], file: str, path: str, depth: int = 0) -> Router | None:
     """Return the router that a module calls by a name or a path such as `public.api.blueprint`."""
     module = module_of(file, tree)
     above, _, last = path.rpartition(".")
@@ -103,13 +103,13 @@ def _named(tree: Tree, routers: dict[Router, _Prefix], file: str, path: str, dep
         exact = [each for each in found if f".{each[0]}".endswith(f".{above}")]
         if len(exact or found) == 1:
             return (exact or found)[0]
-        imported = _file(tree, full)
+        imported = _files(tree).get(full)
         return _named(tree, routers, imported, last, depth + 1) if imported else None
     origin = _imports(tree, file).get(path, "")
     module, _, original = origin.rpartition(".")
     if (module, original) in routers:
         return module, original
-    imported = _file(tree, module)
+    imported = _files(tree).get(module)
     return _named(tree, routers, imported, original, depth + 1) if imported else None
 
 
@@ -128,25 +128,25 @@ def _imports(tree: Tree, file: str) -> dict[str, str]:
     return found
 
 
-@functools.lru_cache(maxsize=256)
-def _file(tree: Tree, module: str) -> str | None:
-    """Return the file of a module."""
-    return next((file for file in tree.sources if module and module_of(file, tree) == module), None)
+@functools.lru_cache(maxsize=1)
+def _files(tree: Tree) -> dict[str, str]:
+    """Return the files of the service's modules by the modules' names."""
+    return {module: file for file in reversed(tree.sources) if (module := module_of(file, tree))}
 
 
-def _prefix(tree: Tree, call: ast.Call, keyword: str) -> _Prefix | None:
+def _prefix(tree: Tree, call: ast.Call, keyword: str) -> Prefix | None:
     """Return the prefix that a call names; None when it names none."""
     given = next((each.value for each in call.keywords if each.arg in {keyword, None}), None)
     return None if given is None else _text(tree, given)
 
 
-def _text(tree: Tree, node: ast.expr) -> _Prefix:
+def _text(tree: Tree, node: ast.expr) -> Prefix:
     """Return a literal text, or that of a constant by its name; an attribute of settings may have another value."""
     if (text := text_in(node)) is not None:
-        return _Prefix(text.rstrip("/"))
+        return Prefix(text.rstrip("/"))
     if isinstance(node, ast.JoinedStr):
         parts = [_text(tree, each.value if isinstance(each, ast.FormattedValue) else each) for each in node.values]
-        return sum(parts, _Prefix(""))
+        return sum(parts, Prefix())
     name = getattr(node, "id", getattr(node, "attr", ""))
     assigned = re.compile(rf"""^[ \t]*{re.escape(name)}\b[^=\n]*=\s*["']([^"'\n]*)["']""", re.MULTILINE)
     found = {
@@ -154,5 +154,5 @@ def _text(tree: Tree, node: ast.expr) -> _Prefix:
     }
     if len(found) == 1:
         guessed = "" if isinstance(node, ast.Name) else f"the prefix is {name}, which may be set"
-        return _Prefix(found.pop().rstrip("/"), guessed)
-    return _Prefix("", "a router's prefix is computed")
+        return Prefix(found.pop().rstrip("/"), guessed)
+    return Prefix("", "a router's prefix is computed")

@@ -30,14 +30,15 @@ _STAND_INS: Final = {
     "AmqpDsn": "amqp://localhost", "list": "[]", "List": "[]", "set": "[]", "dict": "{}", "Dict": "{}", "Path": ".", "UUID": "00000000-0000-4000-8000-000000000000",
 }  # fmt: skip
 _PLAIN: Final = {*_STAND_INS, "str", "SecretStr", "Any", "None", "Optional", "Union", "Annotated", "Field"}
+_READER: Final = re.compile(r"config|env|_?(?:get|require)_(?:required_)?(?:config|env|setting)(?:_var|_variable)?")
 _READING: Final = re.compile(
-    r"Settings\)|environ\[|(?:mandatory|required)=True|(?:config|env|setting)(?:_var|_variable)?\(|\benv\.(?:str|int|bool|list|url|float)\("
+    rf"Settings\)|environ\[|(?:mandatory|required)=True|\b(?:{_READER.pattern})\(|\benv\.(?:str|int|bool|list|url|float)\("
 )
 _CHECKED: Final = re.compile(r"""["'](\w+)["'] (?:not )?in (?:os\.)?environ\b""")  # before it is read
 _IMPORTED: Final = re.compile(r"^from os import .*\benviron\b", re.MULTILINE)  # a parameter of this name is WSGI's
 _SETTINGS: Final = {"BaseSettings", "CustomBaseSettings", "BaseAppSettings"}
 _FLAGS: Final = {"mandatory", "required"}
-_READER: Final = re.compile(r"config|env|_?(?:get|require)_(?:required_)?(?:config|env|setting)(?:_var|_variable)?")
+_ENVIRONMENT: Final = re.compile(r"environ\b|getenv\b")
 STAND_IN: Final = "slipway"
 _LONG_STAND_IN: Final = "this-is-no-secret-only-a-stand-in-slipway-0="  # a Fernet key, and long enough for others
 _OF_THE_MACHINE: Final = {
@@ -165,13 +166,11 @@ def _in_code(tree: Tree) -> Iterator[Variable]:
 def _own_readers(tree: Tree) -> set[str]:
     """Return the names of the service's own functions that read the variable of their first argument, and raise without it."""
     found = set[str]()
-    for name in (each for each in tree.sources if "environ" in tree.read(each) or "getenv" in tree.read(each)):
-        functions = (node for node in ast.walk(parsed(tree.read(name))) if isinstance(node, ast.FunctionDef))
-        for node in functions:
+    for text in (text for text in map(tree.read, tree.sources) if "raise" in text and _ENVIRONMENT.search(text)):
+        for node in (each for each in ast.walk(parsed(text)) if isinstance(each, ast.FunctionDef)):
             names = [each.arg for each in (*node.args.args, *node.args.kwonlyargs)]
-            reads = rf"(?:getenv|environ\.get)\({names[0]}\b|environ\[{names[0]}\]" if names else "(?!)"
-            text = "" if _FLAGS & {*names} else ast.unparse(node)
-            if "raise " in text and re.search(reads, text):
+            body = ast.unparse(node) if names and not _FLAGS & {*names} else ""
+            if "raise " in body and re.search(rf"(?:getenv|environ\.get)\({names[0]}\b|environ\[{names[0]}\]", body):
                 found.add(node.name)
     return found
 
@@ -211,11 +210,7 @@ def _names_the_database(variable: str, types: list[str]) -> bool:
 
 def _in_annotation(annotation: ast.expr) -> ast.expr | None:
     """Return the Field(…) of Annotated[…, Field(…)]."""
-    parts = (
-        annotation.slice.elts
-        if isinstance(annotation, ast.Subscript) and isinstance(annotation.slice, ast.Tuple)
-        else []
-    )
+    parts = getattr(getattr(annotation, "slice", None), "elts", ())
     return next((each for each in parts if isinstance(each, ast.Call) and called(each) == "Field"), None)
 
 
