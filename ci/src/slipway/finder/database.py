@@ -1,11 +1,11 @@
 """The service's Postgres: its major version, extensions, driver, and the variable with its URL."""
 
-import posixpath
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
-from slipway.finder.alembic import alembic
+from slipway.finder.imports import loaded
 from slipway.finder.locks import DRIVERS, brought_by, lock, needed
 from slipway.finder.tree import COMPOSE, Tree
 from slipway.finder.variables import SHELL_DEFAULT, examples
@@ -122,12 +122,8 @@ def _url_variable(tree: Tree) -> Iterator[Fact]:
     for fact in found[:1]:
         others = sorted({each.value for each in found} - {fact.value})
         guessed = f"there is also {', '.join(others[:3])}" if others and fact.value != "DATABASE_URL" else ""
-        guessed = (
-            fact.guessed
-            or guessed
-            or ("production may have another one" if _NOT_THE_MAIN_ONE.search(fact.value) else "")
-        )
-        yield Fact(subject=Subject.DATABASE_VARIABLE, value=fact.value, place=fact.place, guessed=guessed)
+        doubt = "production may have another one" if _NOT_THE_MAIN_ONE.search(fact.value) else ""
+        yield replace(fact, guessed=fact.guessed or guessed or doubt)
 
 
 def _given_by_compose(tree: Tree) -> Iterator[Fact]:
@@ -164,8 +160,7 @@ def _driver(tree: Tree) -> Iterator[Fact]:
 
 def _synchronous(tree: Tree) -> str:
     """Return a synchronous driver that another package brings, if env.py needs one; empty otherwise."""
-    scripts = next((fact.value for fact in alembic(tree) if fact.subject is Subject.SCRIPTS), "")
-    text = tree.read(posixpath.join(scripts, "env.py"))
+    text = tree.read(loaded(tree).modules[0])
     brought = brought_by(tree, needed(tree)) if text and "async" not in text else frozenset()
     return next((name for name in (*sorted(_PSYCOPG2), *_SCHEMES) if name in brought and name != "asyncpg"), "")
 

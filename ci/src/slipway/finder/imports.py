@@ -14,7 +14,7 @@ from slipway.records.survey import Subject
 
 @dataclass(frozen=True)
 class Loaded:
-    """The service's files that env.py loads, env.py included, and the top-level names of the packages that they import."""
+    """The service's files that env.py loads, env.py itself first, and the top-level names of the packages that they import."""
 
     modules: tuple[str, ...]
     packages: frozenset[str]
@@ -41,14 +41,20 @@ def loaded(tree: Tree) -> Loaded:
     return Loaded(tuple(seen), frozenset(packages - sys.stdlib_module_names))
 
 
+def origin_of(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
+    """Return the dotted name of the module that a module imports from."""
+    parts = module.split(".")
+    above = parts[: max(0, len(parts) - node.level + is_package)] if node.level else []
+    return ".".join(filter(None, [*above, node.module or ""]))
+
+
 def _imports(body: list[ast.stmt], module: str, *, is_package: bool) -> Iterator[str]:
     """Yield the modules that are imported whenever a module is; not in functions, nor where a failure is caught."""
     for node in body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            above = module.split(".")[: len(module.split(".")) - node.level + is_package] if node.level else []
-            origin = ".".join(filter(None, [*above, node.module or ""]))
+            origin = origin_of(node, module, is_package=is_package)
             yield from (f"{origin}.{alias.name}" for alias in node.names)
         elif (isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test)) or isinstance(
             node, (ast.With, ast.ClassDef)

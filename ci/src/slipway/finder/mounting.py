@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from slipway.finder.imports import origin_of
 from slipway.finder.tree import Tree, called, module_of, parsed, text_in
 
 _ROUTERS: Final = {"APIRouter": "prefix", "Blueprint": "url_prefix", "APIBlueprint": "url_prefix"}
@@ -116,12 +117,10 @@ def _named(tree: Tree, routers: dict[Router, Prefix], file: str, path: str, dept
 @functools.lru_cache(maxsize=256)
 def _imports(tree: Tree, file: str) -> dict[str, str]:
     """Return the dotted names of what a module imports, by its own names."""
-    parts, found = module_of(file, tree).split("."), dict[str, str]()
-    package = parts if file.endswith("__init__.py") else parts[:-1]
+    module, found = module_of(file, tree), dict[str, str]()
     for node in ast.walk(parsed(tree.read(file))):
         if isinstance(node, ast.ImportFrom):
-            kept = package[: len(package) + 1 - node.level] if node.level else []
-            origin = ".".join(filter(None, [*kept, node.module or ""]))
+            origin = origin_of(node, module, is_package=file.endswith("__init__.py"))
             found |= {alias.asname or alias.name: f"{origin}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             found |= {alias.asname or alias.name: alias.name for alias in node.names}

@@ -90,10 +90,9 @@ def _start(tree: Tree) -> Iterator[Fact]:
     start = next((each for each in starts(tree) if not each.guessed), None)
     if line := command(start, applications(tree), needed(tree), port.value):
         place = start.place if start else defined[0].place
-        written = start is None or is_as_written(line, start)
-        guessed = (
-            "" if start and written else f"the line is {shlex.join(start.words)}" if start else _unknown_start(tree)
-        )
+        guessed = "" if start else _unknown_start(tree)
+        if start and not is_as_written(line, start):
+            guessed = f"the line is {shlex.join(start.words)}"
         yield Fact(subject=Subject.COMMAND, value=shlex.join(line), place=place, guessed=guessed)
         for other, at in start.others.items() if start else ():
             yield Fact(subject=Subject.LEFT_OUT, value=other, place=at)

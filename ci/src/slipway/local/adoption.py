@@ -248,7 +248,7 @@ def _proves(text: str, path: str) -> bool:
 def _image(tree: Tree, survey: Survey) -> str:
     """Return the image of Postgres that the service's files name, for a runner, which has another major or lacks extensions."""
     fact = survey.fact(Subject.POSTGRES)
-    if fact is None or fact.place == DEFAULT:
+    if fact is None:
         return ""
     line = next((line for place, line in tree.lines(fact.place.rpartition(" line ")[0]) if place == fact.place), "")
     match = _IMAGE.search(line)

@@ -19,7 +19,6 @@ from slipway.local.prove import (
     Workplace,
     enumerate_revisions,
     has_alembic,
-    is_adopted,
     migrations_of,
     prove,
     snapshot,
@@ -107,20 +106,19 @@ def _advice(at: Workplace, known: Since | None, proof: Proof) -> str:
     if known is None or not known.name or known.by_default != known.name:
         return ""
     red = {finding.revision for finding in proof.findings if finding.fails and finding.revision}
-    several = len(red) > 1
-    if not several or at.migrations.start_after is not None:
+    if len(red) < 2 or at.migrations.start_after is not None:
         return ""
-    named = "[tool.slipway.migrations] may have" if is_adopted(at.folder) else "`slipway init --yes` writes"
+    named = "[tool.slipway.migrations] may have" if at.tree.settings_file() else "`slipway init --yes` writes"
     return f"; if {known.name} is older than production, {named} start-after, and revisions up to it are only run"
 
 
 def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
     """Yield how the server differs from production's: the named one, or ours, because this machine has no other."""
-    from slipway.finder.database import origin_of_major
-
     wanted = at.migrations.major
     if not wanted or ran_on.partition(".")[0] == str(wanted):
         return
+    from slipway.finder.database import origin_of_major
+
     which = f"{wanted}, which {origin_of_major(at.tree)}"
     if not at.server:
         yield f"the revisions ran on PostgreSQL {ran_on}: this machine has no PostgreSQL {which}, or it lacks an extension"

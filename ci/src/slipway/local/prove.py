@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -101,39 +101,29 @@ class Workplace:
         return tree_at(self.folder)
 
 
-def is_adopted(folder: Path) -> bool:
-    """Whether a folder has a table [tool.slipway]."""
-    try:
-        settings.load(folder, named=False)
-    except MissingTableError:
-        return False
-    return True
-
-
 def migrations_of(folder: Path) -> Migrations:
     """Return the folder's settings of migrations; what the finder reads without `[tool.slipway]`, or where they name no settings of alembic.
 
     Raises BadInputError with all obstacles.
     """
+    stated = None
+    with suppress(MissingTableError):
+        stated = settings.load(folder, named=False).migrations
+    if stated and (has_alembic(folder, stated) or stated.config != Migrations().config):
+        return stated
     from slipway.finder.survey import find, refuse
     from slipway.local.guess import migrations_in
+    from slipway.local.services import no_service, services_below
 
-    try:
-        stated = settings.load(folder, named=False).migrations
-        if has_alembic(folder, stated) or stated.config != Migrations().config:
-            return stated
-        survey = find(tree_at(folder))
+    survey = find(tree_at(folder))
+    if stated:
         return _over(migrations_in(survey), stated) if survey.fact(Subject.CONFIG) else stated
-    except MissingTableError:
-        from slipway.local.services import no_service, services_below
-
-        survey = find(tree_at(folder))
-        below = services_below(folder) if survey.obstacles or "/" in survey.value(Subject.CONFIG) else ()
-        config = folder.resolve() / survey.value(Subject.CONFIG)
-        if below and (survey.obstacles or any(config.is_relative_to(repository_of(folder) / each) for each in below)):
-            raise no_service(folder, below) from None
-        refuse(survey)
-        return migrations_in(survey)
+    below = services_below(folder) if survey.obstacles or "/" in survey.value(Subject.CONFIG) else ()
+    config = folder.resolve() / survey.value(Subject.CONFIG)
+    if below and (survey.obstacles or any(config.is_relative_to(repository_of(folder) / each) for each in below)):
+        raise no_service(folder, below)
+    refuse(survey)
+    return migrations_in(survey)
 
 
 def _over(found: Migrations, stated: Migrations) -> Migrations:
