@@ -44,11 +44,15 @@ def beginning(tree: Tree, scripts: str) -> Iterator[Fact]:
 
 def committed_head(tree: Tree, scripts: str, committed: Collection[str]) -> str:
     """Return the head of a history whose revisions' files are all committed; empty for another one."""
-    revisions = dict(_revisions(tree, scripts))
-    followed = {parent for revision in revisions.values() for parent in revision.down}
-    heads = [id_ for id_ in revisions if id_ not in followed]
-    known = all(revision.file in committed for revision in revisions.values())
-    return heads[0] if len(heads) == 1 and known else ""
+    revisions = dict(_revisions(tree, scripts)).values()
+    ends = heads(revisions)
+    return ends[0].id if len(ends) == 1 and all(each.file in committed for each in revisions) else ""
+
+
+def heads(revisions: Collection[Other]) -> list[Other]:
+    """Return the revisions that no other one follows."""
+    followed = {parent for each in revisions for parent in each.down}
+    return [each for each in revisions if each.id not in followed]
 
 
 def _foreign(text: str) -> re.Match[str] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from slipway.errors import BadInputError
-from slipway.finder.history import revision_in
+from slipway.finder.history import heads, revision_in
 from slipway.records.gate import Other, Since
 from slipway.source.git import GitError, MissingObjectError, git
 from slipway.source.meaning import meaning
@@ -71,8 +71,8 @@ def unreleased(folder: Path, start_after: str | None = None) -> Since:
     """Return the state that a pull request's revisions are compared with: the default branch, otherwise the newest tag of a release.
 
     A branch without revisions of its own has none to test, and neither has a history whose head is `start_after`, whatever a tag lacks.
-    On the default branch, when the tag has every revision too, only the newest
-    one is tested. Raises BadInputError in a shallow clone without the default branch.
+    On the default branch, when the tag has every revision too, only the newest one is tested. Raises BadInputError in a shallow clone
+    without the default branch.
     """
     try:
         if _is_shallow(folder):
@@ -92,8 +92,7 @@ def unreleased(folder: Path, start_after: str | None = None) -> Since:
         except BadInputError:
             continue
         gone = {each.id for each in since.changed} - {each.id for each in (*since.ahead, *revisions.values())}
-        followed = {parent for each in revisions.values() for parent in each.down}
-        if name != MERGE_BASE and {start_after} == {each.id for each in revisions.values()} - followed:
+        if name != MERGE_BASE and {start_after} == {each.id for each in heads(revisions.values())}:
             return replace(released(folder, "HEAD"), by_default="")
         is_branch = name == MERGE_BASE and since.commit != _revision_of(folder, "HEAD")
         spoken = _spoken(folder, name, since.tip)
@@ -119,11 +118,10 @@ def _spoken(folder: Path, name: str, tip: str) -> str:
 
 def _before_newest(folder: Path, revisions: Mapping[str, Other]) -> str | None:
     """Return the commit before the one that added the newest revision, HEAD when none has added it yet."""
-    followed = {parent for revision in revisions.values() for parent in revision.down}
-    heads = [file for file, revision in revisions.items() if revision.id not in followed]
+    newest = [each.file for each in heads(revisions.values())]
     with suppress(BadInputError):
-        added = git(folder, ["log", "-1", "--diff-filter=A", "--format=%H", "--", *heads]).decode().strip()
-        return _revision_of(folder, f"{added}^" if added else "HEAD") if heads else None
+        added = git(folder, ["log", "-1", "--diff-filter=A", "--format=%H", "--", *newest]).decode().strip()
+        return _revision_of(folder, f"{added}^" if added else "HEAD") if newest else None
     return None
 
 
