@@ -74,6 +74,7 @@ def test_an_error_of_a_statement_names_the_variables_that_it_and_env_py_read(tmp
 
 def test_an_error_under_an_older_python_than_the_services_says_so(tmp_path):
     (tmp_path / ".python-version").write_text("3.14\n")
+    (tmp_path / "Dockerfile").write_text("FROM python:3.12\n")
     (tmp_path / "old/lib/python3.13").mkdir(parents=True)
     error = BadInputError("models.py line 3 fails", "NameError: name 'Work' is not defined")
     _, other = with_its_causes(error, tmp_path, Migrations(), Python(tmp_path / "old")).obstacles

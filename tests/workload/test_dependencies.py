@@ -401,6 +401,13 @@ def test_uv_is_asked_for_a_python_within_the_bounds_of_the_project_and_of_the_ga
     assert planned(tree).python == ["--python", asked]
 
 
+def test_a_python_that_is_too_old_for_the_gate_is_noted_also_when_another_file_names_another_one(tree):
+    (tree / ".python-version").write_text("3.8\n")
+    (tree / "Dockerfile").write_text("FROM python:3.9\n")
+    (note,) = dependencies.notes(tree_at(tree))
+    assert note.endswith("the oldest that the gate supports; .python-version names 3.8")
+
+
 def test_a_python_of_pyenv_that_it_has_not_selected_is_found(tree, tmp_path, monkeypatch):
     major, minor, _ = platform.python_version_tuple()
     (tree / ".python-version").write_text(f"{major}.{minor}\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from slipway.errors import BadInputError, Obstacles, ObstaclesError, SlipwayError
-from slipway.finder.interpreter import bounds, interpreter
+from slipway.finder.interpreter import bounds, versions
 from slipway.finder.settings_files import named_examples
 from slipway.finder.survey import find, refuse
 from slipway.finder.tree import Tree, parsed, tree_at
@@ -71,7 +71,7 @@ def with_its_causes(error: SlipwayError, folder: Path, migrations: Migrations, p
 
 def _of_older_python(tree: Tree, python: Python) -> Iterator[BadInputError]:
     """Yield the difference between an environment's Python and a newer one that a file names."""
-    named = next((fact for fact in interpreter(tree) if not fact.place.endswith("pyvenv.cfg")), None)
+    named = next((fact for fact, _ in versions(tree) if not fact.place.endswith("pyvenv.cfg")), None)
     here = next((each.name.removeprefix("python") for each in (python.folder / "lib").glob("python3.*")), "")
     if named is None or named.guessed or not here:
         return

@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 from slipway import toml
 from slipway.errors import BadInputError
-from slipway.finder.interpreter import bounds, interpreter, versions
+from slipway.finder.interpreter import bounds, versions
 from slipway.finder.locks import declaration, lock, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements
 from slipway.finder.tree import Tree, table_in, tree_at
@@ -159,8 +159,8 @@ class _Plan:
 def notes(view: Tree) -> tuple[str, ...]:
     """Return how the environment that `prepare` makes differs from production, one sentence each."""
     declared = None if lock(view) else declaration(view)
-    python = next(interpreter(view), None)
-    old = python is not None and not python.guessed and is_too_old(python.value)
+    named = (fact for fact, allowed in [*versions(view)][:1] if not allowed)
+    python = next((fact for fact in named if is_too_old(fact.value)), None)
     return tuple(
         filter(
             None,
@@ -169,7 +169,7 @@ def notes(view: Tree) -> tuple[str, ...]:
                 if declared
                 else "",
                 f"the revisions ran on Python {OLDEST_PYTHON}, the oldest that the gate supports; {python.place} names {python.value}"
-                if python and old
+                if python
                 else "",
             ),
         )
@@ -322,7 +322,7 @@ def _named_minor(plan: _Plan) -> int | None:
 def _of_another_python(plan: _Plan, version: str) -> str:
     """Return the note on an environment whose Python is not the one that a file names."""
     named = plan.python[1]
-    fact = next(interpreter(plan.view))
+    fact, _ = next(versions(plan.view))
     why = f"{fact.place} names {named}, which this machine lacks and uv could not download; `uv python install {named}` brings it"
     return f"the revisions ran on Python {version}: {why}"
 
