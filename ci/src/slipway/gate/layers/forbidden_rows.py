@@ -9,13 +9,15 @@ from typing import Any
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change
 from slipway.gate.measure.session import literal, query, rows_written
+from slipway.gate.names import quoted_parts
 
 _COLUMNS = """
-SELECT c.oid::text, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+SELECT c.oid::text, quote_ident(a.attname) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE a.attnum > 0 AND NOT a.attisdropped"""
 _MAY_BE_EQUAL = """
 a.attgenerated = '' AND a.attidentity = ''
 AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND a.attnum = ANY (i.indkey))"""
+_IS_LAST = "ctid = (SELECT max(ctid) FROM {})"
 _UNIQUE = re.compile(r"(?:UNIQUE|PRIMARY KEY)[^(]*\((?P<columns>[^)]+)\)")
 _UNIQUE_INDEX = re.compile(
     r"CREATE UNIQUE INDEX \S+ ON (?:ONLY )?(?P<table>\S+) USING \w+ \((?P<columns>.+?)\)(?= INCLUDE| NULLS| WITH| WHERE|\Z)"
@@ -36,10 +38,6 @@ class Key:
     columns: frozenset[str]
     condition: str
     is_derived: bool  # from any columns of the table: one of its own is as new as the key
-
-    @property
-    def qualified(self) -> list[str]:
-        return [f"{self.table}.{column}" for column in sorted(self.columns)]
 
 
 def added_keys(change: Change) -> Iterator[Key]:
@@ -70,17 +68,15 @@ def keys_by_revision(steps: Mapping[str, Steps]) -> Mapping[str, Sequence[Key]]:
         adding |= {name: revision for name in columns if name.rpartition(".")[0] not in tables}
         written += [statement.sql for statement in each.statements]
         for key in added_keys(each.upgraded):
-            filled = [name for name in key.qualified if name in adding and _is_filled(name, written)]
-            if filled:
-                keys[adding[filled[0]]].append(replace(key, is_derived=True))
-            else:
-                keys[revision].append(key)
+            names = (f"{key.table}.{column}" for column in sorted(key.columns))
+            earlier = next((adding[name] for name in names if name in adding and _is_filled(name, written)), None)
+            keys[earlier or revision].append(replace(key, is_derived=True) if earlier else key)
     return keys
 
 
 def _is_filled(column: str, statements: Iterable[str]) -> bool:
     """Whether one of the statements sets the qualified column in an UPDATE."""
-    *_, table, name = column.split(".")
+    *_, table, name = quoted_parts(column)
     sets = re.compile(
         rf"\bUPDATE\b.*?(?<!\w){re.escape(table)}(?!\w).*?\bSET\b.*?(?<!\w){re.escape(name)}(?!\w)",
         re.IGNORECASE | re.DOTALL,
@@ -93,21 +89,23 @@ def plant_duplicate(connection: Any, key: Key) -> None:
 
     All columns that may be equal are copied when the key is derived. A new column has no value yet, and usually meets the condition.
     """
-    named = f"quote_ident(a.attname) IN ({', '.join(map(literal, key.columns))})"
-    among = f"c.oid = to_regclass({literal(key.table)}) AND ({named}{f' OR {_MAY_BE_EQUAL}' if key.is_derived else ''})"
-    names = [f'"{name}"' for _, name in query(connection, f"{_COLUMNS} AND {among}")]
+    equal = f"quote_ident(a.attname) IN ({', '.join(map(literal, key.columns))})"
+    equal += f" OR {_MAY_BE_EQUAL}" if key.is_derived else ""
+    found = query(connection, f"{_COLUMNS} AND c.oid = to_regclass({literal(key.table)}) AND ({equal})")
+    names = [name for _, name in found]
     if not names:
         return
-    first, last = (f"FROM {key.table} ORDER BY ctid {order} LIMIT 1" for order in ("", "DESC"))
-    groups = names if key.is_derived else [", ".join(names)]  # one by one, because a check may refuse some
-    for each in (
-        *(
-            f"UPDATE {key.table} SET ({some}) = (SELECT {some} {first}) WHERE ctid = (SELECT ctid {last})"
-            for some in groups
-        ),
-        *(f"UPDATE {key.table} SET {meeting}" for meeting in _meeting(key.condition)),
-    ):
-        rows_written(connection, f"DO {literal(f'BEGIN {each}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
+    for copied in names if key.is_derived else [", ".join(names)]:  # one by one, because a check may refuse some
+        first = f"SELECT {copied} FROM {key.table} ORDER BY ctid LIMIT 1"
+        _update(connection, key.table, f"({copied}) = ({first}) WHERE {_IS_LAST.format(key.table)}")
+    for meeting in _meeting(key.condition):
+        _update(connection, key.table, meeting)
+
+
+def _update(connection: Any, table: str, assignment: str) -> None:
+    """Change rows, unless a constraint refuses that."""
+    update = f"UPDATE {table} SET {assignment}"
+    rows_written(connection, f"DO {literal(f'BEGIN {update}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
 
 
 def _meeting(condition: str) -> Iterator[str]:
@@ -130,6 +128,5 @@ def plant_label(connection: Any, names: Mapping[str, str], enum: str, label: str
     columns = query(connection, f"{_COLUMNS} AND a.atttypid = to_regtype({literal(enum)})")
     having = [(oid, column) for oid, column in columns if oid in names]
     for oid, column in having:
-        update = f'UPDATE {names[oid]} SET "{column}" = {label} WHERE ctid = (SELECT max(ctid) FROM {names[oid]})'
-        rows_written(connection, f"DO {literal(f'BEGIN {update}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
+        _update(connection, names[oid], f"{column} = {label} WHERE {_IS_LAST.format(names[oid])}")
     return [oid for oid, _ in having]
