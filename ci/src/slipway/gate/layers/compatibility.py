@@ -12,7 +12,7 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -241,9 +241,7 @@ class _Releases:
         locked = {name for statement in steps.statements for name in statement.locks}
         written = [match["table"] for statement in steps.statements if (match := _WRITES.search(statement.sql))]
         enum = any(line.kind == "enum" for line in steps.upgraded.removed)
-        keys: dict[str, list[Collection[str]]] = {}
-        for key in added_keys(steps.upgraded):
-            keys.setdefault(key.table, []).append(key.columns)
+        keys = list(added_keys(steps.upgraded))
 
         def derive(connection: Connection) -> list[Query]:
             concerned = (
@@ -257,7 +255,9 @@ class _Releases:
                 query
                 for table in concerned
                 if (columns := self._released.get(table.oid))
-                for query in queries.assumed(connection, table, columns, node.id, keys.get(table.name, []))
+                for query in queries.assumed(
+                    connection, table, columns, node.id, [key.columns for key in keys if key.table == table.name]
+                )
             ]
             self._measure(connection, self._tables(connection), derived)
             return derived
@@ -369,30 +369,23 @@ class _Releases:
 
     def _from_models(self, connection: Connection, tables: Sequence[seeds.Table]) -> Iterator[Query]:
         unusable, unwritten = [], []
+        keys = [key for change in self.changes for key in added_keys(change)]
         for model in self.previous.models:
             table = _table_of(model, tables)
             working = [*queries.derived(connection, model, table)] if table else []
+            inserts = [query for query in working if query.sql.startswith("INSERT")]
             if not working:
                 unusable.append(model.name)
-            elif not any(query.sql.startswith("INSERT") for query in working):
+            elif not inserts:
                 unwritten.append(model.name)
             yield from working
-            yield from self._repeated(connection, model, table, working) if table else ()
+            for key in keys:
+                if table and key.table == table.name:
+                    yield from queries.repeated(connection, model, table, key.columns, inserts)
         for what, names in (("statement", unusable), ("INSERT", unwritten)):
             if names:
                 where = f"on {few(names)} works before the first new revision"
                 self.result.gaps.append(f"no {what} of {self.previous.name} {where}")
-
-    def _repeated(
-        self, connection: Connection, model: Model, table: seeds.Table, working: Sequence[Query]
-    ) -> Iterator[Query]:
-        """Yield the writes of equal values that work before the revisions make them unique."""
-        inserts = [query for query in working if query.sql.startswith("INSERT")]
-        for change in self.changes:
-            for key in (key for key in added_keys(change) if key.table == table.name):
-                for each in queries.repeated(model, table, sorted(key.columns), inserts):
-                    if refusal(connection, each) is None:
-                        yield each
 
     def _from_tests(self, connection: Connection) -> Iterator[Query]:
         lost = 0

@@ -140,22 +140,26 @@ def assumed(
         kind = query.origin.partition(",")[0]
         yield replace(query, origin=f"{kind}, as of the schema before {before}", only_if=_USES_ALL)
     for key in keys:
-        yield from (each for each in repeated(model, table, sorted(key), ()) if refusal(connection, each) is None)
+        yield from repeated(connection, model, table, key, ())
 
 
-def repeated(model: Model, table: seeds.Table, columns: Collection[str], inserts: Sequence[Query]) -> Iterator[Query]:
-    """Yield the writes that give two rows of a table equal values in columns that shall be unique; those that a model lacks get their default."""
+def repeated(
+    connection: Connection, model: Model, table: seeds.Table, key: Collection[str], inserts: Sequence[Query]
+) -> Iterator[Query]:
+    """Yield the write that gives two rows of a table equal values in a future key, if it works; columns that a model lacks get their default."""
     names = {each["name"]: each["raw"] for each in table.columns}
-    if not {column.name for column in model.columns}.issuperset(names.get(column, column) for column in columns):
-        if len(inserts) > 1:
-            sql = f"WITH one AS ({inserts[0].sql}) {inserts[1].sql}"
-            yield Query(sql=sql, origin=f"two INSERTs, derived from the model of {table.name}", table=table.name)
+    if {column.name for column in model.columns}.issuperset(names.get(column, column) for column in key):
+        listed, last = ", ".join(sorted(key)), _LAST.format(table=table.name)
+        sql = f"UPDATE {table.name} SET ({listed}) = (SELECT {listed} FROM {table.name} ORDER BY tableoid, ctid LIMIT 1) WHERE {last}"
+        origin = f"UPDATE to the values of another row of {table.name}"
+        write = Query(sql=sql, origin=origin, only_if=_WRITES_EQUAL, table=table.name)
+    elif len(inserts) > 1:
+        sql = f"WITH one AS ({inserts[0].sql}) {inserts[1].sql}"
+        write = Query(sql=sql, origin=f"two INSERTs, derived from the model of {table.name}", table=table.name)
+    else:
         return
-    listed, last = ", ".join(columns), _LAST.format(table=table.name)
-    sql = f"UPDATE {table.name} SET ({listed}) = (SELECT {listed} FROM {table.name} ORDER BY tableoid, ctid LIMIT 1) WHERE {last}"
-    yield Query(
-        sql=sql, origin=f"UPDATE to the values of another row of {table.name}", only_if=_WRITES_EQUAL, table=table.name
-    )
+    if refusal(connection, write) is None:
+        yield write
 
 
 def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
