@@ -6,6 +6,7 @@ from typing import Final
 
 from slipway.records.proof import Statement
 
+NAME: Final = r"(?:\"[^\"]+\"|\w+)"  # a pattern of one part, as SQL spells it
 _NAMED: Final = 3
 _PART: Final = re.compile(r'"(?:[^"]|"")*"|[^".]+')
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from slipway.gate.findings.code import as_strings, columns_of
 from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Line
@@ -73,11 +74,11 @@ def _index_for(line: Line) -> str:
     """Return the code that makes the index which a foreign key lacks."""
     schema, table, _ = parts(line.name)
     key = _KEY.match(line.definition)
-    columns = [column.strip(' "') for column in key["columns"].split(",")] if key else []
+    columns = columns_of(key["columns"]) if key else []
     return rules.WITHOUT_INDEX.code.format(
         table=table,
         column="_".join(columns),
-        columns=", ".join(f'"{column}"' for column in columns),
+        columns=as_strings(columns),
         schema="" if schema == "public" else f', schema="{schema}"',
     )
 

@@ -5,11 +5,11 @@ scanned. All of this is measured; of the rules that explain it, the first whose 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from slipway.gate.findings.code import as_executed, in_quotes, names_of, quoted
+from slipway.gate.findings.code import as_executed, as_strings, columns_of, in_quotes, names_of, quoted
 from slipway.gate.history import Node
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import is_table
@@ -76,17 +76,17 @@ class _Gaps(dict[str, str]):
         groups = {key: value for key, value in found.items() if value}
         *schemas, table = names_of(groups.get("table", "…"))
         schema = schemas[-1] if schemas else ""
-        columns = _columns(groups.get("columns", ""))
+        columns = columns_of(groups.get("columns", ""))
         definition = groups.get("definition", "…")
-        included = _columns(groups.get("included", ""))
+        included = columns_of(groups.get("included", ""))
         groups |= _chosen_names(found, groups, table, [*columns, *included])
-        options = f", postgresql_include=[{_listed(included)}]" if included else ""
+        options = f", postgresql_include=[{as_strings(included)}]" if included else ""
         options += ", postgresql_nulls_not_distinct=True" if "equal_nulls" in groups else ""
         super().__init__(
             {key: ".".join(names_of(value)) if key in _NAMES else value for key, value in groups.items()}
             | {f"sql_{key}": value for key, value in groups.items()},
             table=table,
-            columns=_listed(columns),
+            columns=as_strings(columns),
             options=options,
             deferrable=groups.get("deferrable", ""),
             definition=in_quotes(definition),
@@ -102,14 +102,6 @@ class _Gaps(dict[str, str]):
         return "…"
 
 
-def _columns(listed: str) -> list[str]:
-    return [names_of(column.strip())[0] for column in listed.split(",") if column.strip()]
-
-
-def _listed(columns: Iterable[str]) -> str:
-    return ", ".join(f'"{column}"' for column in columns)
-
-
 def _chosen_names(
     found: Mapping[str, str | None], groups: Mapping[str, str], table: str, columns: Sequence[str]
 ) -> dict[str, str]:
@@ -120,7 +112,7 @@ def _chosen_names(
     kind = next(kind for kind in _ENDINGS if definition.upper().startswith(kind))
     if kind in _NAMED_BY:
         key = _NAMED_BY[kind].match(definition)
-        columns = columns or _columns(key[1] if key else "")
+        columns = columns or columns_of(key[1] if key else "")
         if not columns:
             return {}
     name = "_".join((table, *(columns if kind != "PRIMARY KEY" else ()), _ENDINGS[kind]))

@@ -1,18 +1,30 @@
 """Statements as Python code of a revision, exactly as they were executed."""
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from slipway.gate.names import quoted_parts
 
 # In a text of op.execute() a colon before a word is a parameter, and drivers have doubled each percent sign.
 _CHANGED_BY_TEXT: Final = re.compile(r"%|(?<![:\w]):\w")
+_PARAMETER: Final = re.compile(r"(?<![:\w\\]):(?=\w)")
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 def names_of(spelled: str) -> list[str]:
     """Return the parts of a name as Postgres reads them: lower case, unless they are quoted."""
     return [part[1:-1].replace('""', '"') if part.startswith('"') else part.lower() for part in quoted_parts(spelled)]
+
+
+def columns_of(listed: str) -> list[str]:
+    """Return the names of columns between commas."""
+    return [name for column in listed.split(",") for name in names_of(column.strip())[:1]]
+
+
+def as_strings(names: Iterable[str]) -> str:
+    """Return names as strings of Python, between commas."""
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def quoted(name: str) -> str:
@@ -23,6 +35,11 @@ def quoted(name: str) -> str:
 def in_quotes(sql: str) -> str:
     """Return a part of a statement as it is written between triple quotes."""
     return re.sub(r"'(?=''|$)", r"\'", sql.replace("\\", "\\\\"))
+
+
+def in_text(sql: str) -> str:
+    """Return a part of a statement as it is written between triple quotes for sqlalchemy.text()."""
+    return in_quotes(_PARAMETER.sub(r"\:", sql.replace("%%", "%")))
 
 
 def as_executed(code: str, sql: str) -> str:

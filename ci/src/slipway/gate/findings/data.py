@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from slipway.gate.findings.blocking import with_growth
-from slipway.gate.findings.code import in_quotes, names_of
+from slipway.gate.findings.code import columns_of, in_quotes, in_text
 from slipway.gate.history import Node
 from slipway.gate.layers.queries import NOT_NULL
 from slipway.gate.layers.rows import Rows
@@ -16,7 +16,7 @@ from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.catalog import Line
 from slipway.gate.measure.columns import Column
 from slipway.gate.measure.locks import ADDS_ROWS, WRITES_ROWS
-from slipway.gate.names import is_table, line_of, parts, quoted_parts
+from slipway.gate.names import NAME, is_table, line_of, parts, quoted_parts
 from slipway.gate.rulebook import rows as rules
 from slipway.gate.steps import AGAIN, DOWN
 from slipway.records.proof import Finding, Growth, Statement
@@ -29,11 +29,9 @@ _REPEATABLE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _NESTED = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
-_ASSIGNED = rf"(?P<column>\"[^\"]+\"|\w+) = (?P<value>(?:[^,()']|'[^']*'|{_NESTED})+)"
-_ASSIGNS_ONE = re.compile(rf"UPDATE [^=]+? SET {_ASSIGNED}", re.IGNORECASE)  # noqa: S608 -- a pattern
+_ASSIGNS_ONE = re.compile(rf"UPDATE [^=]+? SET ({NAME}) = ((?:[^,()']|'[^']*'|{_NESTED})+)", re.IGNORECASE)  # noqa: S608 -- a pattern
 _WITHOUT_EQUALITY = re.compile(r"(?:json|xml|point|box|polygon)\b")
-_KEY = re.compile(r"PRIMARY KEY \((?P<column>\"[^\"]+\"|\w+)")
-_PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w)")  # for sqlalchemy.text()
+_KEY = re.compile(rf"PRIMARY KEY \((?P<column>{NAME})")
 _VALUE = re.compile(r"%\(|%s|\$\d")
 _ADDS_COLUMN = re.compile(r"\bADD COLUMN\b", re.IGNORECASE)
 # LIMIT 1 chooses a value of another table; in a transaction, batches add up to the whole table.
@@ -81,38 +79,30 @@ def _written_scans(statement: Statement, locked: Collection[str]) -> Sequence[st
 
 def _in_batches(sql: str, scanned: str, at_end: Collection[Line]) -> str | None:
     """Return the code that executes a statement on a thousand rows each time, by ranges of the table's key if it has one."""
-    keys = (_KEY.match(line.definition) for line in at_end if line.kind == "primary key" and _is_of(line, scanned))
-    key = next((match["column"] for match in keys if match), None)
+    keys = (line for line in at_end if line.kind == "primary key" and line.name.rpartition(".")[0] == scanned)
+    key = next((match["column"] for line in keys if (match := _KEY.match(line.definition))), None)
     match = _REPEATABLE.fullmatch(" ".join(sql.split()))
     if match is None or _VALUE.search(sql):
         return rules.BY_KEY.format(table=scanned, key=key, begin="UPDATE … SET …", condition=" AND …") if key else None
     conditions = filter(None, (match["condition"], _is_to_do(match["begin"], scanned, at_end)))
     condition = " AND ".join(f"({each})" for each in conditions)
-    table = match["updated"] or match["deleted"]
-    if key is None:
-        gaps = {"begin": match["begin"], "table": table, "condition": condition}
-        return rules.BATCHED.format_map({gap: in_quotes(text) for gap, text in gaps.items()}) if condition else None
-    gaps = {"begin": match["begin"], "condition": f" AND {condition}" if condition else ""}
-    in_text = {gap: in_quotes(_PARAMETER.sub(r"\:", text.replace("%%", "%"))) for gap, text in gaps.items()}
-    return rules.BY_KEY.format(table=table, key=key, **in_text)
-
-
-def _is_of(line: Line, table: str) -> bool:
-    return line.name.rpartition(".")[0] == table
+    begin, table = match["begin"], match["updated"] or match["deleted"]
+    if key:
+        also = in_text(f" AND {condition}") if condition else ""
+        return rules.BY_KEY.format(table=table, key=key, begin=in_text(begin), condition=also)
+    gaps = {"begin": in_quotes(begin), "table": table, "condition": in_quotes(condition)}
+    return rules.BATCHED.format_map(gaps) if condition else None
 
 
 def _is_to_do(update: str, table: str, at_end: Collection[Line]) -> str:
     """Return the condition that a row does not meet once its only new value is written; empty when there is none such."""
-    match = _ASSIGNS_ONE.fullmatch(update)
-    types = [line.definition for line in at_end if match and line.name == f"{table}.{match['column']}"]
-    if (
-        not match
-        or not types
-        or _WITHOUT_EQUALITY.match(types[0])
-        or re.search(rf"(?<!\w){re.escape(match['column'])}(?!\w)", match["value"])
-    ):
+    if not (match := _ASSIGNS_ONE.fullmatch(update)):
         return ""
-    return f"{match['column']} IS DISTINCT FROM ({match['value']})"
+    column, value = match.groups()
+    reads_itself = re.search(rf"(?<!\w){re.escape(column)}(?!\w)", value)
+    types = [line.definition for line in at_end if line.name == f"{table}.{column}"]
+    is_possible = types and not reads_itself and not _WITHOUT_EQUALITY.match(types[0])
+    return f"{column} IS DISTINCT FROM ({value})" if is_possible else ""
 
 
 def check_references(node: Node, steps: Steps) -> Iterator[Finding]:
@@ -134,13 +124,13 @@ def check_numbered(node: Node, steps: Steps, columns: Mapping[str, Column], rows
     new = tuple(f"{line.name}." for line in steps.upgraded.added if "table" in line.kind)
     behind = {f"{each.table}.{each.column}" for each in rows.behind}
     numbered = [name for name, each in columns.items() if each.is_numbered and not name.startswith(new)]
-    for statement in steps.statements:
-        insert = _INSERTS.match(statement.sql)
-        listed = [names_of(column.strip()) for column in insert["columns"].split(",")] if insert else []
-        for name in numbered if insert else ():
+    inserts = ((statement, match) for statement in steps.statements if (match := _INSERTS.match(statement.sql)))
+    for statement, insert in inserts:
+        listed = columns_of(insert["columns"])
+        for name in numbered:
             table, _, column = name.rpartition(".")
-            if insert and list(parts(column)) in listed and is_table(table, insert["table"]) and name not in behind:
-                code = rules.CHOSEN_CODE.format(table=table, column=column, name=parts(column)[0])
+            if parts(name)[-1] in listed and is_table(table, insert["table"]) and name not in behind:
+                code = rules.CHOSEN_CODE.format(table=table, column=column, name=parts(name)[-1])
                 measured = f"{name} gets values that are not from its sequence"
                 yield replace(rules.BEHIND.finding(node, measured, statement.line, code), message=rules.CHOSEN)
 
@@ -269,9 +259,10 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[F
             yield rules.WHOLE_TABLE.finding(node, loop.words, loop.line)
     for again in rows.repeated_writes:
         yield rules.RESTARTS.finding(node, f"the second run writes {again.rows} rows again", again.line)
-    for unmatched in (unmatched for unmatched in rows.unmatched if unmatched.column):
-        measured = f"{unmatched.words}: {unmatched.column} is NOT NULL"
-        yield rules.IMPOSSIBLE.finding(node, measured, unmatched.line)
+    for unmatched in rows.unmatched:
+        if unmatched.column:
+            measured = f"{unmatched.words}: {unmatched.column} is NOT NULL"
+            yield rules.IMPOSSIBLE.finding(node, measured, unmatched.line)
     for behind in rows.behind:
         place = line_of([behind.table, behind.column, "INSERT"], statements)
         code = rules.BEHIND.code.format(table=behind.table, column=behind.column, sequence=behind.sequence)

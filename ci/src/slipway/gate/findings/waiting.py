@@ -7,7 +7,7 @@ those that its transaction held already.
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from slipway.gate.findings.code import names_of
+from slipway.gate.findings.code import as_strings, names_of
 from slipway.gate.history import Node
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import is_table
@@ -89,8 +89,7 @@ def _without_reference(statement: Statement) -> str:
             named |= {group: name.replace('"', "").rpartition(".")[2] for group, name in match.groupdict().items()}
     columns = [column.strip() for column in named["columns"].split(",")]
     name = "_".join([named["table"], *columns, "fkey"])
-    quoted = ", ".join(f'"{column}"' for column in columns)
-    return rules.PARENT_WAITS.code.format_map(named | {"columns": quoted, "name": name})
+    return rules.PARENT_WAITS.code.format_map(named | {"columns": as_strings(columns), "name": name})
 
 
 def check_timeouts(

@@ -9,7 +9,7 @@ from typing import Any
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change
 from slipway.gate.measure.session import literal, query, rows_written
-from slipway.gate.names import quoted_parts
+from slipway.gate.names import NAME, quoted_parts
 
 _COLUMNS = """
 SELECT c.oid::text, quote_ident(a.attname) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
@@ -25,7 +25,7 @@ _UNIQUE_INDEX = re.compile(
 )
 # The usual conditions of partial indexes, as Postgres spells them.
 _MEETS = re.compile(
-    r"\(*(?P<no>NOT )?\(*(?P<column>\"[^\"]+\"|\w+)\)*(?:::[\w ]+)?"
+    rf"\(*(?P<no>NOT )?\(*(?P<column>{NAME})\)*(?:::[\w ]+)?"
     r"(?: = (?P<value>'(?:[^']|'')*'(?:::[\w. \"]+)?|\d+)| IS (?P<null>NULL))?\)*"
 )
 

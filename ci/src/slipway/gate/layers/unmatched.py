@@ -4,27 +4,26 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slipway.gate.history import Node
 from slipway.gate.measure.place import line_in
 from slipway.gate.measure.session import literal, query
 from slipway.gate.measure.statements import Execution, Session, watching
-from slipway.gate.names import is_table
+from slipway.gate.names import NAME, is_table
 
-_PART = r"(?:\"[^\"]+\"|\w+)"
-_NAME = rf"(?:{_PART}\.)?{_PART}"
+_TABLE = rf"(?:{NAME}\.)?{NAME}"
 _READS = re.compile(
-    rf"\A\s*(?:(?P<verb>UPDATE|DELETE|MERGE)\s+(?:FROM\s+|INTO\s+)?(?:ONLY\s+)?(?P<table>{_NAME})|INSERT\s+INTO\b.*?\bSELECT\b.*?\bFROM\s+(?:ONLY\s+)?(?P<source>{_NAME}))",
+    rf"\A\s*(?:(?P<verb>UPDATE|DELETE|MERGE)\s+(?:FROM\s+|INTO\s+)?(?:ONLY\s+)?(?P<table>{_TABLE})|INSERT\s+INTO\b.*?\bSELECT\b.*?\bFROM\s+(?:ONLY\s+)?(?P<source>{_TABLE}))",
     re.IGNORECASE | re.DOTALL,
 )
 _CONDITION = re.compile(r"\bWHERE\b(?P<condition>.*)", re.IGNORECASE | re.DOTALL)
-_IS_NULL = re.compile(r"(?P<column>\"[^\"]+\"|\w+)\s+IS\s+NULL\b", re.IGNORECASE)
+_IS_NULL = re.compile(rf"({NAME})\s+IS\s+NULL\b", re.IGNORECASE)
 _OTHERWISE = re.compile(r"\b(?:OR|NOT|CASE)\b", re.IGNORECASE)
-_FROM = re.compile(rf"\bFROM\s+(?:ONLY\s+)?({_NAME})", re.IGNORECASE)
+_FROM = re.compile(rf"\bFROM\s+(?:ONLY\s+)?({_TABLE})", re.IGNORECASE)
 # An outer join makes NULLs, and the column may be another table's or a subquery's.
 _JOINS = re.compile(
-    rf"\b(?:JOIN|USING)\b|\bFROM\s+(?:\(|(?:ONLY\s+)?{_NAME}(?:\s+(?:AS\s+)?{_PART})?\s*,)", re.IGNORECASE
+    rf"\b(?:JOIN|USING)\b|\bFROM\s+(?:\(|(?:ONLY\s+)?{_TABLE}(?:\s+(?:AS\s+)?{NAME})?\s*,)", re.IGNORECASE
 )
 _NOT_NULL = """SELECT quote_ident(attname), attname FROM pg_attribute
 WHERE attrelid = ALL (ARRAY[{tables}]::oid[]) AND attnotnull AND attnum > 0 AND NOT attisdropped"""
@@ -77,7 +76,7 @@ class Unmatching:
             table = next((name for name, rows in filled.items() if rows and is_table(name, each.table)), "")
             if table and line not in lines:
                 lines.add(line)
-                yield Unmatched(line=line, verb=each.verb, table=table, column=each.column, rows=filled[table])
+                yield replace(each, table=table, rows=filled[table])
 
 
 def _impossible_null(session: Session, sql: str, table: str) -> str:
@@ -85,7 +84,7 @@ def _impossible_null(session: Session, sql: str, table: str) -> str:
     match = _CONDITION.search(sql)
     if match is None or _OTHERWISE.search(match["condition"]) or _JOINS.search(sql):
         return ""
-    sought = [each["column"] for each in _IS_NULL.finditer(match["condition"])]
+    sought = _IS_NULL.findall(match["condition"])
     tables = ", ".join(f"to_regclass({literal(each)})" for each in {table, *_FROM.findall(sql)})
     required = query(session.connection, _NOT_NULL.format(tables=tables)) if sought else ()
     return next((name for quoted, name in required if quoted in sought or name in sought), "")
