@@ -17,6 +17,12 @@ LAYERS = (Layer.ROWS,)
 NOTES = ("op.create_table('notes', sa.Column('id', sa.Integer, primary_key=True), sa.Column('title', sa.Text))", "op.drop_table('notes')")  # fmt: skip
 
 
+def followed(first, bodies, undo="raise NotImplementedError"):
+    """The history of a revision `a` that `r0`, `r1` and so on follow, each with one of these upgrades."""
+    names = ["a", *(f"r{number}" for number in range(len(bodies)))]
+    return {"a": first} | {name: (down, body, undo) for down, name, body in zip(names, names[1:], bodies, strict=False)}
+
+
 def of_rows(proof):
     """The findings on rows, without those on their number."""
     return [
@@ -398,12 +404,9 @@ def test_equal_values_are_not_invented_in_a_column_that_an_earlier_revision_fill
     add = "op.add_column('notes', sa.Column({0!r}, sa.Text))".format
     fill = "op.execute('UPDATE notes SET {0} = {1}')".format
     unique = "op.create_unique_constraint({0!r}, 'notes', [{0!r}])".format
-    undo = "raise NotImplementedError"
     bodies = [add("number"), fill("number", "gen_random_uuid()"), unique("number")]
     bodies += [add("slug"), fill("slug", "lower(title)"), unique("slug")]
-    names = ["a", *(f"r{number}" for number in range(6))]
-    history = {name: (down, body, undo) for down, name, body in zip(names, names[1:], bodies, strict=False)}
-    proof = prove_history({"a": (None, *NOTES), **history}, start_after="a")
+    proof = prove_history(followed((None, *NOTES), bodies), start_after="a")
     assert [(rule, revision) for rule, revision, _ in of_rows(proof) if rule == "D01"] == [("D01", "r5")]
 
 
@@ -445,12 +448,7 @@ def test_a_statement_that_finds_no_row_is_not_passed_in_silence(prove_history):
         f"op.execute({again!r})",
         "op.add_column('notes', sa.Column('n', sa.Integer))\nop.execute('UPDATE notes SET n = 1 WHERE n IS NULL')",
     ]
-    names = ["a", *(f"r{number}" for number in range(len(bodies)))]
-    history = {
-        name: (down, body, "raise NotImplementedError")
-        for down, name, body in zip(names, names[1:], bodies, strict=False)
-    }
-    proof = prove_history({"a": (None, *NOTES), **history}, start_after="a")
+    proof = prove_history(followed((None, *NOTES), bodies), start_after="a")
     none = "matches none of the 3 rows of public.notes"
     assert of_rows(proof) == [
         ("D14", "r1", f"the UPDATE on line 12 {none}: kind is NOT NULL"),
@@ -475,23 +473,14 @@ def test_the_advice_for_a_whole_table_reaches_every_row_once_and_ends(prove_hist
         "UPDATE notes SET kind = NULLIF(title, '') WHERE title LIKE '%1%'": "kind <> title AND title LIKE '%1%'",
         "DELETE FROM notes WHERE title LIKE '%7%'": "title LIKE '%7%'",
     }
-
-    def history(bodies):
-        names = ["a", *(f"r{number}" for number in range(len(bodies)))]
-        follows = zip(names, names[1:], bodies, strict=False)
-        return {
-            "a": (None, table, ""),
-            **{name: (down, body, "") for down, name, body in follows},
-        }
-
     executed = [f"op.execute({sql!r})" for sql in (sql.replace(" :", " \\:") for sql in updates)]
-    found = prove_history(history(executed), start_after="a").findings
+    found = prove_history(followed((None, table, ""), executed, ""), start_after="a").findings
     remedies = {each.revision: each.remedy for each in found if each.rule == "D04"}
     left = [f"SELECT count(*) FROM notes WHERE {condition}".replace(" :", " \\:") for condition in updates.values()]
     checks = [f"assert not op.get_bind().scalar(sa.text({sql!r}))" for sql in left]
     bodies = [f"{remedies[name]}\n{check}" for name, check in zip(sorted(remedies), checks, strict=True)]
     shutil.rmtree(tmp_path / "migrations")
-    proof = prove_history(history(bodies), start_after="a", layers=tuple(Layer))
+    proof = prove_history(followed((None, table, ""), bodies, ""), start_after="a", layers=tuple(Layer))
     assert not [remedy for remedy in remedies.values() if "…" in remedy]
     assert [(each.rule, each.revision) for each in proof.findings if each.rule[0] == "D" and each.rule != "D10"] == [
         ("D07", "r1"),

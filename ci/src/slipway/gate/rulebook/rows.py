@@ -18,6 +18,9 @@ with op.get_context().autocommit_block():  # each batch in its own transaction, 
         last = bind.scalar(sa.text('''SELECT {key} FROM (%s) AS batch ORDER BY 1 DESC LIMIT 1''' % batch), {{"first": first}})
         bind.execute(sa.text('''{begin} WHERE {key} BETWEEN :first AND :last{condition}'''), {{"first": first, "last": last}})
         first = bind.scalar(sa.text('''SELECT {key} FROM {table} WHERE {key} > :last ORDER BY 1 LIMIT 1'''), {{"last": last}})"""
+_SKIPPING_DONE: Final = BY_KEY.format(
+    table="…", key="id", begin="UPDATE … SET …", condition=" AND … IS DISTINCT FROM …"
+)
 
 FAILS: Final = Rule(
     id="D01",
@@ -130,7 +133,7 @@ IMPOSSIBLE: Final = _warning(
     message="The statement looks for NULL in a column that is NOT NULL, so it changes nothing: a backfill leaves every row as it is.",
     code=f"""\
 # the rows to fill are those without the new value; nullable columns can be filled by IS NULL before they are NOT NULL
-{BY_KEY.format(table="…", key="id", begin="UPDATE … SET …", condition=" AND … IS DISTINCT FROM …")}""",
+{_SKIPPING_DONE}""",
     related=("C05", "D04", "D07"),
     bad="""\
 op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False, server_default=""))
@@ -162,9 +165,7 @@ RESTARTS: Final = _warning(
     id="D07",
     name="backfill that starts over",
     message="After an interruption the backfill writes rows again that it had already written.",
-    code=BY_KEY.format(  # the condition skips the rows that are done
-        table="…", key="id", begin="UPDATE … SET …", condition=" AND … IS DISTINCT FROM …"
-    ),
+    code=_SKIPPING_DONE,
     related=("D04", "T03"),
     bad="""\
 op.add_column("notes", sa.Column("shout", sa.Text()))
