@@ -101,10 +101,8 @@ def tried_here(monkeypatch, forked_gate):
                 await aws.call("ecr", "create_repository", repositoryName=name, imageTagMutability="IMMUTABLE")
             async with opened(cloud.url, "tiny", LOGIN) as registry:
                 digest = await registry.push(pack(files, TreeConfig(wanted.command, wanted.port, {}), 0, {}))
-            backend, wanted_spec = (
-                HostBackend(url=cloud.url, login=LOGIN, cache=Path()),
-                spec_of(wanted, "staging", digest),
-            )
+            backend = HostBackend(url=cloud.url, login=LOGIN, cache=Path())
+            wanted_spec = spec_of(wanted, "staging", digest)
             if only_start:
                 return await tried(backend, wanted_spec, {}, target)
             return await preflight(aws, wanted_spec, wanted, backend)

@@ -14,6 +14,7 @@ from slipway.postgres.datadir import cache
 from slipway.records.form import from_json
 from slipway.records.migration import Migration, Standing
 from slipway.records.progress import Event, Tell
+from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import place_of
 from slipway.release.aws.references import value_of
 from slipway.release.runners import Runner
@@ -96,17 +97,21 @@ class DirectRunner:
     @asynccontextmanager
     async def _unpacked(self) -> AsyncIterator[Unpacked]:
         repository, digest = self.environment.settings.name, self.digest
-        place = await place_of(self.environment.aws, repository)
+        backend = await backend_of(self.environment.aws, repository)
         try:
-            async with HostBackend(url=place.url, login=place.login, cache=cache()).unpacked(
-                repository, digest
-            ) as release:
+            async with backend.unpacked(repository, digest) as release:
                 yield release
         except NoTreeError as error:
             raise RefusedError(
                 f"{repository}@{digest} is an image for containers, and this machine runs none",
                 'set runner = "ecs-task" for this environment, or migrate on an engine with `dagger call`',
             ) from error
+
+
+async def backend_of(aws: Aws, repository: str) -> HostBackend:
+    """Return the backend that runs the releases in a repository of the account on this machine."""
+    place = await place_of(aws, repository)
+    return HostBackend(url=place.url, login=place.login, cache=cache())
 
 
 async def database_url(environment: ObservedEnvironment, url_variable: str | None, process: Mapping[str, str]) -> str:

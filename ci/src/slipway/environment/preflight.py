@@ -9,17 +9,15 @@ from typing import Final, Protocol
 import anyio
 import anyio.to_thread
 
-from slipway.environment.migrate import migrate
+from slipway.environment.migrate import backend_of, migrate
 from slipway.errors import SlipwayError
 from slipway.finder.alembic import alembic
 from slipway.finder.tree import Tree, tree_at
 from slipway.local.prove import server_binaries
-from slipway.postgres.datadir import cache
 from slipway.postgres.server import running
 from slipway.records.checks import Check, Preflight, PreflightResult
 from slipway.records.migration import Migration, MigrationFailedError
 from slipway.release.aws.client import Aws
-from slipway.release.aws.ecr import place_of
 from slipway.release.diagnosis import DeploymentLogs, diagnose
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.failures import PlatformWords
@@ -75,9 +73,7 @@ async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, back
     name = spec.image.repository.partition("/")[2]
     async with AsyncExitStack() as stack:
         try:
-            if backend is None:
-                place = await place_of(aws, name)
-                backend = HostBackend(url=place.url, login=place.login, cache=cache())
+            backend = backend or await backend_of(aws, name)
             release = await stack.enter_async_context(backend.unpacked(name, spec.image.digest))
             tree = tree_at(release.folder)
             target = target_of(settings, spec.environment)
@@ -160,14 +156,10 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
     if answer.detail.isdecimal():
         lines.append(f"GET {check.path} -> {answer.detail}")
     why = diagnose(DeploymentLogs((ended,), tuple(lines)), spec, platform.words)
-    waits_longer = ended == platform.words.unhealthy and not answer.final and _seconds_to_start(check) > _MOST_SECONDS
-    if waits_longer:
-        failure, verdict = (
-            f"it was not healthy after {_MOST_SECONDS:.0f} s, and the platform waits longer",
-            PreflightResult.NOT_COVERED,
-        )
-    else:
-        failure, verdict = "the release does not become healthy", PreflightResult.REFUSED
+    failure, verdict = "the release does not become healthy", PreflightResult.REFUSED
+    if ended == platform.words.unhealthy and not answer.final and _seconds_to_start(check) > _MOST_SECONDS:
+        failure = f"it was not healthy after {_MOST_SECONDS:.0f} s, and the platform waits longer"
+        verdict = PreflightResult.NOT_COVERED
     return Check(
         subject="release",
         verdict=verdict,
@@ -189,22 +181,16 @@ async def _until_healthy(
     Until the first healthy answer it polls more often than the platform does.
     """
     deadline = time.monotonic() + min(_seconds_to_start(check), _MOST_SECONDS)
-    answer, healthy, final, since = (
-        HealthResult(False, ""),
-        0,
-        0,
-        0.0,
-    )  # answers in a row, and the time of the first final one
+    answer, healthy, final = HealthResult(False, ""), 0, list[float]()  # in a row: a number, and times
     while healthy or time.monotonic() < deadline:
         enough = _ERROR_SECONDS if answer.detail == "500" else _FINAL_SECONDS
-        if final >= _FINAL_ANSWERS and time.monotonic() - since >= enough:
+        if len(final) >= _FINAL_ANSWERS and time.monotonic() - final[0] >= enough:
             break
         if workload.exit_code is not None:
             return f"{words.exited}{workload.exit_code}", answer
         answer = await ask(workload.address, check)
         healthy = healthy + 1 if answer.healthy else 0
-        final = final + 1 if answer.final else 0
-        since = time.monotonic() if final <= 1 else since
+        final = [*final, time.monotonic()] if answer.final else []
         if healthy >= check.healthy_threshold:
             return None, answer
         await anyio.sleep(check.interval if healthy else _POLL_SECONDS)
