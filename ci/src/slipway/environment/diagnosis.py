@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from slipway.environment.logs import newest_error
 from slipway.environment.observed import NO_DIGEST, ObservedEnvironment
@@ -109,28 +110,17 @@ def _recorded(
     environment: ObservedEnvironment, number: int, release: Release | None, intent: Intent | None
 ) -> Examination:
     """Return the end of a deployment that changed nothing on the platform, as it was recorded."""
+    found = partial(Examination, environment=environment.name, number=number)
     if release is None:
         who = f" of {intent.holder}" if intent else ""
         cause = f"the run{who} has recorded no end, and started nothing on the platform yet"
         remedy = f"if it does not run any more, {RESUME}"
-        return Examination(
-            environment=environment.name,
-            operation=None,
-            ending="unknown",
-            diagnosis=Diagnosis(rule="unfinished", cause=cause, lines=(), remedy=remedy),
-            number=number,
-        )
+        why = Diagnosis(rule="unfinished", cause=cause, lines=(), remedy=remedy)
+        return found(operation=None, ending="unknown", diagnosis=why)
     if not release.status.exit_code:
-        return Examination(
-            environment=environment.name, operation=release.operation, ending="succeeded", diagnosis=None, number=number
-        )
-    return Examination(
-        environment=environment.name,
-        operation=release.operation,
-        ending=release.status.value,
-        diagnosis=_cause(environment, release),
-        number=number,
-    )
+        return found(operation=release.operation, ending="succeeded")
+    why = _cause(environment, release)
+    return found(operation=release.operation, ending=release.status.value, diagnosis=why)
 
 
 def _with_what_the_run_knew(diagnosis: Diagnosis, release: Release) -> Diagnosis:

@@ -59,25 +59,22 @@ class EcsTask:
 
     async def migrate(self, tell: Tell) -> Migration:
         order = replace(self.order, only_reads=False)
-        return migration_of(
-            await _Run(aws=self.aws, time=self.time, order=order, tell=tell).ended(self.deployment), order
-        )
+        return migration_of(await self._run(order, tell).ended(self.deployment), order)
 
     async def standing(self) -> Standing:
         order = replace(self.order, only_reads=True)
-        return standing_of(
-            await _Run(aws=self.aws, time=self.time, order=order, tell=lambda _: None).ended(None), order
-        )
+        return standing_of(await self._run(order, lambda _: None).ended(None), order)
 
     async def access(self, tell: Tell) -> ServerAccess:
         """Read or make what an AccessOrder names; raises SlipwayError."""
-        return answer_of(
-            ServerAccess, await _Run(aws=self.aws, time=self.time, order=self.order, tell=tell).ended(None), self.order
-        )
+        return answer_of(ServerAccess, await self._run(self.order, tell).ended(None), self.order)
 
     async def execute(self, command: Sequence[str], tell: Tell, heard: Callable[[str], None]) -> CommandRun:
         """Run a command once in the task that migrates, and pass on each line that it prints; raises SlipwayError when it does not start."""
-        return await _Run(aws=self.aws, time=self.time, order=self.order, tell=tell, heard=heard).executed(command)
+        return await self._run(self.order, tell, heard).executed(command)
+
+    def _run(self, order: TaskOrder, tell: Tell, heard: Callable[[str], None] | None = None) -> "_Run":
+        return _Run(aws=self.aws, time=self.time, order=order, tell=tell, heard=heard)
 
 
 @dataclass(kw_only=True)
