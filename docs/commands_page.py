@@ -54,9 +54,9 @@ def _typed(flag: Flag) -> str:
 
 
 def _dagger(flag: Flag) -> str:
-    return (
-        f"no: {flag.not_on_dagger}" if flag.not_on_dagger else (flag.on_dagger or "the same") + flag.default_on_dagger
-    )
+    if flag.not_on_dagger:
+        return f"no: {flag.not_on_dagger}"
+    return (flag.on_dagger or "the same") + flag.default_on_dagger
 
 
 def _cell(text: str) -> str:

@@ -44,9 +44,9 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
 
 
 async def _acts(scene: Scene[C]) -> None:
-    image = await start(scene)
-    first = await from_nothing(scene) if image else None
-    if image is None or (first and not first.passed):
+    if (image := await start(scene)) is None:
+        return
+    if (first := await from_nothing(scene)) and not first.passed:
         return
     if (address := await before(scene)) is None:
         return

@@ -106,10 +106,7 @@ async def _followed(engine: Engine, operation: Operation) -> tuple[Status, Diagn
         live = await or_unknown(engine.target.observe())
     except SlipwayError as error:
         what = f"the platform was asked to go back, and cannot be followed: {error.what}"
-        return (
-            Status.UNKNOWN,
-            Diagnosis(rule="unknown", cause=what, lines=(), remedy=error.next_step),
-            Observed(state=State.UNKNOWN),
-        )
+        why = Diagnosis(rule="unknown", cause=what, lines=(), remedy=error.next_step)
+        return Status.UNKNOWN, why, Observed(state=State.UNKNOWN)
     status, cause, remedy = _ENDS.get(ending, (Status.UNKNOWN, "its status is not known", _AGAIN))
     return status, Diagnosis(rule="abort", cause=cause, lines=(), remedy=remedy) if cause else None, live

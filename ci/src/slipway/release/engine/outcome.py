@@ -205,9 +205,8 @@ async def _evidence(run: Run, operation: Operation) -> Diagnosis | None:
     try:
         why = await run.engine.target.evidence(operation, run.goal.spec)
     except SlipwayError as error:
-        return Diagnosis(
-            rule="unknown", cause=f"the logs could not be read: {error.what}", lines=(), remedy=error.next_step
-        )
+        cause = f"the logs could not be read: {error.what}"
+        return Diagnosis(rule="unknown", cause=cause, lines=(), remedy=error.next_step)
     if why.rule in _SCHEMA_RULES and run.goal.verb is Verb.ROLLBACK:
         return replace(why, remedy=_AHEAD)
     if why.rule in _SCHEMA_RULES and run.goal.verb is not Verb.MOVE and run.engine.migrate is None:

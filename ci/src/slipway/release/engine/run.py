@@ -192,9 +192,8 @@ async def _superseded(run: Run, newer: int) -> Outcome:
 
 def _unknown(run: Run, error: SlipwayError) -> Outcome:
     run.say(f"deployment {run.number}: {error}")
-    return outcome_of(
-        run, Status.UNKNOWN, None, why=Diagnosis(rule="unknown", cause=error.what, lines=(), remedy=error.next_step)
-    )
+    why = Diagnosis(rule="unknown", cause=error.what, lines=(), remedy=error.next_step)
+    return outcome_of(run, Status.UNKNOWN, None, why=why)
 
 
 async def _refused(run: Run, error: SlipwayError) -> Outcome:

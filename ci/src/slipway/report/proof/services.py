@@ -55,11 +55,8 @@ def _row(service: ServiceProof) -> tuple[str, str, str]:
         return "could not run", "", one_line(next(_reasons(service)), _CELL)
     revisions = f"{len(proof.revisions) - len(proof.unexecuted)} executed"
     revisions += f", {len(proof.unexecuted)} not" if proof.unexecuted else ""
-    return (
-        ", ".join(filter(None, [proof.verdict_in_words, one_line(proof.coverage.partial, _CELL)])),
-        revisions,
-        tally(proof.findings),
-    )
+    verdict = ", ".join(filter(None, [proof.verdict_in_words, one_line(proof.coverage.partial, _CELL)]))
+    return verdict, revisions, tally(proof.findings)
 
 
 def title(proofs: Proofs) -> str:
