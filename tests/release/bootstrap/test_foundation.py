@@ -21,7 +21,7 @@ from slipway.records.bootstrap import (
     ValueChange,
 )
 from slipway.records.drift import AccountDrift, PropertyDrift, StackDrift
-from slipway.release.bootstrap.shared import check_losses
+from slipway.release.bootstrap.losses import check_losses
 from slipway.release.bootstrap.template import stacks
 from slipway.release.prices import CLASSES, MAJORS, cost_of
 from slipway.release.targets.ecs_express.spec import spec_of

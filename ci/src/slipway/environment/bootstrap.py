@@ -19,9 +19,9 @@ from slipway.release.bootstrap.doors import Door, callers_of, close, doors_of, w
 from slipway.release.bootstrap.drift import NOT_COVERED, detect
 from slipway.release.bootstrap.enclosure import enclose, enclosure_of
 from slipway.release.bootstrap.existing import check_new, roles_added_by
+from slipway.release.bootstrap.losses import SharedChange, check_losses, exports
 from slipway.release.bootstrap.network import task_subnets, tasks_place
 from slipway.release.bootstrap.server import database_name, owner_name
-from slipway.release.bootstrap.shared import SharedChange, check_losses, exports
 from slipway.release.bootstrap.template import CALLER, StackKind, StackTemplate, stacks
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError

@@ -1,4 +1,4 @@
-"""A change of a stack whose resources other stacks use: what would be lost there, and what AWS refuses."""
+"""Losses from a change of stacks: contents of resources, and what other services use in a shared stack."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
