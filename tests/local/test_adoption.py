@@ -337,5 +337,5 @@ def test_a_table_with_one_setting_does_not_lose_the_settings_file_that_the_finde
     folder = service(tmp_path, moved)
     found = migrations_of(folder)
     assert found.config == "app/alembic.ini"
-    (folder / "slipway.toml").write_text('[tool.slipway.migrations]\nbaseline = "baseline.sql"\n')
-    assert migrations_of(folder) == replace(found, baseline="baseline.sql")
+    (folder / "slipway.toml").write_text('[tool.slipway.migrations]\nbaseline = "baseline.sql"\npostgres = "18"\n')
+    assert (found.postgres, migrations_of(folder)) == ("17", replace(found, baseline="baseline.sql", postgres="18"))

@@ -33,6 +33,7 @@ from slipway.records.progress import SILENT, Progress, repeated
 from slipway.records.proof import Layer, Proof
 from slipway.records.survey import Subject
 from slipway.settings import Migrations, MissingTableError
+from slipway.structure import kebab
 from slipway.workload.python import Python, document_of
 
 T = TypeVar("T")
@@ -115,21 +116,17 @@ def migrations_of(folder: Path) -> Migrations:
     from slipway.local.guess import migrations_in
     from slipway.local.services import no_service, services_below
 
-    survey = find(tree_at(folder))
+    survey = find(tree := tree_at(folder))
     if stated:
-        return _over(migrations_in(survey), stated) if survey.fact(Subject.CONFIG) else stated
+        keys = tree.table(tree.settings_file(), "tool", "slipway", "migrations")
+        named = {name: value for name, value in vars(stated).items() if kebab(name) in keys}
+        return replace(migrations_in(survey), **named) if survey.fact(Subject.CONFIG) else stated
     below = services_below(folder) if survey.obstacles or "/" in survey.value(Subject.CONFIG) else ()
     config = folder.resolve() / survey.value(Subject.CONFIG)
     if below and (survey.obstacles or any(config.is_relative_to(repository_of(folder) / each) for each in below)):
         raise no_service(folder, below)
     refuse(survey)
     return migrations_in(survey)
-
-
-def _over(found: Migrations, stated: Migrations) -> Migrations:
-    """Return what was found, with every value that the settings state."""
-    default, values = Migrations(), vars(stated)
-    return replace(found, **{key: value for key, value in values.items() if value != getattr(default, key)})
 
 
 def has_alembic(folder: Path, migrations: Migrations) -> bool:
