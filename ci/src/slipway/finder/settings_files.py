@@ -39,10 +39,8 @@ def named_examples(tree: Tree) -> Iterator[tuple[str, str, str]]:
 
 def missing_settings(tree: Tree) -> Iterator[Obstacle]:
     """Yield the settings files that env.py, or a module it imports, surely opens, but of which only an example exists."""
-    tables = (
-        tree.table(name, "tool", "slipway", "migrations", "variables") for name in ("slipway.toml", "pyproject.toml")
-    )
-    if any(str(value) in tree for table in tables for value in table.values()):  # one of them may name another file
+    variables = tree.table(tree.settings_file(), "tool", "slipway", "migrations", "variables")
+    if any(str(value) in tree for value in variables.values()):  # one of them may name another file
         return
     found = [*named_examples(tree)]
     run = _run_by([parsed(tree.read(each)) for each in loaded(tree).modules]) if found else set()

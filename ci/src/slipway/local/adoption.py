@@ -288,11 +288,11 @@ jobs:
 
 def check(folder: Path) -> Adoption:
     """Return where the settings and the service's other files differ; raises SettingsError for unusable settings."""
-    survey = find(tree_at(folder))
     try:
         found = settings.load(folder, named=False)
     except MissingTableError as error:
         raise BadInputError(error.what, "run `slipway init --yes`") from error
+    survey = find(tree_at(folder))
     drift = tuple(_drift(found, survey))
     return Adoption(service=found.name, facts=survey.facts, obstacles=survey.obstacles, drift=drift, checked=True)
 
