@@ -5,15 +5,14 @@ step forgets its definitions when it ends. Those of modules that are first impor
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import MetaData, Table, event
 from sqlalchemy.orm import Mapper
 
-_tables: Final[list[Table]] = []
-_mappers: Final[list[Any]] = []
+_undo: Final[list[Callable[[], object]]] = []  # each forgets one definition
 _running: Final[list[str]] = []  # the file of the revision whose step runs, if one does
 
 
@@ -25,24 +24,20 @@ def forgotten_definitions(path: str) -> Iterator[None]:
         yield
     finally:
         _running.pop()
-        for table in _tables:
-            table.metadata.remove(table)
-        for mapper in _mappers:  # otherwise relationship("Note") means two classes the next time
-            mapper.registry._dispose_cls(mapper.class_)  # noqa: SLF001 -- the public way disposes of all of a registry
-        _tables.clear()
-        _mappers.clear()
+        while _undo:
+            _undo.pop()()
 
 
 @event.listens_for(Table, "after_parent_attach")
 def _note_table(table: Table, _metadata: MetaData) -> None:
     if _is_defined_by_step():
-        _tables.append(table)
+        _undo.append(lambda: table.metadata.remove(table))
 
 
 @event.listens_for(Mapper, "instrument_class")
 def _note_class(mapper: Any, _class: type) -> None:
-    if _is_defined_by_step():
-        _mappers.append(mapper)
+    if _is_defined_by_step():  # otherwise relationship("Note") means two classes the next time
+        _undo.append(lambda: mapper.registry._dispose_cls(mapper.class_))  # noqa: SLF001 -- the public way disposes of all of a registry
 
 
 def _is_defined_by_step() -> bool:
