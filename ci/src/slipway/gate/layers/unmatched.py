@@ -56,11 +56,11 @@ class Unmatching:
         """Record the statements of a revision during the block; those whose number of rows the driver does not return count as matching."""
 
         def end(execution: Execution) -> None:
-            line, match = line_in(node.script.path), _READS.match(execution.sql)
-            if line is None or match is None or execution.rows is None:
+            rows, match = execution.rows, _READS.match(execution.sql)
+            if rows is None or match is None or (line := line_in(node.script.path)) is None:  # which reads the stack
                 return
-            self._written[line, execution.sql] += abs(execution.rows)  # -1 is unknown
-            if not execution.rows and (line, execution.sql) not in self._unmatched:
+            self._written[line, execution.sql] += abs(rows)  # -1 is unknown
+            if not rows and (line, execution.sql) not in self._unmatched:
                 table = match["table"] or match["source"]
                 column = _impossible_null(execution.session, execution.sql, table)
                 verb = (match["verb"] or "INSERT").upper()
