@@ -1,6 +1,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -221,17 +222,21 @@ async def test_a_start_slower_than_the_local_limit_is_not_covered(monkeypatch):
     assert backend.started[0].variables["PORT"] == "8000"
 
 
-async def test_a_health_path_that_is_not_there_is_known_after_some_answers_and_named_with_its_key(monkeypatch):
+@pytest.mark.parametrize(("status", "pace", "seconds"), [("404", 2.0, 8.0), ("404", 0.5, 3.0), ("500", 0.5, 15.0)])
+async def test_a_health_path_that_is_not_there_is_known_after_some_answers_and_named_with_its_key(
+    monkeypatch, status, pace, seconds
+):
+    """Each answer takes `pace` seconds, and the first one may pass; `seconds` lie between the next and the last one."""
     asked = []
 
     async def ask(address, _check):
         asked.append(address)
-        return HealthResult(False, "503" if len(asked) == 1 else "404")
+        return HealthResult(False, "503" if len(asked) == 1 else status)
 
     monkeypatch.setattr(room, "ask", ask)
     monkeypatch.setattr(room, "_POLL_SECONDS", 0)
-    monkeypatch.setattr(room, "_FINAL_SECONDS", 0)
+    monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: len(asked) * pace))
     found = await tried(ScriptedBackend(), spec(), {}, TARGETS[TargetKind.APP_RUNNER])
-    assert len(asked) == 1 + room._FINAL_ANSWERS
-    assert found.found == "the release does not become healthy: the health check /healthz answers 404"
+    assert (len(asked) - 2) * pace == seconds
+    assert found.found == f"the release does not become healthy: the health check /healthz answers {status}"
     assert "correct health-path in [tool.slipway]" in found.remedy
