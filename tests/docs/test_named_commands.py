@@ -1,13 +1,16 @@
-"""Commands that errors, comments and pages name: each has the flags with which it is named."""
+"""Commands that errors, comments and pages name: each has the flags with which it is named, and those in code blocks are complete."""
 
 import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from slipway.commands.flags import EVERYWHERE
+from slipway.commands.grammar import parse
 from slipway.commands.table import COMMANDS
+from slipway.errors import BadInputError
 
 ROOT = Path(__file__).parents[2]
 FLAGS = {each.name: {flag.name for flag in (*each.flags, *EVERYWHERE)} | {"help"} for each in COMMANDS}
@@ -18,6 +21,9 @@ FILES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
 ]
+PAGES = [file for file in FILES if file.suffix == ".md"] + sorted(ROOT.glob("ci/src/slipway/**/*.md"))
+_BLOCK = re.compile(r"^```\w*\n(.*?)^```|((?:^ {4}[^\n]*\n)+)", re.MULTILINE | re.DOTALL)
+_TYPED = re.compile(r"(?<!call )(?<![\w./-])slipway (?=[a-z-])((?:[^\n|>;&`\\]|\\\n)*)")
 _NAMED = re.compile(r"(?<!call )\bslipway ([a-z]+)\b((?:[^`\n\\#|>;]|\\\n)*)")
 
 
@@ -56,3 +62,33 @@ def test_every_command_is_named_with_flags_that_it_has():
 )
 def test_a_flag_that_a_command_lacks_is_found(text):
     assert list(wrong(text))
+
+
+def typed(page):
+    """The commands in the code blocks of a page, without comments; variables of the shell get a value."""
+    for fenced, indented in _BLOCK.findall(page):
+        lines = re.sub(r"(?:^|\s)#.*", "", fenced or indented)
+        for command in _TYPED.findall(re.sub(r"\$\w+", "http://X", lines)):
+            if "…" not in command:
+                yield shlex.split(command.replace("\\\n", " "))
+
+
+def refusal(words):
+    """Why the command line does not accept a command; empty if it does."""
+    try:
+        parse(words)
+    except BadInputError as error:
+        return f"slipway {shlex.join(words)}: {error}"
+    return ""
+
+
+def test_every_command_in_a_code_block_can_be_typed():
+    commands = [words for page in PAGES for words in typed(page.read_text())]
+    assert len(commands) > 90
+    assert [*filter(None, map(refusal, commands))] == []
+
+
+@pytest.mark.parametrize("line", ["slipway diagnose  # why", "slipway deply", "slipway gate --since", "slipway run ls"])
+def test_a_command_in_a_code_block_that_is_not_complete_is_found(line):
+    (words,) = typed(f"Type\n\n    {line}\n\nand wait.\n")
+    assert refusal(words)
