@@ -176,7 +176,7 @@ async def test_no_command_leaks_a_value_or_passes_control_characters(world, sent
     (world.folder / "pyproject.toml").write_text(SETTINGS.replace(RUNNER, ""))
     first, second = [f"{URI}@{await world.account.image()}" for _ in range(2)]
     sick = f"{URI}@{await world.account.image(Script(lines=SICK, exit_code=1))}"
-    reason = ("--without-proof", f"{HOSTILE} because")
+    reason = ("--without-certificate", f"{HOSTILE} because")
 
     assert await world.slipway("plan", *STAGING, "--image", first, *json) == 0
     assert await world.slipway("deploy", *STAGING, "--image", first, *json) == 0

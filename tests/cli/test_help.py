@@ -127,8 +127,8 @@ def test_the_completion_script_completes_in_bash(tmp_path):
 
 
 def test_a_word_that_is_passed_as_a_value_is_no_flag():
-    flags = parse(["rollback", "--environment", "staging", "--without-proof", "the shop is down"])
-    assert (flags.without_proof, flags.to, flags.json) == ("the shop is down", None, False)
+    flags = parse(["rollback", "--environment", "staging", "--without-certificate", "the shop is down"])
+    assert (flags.without_certificate, flags.to, flags.json) == ("the shop is down", None, False)
 
 
 def test_descriptions_are_complete():

@@ -45,8 +45,8 @@ infrastructure-role = "{INFRASTRUCTURE_ROLE}"
             "without them: deploy each service alone with --without-ledger, callees first",
         ),
         (
-            ["deploy", "--image", "x", "--without-proof", "why"],
-            "--without-proof is for the rollback of several services",
+            ["deploy", "--image", "x", "--without-certificate", "why"],
+            "--without-certificate is for the rollback of several services",
         ),
         (["status", "--all", "--watch", "5m"], "--watch is for one service"),
         (["rollback", "--image-only", "--service", "web", "--region", "eu-west-1"], "with --service none are read"),

@@ -84,7 +84,7 @@ ASKED = {
     "open": (lambda world: world.staging, "address", 0),
     "history": (lambda world: world.staging, "history", 0),
     "promote": (lambda world: [*world.somewhere, "--from", "staging", "--to", "production"], "outcome", 0),
-    "rollback": (lambda world: [*world.staging, "--without-proof", "there is no database"], "outcome", 0),
+    "rollback": (lambda world: [*world.staging, "--without-certificate", "there is no database"], "outcome", 0),
     "migrate": (lambda world: world.image, "migration", 0),
     "bootstrap": (lambda world: [*world.staging, "--github", "OWNER/NAME"], "bootstrap", 0),
     "permissions": (

@@ -61,6 +61,6 @@ async def test_an_approved_plan_is_deployed_then_promoted_and_a_platforms_rollba
         assert "ROLLED_BACK" in rolled_back.stderr
         assert good in (await staging("status")).stdout
         await staging("deploy", f"--image=notes@{await account.image()}")
-        back = await staging("rollback", "--without-proof=it has no database")
+        back = await staging("rollback", "--without-certificate=it has no database")
         assert f"live:      {good}" in back.stdout, back.stderr
-        assert "without proof: it has no database" in (await staging("history")).stdout
+        assert "without certificate: it has no database" in (await staging("history")).stdout

@@ -117,15 +117,15 @@ async def test_without_that_proof_it_is_refused_and_nothing_has_changed(account,
     for evidence in (None, certificate("aaa", "ccc")):
         with pytest.raises(RefusedError) as refused:
             await rollback(staging.environment, staging.tell, 1, CompatibilityEvidence(evidence))
-        why, remedy = ("is not proven: ", "--without-proof") if known is None else ("fails: ", "deploy a fix")
+        why, remedy = ("is not proven: ", "--without-certificate") if known is None else ("fails: ", "deploy a fix")
         assert refused.value.what.startswith(f"going back to release 1 {why}")
         assert remedy in refused.value.next_step
-        assert known is None or "--without-proof" not in refused.value.next_step
+        assert known is None or "--without-certificate" not in refused.value.next_step
         assert (updates(account) - before, await live(staging)) == (0, second)
     assert (await staging.environment.history()).newest == 2  # a refusal takes no number
 
 
-async def test_the_reason_to_go_without_proof_is_recorded(staging):
+async def test_the_reason_to_go_without_certificate_is_recorded(staging):
     first = await deployed(staging)
     await deployed(staging, "bbb")
     outcome = await rollback(staging.environment, staging.tell, None, CompatibilityEvidence(reason="the shop is down"))
@@ -171,7 +171,7 @@ async def test_the_ledger_knows_the_schema_of_a_release_without_a_readiness_answ
     assert (await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())).live == silent
 
 
-async def test_an_unknown_schema_needs_a_reason_to_go_without_proof(staging):
+async def test_an_unknown_schema_needs_a_reason_to_go_without_certificate(staging):
     for _ in range(2):
         await staging.environment.deploy(await staging.image(), staging.tell)
     with pytest.raises(RefusedError, match="the revisions of the release and its database are unknown"):

@@ -108,8 +108,8 @@ async def test_a_function_runs_its_command_with_every_argument(monkeypatch):
     for command in SHARED:
         monkeypatch.setitem(command.__dict__, "run", run)
     environment = Environment(name="staging", path=".")
-    await environment.promote(None, to="production", without_proof="because", dry_run=True, without_start=True)
-    assert (seen["from_"], seen["to"], seen["without_proof"]) == ("staging", "production", "because")
+    await environment.promote(None, to="production", without_certificate="because", dry_run=True, without_start=True)
+    assert (seen["from_"], seen["to"], seen["without_certificate"]) == ("staging", "production", "because")
     assert (seen["dry_run"], seen["starts"], seen["certificate"]) == (True, False, None)
     await environment.rollback(None, to=3)
     assert (seen["environment"], seen["to"], seen["dry_run"], seen["starts"]) == ("staging", 3, False, True)

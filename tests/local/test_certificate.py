@@ -141,7 +141,7 @@ def test_a_proof_that_is_refused_for_another_reason_than_its_pair_is_certified_w
 def test_a_refused_proof_gets_no_certificate_unless_the_previous_release_works(text, why):
     with pytest.raises(RefusedError, match=why) as caught:
         certify(text, 1)
-    assert ("--without-proof" in caught.value.next_step) is ("breaks" not in why)
+    assert ("--without-certificate" in caught.value.next_step) is ("breaks" not in why)
 
 
 def test_a_proof_with_revisions_that_were_not_executed_gets_no_certificate():

@@ -91,7 +91,7 @@ async def test_every_act_goes_as_expected_on_express_mode_and_only_requests_to_a
     check_the_acts_of_every_target(play)
     acts, traffic = play.acts, play.rehearsal.traffic
     assert list(acts) == ["start", "0", "before", "I", "II", "III", "IV", "V", "clients"]
-    assert acts["0"].happened == "two services serve, each from its own database; 1 drift found and mended"
+    assert acts["0"].happened == "two services serve, each from its own database; 1 change by hand found and undone"
     steps = [step.what for step in acts["0"].steps]
     assert "made database and roles of notes-production: 2 resources, 11 roles and privileges" in steps
     assert "production: notes-called live, notes live, in the order of their calls" in steps

@@ -88,7 +88,7 @@ async def test_a_service_without_a_page_at_its_root_is_one_that_answers():
 def test_failures_of_a_canary_that_was_taken_back_are_expected_and_no_others():
     act = act_of_clients(Traffic(requests=80, failed=2, taken_back=2, seconds=9, longest_gap=1, failures=("/: 500",)))
     assert act.passed
-    assert act.happened == "80 requests, 2 failed (2 by the release of act IV), longest gap 1000 ms"
+    assert act.happened == "80 requests, 2 failed (2 by the release of act IV), longest time without an answer 1000 ms"
     assert not act.details
     assert not act_of_clients(Traffic(requests=80, failed=3, taken_back=2, seconds=9, longest_gap=1)).passed
 

@@ -194,7 +194,7 @@ def test_a_history_shows_duration_commit_holder_and_cause_in_80_columns_in_the_o
         "      the release reads the variable REDIS_URL, which staging does not set;",
         "            slipway does not migrate it",
         "   1  1970-01-01 00:00:00Z  pause     SUCCEEDED             1.0 s",
-        "      without proof: it is night",
+        "      without certificate: it is night",
     ]
     assert of_history(History(environment="staging", releases=(release,), older=3)).endswith(
         "\n3 older ones are not listed; --limit 4 lists all\n"

@@ -66,7 +66,7 @@ def every_call():
                         "--${{ inputs.option }} value",
                         "" if "option" not in job["with"] else "--${{ inputs.option }} value",
                     )
-                    used = used if "reason" in job["with"] else used.replace("--without-proof value", "")
+                    used = used if "reason" in job["with"] else used.replace("--without-certificate value", "")
                     filled = re.sub(r"\${{ inputs\.(\w+) }}", lambda gap, job=job: job["with"].get(gap[1], ""), used)
                     yield f"{file.stem} {name}", re.sub(r"\${{.*?}}", "value", filled)
             elif file.stem != "environment":
@@ -265,11 +265,11 @@ def test_a_button_has_twelve_lines_at_most_and_its_inputs_reach_no_shell(verb):
 def test_what_is_typed_into_a_button_is_one_word_of_the_command():
     (call,) = [step for step in jobs("environment")["call"]["steps"] if "$DAGGER" in step.get("run", "")]
     assert "inputs." not in call["run"]
-    typed = "3 --without-proof x; touch pwned $(id) `id` *"
+    typed = "3 --without-certificate x; touch pwned $(id) `id` *"
     words, *_ = called(
         call["run"], {}, VERB="rollback", OPTION="to", VALUE=typed, REASON=typed, FLAGS="--output answer/x"
     )
-    assert words == ["rollback", "--output", "answer/x", f"--to={typed}", f"--without-proof={typed}"]
+    assert words == ["rollback", "--output", "answer/x", f"--to={typed}", f"--without-certificate={typed}"]
     assert called(call["run"], {}, VERB="status", OPTION="to")[0] == ["status"]
 
 

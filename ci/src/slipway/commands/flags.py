@@ -67,14 +67,14 @@ ALL = switch(
 )
 CERTIFICATE = file(
     "certificate",
-    "proof.json of `slipway gate --report`, or the output of `slipway certificate`: evidence that the previous release works on the migrated schema; kept in the ledger",
+    "a file that shows that the previous release works on the migrated schema: proof.json of `slipway gate --report`, or the output of `slipway certificate`; slipway stores it in the ledger",
 )
 PROVEN = file(
     "certificate",
     "proof.json of `slipway gate --report`, or the output of `slipway certificate`: refuse to migrate if env.py groups the revisions into other transactions than in the proof",
 )
-WITHOUT_PROOF = option(
-    "without-proof",
+WITHOUT_CERTIFICATE = option(
+    "without-certificate",
     "REASON",
     "continue without a certificate that release and schema are compatible; the reason is recorded",
     default="",
@@ -82,13 +82,13 @@ WITHOUT_PROOF = option(
 WITHOUT_LEDGER = option(
     "without-ledger",
     "REASON",
-    "continue although the ledger, the record of deployments in ECR, cannot be used; App Runner still refuses a concurrent deployment, on ECS a second one stops the first",
+    "continue although the ledger, the record of deployments in ECR, cannot be used. Nothing then keeps two runs apart: App Runner refuses the second, on ECS it stops the first",
     default="",
     not_on_dagger="it may have to leave a file",
 )
 WITHOUT_START = switch(
     "without-start",
-    "only in the simulator, for a release without an image: do not start the release on this machine first, which the preflight does",
+    "do not start the release on this machine first, as the preflight does; only for releases of a source tree, on the simulator",
 )
 DRY_RUN = switch("dry-run", "show what would change, or why it would be refused; change nothing")
 CONFIG = option(
@@ -114,7 +114,7 @@ ALEMBIC = (CONFIG, SECTION, X_ARGUMENT)
 PYTHON = option(
     "python",
     "DIR",
-    "the service's virtual environment (default: .venv, or one made from its lock)",
+    "the service's virtual environment (default: .venv, or one made from the service's lock file)",
     parse=Path,
     not_on_dagger="the gate runs in the service's image",
 )

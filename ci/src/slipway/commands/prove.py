@@ -38,14 +38,14 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "test only revisions newer than this revision or git ref; `merge-base` is the commit at which HEAD left the default branch; older revisions are run, but not tested (default: merge-base on a branch or with an uncommitted revision; on the default branch the newest release tag with revisions after it; without such a tag only the newest revision is tested)",
+            "test only revisions newer than this revision or git ref; older ones run untested. `merge-base` is where HEAD left the default branch. Default: merge-base on a branch, or if a revision is uncommitted; on the default branch, the newest release tag that has revisions after it; if there is none, the newest revision alone is tested",
             one_of="tested",
             on_dagger="name a revision, since the workspace has no git history",
             dagger_default="all after start-after",
         ),
         switch(
             "all-revisions",
-            "test every revision: released ones too, and those up to the setting start-after",
+            "test every revision, also released ones and those that the setting start-after excludes",
             one_of="tested",
             not_on_dagger="without --since it tests all after start-after",
         ),
@@ -58,14 +58,14 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         replace(CHANGED, sentence=f"with --all-services: {CHANGED.sentence}"),
         file(
             "statements",
-            "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from the models of the commit from which the revisions are new)",
+            "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from the models at the commit since which revisions are new, see --since)",
             one_of="release",
             dagger_default="derived from the models in --previous",
         ),
         option(
             "layers",
             "LAYER,…",
-            "which of these layers of checks to run: trace (locks), rows (with data), together (all revisions in one run of alembic), interruption (stopped and run again), previous (statements of the previous release), concurrency (default: all); graph, stairway (up, down, up) and drift always run, with `always` only these",
+            "which of these layers of checks to run: trace (locks), rows (with data), together (all revisions in one run of alembic), interruption (stopped and run again), previous (statements of the previous release), concurrency (default: all); graph, stairway (up, down, up) and drift run in any case, and with `--layers always` nothing else",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),

@@ -17,8 +17,8 @@ from slipway.commands.flags import (
     IMAGES,
     PROVEN,
     SOURCE,
+    WITHOUT_CERTIFICATE,
     WITHOUT_LEDGER,
-    WITHOUT_PROOF,
     WITHOUT_START,
 )
 from slipway.errors import BadInputError
@@ -89,15 +89,17 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         *ENVIRONMENT,
         replace(IMAGES, one_of="release"),
         file(
-            "plan", "a plan saved by `plan --json` instead of images; refused when it is out of date", one_of="release"
+            "plan",
+            "deploy this saved plan (`plan --json > FILE`) instead of naming an image; refused if anything has changed since",
+            one_of="release",
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,
-        switch("older", "allow an image whose first deployment came before that of the live one"),
+        switch("older", "allow an image that was first deployed earlier than the live one"),
         WITHOUT_START,
         ALL,
         replace(
-            WITHOUT_PROOF,
+            WITHOUT_CERTIFICATE,
             sentence="with --all, after a failure: roll a service back even if its database was migrated and no certificate shows that its previous release works on the new schema; "
             "the reason is recorded",
         ),
@@ -120,8 +122,8 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
         raise BadInputError("deploy needs an image or a plan", "pass --image or --plan")
     if flags.all:
         return await _deploy_all(flags, caller)
-    if flags.without_proof:
-        raise BadInputError("--without-proof is for the rollback of several services", "pass it with --all")
+    if flags.without_certificate:
+        raise BadInputError("--without-certificate is for the rollback of several services", "pass it with --all")
     environment = await _changed_environment(flags, caller)
     certificate = (await _evidence(flags, caller)).certificate
     with caller.run() as tell:
@@ -148,7 +150,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         option("to", "ENVIRONMENT", "the environment that gets the digest", required=True),
         CERTIFICATE,
-        WITHOUT_PROOF,
+        WITHOUT_CERTIFICATE,
         WITHOUT_START,
         DRY_RUN,
         ENDPOINT,
@@ -184,7 +186,7 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         CERTIFICATE,
         WITHOUT_LEDGER,
-        WITHOUT_PROOF,
+        WITHOUT_CERTIFICATE,
         DRY_RUN,
     ),
     records=(AS_DEPLOY, AS_PLANNED),
@@ -308,7 +310,7 @@ async def _deploy_all(flags: Flags, caller: Caller) -> "CommandResult":
     approved = await caller.record(JointPlan, flags.plan, "the plan") if flags.plan else None
     images = images_of(approved, flags.environment) if approved else flags.image or ()
     made = await _joint(flags, caller, images)
-    made = replace(made, approved=approved, reason=flags.without_proof, older=flags.older or bool(approved))
+    made = replace(made, approved=approved, reason=flags.without_certificate, older=flags.older or bool(approved))
     with caller.run() as tell:
         return of_joint_outcome(await made.run(tell))
 
@@ -370,4 +372,4 @@ async def _evidence(flags: Flags, caller: Caller) -> "CompatibilityEvidence":
 
     text = await caller.text(flags.certificate, "the certificate") if flags.certificate else None
     certificate = None if text is None else certificate_in(text, int(time.time()))
-    return CompatibilityEvidence(certificate, vars(flags).get("without_proof", ""))
+    return CompatibilityEvidence(certificate, vars(flags).get("without_certificate", ""))

@@ -79,7 +79,7 @@ async def _status_of_all(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Print the public URL of a service, and open it in the browser of this machine, if there is one",
+    "Print a service's public URL, and open it if this machine has a browser",
     AwsAccess.READS,
     flags=ANYWHERE,
     records=(JsonRecord("address"),),

@@ -53,7 +53,7 @@ def _unproven(what: str, risk: str, instead: str, older: str | None, newer: str 
         f"{what} is not proven: {risk}",
         f"prove this pair {place} with `slipway gate --since {since} --report DIR`, and pass --certificate DIR/proof.json, "
         "even if the gate refuses for a reason that does not concern the pair, such as drift; "
-        "if it cannot wait, --without-proof REASON continues without a certificate, and users may get errors",
+        "if it cannot wait, --without-certificate REASON continues without a certificate, and users may get errors",
     )
 
 

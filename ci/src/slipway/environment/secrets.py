@@ -46,7 +46,7 @@ async def set_secret(environment: ObservedEnvironment, name: str, value: str) ->
 
 
 def _arn(environment: ObservedEnvironment, name: str) -> str | None:
-    """Return the ARN of the secret that the settings name for a variable; raises RefusedError for what is not a whole secret."""
+    """Return the ARN of the secret that the settings name for a variable; raises RefusedError for a parameter of SSM and for one key of a secret."""
     reference = environment.own_settings.secrets.get(name)
     if reference is None:
         return None

@@ -129,7 +129,7 @@ class Interrupted(BaseException):
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A history on a server, from an empty database or its `initial` schema on, or from a `template` after its first `old` revisions."""
+    """Where a history starts on a server: an empty database, the `initial` schema, or a `template` that has the `old` first revisions."""
 
     history: History
     environment: Environment

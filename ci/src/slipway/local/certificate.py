@@ -52,7 +52,7 @@ def certify(text: str, made: int) -> Certificate:
             f"the gate refused this history ({', '.join(certificate.refused)}), and {why}",
             "that release answers errors on the new schema, so deploy a fix: docs/how-to/roll-back.md, `A hot fix on a newer schema`"
             if broken
-            else "mend what the proof names, or continue without a certificate: `slipway rollback --without-proof REASON`",
+            else "mend what the proof names, or continue without a certificate: `slipway rollback --without-certificate REASON`",
         )
     return certificate
 

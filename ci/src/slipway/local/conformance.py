@@ -77,7 +77,7 @@ async def permitted(consent: Consent) -> AwsAccount:
         )
         astray = [] if consent.endpoint_url else account.foreign_hosts
     except (BotoCoreError, ValueError) as error:
-        raise BadInputError("AWS cannot be reached", f"{error}; check credentials, region and network") from error
+        raise BadInputError(f"no AWS session can be made ({error})", "check profile, credentials and region") from error
     if astray:
         raise BadInputError(
             f"account {consent.account} was named, but an endpoint override leads to {astray[0]}",

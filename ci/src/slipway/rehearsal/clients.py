@@ -30,7 +30,7 @@ def act_of_clients(traffic: Traffic) -> Act:
     return Act(
         name="clients",
         title="clients request production during all acts, on new and on kept connections",
-        happened=f"{counted}, longest gap {traffic.longest_gap * 1000:.0f} ms",
+        happened=f"{counted}, longest time without an answer {traffic.longest_gap * 1000:.0f} ms",
         how="HTTP clients",
         passed=traffic.failed == traffic.taken_back,
         seconds=traffic.seconds,

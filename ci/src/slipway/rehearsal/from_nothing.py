@@ -47,7 +47,7 @@ _NETWORKS = {
 
 
 async def from_nothing(scene: Scene[C]) -> Act | None:
-    """Act 0: networks, databases and roles are made for both environments, two services are deployed, and one drift is found and mended.
+    """Act 0: networks, databases and roles are made for both environments, two services are deployed, and one change by hand is found and undone.
 
     The second service is the same source under another name; the first calls it in production.
     """
@@ -232,7 +232,7 @@ class _Service(Generic[C]):
             step.what = f"restored {name}: {'no drift is left' if mended.is_clean else 'drift is left'}"
         named = [(each.path, each.expected, each.actual) for each in differences]
         passed = named == [("/DeletionProtection", "true", "false")] and not found.is_clean and mended.is_clean
-        happened = f"two services serve, each from its own database; {len(differences)} drift found and mended"
+        happened = f"two services serve, each from its own database; {len(differences)} change by hand found and undone"
         return self.act.ended(happened, passed=passed)
 
     def failed(self, applied: Bootstrap) -> Act:

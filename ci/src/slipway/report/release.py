@@ -182,7 +182,7 @@ def _release_lines(release: Release) -> list[str]:
     joint = f"in release {release.joint} of several services" if release.joint else ""
     whose = " ".join(filter(None, [image, f"by {release.holder}" if release.holder else "", joint]))
     changes = f"changed {', '.join(release.changes)}" if release.changes else ""
-    risk = f"without proof: {release.risk}" if release.risk else ""
+    risk = f"without certificate: {release.risk}" if release.risk else ""
     first = _row(release.number, f"{moment(release.ended)}  {what}  {commit}".rstrip())
     return [first, *(line for text in (whose, changes, release.cause, risk) for line in _wrapped(text))]
 

@@ -119,7 +119,7 @@ def _unfinished(deployment: OpenDeployment) -> tuple[str, ...]:
 def _release(release: Release) -> tuple[str, ...]:
     digest = release.image.partition("@")[2]
     changes = f"changed {', '.join(release.changes)}" if release.changes else ""
-    reasons = [changes, release.cause, f"without proof: {release.risk}" if release.risk else ""]
+    reasons = [changes, release.cause, f"without certificate: {release.risk}" if release.risk else ""]
     return (
         str(release.number),
         moment(release.ended),

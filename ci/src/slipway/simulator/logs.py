@@ -137,7 +137,7 @@ class Logs:
                 yield from ((name, event) for event in passing if _within(event, request, inclusive=True))
 
     def _group(self, request: Mapping[str, Any]) -> dict[str, list[LogEvent]]:
-        """Find a group by its name, or by its name or ARN as an identifier [M]."""
+        """Find a log group: `logGroupName` is its name, `logGroupIdentifier` its name or ARN [M]."""
         names = [request[member] for member in ("logGroupName", "logGroupIdentifier") if member in request]
         if len(names) != 1:
             message = "Exactly one of logGroupName and logGroupIdentifier is required."  # †

@@ -415,7 +415,7 @@ class _Run:
             yield from self._judged(node, before, locked)
 
     def _step(self, node: Node, step: str) -> Iterator[RevisionStep]:
-        """Yield a step, which finds no lock of ours in its way, and leaves none in ours."""
+        """Yield a step, with a commit before and after it, so that neither session waits for the other's locks."""
         self._connection.commit()
         self._current = (node, step)
         yield step_of(self._environment, node, step)

@@ -18,7 +18,9 @@ from slipway.gate.layers.candidates import Hints, Type, candidates, ordinary
 from slipway.gate.measure.session import literal, prepare_once, query, without_forced_security
 from slipway.gate.names import is_table
 
-ROWS = 3
+ROWS = (
+    3  # in each table; at most 6, because `candidates` writes row numbers with one digit and `queries` adds three rows
+)
 Samples = Mapping[str, tuple[str, ...]]  # by `table.column` or `schema.table.column`
 NO_SAMPLES: Final[Samples] = MappingProxyType({})
 UUID: Final = "-5ee5-4ee5-8ee5-5ee5ee5ee5e"  # part of every generated one

@@ -1,6 +1,6 @@
 """The parts of an environment that are billed by the hour, and those that outlive its stacks, as the account reports them.
 
-They are found by the tags and names that slipway gives, not by the stacks: the proof also holds after those are gone.
+They are found by slipway's tags and names, not through the stacks, so that they are found after the stacks are deleted, too.
 """
 
 import re

@@ -87,9 +87,9 @@ def health_check(path: str | None) -> str:
     return f"HTTP {path}" if path else "TCP"
 
 
-def health_pace(pace: Iterable[object]) -> str:
+def health_pace(interval: object, timeout: object, healthy: object, unhealthy: object) -> str:
     """Return interval, timeout and the two thresholds of a health check as a plan names them."""
-    return "every {} s, {} s long, {} up, {} down".format(*pace)
+    return f"every {interval} s, {timeout} s long, {healthy} up, {unhealthy} down"
 
 
 def checked_path(fields: Mapping[str, str]) -> str | None:

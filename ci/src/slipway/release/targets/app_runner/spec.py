@@ -51,7 +51,7 @@ class AppRunnerSpec(ServiceSpec):
         """Fill what the settings leave open: as it is live, and as App Runner creates a service otherwise."""
         account, _, _, region, *_ = self.image.repository.split(".")
         usual = {
-            "health pace": health_pace(astuple(_USUAL_PACE)),
+            "health pace": health_pace(*astuple(_USUAL_PACE)),
             "auto scaling": default_scaling(region, account),
             "egress": INTERNET,
             "ingress": Ingress.PUBLIC.value,
@@ -105,7 +105,7 @@ def spec_of(settings: Settings, environment: str, digest: str) -> AppRunnerSpec:
 
 def _chosen(env: AppRunnerEnvironment) -> dict[str, str | None]:
     return {
-        "health pace": health_pace(astuple(env.health_check)) if env.health_check else None,
+        "health pace": health_pace(*astuple(env.health_check)) if env.health_check else None,
         "auto scaling": env.auto_scaling,
         "egress": INTERNET if env.vpc_connector == ABSENT else env.vpc_connector,
         "ingress": env.ingress and env.ingress.value,
@@ -191,7 +191,7 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
         "image": image,
         "port": settings.get("Port", ""),
         "health check": health_check(check.get("Path") if check.get("Protocol") == "HTTP" else None),
-        "health pace": health_pace(pace),
+        "health pace": health_pace(*pace),
         "cpu": instance.get("Cpu", ""),
         "memory": instance.get("Memory", ""),
         "access role": source.get("AuthenticationConfiguration", {}).get("AccessRoleArn", ABSENT),

@@ -109,7 +109,7 @@ class ExpressApi:
         """Give the target groups of a service revision a pace, where they have another; return whether there are any yet."""
         groups = await self.target_groups(await self.revision(revision))
         for group in groups:
-            if group.check != health_pace(astuple(pace)):
+            if group.check != health_pace(*astuple(pace)):
                 await self.aws.call_idempotent("elbv2", "modify_target_group", **group.tuned(pace))
         return bool(groups)
 

@@ -67,7 +67,7 @@ class ExpressSpec(ServiceSpec):
             "security groups": named(self.security_groups),
             _LOG_GROUP: self.log_group or _OPEN[_LOG_GROUP],
             "scaling": _scaled(scaling_of(self)),
-            CHECK: health_pace(astuple(self.pace)),
+            CHECK: health_pace(*astuple(self.pace)),
         }
 
     @property
@@ -199,7 +199,7 @@ class CheckedGroup:
     def check(self) -> str:
         """The health check in the words of a plan; path and codes only if they differ from those that ECS sets."""
         found = self.description
-        parts = [health_pace([found.get(key, "?") for key in tuning_of(TargetGroupPace())])]
+        parts = [health_pace(*(found.get(key, "?") for key in tuning_of(TargetGroupPace())))]
         if (path := found.get("HealthCheckPath", self.path)) != self.path:
             parts.append(f"at {path}")
         if (codes := found.get("Matcher", {}).get("HttpCode", HEALTHY)) != HEALTHY:

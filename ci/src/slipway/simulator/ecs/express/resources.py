@@ -1,6 +1,6 @@
 """The AWS resources that Express Mode makes for a service, and the API's description of them.
 
-Names are those that users quote [F].
+Their names follow reports of users ([F], see simulator/README.md).
 """
 
 import secrets
