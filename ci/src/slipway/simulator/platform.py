@@ -9,10 +9,10 @@ import anyio.abc
 
 from slipway.errors import SlipwayError
 from slipway.simulator.clock import Clock
+from slipway.simulator.cloudwatch import Metrics
 from slipway.simulator.contract import Quotas
 from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
-from slipway.simulator.metrics import Metrics
 from slipway.simulator.peers import Peers
 from slipway.simulator.registry import ImageStore
 from slipway.simulator.resources import Resources

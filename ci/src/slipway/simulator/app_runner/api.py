@@ -22,8 +22,8 @@ from slipway.simulator.app_runner.service import (
     not_found,
 )
 from slipway.simulator.app_runner.shared import Shared
+from slipway.simulator.cloudwatch import counting
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged, tags_of
-from slipway.simulator.metrics import counting
 from slipway.simulator.platform import Platform
 from slipway.simulator.serving import Front
 

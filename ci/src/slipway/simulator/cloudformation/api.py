@@ -11,12 +11,10 @@ from typing import Any
 
 from slipway.resource_kinds import kinds
 from slipway.simulator.authorization import Guard
-from slipway.simulator.cloudformation.attributes import arn_of, is_named
-from slipway.simulator.cloudformation.changes import StackChange
 from slipway.simulator.cloudformation.comparison import Comparison
 from slipway.simulator.cloudformation.execution import Deletion, Execution, executor, in_use
-from slipway.simulator.cloudformation.handlers import Handlers
-from slipway.simulator.cloudformation.stack import Drift, SimulatedChangeSet, SimulatedStack, StackResource
+from slipway.simulator.cloudformation.handlers import Handlers, arn_of, is_named
+from slipway.simulator.cloudformation.stack import Drift, SimulatedChangeSet, SimulatedStack, StackChange, StackResource
 from slipway.simulator.cloudformation.template import Template, parse_template
 from slipway.simulator.cloudformation.values import differences
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged

@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from slipway.resource_kinds import kinds
-from slipway.simulator.cloudformation.attributes import is_named
-from slipway.simulator.cloudformation.changes import DIRECT, ChangeDetail, StackChange
-from slipway.simulator.cloudformation.stack import SimulatedStack, StackResource
+from slipway.simulator.cloudformation.handlers import is_named
+from slipway.simulator.cloudformation.stack import DIRECT, ChangeDetail, SimulatedStack, StackChange, StackResource
 from slipway.simulator.cloudformation.template import Template, in_order, is_open, references
 from slipway.simulator.cloudformation.values import changed_paths, differences, is_same
 from slipway.simulator.resources import Model

@@ -10,11 +10,16 @@ from typing import Any
 from slipway.resource_kinds import ResourceKind, kinds
 from slipway.simulator.authorization import Guard, Needed, allows
 from slipway.simulator.clock import Clock
-from slipway.simulator.cloudformation.attributes import arn_of, generated, reference_of
-from slipway.simulator.cloudformation.changes import StackChange, Subject
-from slipway.simulator.cloudformation.handlers import Handlers
+from slipway.simulator.cloudformation.handlers import Handlers, arn_of, generated, reference_of
 from slipway.simulator.cloudformation.services import failure
-from slipway.simulator.cloudformation.stack import SimulatedChangeSet, SimulatedStack, StackResource, exports_of
+from slipway.simulator.cloudformation.stack import (
+    SimulatedChangeSet,
+    SimulatedStack,
+    StackChange,
+    StackResource,
+    Subject,
+    exports_of,
+)
 from slipway.simulator.cloudformation.template import in_order
 from slipway.simulator.cloudformation.values import changed_paths, is_same
 from slipway.simulator.contract import AwsError, Call

@@ -16,10 +16,9 @@ from slipway.simulator.contract import AwsError, Call, Operations, operations_of
 from slipway.simulator.ecs.express import configuration as configurations
 from slipway.simulator.ecs.express.configuration import Configuration, definition_of
 from slipway.simulator.ecs.express.deploying import Rollout
-from slipway.simulator.ecs.express.fleet import Fleet
+from slipway.simulator.ecs.express.fleet import Fleet, Scaling
 from slipway.simulator.ecs.express.resources import Resources, description
 from slipway.simulator.ecs.express.rollout import PERIOD, Pace, Signal
-from slipway.simulator.ecs.express.scaling import Scaling
 from slipway.simulator.ecs.express.service import (
     Deployment,
     Readings,

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from slipway.simulator.alarms import Alarm
 from slipway.simulator.balancing import NAMESPACE, LoadBalancer, Rule, TargetGroup
+from slipway.simulator.cloudwatch import Alarm
 from slipway.simulator.ecs.express.rollout import EVALUATED, PERIOD, THRESHOLD, Count, goes_off
 from slipway.simulator.serving import Front
 

@@ -8,15 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.simulator.alarms import Alarm, Alarms
 from slipway.simulator.balancing import NAMESPACE, OWN_ERRORS, LoadBalancer, LoadBalancing, Rule, TargetGroup, new_id
+from slipway.simulator.cloudwatch import Alarm, Alarms, counting
 from slipway.simulator.contract import AwsError, Call
 from slipway.simulator.ecs.express.configuration import Configuration
+from slipway.simulator.ecs.express.fleet import METRICS as SCALING_METRICS
 from slipway.simulator.ecs.express.gateway import METRICS, Gateway, alarm_metrics, metric_dimensions
 from slipway.simulator.ecs.express.rollout import BREACHING, EVALUATED, THRESHOLD
-from slipway.simulator.ecs.express.scaling import METRICS as SCALING_METRICS
 from slipway.simulator.ecs.express.service import Readings, Revision, Service
-from slipway.simulator.metrics import counting
 from slipway.simulator.network import Network
 from slipway.simulator.platform import Platform
 

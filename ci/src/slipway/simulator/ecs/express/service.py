@@ -12,10 +12,9 @@ from typing import Any
 
 from slipway.simulator.contract import AwsError
 from slipway.simulator.ecs.express.configuration import CONTAINER, Configuration
-from slipway.simulator.ecs.express.fleet import Fleet
+from slipway.simulator.ecs.express.fleet import Fleet, Scaling
 from slipway.simulator.ecs.express.gateway import Gateway
 from slipway.simulator.ecs.express.rollout import CANARY_PERCENT, ENDED, TRANSITIONS, Pace, Signal, breaker_threshold
-from slipway.simulator.ecs.express.scaling import Scaling
 from slipway.simulator.ecs.task import TaskDefinition
 
 
