@@ -28,8 +28,8 @@ _SINCE = """\
 The gate tests the new revisions. It also runs the old ones, but only upwards, and reports no findings on them. By
 default the new revisions of a branch are those that the default branch lacks (origin/HEAD, main, master, develop or trunk).
 On the default branch itself they are those that are not committed or not pushed yet. If there are none, they are those
-that the newest release tag lacks (a tag with a digit); if it lacks none, or there is no such tag, the newest revision is
-new, or with `start-after` all after that.
+that the newest release tag lacks (a tag with a digit, of the year before HEAD); if it lacks none, or there is no such tag,
+the newest revision is new, or with `start-after` all after that.
 
 Revisions up to `start-after` in the settings are old: `slipway init` sets it to the revision at which a service
 adopts slipway. `--all-revisions` tests every revision, these too; `dagger call gate` without `--since` tests all after

@@ -252,6 +252,17 @@ def test_on_the_default_branch_revisions_that_the_newest_release_lacks_are_new(g
     assert chosen(service)[:2] == ("v1", (ONE,))
 
 
+def test_a_tag_that_is_more_than_a_year_older_than_the_newest_commit_is_no_release(git, service, monkeypatch):
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2099-01-01T00:00:00Z")
+    before = released(service, "HEAD").commit
+    add(git, service, "two")
+    assert chosen(service) == ("", (), before)
+    git("tag", "v2099")
+    (service / "README").write_text("More words\n")
+    save(git)
+    assert tip(service) == "main"
+
+
 def test_with_every_revision_released_the_newest_is_compared_with_the_commit_before_it(git, service):
     before = released(service, "HEAD").commit
     (service / TWO).write_text(REVISION.format("two", 1).replace("None", "'one'"))
@@ -261,6 +272,8 @@ def test_with_every_revision_released_the_newest_is_compared_with_the_commit_bef
     assert unreleased(service, "one").by_default == "v1"
     adopted = unreleased(service, "two")  # v1 lacks it, and it was there before slipway
     assert (adopted.by_default, adopted.commit) == ("", released(service, "HEAD").commit)
+    git("tag", "--delete", "v1")  # nor is anything new without a tag
+    assert unreleased(service, "two") == adopted
     git("tag", "v2")
     assert chosen(service) == ("", (), before)
     git("branch", "--move", "main", "topic")

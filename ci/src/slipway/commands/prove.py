@@ -38,7 +38,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "test only revisions newer than this revision or git ref; older ones run untested. `merge-base` is where HEAD left the default branch. Default: merge-base on a branch, or if a revision is uncommitted; on the default branch, the newest release tag that has revisions after it; if there is none, the newest revision alone is tested",
+            "test only revisions newer than this revision or git ref; older ones run untested. `merge-base` is where HEAD left the default branch. Default: merge-base on a branch, or if a revision is uncommitted; on the default branch, the newest release tag of the last year that has revisions after it; if there is none, the newest revision alone is tested",
             one_of="tested",
             on_dagger="name a revision, since the workspace has no git history",
             dagger_default="all after start-after",

@@ -20,6 +20,7 @@ _DEFAULT_BRANCHES = (
     "refs/remotes/origin/HEAD",
     *(f"{place}/{name}" for name in _DEFAULT_NAMES for place in ("refs/remotes/origin", "refs/heads")),
 )
+_CURRENT_SECONDS: Final = 366 * 86_400
 _MARK = b"down_revision"  # alembic needs it in every revision's file
 _LIST = ("ls-tree", "-r", "-z", "--name-only")
 
@@ -68,7 +69,7 @@ def changed_files(repository: Path, name: str) -> set[str]:
 
 
 def unreleased(folder: Path, start_after: str | None = None) -> Since:
-    """Return the state that a pull request's revisions are compared with: the default branch, otherwise the newest tag of a release.
+    """Return the state that a pull request's revisions are compared with: the default branch, otherwise the newest tag of a release within a year.
 
     A branch without revisions of its own has none to test, and neither has a history whose head is `start_after`, whatever a tag lacks.
     On the default branch, when the tag has every revision too, only the newest one is tested. Raises BadInputError in a shallow clone
@@ -84,7 +85,8 @@ def unreleased(folder: Path, start_after: str | None = None) -> Since:
     except BadInputError:
         return Since(name="", by_default="")
     revisions, default = _revisions_here(folder), ""
-    for choose in (lambda _: MERGE_BASE, _newest_tag):
+    adopted = {start_after} == {each.id for each in heads(revisions.values())}
+    for choose in (lambda _: MERGE_BASE, *(() if adopted else (_newest_tag,))):
         try:
             since = released(folder, name := choose(folder))
         except MissingObjectError:
@@ -92,19 +94,23 @@ def unreleased(folder: Path, start_after: str | None = None) -> Since:
         except BadInputError:
             continue
         gone = {each.id for each in since.changed} - {each.id for each in (*since.ahead, *revisions.values())}
-        if name != MERGE_BASE and {start_after} == {each.id for each in heads(revisions.values())}:
-            return replace(released(folder, "HEAD"), by_default="")
         is_branch = name == MERGE_BASE and since.commit != _revision_of(folder, "HEAD")
         spoken = _spoken(folder, name, since.tip)
         if is_branch or gone or any(file in since.edited or file not in since.files for file in revisions):
             return replace(since, by_default=spoken)
         default = default or spoken
+    if adopted and _revision_of(folder, "HEAD"):
+        return replace(released(folder, "HEAD"), by_default="")
     return Since(name="", by_default="", commit=_before_newest(folder, revisions), tip=default)
 
 
 def _newest_tag(folder: Path) -> str:
-    """Return the newest tag of a release; raises BadInputError without one."""
-    return git(folder, ["describe", "--tags", "--abbrev=0", "--match=*[0-9]*"]).decode().strip()
+    """Return the newest tag of a release; raises BadInputError without one from the year before HEAD: an older one is not what runs today."""
+    name = git(folder, ["describe", "--tags", "--abbrev=0", "--match=*[0-9]*"]).decode().strip()
+    dates = git(folder, ["log", "--no-walk=unsorted", "--format=%ct", f"{name}^{{commit}}", "HEAD"]).split()
+    if int(dates[-1]) - int(dates[0]) > _CURRENT_SECONDS:
+        raise BadInputError(f"the newest tag, {name}, is older than a year", "tag a release")
+    return name
 
 
 def _spoken(folder: Path, name: str, tip: str) -> str:
