@@ -106,6 +106,7 @@ SHAPES = {
             Subject.COMMAND: "litestar --app app.asgi:create_app run --host 0.0.0.0 --port 9000",
             Subject.PORT: "9000",
             Subject.HEALTH_PATH: "/health",
+            Subject.SOURCES: "",  # src/py, which the package installs
             Subject.DRIVER: "postgresql+psycopg",
         },
     ),
@@ -141,6 +142,7 @@ SHAPES = {
             Subject.DIRECTORY: "src",
             Subject.LOCK: "pdm.lock",
             Subject.PYTHON: "3.11",
+            Subject.SOURCES: "src",
             Subject.DATABASE_VARIABLE: "POSTGRES_DSN",
             Subject.VARIABLE: ("POSTGRES_DSN={url}", f"SECRET_KEY={SECRET}", "TRIES=1"),
         },
@@ -171,7 +173,7 @@ SHAPES = {
             "../pyproject.toml": '[tool.uv.workspace]\nmembers = ["backend"]\n',
             "../uv.lock": "",
             "../.python-version": "3.14\n",
-            "../compose.yml": 'db:\n  image: postgres:18\nbackend:\n  healthcheck:\n    test: ["CMD", "curl", "-f", "http://localhost:8000/api/v1/health-check/"]\n',
+            "../compose.yml": 'db:\n  image: postgres:18\nbackend:\n  healthcheck:\n    test: ["CMD", "curl", "-f", "http://localhost:8070/api/v1/health-check/"]\n',
             "pyproject.toml": '[project]\nname = "app"\ndependencies = ["sqlmodel", "alembic", "psycopg[binary]"]\n',
             "app/main.py": FASTAPI,
             "app/migrations/env.py": "not alembic's\n",
@@ -181,6 +183,7 @@ SHAPES = {
             Subject.LOCK: "../uv.lock",
             Subject.PYTHON: "3.14",
             Subject.POSTGRES: "18",
+            Subject.PORT: "8070",
             Subject.HEALTH_PATH: "/api/v1/health-check/",
         },
     ),
@@ -396,6 +399,13 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"compose.yaml": COMPOSE.format("image: vault", "build: .")}, Subject.HEALTH_PATH, "/health"),
         ({"compose.yaml": COMPOSE.format("build: ./vault", "build:\n      context: .")}, Subject.HEALTH_PATH, "/health"),
         ({"compose.yaml": COMPOSE.format("build: .", "image: mail")}, Subject.HEALTH_PATH, "/v1/sys/health"),
+        ({"a.py": "class Server(BaseModel): ...\nclass ServerSettings(Server): ...\nclass Deploy(ServerSettings):\n    mode: str\n"}, Subject.VARIABLE, ""),
+        ({"requirements.txt": "fastapi\n", "a/main.py": "app = start_application()\n", "run.sh": "gunicorn a.main:app --worker-class $KIND\n"}, Subject.COMMAND, "gunicorn --worker-class uvicorn.workers.UvicornWorker a.main:app --bind 0.0.0.0:8000"),
+        ({"requirements.txt": "uvicorn\n", "charm/main.py": "os.environ['PROXY']\n", "a/main.py": FASTAPI, "example/run.sh": "gunicorn a.main:app --workers 9\n"}, Subject.COMMAND, "uvicorn a.main:app --host 0.0.0.0 --port 8000"),
+        ({"docker-compose.prod.yml": COMPOSE.format("image: mail", "build: .\n    ports:\n      - '127.0.0.1:${PORT:-80}:8070/tcp'")}, Subject.PORT, "8070"),
+        ({"compose.yml": COMPOSE.format("image: mail\n    ports:\n      - 25:25", "image: web")}, Subject.PORT, "8000"),
+        ({"tools/railway.app.json": '\t\t"healthcheckPath": "/up",\n', "a.py": FASTAPI}, Subject.HEALTH_PATH, "/up"),
+        ({"render.yaml": "  healthCheckPath: /up # web\n"}, Subject.HEALTH_PATH, "/up"),
         ({".env.example": "WORKERS=${WORKERS:-4}\n"}, Subject.VARIABLE, "WORKERS=4"),
         ({".env.example": "SMTP_USER= # leave it empty\n"}, Subject.VARIABLE, "SMTP_USER="),
         ({".env.example": "SMTP_USER=\n", "a.py": "os.environ['SMTP_USER']"}, Subject.VARIABLE, "SMTP_USER=slipway"),
@@ -428,7 +438,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"a.py": "X = _get_config('DATABASE_USERNAME')\nY = _get_config('Z', default='')\n"}, Subject.VARIABLE, "DATABASE_USERNAME={user}"),
         ({"Procfile": "web: gunicorn --worker-class=x.Y -w 2 a:app\n"}, Subject.COMMAND, "gunicorn --worker-class=x.Y -w 2 a:app --bind 0.0.0.0:8000"),
         ({"run.sh": "exec gunicorn\n"}, Subject.COMMAND, "gunicorn"),
-        ({"run.bash": "poetry run gunicorn -c /srv/deploy/wsgi/gunicorn.conf.py\n", "deploy/wsgi/gunicorn.conf.py": "wsgi_app = 'a.b:app'\nbind = '0.0.0.0:81'\n", "gunicorn.py": "wsgi_app = 'c:app'\n"}, Subject.COMMAND, "gunicorn -c deploy/wsgi/gunicorn.conf.py a.b:app --bind 0.0.0.0:81"),
+        ({"run.bash": "poetry run gunicorn -c ${HOME}/deploy/wsgi/gunicorn.conf.py\n", "deploy/wsgi/gunicorn.conf.py": "wsgi_app = 'a.b:app'\nbind = '0.0.0.0:81'\n", "gunicorn.py": "wsgi_app = 'c:app'\n"}, Subject.COMMAND, "gunicorn -c deploy/wsgi/gunicorn.conf.py a.b:app --bind 0.0.0.0:81"),
         ({"a.py": "A = 1\n\nSHOP_DATABASE_URI: str = address()\n"}, Subject.DATABASE_VARIABLE, ""),
         ({"a/wsgi.py": "application = create()\n"}, Subject.COMMAND, "gunicorn a.wsgi:application --bind 0.0.0.0:8000"),
         ({"a/b.py": "app = create_app()\n", "requirements.txt": "gunicorn\n"}, Subject.COMMAND, "gunicorn a.b:app --bind 0.0.0.0:8000"),
@@ -676,6 +686,8 @@ def test_a_command_that_is_a_guess_names_what_the_image_runs_instead_of_a_server
     assert surveyed(ALEMBIC | files).fact(Subject.COMMAND).guessed == (
         "no file starts a server; Dockerfile line 2 runs python -m bot"
     )
+    developers = surveyed(ALEMBIC | files | {"justfile": "flask run\n"}).fact(Subject.COMMAND).guessed
+    assert developers.startswith("only a file for developers starts a server, justfile line 1; Dockerfile line 2 runs")
 
 
 def test_a_variable_that_may_hold_the_address_or_the_name_is_a_guess():

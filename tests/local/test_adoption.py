@@ -238,6 +238,14 @@ def test_services_in_folders_share_a_workflow_that_proves_all_of_them(tmp_path):
     assert kept["old"]["../.github/workflows/slipway-services.yml"] is FileState.KEPT
 
 
+def test_a_runner_starts_no_postgres_that_the_gate_refuses(folder):
+    service(folder, {"compose.yml": "image: postgres:11.5-alpine\n"})
+    adopted = initialised(folder)
+    assert "--database-url" not in (folder / WORKFLOW).read_text()
+    assert load(folder).migrations.postgres == "11"
+    assert "compose.yml line 1 has PostgreSQL 11; the gate runs the revisions on another one" in " ".join(adopted.notes)
+
+
 def test_a_health_path_that_is_guessed_is_written_with_the_reason(folder):
     (folder / "app/main.py").write_text(
         "app = FastAPI()\nrouter = APIRouter()\n@router.get('/ping')\ndef ping(): ...\n"

@@ -72,6 +72,13 @@ def test_an_error_of_a_statement_names_the_variables_that_it_and_env_py_read(tmp
     assert with_its_causes(named, tmp_path, settings, HERE) is named
 
 
+def test_a_module_that_no_file_is_has_the_place_that_names_its_file(tmp_path):
+    (tmp_path / "Makefile").write_text("test:\n\tpytest\nVERSION_FILE = shop/version.py\n")
+    error = BadInputError("env.py does not load", "ImportError: no file of the service is shop.version; if its build")
+    first, other = with_its_causes(error, tmp_path, Migrations(), HERE).obstacles
+    assert (first, other.what) == (error, "Makefile line 3 names shop/version.py")
+
+
 def test_an_error_under_an_older_python_than_the_services_says_so(tmp_path):
     (tmp_path / ".python-version").write_text("3.14\n")
     (tmp_path / "Dockerfile").write_text("FROM python:3.12\n")

@@ -40,7 +40,11 @@ def command(
     server = start.server if start else _server(known, packages)
     options = [*_options(start.arguments)] if start else []
     factory = bool(known and known.factory)
-    asgi = not known.wsgi and (known.kind in ASGI or factory) if known else not packages.isdisjoint(_ASGI_PACKAGES)
+    if known is None or known.called:
+        wsgi = bool(known and known.wsgi) or "flask" in packages
+        asgi = not wsgi and not packages.isdisjoint(_ASGI_PACKAGES)
+    else:
+        asgi = not known.wsgi and (known.kind in ASGI or factory)
     called = not target and factory and server in {"gunicorn", "hypercorn"}  # as the files have it otherwise
     named = (target or (known.target if known else "")) + ("()" if called else "")
     return (

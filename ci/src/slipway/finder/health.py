@@ -1,12 +1,11 @@
 """The path that answers when the service is ready, from health checks that files declare and from routes in its code."""
 
 import ast
-import posixpath
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Final
 
+from slipway.finder.compose import of_own_services
 from slipway.finder.mounting import Prefix, mounts_in
 from slipway.finder.start import CHECKED, SERVERS, checks_of_images
 from slipway.finder.tree import COMPOSE, Tree, called, module_of, parsed, text_in
@@ -47,19 +46,22 @@ _ROUTING: Final = {
 }
 # Words that also name what a service manages, such as the status of an order.
 _WEAK: Final = re.compile(r"/(?:(?:api|v\d+)/)*_{0,2}(?:live|status|ping|heartbeat|alive)(?:[-_]?check)?_{0,2}/?")
+_PLATFORMS: Final = r"(?:[\w.-]+/)*(?:railway[\w.-]*\.(?:json|toml)|render\.ya?ml|fly\.toml)|(?:\.do/)?app\.ya?ml"
+_DECLARED: Final = re.compile(r"""\s*["']?health_?check_?path["']?\s*[:=]\s*["']?(/[\w/.-]*)""", re.IGNORECASE)
 _STRONG: Final = re.compile(r"ready|health|livez|liveness|readi")
-
-_BUILT: Final = re.compile(r"(?:context|build):[ \t]*[\"']?([\w./-]+)")
-_NAME_OF_SERVICE: Final = re.compile(r"(\s+)[\w.-]+:\s*(?:#.*)?$")
 
 
 def health_path(tree: Tree) -> Iterator[Fact]:
     """Yield the paths of declared health checks, then those of routes; without any, one that the framework answers."""
     yield from (Fact(subject=Subject.HEALTH_PATH, value=each[2], place=place) for place, each in checks_of_images(tree))
     for name in tree.matching(COMPOSE):
-        for place, line in _of_own_services(tree, name):
+        for place, line in of_own_services(tree, name, SERVERS):
             if (match := CHECKED.search(line)) and _ROUTE.fullmatch(match[2]):
                 yield Fact(subject=Subject.HEALTH_PATH, value=match[2], place=place)
+    for name in tree.matching(_PLATFORMS):
+        for place, line in tree.lines(name):
+            if match := _DECLARED.match(line):
+                yield Fact(subject=Subject.HEALTH_PATH, value=match[1], place=place)
     routes = [fact for name in tree.sources for fact in _routes(tree, name)]
     yield from sorted(routes, key=lambda fact: (_rank(fact.value), fact.value.count("/"), fact.place))
     if not routes:
@@ -80,26 +82,6 @@ def _documentation(tree: Tree) -> Iterator[Fact]:
         if not {None, "docs_url"} & {*named} and not isinstance(named.get("openapi_url"), (ast.IfExp, ast.Constant)):
             guessed = "no health check or route found; FastAPI shows its documentation there"
             yield Fact(subject=Subject.HEALTH_PATH, value="/docs", place=place, guessed=guessed)
-
-
-def _of_own_services(tree: Tree, file: str) -> Iterator[tuple[str, str]]:
-    """Yield the lines of a compose file's services that are built from this repository's files, or start a known server."""
-    lines = [*tree.lines(file)]
-    first = next((match for _, line in lines if (match := _NAME_OF_SERVICE.match(line))), None)
-    names = [at for at, (_, line) in enumerate(lines) if first and re.match(rf"{first[1]}\S", line)]
-    for start, end in pairwise((*names, len(lines))):
-        text = "\n".join(line for _, line in lines[start:end])
-        built = _BUILT.search(text)
-        elsewhere = built and not _is_around(tree, posixpath.join(posixpath.dirname(file), built[1]))
-        foreign = elsewhere or ("image:" in text and "build:" not in text)
-        if not foreign or any(server in text for server in SERVERS):
-            yield from lines[start:end]
-
-
-def _is_around(tree: Tree, context: str) -> bool:
-    """Whether an image is built from the service's folder, one above it, or one that has sources of it."""
-    wanted = posixpath.normpath(posixpath.join("/", tree.path, context)).rstrip("/") + "/"
-    return any(posixpath.join("/", tree.path, each).startswith(wanted) for each in ("", *tree.sources))
 
 
 def _rank(path: str) -> int:

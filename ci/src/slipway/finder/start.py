@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import dropwhile, takewhile
 from typing import Final
 
+from slipway.finder.compose import commands_of_compose, of_own_services
 from slipway.finder.dockerfile import instructions, words
 from slipway.finder.tree import COMPOSE, Tree
 from slipway.records.survey import Fact, Subject
@@ -34,15 +35,16 @@ MIGRATES: Final = re.compile(
 )
 _TARGET: Final = re.compile(r"(?!python:)([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)(?:\(.*\))?")  # a factory is called
 _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
+_IN_AN_IMAGE: Final = re.compile(r"(?:\$\{?\w+\}?)?/.*\.py")
+_PUBLISHED: Final = re.compile(r"""\s*-\s*["']?[\w.${}:-]*:(\d{2,5})(?:/tcp)?["']?\s*(?:#.*)?""")
 _DEVELOPMENT: Final = re.compile(r"dev|test|local|sample|example|override", re.IGNORECASE)
-_COMMAND_LINE: Final = re.compile(r"\s*(?:command|entrypoint|start)\s*[:=]\s*(.*)")
 _PLATFORMS: Final = r"heroku\.yml|render\.ya?ml|railway\.(?:json|toml)|app\.ya?ml|fly\.toml|nixpacks\.toml"
 _STARTS: Final = re.compile(
     r"""\s*["']?(?:web|app|startCommand|start_command|start|entrypoint|cmd)["']?\s*[:=]\s*["']?(.*?)["']?,?\s*"""
 )
 _RELEASING: Final = r"(?:[\w-]+/){0,2}(?:(?:pre)?start|release|(?:docker-)?entrypoint|boot|run|migrate|deploy)[\w-]*(?:\.(?:ba)?sh)?|(?:[\w-]+/)?docker-entrypoint\.d/[^/]+"
 _SCRIPTS: Final = r"(?:\w+/)?(?:[^/]*\.(?:ba)?sh|(?:docker-)?entrypoint)|(?:\w+/)?(?:supervisord[\w-]*\.conf|justfile|Makefile|manifest\.yml)"
-_FOR_DEVELOPERS: Final = re.compile(r"dev|Makefile|justfile")
+_FOR_DEVELOPERS: Final = re.compile(r"dev|bench|(?:^|/)examples?/|Makefile|justfile")
 _GUNICORN: Final = r"(?:[\w-]+/){0,2}gunicorn[\w.-]*\.py"
 _NAMED_THERE: Final = re.compile(r"""^wsgi_app\s*=\s*["']([\w.]+:[\w.]+)["']""", re.MULTILINE)
 CHECKED: Final = re.compile(
@@ -145,7 +147,7 @@ def migrations_today(tree: Tree) -> Iterator[tuple[str, str]]:
     release = [*_of_procfile(tree, "release")]
     yield from ((place, line) for place, line in release if MIGRATES.match(line))
     for name in tree.matching(COMPOSE):
-        commands = ((place, " ".join(command)) for place, command in _of_compose([*tree.lines(name)]))
+        commands = ((place, " ".join(command)) for place, command in commands_of_compose([*tree.lines(name)]))
         yield from ((place, line) for place, line in commands if MIGRATES.match(line))
     run = [name for _, line in release for name in scripts_of(tree, (line,))]
     for name in dict.fromkeys((*run, *tree.matching(_RELEASING))):
@@ -189,8 +191,8 @@ def _server(command: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
 
 
 def _in_tree(tree: Tree, word: str) -> str:
-    """Return the path of a module in the tree for its path in an image."""
-    name = re.escape(word.rpartition("/")[2]) if word.startswith("/") and word.endswith(".py") else ""
+    """Return the path of a module in the tree for its path in an image, which may begin with a variable."""
+    name = re.escape(word.rpartition("/")[2]) if _IN_AN_IMAGE.fullmatch(word) else ""
     return next(tree.matching(rf"(?:[\w-]+/)*{name}"), word) if name else word
 
 
@@ -223,8 +225,8 @@ def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
                 yield place, words(match[1])
     for script in dict.fromkeys(name for _, command in of_processes for name in scripts_of(tree, command)):
         yield from _of_script(tree, script)
-    for name in sorted(tree.matching(COMPOSE), key=lambda name: bool(_DEVELOPMENT.search(name))):
-        yield from _of_compose([*tree.lines(name)])
+    for name in sorted(tree.matching(COMPOSE), key=_is_for_development):
+        yield from commands_of_compose([*tree.lines(name)])
     for name in sorted(tree.matching(_SCRIPTS), key=lambda name: bool(_FOR_DEVELOPERS.search(name))):
         yield from _of_script(tree, name)
 
@@ -237,33 +239,6 @@ def _of_script(tree: Tree, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
             continued = [*takewhile(lambda at: lines[at][1].rstrip().endswith("\\"), range(index, len(lines) - 1))]
             joined = " ".join(lines[at][1].rstrip().removesuffix("\\") for at in (*continued, index + len(continued)))
             yield place, words(joined.partition("command=")[2] or joined)
-
-
-def _of_compose(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the commands of a compose file: text or a list, in one line or with lines below, as YAML joins them."""
-    for index, (place, line) in enumerate(lines):
-        if match := _COMMAND_LINE.fullmatch(line):
-            first, below = match[1].strip(), _below(line, [text for _, text in lines[index + 1 :]])
-            if not first and below and all(text.startswith("- ") for text in below):
-                yield place, tuple(text[2:].strip().strip("'\"") for text in below)
-            elif text := _joined(first, below):
-                yield place, words(text)
-
-
-def _below(line: str, following: Sequence[str]) -> list[str]:
-    """Return the lines below one that belong to its value: those indented further, and an equally indented list's."""
-
-    def indent(text: str) -> int:
-        return len(text) - len(text.lstrip()) + text.lstrip().startswith("- ")
-
-    return [text.strip() for text in takewhile(lambda text: indent(text) > indent(line), following)]
-
-
-def _joined(first: str, below: Sequence[str]) -> str:
-    if first.rstrip("-+") not in {">", "|"}:
-        return " ".join((first, *below))
-    between = "; " if "|" in first else " "
-    return between.join(below).replace(f"\\{between}", "")
 
 
 def starting(tree: Tree) -> Iterator[Fact]:
@@ -292,6 +267,23 @@ def _ports(tree: Tree, found: Sequence[Start]) -> Iterator[Fact]:
             yield Fact(subject=Subject.PORT, value=match[1], place=tree.place_of(name, match[0]))
     yield from ports
     yield from _of_pyramid(tree)
+    yield from _published(tree)
+
+
+def _published(tree: Tree) -> Iterator[Fact]:
+    """Yield the port inside the container that compose builds from this repository, and publishes or checks."""
+    found = [
+        Fact(subject=Subject.PORT, value=match[1], place=place)
+        for name in sorted(tree.matching(COMPOSE), key=_is_for_development)
+        for place, line in of_own_services(tree, name, SERVERS)
+        if (match := _PUBLISHED.fullmatch(line) or CHECKED.search(line)) and match[1]
+    ]
+    others = sorted({each.value for each in found} - {each.value for each in found[:1]})
+    yield from (replace(each, guessed=f"there is also {', '.join(others)}" if others else "") for each in found[:1])
+
+
+def _is_for_development(name: str) -> bool:
+    return bool(_DEVELOPMENT.search(name))
 
 
 def _port(start: Start) -> Fact:

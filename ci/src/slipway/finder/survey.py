@@ -55,7 +55,7 @@ def _facts(tree: Tree) -> Iterator[Fact]:
         yield from flask_application(tree)
     yield from own_image(tree)
     yield from system_packages(tree)
-    if any(name.startswith("src/") for name in tree.sources):
+    if any(re.fullmatch(r"src/(?:[^/]+/)?[^/]+", name) for name in tree.sources):
         yield Fact(subject=Subject.SOURCES, value="src", place="the folder src")
     yield from health_path(tree)
     yield from database(tree)
@@ -103,7 +103,10 @@ def _start(tree: Tree) -> Iterator[Fact]:
 def _unknown_start(tree: Tree) -> str:
     """Return why a command is a guess, with what the image runs instead of a server."""
     runs = [each for each in instructions(tree) if each.word in {"CMD", "ENTRYPOINT"} and each.command]
-    return "no file starts a server" + "".join(f"; {each.place} runs {shlex.join(each.command)}" for each in runs[:1])
+    developers = next((f"only a file for developers starts a server, {each.place}" for each in starts(tree)), "")
+    return (developers or "no file starts a server") + "".join(
+        f"; {each.place} runs {shlex.join(each.command)}" for each in runs[:1]
+    )
 
 
 def _obstacles(tree: Tree, facts: tuple[Fact, ...]) -> Iterator[Obstacle]:

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -155,7 +155,7 @@ def _in_code(tree: Tree) -> Iterator[Variable]:
             nodes = [*ast.walk(parsed(text))]
             classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
             for node in nodes:
-                if isinstance(node, ast.ClassDef) and _is_settings(node, settings):
+                if isinstance(node, ast.ClassDef) and _is_settings(node, settings, classes):
                     settings.add(node.name)
                     yield from _of_class(node, name, classes)
                 else:
@@ -175,9 +175,10 @@ def _own_readers(tree: Tree) -> set[str]:
     return found
 
 
-def _is_settings(node: ast.ClassDef, known: set[str]) -> bool:
+def _is_settings(node: ast.ClassDef, known: set[str], here: Collection[str]) -> bool:
+    """Whether a class reads variables: as one of the known bases, or one of that name from another module, would."""
     bases = {getattr(base, "id", getattr(base, "attr", "")) for base in node.bases}
-    return bool(bases & known) or any(base.endswith("Settings") for base in bases)
+    return bool(bases & known) or any(base.endswith("Settings") for base in bases.difference(here))
 
 
 def _of_class(node: ast.ClassDef, name: str, classes: Mapping[str, ast.ClassDef]) -> Iterator[Variable]:

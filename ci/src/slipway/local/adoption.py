@@ -21,6 +21,7 @@ from slipway.finder.survey import find
 from slipway.finder.tree import Tree, table_in, tree_at
 from slipway.local.guess import is_unset, migrations_in, table_of
 from slipway.local.installed import requirement
+from slipway.postgres.binaries import MAJORS
 from slipway.records.adoption import AdoptedFile, Adoption, Drift, FileState
 from slipway.records.survey import DEFAULT, Fact, Obstacle, Subject, Survey
 from slipway.settings import OWN_FILE, Migrations, MissingTableError, Settings, SettingsError
@@ -133,6 +134,11 @@ def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
         )
     elif not survey.fact(Subject.HEALTH_PATH):
         yield "name health-path in [tool.slipway], a path that answers 200: `slipway rehearse` and deployments need it"
+    if (major := survey.fact(Subject.POSTGRES)) and not _is_supported(major):
+        yield (
+            f"{major.place} has PostgreSQL {major.value}; the gate runs the revisions on another one, "
+            f"because it supports {min(MAJORS)} to {max(MAJORS)}"
+        )
     if not any(".github/workflows/" in file.name for file in files):
         yield "the repository uses another CI: docs/how-to/ci.md of slipway has the lines for GitLab, and for any shell"
     needed, installable = requirement()
@@ -246,13 +252,20 @@ def _proves(text: str, path: str) -> bool:
 
 
 def _image(tree: Tree, survey: Survey) -> str:
-    """Return the image of Postgres that the service's files name, for a runner, which has another major or lacks extensions."""
+    """Return the image of Postgres that the service's files name, for a runner, which has another major or lacks extensions.
+
+    It is empty without one, and for a major that the gate refuses.
+    """
     fact = survey.fact(Subject.POSTGRES)
-    if fact is None:
+    if fact is None or not _is_supported(fact):
         return ""
     line = next((line for place, line in tree.lines(fact.place.rpartition(" line ")[0]) if place == fact.place), "")
     match = _IMAGE.search(line)
     return match[1] if match else f"postgres:{fact.value}"
+
+
+def _is_supported(major: Fact) -> bool:
+    return major.value in map(str, MAJORS)
 
 
 def workflow(path: str, packages: Sequence[str] = (), image: str = "") -> str:
@@ -263,7 +276,7 @@ def workflow(path: str, packages: Sequence[str] = (), image: str = "") -> str:
     needed, _ = requirement()
     server = f'image: "{image}", env: {{ POSTGRES_PASSWORD: postgres }}, ports: ["5432:5432"], options: "--health-cmd pg_isready"'
     started = (
-        f"    services: {{ postgres: {{ {server} }} }} # zizmor: ignore[unpinned-images] any patch of it\n"
+        f"    services: {{ postgres: {{ {server} }} }}{'' if '@' in image else ' # zizmor: ignore[unpinned-images] any patch of it'}\n"
         if image
         else ""
     )

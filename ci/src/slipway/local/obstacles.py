@@ -20,6 +20,8 @@ from slipway.settings import Migrations
 from slipway.workload.python import Python
 
 _PLACE: Final = re.compile(r"(\S+\.py) line (\d+) ")  # as an error of the service's code begins
+_LACKS: Final = re.compile(r"no file of the service is ([\w.]+);")  # as an error of its import says
+_BUILDS: Final = r"(?:\.\./)*(?:[\w.-]+/){0,2}(?:Makefile|[Jj]ustfile|Taskfile\.ya?ml|[\w.-]*Dockerfile[\w.-]*|[\w.-]+\.(?:sh|ya?ml|toml|mk))"
 _READS: Final = re.compile(r"""(?:\benviron(?:\.get)?[(\[]|\bgetenv\()\s*["'](\w+)["']""")
 
 
@@ -50,6 +52,7 @@ def with_its_causes(error: SlipwayError, folder: Path, migrations: Migrations, p
     survey = find(tree)
     causes = [
         *_of_older_python(tree, python),
+        *_generated(tree, str(error)),
         *_read_there(tree, error, migrations, survey.value(Subject.SCRIPTS)),
     ]
     variables = survey.facts_about(Subject.VARIABLE)
@@ -81,6 +84,14 @@ def _of_older_python(tree: Tree, python: Python) -> Iterator[BadInputError]:
         yield BadInputError(
             what, f"if that is the cause, pass an environment of Python {named.value} with --python DIR"
         )
+
+
+def _generated(tree: Tree, error: str) -> Iterator[BadInputError]:
+    """Yield the place that names the file of a module which the service lacks, so that a build step may make it."""
+    file = match[1].replace(".", "/") + ".py" if (match := _LACKS.search(error)) else ""
+    lines = (line for name in tree.matching(_BUILDS) if file for line in tree.lines(name))
+    if place := next((place for place, line in lines if file in line), ""):
+        yield BadInputError(f"{place} names {file}", "the step that makes it may be there; the workflow needs it, too")
 
 
 def _minor(version: str) -> int:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from slipway.errors import BadInputError
 
@@ -17,7 +18,7 @@ _INSTALLATIONS = (
     "/usr/local/opt/postgresql@{major}/bin",
     "/Applications/Postgres.app/Contents/Versions/{major}/bin",
 )
-_MAJORS = (18, 17, 16, 15, 14)
+MAJORS: Final = (18, 17, 16, 15, 14)
 _ICU = "icu"  # asked for like an extension; a server is built with it or without
 _VERSION = re.compile(r"postgres \(PostgreSQL\) ((\d+)\S*)")
 
@@ -73,7 +74,7 @@ def _of_major(major: int | None) -> Binaries:
 
 def _others() -> Iterator[Binaries]:
     """Yield the installations of every major on this machine, the newest first."""
-    usual = (Path(place.format(major=major)) for major in _MAJORS for place in _INSTALLATIONS)
+    usual = (Path(place.format(major=major)) for major in MAJORS for place in _INSTALLATIONS)
     yield from filter(None, (inspect(place, "this machine") for place in (*usual, *_on_this_machine(None))))
 
 

@@ -1,0 +1,61 @@
+"""Compose files, line by line: the commands of their services, and the lines of those that are the service's own."""
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, takewhile
+from typing import Final
+
+from slipway.finder.dockerfile import words
+from slipway.finder.tree import Tree
+
+_COMMAND_LINE: Final = re.compile(r"\s*(?:command|entrypoint|start)\s*[:=]\s*(.*)")
+_BUILT: Final = re.compile(r"(?:context|build):[ \t]*[\"']?([\w./-]+)")
+_NAME_OF_SERVICE: Final = re.compile(r"(\s+)[\w.-]+:\s*(?:#.*)?$")
+
+
+def of_own_services(tree: Tree, file: str, servers: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the lines of a compose file's services that are built from this repository's files, or start a known server."""
+    lines = [*tree.lines(file)]
+    first = next((match for _, line in lines if (match := _NAME_OF_SERVICE.match(line))), None)
+    names = [at for at, (_, line) in enumerate(lines) if first and re.match(rf"{first[1]}\S", line)]
+    for start, end in pairwise((*names, len(lines))):
+        text = "\n".join(line for _, line in lines[start:end])
+        built = _BUILT.search(text)
+        elsewhere = built and not _is_around(tree, posixpath.join(posixpath.dirname(file), built[1]))
+        foreign = elsewhere or ("image:" in text and "build:" not in text)
+        if not foreign or any(server in text for server in servers):
+            yield from lines[start:end]
+
+
+def _is_around(tree: Tree, context: str) -> bool:
+    """Whether an image is built from the service's folder, one above it, or one that has sources of it."""
+    wanted = posixpath.normpath(posixpath.join("/", tree.path, context)).rstrip("/") + "/"
+    return any(posixpath.join("/", tree.path, each).startswith(wanted) for each in ("", *tree.sources))
+
+
+def commands_of_compose(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the commands of a compose file: text or a list, in one line or with lines below, as YAML joins them."""
+    for index, (place, line) in enumerate(lines):
+        if match := _COMMAND_LINE.fullmatch(line):
+            first, below = match[1].strip(), _below(line, [text for _, text in lines[index + 1 :]])
+            if not first and below and all(text.startswith("- ") for text in below):
+                yield place, tuple(text[2:].strip().strip("'\"") for text in below)
+            elif text := _joined(first, below):
+                yield place, words(text)
+
+
+def _below(line: str, following: Sequence[str]) -> list[str]:
+    """Return the lines below one that belong to its value: those indented further, and an equally indented list's."""
+
+    def indent(text: str) -> int:
+        return len(text) - len(text.lstrip()) + text.lstrip().startswith("- ")
+
+    return [text.strip() for text in takewhile(lambda text: indent(text) > indent(line), following)]
+
+
+def _joined(first: str, below: Sequence[str]) -> str:
+    if first.rstrip("-+") not in {">", "|"}:
+        return " ".join((first, *below))
+    between = "; " if "|" in first else " "
+    return between.join(below).replace(f"\\{between}", "")
