@@ -235,6 +235,47 @@ SHAPES = {
 }
 
 
+SERVED = """
+from app.store import StoreConfig
+class Settings(BaseSettings):
+    model_config = {"env_nested_delimiter": "__"}
+    writer_db: StoreConfig = StoreConfig(uri="postgresql://a:b@c/d", size=20, token="x")
+    queue: Queue = Queue(name="jobs")
+    index: str = Field("postgresql+asyncpg://a:b@c/d")
+class Queue(BaseModel):
+    name: str
+"""
+BY_PARTS = """
+import os
+HOST, NAME = os.getenv("DB_HOST", "localhost"), os.environ.get("APP_DB_NAME") or "shop"
+REDIS, POOL, VECTORS = os.getenv("REDIS_DB", "0"), os.getenv("DB_POOL_SIZE", 5), os.getenv("VECTOR_DB_URL", "http://v")
+STORE = config("STORE", default="postgresql://a@b/c")
+TEST = os.getenv("TEST_DB_NAME", "x")
+"""
+SERVICES = {
+    "app/config.py": SERVED,
+    "app/store.py": "class StoreConfig(BaseModel):\n    uri: str\n    token: str\n    size: int\n    echo: bool = False\n",
+    "app/parts.py": BY_PARTS,
+    "migrations/env.py": f"{ENV}URI, SCHEMA = os.getenv('DATABASE_URI', 'x'), os.environ['SCHEMA']\n",
+    "requirements.txt": "psycopg2\nasyncpg\n",
+}
+
+
+def test_every_variable_with_the_database_in_the_application_and_in_env_py_gets_it():
+    survey = surveyed(ALEMBIC | SERVICES)
+    assert survey.value(Subject.DATABASE_VARIABLE) == "DATABASE_URI"
+    assert set(survey.values(Subject.VARIABLE)) == {
+        *("DATABASE_URI={url}", "SCHEMA=slipway", "DB_HOST={host}", "APP_DB_NAME={database}", "STORE={url}"),
+        *("WRITER_DB__URI={url}", f"WRITER_DB__TOKEN={SECRET}", "WRITER_DB__SIZE=20"),
+        "INDEX=postgresql+asyncpg://{user}:{password}@{host}:{port}/{database}",
+    }
+    example = {".env.example": "DATABASE_URL=postgresql+asyncpg://a:b@c/d\nSYNC_DB_URL=postgresql+psycopg2://a:b@c/d\n"}
+    assert surveyed(ALEMBIC | example | {"requirements.txt": "psycopg2\nasyncpg\n"}).values(Subject.VARIABLE) == (
+        "DATABASE_URL={url}",
+        "SYNC_DB_URL=postgresql+psycopg2://{user}:{password}@{host}:{port}/{database}",
+    )
+
+
 def surveyed(files):
     return find(Tree.of(files, path="backend"))
 
@@ -383,6 +424,13 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"scripts/docker/Dockerfile": "FROM python:3.12\nEXPOSE 5000\n"}, Subject.PORT, "5000"),
         ({"tests/data/docker/Dockerfile": "FROM python:3.12\nEXPOSE 5000\n"}, Subject.PORT, "8000"),
         ({"a.py": "from os import environ\nif 'CERT' in environ:\n    a = environ['CERT']\nos.environ['HOME']\nb = int(os.environ['WORKERS'])\n"}, Subject.VARIABLE, "WORKERS=1"),
+        ({"Dockerfile": "FROM python:3\nENV HOME=/x MIGRATE=false\nENV MODE live\n", ".env.example": "MIGRATE=true\n", "a.py": "os.environ['MIGRATE']\n"}, Subject.VARIABLE, "MIGRATE=false"),
+        ({"Dockerfile": "FROM python:3\nENV PLACE=/data\n", "compose.yml": "environment:\n  - MODE=live # or test\n", "a.py": "os.environ['MODE']\nos.environ['PLACE']\n"}, Subject.VARIABLE, "MODE=live"),
+        ({"Dockerfile": "FROM python:3\nENV PLACE=/data TOKEN=abc\n", "a.py": "os.environ['PLACE']\n"}, Subject.VARIABLE, "PLACE=slipway"),
+        ({"Dockerfile": "FROM python:3\nENV TOKEN=abc\n", "a.py": "os.environ['TOKEN']\n"}, Subject.VARIABLE, f"TOKEN={SECRET}"),
+        ({"a.py": "X = parse_bool(os.environ['MIGRATE'])\n"}, Subject.VARIABLE, "MIGRATE=false"),
+        ({"a.py": "X = os.environ['MIGRATE'].strip().lower() in ('1', 'true')\n"}, Subject.VARIABLE, "MIGRATE=false"),
+        ({"a.py": "def must_int(name):\n    if name not in os.environ:\n        raise KeyError\n    return int(os.environ[name])\nX = must_int('TRIES')\n"}, Subject.VARIABLE, "TRIES=1"),
         ({"gunicorn.conf.py": "environ['CERT']\n", "a.py": "from os import environ\nenviron['REDIS_DB']"}, Subject.VARIABLE, "REDIS_DB=slipway"),
         ({"settings/.env.template": "WORKERS=4\n"}, Subject.VARIABLE, "WORKERS=4"),
         ({".env.example": "AUTH__ISSUER_URL=http://id.local/realms/a\n"}, Subject.VARIABLE, "AUTH__ISSUER_URL=http://id.local/realms/a"),

@@ -8,7 +8,7 @@ from typing import Final
 from slipway.finder.imports import loaded
 from slipway.finder.locks import DRIVERS, brought_by, lock, needed
 from slipway.finder.tree import COMPOSE, Tree
-from slipway.finder.variables import SHELL_DEFAULT, examples
+from slipway.finder.variables import SHELL_DEFAULT, examples, is_of_another_store
 from slipway.records.survey import Fact, Obstacle, Subject
 
 _FILES: Final = (
@@ -117,8 +117,15 @@ def _url_variable(tree: Tree) -> Iterator[Fact]:
             found.append(
                 Fact(subject=Subject.DATABASE_VARIABLE, value=match[1] or match[2], place=f"{name} line {line}")
             )
-    found = found or [*_given_by_compose(tree)]
-    found.sort(key=lambda fact: (bool(_NOT_THE_MAIN_ONE.search(fact.value)), fact.value != "DATABASE_URL"))
+    found = [fact for fact in found if not is_of_another_store(fact.value)] or [*_given_by_compose(tree)]
+    env_py = loaded(tree).modules[0]
+    found.sort(
+        key=lambda fact: (
+            bool(_NOT_THE_MAIN_ONE.search(fact.value)),
+            fact.value != "DATABASE_URL",
+            not fact.place.startswith(f"{env_py} line "),
+        )
+    )
     for fact in found[:1]:
         others = sorted({each.value for each in found} - {fact.value})
         guessed = f"there is also {', '.join(others[:3])}" if others and fact.value != "DATABASE_URL" else ""

@@ -38,6 +38,14 @@ class Instruction:
         """The words of CMD or ENTRYPOINT in either form."""
         return words(self.rest)
 
+    @property
+    def values(self) -> dict[str, str]:
+        """The values that ARG or ENV gives."""
+        key, _, value = self.rest.partition(" ")
+        if self.word == "ENV" and "=" not in key:
+            return {key: value.strip()}
+        return dict(pair.split("=", 1) for pair in words(self.rest) if "=" in pair)
+
 
 def instructions(tree: Tree) -> Iterator[Instruction]:
     """Yield the instructions of each Dockerfile, that nearest to the service first."""
@@ -52,13 +60,9 @@ def instructions_of(tree: Tree, name: str) -> Iterator[Instruction]:
     for place, text in _joined(tree, name):
         if (match := _INSTRUCTION.fullmatch(text)) is None:
             continue
-        word, rest = match[1].upper(), _filled(match[2], values)
-        if word in {"ARG", "ENV"}:
-            values |= dict(pair.split("=", 1) for pair in words(rest) if "=" in pair)
-            key, _, value = rest.partition(" ")
-            if word == "ENV" and "=" not in key:
-                values[key] = value.strip()
-        yield Instruction(place, word, rest)
+        instruction = Instruction(place, match[1].upper(), _filled(match[2], values))
+        values |= instruction.values if instruction.word in {"ARG", "ENV"} else {}
+        yield instruction
 
 
 def system_packages(tree: Tree) -> Iterator[Fact]:

@@ -58,8 +58,10 @@ def _facts(tree: Tree) -> Iterator[Fact]:
     if any(re.fullmatch(r"src/(?:[^/]+/)?[^/]+", name) for name in tree.sources):
         yield Fact(subject=Subject.SOURCES, value="src", place="the folder src")
     yield from health_path(tree)
-    yield from database(tree)
-    yield from variables(tree)
+    of_database = [*database(tree)]
+    yield from of_database
+    drivers = (fact.value for fact in of_database if fact.subject is Subject.DRIVER)
+    yield from variables(tree, next(drivers, "postgresql"))
 
 
 def _name(tree: Tree) -> Fact:

@@ -2,16 +2,19 @@
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from slipway.finder.tree import Tree, called, parsed, text_in
+from slipway.finder.dockerfile import instructions
+from slipway.finder.imports import loaded, origin_of
+from slipway.finder.tree import COMPOSE, Tree, called, module_of, parsed, text_in
 from slipway.records.survey import Fact, Subject
 
 _EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|settings|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
 SHELL_DEFAULT: Final = re.compile(r"\$\{\w+:?-([^}]*)\}")  # of a shell, when the variable is not set
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
+_OF_COMPOSE: Final = re.compile(r"""\s*(?:-\s*)?["']?([A-Z][A-Z0-9_]*)["']?\s*[:=]\s*["']?([^"'#]*?)["']?\s*(?:#.*)?""")
 _SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH$|CERT")
 _AMOUNT: Final = re.compile(
     r"(^|_)(\w*MINUTES?|\w*SECONDS?|SECS?|HOURS?|DAYS?|WEEKS?|MS|TTL|AGE|EXPIRES?|EXPIRY|LIFETIME|LEEWAY|LENGTH|SIZE|COUNT|LIMIT|ROUNDS)$"
@@ -33,6 +36,10 @@ _PLAIN: Final = {*_STAND_INS, "str", "SecretStr", "Any", "None", "Optional", "Un
 _READER: Final = re.compile(r"config|env|_?(?:get|require)_(?:required_)?(?:config|env|setting)(?:_var|_variable)?")
 _READING: Final = re.compile(
     rf"Settings\)|environ\[|(?:mandatory|required)=True|\b(?:{_READER.pattern})\(|\benv\.(?:str|int|bool|list|url|float)\("
+)
+_TYPE_IN_NAME: Final = re.compile(r"(?:^|_|to)(bool|int|float)(?:ean|eger)?(?![a-z])")
+_LOOKS: Final = re.compile(
+    r"""(?:getenv|environ\.get)\(\s*["'](?:[A-Z0-9_]*(?:POSTGRES|PG|DB|DATABASE|SQLALCHEMY)|\w+["'],\s*["']postgres)"""
 )
 _CHECKED: Final = re.compile(r"""["'](\w+)["'] (?:not )?in (?:os\.)?environ\b""")  # before it is read
 _IMPORTED: Final = re.compile(r"^from os import .*\benviron\b", re.MULTILINE)  # a parameter of this name is WSGI's
@@ -81,24 +88,33 @@ _PARTS: Final = {
 }
 _DATABASE: Final = re.compile(r"(^|_)(POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQLALCHEMY)")
 _OTHER_STORE: Final = re.compile(
-    r"(^|_)(REDIS|MYSQL|MARIADB|MONGO|MONGODB|RABBITMQ|CELERY|SQLITE|NEO4J|ELASTIC|INFLUX)"
+    r"(^|_)(REDIS|MYSQL|MARIADB|MONGO|MONGODB|RABBITMQ|CELERY|SQLITE|NEO4J|ELASTIC|INFLUX|CLICKHOUSE|CASSANDRA|SNOWFLAKE|BIGQUERY|REDSHIFT|ORACLE|MSSQL|VECTOR)"
 )
-_URL: Final = re.compile(r"postgres(ql)?(\+\w+)?://")
+_URL: Final = re.compile(r"(postgres(?:ql)?(?:\+\w+)?)://")
+_PLACE: Final = "://{user}:{password}@{host}:{port}/{database}"
+_URL_OF_ANOTHER: Final = re.compile(r"(?:https?|rediss?|mongodb|amqps?)(?:\+\w+)?://")
 _OF_TESTS: Final = re.compile(r"(^|_)TEST(S|ING)?(_|$)")
-_URL_NAME: Final = re.compile(r"(^|_)(URL|URI|DSN)$")
+_URL_NAME: Final = re.compile(r"(^|_)(URL|URI|DSN|CONNECTION_STRING)$")
 
 
-def word_for(name: str, value: str) -> str | None:
-    """Return the placeholder for a variable with the database URL or a part of it, by its value and name."""
-    if _URL.match(value):
-        return "{url}"
-    if _DATABASE.search(name) and not _OTHER_STORE.search(name):
+def word_for(name: str, value: str, driver: str = "") -> str | None:
+    """Return the placeholder for a variable with the database URL or a part of it, by its value and name.
+
+    A URL keeps the scheme of a driver that it names, if it is another one than that of {url}.
+    """
+    if match := _URL.match(value):
+        return match[1] + _PLACE if driver and "+" in match[1] and match[1] != driver else "{url}"
+    if _DATABASE.search(name) and not is_of_another_store(name) and not _URL_OF_ANOTHER.match(value):
         if _URL_NAME.search(name):
             return "{url}"
         if name.endswith("CREDENTIALS"):
             return "{user}:{password}"
         return next((f"{{{word}}}" for word, ends in _PARTS.items() if re.search(rf"(^|_)({ends})$", name)), None)
     return None
+
+
+def is_of_another_store(name: str) -> bool:
+    return _OTHER_STORE.search(name) is not None
 
 
 def examples(tree: Tree) -> Iterator[Variable]:
@@ -112,31 +128,58 @@ def examples(tree: Tree) -> Iterator[Variable]:
             yield Variable(match[1], value, place)
 
 
-def variables(tree: Tree) -> Iterator[Fact]:
-    """Yield the variables that the service needs, each once: those of the example, then those that its code needs."""
+def variables(tree: Tree, driver: str) -> Iterator[Fact]:
+    """Yield the variables that the service needs, each once: those of the example, then those that its code needs.
+
+    All that hold the database's URL get it, also where the application and env.py name it differently; `driver` is its scheme.
+    """
     needed = {variable.name: variable for variable in reversed([*_in_code(tree)])}
     listed = {variable.name: variable for variable in reversed([*examples(tree)])}
+    of_images, of_compose = _of_images(tree), _of_compose(tree)
     for name in dict.fromkeys((*reversed(listed), *reversed(needed))):
-        value, guessed = _value(name, listed.get(name), needed.get(name))
-        place = (listed.get(name) or needed[name]).place
+        stated = (of_images.get(name), listed.get(name), of_compose.get(name)) if name in needed else ()
+        chosen = next((each for each in stated if each and each.value), listed.get(name))
+        value, guessed = _value(name, chosen, needed.get(name), driver)
+        place = (chosen or needed[name]).place
         yield Fact(subject=Subject.VARIABLE, value=f"{name}={value}", place=place, guessed=guessed)
 
 
-def _value(name: str, listed: Variable | None, needed: Variable | None) -> tuple[str, str]:
+def _of_images(tree: Tree) -> dict[str, Variable]:
+    """Return the variables that Dockerfiles set, the nearest first; no paths, which exist in the image only."""
+    found: dict[str, Variable] = {}
+    for each in instructions(tree):
+        for name, value in each.values.items() if each.word == "ENV" else ():
+            if value[:1] != "/" and "$" not in value:
+                found.setdefault(name, Variable(name, value, each.place))
+    return found
+
+
+def _of_compose(tree: Tree) -> dict[str, Variable]:
+    """Return the variables that compose sets; no paths, which exist in the container only."""
+    found: dict[str, Variable] = {}
+    for place, line in (line for name in tree.matching(COMPOSE) for line in tree.lines(name)):
+        match = _OF_COMPOSE.fullmatch(SHELL_DEFAULT.sub(r"\1", line))
+        if match and match[2][:1] != "/" and "$" not in match[2]:
+            found.setdefault(match[1], Variable(match[1], match[2], place))
+    return found
+
+
+def _value(name: str, listed: Variable | None, needed: Variable | None, driver: str) -> tuple[str, str]:
     """Return a value for a variable, and why it is a guess: that of the example unless it looks secret, or one of the right type."""
-    example = listed.value if listed else ""
-    if word := word_for(name, example):
+    example, default = listed.value if listed else "", needed.value if needed else ""
+    if word := word_for(name, example or default, driver):
         return word, "it may hold the address" if name in {"DB", "DATABASE"} and not example else ""
-    secret = _LOOKS_SECRET.fullmatch(example) or (_is_secret(name) and not _FLAG.fullmatch(example))
+    secret = _LOOKS_SECRET.fullmatch(example or default) or (_is_secret(name) and not _FLAG.fullmatch(example))
+    of_type = default in {STAND_IN, *_STAND_INS.values()}
     if secret and example.isdecimal():  # the code may want a number
         return "1" * len(example), "a stand-in"
     if _AMOUNT.search(name) and not example:
-        return "60", "a stand-in"
+        return "60" if of_type or not needed else default, "a stand-in"
     if not secret and (example or not needed) and "${" not in example:  # developers start with the empty ones, too
         return example, ""
-    if secret and (needed is None or needed.value == STAND_IN):
+    if secret and (default == STAND_IN or not of_type):
         return _LONG_STAND_IN, "a stand-in"
-    return needed.value if needed else STAND_IN, "a stand-in"
+    return default or STAND_IN, "a stand-in"
 
 
 def _is_secret(name: str) -> bool:
@@ -146,21 +189,36 @@ def _is_secret(name: str) -> bool:
 def _in_code(tree: Tree) -> Iterator[Variable]:
     """Yield the variables without which modules of the service fail."""
     own = _own_readers(tree)
-    for name in (each for each in tree.sources if "." not in each.rpartition("/")[2].removesuffix(".py")):
+    modules = (each for each in tree.sources if "." not in each.rpartition("/")[2].removesuffix(".py"))
+    for name in (*modules, loaded(tree).modules[0]):
         text = tree.read(name)
-        if _READING.search(text) or any(f"{reader}(" in text for reader in own):
+        if _READING.search(text) or _LOOKS.search(text) or any(f"{reader}(" in text for reader in own):
             settings = set(_SETTINGS)  # the classes of the module that inherit from one of these, too
             optional = _OF_THE_MACHINE.union(_CHECKED.findall(text))
             environ = {"os.environ", "environ"} if _IMPORTED.search(text) else {"os.environ"}
             nodes = [*ast.walk(parsed(text))]
-            classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+            classes = _imported(tree, name, nodes) | {each.name: each for each in nodes if isinstance(each, ast.ClassDef)}
             for node in nodes:
                 if isinstance(node, ast.ClassDef) and _is_settings(node, settings, classes):
                     settings.add(node.name)
                     yield from _of_class(node, name, classes)
                 else:
                     found = _of_expression(node, name, environ, own)
-                    yield from (each for each in found if each.name not in optional)
+                    yield from (each for each in found if each.name not in optional or word_for(each.name, each.value))
+
+
+def _imported(tree: Tree, name: str, nodes: Sequence[ast.AST]) -> dict[str, ast.ClassDef]:
+    """Return the classes that a module of settings imports from other modules of the service, by their names there."""
+    found: dict[str, ast.ClassDef] = {}
+    if not any(isinstance(node, ast.ClassDef) and _is_settings(node, _SETTINGS) for node in nodes):
+        return found
+    module, files = module_of(name, tree), {module_of(each, tree): each for each in tree.sources}
+    for node in (each for each in nodes if isinstance(each, ast.ImportFrom)):
+        file = files.get(origin_of(node, module, is_package=name.endswith("__init__.py")), "")
+        names = {alias.name for alias in node.names}
+        body = parsed(tree.read(file)).body if file else []
+        found |= {each.name: each for each in body if isinstance(each, ast.ClassDef) and each.name in names}
+    return found
 
 
 def _own_readers(tree: Tree) -> set[str]:
@@ -182,31 +240,61 @@ def _is_settings(node: ast.ClassDef, known: set[str], here: Collection[str]) -> 
 
 
 def _of_class(node: ast.ClassDef, name: str, classes: Mapping[str, ast.ClassDef]) -> Iterator[Variable]:
-    """Yield the fields without default of a class of settings, and those of the models nested in it."""
-    yield from _of_fields(node, name, classes, _option(node, "env_prefix"), _option(node, "env_nested_delimiter"))
+    """Yield the fields without default of a class of settings, those with the database, and those of the models nested in it."""
+    of_itself = _OfFields(name, classes, _option(node, "env_nested_delimiter"))
+    yield from _of_fields(node, of_itself, _option(node, "env_prefix"), {})
 
 
-def _of_fields(
-    node: ast.ClassDef, name: str, classes: Mapping[str, ast.ClassDef], prefix: str, delimiter: str
-) -> Iterator[Variable]:
+@dataclass(frozen=True)
+class _OfFields:
+    """The module of a class of settings, the classes that it knows, and what joins the names of nested fields."""
+
+    name: str
+    classes: Mapping[str, ast.ClassDef]
+    delimiter: str
+
+
+def _of_fields(node: ast.ClassDef, at: _OfFields, prefix: str, given: Mapping[str, str]) -> Iterator[Variable]:
+    """Yield the fields of a class; `given` are the values in the default of the field that has the class as its type."""
+    name, classes, delimiter = at.name, at.classes, at.delimiter
     for field in node.body:
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
             continue
         variable = _alias(field.value) or f"{prefix}{field.target.id}".upper()
+        default = given.get(field.target.id, _default(field.value))
         required = _is_required(field.value or _in_annotation(field.annotation))
         kind = ast.unparse(field.annotation)
         types = re.findall(r"\w+", kind)
         nested = next((classes[each] for each in types if each in classes and classes[each] is not node), None)
         if nested and not (members := _members(nested)):
-            yield from _of_fields(nested, name, classes, f"{variable}{delimiter}", delimiter) if delimiter else ()
-        elif (required or _names_the_database(variable, types)) and "ClassVar" not in kind:
-            value = members[0] if nested else _of_kind(kind)
+            inner = [*_of_fields(nested, at, f"{variable}{delimiter}", _keywords(field.value))] if delimiter else []
+            if field.value is None or any(word_for(each.name, each.value) for each in inner):
+                yield from inner  # a default is replaced as a whole
+        elif (required or _names_the_database(variable, default, types)) and "ClassVar" not in kind:
+            value = members[0] if nested else default or _of_kind(kind)
             yield Variable(variable, value, f"{name} line {field.lineno}", needed=True)
 
 
-def _names_the_database(variable: str, types: list[str]) -> bool:
-    """Whether a field with a default names the database: that of tests is not used, any other could be production's."""
-    return bool(word_for(variable, "")) and _PLAIN.issuperset(types) and not _OF_TESTS.search(variable)
+def _names_the_database(variable: str, default: str, types: Collection[str] = ()) -> bool:
+    """Whether a variable with a default names the database: that of tests is not used, any other could be production's."""
+    return bool(word_for(variable, default)) and _PLAIN.issuperset(types) and not _OF_TESTS.search(variable)
+
+
+def _default(value: ast.expr | None) -> str:
+    """Return the text that is the default of a field; empty for another one."""
+    if isinstance(value, ast.Call) and called(value) == "Field":
+        value = _keyword(value, "default") or next(iter(value.args), None)
+    return text_in(value) or ""
+
+
+def _keyword(call: ast.Call, name: str) -> ast.expr | None:
+    return next((each.value for each in call.keywords if each.arg == name), None)
+
+
+def _keywords(value: ast.expr | None) -> dict[str, str]:
+    """Return the literal arguments by name of a call."""
+    literal = value.keywords if isinstance(value, ast.Call) else ()
+    return {each.arg: str(each.value.value) for each in literal if each.arg and isinstance(each.value, ast.Constant)}
 
 
 def _in_annotation(annotation: ast.expr) -> ast.expr | None:
@@ -245,7 +333,7 @@ def _alias(value: ast.expr | None) -> str:
 
 
 def _option(node: ast.ClassDef, name: str) -> str:
-    match = re.search(rf"{name}\s*=\s*['\"](\w*)['\"]", ast.unparse(node))
+    match = re.search(rf"\b{name}['\"]?\s*[=:]\s*['\"](\w*)['\"]", ast.unparse(node))
     return match[1] if match else ""
 
 
@@ -255,27 +343,48 @@ def _of_kind(kind: str) -> str:
 
 
 def _of_expression(node: ast.AST, name: str, environ: set[str], own: set[str]) -> Iterator[Variable]:
-    """Yield the variable of `os.environ["X"]`, also as a number, and of `config("X")` without a default."""
-    kind = called(node) if isinstance(node, ast.Call) and len(node.args) == 1 else ""
-    if isinstance(node, ast.Call) and kind in {"int", "float", "UUID", "Path"}:
-        node = node.args[0]
+    """Yield the variable of `os.environ["X"]`, also as a number, and of `config("X")`; with a default only one with the database."""
+    default, is_optional = "", False
+    kind, node = _unwrapped(node)
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and ast.unparse(node.value) in environ:
         key = text_in(node.slice)
-    elif (
-        isinstance(node, ast.Call)
-        and (_reads(node) or _demands(node) or called(node) in own)
-        and len(node.args) == 1
-        and not {each.arg for each in node.keywords} & {"default"}
+    elif isinstance(node, ast.Call) and node.args and (
+        (looks := _looks(node, environ)) or _reads(node) or _demands(node) or called(node) in own
     ):
-        key = text_in(node.args[0])
-        kind = next(
-            (ast.unparse(each.value) for each in node.keywords if each.arg == "cast"),
-            kind if kind in _STAND_INS else getattr(node.func, "attr", ""),
-        )
+        key, given = text_in(node.args[0]), _keyword(node, "default") or next(iter(node.args[1:]), None)
+        default, is_optional = text_in(given) or "", given is not None or (looks and not _demands(node))
+        cast = _keyword(node, "cast")
+        kind = ast.unparse(cast) if cast else kind or _named_type(called(node))
     else:
         return
-    if key and re.fullmatch(r"[A-Z][A-Z0-9_]+", key):
-        yield Variable(key, _of_kind(kind), f"{name} line {node.lineno}", needed=True)
+    if key and re.fullmatch(r"[A-Z][A-Z0-9_]+", key) and (not is_optional or _names_the_database(key, default)):
+        yield Variable(key, default or _of_kind(kind), f"{name} line {node.lineno}", needed=True)
+
+
+def _unwrapped(node: ast.AST) -> tuple[str, ast.AST]:
+    """Return the type to which a reading is converted, or as which it is compared, and the reading itself."""
+    if isinstance(node, ast.Compare) and any(_FLAG.fullmatch(text_in(each) or "") for each in ast.walk(node)):
+        value = node.left
+        while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and not value.args:
+            value = value.func.value  # .strip().lower()
+        return "bool", value
+    if isinstance(node, ast.Call) and len(node.args) == 1 and (kind := _named_type(called(node))):
+        inner = node.args[0]
+        return (kind, inner) if isinstance(inner, ast.Call | ast.Subscript) else ("", node)
+    return "", node
+
+
+def _named_type(function: str) -> str:
+    """Return the type that the name of a function says: `bool` of parse_bool; empty for other names."""
+    match = _TYPE_IN_NAME.search(function)
+    return function if function in _STAND_INS else match[1] if match else ""
+
+
+def _looks(node: ast.Call, environ: set[str]) -> bool:
+    """Whether a call takes a variable that may be missing: `os.environ.get("X")`."""
+    return called(node) == "getenv" or (
+        isinstance(node.func, ast.Attribute) and node.func.attr == "get" and ast.unparse(node.func.value) in environ
+    )
 
 
 def _demands(node: ast.Call) -> bool:
