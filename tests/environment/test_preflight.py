@@ -59,6 +59,9 @@ access-role = "arn:aws:iam::123456789012:role/access"
 instance-role = "arn:aws:iam::123456789012:role/instance"
 secrets = {{ TOKEN = "{TOKEN}" }}
 variables = {{ DATABASE_URL = "postgresql://db.internal/tiny" }}
+
+[tool.slipway.migrations.variables]
+SHOP_HOST = "{{host}}"
 """
 
 
@@ -127,8 +130,9 @@ async def test_a_healthy_release_passes_and_uncovered_checks_are_listed(tried_he
         "variables",
         "database",
     }
-    replaced = next(check.found for check in found.not_covered if check.subject == "variables")
+    replaced, lacking = (check.found for check in found.not_covered if check.subject == "variables")
     assert replaced.startswith("the values of DATABASE_URL were replaced by those of the empty database here")
+    assert lacking.startswith("SHOP_HOST has a value here, from [tool.slipway.migrations] variables, and staging")
     assert "db.internal" not in repr(found)
     assert "hunter2" not in repr(found)
 

@@ -80,6 +80,7 @@ def test_assumptions_and_commands_that_are_left_out_are_shown(folder):
     (folder / "compose.yml").unlink()
     (folder / "app/main.py").write_text("app = Flask()\n")
     (folder / "Procfile").write_text("web: alembic upgrade head; flask translate; gunicorn app.main:app\n")
+    (folder / "app/config.py").write_text("import os\nHOST, URL = os.getenv('DB_HOST'), os.getenv('WRITER_DB_URL')\n")
     lines = of_adoption(propose(folder)).text.splitlines()
     shown = {line.split("  ")[0]: line.partition("(")[2] for line in lines}
     assert shown["python"] == "assumed: no file names a version)"
@@ -88,7 +89,8 @@ def test_assumptions_and_commands_that_are_left_out_are_shown(folder):
     notes = [line for line in lines if line.startswith("NOTE")]
     assert "slipway migrates before the release, and leaves out alembic upgrade head" in notes[0]
     assert "left out of the start command: flask translate;" in notes[1]
-    assert notes[2].startswith("NOTE name health-path in [tool.slipway]")
+    assert notes[2].endswith("name DB_HOST in variables or secrets of each environment")
+    assert notes[3].startswith("NOTE name health-path in [tool.slipway]")
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,17 @@ def test_the_service_owns_nothing_in_its_database_and_its_migrations_do():
     assert "/owner" not in json.dumps(own.template["Resources"]["EcsAccessRole"])
 
 
+def test_every_variable_that_takes_the_whole_url_gets_the_made_database_unless_the_settings_have_a_value():
+    templates = {"WRITER_DB__URI": "{url}", "DB_HOST": "{host}", "TEST_DB_URL": "{url}"}
+    wanted = replace(WANTED, migrations=replace(WANTED.migrations, variables=templates))
+    url = wanted.environment("staging").secrets["DATABASE_URL"]
+    assert wanted.environment("staging").secrets == {**WANTED.environment("staging").secrets, "WRITER_DB__URI": url}
+    assert set(wanted.database_secrets("staging", owner=True).values()) == {f"{url}/owner"}
+    env = replace(wanted.environments["staging"], variables={"WRITER_DB__URI": "postgresql://elsewhere/notes"})
+    own = replace(wanted, environments={**wanted.environments, "staging": env})
+    assert "WRITER_DB__URI" not in own.environment("staging").secrets
+
+
 def test_a_service_that_calls_another_still_migrates_as_the_owner_of_its_tables():
     there = ServiceEnvironment(settings=WANTED, name="staging", endpoint_url=None, time=wall_clock())
     for each in (there, there.with_addresses({"BILLING_URL": "https://billing.example"})):

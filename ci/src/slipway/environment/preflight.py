@@ -1,7 +1,7 @@
 """Preflight: check everything before the platform is changed, and start the exact digest under the platform's health check."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final, Protocol
@@ -119,16 +119,20 @@ async def booted(
     heads = ", ".join(head[:12] for head in migration.after)
     return (
         ok("migrations", f"an empty database is at {heads or 'no revision'}"),
+        *_differing(spec, database),
         await tried(backend, spec, database, platform),
-        *_replaced(spec, database),
     )
 
 
-def _replaced(spec: ServiceSpec, database: Mapping[str, str]) -> Checks:
-    """Return the settings whose values were replaced here, because they would name another database."""
-    names = sorted(name for name in database if spec.variables.get(name, database[name]) != database[name])
-    why = "were replaced by those of the empty database here, as [tool.slipway.migrations] says; a wrong value shows on the platform only"
-    return (not_covered("variables", f"the values of {', '.join(names)} {why}"),) if names else ()
+def _differing(spec: ServiceSpec, database: Mapping[str, str]) -> Iterator[Check]:
+    """Yield the settings whose values were replaced here, because they would name another database, and those that only this start has."""
+    if names := sorted(name for name in database if spec.variables.get(name, database[name]) != database[name]):
+        why = "were replaced by those of the empty database here, as [tool.slipway.migrations] says; a wrong value shows on the platform only"
+        yield not_covered("variables", f"the values of {', '.join(names)} {why}")
+    if names := sorted({*database} - {*spec.variables, *spec.secrets, "PGPORT"}):
+        have = f"{', '.join(names)} {'have values' if names[1:] else 'has a value'} here, from [tool.slipway.migrations] variables"
+        why = "a service that needs them does not start there until its variables or secrets name them"
+        yield not_covered("variables", f"{have}, and {spec.environment} sets none: {why}")
 
 
 async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str], platform: StartConditions) -> Check:

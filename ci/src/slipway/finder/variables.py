@@ -197,7 +197,9 @@ def _in_code(tree: Tree) -> Iterator[Variable]:
             optional = _OF_THE_MACHINE.union(_CHECKED.findall(text))
             environ = {"os.environ", "environ"} if _IMPORTED.search(text) else {"os.environ"}
             nodes = [*ast.walk(parsed(text))]
-            classes = _imported(tree, name, nodes) | {each.name: each for each in nodes if isinstance(each, ast.ClassDef)}
+            classes = _imported(tree, name, nodes) | {
+                each.name: each for each in nodes if isinstance(each, ast.ClassDef)
+            }
             for node in nodes:
                 if isinstance(node, ast.ClassDef) and _is_settings(node, settings, classes):
                     settings.add(node.name)
@@ -348,8 +350,10 @@ def _of_expression(node: ast.AST, name: str, environ: set[str], own: set[str]) -
     kind, node = _unwrapped(node)
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and ast.unparse(node.value) in environ:
         key = text_in(node.slice)
-    elif isinstance(node, ast.Call) and node.args and (
-        (looks := _looks(node, environ)) or _reads(node) or _demands(node) or called(node) in own
+    elif (
+        isinstance(node, ast.Call)
+        and node.args
+        and ((looks := _looks(node, environ)) or _reads(node) or _demands(node) or called(node) in own)
     ):
         key, given = text_in(node.args[0]), _keyword(node, "default") or next(iter(node.args[1:]), None)
         default, is_optional = text_in(given) or "", given is not None or (looks and not _demands(node))

@@ -127,6 +127,12 @@ def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
         yield f"slipway migrates before the release; once it deploys, this need not migrate any more: {listed}"
     if others := [each for each in left_out if each not in migrating]:
         yield f"left out of the start command: {' and '.join(others)}; run it in a build step, such as RUN in a Dockerfile"
+    variables = (fact.value.partition("=") for fact in survey.facts_about(Subject.VARIABLE))
+    if parts := [name for name, _, value in variables if value != "{url}" and re.search(r"\{\w+\}", value)]:
+        yield (
+            f"a managed database gives a deployed service its whole URL, and no part of it or URL for another driver: "
+            f"name {', '.join(parts)} in variables or secrets of each environment"
+        )
     if not survey.fact(Subject.COMMAND):
         yield (
             "found no ASGI or WSGI application: the gate needs none; for images, releases and rehearsals "

@@ -53,7 +53,7 @@ async def from_nothing(scene: Scene[C]) -> Act | None:
     """
     account = scene.stage.account
     # A managed database gives a service its URL; one that takes the parts apart, or App Runner, has to be prepared by hand.
-    if account.target is not TargetKind.ECS_EXPRESS or account.settings.migrations.variables:
+    if account.target is not TargetKind.ECS_EXPRESS or {*account.settings.migrations.variables.values()} - {"{url}"}:
         return None
     act = scene.begin("0", "an empty account becomes staging and production")
     settings, secrets = made(account.settings)
@@ -116,7 +116,7 @@ def made(settings: Settings) -> tuple[Settings, Mapping[str, str]]:
         env = settings.environments[name]
         assert isinstance(env, ExpressEnvironment)
         service = settings.service_name(name)
-        secrets = {key: arn for key, arn in env.secrets.items() if key != settings.migrations.database_variable}
+        secrets = {key: arn for key, arn in env.secrets.items() if key not in settings.migrations.url_variables}
         values |= dict.fromkeys(secrets.values(), STAND_IN)
         environments[name] = replace(
             env,

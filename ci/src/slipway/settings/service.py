@@ -76,7 +76,7 @@ class Migrations(Constrained):
     - timeout: seconds for each step of a revision, env.py included, on the gate's empty tables; a slower step is a finding.
     - variables: further variables that the service needs to be imported, with stand-in values, which are not secrets, for the gate, the checks, the preflight and the rehearsal;
       {url}, {host}, {port}, {user}, {password} and {database} are replaced by parts of the database's URL.
-      With {host} and without {port}, the service also gets PGPORT.
+      With {host} and without {port}, the service also gets PGPORT. A deployed service gets the URL of a managed database in those that are {url}, and no other of them.
     - samples: values for columns whose conditions the gate cannot satisfy, such as {"orders.code" = ["A-1", "B-2"]}; different rows take different ones.
     """
 
@@ -118,6 +118,12 @@ class Migrations(Constrained):
     def own_runner(self) -> tuple[str, ...]:
         """The arguments of `python -m slipway.migration` for the database that the service's own variable names."""
         return (f"--own={self.database_variable}", *self.runner)
+
+    @property
+    def url_variables(self) -> tuple[str, ...]:
+        """The variables that take the database's URL, as a whole; not those of tests."""
+        whole = (name for name, template in self.variables.items() if template == "{url}")
+        return (self.database_variable, *(name for name in whole if "TEST" not in name.upper()))
 
     def database_variables(self, url: str) -> dict[str, str]:
         """Return the service's variables for the database at a plain postgresql:// URL.
@@ -379,7 +385,7 @@ class Settings(Constrained):
         )
 
     def database_secrets(self, name: str, *, owner: bool = False) -> dict[str, str]:
-        """Return the secret with the URL of a managed database, by the variable that takes it; nothing where the settings have a value for it.
+        """Return the secret with the URL of a managed database, by the variables that take it; none for which the settings have a value.
 
         Migrations connect as the `owner` of the tables, the service does not.
         """
@@ -387,7 +393,8 @@ class Settings(Constrained):
         if env.database is None or variable in {**env.secrets, **env.variables}:
             return {}
         secret = self.database_secret(name, owner=owner)
-        return {variable: f"arn:{env.partition}:secretsmanager:{env.region}:{env.account}:secret:{secret}"}
+        arn = f"arn:{env.partition}:secretsmanager:{env.region}:{env.account}:secret:{secret}"
+        return {each: arn for each in self.migrations.url_variables if each not in {**env.secrets, **env.variables}}
 
     def database_secret(self, name: str, *, owner: bool) -> str:
         """Return the name of the secret with the URL of a managed database."""
