@@ -197,11 +197,10 @@ def _in_code(tree: Tree) -> Iterator[Variable]:
             optional = _OF_THE_MACHINE.union(_CHECKED.findall(text))
             environ = {"os.environ", "environ"} if _IMPORTED.search(text) else {"os.environ"}
             nodes = [*ast.walk(parsed(text))]
-            classes = _imported(tree, name, nodes) | {
-                each.name: each for each in nodes if isinstance(each, ast.ClassDef)
-            }
+            here = {each.name: each for each in nodes if isinstance(each, ast.ClassDef)}
+            classes = _imported(tree, name, nodes, here)
             for node in nodes:
-                if isinstance(node, ast.ClassDef) and _is_settings(node, settings, classes):
+                if isinstance(node, ast.ClassDef) and _is_settings(node, settings, here):
                     settings.add(node.name)
                     yield from _of_class(node, name, classes)
                 else:
@@ -209,17 +208,19 @@ def _in_code(tree: Tree) -> Iterator[Variable]:
                     yield from (each for each in found if each.name not in optional or word_for(each.name, each.value))
 
 
-def _imported(tree: Tree, name: str, nodes: Sequence[ast.AST]) -> dict[str, ast.ClassDef]:
-    """Return the classes that a module of settings imports from other modules of the service, by their names there."""
-    found: dict[str, ast.ClassDef] = {}
-    if not any(isinstance(node, ast.ClassDef) and _is_settings(node, _SETTINGS) for node in nodes):
+def _imported(
+    tree: Tree, name: str, nodes: Sequence[ast.AST], here: Mapping[str, ast.ClassDef]
+) -> dict[str, ast.ClassDef]:
+    """Return the classes of a module by their names, and, if some are settings, those that it imports from other modules of the service."""
+    found = {**here}
+    if not any(_is_settings(node, _SETTINGS, here) for node in here.values()):
         return found
     module, files = module_of(name, tree), {module_of(each, tree): each for each in tree.sources}
     for node in (each for each in nodes if isinstance(each, ast.ImportFrom)):
         file = files.get(origin_of(node, module, is_package=name.endswith("__init__.py")), "")
         names = {alias.name for alias in node.names}
         body = parsed(tree.read(file)).body if file else []
-        found |= {each.name: each for each in body if isinstance(each, ast.ClassDef) and each.name in names}
+        found = {each.name: each for each in body if isinstance(each, ast.ClassDef) and each.name in names} | found
     return found
 
 
