@@ -121,7 +121,7 @@ async def _baseline(options: "GateOptions", proposed: "Adoption", result: "Proof
 def _with(adopted: "Adoption", result: "Proof | SlipwayError") -> "Adoption":
     """Add the gate's verdict, or why it could not run."""
     from slipway.records.proof import Verdict
-    from slipway.report.proof.text import summary
+    from slipway.report.proof.text import first_lines, summary
 
     if isinstance(result, SlipwayError):
         reasons = (f"the gate could not run: {each}" for each in result.obstacles)
@@ -130,9 +130,6 @@ def _with(adopted: "Adoption", result: "Proof | SlipwayError") -> "Adoption":
     errors = tuple(finding for finding in result.findings if finding.fails)
     later = not result.revisions
     executed = bool(result.revisions) and not result.unexecuted
-    gap = "" if executed or later else next(iter(result.coverage.gaps), "")
-    verdict = result.verdict_in_words if gap and result.verdict is Verdict.PASS else summary(result)
     passed = (executed or later) and result.verdict is Verdict.PASS
-    text = ": ".join(filter(None, (verdict, gap)))
-    tested = f"\ntested: {result.coverage.chosen}" if result.coverage.chosen else ""
-    return replace(adopted, gate=f"{text}{tested}", errors=errors, passed=passed, begins_later=later and passed)
+    text = "\n".join((*first_lines(result), summary(result)))
+    return replace(adopted, gate=text, errors=errors, passed=passed, begins_later=later and passed)

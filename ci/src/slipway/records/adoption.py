@@ -43,7 +43,7 @@ class Adoption(Record, schema="slipway/adoption/1"):
 
     - files: what `init` writes. drift: with --check, where the settings and the service's files differ.
     - notes: what to know about the files, one sentence each.
-    - gate: the summary line of the gate's run, or why it could not run; empty when it was not run. errors: what made it red.
+    - gate: the first lines of the gate's report and its summary, or why it could not run; empty when it was not run. errors: what made it red.
     """
 
     service: str

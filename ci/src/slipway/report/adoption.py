@@ -41,10 +41,12 @@ def _lines(adoption: Adoption) -> Iterator[str]:
     yield from (f"NOTE {one_line(note, WHOLE)}" for note in adoption.notes)
     if adoption.gate:
         yield ""
+        *beginning, last = (one_line(line, WHOLE) for line in adoption.gate.splitlines())
+        yield from beginning
         for finding in adoption.errors:
             yield f"ERROR {one_line(finding.rule)} {place(finding)}: {one_line(finding.message)} {one_line(finding.measured, 600)}"
             yield from (f"      {line}" for line in printable(finding.remedy).splitlines())
-        yield from (one_line(line, WHOLE) for line in adoption.gate.splitlines())
+        yield last
     yield from ("", _next_step(adoption))
 
 
@@ -92,4 +94,4 @@ def _next_step(adoption: Adoption) -> str:
         return files
     if not adoption.passed:
         return f"{files}; the gate did not pass, for the reason above; `slipway gate` shows all details"
-    return f"{files}; the gate {'begins with the next revision' if adoption.begins_later else 'passed'}"
+    return f"{files}; the gate begins with the next revision" if adoption.begins_later else files

@@ -14,7 +14,13 @@ WHOLE = 2_000  # characters: advice is at the end of a line, and is not cut
 
 def text(proof: Proof) -> str:
     """Render the whole report; the last line is the verdict."""
-    return "\n".join([*_partial(proof), *_gaps(proof), *_findings(proof), summary(proof)]) + "\n"
+    beginning = [*first_lines(proof)]
+    return "\n".join([*beginning, *([""] if beginning else []), *_findings(proof), summary(proof)]) + "\n"
+
+
+def first_lines(proof: Proof) -> Iterator[str]:
+    """Yield what the report begins with: which revisions were tested, and every part that was not examined."""
+    yield from (*_partial(proof), *(one_line(line, WHOLE) for line in _extent(proof)))
 
 
 def summary(proof: Proof) -> str:
@@ -80,12 +86,6 @@ def _findings(proof: Proof) -> Iterator[str]:
 
 def _partial(proof: Proof) -> list[str]:
     return [one_line(proof.coverage.partial, WHOLE)] if proof.coverage.partial else []
-
-
-def _gaps(proof: Proof) -> Iterator[str]:
-    yield from (one_line(line, WHOLE) for line in _extent(proof))
-    if any(_extent(proof)):
-        yield ""
 
 
 def _extent(proof: Proof) -> Iterator[str]:
