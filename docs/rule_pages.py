@@ -9,12 +9,12 @@ from slipway.gate.rulebook.rule import Rule
 
 _NEEDS = """\
 The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for Postgres. The gate executes its revisions,
-on tables that it fills with rows. A revision's effects outside the database happen here too, so give the gate no
+on tables that it fills with rows. If a revision sends mail or calls an API, it does so in the gate, too: give the gate no
 credentials for other systems. Where it cannot invent a value that a column accepts, name some in `samples`.
 
-Revisions run as a role with the privileges of production's: `role` in the settings, by default those of RDS' main user
-([more](explanation/proofs.md#the-role-of-production)). The new ones also run together, as `alembic upgrade heads` runs them:
-once through env.py, in its own transactions, on rows.
+Revisions run as a role with the privileges of production's: `role` in the settings, by default with the privileges of RDS' main user
+([more](explanation/proofs.md#the-role-of-production)). The new ones also run once in a single
+`alembic upgrade heads`, in the transactions that env.py makes, on tables with rows.
 
 alembic's settings are read as its command line reads them: from alembic.ini, [tool.alembic] in pyproject.toml or both, with
 `section` for `--name` and `x-arguments` for `-x`. When one env.py migrates several databases, as alembic's template multidb
@@ -29,7 +29,7 @@ The gate tests the new revisions. It also runs the old ones, but only upwards, a
 default the new revisions of a branch are those that the default branch lacks (origin/HEAD, main, master, develop or trunk).
 On the default branch itself they are those that are not committed or not pushed yet. If there are none, they are those
 that the newest release tag lacks (a tag with a digit, of the year before HEAD); if it lacks none, or there is no such tag,
-the newest revision is new, or with `start-after` all after that.
+only the newest revision is new; with `start-after`, all after `start-after` are.
 
 Revisions up to `start-after` in the settings are old: `slipway init` sets it to the revision at which a service
 adopts slipway. `--all-revisions` tests every revision, these too; `dagger call gate` without `--since` tests all after
@@ -59,9 +59,9 @@ Write it on the line of the statement, right above it, or at the top level of th
 reason is required. `until=` is optional and names the last day (UTC) on which the comment applies. Separate several rules
 with commas. Suppressed findings stay in the proof with the reason and do not fail the gate."""
 _LEVELS = """\
-An error fails the gate; a warning or a note does not. Only new revisions have findings. Each finding is about something that was executed.
-`levels` in the [settings](settings.md) changes the level of a rule or turns it off. A finding also decides a verdict of the
-certificate, where the page of its rule says so, even when it is suppressed. `slipway explain L01` prints a rule with its
+An error fails the gate; a warning or a note does not. Only new revisions have findings. A finding is about something that was executed; one of G is about the files and the graph of revisions.
+`levels` in the [settings](settings.md) changes the level of a rule or turns it off. Some findings also set a verdict in the
+[certificate](how-to/roll-back.md#the-certificate), even when they are suppressed; the page of the rule says which. `slipway explain L01` prints a rule with its
 example."""
 
 _ON_COLUMNS = {"C01", "C03", "drift", "drift-released"}
@@ -96,7 +96,11 @@ def _level(rule: Rule) -> str:
 def _page(rule: Rule, family: Family, rules: dict[str, Rule]) -> str:
     level = "off by default, a note otherwise" if rule.optional else rule.level.value
     implies = ", ".join(each.value for each in rule.implies) or "no effect"
-    facts = (f"**Level:** {level}", f"**Certificate:** {implies}", f"**Evidence:** {family.evidence}")
+    facts = (
+        f"**Level:** {level}",
+        f"**[Certificate](../how-to/roll-back.md#the-certificate):** {implies}",
+        f"**Evidence:** {family.evidence}",
+    )
     parts = [f"# {rule.id}: {rule.name}", _wrapped(rule.message), "\n".join(_item(fact) for fact in facts)]
     if rule.advice:
         parts += ["## Remedy", _wrapped(rule.advice)]

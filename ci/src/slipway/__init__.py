@@ -3,7 +3,7 @@
 Migrations are tested by execution, and a deployment exits with 0 only when the requested image is live and healthy.
 
 Start with gate. It executes every revision on an ephemeral Postgres; new ones go up, down and up again. It measures the locks
-that the statements of new revisions take, and shows a safe form of the dangerous ones. It needs no settings. Commands that
+that the statements of new revisions take, and shows how to write a dangerous statement safely. It needs no settings. Commands that
 deploy need the table [tool.slipway] in the service's pyproject.toml, with the keys name and command; init writes it.
 """
 

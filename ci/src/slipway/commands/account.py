@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         option(
             "replace",
             "RESOURCE",
-            "with `--apply`: allow this resource, named as in the template, to be replaced or deleted with its contents; as RESOURCE.PROPERTY, such as Database.DBInstanceClass: allow the change of a property that services of other repositories share; may be repeated",
+            "with `--apply`: allow this resource, named as in the template, to be replaced or deleted with its contents. With RESOURCE.PROPERTY, such as Database.DBInstanceClass, allow that property to change although services of other repositories share it. Repeat it for more",
             repeated=True,
         ),
     ),
@@ -136,7 +136,7 @@ def _template(templates: "Sequence[StackTemplate]", flags: Flags) -> str:
         option(
             "command",
             "COMMAND",
-            "the policy for this command only; bootstrap includes destroy --everything, and bootstrap-drift is for bootstrap --drift; may be repeated (default: all commands that the deploy role runs)",
+            "the policy for this command only; repeat it for several. `bootstrap` also covers `destroy --everything`, `bootstrap-drift` is for `bootstrap --drift` (default: all commands that the deploy role runs)",
             repeated=True,
         ),
         switch(
@@ -244,7 +244,7 @@ async def simulator(flags: Flags, caller: Caller) -> "CommandResult | None":
         option("region", "REGION", "the region (default: the one of the AWS profile)"),
         switch("yes", "agree to what will be created and what it costs"),
         switch("estimate", "only print what would be created and what it costs"),
-        switch("clean-up", "only delete what earlier runs left, found by name and tag, and log groups by name"),
+        switch("clean-up", "only delete what earlier runs left; it is found by name and tag, log groups by name alone"),
         option("image", "IMAGE", "the image of the services (default: AWS's sample in ECR Public)"),
         option("port", "N", "with --image: the port it listens on (default: 8000)", parse=int, default=8000),
         option("start-command", "COMMAND", "with --image: the command that starts it", default=""),

@@ -71,7 +71,7 @@ CERTIFICATE = file(
 )
 PROVEN = file(
     "certificate",
-    "proof.json of `slipway gate --report`, or the output of `slipway certificate`: refuse to migrate if env.py groups the revisions into other transactions than in the proof",
+    "proof.json of `slipway gate --report`, or the output of `slipway certificate`: refuse to migrate if env.py would run the revisions in other transactions than when the gate tested them",
 )
 WITHOUT_CERTIFICATE = option(
     "without-certificate",
@@ -82,13 +82,13 @@ WITHOUT_CERTIFICATE = option(
 WITHOUT_LEDGER = option(
     "without-ledger",
     "REASON",
-    "continue although the ledger, the record of deployments in ECR, cannot be used. Nothing then keeps two runs apart: App Runner refuses the second, on ECS it stops the first",
+    "continue although the ledger, the record of deployments in ECR, cannot be used. slipway then does not keep two runs apart: App Runner refuses the second change, ECS stops the first",
     default="",
     not_on_dagger="it may have to leave a file",
 )
 WITHOUT_START = switch(
     "without-start",
-    "do not start the release on this machine first, as the preflight does; only for releases of a source tree, on the simulator",
+    "skip the preflight's start of the release on this machine; only for releases of a source tree, on the simulator",
 )
 DRY_RUN = switch("dry-run", "show what would change, or why it would be refused; change nothing")
 CONFIG = option(

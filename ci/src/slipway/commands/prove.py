@@ -38,7 +38,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "since",
             "REVISION|REF",
-            "test only revisions newer than this revision or git ref; older ones run untested. `merge-base` is where HEAD left the default branch. Default: merge-base on a branch, or if a revision is uncommitted; on the default branch, the newest release tag of the last year that has revisions after it; if there is none, the newest revision alone is tested",
+            "test only revisions newer than this revision or git ref; older ones run untested. `merge-base` is where HEAD left the default branch. Default: merge-base on a branch; on the default branch, revisions that are not committed or not pushed, otherwise those that the newest release tag of the last year lacks, otherwise the newest revision, or with start-after all after it",
             one_of="tested",
             on_dagger="name a revision, since the workspace has no git history",
             dagger_default="all after start-after",
@@ -65,7 +65,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "layers",
             "LAYER,…",
-            "which of these layers of checks to run: trace (locks), rows (with data), together (all revisions in one run of alembic), interruption (stopped and run again), previous (statements of the previous release), concurrency (default: all); graph, stairway (up, down, up) and drift run in any case, and with `--layers always` nothing else",
+            "which of these layers of checks to run: trace (locks), rows (with data), together (all revisions in one run of alembic), interruption (stopped and run again), previous (statements of the previous release), concurrency (default: all); graph, stairway (up, down, up) and drift always run; `--layers always` runs only these",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
@@ -78,7 +78,7 @@ _LISTED = "listing the revisions needs the service's own Python; on Dagger the g
         option(
             "advisory",
             "DATE",
-            "until this day (YYYY-MM-DD, UTC), exit with 0 even if there are errors, to introduce the gate gradually",
+            "before this day (YYYY-MM-DD, UTC), exit with 0 even if there are errors, to introduce the gate gradually; from that day on, with 1",
             parse=day,
             not_on_dagger="it returns the report even if there are errors",
         ),
@@ -199,7 +199,7 @@ def layers_of(names: str) -> "tuple[Layer, ...]":
 
 @command(
     Group.TEST,
-    "List the services of a repository: every folder with a table [tool.slipway]",
+    "List the services of a repository: every folder with settings of slipway, in pyproject.toml or slipway.toml",
     flags=(replace(SOURCE, sentence="the folder to search (default: the current folder)"), CHANGED),
     records=(JsonRecord("services", "folders are relative to the repository"),),
     not_on_dagger="a CI matrix needs the list before its jobs start; each job calls Dagger with its --path",
@@ -216,7 +216,7 @@ async def services(flags: Flags, _caller: Caller) -> "CommandResult":
 
 @command(
     Group.TEST,
-    "Write or check a certificate: the gate's evidence that a release works on a schema newer or older than its own",
+    "Print a certificate made from a proof, or check one: it says whether a release works on a schema newer or older than its own",
     flags=(
         replace(SOURCE, not_on_dagger=_LISTED),
         file("proof", "certify this proof.json, written by `slipway gate --report`"),
@@ -270,7 +270,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
         option(
             "target",
             "TARGET",
-            f"the platform: {' or '.join(TARGETS)} (default: production's in the settings, otherwise {TARGETS[0]})",
+            f"the platform: {' or '.join(TARGETS)} (default: that of production in the settings, or the one of all other environments, otherwise {TARGETS[0]})",
             choices=TARGETS,
         ),
         replace(

@@ -63,7 +63,14 @@ async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     Group.RELEASE,
     "Show what a deployment would change; change nothing",
     AwsAccess.READS,
-    flags=(*ENVIRONMENT, IMAGES, ALL),
+    flags=(
+        *ENVIRONMENT,
+        IMAGES,
+        replace(
+            ALL,
+            sentence="plan several services together: pass an --image for each; the services that others call come first",
+        ),
+    ),
     records=(
         JsonRecord("plan", "1 when it is blocked"),
         JsonRecord("joint-plan", "with `--all`; 1 when one is blocked"),
@@ -184,7 +191,10 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
             "image-only",
             "restore the image alone, with the settings of this folder instead of the recorded ones; not with --service, which reads no folder",
         ),
-        CERTIFICATE,
+        replace(
+            CERTIFICATE,
+            sentence="a file that shows that the release to go back to works on the schema that the database has: proof.json of `slipway gate --report`, or the output of `slipway certificate`",
+        ),
         WITHOUT_LEDGER,
         WITHOUT_CERTIFICATE,
         DRY_RUN,

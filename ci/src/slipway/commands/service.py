@@ -112,7 +112,7 @@ async def open(flags: Flags, caller: Caller) -> "CommandResult":  # noqa: A001 -
         ),
         file(
             "record",
-            "first record the deployment that a run with --without-ledger saved in this file, and delete the file; needs the permissions of `deploy`",
+            "first copy the deployment that a run with --without-ledger saved in this file into the ledger, then delete the file; needs the permissions of `deploy`",
             not_on_dagger="such a run leaves a file on a person's machine",
         ),
     ),
@@ -227,7 +227,7 @@ async def logs(flags: Flags, caller: Caller) -> "CommandResult | None":
         JsonRecord("secret-version", "of `set`"),
     ),
     more="""\
-Type the value at the prompt, which does not show it, or pipe it in; a line end at its end is removed. If the settings name no existing
+Type the value at the prompt, which does not show it, or pipe it in; a newline at its end is removed. If the settings name no existing
 secret for the variable, slipway creates SERVICE/VARIABLE and prints the line to add to the settings. A running service reads a new
 value only when its instances restart, as after a deployment with another variable.""",
     not_on_dagger="a person types the value",
@@ -330,7 +330,7 @@ async def abort(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.SERVICE,
-    "Delete a service and its address permanently; images, secrets and ledger stay unless `--everything` is given",
+    "Delete a service and its address permanently, with `--everything` also its stacks, network and database; images and ledger stay",
     AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,

@@ -107,7 +107,7 @@ class Previous(Record, schema="slipway/previous/1"):
     """A previous release.
 
     - name: as the user wrote it. refusal: why its models could not be loaded.
-    - caveat: why its models were not read in its own environment but in today's.
+    - caveat: why its models were read in today's virtual environment, not in its own.
     - revisions: all that its alembic knows. start: its start command, if that runs alembic.
     - spelled: its models as SQL, one text for each object.
     """

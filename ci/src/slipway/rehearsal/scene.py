@@ -215,7 +215,7 @@ class Scene(Generic[C]):
 
     @property
     def _clock(self) -> Clock:
-        """The platform's clock, which only runs while a deployment waits: work of this machine takes none of its time."""
+        """The platform's clock. It advances only while a deployment waits, so that building or migrating on this machine takes no simulated time."""
         return self.stage.account.cloud.clock
 
 

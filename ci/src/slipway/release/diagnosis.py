@@ -150,7 +150,7 @@ def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> D
 
 
 def _as_checked(platform: str, spec: ServiceSpec, words: PlatformWords) -> ServiceSpec:
-    """Return the spec with the port and the path that the platform asked: another tool may have set others."""
+    """Return the spec with port and path of the platform's health check, as its log names them: another tool may have set others."""
     match = re.search(words.checked, platform)
     if match is None:
         return spec

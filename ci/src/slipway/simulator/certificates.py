@@ -50,7 +50,7 @@ class Certificate:
 
 
 class Certificates:
-    """The certificates of a region, by ARN; `proven` are names whose records another DNS service has."""
+    """The certificates of a region, by ARN; `proven` are names validated without Route 53, because another DNS service has their records."""
 
     def __init__(self, route53: Route53) -> None:
         self._route53 = route53

@@ -42,7 +42,7 @@ class Clock:
         await self.sleep(seconds)
 
     async def run(self) -> None:
-        """Advance virtual time; real time needs no task."""
+        """Advance virtual time; does nothing here, because real time advances by itself."""
 
 
 class VirtualClock(Clock):

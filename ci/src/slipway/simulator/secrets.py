@@ -256,7 +256,7 @@ class Parameters:
         return {}
 
     def _find(self, name_or_arn: str) -> Parameter | None:
-        """Find a parameter; an ARN has one slash before the name, whether the name starts with one or not."""
+        """Find a parameter by name or ARN. An ARN does not show whether the name begins with a slash, so both are tried."""
         name = name_or_arn.partition(":parameter/")[2] or name_or_arn
         return self._parameters.get(name) or (self._parameters.get(f"/{name}") if name != name_or_arn else None)
 

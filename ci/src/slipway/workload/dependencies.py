@@ -244,7 +244,7 @@ def _key(plan: _Plan) -> str:
 
 
 def _included(lock: Path) -> list[Path]:
-    """Return a lock, and the files that one of pip's includes."""
+    """Return a lock file; for a requirements.txt of pip, also the files that it includes."""
     files = [lock]
     for file in files if lock.suffix == ".txt" else ():
         named = (file.parent / name for name in _INCLUDED.findall(file.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""The stairway of a long history in several processes, each on its own database; what follows the last part begins before the others have ended."""
+"""The stairway of a long history in several processes, each on its own database. The work after the last part begins while earlier parts still run."""
 
 from collections.abc import Callable
 from dataclasses import replace

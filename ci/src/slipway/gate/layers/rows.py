@@ -285,7 +285,7 @@ class _Run:
         self._current = self._before = None
 
     def _fails(self, node: Node, step: str, error: BaseException) -> None:
-        """Record a failure; a new upgrade runs once more on plain rows, to see what it does to them."""
+        """Record a failure. If the upgrade of a new revision fails, it is run once more on rows without NULLs and long texts, to see what it does to those."""
         if node in self._earlier:  # its own part reports it
             return
         ours = is_caused_by_our_values(error) and not self._drops_label(node, error)

@@ -1,4 +1,4 @@
-"""The columns of a database's tables, split into type, collation, default and so on; the catalog's line has these as one text."""
+"""The columns of a database's tables, split into type, collation, default and so on; a line of the catalog joins these in one text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ def _family(title: str, evidence: str, module: ModuleType, *starts: str) -> Fami
 
 LOCKS: Final = _family(
     "L: work under a lock",
-    "The work of each statement: its locks from `pg_locks`, rewrites from `relfilenode`, scans from its transaction's counters.",
+    "The work of each statement: its locks from `pg_locks`, rewrites from `relfilenode`, scans from the statistics that Postgres counts in the transaction.",
     locks,
 )
 WAITING: Final = _family(
@@ -37,7 +37,7 @@ WAITING: Final = _family(
 )
 TRANSACTIONS: Final = _family(
     "T: transactions",
-    "Which statements ran in which transaction, with Postgres' errors, after interruptions and with a second runner too.",
+    "The statements of each transaction and Postgres' errors, also after an interruption, and when two processes migrate at once.",
     transactions,
 )
 REVERSIBILITY: Final = _family(
@@ -49,7 +49,7 @@ REVERSIBILITY: Final = _family(
 )
 COMPATIBILITY: Final = _family(
     "C: compatibility with the previous release",
-    "The statements of the previous release, recorded by its tests or derived from its models, replayed after each new revision; those count that worked before.",
+    "The statements of the previous release, recorded by its tests or derived from its models, replayed after each new revision. Only statements that worked before the revision count.",
     compatibility,
 )
 ROWS: Final = _family("D: rows", "Tables filled with rows, before and after each step.", rows)

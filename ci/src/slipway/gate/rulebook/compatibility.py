@@ -76,7 +76,7 @@ with op.get_context().autocommit_block():
 op.execute('''ALTER TABLE {table} DROP COLUMN {old}''')""",
     related=("C01", "C04"),
     bad="""op.alter_column("notes", "title", new_column_name="heading")""",
-    good="""op.add_column("notes", sa.Column("heading", sa.Text()))  # this release writes both, and reads the old one""",
+    good="""op.add_column("notes", sa.Column("heading", sa.Text()))  # this release writes both columns, and still reads title""",
 )
 TABLE_RENAMED: Final = _error(
     id="C04",

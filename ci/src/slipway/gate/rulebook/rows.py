@@ -28,7 +28,7 @@ FAILS: Final = Rule(
     level=Level.ERROR,
     message="The upgrade succeeds on empty tables and fails on tables with rows.",
     implies=NOTHING,
-    advice="Correct the rows first, in this revision or an earlier one: fill NULLs, remove duplicates.",
+    advice="Give a new NOT NULL column a server default. For a constraint on existing columns, correct the rows first, in this revision or an earlier one: fill NULLs, remove duplicates.",
     related=("C05", "L10", "U01"),
     bad="""op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False))""",
     good="""op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False, server_default="plain"))""",

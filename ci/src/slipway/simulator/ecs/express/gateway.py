@@ -58,7 +58,7 @@ class Gateway:
         return self.groups[0] if group != self.groups[0].arn else self.groups[1]
 
     def prepare(self, group: TargetGroup, path: str, port: int) -> None:
-        """Check a group at a path and port; what was changed directly stays unless the revision asks for something new [G]."""
+        """Set path and port of a target group's health check, if the revision asks for others than the last one; a change by hand stays otherwise [G]."""
         if self.asked[group.arn] != (path, port):
             group.path, group.check_port = path, str(port)
         self.asked[group.arn] = (path, port)
