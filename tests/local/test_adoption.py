@@ -8,10 +8,11 @@ import pytest
 
 from slipway import __version__
 from slipway.local import adoption
-from slipway.local.installed import requirement_from
+from slipway.local.installed import requirement, requirement_from
 from slipway.records.adoption import FileState
 from slipway.report.answers.adopt import of_adoption
 from slipway.settings import SettingsError, load
+from slipway.source.git import git
 from slipway.structure import kebab, write
 
 PROJECT = '# ours\n[project]\nname   =   "shop" # odd\ndependencies = ["alembic","psycopg"]\n[tool.other]\nx={y=1}'
@@ -103,17 +104,49 @@ def test_assumptions_and_commands_that_are_left_out_are_shown(folder):
 )
 def test_a_workflow_installs_the_slipway_that_wrote_it(record, expected):
     needed = f"slipway-gate[local] @ {expected}#subdirectory=distributions/gate"
-    assert requirement_from(json.dumps(record)) == (needed, True)
+    assert requirement_from(json.dumps(record)) == (needed, "")
+
+
+@pytest.mark.parametrize(
+    ("remote", "expected"),
+    [
+        ("https://token@example.com/o/slipway.git", "git+https://example.com/o/slipway.git"),
+        ("git@example.com:o/slipway.git", "git+ssh://git@example.com/o/slipway.git"),
+        ("/srv/slipway", None),
+    ],
+)
+def test_from_a_clone_on_this_machine_it_installs_the_commit_of_its_remote(tmp_path, remote, expected):
+    (tmp_path / "distributions/gate").mkdir(parents=True)
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"]
+    for arguments in (
+        ["init", "-q"],
+        ["remote", "add", "origin", remote],
+        [*who, "commit", "-q", "--allow-empty", "-m", "a"],
+    ):
+        git(tmp_path, arguments)
+    commit = git(tmp_path, ["rev-parse", "HEAD"]).decode().strip()
+    from_folder = {"url": (tmp_path / "distributions/gate").as_uri(), "dir_info": {}}
+    from_git = {"url": tmp_path.as_uri(), **GIT}
+    if expected is None:
+        assert requirement_from(json.dumps(from_git))[0] == f"slipway-gate[local]=={__version__}"
+        return
+    for record, at in ((from_folder, commit), (from_git, "c0ffee")):
+        needed, step = requirement_from(json.dumps(record))
+        assert needed == f"slipway-gate[local] @ {expected}@{at}#subdirectory=distributions/gate"
+        assert step == "that commit must be at this remote"
 
 
 def test_from_an_index_a_workflow_pins_the_version_and_from_a_folder_a_note_says_that_it_must_be_published(folder):
     pinned = f"slipway-gate[local]=={__version__}"
-    assert requirement_from(None) == (pinned, True)
+    assert requirement_from(None) == (pinned, "")
     for record in ({"url": "file:///slipway", **GIT}, {"url": "file:///x.whl", "archive_info": {}}):
-        assert requirement_from(json.dumps(record)) == (pinned, False)
+        assert requirement_from(json.dumps(record))[0] == pinned
     text = of_adoption(propose(folder)).text  # the tests run in a checkout
-    assert f"+      - run: pipx run --spec '{pinned}' slipway gate --database-url postgresql://" in text
-    assert f"NOTE the workflow installs {pinned}, because this slipway comes from a folder" in text
+    needed, step = requirement()
+    assert f"+      - run: pipx run --spec '{needed}' slipway gate --database-url postgresql://" in text
+    assert (
+        f"NOTE the workflow installs {needed}, because this slipway comes from a folder of this machine: {step}" in text
+    )
 
 
 def test_a_second_time_changes_nothing(folder):

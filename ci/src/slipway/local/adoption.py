@@ -147,12 +147,9 @@ def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
         )
     if not any(".github/workflows/" in file.name for file in files):
         yield "the repository uses another CI: docs/how-to/ci.md of slipway has the lines for GitLab, and for any shell"
-    needed, installable = requirement()
-    if not installable and any(needed in file.added for file in files):
-        yield (
-            f"the workflow installs {needed}, because this slipway comes from a folder of this machine: "
-            "that version must be published, or replace it by a git address of slipway"
-        )
+    needed, step = requirement()
+    if step and any(needed in file.added for file in files):
+        yield f"the workflow installs {needed}, because this slipway comes from a folder of this machine: {step}"
 
 
 def written(folder: Path, adoption: Adoption) -> Adoption:
