@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from slipway.errors import BadInputError, ObstaclesError
 from slipway.finder.tree import tree_at
 from slipway.workload import dependencies
-from slipway.workload.dependencies import lock_of, prepare
+from slipway.workload.dependencies import lock_of, prepare, shared
 from slipway.workload.python import READY, Python, check_environment, is_package, workspace_of
 
 pytestmark = pytest.mark.slow
@@ -164,12 +165,18 @@ def test_a_package_in_a_work_tree_is_linked_and_nothing_is_written_beside_it(tre
         "        wheel.writestr(f'{name}/METADATA', 'Metadata-Version: 2.1\\nName: empty\\nVersion: 0\\n')\n"
         "        wheel.writestr(f'{name}/WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
         "        wheel.writestr(f'{name}/RECORD', f'empty.pth,,\\n{name}/METADATA,,\\n{name}/WHEEL,,\\n{name}/RECORD,,\\n')\n"
-        "    return 'empty-0-py3-none-any.whl'\n"
+        "    return 'empty-0-py3-none-any.whl'\n\nbuild_wheel = build_editable\n"
     )
     python = prepare(tree, tmp_path / "cache", in_place=True)
     assert python.site is None
     assert list(python.folder.rglob("empty.pth"))
     assert {path.name for path in tmp_path.iterdir()} == {"tree", "cache"}
+    released = elsewhere(tree)
+    (released / "pyproject.toml").write_text(PROJECT.replace('"0"', '"1"') + BACKEND + "[tool.ruff]\nx = 1\n")
+    assert shared(released, tree, python) == replace(python, site=tmp_path / "elsewhere-site")
+    assert (tmp_path / "elsewhere-site/empty.pth").is_file()
+    (released / "requirements.txt").write_text("idna\n")
+    assert shared(released, tree, python) is None
 
 
 def test_a_foreign_lock_beside_one_that_uv_reads_does_not_matter(tree):
@@ -195,19 +202,32 @@ def test_the_next_release_with_this_lock_finds_its_environment(tree):
     assert key(tree) == key(elsewhere(tree))
 
 
-@pytest.mark.parametrize("name", ["uv.lock", "pyproject.toml", ".python-version"])
-def test_another_lock_or_project_or_python_is_another_environment(tree, name):
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("uv.lock", "# a\n"), ("pyproject.toml", "[tool.uv]\noffline = true\n"), (".python-version", "3.13\n")],
+)
+def test_another_lock_or_index_or_python_is_another_environment(tree, name, more):
     before = key(tree)
     with (tree / name).open("a") as file:
-        file.write("description = 'changed'\n")
+        file.write(more)
     assert key(tree) != before
 
 
-def test_the_table_that_init_adds_makes_no_other_environment(tree):
+@pytest.mark.parametrize("lock", ["uv.lock", "poetry.lock", "pyproject.toml"])
+def test_what_uv_does_not_read_makes_no_other_environment(tree, lock):
+    if lock != "uv.lock":
+        (tree / "uv.lock").unlink()
+        (tree / lock).touch()
     before = key(tree)
-    with (tree / "pyproject.toml").open("a") as file:
-        file.write("\n[tool.slipway]\nname = 'empty'\n")
+    project, more = PROJECT.replace("\n", " # ours\n", 1), "description = 'a'\n[tool.slipway]\n[tool.ruff]\nx = 1\n"
+    (tree / "pyproject.toml").write_text(project + more)
     assert key(tree) == before
+    (tree / "pyproject.toml").write_text(PROJECT.replace('"0"', '"1"'))
+    if lock == "uv.lock":
+        (tree / lock).write_text(LOCK.replace('"0"', '"1"'))
+    assert (key(tree) == before) == (lock == "uv.lock")  # the environment of another one has the project's version
+    (tree / "pyproject.toml").write_text(PROJECT.replace("[]", '["idna"]'))
+    assert key(tree) != before
 
 
 def test_a_project_that_is_imported_from_its_sources_has_its_name_and_version(tree, tmp_path):

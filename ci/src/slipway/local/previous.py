@@ -26,7 +26,7 @@ from slipway.records.form import from_json, text_of, to_json
 from slipway.records.gate import Previous
 from slipway.settings import Migrations
 from slipway.source.commit import archive_at
-from slipway.workload.dependencies import prepare
+from slipway.workload.dependencies import prepare, shared
 from slipway.workload.inherited import inherited
 from slipway.workload.python import sources_of, workspace_of
 
@@ -114,9 +114,19 @@ async def _models_in(at: Workplace, name: str, *, everything: bool) -> Previous:
     return await read_models(replace(at, python=own), name)
 
 
+async def _models_in_todays(at: Workplace, name: str, today: Workplace) -> Previous:
+    """Return the models of a release that needs the same packages as today; raises SlipwayError for another one."""
+    python = await anyio.to_thread.run_sync(shared, at.folder, today.folder, today.python)
+    if python is None:
+        raise BadInputError(f"{name} needs other packages than today", "make an environment of its own")
+    return await read_models(replace(at, python=python), name, apart_from=today.folder)
+
+
 async def _models_of(at: Workplace, name: str, today: Workplace, failure: Path) -> Previous:
     reason = await anyio.to_thread.run_sync(_remembered, failure)
     if reason is None:
+        with suppress(SlipwayError):
+            return await _models_in_todays(at, name, today)
         try:
             return await _models_in(at, name, everything=False)
         except SlipwayError as error:

@@ -17,11 +17,12 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from slipway import toml
 from slipway.errors import BadInputError
 from slipway.finder.interpreter import bounds, versions
-from slipway.finder.locks import declaration, lock, parts
+from slipway.finder.locks import declaration, lock, normal, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements
 from slipway.finder.tree import Tree, table_in, tree_at
 from slipway.records.progress import SILENT, repeated
@@ -40,6 +41,10 @@ from slipway.workload.python import (
 )
 
 LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
+_DEPENDENCIES = ("requires-python", "dependencies", "optional-dependencies")
+_METADATA = ("name", "version", "dynamic", "scripts", "gui-scripts", "entry-points")
+# uv.lock repeats the project's own version, which changes with each release.
+_OWN_VERSION = re.compile(rb'^version = .*\n(?=source = \{ (?:editable|virtual) = "\." \})', re.MULTILINE)
 _DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
 _OF_THE_TREE = re.compile(r"^\s*(?:-e|--editable\b|\.|[^#\n]*\bfile:)", re.MULTILINE)
 _INCLUDED = re.compile(r"^\s*(?:-[rc]|--(?:requirement|constraint)\b)[ =]*(\S+)", re.MULTILINE)
@@ -190,27 +195,43 @@ def prepare(
     beside it. With `everything` a uv.lock's extras and groups are all installed. `tell` is called before an environment is made.
     Raises BadInputError, also with uv's message.
     """
-    view = tree_at(tree)
-    pinning = lock_of(tree, view)
-    file = tree / "pyproject.toml"
-    package = bool(document_of(file)) and is_package(file.read_text(encoding="utf-8"))
-    built = package and pinning.name not in _NOT_INSTALLED
-    if built:
+    plan = _planned(tree, in_place=in_place, everything=everything)
+    if plan.package:
         _check_named_files(tree)
-    linked = in_place and (built or pinning.parent != tree)
-    plan = _Plan(tree=tree, lock=pinning, view=view, linked=linked, package=built, everything=everything)
     folder = cache / "environments" / _key(plan)
     with _locked(folder):
         if not (folder / READY).exists() or _is_outdated(plan, folder):
-            work = f"making an environment from {os.path.relpath(pinning, tree)}"
+            work = f"making an environment from {os.path.relpath(plan.lock, tree)}"
             tell(work)
             with repeated(tell, lambda: work):
                 note = _make(plan, folder, tell)
             (folder / READY).write_text(note, encoding="utf-8")
         (folder / READY).touch()
-    if built or pinning.name == "uv.lock":
-        return Python(folder, _install_project(tree, folder) if built and not linked else None, pinning.name)
-    return Python(folder, sources_of(tree), pinning.name)
+    return _with_project(plan, folder)
+
+
+def shared(tree: Path, other: Path, python: Python) -> Python | None:
+    """Return the environment of another tree with this tree's modules first; None when this one needs other packages."""
+    plan, of_other = (_planned(each, in_place=False, everything=False) for each in (tree, other))
+    return _with_project(plan, python.folder) if python.made_from and _key(plan) == _key(of_other) else None
+
+
+def _planned(tree: Path, *, in_place: bool, everything: bool) -> _Plan:
+    view = tree_at(tree)
+    pinning = lock_of(tree, view)
+    file = tree / "pyproject.toml"
+    package = bool(document_of(file)) and is_package(file.read_text(encoding="utf-8"))
+    built = package and pinning.name not in _NOT_INSTALLED
+    linked = in_place and (built or pinning.parent != tree)
+    return _Plan(tree=tree, lock=pinning, view=view, linked=linked, package=built, everything=everything)
+
+
+def _with_project(plan: _Plan, folder: Path) -> Python:
+    """Return an environment with the place of the project's own modules."""
+    if plan.package or plan.pinned_for_uv:
+        site = _install_project(plan.tree, folder) if plan.package and not plan.linked else None
+        return Python(folder, site, plan.lock.name)
+    return Python(folder, sources_of(plan.tree), plan.lock.name)
 
 
 def _check_named_files(tree: Path) -> None:
@@ -227,20 +248,36 @@ def _check_named_files(tree: Path) -> None:
 
 
 def _key(plan: _Plan) -> str:
-    """Hash the lock, the files that it includes, and project files; with packages of the tree itself the key is for this tree alone."""
+    """Hash what uv reads: the lock, the files that it includes, and tables; with packages of the tree itself the key is for this tree alone."""
     tree, lock = plan.tree, plan.lock
     total = hashlib.sha256(lock.name.encode() + " ".join((*plan.parts, *plan.python)).encode())
-    for file in _included(lock):
-        total.update(file.read_bytes())
+    if _is_translated(plan):
+        total.update(repr(_translated(plan)).encode())
+    else:
+        for file in _included(lock):
+            total.update(_OWN_VERSION.sub(b"", file.read_bytes()))
     if (tree / ".python-version").is_file():
         total.update((tree / ".python-version").read_bytes())
-    if lock.name != "requirements.txt":  # our own table, which init adds, makes no other environment
-        project = document_of(tree / "pyproject.toml")
-        tool = {name: table for name, table in table_in(project, "tool").items() if name != "slipway"}
-        total.update(repr({**project, "tool": tool}).encode())
+    if lock.name != "requirements.txt":
+        total.update(repr(_read_by_uv(plan)).encode())
     if plan.linked or _has_local_packages(lock):
         total.update(str(tree).encode())
     return total.hexdigest()[:16]
+
+
+def _read_by_uv(plan: _Plan) -> dict[str, Any]:
+    """Return the parts of pyproject.toml that make an environment; those of the project itself only where it is in it."""
+    document = document_of(plan.tree / "pyproject.toml")
+    build, tools = normal(repr(document.get("build-system"))), table_in(document, "tool")
+    is_inside = plan.linked and plan.package
+    metadata = _METADATA if is_inside or not (plan.package or plan.pinned_for_uv) else ()  # see _name
+    keys = _DEPENDENCIES + metadata
+    return {
+        "tool": {name: tools[name] for name in tools if name == "uv" or (is_inside and normal(name) in build)},
+        "build": build if is_inside else "",
+        "project": {key: value for key, value in table_in(document, "project").items() if key in keys},
+        "poetry": {key: table_in(tools, "poetry").get(key) for key in metadata},
+    }
 
 
 def _included(lock: Path) -> list[Path]:
