@@ -64,16 +64,20 @@ def test_errors_in_revisions_that_only_an_old_tag_lacks_name_init_which_leaves_t
 
 
 def test_a_history_whose_old_revisions_no_longer_run_begins_on_the_schema_of_the_models(tmp_path, capsys):
-    old = service(tmp_path, "CREATE TABLE notes (id serial PRIMARY KEY)", FAILS, "DROP TABLE x")
+    old = service(tmp_path, FAILS, "CREATE TABLE notes (id serial PRIMARY KEY)", "DROP TABLE x")
     assert run(["init", "--yes", "--source", str(old), "--python", sys.prefix]) == 0
     said = capsys.readouterr()
     assert "CREATE TABLE notes" in (old / "migrations/baseline.sql").read_text()
     assert (
-        "NOTE the gate begins after today's revisions, on the schema of the models: 2 of 3 revisions were" in said.out
+        "NOTE the gate begins after today's revisions, on the schema of the models: 3 of 3 revisions were" in said.out
     )
     assert said.out.endswith("\ncommit these files; the gate begins with the next revision\n")
     assert re.search(r"^ +0:\d\d  running the revisions, 3 in all$", said.err, re.MULTILINE)
     assert run(["init", "--check", "--source", str(old)]) == 0
+    assert capsys.readouterr().out.startswith("the settings fit the service's files")
+    assert run(["gate", "--source", str(old), "--python", sys.prefix]) == 0
+    assert '\nstart-after = "c"' in (old / "slipway.toml").read_text()
+    assert "reading the models" not in capsys.readouterr().err  # nothing is new
 
 
 def test_a_baseline_is_written_by_the_first_run_whose_gate_could_run(tmp_path, capsys):

@@ -92,11 +92,11 @@ async def _proof(options: "GateOptions") -> "Proof | SlipwayError":
 def _head_before_slipway(result: "Proof | SlipwayError") -> str | None:
     """Return the head, if all revisions were committed before slipway was adopted: the gate then tests later ones only, here as in CI.
 
-    None when the gate could not run, so that only files and git can say it.
+    None when the gate could not run, or no revision could, so that only files and git can say it.
     """
-    if isinstance(result, SlipwayError):
+    if isinstance(result, SlipwayError) or not result.coverage.revisions:
         return None
-    if result.coverage.new or not result.coverage.revisions:
+    if result.coverage.new:
         return ""
     return result.heads[0] if len(result.heads) == 1 else ""
 

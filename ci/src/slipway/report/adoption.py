@@ -24,7 +24,7 @@ _MOST_LINES: Final = 100  # of a file; only a baseline is longer
 
 def of_adoption(adoption: Adoption) -> str:
     """Render the whole report; the last line says what to do next."""
-    return "\n".join(_lines(adoption)) + "\n"
+    return "\n".join(_lines(adoption)).lstrip("\n") + "\n"
 
 
 def _lines(adoption: Adoption) -> Iterator[str]:
