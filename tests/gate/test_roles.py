@@ -181,7 +181,7 @@ for (key,) in op.get_bind().execute(sa.text("SELECT id FROM notes WHERE id > :le
         "three": ("two", copies, ""),
         "four": (
             "three",
-            "op.execute(\"SET LOCAL app.tenant = 't'\")\nop.execute('DELETE FROM notes WHERE id < 0')",
+            "op.execute(\"SET LOCAL app.tenant = 't'\")\nop.execute('DELETE FROM notes WHERE id <> id')",
             "",
         ),
         "five": (

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from slipway.gate.layers import rows, seeds
 from slipway.gate.rulebook import rows as advice
 from slipway.records.proof import Layer, Level
+from slipway.report.proof.text import text
 from tests.gate.conftest import ENV
 
 pytestmark = pytest.mark.slow
@@ -452,13 +453,70 @@ def test_a_statement_that_finds_no_row_is_not_passed_in_silence(prove_history):
     none = "matches none of the 3 rows of public.notes"
     assert of_rows(proof) == [
         ("D14", "r1", f"the UPDATE on line 12 {none}: kind is NOT NULL"),
+        ("D10", "r2", "3 of 3 rows of public.notes are gone"),
         ("D09", "r3", "public.notes.id gets values that are not from its sequence"),
     ]
     (gap,) = (gap for gap in proof.coverage.gaps if none in gap)
     assert gap.startswith(
-        f"the effect of 7 statements, for lack of a row that meets its condition: the DELETE on line 10 {none}"
+        f"the effect of 2 statements, for lack of a row that meets its condition: the DELETE on line 15 {none}"
     )
-    assert "effects of statements in r2, r3" in proof.coverage.unproven
+    assert "what r2 does with the rows that line 15 looks for" in proof.coverage.unproven
+    assert "what r3 does with the rows that line 10 looks for" in proof.coverage.unproven
+
+
+FOUND = """
+    for row in op.get_bind().execute(sa.text({0!r})).all():
+        op.execute("UPDATE notes SET {1} WHERE id = %s" % row.id)
+"""
+LOOKS_FOR = {
+    "a key of JSON": ("SELECT id FROM notes WHERE meta::jsonb ? 'references'", "title = 'x', missing = 1"),
+    "a text": ("SELECT id FROM notes n WHERE n.title = 'draft' AND n.stars > 9", "title = NULL"),
+    "nothing that is known": ("SELECT n.id FROM notes n LEFT JOIN notes o USING (id) WHERE o.id IS NULL", "title = NULL"),
+}  # fmt: skip
+GUARDS = """
+    bind = op.get_bind()
+    if bind.scalar(sa.text("SELECT count(*) FROM notes WHERE title = 'old'")):
+        op.execute("UPDATE notes SET stars = NULL")
+    for name, number in bind.execute(sa.text("SELECT title, max(id) FROM notes GROUP BY title HAVING count(*) > 1")).all():
+        op.execute("UPDATE notes SET kind = NULL WHERE id = %d" % number)
+    last = bind.scalar(sa.text("SELECT id FROM notes WHERE id > :last ORDER BY id LIMIT 1000"), {"last": 9999})
+"""
+RAISES = """
+    kinds = sa.table("notes", sa.column("id"), sa.column("kind"))
+    for row in op.get_bind().execute(sa.select(kinds.c.id).where(kinds.c.kind == "a'b").limit(9)):
+        raise ValueError(f"no such kind in {row.id - row.id}")
+"""
+
+
+def test_code_behind_a_query_is_executed_on_a_row_that_the_query_finds_or_named_in_the_verdict(prove_history):
+    table = 'op.execute("CREATE TABLE notes (id int PRIMARY KEY, title text, stars int, kind text, meta json)")'
+    bodies = [*(FOUND.format(*each) for each in LOOKS_FOR.values()), GUARDS, RAISES]
+    bodies.append("op.execute(\"UPDATE notes SET title = 'x' WHERE kind = NULL\")")
+    bodies.append("op.get_bind().connection.cursor().execute(\"UPDATE notes SET title = NULL WHERE title = 'raw'\")")
+    proof = prove_history(followed((None, table, ""), bodies), start_after="a")
+    missing = 'ProgrammingError: (psycopg.errors.UndefinedColumn) column "missing" of relation "notes" does not exist'
+    found = of_rows(proof)
+    assert [each for each in found if each[0] != "D14"] == [
+        ("D01", "r0", missing),
+        ("D10", "r1", "1 of 2 values of public.notes.title are NULL now"),
+        (
+            "D10",
+            "r3",
+            "2 of 2 values of public.notes.stars are NULL now; 1 of 2 values of public.notes.kind are NULL now",
+        ),
+        ("D10", "r6", "1 of 2 values of public.notes.title are NULL now"),
+    ]
+    assert proof.coverage.unproven == (
+        "models",
+        "what r2 does with the rows that line 10 looks for",
+        "what r4 does with the rows that line 11 looks for",
+    )
+    ends = "the SELECT on line 11 matches none of the 3 rows of public.notes (on one that the gate made the revision ends with ValueError: no such kind in 0) before r4"
+    assert any(ends in gap for gap in proof.coverage.gaps)
+    assert "models, what r2 does with the rows that line 10 looks for" in text(proof)
+    (never,) = (each for each in proof.findings if each.rule == "D14")
+    assert never.measured.endswith("rows of public.notes: a comparison with NULL is never true")
+    assert "AND (kind IS NULL)" in never.remedy
 
 
 def test_the_advice_for_a_whole_table_reaches_every_row_once_and_ends(prove_history, tmp_path):
@@ -669,7 +727,7 @@ subprocess.run([sys.executable, "-c", "import psycopg, sys; psycopg.connect(sys.
         ("ON DELETE SET NULL", "op.execute('DELETE FROM authors')", "3 of 3 rows of public.authors are gone; 2 of 2 values of public.notes.author are NULL now"),
         ("", ELSEWHERE, "3 of 3 rows of public.others are gone"),
         ("", PROCESS, "3 of 3 rows of public.others are gone"),
-        ("ON DELETE CASCADE", "op.execute('DELETE FROM others WHERE id < 0')", None),
+        ("ON DELETE CASCADE", "op.execute('DELETE FROM others WHERE id <> id')", None),
     ],
 )  # fmt: skip
 def test_rows_that_no_statement_of_the_revision_names_are_compared_too(prove_history, action, upgrade, found):

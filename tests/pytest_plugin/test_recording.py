@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from slipway.pytest_plugin.recording import literal_of, with_parameters
+from slipway.gate.measure.literals import literal_of, with_parameters
 from slipway.records.form import from_json
 from slipway.records.gate import Previous
 

@@ -177,7 +177,7 @@ def _of_revision(
     failure = rows.failures.get(UP, contention.failure)
     if failure:
         yield data.check_failure(node, failure, steps.statements)
-    yield from data.check(node, rows, steps.statements)
+    yield from data.check(node, rows, steps.statements, stairway.lines)
     refused = evidence.replay.refused.get(node.id, ())
     if failure and failure.code == UNIQUE:  # D01 names the equal values
         refused = [each for each in refused if not (each.query.only_if and each.code == UNIQUE)]

@@ -203,9 +203,10 @@ def _unproven(evidence: Evidence) -> Iterator[str]:
         yield f"statements of {few(guarded)}"
     if untested := evidence.rows.untested:
         yield f"rows in {few(untested)}"
-    rows = evidence.rows.revisions
-    if unmatched := [key for key, each in rows.items() if any(not one.column for one in each.unmatched)]:
-        yield f"effects of statements in {few(unmatched)}"
+    for revision, rows in evidence.rows.revisions.items():
+        if lines := sorted({each.line for each in rows.unmatched if not each.impossible}):
+            place = f"lines {few(lines)} look" if len(lines) > 1 else f"line {lines[0]} looks"
+            yield f"what {revision} does with the rows that {place} for"
     steps = [evidence.stairway.steps[node.id] for node in evidence.history.nodes if node.new]
     locked = {table for each in steps for statement in each.statements for table in statement.locks}
     if empty := sorted(locked.intersection(evidence.rows.empty)):

@@ -4,28 +4,23 @@ Statements of every engine of the process are recorded, each with its first para
 catalogs are omitted.
 """
 
-import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
+from slipway.gate.measure.literals import with_parameters
 from slipway.records.form import from_json, to_json
 from slipway.records.gate import Previous, Recorded
 
 _RECORDED = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|MERGE|WITH)\b", re.IGNORECASE)
 _CATALOGS = re.compile(r"\b(pg_catalog|information_schema|alembic_version)\b")
-_PLACE = re.compile(r"%\((?P<name>[^)]+)\)s|(?P<next>%s)|\$(?P<number>\d+)|(?P<percent>%%)")
 _VALUE = re.compile(r"'(?:[^']|'')*'|\bNULL\b")
 _REVISIONS = "alembic/runtime/migration.py"  # statements below it come from a revision
 _WORKER = "slipway_recorded"
@@ -74,59 +69,6 @@ class Recording:
             if path.is_relative_to(self._root) and not {"site-packages", "tests"}.intersection(path.parts):
                 return f"{path.relative_to(self._root)}:{line}"
         return "its tests"
-
-
-def with_parameters(sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None) -> str | None:
-    """Replace the placeholders of a statement by literals; return None when a parameter has no literal."""
-    if not parameters:
-        return sql
-    by_key: Any = parameters
-    following = iter(() if isinstance(parameters, Mapping) else parameters)
-
-    def value(place: re.Match[str]) -> str:
-        if place["percent"]:
-            return "%"
-        if place["next"]:
-            return literal_of(next(following))
-        if place["number"]:
-            return literal_of(by_key[int(place["number"]) - 1])
-        return literal_of(by_key[place["name"]])
-
-    try:
-        return _PLACE.sub(value, sql)
-    except (TypeError, LookupError, StopIteration):
-        return None
-
-
-def literal_of(value: Any) -> str:
-    """Return a value as an SQL literal; raises TypeError for an unknown type."""
-    return "NULL" if value is None else "'" + _text_of(value).replace("'", "''") + "'"
-
-
-def _text_of(value: Any) -> str:
-    for kinds, write in _WRITTEN:
-        if isinstance(value, kinds):
-            return write(value)
-    wrapped = getattr(value, "obj", None)  # psycopg's Json
-    if wrapped is None:
-        raise TypeError(type(value).__name__)
-    return json.dumps(wrapped)
-
-
-def _array(values: Sequence[Any]) -> str:
-    return "{" + ",".join("NULL" if value is None else json.dumps(_text_of(value)) for value in values) + "}"
-
-
-_WRITTEN: tuple[tuple[tuple[type, ...], Callable[[Any], str]], ...] = (
-    ((bool,), lambda value: str(value).lower()),
-    ((Enum,), lambda value: value.name),
-    ((str, int, float, Decimal, UUID), str),
-    ((datetime, date, time), lambda value: value.isoformat()),
-    ((timedelta,), lambda value: f"{value.total_seconds()} seconds"),
-    ((bytes, bytearray, memoryview), lambda value: f"\\x{bytes(value).hex()}"),
-    ((Mapping,), json.dumps),
-    ((list, tuple), _array),
-)
 
 
 def _frames() -> Iterator[tuple[str, int]]:

@@ -13,6 +13,7 @@ from slipway.gate.history import Node
 from slipway.gate.layers.queries import NOT_NULL
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Failure, Steps
+from slipway.gate.layers.unmatched import Unmatched
 from slipway.gate.measure.catalog import Line
 from slipway.gate.measure.columns import Column
 from slipway.gate.measure.locks import ADDS_ROWS, WRITES_ROWS
@@ -248,7 +249,7 @@ def check_failure(node: Node, failure: Failure, statements: Sequence[Statement])
     return rules.FAILS.finding(node, failure.message, line, by_null or rules.FAILS_BY_CODE.get(failure.code or ""))
 
 
-def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[Finding]:
+def check(node: Node, rows: Rows, statements: Sequence[Statement], at_end: Collection[Line] = ()) -> Iterator[Finding]:
     """Yield the findings on what one revision did to rows."""
     for each in rows.hidden:
         yield rules.HIDDEN.finding(node, str(each), each.line, rules.HIDDEN.code.format(table=each.table))
@@ -260,9 +261,8 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[F
     for again in rows.repeated_writes:
         yield rules.RESTARTS.finding(node, f"the second run writes {again.rows} rows again", again.line)
     for unmatched in rows.unmatched:
-        if unmatched.column:
-            measured = f"{unmatched.words}: {unmatched.column} is NOT NULL"
-            yield rules.IMPOSSIBLE.finding(node, measured, unmatched.line)
+        if unmatched.impossible:
+            yield _impossible(node, unmatched, at_end)
     for behind in rows.behind:
         place = line_of([behind.table, behind.column, "INSERT"], statements)
         code = rules.BEHIND.code.format(table=behind.table, column=behind.column, sequence=behind.sequence)
@@ -270,6 +270,15 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[F
     for step, line in ((DOWN, node.downgrade_line), (AGAIN, node.upgrade_line)):
         if (failure := rows.failures.get(step)) and not failure.declared:
             yield rules.LOSES.finding(node, failure.message, failure.line_in(node, line))
+
+
+def _impossible(node: Node, unmatched: Unmatched, at_end: Collection[Line]) -> Finding:
+    """Return the finding on a statement that can match no row."""
+    code = rules.EQUALS_NULL_CODE.format(sql=in_text(unmatched.corrected)) if unmatched.corrected else None
+    if code and unmatched.verb != "SELECT":
+        code = _in_batches(unmatched.corrected, unmatched.table, at_end) or code
+    finding = rules.IMPOSSIBLE.finding(node, f"{unmatched}: {unmatched.impossible}", unmatched.line, code)
+    return replace(finding, message=rules.EQUALS_NULL) if code else finding
 
 
 def _losses(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[Finding]:

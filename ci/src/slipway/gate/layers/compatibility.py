@@ -26,7 +26,7 @@ from slipway.gate.history import Node
 from slipway.gate.kept_session import session_beside
 from slipway.gate.layers import effects_of_writes, queries, seeds
 from slipway.gate.layers.effects_of_writes import Effect
-from slipway.gate.layers.forbidden_rows import added_keys
+from slipway.gate.layers.planted_rows import added_keys
 from slipway.gate.layers.queries import LEFT_NULL, Query, Refused, refusal
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change

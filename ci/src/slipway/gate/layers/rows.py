@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -30,7 +31,7 @@ from slipway.gate.history import Node
 from slipway.gate.kept_session import session_beside
 from slipway.gate.layers import seeds
 from slipway.gate.layers.backfills import Loop, RepeatedWrite, recording_backfills, recording_loops, repeated_writes
-from slipway.gate.layers.forbidden_rows import keys_by_revision, plant_duplicate, plant_label, removed_labels
+from slipway.gate.layers.conditions import Sought
 from slipway.gate.layers.hidden_rows import HiddenRows, recording_hidden_rows
 from slipway.gate.layers.in_parts import in_parts
 from slipway.gate.layers.losses import (
@@ -42,6 +43,13 @@ from slipway.gate.layers.losses import (
     lossy_conversions,
     lost_by_downgrade,
     nulled_values,
+)
+from slipway.gate.layers.planted_rows import (
+    keys_by_revision,
+    plant_duplicate,
+    plant_label,
+    plant_sought,
+    removed_labels,
 )
 from slipway.gate.layers.sequences import SequenceBehind, sequences_behind
 from slipway.gate.layers.snapshots import (
@@ -95,6 +103,7 @@ class Rows:
     repeated_writes: tuple[RepeatedWrite, ...] = ()  # backfills that write rows again in a second run
     loops: list[Loop] = field(default_factory=list)  # statements that write all rows of a table one by one
     unmatched: tuple[Unmatched, ...] = ()  # statements that found none of the rows
+    found: frozenset[int] = frozenset()  # lines of those that found some
 
     def compare(self, before: Snapshot, after: Snapshot, back: Back) -> None:
         """Compare the rows before the revision with those after its upgrade and those that its downgrade brought `back`."""
@@ -107,6 +116,21 @@ class Rows:
         self.deleted = (*deleted_rows(before, after, back), *nulled)
         named = {*converted, *(loss.name for loss in nulled)}
         self.changed = tuple(loss for name, loss in changed.items() if name not in named)
+
+    def joined(self, other: "Rows") -> "Rows":
+        """Return what the revision did to rows of which the gate planted some, with what it did only without them."""
+        left = () if UP in other.failures else (*other.unmatched, *self.unmatched)
+        unmatched = {each.line: each for each in left if each.line not in other.found}
+        return replace(
+            other,
+            failures=other.failures | self.failures,
+            behind=other.behind or self.behind,
+            unmatched=tuple(unmatched.values()),
+        )
+
+    def failing(self, error: str) -> "Rows":
+        """Return the same with the error on rows that the gate has planted, perhaps because their other values are its own."""
+        return replace(self, unmatched=tuple(replace(each, failed=error) for each in self.unmatched))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,9 +151,14 @@ def run_on_rows(baseline: Baseline, steps: Mapping[str, Steps]) -> RowsResult:
     nodes = tuple(itertools.dropwhile(lambda node: not node.new, upgraded))
 
     def run_part(first: int, last: int) -> _Part:
-        run = _Run(baseline, steps, nodes[:first], nodes[first:last])
+        run = _Run(baseline, steps, (nodes[:first], nodes[first:last]))
         result = run.run()
-        return run.again().run() if run.is_unexplained else result
+        if run.is_unexplained:
+            run = run.again(looks_everywhere=True)
+            result = run.run()
+        unmatched = ((key, [each.sought for each in rows.unmatched]) for key, rows in result.revisions.items())
+        sought = {key: several for key, several in unmatched if any(each.is_known for each in several)}
+        return result.joined(run.again(sought=sought).run(), sought) if sought else result
 
     with in_parts(len(nodes), run_part, "a part of the history on rows") as (last, earlier):
         end = run_part(*last)
@@ -148,6 +177,15 @@ class _Part:
     why_left: str
     unfit: Mapping[str, str]  # the error of a revision that fails, perhaps only on the generated values
     out_of_sight: tuple[str, ...]  # tables whose rows not even the gate sees
+
+    def joined(self, other: "_Part", revisions: Collection[str]) -> "_Part":
+        """Return the part with what some revisions did to rows that the gate planted for them in another run."""
+        joined = {
+            key: rows.failing(other.unfit[key]) if key in other.unfit else rows.joined(other.revisions.get(key, rows))
+            for key, rows in self.revisions.items()
+            if key in revisions
+        }
+        return replace(self, revisions={**self.revisions, **joined})
 
 
 def _joined(parts: Sequence[_Part]) -> RowsResult:
@@ -173,11 +211,11 @@ def _gaps(parts: Sequence[_Part]) -> Iterator[str]:
     if unfit:
         yield f"{counted(len(unfit), 'revision')} not tested on rows, because a statement fails there, perhaps only on the generated values; the first is {unfit[0]}"
     unmatched = [
-        f"{each.words} before {revision}"
+        f"{each} before {revision}"
         for part in parts
         for revision, rows in part.revisions.items()
         for each in rows.unmatched
-        if not each.column
+        if not each.impossible
     ]
     if unmatched:
         yield f"the effect of {counted(len(unmatched), 'statement')}, for lack of a row that meets its condition: {few(unmatched)}"
@@ -191,23 +229,23 @@ def _gaps(parts: Sequence[_Part]) -> Iterator[str]:
 
 
 class _Run:
-    """A run of some new revisions on rows, after `earlier` new ones, which bring their rows."""
+    """A run of some new revisions on rows, which `begins` holds after earlier new ones, which bring their rows."""
 
     def __init__(
         self,
         baseline: Baseline,
         steps: Mapping[str, Steps],
-        earlier: Sequence[Node],
-        nodes: Sequence[Node],
+        begins: tuple[Sequence[Node], Sequence[Node]],
         *,
         looks_everywhere: bool = False,
+        sought: Mapping[str, Sequence[Sought]] = MappingProxyType({}),
     ) -> None:
         self._baseline = baseline
         self._environment = baseline.environment
         self._steps = steps
         in_order = (each.id for each in baseline.history.nodes if each.id in steps)
         self._keys = keys_by_revision({revision: steps[revision] for revision in in_order})
-        self._begins = (earlier, nodes)
+        self._begins = earlier, nodes = begins
         self._earlier = earlier
         self._pending = deque(nodes)
         self._new = sum(node.new for node in baseline.history.nodes)
@@ -216,6 +254,7 @@ class _Run:
         self._reasons: dict[str, str] = {}  # why a table holds no row, by its oid
         self._names: dict[str, str] = {}
         self._looks_everywhere = looks_everywhere
+        self._sought = sought  # rows to plant by revision
         self.is_unexplained = False  # rows were written, or a sequence moved, and no revision was seen to do that
         self._marks: dict[str, str] = {}
         self._behind: Collection[tuple[str, str]] = ()  # sequences that earlier revisions have left behind
@@ -233,9 +272,12 @@ class _Run:
         # The error of the upgrade on rows with NULLs and repeated values; it runs once more without them.
         self._failed: BaseException | None = None
 
-    def again(self) -> "_Run":
-        """Return a run that compares the rows of all tables around each revision."""
-        return _Run(self._baseline, self._steps, *self._begins, looks_everywhere=True)
+    def again(
+        self, *, looks_everywhere: bool = False, sought: Mapping[str, Sequence[Sought]] = MappingProxyType({})
+    ) -> "_Run":
+        """Return a run that compares the rows of all tables around each revision, or that plants the rows which they look for."""
+        looks_everywhere = looks_everywhere or self._looks_everywhere
+        return _Run(self._baseline, self._steps, self._begins, looks_everywhere=looks_everywhere, sought=sought)
 
     def run(self) -> _Part:
         """Run every step and collect the failures."""
@@ -291,6 +333,8 @@ class _Run:
         ours = is_caused_by_our_values(error) and not self._drops_label(node, error)
         if step == UP and node.new and self._failed is None:
             self._failed = error
+            if ours and node.id in self._sought:
+                self._unfit[node.id] = sentence(error)
             if not (ours or _is_met_by_equal_keys(error)):
                 self._of(node).failures[UP] = Failure.of(error, self._environment)
             return
@@ -326,7 +370,7 @@ class _Run:
             node = self._pending[0]
             self._fill_first(node, own)
             if node.new and not self._failed:
-                self._repeat(node)
+                self._plant(node)
             yield from self._upgraded(node)
             self._pending.popleft()
             if self._failed:  # the next revision meets all rows again
@@ -405,7 +449,7 @@ class _Run:
             yield from self._step(node, UP)
         if self._failed is None:  # the rows without NULLs are fewer
             held = {before.names[oid]: count for oid, count in before.counts.items()}
-            rows.unmatched = tuple(unmatching.among(held))
+            rows.unmatched, rows.found = tuple(unmatching.among(held)), unmatching.found
         if watched:
             now = self._seeing_all_rows(sequences_behind, counted, newest)
             self._of(node).behind = tuple(each for column, each in now.items() if column not in behind)
@@ -461,8 +505,8 @@ class _Run:
         replaces = any(_WRITES.match(each.sql) or _COUNTS.search(each.sql) for each in steps.statements)
         return replaces or any(line.kind == "sequence" for line in steps.upgraded.added)
 
-    def _repeat(self, node: Node) -> None:
-        """Give two rows equal values where only the revision forbids them, and one a label that only the revision removes."""
+    def _plant(self, node: Node) -> None:
+        """Plant equal values that only the revision forbids, a label that only it removes, and the values that it looks for."""
         oids = {name: oid for oid, name in self._names.items() if self._filled[oid]}
         if keys := self._keys.get(node.id, ()):
             oids |= self._seeing_all_rows(partitions, oids.values())
@@ -472,6 +516,9 @@ class _Run:
                 self._seeing_all_rows(plant_duplicate, key)
         for enum, label in removed_labels(self._steps[node.id].upgraded):
             self._explained.update(self._seeing_all_rows(plant_label, self._names, enum, label))
+        if sought := self._sought.get(node.id):
+            new = {name for each in self._steps.values() for name in _new_columns(each)}
+            self._explained.update(self._seeing_all_rows(plant_sought, self._names, sought, new))
 
     def _makes_tables(self, node: Node) -> bool:
         change = self._steps[node.id].upgraded
@@ -510,6 +557,13 @@ def _is_met_by_equal_keys(error: BaseException) -> bool:
     """Whether two tables held the same UUID, which only ours do."""
     message = f"{error} {detail(error)}"
     return sqlstate(error) == "23505" and seeds.UUID in message and "already exists" in message
+
+
+def _new_columns(steps: Steps) -> Iterator[str]:
+    """Yield the columns that a new revision adds to existing tables: no release has written them."""
+    tables = {line.name for line in steps.upgraded.added if "table" in line.kind}
+    columns = (line.name for line in steps.upgraded.added if line.kind == "column")
+    yield from (name for name in columns if name.rpartition(".")[0] not in tables)
 
 
 def _is_upgraded(steps: Steps) -> bool:

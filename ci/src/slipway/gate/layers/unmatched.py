@@ -1,29 +1,38 @@
-"""Statements that find none of the rows in a table: a backfill that does nothing, or one whose rows the gate did not make."""
+"""Statements that find none of the rows in a table: a backfill that does nothing, code that is not executed, or rows that the gate did not make."""
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 
 from slipway.gate.history import Node
+from slipway.gate.layers.conditions import TABLE, Sought, sought
+from slipway.gate.measure.literals import with_parameters
 from slipway.gate.measure.place import line_in
-from slipway.gate.measure.session import literal, query
+from slipway.gate.measure.session import literal, query, taken_back
 from slipway.gate.measure.statements import Execution, Session, watching
 from slipway.gate.names import NAME, is_table
 
-_TABLE = rf"(?:{NAME}\.)?{NAME}"
 _READS = re.compile(
-    rf"\A\s*(?:(?P<verb>UPDATE|DELETE|MERGE)\s+(?:FROM\s+|INTO\s+)?(?:ONLY\s+)?(?P<table>{_TABLE})|INSERT\s+INTO\b.*?\bSELECT\b.*?\bFROM\s+(?:ONLY\s+)?(?P<source>{_TABLE}))",
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:WITH\b.*?\)\s*)?"
+    rf"(?:(?P<verb>UPDATE|DELETE|MERGE)\s+(?:FROM\s+|INTO\s+)?(?:ONLY\s+)?(?P<table>{TABLE})"
+    rf"|(?:(?P<insert>INSERT)\s+INTO\b.*?\b)?SELECT\b.*?\bFROM\s+(?:ONLY\s+)?(?P<source>{TABLE}))",
     re.IGNORECASE | re.DOTALL,
 )
+# One row answers whether there are any, or how many; a page behind the last one has none.
+_ANSWERS = re.compile(
+    r"\s*SELECT\s+(?:EXISTS|count|max|min|sum|bool_or)\b\s*\((?!.*\bGROUP\s+BY\b)", re.IGNORECASE | re.DOTALL
+)
+_FOLLOWS_A_PAGE = re.compile(r"[<>]=?\s*(?:%\(\w+\)s|%s|\$\d+)")
 _CONDITION = re.compile(r"\bWHERE\b(?P<condition>.*)", re.IGNORECASE | re.DOTALL)
 _IS_NULL = re.compile(rf"({NAME})\s+IS\s+NULL\b", re.IGNORECASE)
+_EQUALS_NULL = re.compile(r"(?P<operator>=|<>|!=)\s*NULL\b(?:::[\w ]+)?", re.IGNORECASE)
 _OTHERWISE = re.compile(r"\b(?:OR|NOT|CASE)\b", re.IGNORECASE)
-_FROM = re.compile(rf"\bFROM\s+(?:ONLY\s+)?({_TABLE})", re.IGNORECASE)
+_FROM = re.compile(rf"\bFROM\s+(?:ONLY\s+)?({TABLE})", re.IGNORECASE)
 # An outer join makes NULLs, and the column may be another table's or a subquery's.
 _JOINS = re.compile(
-    rf"\b(?:JOIN|USING)\b|\bFROM\s+(?:\(|(?:ONLY\s+)?{_TABLE}(?:\s+(?:AS\s+)?{NAME})?\s*,)", re.IGNORECASE
+    rf"\b(?:JOIN|USING)\b|\bFROM\s+(?:\(|(?:ONLY\s+)?{TABLE}(?:\s+(?:AS\s+)?{NAME})?\s*,)", re.IGNORECASE
 )
 _NOT_NULL = """SELECT quote_ident(attname), attname FROM pg_attribute
 WHERE attrelid = ALL (ARRAY[{tables}]::oid[]) AND attnotnull AND attnum > 0 AND NOT attisdropped"""
@@ -31,24 +40,31 @@ WHERE attrelid = ALL (ARRAY[{tables}]::oid[]) AND attnotnull AND attnum > 0 AND 
 
 @dataclass(frozen=True, kw_only=True)
 class Unmatched:
-    """The statement on a line that found none of the rows of a table; a column that is NOT NULL, if it looks for NULL there."""
+    """The statement on a line that found none of the rows of a table.
+
+    - impossible: why no row can match, if that is so. corrected: the statement with IS NULL in the place of = NULL, if it has that.
+    - failed: the error of the revision on a row that the gate made to match.
+    """
 
     line: int
     verb: str
     table: str
-    column: str = ""
     rows: int = 0
+    impossible: str = ""
+    corrected: str = ""
+    sought: Sought = field(default_factory=Sought)
+    failed: str = ""
 
-    @property
-    def words(self) -> str:
-        return f"the {self.verb} on line {self.line} matches none of the {self.rows} rows of {self.table}"
+    def __str__(self) -> str:
+        failed = f" (on one that the gate made the revision ends with {self.failed})" if self.failed else ""
+        return f"the {self.verb} on line {self.line} matches none of the {self.rows} rows of {self.table}{failed}"
 
 
 class Unmatching:
-    """The statements of a revision whose every execution wrote no row, each with its table as it is spelled."""
+    """The statements of a revision whose every execution found no row, each with its table as it is spelled."""
 
     def __init__(self) -> None:
-        self._written: Counter[tuple[int, str]] = Counter()
+        self._found: Counter[tuple[int, str]] = Counter()
         self._unmatched: dict[tuple[int, str], Unmatched] = {}
 
     @contextmanager
@@ -59,19 +75,29 @@ class Unmatching:
             rows, match = execution.rows, _READS.match(execution.sql)
             if rows is None or match is None or (line := line_in(node.script.path)) is None:  # which reads the stack
                 return
-            self._written[line, execution.sql] += abs(rows)  # -1 is unknown
-            if not rows and (line, execution.sql) not in self._unmatched:
+            verb = (match["verb"] or match["insert"] or "SELECT").upper()
+            spelled = with_parameters(execution.sql, None if execution.many else execution.parameters)
+            if verb == "SELECT" and rows == 1 and spelled and _ANSWERS.match(spelled):
+                rows = _answer(execution, spelled)
+            key = line, execution.sql
+            self._found[key] += abs(rows)  # -1 is unknown
+            follows = verb == "SELECT" and _FOLLOWS_A_PAGE.search(execution.sql)
+            if not (rows or follows or key in self._unmatched):
                 table = match["table"] or match["source"]
-                column = _impossible_null(execution.session, execution.sql, table)
-                verb = (match["verb"] or "INSERT").upper()
-                self._unmatched[line, execution.sql] = Unmatched(line=line, verb=verb, table=table, column=column)
+                sql = spelled or execution.sql
+                self._unmatched[key] = _unmatched(execution.session, sql, Unmatched(line=line, verb=verb, table=table))
 
         with watching(after=end):
             yield
 
+    @property
+    def found(self) -> frozenset[int]:
+        """The lines of the statements that found rows."""
+        return frozenset(line for (line, _), rows in self._found.items() if rows)
+
     def among(self, filled: Mapping[str, int]) -> Iterator[Unmatched]:
         """Yield those on tables that held rows before the revision, given by name; the first of each line."""
-        lines = {line for (line, _), rows in self._written.items() if rows}
+        lines = set(self.found)
         for (line, _), each in self._unmatched.items():
             table = next((name for name, rows in filled.items() if rows and is_table(name, each.table)), "")
             if table and line not in lines:
@@ -79,12 +105,33 @@ class Unmatching:
                 yield replace(each, table=table, rows=filled[table])
 
 
-def _impossible_null(session: Session, sql: str, table: str) -> str:
-    """Return the column that the statement's whole condition demands to be NULL although it is NOT NULL; of a statement on one table only."""
+def _answer(execution: Execution, sql: str) -> int:
+    """Return 0 when a query of one value finds none, by executing it again."""
+    session = execution.session
+    with taken_back(session.connection, alone=session.is_alone), suppress(session.error):
+        return int(any(value for row in query(session.connection, sql) for value in row))
+    return 1
+
+
+def _unmatched(session: Session, sql: str, statement: Unmatched) -> Unmatched:
+    """Add what the statement looked for, or why there can be no such row."""
     match = _CONDITION.search(sql)
-    if match is None or _OTHERWISE.search(match["condition"]) or _JOINS.search(sql):
-        return ""
-    sought = _IS_NULL.findall(match["condition"])
+    if match and not _OTHERWISE.search(match["condition"]):
+        if _EQUALS_NULL.search(match["condition"]):
+            corrected = sql[: match.start("condition")] + _EQUALS_NULL.sub(_by_is, match["condition"])
+            return replace(statement, impossible="a comparison with NULL is never true", corrected=corrected)
+        if column := _impossible_null(session, sql, match["condition"], statement.table):
+            return replace(statement, impossible=f"{column} is NOT NULL")
+    return replace(statement, sought=sought(sql))
+
+
+def _by_is(comparison: re.Match[str]) -> str:
+    return "IS NULL" if comparison["operator"] == "=" else "IS NOT NULL"
+
+
+def _impossible_null(session: Session, sql: str, condition: str, table: str) -> str:
+    """Return the column that the whole condition demands to be NULL although it is NOT NULL; of a statement on one table only."""
+    nulls = () if _JOINS.search(sql) else _IS_NULL.findall(condition)
     tables = ", ".join(f"to_regclass({literal(each)})" for each in {table, *_FROM.findall(sql)})
-    required = query(session.connection, _NOT_NULL.format(tables=tables)) if sought else ()
-    return next((name for quoted, name in required if quoted in sought or name in sought), "")
+    required = query(session.connection, _NOT_NULL.format(tables=tables)) if nulls else ()
+    return next((name for quoted, name in required if quoted in nulls or name in nulls), "")

@@ -33,6 +33,7 @@ class Call:
     sql: str
     parameters: Any = None
     many: bool = False
+    cursor: Any = None  # that knows the number of rows afterwards, if the driver has one
 
 
 Listener = Callable[[Call], object]
@@ -191,6 +192,7 @@ def _by_cursor(
         sql=_text(sql or _named(more, "query", "statement", "operation", "sql"), connection),
         parameters=_named(more, "params", "vars", "args", "param_sets") if parameters is None else parameters,
         many=name == "executemany",
+        cursor=cursor,
     )
 
 

@@ -49,7 +49,7 @@ class Session:
 class Execution:
     """A statement that a session executes, with its parameters in the driver's form; with several sets of them if `many`.
 
-    - rows: how many it wrote or returned, -1 if the driver does not know; None before it has ended, and past SQLAlchemy.
+    - rows: how many it wrote or returned, -1 if the driver does not know; None before it has ended, and where a driver without cursors is called directly.
     """
 
     session: Session
@@ -119,12 +119,12 @@ def _begin_directly(call: drivers.Call) -> None:
 
 
 def _end_directly(call: drivers.Call) -> None:
-    _tell_directly(_Process.after, call)
+    _tell_directly(_Process.after, call, getattr(call.cursor, "rowcount", None))
 
 
-def _tell_directly(listeners: tuple[Listener, ...], call: drivers.Call) -> None:
+def _tell_directly(listeners: tuple[Listener, ...], call: drivers.Call, rows: int | None = None) -> None:
     """Report a statement that is given to a driver."""
     session = Session(connection=call.connection, autocommit=call.autocommit, error=call.error)
-    execution = Execution(session=session, sql=call.sql, parameters=call.parameters, many=call.many)
+    execution = Execution(session=session, sql=call.sql, parameters=call.parameters, many=call.many, rows=rows)
     for listener in listeners:
         listener(execution)

@@ -144,6 +144,8 @@ op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False, server_defau
 # in the next revision:
 {BY_KEY.format(table="notes", key="id", begin="UPDATE notes SET kind = 'plain'", condition=" AND (kind = '')")}""",
 )
+EQUALS_NULL: Final = "A comparison with NULL by = or <> is never true, so the statement finds no row: a backfill leaves every row as it is."
+EQUALS_NULL_CODE: Final = "op.execute('''{sql}''')"
 CONVERTED: Final = "The conversion makes other values of the old ones, and no downgrade shows that it can be undone."
 MODELS: Final = _warning(
     id="D06",

@@ -1,15 +1,19 @@
-"""Rows that only the new revision forbids: two with equal keys before a unique index, one with a label that leaves its enum."""
+"""Rows that the gate changes before a new revision, because its own would not meet what the revision forbids or looks for.
+
+Two get equal keys before a unique index, one a label that leaves its enum, one the values that a statement looks for.
+"""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from slipway.gate.layers.conditions import Sought, meeting
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change
 from slipway.gate.measure.session import literal, query, rows_written
-from slipway.gate.names import NAME, quoted_parts
+from slipway.gate.names import is_table, quoted_parts
 
 _COLUMNS = """
 SELECT c.oid::text, quote_ident(a.attname) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
@@ -22,11 +26,6 @@ _UNIQUE = re.compile(r"(?:UNIQUE|PRIMARY KEY)[^(]*\((?P<columns>[^)]+)\)")
 _UNIQUE_INDEX = re.compile(
     r"CREATE UNIQUE INDEX \S+ ON (?:ONLY )?(?P<table>\S+) USING \w+ \((?P<columns>.+?)\)(?= INCLUDE| NULLS| WITH| WHERE|\Z)"
     r"(?:.* WHERE \((?P<condition>.*)\))?"
-)
-# The usual conditions of partial indexes, as Postgres spells them.
-_MEETS = re.compile(
-    rf"\(*(?P<no>NOT )?\(*(?P<column>{NAME})\)*(?:::[\w ]+)?"
-    r"(?: = (?P<value>'(?:[^']|'')*'(?:::[\w. \"]+)?|\d+)| IS (?P<null>NULL))?\)*"
 )
 
 
@@ -98,22 +97,14 @@ def plant_duplicate(connection: Any, key: Key) -> None:
     for copied in names if key.is_derived else [", ".join(names)]:  # one by one, because a check may refuse some
         first = f"SELECT {copied} FROM {key.table} ORDER BY ctid LIMIT 1"
         _update(connection, key.table, f"({copied}) = ({first}) WHERE {_IS_LAST.format(key.table)}")
-    for meeting in _meeting(key.condition):
-        _update(connection, key.table, meeting)
+    for (_, column), value in meeting(key.condition).items():
+        _update(connection, key.table, f"{column} = {value}")
 
 
 def _update(connection: Any, table: str, assignment: str) -> None:
     """Change rows, unless a constraint refuses that."""
     update = f"UPDATE {table} SET {assignment}"
     rows_written(connection, f"DO {literal(f'BEGIN {update}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
-
-
-def _meeting(condition: str) -> Iterator[str]:
-    """Yield assignments by which a row meets a condition; those parts of it that are not understood are left out."""
-    for part in condition.split(" AND ") if condition else ():
-        if match := _MEETS.fullmatch(part):
-            value = match["value"] or match["null"] or ("false" if match["no"] else "true")
-            yield f"{match['column']} = {value}"
 
 
 def removed_labels(change: Change) -> Iterator[tuple[str, str]]:
@@ -130,3 +121,28 @@ def plant_label(connection: Any, names: Mapping[str, str], enum: str, label: str
     for oid, column in having:
         _update(connection, names[oid], f"{column} = {label} WHERE {_IS_LAST.format(names[oid])}")
     return [oid for oid, _ in having]
+
+
+def plant_sought(connection: Any, names: Mapping[str, str], rows: Iterable[Sought], new: Collection[str]) -> set[str]:
+    """Give a row the values that a statement looks for, unless a constraint refuses them; return the oids of the tables.
+
+    - names: of the tables by oid. new: columns of the new revisions, which no release has written.
+    """
+    rows = sorted(rows, key=lambda each: not each.equal)
+    planted: Counter[str] = Counter()  # rows by the oid of their table
+    for spelled, values, equal in ((*of_table, each.equal) for each in rows for of_table in each.by_table()):
+        oid = next((oid for oid, name in names.items() if is_table(name, spelled)), None)
+        if oid is None:
+            continue
+        table, columns = names[oid], {name for _, name in query(connection, f"{_COLUMNS} AND c.oid = {oid}")}
+        known = {name: value for name, value in values.items() if name in columns and f"{table}.{name}" not in new}
+        if equal:
+            planted[oid] += 2
+            plant_duplicate(connection, Key(table=table, columns=equal, condition="", is_derived=False))
+        if known:
+            # A changed row becomes the last one; the first and the last may be equal.
+            place = ("DESC LIMIT 1", "ASC LIMIT 1", "ASC OFFSET 1 LIMIT 1")[min(planted[oid], 2)]
+            row = f"ctid = (SELECT ctid FROM {table} ORDER BY ctid {place})"
+            _update(connection, table, f"({', '.join(known)}) = ROW ({', '.join(known.values())}) WHERE {row}")
+            planted[oid] += 1
+    return set(planted)
