@@ -453,6 +453,7 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"docker-compose.prod.yml": COMPOSE.format("image: mail", "build: .\n    ports:\n      - '127.0.0.1:${PORT:-80}:8070/tcp'")}, Subject.PORT, "8070"),
         ({"compose.yml": COMPOSE.format("image: mail\n    ports:\n      - 25:25", "image: web")}, Subject.PORT, "8000"),
         ({"tools/railway.app.json": '\t\t"healthcheckPath": "/up",\n', "a.py": FASTAPI}, Subject.HEALTH_PATH, "/up"),
+        ({"compose.yml": "  command: alembic -x uri=postgresql://me:pass@pg/a upgrade head\n"}, Subject.MIGRATES, "alembic -x uri=postgresql://pg/a upgrade head"),
         ({"render.yaml": "  healthCheckPath: /up # web\n"}, Subject.HEALTH_PATH, "/up"),
         ({".env.example": "WORKERS=${WORKERS:-4}\n"}, Subject.VARIABLE, "WORKERS=4"),
         ({".env.example": "SMTP_USER= # leave it empty\n"}, Subject.VARIABLE, "SMTP_USER="),
@@ -735,7 +736,7 @@ def test_a_command_that_is_a_guess_names_what_the_image_runs_instead_of_a_server
         "no file starts a server; Dockerfile line 2 runs python -m bot"
     )
     developers = surveyed(ALEMBIC | files | {"justfile": "flask run\n"}).fact(Subject.COMMAND).guessed
-    assert developers.startswith("only a file for developers starts a server, justfile line 1; Dockerfile line 2 runs")
+    assert developers == "the command of justfile line 1 is one for development"
 
 
 def test_a_variable_that_may_hold_the_address_or_the_name_is_a_guess():

@@ -8,7 +8,7 @@ from typing import Final
 
 from slipway.finder.compose import commands_of_compose, of_own_services
 from slipway.finder.dockerfile import instructions, words
-from slipway.finder.tree import COMPOSE, Tree
+from slipway.finder.tree import COMPOSE, Tree, without_password
 from slipway.records.survey import Fact, Subject
 
 SERVERS: Final = (
@@ -113,10 +113,10 @@ def migrating(tree: Tree, command: Sequence[str] = ()) -> str:
     for each in [command] if command else _of_production(tree):
         text = " ".join(each)
         if MIGRATES.search(text):
-            return text
+            return without_password(text)
         for name in scripts_of(tree, each):
             if line := next((line for _, line in tree.lines(name) if MIGRATES.search(line.partition("#")[0])), ""):
-                return f"{name}: {line.strip()}"
+                return without_password(f"{name}: {line.strip()}")
     return ""
 
 

@@ -17,7 +17,7 @@ from slipway.finder.interpreter import interpreter
 from slipway.finder.locks import declaration, lock, needed, parts, workspace
 from slipway.finder.settings_files import missing_settings
 from slipway.finder.start import migrations_today, starting, starts
-from slipway.finder.tree import Tree
+from slipway.finder.tree import Tree, without_password
 from slipway.finder.variables import variables
 from slipway.records.survey import DEFAULT, Fact, Obstacle, Subject, Survey
 
@@ -50,7 +50,7 @@ def _facts(tree: Tree) -> Iterator[Fact]:
     yield from parts(tree)
     yield from _start(tree)
     for place, line in migrations_today(tree):
-        yield Fact(subject=Subject.MIGRATES, value=line, place=place)
+        yield Fact(subject=Subject.MIGRATES, value=without_password(line), place=place)
     if any(fact.value == "Flask-Migrate" for fact in of_alembic):
         yield from flask_application(tree)
     yield from own_image(tree)
@@ -97,18 +97,17 @@ def _start(tree: Tree) -> Iterator[Fact]:
             guessed = f"the line is {shlex.join(start.words)}"
         yield Fact(subject=Subject.COMMAND, value=shlex.join(line), place=place, guessed=guessed)
         for other, at in start.others.items() if start else ():
-            yield Fact(subject=Subject.LEFT_OUT, value=other, place=at)
+            yield Fact(subject=Subject.LEFT_OUT, value=without_password(other), place=at)
         if not any(fact.subject is Subject.SERVER for fact in commanded):
             yield Fact(subject=Subject.SERVER, value=line[0], place=place, guessed=guessed)
 
 
 def _unknown_start(tree: Tree) -> str:
-    """Return why a command is a guess, with what the image runs instead of a server."""
+    """Return why a command is a guess: one for development, or what the image runs instead of a server."""
+    if developers := next(starts(tree), None):
+        return f"the command of {developers.place} is one for development"
     runs = [each for each in instructions(tree) if each.word in {"CMD", "ENTRYPOINT"} and each.command]
-    developers = next((f"only a file for developers starts a server, {each.place}" for each in starts(tree)), "")
-    return (developers or "no file starts a server") + "".join(
-        f"; {each.place} runs {shlex.join(each.command)}" for each in runs[:1]
-    )
+    return "no file starts a server" + "".join(f"; {each.place} runs {shlex.join(each.command)}" for each in runs[:1])
 
 
 def _obstacles(tree: Tree, facts: tuple[Fact, ...]) -> Iterator[Obstacle]:

@@ -214,3 +214,8 @@ def called(call: ast.Call) -> str:
 def text_in(node: ast.AST | None) -> str | None:
     """Return a literal text; None for other nodes."""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def without_password(text: str) -> str:
+    """Return a text whose URLs have neither user nor password."""
+    return re.sub(r"(?<=://)[^/@\s]*@", "", text)

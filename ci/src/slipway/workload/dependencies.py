@@ -24,7 +24,7 @@ from slipway.errors import BadInputError
 from slipway.finder.interpreter import bounds, versions
 from slipway.finder.locks import declaration, lock, normal, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements
-from slipway.finder.tree import Tree, table_in, tree_at
+from slipway.finder.tree import Tree, table_in, tree_at, without_password
 from slipway.records.progress import SILENT, repeated
 from slipway.records.survey import Subject
 from slipway.untrusted import one_line
@@ -575,7 +575,3 @@ def _first(versions: str) -> str:
 
 def _last(causes: Sequence[str]) -> str:
     return causes[-1].rstrip(".") if causes else ""
-
-
-def without_password(url: str) -> str:
-    return re.sub(r"(?<=://)[^/@]*@", "", url)
