@@ -30,7 +30,7 @@ _NOT_COMPARED_PARTS = {
     "table": "properties of tables",
     "partitioned table": "properties of tables",
     "column": "collations and generated values",
-    "index": "conditions of indexes",
+    "index": "methods or conditions of indexes",
 }
 _PARTS = re.compile(r" (?:collate \S+|generated .*|USING \w+(?= )|(?:INCLUDE|WITH|WHERE|INVALID)\b.*)", re.DOTALL)
 _HABIT = 3  # tables: what recurs in so many is one note, whichever revisions brought it
