@@ -201,7 +201,7 @@ async def test_a_program_that_hangs(service, programs, monkeypatch):
     monkeypatch.setattr(check, "PROGRAM_SECONDS", 0.2)
     programs.add("uv", f"exec {sys.executable} -c 'import time; time.sleep(60)'")
     answer, line = await look("uv", service)
-    assert (answer, "no answer in time" in line) == ("NG", True)
+    assert (answer, "no answer within " in line) == ("NG", True)
 
 
 @pytest.mark.parametrize(
@@ -601,7 +601,8 @@ async def test_checks_run_concurrently_and_one_that_hangs_is_not_waited_for(serv
     assert {check.found for check in checkup.checks} == {"here 0", "here 1"}
     checkup = await check_up(DoctorOptions(service), {"hangs": lambda _: f"late {over.wait(60)}"}, seconds=0.05)
     over.set()
-    assert [(check.result, check.found) for check in checkup.checks] == [(DoctorResult.NG, "no answer in time")]
+    (check,) = checkup.checks
+    assert (check.result, check.found.startswith("no answer within ")) == (DoctorResult.NG, True)
 
 
 async def test_a_check_that_breaks_is_ng_and_shows_no_secret(service):

@@ -3,7 +3,7 @@
 import pytest
 
 from slipway.errors import BadInputError
-from slipway.rehearsal.stage import LEGACY, on_stage, target_named
+from slipway.rehearsal.stage import LEGACY, on_stage, stand_ins, target_named
 from slipway.release.move.counterpart import counterpart
 from slipway.release.targets.supported import target_of
 from slipway.settings import ExpressEnvironment, Settings, TargetKind, parse
@@ -91,3 +91,13 @@ def test_a_service_whose_name_is_no_label_is_rehearsed_under_another(name):
     assert staged.service_name("production").startswith("s-")
     assert len({staged.service_name(each) for each in (LEGACY, "production")}) == 2
     assert staged.service_name(LEGACY) == counterpart(staged, LEGACY).service_name(LEGACY)
+
+
+def test_values_that_the_rehearsal_makes_up_are_named():
+    text = SERVICE + '[tool.slipway.migrations.variables]\nMODE = "x"\nSIGNING_KEY = "x"\nDB_HOST = "{host}"\n'
+    (alone,) = stand_ins(parse(text.format(name="notes", host="{host}")))
+    assert alone.startswith("[tool.slipway.migrations] sets MODE, SIGNING_KEY here")
+    own = ENVIRONMENT.format(name="production", target="app-runner")
+    unset, secrets = stand_ins(parse(text.format(name="notes", host="{host}") + own))
+    assert unset.startswith("[tool.slipway.migrations] sets SIGNING_KEY here")
+    assert secrets == "the secrets KEY have made-up values"

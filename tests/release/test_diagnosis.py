@@ -28,6 +28,12 @@ WORDS = [
     ("missing-variable", EXITED, "missing environment variable 'REDIS_URL'", "REDIS_URL"),
     ("missing-variable", EXITED, "KeyError: 'DATABASE_URL'", "DATABASE_URL"),
     ("missing-module", EXITED, "ModuleNotFoundError: No module named 'redis.asyncio'", "redis.asyncio"),
+    (
+        "missing-program",
+        EXITED,
+        "litestar_vite.ViteExecutableNotFoundError: Executable 'bun' not found.",
+        "program bun",
+    ),
     ("address-in-use", EXITED, "Error: listen EADDRINUSE", "a port that is taken"),
     ("database-full", EXITED, "FATAL: too many connections", "too many connections"),
     (

@@ -54,8 +54,12 @@ def test_a_rehearsal_for_a_terminal_is_a_table_that_ends_with_the_verdict(rehear
 
 
 def test_a_rehearsal_that_went_as_expected_says_so(passed):
-    assert text(passed).splitlines()[-1] == "passed: every act went as expected"
-    assert ("p", "Every act went as expected.") in Page(html(passed)).said
+    made_up = replace(passed, stand_ins=("the secrets KEY have made-up values",))
+    assert text(made_up).splitlines()[-1] == "passed: every act went as expected"
+    assert "Stand-ins: the secrets KEY have made-up values." in text(made_up).splitlines()
+    said = Page(html(made_up)).said
+    assert ("p", "Stand-ins: the secrets KEY have made-up values.") in said
+    assert ("p", "Every act went as expected.") in said
 
 
 @pytest.mark.parametrize(

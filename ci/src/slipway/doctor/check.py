@@ -9,8 +9,9 @@ from pathlib import Path
 from slipway import settings
 from slipway.errors import RefusedError, SlipwayError
 from slipway.settings import Settings, SettingsError
+from slipway.workload.load import longer
 
-PROGRAM_SECONDS = 5
+PROGRAM_SECONDS = 5.0  # on a free machine
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def output_of(command: Sequence[str], remedy: str, variables: Mapping[str, str] 
             capture_output=True,
             check=False,
             stdin=subprocess.DEVNULL,
-            timeout=PROGRAM_SECONDS,
+            timeout=longer(PROGRAM_SECONDS),
             env=os.environ if variables is None else variables,
         )
     except OSError as error:  # such as a binary for another platform

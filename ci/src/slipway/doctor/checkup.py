@@ -13,8 +13,9 @@ from slipway.doctor.check import Check, DoctorOptions, SkippedError
 from slipway.doctor.network import credentials, database, registry
 from slipway.errors import SlipwayError
 from slipway.records.checks import DoctorCheck, DoctorReport, DoctorResult
+from slipway.workload.load import busy, longer
 
-_SECONDS = 10.0
+_SECONDS = 10.0  # on a free machine
 _POLL_SECONDS = 0.02
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
@@ -62,15 +63,18 @@ async def check_up(
 
 
 async def _answer(check: Check, options: DoctorOptions, seconds: float) -> tuple[DoctorResult, str, str]:
+    limit = longer(seconds)
     try:
-        with anyio.fail_after(seconds):
+        with anyio.fail_after(limit):
             return DoctorResult.OK, await _found(check, options), ""
     except SkippedError as error:
         return DoctorResult.SKIP, error.what, error.next_step
     except SlipwayError as error:
         return DoctorResult.NG, error.what, error.next_step
-    except (TimeoutError, subprocess.TimeoutExpired):
-        return DoctorResult.NG, "no answer in time", "check whether it hangs, and run doctor again"
+    except (TimeoutError, subprocess.TimeoutExpired) as error:
+        waited = error.timeout if isinstance(error, subprocess.TimeoutExpired) else limit
+        what = " ".join(filter(None, [f"no answer within {waited:.1f} s", busy()]))
+        return DoctorResult.NG, what, "check whether it hangs, and run doctor again"
     except Exception as error:  # noqa: BLE001 -- an error in one check is its result
         return DoctorResult.NG, f"unexpected {type(error).__name__}", "this is a bug in slipway: report it"
 

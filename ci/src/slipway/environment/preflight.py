@@ -1,7 +1,7 @@
 """Preflight: check everything before the platform is changed, and start the exact digest under the platform's health check."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final, Protocol
@@ -25,10 +25,11 @@ from slipway.release.preflight import checking, quota
 from slipway.release.preflight.checks import Checks, no, not_covered, ok
 from slipway.release.targets.supported import target_of
 from slipway.settings import Settings
+from slipway.workload.load import busy, longer
 from slipway.workload.process import HostBackend, NoTreeError
 from slipway.workload.workload import Backend, HealthCheck, HealthResult, LaunchSpec, Workload, ask
 
-_MOST_SECONDS = 60.0
+_MOST_SECONDS = 60.0  # on a free machine
 _POLL_SECONDS = 0.1
 _FINAL_ANSWERS, _FINAL_SECONDS = 5, 3.0  # in a row, and for so long
 _ERROR_SECONDS = 15.0  # of 500, which a service may answer while it warms up
@@ -90,8 +91,11 @@ async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, back
         except SlipwayError as error:
             return (not_covered("release", f"it cannot be started here: {error.what}"),)
         migrated = migrate(release, settings.migrations, server.url)
-        checks = await booted(migrated, backend, spec, settings.migrations.database_variables(server.url), target)
-    return (*checks, _ADDRESS)
+        database = settings.migrations.database_variables(server.url)
+        unset = sorted(settings.migrations.named_variables - {*spec.secrets, *spec.variables})
+        own = {name: value for name, value in database.items() if name not in unset}
+        checks = await booted(migrated, backend, spec, own, target)
+    return (*checks, *_unset(unset), _ADDRESS)
 
 
 def _migrates(settings: Settings, environment: str, tree: Tree) -> bool:
@@ -119,20 +123,23 @@ async def booted(
     heads = ", ".join(head[:12] for head in migration.after)
     return (
         ok("migrations", f"an empty database is at {heads or 'no revision'}"),
-        *_differing(spec, database),
+        *_replaced(spec, database),
         await tried(backend, spec, database, platform),
     )
 
 
-def _differing(spec: ServiceSpec, database: Mapping[str, str]) -> Iterator[Check]:
-    """Yield the settings whose values were replaced here, because they would name another database, and those that only this start has."""
-    if names := sorted(name for name in database if spec.variables.get(name, database[name]) != database[name]):
-        why = "were replaced by those of the empty database here, as [tool.slipway.migrations] says; a wrong value shows on the platform only"
-        yield not_covered("variables", f"the values of {', '.join(names)} {why}")
-    if names := sorted({*database} - {*spec.variables, *spec.secrets, "PGPORT"}):
-        have = f"{', '.join(names)} {'have values' if names[1:] else 'has a value'} here, from [tool.slipway.migrations] variables"
-        why = "a service that needs them does not start there until its variables or secrets name them"
-        yield not_covered("variables", f"{have}, and {spec.environment} sets none: {why}")
+def _replaced(spec: ServiceSpec, database: Mapping[str, str]) -> Checks:
+    """Return the settings whose values were replaced here, because they would name another database."""
+    names = sorted(name for name in database if spec.variables.get(name, database[name]) != database[name])
+    why = "were replaced by those of the empty database here, as [tool.slipway.migrations] says; a wrong value shows on the platform only"
+    return (not_covered("variables", f"the values of {', '.join(names)} {why}"),) if names else ()
+
+
+def _unset(names: Sequence[str]) -> Checks:
+    """Return the variables that the gate sets and a deployment to the environment does not."""
+    what = "only [tool.slipway.migrations] sets"
+    why = "the release is deployed, and was started here, without"
+    return (not_covered("variables", f"{what} {', '.join(names)}: {why}"),) if names else ()
 
 
 async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str], platform: StartConditions) -> Check:
@@ -147,10 +154,11 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
         variables=variables,
     )
     check = platform.health(spec)
+    limit = longer(_MOST_SECONDS)
     try:
         async with backend.start(launch, on_line.append) as workload:
             began = time.monotonic()
-            ended, answer = await _until_healthy(workload, check, platform.words)
+            ended, answer = await _until_healthy(workload, check, platform.words, limit)
             # Words of a release that is being stopped are no cause; those of one that ended may still arrive.
             lines = [*on_line] if workload.exit_code is None else on_line
     except SlipwayError as error:
@@ -161,9 +169,11 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
         lines.append(f"GET {check.path} -> {answer.detail}")
     why = diagnose(DeploymentLogs((ended,), tuple(lines)), spec, platform.words)
     failure, verdict = "the release does not become healthy", PreflightResult.REFUSED
-    if ended == platform.words.unhealthy and not answer.final and _seconds_to_start(check) > _MOST_SECONDS:
-        failure = f"it was not healthy after {_MOST_SECONDS:.0f} s, and the platform waits longer"
-        verdict = PreflightResult.NOT_COVERED
+    if ended == platform.words.unhealthy and not answer.final:
+        waited = time.monotonic() - began
+        failure = " ".join(filter(None, [f"the release was not healthy after {waited:.0f} s here", busy()]))
+        if _seconds_to_start(check) > limit:
+            failure, verdict = f"{failure}, and the platform waits longer", PreflightResult.NOT_COVERED
     return Check(
         subject="release",
         verdict=verdict,
@@ -178,13 +188,13 @@ def _seconds_to_start(check: HealthCheck) -> float:
 
 
 async def _until_healthy(
-    workload: Workload, check: HealthCheck, words: PlatformWords
+    workload: Workload, check: HealthCheck, words: PlatformWords, limit: float
 ) -> tuple[str | None, HealthResult]:
     """Return the last answer, with None once healthy, or the line that the platform would log.
 
     Until the first healthy answer it polls more often than the platform does.
     """
-    deadline = time.monotonic() + min(_seconds_to_start(check), _MOST_SECONDS)
+    deadline = time.monotonic() + min(longer(_seconds_to_start(check)), limit)
     answer, healthy, final = HealthResult(False, ""), 0, list[float]()  # in a row: a number, and times
     while healthy or time.monotonic() < deadline:
         enough = _ERROR_SECONDS if answer.detail == "500" else _FINAL_SECONDS

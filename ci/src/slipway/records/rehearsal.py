@@ -73,6 +73,7 @@ class Rehearsal(Record, schema="slipway/rehearsal/1"):
     postgres: str
     acts: tuple[Act, ...]
     traffic: Traffic | None
+    stand_ins: tuple[str, ...] = ()  # sentences about values that the rehearsal made up
 
     @property
     def passed(self) -> bool:

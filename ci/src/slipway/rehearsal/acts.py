@@ -25,7 +25,7 @@ async def start(scene: Scene[C]) -> Image | None:
     image = await scene.build(act, release)
     if refusals := await scene.preflight(act, image, ENVIRONMENTS[0]):
         why = ", and ".join(
-            f"{one_line(check.found, 1000)}: {one_line(_remedy(scene, check), 1000)}" for check in refusals
+            f"{one_line(check.found, 1000).rstrip('.')}: {one_line(_remedy(scene, check), 1000)}" for check in refusals
         )
         details = tuple(f"log: {one_line(line)}" for check in refusals for line in check.lines)
         act.ended("the preflight refuses the release", passed=False, details=details, why=why)

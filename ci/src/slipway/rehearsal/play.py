@@ -25,6 +25,8 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
     account = stage.account
     clients = Clients(account.environment("production").smoke_paths, account.cloud.clock)
     scene = Scene(stage=stage, story=story, clients=clients, progress=progress)
+    for sentence in account.stand_ins:
+        progress.note(sentence)
     try:
         await _acts(scene)
     except Exception as error:
@@ -35,6 +37,7 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
         service=account.settings.name,
         revision=story.release.revision,
         postgres=stage.postgres,
+        stand_ins=account.stand_ins,
         acts=(
             *(act.result for act in scene.begun if act.result),
             *([act_of_clients(traffic)] if traffic.requests else []),

@@ -4,7 +4,7 @@ Releases run as processes of this machine (`rehearsal.local`) or as containers o
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
@@ -26,11 +26,12 @@ from slipway.settings.app_runner import Left
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import Cloud, simulated
 from slipway.simulator.contract import ACCOUNT
+from slipway.workload.load import longer
 from slipway.workload.workload import Backend, HealthCheck, LaunchSpec, Workload, ask
 
 ENVIRONMENTS = ("staging", "production")
 LEGACY = "legacy"  # on App Runner, beside the others on ECS Express Mode; its database is production's
-_START_SECONDS = 60.0  # of this machine; then the platform's health check decides
+_START_SECONDS = 60.0  # of this machine, if it is free; then the platform's health check decides
 REGION = "eu-west-1"
 STAND_IN = "rehearsal"
 _PLATFORMS = {TargetKind.APP_RUNNER: "App Runner", TargetKind.ECS_EXPRESS: "ECS Express Mode"}
@@ -49,14 +50,18 @@ def target_named(name: str | None, settings: Settings) -> TargetKind:
         raise BadInputError(f"there is no target {name!r:.80}", f"use one of {known}") from None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SimulatedAccount:
-    """A simulated account; `settings` have both environments in it, on `target`, also those that the service's own do not `declare`."""
+    """A simulated account; `settings` have both environments in it, on `target`, also those that the service's own do not `declare`.
+
+    stand_ins: a sentence for each kind of value that a release gets here and in an account gets from others, or not at all.
+    """
 
     settings: Settings
     target: TargetKind
     cloud: Cloud
     declared: Collection[str] = ()
+    stand_ins: tuple[str, ...] = ()
 
     async def place(self) -> Place:
         """Return the service's repository, which an empty account lacks."""
@@ -95,7 +100,7 @@ async def opened(
 
     - databases: URLs by environment. backend_at: makes the backend that runs instances, from the account's URL.
     """
-    declared = tuple(settings.environments)
+    declared, made_up = tuple(settings.environments), tuple(stand_ins(settings))
     settings, secrets = on_stage(settings, target, databases)
     async with empty(settings, target, backend_at, secrets) as account:
         for environment in settings.environments.values():
@@ -104,7 +109,7 @@ async def opened(
         aws = Aws(REGION, account.cloud.url)
         for repository in (settings.name, *map(settings.ledger, settings.environments)):
             await aws.call("ecr", "create_repository", repositoryName=repository, imageTagMutability="IMMUTABLE")
-        yield replace(account, declared=declared)
+        yield replace(account, declared=declared, stand_ins=made_up)
 
 
 @asynccontextmanager
@@ -120,7 +125,7 @@ async def empty(
         return WaitingBackend(backend_at(url))
 
     async with simulated(waiting_at, clock=VirtualClock(), secrets=secrets) as cloud:
-        yield SimulatedAccount(settings, target, cloud)
+        yield SimulatedAccount(settings=settings, target=target, cloud=cloud)
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ class WaitingBackend:
     async def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[Workload]:
         """See `Backend.start`."""
         async with self.backend.start(order, on_line) as workload:
-            with anyio.move_on_after(_START_SECONDS):
+            with anyio.move_on_after(longer(_START_SECONDS)):
                 while workload.exit_code is None and not (await ask(workload.address, HealthCheck())).healthy:  # noqa: ASYNC110 -- of another process
                     await anyio.sleep(0.05)
             yield workload
@@ -199,6 +204,19 @@ class Stage(Protocol[C_contra]):
     async def migrate(self, image: Image, environment: str) -> Migration:
         """Upgrade an environment's database to the artifact's head."""
         ...
+
+
+def stand_ins(settings: Settings) -> Iterator[str]:
+    """Yield a sentence about the variables, and one about the secrets, whose values the rehearsal makes up."""
+    migrations = settings.migrations
+    declared = [env for name, env in settings.environments.items() if name in ENVIRONMENTS]
+    named = [{*env.variables, *env.secrets} for env in declared] or [set()]
+    plain = [name for name, value in migrations.variables.items() if "{" not in value]
+    if unset := [name for name in plain if not all(name in each for each in named)]:
+        yield f"[tool.slipway.migrations] sets {', '.join(unset)} here; in an account a release gets only the variables and secrets of its environment"
+    secrets = {name for env in declared for name in env.secrets} - migrations.named_variables
+    if secrets:
+        yield f"the secrets {', '.join(sorted(secrets))} have made-up values"
 
 
 def on_stage(settings: Settings, target: TargetKind, databases: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:

@@ -170,6 +170,11 @@ CAUSES = (
                 pattern=r"(?P<error>PermissionError: \[Errno 13\] Permission denied: .*|Read-only file system: .*|unable to open database file)",
         cause="the release may not write, or read, a file: {error}",
         remedy="write only to /tmp, or give the folder to the image's user"),
+    FailureRule(id="missing-program", log="application", words="a FileNotFoundError of `subprocess`, or an `Executable 'NAME' not found`",
+                pattern=r"""in _execute_child\n(?:[ \t].*\n)*(?P<error>FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<program>[^'\n]+)')"""
+                r"""|(?P<error2>[Ee]xecutable ['"](?P<program2>[^'"\n]+)['"] (?:was )?not found)""",
+        cause="the release starts the program {program}, which is not installed",
+        remedy="install it in the image, by packages in [tool.slipway.images] or the service's own Dockerfile; without an image, on this machine"),
     FailureRule(id="missing-file", log="application", words="a FileNotFoundError",
                 pattern=r"FileNotFoundError: \[Errno 2\] No such file or directory: (?P<file>.*)",
         cause="the release needs the file {file}, which is not in the image",

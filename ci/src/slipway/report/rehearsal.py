@@ -23,7 +23,20 @@ def text(rehearsal: Rehearsal) -> str:
         if not act.passed
         for detail in act.details
     ]
-    return "\n".join([*table, "", *details, *([""] if details else []), _pace(rehearsal), _verdict(rehearsal)]) + "\n"
+    return (
+        "\n".join(
+            [
+                *table,
+                "",
+                *details,
+                *([""] if details else []),
+                *_made_up(rehearsal),
+                _pace(rehearsal),
+                _verdict(rehearsal),
+            ]
+        )
+        + "\n"
+    )
 
 
 def _pace(rehearsal: Rehearsal) -> str:
@@ -31,6 +44,10 @@ def _pace(rehearsal: Rehearsal) -> str:
         "The platform is simulated, and keeps its own time: work here takes none of it, and its waits are skipped"
     )
     return f"{platform}. Databases: {one_line(rehearsal.postgres)}."
+
+
+def _made_up(rehearsal: Rehearsal) -> list[str]:
+    return [f"Stand-ins: {one_line(each, _LONGEST)}." for each in rehearsal.stand_ins]
 
 
 def _verdict(rehearsal: Rehearsal) -> str:

@@ -74,7 +74,7 @@ class Migrations(Constrained):
     - database-variable: the environment variable in which the service expects its database's URL.
     - driver: the scheme of that URL, such as "postgresql+asyncpg".
     - timeout: seconds for each step of a revision, env.py included, on the gate's empty tables; a slower step is a finding.
-    - variables: further variables that the service needs to be imported, with stand-in values, which are not secrets, for the gate, the checks, the preflight and the rehearsal;
+    - variables: further variables that the service needs to be imported, with stand-in values, which are not secrets, for the gate, the checks and the rehearsal;
       {url}, {host}, {port}, {user}, {password} and {database} are replaced by parts of the database's URL.
       With {host} and without {port}, the service also gets PGPORT. A deployed service gets the URL of a managed database in those that are {url}, and no other of them.
     - samples: values for columns whose conditions the gate cannot satisfy, such as {"orders.code" = ["A-1", "B-2"]}; different rows take different ones.
@@ -135,6 +135,11 @@ class Migrations(Constrained):
         port = {"PGPORT": words["port"]} if "{host}" in named and "{port}" not in named else {}
         own = {name: filled(template, words) for name, template in self.variables.items()}
         return {self.database_variable: words["url"]} | port | own
+
+    @property
+    def named_variables(self) -> set[str]:
+        """The names of the service's variables that are set here, for the database and others."""
+        return {self.database_variable, *self.variables}
 
     @property
     def major(self) -> int | None:

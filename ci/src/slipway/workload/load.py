@@ -1,0 +1,25 @@
+"""How busy this machine is: a limit that only ends a hang is longer where other work slows everything down."""
+
+import os
+from typing import Final
+
+_LONGEST: Final = 6.0  # times the limit on a free machine
+
+
+def longer(seconds: float) -> float:
+    """Return a limit for this machine as it is now."""
+    return seconds * min(_LONGEST, max(1.0, _load() / _processors()))
+
+
+def busy() -> str:
+    """Return "at a load of 9 on 2 processors"; empty on a machine that is free."""
+    load, processors = _load(), _processors()
+    return f"at a load of {load:.0f} on {processors} processors" if load > processors else ""
+
+
+def _load() -> float:
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
+def _processors() -> int:
+    return os.cpu_count() or 1
