@@ -107,6 +107,19 @@ def test_the_revisions_before_are_there_whatever_they_did(prove_history):
     assert [finding.revision for finding in proof.findings if finding.rule == "T03"] == ["three", "five"]
 
 
+def test_a_block_that_the_template_puts_around_every_revision_is_one_finding(prove_history):
+    built = {
+        name: (down, block(f"op.create_table('{name}', sa.Column('id', sa.Integer))"), f"op.drop_table('{name}')")
+        for name, down in (("one", None), ("two", "one"), ("three", "two"))
+    }
+    mako = {"migrations/script.py.mako": block("${upgrades}")}
+    first = next(each for each in prove_history(built, files=mako).findings if each.rule == "T03")
+    assert first.measured.endswith('relation "one" already exists; and 2 more in two, three')
+    assert first.remedy.startswith(
+        "Write upgrade() without the autocommit block, and remove it from migrations/script.py.mako"
+    )
+
+
 def test_old_revisions_are_not_interrupted(prove_history):
     revisions = {"one": TABLE, "two": ("one", block("op.execute('CREATE INDEX i ON a (b)')"), "op.drop_index('i')")}
     proof = prove_history(revisions, start_after="two")

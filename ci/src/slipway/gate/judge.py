@@ -33,7 +33,7 @@ from slipway.gate.rulebook.locks import UNEXPLAINED
 from slipway.gate.rulebook.rows import CASCADES, DELETES, DROPS, FAILS, WHOLE_TABLE, ZONE
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rulebook.schema import DRIFT, NAMED_APART
-from slipway.gate.rulebook.transactions import ENDED, REPEATED
+from slipway.gate.rulebook.transactions import ENDED, OUT_OF_TEMPLATE, REPEATED
 from slipway.gate.rulebook.waiting import EVERY_TIMEOUT, LOCK_TIMEOUT, NO_TIMEOUT, ONCE, UNLIMITED, EnvFile
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
@@ -87,17 +87,22 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _folded(findings: Sequence[Finding]) -> Iterator[Finding]:
-    """Yield one finding for those that are answered together: of a rule in one revision, or in all when one line of env.py cures them."""
+    """Yield one finding for those that are answered together: of a rule in one revision, or in all when one place of the project cures them."""
     together: dict[object, list[Finding]] = {}
     for finding in findings:
-        place = None if finding.rule in _ONCE and finding.suppressed is None else finding.revision
+        is_once = finding.rule in _ONCE or _is_of_template(finding)
+        place = None if is_once and finding.suppressed is None else finding.revision
         # Advice on a rename or on a column to be dropped names it; other advice shows the way by one example.
         advice = finding.remedy if finding.rule[0] == "C" or finding.rule in _DRIFT else ""
         key = (finding.rule, finding.level, place, finding.suppressed, advice)
-        folds = finding.rule[0] in "CLQ" or finding.rule in _ANSWERED_TOGETHER
+        folds = finding.rule[0] in "CLQ" or finding.rule in _ANSWERED_TOGETHER or _is_of_template(finding)
         together.setdefault(key if folds else id(finding), []).append(finding)
     for first, *others in together.values():
         yield replace(first, measured=_measured(first, others)) if others else first
+
+
+def _is_of_template(finding: Finding) -> bool:
+    return finding.remedy.startswith(OUT_OF_TEMPLATE.partition("{")[0])
 
 
 def _measured(first: Finding, others: Sequence[Finding]) -> str:
@@ -153,6 +158,13 @@ def _env_file(evidence: Evidence) -> EnvFile:
     )
 
 
+def _template(evidence: Evidence) -> str:
+    """Return the template of revisions if it puts an autocommit block around each, as that of advanced-alchemy does; empty otherwise."""
+    file = Path(evidence.environment.script.dir, "script.py.mako")
+    has_block = file.is_file() and b"autocommit_block(" in file.read_bytes()
+    return evidence.environment.relative(str(file)) if has_block else ""
+
+
 def _of_revision(
     evidence: Evidence, stairway: StairwayResult, node: Node, own: Levels, mapped: Collection[str]
 ) -> Iterator[Finding]:
@@ -162,7 +174,9 @@ def _of_revision(
     yield from blocking.check(node, steps.statements, contention.growth, stairway.partitioned)
     yield from waiting.check(node, steps.statements, contention.queue, stairway.partitioned)
     yield from transactions.check(node, steps.statements)
-    yield from transactions.check_again(node, evidence.interruptions.revisions.get(node.id, ()), steps.statements)
+    yield from transactions.check_again(
+        node, evidence.interruptions.revisions.get(node.id, ()), steps.statements, _template(evidence)
+    )
     yield from transactions.check_encounters(node, contention.encounters)
     yield from data.check_statements(node, steps.statements, contention.growth, stairway.lines)
     if node.new:

@@ -101,13 +101,16 @@ def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
 
 
 def check_again(
-    node: Node, interruptions: Sequence[Interruption], statements: Sequence[Statement]
+    node: Node, interruptions: Sequence[Interruption], statements: Sequence[Statement], template: str
 ) -> Iterator[Finding]:
-    """Yield the first interruption after which a second run fails, and the first that leaves an invalid index."""
+    """Yield the first interruption after which a second run fails, and the first that leaves an invalid index.
+
+    `template` is the file that puts an autocommit block around every revision, empty if none does.
+    """
     for each in interruptions:
         if each.failure or (each.otherwise and not each.invalid):
             effect = each.failure or each.otherwise
-            remedy, is_code = (rules.NEW_ROWS_ONLY, False) if each.in_rows else _repeatable(each, statements)
+            remedy, is_code = (rules.NEW_ROWS_ONLY, False) if each.in_rows else _repeatable(each, statements, template)
             message = rules.ROWS_AGAIN if each.in_rows else rules.NOT_AGAIN.message
             finding = rules.NOT_AGAIN.finding(
                 node, f"interrupted {each.where} and run again: {effect}", each.line, remedy
@@ -122,12 +125,14 @@ def check_again(
             break
 
 
-def _repeatable(each: Interruption, statements: Sequence[Statement]) -> tuple[str, bool]:
+def _repeatable(each: Interruption, statements: Sequence[Statement], template: str) -> tuple[str, bool]:
     """Return the remedy for the statement that the second run cannot repeat, by its names in the error, and whether it is code."""
     line = line_of(_NAMED.findall(each.failure or ""), statements) or each.line
     statement = next((statement for statement in statements if statement.line == line), None)
     if statement is None or statement.transaction:
         return rules.BLOCK_APART, False
+    if template and not any(_OUTSIDE_ONLY.search(statement.sql) for statement in statements):
+        return rules.OUT_OF_TEMPLATE.format(template=template), False
     if index := safe_index(statement.sql):
         return index, True
     for pattern, repeatable in _REPEATABLE:

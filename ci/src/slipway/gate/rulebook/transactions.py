@@ -69,6 +69,10 @@ BLOCK_APART: Final = "Move the autocommit block into a revision of its own: the 
 IN_TRANSACTION: Final = (
     "Move the statement out of the autocommit block: in alembic's transaction an interruption leaves nothing of it."
 )
+OUT_OF_TEMPLATE: Final = (
+    "Write upgrade() without the autocommit block, and remove it from {template}, which puts it around every revision: "
+    "in alembic's transaction an interruption leaves nothing."
+)
 SKIPPING_WHAT_IS_DONE: Final = "Let the statement pass over what an interrupted attempt has done, as IF EXISTS and IF NOT EXISTS do, and keep it alone in its revision."
 ROWS_AGAIN: Final = "The revision commits midway; run again after an interruption, it leaves other rows."
 NEW_ROWS_ONLY: Final = "Write only the rows that are not there yet, by ON CONFLICT DO NOTHING or WHERE NOT EXISTS; or write them in a revision of their own, in its transaction."
