@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeGuard
 
 from slipway.environment.called import addresses_of, awaited, comparable, connect
 from slipway.environment.environment import ServiceEnvironment
@@ -268,7 +269,7 @@ class _Run:
         """Return whether an earlier run of this release failed and has not finished its way back; notes what failed."""
         newest = {name: await self._newest(name) for name in self.deployment.order}
         ours = {name: record for name, record in newest.items() if self._is_ours(record)}
-        failed = {name: record for name, record in ours.items() if isinstance(record, Release) and _failed(record)}
+        failed = {name: record for name, record in ours.items() if _has_failed(record)}
         began_back = any(record and record.verb is Verb.ROLLBACK for record in ours.values())
         unfinished = any(self._goes_back(record) for record in ours.values())
         if not unfinished and not ((failed or began_back) and await self._may_go_back()):
@@ -291,13 +292,14 @@ class _Run:
 
     async def _may_go_back(self) -> bool:
         """Return whether a service that this release brought can still be taken back."""
-        for name in self.deployment.order:
-            if name in self.deployment.back and await self._brought(name):
-                with suppress(SlipwayError):
-                    evidence = CompatibilityEvidence(reason=self.deployment.reason)
-                    plan = await plan_take_back(await self._reaching(name), evidence)
-                    if plan.action not in (Action.BLOCKED, Action.NOOP):
-                        return True
+        evidence = CompatibilityEvidence(reason=self.deployment.reason)
+        for name in self.deployment.back:
+            if not await self._brought(name):
+                continue
+            with suppress(SlipwayError):
+                plan = await plan_take_back(await self._reaching(name), evidence)
+                if plan.action not in (Action.BLOCKED, Action.NOOP):
+                    return True
         return False
 
     async def _newest(self, name: str) -> Release | Intent | None:
@@ -338,8 +340,8 @@ class _Run:
         return lambda event: self.tell(replace(event, line=event.line and f"{name}: {event.line}"))
 
 
-def _failed(record: Release) -> bool:
-    return record.verb is Verb.DEPLOY and bool(record.status.exit_code)
+def _has_failed(record: Release | Intent | None) -> TypeGuard[Release]:
+    return isinstance(record, Release) and record.verb is Verb.DEPLOY and bool(record.status.exit_code)
 
 
 def _part(name: str, fate: Fate, requested: str, outcome: Outcome) -> JointPart:

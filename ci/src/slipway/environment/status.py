@@ -55,13 +55,8 @@ async def status(environment: ObservedEnvironment) -> Situation:
     Without the platform, the address that the ledger recorded is asked. Raises SlipwayError when nothing of AWS has answered.
     """
     environment = environment.impatient()
-    observed, unobserved, failure = Observed(state=State.UNKNOWN), "", None
-    try:
-        observed = await environment.status()
-    except UNREAD as error:
-        if isinstance(error, PlatformRefusedError) and error.is_unusable:
-            raise
-        unobserved, failure = error.what, error
+    observed, failure = await _observed(environment)
+    unobserved = failure.what if failure else ""
     history, unseen = await ledger_of(environment, is_settled=not unobserved)
     if failure and unseen and not environment.aws.patience.answered:
         raise failure
@@ -96,6 +91,16 @@ async def status(environment: ObservedEnvironment) -> Situation:
         traffic=moved.what if moved else "",
         unrecorded=str(file_of(environment)) if await file_of(environment).exists() else "",
     )
+
+
+async def _observed(environment: ObservedEnvironment) -> tuple[Observed, SlipwayError | None]:
+    """Return the service, and why it could not be read; raises PlatformRefusedError for credentials that AWS does not know."""
+    try:
+        return await environment.status(), None
+    except UNREAD as error:
+        if isinstance(error, PlatformRefusedError) and error.is_unusable:
+            raise
+        return Observed(state=State.UNKNOWN), error
 
 
 def way_out_by_ledger(environment: str, answer: Answer, releases: Sequence[Release], live: str | None) -> str:

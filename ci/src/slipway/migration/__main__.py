@@ -57,46 +57,25 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         epilog=f"Without --own the variable {VARIABLE} names the database.",
     )
-    parser.add_argument(
-        "--config", type=Path, default=Path("alembic.ini"), help="alembic's settings file (default: %(default)s)"
-    )
-    parser.add_argument("--name", default=SECTION, help="the section of that file (default: %(default)s)")
-    parser.add_argument("--directory", default="", help="the working directory of alembic (default: this one)")
-    parser.add_argument("--scripts", default="", help="the folder with env.py, if the settings file names none")
-    parser.add_argument("--app", help="the Flask application in whose context env.py runs, as FLASK_APP names it")
-    parser.add_argument("--baseline", default="", help="the schema that an empty database is given first")
-    parser.add_argument(
-        "--extension", action="append", default=[], metavar="NAME", help="one that an empty database is given first"
-    )
-    parser.add_argument("-x", action="append", default=[], metavar="KEY=VALUE", help="an argument for env.py")
-    parser.add_argument("--status", action="store_true", help="change nothing, and write the revision of the database")
-    parser.add_argument("--snapshot", action="store_true", help="change nothing, and write the models as a baseline")
-    parser.add_argument(
-        "--transactions", default="", metavar="WORDS", help="refuse unless env.py runs the revisions in these"
-    )
-    parser.add_argument(
-        "--own", metavar="VARIABLE", help="use the service's own database, whose URL is in this variable"
-    )
-    parser.add_argument(
-        "--variable",
-        action="append",
-        default=[],
-        metavar="NAME=TEMPLATE",
-        help="with --own: a variable for env.py, unless the service has one of that name",
-    )
-    parser.add_argument(
-        "--secret",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="with --own: a variable whose value is removed from all output",
-    )
-    parser.add_argument(
-        "file",
-        type=lambda text: Path(text).absolute(),
-        nargs="?",
-        help="the file to write (default: one marked line of standard output)",
-    )
+    add = parser.add_argument
+    repeated = partial(add, action="append", default=[])
+    add("--config", type=Path, default=Path("alembic.ini"), help="alembic's settings file (default: %(default)s)")
+    add("--name", default=SECTION, help="the section of that file (default: %(default)s)")
+    add("--directory", default="", help="the working directory of alembic (default: this one)")
+    add("--scripts", default="", help="the folder with env.py, if the settings file names none")
+    add("--app", help="the Flask application in whose context env.py runs, as FLASK_APP names it")
+    add("--baseline", default="", help="the schema that an empty database is given first")
+    repeated("--extension", metavar="NAME", help="one that an empty database is given first")
+    repeated("-x", metavar="KEY=VALUE", help="an argument for env.py")
+    add("--status", action="store_true", help="change nothing, and write the revision of the database")
+    add("--snapshot", action="store_true", help="change nothing, and write the models as a baseline")
+    add("--transactions", default="", metavar="WORDS", help="refuse unless env.py runs the revisions in these")
+    add("--own", metavar="VARIABLE", help="use the service's own database, whose URL is in this variable")
+    template = "with --own: a variable for env.py, unless the service has one of that name"
+    repeated("--variable", metavar="NAME=TEMPLATE", help=template)
+    repeated("--secret", metavar="NAME", help="with --own: a variable whose value is removed from all output")
+    file = "the file to write (default: one marked line of standard output)"
+    add("file", type=lambda text: Path(text).absolute(), nargs="?", help=file)
     return parser
 
 

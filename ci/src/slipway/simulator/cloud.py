@@ -181,25 +181,30 @@ class Places:
             route53=zones,
             operations=operations,
         )
-        operations |= {
+        operations |= self._operations(cloud)
+        return cloud
+
+    def _operations(self, cloud: Cloud) -> dict[str, Operations]:
+        """Return what a region answers, by the names of AWS's service models."""
+        express = cloud.ecs.express.resources
+        return {
             "apprunner": cloud.app_runner.operations,
             "cloudformation": cloud.cloudformation.operations,
-            "ecr": Ecr(store, self._quotas).operations,
+            "ecr": Ecr(cloud.store, self._quotas).operations,
             "ecs": cloud.ecs.operations,
             "service-quotas": ServiceQuotas(self._quotas).operations,
-            "ec2": cloud.ecs.express.resources.network.operations,
-            "elbv2": cloud.ecs.express.resources.balancing.operations,
+            "ec2": express.network.operations,
+            "elbv2": express.balancing.operations,
             "acm": cloud.certificates.operations,
-            "cloudwatch": {**cloud.ecs.express.resources.alarms.operations, **cloud.metrics.operations},
+            "cloudwatch": {**express.alarms.operations, **cloud.metrics.operations},
             "route53": cloud.route53.operations,
             "logs": cloud.logs.operations,
-            "rds": databases.operations,
+            "rds": cloud.databases.operations,
             "secretsmanager": cloud.secrets.operations,
             "ssm": cloud.references.parameters.operations,
             "iam": cloud.iam.operations,
             "sts": Sts().operations,
         }
-        return cloud
 
     @property
     def app(self) -> ASGIApp:

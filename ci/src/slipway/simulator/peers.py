@@ -65,14 +65,16 @@ def _inode(client: int, server: int) -> str | None:
 
 def _session(name: str, sessions: Container[int]) -> int | None:
     """Return the one of these sessions that has a process with an open file of this name."""
-    for process in (each for each in os.listdir(_PROC) if each.isdecimal()):  # noqa: PTH208 -- names only
+    for process in (_PROC / each for each in os.listdir(_PROC) if each.isdecimal()):  # noqa: PTH208 -- names only
         with suppress(OSError, ValueError, IndexError):
-            stat = (_PROC / process / "stat").read_text().rpartition(")")[2].split()
-            session = int(stat[_SESSION])
-            if session not in sessions:
-                continue
-            for link in (_PROC / process / "fd").iterdir():
-                with suppress(OSError):
-                    if os.readlink(link) == name:  # noqa: PTH115 -- no path
-                        return session
+            session = int((process / "stat").read_text().rpartition(")")[2].split()[_SESSION])
+            if session in sessions and name in map(_target, (process / "fd").iterdir()):
+                return session
     return None
+
+
+def _target(link: Path) -> str:
+    """Return what a link names; empty for one that has just gone."""
+    with suppress(OSError):
+        return os.readlink(link)  # noqa: PTH115 -- no path
+    return ""

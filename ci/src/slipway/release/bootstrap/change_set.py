@@ -5,7 +5,7 @@ A change set that is not executed is deleted, whatever happens, and so is the em
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -157,12 +157,10 @@ class StackChangeSet:
         """Return the final status. The stack's own status may be an earlier one, so only an event with our token counts."""
         began, shown = self._time.seconds(), set(known)
         while True:
-            for event in reversed(await self._events()):
-                if event["EventId"] not in shown:
-                    shown.add(event["EventId"])
-                    self._tell(Event(event_line(event)))
-                    if status := self._ended(event):
-                        return status
+            for event in unseen(await self._events(), shown):
+                self._tell(Event(event_line(event)))
+                if status := self._ended(event):
+                    return status
             self._check_timeout(began, "the stack is still being changed")
             await self._time.sleep(_POLL_SECONDS)
 
@@ -288,6 +286,14 @@ def event_line(event: Mapping[str, Any]) -> str:
     """Return an event as one line."""
     words = ("ResourceStatus", "ResourceType", "LogicalResourceId", "ResourceStatusReason")
     return one_line(" ".join(event[word] for word in words if event.get(word)), 600)
+
+
+def unseen(newest_first: Sequence[Mapping[str, Any]], shown: set[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield the events that were not shown yet, the oldest first, and count each as shown."""
+    for event in reversed(newest_first):
+        if event["EventId"] not in shown:
+            shown.add(event["EventId"])
+            yield event
 
 
 def failures(events: list[Mapping[str, Any]]) -> list[ResourceFailure]:

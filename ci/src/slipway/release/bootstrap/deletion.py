@@ -22,6 +22,7 @@ from slipway.release.bootstrap.change_set import (
     resources_of,
     tags_of,
     template_of,
+    unseen,
 )
 from slipway.release.bootstrap.template import StackTemplate
 from slipway.release.engine.target import Time
@@ -134,10 +135,8 @@ class StackDeletion:
         """Return the stack once its deletion has ended, or has not begun after a while."""
         began = self.time.seconds()
         while True:
-            for event in reversed(await self._events(identifier)):
-                if event["EventId"] not in shown:
-                    shown.add(event["EventId"])
-                    self.tell(Event(event_line(event)))
+            for event in unseen(await self._events(identifier), shown):
+                self.tell(Event(event_line(event)))
             stack = await describe_stack(self.aws, identifier) or {"StackStatus": _DELETED}
             passed = self.time.seconds() - began
             is_begun = stack["StackStatus"] == _DELETING

@@ -1,6 +1,6 @@
 """A stack compared with a template: the resources and properties that change, and whether they are replaced [G]."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -105,19 +105,18 @@ class Comparison:
                 after=_at(after, path),
                 drifted=(held.properties.get(root), drifted[root], self.now) if root in drifted else None,
             )
-        for root, value in block.get("Properties", {}).items():
-            for name, attribute in references(value) if root not in roots else ():
-                if attribute and name in earlier:  # its value may change with that resource
-                    yield ChangeDetail(
-                        attribute="Properties",
-                        path=root,
-                        recreation=kind.recreation(root),
-                        source="ResourceAttribute",
-                        cause=f"{name}.{attribute}",
-                        dynamic=True,
-                        before=before.get(root),
-                        after=after.get(root),
-                    )
+        for root, cause in _attributes(block, earlier):
+            if root not in roots:  # its value may change with that resource
+                yield ChangeDetail(
+                    attribute="Properties",
+                    path=root,
+                    recreation=kind.recreation(root),
+                    source="ResourceAttribute",
+                    cause=cause,
+                    dynamic=True,
+                    before=before.get(root),
+                    after=after.get(root),
+                )
         if kind.tags and kind.tags not in roots and not is_same(self.stack.tags, self.tags):
             yield ChangeDetail(
                 attribute="Tags",
@@ -148,6 +147,14 @@ class Comparison:
             if name in self.template.resources:
                 return ("ResourceAttribute", f"{name}.{attribute}") if attribute else ("ResourceReference", name)
         return DIRECT, None
+
+
+def _attributes(block: Mapping[str, Any], resources: Container[str]) -> Iterator[tuple[str, str]]:
+    """Yield each property that refers to an attribute of one of these resources, with that attribute."""
+    for root, value in block.get("Properties", {}).items():
+        for name, attribute in references(value):
+            if attribute and name in resources:
+                yield root, f"{name}.{attribute}"
 
 
 def _removal(held: StackResource) -> StackChange:

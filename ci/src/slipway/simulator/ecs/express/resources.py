@@ -4,7 +4,7 @@ Their names follow reports of users ([F], see simulator/README.md).
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +57,7 @@ class Resources:
             balancer=balancer,
             rule=rule,
             groups=groups,
-            security_group=_security_group(),
+            security_group=f"sg-{new_id(17)}",
             log_group=f"/aws/ecs/{path}-{secrets.token_hex(2)}",
             certificate=f"arn:aws:acm:{call.region}:{call.account}:certificate/{new_id(32)}",
             alarm=self._alarm(f"{path}/RollbackAlarm", balancer, groups, call),
@@ -141,60 +141,56 @@ def _group(balancer: LoadBalancer, path: str, port: int, call: Call) -> TargetGr
     return TargetGroup(arn=arn, name=name, vpc=balancer.vpc, balancer=balancer.arn, path=path, check_port=str(port))
 
 
-def _security_group() -> str:
-    return f"sg-{new_id(17)}"
-
-
 def managed(service: Service, revision: Revision) -> dict[str, Any]:
     """Return the API's ECSManagedResources of a revision."""
-    gateway, place = service.gateway, service.place
-    balancer, configuration = gateway.balancer, revision.configuration
-    status = {"status": "DELETED" if service.inactive else "DEPROVISIONING" if service.deleted else "ACTIVE"}
-    state = status | {"updatedAt": service.updated or service.created}
-    creating = state | {"status": "PROVISIONING"} if balancer.state == "provisioning" else state
-    ec2 = f"arn:aws:ec2:{place}:security-group"
-    scaling = service.scaling
-    port = configuration["primaryContainer"]["containerPort"]
-    ingress = gateway.ingress | {
-        "loadBalancer": creating
-        | {
-            "arn": balancer.arn,
-            "scheme": balancer.scheme,
-            "subnetIds": [*balancer.subnets],
-            "securityGroupIds": [balancer.security_group],
-        },
-        "loadBalancerSecurityGroups": [state | {"arn": f"{ec2}/{balancer.security_group}"}],
-        "certificate": creating | {"arn": gateway.certificate, "domainName": gateway.front.address},
-        "listener": creating | {"arn": balancer.listener},
-        "rule": creating | {"arn": gateway.rule.arn},
-        "targetGroups": [
-            state | {"arn": group.arn, "healthCheckPath": path, "healthCheckPort": check_port, "port": port}
-            for group in gateway.groups
-            for path, check_port in [gateway.asked[group.arn]]
-        ],
-    }
-    target = f"service/{service.path}"
+    gateway, place, scaling = service.gateway, service.place, service.scaling
+    status = "DELETED" if service.inactive else "DEPROVISIONING" if service.deleted else "ACTIVE"
+    state = {"status": status, "updatedAt": service.updated or service.created}
     policy = {
-        "arn": f"arn:aws:autoscaling:{place}:scalingPolicy:{new_id(32)}:resource/ecs/{target}:policyName/express",
+        "arn": f"arn:aws:autoscaling:{place}:scalingPolicy:{new_id(32)}:resource/ecs/service/{service.path}:policyName/express",
         "policyType": "TargetTrackingScaling",
         "targetValue": float(scaling.target),
         "metric": SCALING_METRICS[scaling.metric],
     }
+    target = {
+        "arn": f"arn:aws:application-autoscaling:{place}:scalable-target/{service.name}",
+        "minCapacity": scaling.least,
+        "maxCapacity": scaling.most,
+    }
+    log = {"arn": f"arn:aws:logs:{place}:log-group:{gateway.log_group}:*", "logGroupName": gateway.log_group}
     return {
-        "ingressPaths": [ingress],
-        "autoScaling": {
-            "scalableTarget": state
-            | {
-                "arn": f"arn:aws:application-autoscaling:{place}:scalable-target/{service.name}",
-                "minCapacity": scaling.least,
-                "maxCapacity": scaling.most,
-            },
-            "applicationAutoScalingPolicies": [state | policy],
-        },
+        "ingressPaths": [_ingress(service, revision, state)],
+        "autoScaling": {"scalableTarget": state | target, "applicationAutoScalingPolicies": [state | policy]},
         "metricAlarms": [state | {"arn": gateway.alarm.arn}],
-        "serviceSecurityGroups": [state | {"arn": f"{ec2}/{gateway.security_group}"}],
-        "logGroups": [
-            state | {"arn": f"arn:aws:logs:{place}:log-group:{gateway.log_group}:*", "logGroupName": gateway.log_group}
+        "serviceSecurityGroups": [state | {"arn": f"arn:aws:ec2:{place}:security-group/{gateway.security_group}"}],
+        "logGroups": [state | log],
+    }
+
+
+def _ingress(service: Service, revision: Revision, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the API's ManagedIngressPath: the load balancer, and this service's share of it."""
+    gateway, balancer = service.gateway, service.gateway.balancer
+    creating = {**state, "status": "PROVISIONING"} if balancer.state == "provisioning" else state
+    port = revision.configuration["primaryContainer"]["containerPort"]
+    shared = {
+        "arn": balancer.arn,
+        "scheme": balancer.scheme,
+        "subnetIds": [*balancer.subnets],
+        "securityGroupIds": [balancer.security_group],
+    }
+    return {
+        **gateway.ingress,
+        "loadBalancer": {**creating, **shared},
+        "loadBalancerSecurityGroups": [
+            {**state, "arn": f"arn:aws:ec2:{service.place}:security-group/{balancer.security_group}"}
+        ],
+        "certificate": {**creating, "arn": gateway.certificate, "domainName": gateway.front.address},
+        "listener": {**creating, "arn": balancer.listener},
+        "rule": {**creating, "arn": gateway.rule.arn},
+        "targetGroups": [
+            {**state, "arn": group.arn, "healthCheckPath": path, "healthCheckPort": check_port, "port": port}
+            for group in gateway.groups
+            for path, check_port in [gateway.asked[group.arn]]
         ],
     }
 
