@@ -15,6 +15,7 @@ from slipway.records.cost import Cost, CostLine
 from slipway.records.destruction import Destruction, Removal
 from slipway.records.drift import AccountDrift
 from slipway.records.words import counted
+from slipway.report.format import in_lines
 from slipway.untrusted import one_line
 
 _SIGNS = {"Add": "+", "Import": "=", "Modify": "~", "Remove": "-"}
@@ -24,13 +25,16 @@ _EXISTS = ("already exists", "AlreadyExists")
 _QUOTA = ("LimitExceeded", "maximum number", "QuotaExceeded")  # AWS's words, as users quote them
 
 
-def of_bootstrap(bootstrap: Bootstrap) -> str:
+@in_lines
+def of_bootstrap(bootstrap: Bootstrap) -> Iterator[str]:
     """Render the whole report; the last line says what to do next."""
-    parts = [line for stack in bootstrap.stacks for line in _stack(stack)]
-    parts += _database(bootstrap.database) if bootstrap.database else ()
-    parts += [line for door in bootstrap.doors for line in _door(door)]
-    parts += _cost(bootstrap.cost) if bootstrap.cost else ()
-    return "\n".join([*parts, _next_step(bootstrap)]) + "\n"
+    for stack in bootstrap.stacks:
+        yield from _stack(stack)
+    yield from _database(bootstrap.database) if bootstrap.database else ()
+    for door in bootstrap.doors:
+        yield from _door(door)
+    yield from _cost(bootstrap.cost) if bootstrap.cost else ()
+    yield _next_step(bootstrap)
 
 
 def _door(door: DoorChange) -> Iterator[str]:
@@ -107,12 +111,9 @@ def _restore(secret: str, region: str) -> str:
     return f"while its deletion is only scheduled, restore it: aws secretsmanager restore-secret --secret-id {one_line(secret)} --region {one_line(region)}"
 
 
-def of_account_drift(drift: AccountDrift) -> str:
+@in_lines
+def of_account_drift(drift: AccountDrift) -> Iterator[str]:
     """Render the differences of each stack; the last line has the verdict."""
-    return "\n".join(_account_drift(drift)) + "\n"
-
-
-def _account_drift(drift: AccountDrift) -> Iterator[str]:
     for stack in drift.stacks:
         state = "does not exist" if stack.is_missing else counted(len(stack.differences), "difference")
         yield f"{one_line(stack.stack)} in {one_line(stack.region)}: {state}"
@@ -154,12 +155,9 @@ def _database_drift(database: DatabaseChange) -> Iterator[str]:
     yield from [f"  {one_line(database.reason, 600)}"] if database.reason else ()
 
 
-def of_destruction(destruction: Destruction) -> str:
+@in_lines
+def of_destruction(destruction: Destruction) -> Iterator[str]:
     """Render what is or would be deleted, what is billed, and what is kept; the last line has the verdict."""
-    return "\n".join(_destruction(destruction)) + "\n"
-
-
-def _destruction(destruction: Destruction) -> Iterator[str]:
     is_shown, status = destruction.status is None, destruction.status.value if destruction.status else "to be deleted"
     yield f"service {one_line(destruction.service)}: {status}"
     for stack in destruction.stacks:

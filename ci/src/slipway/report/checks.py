@@ -14,18 +14,16 @@ from slipway.records.checks import (
     SecretVersion,
 )
 from slipway.records.words import counted
+from slipway.report.format import in_lines
 from slipway.untrusted import one_line
 
 _OPTIONAL = "OPT"  # the mark of what is missing and the gate does without
 _MARKS = {PreflightResult.OK: "OK", PreflightResult.REFUSED: "NO", PreflightResult.NOT_COVERED: "?"}
 
 
-def of_preflight(preflight: Preflight) -> str:
+@in_lines
+def of_preflight(preflight: Preflight) -> Iterator[str]:
     """Render the whole report; the last line has the totals."""
-    return "\n".join(_preflight(preflight)) + "\n"
-
-
-def _preflight(preflight: Preflight) -> Iterator[str]:
     yield one_line(f"{preflight.service} in {preflight.environment}: {preflight.image}")
     for branch in preflight.branches:
         yield f"  {one_line(branch.part)}"
@@ -43,33 +41,35 @@ def _check(check: Check) -> Iterator[str]:
         yield f"         {one_line(check.remedy, 600)}"
 
 
-def of_secret_list(record: SecretList) -> str:
+@in_lines
+def of_secret_list(record: SecretList) -> Iterator[str]:
     """Render each secret with whether it exists; the last line has the totals."""
-    lines = [line for check in record.checks for line in _check(check)]
+    yield f"{one_line(record.environment)}:"
+    for check in record.checks:
+        yield from _check(check)
     names = {check.subject for check in record.checks}
-    total = f"{counted(len(names), 'secret')}, {len(record.missing)} missing"
-    return "\n".join([f"{one_line(record.environment)}:", *lines, total]) + "\n"
+    yield f"{counted(len(names), 'secret')}, {len(record.missing)} missing"
 
 
-def of_secret_version(record: SecretVersion) -> str:
+@in_lines
+def of_secret_version(record: SecretVersion) -> Iterator[str]:
     """Render where the value is, never the value."""
-    lines = [f"{one_line(record.name)}: {one_line(record.arn)} has the new version {one_line(record.version)}"]
+    yield f"{one_line(record.name)}: {one_line(record.arn)} has the new version {one_line(record.version)}"
     if record.setting:
-        lines.append(
-            f"add to secrets of [tool.slipway.environments.{one_line(record.environment)}]: {one_line(record.setting)}"
-        )
+        table = f"[tool.slipway.environments.{one_line(record.environment)}]"
+        yield f"add to secrets of {table}: {one_line(record.setting)}"
     restart = "change a variable in the settings, such as RESTARTED, and run `slipway deploy`"
-    return "\n".join([*lines, f"a running service reads it only when its instances start again: {restart}"]) + "\n"
+    yield f"a running service reads it only when its instances start again: {restart}"
 
 
-def of_checkup(report: DoctorReport) -> str:
+@in_lines
+def of_checkup(report: DoctorReport) -> Iterator[str]:
     """Render the whole report; the last line has the totals."""
+    yield from map(_doctor_check, report.checks)
     counts = Counter(map(_mark, report.checks))
     marks = ("OK", "NG", *([_OPTIONAL] if counts[_OPTIONAL] else ()), "SKIP")
-    summary = ", ".join(f"{counts[mark]} {mark}" for mark in marks)
-    if report.gate_works and not report.healthy:
-        summary += "; `slipway gate` lacks nothing"
-    return "\n".join([*map(_doctor_check, report.checks), summary]) + "\n"
+    works = "; `slipway gate` lacks nothing" if report.gate_works and not report.healthy else ""
+    yield ", ".join(f"{counts[mark]} {mark}" for mark in marks) + works
 
 
 def _mark(check: DoctorCheck) -> str:

@@ -2,13 +2,26 @@
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
-from functools import cache
-from typing import Any
+from functools import cache, wraps
+from typing import Any, ParamSpec
 
 from slipway.records.words import counted
 from slipway.untrusted import one_line, printable
+
+P = ParamSpec("P")
+
+
+def in_lines(lines: Callable[P, Iterator[str]]) -> Callable[P, str]:
+    """Make a renderer of a function that yields lines."""
+
+    @wraps(lines)
+    def rendered(*args: P.args, **kwargs: P.kwargs) -> str:
+        return "".join(f"{line}\n" for line in lines(*args, **kwargs))
+
+    rendered.__annotations__ = {**lines.__annotations__, "return": str}
+    return rendered
 
 
 def sign(exit_code: int) -> str:

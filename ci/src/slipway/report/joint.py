@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from slipway.records.joint import Fate, JointOutcome, JointPart, JointPlan, JointSituation
-from slipway.report.format import duration
+from slipway.records.joint import Fate, JointOutcome, JointPlan, JointSituation
+from slipway.report.format import duration, in_lines
 from slipway.report.release import of_outcome, of_plan, of_situation
 from slipway.untrusted import one_line
 
@@ -19,12 +19,9 @@ def of_joint_plan(plan: JointPlan) -> str:
     return head + "".join(map(of_plan, plan.plans))
 
 
-def of_joint_outcome(outcome: JointOutcome) -> str:
+@in_lines
+def of_joint_outcome(outcome: JointOutcome) -> Iterator[str]:
     """Render the verdict, the fate of each service with what is live, and the whole outcome of one that failed."""
-    return "\n".join(_lines(outcome)) + "\n" + "".join(map(_details, outcome.parts))
-
-
-def _lines(outcome: JointOutcome) -> Iterator[str]:
     verdict = _VERDICTS.get(outcome.exit_code, "FAILED")
     environment = one_line(outcome.environment)
     yield f"{verdict} release {one_line(outcome.id)} in {environment} after {duration(outcome.seconds)}"
@@ -36,18 +33,16 @@ def _lines(outcome: JointOutcome) -> Iterator[str]:
             yield f"    remedy: {one_line(part.remedy, 600)}"
     if outcome.exit_code == 3:
         yield f"  {_AGAIN}"
+    for part in outcome.parts:
+        if part.outcome and part.fate in (Fate.FAILED, Fate.UNKNOWN, Fate.STAYS):
+            yield of_outcome(part.outcome).removesuffix("\n")
 
 
-def _details(part: JointPart) -> str:
-    shown = part.outcome if part.fate in (Fate.FAILED, Fate.UNKNOWN, Fate.STAYS) else None
-    return of_outcome(shown) if shown else ""
-
-
-def of_joint_situation(situation: JointSituation) -> str:
+@in_lines
+def of_joint_situation(situation: JointSituation) -> Iterator[str]:
     """Render the situation of each service below its name."""
-    lines = []
     for each in situation.services:
-        lines.append(f"=== {one_line(each.service)}\n")
-        lines += [of_situation(each.situation)] if each.situation else []
-        lines += [f"cannot be read: {one_line(refusal.what, 600)}\n" for refusal in each.refusals]
-    return "".join(lines)
+        yield f"=== {one_line(each.service)}"
+        if each.situation:
+            yield of_situation(each.situation).removesuffix("\n")
+        yield from (f"cannot be read: {one_line(refusal.what, 600)}" for refusal in each.refusals)

@@ -10,28 +10,27 @@ from slipway.records.migration import Heads, Migration, Readiness
 from slipway.records.outcome import Diagnosis, Examination, Outcome, Status, Verb
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.words import counted
-from slipway.report.format import duration, heads, moment
+from slipway.report.format import duration, heads, in_lines, moment
 from slipway.untrusted import one_line
 
 NOT_ENDED = "no end is recorded: its run continues, was killed, or ended as UNKNOWN"
 
 
-def of_plan(plan: Plan) -> str:
+@in_lines
+def of_plan(plan: Plan) -> Iterator[str]:
     """Render what a deployment would change, field by field."""
     action = "nothing to change:" if plan.action is Action.NOOP else plan.action.value
-    heading = one_line(
-        f"{action} {plan.service} in {plan.environment}" + (f": {plan.reason}" if plan.reason else ""), 1000
-    )
-    changes = (f"  {one_line(change.shown, 600)}" for change in plan.changes)
-    notes = (f"  note: {one_line(note, 600)}" for note in plan.notes)
-    return "\n".join([heading, *changes, *notes]) + "\n"
+    reason = f": {plan.reason}" if plan.reason else ""
+    yield one_line(f"{action} {plan.service} in {plan.environment}{reason}", 1000)
+    yield from (f"  {one_line(change.shown, 600)}" for change in plan.changes)
+    yield from (f"  note: {one_line(note, 600)}" for note in plan.notes)
 
 
-def of_situation(situation: Situation) -> str:
+@in_lines
+def of_situation(situation: Situation) -> Iterator[str]:
     """Render what is live and which deployment made it so."""
-    lines = [f"{one_line(situation.environment)}: {standing(situation)}"]
-    lines += [f"  {f'{name}:':<12}{one_line(value, 600)}" for name, value in facts(situation)]
-    return "\n".join(lines) + "\n"
+    yield f"{one_line(situation.environment)}: {standing(situation)}"
+    yield from (f"  {f'{name}:':<12}{one_line(value, 600)}" for name, value in facts(situation))
 
 
 def state(observed: Observed) -> str:
@@ -155,14 +154,15 @@ def _known_heads(revisions: Heads | None) -> str | None:
     return None if revisions is None else heads(revisions)
 
 
-def of_history(history: History) -> str:
+@in_lines
+def of_history(history: History) -> Iterator[str]:
     """Render each deployment in lines of at most 80 columns, newest first."""
     entries = {number: [_row(number, NOT_ENDED)] for number in history.unfinished}
     entries |= {each.number: [_row(each.number, NOT_ENDED), *_wrapped(_what(each, 12))] for each in history.open}
     entries |= {release.number: _release_lines(release) for release in history.releases}
     lines = [line for number in sorted(entries, reverse=True) for line in entries[number]]
-    heading = f"{one_line(history.environment)}:" + ("" if lines else " nothing has been deployed by slipway yet")
-    return "\n".join([heading, *lines, *older(history)]) + "\n"
+    yield f"{one_line(history.environment)}:{'' if lines else ' nothing has been deployed by slipway yet'}"
+    yield from (*lines, *older(history))
 
 
 def older(history: History) -> tuple[str, ...]:
@@ -199,24 +199,21 @@ def _wrapped(text: str) -> list[str]:
     )
 
 
-def of_release_watch(watch: ReleaseWatch) -> str:
+@in_lines
+def of_release_watch(watch: ReleaseWatch) -> Iterator[str]:
     """Render how a watched release behaved; a problem has the way back."""
     environment = one_line(watch.environment)
-    lines = [
-        f"{watch.status.value} {environment} after {duration(watch.seconds)}: {counted(watch.errors, 'line')} of errors in its log"
-    ]
+    yield f"{watch.status.value} {environment} after {duration(watch.seconds)}: {counted(watch.errors, 'line')} of errors in its log"
     if watch.problem:
-        lines += [f"  cause:     {one_line(watch.problem, 600)}"]
+        yield f"  cause:     {one_line(watch.problem, 600)}"
     if watch.problem or watch.errors:
-        lines += [
-            f"  remedy:    look at `slipway logs --environment {environment}`; `slipway rollback --environment {environment}` goes back"
-        ]
-    return "\n".join(lines) + "\n"
+        yield f"  remedy:    look at `slipway logs --environment {environment}`; `slipway rollback --environment {environment}` goes back"
 
 
-def of_log(log: Log) -> str:
+@in_lines
+def of_log(log: Log) -> Iterator[str]:
     """Render a log, one line for each of its lines, oldest first."""
-    return "".join(f"{of_log_line(line)}\n" for line in log.lines)
+    return map(of_log_line, log.lines)
 
 
 def of_log_line(line: LogLine) -> str:
@@ -226,17 +223,14 @@ def of_log_line(line: LogLine) -> str:
     return f"{moment(line.at, 'milliseconds')}  {line.source.value:<11}  {indent}{one_line(text, 8000)}".rstrip()
 
 
-def of_outcome(outcome: Outcome) -> str:
-    """Render what happened and, after a failure, its cause, evidence and remedy."""
-    return "\n".join(_lines(outcome)) + "\n"
-
-
-def of_examination(examination: Examination) -> str:
+@in_lines
+def of_examination(examination: Examination) -> Iterator[str]:
     """Render how the newest deployment ended and why, and whether the live release answers."""
+    yield examined(examination)
+    yield from _diagnosis(examination.diagnosis)
     answer = [*answered(examination.answer, examination.way_out)]
     answer[1:1] = [("log", line) for line in examination.log]
-    lines = [f"  {f'{name}:':<11}{one_line(value, 600)}" for name, value in answer]
-    return "\n".join([examined(examination), *_diagnosis(examination.diagnosis), *lines]) + "\n"
+    yield from (f"  {f'{name}:':<11}{one_line(value, 600)}" for name, value in answer)
 
 
 def answered(answer: Answer | None, way_out: str) -> Iterator[tuple[str, str]]:
@@ -278,7 +272,9 @@ def action(verb: Verb) -> str:
     return _NOUNS.get(verb, "")
 
 
-def _lines(outcome: Outcome) -> Iterator[str]:
+@in_lines
+def of_outcome(outcome: Outcome) -> Iterator[str]:
+    """Render what happened and, after a failure, its cause, evidence and remedy."""
     service, environment = one_line(outcome.service), one_line(outcome.environment)
     number = f", deployment {outcome.number}" if outcome.number else ""
     what = action(outcome.verb)

@@ -7,7 +7,7 @@ from typing import Final
 from slipway.records.command import CacheEntry, CacheKind, CacheReport
 from slipway.records.conformance import Conformance, ConformanceFinding, ConformanceVerdict, Estimate
 from slipway.records.migration import Migration, Standing
-from slipway.report.format import duration, heads, moment
+from slipway.report.format import duration, heads, in_lines, moment
 from slipway.untrusted import one_line
 
 _CACHED: Final = {
@@ -18,16 +18,16 @@ _CACHED: Final = {
 }
 
 
-def of_cache(report: CacheReport) -> str:
+@in_lines
+def of_cache(report: CacheReport) -> Iterator[str]:
     """Render the number and size of each kind of entry; the last line has the total and the limit."""
-    lines = []
     for kind, name in _CACHED.items():
         entries = [entry for entry in report.entries if entry.kind is kind]
         last = f", last used {moment(max(entry.used for entry in entries))}" if entries else ""
-        lines.append(f"{len(entries):4}  {name}, {_megabytes(entries)}{last}")
-    removed = [f"removed {len(report.removed)} entries, {_megabytes(report.removed)}"] if report.removed else []
-    total = f"{one_line(report.folder)}: {_megabytes(report.entries)}; pruned to {report.limit >> 20} MB once a day"
-    return "\n".join([*lines, *removed, total]) + "\n"
+        yield f"{len(entries):4}  {name}, {_megabytes(entries)}{last}"
+    if report.removed:
+        yield f"removed {len(report.removed)} entries, {_megabytes(report.removed)}"
+    yield f"{one_line(report.folder)}: {_megabytes(report.entries)}; pruned to {report.limit >> 20} MB once a day"
 
 
 def _megabytes(entries: Iterable[CacheEntry]) -> str:
@@ -44,12 +44,9 @@ def of_estimate(estimate: Estimate, account: str) -> str:
     )
 
 
-def of_conformance(conformance: Conformance) -> str:
+@in_lines
+def of_conformance(run: Conformance) -> Iterator[str]:
     """Render the whole report; the last line has the totals."""
-    return "\n".join(_conformance(conformance)) + "\n"
-
-
-def _conformance(run: Conformance) -> Iterator[str]:
     against, region, day, botocore = map(one_line, (run.against, run.region, run.day, run.botocore))
     yield f"checked against {against} in {region} on {day}, botocore {botocore}"
     for verdict in (ConformanceVerdict.DIFFERS, ConformanceVerdict.NOT_REACHED):
@@ -69,12 +66,10 @@ def _expectation(finding: ConformanceFinding) -> str:
     return f"{finding.verdict.value}: {subject}: {seen}"
 
 
-def of_migration(migration: Migration, environment: str) -> str:
+@in_lines
+def of_migration(migration: Migration, environment: str) -> Iterator[str]:
     """Render the heads before and after, and the revisions that ran."""
-    return "\n".join(_migration(migration, one_line(environment))) + "\n"
-
-
-def _migration(migration: Migration, environment: str) -> Iterator[str]:
+    environment = one_line(environment)
     if migration.unseen:
         yield f"{environment}: migrated, but the applied revisions are unknown: {one_line(migration.unseen, 600)}"
         return
@@ -89,14 +84,12 @@ def _migration(migration: Migration, environment: str) -> Iterator[str]:
     yield from (f"  applied: {one_line(revision)}" for revision in migration.applied)
 
 
-def of_standing(standing: Standing, environment: str) -> str:
+@in_lines
+def of_standing(standing: Standing, environment: str) -> Iterator[str]:
     """Render a database's heads beside those of the release."""
-    lines = [
-        f"{one_line(environment)}: the database is at {heads(standing.database)}",
-        f"  release: {heads(standing.image)}",
-    ]
+    yield f"{one_line(environment)}: the database is at {heads(standing.database)}"
+    yield f"  release: {heads(standing.image)}"
     if standing.unknown:
-        lines.append(f"  unknown: {heads(standing.unknown)}, so the database is ahead of this release")
+        yield f"  unknown: {heads(standing.unknown)}, so the database is ahead of this release"
     if standing.missing:
-        lines.append(f"  missing: {heads(standing.missing)}")
-    return "\n".join(lines) + "\n"
+        yield f"  missing: {heads(standing.missing)}"

@@ -5,17 +5,18 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from slipway.records.proof import PREPARATION, Finding, Level, Proof, Verdict
 from slipway.records.words import counted
-from slipway.report.format import escaped, fenced
+from slipway.report.format import escaped, fenced, in_lines
 from slipway.untrusted import one_line, printable
 
 _PLACES = 3
 WHOLE = 2_000  # characters: advice is at the end of a line, and is not cut
 
 
-def text(proof: Proof) -> str:
+@in_lines
+def text(proof: Proof) -> Iterator[str]:
     """Render the whole report; the last line is the verdict."""
     beginning = [*first_lines(proof)]
-    return "\n".join([*beginning, *([""] if beginning else []), *_findings(proof), summary(proof)]) + "\n"
+    yield from (*beginning, *([""] if beginning else []), *_findings(proof), summary(proof))
 
 
 def first_lines(proof: Proof) -> Iterator[str]:
