@@ -5,7 +5,7 @@ Descriptions are read by `slipway --help` and when an engine registers the modul
 
 import argparse
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -149,6 +149,7 @@ class Caller(Protocol):
 
 
 Run = Callable[[Flags, Caller], Awaitable["CommandResult | None"]]
+Around = Callable[[Flags], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +158,7 @@ class Command:
 
     - sentence: one for help, Dagger and pages. more: what its help adds.
     - run: None for a function that only Dagger has. It returns None if it has already printed everything.
+    - around: on the command line, what begins before the imports that `run` needs, and ends after it.
     - permissions: the rows of the permissions table that its AWS calls need; by default the one of its name.
     - not_on_dagger: why Dagger has no such function. never_red: why its function succeeds whatever the exit code would be.
     - cache: how long an engine may keep its result: "never", "session", or "" for Dagger's default.
@@ -169,6 +171,7 @@ class Command:
     flags: tuple[Flag, ...] = ()
     records: tuple[JsonRecord, ...] = ()
     run: Run | None = None
+    around: Around = nullcontext
     permissions: tuple[str, ...] = ()
     more: str = ""
     not_on_dagger: str = ""

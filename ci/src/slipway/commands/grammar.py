@@ -113,7 +113,7 @@ def _add(commands: Any, command: Command) -> None:
         formatter_class=_formatter,
         allow_abbrev=False,
     )
-    parser.set_defaults(run=command.run, commands=FUNCTIONS, complete=completion)
+    parser.set_defaults(run=command.run, around=command.around, commands=FUNCTIONS, complete=completion)
     parser._optionals.title = "flags"  # noqa: SLF001 -- argparse says options
     groups: dict[str, Any] = {}
     for flag in command.flags:

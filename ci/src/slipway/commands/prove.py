@@ -1,5 +1,6 @@
 """Test migrations: gate, services, certificate, rehearse."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -18,9 +19,16 @@ _WHOLE = "it runs all layers, and the engine caches the proof"
 _LISTED = "listing the revisions needs the service's own Python; on Dagger the gate reads them"
 
 
+def _gate_ahead(flags: Flags) -> AbstractContextManager[object]:
+    from slipway.local.start import gate_ahead
+
+    return nullcontext() if flags.all_services else gate_ahead(flags.source, flags.python)
+
+
 @command(
     Group.TEST,
     "Test a service's migrations by executing them on an ephemeral Postgres",
+    around=_gate_ahead,
     flags=(
         SOURCE,
         *ALEMBIC,

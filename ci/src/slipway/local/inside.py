@@ -7,16 +7,14 @@ gets a home folder of its own, and few variables: a pull request's code must not
 import json
 import os
 import re
+import select
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import anyio
-import anyio.abc
-import anyio.to_thread
 
 import slipway
 from slipway.errors import BadInputError, RefusedError, SlipwayError
@@ -48,13 +46,14 @@ class Database:
         return "Database(…)"
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Inside:
     """A started process that waits for its database on standard input."""
 
-    process: anyio.abc.Process
+    process: subprocess.Popen[bytes]
     module: str
     output: Path
+    folder: ExitStack  # of its own
 
     async def answer(
         self, database: Database, question: str = "", is_progress: Callable[[str], bool] | None = None
@@ -63,40 +62,74 @@ class Inside:
 
         Lines of standard error for which `is_progress` returns true are not part of that reason.
         """
-        assert self.process.stdin is not None
+        from anyio import create_task_group, from_thread, to_thread
+
         lines = question + json.dumps({"url": database.url, "variables": dict(database.variables)}) + "\n"
-        with suppress(anyio.BrokenResourceError):  # it has ended already, with a reason
-            await self.process.stdin.send(lines.encode())
-            await self.process.stdin.aclose()  # a breakpoint() in a revision ends at once instead of waiting for input
-        code, errors = await self._ended(is_progress or (lambda _: False))
-        text = await anyio.to_thread.run_sync(self._written)
+
+        def is_shown(line: str) -> bool:
+            return is_progress is not None and from_thread.run_sync(is_progress, line)
+
+        async with create_task_group() as group:
+            group.start_soon(self._end_when_cancelled)
+            code, errors = await to_thread.run_sync(self._converse, lines.encode(), is_shown)
+            text = await to_thread.run_sync(self._written)
+            group.cancel_scope.cancel()
         if text is None or code:
             secrets = secrets_in(database.variables, [database.url])
             raise why_not(f"{self.module} ended with the exit code {code}", text, without(secrets, errors))
         return text
 
+    def stop(self) -> None:
+        """End it, and delete its folder."""
+        with self.folder, self.process:  # which closes its pipes
+            self._end()
+
+    def _end(self) -> None:
+        """Terminate it, which gives it time to drop its databases; then kill its process group."""
+        self.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_STOP_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    async def _end_when_cancelled(self) -> None:
+        """End it when this task is cancelled, because a thread waits for it."""
+        from anyio import CancelScope, sleep_forever, to_thread
+
+        try:
+            await sleep_forever()
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(self._end)
+
     def _written(self) -> str | None:
         return self.output.read_text(encoding="utf-8") if self.output.exists() else None
 
-    async def _ended(self, is_progress: Callable[[str], bool]) -> tuple[int, str]:
+    def _converse(self, lines: bytes, is_shown: Callable[[str], bool]) -> tuple[int, str]:
         """Return the exit code and standard error, which a process that a revision started may keep open for longer."""
-        errors: list[str] = []
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._read_errors, errors, is_progress)
-            code = await self.process.wait()
-            group.cancel_scope.deadline = anyio.current_time() + _LAST_WORDS_SECONDS
-        return code, "\n".join(errors)
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError), self.process.stdin as stdin:  # it has ended already, with a reason
+            stdin.write(lines)  # then a breakpoint() in a revision ends at once instead of waiting for input
+        errors = [line for line in self._said() if not is_shown(line)]
+        return self.process.wait(), "\n".join(errors)
 
-    async def _read_errors(self, errors: list[str], is_progress: Callable[[str], bool]) -> None:
+    def _said(self) -> Iterator[str]:
+        """Yield the lines of standard error, until it is closed or the process has ended for a while."""
         assert self.process.stderr is not None
-        rest = b""
-        try:
-            async for chunk in self.process.stderr:
-                *lines, rest = (rest + chunk).split(b"\n")
-                texts = (line.decode(errors="replace") for line in lines)
-                errors.extend(text for text in texts if not is_progress(text))
-        finally:
-            errors.append(rest.decode(errors="replace"))
+        poll = select.poll()
+        poll.register(self.process.stderr)
+        rest, until = b"", float("inf")
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                until = min(until, time.monotonic() + _LAST_WORDS_SECONDS)
+            if not poll.poll(1000 * _LAST_WORDS_SECONDS / 5):
+                continue
+            if not (chunk := os.read(self.process.stderr.fileno(), 2**16)):
+                break
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from (line.decode(errors="replace") for line in lines)
+        yield rest.decode(errors="replace")
 
 
 def why_not(what: str, written: str | None, errors: str) -> SlipwayError:
@@ -112,15 +145,15 @@ def why_not(what: str, written: str | None, errors: str) -> SlipwayError:
     return from_json(Refusal, written, what).error()
 
 
-@asynccontextmanager
-async def started(module: str, arguments: Sequence[str], folder: Path, python: Python) -> AsyncIterator[Inside]:
-    """Start `python -m MODULE ARGUMENTS… OUTPUT` in the service's folder; its process group is stopped after the block."""
-    with guarded_folder("slipway-inside-") as own_folder:
+def launched(module: str, arguments: Sequence[str], folder: Path, python: Python) -> Inside:
+    """Start `python -m MODULE ARGUMENTS… OUTPUT` in the service's folder; the caller stops it."""
+    with ExitStack() as stack:
+        own_folder = stack.enter_context(guarded_folder("slipway-inside-"))
         output = _link_package(own_folder)
         own = python.variables()
         paths = os.pathsep.join(filter(None, (str(own_folder), own.get("PYTHONPATH", ""))))
         home = {"HOME": str(_home(own_folder))}
-        process = await anyio.open_process(
+        process = subprocess.Popen(
             [str(python.interpreter), "-m", module, *arguments, str(output)],
             cwd=folder,
             env=home | inherited(os.environ) | own | {"PYTHONPATH": paths, _VARIABLE: "-"},
@@ -129,22 +162,26 @@ async def started(module: str, arguments: Sequence[str], folder: Path, python: P
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        try:
-            yield Inside(process, module, output)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await _stop(process)
+        return Inside(process=process, module=module, output=output, folder=stack.pop_all())
 
 
-async def _stop(process: anyio.abc.Process) -> None:
-    """Terminate it, which gives it time to drop its databases; then kill its process group."""
-    with suppress(ProcessLookupError):
-        process.terminate()
-        with anyio.move_on_after(_STOP_SECONDS):
-            await process.wait()
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+@asynccontextmanager
+async def started(module: str, arguments: Sequence[str], folder: Path, python: Python) -> AsyncIterator[Inside]:
+    """Start such a process for the block."""
+    async with stopped_afterwards(launched(module, arguments, folder, python)) as process:
+        yield process
+
+
+@asynccontextmanager
+async def stopped_afterwards(process: Inside) -> AsyncIterator[Inside]:
+    """Stop a process after the block."""
+    from anyio import CancelScope, to_thread
+
+    try:
+        yield process
+    finally:
+        with CancelScope(shield=True):
+            await to_thread.run_sync(process.stop)
 
 
 def _home(folder: Path) -> Path:

@@ -1,15 +1,13 @@
-"""The gate's process, started in the service's environment before this process has imported what asks it: its own imports take longer."""
+"""The gate's process, started in the service's environment before this process has imported what asks it, even anyio: its own imports take longer."""
 
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio.to_thread
-
-from slipway.errors import BadInputError, Obstacles
-from slipway.local.inside import Inside, started
+from slipway.errors import BadInputError, Obstacles, SlipwayError
+from slipway.local.inside import Inside, launched, stopped_afterwards
 from slipway.records.progress import Progress
 from slipway.source.commit import folder_of
 from slipway.workload.python import Python, check_environment, named_environment, workspace_of
@@ -25,22 +23,48 @@ class Place:
     process: Inside | None = None
 
 
+class _Ahead:
+    """The processes that wait for `gate_started`, by folder and Python."""
+
+    launched: dict[tuple[Path, Python], Inside] = {}  # noqa: RUF012 -- one of a process
+
+
+@contextmanager
+def gate_ahead(source: Path, named: Path | None) -> Iterator[None]:
+    """Launch the gate that `gate_started` asks for in the block, if its environment exists already; obstacles are reported there."""
+    with suppress(SlipwayError, OSError):
+        folder = folder_of(source)
+        if python := named_environment(named) if named else _existing(folder):
+            _Ahead.launched[folder, python] = _launched(folder, python)
+    try:
+        yield
+    finally:
+        while _Ahead.launched:
+            _Ahead.launched.popitem()[1].stop()
+
+
+def _launched(folder: Path, python: Python) -> Inside:
+    return _Ahead.launched.pop((folder, python), None) or launched("slipway.gate", [], folder, python)
+
+
 @asynccontextmanager
 async def gate_started(source: Path, named: Path | None, progress: Progress) -> AsyncIterator[Place]:
     """Start the gate in the service's environment, if there is one, for the block; raises BadInputError."""
     place = await place_of(source, named, progress)
-    start = started("slipway.gate", [], place.folder, place.python) if place.python else nullcontext()
+    start = stopped_afterwards(_launched(place.folder, place.python)) if place.python else nullcontext()
     async with start as process:
         yield Place(place.folder, place.python, place.obstacles, process)
 
 
 async def place_of(source: Path, named: Path | None, progress: Progress) -> Place:
     """Find the service's environment, the `named` one or its own; raises BadInputError if the folder does not exist."""
+    from anyio import to_thread
+
     folder, obstacles = folder_of(source), Obstacles()
     _check_temporary_folder()
     python = None
     with obstacles.noted():
-        found = await anyio.to_thread.run_sync(_python_of, folder, named, progress)
+        found = await to_thread.run_sync(_python_of, folder, named, progress)
         check_environment(found)
         python = found
     return Place(folder, python, obstacles)
@@ -60,9 +84,8 @@ def _python_of(folder: Path, named: Path | None, progress: Progress) -> Python:
     """Return the service's own Python: the named environment, its .venv, or one made from its lock. Raises BadInputError."""
     if named is not None:
         return named_environment(named)
-    for project in filter(None, (folder, workspace_of(folder))):
-        if (project / ".venv/bin/python").exists():
-            return Python(project / ".venv")
+    if existing := _existing(folder):
+        return existing
     from slipway.finder.apart import apart, obstacle
     from slipway.finder.tree import tree_at
     from slipway.local.services import no_service, services_below
@@ -74,3 +97,9 @@ def _python_of(folder: Path, named: Path | None, progress: Progress) -> Python:
         below = services_below(folder)
         raise no_service(folder, below) if below else BadInputError(found.what, found.next_step)
     return prepare(folder, cache(), in_place=True, tell=progress.stage)
+
+
+def _existing(folder: Path) -> Python | None:
+    """Return the environment in a service's folder or in its workspace."""
+    places = (project / ".venv" for project in (folder, workspace_of(folder)) if project)
+    return next((Python(place) for place in places if (place / "bin/python").exists()), None)
