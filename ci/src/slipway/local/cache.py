@@ -4,7 +4,6 @@ Everything in it can be made again. The entry that was used longest ago is remov
 """
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -22,8 +21,8 @@ _UNUSED_SECONDS: Final = 30 * _DAY
 _IN_USE_SECONDS: Final = 3600  # a run may still use it
 _PLACES: Final = {
     CacheKind.ENVIRONMENT: "environments/*/",
-    CacheKind.SERVER: "postgres-*/",
-    CacheKind.DATABASES: "gate-*/",
+    CacheKind.SERVER: "postgres-*",
+    CacheKind.DATABASES: "gate-*",
     CacheKind.RELEASE: "previous-*/",
 }
 
@@ -71,9 +70,9 @@ def _entries() -> Iterator[CacheEntry]:
                 yield CacheEntry(kind, path.relative_to(cache()).as_posix(), _size(path), int(used))
 
 
-def _size(folder: Path) -> int:
+def _size(entry: Path) -> int:
     """Return the bytes on the disk; files that uv links into several environments count in each."""
-    files = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    files = [Path(place, name) for place, _, names in os.walk(entry) for name in names] or [entry]
     return sum(file.lstat().st_blocks * 512 for file in files)
 
 
@@ -82,8 +81,10 @@ def _without(entries: Iterable[CacheEntry]) -> CacheReport:
     removed = tuple(entries)
     for entry in removed:
         path = cache() / entry.name
-        with suppress(OSError), tempfile.TemporaryDirectory(prefix="gone-", dir=path.parent) as gone:
+        with (
+            suppress(OSError),
+            tempfile.TemporaryDirectory(prefix="gone-", dir=path.parent, ignore_cleanup_errors=True) as gone,
+        ):
             path.rename(Path(gone, "entry"))
-            shutil.rmtree(Path(gone, "entry"), ignore_errors=True)
     left = report()
     return CacheReport(folder=left.folder, limit=left.limit, entries=left.entries, removed=removed)
