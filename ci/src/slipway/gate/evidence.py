@@ -215,7 +215,7 @@ def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:
 
 
 def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baseline) -> None:
-    """Run the layers for new revisions: the longest, on rows, in this process, the others in processes beside it."""
+    """Run the layers for new revisions: on rows and beside a second runner in this process, the others in processes beside it."""
     layers, previous, steps = evidence.layers, evidence.previous, stairway.steps
 
     def beside_rows(work: Callable[[], T], what: str, *needed: Layer) -> AbstractContextManager[Callable[[], T]]:
@@ -223,12 +223,12 @@ def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baselin
         return beside(work, what) if in_fork else nullcontext(work)
 
     def contention() -> tuple[Replay, ConcurrencyResult]:
-        replayed, result = Replay(), ConcurrencyResult()
+        replayed, queues = Replay(), ConcurrencyResult()
         if Layer.PREVIOUS in layers:
             replayed = replay(baseline, previous or Previous(name=""), _own(stairway), steps)
         if Layer.CONCURRENCY in layers:
-            result = concurrency.examine(baseline, steps, replayed.queries)
-        return replayed, result
+            queues = concurrency.examine_queues(baseline, steps, replayed.queries)
+        return replayed, queues
 
     def transactions() -> tuple[TogetherResult, InterruptionResult]:
         together, interruptions = TogetherResult(), InterruptionResult()
@@ -241,12 +241,15 @@ def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baselin
     with (
         evidence.timed("rows, together, interruptions, previous release, concurrency"),
         beside_rows(transactions, "transactions and interruptions", Layer.TOGETHER, Layer.INTERRUPTION) as transacted,
-        beside_rows(contention, "the previous release and concurrency", Layer.PREVIOUS, Layer.CONCURRENCY) as contended,
+        beside_rows(contention, "the previous release and lock queues", Layer.PREVIOUS, Layer.CONCURRENCY) as contended,
     ):
         if Layer.ROWS in layers:
             evidence.rows = run_on_rows(baseline, steps)
+        if Layer.CONCURRENCY in layers:
+            evidence.concurrency = concurrency.examine_runners(baseline, steps)
         evidence.together, evidence.interruptions = transacted()
-        evidence.replay, evidence.concurrency = contended()
+        evidence.replay, queues = contended()
+        evidence.concurrency = evidence.concurrency.and_queues_of(queues)
 
 
 def _own(stairway: StairwayResult) -> tuple[Model, ...]:

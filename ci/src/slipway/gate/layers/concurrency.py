@@ -1,10 +1,10 @@
-"""New revisions beside concurrent sessions: the lock queue, a second runner, the time on many rows.
+"""New revisions beside concurrent sessions: the lock queue; a second runner and the time on many rows.
 
 Each is executed on a copy of the database before the revision. The layer is for a change, not a history: with many new revisions it is skipped.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from slipway.errors import RefusedError
 from slipway.gate.forks import can_fork
@@ -40,9 +40,41 @@ class ConcurrencyResult:
     gaps: list[str] = field(default_factory=list)
     unreached: bool = False
 
+    def and_queues_of(self, other: "ConcurrencyResult") -> "ConcurrencyResult":
+        """Add the lock queues of another result."""
+        return ConcurrencyResult(
+            {
+                revision: replace(contention, queue=other.revisions[revision].queue)
+                for revision, contention in self.revisions.items()
+                if revision in other.revisions
+            },
+            list(dict.fromkeys([*other.gaps, *self.gaps])),
+            self.unreached or other.unreached,
+        )
 
-def examine(baseline: Baseline, steps: Mapping[str, Steps], queries: Sequence[Query]) -> ConcurrencyResult:
-    """Execute every new revision that other sessions could wait for or repeat; `queries` are the previous release's."""
+
+def examine_queues(baseline: Baseline, steps: Mapping[str, Steps], queries: Sequence[Query]) -> ConcurrencyResult:
+    """Execute every new revision that other sessions could wait for; `queries` are the previous release's."""
+
+    def queues(node: Node, of_node: Steps, source: Replica, _gaps: list[str]) -> Contention:
+        if not (tables := locked_tables(of_node.statements)):
+            return Contention()
+        with source.before(node) as database:
+            return Contention(queue=queue(source.environment, node, tables, queries, database))
+
+    return _examine(baseline, steps, queues)
+
+
+def examine_runners(baseline: Baseline, steps: Mapping[str, Steps]) -> ConcurrencyResult:
+    """Execute every new revision that other sessions could repeat, and those that process tables on many rows."""
+    return _examine(baseline, steps, _runners)
+
+
+def _examine(
+    baseline: Baseline,
+    steps: Mapping[str, Steps],
+    contention: Callable[[Node, Steps, Replica, list[str]], Contention],
+) -> ConcurrencyResult:
     result = ConcurrencyResult()
     new = [node for node in baseline.history.nodes if node.new and UP in steps[node.id].changes]
     concerned = [node for node in new if _concerns_others(steps[node.id])]
@@ -56,7 +88,7 @@ def examine(baseline: Baseline, steps: Mapping[str, Steps], queries: Sequence[Qu
             for node in concerned:
                 report(Layer.CONCURRENCY, node.id, len(concerned))
                 try:
-                    result.revisions[node.id] = _contention(node, steps[node.id], queries, source, result.gaps)
+                    result.revisions[node.id] = contention(node, steps[node.id], source, result.gaps)
                 except RefusedError as error:
                     result.gaps.append(f"lock queues and concurrent runners were not examined from {node.id}: {error}")
                     result.unreached = True
@@ -68,11 +100,8 @@ def _concerns_others(steps: Steps) -> bool:
     return bool(locked_tables(steps.statements) or processed_tables(steps.statements) or steps.committing)
 
 
-def _contention(node: Node, steps: Steps, queries: Sequence[Query], source: Replica, gaps: list[str]) -> Contention:
+def _runners(node: Node, steps: Steps, source: Replica, gaps: list[str]) -> Contention:
     contention = Contention()
-    if tables := locked_tables(steps.statements):
-        with source.before(node) as database:
-            contention.queue = queue(source.environment, node, tables, queries, database)
     if can_fork():
         contention.encounters = tuple(encounters(node, steps, source))
     elif steps.committing:
