@@ -485,6 +485,9 @@ DOCKERFILE = "FROM python:3.12\nCMD {}\n"
         ({"uv.lock": '[[package]]\nname = "aiopg"\ndependencies = [{ name = "psycopg2-binary" }]\n', "pyproject.toml": "[project]\ndependencies = ['alembic', 'asyncpg', 'aiopg']\n"}, Subject.DRIVER, "postgresql"),
         ({"compose.yml": "    SIMPLIFIED_DATABASE: 'postgresql://a:b@pg/c'\n"}, Subject.DATABASE_VARIABLE, "SIMPLIFIED_DATABASE"),
         ({"a.py": "X = _get_config('DATABASE_USERNAME')\nY = _get_config('Z', default='')\n"}, Subject.VARIABLE, "DATABASE_USERNAME={user}"),
+        ({"Procfile": "web: poetry run opentelemetry-instrument --logs_exporter otlp gunicorn a:app\n"}, Subject.COMMAND, "opentelemetry-instrument --logs_exporter otlp gunicorn a:app --bind 0.0.0.0:8000"),
+        ({"Procfile": "web: newrelic-admin run-program python -m gunicorn a:app\n"}, Subject.COMMAND, "newrelic-admin run-program gunicorn a:app --bind 0.0.0.0:8000"),
+        ({"Dockerfile": 'FROM a\nENTRYPOINT ["ddtrace-run"]\nCMD ["gunicorn", "a:app"]\n'}, Subject.COMMAND, "ddtrace-run gunicorn a:app --bind 0.0.0.0:8000"),
         ({"Procfile": "web: gunicorn --worker-class=x.Y -w 2 a:app\n"}, Subject.COMMAND, "gunicorn --worker-class=x.Y -w 2 a:app --bind 0.0.0.0:8000"),
         ({"run.sh": "exec gunicorn\n"}, Subject.COMMAND, "gunicorn"),
         ({"run.bash": "poetry run gunicorn -c ${HOME}/deploy/wsgi/gunicorn.conf.py\n", "deploy/wsgi/gunicorn.conf.py": "wsgi_app = 'a.b:app'\nbind = '0.0.0.0:81'\n", "gunicorn.py": "wsgi_app = 'c:app'\n"}, Subject.COMMAND, "gunicorn -c deploy/wsgi/gunicorn.conf.py a.b:app --bind 0.0.0.0:81"),
@@ -737,6 +740,15 @@ def test_a_command_that_is_a_guess_names_what_the_image_runs_instead_of_a_server
     )
     developers = surveyed(ALEMBIC | files | {"justfile": "flask run\n"}).fact(Subject.COMMAND).guessed
     assert developers == "the command of justfile line 1 is one for development"
+
+
+@pytest.mark.parametrize("before", ["dumb-init", "tini --", "doppler run --", "newrelic-admin run-program", "uv run"])
+def test_a_program_around_the_server_stays_or_is_said(before):
+    fact = surveyed(ALEMBIC | {"Procfile": f"web: {before} gunicorn a:app --bind 0.0.0.0:8000\n"}).fact(Subject.COMMAND)
+    stays, of_uv = before.startswith("newrelic"), before == "uv run"
+    assert fact.value == f"{before if stays else ''} gunicorn a:app --bind 0.0.0.0:8000".lstrip()
+    said = "" if stays or of_uv else f"the line is {before}"
+    assert fact.guessed.startswith(said) and bool(fact.guessed) == bool(said)
 
 
 def test_a_variable_that_may_hold_the_address_or_the_name_is_a_guess():

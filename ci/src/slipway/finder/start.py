@@ -25,6 +25,9 @@ SERVERS: Final = (
     "uwsgi",
 )
 _WITH_RUN: Final = {"flask", "litestar", "fastapi"}  # programs that start a server with `run` only
+# Programs of the service's own environment that change the server which they start.
+_WRAPPERS: Final = {"opentelemetry-instrument", "ddtrace-run", "newrelic-admin"}
+_RUNNER: Final = re.compile(r"(?:.*/)?(?:uv|poetry|pipenv|pdm|hatch|rye|python[\d.]*|env|run|exec)|-m|--|\w+=.*")
 _SEPARATORS: Final = {"&&", "||", ";", "|", "&"}
 _SHELL: Final = re.compile(r"(?:.*/)?(?:ba|da|a)?sh|-\w*c|exec|then|do")  # words before a command of a shell
 _TEXT_FOLLOWS: Final = re.compile(r"-\w*c")
@@ -55,12 +58,17 @@ _BIND: Final = re.compile(r"""^bind\s*=\s*f?["'][^"']*:(\d{2,5})["']""", re.MULT
 
 @dataclass(frozen=True)
 class Start:
-    """A command that starts a server, its place, and the other commands there, which do not start it."""
+    """A command that starts a server, its place, and the other commands there, which do not start it.
+
+    - around: the programs before the server that start it, such as `tini --`. wrapper: those that instrument it.
+    """
 
     place: str
     server: str
     arguments: tuple[str, ...]
     others: Mapping[str, str] = field(default_factory=dict)  # their places
+    around: tuple[str, ...] = ()
+    wrapper: tuple[str, ...] = ()
 
     @property
     def guessed(self) -> str:
@@ -74,7 +82,7 @@ class Start:
     @property
     def words(self) -> tuple[str, ...]:
         """The command as it is written."""
-        return (self.server, *self.arguments)
+        return (*self.around, *self.wrapper, self.server, *self.arguments)
 
     @property
     def port(self) -> str:
@@ -94,13 +102,17 @@ def starts(tree: Tree) -> Iterator[Start]:
         for at, each in reversed([*enumerate(commands)]):
             if found := _server(each):
                 others = [other for other in (*commands[:at], *commands[at + 1 :]) if other[0] not in _OF_NO_EFFECT]
-                server, arguments = found[0], tuple(_in_tree(tree, word) for word in found[1])
+                before, server = found
+                arguments = tuple(_in_tree(tree, word) for word in each[len(before) + 1 :])
+                around = tuple(takewhile(lambda word: word.rpartition("/")[2] not in _WRAPPERS, before))
                 named = _in_settings(tree, arguments) if server == "gunicorn" else ()
                 yield Start(
                     place,
                     server,
                     (*arguments, *named),
                     {**_migrating_lines(tree, place), **dict.fromkeys(map(" ".join, others), place)},
+                    () if all(map(_RUNNER.fullmatch, around)) else around,
+                    tuple(word for word in before[len(around) :] if not _RUNNER.fullmatch(word)),
                 )
                 break
 
@@ -182,11 +194,12 @@ def _apart(word: str) -> Sequence[str]:
     return [*filter(None, match.groups())] if match else [word]
 
 
-def _server(command: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
+def _server(command: Sequence[str]) -> tuple[Sequence[str], str] | None:
+    """Return the words before the program that is a server, and its name."""
     for index, word in enumerate(command):
         name = word.rpartition("/")[2]
         if name in SERVERS and (name not in _WITH_RUN or "run" in command[index:]):
-            return name, tuple(command[index + 1 :])
+            return command[:index], name
     return None
 
 
@@ -214,7 +227,10 @@ def _migrating_lines(tree: Tree, place: str) -> dict[str, str]:
 
 def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
     of_images = [each for each in instructions(tree) if each.word in {"CMD", "ENTRYPOINT"}]
-    yield from ((each.place, each.command) for each in reversed(of_images))
+    wrapping = [each for each in of_images if each.word == "ENTRYPOINT" and not _WRAPPERS.isdisjoint(each.command)]
+    for each in reversed(of_images):
+        before = (entry.command for entry in wrapping if entry.file == each.file and each.word == "CMD")
+        yield each.place, (*next(before, ()), *each.command)
     of_processes = [(place, words(line)) for place, line in _of_procfile(tree)]
     for script in dict.fromkeys(name for each in of_images for name in scripts_of(tree, each.command)):
         yield from _of_script(tree, script)

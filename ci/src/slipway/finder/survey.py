@@ -92,6 +92,7 @@ def _start(tree: Tree) -> Iterator[Fact]:
     start = next((each for each in starts(tree) if not each.guessed), None)
     if line := command(start, applications(tree), needed(tree), port.value):
         place = start.place if start else defined[0].place
+        line = (*(start.wrapper if start else ()), *line)
         guessed = "" if start else _unknown_start(tree)
         if start and not is_as_written(line, start):
             guessed = f"the line is {shlex.join(start.words)}"
