@@ -335,7 +335,7 @@ def test_what_no_file_says_literally_is_a_guess():
         "no file names it in FLASK_APP",
         """the line is gunicorn -c g.py 'patched:init_app('"'"'x'"'"')'""",
         "other files have 16",
-        "there is also tasks.Dockerfile; it has no USER; slipway refuses to release images that run as root",
+        "there is also tasks.Dockerfile",
     }
 
 
@@ -529,7 +529,7 @@ STAGES = "FROM python:3.12 AS base\nCOPY . .\nUSER app\nFROM base AS {}\nFROM ba
 
 
 @pytest.mark.parametrize(
-    ("files", "image", "is_guess"),
+    ("files", "image", "is_root"),
     [
         ({"Dockerfile": STAGES.format("production", "debug")}, ("Dockerfile", "production"), False),
         ({"Dockerfile": STAGES.format("debug", "web")}, ("Dockerfile", ""), False),
@@ -541,11 +541,11 @@ STAGES = "FROM python:3.12 AS base\nCOPY . .\nUSER app\nFROM base AS {}\nFROM ba
         ({"Dockerfile": "COPY . .\nFROM"}, ("", ""), False),
     ],
 )  # fmt: skip
-def test_the_services_own_dockerfile_is_proposed_when_the_folder_is_its_context(files, image, is_guess):
+def test_the_services_own_dockerfile_is_proposed_when_the_folder_is_its_context(files, image, is_root):
     survey = surveyed(ALEMBIC | files)
     assert (survey.value(Subject.DOCKERFILE), survey.value(Subject.TARGET)) == image
-    fact = survey.fact(Subject.DOCKERFILE)
-    assert bool(fact and fact.guessed) == is_guess
+    assert survey.value(Subject.USER) == ("root" if is_root else "")
+    assert not any(fact.guessed for fact in survey.facts_about(Subject.DOCKERFILE))
 
 
 ROOT = "revision = 'a'\ndown_revision = None\ndef upgrade():\n    {}\n"

@@ -296,6 +296,10 @@ def test_the_services_own_dockerfile_goes_into_the_table_of_images(folder):
     initialised(folder)
     images = load(folder).images
     assert (images.dockerfile, images.target) == ("Dockerfile", "prod")
+    root = propose(service(folder / "api", FILES | {"Dockerfile": "FROM python:3.12\n"})).notes
+    assert any(
+        note.startswith("Dockerfile line 1 begins an image that runs as root, which slipway refuses") for note in root
+    )
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,9 @@ def own_image(tree: Tree) -> Iterator[Fact]:
         chosen = chosen if _FOR_DEVELOPERS.search(names[-1]) else len(names) - 1
         user = [each for each in read[read.index(stages[chosen]) :] if each.word == "USER"]
         inherits = any(stages[chosen].rest.split()[0] == stage for stage in names)
-        root = "" if user or inherits else "it has no USER; slipway refuses to release images that run as root"
-        yield Fact(subject=Subject.DOCKERFILE, value=name, place=name, guessed="; ".join(filter(None, (others, root))))
+        yield Fact(subject=Subject.DOCKERFILE, value=name, place=name, guessed=others)
+        if not user and not inherits:
+            yield Fact(subject=Subject.USER, value="root", place=stages[chosen].place)
         if chosen < len(names) - 1:
             why = f"the last stage, {names[-1]}, is for development"
             yield Fact(subject=Subject.TARGET, value=names[chosen], place=stages[chosen].place, guessed=why)

@@ -133,6 +133,8 @@ def _notes(survey: Survey, files: Sequence[AdoptedFile]) -> Iterator[str]:
             f"a managed database gives a deployed service its whole URL, and no part of it or URL for another driver: "
             f"name {', '.join(parts)} in variables or secrets of each environment"
         )
+    if user := survey.fact(Subject.USER):
+        yield f"{user.place} begins an image that runs as root, which slipway refuses to release: add a USER below it"
     if not survey.fact(Subject.COMMAND):
         yield (
             "found no ASGI or WSGI application: the gate needs none; for images, releases and rehearsals "

@@ -37,6 +37,7 @@ class Subject(Enum):
     PORT = "port"
     DOCKERFILE = "Dockerfile"
     TARGET = "Dockerfile's stage"
+    USER = "user of the image"  # only when it is root
     PACKAGE = "system package"  # of Debian
     HEALTH_PATH = "health path"
     POSTGRES = "postgres"
