@@ -743,12 +743,13 @@ def test_a_command_that_is_a_guess_names_what_the_image_runs_instead_of_a_server
 
 
 @pytest.mark.parametrize("before", ["dumb-init", "tini --", "doppler run --", "newrelic-admin run-program", "uv run"])
-def test_a_program_around_the_server_stays_or_is_said(before):
+def test_a_program_around_the_server_stays_or_is_shown(before):
     fact = surveyed(ALEMBIC | {"Procfile": f"web: {before} gunicorn a:app --bind 0.0.0.0:8000\n"}).fact(Subject.COMMAND)
     stays, of_uv = before.startswith("newrelic"), before == "uv run"
     assert fact.value == f"{before if stays else ''} gunicorn a:app --bind 0.0.0.0:8000".lstrip()
-    said = "" if stays or of_uv else f"the line is {before}"
-    assert fact.guessed.startswith(said) and bool(fact.guessed) == bool(said)
+    shown = "" if stays or of_uv else f"the line is {before}"
+    assert fact.guessed.startswith(shown)
+    assert bool(fact.guessed) == bool(shown)
 
 
 def test_a_variable_that_may_hold_the_address_or_the_name_is_a_guess():

@@ -443,10 +443,14 @@ def test_a_folder_without_settings_is_refused_with_the_two_files_that_may_hold_t
     )
 
 
-def test_slipway_toml_takes_precedence_over_pyproject_toml(tmp_path):
-    (tmp_path / "pyproject.toml").write_text("")
+def test_slipway_toml_is_read_and_refused_beside_another_table(tmp_path):
     (tmp_path / "slipway.toml").write_text(service())
-    assert load(tmp_path).name == "notes"
+    for other in ("", "\n[tool.slipway\n", '[tool.x]\na = """\n[tool.slipway]\n"""\n'):
+        (tmp_path / "pyproject.toml").write_text(other)
+        assert load(tmp_path).name == "notes"
+    (tmp_path / "pyproject.toml").write_text("[tool.slipway.migrations]\n")
+    with pytest.raises(SettingsError, match=r"slipway\.toml and pyproject\.toml both have \[tool\.slipway\]"):
+        load(tmp_path)
 
 
 def test_a_binary_file_is_refused(tmp_path):

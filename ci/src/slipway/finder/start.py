@@ -56,7 +56,7 @@ CHECKED: Final = re.compile(
 _BIND: Final = re.compile(r"""^bind\s*=\s*f?["'][^"']*:(\d{2,5})["']""", re.MULTILINE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Start:
     """A command that starts a server, its place, and the other commands there, which do not start it.
 
@@ -107,12 +107,12 @@ def starts(tree: Tree) -> Iterator[Start]:
                 around = tuple(takewhile(lambda word: word.rpartition("/")[2] not in _WRAPPERS, before))
                 named = _in_settings(tree, arguments) if server == "gunicorn" else ()
                 yield Start(
-                    place,
-                    server,
-                    (*arguments, *named),
-                    {**_migrating_lines(tree, place), **dict.fromkeys(map(" ".join, others), place)},
-                    () if all(map(_RUNNER.fullmatch, around)) else around,
-                    tuple(word for word in before[len(around) :] if not _RUNNER.fullmatch(word)),
+                    place=place,
+                    server=server,
+                    arguments=(*arguments, *named),
+                    others={**_migrating_lines(tree, place), **dict.fromkeys(map(" ".join, others), place)},
+                    around=() if all(map(_RUNNER.fullmatch, around)) else around,
+                    wrapper=tuple(word for word in before[len(around) :] if not _RUNNER.fullmatch(word)),
                 )
                 break
 

@@ -76,10 +76,21 @@ def load(source: Path, *, named: bool = True) -> Settings:
     """Read the settings of the service in the folder `source`, as `parse` does; raises SettingsError."""
     own, file = source / OWN_FILE, source / "pyproject.toml"
     if own.is_file():
+        if file.is_file() and _has_table(text_of(file)):
+            both = f"{OWN_FILE} and {file.name} both have [tool.slipway]"
+            raise SettingsError(both, "move everything into one of the two, and remove the table from the other")
         return load_file(own, named=named)
     if not file.is_file():
         raise MissingTableError(f"there is neither a pyproject.toml nor a {OWN_FILE} in {source.resolve()}")
     return load_file(file, named=named)
+
+
+def _has_table(text: str) -> bool:
+    try:
+        tool = toml.loads(text).get("tool") if "slipway" in text else None
+    except ValueError:  # also for what is not UTF-8
+        return False
+    return isinstance(tool, dict) and "slipway" in tool
 
 
 def load_file(file: Path, *, named: bool = True) -> Settings:
