@@ -1,1 +1,4 @@
-"""Commands: a description for each, from which the command line, the Dagger object, the reference pages and test tables are made."""
+"""One description of each command.
+
+The command line, the Dagger object, the reference pages and the tables of tests are made from it.
+"""

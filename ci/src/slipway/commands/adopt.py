@@ -50,7 +50,8 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
         proposed = await to_thread.run_sync(adoption.propose, service, text, _head_before_slipway(result))
         written = await to_thread.run_sync(adoption.written, folder, proposed)
         if text and not isinstance(result, SlipwayError) and not proposed.is_complete:
-            why = result.coverage.gaps[0].partition("; if production had it")[0]  # the advice that was followed
+            # omit the advice, which has been followed
+            why = result.coverage.gaps[0].partition("; if production had it")[0]
             note = f"the gate begins after today's revisions, on the schema of the models: {why}"
             written = replace(written, notes=(*written.notes, note))
             result = await _proof(options)
@@ -58,7 +59,7 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
 
 
 def _options(flags: Flags, caller: Caller) -> "GateOptions":
-    """Return the options of a gate that executes the whole history, and reports on the revisions that are not committed."""
+    """Return the options of a gate that executes the whole history and reports only on revisions that are not committed."""
     from slipway.local.prove import GateOptions
     from slipway.source.commit import commit_at
 
@@ -71,7 +72,7 @@ def _options(flags: Flags, caller: Caller) -> "GateOptions":
 
 
 async def _with_all_obstacles(proposed: "Adoption", options: "GateOptions") -> "Adoption":
-    """Add the obstacles of the environment and of this machine to those of the files."""
+    """Add the obstacles that virtual environment and machine present to those in the service's files."""
     from slipway.local.gate import obstacles
     from slipway.records.survey import Obstacle
 
@@ -90,9 +91,10 @@ async def _proof(options: "GateOptions") -> "Proof | SlipwayError":
 
 
 def _head_before_slipway(result: "Proof | SlipwayError") -> str | None:
-    """Return the head, if all revisions were committed before slipway was adopted: the gate then tests later ones only, here as in CI.
+    """Return the head if all revisions were committed before slipway was adopted. The gate then tests later revisions only, here and in CI.
 
-    None when the gate could not run, or no revision could, so that only files and git can say it.
+    Return an empty text otherwise. Return None when the gate, or every revision, could not run: only files and git can then
+    answer.
     """
     if isinstance(result, SlipwayError) or not result.coverage.revisions:
         return None
@@ -102,19 +104,22 @@ def _head_before_slipway(result: "Proof | SlipwayError") -> str | None:
 
 
 async def _baseline(options: "GateOptions", proposed: "Adoption", result: "Proof | SlipwayError") -> str:
-    """Return the text of a baseline when old revisions do not run without one; empty when they do, or the models cannot be read."""
+    """Return the text of a baseline when the old revisions need one.
+
+    Return an empty text when they do not, or when the models cannot be read.
+    """
     from slipway.local.gate import baseline
 
     if isinstance(result, SlipwayError) or result.coverage.baseline or not result.unexecuted:
         return ""
     if any("is not supported in this build" in gap for gap in result.coverage.gaps):
-        return ""  # this Postgres lacks a part, and the models may need it, too
+        return ""  # this Postgres lacks a feature that the models may need, too
     new = {revision.id for revision in result.revisions if revision.new}
     if not proposed.begins_on_a_schema and {*result.unexecuted} <= {*result.heads} | new:
-        return ""  # that may be a mistake in the newest revision
+        return ""  # a mistake in the newest revision may be the cause
     try:
         return await baseline(options)
-    except SlipwayError:  # the gate's report has the way by pg_dump
+    except SlipwayError:  # the gate's report describes how to make a baseline with pg_dump
         return ""
 
 

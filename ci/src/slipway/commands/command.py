@@ -1,6 +1,7 @@
-"""Command: what a command is called, takes, returns, may do in AWS, and how it runs.
+"""The description of a command: its name and flags, its result, its access to AWS, and the function that it runs.
 
-Descriptions are read by `slipway --help` and when an engine registers the module, so their modules import nothing heavy.
+`slipway --help` and an engine that registers the module read the descriptions. Their modules therefore import nothing
+heavy.
 """
 
 import argparse
@@ -25,7 +26,7 @@ Flags = argparse.Namespace
 
 
 class Group(Enum):
-    """The heading of a command in help and on the reference page."""
+    """A heading in help and on the reference page, with several commands below it."""
 
     TEST = "Set up and test"
     RELEASE = "Release"
@@ -48,7 +49,7 @@ class Flag:
     """A flag of a command, on the command line and as an argument of its Dagger function."""
 
     name: str  # without dashes, such as "dry-run"
-    sentence: str  # one for help, Dagger and pages
+    sentence: str  # the sentence for help, Dagger and pages
     metavar: str = ""  # empty for a switch, which is false by default
     parse: Callable[[str], Any] = str
     default: Any = None
@@ -56,15 +57,15 @@ class Flag:
     repeated: bool = False
     positional: bool = False
     choices: tuple[str, ...] = ()
-    bare: str = ""  # the value when the flag is passed alone
-    one_of: str = ""  # flags of one label exclude each other; one of them must be passed if they are required
-    on_dagger: str = ""  # how the argument of the Dagger function differs
-    dagger_default: str = ""  # what it is there, if not that of the sentence
-    not_on_dagger: str = ""  # why the Dagger function does not take it
+    bare: str = ""  # the value when the flag has none on the command line
+    one_of: str = ""  # flags with the same label exclude each other; if they are required, one of them must be passed
+    on_dagger: str = ""  # the difference of the Dagger function's argument
+    dagger_default: str = ""  # the default of the Dagger function, if it differs from the sentence's
+    not_on_dagger: str = ""  # why the Dagger function lacks this argument
 
     @property
     def key(self) -> str:
-        """The name in Python; a keyword gets an underscore."""
+        """The flag's name in Python; a Python keyword gets an underscore."""
         name = self.name.replace("-", "_")
         return f"{name}_" if name == "from" else name
 
@@ -74,13 +75,16 @@ class Flag:
 
     @property
     def doc(self) -> str:
-        """The sentence of the Dagger argument, without backquotes, which Dagger would print, and with one default."""
+        """The sentence of the Dagger argument, with its default.
+
+        Backquotes are removed, because Dagger would print them.
+        """
         sentence = self.sentence.partition(" (default: ")[0] if self.dagger_default else self.sentence
         return "; ".join(filter(None, [sentence, self.on_dagger])).replace("`", "") + self.default_on_dagger
 
     @property
     def default_on_dagger(self) -> str:
-        """The end of the sentence that states the default of the Dagger argument; empty if it is the same."""
+        """The end of the sentence that states the default of the Dagger argument; empty when the default is the same."""
         return f" (default: {self.dagger_default})" if self.dagger_default else ""
 
 
@@ -99,7 +103,10 @@ def switch(name: str, sentence: str, **more: Any) -> Flag:
 
 @dataclass(frozen=True)
 class JsonRecord:
-    """A record that a command returns with `--json`: `slipway/RECORD/1`; and when, or with which exit code."""
+    """A record that a command prints with `--json`, named `slipway/RECORD/1`.
+
+    `when` is the condition or the exit code.
+    """
 
     record: str
     when: str = ""
@@ -116,35 +123,47 @@ class Caller(Protocol):
         ...
 
     def say(self, answer: "CommandResult") -> None:
-        """Print an answer before the command ends."""
+        """Print an answer while the command still runs."""
         ...
 
     def stream(self, answer: "CommandResult") -> None:
-        """Print one of many answers, none of which is the job's result; raises BrokenPipeError when the reader has gone."""
+        """Print one of many answers; the job's result is none of them.
+
+        Raise BrokenPipeError when the reader has closed the pipe.
+        """
         ...
 
     def screen(self) -> AbstractContextManager[Callable[["CommandResult"], None]]:
-        """Show answers that replace each other on a terminal; elsewhere each that differs is printed after the one before."""
+        """Show answers that replace each other on a terminal.
+
+        In a pipe, print each answer that differs from the previous one.
+        """
         ...
 
     async def settings(self) -> "Settings":
-        """Load the service's settings; raises SettingsError."""
+        """Load the service's settings. Raise SettingsError when they cannot be used."""
         ...
 
     async def environment(self, name: str, settings: "Settings | None" = None) -> "ServiceEnvironment":
-        """Return an environment of the settings, by default those of the folder; raises SettingsError."""
+        """Return an environment of `settings`, by default of the folder's settings.
+
+        Raise SettingsError when there is no such environment.
+        """
         ...
 
     async def services(self) -> "Mapping[str, Settings]":
-        """Load the settings of every service of the repository, by folder; raises SettingsError."""
+        """Load the settings of every service of the repository, by folder.
+
+        Raise SettingsError when they cannot be used.
+        """
         ...
 
     async def text(self, file: Any, what: str) -> str:
-        """Read a file that a flag names; raises BadInputError."""
+        """Read a file that a flag names. Raise BadInputError when it cannot be read."""
         ...
 
     async def record(self, kind: type[R], file: Any, what: str) -> R:
-        """Read a record from a file that a flag names; raises BadInputError."""
+        """Read a record from a file that a flag names. Raise BadInputError when the file has no such record."""
         ...
 
 
@@ -156,11 +175,14 @@ Around = Callable[[Flags], AbstractContextManager[object]]
 class Command:
     """One command.
 
-    - sentence: one for help, Dagger and pages. more: what its help adds.
-    - run: None for a function that only Dagger has. It returns None if it has already printed everything.
-    - around: on the command line, what begins before the imports that `run` needs, and ends after it.
-    - permissions: the rows of the permissions table that its AWS calls need; by default the one of its name.
-    - not_on_dagger: why Dagger has no such function. never_red: why its function succeeds whatever the exit code would be.
+    - sentence: the sentence for help, Dagger and pages.
+    - more: further text for the command's help.
+    - run: the command's function, which returns None when it has already printed everything. None for a function that
+      only Dagger has.
+    - around: on the command line, a context that starts work before the imports of `run`, and ends it afterwards.
+    - permissions: the rows of the permissions table that its AWS calls need; by default the row of its name.
+    - not_on_dagger: why Dagger has no such function.
+    - never_red: why its Dagger function succeeds even when the command's exit code would not be 0.
     - cache: how long an engine may keep its result: "never", "session", or "" for Dagger's default.
     """
 
@@ -180,7 +202,7 @@ class Command:
 
     @property
     def of_environment(self) -> bool:
-        """Whether it is a function of Dagger's object Environment."""
+        """Whether the command is a function of the Dagger object Environment."""
         return any(flag.name in {"environment", "from"} for flag in self.flags)
 
     @property
@@ -200,12 +222,12 @@ class Command:
         return next(flag for flag in self.flags if flag.name == name)
 
     def defaults(self) -> dict[str, Any]:
-        """The value of every flag that is not passed."""
+        """The default of every flag, by its name in Python."""
         return {flag.key: False if flag.is_switch else flag.default for flag in self.flags}
 
 
 def command(group: Group, sentence: str, access: AwsAccess = AwsAccess.NONE, **more: Any) -> Callable[[Run], Command]:
-    """Describe the command that a function runs and that has its name."""
+    """Return a decorator that describes a command; the decorated function runs it and gives it its name."""
 
     def describe(run: Run) -> Command:
         name = run.__name__
@@ -218,7 +240,7 @@ def command(group: Group, sentence: str, access: AwsAccess = AwsAccess.NONE, **m
 
 
 def named(name: str, commands: Sequence[Command]) -> Command:
-    """Return a command or Dagger function; raises BadInputError that suggests similar names."""
+    """Return the command or Dagger function of this name. Raise BadInputError that suggests a similar name."""
     for command in commands:
         if command.name == name:
             return command

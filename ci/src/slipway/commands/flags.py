@@ -20,7 +20,7 @@ def url(text: str) -> str:
 
 
 def day(text: str) -> date:
-    """Read a day; raises ArgumentTypeError."""
+    """Read a date. Raise ArgumentTypeError for another text."""
     try:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc).date()
     except ValueError:

@@ -19,7 +19,7 @@ from slipway.errors import BadInputError
 
 
 def parse(arguments: Sequence[str]) -> Flags:
-    """Read a command line; raises BadInputError, with a suggestion for a misspelt command or flag."""
+    """Read a command line. Raise BadInputError, which suggests a similar command or flag, when it is wrong."""
     if arguments and not arguments[0].startswith("-"):
         command = named(arguments[0], FUNCTIONS)
         if command.run is None:
@@ -30,7 +30,7 @@ def parse(arguments: Sequence[str]) -> Flags:
 
 
 def _check_flags(command: Command, arguments: Iterable[str]) -> None:
-    """Raise BadInputError for an unknown flag, before argparse complains that another one is missing."""
+    """Raise BadInputError for an unknown flag, before argparse complains about a missing one."""
     flags = [flag for flag in (*command.flags, *EVERYWHERE) if not flag.positional]
     known = ["--help", *(f"--{flag.name}" for flag in flags)]
     for argument in takewhile(lambda argument: argument != "--", arguments):
@@ -64,7 +64,10 @@ class _Top(_Parser):
 
 
 class _Paragraphs(argparse.HelpFormatter):
-    """Plain help, which keeps the paragraphs of a text, and words with hyphens, such as flags, whole."""
+    """A formatter of plain help.
+
+    It keeps a text's paragraphs, and does not break words at hyphens, such as those in flags.
+    """
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         lines = (self._split_lines(part, width - len(indent)) for part in text.split("\n\n"))
@@ -81,14 +84,14 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
     from rich_argparse.contrib import ParagraphRichHelpFormatter
 
     class Coloured(ParagraphRichHelpFormatter):
-        text_markup = False  # our brackets are no markup
+        text_markup = False  # square brackets in our texts are no markup
 
     return Coloured(prog, max_help_position=18)
 
 
 @cache
 def grammar(only: Command | None = None) -> _Top:
-    """Return the parser of the command line: with all commands, or with one only, which is made faster."""
+    """Return the parser of the command line, with all commands or, to save time, with one."""
     top = _Top(
         "slipway",
         usage="slipway COMMAND [flags]",

@@ -44,7 +44,7 @@ _HERE = "it is about the command line on your machine"
         ),
     ),
     not_on_dagger="a function runs in a container of the engine and cannot see your machine",
-    permissions=(),  # GetCallerIdentity needs none
+    permissions=(),  # the only AWS call, GetCallerIdentity, needs no permission
 )
 async def doctor(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.doctor.check import DoctorOptions
@@ -124,7 +124,10 @@ async def cache(flags: Flags, _caller: Caller) -> "CommandResult":
 
 
 def explained(subject: str, commands: Sequence[Command]) -> "Explanation":
-    """Return the explanation of a rule or a command, or the list of all rules; raises BadInputError."""
+    """Return the explanation of a rule or a command, or the list of all rules.
+
+    Raise BadInputError for an unknown name.
+    """
     from slipway.gate.rulebook import all_rules, rule_named
     from slipway.records.command import Explanation
 
@@ -145,7 +148,7 @@ def _of_rule(rule: "Rule") -> Iterator[str]:
     level = "off by default" if rule.optional else rule.level.value
     implies = ", ".join(each.value for each in rule.implies) or "no effect"
     yield f"Level: {level}\nCertificate: {implies}"
-    if not (rule.code and rule.bad):  # the code has placeholders, and the good example has none
+    if not (rule.code and rule.bad):  # the remedy's code has placeholders, and the good example has none
         yield f"Instead:\n{indent(rule.code, '    ') if rule.code else fill(rule.advice, 100)}"
     for title, code in (("Bad", rule.bad), ("Good", rule.good)) if rule.bad else ():
         yield f"{title}:\n{indent(code, '    ')}"
@@ -162,7 +165,7 @@ def _text(command: Command) -> str:
             "\n".join(["Records, with --json", *(_result(each.record, each.when) for each in command.records)])
         )
     parts.append(EXIT_CODES)
-    if command.permissions and find_spec("slipway.release"):  # slipway-gate comes without it
+    if command.permissions and find_spec("slipway.release"):  # the distribution slipway-gate lacks that room
         parts += _actions(command)
     parts.append(_on_dagger(command))
     parts += [command.more] if command.more else []

@@ -1,4 +1,4 @@
-"""Commands in messages, completed with the flags of the call that prints them, so that a reader can paste them."""
+"""Add flags of the current call to commands in its messages, so that a reader can paste these commands."""
 
 import re
 import shlex
@@ -14,14 +14,14 @@ _CARRIED: Final = ("environment", "service", "region", "source", "endpoint-url")
 _TAKEN: Final = {
     command.name: {flag.name for flag in command.flags}
     for command in COMMANDS
-    if command.name != "simulator"  # it serves an endpoint, and takes one for its pushes only
+    if command.name != "simulator"  # `simulator` itself serves an endpoint; its flag is for pushes only
 }
 
 
 def completed(text: str, flags: Flags, escape: Callable[[str], str] = str) -> str:
-    """Add to each command in a text the flags of this call that name the place, if the command takes them and the text lacks them.
+    """Add the flags `_CARRIED` of this call to each command in a text, if the command takes the flag and the text lacks it.
 
-    `escape` puts a flag into the text, such as one that is JSON.
+    `escape` quotes a flag for the text's format, such as JSON.
     """
     carried = _carried(flags)
 
@@ -37,7 +37,7 @@ def completed(text: str, flags: Flags, escape: Callable[[str], str] = str) -> st
 
 
 def _carried(flags: Flags) -> Mapping[str, str]:
-    """Return the flags that name the place of a call; for a promotion, that is the environment that it changes."""
+    """Return the passed flags among `_CARRIED`. For a promotion, `environment` is the one that it changes."""
     passed = vars(flags)
     values = {name: passed.get(name.replace("-", "_")) for name in _CARRIED}
     if "from_" in passed:

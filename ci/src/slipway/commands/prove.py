@@ -135,13 +135,14 @@ async def _every_service(flags: Flags, caller: Caller) -> "CommandResult":
 
 
 async def _proof(flags: Flags, caller: Caller) -> "Proof":
-    """Return the proof of the service in the folder `flags.source`; raises SlipwayError."""
+    """Return the proof of the service in the folder `flags.source`. Raise SlipwayError when none can be made."""
     from slipway.local.start import gate_started
 
     named = layers_of(flags.layers) if flags.layers is not None else None
     with caller.progress.step("testing the migrations"):
         async with gate_started(flags.source, flags.python, caller.progress) as place:
-            from slipway.local.gate import gate as prove_folder  # here, while the gate's process imports, too
+            # import here, because the gate's process imports at the same time
+            from slipway.local.gate import gate as prove_folder
             from slipway.local.prove import NamedServer
             from slipway.records.proof import Layer
 
@@ -162,7 +163,10 @@ async def _proof(flags: Flags, caller: Caller) -> "Proof":
 
 
 async def _every_proof(flags: Flags, caller: Caller) -> "Proofs":
-    """Return the proofs of all services below the folder, one after the other; one that cannot be tested does not stop the others."""
+    """Return the proofs of all services below the folder, made one after the other.
+
+    When one fails, the others are still made.
+    """
     from anyio import to_thread
 
     from slipway.finder.tree import repository_of
@@ -187,7 +191,7 @@ async def _every_proof(flags: Flags, caller: Caller) -> "Proofs":
 
 
 def options_of(flags: Flags) -> "GateOptions":
-    """Return the options that name the service, its environment, and how alembic is called."""
+    """Return the options that name the service, its virtual environment, and the arguments of alembic."""
     from slipway.local.prove import AlembicOptions, GateOptions
 
     alembic = AlembicOptions(config=flags.config, section=flags.section, x_arguments=tuple(flags.x_argument or ()))
@@ -195,7 +199,7 @@ def options_of(flags: Flags) -> "GateOptions":
 
 
 def layers_of(names: str) -> "tuple[Layer, ...]":
-    """Read the names of layers; raises BadInputError for an unknown one."""
+    """Read the names of layers. Raise BadInputError for an unknown name."""
     from slipway.records.proof import Layer
 
     try:

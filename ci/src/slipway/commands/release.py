@@ -53,7 +53,7 @@ async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
 
     environment = await connected_to(flags, caller)
     spec, live = environment.spec(environment.digest_of(flags.image)), dict[str, str]()
-    with suppress(AwsRefusedError):  # the preflight itself names what may not be read
+    with suppress(AwsRefusedError):  # the preflight itself reports missing permissions
         live = dict((await environment.status()).fields)
     report = await preflight(environment.aws, spec.over(live), environment.settings, live=live)
     return answers.of_preflight(report)
@@ -326,7 +326,7 @@ async def _deploy_all(flags: Flags, caller: Caller) -> "CommandResult":
 
 
 async def _joint(flags: Flags, caller: Caller, images: "Sequence[str]") -> "JointDeployment":
-    """Return the release of several images; raises BadInputError."""
+    """Return the joint release of several images. Raise BadInputError when the images and services do not match."""
     from slipway.environment.joint import joint_deployment
 
     opened = partial(caller.environment, flags.environment)
@@ -334,7 +334,7 @@ async def _joint(flags: Flags, caller: Caller, images: "Sequence[str]") -> "Join
 
 
 def _only(images: list[str]) -> str:
-    """Return the one image of a command for one service; raises BadInputError."""
+    """Return the only image of a command for one service. Raise BadInputError when there is none, or more than one."""
     if len(images) == 1:
         return images[0]
     raise BadInputError(
@@ -348,7 +348,7 @@ async def changed(
     plan: "Callable[[], Awaitable[Plan]]",
     run: "Callable[[Tell], Awaitable[Outcome]]",
 ) -> "CommandResult":
-    """Answer with the outcome of a run, or with --dry-run with its plan."""
+    """Run a change and return its outcome; with --dry-run, return its plan only."""
     from slipway.report.answers import release as answers
 
     if flags.dry_run:
@@ -358,13 +358,16 @@ async def changed(
 
 
 async def _changed_environment(flags: Flags, caller: Caller) -> "ServiceEnvironment":
-    """Return the environment that a command changes, with its ledger or without."""
+    """Return the environment that a command changes. With --without-ledger it uses no ledger."""
     environment = await connected_to(flags, caller)
     return environment.doing_without_ledger(flags.without_ledger) if flags.without_ledger else environment
 
 
 async def connected_to(flags: Flags, caller: Caller, name: str = "") -> "ServiceEnvironment":
-    """Return an environment with the addresses of the services that it calls; one read from the ledger has the recorded addresses."""
+    """Return an environment with the addresses of the services that its service calls.
+
+    An environment that is read from the ledger has the addresses that the ledger recorded.
+    """
     environment = await caller.environment(name or flags.environment)
     if not environment.settings.calls or vars(flags).get("service"):
         return environment
@@ -374,7 +377,10 @@ async def connected_to(flags: Flags, caller: Caller, name: str = "") -> "Service
 
 
 async def _evidence(flags: Flags, caller: Caller) -> "CompatibilityEvidence":
-    """Read the certificate, or make it from the proof, and the reason passed; raises BadInputError, and RefusedError for a proof that gives no certificate."""
+    """Return the evidence in the flags: a certificate, or one made from a proof, and the reason for a risk.
+
+    Raise BadInputError when a file cannot be read, and RefusedError for a proof that yields no certificate.
+    """
     import time
 
     from slipway.environment.redeploy import CompatibilityEvidence

@@ -130,7 +130,7 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.record:
         block = await caller.record(LedgerBlock, flags.record, "the deployment")
         await record_all(environment, block.records)
-        flags.record.unlink()  # a second time it would be another deployment
+        flags.record.unlink()  # a second upload would create another deployment
     return answers.of_history(await with_unfinished(environment, await environment.history(flags.limit)))
 
 

@@ -1,4 +1,4 @@
-"""Every command, in the order of help and of the reference pages, and the functions that only Dagger has."""
+"""All commands, in the order of help and reference pages, and the functions that only Dagger has."""
 
 from slipway.commands import account, adopt, machine, prove, release, service
 from slipway.commands.command import AwsAccess, Command, Group
@@ -8,7 +8,7 @@ COMMANDS = tuple(each for module in _GROUPS for each in vars(module).values() if
 
 
 def _function(name: str, sentence: str, cache: str = "") -> Command:
-    """Describe a function that needs a container engine, so the command line does not have it."""
+    """Describe a function that needs a container engine and is therefore no command."""
     return Command(name=name, group=Group.ENGINE, sentence=sentence, cache=cache)
 
 

@@ -7,10 +7,11 @@ from slipway.records.form import Record
 
 @dataclass(frozen=True, kw_only=True)
 class AccessDifference:
-    """A fact that is not as it should be. Passwords are in neither value; both are untrusted.
+    """A difference between what a database server should have and what it has.
 
     - subject: such as "role notes" or "schema public of notes".
-    - remedy: what a person has to do; empty where `slipway bootstrap --apply` does it.
+    - expected, actual: untrusted texts, which contain no password.
+    - remedy: the next step for a person; empty when `slipway bootstrap --apply` removes the difference.
     """
 
     subject: str
@@ -21,7 +22,7 @@ class AccessDifference:
 
 @dataclass(frozen=True)
 class ServerAccess(Record, schema="slipway/server-access/1"):
-    """The differences on a server; with `is_made` those that were mended."""
+    """The differences on a database server; when `is_made` is true, bootstrap has removed them."""
 
     differences: tuple[AccessDifference, ...]
     is_made: bool

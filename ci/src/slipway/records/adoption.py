@@ -13,18 +13,22 @@ class FileState(Enum):
 
     PROPOSED = "proposed"
     WRITTEN = "written"
-    KEPT = "kept"  # it was there already, or holds the table already
+    KEPT = "kept"  # the file existed already, or it already contains the table
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdoptedFile:
-    """A file of the adoption. added: the lines at its end, or all of a new file. name: relative to the service's folder."""
+    """A file that `init` writes or extends.
+
+    - added: the lines that it adds at the end of the file, or the whole text of a new file.
+    - name: relative to the service's folder.
+    """
 
     name: str
     state: FileState
     added: str = ""
     is_new: bool = False
-    reason: str = ""  # why it was kept
+    reason: str = ""  # why the file was kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +43,14 @@ class Drift:
 
 @dataclass(frozen=True, kw_only=True)
 class Adoption(Record, schema="slipway/adoption/1"):
-    """The state of a service's adoption.
+    """The result of `slipway init` for a service.
 
-    - files: what `init` writes. drift: with --check, where the settings and the service's files differ.
-    - notes: what to know about the files, one sentence each.
-    - gate: the first lines of the gate's report and its summary, or why it could not run; empty when it was not run. errors: what made it red.
+    - files: the files that `init` writes.
+    - drift: with --check, the differences between the settings and the service's other files.
+    - notes: facts about the files that a person should know, one sentence each.
+    - gate: the first lines of the gate's report and its summary, or why the gate could not run; empty when it was not
+      started.
+    - errors: the findings that made the gate fail.
     """
 
     service: str
@@ -55,12 +62,12 @@ class Adoption(Record, schema="slipway/adoption/1"):
     gate: str = ""
     errors: tuple[Finding, ...] = ()
     passed: bool | None = None
-    begins_later: bool = False  # there is no revision yet, or the baseline counts all of them as run
-    checked: bool = False  # by --check
+    begins_later: bool = False  # there is no revision yet, or the baseline contains all of them
+    checked: bool = False  # whether `init` ran with --check
 
     @property
     def begins_on_a_schema(self) -> bool:
-        """Whether the history begins on tables that no revision creates, as far as their texts show."""
+        """Whether the history needs tables that none of its revisions creates, judged by the text of the revisions."""
         return any(fact.subject is Subject.BASELINE for fact in self.facts)
 
     @property

@@ -10,10 +10,12 @@ from slipway.records.migration import Readiness
 class Answer:
     """The answer of the live release at its public address.
 
-    - paths: that were asked; empty when none could be, as of a private service.
-    - problem: why users get no answer, or errors; empty when all paths were answered, or none was asked.
-    - readiness: its statement at its health path, or None. known: the same from the ledger where it makes none, looked up after a problem.
-    - image: of the release. is_behind: whether its database lacks its migrations, looked up after a problem.
+    - paths: the paths that were requested; empty when none could be, such as for a private service.
+    - problem: why users get no answer, or errors; empty when all paths answered, or when none was requested.
+    - readiness: the release's own statement at its health path; None when it makes none.
+    - known: the same facts from the ledger, for a release without such a statement; read only after a problem.
+    - image: the release's image.
+    - is_behind: whether the database lacks migrations of the release; determined only after a problem.
     """
 
     paths: tuple[str, ...] = ()

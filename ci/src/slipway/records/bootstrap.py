@@ -10,7 +10,7 @@ from slipway.records.form import Record
 
 
 class Result(Enum):
-    """The result for one stack or the database; only the database can wait."""
+    """The result for one stack or for the database; only the database can be WAITING."""
 
     UNCHANGED = "unchanged"
     PROPOSED = "proposed"
@@ -24,7 +24,7 @@ class Result(Enum):
 
 
 _SUBNET = "AWS::EC2::Subnet"
-# Kinds of resources that no template brings back as they were: with contents, or with what others have put into them.
+# Kinds of resources whose contents are lost when they are replaced: data, or resources that others have put into them.
 _HOLDERS = {
     "AWS::RDS::DBInstance": "database",
     "AWS::RDS::DBCluster": "database",
@@ -39,9 +39,9 @@ _GENERATED = "GenerateSecretString"
 
 @dataclass(frozen=True, kw_only=True)
 class ValueChange:
-    """The change of a property by the template; both values are empty if they are long, or unknown before the execution.
+    """The change of one property by the template. Both values are empty when they are long, or unknown before the execution.
 
-    - is_restored: whether the change only restores a value that a person changed in the account; the template has not changed.
+    - is_restored: whether the change only undoes a person's change in the account; the template is the same as before.
     """
 
     name: str
@@ -51,7 +51,7 @@ class ValueChange:
 
     @property
     def told(self) -> str:
-        """The property in words, with both values."""
+        """The property with both values, as text."""
         return f"{self.name} {self.before} -> {self.after}" if self.before or self.after else self.name
 
 
@@ -60,9 +60,11 @@ class ResourceChange:
     """The change of one resource.
 
     - action, replacement: as CloudFormation reports them; replacement is "True", "False", "Conditional" or empty.
-    - physical: its id in the account, empty before it exists.
-    - policy: what becomes of the old resource, such as "Delete", "Retain" or "ReplaceAndSnapshot"; empty when it stays.
-    - properties: those that change, by name. values: those among them that the template changes, not another resource.
+    - physical: the resource's id in the account; empty before the resource exists.
+    - policy: how CloudFormation treats the old resource, such as "Delete", "Retain" or "ReplaceAndSnapshot"; empty when
+      the resource stays.
+    - properties: the names of the properties that change.
+    - values: the properties that change because of the template, not because another resource changes.
     """
 
     action: str
@@ -95,7 +97,7 @@ class ResourceChange:
 
     @property
     def is_impossible(self) -> bool:
-        """Whether AWS refuses the replacement, as of a subnet by one in another zone with the same addresses."""
+        """Whether AWS refuses the replacement: a subnet cannot move to another zone while its addresses stay the same."""
         is_replaced = self.kind == _SUBNET and self.replacement == "True"
         return is_replaced and not {"CidrBlock", "VpcId"} & {*self.properties}
 
@@ -108,20 +110,24 @@ class ResourceChange:
 
     @property
     def is_taken(self) -> bool:
-        """Whether the change removes a resource that others may use, such as a NAT gateway, even if nothing in it is lost."""
+        """Whether the change removes a resource that others may use, such as a NAT gateway, even if no data is lost."""
         is_removed = self.action == "Remove" and self.policy != "Retain"
         return bool(self.loss) or is_removed or (self.action == "Modify" and self.replacement == "True")
 
 
 def _whole(number: str) -> int:
-    """Return a number of GB, or the major of a version; 0 for another text."""
+    """Return the whole part of a number, such as GB or Postgres' version; 0 when the text is no number."""
     whole = number.partition(".")[0]
     return int(whole) if whole.isdecimal() else 0
 
 
 @dataclass(frozen=True)
 class ResourceFailure:
-    """A resource that CloudFormation could not create; `reason` is untrusted text. `physical` is its name in the template, empty without one."""
+    """A resource that CloudFormation could not create.
+
+    - reason: untrusted text.
+    - physical: the resource's id in the account; empty when it has none.
+    """
 
     name: str
     kind: str
@@ -131,10 +137,12 @@ class ResourceFailure:
 
 @dataclass(frozen=True, kw_only=True)
 class StackChange:
-    """One stack; `outputs` maps the place where a value belongs, such as a setting, to the value.
+    """One stack and its changes.
 
-    - template: the hash of the template, by which an approved change is recognised.
-    - waits_for: the stack that must be created before this change can be computed; then `changes` are those of the template.
+    - outputs: the values that the stack returns, by the place where a value belongs, such as a setting.
+    - template: the hash of the template, by which `bootstrap --apply` recognises an approved change.
+    - waits_for: the stack that must be created before AWS can compute this change; `changes` are then those of the
+      template.
     """
 
     stack: str
@@ -152,8 +160,10 @@ class StackChange:
 class DatabaseChange:
     """A service's database and its roles on the server that bootstrap made.
 
-    - name: of the database, and of the role of the service. owner: the role of migrations.
-    - differences: what is to be made, or was made. reason: why it waits or failed, with the next step; untrusted.
+    - name: the database's name, which is also that of the service's role.
+    - owner: the role that runs migrations.
+    - differences: the changes that bootstrap will make or has made.
+    - reason: why the database waits or failed, with the next step; untrusted.
     """
 
     name: str
@@ -165,9 +175,11 @@ class DatabaseChange:
 
 @dataclass(frozen=True, kw_only=True)
 class DoorChange:
-    """The changed rules of a load balancer that ECS made for private services: `opened` to their callers, `closed` to others.
+    """The rules that change at a load balancer that ECS made for private services.
 
-    - group: its security group, whose rules these are.
+    - group: the load balancer's security group, which has these rules.
+    - opened: the callers that get access.
+    - closed: the others, which lose it.
     """
 
     balancer: str
@@ -179,9 +191,10 @@ class DoorChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap(Record, schema="slipway/bootstrap/1"):
-    """All stacks of an environment in the order of their creation, its database if bootstrap made it, and what the environment costs in a month.
+    """All stacks of an environment in the order of their creation, with the monthly cost of the environment.
 
-    - doors: the load balancers of its private services.
+    - database: None when bootstrap did not create the service's database.
+    - doors: the load balancers of the environment's private services.
     """
 
     environment: str
@@ -198,7 +211,7 @@ class Bootstrap(Record, schema="slipway/bootstrap/1"):
 
 @dataclass(frozen=True)
 class Permissions(Record, schema="slipway/permissions/1"):
-    """The IAM policy document that `verbs` need, as JSON text."""
+    """The IAM policy document, as JSON text, that the commands `verbs` need."""
 
     environment: str
     verbs: tuple[str, ...]

@@ -7,7 +7,7 @@ from slipway.records.form import Record
 
 
 class Ternary(Enum):
-    """A yes or no that can also be unknown, which is neither."""
+    """Yes, no, or unknown; unknown counts as neither."""
 
     YES = "yes"
     NO = "no"
@@ -18,8 +18,10 @@ class Ternary(Enum):
 class Verdicts:
     """The verdicts on one new revision.
 
-    - rerunnable: it can be run again after an interruption. compatible: the previous release works on the schema after it.
-    - blocking: it works through rows while other sessions are locked out. destructive: data is lost.
+    - rerunnable: it can be run again after an interruption.
+    - compatible: the previous release works on the schema after it.
+    - blocking: it locks other sessions out while it works through rows.
+    - destructive: data is lost.
     - reversible: its downgrade restores the schema and the rows.
     """
 
@@ -33,12 +35,18 @@ class Verdicts:
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate(Record, schema="slipway/certificate/1"):
-    """The verdicts on the way between two heads. Certificates are not transitive: a → b and b → c do not cover a → c.
+    """The verdicts on the revisions between two heads. Certificates are not transitive: a → b and b → c do not cover a → c.
 
-    - history: sha256 of the revision files. statements: sha256 of the previous release's statements; empty without any.
-    - refused: the rules by which the gate refused the history; such a certificate is evidence for a rollback, not for a promotion.
-    - calls, called_by: services whose requests to each other are not covered.
-    - transactions: those in which env.py ran the revisions. before, after: the database's heads. made: seconds since 1970. evidence: sha256 of the proof's file.
+    - history: sha256 of the revision files.
+    - statements: sha256 of the previous release's statements; empty when there are none.
+    - refused: the rules by which the gate refused the history. A certificate with such rules allows a rollback, but no
+      promotion.
+    - calls, called_by: the services that this service calls, and those that call it; requests between services are not
+      covered.
+    - transactions: how env.py divided the revisions into transactions.
+    - before, after: the database's heads.
+    - made: seconds since 1970.
+    - evidence: sha256 of the proof's file.
     """
 
     history: str
@@ -59,7 +67,11 @@ class Certificate(Record, schema="slipway/certificate/1"):
 
 @dataclass(frozen=True)
 class Validity(Record, schema="slipway/validity/1"):
-    """Whether a certificate holds for a folder and a database: `why_not` is the reason why it does not. `before`, `after`: its heads."""
+    """Whether a certificate is valid for a folder and a database.
+
+    - why_not: the reason why it is not valid.
+    - before, after: the certificate's heads.
+    """
 
     why_not: str | None
     before: tuple[str, ...]

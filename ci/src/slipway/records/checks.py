@@ -18,8 +18,10 @@ class PreflightResult(Enum):
 class Check:
     """One check.
 
-    - found: the fact, or why it is unknown (untrusted text). remedy: the next step after a refusal.
-    - lines: of a log, as evidence (untrusted text). version: of a secret that is there, the one in use now.
+    - found: the observed fact, or why it is unknown (untrusted text).
+    - remedy: the next step after a refusal.
+    - lines: lines of a log, as evidence (untrusted text).
+    - version: the current version of a secret that exists.
     """
 
     subject: str
@@ -32,7 +34,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Branch:
-    """The checks of one part of a service."""
+    """The checks of one area, such as secrets or the network."""
 
     part: str
     checks: tuple[Check, ...]
@@ -70,9 +72,11 @@ class DoctorResult(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorCheck:
-    """One check. `found` is untrusted text; `remedy` is the next step unless the result is OK.
+    """One check.
 
-    - needed_for: the only use of it; empty when the gate needs it, too.
+    - found: untrusted text.
+    - remedy: the next step; empty when the result is OK.
+    - needed_for: the only feature that needs this check; empty when the gate needs it, too.
     """
 
     subject: str
@@ -84,7 +88,7 @@ class DoctorCheck:
 
 @dataclass(frozen=True)
 class DoctorReport(Record, schema="slipway/doctorreport/1"):
-    """All checks in the order in which to fix problems."""
+    """All checks, in the order in which to fix their problems."""
 
     checks: tuple[DoctorCheck, ...]
 
@@ -111,7 +115,7 @@ class SecretList(Record, schema="slipway/secret-list/1"):
 
 @dataclass(frozen=True, kw_only=True)
 class SecretVersion(Record, schema="slipway/secret-version/1"):
-    """A new version of a secret. `setting` is the line that the settings lack, otherwise empty."""
+    """A new version of a secret. `setting` is the line to add to the settings; empty when they have it."""
 
     environment: str
     name: str

@@ -8,7 +8,7 @@ from slipway.records.form import Record
 
 @dataclass(frozen=True)
 class Explanation(Record, schema="slipway/explanation/1"):
-    """The text about a rule or a command, whose id or name is `subject`; without one, the list of the rules."""
+    """The text about a rule or a command. `subject` is its id or name; empty for the list of all rules."""
 
     subject: str
     text: str
@@ -32,9 +32,9 @@ class Listening(Record, schema="slipway/listening/1"):
 class CacheKind(Enum):
     """The kind of an entry of the cache."""
 
-    ENVIRONMENT = "environment"  # of a service, from its lock
-    SERVER = "server"  # an initialised Postgres
-    DATABASES = "databases"  # after the old revisions of a history
+    ENVIRONMENT = "environment"  # the virtual environment of a service, made from its lock file
+    SERVER = "server"  # an initialised Postgres server
+    DATABASES = "databases"  # databases in the state after the old revisions of a history
     RELEASE = "release"  # the models of a previous release
 
 
@@ -42,7 +42,9 @@ class CacheKind(Enum):
 class CacheEntry:
     """A folder of the cache.
 
-    - name: relative to the cache. bytes: on the disk. used: when it was used last, in seconds since 1970.
+    - name: relative to the cache.
+    - bytes: its size on the disk.
+    - used: the time of its last use, in seconds since 1970.
     """
 
     kind: CacheKind
@@ -53,7 +55,10 @@ class CacheEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class CacheReport(Record, schema="slipway/cachereport/1"):
-    """The cache in `folder`, which is pruned to `limit` bytes once a day; `removed` are the entries that this command removed."""
+    """The state of the cache in `folder`, which is pruned to `limit` bytes once a day.
+
+    - removed: the entries that this command removed.
+    """
 
     folder: str
     limit: int
@@ -63,7 +68,7 @@ class CacheReport(Record, schema="slipway/cachereport/1"):
 
 @dataclass(frozen=True, kw_only=True)
 class CommandRun(Record, schema="slipway/command-run/1"):
-    """A command that has ended in a task of its own, from an environment's live image."""
+    """The result of `slipway run`: a command that ran in its own ECS task, from the live image of an environment."""
 
     environment: str
     image: str

@@ -9,7 +9,11 @@ AWS = "AWS"
 
 
 class ConformanceVerdict(Enum):
-    """The verdict on one expectation. Only AWS can cause what is OUT_OF_REACH; the run could have reached NOT_REACHED, but did not."""
+    """The verdict on one expectation.
+
+    - OUT_OF_REACH: only AWS itself can cause the behaviour.
+    - NOT_REACHED: this run could have caused the behaviour, but did not.
+    """
 
     CONFIRMED = "confirmed"
     DIFFERS = "differs"
@@ -19,7 +23,10 @@ class ConformanceVerdict(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class ConformanceFinding:
-    """One expectation and its verdict. `seen` is the different behaviour (untrusted text), or why there was none."""
+    """One expectation and its verdict.
+
+    `seen` is the behaviour that differs, or why none was observed (untrusted text).
+    """
 
     subject: str
     expected: str
@@ -41,9 +48,10 @@ class Estimate(Record, schema="slipway/estimate/1"):
 
 @dataclass(frozen=True, kw_only=True)
 class Conformance(Record, schema="slipway/conformance/1"):
-    """A whole run. It contains no account and no ARN, so that it can be published.
+    """A whole run. It contains no account id and no ARN, so it can be published.
 
-    - against: AWS, or "an emulator". left: resources that could not be deleted.
+    - against: AWS, or "an emulator".
+    - left: the resources that could not be deleted.
     """
 
     against: str

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CostLine:
-    """One item of a month's cost, in US dollars; None when its price is not in the table. `shared` is what all services of the environment use."""
+    """One item of a month's cost.
+
+    - dollars: US dollars; None when the price is not in the table.
+    - shared: whether all services of the environment use the item together.
+    """
 
     what: str
     dollars: float | None
@@ -14,9 +18,11 @@ class CostLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """The cost of an environment in `region` in a month, from a table of `dated` and `source`; `priced` is the region whose prices these are.
+    """The cost of an environment in `region` in a month.
 
-    - beside: the sum of each further service of the repository in the environment, without what they share with this one.
+    - priced: the region whose prices were used; another one when those of `region` are not in the table.
+    - dated, source: the date and the origin of the table of prices.
+    - beside: what each further service of the repository adds, without the items that it shares with this one.
     """
 
     lines: tuple[CostLine, ...]

@@ -1,4 +1,4 @@
-"""Destruction: the deletion of a whole environment, what it keeps, and what of it is still billed."""
+"""Destruction: the deletion of a whole environment, with the resources that are kept or still billed."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -22,8 +22,8 @@ class Removal(Enum):
 class StackRemoval:
     """One stack.
 
-    - resources: with kind, name and id, those that are deleted with it; a database leaves a final snapshot.
-    - reason: why it is kept or was not deleted; untrusted text.
+    - resources: the resources that are deleted with the stack: kind, name and id. A database leaves a final snapshot.
+    - reason: why the stack is kept or was not deleted; untrusted text.
     """
 
     stack: str
@@ -37,10 +37,13 @@ class StackRemoval:
 class Destruction(Record, schema="slipway/destruction/1"):
     """The deletion of an environment, or a preview of it.
 
-    - status: of the service's deletion; None when everything is only shown.
-    - callers: the services that still call this one; only when it is shown.
-    - obstacles: why it would be refused. bills: what is billed by the hour now, None for nothing.
-    - shared: what is billed and kept because the stacks `users` of other services use it; None for nothing. kept: what stays. unread: what could not be read, with the reasons. All untrusted text.
+    - status: how the deletion of the service ended; None in a preview.
+    - callers: in a preview, the services that still call this one.
+    - obstacles: why a deletion would be refused.
+    - bills: what is billed by the hour now; None for nothing.
+    - shared: the cost of stacks that are kept because other services use them; None for nothing. users: those services.
+    - kept: the resources that stay (untrusted text).
+    - unread: the resources that could not be read, with the reasons (untrusted text).
     """
 
     environment: str
@@ -58,7 +61,10 @@ class Destruction(Record, schema="slipway/destruction/1"):
 
     @property
     def exit_code(self) -> int:
-        """0 when everything was deleted and could be read, except what other services use; for a destruction that is only shown, 1 if there are obstacles."""
+        """0 when everything was deleted and could be read; resources that other services use do not count.
+
+        A preview has 1 when there are obstacles, otherwise 0.
+        """
         if self.status is None:
             return 1 if self.obstacles else 0
         if self.status.exit_code:

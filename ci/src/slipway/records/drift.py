@@ -8,10 +8,11 @@ from slipway.records.form import Record
 
 @dataclass(frozen=True, kw_only=True)
 class PropertyDrift:
-    """A property that differs from the template, or with an empty `path` a resource that was deleted.
+    """A property that differs from the template, or a deleted resource, for which `path` is empty.
 
-    - name, kind: of the resource, in the template. physical: its id in the account.
-    - path: of the property, such as /SecurityGroupIngress/0/CidrIp.
+    - name, kind: the resource's name and kind in the template.
+    - physical: the resource's id in the account.
+    - path: the property's path, such as /SecurityGroupIngress/0/CidrIp.
     - expected, actual: both values, as JSON text; untrusted.
     """
 
@@ -28,7 +29,7 @@ class StackDrift:
     """The drift of one stack.
 
     - unchecked: the resources, with their kinds, that CloudFormation cannot compare.
-    - unapplied: where the settings differ from the template as applied, in one sentence each.
+    - unapplied: the differences between the settings and the template that was applied, one sentence each.
     """
 
     stack: str
@@ -43,8 +44,9 @@ class StackDrift:
 class AccountDrift(Record, schema="slipway/account-drift/1"):
     """The drift of an environment's stacks, and of the roles and privileges in its database.
 
-    - breaches: the ways in which the database, or the private services, are not isolated.
-    - database: differences of its roles and privileges; WAITING if they could not be read, None if bootstrap created no database.
+    - breaches: how the database or the private services can be reached from places that should not reach them.
+    - database: the differences in the database's roles and privileges. Its result is WAITING when they could not be
+      read; None when bootstrap created no database.
     """
 
     environment: str

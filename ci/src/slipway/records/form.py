@@ -13,7 +13,10 @@ MARK = "slipway-answer: "  # prefix of a record that is one line of a log
 
 
 class Record:
-    """The base of dataclasses with a JSON form of their own; `schema` is its name and version, such as `slipway/proof/1`."""
+    """The base class of dataclasses with a JSON form.
+
+    `schema` is the form's name and version, such as `slipway/proof/1`.
+    """
 
     SCHEMA: ClassVar[str]
 
@@ -22,17 +25,17 @@ class Record:
 
 
 def to_data(record: Record) -> dict[str, Any]:
-    """Convert a record to plain data, its schema first."""
+    """Convert a record to plain data, with the key `schema` first."""
     return {"schema": record.SCHEMA, **write(record)}
 
 
 def to_json(record: Record, indent: int | None = 2) -> str:
-    """Write a record as ASCII JSON, in one line without `indent`. `##[` is escaped: GitHub's runner would execute it."""
+    """Write a record as ASCII JSON, in one line without `indent`. Escape `##[`, which GitHub's runner would execute."""
     return json.dumps(to_data(record), indent=indent).replace("##[", "\\u0023#[") + "\n"
 
 
 def text_of(file: Path, what: str) -> str:
-    """Read a file; `what` names it in the BadInputError."""
+    """Read a file. `what` describes the file in the BadInputError."""
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:
@@ -44,7 +47,7 @@ def text_of(file: Path, what: str) -> str:
 
 
 def from_data(kind: type[T], data: object, origin: str) -> T:
-    """Read a record from plain data; `origin` names its source in the BadInputError."""
+    """Read a record from plain data. `origin` names the data's source in the BadInputError."""
     expected: str = kind.SCHEMA  # type: ignore[attr-defined]
     found = data.get("schema") if isinstance(data, dict) else None
     if not isinstance(data, dict) or found != expected:
@@ -60,7 +63,7 @@ def from_data(kind: type[T], data: object, origin: str) -> T:
 
 
 def from_json(kind: type[T], text: str, origin: str) -> T:
-    """Read a record from JSON text; raises BadInputError."""
+    """Read a record from JSON text. Raise BadInputError when the text is not such a record."""
     if not text.strip():
         raise BadInputError(
             f"{origin} is not JSON", "it is empty; look at the message of the command that was to write it"

@@ -1,4 +1,4 @@
-"""A run of the gate: its question, with the previous release and what to compare with, its listing of revisions, its progress."""
+"""The input of the gate's process, the list of revisions that it can return, and the progress that it reports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,9 @@ from slipway.records.refusal import Refusal
 class Listed:
     """A revision of the history and its place.
 
-    - file: relative to the service's folder. line: of its `upgrade`. new: whether its findings are reported.
+    - file: relative to the service's folder.
+    - line: the line of its `upgrade`.
+    - new: whether findings in it are reported.
     """
 
     id: str
@@ -25,7 +27,10 @@ class Listed:
 
 @dataclass(frozen=True)
 class Listing(Record, schema="slipway/listing/1"):
-    """All revisions, parents first; empty when alembic cannot read the history. `digest`: sha256 of their files, as in a proof."""
+    """All revisions, parents first; empty when alembic cannot read the history.
+
+    - digest: sha256 of the revision files, the same as in a proof.
+    """
 
     revisions: tuple[Listed, ...]
     digest: str = ""
@@ -42,15 +47,20 @@ class Other:
 
 @dataclass(frozen=True, kw_only=True)
 class Since(Record, schema="slipway/since/1"):
-    """The state that `--since` compares with, or the one that is compared with by default.
+    """The state with which the gate compares the work tree: the one that `--since` names, or a default.
 
-    - name: of a revision or a git ref; for a revision the other fields stay empty.
-    - files: revision files at the ref, relative to the service's folder. edited: those among them with changes.
-    - changed: revisions at the ref whose files have changed or are gone; none when the ref and HEAD have no commit in common.
-    - refusal: why git cannot resolve the name. commit: the one that the ref names.
-    - ahead: revisions that exist only at `tip`, the branch to be merged into.
-    - by_default: the description of a name that the gate chose itself; the name is then a git ref, or empty for "all but the newest revision";
-      then `tip` is a branch or tag that has every revision of the work tree, if there is one.
+    - name: a revision or a git ref. For a revision the other fields are empty.
+    - files: the revision files at the ref, relative to the service's folder.
+    - edited: those of these files that have changes.
+    - changed: the revisions at the ref whose files have changed or were deleted since; empty when the ref and HEAD have
+      no common commit.
+    - refusal: why git cannot resolve the name.
+    - commit: the commit that the ref names.
+    - ahead: the revisions that exist only at `tip`.
+    - tip: the branch to be merged into. With `by_default` it is a branch or tag that has every revision of the work
+      tree, if one exists.
+    - by_default: the branch or tag that the gate chose itself; empty for "all but the newest revision", None when the
+      caller named the state.
     """
 
     name: str
@@ -68,9 +78,10 @@ class Since(Record, schema="slipway/since/1"):
 class Column:
     """A column of a model.
 
-    - written: an INSERT names it, because the database has no default. defaulted: an INSERT may name it or leave it to the default.
-    - filled: the release's code has a default of its own, so that every INSERT has a value.
-    - labels: the values of an enum, the only ones that the model can read.
+    - written: every INSERT names the column, because the database has no default for it.
+    - defaulted: an INSERT may name the column or leave it to the database's default.
+    - filled: the release's code has a default for the column, so every INSERT has a value.
+    - labels: the values of an enum; the model can read no others.
     """
 
     name: str
@@ -82,7 +93,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Model:
-    """A table of the release's models; `schema` is None for the first one in the search path."""
+    """A table of the release's models; `schema` is None for the first schema in the search path."""
 
     schema: str | None
     table: str
@@ -96,7 +107,10 @@ class Model:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A statement that the release's own tests executed, with its parameters; `where` is the place in its code."""
+    """A statement, with its parameters, that the release's tests executed.
+
+    `where` is the place in the release's code.
+    """
 
     sql: str
     where: str
@@ -106,9 +120,11 @@ class Recorded:
 class Previous(Record, schema="slipway/previous/1"):
     """A previous release.
 
-    - name: as the user wrote it. refusal: why its models could not be loaded.
-    - caveat: why its models were read in today's virtual environment, not in its own.
-    - revisions: all that its alembic knows. start: its start command, if that runs alembic.
+    - name: as the user wrote it.
+    - refusal: why its models could not be loaded.
+    - caveat: why its models were read in the current virtual environment instead of its own.
+    - revisions: all revisions that its alembic knows.
+    - start: its start command, if that command runs alembic.
     - spelled: its models as SQL, one text for each object.
     """
 
@@ -123,7 +139,7 @@ class Previous(Record, schema="slipway/previous/1"):
 
 
 class Ask(Enum):
-    """The record that the gate returns."""
+    """The kind of record that the gate's process returns."""
 
     PROOF = "proof"  # execute the history
     LISTING = "listing"  # read the revisions, execute none
@@ -133,58 +149,64 @@ class Ask(Enum):
 class Role(Enum):
     """The privileges of the role that runs the revisions in production."""
 
-    RDS_SUPERUSER = "rds_superuser"  # the main user of RDS: owns the database, creates roles, databases and the extensions that RDS offers
-    OWNER = "owner"  # owns the database, no more
+    # the main user of RDS: owns the database, creates roles, databases and the extensions that RDS offers
+    RDS_SUPERUSER = "rds_superuser"
+    OWNER = "owner"  # owns the database and has no other rights
     SUPERUSER = "superuser"
 
 
 class PreviousRelease(Enum):
     """Whether the previous release must be replayed on the new schema."""
 
-    WANTED = "wanted"  # reports say when it was not
-    REQUIRED = "required"  # an error when it was not
+    WANTED = "wanted"  # reports say when the replay was impossible
+    REQUIRED = "required"  # an impossible replay is an error
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateQuestion(Record, schema="slipway/gate-question/1"):
-    """All inputs of a run of the gate but its server; a field without a default takes that of `[tool.slipway.migrations]`."""
+    """All inputs of a run of the gate except its server.
+
+    A field without a default has that of `[tool.slipway.migrations]`.
+    """
 
     config: str  # alembic's settings file, relative to the working directory
     timeout: float  # seconds for one step of a revision, and for env.py
-    section: str = "alembic"  # of that file
-    x_arguments: tuple[str, ...] = ()  # as `alembic -x` takes them
-    folder: str = ""  # the service's, relative to its repository's root; empty: the root, or unknown
-    directory: str = ""  # the working directory of alembic, relative to the service's folder, as all files here are
-    scripts: str = ""  # the folder with env.py, if the settings file names none
-    app: str | None = None  # the Flask application in whose context env.py runs; empty: the one that Flask finds
+    section: str = "alembic"  # the section of that file
+    x_arguments: tuple[str, ...] = ()  # the arguments, written as for `alembic -x`
+    folder: str = ""  # the service's folder, relative to its repository's root; empty for the root, or when unknown
+    directory: str = ""  # alembic's working directory; like all files here, relative to the service's folder
+    scripts: str = ""  # the folder with env.py; empty when the settings file names it
+    # the Flask application in whose context env.py runs; empty for the one that Flask finds; None for no Flask
+    app: str | None = None
     ask: Ask = Ask.PROOF
     extensions: tuple[str, ...] = ()  # created before the first revision
     baseline: str = ""  # the schema before the first revision: an SQL file, or package.module:metadata
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values by table.column
-    role: Role = Role.RDS_SUPERUSER  # of the revisions
+    role: Role = Role.RDS_SUPERUSER  # the role that runs the revisions
     levels: Mapping[str, str] = field(default_factory=dict)  # rule: error, warning, note or off
     start_after: str | None = None  # findings up to this revision do not count
-    since: Since | None = None  # one that the caller named replaces start_after
+    since: Since | None = None  # replaces start_after when the caller named a state
     previous: Previous | None = None  # the live release, which must work on the new schema
-    previous_required: bool = False  # it is an error when that could not be executed
+    previous_required: bool = False  # a previous release that cannot be executed is an error
     layers: tuple[Layer, ...] = tuple(Layer)
-    release: str = ""  # with Ask.MODELS: the name under which they are returned
+    release: str = ""  # with Ask.MODELS: the name that the returned models get
     apart_from: str = ""  # with Ask.MODELS: a folder with another release, from which nothing may be imported
-    today: str = ""  # YYYY-MM-DD, on which allowances expire; empty: the current day, UTC
+    # YYYY-MM-DD, the date that decides whether an allowance has expired; empty for the current day in UTC
+    today: str = ""
     calls: tuple[str, ...] = ()  # the services that this one calls, by name
     called_by: tuple[str, ...] = ()  # the services that call this one
-    keep: bool = False  # leave the state after the old revisions on the server, as a template for the next run
+    keep: bool = False  # keep the state after the old revisions on the server, as a template for the next run
     check_server: bool = False  # with Ask.LISTING: connect to the server as well
     allow_production_like: bool = False  # the server is disposable, though its URL looks like production
     progress: bool = False  # write GateProgress lines to standard error
 
 
-PROGRESS_MARK: Final = "slipway-progress: "  # before each GateProgress, which is one line of standard error
+PROGRESS_MARK: Final = "slipway-progress: "  # the prefix of each GateProgress, which is one line of standard error
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateProgress(Record, schema="slipway/gate-progress/1"):
-    """A layer has begun with a revision, one of `of` that it examines."""
+    """A line of progress: a layer begins with a revision, one of the `of` revisions that it examines."""
 
     layer: Layer
     revision: str

@@ -8,7 +8,8 @@ from slipway.errors import BadInputError
 from slipway.records.form import Record
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-LONG_AGO = 315532800  # Unix time of 1980, the earliest that every archive format can store, for files without a time
+# Unix time of 1980, the earliest that every archive format can store; used for files without a time
+LONG_AGO = 315532800
 
 
 def is_digest(text: str) -> bool:
@@ -38,7 +39,7 @@ class Reference:
 
     @staticmethod
     def digest_in(text: str) -> str | None:
-        """Return the digest of `repository@sha256:…`; None where there is none."""
+        """Return the digest in `repository@sha256:…`; None when the text has none."""
         digest = text.partition("@")[2]
         return digest if is_digest(digest) else None
 
@@ -52,7 +53,7 @@ class ImageKind(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Image(Record, schema="slipway/image/1"):
-    """One manifest. `revision` is the git commit that it was built from; `size` is in bytes."""
+    """One manifest. `revision` is the git commit of its source; `size` is in bytes."""
 
     repository: str
     digest: str

@@ -13,10 +13,10 @@ from slipway.records.refusal import Refusal
 class Fate(Enum):
     """The end of one service in a joint release."""
 
-    LIVE = "live"  # this release brought it
-    UNCHANGED = "unchanged"  # it was live before
-    WENT_BACK = "went back"  # to the release before, because another service failed
-    STAYS = "stays"  # live, although another service failed
+    LIVE = "live"  # this release made it live
+    UNCHANGED = "unchanged"  # the image was already live
+    WENT_BACK = "went back"  # the service went back to its previous release, because another service failed
+    STAYS = "stays"  # the new image stays live, although another service failed
     FAILED = "failed"
     UNKNOWN = "unknown"
     NOT_TRIED = "not tried"
@@ -27,8 +27,9 @@ class JointPart:
     """One service of the release.
 
     - requested, live: digests; live is None when nothing serves, or when that is unknown.
-    - why: the cause of a failure, or why the service stays; remedy: what to do about it. Both are empty otherwise.
-    - outcome: of its own deployment, or of the rollback; None when none was begun in this run.
+    - why: the cause of a failure, or why the service stays; otherwise empty.
+    - remedy: what to do about `why`; otherwise empty.
+    - outcome: how its own deployment or rollback ended; None when this run began neither.
     """
 
     service: str
@@ -46,9 +47,10 @@ class JointPart:
 
 @dataclass(frozen=True, kw_only=True)
 class JointOutcome(Record, schema="slipway/joint-outcome/1"):
-    """The outcome of a joint release, by service in the order of their deployment.
+    """The outcome of a joint release, with the services in the order of their deployment.
 
-    - id: the same for the same images in the same environment; the ledgers of all services have it. seconds: of the platform's clock.
+    - id: identical for the same images in the same environment; the ledger of each service records it.
+    - seconds: on the platform's clock.
     """
 
     environment: str
@@ -58,7 +60,7 @@ class JointOutcome(Record, schema="slipway/joint-outcome/1"):
 
     @property
     def exit_code(self) -> int:
-        """0 only when every requested digest is live; 3 when that of one is unknown."""
+        """0 when every requested digest is live, 3 when a live digest is unknown, otherwise 1."""
         if all(part.is_well for part in self.parts):
             return 0
         return 3 if any(part.fate is Fate.UNKNOWN for part in self.parts) else 1
@@ -72,9 +74,11 @@ class JointOutcome(Record, schema="slipway/joint-outcome/1"):
 
 @dataclass(frozen=True, kw_only=True)
 class JointPlan(Record, schema="slipway/joint-plan/1"):
-    """The plans of a joint release, in the `order` of the services' deployment.
+    """The plans of a joint release.
 
-    - back: the services that go back when another one fails, in that order.
+    - order: the order in which the services are deployed.
+    - back: the services that return to their previous release when another service fails, in the order in which they
+      do.
     """
 
     environment: str
@@ -88,7 +92,7 @@ class JointPlan(Record, schema="slipway/joint-plan/1"):
         return any(plan.action is Action.BLOCKED for plan in self.plans)
 
     def of(self, image: str) -> Plan:
-        """Return the plan of one of its images."""
+        """Return the plan for one of the release's images."""
         return next(plan for plan in self.plans if plan.image == image)
 
 
@@ -115,5 +119,5 @@ class JointSituation(Record, schema="slipway/joint-situation/1"):
 
     @property
     def exit_code(self) -> int:
-        """The worst code of all services: that of its situation, or of its refusal when it could not be read."""
+        """The highest exit code of all services; for a service that could not be read, the code of its refusal."""
         return max((each.exit_code for each in self.services), default=0)

@@ -1,7 +1,8 @@
 """The ledger: immutable records of every deployment of an environment.
 
-Deployments are numbered from 1. An Intent is a place in the queue, a Lock the permission to change the service, an Accepted the
-platform's operation, a Release the end. A number with an Intent but no Release belongs to a deployment that is running or was killed.
+Deployments are numbered from 1. Each has up to four records. Its Intent is a place in the queue. Its Lock is the
+permission to change the service. Its Accepted record is the platform's operation, and its Release is the end. A number
+with an Intent but no Release belongs to a deployment that is running or was killed.
 """
 
 from collections.abc import Mapping
@@ -17,10 +18,14 @@ from slipway.records.plan import Observed, State
 class Specification:
     """The settings of a release, with which it can be deployed again.
 
-    - settings: the part of [tool.slipway] that makes the service, as JSON; without the values of `hidden` variables.
-    - hidden: hashes of the values of variables that are, or look like, secrets; `salt` is hashed before each value.
-    - versions: of the secrets, by variable, as they were in use when the release was deployed; those that were not read are left out.
-    - addresses: of the services that it called, by variable; a rollback reads the present ones where it can.
+    - settings: the part of [tool.slipway] that describes the service, as JSON, without the values of `hidden`
+      variables.
+    - hidden: hashes of the values of variables that are, or look like, secrets.
+    - salt: random text that is hashed before each of these values.
+    - versions: the versions of the secrets, by variable, that were in use when the release was deployed. Versions that
+      could not be read are left out.
+    - addresses: the addresses of the services that the release called, by variable. A rollback reads the present
+      addresses where it can.
     """
 
     settings: str
@@ -32,7 +37,10 @@ class Specification:
 
 @dataclass(frozen=True)
 class JointRelease:
-    """A joint release, services in the order of their deployment; `id` follows from environment and images."""
+    """A joint release, with the images in the order of their deployment.
+
+    `id` is computed from environment and images.
+    """
 
     id: str
     images: tuple[str, ...]
@@ -42,10 +50,12 @@ class JointRelease:
 class Intent(Record, schema="slipway/intent/1"):
     """The change that a deployment intends.
 
-    - wanted: hash of the desired service. fingerprint: of the observed state that the plan was made from.
-    - specification: of the release; None for a command without one.
-    - joint: the joint release that it is a part of, or None.
-    - changes: of the live service besides its image, in words without values of variables; empty for a new service, or when they are unknown.
+    - wanted: hash of the desired service.
+    - fingerprint: hash of the observed state from which the plan was made.
+    - specification: the settings of the release; None for a command without a release.
+    - joint: the joint release to which the deployment belongs, or None.
+    - changes: the changes of the live service besides its image, in words, without values of variables; empty for a new
+      service, or when they are unknown.
     """
 
     environment: str
@@ -63,7 +73,10 @@ class Intent(Record, schema="slipway/intent/1"):
 
 @dataclass(frozen=True, kw_only=True)
 class Lock(Record, schema="slipway/lock/1"):
-    """The deployment that may change the service; `newest` is the newest operation before it, so that later ones are its own."""
+    """The deployment that may change the service.
+
+    - newest: the newest operation before this deployment; later operations are its own.
+    """
 
     environment: str
     number: int
@@ -74,7 +87,7 @@ class Lock(Record, schema="slipway/lock/1"):
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted(Record, schema="slipway/accepted/1"):
-    """The platform's operation for a deployment; `arn` is the service's."""
+    """The platform's operation for a deployment; `arn` is the service's ARN."""
 
     environment: str
     number: int
@@ -87,12 +100,18 @@ class Accepted(Record, schema="slipway/accepted/1"):
 class Release(Record, schema="slipway/release/1"):
     """How a deployment ended.
 
-    - live: the digest that served at the end. ended: Unix time of the run's machine, or of the platform without a run. seconds: 0 when unknown. holder: the person or job that deployed.
-    - heads: of the image's history. database: heads of its database at the end. Both are None when unknown.
-    - commit: the image's source. risk: why a required proof was waived; empty when none was required.
-    - wanted: hash of the desired service, as in its intent; empty when it was not recorded.
-    - joint: the id of the joint release that it was a part of, or empty.
-    - url: the public address that was asked at the end; None when none was. changes: as in its intent.
+    - live: the digest that served at the end.
+    - ended: Unix time, on the clock of the run's machine; on the platform's clock when no run recorded the end.
+    - seconds: how long the deployment took; 0 when unknown.
+    - holder: the person or job that deployed.
+    - heads: the heads of the image's history; None when unknown.
+    - database: the heads of the database at the end; None when unknown.
+    - commit: the commit of the image's source.
+    - risk: why a required proof was waived; empty when no proof was required.
+    - wanted: hash of the desired service, as in the intent; empty when it was not recorded.
+    - joint: the id of the joint release to which the deployment belongs, or empty.
+    - url: the public address that was requested at the end; None when none was requested.
+    - changes: as in the intent.
     """
 
     environment: str
@@ -118,13 +137,13 @@ class Release(Record, schema="slipway/release/1"):
 
     @property
     def readiness(self) -> Readiness:
-        """The release's heads, its database's heads and its commit at that time."""
+        """The heads of release and database, and the commit, as the ledger recorded them."""
         return Readiness(self.heads, self.database, self.commit)
 
 
 @dataclass(frozen=True)
 class LedgerBlock(Record, schema="slipway/ledgerblock/1"):
-    """The records of up to a hundred old deployments, by the names under which they were stored one by one."""
+    """A record that joins up to a hundred old deployments: their records by the names under which they were stored."""
 
     environment: str
     records: Mapping[str, str]
@@ -132,9 +151,10 @@ class LedgerBlock(Record, schema="slipway/ledgerblock/1"):
 
 @dataclass(frozen=True, kw_only=True)
 class OpenDeployment:
-    """A deployment without an end: its run continues, was killed, or ended as UNKNOWN.
+    """A deployment without a recorded end: its run continues, was killed, or ended as UNKNOWN.
 
-    - commit: of its image; None when it is unknown. may_migrate: whether its migration may still run, as neither its end nor an operation is recorded.
+    - commit: the commit of its image; None when unknown.
+    - may_migrate: whether its migration may still run, because the ledger has neither its end nor an operation.
     """
 
     number: int
@@ -149,8 +169,10 @@ class OpenDeployment:
 class History(Record, schema="slipway/history/1"):
     """The newest deployments of an environment.
 
-    - releases: those that have ended, newest first. unfinished: the numbers of the others; `open` describes those that were read.
-    - older: how many older ones were not read.
+    - releases: the deployments that have ended, newest first.
+    - unfinished: the numbers of deployments without an end.
+    - open: the unfinished deployments whose intents could be read.
+    - older: how many older deployments were not read.
     """
 
     environment: str
@@ -161,7 +183,7 @@ class History(Record, schema="slipway/history/1"):
 
     @property
     def newest(self) -> int:
-        """The newest number; 0 before the first."""
+        """The newest number; 0 before the first deployment."""
         return max((*self.unfinished, *(release.number for release in self.releases)), default=0)
 
 
@@ -175,10 +197,12 @@ class Address(Record, schema="slipway/address/1"):
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseWatch(Record, schema="slipway/release-watch/1"):
-    """The live release, watched for some seconds.
+    """The result of watching the live release for some seconds.
 
-    - status: SUCCEEDED when it was live and answered all the time, UNANSWERED when it stopped, SUPERSEDED when another came.
-    - errors: lines of the logs that look like errors. problem: why the watch ended early, otherwise empty.
+    - status: SUCCEEDED when the release was live and answered all the time, UNANSWERED when it stopped answering,
+      SUPERSEDED when another release replaced it.
+    - errors: the number of lines in the logs that look like errors.
+    - problem: why the watch ended early, otherwise empty.
     """
 
     environment: str
@@ -193,16 +217,23 @@ class ReleaseWatch(Record, schema="slipway/release-watch/1"):
 class Situation(Record, schema="slipway/situation/1"):
     """An environment as the platform, the ledger and the live release report it.
 
-    - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
-    - unfinished: numbers of deployments without an end, which `open` describes. unseen: why the ledger could not be read, otherwise empty.
-    - unobserved: why the platform could not be read, otherwise empty. remembered: the deployment whose recorded address was asked instead, or None.
-    - differs: the fields in which the service is not as `live` made it, as far as its settings were recorded.
-    - instances: how many run, empty when that is unknown.
-    - readiness: the live release's statement at its health path, or None. asked: the paths that were asked, with the smoke paths.
-    - unanswered: why users get no answer, or errors, otherwise empty. way_out: what to do about that.
-    - traffic: how a move has left the traffic, when it is not here alone; otherwise empty.
-    - unrecorded: the file in this folder with a deployment that the ledger lacks; otherwise empty.
-    - names: the service's own, at its load balancer, under which it was asked too. unnamed: why they could not be read, otherwise empty.
+    - live: the deployment that released the live digest; None when the ledger has none.
+    - newest: the last deployment to end, by any command.
+    - unfinished: the numbers of deployments without an end.
+    - open: descriptions of the unfinished deployments.
+    - unseen: why the ledger could not be read, otherwise empty.
+    - unobserved: why the platform could not be read, otherwise empty.
+    - remembered: the deployment whose recorded address was requested because the platform's could not be read, or None.
+    - differs: the fields in which the service differs from the settings of `live`, as far as the ledger recorded them.
+    - instances: how many instances run, in words; empty when unknown.
+    - readiness: the live release's statement at its health path, or None.
+    - asked: the paths that were requested, including the smoke paths.
+    - unanswered: why users get no answer, or errors, otherwise empty.
+    - way_out: what to do about `unanswered`.
+    - traffic: how a move has divided the traffic, when this service does not get all of it; otherwise empty.
+    - unrecorded: the file in this folder with a deployment that the ledger lacks, otherwise empty.
+    - names: the service's own domain names at its load balancer, which were requested, too.
+    - unnamed: why these names could not be read, otherwise empty.
     """
 
     environment: str
@@ -227,7 +258,10 @@ class Situation(Record, schema="slipway/situation/1"):
 
     @property
     def exit_code(self) -> int:
-        """1 when the service exists and does not answer, 3 when its state is unknown; 0 otherwise, also when there is none, or it is paused."""
+        """1 when the service exists and does not answer, 3 when its state is unknown, otherwise 0.
+
+        A paused service, and no service at all, have 0.
+        """
         if self.unanswered or self.observed.state in (State.CREATE_FAILED, State.DELETE_FAILED):
             return 1
         return 3 if self.observed.state is State.UNKNOWN else 0

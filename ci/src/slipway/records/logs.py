@@ -1,4 +1,4 @@
-"""Logs: lines of a service, from its instances and from the platform that runs them."""
+"""Logs: lines that a service's instances and their platform have written."""
 
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -15,9 +15,11 @@ class LogSource(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class LogLine(Record, schema="slipway/log-line/1"):
-    """One line.
+    """One line of a log.
 
-    - at: Unix time with milliseconds. stream: the instance, or the operation of the platform. text: untrusted.
+    - at: Unix time with milliseconds.
+    - stream: the instance, or the platform's operation, that wrote the line.
+    - text: untrusted.
     """
 
     at: float
@@ -28,12 +30,12 @@ class LogLine(Record, schema="slipway/log-line/1"):
 
 @dataclass(frozen=True, kw_only=True)
 class Log(Record, schema="slipway/log/1"):
-    """Lines in order of time; `deployment` is the one that they belong to, None for those of the live service."""
+    """Lines in order of time. `deployment` is the deployment that wrote them; None for the live service."""
 
     environment: str
     lines: tuple[LogLine, ...]
     deployment: int | None = None
 
     def last(self, most: int | None) -> "Log":
-        """Return the newest lines, at most so many; all of them when it is None."""
+        """Return the log with its newest lines, at most `most`; with None all of them."""
         return self if most is None else replace(self, lines=self.lines[-most:])

@@ -11,8 +11,10 @@ class Migration(Record, schema="slipway/migration/1"):
     """One run of `alembic upgrade heads`.
 
     - before, after: heads read from the database; empty before the first revision.
-    - applied: revisions in the order they ran. attempts: all but the last failed on a lock. seconds: wall time.
-    - baseline: the schema that the database was given first, because it was empty; empty for another.
+    - applied: revisions in the order in which they ran.
+    - attempts: all but the last failed because of a lock.
+    - seconds: wall time.
+    - baseline: the schema that was created first, because the database was empty; otherwise empty.
     - unseen: why the fields above are unknown although the run succeeded, otherwise empty.
     - failed: whether a revision failed, so that `after` is not the release's head.
     """
@@ -28,14 +30,15 @@ class Migration(Record, schema="slipway/migration/1"):
 
     @property
     def known_after(self) -> tuple[str, ...] | None:
-        """The heads afterwards; None when they are unknown."""
+        """The heads after the run; None when they are unknown."""
         return None if self.unseen else self.after
 
 
 class MigrationFailedError(RefusedError):
-    """A migration failed at a place, for a `reason` in the words of the application or the database.
+    """A failure of a migration at a known place.
 
-    `migration` is what was applied nevertheless; None when that is unknown.
+    - reason: the failure in the words of the application or the database.
+    - migration: the revisions that were applied nevertheless; None when they are unknown.
     """
 
     def __init__(self, where: str, reason: str, next_step: str, migration: Migration | None) -> None:
@@ -47,7 +50,7 @@ class MigrationFailedError(RefusedError):
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline(Record, schema="slipway/baseline/1"):
-    """The text of an SQL file with the schema that a history begins on."""
+    """The text of the SQL file that creates the tables that exist before the first revision."""
 
     sql: str
 
@@ -57,10 +60,11 @@ Heads = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Readiness(Record, schema="slipway/readiness/1"):
-    """The JSON of a service's health path: `image_head`, `database_head` and `git_revision`.
+    """The JSON answer of a service's health path, with the keys `image_head`, `database_head` and `git_revision`.
 
-    - image: heads of the release's history. database: heads of its database; empty before the first revision.
-    - commit: the release's source. Each is None when the answer lacks it.
+    - image: heads of the release's history; None when the answer has none.
+    - database: heads of its database; empty before the first revision, None when the answer has none.
+    - commit: the commit of the release's source; None when the answer has none.
     - unreachable: whether the release cannot reach its database.
     """
 
@@ -72,11 +76,12 @@ class Readiness(Record, schema="slipway/readiness/1"):
 
 @dataclass(frozen=True)
 class Standing(Record, schema="slipway/standing/1"):
-    """A database's revisions compared with a release's.
+    """The revisions of a database compared with those of a release.
 
-    - database: its heads; empty before the first revision. image: heads of the release's history.
-    - unknown: heads of the database that the release lacks, which puts the database ahead.
-    - missing: revisions that an upgrade would run, in order; empty when the database is ahead.
+    - database: the database's heads; empty before the first revision.
+    - image: the heads of the release's history.
+    - unknown: the database's heads that the release lacks; the database is then ahead.
+    - missing: the revisions that an upgrade would run, in order; empty when the database is ahead.
     """
 
     database: tuple[str, ...]

@@ -18,22 +18,25 @@ class Verb(Enum):
     RESUME = "resume"
     DESTROY = "destroy"
     ABORT = "abort"
-    MOVE = "move"  # the new service beside the old one
-    SHIFT = "shift"  # the traffic of a move
-    SHIFT_BACK = "back"  # the traffic goes back
+    MOVE = "move"  # the new service of a move is created beside the old one
+    SHIFT = "shift"  # a move sends traffic to the new service
+    SHIFT_BACK = "back"  # a move sends the traffic back to the old service
 
 
 class Status(Enum):
-    """How a run ended. The exit code is 0 only when the requested state is live; for a release: its digest is live, healthy and answers."""
+    """How a run ended. The exit code is 0 only when the requested state is live.
+
+    For a release this means that its digest is live, healthy and answers.
+    """
 
     SUCCEEDED = "SUCCEEDED"
     NOOP = "NOOP"
-    UNANSWERED = "UNANSWERED"  # live on the platform, but its public address does not answer as it should
-    ROLLED_BACK = "ROLLED_BACK"  # by the platform
+    UNANSWERED = "UNANSWERED"  # live on the platform, but the public address does not answer as it should
+    ROLLED_BACK = "ROLLED_BACK"  # rolled back by the platform
     ABORTED = "ABORTED"  # rolled back by a person, as `slipway abort` does
     CREATE_FAILED = "CREATE_FAILED"
     ROLLBACK_FAILED = "ROLLBACK_FAILED"
-    FAILED = "FAILED"  # of a pause, resumption, deletion or abort
+    FAILED = "FAILED"  # a pause, resumption, deletion or abort has failed
     SUPERSEDED = "SUPERSEDED"
     REFUSED = "REFUSED"
     UNKNOWN = "UNKNOWN"
@@ -47,9 +50,11 @@ class Status(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """Why a run failed: the cause that `rule` found, its evidence in the log (untrusted text), and the remedy.
+    """Why a run failed: the cause that `rule` found, and the remedy.
 
-    - place: of the evidence, such as `application log, line 3`. quotes: words of the application in cause and remedy.
+    - lines: the evidence in the log (untrusted text).
+    - place: where the evidence is, such as `application log, line 3`.
+    - quotes: words of the application that cause and remedy contain.
     """
 
     rule: str
@@ -61,7 +66,7 @@ class Diagnosis:
 
     @property
     def kept(self) -> "Diagnosis":
-        """The record for the ledger, JSON and reports: without lines of the application, which may contain a secret."""
+        """The diagnosis for ledger, JSON and reports: without the application's own words, which may contain a secret."""
         cause, remedy = self.cause, self.remedy
         for quote in sorted((quote for quote in self.quotes if len(quote) > 2), key=len, reverse=True):
             cause, remedy = cause.replace(quote, "…"), remedy.replace(quote, "…")
@@ -72,12 +77,15 @@ class Diagnosis:
 class Outcome(Record, schema="slipway/outcome/1"):
     """The requested and the live state after a run.
 
-    - requested: a digest, or empty for commands without one. live: the serving digest; None when nothing serves, or when that is unknown.
-    - unseen: whether the serving digest is unknown: it could not be read, or the service runs an image by its tag.
-    - seconds: of the platform's clock. number: of the deployment in the ledger, or None.
-    - migration: of the database, even when the release failed afterwards.
-    - answer: of the release that is live at the end; None when it was not asked. way_out: what to do when it does not answer; otherwise empty.
-    - note: what a person should know, or is left to do; otherwise empty.
+    - requested: a digest; empty for commands without an image.
+    - live: the serving digest; None when nothing serves, or when the digest is unknown.
+    - unseen: whether the serving digest is unknown: the service could not be read, or it runs an image by its tag.
+    - seconds: on the platform's clock.
+    - number: the deployment's number in the ledger, or None.
+    - migration: the migration of the database, even when the release failed after it.
+    - answer: the answer of the release that is live at the end; None when it was not requested.
+    - way_out: what to do when the release does not answer, otherwise empty.
+    - note: a fact that a person should know, or a task that is left, otherwise empty.
     """
 
     environment: str
@@ -99,7 +107,7 @@ class Outcome(Record, schema="slipway/outcome/1"):
 
     @property
     def kept(self) -> "Outcome":
-        """The record without lines of the application."""
+        """The outcome without the application's own words."""
         return replace(self, diagnosis=self.diagnosis.kept) if self.diagnosis else self
 
     @property
@@ -114,11 +122,13 @@ NOTHING = "no operation found: nothing was changed, or the service no longer exi
 
 @dataclass(frozen=True, kw_only=True)
 class Examination(Record, schema="slipway/examination/1"):
-    """The newest operation of a service (None without one), how it ended, and why it failed.
+    """The newest operation of a service (None when there is none), how it ended, and why it failed.
 
-    - number: the deployment's in the ledger; None for another client's, or when the ledger cannot be read.
-    - answer: of the release that is live now; None when it was not asked. way_out: what to do when it does not answer, otherwise empty.
-    - log: the newest error in its log when it does not answer (untrusted text).
+    - number: the deployment's number in the ledger; None for another client's operation, or when the ledger cannot be
+      read.
+    - answer: the answer of the release that is live now; None when it was not requested.
+    - way_out: what to do when the release does not answer, otherwise empty.
+    - log: the newest error in the log of a release that does not answer (untrusted text).
     """
 
     environment: str
@@ -132,12 +142,12 @@ class Examination(Record, schema="slipway/examination/1"):
 
     @property
     def kept(self) -> "Examination":
-        """The record without lines of the application."""
+        """The examination without the application's own words."""
         return replace(self, diagnosis=self.diagnosis and self.diagnosis.kept, log=())
 
     @property
     def exit_code(self) -> int:
-        """0 after success, 1 after failure or when the live release does not answer, 3 while the ending is unknown, 4 when a person aborted it."""
+        """0 after success, 1 after a failure or when the live release does not answer, 3 while the end is unknown, 4 after an abort."""
         if self.answer and self.answer.problem:
             return 1
         return {"succeeded": 0, NOTHING: 0, "in flight": 3, "unknown": 3, ABORTED: 4}.get(self.ending, 1)

@@ -6,7 +6,7 @@ from enum import Enum
 
 from slipway.records.form import Record
 
-HASHED = "pbkdf2:"  # how the hash of a variable's value begins
+HASHED = "pbkdf2:"  # prefix of the hash of a variable's value
 
 
 class Action(Enum):
@@ -15,7 +15,7 @@ class Action(Enum):
     NOOP = "noop"
     CREATE = "create"
     UPDATE = "update"
-    REBUILD = "rebuild"  # over the remains of a failed creation
+    REBUILD = "rebuild"  # replace the remains of a creation that failed
     PAUSE = "pause"
     RESUME = "resume"
     DELETE = "delete"
@@ -23,27 +23,33 @@ class Action(Enum):
 
 
 class State(Enum):
-    """A service's state, the same for every target; platforms' own words differ: ECS calls both live and failing services ACTIVE."""
+    """A service's state, in the same words for every target.
+
+    The platforms' words differ: ECS calls live and failing services ACTIVE.
+    """
 
     ABSENT = "absent"
-    LIVE = "live"  # it serves, no operation is in progress
+    LIVE = "live"  # the service runs, and no operation is in progress
     BUSY = "busy"  # an operation is in progress
-    CREATE_FAILED = "create failed"  # an update creates it again; there is no older release to roll back to
+    CREATE_FAILED = "create failed"  # an update creates the service again; it has no older release to roll back to
     PAUSED = "paused"
-    DELETE_FAILED = "delete failed"  # needs a person
-    UNKNOWN = "unknown"  # a status that the platform's API model lacks
+    DELETE_FAILED = "delete failed"  # a person must act
+    UNKNOWN = "unknown"  # the platform reports a status that boto3's model of its API lacks
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observed(Record, schema="slipway/observed/1"):
-    """A service as the platform reports it, normalised.
+    """A service as the platform reports it, in the same form for every target.
 
-    - status: the platform's own word, for people; None without a service. state: the same for programs.
-    - digest: of the only serving image; None when it is deployed by tag, or while two images share the traffic.
-    - fields: its configuration by the plan's names; values of variables only as hashes.
-    - operation: in progress, or None.
-    - inherited: fields that an update can change but not remove. private: whether only a VPC reaches it.
-    - shares: the percentage of the traffic of each digest, while two share it; empty otherwise.
+    - status: the platform's own word, for people; None without a service.
+    - state: the same fact for programs.
+    - digest: the digest of the only serving image; None when the service runs an image by its tag, or while two images
+      share the traffic.
+    - fields: the service's configuration, by the names that a plan uses; values of variables only as hashes.
+    - operation: the operation in progress, or None.
+    - inherited: fields that an update can change but not remove.
+    - private: whether only a VPC can reach the service.
+    - shares: while two images share the traffic, the percentage of each digest; otherwise empty.
     """
 
     arn: str | None = None
@@ -59,7 +65,7 @@ class Observed(Record, schema="slipway/observed/1"):
 
     @property
     def main_digest(self) -> str | None:
-        """The digest that answers alone, or most of the requests."""
+        """The digest that answers all or most of the requests."""
         return self.digest or max(self.shares, key=lambda digest: self.shares[digest], default=None)
 
 
@@ -73,7 +79,10 @@ class FieldChange:
 
     @property
     def shown(self) -> str:
-        """`cpu: 256 -> 512`, or `variable COLOUR: another value`, as only hashes of values are known; untrusted text."""
+        """The change in words: `cpu: 256 -> 512`, or `variable COLOUR: another value` because only hashes of values are known.
+
+        Untrusted text.
+        """
         if any(value and value.startswith(HASHED) for value in (self.before, self.after)):
             return f"{self.name}: {'added' if not self.before else 'another value' if self.after else 'removed'}"
         return f"{self.name}: {self.before or 'none'} -> {self.after or 'none'}"
@@ -83,8 +92,10 @@ class FieldChange:
 class Plan(Record, schema="slipway/plan/1"):
     """The changes to a service.
 
-    - image: empty for commands without one, such as pause. fingerprint: of the observed state that the plan was made from.
-    - reason: why the plan is blocked, otherwise empty. notes: facts that a reader should weigh.
+    - image: empty for commands without an image, such as pause.
+    - fingerprint: hash of the observed state from which the plan was made.
+    - reason: why the plan is blocked, otherwise empty.
+    - notes: facts that a reviewer should consider.
     """
 
     environment: str
@@ -98,7 +109,7 @@ class Plan(Record, schema="slipway/plan/1"):
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """The changes to a service that exists, besides its image, in words without values of variables."""
+        """The changes of an existing service besides its image, in words, without values of variables."""
         return (
             tuple(change.shown for change in self.changes if change.name != "image")
             if self.action is Action.UPDATE

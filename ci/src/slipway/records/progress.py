@@ -19,7 +19,7 @@ class Phase(Enum):
 
     @property
     def interrupted(self) -> str:
-        """A sentence for a person who interrupts a run in this phase, about what continues."""
+        """The sentence for a person who interrupts a run in this phase: what still continues."""
         match self:
             case Phase.CHANGE:
                 return "the platform continues with what has started; run the same command again to follow it"
@@ -36,10 +36,11 @@ class Phase(Enum):
 class Event:
     """One event of a run.
 
-    - line: of the platform's log, or our own words (untrusted text); empty when the event only begins a phase.
-    - phase: the one that it begins, or None.
-    - expected: seconds that the phase took in earlier deployments, or None.
-    - is_shared: whether it only reports that two releases share the traffic now; such an event has no line.
+    - line: a line of the platform's log, or a sentence of slipway (untrusted text); empty when the event only begins a
+      phase.
+    - phase: the phase that begins, or None.
+    - expected: how many seconds the phase took in earlier deployments, or None.
+    - is_shared: whether the event only reports that two releases share the traffic now; such an event has no line.
     """
 
     line: str = ""

@@ -9,11 +9,12 @@ from typing import Final
 from slipway.records.form import Record
 from slipway.records.words import counted
 
-OFF: Final = "off"  # in the place of a level: the rule is ignored
-UNSEEN: Final = "(not seen by the gate)"  # in the place of a statement whose effects were found in the catalog
-AUTOCOMMIT: Final = "(autocommit mode left on)"  # likewise, for a mode that a revision leaves behind
+OFF: Final = "off"  # instead of a level: the rule is ignored
+# instead of a statement: the catalog shows an effect, but the gate saw no statement
+UNSEEN: Final = "(not seen by the gate)"
+AUTOCOMMIT: Final = "(autocommit mode left on)"  # instead of a statement: a revision left autocommit mode on
 UNCOMPARED: Final = "models were not compared"  # start of the gap that leaves drift unknown
-# In words, the worst first.
+# The verdicts in words, the worst first.
 VERDICTS: Final = ("refused", "not executed", "not fully executed", "passed in part", "passed")
 
 
@@ -26,16 +27,16 @@ class Level(Enum):
 
 
 class Implication(Enum):
-    """A fact about a revision that a finding implies; certificates are derived from these."""
+    """A property of a revision that a finding implies. Certificates are derived from these properties."""
 
-    BLOCKING = "blocking"  # works through rows while other sessions are locked out
-    DESTRUCTIVE = "destructive"  # data is lost
+    BLOCKING = "blocking"  # locks other sessions out while it works through rows
+    DESTRUCTIVE = "destructive"  # loses data
     INCOMPATIBLE = "incompatible"  # breaks the previous release
-    IRREVERSIBLE = "irreversible"  # the downgrade does not restore schema or rows
+    IRREVERSIBLE = "irreversible"  # its downgrade does not restore schema or rows
     NOT_RERUNNABLE = "not rerunnable"  # cannot be resumed after an interruption
 
 
-# Keys of a proof's seconds besides the layers.
+# Keys of a proof's `seconds` that are no layers.
 PREPARATION: Final = "preparation"
 START: Final = "start"
 
@@ -53,7 +54,7 @@ class Layer(Enum):
 
     @property
     def subject(self) -> str:
-        """The subject of its tests, in words."""
+        """The layer's subject, in words."""
         return _SUBJECTS[self]
 
 
@@ -87,16 +88,17 @@ class Blocked:
 class Statement:
     """One executed statement of a revision.
 
-    - line: in the revision's file; None when another file executed it.
-    - transaction: False in autocommit mode, where locks last as long as the statement.
-    - locks: the strongest newly acquired mode, such as "ACCESS EXCLUSIVE", by existing table or view; an index lock that blocks
-      readers counts as its table's.
+    - line: the line in the revision's file; None when another file executed the statement.
+    - transaction: False in autocommit mode, where locks are released at the end of the statement.
+    - locks: the strongest newly acquired mode, such as "ACCESS EXCLUSIVE", by existing table or view. An index lock
+      that blocks readers counts as a lock of the table.
     - rewrites, builds, scans: existing tables whose rows were rewritten, indexed or scanned.
-    - blocks: which sessions had to wait, by table, over all locks held while it ran.
-    - measured: False when Postgres does not run it inside a transaction, where locks can be recorded.
+    - blocks: which sessions had to wait, by table, because of any lock that was held while the statement ran.
+    - measured: False when Postgres refuses to run the statement inside a transaction, where the gate records locks.
     - ms: wall time on the ephemeral database, which is almost empty.
-    - lock_timeout: in force while it acquired locks ("2s"); empty when unlimited or not needed.
-    - unlimited: those of statement_timeout and idle_in_transaction_session_timeout that were off while it held locks.
+    - lock_timeout: the value while the statement acquired locks ("2s"); empty when unlimited or not needed.
+    - unlimited: which of statement_timeout and idle_in_transaction_session_timeout were off while the statement held
+      locks.
     """
 
     sql: str
@@ -117,8 +119,9 @@ class Statement:
 class Queue:
     """The sessions that waited behind a revision while it waited for an open transaction.
 
-    - behind: the table that the transaction had written to, the last that the revision locks.
-    - readers, writers: tables whose readers or writers waited. statements: those of the previous release that waited, by their place.
+    - behind: the table to which the open transaction had written; the revision locks it last.
+    - readers, writers: the tables whose readers or writers waited.
+    - statements: the places of the previous release's statements that waited.
     - deadlock: the table at which Postgres aborted one of the two transactions, or empty.
     """
 
@@ -130,7 +133,11 @@ class Queue:
 
     @property
     def words(self) -> str:
-        """`while it waited for a transaction that had written to public.b, readers and writers of public.a, public.b waited behind it`."""
+        """The queue as a sentence.
+
+        For example: `while it waited for a transaction that had written to public.b, readers and writers of public.a,
+        public.b waited behind it`.
+        """
         only = tuple(table for table in self.writers if table not in self.readers)
         who = [
             *([f"readers and writers of {', '.join(self.readers)}"] if self.readers else []),
@@ -143,7 +150,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Growth:
-    """The growth of one line's time with the rows of `tables`: `ms` of wall time at each number of `rows`."""
+    """How the time of one line grows with its tables: `ms` of wall time at each number of `rows` in `tables`."""
 
     line: int
     tables: tuple[str, ...]
@@ -157,7 +164,7 @@ class Growth:
 
     @property
     def words(self) -> str:
-        """`0.4 ms on 1,000 rows, 9.1 ms on 20,000 rows: about 0.5 s per million rows`."""
+        """The growth in words, such as `0.4 ms on 1,000 rows, 9.1 ms on 20,000 rows: about 0.5 s per million rows`."""
         measured = ", ".join(f"{ms:.1f} ms on {rows:,} rows" for rows, ms in zip(self.rows, self.ms, strict=True))
         if not self.per_million:
             return f"{measured}: no growth"
@@ -168,12 +175,15 @@ class Growth:
 class Revision:
     """One executed revision.
 
-    - down: its parents. file: relative to the service's folder.
-    - new: whether its findings are reported (it comes after `start-after` or `--since`).
-    - fingerprints: of the catalog after "up", "down" and "again"; a step that did not run is absent.
-    - rows: of each table that it uses, when it ran on rows.
-    - interruptions: how often it was interrupted and rerun; never for a revision in a single transaction.
-    - encounters: how often a second runner ran beside it. queue: sessions that waited behind it. growth: of its time with rows, by line.
+    - down: the revision's parents.
+    - file: relative to the service's folder.
+    - new: whether findings in the revision are reported, because it comes after `start-after` or `--since`.
+    - fingerprints: hashes of the catalog after "up", "down" and "again"; a step that did not run is absent.
+    - rows: the number of rows in each table that the revision uses, when it ran on rows.
+    - interruptions: how often the revision was interrupted and run again; 0 for a revision in a single transaction.
+    - encounters: how often a second runner ran beside the revision.
+    - queue: the sessions that waited behind the revision.
+    - growth: how its time grows with rows, by line.
     """
 
     id: str
@@ -193,9 +203,12 @@ class Revision:
 class Finding:
     """One violation of a rule.
 
-    - message: the violation in a sentence. measured: the evidence. remedy: the safe form, as Python code or in prose.
-    - implies: its meaning for a certificate, which also counts when the finding is suppressed.
-    - suppressed: why it is no failure, as a comment in the revision says; otherwise None.
+    - message: the violation in a sentence.
+    - measured: the evidence.
+    - remedy: the safe form, as Python code or in prose.
+    - implies: what the finding means for a certificate, even when it is suppressed.
+    - suppressed: the reason that a comment in the revision gives for accepting the finding; None without such a
+      comment.
     """
 
     rule: str
@@ -217,7 +230,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Versions:
-    """The versions that made a proof."""
+    """The versions of the programs that made a proof."""
 
     gate: str
     python: str
@@ -228,15 +241,20 @@ class Versions:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """The extent of a proof; `gaps` are sentences about what could not be executed.
+    """The extent of a proof.
 
-    - transactions: those of env.py, in which the new revisions ran together; empty when they did not.
-    - baseline: the schema that the history began on, and at which of its revisions; empty for an empty database.
-    - chosen: which revisions count as new and how many do not, when the gate chose that itself.
-    - filled: how many of `tables` held rows. empty: why one of the others did not, by its name.
-    - previous: the release replayed on the new schema; previous_statements: their number; previous_digest: their sha256.
-    - unproven: the subjects that the layers could not test; `gaps` say why.
-    - calls, called_by: the services that this one calls, and that call it; none of their requests is executed.
+    - gaps: sentences about everything that could not be executed.
+    - transactions: how env.py divided the new revisions into transactions; empty when they did not run together.
+    - baseline: the schema on which the history began, and the revision that it contains; empty for an empty database.
+    - chosen: which revisions count as new and how many do not; empty when the user chose.
+    - filled: how many of `tables` held rows.
+    - empty: why each of the other tables held none, by table.
+    - previous: the release that was replayed on the new schema.
+    - previous_statements: the number of its statements.
+    - previous_digest: sha256 of its statements.
+    - unproven: the subjects that the layers could not test; `gaps` contain the reasons.
+    - calls, called_by: the services that this service calls, and those that call it. Requests between services are not
+      executed.
     """
 
     revisions: int
@@ -259,12 +277,12 @@ class Coverage:
 
     @property
     def omitted(self) -> tuple[str, ...]:
-        """The subjects of the layers that were not asked for."""
+        """The subjects of the layers that the user omitted."""
         return tuple(layer.subject for layer in Layer if layer not in self.layers)
 
     @property
     def partial(self) -> str:
-        """`not tested: locks, rows` when something was not asked for or could not be done; otherwise empty."""
+        """`not tested: locks, rows` when layers were omitted or could not be tested, otherwise empty."""
         untested = ", ".join((*self.omitted, *self.unproven))
         return untested and f"not tested: {untested}"
 
@@ -273,11 +291,15 @@ class Coverage:
 class Proof(Record, schema="slipway/proof/1"):
     """The executed history and its findings.
 
-    - postgres: the version that executed it. history: sha256 of the revision files, and of the baseline if there is one.
-    - heads: of the history. begun: those of a baseline that has run revisions.
-    - seconds: wall time by layer, with `preparation` of the environments and `start` of their processes where the gate made them.
-    - folder: the service's in its repository, to which the names of files are relative; empty for the repository itself, or when unknown.
-    - advisory: the day before which errors do not fail the job; empty when they do.
+    - postgres: the version that executed the history.
+    - history: sha256 of the revision files and of the baseline.
+    - heads: the heads of the history.
+    - begun: the heads of the revisions that a baseline contains.
+    - seconds: wall time by layer. `preparation` of virtual environments and `start` of their processes are separate
+      keys, when the gate made them.
+    - folder: the service's folder in its repository, to which the names of files are relative; empty for the repository
+      itself, or when unknown.
+    - advisory: the day before which errors do not fail the job; empty when errors always do.
     """
 
     gate: Versions
@@ -294,7 +316,7 @@ class Proof(Record, schema="slipway/proof/1"):
     advisory: str = ""
 
     def in_repository(self) -> "Proof":
-        """Return the proof with names of files relative to the repository, as CI servers and editors read them."""
+        """Return the proof with names of files relative to the repository, which CI servers and editors expect."""
 
         def named(file: str) -> str:
             return posixpath.normpath(posixpath.join(self.folder, file))
@@ -307,7 +329,10 @@ class Proof(Record, schema="slipway/proof/1"):
 
     @property
     def verdict_in_words(self) -> str:
-        """The verdict in words; a history that was not executed, or not to its end, or not in every way, has not passed."""
+        """The verdict in words.
+
+        A history has passed only when every revision was executed and every subject was tested.
+        """
         if self.verdict is Verdict.FAIL:
             return f"refused, advisory until {self.advisory}" if self.advisory else "refused"
         if not self.coverage.revisions:
@@ -318,7 +343,7 @@ class Proof(Record, schema="slipway/proof/1"):
 
     @property
     def executed(self) -> str:
-        """How many revisions ran in which direction: old ones are only upgraded."""
+        """How many revisions ran in which direction. Old revisions are only upgraded."""
         if not self.revisions:
             return "no revision"
         up = f"{counted(self.coverage.revisions, 'revision')} up"

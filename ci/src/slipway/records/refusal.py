@@ -11,11 +11,13 @@ _KINDS = {kind.exit_code: kind for kind in (RefusedError, BadInputError, Unknown
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal(Record, schema="slipway/refusal/1"):
-    """An error. Programs decide by `exit_code`; the wording may change.
+    """An error as data. Programs decide by `exit_code`; the wording may change.
 
-    - what: what failed and what was found. next_step: what to do about it.
-    - exit_code: 1, 2 or 3, as every command exits.
-    - reason: the part of `what` in which a migration that failed quotes the application. migration: what it has applied nevertheless, if that is known.
+    - what: what failed and what was found.
+    - next_step: what to do about it.
+    - exit_code: the exit code of a command that fails with this error: 1, 2 or 3.
+    - reason: the part of `what` that quotes the application, when a migration failed.
+    - migration: the revisions that were applied nevertheless, if they are known.
     """
 
     what: str
@@ -33,16 +35,16 @@ class Refusal(Record, schema="slipway/refusal/1"):
 
     @classmethod
     def every(cls, error: SlipwayError) -> "tuple[Refusal, ...]":
-        """Return one for each obstacle of an error."""
+        """Return one refusal for each obstacle of an error."""
         return tuple(map(cls.of, error.obstacles))
 
     @property
     def where(self) -> str:
-        """The failure without the application's words."""
+        """The failure, without the application's words."""
         return self.what.removesuffix(f": {self.reason}")
 
     def error(self) -> SlipwayError:
         if self.reason:
             return MigrationFailedError(self.where, self.reason, self.next_step, self.migration)
-        kind = _KINDS.get(self.exit_code, UnknownOutcomeError)  # a process of another version may send any number
+        kind = _KINDS.get(self.exit_code, UnknownOutcomeError)  # another version of slipway may send any number
         return kind(self.what, self.next_step)

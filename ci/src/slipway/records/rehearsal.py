@@ -1,4 +1,4 @@
-"""Rehearsal: the acts of a rehearsal, and what clients of production observed meanwhile."""
+"""Rehearsal: its acts, and the answers that clients of production got meanwhile."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from slipway.records.form import Record
 
 @dataclass(frozen=True)
 class Moment:
-    """A line of the platform, with its seconds since the step began, on the platform's clock."""
+    """A line that the platform reported, with the seconds since the step began, on the platform's clock."""
 
     seconds: float
     line: str
@@ -15,7 +15,12 @@ class Moment:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of an act: seconds on this machine and, where it ran there, on the platform's clock, with its lines."""
+    """One step of an act.
+
+    - seconds: time on this machine.
+    - platform_seconds: time on the platform's clock; None for a step that does not use the platform.
+    - course: the lines that the platform reported.
+    """
 
     what: str
     seconds: float
@@ -27,8 +32,11 @@ class Step:
 class Act:
     """One act.
 
-    - happened: the result in words. how: what the release ran as. details: evidence, line by line.
-    - passed: whether it went as expected. expects_failure: whether it shows that a bad release is stopped.
+    - happened: the result in words.
+    - how: the form in which the release ran.
+    - details: evidence, line by line.
+    - passed: whether the act went as expected.
+    - expects_failure: whether the act shows that a bad release is stopped.
     - why: what failed and the next step, in one sentence, if that is known.
     """
 
@@ -52,7 +60,7 @@ class Act:
 class Traffic:
     """Requests to production's public address.
 
-    - taken_back: how many of those that failed were answered by a release that the platform then took back, as an act expects.
+    - taken_back: how many failures came from a release that the platform then rolled back, as an act expects.
     - longest_gap: the longest time between two answers, in seconds.
     """
 

@@ -9,7 +9,7 @@ from slipway.records.refusal import Refusal
 
 @dataclass(frozen=True)
 class Service:
-    """A folder with `[tool.slipway]`, relative to its repository; `name` is the one in the table, empty without one.
+    """A folder with `[tool.slipway]`, relative to its repository. `name` is the name in the table; empty when it has none.
 
     - calls: the names of the services that it calls.
     """
@@ -23,7 +23,8 @@ class Service:
 class Services(Record, schema="slipway/services/1"):
     """The services of a repository, by folder.
 
-    - unchanged: those that `--changed` leaves out. since: the git ref that they were compared with.
+    - unchanged: the services that `--changed` leaves out.
+    - since: the git ref with which `--changed` compared.
     """
 
     services: tuple[Service, ...]
@@ -49,7 +50,11 @@ class ServiceProof:
 
 @dataclass(frozen=True)
 class Proofs(Record, schema="slipway/proofs/1"):
-    """The proofs of all services of a repository; `unchanged` are the folders that `--changed` leaves out."""
+    """The proofs of all services of a repository.
+
+    - unchanged: the folders that `--changed` leaves out.
+    - since: the git ref with which `--changed` compared.
+    """
 
     services: tuple[ServiceProof, ...]
     unchanged: tuple[str, ...] = ()
@@ -57,7 +62,7 @@ class Proofs(Record, schema="slipway/proofs/1"):
 
     @property
     def exit_code(self) -> int:
-        """The worst of all services."""
+        """The highest exit code of all services."""
         return max((service.exit_code for service in self.services), default=0)
 
     @property
@@ -67,6 +72,6 @@ class Proofs(Record, schema="slipway/proofs/1"):
 
     @property
     def verdict(self) -> Verdict:
-        """A pass needs a proof of each service."""
+        """PASS only when every service has a proof and none failed."""
         every = len(self.proven) == len(self.services) and all(each.verdict is Verdict.PASS for each in self.proven)
         return Verdict.PASS if every else Verdict.FAIL

@@ -8,14 +8,14 @@ from typing import Final
 from slipway.errors import SlipwayError
 from slipway.records.form import Record
 
-DEFAULT: Final = "the default"  # the place of a value that is assumed because no file states one
+DEFAULT: Final = "the default"  # instead of a place: the value is assumed because no file states it
 
 
 class Subject(Enum):
     """The subject of a fact; its value is the word that reports use."""
 
     NAME = "name"
-    SERVICE = "service"  # its folder, below one that is none itself
+    SERVICE = "service"  # a subfolder with a service; the folder above is no service
     CONFIG = "alembic settings"
     SCRIPTS = "alembic folder"
     DIRECTORY = "working directory"
@@ -31,14 +31,14 @@ class Subject(Enum):
     ALCHEMY = "advanced-alchemy config"
     SERVER = "server"
     COMMAND = "command"
-    LEFT_OUT = "left out of it"  # another command beside the one that starts the server
-    MIGRATES = "migrates today"  # a command of Procfile, of compose or of a script
+    LEFT_OUT = "left out of it"  # another command of the service besides the one that starts the server
+    MIGRATES = "migrates today"  # a command in Procfile, compose or a script that runs migrations today
     SOURCES = "import path"
     PORT = "port"
     DOCKERFILE = "Dockerfile"
     TARGET = "Dockerfile's stage"
     USER = "user of the image"  # only when it is root
-    PACKAGE = "system package"  # of Debian
+    PACKAGE = "system package"  # a package of Debian
     HEALTH_PATH = "health path"
     POSTGRES = "postgres"
     EXTENSION = "extension"
@@ -51,9 +51,9 @@ class Subject(Enum):
 class Fact:
     """One value that a file states.
 
-    - value: as the file has it; of a variable, its name and a stand-in: NAME=stand-in.
+    - value: as the file has it; for a variable its name and a stand-in, NAME=stand-in.
     - place: the file, relative to the service's folder, and the line, such as `Dockerfile line 3`.
-    - guessed: why it may be wrong; empty when the place states it.
+    - guessed: why the value may be wrong; empty when the file states it.
     """
 
     subject: Subject
@@ -82,7 +82,7 @@ class Survey(Record, schema="slipway/survey/1"):
     obstacles: tuple[Obstacle, ...] = ()
 
     def fact(self, subject: Subject) -> Fact | None:
-        """Return the first fact about a subject, which is the best one."""
+        """Return the first fact about a subject, which is the most reliable one."""
         return next(self.facts_about(subject), None)
 
     def facts_about(self, subject: Subject) -> Iterator[Fact]:

@@ -1,6 +1,7 @@
 """`[tool.slipway]` of a service's pyproject.toml, read strictly.
 
-Unusable settings are one sentence that names file, key, what was found and what is allowed.
+An error in the settings is one sentence with the file, the key, the value that was found and the values that are
+allowed.
 """
 
 from pathlib import Path
@@ -27,8 +28,8 @@ from slipway.settings.service import (
 )
 from slipway.structure import MismatchError, kebab, read
 
-OWN_FILE: Final = "slipway.toml"  # for a service without a pyproject.toml; it has the same tables
-FILES: Final = (OWN_FILE, "pyproject.toml")  # in the order in which a folder's are read
+OWN_FILE: Final = "slipway.toml"  # a service without a pyproject.toml has its tables in this file
+FILES: Final = (OWN_FILE, "pyproject.toml")  # the first that exists in a folder is read
 
 
 class MissingTableError(SettingsError):
@@ -38,15 +39,15 @@ class MissingTableError(SettingsError):
         super().__init__(what, 'add the table with at least name = "…" and command = ["…"]')
 
 
-# For work that uses neither: the gate reads [tool.slipway.migrations] only.
+# Placeholder for work that uses neither name nor command: the gate reads [tool.slipway.migrations] only.
 NAMELESS_COMMAND: Final = ("service",)
 _NAMELESS = {"name": "service", "command": [*NAMELESS_COMMAND]}
 
 
 def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Settings:
-    """Read the settings from the text of a settings file; raises SettingsError.
+    """Read the settings from the text of a settings file. Raise SettingsError when they cannot be used.
 
-    Unless it must be `named`, a service without name and command gets some that mean nothing.
+    With `named` false, a missing name and a missing command are replaced by meaningless ones.
     """
     try:
         text.encode()
@@ -55,7 +56,7 @@ def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Set
         raise SettingsError(f"{file} is not UTF-8 in line {line}", "save it as UTF-8, as TOML requires") from error
     try:
         document = toml.loads(text)
-    except ValueError as error:  # tomllib's own error, and int()'s about a number with too many digits
+    except ValueError as error:  # tomllib's own error, or that of int() for a number with too many digits
         raise SettingsError(f"{file} is not TOML", f"{error}; correct it") from error
     tool = document.get("tool")
     table = tool.get("slipway") if isinstance(tool, dict) else None
@@ -104,7 +105,7 @@ def load_file(file: Path, *, named: bool = True) -> Settings:
 
 
 def text_of(file: Path) -> str:
-    """Return the text of a settings file; `parse` reports what is not UTF-8 in it."""
+    """Return the text of a settings file. Bytes that are not UTF-8 are kept as surrogates, and `parse` reports them."""
     return file.read_text(encoding="utf-8", errors="surrogateescape")
 
 

@@ -21,7 +21,7 @@ _MEMORY_OF_CPU = {  # App Runner refuses any other pair [G, "Managing App Runner
 }
 
 
-NONE = "none"  # the setting is not left open: the service has no such part
+NONE = "none"  # instead of an ARN: the service has no such part, which differs from an absent setting
 
 
 def _revision(kind: str, instead: str = "") -> Pattern:
@@ -36,14 +36,14 @@ _TAG_VALUE = Pattern(r"(?s:.){0,256}", "up to 256 characters")
 
 
 class Ingress(Enum):
-    """From where a service can be reached."""
+    """The places from which clients can reach a service."""
 
     PUBLIC = "public"
     PRIVATE = "private"
 
 
 class IpAddresses(Enum):
-    """The versions of IP of a service's address."""
+    """The IP versions of a service's address."""
 
     IPV4 = "ipv4"
     DUAL_STACK = "dual-stack"
@@ -85,7 +85,7 @@ class HealthPace(Constrained):
 
 
 class Left(Enum):
-    """A part of a service that a move to ECS Express Mode may leave behind."""
+    """A part of a service on App Runner that a move to ECS Express Mode may leave behind."""
 
     TRACING = "tracing"
     KMS_KEY = "kms-key"
@@ -101,8 +101,8 @@ class Move(Constrained):
     - infrastructure-role: the ARN of the role with which ECS makes load balancer, certificate and scaling.
     - instance-role: the ARN of the running service's role there; needed if the service has one.
     - cluster: the ECS cluster.
-    - subnets: of the tasks, by id; needed if the service reaches a VPC, and then public ones of that VPC.
-    - security-groups: of the tasks, by id, besides the one that ECS makes.
+    - subnets: the tasks' subnets, by id. Needed if the service reaches a VPC; they must be public subnets of that VPC.
+    - security-groups: the tasks' security groups, by id, besides the one that ECS makes.
     - log-group: an existing log group; by default ECS makes one.
     - scaling: how many tasks run; by default as many as `scaling` has instances.
     - without: what is left behind, because ECS Express Mode has none: "tracing", "kms-key", "tags"; with "same-answers" both sides may
@@ -127,7 +127,7 @@ class AppRunnerEnvironment(Environment):
     - health-check: a table, see below; how often the service is checked, and how often it may fail. Without it a service keeps its pace.
     - ingress: "private" is reached only through a VPC ingress connection of yours, and slipway does not request it. Without it a service
       stays as it is, and a new one is public.
-    - ip-addresses: the versions of IP of its address. Without it a service stays as it is, and a new one has ipv4.
+    - ip-addresses: the IP versions of its address. Without it a service stays as it is, and a new one has ipv4.
     - vpc-connector: the ARN of the VPC connector to a private network, or "none" for the internet only. Without it a service keeps its
       connector, and a new one has none.
     - auto-scaling: the ARN of an auto scaling configuration, with its revision. Without it a service keeps its own, and a new one has
@@ -136,7 +136,7 @@ class AppRunnerEnvironment(Environment):
       is not traced.
     - kms-key: the ARN of the key that encrypts App Runner's copy of the image. It cannot be changed later; without it a service keeps its key.
     - start-command: starts the service instead of the image's own command. App Runner cannot remove it from a service again.
-    - tags: set when slipway creates the service; it changes no tags later.
+    - tags: set when slipway creates the service; later deployments do not change them.
     - scaling: a table, see below; without it bootstrap makes no auto scaling configuration.
     - move: a table, see below; for `slipway move`.
     """

@@ -1,4 +1,4 @@
-"""The services of one repository and their calls: which calls which, and the order of a release, callees first. Pure."""
+"""The services of one repository and their calls: the calls between them, and the order of a release, callees first. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ _ON_APP_RUNNER = (
 
 @dataclass(frozen=True)
 class CallGraph:
-    """The settings of services, by name, which no two share; every call is to one of them, and no calls form a cycle."""
+    """The settings of services, by name. All calls are between these services, and no calls form a cycle."""
 
     services: Mapping[str, Settings]
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """The names, each after those that it calls; otherwise by name."""
+        """The names in the order of deployment: each after the services that it calls, otherwise alphabetical."""
         sorter = TopologicalSorter({name: each.calls for name, each in self.services.items()})
         sorter.prepare()
         ordered: list[str] = []
@@ -36,12 +36,15 @@ class CallGraph:
         return tuple(ordered)
 
     def callers(self, callee: str) -> tuple[str, ...]:
-        """Return the names of the services that call one."""
+        """Return the names of the services that call the service `callee`."""
         return tuple(name for name in self.order if callee in self.services[name].calls)
 
 
 def graph_of(folders: Mapping[str, Settings]) -> CallGraph:
-    """Return the graph of services, by folder; raises SettingsError, or ObstaclesError with every call that cannot be."""
+    """Return the graph of services, whose settings are given by folder.
+
+    Raise SettingsError, or ObstaclesError with every call to an unknown service and every cycle.
+    """
     obstacles = Obstacles()
     named: dict[str, str] = {}
     for folder, settings in folders.items():
@@ -71,7 +74,10 @@ def _unknown(services: Mapping[str, Settings]) -> Iterator[SlipwayError]:
 
 
 def _cycles(services: Mapping[str, Settings]) -> Iterator[SlipwayError]:
-    """Yield an error for each cycle, found by leaving out one call of every cycle before."""
+    """Yield an error for each cycle of calls.
+
+    After each error, one call of that cycle is removed to find the next cycle.
+    """
     calls = {name: set(each.calls) for name, each in services.items()}
     while True:
         try:
@@ -90,14 +96,14 @@ def _cycles(services: Mapping[str, Settings]) -> Iterator[SlipwayError]:
 
 
 def check_reachable(graph: CallGraph, name: str, environment: str) -> None:
-    """Raise SettingsError, or ObstaclesError for several, when calls of one service find no private address in an environment."""
+    """Raise SettingsError when a service calls another one without a private address; ObstaclesError for several."""
     obstacles = Obstacles()
     obstacles.found += unreachable(graph, name, environment)
     obstacles.refuse()
 
 
 def unreachable(graph: CallGraph, name: str, environment: str) -> Iterator[SlipwayError]:
-    """Yield an error for each call of one service that finds no private address in an environment."""
+    """Yield an error for each called service without a private address in an environment."""
     caller = graph.services[name].environments.get(environment)
     for callee in graph.services[name].calls if caller else ():
         assert caller is not None
@@ -118,7 +124,7 @@ def unreachable(graph: CallGraph, name: str, environment: str) -> Iterator[Slipw
 
 
 def _why_not(caller: Environment, callee: Environment) -> tuple[str, str] | None:
-    """Return why a callee has no private address for a caller, and the remedy; None when it has one."""
+    """Return why a callee has no private address for a caller, and the remedy; None when the callee has such an address."""
     if callee.target is TargetKind.APP_RUNNER:
         return _ON_APP_RUNNER
     if callee.network is None:

@@ -13,14 +13,14 @@ from slipway.structure import Constrained, MismatchError, Pattern, Range
 
 
 class Architecture(Enum):
-    """The processors of the tasks; the names are ECS's own."""
+    """The processor architectures of tasks, in ECS's words."""
 
     X86_64 = "x86-64"
     ARM64 = "arm64"
 
 
 class ScalingMetric(Enum):
-    """The measurement by which tasks are added and removed."""
+    """The metric by which ECS adds and removes tasks."""
 
     CPU = "cpu"
     MEMORY = "memory"
@@ -34,7 +34,7 @@ class TaskScaling(Constrained):
     - least: tasks that always run.
     - most: tasks at peak load.
     - metric: "cpu" or "memory" in percent, or "requests" per task.
-    - value: of that metric, at which another task starts.
+    - value: the value of the metric at which another task starts.
     """
 
     least: Annotated[int, Range(1)] = 1
@@ -80,16 +80,16 @@ class ExpressEnvironment(Environment):
 
     - infrastructure-role: the ARN of the role with which ECS makes load balancer, certificate and scaling; it cannot be changed later.
     - cluster: the ECS cluster; ECS makes the default one.
-    - subnets: of the tasks, by id, in two zones or more. Public ones have an address on the internet, private ones an internal load balancer;
-      the default VPC's public ones by default, afterwards those that the service has.
-    - security-groups: of the tasks, by id, besides the one that ECS makes.
-    - architecture: of the tasks; an image is built for one.
+    - subnets: the tasks' subnets, by id, in two zones or more. In public subnets the service has an address on the internet, in private subnets an internal load balancer. By default a new service gets the public subnets of the default VPC, and an existing one keeps its own.
+    - security-groups: the tasks' security groups, by id, besides the one that ECS makes.
+    - architecture: the processor architecture of the tasks, for which the image is built.
     - log-group: an existing log group; by default ECS makes one.
     - health-check: a table, see below; how often the load balancer checks a task.
     - scaling: a table, see below; how many tasks run.
     """
 
-    # The name is a label of the address, https://NAME.ecs.REGION.on.aws; its limit is not documented.
+    # ECS makes the address https://NAME.ecs.REGION.on.aws from the name; the limit of a name's length is not
+    # documented.
     service_names: ClassVar[Pattern] = Pattern(
         r"[A-Za-z](?:[A-Za-z0-9-]{0,38}[A-Za-z0-9])?",
         "1 to 40 letters, digits and -, the first a letter, the last no -",

@@ -1,4 +1,4 @@
-"""`[tool.slipway.environments.ENVIRONMENT]`: the part that is the same for every target."""
+"""The settings of `[tool.slipway.environments.ENVIRONMENT]` that are the same for every target."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,8 @@ _TASK_MEMORY_OF_CPU = {  # Fargate refuses any other pair (service model of ECS,
 }
 
 
-# Partitions of AWS and their domains, by the beginning of a region's name (botocore's endpoints.json); all other regions are in `aws`.
+# Partitions of AWS and their domains, by the first letters of a region (botocore's endpoints.json). All other regions
+# are in `aws`.
 _PARTITIONS = {
     "cn-": ("aws-cn", "amazonaws.com.cn"),
     "us-gov-": ("aws-us-gov", "amazonaws.com"),
@@ -31,21 +32,21 @@ _PARTITIONS = {
 
 
 class TargetKind(Enum):
-    """Where an environment runs."""
+    """The platform of an environment."""
 
     APP_RUNNER = "app-runner"
     ECS_EXPRESS = "ecs-express"
 
 
 class RunnerKind(Enum):
-    """The way in which an environment's database is migrated."""
+    """The part that migrates an environment's database."""
 
     DIRECT = "direct"
     ECS_TASK = "ecs-task"
 
 
 def role_for(purpose: str) -> Pattern:
-    """Constrain a text to the ARN of a role."""
+    """Return the constraint of a setting that must be a role's ARN."""
     made = "`slipway bootstrap` makes the role that you name here"
     return Pattern(r"arn:.*", f"the ARN of the role with which {purpose}, arn:aws:iam::ACCOUNT:role/NAME; {made}")
 
@@ -66,14 +67,14 @@ class MigrationRunner(Constrained):
 
     - runner: "direct", from where slipway runs; "ecs-task", a Fargate task in the VPC, for a database without a public address.
     - cluster: the ECS cluster of the task.
-    - subnets: of the task, by id; needed for ecs-task.
-    - security-groups: of the task, by id; the database must let them in; needed for ecs-task.
+    - subnets: the task's subnets, by id; needed for ecs-task.
+    - security-groups: the task's security groups, by id; the database must let them in; needed for ecs-task.
     - execution-role: the ARN of the role with which ECS pulls the image, reads the secrets and writes the log; needed for ecs-task.
     - task-role: the ARN of the migration's own role.
     - public-ip: whether the task gets a public address, which it needs in a public subnet to reach ECR.
-    - cpu: of the task, in units, 1024 is one vCPU.
-    - memory: of the task, in MB; Fargate accepts certain pairs with cpu only.
-    - log-group: the existing log group that the task writes to; /slipway/ and the deployed service's name by default.
+    - cpu: the task's cpu in units; 1024 is one vCPU.
+    - memory: the task's memory in MB; Fargate accepts only certain pairs of cpu and memory.
+    - log-group: the existing log group that the task writes to; by default /slipway/ and the deployed service's name.
     - timeout: seconds after which slipway stops waiting; the task continues.
     """
 
@@ -111,16 +112,15 @@ class Environment(Constrained):
     - access-role: the ARN of the role with which the platform pulls from ECR; ECS also reads the secrets with it (its execution role).
     - service: the service's name on the platform; `name` and the environment's name with a dash by default.
     - instance-role: the ARN of the running service's role.
-    - cpu: in units, 1024 is one vCPU.
-    - memory: in MB; a platform accepts certain pairs with cpu only.
+    - cpu: cpu in units; 1024 is one vCPU.
+    - memory: memory in MB; a platform accepts only certain pairs of cpu and memory.
     - variables: plain values, by variable.
     - secrets: ARNs in Secrets Manager or SSM, by variable.
     - unrecorded: variables whose values the ledger must not keep, besides those that look like secrets.
-    - webhook: the ARN of a secret with the URL to which the end of each deployment is posted, as {"text": …}, such as one of Slack.
+    - webhook: the ARN of a secret with a URL, such as Slack's. The end of each deployment is posted there as {"text": …}.
     - network: a table, see below; without it the service reaches the internet only.
     - database: a table, see below; without it the database is your own.
-    - migration: a table, see below; without it a task in the service's subnets and security-groups migrates a managed database on ECS, and only
-      `slipway migrate --database-url-from` any other.
+    - migration: a table, see below. Without it, a task in the service's subnets and security-groups migrates a managed database on ECS; any other database is migrated only by `slipway migrate --database-url-from`.
     """
 
     service_names: ClassVar[Pattern] = Pattern(r"[A-Za-z0-9_-]+", "letters, digits, - and _")
@@ -148,17 +148,17 @@ class Environment(Constrained):
 
     @property
     def roles(self) -> dict[str, str | None]:
-        """The roles that the service needs, by their keys in the settings."""
+        """The roles that the settings name, by their keys in the settings; None for an absent one."""
         return {"access-role": self.access_role, "instance-role": self.instance_role}
 
     @property
     def cpu_architecture(self) -> str:
-        """The processors for which its images are built, in the words of ECS."""
+        """The processor architecture of the environment's images, in ECS's words."""
         return "X86_64"
 
     @property
     def partition(self) -> str:
-        """The partition of AWS that the region belongs to, with which its ARNs begin."""
+        """The AWS partition of the region, which is a part of every ARN there."""
         return partition_of(self.region)[0]
 
     @property
@@ -168,6 +168,6 @@ class Environment(Constrained):
 
 
 def partition_of(region: str) -> tuple[str, str]:
-    """Return the partition of AWS that a region belongs to, and the domain of its endpoints."""
+    """Return the AWS partition of a region, and the domain of its endpoints."""
     found = (names for beginning, names in _PARTITIONS.items() if region.startswith(beginning))
     return next(found, ("aws", "amazonaws.com"))

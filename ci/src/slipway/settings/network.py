@@ -1,4 +1,4 @@
-"""`[tool.slipway.environments.ENVIRONMENT.network]` and `database`: a team's own by id, or those that bootstrap makes for the environment."""
+"""`[tool.slipway.environments.ENVIRONMENT.network]` and `database`: an existing network by its ids, or a network and server that bootstrap makes."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -9,7 +9,7 @@ from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range
 
 
 def resource_id(prefix: str) -> Pattern:
-    """Constrain a text to the id of a resource, such as subnet-0a1b2c3d."""
+    """Return the constraint of a setting that must be a resource's id, such as subnet-0a1b2c3d."""
     return Pattern(rf"{prefix}-[\w-]+", f"an id such as {prefix}-0a1b2c3d")
 
 
@@ -19,8 +19,8 @@ class Network(Constrained):
 
     - vpc: the VPC's id.
     - subnets: ids of private subnets, in two availability zones or more.
-    - database-security-group: the database's own; bootstrap lets the service in.
-    - database-port: where the database listens.
+    - database-security-group: the database's security group; bootstrap lets the service in.
+    - database-port: the port on which the database listens.
     - managed: true for the network that bootstrap makes, which has other keys.
     """
 
@@ -34,7 +34,7 @@ class Network(Constrained):
 
 
 class Nat(Enum):
-    """The NAT gateways of a network: how private subnets reach the internet."""
+    """The NAT gateways of a network, by which its private subnets reach the internet."""
 
     NONE = "none"
     ONE = "one"
@@ -45,7 +45,7 @@ class ManagedNetwork(Constrained):
     """`[tool.slipway.environments.ENVIRONMENT.network]` with managed = true: a VPC with public and private subnets in two zones, for all services of the environment.
 
     - managed: true.
-    - cidr: the addresses of the VPC, such as "10.20.0.0/16"; those of two environments may not overlap, so that they can be connected later.
+    - cidr: the addresses of the VPC, such as "10.20.0.0/16". The addresses of two environments may not overlap, so that they can be connected later.
     - private: whether tasks run in the private subnets, behind an internal load balancer; the database always does.
     - nat: "one" NAT gateway for the private subnets; with "none" private tasks reach only AWS, by interface endpoints.
     - zones: two availability zones, such as ["eu-west-1a", "eu-west-1b"]; the first two of the region by default.
@@ -79,13 +79,17 @@ class ManagedNetwork(Constrained):
         return IPv4Network(self.cidr)
 
     def subnets(self, *, public: bool) -> tuple[str, str]:
-        """Return the ranges of two subnets: eighths of the network, so that half of it stays free."""
+        """Return the address ranges of the two public or the two private subnets.
+
+        Each is an eighth of the VPC; half of the VPC stays free.
+        """
         first = 0 if public else _ZONES
         eighths = list(self.addresses.subnets(prefixlen_diff=3))
         return str(eighths[first]), str(eighths[first + 1])
 
 
-_LARGEST, _SMALLEST = 16, 24  # VPC: /16 to /28; a load balancer needs subnets of /27, which are eighths of a /24 [G]
+# a VPC may have /16 to /28; here /24 at most, because a load balancer needs subnets of /27, an eighth of a /24 [G]
+_LARGEST, _SMALLEST = 16, 24
 _ZONES = 2
 _PRODUCTION = "production"
 
@@ -117,5 +121,8 @@ class ManagedDatabase(Constrained):
             raise MismatchError("managed", "found false, allowed is true; a database of your own needs no table")
 
     def has_standby(self, environment: str) -> bool:
-        """Return whether a second server takes over when the first one fails."""
+        """Return whether a second server takes over when the first one fails.
+
+        The default is true in `production` only.
+        """
         return environment == _PRODUCTION if self.multi_az is None else self.multi_az

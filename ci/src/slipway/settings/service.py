@@ -1,6 +1,7 @@
-"""`[tool.slipway]`: facts about a service, in its own pyproject.toml. Secrets are not among them: environments name them by ARN.
+"""`[tool.slipway]`: facts about a service, in its own pyproject.toml. It contains no secrets: environments name them by ARN.
 
-The docstring line of each field is its documentation, and its annotation its constraint; docs/settings.md is made from both.
+The docstring line of each field is its documentation, and its annotation is its constraint. docs/settings.md is made
+from both.
 """
 
 import re
@@ -20,8 +21,8 @@ from slipway.settings.network import ManagedNetwork
 from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range, Variants
 
 _Path = Annotated[str, Pattern(r"/.*", "a path that begins with /")]
-_ENVIRONMENT_NAME = Pattern(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _")  # in the ledger's tags
-_REPOSITORY_NAME = Pattern(  # ECR's
+_ENVIRONMENT_NAME = Pattern(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _")  # the ledger's tags contain it
+_REPOSITORY_NAME = Pattern(  # ECR's own rule
     r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*",
     "a name of small letters and digits, with single . _ - between them, 2 to 256 of them",
 )
@@ -37,7 +38,7 @@ _NO_PASSWORD = Pattern(
 )
 _LEVELS = (*(level.value for level in Level), OFF)
 _Level = Annotated[str, Pattern("|".join(_LEVELS), f"one of {', '.join(map(repr, _LEVELS))}")]
-_PLATFORM = Pattern(  # those of Debian, and so of Python's images
+_PLATFORM = Pattern(  # the architectures of Debian, and so of Python's images
     r"linux/(amd64|arm64|386|arm/v[57]|mips64le|ppc64le|riscv64|s390x)",
     "a platform of Python's images, such as linux/amd64 or linux/arm64",
 )
@@ -64,7 +65,7 @@ class Migrations(Constrained):
       For advanced-alchemy, the object with its configuration, such as "shop.config:alchemy".
     - postgres: the major version in production ("17"), or an image reference with a digest.
     - extensions: Postgres extensions that must exist before the first revision; every empty database gets them, in production too.
-    - role: the privileges of the role that runs the revisions in production: "rds_superuser", as the main user of RDS; "owner" of the database, no more; "superuser".
+    - role: the privileges of the role that runs the revisions in production: "rds_superuser" (the main user of RDS), "owner" (the database's owner, without further rights) or "superuser".
     - baseline: the schema that the first revision expects, if no revision creates it: an SQL file such as "migrations/baseline.sql", written by `pg_dump --schema-only`,
       or "package.module:metadata", whose tables create_all makes. Every empty database begins with it, in production too; revisions that the
       alembic_version of the file names count as run.
@@ -74,10 +75,10 @@ class Migrations(Constrained):
     - database-variable: the environment variable in which the service expects its database's URL.
     - driver: the scheme of that URL, such as "postgresql+asyncpg".
     - timeout: seconds for each step of a revision, env.py included, on the gate's empty tables; a slower step is a finding.
-    - variables: further variables that the service needs to be imported, with stand-in values, which are not secrets, for the gate, the checks and the rehearsal;
-      {url}, {host}, {port}, {user}, {password} and {database} are replaced by parts of the database's URL.
-      With {host} and without {port}, the service also gets PGPORT. A deployed service gets the URL of a managed database in those that are {url}, and no other of them.
-    - samples: values for columns whose conditions the gate cannot satisfy, such as {"orders.code" = ["A-1", "B-2"]}; different rows take different ones.
+    - variables: further variables without which the service cannot be imported, with stand-in values instead of secrets. The gate, the checks and the rehearsal set them.
+      {url}, {host}, {port}, {user}, {password} and {database} are replaced by parts of the database's URL. With {host} and without {port}, the service also gets PGPORT.
+      A deployed service gets none of them, except that those with the value {url} contain the URL of a managed database.
+    - samples: values for columns whose conditions the gate cannot satisfy, such as {"orders.code" = ["A-1", "B-2"]}; different rows get different values.
     """
 
     config: str = "alembic.ini"
@@ -101,13 +102,13 @@ class Migrations(Constrained):
 
     @property
     def alembic(self) -> tuple[str, ...]:
-        """The arguments of `alembic`, before the name of its command."""
+        """The arguments of `alembic` that come before its command."""
         section = () if self.section == "alembic" else (f"--name={self.section}",)
         return (f"--config={self.config}", *section, *(f"-x{argument}" for argument in self.x_arguments))
 
     @property
     def runner(self) -> tuple[str, ...]:
-        """The arguments of `python -m slipway.migration`, which also takes what alembic does not."""
+        """The arguments of `python -m slipway.migration`: those of alembic, and slipway's own for what alembic has no flag for."""
         named = {"directory": self.directory, "scripts": self.scripts, "app": self.app, "baseline": self.baseline}
         own = tuple(
             f"--{name}={value}" for name, value in named.items() if value or (name == "app" and value is not None)
@@ -116,19 +117,19 @@ class Migrations(Constrained):
 
     @property
     def own_runner(self) -> tuple[str, ...]:
-        """The arguments of `python -m slipway.migration` for the database that the service's own variable names."""
+        """The arguments of `python -m slipway.migration` that migrate the database in the service's own variable."""
         return (f"--own={self.database_variable}", *self.runner)
 
     @property
     def url_variables(self) -> tuple[str, ...]:
-        """The variables that take the database's URL, as a whole; not those of tests."""
+        """The variables that contain the database's whole URL, except those for tests."""
         whole = (name for name, template in self.variables.items() if template == "{url}")
         return (self.database_variable, *(name for name in whole if "TEST" not in name.upper()))
 
     def database_variables(self, url: str) -> dict[str, str]:
         """Return the service's variables for the database at a plain postgresql:// URL.
 
-        A service whose variables name the host and not the port has libpq's variable for it, which drivers read.
+        When the service's variables have the host and not the port, add PGPORT, which libpq and drivers read.
         """
         words = parts_of(with_scheme(url, self.driver))
         named = "".join(self.variables.values())
@@ -148,7 +149,7 @@ class Migrations(Constrained):
 
 
 class Subjects(Enum):
-    """Which forms of a repository's name a role trusts."""
+    """The forms of a repository's name that a role trusts."""
 
     BOTH = "both"
     NUMBERS = "numbers"
@@ -196,9 +197,9 @@ class RehearsalCommits:
 
 
 class TestDatabase(Enum):
-    """The content of the database of the tests."""
+    """The content of the database in which the service's tests run."""
 
-    __test__ = False  # for pytest
+    __test__ = False  # pytest must not collect this class
     MIGRATED = "migrated"
     EMPTY = "empty"
 
@@ -207,11 +208,11 @@ class TestDatabase(Enum):
 class Checks(Constrained):
     """`[tool.slipway.checks]`: the service's own checks, as commands. They run in a container with its development dependencies.
 
-    - lint: such as ["ruff", "check"].
+    - lint: the linter, such as ["ruff", "check"].
     - format: what the function `format` runs to rewrite files, such as ["ruff", "format"].
     - fix: what the function `fix` runs to rewrite files, such as ["ruff", "check", "--fix"].
-    - types: such as ["mypy"].
-    - tests: such as ["pytest"]; they get a Postgres of their own by the variables of [tool.slipway.migrations].
+    - types: the type checker, such as ["mypy"].
+    - tests: the tests, such as ["pytest"]; the variables of [tool.slipway.migrations] name a Postgres of their own.
     - database: whether the tests' Postgres is "migrated" to the head, or "empty".
     - timeout: seconds in which the release must become healthy in the check smoke.
     - sources: the files and folders that their container gets, with the `sources` of [tool.slipway]; by default all that git tracks.
@@ -231,13 +232,13 @@ class Checks(Constrained):
 class Images(Constrained):
     """`[tool.slipway.images]`: what images are built from. Each key replaces a pinned image, by digest, such as by that of a private mirror.
 
-    - platform: of the service's image; a target may accept linux/amd64 only.
+    - platform: the platform of the service's image; a target may accept linux/amd64 only.
     - distroless: whether the service's image contains only what the service loads: no shell, no package manager.
     - packages: Debian packages that the service loads, such as ["libpq5"], in its image and wherever its code runs in containers; an image with them is not reproducible.
-    - python: for builder and runtime; by default that of .python-version, or the newest that requires-python allows, from 3.10 to 3.14.
-    - uv: holds /uv.
-    - postgres: for the gate; an image in migrations.postgres, and the majors of `dagger call gate --postgres`, come before it.
-    - registry: for the rehearsal.
+    - python: the image for builder and runtime. By default it has the Python of .python-version, or the newest that requires-python allows, from 3.10 to 3.14.
+    - uv: the image that contains /uv.
+    - postgres: the image for the gate. An image in migrations.postgres, or a major in `dagger call gate --postgres`, takes precedence.
+    - registry: the image of the rehearsal's registry.
     - dockerfile: the service's own Dockerfile, such as "Dockerfile", from which its image is built instead; the folder is the context.
       CMD and ENTRYPOINT are kept; `command` starts an image that has neither.
     - target: the stage of the Dockerfile that is shipped; the last one by default.
@@ -274,10 +275,10 @@ class Images(Constrained):
 class BuildStep(Constrained):
     """`[tool.slipway.build]`: a step in a container of its own, such as of node, whose results are shipped with the sources.
 
-    - image: the image that it runs in, by digest, or of a mirror.
+    - image: the image in which the step runs, by digest, or of a mirror.
     - commands: run one after the other in the service's folder, such as [["npm", "ci"], ["npm", "run", "build"]]; never passed through a shell.
-    - sources: the files and folders that they read; everything that git tracks by default.
-    - results: the files and folders that they write, and that are shipped.
+    - sources: the files and folders that the commands read; everything that git tracks by default.
+    - results: the files and folders that the commands write, and that are shipped.
     """
 
     image: str
@@ -300,11 +301,11 @@ class Settings(Constrained):
     """`[tool.slipway]`.
 
     - name: the service's name, and that of its ECR repository.
-    - command: how it starts, as a list; never passed through a shell.
+    - command: the command that starts the service, as a list; never passed through a shell.
     - sources: the files and folders that are shipped, besides pyproject.toml and the lock; everything that git tracks by default.
-    - port: where it listens. The platform also sets PORT.
-    - health-path: answers 200 when the service is ready; without it a TCP connection is enough.
-    - smoke-paths: requested with GET after a deployment (default: the health path); each must answer with a status below 400.
+    - port: the port on which it listens. The platform also sets PORT.
+    - health-path: the path that answers 200 when the service is ready; without it a TCP connection is enough.
+    - smoke-paths: paths that are requested with GET after a deployment (default: the health path); each must answer with a status below 400.
     - calls: the services of this repository that it calls, by name, such as ["billing"]. This service gets the private address of each in
       a variable NAME_URL, here BILLING_URL, and is deployed after them by `slipway deploy --all`.
     - when-a-later-fails: whether this service goes "back" to its previous release, or is to "stay", when a later one of the same
@@ -355,14 +356,20 @@ class Settings(Constrained):
                 raise MismatchError(at, f"found {callee!r}, whose address is in {variable}, which {place} has too")
 
     def made_of(self, images: Mapping[str, Any]) -> "Settings":
-        """Return these settings with values of flags in [tool.slipway.images]; raises SettingsError."""
+        """Return these settings with the values of flags in [tool.slipway.images].
+
+        Raise SettingsError when a value does not fit.
+        """
         try:
             return replace(self, images=replace(self.images, **images))
         except MismatchError as error:
             raise SettingsError(f"--{error.at}", error.problem) from error
 
     def environment(self, name: str) -> Environment:
-        """Return one environment, with the secret and the runner of a managed database; raises SettingsError with the names of all."""
+        """Return one environment, with the secret and the runner of a managed database.
+
+        Raise SettingsError with the names of all environments when there is no such environment.
+        """
         if name not in self.environments:
             known = ", ".join(sorted(self.environments))
             one_of_them = f"name one of {known}, or " if known else ""
@@ -377,7 +384,10 @@ class Settings(Constrained):
         return replace(env, secrets=secrets, migration=env.migration or self._runner(name, env))
 
     def _runner(self, name: str, env: Environment) -> MigrationRunner | None:
-        """Return the task that migrates a managed database, in the subnets and groups of the service; None before these are known."""
+        """Return the ECS task that migrates a managed database, in the service's subnets and security groups.
+
+        Return None before these are known.
+        """
         if not (isinstance(env, ExpressEnvironment) and env.subnets and env.security_groups):
             return None
         service = env.service or f"{self.name}-{name}"
@@ -390,9 +400,10 @@ class Settings(Constrained):
         )
 
     def database_secrets(self, name: str, *, owner: bool = False) -> dict[str, str]:
-        """Return the secret with the URL of a managed database, by the variables that take it; none for which the settings have a value.
+        """Return the secret with the URL of a managed database, by the variables that need this URL.
 
-        Migrations connect as the `owner` of the tables, the service does not.
+        Leave out variables for which the settings have a value. Migrations connect as the `owner` of the tables, the
+        service as another role.
         """
         env, variable = self.environments[name], self.migrations.database_variable
         if env.database is None or variable in {**env.secrets, **env.variables}:
@@ -407,7 +418,7 @@ class Settings(Constrained):
         return f"{service}/{self.migrations.database_variable}{'/owner' if owner else ''}"
 
     def service_name(self, environment: str) -> str:
-        """Return the service's name in an environment; raises SettingsError when the target does not accept it."""
+        """Return the service's name in an environment. Raise SettingsError when the target does not accept the name."""
         env = self.environment(environment)
         name = env.service or f"{self.name}-{environment}"
         if not env.service_names.fits(name):
@@ -418,7 +429,10 @@ class Settings(Constrained):
         return name
 
     def migration_log(self, environment: str) -> str:
-        """Return the log group of the tasks that migrate an environment's database; raises SettingsError."""
+        """Return the log group of the tasks that migrate an environment's database.
+
+        Raise SettingsError for an unknown environment.
+        """
         migration = self.environment(environment).migration
         return (migration and migration.log_group) or f"/slipway/{self.service_name(environment)}"
 
@@ -433,10 +447,10 @@ class Settings(Constrained):
 
 
 def variable_of(service: str) -> str:
-    """Return the variable with the address of a called service: `BILLING_URL` for `billing`, `TAX_RATES_URL` for `tax-rates`."""
+    """Return the name of the variable with a called service's address: `BILLING_URL` for `billing`, `TAX_RATES_URL` for `tax-rates`."""
     return f"{re.sub('[^A-Z0-9]', '_', service.upper())}_URL"
 
 
 def ledger_repository(name: str, environment: str) -> str:
-    """Return the name of the repository with the ledger of an environment, which has only what ECR allows in a name."""
+    """Return the name of the repository with an environment's ledger, in the characters that ECR allows."""
     return f"{name}-ledger-{'-'.join(filter(None, re.split('[-_]+', environment.lower()))) or 'x'}"

@@ -12,18 +12,21 @@ from slipway.settings import FILES, Settings, parse
 
 
 def is_pruned(folder: str) -> bool:
-    """Return whether a folder of this name is not searched for services, such as a hidden one."""
+    """Return whether the search for services skips folders of this name, such as hidden ones."""
     return folder in PRUNED or folder.startswith(".")
 
 
 def is_settings_file(path: str) -> bool:
-    """Return whether a file, relative to the repository, may have settings of a service."""
+    """Return whether a file, named relative to the repository, is a settings file in a folder that is searched."""
     *folders, name = PurePosixPath(path).parts
     return name in FILES and not any(map(is_pruned, folders))
 
 
 def services_in(texts: Mapping[str, str]) -> dict[Service, str]:
-    """Return each service with its settings file, by folder; `texts` has the files by path relative to the repository."""
+    """Return each service with the path of its settings file, by folder.
+
+    `texts` has the contents of files by path relative to the repository.
+    """
     found: dict[Service, str] = {}
     folders = {str(PurePosixPath(path).parent) for path in texts}
     for folder in sorted(folders, key=lambda folder: PurePosixPath(folder).parts):
@@ -42,9 +45,9 @@ def services_in(texts: Mapping[str, str]) -> dict[Service, str]:
 
 
 def settings_in(texts: Mapping[str, str]) -> dict[str, Settings]:
-    """Return the settings of every service that has a name, by folder; settings of migrations alone are read and left out.
+    """Return the settings of every service that has a name, by folder. Tables for migrations alone are checked and left out.
 
-    Raises SettingsError, or ObstaclesError with every file that cannot be used.
+    Raise SettingsError, or ObstaclesError with every file that cannot be used.
     """
     found, obstacles = dict[str, Settings](), Obstacles()
     for service, path in services_in(texts).items():
@@ -57,9 +60,12 @@ def settings_in(texts: Mapping[str, str]) -> dict[str, Settings]:
 
 
 def _table_in(text: str) -> dict[str, Any] | None:
-    """Return the table; None where there is none. A file that is no TOML is left to its error."""
+    """Return the table `[tool.slipway]` of a TOML text; None when the text has none.
+
+    Return an empty table for invalid TOML, whose error `parse` reports.
+    """
     try:
-        text.encode()  # what is not UTF-8 is no TOML
+        text.encode()  # TOML must be UTF-8: this raises a ValueError for other bytes
         document = toml.loads(text) if "slipway" in text else {}
     except ValueError:
         return {} if "[tool.slipway" in text else None
