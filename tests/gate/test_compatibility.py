@@ -444,3 +444,37 @@ def test_an_insert_whose_parent_a_revision_deletes_says_nothing_about_the_schema
     live = Previous(name="v1", models=models(sa.Column("b", sa.Text), sa.Column("parent", sa.Integer)))
     outcome, _ = replayed(live, referring, two=f"{filled}op.execute('{upgrade}')")
     assert [rule for rule, *_ in outcome] == found
+
+
+TYPES = {
+    "at timestamp": ("at TYPE timestamptz", "datetime with a zone instead of datetime without a zone"),
+    "back timestamptz": ("back TYPE timestamp", "datetime without a zone instead of datetime with a zone"),
+    "total int": ("total TYPE numeric", "Decimal instead of int"),
+    "key text": ("key TYPE uuid USING gen_random_uuid()", "UUID instead of str"),
+    "doc text": ("doc TYPE jsonb USING '{}'", "dict instead of str"),
+    "tag text": ("tag TYPE text[] USING ARRAY[tag]", "list of str instead of str"),
+    "day date": ("day TYPE timestamp", "datetime without a zone instead of date"),
+    "wide int": ("wide TYPE bigint", None),
+    "price float8": ("price TYPE numeric", None),
+    "name varchar(9)": ("name TYPE text", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["models", "the schema before"])
+def test_a_value_that_the_previous_release_reads_keeps_its_type(write_project, server_url, is_known):
+    before = table(f"CREATE TABLE a (id int PRIMARY KEY, {', '.join(TYPES)})")
+    names = [definition.split()[0] for definition in TYPES]
+    live = Previous(name="v1", models=models(*(sa.Column(name, sa.Text) for name in names)) if is_known else ())
+    alter = "op.execute('SET LOCAL timezone = \\'UTC\\'')\nop.execute({!r})".format
+    history, down = {"one": before}, "one"
+    for name, (change, _) in zip(names, TYPES.values(), strict=True):
+        history[name] = (down, alter(f"ALTER TABLE a ALTER {change}"), KEPT)
+        down = name
+    asked = question(write_project(history), layers=LAYERS, start_after="one", previous=live)
+    found = [each for each in prove(asked, server_url).findings if each.rule in ("C07", "C26")]
+    wanted = {name: words for name, (_, words) in zip(names, TYPES.values(), strict=True) if words}
+    assert {each.revision for each in found} == wanted.keys()
+    assert {(each.line, each.fails) for each in found} == {(11, is_known)}
+    read = [each for each in found if each.rule == "C26"]  # the others it cannot write either
+    assert {"at", "back", "day", "total"} <= {each.revision for each in read}
+    assert all(each.measured.startswith(f"the previous release reads {wanted[each.revision]}") for each in read)

@@ -8,6 +8,7 @@ from typing import Final
 from slipway.gate.history import Node
 from slipway.gate.layers.effects_of_writes import REPLACED, WITHOUT_EFFECT
 from slipway.gate.layers.queries import ADDED, HELD, LEFT_NULL, NOT_NULL, Refused
+from slipway.gate.layers.read_types import READ
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change, Line
 from slipway.gate.names import is_table, line_of, parts, quoted_parts
@@ -74,6 +75,7 @@ _CAUSES: Final = (
     _Cause(rules.TRIGGER, ("P0001",)),
     _Cause(rules.WITHOUT_EFFECT, (WITHOUT_EFFECT,)),
     _Cause(rules.REPLACED, (REPLACED,)),
+    _Cause(rules.READ_OTHERWISE, (READ,)),
 )
 # A value of the type, by the beginning of its name; '…' is for the reader to fill in.
 _VALUES: Final = (
@@ -115,9 +117,11 @@ def check(node: Node, refused: Sequence[Refused], statements: Sequence[Statement
             continue
         subject = "" if rule in (rules.ENUM, rules.STALE) else _subject(each)
         by_cause.setdefault((rule, subject), []).append(each)
-    removed = any(rule is rules.ENUM for rule, _ in by_cause)
+    causes = {rule for rule, _ in by_cause}
+    # With its removal a label was renamed; one advice on a type is enough.
+    explained = {rules.NEW_LABEL: rules.ENUM, rules.READ_OTHERWISE: rules.TYPE}
     for (rule, _), failures in by_cause.items():
-        if not (removed and rule is rules.NEW_LABEL):  # the label was renamed
+        if explained.get(rule) not in causes:
             first = failures[0]
             writes = [each for each in statements if _WRITES.match(each.sql)] if rule is rules.COPIED_ONCE else ()
             measured, line = _measured(first, len(failures) - 1), _line(first, writes or statements)

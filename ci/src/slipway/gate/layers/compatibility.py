@@ -12,7 +12,7 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -24,7 +24,7 @@ from sqlalchemy.engine import URL, Connection
 
 from slipway.gate.history import Node
 from slipway.gate.kept_session import session_beside
-from slipway.gate.layers import effects_of_writes, queries, seeds
+from slipway.gate.layers import effects_of_writes, queries, read_types, seeds
 from slipway.gate.layers.effects_of_writes import Effect
 from slipway.gate.layers.planted_rows import added_keys
 from slipway.gate.layers.queries import LEFT_NULL, Query, Refused, refusal
@@ -206,6 +206,7 @@ class _Releases:
     _queries: list[Query] = field(default_factory=list)
     _prepared: dict[Query, str] = field(default_factory=dict)  # the EXECUTE of each
     _effects: dict[Query, Effect] = field(default_factory=dict)  # of the writes to tables where revisions may change it
+    _kinds: dict[Query, Mapping[str, str]] = field(default_factory=dict)  # of the values that each reads there
     _filled: set[str] = field(default_factory=set)
     _read: list[seeds.Table] = field(default_factory=list)  # since the last revision; reading them takes long
     _released: dict[str, set[str]] = field(default_factory=dict)  # columns by the oid of their table
@@ -267,7 +268,7 @@ class _Releases:
     def execute(self, node: Node) -> None:
         self._read = []
         refused = elsewhere(self.database, self._refused)
-        gone = {each.query for each in refused}
+        gone = {each.query for each in refused if each.code != read_types.READ}
         self._prepared = {query: sql for query, sql in self._prepared.items() if query not in gone}
         stale = self._in_session(self._stale) if self._prepared else []
         for each in stale:
@@ -288,7 +289,15 @@ class _Releases:
         refused = [each for each in outcomes if each and not self._lacks_parent(connection, each)]
         left_null = [each for each in self._left_null(connection) if _key(each) not in self._known]
         self._known.update(map(_key, left_null))
-        return refused + left_null
+        gone = {each.query for each in refused}
+        return refused + left_null + list(self._read_otherwise(connection, gone))
+
+    def _read_otherwise(self, connection: Connection, gone: Collection[Query]) -> Iterator[Refused]:
+        """Yield the values that the previous release reads as another type than before the revision."""
+        for each in [each for each in self._queries if each in self._kinds and each not in gone]:
+            now = read_types.kinds(connection, each)
+            yield from read_types.differences(each, self._kinds[each], now)
+            self._kinds[each] = {**self._kinds[each], **now}
 
     def _lacks_parent(self, connection: Connection, refused: Refused) -> bool:
         """Whether a derived INSERT finds no key of a parent, because the revisions have deleted its rows."""
@@ -330,7 +339,7 @@ class _Releases:
         return list(dict.fromkeys(working))
 
     def _measure(self, connection: Connection, tables: Iterable[seeds.Table], working: Sequence[Query]) -> None:
-        """Record the effects of the writes that the revisions may change without an error."""
+        """Record the effects of the writes, and the types of read values, that the revisions may change without an error."""
         names = [name for change in self.changes for name in _writes_otherwise(change)]
         if not names:
             return
@@ -340,6 +349,10 @@ class _Releases:
             for table in tables
             if table.name in called or any(name.startswith(f"{table.name}.") for name in names)
         }
+        reads = [
+            each for each in working if each.sql.startswith("SELECT") and (not each.table or each.table in concerned)
+        ]
+        self._kinds = {each: read_types.kinds(connection, each) for each in reads}
         writes = ((each, concerned[each.table]) for each in working if each.table in concerned)
         effects = ((each, effects_of_writes.measured(connection, each, table)) for each, table in writes)
         self._effects = {each: effect for each, effect in effects if effect}

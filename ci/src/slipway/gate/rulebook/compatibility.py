@@ -372,3 +372,18 @@ op.execute(
 op.execute("CREATE TRIGGER blanking BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION blank()")""",
     good=_KEEPING,
 )
+READ_OTHERWISE: Final = _error(
+    id="C26",
+    name="value of another type read by the previous release",
+    message="The previous release gets values of another Python type: code that compares, formats or serialises them fails, such as a comparison of times with and without a zone.",
+    advice="Add a column of the new type, write both in one release, read the new one in the next, then drop the old one. If the live release works with both types already, allow this finding and say so.",
+    related=("C07", "D13"),
+    before="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("written", sa.DateTime()))""",
+    given=Given(
+        previous="sa.Table('notes', metadata, sa.Column('id', sa.BigInteger, primary_key=True), sa.Column('written', sa.DateTime))"
+    ),
+    bad="""\
+op.execute("SET LOCAL timezone = 'UTC'")
+op.alter_column("notes", "written", type_=sa.DateTime(timezone=True))""",
+    good="""op.add_column("notes", sa.Column("written_at", sa.DateTime(timezone=True)))""",
+)

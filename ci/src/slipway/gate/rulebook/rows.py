@@ -242,11 +242,9 @@ ZONE: Final = _warning(
     name="times converted in the session's time zone",
     message="The new values depend on the TimeZone of the session that runs the upgrade: elsewhere they differ by hours, and the table may be rewritten.",
     code="""\
-# Python code that reads the column gets datetimes with a zone instead of without, or the reverse, which it cannot compare with the others;
-# so first release code that can use both
 op.execute("SET LOCAL timezone = 'UTC'")  # the zone of the times without one; only with UTC nothing is rewritten
 op.alter_column("{table}", "{column}", type_=sa.{type}{schema})""",
-    related=("D05", "L11"),
+    related=("C26", "D05", "L11"),
     before="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("written", sa.DateTime()))""",
     bad="""op.alter_column("notes", "written", type_=sa.DateTime(timezone=True))""",
     good="""\
