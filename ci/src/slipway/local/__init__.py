@@ -1,1 +1,1 @@
-"""Work on this machine: start the service in its own Python, run the gate, build a tree, guess settings from a folder."""
+"""Work on this machine: find or make the service's virtual environment, run the gate, write the files of `slipway init`."""

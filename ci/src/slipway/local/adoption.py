@@ -1,7 +1,7 @@
-"""`slipway init`: the files with which a service adopts slipway, made from what the finder reads.
+"""`slipway init`: the files with which a service adopts slipway, made from the facts that the finder reads.
 
-A file is written only if it is new, and a table only where there is none: nothing of the user's is ever replaced.
-The one line that a later run adds to a table names the baseline, which was not known when the gate could not run.
+`init` creates files and adds tables, but replaces nothing. A later run adds one line to its own table: the baseline,
+when the gate could not run at first.
 """
 
 import os
@@ -45,7 +45,7 @@ _ABOUT_BASELINE: Final = """\
 
 @dataclass(frozen=True)
 class Service:
-    """A service before its adoption: its files, and what the finder read in them."""
+    """A service before its adoption: its files, and the facts that the finder read in them."""
 
     folder: Path
     tree: Tree
@@ -53,7 +53,7 @@ class Service:
 
     @property
     def migrations(self) -> Migrations | None:
-        """The settings that a new table will state; None when the service has a table."""
+        """The settings that `init` writes into a new table; None when the service already has a table."""
         return None if self.tree.settings_file() else migrations_in(self.survey)
 
 
@@ -64,10 +64,10 @@ def surveyed(folder: Path) -> Service:
 
 
 def propose(service: Service, baseline: str = "", start_after: str | None = None) -> Adoption:
-    """Return the adoption of a service as it is proposed; nothing is written.
+    """Return the proposed adoption of a service, without writing anything.
 
-    `baseline` is the text of one, if the service needs it. Revisions up to `start_after` were there before slipway; by default the files
-    and git say which were.
+    - baseline: the text of a baseline, if the service needs one.
+    - start_after: the head of the revisions that existed before slipway. With None, the committed files decide.
     """
     tree, survey = service.tree, service.survey
     if start_after is None:
@@ -87,7 +87,7 @@ def propose(service: Service, baseline: str = "", start_after: str | None = None
 
 
 def _committed(folder: Path) -> set[str]:
-    """Return the files that HEAD has below a folder, relative to it; none without a commit."""
+    """Return the files below a folder in git's HEAD, relative to the folder; empty without a commit."""
     try:
         listed = git(folder, ["ls-tree", "-r", "-z", "--name-only", "HEAD"])
         return {os.fsdecode(name) for name in listed.split(b"\0")}
@@ -96,7 +96,7 @@ def _committed(folder: Path) -> set[str]:
 
 
 def _unusable(folder: Path, tree: Tree) -> Iterator[Obstacle]:
-    """Yield the obstacle of a settings file that slipway could not read, whatever is added to it."""
+    """Yield an obstacle when slipway cannot read the service's settings file, so that adding a table would not help."""
     try:
         settings.load(folder, named=False)
     except MissingTableError as error:
@@ -160,7 +160,7 @@ def _of_deployment(survey: Survey) -> Iterator[str]:
 
 
 def written(folder: Path, adoption: Adoption) -> Adoption:
-    """Write the proposed files; raises BadInputError if one cannot be written."""
+    """Write the proposed files. Raise BadInputError when one cannot be written."""
     return replace(adoption, files=tuple(_write(folder, file) for file in adoption.files))
 
 
@@ -181,7 +181,10 @@ def _write(folder: Path, file: AdoptedFile) -> AdoptedFile:
 
 
 def _table(tree: Tree, survey: Survey, baseline: str, start_after: str) -> AdoptedFile:
-    """Return the table of the settings: at the end of pyproject.toml, or in a file of its own where there is none or it cannot be extended."""
+    """Return the file with the settings: pyproject.toml with the table at its end, or a file of its own.
+
+    The second form is for a service without pyproject.toml, or one that cannot be extended.
+    """
     if own := tree.settings_file():
         return _naming(tree, own, baseline) or AdoptedFile(
             name=own, state=FileState.KEPT, reason="it has [tool.slipway]"
@@ -196,13 +199,16 @@ def _table(tree: Tree, survey: Survey, baseline: str, start_after: str) -> Adopt
 
 
 def _naming(tree: Tree, own: str, baseline: str) -> AdoptedFile | None:
-    """Return the line that names a baseline in the service's own table; None without one, or when the table cannot take it."""
+    """Return the line that adds a baseline to the service's existing table.
+
+    Return None without a baseline, or when the line does not fit.
+    """
     text = tree.read(own)
     lines = f'{_MIGRATIONS}\nbaseline = "{baseline}"\n'
     added = lines if _HEADING.search(text) else _join(text, lines)
     try:
         before, after = toml.loads(text), toml.loads(_extended(text, added))
-    except ValueError:  # it names one already
+    except ValueError:  # the table already names a baseline
         return None
     named = table_in(table_in(table_in(after, "tool"), "slipway"), "migrations")
     rest = {key: value for key, value in named.items() if key != "baseline"}
@@ -212,19 +218,19 @@ def _naming(tree: Tree, own: str, baseline: str) -> AdoptedFile | None:
 
 
 def _extended(text: str, added: str) -> str:
-    """Return a text with lines at its end, or below the heading that they begin with when the text has it."""
+    """Return a text with the added lines. They go below their heading when the text has it, otherwise to the end."""
     heading, _, lines = added.partition("\n")
     match = _HEADING.search(text) if heading == _MIGRATIONS else None
     return text[: match.end()] + lines + text[match.end() :] if match else text + added
 
 
 def _join(text: str, table: str) -> str:
-    """Return what must be added to a text that may lack its last line end."""
+    """Return a table with the line ends that must come before it at the end of a text."""
     return ("" if not text or text.endswith("\n") else "\n") + ("\n" if text else "") + table
 
 
 def _is_extended(text: str, added: str) -> bool:
-    """Whether the text with the addition is TOML, and every other value is the same."""
+    """Return whether the extended text is TOML whose other values are unchanged."""
     try:
         before, after = toml.loads(text), toml.loads(text + added)
     except ValueError:
@@ -236,7 +242,7 @@ def _is_extended(text: str, added: str) -> bool:
 def _workflow(tree: Tree, survey: Survey) -> Iterator[AdoptedFile]:
     """Yield the workflow that runs the gate on pull requests, unless the repository uses another CI.
 
-    One workflow tests all services in folders; a service at the top of the repository has its own.
+    One workflow tests all services in subfolders. A service at the top of the repository has a workflow of its own.
     """
     folder = posixpath.join(*[".."] * tree.path.count("/"), ".." if tree.path else "", ".github/workflows")
     if next(tree.matching(_OTHER_CI), None) and not any(name.startswith(folder) for name in tree.names):
@@ -256,15 +262,15 @@ def _workflow(tree: Tree, survey: Survey) -> Iterator[AdoptedFile]:
 
 
 def _proves(text: str, path: str) -> bool:
-    """Whether a workflow runs slipway for the service in a folder of the repository."""
+    """Return whether a workflow runs slipway for the service in the folder `path` of the repository."""
     named = rf"--all-services|services\.yml@|source\W+{re.escape(path)}(?![\w/-])" if path else ""
     return "slipway" in text and bool(re.search(named, text))
 
 
 def _image(tree: Tree, survey: Survey) -> str:
-    """Return the image of Postgres that the service's files name, for a runner, which has another major or lacks extensions.
+    """Return the Postgres image that the service's files name. A CI runner needs it, because its own Postgres has another major or lacks extensions.
 
-    It is empty without one, and for a major that the gate refuses.
+    Return an empty text when no file names an image, or when its major is not supported by the gate.
     """
     fact = survey.fact(Subject.POSTGRES)
     if fact is None or not _is_supported(fact):
@@ -279,9 +285,9 @@ def _is_supported(major: Fact) -> bool:
 
 
 def workflow(path: str, packages: Sequence[str] = (), image: str = "") -> str:
-    """Return a workflow of GitHub that runs the gate for the service at the top, or for the changed services of the repository.
+    """Return a GitHub workflow that runs the gate: for the service at the top, or for all changed services of the repository.
 
-    Debian's packages that the runner's Ubuntu calls otherwise are left out.
+    Leave out Debian packages that have another name on the runner's Ubuntu.
     """
     needed, _ = requirement()
     server = f'image: "{image}", env: {{ POSTGRES_PASSWORD: postgres }}, ports: ["5432:5432"], options: "--health-cmd pg_isready"'
@@ -310,7 +316,10 @@ jobs:
 
 
 def check(folder: Path) -> Adoption:
-    """Return where the settings and the service's other files differ; raises SettingsError for unusable settings."""
+    """Return the differences between the settings and the service's other files.
+
+    Raise SettingsError for unusable settings.
+    """
     try:
         found = settings.load(folder, named=False)
     except MissingTableError as error:
@@ -321,7 +330,10 @@ def check(folder: Path) -> Adoption:
 
 
 def _drift(found: Settings, survey: Survey) -> Iterator[Drift]:
-    """Yield the keys whose value contradicts a fact that is no guess; what the settings do not mention is not compared."""
+    """Yield the settings that contradict a certain fact in another file.
+
+    Guessed facts and unmentioned settings are not compared.
+    """
     has = {
         "port": (str(found.port), Subject.PORT),
         "migrations.config": (found.migrations.config, Subject.CONFIG),

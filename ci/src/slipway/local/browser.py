@@ -1,4 +1,4 @@
-"""The browser of the person at this machine, if there is one."""
+"""Open the browser of the person at this machine, when a desktop is running."""
 
 import os
 import re
@@ -10,7 +10,7 @@ _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[\w./~-]*)?", re.ASCII)
 
 
 def open_in_browser(url: str) -> bool:
-    """Open a URL, and return whether a browser took it; a browser in the terminal itself is not started."""
+    """Open a URL and return whether a browser accepted it. Browsers that run in the terminal are not started."""
     if not _URL.fullmatch(url) or not _has_desktop(sys.platform, os.environ):
         return False
     try:

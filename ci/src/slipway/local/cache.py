@@ -1,6 +1,6 @@
-"""slipway's cache on this machine, which is bounded: environments of services, servers, databases after old revisions, models of previous releases.
+"""slipway's cache on this machine: virtual environments, servers, databases after old revisions, models of previous releases.
 
-Everything in it can be made again. The entry that was used longest ago is removed first.
+Its size is limited, and everything in it can be made again. The least recently used entry is removed first.
 """
 
 import os
@@ -18,7 +18,7 @@ from slipway.workload.python import READY
 LIMIT_BYTES: Final = 2 * 2**30
 _DAY: Final = 86_400
 _UNUSED_SECONDS: Final = 30 * _DAY
-_IN_USE_SECONDS: Final = 3600  # a run may still use it
+_IN_USE_SECONDS: Final = 3600  # a run may still use the entry
 _PLACES: Final = {
     CacheKind.ENVIRONMENT: "environments/*/",
     CacheKind.SERVER: "postgres-*",
@@ -28,22 +28,25 @@ _PLACES: Final = {
 
 
 def report() -> CacheReport:
-    """List what the cache holds."""
+    """List the entries of the cache."""
     return CacheReport(folder=str(cache()), limit=LIMIT_BYTES, entries=tuple(_entries()))
 
 
 def clear() -> CacheReport:
-    """Remove everything, also what a run uses now."""
+    """Remove all entries, including those that a run uses now."""
     return _without(report().entries)
 
 
 def prune(now: float | None = None) -> CacheReport:
-    """Remove what was not used for 30 days, and the oldest of the rest until it is small enough; keep what the last hour used."""
+    """Remove entries that were unused for 30 days, then the least recently used ones until the cache is small enough.
+
+    Keep entries that were used in the last hour, unless they are that old.
+    """
     return _without(superfluous(report().entries, time.time() if now is None else now))
 
 
 def prune_daily() -> None:
-    """Prune when the last time was a day ago; errors of the cache are ignored."""
+    """Prune the cache when the last pruning was a day ago. Ignore errors of the cache."""
     mark = cache() / "pruned"
     with suppress(OSError):
         if not mark.exists() or time.time() - mark.stat().st_mtime > _DAY:
@@ -52,7 +55,7 @@ def prune_daily() -> None:
 
 
 def superfluous(entries: Iterable[CacheEntry], now: float) -> Iterator[CacheEntry]:
-    """Yield the entries that are too old, or too many."""
+    """Yield the entries that are too old, and those that exceed the cache's limit."""
     kept = 0
     for entry in sorted(entries, key=lambda entry: -entry.used):
         kept += entry.bytes
@@ -65,7 +68,7 @@ def superfluous(entries: Iterable[CacheEntry], now: float) -> Iterator[CacheEntr
 def _entries() -> Iterator[CacheEntry]:
     for kind, pattern in _PLACES.items():
         for path in sorted(cache().glob(pattern)):
-            with suppress(OSError):  # another run has removed it
+            with suppress(OSError):  # another run has removed the entry
                 used = (path / READY if (path / READY).exists() else path).stat().st_mtime
                 yield CacheEntry(kind, path.relative_to(cache()).as_posix(), _size(path), int(used))
 
@@ -77,7 +80,10 @@ def _size(entry: Path) -> int:
 
 
 def _without(entries: Iterable[CacheEntry]) -> CacheReport:
-    """Remove entries and report the rest; each is renamed first, so that other runs never see half of it."""
+    """Remove entries, and report the others.
+
+    Each entry is renamed first, so that no other run sees a half-removed one.
+    """
     removed = tuple(entries)
     for entry in removed:
         path = cache() / entry.name

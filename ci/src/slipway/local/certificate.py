@@ -1,4 +1,4 @@
-"""Certify a proof in a small record, and check whether a certificate holds for a folder and a database."""
+"""Make the certificate of a proof, and check whether a certificate is valid for a folder and a database."""
 
 import hashlib
 from collections.abc import Collection
@@ -11,14 +11,15 @@ from slipway.records.proof import Implication, Proof, Revision
 
 
 def certificate_in(text: str, made: int) -> Certificate:
-    """Read a certificate, or return that of a proof."""
+    """Read a certificate, or make one when the text is a proof."""
     return certify(text, made) if Proof.SCHEMA in text[:100] else from_json(Certificate, text, "the certificate")
 
 
 def certify(text: str, made: int) -> Certificate:
-    """Return the certificate of a proof, read from its text.
+    """Return the certificate of a proof, which is read from its text.
 
-    Raises RefusedError if the gate refused, except when the previous release works on the new schema nevertheless: a rollback needs that only.
+    Raise RefusedError when the gate refused the history. The exception is a history on whose schema the previous
+    release works: a rollback needs nothing more.
     """
     proof = from_json(Proof, text, "the proof")
     if omitted := proof.coverage.omitted:
@@ -58,7 +59,10 @@ def certify(text: str, made: int) -> Certificate:
 
 
 def _why_unproven(certificate: Certificate) -> str:
-    """Return why the previous release may not work on the new schema, a breakage first; empty when each revision was tried with it."""
+    """Return why the previous release may not work on the new schema, with a known breakage first.
+
+    Return an empty text when it works after each revision.
+    """
     for revision in sorted(certificate.revisions, key=lambda each: each.compatible is not Ternary.NO):
         if revision.compatible is not Ternary.YES:
             breaks = revision.compatible is Ternary.NO
@@ -74,7 +78,7 @@ def heads_before(proof: Proof) -> tuple[str, ...]:
 
 
 def why_not(certificate: Certificate, listing: Listing, live: Collection[str] | None, proof: str | None) -> str | None:
-    """Return why a certificate does not hold for a history, the live heads and its proof; None if it holds."""
+    """Return why a certificate is not valid for this history, the live heads and the passed proof; None when it is valid."""
     if certificate.history != listing.digest:
         return "the revisions differ from those that were tested"
     if live is not None and set(live) != set(certificate.before):
@@ -86,7 +90,7 @@ def why_not(certificate: Certificate, listing: Listing, live: Collection[str] | 
 
 
 def _verdicts(proof: Proof, revision: Revision) -> Verdicts:
-    """Derive the verdicts from what the findings imply; a finding that a comment allows counts too."""
+    """Derive a revision's verdicts from the implications of its findings, including findings that a comment suppresses."""
     implied = {each for finding in proof.findings if finding.revision == revision.id for each in finding.implies}
     seen = "up" in revision.fingerprints
     measured = all(statement.measured for statement in revision.statements)

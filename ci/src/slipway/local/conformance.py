@@ -1,4 +1,4 @@
-"""Compare the simulator's documentation with an account: the simulated one, or a real one."""
+"""Compare the simulator's documented behaviour with an account: a simulated account or a real one."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,7 +29,7 @@ SIMULATED_ROLES = tuple(f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("exec
 
 @dataclass(frozen=True)
 class Suite:
-    """The suite of one platform."""
+    """The conformance suite of one target."""
 
     estimate: Callable[[], Estimate]
     conform: Callable[[AwsAccount, leftovers.TellLine], Awaitable[Conformance]]
@@ -37,7 +37,7 @@ class Suite:
 
 
 def suite_of(target: str, image: ProbeImage, execution_role: str, infrastructure_role: str) -> Suite:
-    """Return a target's suite; raises BadInputError for Express Mode without roles."""
+    """Return the suite of a target. Raise BadInputError when Express Mode's roles are missing."""
     if target == "app-runner":
         return Suite(walks.estimate, lambda account, tell: suite.conform(account, image, tell), leftovers.clean)
     roles = express.Roles(execution_role, infrastructure_role)
@@ -46,7 +46,7 @@ def suite_of(target: str, image: ProbeImage, execution_role: str, infrastructure
 
 @dataclass(frozen=True)
 class Consent:
-    """The account that a person agreed to: its number, region, and an AWS emulator."""
+    """The account that a person allowed the suite to use: its number and region, and the URL of an emulator, if one is used."""
 
     account: str
     region: str | None = None
@@ -55,7 +55,7 @@ class Consent:
 
 @asynccontextmanager
 async def in_no_time(pace: Pace | None = None) -> AsyncIterator[tuple[AwsAccount, Cloud]]:
-    """Open a simulated account on a virtual clock, which advances only when something waits."""
+    """Open a simulated account on a virtual clock, which jumps ahead whenever all tasks wait."""
     clock = VirtualClock()
     async with simulated(lambda url: HostBackend(url=url, login=LOGIN, cache=cache()), pace=pace, clock=clock) as cloud:
         cloud.iam.strict = False  # the suites create no roles
@@ -64,7 +64,7 @@ async def in_no_time(pace: Pace | None = None) -> AsyncIterator[tuple[AwsAccount
 
 
 async def permitted(consent: Consent) -> AwsAccount:
-    """Return the account after checking that the credentials belong to it; raises BadInputError."""
+    """Return the account after checking that the credentials belong to it. Raise BadInputError when they do not."""
     if not _NUMBER.fullmatch(consent.account):
         raise BadInputError(f"{consent.account!r} is no account", "pass its twelve digits")
     try:

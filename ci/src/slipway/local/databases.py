@@ -1,4 +1,4 @@
-"""A Postgres server of this machine behind each database that a simulated account makes."""
+"""Postgres servers on this machine for the databases of a simulated account."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,13 +15,19 @@ from slipway.simulator.databases import DatabaseLaunch
 
 @dataclass
 class LocalServers:
-    """The servers that run until the block of `attached` ends, by the identifiers of their databases."""
+    """The running servers, by the identifiers of the simulated databases.
+
+    They stop at the end of the block of `attached`.
+    """
 
     stack: AsyncExitStack
     servers: dict[str, Server] = field(default_factory=dict)
 
     async def attach(self, launch: DatabaseLaunch) -> tuple[str, int]:
-        """Start a server with the main user of an instance, and return its address; raises BadInputError."""
+        """Start a server with the main user of a simulated database, and return its host and port.
+
+        Raise BadInputError when no server binaries fit.
+        """
         major = launch.version.partition(".")[0]
         found = await anyio.to_thread.run_sync(binaries.find, int(major) if major.isdecimal() else None)
         server = await self.stack.enter_async_context(running(found, first=launch.first_statements(found.major)))
@@ -32,7 +38,7 @@ class LocalServers:
 
 @asynccontextmanager
 async def attached(cloud: Cloud) -> AsyncIterator[LocalServers]:
-    """Let every region of an account start servers here, and stop them after the block."""
+    """Let every region of a simulated account start servers here. Stop the servers after the block."""
     async with AsyncExitStack() as stack:
         servers = LocalServers(stack)
 

@@ -1,4 +1,4 @@
-"""The gate on the migrations in a folder, with its settings or without any, and with the previous release in git."""
+"""Run the gate on the migrations in a folder, with its settings or without any, and with the previous release in git."""
 
 import os
 import re
@@ -43,14 +43,14 @@ async def gate(
     statements: Path | None = None,
     layers: tuple[Layer, ...] = tuple(Layer),
 ) -> Proof:
-    """Return the proof of a work tree; raises SlipwayError if nothing can be executed.
+    """Return the proof of a work tree. Raise SlipwayError when nothing can be executed.
 
-    The release that new revisions are compared with is the previous one; `statements` are what its tests recorded. At `place` the gate was
-    started already.
+    - place: the folder with the gate's process, when the caller has already started the process.
+    - statements: the text with the statements that the previous release's tests recorded.
     """
     began = time.monotonic()
     start = nullcontext(place) if place else gate_started(options.source, options.python, options.progress)
-    # The gate's imports take longer than reading git and the service's files, so they begin before.
+    # The gate's imports take longer than reading git and the service's files, so the gate starts first.
     async with start as found:
         await anyio.to_thread.run_sync(prune_daily)
         at, known = await anyio.to_thread.run_sync(_looked_at, found, options)
@@ -83,7 +83,10 @@ async def gate(
 async def _previous(
     at: Workplace, known: Since | None, options: GateOptions, layers: tuple[Layer, ...]
 ) -> Previous | None:
-    """Return the release that new revisions are compared with; None when it is unknown, or nothing differs from it."""
+    """Return the previous release, with which new revisions are compared.
+
+    Return None when it is unknown, or when no model can differ.
+    """
     if known is None or known.commit is None or Layer.PREVIOUS not in layers:
         return None
     if not await anyio.to_thread.run_sync(_differs, at, known):
@@ -94,7 +97,10 @@ async def _previous(
 
 
 def _differs(at: Workplace, known: Since) -> bool:
-    """Whether the models may be others than those of the previous release: reading them takes an environment of their own."""
+    """Return whether a changed file may have changed the models.
+
+    Reading the previous models then takes a virtual environment of their own.
+    """
     repository = repository_of(at.folder)
     baseline = os.path.relpath(at.folder / at.migrations.baseline, repository) if at.migrations.baseline else ""
     changed = (name for name in changed_files(repository, str(known.commit)) if name != baseline)
@@ -102,7 +108,7 @@ def _differs(at: Workplace, known: Since) -> bool:
 
 
 def _advice(at: Workplace, known: Since | None, proof: Proof) -> str:
-    """Return how to leave out old revisions, where errors are in several that only a tag's age made new; empty otherwise."""
+    """Return the advice to set start-after, for errors in several revisions that count as new only because the newest tag is old; otherwise empty."""
     if known is None or not known.name or known.by_default != known.name:
         return ""
     red = {finding.revision for finding in proof.findings if finding.fails and finding.revision}
@@ -113,7 +119,7 @@ def _advice(at: Workplace, known: Since | None, proof: Proof) -> str:
 
 
 def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
-    """Yield how the server differs from production's: the named one, or ours, because this machine has no other."""
+    """Yield a note when the server's major is not production's."""
     wanted = at.migrations.major
     if not wanted or ran_on.partition(".")[0] == str(wanted):
         return
@@ -127,7 +133,10 @@ def _of_another_major(at: Workplace, ran_on: str) -> Iterator[str]:
 
 
 async def revisions(options: GateOptions) -> Listing:
-    """Return the revisions that `gate` would run, without executing them; raises SlipwayError."""
+    """Return the revisions that `gate` would run, without executing them.
+
+    Raise SlipwayError when they cannot be read.
+    """
     at, known = await _workplace(options)
     return await enumerate_revisions(at, known)
 
@@ -142,13 +151,19 @@ async def obstacles(options: GateOptions) -> tuple[SlipwayError, ...]:
 
 
 async def baseline(options: GateOptions) -> str:
-    """Return the text of a baseline: the schema of the models, with all revisions counted as run; raises SlipwayError."""
+    """Return the text of a baseline: the schema of the models, with all revisions counted as run.
+
+    Raise SlipwayError when it cannot be made.
+    """
     at, _ = await _workplace(options)
     return await snapshot(at)
 
 
 async def _workplace(options: GateOptions) -> tuple[Workplace, Since | None]:
-    """Return the folder with its environment and settings, and the revisions already released; raises every obstacle at once."""
+    """Return the folder with its virtual environment and settings, and the revisions already released.
+
+    Raise all obstacles at once.
+    """
     place = await place_of(options.source, options.python, options.progress)
     return await anyio.to_thread.run_sync(_looked_at, place, options)
 
@@ -163,7 +178,7 @@ def _looked_at(place: Place, options: GateOptions) -> tuple[Workplace, Since | N
             check_config(folder, migrations)
         known = _released(folder, options, migrations.start_after)
     obstacles.found += place.obstacles.found
-    if obstacles.found:  # the gate, which would meet the others later, does not start
+    if obstacles.found:  # the gate, which would find the other obstacles later, does not start
         from slipway.local.obstacles import look_further
 
         look_further(obstacles, folder, migrations, needs_server=options.server is None)
@@ -183,7 +198,10 @@ def _looked_at(place: Place, options: GateOptions) -> tuple[Workplace, Since | N
 
 
 def _released(folder: Path, options: GateOptions, start_after: str | None) -> Since | None:
-    """Return the state after which revisions are tested; None when all are, or those after `start_after`."""
+    """Return the state whose revisions count as old.
+
+    Return None when every revision is new, or those after `start_after`.
+    """
     if options.since:
         return since_of(folder, options.since)
     if options.everything:
@@ -197,7 +215,7 @@ def _released(folder: Path, options: GateOptions, start_after: str | None) -> Si
 
 
 def check_config(folder: Path, migrations: Migrations) -> None:
-    """Raise BadInputError if alembic's settings file is missing, before an environment is made in vain."""
+    """Raise BadInputError when alembic's settings file is missing, before a virtual environment is made in vain."""
     if not has_alembic(folder, migrations):
         from slipway.local.obstacles import missing_config
 
@@ -205,7 +223,10 @@ def check_config(folder: Path, migrations: Migrations) -> None:
 
 
 def since_of(folder: Path, name: str) -> Since:
-    """Resolve a git ref; any other name may still be a revision, which only the gate can tell."""
+    """Resolve a git ref.
+
+    When git has no such ref, return the name with git's error: it may be a revision, which only the gate knows.
+    """
     try:
         return released(folder, name)
     except BadInputError as error:
@@ -213,7 +234,7 @@ def since_of(folder: Path, name: str) -> Since:
 
 
 def _notes(at: Workplace) -> tuple[str, ...]:
-    """Return what a report says about the environment that was made for a service."""
+    """Return the notes of the report about the virtual environment that slipway made for a service."""
     from slipway.workload.dependencies import notes
 
     made = at.python.folder / READY

@@ -1,4 +1,7 @@
-"""Settings guessed for a service without [tool.slipway], from what the finder read; the user sees and corrects them."""
+"""Settings for a service without [tool.slipway], guessed from the facts that the finder read.
+
+The user sees and corrects them.
+"""
 
 import re
 import shlex
@@ -13,7 +16,7 @@ from slipway.settings import Migrations
 from slipway.structure import kebab, write
 
 _DEFAULTS: Final = Migrations()
-# The keys of the settings, each with the subject of the facts that state it.
+# The settings, each with the subject of the facts that state its value.
 _SERVICE: Final = {
     "name": Subject.NAME,
     "command": Subject.COMMAND,
@@ -35,7 +38,10 @@ _MIGRATIONS: Final = {
 
 
 def guess(files: Mapping[str, str]) -> str:
-    """Return settings guessed from a tree's texts by file name; raises BadInputError without alembic's settings or an application."""
+    """Return guessed settings as text, from the texts of a tree by file name.
+
+    Raise BadInputError when the tree has no settings of alembic or no application.
+    """
     survey = find(Tree.of(files))
     refuse(survey)
     if not survey.value(Subject.COMMAND):
@@ -47,7 +53,7 @@ def guess(files: Mapping[str, str]) -> str:
 
 
 def table_of(survey: Survey, baseline: str = "", start_after: str = "") -> str:
-    """Return the settings as text, with a comment beside each value that was guessed."""
+    """Return the settings as text, with a comment beside each guessed value."""
     service, migrations = _tables(survey)
     migrations |= {"baseline": baseline} if baseline else {}
     migrations |= {"start-after": start_after} if start_after else {}
@@ -77,7 +83,10 @@ def _lines(heading: str, table: Mapping[str, Any], subjects: Mapping[str, Subjec
 
 
 def _tables(survey: Survey) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the two tables, without the keys whose value is the default; a service without a command has the second one only."""
+    """Return the service's table and that of its migrations, without default values.
+
+    Without a start command the service's table is empty.
+    """
     defaults = write(_DEFAULTS, kebab)
     migrations = {key: value for key, value in write(migrations_in(survey), kebab).items() if value != defaults[key]}
     command = shlex.split(survey.value(Subject.COMMAND))
@@ -89,12 +98,12 @@ def _tables(survey: Survey) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def migrations_in(survey: Survey) -> Migrations:
-    """Return what a survey says about the migrations, as the settings would say it."""
+    """Return the settings of the migrations that a survey's facts state."""
     variables = dict(fact.value.split("=", 1) for fact in survey.facts_about(Subject.VARIABLE))
     url_variable = survey.value(Subject.DATABASE_VARIABLE, _DEFAULTS.database_variable)
     variables.pop(url_variable, None)
     framework, scripts = survey.value(Subject.FRAMEWORK), survey.fact(Subject.SCRIPTS)
-    advanced = framework == "advanced-alchemy"  # its commands name the folder themselves
+    advanced = framework == "advanced-alchemy"  # the commands of advanced-alchemy name the folder themselves
     unnamed = scripts is not None and (advanced or scripts.place.endswith("env.py"))
     app = {"Flask-Migrate": survey.value(Subject.FLASK_APP), "advanced-alchemy": survey.value(Subject.ALCHEMY) or None}
     return Migrations(
@@ -111,18 +120,18 @@ def migrations_in(survey: Survey) -> Migrations:
 
 
 def is_unset(variable: Fact, migrations: Migrations) -> bool:
-    """Whether the settings have no value for a variable that the service names."""
+    """Return whether a variable that the service reads has no value in the settings."""
     name = variable.value.partition("=")[0]
     return name != migrations.database_variable and name not in migrations.variables
 
 
 def _as_key(name: str) -> str:
-    """Write a key of TOML."""
+    """Return a name as a TOML key."""
     return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else _as_value(name)
 
 
 def _as_value(value: object) -> str:
-    """Write a value of TOML."""
+    """Return a value as TOML."""
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {_as_value(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):

@@ -1,7 +1,8 @@
-"""`python -m slipway.gate` and `slipway.migration` in the service's own environment, which has neither boto3 nor dagger.
+"""Run `python -m slipway.gate` or `slipway.migration` in the service's virtual environment, which has neither boto3 nor dagger.
 
-The service's interpreter finds only the package itself: the libraries installed beside it would hide the service's own. The process
-gets a home folder of its own, and few variables: a pull request's code must not find the tokens of the job that tests it.
+The process can import the package slipway, but none of the libraries installed beside it, which would hide the
+service's own. It has an empty home folder and few variables: a pull request's code must not find the tokens of the job
+that tests it.
 """
 
 import json
@@ -29,7 +30,7 @@ from slipway.workload.python import Python
 _VARIABLE = "SLIPWAY_DATABASE"
 _LAST_WORDS_SECONDS = 1
 _STOP_SECONDS = 10
-# Our own import of a newer name; an error of the service's files is answered by a Refusal.
+# The import error of our own code for a newer name in a library. Errors of the service's code arrive as a Refusal.
 _TOO_OLD = re.compile(
     r"(ImportError: cannot import name .* from|ModuleNotFoundError: No module named) '(sqlalchemy|alembic)\."
 )
@@ -37,7 +38,7 @@ _TOO_OLD = re.compile(
 
 @dataclass(frozen=True)
 class Database:
-    """A database and the service's variables that name it; both contain its password."""
+    """A database, and the service's variables with its URL or parts. Both contain its password."""
 
     url: str
     variables: Mapping[str, str]
@@ -48,7 +49,7 @@ class Database:
 
 @dataclass(frozen=True, kw_only=True)
 class Inside:
-    """A started process that waits for its database on standard input."""
+    """A started process that waits for its input: the database on standard input."""
 
     process: subprocess.Popen[bytes]
     module: str
@@ -58,9 +59,10 @@ class Inside:
     async def answer(
         self, database: Database, question: str = "", is_progress: Callable[[str], bool] | None = None
     ) -> str:
-        """Send the question, if any, and the database; return the output file. Raises BadInputError or RefusedError with its reason.
+        """Send the question, if any, and the database; return the text of the output file.
 
-        Lines of standard error for which `is_progress` returns true are not part of that reason.
+        Raise BadInputError or RefusedError with the process's reason. Lines of standard error that `is_progress`
+        accepts do not belong to this reason.
         """
         from anyio import create_task_group, from_thread, to_thread
 
@@ -133,8 +135,8 @@ class Inside:
 
 
 def why_not(what: str, written: str | None, errors: str) -> SlipwayError:
-    """Return the reason for a missing answer: the refusal in the output file, or the last line of standard error."""
-    if not written:  # empty when the disk is full
+    """Return the reason for a missing answer: the error in the output file, or the last line of standard error."""
+    if not written:  # a full disk leaves the file empty
         last = errors.strip().rpartition("\n")[2]
         if _TOO_OLD.match(last):
             return BadInputError(
@@ -185,7 +187,7 @@ async def stopped_afterwards(process: Inside) -> AsyncIterator[Inside]:
 
 
 def _home(folder: Path) -> Path:
-    """Make an empty home folder, with a name that no import can have."""
+    """Make an empty home folder; because of its dot, no import can find it."""
     home = folder / ".home"
     home.mkdir()
     return home

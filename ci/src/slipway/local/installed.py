@@ -1,4 +1,4 @@
-"""The requirement with which another machine installs the slipway that runs here."""
+"""The requirement by which another machine can install the running version of slipway."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import slipway
 from slipway.errors import BadInputError
 from slipway.source.git import git
 
-_NAME: Final = "slipway-gate"  # all that the gate needs; slipway-cli comes with it, too
+_NAME: Final = "slipway-gate"  # the distribution with everything that the gate needs, installed with slipway-cli, too
 
 
 def requirement() -> tuple[str, str]:
@@ -61,7 +61,7 @@ def _at_the_remote(record: Mapping[str, Any], folder: Path) -> str:
 def _direct(url: SplitResult, record: Mapping[str, Any], folder: str) -> str:
     """Return the requirement for an address, without a token that may be in it."""
     user, _, host = url.netloc.rpartition("@")
-    name = f"{user.partition(':')[0]}@" if user and url.scheme == "ssh" else ""  # of HTTP it may be a token
+    name = f"{user.partition(':')[0]}@" if user and url.scheme == "ssh" else ""  # a user in an HTTP URL may be a token
     address = urlunsplit(url._replace(netloc=name + host))
     if commit := record.get("vcs_info", {}).get("commit_id"):
         address = f"{record['vcs_info']['vcs']}+{address}@{commit}"

@@ -1,4 +1,4 @@
-"""The other reasons why a service cannot be tested, looked for once there is one: all obstacles are listed in one run."""
+"""Further obstacles to a test of the service. After the first obstacle they are searched, so that one run lists all."""
 
 import ast
 import posixpath
@@ -19,14 +19,15 @@ from slipway.records.survey import Subject
 from slipway.settings import Migrations
 from slipway.workload.python import Python
 
-_PLACE: Final = re.compile(r"(\S+\.py) line (\d+) ")  # as an error of the service's code begins
-_LACKS: Final = re.compile(r"no file of the service is ([\w.]+);")  # as an error of its import says
+_PLACE: Final = re.compile(r"(\S+\.py) line (\d+) ")  # the beginning of an error in the service's code
+# from an error about a missing module of the service
+_LACKS: Final = re.compile(r"no file of the service is ([\w.]+);")
 _BUILDS: Final = r"(?:\.\./)*(?:[\w.-]+/){0,2}(?:Makefile|[Jj]ustfile|Taskfile\.ya?ml|[\w.-]*Dockerfile[\w.-]*|[\w.-]+\.(?:sh|ya?ml|toml|mk))"
 _READS: Final = re.compile(r"""(?:\benviron(?:\.get)?[(\[]|\bgetenv\()\s*["'](\w+)["']""")
 
 
 def look_further(obstacles: Obstacles, folder: Path, migrations: Migrations, *, needs_server: bool) -> None:
-    """Note what the gate would meet later: in the service's files, and the server binaries that are missing."""
+    """Note the obstacles that the gate would meet later: in the service's files, and missing server binaries."""
     tree = tree_at(folder)
     with obstacles.noted():
         refuse(find(tree))
@@ -36,17 +37,18 @@ def look_further(obstacles: Obstacles, folder: Path, migrations: Migrations, *, 
 
 
 def missing_config(folder: Path, migrations: Migrations) -> BadInputError:
-    """Return the error for settings that name a file of alembic's which does not exist."""
+    """Return the error for settings that name a missing settings file of alembic."""
     near = find(tree_at(folder)).value(Subject.CONFIG)
     step = "name alembic's settings file in [tool.slipway.migrations] config"
     return BadInputError(f"there is no {migrations.config} in {folder}", f"{step}; there is {near}" if near else step)
 
 
 def with_its_causes(error: SlipwayError, folder: Path, migrations: Migrations, python: Python) -> SlipwayError:
-    """Return an error of the service's code with what may be missing.
+    """Return an error of the service's code with its probable causes.
 
-    These are all other variables that the settings lack, if it is about one, since the code stops at the first; variables whose stand-in
-    it quotes, or that the failing statement reads; settings files that exist only as an example; the service's version of Python.
+    Code stops at its first missing variable, so an error about a variable is returned with all variables that the
+    settings lack. Other causes are stand-ins that the error quotes or the failing statement reads, settings files that
+    exist only as an example, and the version of Python.
     """
     tree = tree_at(folder)
     survey = find(tree)
@@ -73,7 +75,7 @@ def with_its_causes(error: SlipwayError, folder: Path, migrations: Migrations, p
 
 
 def _of_older_python(tree: Tree, python: Python) -> Iterator[BadInputError]:
-    """Yield the difference between an environment's Python and a newer one that a file names."""
+    """Yield an obstacle when a file names a newer Python than that of the virtual environment."""
     named = next((fact for fact, _ in versions(tree) if not fact.place.endswith("pyvenv.cfg")), None)
     here = next((each.name.removeprefix("python") for each in (python.folder / "lib").glob("python3.*")), "")
     if named is None or named.guessed or not here:
@@ -87,7 +89,7 @@ def _of_older_python(tree: Tree, python: Python) -> Iterator[BadInputError]:
 
 
 def _generated(tree: Tree, error: str) -> Iterator[BadInputError]:
-    """Yield the place that names the file of a module which the service lacks, so that a build step may make it."""
+    """Yield the place that mentions a missing module's file, because a build step there may generate the file."""
     file = match[1].replace(".", "/") + ".py" if (match := _LACKS.search(error)) else ""
     lines = (line for name in tree.matching(_BUILDS) if file for line in tree.lines(name))
     if place := next((place for place, line in lines if file in line), ""):
@@ -99,7 +101,7 @@ def _minor(version: str) -> int:
 
 
 def _read_there(tree: Tree, error: SlipwayError, migrations: Migrations, scripts: str) -> Iterator[BadInputError]:
-    """Yield the variables that the failing statement and env.py read, and that neither the settings nor the error name."""
+    """Yield the variables that the failing statement and env.py read, without those in the settings or in the error."""
     match, env_py = _PLACE.match(error.what), posixpath.join(scripts, "env.py")
     text, line = (tree.read(match[1]), int(match[2])) if match else ("", 0)
     around = [

@@ -30,19 +30,20 @@ from slipway.workload.dependencies import prepare, shared
 from slipway.workload.inherited import inherited
 from slipway.workload.python import sources_of, workspace_of
 
-_RETRIED_SECONDS: Final = 86_400  # the reason may be this machine or the network
+_RETRIED_SECONDS: Final = 86_400  # this machine or the network may have been the reason
 
 
 async def previous_at(today: Workplace, commit: str, name: str, alembic: AlembicOptions) -> Previous:
     """Return the models of the release at a commit, or the reason why they cannot be read.
 
-    Its own environment reads them, once: a commit does not change. When that cannot be made, or lacks what env.py imports, today's does,
-    which the gate reports; that failure is remembered for a day.
+    The release's own virtual environment reads them, and the result is cached. When this environment cannot be made, or
+    lacks a package that env.py imports, the current one reads the models, and the gate reports this. The failure is
+    remembered for a day.
     """
     kept = cache() / f"previous-{_key(today, commit, alembic)}" / "previous.json"
     with suppress(OSError, BadInputError):
         known = from_json(Previous, await anyio.to_thread.run_sync(text_of, kept, "the models"), str(kept))
-        os.utime(kept.parent)  # the cache is pruned by the time of the last use
+        os.utime(kept.parent)  # pruning goes by the time of the last use
         return replace(known, name=name)
     today.progress.stage(f"reading the models of {name}")
     read = await _read_at(today, commit, name, alembic, kept.with_name("failure.txt"))
@@ -52,7 +53,10 @@ async def previous_at(today: Workplace, commit: str, name: str, alembic: Alembic
 
 
 def _key(today: Workplace, commit: str, alembic: AlembicOptions) -> str:
-    """Hash all that the models of a commit depend on: today's settings count where the commit has none, and so does our own code."""
+    """Return a hash of everything on which the models of a commit depend.
+
+    This includes our own code, and the current settings, which are used when the commit has none.
+    """
     rooms = (Path(slipway.__file__).parent / room for room in ("finder", "gate", "migration", "records"))
     newest = max(file.stat().st_mtime_ns for room in rooms for file in room.rglob("*.py"))
     path = today.folder.relative_to(repository_of(today.folder)).as_posix()
@@ -61,20 +65,20 @@ def _key(today: Workplace, commit: str, alembic: AlembicOptions) -> str:
 
 
 def _keep(text: str, file: Path) -> None:
-    """Store what is known of a release in the cache atomically; errors of the cache are ignored."""
+    """Store a release's models, or the reason of a failure, in the cache atomically. Ignore errors of the cache."""
     with suppress(OSError):
         file.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(prefix="making-", dir=file.parent.parent, ignore_cleanup_errors=True) as made:
             folder = Path(made, "made")
             folder.mkdir()
             (folder / file.name).write_text(text, encoding="utf-8")
-            with suppress(FileNotFoundError):  # one that cannot be read
+            with suppress(FileNotFoundError):  # there is an entry only when it could not be read
                 file.parent.rename(Path(made, "before"))
             folder.rename(file.parent)
 
 
 def _remembered(failure: Path) -> str | None:
-    """Return why an environment could not be used a while ago: building it again at every run may take minutes."""
+    """Return why the release's environment failed less than a day ago: making it again in every run may take minutes."""
     with suppress(OSError, UnicodeDecodeError):
         found = failure.stat().st_mtime
         if time.time() - found < _RETRIED_SECONDS:
@@ -100,7 +104,7 @@ async def _read_at(today: Workplace, commit: str, name: str, alembic: AlembicOpt
 
 
 def _settings_at(tree: Path, today: Workplace) -> Migrations:
-    """Return the settings of a tree; one that did not use slipway yet is read with today's."""
+    """Return the settings of a release; the current settings when the release did not use slipway yet."""
     try:
         return settings.load(tree, named=False).migrations
     except SlipwayError:
@@ -108,7 +112,10 @@ def _settings_at(tree: Path, today: Workplace) -> Migrations:
 
 
 async def _models_in(at: Workplace, name: str, *, everything: bool) -> Previous:
-    """Return the models that a release names in its own environment, with `everything` that of all extras and groups; raises SlipwayError."""
+    """Return the models of a release, read in the release's own virtual environment. Raise SlipwayError when they cannot be read.
+
+    With `everything` the environment has all extras and groups.
+    """
     made = partial(prepare, at.folder, cache(), everything=everything, tell=at.progress.stage)
     own = await anyio.to_thread.run_sync(made)
     return await read_models(replace(at, python=own), name)
@@ -141,13 +148,13 @@ async def _models_of(at: Workplace, name: str, today: Workplace, failure: Path) 
 
 
 def with_recorded(previous: Previous, text: str, origin: str) -> Previous:
-    """Add the recorded statements in a text; raises BadInputError."""
+    """Add the statements that tests recorded to a release. Raise BadInputError when the text is no recording."""
     recording = from_json(Previous, text, origin)
     return replace(previous, name=previous.name or recording.name, recorded=recording.recorded)
 
 
 def _command_at(tree: Path) -> tuple[str, ...]:
-    """Return the start command in the settings of a tree; empty when it did not use slipway yet."""
+    """Return the start command in a release's settings; empty when the release did not use slipway yet."""
     try:
         return settings.load(tree, named=False).command
     except SlipwayError:
@@ -155,10 +162,14 @@ def _command_at(tree: Path) -> tuple[str, ...]:
 
 
 def _unpack(folder: Path, commit: str, into: Path) -> Path:
-    """Unpack the service at a commit, with the workspace that it is a member of, and return its folder; raises BadInputError."""
+    """Unpack the service at a commit, together with its uv workspace, and return the service's folder.
+
+    Raise BadInputError when the commit does not have the folder.
+    """
     root = workspace_of(folder) or folder
     with archive_at(root, commit) as archive:
-        # Python 3.11.3 and 3.10.11 have no filters yet. An archive by git is harmless without: below a link it has no files.
+        # Python before 3.11.4 and 3.10.12 has no filters. An archive made by git is harmless without them: it has no
+        # files below a link.
         filtered: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         archive.extractall(into, **filtered)  # noqa: S202 -- ours, see above
     unpacked = into / folder.relative_to(root)

@@ -1,4 +1,4 @@
-"""Questions to a person: the value of a secret, which is never an argument that other processes see, and consent."""
+"""Questions to a person: consent, and the value of a secret, which as an argument would be visible to other processes."""
 
 import getpass
 import signal
@@ -10,14 +10,15 @@ _MOST_BYTES = 1 << 20
 
 
 def secret_value(name: str) -> str:
-    """Read a value from the terminal without showing it, or all of standard input without its last line end."""
+    """Read a value from the terminal without showing it, or from standard input without its last line end."""
     if not sys.stdin.isatty():
         try:
             text = sys.stdin.buffer.read(_MOST_BYTES).decode()
         except UnicodeDecodeError:
             raise BadInputError(f"the value of {name} is not UTF-8", "pass it as text") from None
         return text.removesuffix("\n").removesuffix("\r")
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # anyio's would wait for the line's end
+    # anyio's own handler would wait for the end of the line
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return getpass.getpass(f"value of {name}: ")
     except EOFError:
@@ -27,7 +28,7 @@ def secret_value(name: str) -> str:
 
 
 def check_agreed(what: str, account: str, *, yes: bool) -> None:
-    """Show what will happen; raise BadInputError unless `yes`, or a person types the account's number."""
+    """Show what will happen. Raise BadInputError unless `yes` is true or a person types the account's number."""
     print(what, end="", file=sys.stderr, flush=True)
     if yes:
         return

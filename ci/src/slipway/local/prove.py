@@ -1,4 +1,4 @@
-"""The gate on this machine: its process in the service's environment, beside an ephemeral Postgres."""
+"""The gate on this machine: its process in the service's virtual environment, and an ephemeral Postgres."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ from slipway.workload.python import Python, document_of
 
 T = TypeVar("T")
 
-# A placeholder until the server runs; revisions may read the variables when they are imported.
+# A placeholder until the server runs: revisions may read the variables on import.
 _NOWHERE = "postgresql://slipway@127.0.0.1:1/slipway"
 
 
@@ -47,7 +47,7 @@ class NamedServer:
     """A Postgres server on which the gate may create databases."""
 
     url: str = field(repr=False)  # it holds a password
-    allow_production_like: bool = False  # it is disposable, though its URL looks like production
+    allow_production_like: bool = False  # the server is disposable, though its URL looks like production
 
     @classmethod
     def of(cls, url: str | None, *, allow_production_like: bool) -> "NamedServer | None":
@@ -56,7 +56,7 @@ class NamedServer:
 
 @dataclass(frozen=True, kw_only=True)
 class AlembicOptions:
-    """Options of a command that replace the settings of how alembic is called."""
+    """Options of a command that replace the settings for calling alembic."""
 
     config: str | None = None
     section: str | None = None
@@ -73,19 +73,20 @@ class GateOptions:
 
     source: Path
     alembic: AlembicOptions = AlembicOptions()
-    since: str | None = None  # a revision or a git ref; by default what a pull request would add is tested
+    # a revision or a git ref; None for the default, the revisions that a pull request would add
+    since: str | None = None
     everything: bool = False  # test released revisions, too
     python: Path | None = None
     server: NamedServer | None = None
-    migrations: Migrations | None = None  # the service's settings, if the caller has read them
+    migrations: Migrations | None = None  # the service's settings, when the caller has already read them
     progress: Progress = SILENT
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workplace:
-    """A service's folder, its environment, its settings, and a server; without one, the gate starts its own.
+    """A service's folder, its virtual environment, its settings, and a server. When `server` is None, the gate starts its own.
 
-    - calls, called_by: the services that it calls, and those that call it.
+    - calls, called_by: the services that this service calls, and those that call it.
     """
 
     folder: Path
@@ -103,9 +104,9 @@ class Workplace:
 
 
 def migrations_of(folder: Path) -> Migrations:
-    """Return the folder's settings of migrations; what the finder reads without `[tool.slipway]`, or where they name no settings of alembic.
+    """Return the folder's settings of migrations. Use the finder's facts when the folder has none, or when they do not name alembic's settings.
 
-    Raises BadInputError with all obstacles.
+    Raise BadInputError with all obstacles.
     """
     stated = None
     with suppress(MissingTableError):
@@ -130,20 +131,20 @@ def migrations_of(folder: Path) -> Migrations:
 
 
 def has_alembic(folder: Path, migrations: Migrations) -> bool:
-    """Whether alembic's settings are where the settings of migrations say, or in a pyproject.toml."""
+    """Return whether alembic's settings are in the file that the settings of migrations name, or in a pyproject.toml."""
     documents = (document_of(folder / place / "pyproject.toml") for place in ("", migrations.directory))
     named = migrations.scripts or (folder / migrations.config).is_file()
     return bool(named) or any("alembic" in table_in(document, "tool") for document in documents)
 
 
-# The settings that travel to the gate as they are, under the same name.
+# The settings that are passed to the gate unchanged, under the same name.
 _SHARED: Final = {each.name for each in fields(GateQuestion)} & {each.name for each in fields(Migrations)} - {
     "previous"
 }
 
 
 def question_of(migrations: Migrations, **more: Any) -> GateQuestion:
-    """Return the question with a service's settings."""
+    """Return the gate's question for a service's settings."""
     return GateQuestion(
         **{name: getattr(migrations, name) for name in _SHARED},
         previous_required=migrations.previous is PreviousRelease.REQUIRED,
@@ -159,10 +160,11 @@ async def prove(
     layers: tuple[Layer, ...] = tuple(Layer),
     process: Inside | None = None,
 ) -> Proof:
-    """Return the proof of a folder's history; raises SlipwayError when it cannot be executed.
+    """Return the proof of a folder's history. Raise SlipwayError when it cannot be executed.
 
-    A `since` that the caller named replaces `start_after`; the `previous` release must work on the new schema. `process` is a gate
-    that was started already.
+    - since: when the caller named it, it replaces `start_after`.
+    - previous: the release that must work on the new schema.
+    - process: the gate's process, when it is already running.
     """
     at.progress.stage("starting the service's Python and Postgres")
     question = question_of(
@@ -179,19 +181,25 @@ async def prove(
 
 
 async def enumerate_revisions(at: Workplace, since: Since | None = None) -> Listing:
-    """List the revisions that `prove` would execute; raises the SlipwayErrors that need no execution."""
+    """List the revisions that `prove` would execute. Raise the same SlipwayErrors, as far as they need no execution."""
     question = question_of(at.migrations, since=since, ask=Ask.LISTING, check_server=at.server is not None)
     return await _answer(Listing, question, at)
 
 
 async def read_models(at: Workplace, release: str, apart_from: Path | None = None) -> Previous:
-    """Return the models of the release in a folder; raises SlipwayError, also when they come from the folder `apart_from`."""
+    """Return the models of the release in a folder.
+
+    Raise SlipwayError when they cannot be read, or were imported from the folder `apart_from`.
+    """
     other = str(apart_from or "")
     return await _answer(Previous, question_of(at.migrations, ask=Ask.MODELS, release=release, apart_from=other), at)
 
 
 async def snapshot(at: Workplace) -> str:
-    """Return the schema of the service's models as the text of a baseline; raises SlipwayError."""
+    """Return the schema of the service's models as the text of a baseline.
+
+    Raise SlipwayError when they cannot be read.
+    """
     arguments = [*at.migrations.runner, "--snapshot"]
     async with started("slipway.migration", arguments, at.folder, at.python) as process, _url(at, Ask.MODELS) as url:
         written = await process.answer(Database(url, at.migrations.database_variables(url)))
@@ -199,7 +207,7 @@ async def snapshot(at: Workplace) -> str:
 
 
 async def _answer(kind: type[T], question: GateQuestion, at: Workplace, process: Inside | None = None) -> T:
-    """Start the gate, then its server, because the gate's imports take longer; return its answer."""
+    """Start the gate and then its server, because the gate's imports take longer. Return the gate's answer."""
     allowed = at.server is not None and at.server.allow_production_like
     line = to_json(replace(question, allow_production_like=allowed), indent=None)
     running_gate = nullcontext(process) if process else started("slipway.gate", [], at.folder, at.python)
@@ -212,7 +220,10 @@ async def _answer(kind: type[T], question: GateQuestion, at: Workplace, process:
 
 @asynccontextmanager
 async def _url(at: Workplace, ask: Ask) -> AsyncIterator[str]:
-    """Yield the URL of the named server, or of our own, which keeps its template databases for the next run."""
+    """Yield the URL of the named server, or of a server of our own.
+
+    Ours keeps its template databases for the next run.
+    """
     if at.server:
         yield at.server.url
         return
@@ -226,14 +237,17 @@ async def _url(at: Workplace, ask: Ask) -> AsyncIterator[str]:
 
 
 def server_binaries(tree: Tree, migrations: Migrations) -> Binaries:
-    """Find server binaries, of another major if only that has the extensions of the revisions; raises BadInputError."""
+    """Find server binaries.
+
+    Take another major when only that one has the revisions' extensions. Raise BadInputError when there are none.
+    """
     from slipway.finder.database import created_by_migrations
 
     known = {*migrations.extensions, *created_by_migrations(tree, migrations.baseline)}
     return binaries.find(migrations.major, known)
 
 
-# The work of each layer, as the line of its stage names it.
+# The words for each layer's work in its line of progress.
 _WORK: Final = {
     Layer.ALWAYS: "running the revisions",
     Layer.TRACE: "measuring the locks of each statement",
@@ -247,19 +261,19 @@ _WORK: Final = {
 
 @dataclass
 class _Work:
-    """The gate's work, as its lines on standard error report it."""
+    """The progress of the gate's work, read from its lines on standard error."""
 
     progress: Progress
     now: str = "importing the service's code"
     begun: dict[Layer, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def read(self, line: str) -> bool:
-        """Show the count of revisions in a line; return whether it had one."""
+        """Show the progress that a line of standard error reports. Return False when the line is no progress."""
         if not line.startswith(PROGRESS_MARK):
             return False
         try:
             event = from_json(GateProgress, line.removeprefix(PROGRESS_MARK), "the gate's progress")
-        except BadInputError:  # a revision printed it
+        except BadInputError:  # a line that a revision printed
             return False
         work, revisions = _WORK[event.layer], self.begun[event.layer]
         if not revisions:

@@ -1,4 +1,4 @@
-"""The services of one repository: every folder with `[tool.slipway]`, and those that a change concerns."""
+"""The services of one repository: every folder with `[tool.slipway]`, and the services that a change affects."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +15,9 @@ from slipway.source.released import changed_files
 
 
 def services_in(folder: Path, changed: str | None = None) -> Services:
-    """Return the services in a folder and below, by folder; with `changed` only those that differ from this git ref.
+    """Return the services in a folder and below. With `changed`, return only those that differ from this git ref.
 
-    Raises BadInputError when there is none, or git cannot compare.
+    Raise BadInputError when there is no service, or when git cannot compare.
     """
     root = repository_of(folder)
     services = tuple(declared.services_in(_texts(root, folder)))
@@ -41,13 +41,16 @@ def services_in(folder: Path, changed: str | None = None) -> Services:
 
 
 def settings_around(folder: Path) -> Mapping[str, Settings]:
-    """Return the settings of every service of the repository around a folder that has a name, by folder; raises as `settings_in`."""
+    """Return the settings of every named service of the repository around a folder, by folder.
+
+    Raise the errors of `settings_in`.
+    """
     root = repository_of(folder)
     return declared.settings_in(_texts(root, root))
 
 
 def calls_of(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of the services that the one in a folder calls, and of those that call it; none where there are no settings."""
+    """Return the names of the services that the service in a folder calls, and of those that call it; none without settings."""
     with suppress(BadInputError):
         root = repository_of(folder)
         services = services_in(root).services
@@ -57,7 +60,7 @@ def calls_of(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def services_below(folder: Path) -> tuple[str, ...]:
-    """Return the folders of the services below a folder that is no service itself."""
+    """Return the folders of the services below a folder; empty when the folder itself is a service."""
     with suppress(BadInputError):
         folders = tuple(service.folder for service in services_in(folder).services)
         if folder.resolve().relative_to(repository_of(folder)).as_posix() not in folders:
@@ -66,15 +69,15 @@ def services_below(folder: Path) -> tuple[str, ...]:
 
 
 def no_service(folder: Path, below: Sequence[str]) -> BadInputError:
-    """Return the error for a folder that is no service itself, with the services below it that have settings."""
+    """Return the error for a folder that is no service itself. It names the services below the folder."""
     what = f"{folder} is no service, but has services below it: {', '.join(below)}"
     return BadInputError(what, "pass --all-services, or the folder of one with --source")
 
 
 def concerned_by(files: set[str], services: tuple[Service, ...]) -> set[Service]:
-    """Return the services that changed files belong to; a file outside of all services may concern each.
+    """Return the services that changed files affect. A file outside of all services may affect each of them.
 
-    The folder at the top of the repository has the libraries that services share, so its files concern each, too.
+    A service at the top of the repository is affected by every change.
     """
     below = {service for service in services if service.folder != "."}
     owners = {file: {each for each in below if file.startswith(f"{each.folder}/")} for file in files}
@@ -93,8 +96,11 @@ def _texts(root: Path, folder: Path) -> dict[str, str]:
 
 
 def _settings_files(folder: Path) -> Iterator[Path]:
-    """Yield the files that may have the table: in a git repository those that it does not ignore, never in hidden folders."""
-    with suppress(BadInputError):  # without git, or outside a repository, each folder is looked at
+    """Yield the files that may contain the table, never in hidden folders.
+
+    In a git repository, leave out ignored files.
+    """
+    with suppress(BadInputError):  # without git, or outside a repository, all folders are searched
         wanted = [f":(glob)**/{name}" for name in FILES]
         listed = git(folder, ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *wanted])
         names = (os.fsdecode(name) for name in listed.split(b"\0") if name)

@@ -30,14 +30,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Beginning:
-    """The state and the faults that a simulated account starts with."""
+    """The state and the faults with which a simulated account starts."""
 
     state: InitialState = field(default_factory=InitialState)
     faults: Script = field(default_factory=Script)
 
     @classmethod
     def of(cls, state: Path | None, faults: Path | None, variables: Mapping[str, str]) -> "Beginning":
-        """Read the files, TOML or with the suffix .json JSON; raises BadInputError."""
+        """Read the files with state and faults, which are TOML, or JSON with the suffix .json.
+
+        Raise BadInputError when they cannot be used.
+        """
         beginning = cls(_read(InitialState, state), _read(Script, faults))
         if unset := beginning.state.unset(variables):
             raise BadInputError(
@@ -60,7 +63,7 @@ class Beginning:
 async def simulate(
     port: int, speed: float, tell: Callable[[Listening], object], beginning: Beginning | None = None
 ) -> None:
-    """Serve until cancelled; `tell` receives the address. Raises BadInputError if the port is in use."""
+    """Serve until cancelled; call `tell` with the address. Raise BadInputError when the port is in use."""
     if not 0 <= port <= 65535:
         raise BadInputError(f"{port} is no port", "allowed is 1 to 65535, or 0 for a free one")
     if not 0 < speed < float("inf"):
@@ -71,12 +74,12 @@ async def simulate(
         (beginning or Beginning()).put_into(cloud, os.environ)
         async with attached(cloud):
             tell(Listening(cloud.url))
-            await anyio.to_thread.run_sync(operations)  # reads the models before the first request
+            await anyio.to_thread.run_sync(operations)  # read the API models before the first request
             await anyio.sleep_forever()
 
 
 async def put_faults(script: Script, url: str | None) -> Listening:
-    """Replace the faults that wait in a running account; raises BadInputError when there is none at the URL."""
+    """Replace the waiting faults of a running account. Raise BadInputError when no account runs at the URL."""
     import httpx
 
     if url is None:

@@ -15,7 +15,7 @@ from slipway.workload.python import Python, check_environment, named_environment
 
 @dataclass(frozen=True)
 class Place:
-    """A service's folder: its virtual environment or the obstacles found there, and the gate's process if it was started."""
+    """A service's folder, its virtual environment or the obstacles to one, and the gate's process if it was started."""
 
     folder: Path
     python: Python | None
@@ -49,7 +49,10 @@ def _launched(folder: Path, python: Python) -> Inside:
 
 @asynccontextmanager
 async def gate_started(source: Path, named: Path | None, progress: Progress) -> AsyncIterator[Place]:
-    """Start the gate in the service's environment, if there is one, for the block; raises BadInputError."""
+    """Start the gate in the service's virtual environment, if the service has one, for the block.
+
+    Raise BadInputError for a missing folder.
+    """
     place = await place_of(source, named, progress)
     start = stopped_afterwards(_launched(place.folder, place.python)) if place.python else nullcontext()
     async with start as process:
@@ -71,7 +74,7 @@ async def place_of(source: Path, named: Path | None, progress: Progress) -> Plac
 
 
 def _check_temporary_folder() -> None:
-    """Raise BadInputError if no temporary file can be written."""
+    """Raise BadInputError when no temporary file can be written."""
     try:
         tempfile.gettempdir()
     except FileNotFoundError as error:
@@ -81,7 +84,10 @@ def _check_temporary_folder() -> None:
 
 
 def _python_of(folder: Path, named: Path | None, progress: Progress) -> Python:
-    """Return the service's own Python: the named environment, its .venv, or one made from its lock. Raises BadInputError."""
+    """Return the service's own Python: the named virtual environment, its .venv, or one made from its lock.
+
+    Raise BadInputError when there is none.
+    """
     if named is not None:
         return named_environment(named)
     if existing := _existing(folder):
