@@ -1,1 +1,4 @@
-"""The finder: facts about a service and obstacles in its way, read from its files only; nothing is imported or run."""
+"""The finder: facts about a service and obstacles to its adoption, read from its files.
+
+It imports and runs none of them.
+"""

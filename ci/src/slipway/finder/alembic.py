@@ -1,4 +1,4 @@
-"""Alembic's settings, its folder with env.py, and where it is called from."""
+"""Alembic's settings, its folder with env.py, and the folder from which alembic is called."""
 
 import ast
 import posixpath
@@ -13,7 +13,7 @@ from slipway.records.survey import Fact, Obstacle, Subject
 _ELSEWHERE: Final = re.compile(r"(^|/)(tests?|docs?|examples?|templates?|\{\{.*|site-packages)/")
 _NAMED: Final = re.compile(r"\balembic\b.*?\s(?:-c|--config)[ =]?(\S+\.ini)")
 _SECTION: Final = "alembic"
-# The service's files, unlike the folder of an installed package.
+# The service's own files, not those in the folder of an installed package.
 _WITHIN: Final = re.compile(r"(?:%\(here\)s/)?(?!/|\.\.)[^:%]*")
 _FLASK: Final = re.compile(r"^\s*from flask import .*\bcurrent_app\b", re.MULTILINE)
 _ADVANCED: Final = re.compile(r"^\s*from advanced_alchemy\b.*\bimport\b", re.MULTILINE)
@@ -33,14 +33,14 @@ def alembic(tree: Tree) -> Iterator[Fact]:
 
 
 def histories(tree: Tree) -> Iterator[str]:
-    """Yield the settings files of alembic and the files env.py, of every service in the tree."""
+    """Yield alembic's settings files and env.py files of all services in the tree."""
     yield from (fact.value for fact in _with_section(tree, r"(?:.*/)?alembic\.ini"))
     yield from (name for name in tree.matching(r"(?:.*/)?env\.py") if _is_alembics(tree, name))
     yield from (name for name in tree.matching(r"(?:[^.].*/)?pyproject\.toml") if tree.table(name, "tool", _SECTION))
 
 
 def _settings(tree: Tree) -> Iterator[Fact]:
-    """Yield the settings files of alembic, the likeliest first."""
+    """Yield alembic's settings files, the most probable first."""
     found = [*_with_section(tree, r"(?:.*/)?alembic\.ini")]
     if tree.table("pyproject.toml", "tool", _SECTION):
         place = tree.place_of("pyproject.toml", "[tool.alembic]")
@@ -75,7 +75,10 @@ def _named_in_code(tree: Tree) -> Iterator[Fact]:
 
 
 def _environments(tree: Tree, config: Fact | None) -> Iterator[Fact]:
-    """Yield the folder that the settings name, otherwise folders with an env.py of alembic, those beside the settings first."""
+    """Yield the folder with env.py that the settings name.
+
+    Without such settings, yield folders with an env.py, those beside the settings first.
+    """
     names = [*tree.matching(r"(?:.*/)?env\.py")]
     location = _script_location(tree, config.value) if config else ""
     if config and location:
@@ -90,7 +93,7 @@ def _environments(tree: Tree, config: Fact | None) -> Iterator[Fact]:
     guessed = f"there is no {location}" if location else "the settings name no script_location" if config else ""
     beside = posixpath.dirname(config.value) if config else None
     for folder in sorted(folders, key=lambda folder: beside != folder):
-        by_convention = folder == beside and location in {"", "."}  # Flask-Migrate's
+        by_convention = folder == beside and location in {"", "."}  # the convention of Flask-Migrate
         yield Fact(
             subject=Subject.SCRIPTS, value=folder, place=f"{folder}/env.py", guessed="" if by_convention else guessed
         )
@@ -116,7 +119,7 @@ def _framework(tree: Tree, folder: str) -> Iterator[Fact]:
 
 
 def _directory(tree: Tree, config: Fact, folder: str) -> Iterator[Fact]:
-    """Yield the folder from which alembic finds script_location, when that is not the service's own."""
+    """Yield the folder from which script_location is found, when it is not the service's folder."""
     location = _script_location(tree, config.value)
     relative = location and ":" not in location and not location.startswith(("%(here)s", "/"))
     if relative and folder.endswith(f"/{posixpath.normpath(location)}"):

@@ -1,4 +1,4 @@
-"""Services below a folder that is none itself: each has an alembic history and declares its own dependencies."""
+"""Services in subfolders: each has an alembic history and declares its own dependencies."""
 
 import posixpath
 import re
@@ -15,7 +15,10 @@ _DECLARES: Final = re.compile(
 
 
 def apart(tree: Tree) -> Iterator[Fact]:
-    """Yield the services below the folder, unless it is one itself or the only project around the one below it."""
+    """Yield the services in subfolders.
+
+    Yield none when the folder itself is a service, or the only project around one.
+    """
     if tree.settings_file():
         return
     found = {
@@ -26,7 +29,7 @@ def apart(tree: Tree) -> Iterator[Fact]:
 
 
 def obstacle(services: Sequence[str]) -> Obstacle:
-    """Return the obstacle of a folder that is no service itself."""
+    """Return the obstacle for a folder that is no service itself."""
     if len(services) == 1:
         what = f"this folder declares no dependencies; the service is in {services[0]}"
         return Obstacle(what=what, next_step=f"pass --source {services[0]}")
@@ -35,7 +38,7 @@ def obstacle(services: Sequence[str]) -> Obstacle:
 
 
 def _project(tree: Tree, folder: str) -> str | None:
-    """Return the nearest folder, from one up to the top, that declares dependencies."""
+    """Return the nearest folder with declared dependencies, from `folder` up to the top of the tree."""
     while not _declares(tree, folder):
         if not folder:
             return None

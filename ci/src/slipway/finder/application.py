@@ -1,4 +1,4 @@
-"""The service's application, as its modules define it."""
+"""The service's application, read from its modules."""
 
 import ast
 import functools
@@ -34,7 +34,7 @@ _VARIABLES: Final = {"app", "application", "api"}
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
-    """An application or its factory, at `module:name`; depth counts from the top of the tree."""
+    """An application or its factory, at `module:name`. `depth` is the number of folders below the top of the tree."""
 
     module: str
     name: str
@@ -42,8 +42,8 @@ class Application:
     wsgi: bool
     depth: int
     place: str
-    kind: str = ""  # what is called to make it
-    called: bool = False  # made by a function of the service's own, of a name that says nothing
+    kind: str = ""  # the class or function whose call makes the application
+    called: bool = False  # a function of the service makes it, whose name does not show the kind
 
     @property
     def target(self) -> str:
@@ -51,13 +51,13 @@ class Application:
 
     @property
     def order(self) -> tuple[bool, bool, int, str]:
-        """A ready application before a factory, one nearer to the top before a deeper one."""
+        """The order of preference: ready applications before factories, those near the top of the tree before deeper ones."""
         return (self.factory, self.called, self.depth, self.module)
 
 
 @functools.lru_cache(maxsize=1)
 def applications(tree: Tree) -> tuple[Application, ...]:
-    """Return the applications in the service's modules, the likeliest first."""
+    """Return the applications in the service's modules, the most probable first."""
     found = [each for name in tree.sources for each in _of_module(tree, name)]
     wsgi, asgi = ({each.name for each in found if each.factory and each.wsgi is kind} for kind in (True, False))
     made = (replace(each, wsgi=True) if each.kind in wsgi - asgi else each for each in found)
@@ -65,7 +65,7 @@ def applications(tree: Tree) -> tuple[Application, ...]:
 
 
 def application(tree: Tree) -> Iterator[Fact]:
-    """Yield the likeliest application; it is a guess when there are others."""
+    """Yield the most probable application. It counts as a guess when there are others."""
     found = applications(tree)
     for each in found[:1]:
         others = [other.target for other in found[1:] if other.factory == each.factory]
@@ -75,7 +75,7 @@ def application(tree: Tree) -> Iterator[Fact]:
 
 
 def flask_application(tree: Tree) -> Iterator[Fact]:
-    """Yield the application of `flask db upgrade`: the one that FLASK_APP names, that a server starts, or the likeliest one."""
+    """Yield the application for `flask db upgrade`: the one in FLASK_APP, the one that a server starts, or the most probable one."""
     for name in tree.matching(rf"{_FLASK_FILES}"):
         for place, line in tree.lines(name):
             if match := re.search(r"\bFLASK_APP[= ]+[\"']?([\w./:()]+)", line):
@@ -83,7 +83,7 @@ def flask_application(tree: Tree) -> Iterator[Fact]:
                 yield Fact(subject=Subject.FLASK_APP, value=module, place=place)
     found = [each for each in applications(tree) if each.wsgi or each.called or each.kind in _FACTORIES]
     ready = [each for each in found if not each.factory]
-    if len(ready) > 1:  # servers of several kinds, which a factory makes
+    if len(ready) > 1:  # a factory makes servers of several kinds
         found.sort(key=lambda each: not each.factory)
     served = {start.target for start in starts(tree)}
     found.sort(key=lambda each: each.target not in served)
@@ -95,7 +95,7 @@ def flask_application(tree: Tree) -> Iterator[Fact]:
 
 
 def alchemy(tree: Tree) -> Iterator[Fact]:
-    """Yield advanced-alchemy's config objects: made at the top of a module, or called what its documentation calls them."""
+    """Yield advanced-alchemy's config objects: those made at the top of a module, or with a name from its documentation."""
     found = []
     uses = any("advanced_alchemy" in tree.read(each) for each in tree.sources)
     for name in (each for each in tree.sources if uses and _CONFIGURES.search(tree.read(each))):

@@ -1,4 +1,4 @@
-"""The command that starts the service in a container, made of what was found about its server and its application."""
+"""The command that starts the service in a container, made from its server and its application."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,25 +10,29 @@ from slipway.finder.start import Start
 
 _ASGI_PACKAGES: Final = {"fastapi", "starlette", "litestar", "quart"}
 _FOR_EVERYONE: Final = "0.0.0.0"  # noqa: S104 -- inside a container
-# With their values: the address, which is replaced, and what belongs to one machine.
+# These flags are removed with their values: the address, which is replaced, and flags for one machine only.
 _DROPPED: Final = {
     *("--host", "--port", "--bind", "-b", "--uds", "--fd", "--insecure-bind", "--quic-bind"),
     *("--env-file", "--pid", "-p", "--user", "-u", "--group", "-g"),
 }
 _SPELLINGS: Final = {"-b": "--bind", "-k": "--worker-class", "-p": "--port"}
 _OF_ONE_MACHINE: Final = {"--daemon", "-D", "$@", "$*"}
-_VARIABLE: Final = re.compile(r"\$|%\(ENV_")  # of a shell, of supervisord
+_VARIABLE: Final = re.compile(r"\$|%\(ENV_")  # variables of a shell or of supervisord
 _REDIRECTION: Final = re.compile(r"[12&]?>")
 
 
 def command(
     start: Start | None, applications: Sequence[Application], packages: frozenset[str], port: str
 ) -> tuple[str, ...]:
-    """Return the words of the command; empty when neither a file starts a server nor the code defines an application."""
+    """Return the words of the start command.
+
+    Return none when no file starts a server and the code defines no application.
+    """
     if start and start.server == "litestar" and applications and "--app" not in start.arguments:
-        # An image names it in LITESTAR_APP.
+        # an image may name the application in LITESTAR_APP
         return ("litestar", "--app", applications[0].target, *_with_port(start.arguments, port))
-    if start and "--paste" in start.arguments:  # a file names the application, and maybe a socket for a proxy beside it
+    # the file in this flag names the application, and perhaps a socket for a proxy on the same machine
+    if start and "--paste" in start.arguments:
         return (start.server, *_options(start.arguments), "--bind", f"{_FOR_EVERYONE}:{port}")
     if start and start.server in {"litestar", "fastapi", "pserve", "flask", "uwsgi", "waitress-serve", "daphne"}:
         run = start.server in {"litestar", "fastapi", "flask"}
@@ -45,7 +49,8 @@ def command(
         asgi = not wsgi and not packages.isdisjoint(_ASGI_PACKAGES)
     else:
         asgi = not known.wsgi and (known.kind in ASGI or factory)
-    called = not target and factory and server in {"gunicorn", "hypercorn"}  # as the files have it otherwise
+    # a target in the file already has this call
+    called = not target and factory and server in {"gunicorn", "hypercorn"}
     named = (target or (known.target if known else "")) + ("()" if called else "")
     return (
         server,
@@ -58,7 +63,7 @@ def command(
 
 
 def is_as_written(command: Sequence[str], start: Start) -> bool:
-    """Whether a command has the words of the file that starts the server, and no others; in any order and spelling of options."""
+    """Return whether a command has exactly the words in the file that starts the server; order and spelling of options do not matter."""
     return set(_normalised(command)) == set(_normalised(start.words))
 
 
@@ -71,13 +76,16 @@ def _normalised(words: Sequence[str]) -> Iterator[str]:
 
 
 def _with_port(arguments: tuple[str, ...], port: str) -> tuple[str, ...]:
-    """Name a program's default port in its command, so that another instance on the machine can get another one."""
+    """Add a program's default port to its command, so that another instance on the machine can use another port."""
     named = any(word.partition("=")[0] in {"--port", "-p"} for word in arguments)
     return arguments if named else (*arguments, "--port", port)
 
 
 def _server(application: Application | None, packages: frozenset[str]) -> str:
-    """Return the server that fits the application, and if it does not show which do, one of those in the dependencies."""
+    """Return a server that fits the application's protocol.
+
+    When the protocol is unknown, return a server in the dependencies.
+    """
     wsgi = bool(application and application.wsgi)
     certain = wsgi or bool(application and application.kind in ASGI)
     asgi = ("uvicorn", "hypercorn", "granian")
@@ -86,7 +94,7 @@ def _server(application: Application | None, packages: frozenset[str]) -> str:
 
 
 def _options(arguments: Sequence[str]) -> Iterator[str]:
-    """Yield the words of a start command that hold in every container: no address, no shell's variable, nothing of one machine."""
+    """Yield the words of a start command that are valid in every container: no address, no shell variable, nothing specific to one machine."""
     plain = takewhile(lambda word: not _REDIRECTION.match(word), arguments)
     left = [word for word in plain if word not in _OF_ONE_MACHINE]
     while left:
@@ -99,7 +107,7 @@ def _options(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _kind(server: str, options: Sequence[str], *, asgi: bool, chosen: bool) -> tuple[str, ...]:
-    """Return the flag that says which protocol the application speaks, where the server asks and the options do not say."""
+    """Return the flag with the application's protocol, for servers that need it and options that lack it."""
     flags = {word.partition("=")[0] for word in options}
     if server == "granian" and not chosen:
         return ("--interface", "asgi" if asgi else "wsgi")

@@ -1,4 +1,4 @@
-"""Compose files, line by line: the commands of their services, and the lines of those that are the service's own."""
+"""Compose files, read line by line: the commands of their services, and the lines of the service's own entries."""
 
 import posixpath
 import re
@@ -15,7 +15,7 @@ _NAME_OF_SERVICE: Final = re.compile(r"(\s+)[\w.-]+:\s*(?:#.*)?$")
 
 
 def of_own_services(tree: Tree, file: str, servers: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the lines of a compose file's services that are built from this repository's files, or start a known server."""
+    """Yield the lines of a compose file's services that are built from this repository or start a known server."""
     lines = [*tree.lines(file)]
     first = next((match for _, line in lines if (match := _NAME_OF_SERVICE.match(line))), None)
     names = [at for at, (_, line) in enumerate(lines) if first and re.match(rf"{first[1]}\S", line)]
@@ -29,13 +29,13 @@ def of_own_services(tree: Tree, file: str, servers: Sequence[str]) -> Iterator[t
 
 
 def _is_around(tree: Tree, context: str) -> bool:
-    """Whether an image is built from the service's folder, one above it, or one that has sources of it."""
+    """Return whether an image's build context is the service's folder, a folder above it, or one that contains its sources."""
     wanted = posixpath.normpath(posixpath.join("/", tree.path, context)).rstrip("/") + "/"
     return any(posixpath.join("/", tree.path, each).startswith(wanted) for each in ("", *tree.sources))
 
 
 def commands_of_compose(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the commands of a compose file: text or a list, in one line or with lines below, as YAML joins them."""
+    """Yield the commands of a compose file. A command is text or a list, on one line or with further lines below."""
     for index, (place, line) in enumerate(lines):
         if match := _COMMAND_LINE.fullmatch(line):
             first, below = match[1].strip(), _below(line, [text for _, text in lines[index + 1 :]])
@@ -46,7 +46,7 @@ def commands_of_compose(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str,
 
 
 def _below(line: str, following: Sequence[str]) -> list[str]:
-    """Return the lines below one that belong to its value: those indented further, and an equally indented list's."""
+    """Return the lines below a key that belong to its value: lines with more indentation, and items of a list with the same."""
 
     def indent(text: str) -> int:
         return len(text) - len(text.lstrip()) + text.lstrip().startswith("- ")

@@ -1,4 +1,4 @@
-"""The service's Postgres: its major version, extensions, driver, and the variable with its URL."""
+"""The service's Postgres: its major version, extensions and driver, and the variable with its URL."""
 
 import re
 from collections.abc import Iterator
@@ -18,12 +18,13 @@ _FILES: Final = (
 _IMAGE: Final = re.compile(
     r"""(?:["']?(?:image|name)["']?\s*:|-)\s*["']?(?:[\w.-]+/)*(?:postgres|postgresql|postgis|pgvector|timescaledb(?:-ha)?|postgres-ssl)["']?:(?:latest-|pg)*(?:pg)?(\d{2}|9\.\d)"""
 )
-_IMAGE_OF_MAJOR: Final = re.compile(r"""image["']?\s*:\s*["']?(?:[\w.-]+/)*postgresql-(\d{2})\b""")  # Red Hat's
+# the form of Red Hat's images
+_IMAGE_OF_MAJOR: Final = re.compile(r"""image["']?\s*:\s*["']?(?:[\w.-]+/)*postgresql-(\d{2})\b""")
 _WITH_EXTENSION: Final = re.compile(r"image[\"']?\s*:\s*[\"']?(?:[\w.-]+/)*(postgis|timescaledb)(?:-ha)?:")
 _EXTENSION: Final = re.compile(
     r"""CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?\\?["']?(?!IF\b)([\w-]+)""", re.IGNORECASE
 )
-_ICU: Final = re.compile(r"""\bprovider\s*=\s*['"]?icu\b""", re.IGNORECASE)  # a collation's
+_ICU: Final = re.compile(r"""\bprovider\s*=\s*['"]?icu\b""", re.IGNORECASE)  # a collation's provider
 _PSYCOPG2: Final = {"psycopg2", "psycopg2-binary"}
 _SCHEMES: Final = {"psycopg": "psycopg", "psycopg-binary": "psycopg", "asyncpg": "asyncpg", "pg8000": "pg8000"}
 URL: Final = re.compile(r"postgres(?:ql)?(?:\+(\w+))?://")
@@ -54,7 +55,7 @@ def server(tree: Tree) -> Iterator[Fact]:
 
 
 def origin_of_major(tree: Tree) -> str:
-    """Return where production's major is from, as the end of `which …`."""
+    """Return the origin of production's major, as the end of a clause that begins with `which`."""
     settings = tree.settings_file()
     if "postgres" in tree.table(settings, "tool", "slipway", "migrations"):
         return "the settings name"
@@ -79,7 +80,7 @@ def _majors(tree: Tree) -> Iterator[Fact]:
 
 
 def _extensions(tree: Tree) -> Iterator[Fact]:
-    """Yield the extensions that something else than a revision creates, such as the start of an image."""
+    """Yield the extensions that no revision creates, but another file, such as a script that an image runs."""
     seen = set()
     for name in tree.matching(_FILES):
         for place, line in tree.lines(name):
@@ -94,7 +95,7 @@ def _extensions(tree: Tree) -> Iterator[Fact]:
 
 
 def created_by_migrations(tree: Tree, baseline: str) -> Iterator[str]:
-    """Yield the names of the extensions that the service's revisions and its baseline create, and `icu` for a file that names an ICU collation."""
+    """Yield the extensions that the service's revisions and its baseline create, and `icu` for a file with an ICU collation."""
     revisions = tree.matching(r"(?!(?:.*/)?(?:tests?|docs?|examples?|benchmarks)/).*/[^/]+\.py")
     for name in (*revisions, baseline):
         text = tree.read(name)
@@ -104,7 +105,7 @@ def created_by_migrations(tree: Tree, baseline: str) -> Iterator[str]:
 
 
 def _url_variable(tree: Tree) -> Iterator[Fact]:
-    """Yield the variables with the database's URL, from examples and from code that reads them."""
+    """Yield the variables with the database's URL, from example files and from the code that reads them."""
     found = [
         Fact(subject=Subject.DATABASE_VARIABLE, value=example.name, place=example.place)
         for example in examples(tree)
@@ -134,7 +135,7 @@ def _url_variable(tree: Tree) -> Iterator[Fact]:
 
 
 def _given_by_compose(tree: Tree) -> Iterator[Fact]:
-    """Yield the variables to which compose gives an address of Postgres."""
+    """Yield the variables whose value in a compose file is an address of Postgres."""
     for name in tree.matching(COMPOSE):
         for place, line in tree.lines(name):
             if match := _GIVEN.match(line):
@@ -143,7 +144,7 @@ def _given_by_compose(tree: Tree) -> Iterator[Fact]:
 
 
 def _driver(tree: Tree) -> Iterator[Fact]:
-    """Yield the scheme of the database's URL: that of its example, the one that the dependencies allow, or one in the code."""
+    """Yield the scheme of the database's URL: the one in an example file, one for which there is a dependency, or one in the code."""
     having = needed(tree)
     has_psycopg2 = not having.isdisjoint(_PSYCOPG2)
     variable = next(_url_variable(tree), None)
@@ -158,7 +159,7 @@ def _driver(tree: Tree) -> Iterator[Fact]:
         yield Fact(subject=Subject.DRIVER, value=scheme, place=f"the lock: {driver}", guessed=guessed)
     several = {_SCHEMES.get(name, "psycopg2") for name in having & {*_SCHEMES, *_PSYCOPG2}}
     guessed = f"the dependencies have {', '.join(sorted(several))}" if len(several) > 1 else ""
-    if has_psycopg2:  # the driver of a plain postgresql://
+    if has_psycopg2:  # psycopg2 is the driver of a plain postgresql:// URL
         yield Fact(subject=Subject.DRIVER, value="postgresql", place="the dependencies: psycopg2", guessed=guessed)
     for package in sorted(having & {*_SCHEMES}, key=[*_SCHEMES].index):
         scheme = f"postgresql+{_SCHEMES[package]}"
@@ -166,7 +167,7 @@ def _driver(tree: Tree) -> Iterator[Fact]:
 
 
 def _synchronous(tree: Tree) -> str:
-    """Return a synchronous driver that another package brings, if env.py needs one; empty otherwise."""
+    """Return a synchronous driver that is an indirect dependency, when env.py needs one; otherwise an empty text."""
     text = tree.read(loaded(tree).modules[0])
     brought = brought_by(tree, needed(tree)) if text and "async" not in text else frozenset()
     return next((name for name in (*sorted(_PSYCOPG2), *_SCHEMES) if name in brought and name != "asyncpg"), "")
@@ -185,7 +186,7 @@ _OTHERS: Final = {
 
 
 def other_database(tree: Tree) -> Iterator[Obstacle]:
-    """Yield the obstacle of a service that uses another database only."""
+    """Yield an obstacle when the service uses another database and not Postgres."""
     having = needed(tree)
     other = sorted(name for name in having & {*_OTHERS})
     if other and not having & DRIVERS and not any("postgres" in tree.read(name) for name in tree.sources):
@@ -202,7 +203,7 @@ _OLD_SQLALCHEMY: Final = re.compile(
 
 
 def old_sqlalchemy(tree: Tree) -> Iterator[Obstacle]:
-    """Yield the obstacle of a lock with a SQLAlchemy that the gate does not support."""
+    """Yield an obstacle when the lock has a SQLAlchemy that the gate does not support."""
     pinned = lock(tree)
     if pinned and (match := _OLD_SQLALCHEMY.search(tree.read(pinned.value))):
         yield Obstacle(

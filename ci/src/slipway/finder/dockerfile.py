@@ -23,7 +23,7 @@ _INSTRUCTION = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction, with its variables replaced by the defaults of ARG and ENV."""
+    """One instruction. Its variables are replaced by the defaults of ARG and ENV."""
 
     place: str
     word: str
@@ -40,7 +40,7 @@ class Instruction:
 
     @property
     def values(self) -> dict[str, str]:
-        """The values that ARG or ENV gives."""
+        """The values that ARG or ENV sets, by variable."""
         key, _, value = self.rest.partition(" ")
         if self.word == "ENV" and "=" not in key:
             return {key: value.strip()}
@@ -48,7 +48,7 @@ class Instruction:
 
 
 def instructions(tree: Tree) -> Iterator[Instruction]:
-    """Yield the instructions of each Dockerfile, that nearest to the service first."""
+    """Yield the instructions of each Dockerfile, the nearest file first."""
     for name in tree.matching(_FILES):
         if not name.startswith("../") or "python" in tree.read(name):
             yield from instructions_of(tree, name)
@@ -66,7 +66,7 @@ def instructions_of(tree: Tree, name: str) -> Iterator[Instruction]:
 
 
 def system_packages(tree: Tree) -> Iterator[Fact]:
-    """Yield the libraries that the nearest Dockerfile installs by apt-get, for packages that are compiled or load them."""
+    """Yield the libraries that the nearest Dockerfile installs with apt-get and that Python packages need to be compiled or loaded."""
     found = [(each, package) for each in instructions(tree) for package in _libraries(each)]
     places: dict[str, str] = {}
     for each, package in found:
@@ -82,7 +82,10 @@ def _libraries(instruction: Instruction) -> list[str]:
 
 
 def own_image(tree: Tree) -> Iterator[Fact]:
-    """Yield the Dockerfile whose context is the service's folder, that of production first, and its stage if it is not the last one."""
+    """Yield the Dockerfile with the service's folder as context, and its stage if that is not the last one.
+
+    Files for production come first.
+    """
     files = [name for name in tree.matching(_FILES) if not name.startswith("../") and _PYTHON.search(tree.read(name))]
     files.sort(key=lambda name: not _PRODUCTION.search(name))
     others = f"there is also {', '.join(files[1:3])}" if len(files) > 1 and not _PRODUCTION.search(files[0]) else ""
@@ -105,7 +108,10 @@ def own_image(tree: Tree) -> Iterator[Fact]:
 
 
 def _copied(instruction: Instruction) -> Iterator[str]:
-    """Yield the paths that COPY or ADD takes from the context; not those with wildcards, which may match nothing."""
+    """Yield the paths that COPY or ADD takes from the context.
+
+    Leave out those with wildcards, which may match no file.
+    """
     parts = instruction.command if instruction.word in {"COPY", "ADD"} else ()
     if not any(part.startswith("--from=") for part in parts):
         paths = [part for part in parts if not part.startswith("--")][:-1]
@@ -118,7 +124,7 @@ def _is_there(tree: Tree, path: str) -> bool:
 
 
 def _joined(tree: Tree, name: str) -> Iterator[tuple[str, str]]:
-    """Yield whole instructions, with the place where each begins."""
+    """Yield each instruction with its continued lines, and the place of its first line."""
     begun, parts = "", ""
     for place, line in tree.lines(name):
         if line.lstrip().startswith("#") or not line.strip():
@@ -139,10 +145,10 @@ def _filled(text: str, values: dict[str, str]) -> str:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Return the words of a command, written as a JSON list or for a shell."""
+    """Return the words of a command, which is written as a JSON list or for a shell."""
     text = text.strip()
     if text.startswith("["):
-        for spelling in (text, text.replace("'", '"')):  # YAML's, too
+        for spelling in (text, text.replace("'", '"')):  # YAML also allows single quotes
             with suppress(ValueError):
                 return tuple(map(str, json.loads(spelling)))
         return ()

@@ -1,4 +1,4 @@
-"""The path that answers when the service is ready, from health checks that files declare and from routes in its code."""
+"""The path that answers when the service is ready, from declared health checks and from routes in the code."""
 
 import ast
 import re
@@ -44,7 +44,7 @@ _ROUTING: Final = {
     "APIRoute",
     "add_get",
 }
-# Words that also name what a service manages, such as the status of an order.
+# These words also name things that a service manages, such as the status of an order.
 _WEAK: Final = re.compile(r"/(?:(?:api|v\d+)/)*_{0,2}(?:live|status|ping|heartbeat|alive)(?:[-_]?check)?_{0,2}/?")
 _PLATFORMS: Final = r"(?:[\w.-]+/)*(?:railway[\w.-]*\.(?:json|toml)|render\.ya?ml|fly\.toml)|(?:\.do/)?app\.ya?ml"
 _DECLARED: Final = re.compile(r"""\s*["']?health_?check_?path["']?\s*[:=]\s*["']?(/[\w/.-]*)""", re.IGNORECASE)
@@ -52,7 +52,10 @@ _STRONG: Final = re.compile(r"ready|health|livez|liveness|readi")
 
 
 def health_path(tree: Tree) -> Iterator[Fact]:
-    """Yield the paths of declared health checks, then those of routes; without any, one that the framework answers."""
+    """Yield the paths of declared health checks, then those of routes.
+
+    When there are none, yield a path that the framework answers.
+    """
     yield from (Fact(subject=Subject.HEALTH_PATH, value=each[2], place=place) for place, each in checks_of_images(tree))
     for name in tree.matching(COMPOSE):
         for place, line in of_own_services(tree, name, SERVERS):
@@ -69,7 +72,7 @@ def health_path(tree: Tree) -> Iterator[Fact]:
 
 
 def _documentation(tree: Tree) -> Iterator[Fact]:
-    """Yield the path at which FastAPI shows its documentation, if the service makes one application and moves nothing there."""
+    """Yield the path of FastAPI's documentation, when the service makes one application and does not move that path."""
     made = [
         (f"{name} line {node.lineno}", node)
         for name in tree.sources
@@ -104,7 +107,7 @@ def _routes(tree: Tree, name: str) -> Iterator[Fact]:
         on_application = owner in {"app", "application", "config"} or called(node) == "Route"
         prefix = Prefix() if on_application else mounts.prefix((module, owner))
         for path in texts:
-            slash = "/" if path and path[0] != "/" and prefix.text else ""  # Flask's
+            slash = "/" if path and path[0] != "/" and prefix.text else ""  # Flask adds this slash
             whole = f"{prefix.text}{slash}{path}"
             if path is not None and _ROUTE.fullmatch(whole):
                 named = _STRONG.search(whole) or _WEAK.fullmatch(whole)

@@ -1,4 +1,4 @@
-"""Whether the history of revisions begins on a schema that no revision creates."""
+"""Whether the history needs tables that no revision creates, and the revisions in its files."""
 
 import ast
 import re
@@ -24,7 +24,7 @@ _CHANGES: Final = re.compile(
 
 
 def beginning(tree: Tree, scripts: str) -> Iterator[Fact]:
-    """Yield the file for a baseline when the first revision that does anything changes a table, and no earlier one creates any."""
+    """Yield a file for the baseline, when the first revision that does anything changes a table that no revision created."""
     revisions = dict(_revisions(tree, scripts))
     following = [id_ for id_, revision in revisions.items() if not revision.down]
     while len(following) == 1:
@@ -43,20 +43,20 @@ def beginning(tree: Tree, scripts: str) -> Iterator[Fact]:
 
 
 def committed_head(tree: Tree, scripts: str, committed: Collection[str]) -> str:
-    """Return the head of a history whose revisions' files are all committed; empty for another one."""
+    """Return the head of a history whose revision files are all committed, otherwise an empty text."""
     revisions = dict(_revisions(tree, scripts)).values()
     ends = heads(revisions)
     return ends[0].id if len(ends) == 1 and all(each.file in committed for each in revisions) else ""
 
 
 def heads(revisions: Collection[Other]) -> list[Other]:
-    """Return the revisions that no other one follows."""
+    """Return the revisions that are no other revision's parent."""
     followed = {parent for each in revisions for parent in each.down}
     return [each for each in revisions if each.id not in followed]
 
 
 def _foreign(text: str) -> re.Match[str] | None:
-    """Find a reference to a table that the first revision with tables does not create itself."""
+    """Find a reference to a table that the first revision with tables does not create."""
     created = set(_CREATED.findall(text))
     return next((match for match in _REFERS.finditer(text) if match[1] not in created), None) if created else None
 
@@ -69,7 +69,10 @@ def _revisions(tree: Tree, scripts: str) -> Iterator[tuple[str, Other]]:
 
 
 def revision_in(module: ast.Module, file: str) -> Other | None:
-    """Return the revision in a module, which is not run; None unless it is written as alembic does."""
+    """Return the revision that a module defines, without running the module.
+
+    Return None when it does not have alembic's form.
+    """
     assigned = dict(_assigned(module))
     revision, down = assigned.get("revision"), assigned.get("down_revision")
     several = (down,) if isinstance(down, str) else down or ()

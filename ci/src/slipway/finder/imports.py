@@ -1,4 +1,7 @@
-"""The modules and packages that alembic's env.py imports, itself and by the service's own modules; read, not imported."""
+"""The modules and packages that alembic's env.py imports, directly or through the service's modules.
+
+They are read, not imported.
+"""
 
 import ast
 import functools
@@ -14,7 +17,7 @@ from slipway.records.survey import Subject
 
 @dataclass(frozen=True)
 class Loaded:
-    """The service's files that env.py loads, env.py itself first, and the top-level names of the packages that they import."""
+    """Everything that env.py imports: the service's files, env.py itself first, and the top-level names of packages."""
 
     modules: tuple[str, ...]
     packages: frozenset[str]
@@ -22,7 +25,7 @@ class Loaded:
 
 @functools.lru_cache(maxsize=1)
 def loaded(tree: Tree) -> Loaded:
-    """Return everything without which env.py does not load."""
+    """Return everything that must be importable before env.py runs."""
     own = {module_of(name, tree): name for name in reversed([*tree.matching(r"[^.].*\.py")])}
     scripts = next((fact.value for fact in alembic(tree) if fact.subject is Subject.SCRIPTS), "")
     waiting, seen, packages = [posixpath.join(scripts, "env.py")], dict[str, None](), set[str]()
@@ -42,14 +45,17 @@ def loaded(tree: Tree) -> Loaded:
 
 
 def origin_of(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
-    """Return the dotted name of the module that a module imports from."""
+    """Return the dotted name of the module in a `from … import` statement of another module."""
     parts = module.split(".")
     above = parts[: max(0, len(parts) - node.level + is_package)] if node.level else []
     return ".".join(filter(None, [*above, node.module or ""]))
 
 
 def _imports(body: list[ast.stmt], module: str, *, is_package: bool) -> Iterator[str]:
-    """Yield the modules that are imported whenever a module is; not in functions, nor where a failure is caught."""
+    """Yield the modules that are always imported with a module.
+
+    Leave out imports in functions, and those whose failure is caught.
+    """
     for node in body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

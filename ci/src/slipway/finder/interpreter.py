@@ -1,4 +1,4 @@
-"""The service's Python: the minor version, and the place that names it."""
+"""The service's Python: the minor version, and the place that states it."""
 
 import re
 from collections.abc import Iterator
@@ -18,18 +18,25 @@ _UPPER_BOUND = re.compile(r"<=?\s*3\.\d+")
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """The versions that a project allows: the oldest, and an upper bound such as `<3.14`; empty without one."""
+    """The Python versions that a project allows.
+
+    - oldest: the oldest version.
+    - upper: the upper bound, such as `<3.14`; empty without one.
+    """
 
     oldest: str
     upper: str
 
     def __str__(self) -> str:
-        """Return them as uv reads them."""
+        """Return the bounds as uv reads them."""
         return ",".join(filter(None, (f">={self.oldest}", self.upper)))
 
 
 def interpreter(tree: Tree) -> Iterator[Fact]:
-    """Yield the versions that files name, the most binding first; it is a guess when others name another one."""
+    """Yield the versions that files state, the most binding first.
+
+    The first is a guess when another file states another version.
+    """
     found = [fact for fact, _ in versions(tree)]
     others = [each for each in found if not each.guessed and each.value != found[0].value]
     for fact in found:
@@ -38,13 +45,16 @@ def interpreter(tree: Tree) -> Iterator[Fact]:
 
 
 def versions(tree: Tree) -> Iterator[tuple[Fact, Bounds | None]]:
-    """Yield the versions that files name, the most binding first, each with the bounds that it is the oldest of, if it is one."""
+    """Yield the versions that files state, the most binding first.
+
+    The oldest version of a range is returned with the range.
+    """
     yield from ((fact, None) for fact in (*_environment(tree), *_of_files(tree), *reversed([*_of_images(tree)])))
     yield from _lower_bounds(tree)
 
 
 def bounds(tree: Tree) -> Bounds | None:
-    """Return the versions that the project itself allows; None when it names one version, or none."""
+    """Return the range of versions that the project allows. Return None when it names one version, or none."""
     return next((each for _, each in _lower_bounds(tree) if each), None)
 
 
@@ -62,7 +72,10 @@ def _environment(tree: Tree) -> Iterator[Fact]:
 
 
 def _of_images(tree: Tree) -> Iterator[Fact]:
-    """Yield the images of the nearest Dockerfile that names one; the last stage is the one that runs."""
+    """Yield the Python versions of a Dockerfile's stages, from the nearest Dockerfile that has any.
+
+    The last stage is the one that runs.
+    """
     found = [(each, version) for each in instructions(tree) if (version := _version_of_image(each))]
     for each, version in found:
         if each.file == found[0][0].file:

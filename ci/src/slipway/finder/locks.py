@@ -1,4 +1,4 @@
-"""The lock of the dependencies, and the groups and extras that the migrations need."""
+"""The lock file of the dependencies, and the groups and extras that the migrations need."""
 
 import ast
 import functools
@@ -22,14 +22,17 @@ _INSTALLED: Final = re.compile(
 )
 _ALL_EXTRAS: Final = re.compile(r"--all-extras\b")
 _LOCKED: Final = re.compile(r'^name = "([^"]+)"', re.MULTILINE)
-# Each of these brings alembic itself.
+# Packages that install alembic as a dependency, and alembic itself.
 ALEMBIC: Final = {"alembic", "flask-migrate", "advanced-alchemy"}
 DRIVERS: Final = {"psycopg", "psycopg2", "psycopg2-binary", "psycopg-binary", "asyncpg", "pg8000"}
 _PINS: Final = re.compile(r"^alembic\s*(?:\[[^]]*\])?\s*==|^flask-migrate\s*==", re.MULTILINE | re.IGNORECASE)
 
 
 def lock(tree: Tree) -> Fact | None:
-    """Return the file that pins the service's dependencies, its own first; None when none does."""
+    """Return the file that pins the service's dependencies, preferably the service's own.
+
+    Return None when no file does.
+    """
     own = [name for name in ("uv.lock", "pylock.toml") if name in tree]
     own += tree.matching(r"pylock\.[^/]+\.toml")
     if "requirements.txt" in tree:
@@ -44,7 +47,10 @@ def lock(tree: Tree) -> Fact | None:
 
 
 def declaration(tree: Tree) -> Fact | None:
-    """Return the file that declares the dependencies of a service that nothing pins; None when no file does."""
+    """Return the file that declares the dependencies of a service without a lock.
+
+    Return None when there is no such file.
+    """
     if tree.table(_PYPROJECT, "project") or tree.table(_PYPROJECT, "tool", "poetry"):
         return _declared(_PYPROJECT)
     loose = [*tree.matching(r"(?:[^/]+/)?[^/]*requirements?[^/]*\.(?:txt|in)|requirements/[^/]+\.(?:txt|in)")]
@@ -60,7 +66,7 @@ def _declared(name: str) -> Fact:
 
 
 def _requirements(tree: Tree) -> Fact | None:
-    """Return the compiled requirements of production, whatever they are called."""
+    """Return the compiled requirements for production, under any name."""
     files = [
         name
         for name in tree.matching(r"(?:[^/]+/)?[^/]*(?:\.txt|\.lock)")
@@ -74,7 +80,7 @@ def _requirements(tree: Tree) -> Fact | None:
 
 
 def workspace(tree: Tree) -> Fact | None:
-    """Return the folder of the uv workspace above the service that has it as a member."""
+    """Return the folder of the uv workspace that has the service as a member."""
     folders = tree.path.split("/")
     for name in tree.matching(r"(?:\.\./)+pyproject\.toml"):
         own = PurePosixPath("/", *folders[-name.count("../") :])
@@ -89,7 +95,7 @@ def workspace(tree: Tree) -> Fact | None:
 
 @functools.lru_cache(maxsize=1)
 def dependencies(tree: Tree) -> frozenset[str]:
-    """Return the names of what the project needs: its declared dependencies, or those in its requirements files."""
+    """Return the names of the project's dependencies, from its declaration or from its requirements files."""
     declared = {*_names(texts_in(tree.table(_PYPROJECT, "project").get("dependencies")))}
     of_poetry = tree.table(_PYPROJECT, "tool", "poetry", "dependencies")
     declared |= {normal(name) for name, spec in of_poetry.items() if not table_in(spec).get("optional")}
@@ -113,12 +119,12 @@ class Part:
 
     @property
     def order(self) -> tuple[bool, bool, int]:
-        """Those of production first, groups before extras, small ones before large ones."""
+        """The order of preference: production before development, groups before extras, small parts before large ones."""
         return (bool(_NOT_PRODUCTION.search(self.name)), self.subject is Subject.EXTRA, len(self.packages))
 
 
 def parts(tree: Tree) -> Iterator[Fact]:
-    """Yield the groups and extras that the migrations need besides the dependencies themselves."""
+    """Yield the groups and extras that the migrations need in addition to the dependencies."""
     for part, guessed in _needed(tree):
         place = tree.place_of(part.file, f"{part.name} = [" if part.file == _PYPROJECT else part.name)
         yield Fact(subject=part.subject, value=part.name, place=place, guessed=guessed)
@@ -131,7 +137,7 @@ def needed(tree: Tree) -> frozenset[str]:
 
 
 def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
-    """Yield the parts that a Dockerfile installs, and those with alembic or the database's driver, when the dependencies lack them."""
+    """Yield the parts that a Dockerfile installs, and those with alembic or the database's driver when the dependencies lack these."""
     installed = _installed(tree)
     everything = any(_ALL_EXTRAS.search(each.rest) for each in instructions(tree) if each.word == "RUN")
     chosen = [part for part in _parts(tree) if part.name in installed or (everything and part.subject is Subject.EXTRA)]
@@ -158,12 +164,12 @@ def _installed(tree: Tree) -> set[str]:
 
 
 def _provides(packages: frozenset[str], module: str) -> bool:
-    """Whether one of the packages has the name of a module, or begins with it, as opentelemetry-sdk does."""
+    """Return whether a package provides a module, judged by its name: it is the module's name or begins with it, as opentelemetry-sdk does."""
     return module in packages or any(each.startswith(f"{module}-") for each in packages)
 
 
 def brought_by(tree: Tree, packages: frozenset[str]) -> frozenset[str]:
-    """Return packages with those that they need themselves, as the lock names them."""
+    """Return packages together with their own dependencies, as the lock states them."""
     pinned = lock(tree)
     locked = tree.toml(pinned.value).get("package") if pinned else None
     of_each: dict[str, set[str]] = {}
@@ -197,7 +203,7 @@ def _parts(tree: Tree) -> Iterator[Part]:
 
 
 def _of_setuptools(tree: Tree) -> Iterator[tuple[str, dict[str, list[str]]]]:
-    """Yield setup.cfg and setup.py with the extras that they name; those that setup.py computes are unknown."""
+    """Yield the extras in setup.cfg and setup.py, with their files. Extras that setup.py computes remain unknown."""
     settings, section = tree.ini("setup.cfg"), "options.extras_require"
     if settings.has_section(section):
         yield "setup.cfg", {name: (value or "").splitlines() for name, value in settings.items(section)}
@@ -208,7 +214,7 @@ def _of_setuptools(tree: Tree) -> Iterator[tuple[str, dict[str, list[str]]]]:
 
 
 def _extras_of_setup(tree: Tree) -> list[ast.Dict]:
-    """Return the extras in setup.py, as they are written."""
+    """Return the dictionaries that setup.py passes as extras."""
     calls = [node for node in ast.walk(parsed(tree.read("setup.py"))) if isinstance(node, ast.Call)]
     given = [each.value for call in calls for each in call.keywords if each.arg == "extras_require"]
     return [each for each in given if isinstance(each, ast.Dict)]
@@ -223,7 +229,7 @@ def _without_extras(tree: Tree) -> str:
 
 
 def flat(name: str, groups: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Yield a group's requirements, with those of the groups that it includes."""
+    """Yield the requirements of a group and of the groups that it includes."""
     group = groups.get(name)
     for each in group if isinstance(group, list) and name not in seen else ():
         if isinstance(each, str):

@@ -1,4 +1,7 @@
-"""Prefixes of routes: of routers and blueprints themselves, and of the calls that mount them; read, not run."""
+"""The prefixes of routes: prefixes of routers and blueprints, and of the calls that mount them.
+
+The code is read, not run.
+"""
 
 import ast
 import functools
@@ -12,14 +15,14 @@ from slipway.finder.tree import Tree, called, module_of, parsed, text_in
 
 _ROUTERS: Final = {"APIRouter": "prefix", "Blueprint": "url_prefix", "APIBlueprint": "url_prefix"}
 _MOUNTING: Final = {"include_router": "prefix", "register_blueprint": "url_prefix"}
-_DEEPEST: Final = 5  # imports of one name
+_DEEPEST: Final = 5  # how many imports of one name are followed
 
-Router = tuple[str, str]  # its module and name
+Router = tuple[str, str]  # the router's module and name
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """A prefix, and why it is a guess."""
+    """A prefix, and the reason if it is a guess."""
 
     text: str = ""
     guessed: str = ""
@@ -30,7 +33,10 @@ class Prefix:
 
 @dataclass(frozen=True)
 class _Mount:
-    """A call that mounts a router on another one or on the application; Flask's prefix replaces that of the blueprint."""
+    """A call that mounts a router on another router or on the application.
+
+    A prefix in Flask's call replaces the blueprint's.
+    """
 
     router: Router
     on: Router
@@ -46,7 +52,7 @@ class Mounts:
     mounts: tuple[_Mount, ...]
 
     def prefix(self, router: Router, inner: tuple[Router, ...] = ()) -> Prefix:
-        """Return the prefix of a router's routes; `inner` are those mounted on it on the way."""
+        """Return the prefix of a router's routes. `inner` are the routers on the way that are mounted on it."""
         if router in inner:
             return Prefix("", "routers are mounted in a circle")
         own = self.routers.get(router, Prefix())
@@ -63,7 +69,7 @@ class Mounts:
 
 @functools.lru_cache(maxsize=1)
 def mounts_in(tree: Tree) -> Mounts:
-    """Return the routers that the service's modules make and mount."""
+    """Return the routers that the service's modules create, and the calls that mount them."""
     routers, calls = dict[Router, Prefix](), []
     for file in tree.sources:
         text = tree.read(file)
@@ -91,12 +97,12 @@ def _mounted(tree: Tree, routers: dict[Router, Prefix], calls: list[tuple[str, s
 
 
 def _named(tree: Tree, routers: dict[Router, Prefix], file: str, path: str, depth: int = 0) -> Router | None:
-    """Return the router that a module calls by a name or a path such as `public.api.blueprint`."""
+    """Return the router that a module calls by a name, or by a path such as `public.api.blueprint`."""
     module = module_of(file, tree)
     above, _, last = path.rpartition(".")
     if (module, path) in routers or depth > _DEEPEST:
         return (module, path) if (module, path) in routers else None
-    if above:  # of the modules with such a router, the only one that ends with the path
+    if above:  # the only module with such a router whose name ends with the path
         ends = f".{above.rpartition('.')[2]}"
         aliases = _imports(tree, file)
         full = aliases.get(above.partition(".")[0], "")
@@ -116,7 +122,7 @@ def _named(tree: Tree, routers: dict[Router, Prefix], file: str, path: str, dept
 
 @functools.lru_cache(maxsize=256)
 def _imports(tree: Tree, file: str) -> dict[str, str]:
-    """Return the dotted names of what a module imports, by its own names."""
+    """Return the dotted names of the objects that a module imports, by their names in the module."""
     module, found = module_of(file, tree), dict[str, str]()
     for node in ast.walk(parsed(tree.read(file))):
         if isinstance(node, ast.ImportFrom):
@@ -134,13 +140,16 @@ def _files(tree: Tree) -> dict[str, str]:
 
 
 def _prefix(tree: Tree, call: ast.Call, keyword: str) -> Prefix | None:
-    """Return the prefix that a call names; None when it names none."""
+    """Return the prefix in a call; None when the call has no such argument."""
     given = next((each.value for each in call.keywords if each.arg in {keyword, None}), None)
     return None if given is None else _text(tree, given)
 
 
 def _text(tree: Tree, node: ast.expr) -> Prefix:
-    """Return a literal text, or that of a constant by its name; an attribute of settings may have another value."""
+    """Return a literal text, or the text of a constant.
+
+    For an attribute of settings, which may have another value, say that it is a guess.
+    """
     if (text := text_in(node)) is not None:
         return Prefix(text.rstrip("/"))
     if isinstance(node, ast.JoinedStr):

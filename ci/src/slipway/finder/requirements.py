@@ -1,6 +1,6 @@
-"""The dependencies of a project that uv has no lock of, as requirements; and the pins of another tool's lock, as constraints.
+"""The requirements of a project without a lock of uv, and the pins of another tool's lock as constraints.
 
-uv resolves the requirements under the constraints, so that poetry, pdm and pipenv need not be installed.
+uv resolves the requirements within the constraints, so poetry, pdm and pipenv need not be installed.
 """
 
 import json
@@ -18,11 +18,11 @@ FOREIGN: Final = ("poetry.lock", "pdm.lock", "Pipfile.lock")
 
 
 def requirements(tree: Tree) -> list[str]:
-    """Return the project's dependencies, with those of the groups and extras that its migrations need."""
+    """Return the project's dependencies, together with the groups and extras that its migrations need."""
     project, poetry = tree.table(_PYPROJECT, "project"), tree.table(_PYPROJECT, "tool", "poetry")
     chosen = {(fact.subject, fact.value) for fact in parts(tree)}
     declared, tables = texts_in(project.get("dependencies")), [table_in(poetry, "dependencies")]
-    of_extras: set[str] = set()  # of poetry's, which name optional dependencies
+    of_extras: set[str] = set()  # the optional dependencies that poetry's chosen extras name
     for subject, name in chosen:
         if subject is Subject.EXTRA:
             declared += texts_in(table_in(project, "optional-dependencies").get(name))
@@ -41,7 +41,7 @@ def requirements(tree: Tree) -> list[str]:
 
 
 def translated(name: str, spec: Any) -> Iterator[str]:
-    """Yield the requirements for one dependency as poetry and pipenv write it; none for an optional one."""
+    """Yield the requirements for a dependency in the syntax of poetry or pipenv; none for an optional dependency."""
     if isinstance(spec, list):
         for each in spec:
             yield from translated(name, each)
@@ -64,7 +64,10 @@ def translated(name: str, spec: Any) -> Iterator[str]:
 
 
 def version(text: str) -> str:
-    """Return poetry's version constraint as a specifier; nothing for alternatives, which a lock pins."""
+    """Return a version constraint of poetry as a specifier.
+
+    Alternatives give an empty text; a lock pins the version then.
+    """
     if "|" in text:
         return ""
     return ",".join(filter(None, map(_clause, text.split(","))))
@@ -97,7 +100,7 @@ def _python(text: str) -> str:
 
 
 def constraints(tree: Tree, lock: str) -> list[str]:
-    """Return the pins of a lock that uv cannot read; of a package locked in several versions none."""
+    """Return the pins in a lock that uv cannot read. A package that is locked in several versions gets no pin."""
     packages = [*_of_pipenv(tree.read(lock))] if lock.endswith("Pipfile.lock") else [*_of_toml(tree.toml(lock))]
     pins: dict[str, set[str]] = {}
     for name, pin in packages:

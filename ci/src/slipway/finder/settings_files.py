@@ -1,4 +1,4 @@
-"""Settings files that the service opens when it is imported, and that its repository has only as an example."""
+"""Settings files that the service opens on import, and of which its repository has only an example."""
 
 import ast
 import posixpath
@@ -18,13 +18,13 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def original(example: str) -> str | None:
-    """Return the name of the file for which a file is an example; None for other names."""
+    """Return the name without the mark of an example file, such as `.example`; None for other names."""
     name = _EXAMPLE.sub("", example)
     return name if name != example else None
 
 
 def named_examples(tree: Tree) -> Iterator[tuple[str, str, str]]:
-    """Yield a module that runs with env.py, a settings file that it names, and the example that the repository has instead."""
+    """Yield modules that run with env.py, each with a missing settings file that it names and the example in the repository."""
     examples = {}
     for example in tree.matching(r"[^.].*"):
         folder, last = posixpath.split(example)
@@ -38,9 +38,12 @@ def named_examples(tree: Tree) -> Iterator[tuple[str, str, str]]:
 
 
 def missing_settings(tree: Tree) -> Iterator[Obstacle]:
-    """Yield the settings files that env.py, or a module it imports, surely opens, but of which only an example exists."""
+    """Yield an obstacle for each missing settings file that env.py, or a module that it imports, certainly opens.
+
+    Its example exists.
+    """
     variables = tree.table(tree.settings_file(), "tool", "slipway", "migrations", "variables")
-    if any(str(value) in tree for value in variables.values()):  # one of them may name another file
+    if any(str(value) in tree for value in variables.values()):  # a variable may name another file
         return
     found = [*named_examples(tree)]
     run = _run_by([parsed(tree.read(each)) for each in loaded(tree).modules]) if found else set()
@@ -53,9 +56,9 @@ def missing_settings(tree: Tree) -> Iterator[Obstacle]:
 
 
 def _openings(module: ast.Module, name: str, run: set[str]) -> Iterator[int]:
-    """Yield the lines that open a file when the module is imported; none if the module checks first whether the file exists."""
+    """Yield the lines that open a file on import; none when the module checks first whether the file exists."""
     names = {name}
-    for _ in range(2):  # a constant, then the path that is made of it
+    for _ in range(2):  # first the constant with the name, then the path made of it
         for node in ast.walk(module):
             if isinstance(node, ast.Assign | ast.AnnAssign) and node.value and _holds(node.value, names):
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -71,7 +74,7 @@ def _openings(module: ast.Module, name: str, run: set[str]) -> Iterator[int]:
 
 
 def _holds(node: ast.AST, names: set[str]) -> bool:
-    """Whether an expression contains the file's name, as text or as a variable that has it."""
+    """Return whether an expression contains the file's name, as text or in a variable."""
     return any(
         (text_in(each) or "").rpartition("/")[2] in names
         or (isinstance(each, ast.Name | ast.Attribute) and ast.unparse(each) in names)
@@ -80,7 +83,7 @@ def _holds(node: ast.AST, names: set[str]) -> bool:
 
 
 def _run_by(modules: Collection[ast.Module]) -> set[str]:
-    """Return the names of the functions that are called when modules are imported."""
+    """Return the names of the functions that run when modules are imported."""
     run = set[str]()
     while True:
         found = {called(node) for module in modules for node in _executed(module, run) if isinstance(node, ast.Call)}
@@ -90,7 +93,10 @@ def _run_by(modules: Collection[ast.Module]) -> set[str]:
 
 
 def _executed(node: ast.AST, run: set[str], of: str = "") -> Iterator[ast.AST]:
-    """Yield what is executed on import, with the bodies of these functions; not where a failure is caught, nor in a program's own part."""
+    """Yield the nodes that are executed on import, including the bodies of the functions `run`.
+
+    Leave out code whose failure is caught, and code below `if __name__ == "__main__"`.
+    """
     for child in ast.iter_child_nodes(node):
         if isinstance(child, _Function) and not {child.name, of if child.name == "__init__" else child.name} & run:
             continue

@@ -1,4 +1,4 @@
-"""How the service is started: its command, server and port, where its files say so."""
+"""How the service is started: command, server and port, as far as its files state them."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,14 +29,15 @@ _WITH_RUN: Final = {"flask", "litestar", "fastapi"}  # programs that start a ser
 _WRAPPERS: Final = {"opentelemetry-instrument", "ddtrace-run", "newrelic-admin"}
 _RUNNER: Final = re.compile(r"(?:.*/)?(?:uv|poetry|pipenv|pdm|hatch|rye|python[\d.]*|env|run|exec)|-m|--|\w+=.*")
 _SEPARATORS: Final = {"&&", "||", ";", "|", "&"}
-_SHELL: Final = re.compile(r"(?:.*/)?(?:ba|da|a)?sh|-\w*c|exec|then|do")  # words before a command of a shell
+_SHELL: Final = re.compile(r"(?:.*/)?(?:ba|da|a)?sh|-\w*c|exec|then|do")  # words before a command in a shell
 _TEXT_FOLLOWS: Final = re.compile(r"-\w*c")
-_JOINED: Final = re.compile(r"([\w./-]+)(;|&&)([\w./-]*)")  # without a space
+_JOINED: Final = re.compile(r"([\w./-]+)(;|&&)([\w./-]*)")  # joined without a space
 _OF_NO_EFFECT: Final = {"set", "echo", "sleep", "true", "wait", "exit", "while", "if", "fi", "done"}
 MIGRATES: Final = re.compile(
     r"^(?!\s*(?:#|echo|printf)).*\b(?:alembic|flask|alchemy|litestar|python\S*|poetry|pdm|uv)\b.*(?<![-\w])(?:upgrade|migrate)\b"
 )
-_TARGET: Final = re.compile(r"(?!python:)([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)(?:\(.*\))?")  # a factory is called
+# brackets after the name are a factory's call
+_TARGET: Final = re.compile(r"(?!python:)([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)(?:\(.*\))?")
 _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
 _IN_AN_IMAGE: Final = re.compile(r"(?:\$\{?\w+\}?)?/.*\.py")
 _PUBLISHED: Final = re.compile(r"""\s*-\s*["']?[\w.${}:-]*:(\d{2,5})(?:/tcp)?["']?\s*(?:#.*)?""")
@@ -118,9 +119,9 @@ def starts(tree: Tree) -> Iterator[Start]:
 
 
 def migrating(tree: Tree, command: Sequence[str] = ()) -> str:
-    """Return the start command, or a line of the script that it runs, that migrates; empty when it does not.
+    """Return the start command, or the line of a script that it runs, that runs migrations; otherwise an empty text.
 
-    Without a command the image's and the Procfile's count.
+    Without a command, look at those of the image and of the Procfile.
     """
     for each in [command] if command else _of_production(tree):
         text = " ".join(each)
@@ -141,7 +142,7 @@ def scripts_of(tree: Tree, command: Sequence[str]) -> Iterator[str]:
 
 
 def checks_of_images(tree: Tree) -> Iterator[tuple[str, re.Match[str]]]:
-    """Yield the places and addresses of Dockerfiles' HEALTHCHECKs, and those in the scripts that they run."""
+    """Yield the places and addresses in Dockerfiles' HEALTHCHECKs and in the scripts that these run."""
     for each in instructions(tree):
         if each.word == "HEALTHCHECK":
             lines = [(each.place, each.rest)]
@@ -155,7 +156,10 @@ def _of_production(tree: Tree) -> Iterator[Sequence[str]]:
 
 
 def migrations_today(tree: Tree) -> Iterator[tuple[str, str]]:
-    """Yield the places and commands that migrate: of Procfile's release, of compose, and of scripts; none of those for developers."""
+    """Yield the places and commands that run migrations today: in Procfile's release process, in compose files and in scripts.
+
+    Leave out those for developers.
+    """
     release = [*_of_procfile(tree, "release")]
     yield from ((place, line) for place, line in release if MIGRATES.match(line))
     for name in tree.matching(COMPOSE):
@@ -174,7 +178,7 @@ def _of_procfile(tree: Tree, process: str = "web") -> Iterator[tuple[str, str]]:
 
 
 def _split(command: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Yield the commands that one line runs; the text after a shell's `-c` is read as one."""
+    """Yield the commands in one line. The text after a shell's `-c` is read as a command, too."""
     alone = len(command) == 1
     flat = [
         word
@@ -204,13 +208,13 @@ def _server(command: Sequence[str]) -> tuple[Sequence[str], str] | None:
 
 
 def _in_tree(tree: Tree, word: str) -> str:
-    """Return the path of a module in the tree for its path in an image, which may begin with a variable."""
+    """Return a module's path in the tree for its path in an image, which may begin with a variable."""
     name = re.escape(word.rpartition("/")[2]) if _IN_AN_IMAGE.fullmatch(word) else ""
     return next(tree.matching(rf"(?:[\w-]+/)*{name}"), word) if name else word
 
 
 def _in_settings(tree: Tree, arguments: Sequence[str]) -> Iterator[str]:
-    """Yield the application that gunicorn's settings name, if its command names none."""
+    """Yield the application that gunicorn's settings file names, when the command names none."""
     if not any(map(_TARGET.fullmatch, arguments)):
         files = [word.rpartition("/")[2] for word in arguments if word.endswith(".py")]
         for name in tree.matching(_GUNICORN):
@@ -219,7 +223,10 @@ def _in_settings(tree: Tree, arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _migrating_lines(tree: Tree, place: str) -> dict[str, str]:
-    """Return the lines of a script that migrate, with their places; its other lines are too many to name."""
+    """Return the lines of a script that run migrations, with their places.
+
+    The other lines are left out, because a report has no room for them.
+    """
     name = place.rpartition(" line ")[0]
     lines = tree.lines(name) if name.endswith(".sh") else ()
     return {line.strip(): at for at, line in lines if at != place and MIGRATES.match(line)}
@@ -248,7 +255,7 @@ def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _of_script(tree: Tree, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the commands of a script that may start a server, each with the lines that a backslash continues it on."""
+    """Yield the commands of a script that may start a server, with their continued lines."""
     lines = [*tree.lines(name)]
     for index, (place, line) in enumerate(lines):
         if any(server in line for server in SERVERS):
@@ -258,7 +265,7 @@ def _of_script(tree: Tree, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def starting(tree: Tree) -> Iterator[Fact]:
-    """Yield server, application and port as commands name them."""
+    """Yield the server, the application and the port in the commands that start the service."""
     found = [*starts(tree)]
     for start in found[:1]:
         yield Fact(subject=Subject.SERVER, value=start.server, place=start.place, guessed=start.guessed)
@@ -287,7 +294,7 @@ def _ports(tree: Tree, found: Sequence[Start]) -> Iterator[Fact]:
 
 
 def _published(tree: Tree) -> Iterator[Fact]:
-    """Yield the port inside the container that compose builds from this repository, and publishes or checks."""
+    """Yield the port inside the container of a compose service that is built from this repository and publishes or checks the port."""
     found = [
         Fact(subject=Subject.PORT, value=match[1], place=place)
         for name in sorted(tree.matching(COMPOSE), key=_is_for_development)

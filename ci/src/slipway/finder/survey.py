@@ -25,7 +25,7 @@ _DEFAULT_PORT = Fact(subject=Subject.PORT, value="8000", place=DEFAULT, guessed=
 
 
 def find(tree: Tree) -> Survey:
-    """Survey a service; of a subject with one value the first fact is the best."""
+    """Survey a service. For a subject with one value, the first fact is the most reliable."""
     if services := tuple(apart(tree)):
         return Survey(facts=services, obstacles=(obstacle([each.value for each in services]),))
     facts = tuple(_facts(tree))
@@ -75,13 +75,13 @@ def _name(tree: Tree) -> Fact:
 
 
 def _as_name(text: str) -> str:
-    """Return a text as the name of a repository of images, which has two characters or more."""
+    """Return a text as a name for a repository of images, which has at least two characters."""
     name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     return name if len(name) > 1 else f"{name}-service".strip("-")
 
 
 def _start(tree: Tree) -> Iterator[Fact]:
-    """Yield facts on how the service starts: its application, server, port and command."""
+    """Yield facts about the start of the service: application, server, port and command."""
     commanded, defined = [*starting(tree)], [*application(tree)]
     yield from commanded
     yield from defined

@@ -1,4 +1,4 @@
-"""Tree: a read-only view of a repository from a service's folder, and the small parsers that every reader of it shares."""
+"""Tree: a read-only view of a repository from a service's folder, with the small parsers that all parts of the finder use."""
 
 import ast
 import configparser
@@ -18,32 +18,32 @@ from slipway import toml
 
 PRUNED: Final = {"node_modules", "__pycache__", "site-packages", ".git", ".tox", ".nox", ".mypy_cache", "venv"}
 _HIDDEN: Final = {".github", ".circleci", ".devcontainer"}  # hidden folders that the finder reads
-# Of the folders above the service: their own files, and their folders of containers and CI.
+# Above the service's folder, only files directly in those folders are read, and their folders for containers and CI.
 _ABOVE: Final = re.compile(r"(?:\.\./)+(?:[^/]+|(?:\.github|\.circleci|\.devcontainer|docker|deploy|compose|dev)/.*)")
 COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose|dev|tools/deploy/docker|\.devcontainer)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
-_LARGEST: Final = 2_000_000  # bytes, enough for a long lock
+_LARGEST: Final = 2_000_000  # bytes; enough for a long lock file
 _NOT_THE_SERVICE: Final = re.compile(
     r"(^|/)(tests?|docs?|docs_src|examples?|[\w-]*scripts|dev|charm|migrations|alembic|versions|benchmarks|tools|templates|\{\{.*)/|(^|/)(test_[^/]*|conftest)\.py$|^(setup|noxfile)\.py$"
 )
 
-_BEGINS: Final = re.compile(r"(?!(?:else|elif|except|finally)\b)[^\s#)\]}]")  # an outermost statement
+_BEGINS: Final = re.compile(r"(?!(?:else|elif|except|finally)\b)[^\s#)\]}]")  # the first line of an outermost statement
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tree:
-    """A repository's files by name: relative to the service's folder, those above it beginning with `../`.
+    """A repository's files by name. Names are relative to the service's folder; those above it begin with `../`.
 
-    `read` returns the text of a file; empty for one that is missing, too large or binary.
+    `read` returns the text of a file. It returns an empty text when the file is missing, too large or binary.
     """
 
     names: tuple[str, ...]
     read: Callable[[str], str]
-    path: str = ""  # of the service's folder in the repository; empty for the repository itself
-    folder: str = ""  # the name of the service's folder
+    path: str = ""  # the service's folder, relative to the repository; empty for the repository itself
+    folder: str = ""  # the name of the service's folder, without its path
 
     @classmethod
     def of(cls, files: Mapping[str, str], path: str = "") -> "Tree":
-        """Return the view of texts by name, such as those of a commit."""
+        """Return a tree of texts by name, such as those of a commit."""
         return cls(names=_nearest_first(files), read=lambda name: files.get(name, ""), path=path)
 
     def __contains__(self, name: str) -> bool:
@@ -55,11 +55,11 @@ class Tree:
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
-        """The service's own modules: no tests, migrations or examples."""
+        """The service's own modules, without tests, migrations and examples."""
         return tuple(name for name in self.matching(r"[^.].*\.py") if not _NOT_THE_SERVICE.search(name))
 
     def matching(self, pattern: str) -> Iterator[str]:
-        """Yield the names that match an expression as a whole: those nearest to the service's folder first."""
+        """Yield the names that match an expression as a whole, those nearest to the service's folder first."""
         whole = re.compile(pattern).fullmatch
         return (name for name in self.names if whole(name))
 
@@ -69,24 +69,27 @@ class Tree:
             yield f"{name} line {number}", line
 
     def place_of(self, name: str, text: str) -> str:
-        """Return the place of the first line of a file with a text; the file when no line has it."""
+        """Return the place of the first line that contains a text; the file's name when none does."""
         return next((place for place, line in self.lines(name) if text in line), name)
 
     def toml(self, name: str) -> dict[str, Any]:
-        """Return a TOML file, which must not be changed; empty when it is missing or unusable."""
+        """Return the content of a TOML file, which callers must not change.
+
+        Return an empty one when the file is missing or unusable.
+        """
         return _toml(self.read(name))
 
     def table(self, name: str, *keys: str) -> dict[str, Any]:
-        """Return a table in a TOML file; empty when it is missing, or no table."""
+        """Return a table in a TOML file; empty when there is no such table."""
         return table_in(self.toml(name), *keys)
 
     def settings_file(self, folder: str = "") -> str:
-        """Return the file of a folder that has a table [tool.slipway]; empty without one."""
+        """Return the name of the file in a folder with a table [tool.slipway]; empty when there is none."""
         names = (posixpath.join(folder, name) for name in ("slipway.toml", "pyproject.toml"))
         return next((name for name in names if "slipway" in self.table(name, "tool")), "")
 
     def ini(self, name: str) -> configparser.RawConfigParser:
-        """Return an INI file; empty when it is missing or unusable."""
+        """Return the content of an INI file; empty when the file is missing or unusable."""
         parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
         try:
             parser.read_string(self.read(name))
@@ -96,7 +99,7 @@ class Tree:
 
 
 def tree_at(folder: Path) -> Tree:
-    """Return the view of a folder in its repository, as it is on disk."""
+    """Return the tree of a folder on the disk and the repository around it."""
     folder, root = folder.resolve(), repository_of(folder)
     names = {*_named(_walk(folder), folder)}
     if root != folder:
@@ -107,21 +110,21 @@ def tree_at(folder: Path) -> Tree:
         path = folder / name
         if name not in names or not path.is_file() or path.stat().st_size > _LARGEST:
             return ""
-        return path.read_bytes().decode(errors="replace")  # with its own line ends
+        return path.read_bytes().decode(errors="replace")  # keep the file's own line ends
 
     path = "" if root == folder else folder.relative_to(root).as_posix()
     return Tree(names=_nearest_first(names), read=read, path=path, folder=folder.name)
 
 
 def repository_of(folder: Path) -> Path:
-    """Return the git repository around a folder; the folder itself without one."""
+    """Return the git repository around a folder; the folder itself outside of a repository."""
     folder = folder.resolve()
     return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
 
 
 @functools.lru_cache(maxsize=64)
 def _toml(text: str) -> dict[str, Any]:
-    """Read a text once: every part of the finder asks for tables of pyproject.toml."""
+    """Parse a TOML text, once: all parts of the finder ask for tables of pyproject.toml."""
     try:
         return toml.loads(text)
     except ValueError:
@@ -129,19 +132,19 @@ def _toml(text: str) -> dict[str, Any]:
 
 
 def table_in(document: object, *keys: str) -> dict[str, Any]:
-    """Return a table inside a document; empty when it is missing, or no table."""
+    """Return a table inside a document; empty when there is no such table."""
     for key in keys:
         document = document.get(key) if isinstance(document, dict) else None
     return document if isinstance(document, dict) else {}
 
 
 def texts_in(value: object) -> list[str]:
-    """Return the texts in a list; no text for other values."""
+    """Return the texts in a list; nothing for a value that is no list."""
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def _walk(top: Path) -> Iterator[str]:
-    """Yield the paths of files; of a virtual environment only the one that names its interpreter."""
+    """Yield the paths of files. In a virtual environment, yield only the file that names its interpreter."""
     for folder, folders, files in os.walk(top):
         if "pyvenv.cfg" in files:
             folders.clear()
@@ -154,7 +157,7 @@ def _walk(top: Path) -> Iterator[str]:
 
 
 def _named(paths: Iterable[str], folder: Path) -> Iterator[str]:
-    """Yield paths relative to a folder; those of one folder follow each other, so it is made relative once."""
+    """Yield paths relative to a folder. Paths in the same folder follow each other, so each folder is computed once."""
     place, name = "", ""
     for path in paths:
         before, _, last = path.rpartition("/")
@@ -168,7 +171,7 @@ def _nearest_first(names: "set[str] | Mapping[str, str]") -> tuple[str, ...]:
 
 
 def module_of(name: str, tree: Tree) -> str:
-    """Return a module's dotted name, from the outermost folder with an __init__.py, otherwise from the top or src."""
+    """Return a module's dotted name, which begins at the outermost folder with an __init__.py, otherwise at the top or at src."""
     path = PurePosixPath(name)
     packages = [folder for folder in path.parents if str(folder / "__init__.py") in tree]
     top = packages[-1].parent if packages else PurePosixPath("src" if path.parts[0] == "src" else ".")
@@ -180,14 +183,17 @@ def module_of(name: str, tree: Tree) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _is_namespace(folder: str, tree: Tree) -> bool:
-    """Whether modules import from a folder without __init__.py by its name."""
+    """Return whether modules import by the name of a folder that has no __init__.py."""
     imported = re.compile(rf"^\s*(?:from|import) {re.escape(folder)}\.", re.MULTILINE)
     return folder != "src" and any(imported.search(tree.read(name)) for name in tree.sources)
 
 
 @functools.lru_cache(maxsize=4096)
 def parsed(text: str) -> ast.Module:
-    """Return the syntax tree of a module; of one that does not parse, as with the syntax of a newer Python, the statements that do."""
+    """Return the syntax tree of a module.
+
+    When it does not parse, for example in the syntax of a newer Python, return the statements that do.
+    """
     try:
         return ast.parse(text)
     except SyntaxError:
@@ -197,7 +203,7 @@ def parsed(text: str) -> ast.Module:
 
 
 def _readable(text: str) -> Iterator[ast.stmt]:
-    """Yield the outermost statements that parse by themselves, at their lines."""
+    """Yield the outermost statements that parse on their own, with their original line numbers."""
     lines = text.splitlines(keepends=True)
     begins = [at for at, line in enumerate(lines) if _BEGINS.match(line) and not (at and lines[at - 1][0] == "@")]
     for begin, end in pairwise([*begins, len(lines)]):
@@ -207,7 +213,7 @@ def _readable(text: str) -> Iterator[ast.stmt]:
 
 
 def called(call: ast.Call) -> str:
-    """Return the last name of what is called: `get` for `router.get(…)`."""
+    """Return the last name of a called function: `get` for `router.get(…)`."""
     return getattr(call.func, "id", getattr(call.func, "attr", ""))
 
 

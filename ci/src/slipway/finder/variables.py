@@ -1,4 +1,4 @@
-"""The variables that the service reads: their names, with stand-ins. The values of secrets are never read, and never a .env file."""
+"""The variables that the service reads, with stand-ins. Values of secrets and .env files are never read."""
 
 import ast
 import re
@@ -12,14 +12,14 @@ from slipway.finder.tree import COMPOSE, Tree, called, module_of, parsed, text_i
 from slipway.records.survey import Fact, Subject
 
 _EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|settings|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
-SHELL_DEFAULT: Final = re.compile(r"\$\{\w+:?-([^}]*)\}")  # of a shell, when the variable is not set
+SHELL_DEFAULT: Final = re.compile(r"\$\{\w+:?-([^}]*)\}")  # a shell's default for an unset variable
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
 _OF_COMPOSE: Final = re.compile(r"""\s*(?:-\s*)?["']?([A-Z][A-Z0-9_]*)["']?\s*[:=]\s*["']?([^"'#]*?)["']?\s*(?:#.*)?""")
 _SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH$|CERT")
 _AMOUNT: Final = re.compile(
     r"(^|_)(\w*MINUTES?|\w*SECONDS?|SECS?|HOURS?|DAYS?|WEEKS?|MS|TTL|AGE|EXPIRES?|EXPIRY|LIFETIME|LEEWAY|LENGTH|SIZE|COUNT|LIMIT|ROUNDS)$"
 )
-# Endings of variables about a secret that are none themselves: JWT_ALGORITHM, AUTH_ISSUER_URL, RESET_PASSWORD_PATH.
+# Endings of variables about a secret that contain none: JWT_ALGORITHM, AUTH_ISSUER_URL, RESET_PASSWORD_PATH.
 _ABOUT_A_SECRET: Final = re.compile(
     rf"{_AMOUNT.pattern}|(^|_)(ALGORITHMS?|ALG|METHODS?|TYPE|MODE|ENABLED|PREFIX|PATH|URL|URI|ENDPOINT|HEADER|ISSUER|AUDIENCE|REALM|DOMAIN|HOST|PORT|MOUNT|SECRET_(?:ID|NAME|ARN))$"
 )
@@ -41,13 +41,16 @@ _TYPE_IN_NAME: Final = re.compile(r"(?:^|_|to)(bool|int|float)(?:ean|eger)?(?![a
 _LOOKS: Final = re.compile(
     r"""(?:getenv|environ\.get)\(\s*["'](?:[A-Z0-9_]*(?:POSTGRES|PG|DB|DATABASE|SQLALCHEMY)|\w+["'],\s*["']postgres)"""
 )
-_CHECKED: Final = re.compile(r"""["'](\w+)["'] (?:not )?in (?:os\.)?environ\b""")  # before it is read
-_IMPORTED: Final = re.compile(r"^from os import .*\benviron\b", re.MULTILINE)  # a parameter of this name is WSGI's
+# the code checks the variable before it reads it
+_CHECKED: Final = re.compile(r"""["'](\w+)["'] (?:not )?in (?:os\.)?environ\b""")
+# without this import, `environ` is the name of a WSGI parameter
+_IMPORTED: Final = re.compile(r"^from os import .*\benviron\b", re.MULTILINE)
 _SETTINGS: Final = {"BaseSettings", "CustomBaseSettings", "BaseAppSettings"}
 _FLAGS: Final = {"mandatory", "required"}
 _ENVIRONMENT: Final = re.compile(r"environ\b|getenv\b")
 STAND_IN: Final = "slipway"
-_LONG_STAND_IN: Final = "this-is-no-secret-only-a-stand-in-slipway-0="  # a Fernet key, and long enough for others
+# a valid Fernet key, and long enough for other keys
+_LONG_STAND_IN: Final = "this-is-no-secret-only-a-stand-in-slipway-0="
 _OF_THE_MACHINE: Final = {
     *(
         "HOME",
@@ -70,7 +73,7 @@ _OF_THE_MACHINE: Final = {
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable, its value in an example, and its place; `needed` when code fails without it."""
+    """A variable, its value in an example, and its place. `needed`: whether code fails without it."""
 
     name: str
     value: str
@@ -78,7 +81,7 @@ class Variable:
     needed: bool = False
 
 
-# Endings of variables for the parts of a database URL, by the placeholder in `variables`.
+# The endings of variables with one part of a database URL, by the placeholder for the part in `variables`.
 _PARTS: Final = {
     "host": r"HOST|HOSTNAME|SERVER",
     "port": r"PORT",
@@ -98,9 +101,9 @@ _URL_NAME: Final = re.compile(r"(^|_)(URL|URI|DSN|CONNECTION_STRING)$")
 
 
 def word_for(name: str, value: str, driver: str = "") -> str | None:
-    """Return the placeholder for a variable with the database URL or a part of it, by its value and name.
+    """Return the placeholder for a variable with the database URL or a part of it, judged by its value and name.
 
-    A URL keeps the scheme of a driver that it names, if it is another one than that of {url}.
+    A URL whose scheme names another driver than that of {url} keeps its scheme.
     """
     if match := _URL.match(value):
         return match[1] + _PLACE if driver and "+" in match[1] and match[1] != driver else "{url}"
@@ -118,7 +121,7 @@ def is_of_another_store(name: str) -> bool:
 
 
 def examples(tree: Tree) -> Iterator[Variable]:
-    """Yield the variables of the example file nearest to the service."""
+    """Yield the variables in the nearest example file."""
     name = next((name for name in tree.matching(_EXAMPLES) if re.search(r"[A-Z]\w*\s*=", tree.read(name))), None)
     if name is None:
         return
@@ -129,9 +132,10 @@ def examples(tree: Tree) -> Iterator[Variable]:
 
 
 def variables(tree: Tree, driver: str) -> Iterator[Fact]:
-    """Yield the variables that the service needs, each once: those of the example, then those that its code needs.
+    """Yield the variables that the service needs, each once: first those in the example file, then those that its code needs.
 
-    All that hold the database's URL get it, also where the application and env.py name it differently; `driver` is its scheme.
+    Each variable with the database's URL gets it, even when application and env.py use different names. `driver` is the
+    URL's scheme.
     """
     needed = {variable.name: variable for variable in reversed([*_in_code(tree)])}
     listed = {variable.name: variable for variable in reversed([*examples(tree)])}
@@ -145,7 +149,10 @@ def variables(tree: Tree, driver: str) -> Iterator[Fact]:
 
 
 def _of_images(tree: Tree) -> dict[str, Variable]:
-    """Return the variables that Dockerfiles set, the nearest first; no paths, which exist in the image only."""
+    """Return the variables that Dockerfiles set, the nearest file first.
+
+    Leave out paths, which exist in the image only.
+    """
     found: dict[str, Variable] = {}
     for each in instructions(tree):
         for name, value in each.values.items() if each.word == "ENV" else ():
@@ -155,7 +162,7 @@ def _of_images(tree: Tree) -> dict[str, Variable]:
 
 
 def _of_compose(tree: Tree) -> dict[str, Variable]:
-    """Return the variables that compose sets; no paths, which exist in the container only."""
+    """Return the variables that compose files set. Leave out paths, which exist in the container only."""
     found: dict[str, Variable] = {}
     for place, line in (line for name in tree.matching(COMPOSE) for line in tree.lines(name)):
         match = _OF_COMPOSE.fullmatch(SHELL_DEFAULT.sub(r"\1", line))
@@ -165,17 +172,20 @@ def _of_compose(tree: Tree) -> dict[str, Variable]:
 
 
 def _value(name: str, listed: Variable | None, needed: Variable | None, driver: str) -> tuple[str, str]:
-    """Return a value for a variable, and why it is a guess: that of the example unless it looks secret, or one of the right type."""
+    """Return a value for a variable, and why it is a guess.
+
+    The value is the example's unless that looks secret, or a stand-in of the right type.
+    """
     example, default = listed.value if listed else "", needed.value if needed else ""
     if word := word_for(name, example or default, driver):
         return word, "it may hold the address" if name in {"DB", "DATABASE"} and not example else ""
     secret = _LOOKS_SECRET.fullmatch(example or default) or (_is_secret(name) and not _FLAG.fullmatch(example))
     of_type = default in {STAND_IN, *_STAND_INS.values()}
-    if secret and example.isdecimal():  # the code may want a number
+    if secret and example.isdecimal():  # the code may expect a number
         return "1" * len(example), "a stand-in"
     if _AMOUNT.search(name) and not example:
         return "60" if of_type or not needed else default, "a stand-in"
-    if not secret and (example or not needed) and "${" not in example:  # developers start with the empty ones, too
+    if not secret and (example or not needed) and "${" not in example:  # developers use empty values of an example, too
         return example, ""
     if secret and (default == STAND_IN or not of_type):
         return _LONG_STAND_IN, "a stand-in"
@@ -187,13 +197,13 @@ def _is_secret(name: str) -> bool:
 
 
 def _in_code(tree: Tree) -> Iterator[Variable]:
-    """Yield the variables without which modules of the service fail."""
+    """Yield the variables without which the service's modules fail."""
     own = _own_readers(tree)
     modules = (each for each in tree.sources if "." not in each.rpartition("/")[2].removesuffix(".py"))
     for name in (*modules, loaded(tree).modules[0]):
         text = tree.read(name)
         if _READING.search(text) or _LOOKS.search(text) or any(f"{reader}(" in text for reader in own):
-            settings = set(_SETTINGS)  # the classes of the module that inherit from one of these, too
+            settings = set(_SETTINGS)  # classes of the module that inherit from one of these are settings, too
             optional = _OF_THE_MACHINE.union(_CHECKED.findall(text))
             environ = {"os.environ", "environ"} if _IMPORTED.search(text) else {"os.environ"}
             nodes = [*ast.walk(parsed(text))]
@@ -211,7 +221,10 @@ def _in_code(tree: Tree) -> Iterator[Variable]:
 def _imported(
     tree: Tree, name: str, nodes: Sequence[ast.AST], here: Mapping[str, ast.ClassDef]
 ) -> dict[str, ast.ClassDef]:
-    """Return the classes of a module by their names, and, if some are settings, those that it imports from other modules of the service."""
+    """Return the classes of a module by name.
+
+    If some are settings, add the classes that the module imports from the service's other modules.
+    """
     found = {**here}
     if not any(_is_settings(node, _SETTINGS, here) for node in here.values()):
         return found
@@ -225,7 +238,7 @@ def _imported(
 
 
 def _own_readers(tree: Tree) -> set[str]:
-    """Return the names of the service's own functions that read the variable of their first argument, and raise without it."""
+    """Return the service's own functions that read the variable named by their first argument, and raise an error without it."""
     found = set[str]()
     for text in (text for text in map(tree.read, tree.sources) if "raise" in text and _ENVIRONMENT.search(text)):
         for node in (each for each in ast.walk(parsed(text)) if isinstance(each, ast.FunctionDef)):
@@ -237,20 +250,20 @@ def _own_readers(tree: Tree) -> set[str]:
 
 
 def _is_settings(node: ast.ClassDef, known: set[str], here: Collection[str]) -> bool:
-    """Whether a class reads variables: as one of the known bases, or one of that name from another module, would."""
+    """Return whether a class reads variables: it inherits from a known base, or from one of another module whose name ends with `Settings`."""
     bases = {getattr(base, "id", getattr(base, "attr", "")) for base in node.bases}
     return bool(bases & known) or any(base.endswith("Settings") for base in bases.difference(here))
 
 
 def _of_class(node: ast.ClassDef, name: str, classes: Mapping[str, ast.ClassDef]) -> Iterator[Variable]:
-    """Yield the fields without default of a class of settings, those with the database, and those of the models nested in it."""
+    """Yield the variables of a settings class: its fields without default, fields with the database, and fields of nested models."""
     of_itself = _OfFields(name, classes, _option(node, "env_nested_delimiter"))
     yield from _of_fields(node, of_itself, _option(node, "env_prefix"), {})
 
 
 @dataclass(frozen=True)
 class _OfFields:
-    """The module of a class of settings, the classes that it knows, and what joins the names of nested fields."""
+    """The module of a settings class, the classes that the module knows, and the text that joins the names of nested fields."""
 
     name: str
     classes: Mapping[str, ast.ClassDef]
@@ -258,7 +271,10 @@ class _OfFields:
 
 
 def _of_fields(node: ast.ClassDef, at: _OfFields, prefix: str, given: Mapping[str, str]) -> Iterator[Variable]:
-    """Yield the fields of a class; `given` are the values in the default of the field that has the class as its type."""
+    """Yield the variables of a class's fields.
+
+    `given` has the values in the default of an outer field with this class as its type.
+    """
     name, classes, delimiter = at.name, at.classes, at.delimiter
     for field in node.body:
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
@@ -272,19 +288,22 @@ def _of_fields(node: ast.ClassDef, at: _OfFields, prefix: str, given: Mapping[st
         if nested and not (members := _members(nested)):
             inner = [*_of_fields(nested, at, f"{variable}{delimiter}", _keywords(field.value))] if delimiter else []
             if field.value is None or any(word_for(each.name, each.value) for each in inner):
-                yield from inner  # a default is replaced as a whole
+                yield from inner  # a variable replaces such a default as a whole
         elif (required or _names_the_database(variable, default, types)) and "ClassVar" not in kind:
             value = members[0] if nested else default or _of_kind(kind)
             yield Variable(variable, value, f"{name} line {field.lineno}", needed=True)
 
 
 def _names_the_database(variable: str, default: str, types: Collection[str] = ()) -> bool:
-    """Whether a variable with a default names the database: that of tests is not used, any other could be production's."""
+    """Return whether a variable with a default names the database.
+
+    Variables for tests are not used; any other one could be production's.
+    """
     return bool(word_for(variable, default)) and _PLAIN.issuperset(types) and not _OF_TESTS.search(variable)
 
 
 def _default(value: ast.expr | None) -> str:
-    """Return the text that is the default of a field; empty for another one."""
+    """Return the default of a field when it is a text, otherwise an empty text."""
     if isinstance(value, ast.Call) and called(value) == "Field":
         value = _keyword(value, "default") or next(iter(value.args), None)
     return text_in(value) or ""
@@ -295,19 +314,19 @@ def _keyword(call: ast.Call, name: str) -> ast.expr | None:
 
 
 def _keywords(value: ast.expr | None) -> dict[str, str]:
-    """Return the literal arguments by name of a call."""
+    """Return the literal keyword arguments of a call, by name."""
     literal = value.keywords if isinstance(value, ast.Call) else ()
     return {each.arg: str(each.value.value) for each in literal if each.arg and isinstance(each.value, ast.Constant)}
 
 
 def _in_annotation(annotation: ast.expr) -> ast.expr | None:
-    """Return the Field(…) of Annotated[…, Field(…)]."""
+    """Return the `Field(…)` in `Annotated[…, Field(…)]`."""
     parts = getattr(getattr(annotation, "slice", None), "elts", ())
     return next((each for each in parts if isinstance(each, ast.Call) and called(each) == "Field"), None)
 
 
 def _members(node: ast.ClassDef) -> list[str]:
-    """Return the values of an enumeration."""
+    """Return the values of an enumeration class; none for other classes."""
     if not any("Enum" in ast.unparse(base) for base in node.bases):
         return []
     return [
@@ -318,7 +337,7 @@ def _members(node: ast.ClassDef) -> list[str]:
 
 
 def _is_required(call: ast.expr | None) -> bool:
-    """Whether a field's value is missing, or a Field(…) without a default."""
+    """Return whether a field has no default: no value, or a `Field(…)` without one."""
     if call is None:
         return True
     if not isinstance(call, ast.Call) or called(call) != "Field":
@@ -346,7 +365,10 @@ def _of_kind(kind: str) -> str:
 
 
 def _of_expression(node: ast.AST, name: str, environ: set[str], own: set[str]) -> Iterator[Variable]:
-    """Yield the variable of `os.environ["X"]`, also as a number, and of `config("X")`; with a default only one with the database."""
+    """Yield the variable in `os.environ["X"]`, also when it is converted, and in `config("X")`.
+
+    With a default, yield it only if it names the database.
+    """
     default, is_optional = "", False
     kind, node = _unwrapped(node)
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and ast.unparse(node.value) in environ:
@@ -367,11 +389,11 @@ def _of_expression(node: ast.AST, name: str, environ: set[str], own: set[str]) -
 
 
 def _unwrapped(node: ast.AST) -> tuple[str, ast.AST]:
-    """Return the type to which a reading is converted, or as which it is compared, and the reading itself."""
+    """Return the type to which an expression converts a variable, or with which it compares it, and the expression that reads it."""
     if isinstance(node, ast.Compare) and any(_FLAG.fullmatch(text_in(each) or "") for each in ast.walk(node)):
         value = node.left
         while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and not value.args:
-            value = value.func.value  # .strip().lower()
+            value = value.func.value  # remove calls such as .strip().lower()
         return "bool", value
     if isinstance(node, ast.Call) and len(node.args) == 1 and (kind := _named_type(called(node))):
         inner = node.args[0]
@@ -380,20 +402,20 @@ def _unwrapped(node: ast.AST) -> tuple[str, ast.AST]:
 
 
 def _named_type(function: str) -> str:
-    """Return the type that the name of a function says: `bool` of parse_bool; empty for other names."""
+    """Return the type in a function's name: `bool` for parse_bool. Return an empty text for other names."""
     match = _TYPE_IN_NAME.search(function)
     return function if function in _STAND_INS else match[1] if match else ""
 
 
 def _looks(node: ast.Call, environ: set[str]) -> bool:
-    """Whether a call takes a variable that may be missing: `os.environ.get("X")`."""
+    """Return whether a call reads a variable that may be missing: `os.environ.get("X")`."""
     return called(node) == "getenv" or (
         isinstance(node.func, ast.Attribute) and node.func.attr == "get" and ast.unparse(node.func.value) in environ
     )
 
 
 def _demands(node: ast.Call) -> bool:
-    """Whether a call of the service's own says that the variable must be set: `getenv("X", mandatory=True)`."""
+    """Return whether a call of a service's function demands that the variable is set: `getenv("X", mandatory=True)`."""
     flags = {each.arg for each in node.keywords if isinstance(each.value, ast.Constant) and each.value.value is True}
     return "env" in called(node).lower() and bool(flags & _FLAGS)
 
