@@ -1,4 +1,4 @@
-"""An account for a terminal: what bootstrap changes and costs, how it has drifted, what destroy deletes."""
+"""Reports about an account for a terminal: the changes and cost of bootstrap, drift, and the deletions of destroy."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -20,9 +20,10 @@ from slipway.untrusted import one_line
 
 _SIGNS = {"Add": "+", "Import": "=", "Modify": "~", "Remove": "-"}
 _REPLACED = {"True": "is replaced", "Conditional": "may be replaced"}
-_KEPT_NAME = "AWS::SecretsManager::Secret"  # its name stays taken until its deletion is over
+_KEPT_NAME = "AWS::SecretsManager::Secret"  # a secret's name stays taken until its deletion is complete
 _EXISTS = ("already exists", "AlreadyExists")
-_QUOTA = ("LimitExceeded", "maximum number", "QuotaExceeded")  # AWS's words, as users quote them
+# AWS's words when a quota is exhausted, taken from users' reports
+_QUOTA = ("LimitExceeded", "maximum number", "QuotaExceeded")
 
 
 @in_lines

@@ -1,4 +1,4 @@
-"""An adoption for a terminal: the facts, the files, and what comes next."""
+"""The result of `slipway init` for a terminal: the facts, the files, and the next step."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -19,11 +19,11 @@ _SEVERAL: Final = {
     Subject.EXTENSION,
 }
 _WIDTH: Final = max(len(subject.value) for subject in Subject)
-_MOST_LINES: Final = 100  # of a file; only a baseline is longer
+_MOST_LINES: Final = 100  # of one file; only a baseline is longer
 
 
 def of_adoption(adoption: Adoption) -> str:
-    """Render the whole report; the last line says what to do next."""
+    """Render the whole report. The last line is the next step."""
     return "\n".join(_lines(adoption)).lstrip("\n") + "\n"
 
 
@@ -51,7 +51,7 @@ def _lines(adoption: Adoption) -> Iterator[str]:
 
 
 def _best(facts: Iterable[Fact]) -> Iterator[Fact]:
-    """Yield the first fact about each subject, and all about those that have several values."""
+    """Yield the first fact about each subject; for subjects with several values, yield all."""
     seen = set()
     for fact in facts:
         if fact.subject in _SEVERAL or fact.subject not in seen:

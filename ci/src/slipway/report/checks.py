@@ -1,4 +1,4 @@
-"""Checks for a terminal: a preflight, the secrets of an environment, and doctor."""
+"""Results of checks for a terminal: a preflight, an environment's secrets, and doctor."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from slipway.records.words import counted
 from slipway.report.format import in_lines
 from slipway.untrusted import one_line
 
-_OPTIONAL = "OPT"  # the mark of what is missing and the gate does without
+_OPTIONAL = "OPT"  # the mark of a missing part that the gate does not need
 _MARKS = {PreflightResult.OK: "OK", PreflightResult.REFUSED: "NO", PreflightResult.NOT_COVERED: "?"}
 
 

@@ -1,4 +1,4 @@
-"""Reports as files in a folder: one table per record, from the file's name to the function that renders it."""
+"""Reports as files in a folder. A table for each record maps a file's name to the function that renders it."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ Formats = Mapping[str, Callable[[R], str]]
 
 
 def _located(form: Callable[[Proof], str]) -> Callable[[Proof], str]:
-    """Return the form with names of files relative to the repository."""
+    """Return a renderer that names files relative to the repository."""
     return lambda proof: form(proof.in_repository())
 
 
@@ -74,12 +74,12 @@ of_rehearsal = partial(_rendered, REHEARSAL)
 
 
 def of_plan(plan: Plan | JointPlan) -> dict[str, str]:
-    """Render a plan: the JSON for `deploy`, the others for the person who approves it."""
+    """Render a plan: JSON for `deploy`, and other forms for the person who approves the plan."""
     return _rendered(JOINT_PLAN, plan) if isinstance(plan, JointPlan) else _rendered(PLAN, plan)
 
 
 def of_proofs(proofs: Proofs) -> dict[str, str]:
-    """Render the reports of all services, and those of each in a folder of its own."""
+    """Render the reports about all services, and each service's own reports in a subfolder."""
     each = {
         f"{services.place(service.folder)}/{name}": text
         for service in proofs.services
@@ -90,19 +90,19 @@ def of_proofs(proofs: Proofs) -> dict[str, str]:
 
 
 def of_refusal(error: SlipwayError) -> dict[str, str]:
-    """Render the reports of a gate that could not run: they have its reasons, since CI servers read them."""
+    """Render the reports of a gate that could not run. They contain the reasons, because CI servers read reports."""
     return _rendered(PROOFS, Proofs((ServiceProof(".", refusals=Refusal.every(error)),)))
 
 
 def check(folder: Path) -> None:
-    """Make the folder of the reports before the work begins; raises BadInputError when it is not writable."""
+    """Create the folder for reports before the work begins. Raise BadInputError when it is not writable."""
     write(folder, {})
     if not os.access(folder, os.W_OK):
         raise BadInputError(f"cannot write the report to {folder}", "Permission denied; pass another folder")
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
-    """Write the files; raises BadInputError when the folder is not writable."""
+    """Write the files. Raise BadInputError when the folder is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

@@ -1,4 +1,4 @@
-"""The forms that reports share: numbers and lists in words, untrusted text in GitHub's Markdown, pages from our templates."""
+"""Formats that several reports use: numbers and lists in words, untrusted text in GitHub's Markdown, pages from our templates."""
 
 import html
 import re
@@ -25,45 +25,46 @@ def in_lines(lines: Callable[P, Iterator[str]]) -> Callable[P, str]:
 
 
 def sign(exit_code: int) -> str:
-    """A mark for the end of a command."""
+    """Return the mark for an exit code."""
     return {0: "✅", 1: "❌", 2: "❌", 4: "❌"}.get(exit_code, "❓")
 
 
 def duration(seconds: float) -> str:
-    """`4 m 57 s`, or `5.1 s`."""
+    """Return a duration such as `4 m 57 s` or `5.1 s`."""
     return f"{int(seconds) // 60} m {int(seconds) % 60:02d} s" if seconds >= 60 else f"{seconds:.1f} s"
 
 
 def clock(seconds: float) -> str:
-    """`0:07`, `3:10`, `1:02:03`."""
+    """Return a duration such as `0:07`, `3:10` or `1:02:03`."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def moment(seconds: float, precision: str = "seconds") -> str:
-    """A Unix time in UTC: `2026-11-27 23:09:38Z`."""
+    """Return a Unix time in UTC, such as `2026-11-27 23:09:38Z`."""
     time = datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None)
     return f"{time.isoformat(' ', precision)}Z"
 
 
 def heads(revisions: Sequence[str], none: str = "no revision") -> str:
-    """The heads of a history or a database in one line; `none` when there are none."""
+    """Return the heads of a history or a database in one line; `none` when there are none."""
     return one_line(", ".join(revisions)) or none
 
 
-# No backslash disarms these: GitHub makes mentions and links after it has parsed Markdown; the rest begin lists.
+# A backslash does not disarm these: GitHub makes mentions and links after parsing Markdown. The others would begin
+# lists.
 _ALIVE = re.compile(r"[@#]|:(?=//)|www(?=\.)|^-|^\d+(?=\.)")
 
 
 def escaped(text: str, longest: int = 300) -> str:
-    """Return one line without effect in Markdown and HTML that mentions no account."""
+    """Return text as one line without effect in Markdown and HTML, in which GitHub finds no mention of an account."""
     quoted = re.sub(r"([\\`*_{}\[\]()+!|~])", r"\\\1", html.escape(one_line(text, longest), quote=False))
     return _ALIVE.sub(r"\g<0>&#8203;", quoted)
 
 
 def fenced(code: str, language: str = "") -> str:
-    """Put code into a fence that the code cannot close."""
+    """Put code into a Markdown fence that is longer than any fence in the code."""
     code = printable(code)
     longest = max((len(run) for run in re.findall(r"`+", code)), default=0)
     fence = "`" * max(3, longest + 1)
@@ -71,14 +72,14 @@ def fenced(code: str, language: str = "") -> str:
 
 
 def rendered(template: str, **values: Any) -> str:
-    """Render a template; raises when it uses a name that `values` lacks."""
+    """Render a template. Raise an error when the template uses a name that `values` lacks."""
     page: str = _templates().get_template(template).render(values)
     return page
 
 
 @cache
 def _templates() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # slow to import, needed for pages only
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # slow to import; only pages need it
 
     templates = Environment(
         loader=PackageLoader("slipway.report"),
@@ -93,5 +94,5 @@ def _templates() -> Any:
 
 
 def _shown(value: Any) -> Any:
-    """Drop unprintable characters, except from the output of our own macros, which is clean already."""
+    """Remove unprintable characters. Leave the output of our own macros, where they were removed already."""
     return value if hasattr(value, "__html__") else printable(str(value))

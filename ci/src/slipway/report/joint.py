@@ -1,4 +1,4 @@
-"""Releases of several services for a terminal: their plan, their end, and the situation of all."""
+"""Joint releases for a terminal: the plan, the outcome, and the situation of all services."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ _AGAIN = "the release is in an unknown state: run the same command again, which 
 
 
 def of_joint_plan(plan: JointPlan) -> str:
-    """Render the order of the release, the way back, and the plan of each service."""
+    """Render the order of deployment, the order of return after a failure, and the plan of each service."""
     order = ", then ".join(map(one_line, plan.order)) or "nothing"
     back = ", then ".join(map(one_line, plan.back)) or "none of them"
     head = f"release {one_line(plan.id)} in {one_line(plan.environment)}: {order}\n  if one fails, the others go back: {back}\n"

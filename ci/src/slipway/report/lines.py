@@ -64,12 +64,12 @@ class LineProgress(Progress):
 
 
 def lines(event: Event) -> list[str]:
-    """Return the lines of an event that stay: the phase that it begins, and its own text."""
+    """Return the lines of an event that remain visible: the phase that begins, and the event's own text."""
     phase = [beginning(event)] if event.phase else []
     return [*phase, *printable(event.line).splitlines()]
 
 
 def beginning(event: Event) -> str:
-    """`the platform is at work, usually about 3:10`."""
+    """Return the words for the beginning of a phase, such as `the platform is at work, usually about 3:10`."""
     words = event.phase.value if event.phase else ""
     return words if event.expected is None else f"{words}, usually about {clock(event.expected)}"

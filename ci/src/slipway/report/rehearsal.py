@@ -6,7 +6,7 @@ from slipway.records.rehearsal import Act, Rehearsal
 from slipway.report.format import duration, in_lines, rendered
 from slipway.untrusted import one_line
 
-_LONGEST = 2000  # characters of a reason, which is not cut
+_LONGEST = 2000  # characters of a reason, enough to show it whole
 
 
 def page(rehearsal: Rehearsal) -> str:

@@ -39,7 +39,7 @@ def state(observed: Observed) -> str:
 
 
 def standing(situation: Situation) -> str:
-    """Return the platform's own status, and whether users get answers: no platform's status says that."""
+    """Return the platform's own status, and that the service does not answer, which no platform's status contains."""
     word = state(situation.observed)
     if situation.unanswered:
         return f"{word}, DOES NOT ANSWER"
@@ -80,7 +80,7 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
 
 
 def _served(situation: Situation) -> Iterator[tuple[str, str]]:
-    """Yield what the platform serves and where, or that it cannot be read."""
+    """Yield the facts about the live service and its address, or why they cannot be read."""
     observed = situation.observed
     if situation.unobserved:
         yield "platform", f"cannot be read, so the live digest is unknown: {situation.unobserved}"
@@ -99,7 +99,7 @@ def _served(situation: Situation) -> Iterator[tuple[str, str]]:
 
 
 def _unrecorded(situation: Situation) -> Iterator[tuple[str, str]]:
-    """Yield what the ledger lacks: ends of deployments, or all of it."""
+    """Yield the deployments without a recorded end, or why the ledger could not be read."""
     for deployment in situation.open:
         what = f"deployment {deployment.number}, {_what(deployment)}, {NOT_ENDED}"
         migrating = ", and its migration may still run in the database" if deployment.may_migrate else ""
@@ -112,14 +112,20 @@ def _unrecorded(situation: Situation) -> Iterator[tuple[str, str]]:
 
 
 def _deployment(release: Release) -> str:
-    """`deployment 4, rollback, 2026-11-27 23:09:38Z, by ann@laptop`; an end that is no success follows."""
+    """Return a line such as `deployment 4, rollback, 2026-11-27 23:09:38Z, by ann@laptop`.
+
+    A failure's status is added.
+    """
     by = f", by {release.holder}" if release.holder else ""
     ended = f", {release.status.value}" if release.status.exit_code else ""
     return f"deployment {release.number}, {release.verb.value}, {moment(release.ended)}{by}{ended}"
 
 
 def _what(deployment: OpenDeployment, digits: int = 64) -> str:
-    """`deploy of sha256:…, commit 1a2b3c4, by ann@laptop`, with so many digits of the digest."""
+    """Return words such as `deploy of sha256:…, commit 1a2b3c4, by ann@laptop`.
+
+    `digits` is the number of the digest's digits.
+    """
     image = deployment.image.partition("@")[2][: len("sha256:") + digits]
     facts = [
         f"{deployment.verb.value} of {image}" if image else deployment.verb.value,
@@ -130,7 +136,7 @@ def _what(deployment: OpenDeployment, digits: int = 64) -> str:
 
 
 def _resumption(deployment: OpenDeployment, environment: str) -> str:
-    """Return the command that resumes a deployment; a promotion's source is not recorded."""
+    """Return the command that resumes a deployment. The ledger does not record the source of a promotion."""
     if deployment.verb is Verb.PROMOTE:
         return f"`slipway promote --from ENVIRONMENT --to {environment}` resumes it"
     if deployment.verb in _DIRECTIONS:
@@ -166,7 +172,7 @@ def of_history(history: History) -> Iterator[str]:
 
 
 def older(history: History) -> tuple[str, ...]:
-    """Return how many deployments are not listed, and how to list them; empty when all are."""
+    """Return the number of deployments that are not listed, and how to list them; empty when all are listed."""
     every = history.newest
     return (f"{history.older} older ones are not listed; --limit {every} lists all",) if history.older else ()
 
@@ -188,7 +194,7 @@ def _release_lines(release: Release) -> list[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    """Return untrusted text as lines under a row of the history; a long word, such as a URL, is not broken."""
+    """Return untrusted text as lines below a row of the history. Long words, such as URLs, are not broken."""
     return wrap(
         one_line(text, 600),
         80,
@@ -217,7 +223,7 @@ def of_log(log: Log) -> Iterator[str]:
 
 
 def of_log_line(line: LogLine) -> str:
-    """`2026-11-27 23:09:38.512Z  application  …`; the indentation of the text is kept."""
+    """Return a log's line such as `2026-11-27 23:09:38.512Z  application  …`. The text keeps its indentation."""
     text = line.text.expandtabs(4)
     indent = " " * min(len(text) - len(text.lstrip(" ")), 40)
     return f"{moment(line.at, 'milliseconds')}  {line.source.value:<11}  {indent}{one_line(text, 8000)}".rstrip()
@@ -234,7 +240,10 @@ def of_examination(examination: Examination) -> Iterator[str]:
 
 
 def answered(answer: Answer | None, way_out: str) -> Iterator[tuple[str, str]]:
-    """Yield whether the live release answers, and the way out when it does not, by name; nothing when it was not asked."""
+    """Yield by name whether the live release answers, and what to do when it does not.
+
+    Yield nothing when it was not requested.
+    """
     if answer and answer.problem:
         yield "answers", f"no: {answer.problem}"
         if way_out:
@@ -244,7 +253,7 @@ def answered(answer: Answer | None, way_out: str) -> Iterator[tuple[str, str]]:
 
 
 def examined(examination: Examination) -> str:
-    """`production: deployment 4, operation 1a2b, rolled back`."""
+    """Return a line such as `production: deployment 4, operation 1a2b, rolled back`."""
     number = f"deployment {examination.number}" if examination.number else ""
     operation = f"operation {examination.operation}" if examination.operation else ""
     return one_line(
@@ -268,7 +277,7 @@ _NOUNS = {
 
 
 def action(verb: Verb) -> str:
-    """Return words to put before a service's name, such as `rollback of `; empty for a deployment."""
+    """Return words for the front of a service's name, such as `rollback of `; empty for a deployment."""
     return _NOUNS.get(verb, "")
 
 
@@ -288,7 +297,7 @@ def of_outcome(outcome: Outcome) -> Iterator[str]:
     if outcome.migration:
         yield f"  database:  {migrated(outcome.migration)}"
     yield from _diagnosis(outcome.diagnosis)
-    if outcome.status is not Status.UNANSWERED:  # whose cause it is
+    if outcome.status is not Status.UNANSWERED:  # UNANSWERED already shows this problem as its cause
         for name, value in answered(outcome.answer, outcome.way_out):
             yield f"  {f'{name}:':<11}{one_line(value, 600)}"
     if outcome.note:
@@ -296,12 +305,12 @@ def of_outcome(outcome: Outcome) -> Iterator[str]:
 
 
 def _url(host: str) -> str:
-    """Return the public URL of a host: platforms serve TLS, a simulator on this machine plain HTTP."""
+    """Return the public URL of a host. Platforms serve HTTPS, a simulator on this machine serves HTTP."""
     return f"{'http' if host.startswith('127.0.0.1') else 'https'}://{host}"
 
 
 def migrated(migration: Migration) -> str:
-    """Return a migration's heads before and after in one line."""
+    """Return the heads before and after a migration in one line."""
     if migration.unseen:
         return f"migrated, but the applied revisions are unknown: {one_line(migration.unseen)}"
     after = heads(migration.after)

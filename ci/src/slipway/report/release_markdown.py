@@ -1,4 +1,4 @@
-"""Plans, situations, outcomes and histories for a job summary: the verdict first, then the facts."""
+"""Plans, situations, outcomes and histories for a job summary: first the verdict, then the facts."""
 
 from collections.abc import Iterable, Iterator
 
@@ -27,7 +27,7 @@ _ERRORS = {1: "Refused", 2: "Unusable input"}
 
 
 def of_plan(plan: Plan) -> str:
-    """Render what a deployment would change, for the person who approves it."""
+    """Render the changes of a plan for the person who approves it."""
     sign = "⛔ " if plan.action is Action.BLOCKED else ""
     rows = [(change.name, change.before or "none", change.after or "none") for change in plan.changes]
     return _page(
@@ -40,7 +40,7 @@ def of_plan(plan: Plan) -> str:
 
 
 def of_outcome(outcome: Outcome) -> str:
-    """Render what happened, the facts, and the diagnosis of a failure."""
+    """Render the outcome, the facts, and the diagnosis of a failure."""
     status = outcome.status
     what = action(outcome.verb)
     facts = [
@@ -62,7 +62,7 @@ def of_outcome(outcome: Outcome) -> str:
 
 
 def of_examination(examination: Examination) -> str:
-    """Render how the newest operation ended, and why."""
+    """Render how and why the newest operation ended."""
     heading = f"## {sign(examination.exit_code)} {escaped(examined(examination), 600)}"
     rows = list(answered(examination.answer, examination.way_out))
     why = _diagnosis(examination.diagnosis) if examination.diagnosis else ()
@@ -70,7 +70,7 @@ def of_examination(examination: Examination) -> str:
 
 
 def of_situation(situation: Situation) -> str:
-    """Render what is live and which deployment made it so."""
+    """Render the live release and the deployment that released it."""
     known = list(facts(situation))
     bad = f"{sign(situation.exit_code)} " if situation.exit_code else ""
     return _page(
@@ -80,7 +80,7 @@ def of_situation(situation: Situation) -> str:
 
 
 def of_history(history: History) -> str:
-    """Render one row per deployment, newest first."""
+    """Render a row for each deployment, the newest first."""
     rows = {number: (str(number), "", "", "no end is recorded", *[""] * 5) for number in history.unfinished}
     rows |= {each.number: _unfinished(each) for each in history.open}
     rows |= {release.number: _release(release) for release in history.releases}

@@ -1,7 +1,7 @@
 """Progress output of long-running commands.
 
-Events are lines that stay, on a terminal and in a pipe alike. The current step is one moving line, on a terminal only, so a pipe never
-receives cursor movements, even when FORCE_COLOR asks for colours.
+Events become lines that stay, on a terminal and in a pipe. The current step is a moving line, which only a terminal
+shows: a pipe never receives cursor movements, even when FORCE_COLOR asks for colours.
 """
 
 import os
@@ -47,7 +47,7 @@ class TerminalProgress(LineProgress):
 
     @contextmanager
     def run(self) -> Iterator[Callable[[Event], None]]:
-        """Print the events of one run; the moving line is removed when the block ends, however it ends."""
+        """Print the events of one run. Remove the moving line at the end of the block, even after an error."""
         try:
             with super().run() as tell:
                 yield tell
@@ -83,14 +83,14 @@ class TerminalProgress(LineProgress):
 
 @contextmanager
 def replacing(stream: TextIO) -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows a text in place of the previous one, on a terminal; the last one stays."""
+    """Yield a function that shows a text; on a terminal, each text replaces the previous one. The last text stays."""
     console = Console(file=stream, highlight=False)
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         yield lambda text: live.update(Text(printable(text).rstrip("\n")), refresh=True)
 
 
 class _MovingLine:
-    """The current step and its duration, cut to one line, because `Live` cannot remove a line that wrapped."""
+    """The current step and its duration. They are cut to one line, because `Live` cannot remove a wrapped line."""
 
     def __init__(self, words: str, expected: float | None, now: Callable[[], float]) -> None:
         self._words = words
@@ -107,7 +107,7 @@ class _MovingLine:
 
 
 def moving(words: str, elapsed: float, expected: float | None) -> str:
-    """`the platform is at work · 1:24 of about 3:10`, or a hint that it takes longer than usual."""
+    """Return a line such as `the platform is at work · 1:24 of about 3:10`, or with a hint that it takes longer than usual."""
     if expected is None:
         return f"{words} · {clock(elapsed)}"
     if elapsed > expected:

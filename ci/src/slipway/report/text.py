@@ -35,7 +35,7 @@ def _megabytes(entries: Iterable[CacheEntry]) -> str:
 
 
 def of_estimate(estimate: Estimate, account: str) -> str:
-    """Say what a run creates in `account`, how long it takes and what it costs, before anyone agrees to it."""
+    """Render what a run creates in `account`, its duration and its cost. A person reads this before agreeing."""
     creates = "\n".join(f"  {one_line(line)}" for line in estimate.creates)
     return (
         f"This run creates in {one_line(account)}, and deletes at its end:\n{creates}\n"

@@ -1,4 +1,4 @@
-"""The message about the end of a deployment, as Slack and many chats accept it."""
+"""The message about the end of a deployment, in the form that Slack and many other chats accept."""
 
 from slipway.records.outcome import Outcome, Status
 from slipway.report.format import duration, sign
@@ -7,7 +7,10 @@ from slipway.untrusted import one_line
 
 
 def of_outcome(outcome: Outcome, holder: str) -> str:
-    """Return the text, without the application's log lines; angle brackets are escaped, because Slack reads <!channel> as a command."""
+    """Return the text, without the application's log lines.
+
+    Angle brackets are escaped, because Slack executes <!channel>.
+    """
     kept, number = outcome.kept, f", deployment {outcome.number}" if outcome.number else ""
     lines = [
         f"{sign(kept.status.exit_code)} {kept.status.value}: {action(kept.verb)}{one_line(kept.service)} in {one_line(kept.environment)}{number}",

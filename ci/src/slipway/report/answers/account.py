@@ -26,12 +26,12 @@ def of_destruction(record: Destruction) -> CommandResult:
 
 
 def of_permissions(permissions: Permissions) -> CommandResult:
-    """The text is the policy alone, ready to be saved as a file."""
+    """Return the policy as text, ready to be saved as a file."""
     return CommandResult(record=permissions, text=f"{printable(permissions.policy)}\n")
 
 
 def of_listening(listening: Listening) -> CommandResult:
-    """The text is one line, because the process that starts the simulator reads one line."""
+    """Return the address as one line, because the program that starts the simulator reads one line."""
     text = f"listening on {one_line(listening.url)}\n"
     return CommandResult(record=listening, text=text, outputs={"url": listening.url})
 
@@ -54,6 +54,6 @@ def of_estimate(estimate: Estimate) -> CommandResult:
 
 
 def of_left(left: Left) -> CommandResult:
-    """Return the number of resources that are left; the reasons were printed during the run."""
+    """Return the number of resources that remain. The reasons were printed during the run."""
     text = f"{len(left.things)} resources could not be deleted" if left.things else "everything was deleted"
     return CommandResult(record=left, text=f"{text}\n", code=3 if left.things else 0)

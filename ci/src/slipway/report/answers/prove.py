@@ -1,4 +1,4 @@
-"""Results of tested migrations: proofs, services, certificates."""
+"""Results of testing migrations: proofs, services, certificates."""
 
 import json
 
@@ -36,14 +36,14 @@ def of_proofs(proofs: Proofs) -> CommandResult:
 
 
 def of_services(record: Services) -> CommandResult:
-    """The text has one folder a line, for a shell; the output is a list for the matrix of a workflow."""
+    """Return the services' folders: as text one folder a line, for a shell, and as an output for the matrix of a workflow."""
     folders = [service.folder for service in record.services]
     text = "".join(f"{one_line(folder)}\n" for folder in folders)
     return CommandResult(record=record, text=text, outputs={"folders": json.dumps(folders)})
 
 
 def of_certificate(certificate: Certificate) -> CommandResult:
-    """The text is the JSON, ready to be saved as a file."""
+    """Return the certificate as JSON, ready to be saved as a file."""
     return CommandResult(record=certificate, text=to_json(certificate))
 
 

@@ -1,4 +1,4 @@
-"""Results of releases, of their rehearsal, and of commands that failed."""
+"""Results of deployments and of the rehearsal, and errors."""
 
 from slipway.records.checks import Preflight
 from slipway.records.joint import JointOutcome, JointPlan, JointSituation
@@ -28,7 +28,7 @@ def of_plan(plan: Plan) -> CommandResult:
 
 
 def of_outcome(outcome: Outcome) -> CommandResult:
-    """Answer a deployment; lines of the log are in the text for the terminal only, and in no record, Markdown or output."""
+    """Return the result of a deployment. Only the text for the terminal contains lines of the log."""
     kept = outcome.kept
     return CommandResult(
         record=kept,
@@ -53,7 +53,10 @@ def of_migration(record: Migration, environment: str) -> CommandResult:
 
 
 def of_standing(standing: Standing, environment: str) -> CommandResult:
-    """Render the revisions of database and release; the exit code is 1 when the database is ahead, as no upgrade leads back."""
+    """Return the revisions of database and release.
+
+    Exit 1 when the database is ahead, because no upgrade leads to the release's heads.
+    """
     text, code = plain.of_standing(standing, environment), 1 if standing.unknown else 0
     return fenced_result(standing, text, code, head=",".join(standing.database), missing=str(len(standing.missing)))
 
@@ -63,7 +66,7 @@ def of_rehearsal(record: Rehearsal) -> CommandResult:
 
 
 def of_refusal(refusal: Refusal) -> CommandResult:
-    """Render an error; the text is empty because its sentence goes to standard error."""
+    """Return an error as a result. Its text is empty because the sentence is printed to standard error."""
     markdown = release_markdown.of_refusal(refusal)
     outputs = {"error": f"{refusal.what}: {refusal.next_step}"}
     return CommandResult(record=refusal, text="", code=refusal.exit_code, markdown=markdown, outputs=outputs)
@@ -76,7 +79,7 @@ def of_joint_plan(plan: JointPlan) -> CommandResult:
 
 
 def of_joint_outcome(outcome: JointOutcome) -> CommandResult:
-    """Answer a release; lines of the log are in the text for the terminal only, and in no record, Markdown or output."""
+    """Return the result of a joint release. Only the text for the terminal contains lines of the log."""
     kept = outcome.kept
     fates = {part.service: part.fate.value for part in outcome.parts}
     return CommandResult(

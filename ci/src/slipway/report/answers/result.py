@@ -13,8 +13,11 @@ from slipway.untrusted import printable
 class CommandResult:
     """The result of one command.
 
-    - record: a Record, for `--json`; None without one. text: for a terminal. code: the exit code.
-    - markdown: for the job summary; empty when the job needs none. outputs: for later steps of the job.
+    - record: the record for `--json`, or None.
+    - text: for a terminal.
+    - code: the exit code.
+    - markdown: for the job summary; empty when the job needs none.
+    - outputs: values for later steps of the job.
     """
 
     record: Any
@@ -25,10 +28,13 @@ class CommandResult:
 
 
 def fenced_result(record: Record, text: str, code: int = 0, **outputs: str) -> CommandResult:
-    """Return a result whose Markdown is its text."""
+    """Return a result that shows its text in a Markdown fence."""
     return CommandResult(record=record, text=text, code=code, markdown=fenced(text), outputs=outputs)
 
 
 def step_outputs(values: Mapping[str, str], delimiter: str) -> str:
-    """Render the file that `$GITHUB_OUTPUT` names; an unguessable delimiter keeps a value from starting another output."""
+    """Render the file `$GITHUB_OUTPUT`.
+
+    The delimiter must be unguessable, so that no value can start another output.
+    """
     return "".join(f"{name}<<{delimiter}\n{printable(value)}\n{delimiter}\n" for name, value in values.items())

@@ -1,4 +1,4 @@
-"""Results about a service that runs."""
+"""Results about a running service."""
 
 from slipway.records.checks import SecretList, SecretVersion
 from slipway.records.command import CommandRun
@@ -38,7 +38,7 @@ def of_release_watch(watch: ReleaseWatch) -> CommandResult:
 
 
 def of_history(history: History) -> CommandResult:
-    """The outputs describe the newest deployment that has ended."""
+    """Return the history. The outputs describe the newest deployment that has ended."""
     newest = history.releases[0] if history.releases else None
     return CommandResult(
         record=history,
@@ -53,7 +53,7 @@ def of_history(history: History) -> CommandResult:
 
 
 def of_examination(examination: Examination) -> CommandResult:
-    """Only the text, which a person reads now, has lines of the log."""
+    """Return an examination. Only its text, which a person reads now, has lines of the log."""
     return CommandResult(
         record=examination.kept,
         text=release.of_examination(examination),
@@ -77,7 +77,10 @@ def of_secret_version(record: SecretVersion) -> CommandResult:
 
 
 def of_command_run(record: CommandRun) -> CommandResult:
-    """The text is empty after success: the command has printed its own."""
+    """Return the end of a command of `slipway run`.
+
+    The text is empty after success, because the command has printed its own output.
+    """
     failed = f"{one_line(record.environment)}: the command ended with the exit code {record.exit_code}\n"
     return CommandResult(record=record, text=failed if record.exit_code else "", code=record.exit_code)
 

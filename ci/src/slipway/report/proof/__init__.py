@@ -1,1 +1,1 @@
-"""Reports of a proof: a module per format, `programs` for those that programs read, and the views that several formats share."""
+"""Reports of a proof: a module for each format, `programs` for formats that programs read, and views that several formats share."""

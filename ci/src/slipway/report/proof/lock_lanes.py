@@ -9,7 +9,7 @@ from slipway.records.proof import Blocked, Revision, Statement
 
 
 class Waits(Enum):
-    """Which sessions wait for a table."""
+    """The sessions that wait for a table."""
 
     EVERYBODY = "readers and writers wait"
     WRITERS = "writers wait"
@@ -19,7 +19,7 @@ class Waits(Enum):
 
 
 class Work(Enum):
-    """Work of a statement that takes longer the more rows the table has."""
+    """Work of a statement that takes longer when the table has more rows."""
 
     REWRITE = "rewritten"
     BUILD = "index built"
@@ -28,11 +28,14 @@ class Work(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """Consecutive statements through which the same sessions wait for a table.
+    """Consecutive statements during which the same sessions wait for a table.
 
-    - length: the number of statements. opens: whether the first one begins a transaction.
-    - brief: whether sessions wait only briefly, because no statement of the span does work that grows with rows, on any table.
-    - taken: the lock mode that the first statement takes, or empty. work: what the first statement does to the table.
+    - length: the number of statements.
+    - opens: whether the first statement begins a transaction.
+    - brief: whether sessions wait only briefly, because no statement of the span does work that grows with rows, on any
+      table.
+    - taken: the lock mode that the first statement takes, or empty.
+    - work: the first statement's work on the table.
     """
 
     length: int
@@ -45,7 +48,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Lane:
-    """One table; the lengths of its spans add up to the revision's statements."""
+    """The spans of one table, which together cover all statements of the revision."""
 
     table: str
     spans: tuple[Span, ...]
@@ -53,7 +56,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class LockScope:
-    """Statements whose locks end together: a transaction, or `alone` one statement in autocommit mode."""
+    """Statements whose locks end together: a transaction, or one statement in autocommit mode (`alone`)."""
 
     statements: tuple[Statement, ...]
     alone: bool
@@ -61,21 +64,25 @@ class LockScope:
 
 @dataclass(frozen=True)
 class LockLanes:
-    """The lock scopes of a revision, and a lane per table that it locks or works on, in the order of first use."""
+    """The lock scopes of a revision, and a lane for each table that the revision locks or works on, in the order of first use."""
 
     scopes: tuple[LockScope, ...]
     lanes: tuple[Lane, ...]
 
 
 def lock_lanes(revision: Revision) -> LockLanes:
-    """Lay out which sessions wait for which table during which statements."""
+    """Return which sessions wait for which table during each statement of a revision."""
     scopes = tuple(_scopes(revision.statements))
     tables = dict.fromkeys(table for statement in revision.statements for table in _touched(statement))
     return LockLanes(scopes, tuple(Lane(table, tuple(_spans(table, scopes))) for table in tables))
 
 
 def _scopes(statements: Sequence[Statement]) -> Iterator[LockScope]:
-    """Alembic commits before an autocommit block, so statements after the block run in another transaction."""
+    """Yield the groups of statements whose locks end together.
+
+    Alembic commits before an autocommit block, so statements after the block are in another transaction than those
+    before.
+    """
     for together, group in groupby(statements, key=lambda statement: statement.transaction):
         if together:
             yield LockScope(tuple(group), alone=False)
@@ -103,7 +110,7 @@ def _spans(table: str, scopes: Sequence[LockScope]) -> Iterator[Span]:
 
 
 def _single_spans(table: str, scope: LockScope) -> Iterator[Span]:
-    """Yield one span per statement of a scope."""
+    """Yield a span for each statement of a scope."""
     held = False
     for number, statement in enumerate(scope.statements):
         held = held or table in statement.locks

@@ -13,7 +13,7 @@ from slipway.report.proof.text import place, tally
 
 @dataclass(frozen=True)
 class FindingGroup:
-    """Findings of one rule, one level and one message."""
+    """Findings with the same rule, level and message."""
 
     findings: tuple[Finding, ...]
 
@@ -23,14 +23,14 @@ class FindingGroup:
 
     @property
     def remedy(self) -> str:
-        """The remedy when all findings share it, otherwise empty."""
+        """The common remedy of all findings; empty when they differ."""
         remedies = {finding.remedy for finding in self.findings}
         return remedies.pop() if len(remedies) == 1 else ""
 
 
 @dataclass(frozen=True)
 class SuppressedFindings:
-    """Findings suppressed for one reason."""
+    """Findings that are suppressed for the same reason."""
 
     reason: str
     groups: tuple[FindingGroup, ...]
@@ -41,7 +41,7 @@ class SuppressedFindings:
 
 
 def grouped(findings: Iterable[Finding]) -> tuple[FindingGroup, ...]:
-    """Group findings in the order of each group's first, which keeps the worst on top."""
+    """Group findings, in the order in which the groups first appear. The worst findings come first."""
     groups: dict[tuple[str, Level, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.rule, finding.level, finding.message), []).append(finding)
@@ -57,16 +57,17 @@ def suppressed(findings: Iterable[Finding]) -> tuple[SuppressedFindings, ...]:
     return tuple(SuppressedFindings(reason, grouped(group)) for reason, group in by_reason.items())
 
 
-_UNFOLDED: Final = 20  # timelines shown at once
-_ROW, _LANE = 28, 18  # of the graph, in SVG units
+_UNFOLDED: Final = 20  # the number of timelines that are shown at once
+_ROW, _LANE = 28, 18  # sizes in the graph, in SVG units
 
 
 @dataclass(frozen=True)
 class Chapter:
     """One revision on the page.
 
-    - anchor: of its timeline, empty without one; numbered, because a revision's id may be any text.
-    - findings: those that are not suppressed.
+    - anchor: the anchor of its timeline; empty without a timeline. It is a number, because a revision's id may be any
+      text.
+    - findings: the findings that are not suppressed.
     """
 
     revision: Revision
@@ -87,7 +88,7 @@ class Chapter:
 
     @property
     def file(self) -> str:
-        """The name of its file, without the folder."""
+        """The name of the revision's file, without the folder."""
         return self.revision.file.rpartition("/")[2]
 
     @property
@@ -130,14 +131,14 @@ def _chapters(revisions: Sequence[Revision], findings: Sequence[Finding]) -> Ite
 
 
 def _shown(timelines: Sequence[Chapter]) -> list[Chapter]:
-    """Return all timelines, or when there are many the first ones with findings."""
+    """Return all timelines; when they are many, the first ones with findings."""
     if len(timelines) <= _UNFOLDED:
         return list(timelines)
     return [chapter for chapter in timelines if chapter.findings][:_UNFOLDED]
 
 
 def _path(points: Sequence[Cell]) -> str:
-    """Return the `d` of an SVG path through rows and lanes."""
+    """Return the attribute `d` of an SVG path through these rows and lanes."""
     places = [(_LANE * lane + _LANE // 2, _ROW * row + _ROW // 2) for row, lane in points]
     return " ".join([f"M{places[0][0]} {places[0][1]}", *map(_bend, places, places[1:])])
 

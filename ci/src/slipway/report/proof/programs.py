@@ -1,9 +1,9 @@
-"""A proof for other programs: GitHub's annotations, GitLab's code quality, JUnit XML, and SARIF 2.1.0 for code scanning and editors.
+"""A proof for other programs: GitHub's annotations, GitLab's code quality, JUnit XML, and SARIF 2.1.0.
 
-- GitHub's runner parses every printed line that begins with `::` and undoes the escapes below (actions/runner,
+- GitHub's runner executes every printed line that begins with `::`, and reverses the escapes below (actions/runner,
   src/Runner.Common/ActionCommand.cs).
-- Its code scanning rejects a whole SARIF file when a result has no location or a text is empty. It matches results between runs by line
-  or fingerprint. It ignores `suppressions`, so a suppressed finding also gets the level "note".
+- GitHub's code scanning rejects a whole SARIF file when a result has no location or a text is empty. It matches results
+  between runs by line or fingerprint. It ignores `suppressions`, so a suppressed finding also gets the level "note".
 """
 
 import hashlib
@@ -21,12 +21,12 @@ from slipway.report.proof.text import place
 from slipway.untrusted import one_line, printable
 
 _COMMANDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "notice"}
-_IN_TEXT = str.maketrans({"%": "%25", "\n": "%0A"})  # printable text has no other line ends
+_IN_TEXT = str.maketrans({"%": "%25", "\n": "%0A"})  # `printable` leaves no other line ends
 _IN_PROPERTY = _IN_TEXT | str.maketrans({":": "%3A", ",": "%2C"})
 
 
 def annotations(proof: Proof) -> str:
-    """Render one line per finding that is not suppressed, worst first; GitHub shows ten per level."""
+    """Render a line for each finding that is not suppressed, the worst first. GitHub shows ten lines per level."""
     return "".join(_command(finding) for finding in proof.findings if finding.suppressed is None)
 
 
@@ -51,7 +51,10 @@ _SEVERITIES = {Level.ERROR: "blocker", Level.WARNING: "minor", Level.NOTE: "info
 
 
 def code_quality(*proofs: Proof) -> str:
-    """Render GitLab's code quality report: one issue per finding that is not suppressed, shown in the diff of a merge request."""
+    """Render GitLab's code quality report, with an issue for each finding that is not suppressed.
+
+    GitLab shows issues in a merge request's diff.
+    """
     issues = [
         {
             "description": f"{_id(finding)}: {_sentence(finding)}",
@@ -66,7 +69,7 @@ def code_quality(*proofs: Proof) -> str:
     return json.dumps(issues, indent=2) + "\n"
 
 
-_NOT_XML = r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # compiled when it is used, which takes 9 ms
+_NOT_XML = r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # compiled on first use, because this takes 9 ms
 
 
 def junit(proof: Proof) -> str:
@@ -78,7 +81,7 @@ def xml(element: ET.Element) -> str:
 
 
 def suite(proof: Proof, title: str = "slipway gate") -> ET.Element:
-    """Return JUnit's suite of a proof; ElementTree escapes."""
+    """Return the JUnit suite of a proof. ElementTree escapes its texts."""
     known = {revision.id for revision in proof.revisions}  # empty when alembic could not read the history
     by_revision: dict[str | None, list[Finding]] = {}
     for finding in proof.findings:
@@ -130,12 +133,12 @@ def sarif(proof: Proof) -> str:
 
 
 def sarif_log(runs: Sequence[Mapping[str, Any]]) -> str:
-    """Render the log in plain ASCII."""
+    """Render a SARIF log in plain ASCII."""
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": runs}, indent=2) + "\n"
 
 
 def sarif_run(proof: Proof) -> dict[str, Any]:
-    """Return the run of a proof: its violated rules, one result per finding."""
+    """Return the SARIF run of a proof: the violated rules, and a result for each finding."""
     driver = {"name": "slipway", "version": printable(proof.gate.gate), "rules": list(_rules(proof))}
     results = [_result(finding, proof, fingerprint) for _, finding, fingerprint in _fingerprinted(proof)]
     return {"tool": {"driver": driver}, "results": results}
@@ -157,7 +160,7 @@ def _rules(proof: Proof) -> Iterator[dict[str, Any]]:
 
 
 def _help(identity: str, findings: Sequence[Finding]) -> dict[str, str]:
-    """Explain a rule: its effect, the safe form of each finding, where to read more. A helpUri needs a public address of docs/rules."""
+    """Return the explanation of a rule: its effect, and the safe form for each finding."""
     remedies = {printable(each.remedy).strip(): each.remedy_is_code for each in findings if each.remedy.strip()}
     shown = list(remedies.items())[:_REMEDIES]
     marked = [fenced(remedy, "python") if code else escaped(remedy, 600) for remedy, code in shown]
@@ -171,7 +174,10 @@ def _help(identity: str, findings: Sequence[Finding]) -> dict[str, str]:
 
 
 def _fingerprinted(*proofs: Proof) -> Iterator[tuple[Proof, Finding, str]]:
-    """Yield every finding with its proof and fingerprint; equal findings are numbered, so that their fingerprints differ."""
+    """Yield every finding with its proof and fingerprint.
+
+    Equal findings are numbered, so that their fingerprints differ.
+    """
     seen: Counter[str] = Counter()
     for proof in proofs:
         for finding in proof.findings:
@@ -182,7 +188,7 @@ def _fingerprinted(*proofs: Proof) -> Iterator[tuple[Proof, Finding, str]]:
 
 def _result(finding: Finding, proof: Proof, fingerprint: str) -> dict[str, Any]:
     measured = f" Measured: {one_line(finding.measured, _LONGEST)}" if finding.measured else ""
-    # GitHub's upload action computes the hash of a line itself; without a line it needs ours.
+    # GitHub's upload action computes the hash of a line. For a finding without a line we must add one.
     prints = {"slipway/v1": fingerprint} | ({} if finding.line else {"primaryLocationLineHash": fingerprint})
     result: dict[str, Any] = {
         "ruleId": _id(finding),
@@ -197,7 +203,10 @@ def _result(finding: Finding, proof: Proof, fingerprint: str) -> dict[str, Any]:
 
 
 def _file(finding: Finding, proof: Proof) -> str:
-    """Return the file of a finding; without one, the newest revision's, or pyproject.toml."""
+    """Return the file of a finding.
+
+    For a finding without a file, return that of the newest revision, or pyproject.toml.
+    """
     newest = proof.revisions[-1].file if proof.revisions else ""
     return next(filter(None, map(one_line, (finding.file or "", newest))), "pyproject.toml")
 
@@ -208,7 +217,7 @@ def _place(finding: Finding, proof: Proof) -> dict[str, Any]:
 
 
 def _fingerprint(finding: Finding) -> str:
-    """Hash what stays the same when lines move: rule, file, revision, message and, without a line, the measured fact."""
+    """Return a hash that stays the same when lines move: of rule, file, revision and message; of the measured fact only without a line."""
     parts = (finding.rule, finding.file or "", finding.revision or "", finding.message)
     text = "\0".join(map(printable, (*parts, "" if finding.line else finding.measured)))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,7 +1,6 @@
-"""The layout of a history's graph: a row per revision, newest on top, edges down to its parents.
+"""The layout of a history's graph: a row for each revision, the newest at the top, and edges down to its parents.
 
-Long runs of unremarkable old revisions are one node. No node uses the lane of an edge that passes its row, so that no edge crosses
-an unrelated revision.
+Long runs of unremarkable old revisions become one node. An edge never passes through the node of an unrelated revision.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -10,14 +9,14 @@ from typing import Final
 
 from slipway.records.proof import Revision
 
-_SHORTEST_RUN: Final = 4  # a shorter run is quicker to read than to unfold
+_SHORTEST_RUN: Final = 4  # a shorter run is easier to read unfolded
 
 Cell = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class GraphNode:
-    """One revision, or a run of several, oldest first. Rows count from the top, lanes from the left."""
+    """One revision, or a run of several, the oldest first. Rows are counted from the top, lanes from the left."""
 
     revisions: tuple[Revision, ...]
     row: int
@@ -26,7 +25,7 @@ class GraphNode:
 
 @dataclass(frozen=True)
 class Edge:
-    """A line from a node down to one of its parents, in `lane` between their rows."""
+    """A line from a node down to one of its parents. Between the rows of both it is in `lane`."""
 
     child: GraphNode
     parent: GraphNode
@@ -34,7 +33,7 @@ class Edge:
 
     @property
     def points(self) -> tuple[Cell, ...]:
-        """Its ends and bends as (row, lane), from the child to the parent."""
+        """The ends and bends of the edge as (row, lane), from child to parent."""
         between = [self.child.row + 1, self.parent.row - 1] if self.parent.row - self.child.row > 1 else []
         bends = ((row, self.lane) for row in dict.fromkeys(between))
         return ((self.child.row, self.child.lane), *bends, (self.parent.row, self.parent.lane))
@@ -55,9 +54,10 @@ class Graph:
 
 
 def graph(revisions: Sequence[Revision], noteworthy: Collection[str] = ()) -> Graph:
-    """Lay out revisions in a proof's order, parents before children.
+    """Lay out revisions that are in a proof's order, parents before children.
 
-    New revisions and those with `noteworthy` ids are never folded into a run. A parent that is not listed before its child gets no edge.
+    New revisions and those in `noteworthy` stay separate nodes. A parent that is not listed before its child gets no
+    edge.
     """
     parents = _parents(revisions)
     runs = _runs(revisions, parents, noteworthy)[::-1]
@@ -81,8 +81,8 @@ def _parents(revisions: Sequence[Revision]) -> list[tuple[int, ...]]:
 def _runs(
     revisions: Sequence[Revision], parents: Sequence[tuple[int, ...]], noteworthy: Collection[str]
 ) -> list[tuple[int, ...]]:
-    """Return the revisions in order, runs folded; a run takes the place of its newest revision."""
-    chains: dict[int, list[int]] = {}  # by the newest revision of each
+    """Return the nodes in order. A folded run is at the place of its newest revision."""
+    chains: dict[int, list[int]] = {}  # by the newest revision of each chain
     for index in _quiet(revisions, parents, noteworthy):
         chains[index] = [*chains.pop(parents[index][0], []), index]
     runs = {newest: chain for newest, chain in chains.items() if len(chain) >= _SHORTEST_RUN}
@@ -93,7 +93,7 @@ def _runs(
 def _quiet(
     revisions: Sequence[Revision], parents: Sequence[tuple[int, ...]], noteworthy: Collection[str]
 ) -> Iterator[int]:
-    """Yield the old, unremarkable revisions with one parent and one child, both old."""
+    """Yield the unremarkable old revisions that have one old parent and one old child."""
     children: list[list[int]] = [[] for _ in revisions]
     for index, below in enumerate(parents):
         for parent in below:
@@ -106,10 +106,13 @@ def _quiet(
 
 
 def _lanes(below: Sequence[tuple[int, ...]]) -> tuple[list[int], list[tuple[int, int, int]]]:
-    """Return the lane of each row, and the edges as (child's row, parent's row, lane); `below` holds each row's parents."""
+    """Return the lane of each row, and the edges as (child's row, parent's row, lane).
+
+    `below` has the rows of each row's parents.
+    """
     lanes: list[int] = []
     edges: list[tuple[int, int, int]] = []
-    leads_to: list[int | None] = []  # by lane, the row where its edge ends
+    leads_to: list[int | None] = []  # for each lane, the row where its edge ends
     for row, parents in enumerate(below):
         ending = [lane for lane, end in enumerate(leads_to) if end == row]
         lanes.append(ending[0] if ending else _lane_to(None, leads_to))
@@ -123,7 +126,7 @@ def _lanes(below: Sequence[tuple[int, ...]]) -> tuple[list[int], list[tuple[int,
 
 
 def _lane_to(parent: int | None, leads_to: list[int | None]) -> int:
-    """Return a lane that already leads to this parent, or the first free one."""
+    """Return a lane that already leads to this parent, otherwise the first free lane."""
     for wanted in (parent, None):
         if wanted in leads_to:
             return leads_to.index(wanted)

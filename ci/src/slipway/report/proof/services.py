@@ -1,4 +1,4 @@
-"""The proofs of all services of a repository, in one report of each format."""
+"""The proofs of all services of a repository, as one report in each format."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from slipway.report.proof.text import markdown as proof_markdown
 from slipway.report.proof.text import text as proof_text
 from slipway.untrusted import one_line
 
-_CELL = 100  # characters
+_CELL = 100  # characters of a table's cell
 _COLUMNS = ("service", "verdict", "revisions", "findings")
 
 
 def text(proofs: Proofs) -> str:
-    """Render the report of each service below its folder, then a table of all."""
+    """Render the report of each service below the name of its folder, then a table of all services."""
     reports = "".join(f"=== {one_line(service.folder)}\n{_text(service)}\n" for service in proofs.services)
     table = (_COLUMNS, *_rows(proofs))
     widths = [max(len(row[column]) for row in table) for column in range(len(_COLUMNS) - 1)]
@@ -60,7 +60,7 @@ def _row(service: ServiceProof) -> tuple[str, str, str]:
 
 
 def title(proofs: Proofs) -> str:
-    """`Migrations of 3 services: 1 refused, 1 could not run, 1 passed`."""
+    """Return a title such as `Migrations of 3 services: 1 refused, 1 could not run, 1 passed`."""
     verdicts = [_row(service)[0].partition(",")[0] for service in proofs.services]
     counts = (f"{verdicts.count(verdict)} {verdict}" for verdict in ("could not run", *VERDICTS) if verdict in verdicts)
     return f"Migrations of {counted(len(verdicts), 'service')}: {', '.join(counts) or 'no service has changed'}"
@@ -72,7 +72,7 @@ def _table(proofs: Proofs) -> str:
 
 
 def markdown(proofs: Proofs) -> str:
-    """Render the table, then the report of each service that was tested."""
+    """Render the table of services, then the report of each tested service."""
     parts = [f"## {title(proofs)}", _table(proofs)]
     for service in proofs.services:
         if service.proof:
@@ -81,7 +81,7 @@ def markdown(proofs: Proofs) -> str:
 
 
 def comment(proofs: Proofs) -> str:
-    """Render one screen for a comment: the table, and the first findings of all services, errors first."""
+    """Render a comment of one screen: the table of services, and the first findings of all services, errors first."""
     lines, instead = listing(_worst_first(proofs.proven))
     return (
         "\n\n".join([f"### {title(proofs)}", _table(proofs), *(["\n".join(lines)] if lines else []), *instead]) + "\n"
@@ -93,7 +93,7 @@ def _worst_first(proofs: tuple[Proof, ...]) -> list[Finding]:
 
 
 def page(proofs: Proofs) -> str:
-    """Render the table, with a link to the page of each service."""
+    """Render the table of services, with links to their pages."""
     proven = [service for service in proofs.services if service.proof]
     links = {one_line(service.folder): f"{quote(place(one_line(service.folder)))}/index.html" for service in proven}
     rows = [(row, links.get(row[0], "")) for row in _rows(proofs)]
@@ -101,12 +101,12 @@ def page(proofs: Proofs) -> str:
 
 
 def place(folder: str) -> str:
-    """Return the folder of a service's own reports."""
+    """Return the folder with the reports of one service."""
     return "services" if folder == "." else f"services/{folder}"
 
 
 def annotations(proofs: Proofs) -> str:
-    """Render those of each service, and one for each reason why a service was not tested."""
+    """Render the annotations of each service, and one for each reason why a service could not be tested."""
     refused = [(service, reason) for service in proofs.services for reason in _reasons(service)]
     lines = (
         programs.annotation("error", f"{service.folder} could not be tested: {reason}", {"title": "slipway"})
@@ -116,7 +116,7 @@ def annotations(proofs: Proofs) -> str:
 
 
 def junit(proofs: Proofs) -> str:
-    """Render a suite per service; one that could not be tested has an error."""
+    """Render a JUnit suite for each service. A service that could not be tested has an error."""
     suites = ET.Element("testsuites", name="slipway gate")
     for service in proofs.services:
         name = f"slipway gate {service.folder}"
@@ -133,9 +133,11 @@ def _failed(service: ServiceProof, name: str) -> ET.Element:
 
 
 def sarif(proofs: Proofs) -> str:
-    """Render a run per service, which GitHub compares with the runs of the same category: the id up to its last slash.
+    """Render a SARIF run for each tested service.
 
-    A service that could not be tested has no run, so its earlier alerts stay open. GitHub refuses files of more than 20 runs.
+    GitHub compares it with earlier runs of the same category, which is the id up to its last slash.
+    A service that could not be tested has no run, so its earlier alerts stay open. GitHub refuses files with more than
+    20 runs.
     """
     runs = (
         programs.sarif_run(service.proof.in_repository())

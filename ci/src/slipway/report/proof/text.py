@@ -9,7 +9,7 @@ from slipway.report.format import escaped, fenced, in_lines
 from slipway.untrusted import one_line, printable
 
 _PLACES = 3
-WHOLE = 2_000  # characters: advice is at the end of a line, and is not cut
+WHOLE = 2_000  # characters of a line. Advice is at the end of a line and must not be cut
 
 
 @in_lines
@@ -20,12 +20,12 @@ def text(proof: Proof) -> Iterator[str]:
 
 
 def first_lines(proof: Proof) -> Iterator[str]:
-    """Yield what the report begins with: which revisions were tested, and every part that was not examined."""
+    """Yield the first lines of the report: which revisions were tested, and which parts were not."""
     yield from (*_partial(proof), *(one_line(line, WHOLE) for line in _extent(proof)))
 
 
 def summary(proof: Proof) -> str:
-    """Summarise in one line: the verdict, what was executed, how long it took."""
+    """Return a line with the verdict, the executed revisions and the duration."""
     done = f"{proof.executed} on PostgreSQL {one_line(proof.postgres)}"
     if proof.coverage.tables:
         done += f", with rows in {proof.coverage.filled} of {counted(proof.coverage.tables, 'table')}"
@@ -42,20 +42,20 @@ def summary(proof: Proof) -> str:
 
 
 def tally(findings: Iterable[Finding]) -> str:
-    """Count the findings that are not suppressed: `1 error, 2 warnings`."""
+    """Return the number of findings that are not suppressed, by level: `1 error, 2 warnings`."""
     counts = Counter(finding.level for finding in findings if finding.suppressed is None)
     return ", ".join(counted(counts[level], level.value) for level in Level if counts[level]) or "no findings"
 
 
 def place(finding: Finding) -> str:
-    """`file:line`, or "the history" for a finding without a file."""
+    """Return the place of a finding: `file:line`, or "the history" when it has no file."""
     if not finding.file:
         return "the history"
     return one_line(finding.file) + (f":{finding.line}" if finding.line else "")
 
 
 def explained(finding: Finding) -> str:
-    """Explain one finding on its own: the message, the place, the measured fact, the remedy."""
+    """Render one finding by itself: message, place, measured fact, remedy."""
     remedy = "\n".join(f"    {line}" for line in printable(finding.remedy).splitlines())
     lines = [
         f"{one_line(finding.rule)} {one_line(finding.message)}",
@@ -90,7 +90,7 @@ def _partial(proof: Proof) -> list[str]:
 
 
 def _extent(proof: Proof) -> Iterator[str]:
-    """Yield which revisions were tested, and every part that was not examined."""
+    """Yield which revisions were tested, and which parts were not."""
     if proof.coverage.baseline:
         yield f"begun on: {proof.coverage.baseline}"
     if proof.coverage.chosen:
@@ -124,7 +124,7 @@ _LISTED = 8
 
 
 def comment(proof: Proof) -> str:
-    """Render one screen of Markdown for a comment: a line per finding, and the code to write for the first."""
+    """Render a comment of one screen: a line for each finding, and the corrected code for the first one."""
     lines = [f"- {escaped(line, WHOLE)}" for line in list(_extent(proof))[:_LISTED]]
     listed, instead = listing(proof.findings)
     return (
@@ -141,7 +141,7 @@ def comment(proof: Proof) -> str:
 
 
 def listing(findings: Sequence[Finding]) -> tuple[list[str], list[str]]:
-    """Return a line of Markdown for each of the first findings, and the paragraphs about the first one."""
+    """Return the lines for the first findings, and the paragraphs about the very first."""
     shown = [finding for finding in findings if finding.suppressed is None]
     lines = [
         f"- {_SIGNS[each.level]} **{escaped(each.rule)}** {escaped(place(each))}: {escaped(each.message)}"
