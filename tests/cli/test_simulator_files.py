@@ -15,6 +15,7 @@ from tests.simulator.account import asked, opened
 ROLE = "arn:aws:iam::123456789012:role/theirs"
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-AbCdEf"
 PARAMETER = "arn:aws:ssm:eu-west-1:123456789012:parameter/notes/url"
+DATABASE = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-url-AbCdEf"
 STATE = f"""
 repositories = ["shop"]
 roles = ["{ROLE}"]
@@ -22,6 +23,8 @@ strict-roles = true
 [secrets]
 "{SECRET}:password::" = "NOTES_PASSWORD"
 "{PARAMETER}" = "NOTES_URL"
+[databases]
+"{DATABASE}" = "postgresql+asyncpg"
 """
 FAULTS = '[[fault]]\noperation = "DescribeService"\neffect = "throttled"\nskip = 1\ntimes = 2\n'
 VARIABLES = {"NOTES_PASSWORD": "hunter2", "NOTES_URL": "postgresql://"}
@@ -41,7 +44,9 @@ async def test_an_account_begins_with_what_the_file_says(files):
     beginning = Beginning.of(*files(), VARIABLES)
     assert "hunter2" not in repr(beginning)
     async with opened() as account:
-        beginning.put_into(account.cloud, VARIABLES)
+        assert beginning.state.databases == {DATABASE: "postgresql+asyncpg"}
+        beginning.put_into(account.cloud, VARIABLES, {DATABASE: "postgresql+asyncpg://here/notes"})
+        assert account.cloud.references.value(DATABASE) == "postgresql+asyncpg://here/notes"
         read = await account.ask("secretsmanager", "get_secret_value", SecretId=SECRET)
         assert read["SecretString"] == '{"password": "hunter2"}'
         assert account.cloud.references.value(PARAMETER) == "postgresql://"

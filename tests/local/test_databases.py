@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from slipway.local.databases import attached
+from slipway.local.databases import attached, servers_of
 from slipway.simulator.databases import DatabaseLaunch
 from tests.release.direct import opened
 
@@ -23,3 +23,13 @@ async def test_a_database_of_an_account_is_a_server_whose_main_user_is_no_superu
         assert attributes == (False, True, True)
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(f"{url}/postgres")
+
+
+@pytest.mark.slow
+async def test_the_database_of_a_secret_is_a_server_that_runs_as_long_as_the_account():
+    async with servers_of({"arn": "postgresql+asyncpg"}) as urls:
+        assert urls["arn"].startswith("postgresql+asyncpg://")
+        url = urls["arn"].replace("+asyncpg", "")
+        psycopg.connect(url).close()
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url)

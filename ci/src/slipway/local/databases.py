@@ -1,12 +1,12 @@
 """Postgres servers on this machine for the databases of a simulated account."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio.to_thread
 
-from slipway.database_url import parts_of
+from slipway.database_url import parts_of, with_scheme
 from slipway.postgres import binaries
 from slipway.postgres.server import Server, running
 from slipway.simulator.cloud import Cloud
@@ -47,3 +47,15 @@ async def attached(cloud: Cloud) -> AsyncIterator[LocalServers]:
 
         cloud.places.fill(attach)
         yield servers
+
+
+@asynccontextmanager
+async def servers_of(schemes: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
+    """Start a server for each scheme of a URL, and return the URLs by the same keys; raises BadInputError."""
+    async with AsyncExitStack() as stack:
+        urls: dict[str, str] = {}
+        for key, scheme in schemes.items():
+            found = await anyio.to_thread.run_sync(binaries.find, None)
+            server = await stack.enter_async_context(running(found))
+            urls[key] = with_scheme(server.url, scheme)
+        yield urls

@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from slipway import toml
 from slipway.errors import BadInputError
-from slipway.local.databases import attached
+from slipway.local.databases import attached, servers_of
 from slipway.postgres.datadir import cache
 from slipway.records.command import Listening
 from slipway.records.form import text_of
@@ -55,8 +55,8 @@ class Beginning:
                 )
         return beginning
 
-    def put_into(self, cloud: Cloud, variables: Mapping[str, str]) -> None:
-        self.state.put_into(cloud, variables)
+    def put_into(self, cloud: Cloud, variables: Mapping[str, str], urls: Mapping[str, str] | None = None) -> None:
+        self.state.put_into(cloud, variables, urls)
         cloud.faults.add(*(scripted.fault() for scripted in self.faults.fault))
 
 
@@ -71,8 +71,9 @@ async def simulate(
     async with simulated(
         lambda url: HostBackend(url=url, login=LOGIN, cache=cache()), port=port, clock=Clock(speed)
     ) as cloud:
-        (beginning or Beginning()).put_into(cloud, os.environ)
-        async with attached(cloud):
+        beginning = beginning or Beginning()
+        async with servers_of(beginning.state.databases) as urls, attached(cloud):
+            beginning.put_into(cloud, os.environ, urls)
             tell(Listening(cloud.url))
             await anyio.to_thread.run_sync(operations)  # read the API models before the first request
             await anyio.sleep_forever()

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from typing import Annotated
 
 import anyio
 import anyio.abc
@@ -36,7 +37,7 @@ from slipway.simulator.registry import PASSWORD, ImageStore, RegistryProtocol, R
 from slipway.simulator.route53 import Route53
 from slipway.simulator.secrets import Secrets
 from slipway.simulator.serving import serving
-from slipway.structure import MismatchError
+from slipway.structure import MismatchError, Pattern
 from slipway.workload.workload import Backend, LaunchSpec, Workload
 
 SAMPLE = "aws-containers/hello-app-runner"
@@ -247,7 +248,7 @@ def put_secrets(values: Mapping[str, str], cloud: Cloud) -> None:
             cloud.references.put(arn, value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InitialState:
     """The contents of an account at the start, as a file states them."""
 
@@ -256,6 +257,10 @@ class InitialState:
     strict_roles: bool = False  # refuse any other role instead of trusting it
     # Environment variables with the values, by ARN.
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # Schemes of URLs, by the ARN of the secret that gets the URL of a server which starts with the account.
+    databases: Mapping[str, Annotated[str, Pattern(r"postgresql.*", "postgresql or postgresql+DRIVER")]] = field(
+        default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         for index, name in enumerate(self.repositories):
@@ -264,24 +269,26 @@ class InitialState:
         for index, arn in enumerate(self.roles):
             if not arn.startswith("arn:aws") or ":role/" not in arn:
                 raise MismatchError(f"roles[{index}]", f"found {arn!r:.80}, allowed is the ARN of a role")
-        for index, arn in enumerate(self.secrets):
-            if ":secretsmanager:" not in arn and ":ssm:" not in arn:  # not repeated: it may be the secret itself
-                raise MismatchError(
-                    f"secrets[{index}]", "found another key, allowed is the ARN of a secret or a parameter"
-                )
+        for key, named in (("secrets", self.secrets), ("databases", self.databases)):
+            for index, arn in enumerate(named):
+                if ":secretsmanager:" not in arn and ":ssm:" not in arn:  # not repeated: it may be the secret itself
+                    raise MismatchError(
+                        f"{key}[{index}]", "found another key, allowed is the ARN of a secret or a parameter"
+                    )
 
     def unset(self, variables: Mapping[str, str]) -> list[str]:
         """List the ARNs of secrets whose variables are not set; the names of these are not shown, as one may be a secret by mistake."""
         return sorted(arn for arn, variable in self.secrets.items() if variable not in variables)
 
-    def put_into(self, cloud: Cloud, variables: Mapping[str, str]) -> None:
-        """Create all of it in every region, and a secret in its own."""
-        cloud.places.fill(partial(self._put, variables))
+    def put_into(self, cloud: Cloud, variables: Mapping[str, str], urls: Mapping[str, str] | None = None) -> None:
+        """Create all of it in every region, and a secret in its own; `urls` are those of its databases, by ARN."""
+        values = {arn: variables[variable] for arn, variable in self.secrets.items()}
+        cloud.places.fill(partial(self._put, values | dict(urls or {})))
 
-    def _put(self, variables: Mapping[str, str], cloud: Cloud) -> None:
+    def _put(self, secrets: Mapping[str, str], cloud: Cloud) -> None:
         for name in self.repositories:
             cloud.store.create(name, cloud.clock.now(), immutable=True)
         for role in self.roles:
             cloud.iam.put(role)
         cloud.iam.strict = self.strict_roles
-        put_secrets({arn: variables[variable] for arn, variable in self.secrets.items()}, cloud)
+        put_secrets(secrets, cloud)
