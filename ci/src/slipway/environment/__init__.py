@@ -1,1 +1,1 @@
-"""One environment of a service: what is live there, and what changes it."""
+"""One environment of a service: its live release, and the commands that change it."""

@@ -34,9 +34,11 @@ from slipway.structure import MismatchError
 
 @dataclass(frozen=True, kw_only=True)
 class _Made:
-    """The ids of the resources that stacks have made, by their names in the templates.
+    """The ids of the resources that bootstrap's stacks have created, by the resources' names in the templates.
 
-    - foundation: of the network's stack. own: of the service's. services: of each stack that imports from the network's.
+    - foundation: the resources in the network's stack.
+    - own: the resources in the service's stack.
+    - services: the resources of each stack that imports from the network's stack.
     """
 
     foundation: Mapping[str, str] = field(default_factory=dict)
@@ -46,18 +48,18 @@ class _Made:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountSetup:
-    """The AWS account of one environment, before anything is deployed there."""
+    """The AWS account of one environment, with the stacks that bootstrap creates there."""
 
     settings: Settings
     environment: str
     aws: Aws
     time: Time
-    digest: str | None = None  # of the image whose task makes the database's roles
-    # Other services of the repository in the environment; they describe the same network and database.
+    digest: str | None = None  # the image whose task creates the database's roles
+    # The repository's other services in the environment. Their settings describe the same network and database.
     beside: Collection[Settings] = ()
 
     async def stacks(self) -> tuple[StackTemplate, ...]:
-        """Return the stacks; raises RefusedError if the credentials belong to another account."""
+        """Return the stacks. Raise RefusedError when the credentials belong to another account."""
         caller = (await self.aws.call("sts", "get_caller_identity"))["Account"]
         account = self.settings.environment(self.environment).account
         if caller != account:
@@ -69,7 +71,7 @@ class AccountSetup:
 
     @property
     def _managed(self) -> ManagedNetwork | None:
-        """The settings of the network that bootstrap makes; None for a team's own, and for none."""
+        """The settings of the network that bootstrap creates; None when the team has its own, or no network is set."""
         network = self.settings.environment(self.environment).network
         return network if isinstance(network, ManagedNetwork) else None
 
@@ -82,20 +84,24 @@ class AccountSetup:
         return cost_of(self.settings, self.environment, self.beside)
 
     async def propose(self, tell: Callable[[Event], None]) -> Bootstrap:
-        """Return what would change, and delete the change sets; raises SlipwayError."""
+        """Return the proposed changes, and delete their change sets.
+
+        Raise SlipwayError when they cannot be computed.
+        """
         async with AsyncExitStack() as opened:
             proposals = [proposal for _, proposal in await self._proposed(opened, tell)]
         return await self._report(proposals, tell)
 
     async def drift(self, tell: Callable[[Event], None]) -> AccountDrift:
-        """Compare the account with the templates of its stacks; raises SlipwayError."""
+        """Compare the account with the templates of its stacks. Raise SlipwayError when the account cannot be read."""
         private = self._managed is not None and self._managed.private
         stacks = tuple([await detect(self.aws, stack, self.time) for stack in await self.stacks()])
         made = await self._made(tell)
         enclosure = await enclosure_of(self.aws, made.foundation, made.services)
         doors = await self._open_doors(made)
         misplaced = await self._misplaced(made)
-        if misplaced and not private:  # the settings differ, and what is isolated may be so
+        # the settings differ from the account, which may still be isolated as the settings say
+        if misplaced and not private:
             stacks = (*stacks[:-1], with_values(stacks[-1], unapplied=tuple(misplaced)))
         return AccountDrift(
             environment=self.environment,
@@ -110,7 +116,7 @@ class AccountSetup:
         )
 
     async def _misplaced(self, made: _Made) -> list[str]:
-        """Return a sentence if the live service is in other subnets of bootstrap's network than its settings say."""
+        """Return a sentence when the live service is in other subnets of bootstrap's network than its settings say."""
         network = self._managed
         if network is None or VPC not in made.foundation:
             return []
@@ -133,9 +139,11 @@ class AccountSetup:
         replace: Sequence[str] = (),
         restores: bool = False,
     ) -> Bootstrap:
-        """Create what is missing, stack by stack, and stop after one that fails; `restores` also undoes drift.
+        """Create what is missing, one stack after the other, and stop after a failure.
 
-        Before the first, refuse what was not `approved`, and the loss of a resource that `replace` does not name; raises SlipwayError.
+        With `restores` also undo drift.
+        Before the first change, raise RefusedError for changes that were not `approved`, and for the loss of a resource
+        that `replace` does not name.
         """
         changes: list[StackChange] = []
         async with AsyncExitStack() as opened:
@@ -159,7 +167,10 @@ class AccountSetup:
     async def _report(
         self, changes: Iterable[StackChange], tell: Callable[[Event], None], *, makes: bool = False
     ) -> Bootstrap:
-        """Return the changes of stacks with those of the database and the load balancers, which are made if `makes`."""
+        """Return the changes of stacks, database and load balancers.
+
+        With `makes`, also apply those of database and load balancers.
+        """
         made = await self._made(tell)
         database = await self._database(made, tell, makes=makes)
         doors = await self._doors(made, makes=makes)
@@ -172,7 +183,7 @@ class AccountSetup:
         )
 
     def _told(self, changes: Iterable[StackChange]) -> tuple[StackChange, ...]:
-        """Return the changes without outputs for services with the other value of `private`."""
+        """Return the changes without the outputs that only services with the other value of `private` need."""
         if self._managed is None:
             return tuple(changes)
         other = tasks_place(private=not self._managed.private)
@@ -182,7 +193,10 @@ class AccountSetup:
         )
 
     async def _doors(self, made: _Made, *, makes: bool) -> list[DoorChange]:
-        """Return the load balancers that admit others than callers, or not all callers; with `makes` they are corrected."""
+        """Return the load balancers that admit others than the callers, or not all callers.
+
+        With `makes`, correct them.
+        """
         doors = await self._open_doors(made)
         if makes:
             for door in doors:
@@ -190,19 +204,19 @@ class AccountSetup:
         return [door.change(Result.APPLIED if makes else Result.PROPOSED) for door in doors]
 
     async def callers(self) -> tuple[str, ...]:
-        """Return the services that call this one, in the network that bootstrap made."""
+        """Return the services that call this service in the network that bootstrap created."""
         vpc, _ = await self._network()
         return await callers_of(self.aws, vpc, self.settings.name) if vpc else ()
 
     async def withdraw(self) -> None:
-        """Remove the rules that admit this service to the private ones, so that its security group can be deleted."""
+        """Remove the rules that admit this service to private services, so that its security group can be deleted."""
         vpc, group = await self._network()
         if vpc and group:
             for door in await doors_of(self.aws, vpc):
                 await withdraw(self.aws, door, group)
 
     async def _network(self) -> tuple[str, str]:
-        """Return the ids of the network that bootstrap made, and of the service's security group; empty without them."""
+        """Return the ids of the network that bootstrap created and of the service's security group; empty texts when they do not exist."""
         if self._managed is None:
             return "", ""
         stacks = {each.kind: each.name for each in self._templates}
@@ -210,11 +224,14 @@ class AccountSetup:
         return made[0].get(VPC, ""), made[1].get(CALLER, "")
 
     async def _open_doors(self, made: _Made) -> list[Door]:
-        """Return the load balancers in the network that bootstrap made; none in a team's own, which may have other uses."""
+        """Return the load balancers in the network that bootstrap created.
+
+        Return none in a team's own network, where they may have other uses.
+        """
         return await doors_of(self.aws, made.foundation[VPC]) if VPC in made.foundation else []
 
     async def _made(self, tell: Callable[[Event], None]) -> _Made:
-        """Read what the stacks have made in the account."""
+        """Read which resources the stacks have created in the account."""
         if self._managed is None:
             return _Made()
         stacks = {each.kind: each for each in self._templates}
@@ -225,7 +242,10 @@ class AccountSetup:
         return _Made(foundation=await ids_of(self.aws, foundation.name), services=services, own=own)
 
     async def _database(self, made: _Made, tell: Callable[[Event], None], *, makes: bool) -> DatabaseChange | None:
-        """Read the database and its roles, and make them if `makes`; None where bootstrap has made none."""
+        """Read the database and its roles; with `makes`, create them.
+
+        Return None when the settings have no managed database.
+        """
         if self.settings.environment(self.environment).database is None:
             return None
         access = Access(
@@ -245,9 +265,10 @@ class AccountSetup:
         replace: Sequence[str] = (),
         restores: bool = False,
     ) -> list[tuple[StackChangeSet, StackChange]]:
-        """Return the change set of each stack, with what it would change; one that must wait is not opened.
+        """Return the change set of each stack with its changes.
 
-        Raises RefusedError naming every role that exists already, and when other services would lose something.
+        A stack that must wait for another one gets no change set.
+        Raise RefusedError with every role that already exists, and when another service would lose something.
         """
         proposals: list[tuple[StackChangeSet, StackChange]] = []
         roles, awaited, is_last = dict[str, StackTemplate](), dict[str, str](), False
@@ -266,7 +287,10 @@ class AccountSetup:
         return [*proposals[1:], proposals[0]] if is_last else proposals
 
     async def _waiting(self, stack: StackTemplate, awaited: Mapping[str, str]) -> StackChange | None:
-        """Return the proposal for a stack that imports an export of `awaited`, a dict from exports to the stacks that will make them; otherwise None."""
+        """Return the proposal for a stack that imports one of the exports `awaited`, a dict from export to the stack that will create it.
+
+        Otherwise return None.
+        """
         if (export := next((each for each in imports_of(stack.template) if each in awaited), None)) is None:
             return None
         present = await describe_stack(self.aws, stack.name)
@@ -277,9 +301,10 @@ class AccountSetup:
     async def _check_shared(
         self, stack: StackTemplate, proposal: StackChange, named: Sequence[str], tell: Callable[[Event], None]
     ) -> bool:
-        """Return whether this stack loses something that our own stacks use, so that these must be changed first.
+        """Return whether this stack would lose a resource that our other stacks use.
 
-        Raises RefusedError when other services use what would be lost or changed, and for what AWS refuses.
+        These stacks must then be changed first.
+        Raise RefusedError when other services use the resource, and for changes that AWS refuses.
         """
         deletion = StackDeletion(self.aws, stack, self.time, tell)
         for change in proposal.changes:
@@ -300,13 +325,13 @@ class AccountSetup:
 
 
 def _waiting(stack: StackTemplate, awaited: str, applied: Mapping[str, Any]) -> StackChange:
-    """Return the proposal for a stack that CloudFormation cannot compute yet, because an export that it imports does not exist.
+    """Return the proposal for a stack that CloudFormation cannot compute yet, because an imported export does not exist.
 
-    `applied` are the resources of the stack's present template.
+    `applied` are the resources in the stack's present template.
     """
     wanted = stack.template["Resources"]
     changed = {name: "Modify" if name in applied else "Add" for name in wanted if wanted[name] != applied.get(name)}
-    actions = sorted(changed.items(), key=lambda each: each[1])  # "Add" comes first
+    actions = sorted(changed.items(), key=lambda each: each[1])  # "Add" comes before "Modify"
     gone = [name for name in applied if name not in wanted]
     return StackChange(
         stack=stack.name,
@@ -328,7 +353,10 @@ def _removal(name: str, resource: Mapping[str, Any]) -> ResourceChange:
 
 
 async def changed(access: Access, digest: str | None, tell: Callable[[Event], None], *, makes: bool) -> DatabaseChange:
-    """Run the task that reads or makes the database and its roles, and return how it ended; an error is part of that."""
+    """Run the task that reads or creates the database and its roles.
+
+    Return the result, in which an error is a reason.
+    """
     change = DatabaseChange(
         name=database_name(access.settings.name), owner=owner_name(access.settings.name), result=Result.WAITING
     )
@@ -340,7 +368,8 @@ async def changed(access: Access, digest: str | None, tell: Callable[[Event], No
     try:
         answer = await access.run(digest, tell, makes=makes)
     except SlipwayError as error:
-        # A role that may only read finds the drift of the stacks; this is reported as not checked.
+        # A role with read permissions can check the drift of the stacks, but not this; the report then says "not
+        # checked".
         is_denied = any(isinstance(each, AwsRefusedError) and each.is_denied for each in (error, error.__cause__))
         return with_values(
             change, result=change.result if is_denied and not makes else Result.FAILED, reason=str(error)
@@ -353,7 +382,7 @@ async def changed(access: Access, digest: str | None, tell: Callable[[Event], No
 
 
 def check_approved(now: Bootstrap, approved: Bootstrap) -> None:
-    """Raise RefusedError unless the changes are those that were approved."""
+    """Raise RefusedError when the changes are not the approved ones."""
     if approved.environment != now.environment:
         raise RefusedError(
             f"the approved change is one of {approved.environment}, not of {now.environment}",
@@ -373,7 +402,7 @@ def check_approved(now: Bootstrap, approved: Bootstrap) -> None:
 
 
 def with_repository(settings: Settings, repository: str | None) -> Settings:
-    """Return the settings with another GitHub repository; raises SettingsError."""
+    """Return the settings with another GitHub repository. Raise SettingsError when the name does not fit."""
     if repository is None:
         return settings
     try:

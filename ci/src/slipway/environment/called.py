@@ -1,6 +1,6 @@
-"""The callees of a service: their private addresses, as the account reports them, become variables of the caller.
+"""The private addresses of called services: they are read from the account and become variables of the caller.
 
-An address is read and never built: ECS chooses it, and a service that is deleted and created again may get another one.
+An address is never computed: ECS chooses it, and a service that is deleted and created again may get another one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,9 +18,10 @@ E = TypeVar("E", bound=ObservedEnvironment)
 
 
 async def connected(environment: E, folders: Mapping[str, Settings]) -> E:
-    """Return the environment with the addresses of the services that it calls; `folders` has those of the repository.
+    """Return the environment with the addresses of the services that it calls.
 
-    Raises one error that lists the calls that are not possible and the callees that are not deployed yet.
+    `folders` has the settings of the repository's services.
+    Raise one error that lists all impossible calls and all callees that are not deployed yet.
     """
     return await connect(environment, graph_of(folders))
 
@@ -36,7 +37,10 @@ async def connect(environment: E, graph: CallGraph) -> E:
 
 
 async def addresses_of(environment: ObservedEnvironment, graph: CallGraph) -> dict[str, str]:
-    """Return the address of each called service by its variable; empty for one that does not exist. Raises RefusedError for a public one."""
+    """Return the address of each called service, by variable; an empty text for a service that does not exist.
+
+    Raise RefusedError for a callee with a public address.
+    """
     found: dict[str, str] = {}
     for callee in environment.settings.calls:
         other = ObservedEnvironment(
@@ -46,7 +50,7 @@ async def addresses_of(environment: ObservedEnvironment, graph: CallGraph) -> di
             time=environment.time,
             keys=environment.keys,
             note=environment.note,
-            connection=environment.aws,  # both are in one account and region
+            connection=environment.aws,  # both services are in one account and region
         )
         host = await other.platform.private_host(other.settings, other.name, other.aws)
         found[variable_of(callee)] = other.address_of(host) if host else ""
@@ -65,14 +69,17 @@ def _absent(environment: ObservedEnvironment, addresses: Mapping[str, str]) -> I
 def awaited(
     environment: ServiceEnvironment, addresses: Mapping[str, str]
 ) -> tuple[ServiceEnvironment, tuple[str, ...]]:
-    """Return the environment for a plan, which may be made before the callees exist, and a note for each unknown address."""
+    """Return the environment for a plan, which may be made before the callees exist, and a note for each missing address."""
     missing = {variable_of(each): each for each in environment.settings.calls if not addresses[variable_of(each)]}
     known = {**addresses, **{variable: f"https://{callee}.invalid" for variable, callee in missing.items()}}
     return environment.with_addresses(known), tuple(map(_awaiting, missing.values()))
 
 
 def comparable(plan: Plan, approved: Plan, calls: Iterable[str]) -> Plan:
-    """Return a plan without the addresses that an approved plan did not know: they come from AWS, and no settings alter them."""
+    """Return a plan without the addresses that were unknown when it was approved.
+
+    They come from AWS, and no setting changes them.
+    """
     unknown = {f"variable {variable_of(callee)}" for callee in calls if _awaiting(callee) in approved.notes}
     return replace(plan, changes=tuple(change for change in plan.changes if change.name not in unknown))
 

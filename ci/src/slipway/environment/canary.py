@@ -1,19 +1,24 @@
-"""Requests during a canary: the platform's alarm counts only requests that fail, and at night users may send none."""
+"""Requests during a canary.
+
+The platform's alarm counts failed requests only, and at night there may be no other requests.
+"""
 
 from dataclasses import dataclass, field
 
 from slipway.environment.observed import ObservedEnvironment, UnansweredError
 from slipway.records.plan import Observed
 
-_FIRST, _REQUESTS = 10, 3  # for each path, at first and every few seconds: of some 200, 5 % reach the new release
-_BEFORE = 2  # requests that fail, of which the release before has answered at least one
+# for each path, first and then every few seconds: of some 200 requests, 5 % reach the new release
+_FIRST, _REQUESTS = 10, 3
+_BEFORE = 2  # attempts; when all fail, the previous release has answered at least one of them
 
 
 @dataclass(kw_only=True)
 class Canary:
-    """The requests of one run while two releases share the traffic; the load balancer decides which release answers.
+    """The requests of one run while two releases share the traffic. The load balancer decides which release answers.
 
-    `paths` are those that the previous release answers: the alarm also counts the errors of that one, and would roll back a release that corrects them.
+    `paths` are those that the previous release answers: the alarm also counts that release's errors, and would roll
+    back a release that corrects them.
     """
 
     environment: ObservedEnvironment
@@ -23,14 +28,17 @@ class Canary:
     observed: Observed = field(default_factory=Observed)
 
     async def sample(self) -> str:
-        """Request each path some times; return a line at the first time and at the first error, otherwise an empty text."""
+        """Request each path several times.
+
+        Return a line at the start and at the first error, otherwise an empty text.
+        """
         if self.paths is None:
             return await self._begin()
         before, problem = self.failed, await self._request(self.paths * _REQUESTS)
         return self._failures(problem) if self.failed > before == 0 else ""
 
     async def _begin(self) -> str:
-        """Request the paths that the previous release answers."""
+        """Find and request the paths that the previous release answers; return a line about them."""
         self.paths, self.observed = (), await self.environment.status()
         if obstacle := self._obstacle():
             return f"slipway sends no requests during the canary: {obstacle}"
@@ -45,7 +53,7 @@ class Canary:
         return f"{said}; {self._failures(problem)}" if self.failed else said
 
     async def _problem_before(self, path: str) -> str:
-        """Return why a path is not answered, also when it is requested again; empty when it is."""
+        """Return why two requests of a path failed; an empty text when one was answered."""
         problem = ""
         for _ in range(_BEFORE):
             try:
@@ -57,7 +65,7 @@ class Canary:
         return problem
 
     async def _request(self, paths: tuple[str, ...]) -> str:
-        """Request paths, and return the last problem."""
+        """Request paths, and return the last problem; an empty text without one."""
         problem = ""
         for path in paths:
             self.asked += 1

@@ -1,16 +1,19 @@
-"""The answers of both sides of a move to the smoke paths: status, content type, and the body where the old side repeats it."""
+"""The answers of both sides of a move to the smoke paths.
+
+Status and content type are compared, and bodies that the old side repeats.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slipway.environment.observed import ObservedEnvironment, UnansweredError
 
-_HERE = "HERE"  # in the place of a side's own address
+_HERE = "HERE"  # replaces a side's own address
 
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """How a client reaches a side: the address that it connects to, and the host name that it requests, by default that address."""
+    """A client's way to one side of a move: the address to which it connects, and the host name that it requests (by default the address)."""
 
     side: ObservedEnvironment
     platform: str
@@ -18,7 +21,7 @@ class Way:
     name: str = ""
 
     async def failure(self, pauses: Sequence[float]) -> str:
-        """Return why a smoke path has no good answer after several attempts; empty when all have one."""
+        """Return why a smoke path was not answered well in several attempts; an empty text when all were."""
         for pause in (*pauses, None):
             if not (problem := await self._failure()) or pause is None:
                 return problem
@@ -36,7 +39,7 @@ class Way:
         return ""
 
     async def answer(self, path: str) -> "Answer":
-        """Request a path; raises UnansweredError."""
+        """Request a path. Raise UnansweredError when there is no answer."""
         try:
             found = await self.side.get(self.address, path, self.name)
         except UnansweredError as error:
@@ -53,7 +56,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer; the body without the address of the side that gave it."""
+    """One answer. Its body does not contain the address of the side that answered."""
 
     status: int
     kind: str
@@ -61,7 +64,10 @@ class Answer:
 
 
 async def difference(old: Way, new: Way, *, bodies: bool) -> str:
-    """Return how the answers of the new side differ from those of the old one, otherwise nothing; `bodies` compares those too."""
+    """Return how the new side's answers differ from the old side's; an empty text when they do not.
+
+    With `bodies`, compare bodies, too.
+    """
     for path in old.side.smoke_paths:
         try:
             before, again, after = [await way.answer(path) for way in (old, old, new)]

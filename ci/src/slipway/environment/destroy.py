@@ -1,4 +1,4 @@
-"""Destroy a whole environment, its service and its stacks, and report what is still billed."""
+"""The deletion of a whole environment, its service and its stacks, and a report of what is still billed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,9 +23,10 @@ _NOT_BEGUN = "not begun, because what comes before it was not deleted"
 
 @dataclass(frozen=True, kw_only=True)
 class _Proposal:
-    """The stacks of an environment with what would become of them, those of the service first.
+    """The planned deletion of an environment's stacks, those of the service first.
 
-    `obstacles` prevent it. `users` are the stacks of other services, for which the foundation is kept.
+    - obstacles: reasons against the deletion.
+    - users: stacks of other services, because of which the foundation is kept.
     """
 
     stacks: tuple[StackTemplate, ...]
@@ -35,13 +36,19 @@ class _Proposal:
 
 
 async def plan_destruction(environment: ServiceEnvironment, tell: Tell) -> Destruction:
-    """Return what would be deleted, the obstacles, what is billed now, and what would be kept; raises SlipwayError."""
+    """Return the planned deletions, the obstacles, the present bills and the kept resources.
+
+    Raise SlipwayError when they cannot be read.
+    """
     proposal = await _proposed(environment, tell)
     return await _proven(environment, proposal, None, [each for _, each in proposal.removals])
 
 
 async def destroy_everything(environment: ServiceEnvironment, tell: Tell, confirmed: str) -> Destruction:
-    """Delete the service, then the stacks, and stop after one that fails; raises SlipwayError before the first for each obstacle."""
+    """Delete the service and then the stacks; stop after a failure.
+
+    Raise SlipwayError with all obstacles before the first deletion.
+    """
     check_confirmed(environment, confirmed)
     proposal = await _proposed(environment, tell)
     proposal.obstacles.refuse()
@@ -90,7 +97,7 @@ async def _proposed(environment: ServiceEnvironment, tell: Tell) -> _Proposal:
 
 
 def _reason_to_keep(stack: StackTemplate, users: Sequence[str]) -> str:
-    """Return who else needs a stack; empty when it can be deleted."""
+    """Return why a stack is still needed; an empty text when it can be deleted."""
     if stack.kind is StackKind.SHARED:
         return "it belongs to all environments of the service, and its repositories hold images"
     return f"used by {', '.join(users)}" if stack.kind is StackKind.FOUNDATION and users else ""
@@ -111,7 +118,7 @@ async def _proven(
         except SlipwayError as error:
             unread.append(str(error))
     shared: list[CostLine] = []
-    if proposal.users:  # of the foundation, with all that is billed in it
+    if proposal.users:  # other services use the foundation, with its resources that are billed
         shared, billed = billed, []
         if environment.own_settings.database:
             kept.append(f"the database {database_name(environment.settings.name)} on that server, and its roles")

@@ -22,10 +22,10 @@ _NOT_KEPT = "each … replaces words of the application, which only the run's ow
 
 
 async def diagnose(environment: ObservedEnvironment, number: int | None) -> Examination:
-    """Examine deployment `number`, or the newest change of the service and what is live.
+    """Examine deployment `number`, or the newest change of the service and the live release.
 
-    While the platform cannot be read, the ledger's newest deployment and the recorded address are examined, as far as these can be read. Raises
-    SlipwayError when nothing of AWS has answered.
+    While the platform cannot be read, examine the newest deployment and the address in the ledger. Raise SlipwayError
+    when no AWS service answers.
     """
     environment = environment.impatient()
     if number is not None:
@@ -39,7 +39,10 @@ async def diagnose(environment: ObservedEnvironment, number: int | None) -> Exam
 
 
 async def _remembered(environment: ObservedEnvironment, error: SlipwayError) -> Examination:
-    """Return how the newest deployment ended by the ledger, and whether the recorded address answers; raises `error` when AWS is silent."""
+    """Return the end of the newest deployment in the ledger, and whether its address answers.
+
+    Raise `error` when no AWS service answers.
+    """
     history, unseen = await ledger_of(environment, is_settled=False)
     if not environment.aws.patience.answered:
         raise error
@@ -63,10 +66,10 @@ async def _remembered(environment: ObservedEnvironment, error: SlipwayError) -> 
 
 
 async def _newest(environment: ObservedEnvironment) -> Examination:
-    """Examine the newest deployment of the ledger, or an operation that another client started after it."""
+    """Examine the newest deployment in the ledger, or an operation that another client started later."""
     operation = await environment.target.newest()
     last = None
-    with suppress(SlipwayError):  # without the ledger, the platform's own record remains
+    with suppress(SlipwayError):  # without the ledger, the platform's own record is used
         last = (await environment.ledger.contents()).newest
     if not last:
         return await _of_operation(environment, operation, None)
@@ -79,7 +82,7 @@ async def _newest(environment: ObservedEnvironment) -> Examination:
 
 
 async def _is_foreign(environment: ObservedEnvironment, operation: Operation) -> bool:
-    """Return whether an operation is another client's and runs, or ended after the newest deployment that has ended."""
+    """Return whether an operation belongs to another client, and still runs or ended after the newest deployment with an end."""
     if await _number_of(environment, operation) is not None:
         return False
     ended = await environment.target.ended(operation)
@@ -88,7 +91,7 @@ async def _is_foreign(environment: ObservedEnvironment, operation: Operation) ->
 
 
 async def _examined(environment: ObservedEnvironment, number: int) -> Examination:
-    """Examine a deployment by its operation; by the ledger's record if it has none, or did not fail on the platform."""
+    """Examine a deployment by its operation, or by the ledger's record when there is no operation or no failure on the platform."""
     release = next(iter(await environment.ledger.releases([number])), None)
     intent = await environment.ledger.intent(number)
     operation = await environment.ledger.accepted(number)
@@ -99,7 +102,7 @@ async def _examined(environment: ObservedEnvironment, number: int) -> Examinatio
     found = await _of_operation(environment, operation, number)
     if found.diagnosis and release:
         found = replace(found, diagnosis=_with_what_the_run_knew(found.diagnosis, release))
-    if release and release.cause.startswith(BROKEN):  # only that run saw both releases
+    if release and release.cause.startswith(BROKEN):  # only that run observed both releases
         return replace(found, diagnosis=_cause(environment, release))
     if release is not None and release.status is Status.UNANSWERED:
         return replace(found, ending="live, and did not answer", diagnosis=_cause(environment, release))
@@ -109,7 +112,7 @@ async def _examined(environment: ObservedEnvironment, number: int) -> Examinatio
 def _recorded(
     environment: ObservedEnvironment, number: int, release: Release | None, intent: Intent | None
 ) -> Examination:
-    """Return the end of a deployment that changed nothing on the platform, as it was recorded."""
+    """Return the recorded end of a deployment that changed nothing on the platform."""
     found = partial(Examination, environment=environment.name, number=number)
     if release is None:
         who = f" of {intent.holder}" if intent else ""
@@ -124,7 +127,7 @@ def _recorded(
 
 
 def _with_what_the_run_knew(diagnosis: Diagnosis, release: Release) -> Diagnosis:
-    """Return the platform's diagnosis with the remedy of the run: it also knew what it changed, and whether it migrated."""
+    """Return the platform's diagnosis with the run's remedy, because the run knew its changes and whether it had migrated."""
     kept = diagnosis.kept
     if release.remedy.startswith(kept.remedy):
         return replace(diagnosis, remedy=diagnosis.remedy + release.remedy.removeprefix(kept.remedy))
@@ -156,7 +159,7 @@ async def _of_operation(
 
 
 async def _with_answer(environment: ObservedEnvironment, found: Examination) -> Examination:
-    """Add whether the live release answers, whatever became of the newest deployment, and the newest error in its log when it does not."""
+    """Add whether the live release answers, and the newest error in its log when it does not."""
     observed, releases = await environment.status(), tuple[Release, ...]()
     with suppress(SlipwayError):
         releases = (await environment.history()).releases
@@ -171,7 +174,10 @@ async def _with_answer(environment: ObservedEnvironment, found: Examination) -> 
 
 
 async def _number_of(environment: ObservedEnvironment, operation: Operation) -> int | None:
-    """Return the newest deployment that started an operation; None when it is another client's, or the ledger cannot be read."""
+    """Return the number of the newest deployment that started an operation.
+
+    Return None for another client's operation, or an unreadable ledger.
+    """
     with suppress(SlipwayError):
         accepted = (await environment.ledger.contents()).accepted
         for intent, started in await environment.ledger.begun(sorted(accepted, reverse=True)):
@@ -181,7 +187,7 @@ async def _number_of(environment: ObservedEnvironment, operation: Operation) -> 
 
 
 async def _spec(environment: ObservedEnvironment, number: int | None) -> ServiceSpec:
-    """Return the release that is diagnosed; the digest is NO_DIGEST when another tool deployed it without one."""
+    """Return the spec of the diagnosed release. Its digest is NO_DIGEST when another tool deployed an image by tag."""
     intent = None if number is None else await environment.ledger.intent(number)
     if intent is not None and intent.image:
         return environment.spec(digest_of(intent))

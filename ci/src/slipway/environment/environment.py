@@ -43,30 +43,30 @@ from slipway.settings import ManagedNetwork
 from slipway.settings.service import ledger_repository
 
 Permit = Callable[[Observed], Awaitable[str | None]]
-_WAS_LIVE = (Verb.ROLLBACK, Verb.MOVE)  # these bring a release that has been live on this schema
+_WAS_LIVE = (Verb.ROLLBACK, Verb.MOVE)  # these commands deploy a release that was already live on this schema
 
 
 def wall_clock() -> Time:
-    """Return real time, for AWS itself."""
+    """Return the real time, which AWS itself needs."""
     return Time(lambda: datetime.now(UTC), anyio.sleep, _seconds_since_boot)
 
 
 def _seconds_since_boot() -> float:
-    """Return a monotonic time that also passes while the machine sleeps: a lock expires meanwhile."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)  # Linux's; a monotonic clock of macOS passes anyway
+    """Return monotonic seconds that also count while the machine sleeps, because locks expire during that time."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)  # exists on Linux; the monotonic clock of macOS counts sleep anyway
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceEnvironment(ObservedEnvironment):
-    """An environment that is changed.
+    """An environment that commands can change.
 
-    - runner: makes the runner that migrates the database to a digest's head for a deployment; None for the one in the settings, if any.
+    - runner: makes the migration's runner for the digest of a deployment; None for the runner in the settings, if any.
     - starts: whether the preflight starts the release on this machine.
-    - certificate: of a migration, with its transactions: env.py may begin no others. None when it is unknown.
-    - joint: the joint release that its runs are a part of, or None.
-    - versions: of the secrets, from a preflight that has just been run; None if the deployment must run one.
-    - without_ledger: the reason to continue when the ledger fails; empty for a run that needs it.
+    - certificate: the certificate of a migration, whose transactions env.py must use. None when it is unknown.
+    - joint: the joint release to which this environment's runs belong, or None.
+    - versions: the secrets' versions, from a preflight that has just run; None when the deployment must run one.
+    - without_ledger: the reason to continue when the ledger fails; empty for a run that needs the ledger.
     """
 
     runner: "Callable[[ServiceEnvironment, str, str], Awaitable[Runner]] | None" = None
@@ -77,24 +77,30 @@ class ServiceEnvironment(ObservedEnvironment):
     without_ledger: str = ""
 
     def within(self, joint: JointRelease) -> Self:
-        """Return the same environment; its runs are a part of a joint release."""
+        """Return the same environment, whose runs belong to a joint release."""
         return self._with(joint=joint)
 
     def checked(self, versions: Mapping[str, str] | None) -> Self:
-        """Return the same environment after a preflight, with the versions that it returned; None leaves the preflight to the deployment."""
+        """Return the same environment after a preflight, with the secrets' versions.
+
+        With None, the deployment runs the preflight.
+        """
         return self._with(versions=versions)
 
     def proven_by(self, certificate: Certificate | None) -> Self:
-        """Return the same environment; it refuses a migration whose transactions differ from those of a certificate."""
+        """Return the same environment, which refuses a migration whose transactions differ from the certificate's."""
         return self._with(certificate=certificate) if certificate else self
 
     @property
     def transactions(self) -> str:
-        """Those of the certificate of a migration; empty when they are unknown."""
+        """The certificate's transactions; empty when they are unknown."""
         return self.certificate.transactions if self.certificate else ""
 
     def doing_without_ledger(self, reason: str) -> Self:
-        """Return the same environment, whose ledger may fail; records that it refuses are stored after the run."""
+        """Return the same environment, whose ledger may fail.
+
+        Records that the ledger refuses are stored after the run.
+        """
         return self._with(without_ledger=reason, records=Ledger(LateStore(self.store), self.name))
 
     @property
@@ -105,7 +111,7 @@ class ServiceEnvironment(ObservedEnvironment):
     def engine(
         self, tell: Tell, permit: Permit = no_op, certificate: Certificate | None = None, risk: str = ""
     ) -> Engine:
-        """Return the engine that changes the service; `release` extends it for a new release."""
+        """Return the engine that changes the service. `releasing` extends it for a new release."""
         self.aws.patience.tell = lambda line: tell(Event(line))
         return Engine(
             target=self.target,
@@ -125,9 +131,10 @@ class ServiceEnvironment(ObservedEnvironment):
         )
 
     async def plan(self, digest: str, verb: Verb = Verb.DEPLOY, observed: Observed | None = None) -> Plan:
-        """Return what a command would change in the live state, which is observed now by default.
+        """Return the changes that a command would make to the live state, which is observed now unless it is passed.
 
-        It is blocked if slipway did not create the service, its traffic has moved, or the image or the subnets do not fit.
+        The plan is blocked when slipway did not create the service, when its traffic has moved, or when image or
+        subnets do not fit.
         """
         from slipway.release.preflight.image import going_back, refusal_of
 
@@ -140,7 +147,7 @@ class ServiceEnvironment(ObservedEnvironment):
         notes = (f"not checked: {check.subject}: {check.found}" for check in unread)
         made = replace(made, notes=(*made.notes, *notes))
         refusals = [await refusal_of(self.aws, spec), *placed]
-        with suppress(AwsRefusedError):  # the tags of the service cannot be read
+        with suppress(AwsRefusedError):  # the service's tags cannot be read
             refusals = [await self._foreign(), *refusals]
         refused = (each for each in refusals if each and each.verdict is PreflightResult.REFUSED)
         explained = map(going_back, refused) if verb is Verb.ROLLBACK else refused
@@ -154,7 +161,10 @@ class ServiceEnvironment(ObservedEnvironment):
         return made
 
     async def _placed(self, spec: ServiceSpec) -> tuple[Check, ...]:
-        """Check whether the service fits into the network that slipway made; empty without one."""
+        """Check whether the service fits into the network that slipway created.
+
+        Return nothing when there is no such network.
+        """
         from slipway.release.preflight.checking import NETWORK
         from slipway.release.preflight.checks import covered
 
@@ -164,7 +174,7 @@ class ServiceEnvironment(ObservedEnvironment):
         return await covered(NETWORK, checker(self.aws, spec))
 
     async def older(self, image: str) -> tuple[str, ...]:
-        """Return a note for an image that is deployed with --older only; none when the ledger cannot be read."""
+        """Return a note when an image is deployed only with --older. Return nothing when the ledger cannot be read."""
         with suppress(SlipwayError):
             contents = await self.ledger.contents()
             if older := newer_than(image, await self.ledger.newest_records(contents, NEWEST)):
@@ -172,7 +182,7 @@ class ServiceEnvironment(ObservedEnvironment):
         return ()
 
     def live(self, digest: str, verb: Verb = Verb.DEPLOY) -> Live:
-        """Return the goal that a digest is live with these settings, which the ledger keeps."""
+        """Return the goal that a digest is live with the current settings, which the ledger records."""
         return Live(
             spec=self.spec(digest), verb=verb, specification=specification_of(self.settings, self.name, self.addresses)
         )
@@ -180,27 +190,30 @@ class ServiceEnvironment(ObservedEnvironment):
     async def deploy(
         self, digest: str, tell: Tell, certificate: Certificate | None = None, *, older: bool = False
     ) -> Outcome:
-        """Deploy a digest and return the outcome; raises SlipwayError if the run cannot start.
+        """Deploy a digest and return the outcome. Raise SlipwayError when the run cannot start.
 
-        `older` allows a digest that was deployed before the live one.
+        `older` allows an image that is older than the live one.
         """
         goal = replace(self.live(digest), may_be_older=older)
         return await self.release(goal, self.engine(tell, certificate=certificate))
 
     async def apply(self, approved: Plan, tell: Tell, certificate: Certificate | None = None) -> Outcome:
-        """Deploy an approved plan and return the outcome; raises SlipwayError if a deployment would no longer do just that."""
+        """Deploy an approved plan and return the outcome.
+
+        Raise SlipwayError when the changes are no longer those of the plan.
+        """
         check_belongs(approved, self.name, self.service)
         goal = self.live(self.digest_of(approved.image))
         return await self.release(goal, self.engine(tell, certificate=certificate), approved)
 
     async def release(self, goal: Live, engine: Engine, approved: Plan | None = None) -> Outcome:
-        """Deploy a release after its preflight and its migrations; a rollback does not migrate."""
+        """Deploy a release after its preflight and its migration. A rollback does not migrate."""
         return await self.reach(
             self.releasing(goal, engine), replace(goal, migrates=self.migrates or goal.verb in _WAS_LIVE), approved
         )
 
     async def reach(self, engine: Engine, goal: Goal, approved: Plan | None = None) -> Outcome:
-        """Reach a goal, and tell the environment's webhook how it ended."""
+        """Reach a goal, and report the outcome to the environment's webhook."""
         from slipway.environment.webhook import announce
 
         outcome = await reach(engine, goal, approved)
@@ -211,7 +224,7 @@ class ServiceEnvironment(ObservedEnvironment):
         return outcome
 
     def releasing(self, goal: Live, engine: Engine) -> Engine:
-        """Return the engine with the steps that come before a release."""
+        """Return the engine with the steps before a release: preflight and migration."""
         migrates = self.migrates and goal.verb not in _WAS_LIVE
         proven = self.proven_by(engine.certificate)
         migrate = partial(proven.migrate, goal.spec.image.digest) if migrates else None
@@ -223,17 +236,23 @@ class ServiceEnvironment(ObservedEnvironment):
             await self.store.check()
 
     async def check_owner(self) -> None:
-        """Raise RefusedError if something else created the service."""
+        """Raise RefusedError when slipway did not create the service."""
         if foreign := await self._foreign():
             raise RefusedError(foreign.found, foreign.remedy)
 
     async def _foreign(self) -> Check | None:
-        """Return why slipway did not create the service; None if it did, or if there is no service."""
+        """Return the check that slipway created the service, if it failed.
+
+        Return None when it passed, or when there is no service.
+        """
         check = await self.platform.owned(self.settings, self.name, self.aws)
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
     async def prepare(self, goal: Live, tell: Tell, observed: Observed) -> Mapping[str, str]:
-        """Run the preflight and return the versions of the secrets; a release that has been live is not started again on this machine."""
+        """Run the preflight and return the secrets' versions.
+
+        Releases that were already live are not started on this machine.
+        """
         if self.versions is not None:
             return self.versions
         from slipway.environment.preflight import preflight
@@ -255,13 +274,13 @@ class ServiceEnvironment(ObservedEnvironment):
         return checking.versions(report)
 
     async def migrate(self, digest: str, number: int, tell: Tell) -> Migration:
-        """Migrate for deployment `number`, which a later run may resume."""
+        """Migrate for deployment `number`. A later run can resume the migration."""
         runner = await self.migrating(digest, f"{self.service}.{number}")
         try:
             return await runner.migrate(tell)
         except RefusedError:
             migration = None
-            with suppress(SlipwayError):  # what cannot be read proves nothing, and the first error counts
+            with suppress(SlipwayError):  # an unreadable record proves nothing, and the first error is raised
                 migration = await self._proven_ahead(runner, digest)
             if migration is None:
                 raise
@@ -273,7 +292,11 @@ class ServiceEnvironment(ObservedEnvironment):
             return migration
 
     async def _proven_ahead(self, runner: Runner, digest: str) -> Migration | None:
-        """Return an empty migration when a certificate proves the commit on the newer schema of the database: a hot fix, or a release that was rolled back to."""
+        """Return an empty migration when a certificate proves the commit on the database's newer schema.
+
+        Otherwise return None.
+        This is the case for a hot fix, and for a release after a rollback to it.
+        """
         commit = await revision_of(self.aws, self.settings.name, digest)
         known = (*await self.ledger.certificates(every=False), *filter(None, [self.certificate]))
         own = [certificate for certificate in known if certificate.previous == commit]
@@ -285,7 +308,10 @@ class ServiceEnvironment(ObservedEnvironment):
         return Migration(before=standing.database, after=standing.database, applied=(), attempts=1, seconds=0)
 
     async def migrating(self, digest: str, deployment: str | None = None, url_from: str | None = None) -> Runner:
-        """Return the runner of migrations; raises SettingsError if the settings name none. `url_from` is a variable with the database's URL."""
+        """Return the runner of migrations.
+
+        `url_from` is a variable with the database's URL. Raise SettingsError when the settings have no runner.
+        """
         from slipway.environment.migrate import runner_of
 
         if self.runner and url_from is None:
@@ -296,9 +322,10 @@ class ServiceEnvironment(ObservedEnvironment):
 
 
 async def recorded(name: str, service: str, aws: Aws, time: Time) -> ServiceEnvironment:
-    """Open an environment by its ledger alone, with the settings of its newest release; raises RefusedError when it has none.
+    """Open an environment by its ledger alone, with the settings of its newest release.
 
-    The values of variables that are not recorded are missing; a rollback that needs one is refused.
+    Raise RefusedError when the ledger has none.
+    Values of variables that the ledger does not record are missing. A rollback that needs one is refused.
     """
     ledger = Ledger(EcrStore(aws, ledger_repository(service, name)), name)
     for intent in await ledger.newest_intents():
@@ -321,24 +348,27 @@ async def recorded(name: str, service: str, aws: Aws, time: Time) -> ServiceEnvi
 
 
 async def plan_change(environment: ServiceEnvironment, verb: Verb) -> Plan:
-    """Return what pausing, resuming or deleting would change, without changing it; raises RefusedError if the target cannot do it."""
+    """Return the plan of a pause, resumption or deletion. Raise RefusedError when the target does not support it."""
     goal = await _goal(environment, verb)
     check_sensible(goal, environment.target)
     return goal.plan(await environment.status())
 
 
 async def pause(environment: ServiceEnvironment, tell: Tell) -> Outcome:
-    """Pause the service; raises SlipwayError if the run cannot start."""
+    """Pause the service. Raise SlipwayError when the run cannot start."""
     return await environment.reach(environment.engine(tell), await _goal(environment, Verb.PAUSE))
 
 
 async def resume(environment: ServiceEnvironment, tell: Tell) -> Outcome:
-    """Resume the paused service; raises SlipwayError if the run cannot start."""
+    """Resume the paused service. Raise SlipwayError when the run cannot start."""
     return await environment.reach(environment.engine(tell), await _goal(environment, Verb.RESUME))
 
 
 async def abort(environment: ServiceEnvironment, tell: Tell) -> Outcome:
-    """Take back the deployment in flight; raises SlipwayError if there is none, or the target cannot do it."""
+    """Roll back the deployment in flight.
+
+    Raise SlipwayError when there is none, or when the target does not support it.
+    """
     from slipway.environment.webhook import announce
     from slipway.release.engine.abort import abort, in_flight_unknown
 
@@ -351,13 +381,13 @@ async def abort(environment: ServiceEnvironment, tell: Tell) -> Outcome:
 
 
 async def destroy(environment: ServiceEnvironment, tell: Tell, confirmed: str) -> Outcome:
-    """Delete the service; raises BadInputError unless `confirmed` is its name."""
+    """Delete the service. Raise BadInputError unless `confirmed` is its name."""
     check_confirmed(environment, confirmed)
     return await environment.reach(environment.engine(tell), await _goal(environment, Verb.DESTROY))
 
 
 def check_confirmed(environment: ServiceEnvironment, confirmed: str) -> None:
-    """Raise BadInputError unless `confirmed` is the name of the service that is deleted."""
+    """Raise BadInputError unless `confirmed` is the name of the service to delete."""
     if confirmed != environment.service:
         raise BadInputError(
             f"{environment.service} was not deleted",
@@ -366,7 +396,7 @@ def check_confirmed(environment: ServiceEnvironment, confirmed: str) -> None:
 
 
 async def _goal(environment: ServiceEnvironment, verb: Verb) -> Goal:
-    """Return the goal of a change that brings no new release."""
+    """Return the goal of a command without a new release."""
     names = environment.name, environment.service
     match verb:
         case Verb.PAUSE:
@@ -379,7 +409,7 @@ async def _goal(environment: ServiceEnvironment, verb: Verb) -> Goal:
 
 
 def holder(environment: Mapping[str, str]) -> str:
-    """Return who deploys, for the history and for runs that wait: a person in the job of a GitHub URL, or user@host."""
+    """Return who deploys, for the history and for waiting runs: a person in a GitHub job, with its URL, or user@host."""
     if environment.get("GITHUB_ACTIONS"):
         names = ("GITHUB_TRIGGERING_ACTOR", "GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
         person, server, repository, run = (environment.get(name, "") for name in names)

@@ -1,8 +1,9 @@
 """A joint release: several services of a repository in one environment, callees first, with one outcome.
 
-When one fails, those that this release brought go back in reverse order, except where their settings let them stay: half of a release is
-a combination that was never tried together. Every decision is read from the ledgers, whose records name the release, so the
-same command resumes a run that was killed: its deployments, or its way back.
+When one service fails, the services that this release deployed return to their previous releases in reverse order,
+unless their settings let them stay. Half of a release would be an untested combination. Every decision is read from the
+ledgers, whose records name the release. The same command therefore resumes the deployments, or the way back, of a
+killed run.
 """
 
 import hashlib
@@ -41,9 +42,9 @@ async def joint_deployment(
 ) -> "JointDeployment":
     """Return the joint release of these images, one per service.
 
-    Raises one error that names every image that cannot be deployed.
+    Raise one error that names every image that cannot be deployed.
     """
-    if not images:  # on Dagger
+    if not images:  # Dagger allows an empty list
         raise BadInputError("there are no images to release", "pass --image for each service, or --plan")
     graph, obstacles = graph_of(folders), Obstacles()
     digests: dict[str, str] = {}
@@ -66,7 +67,10 @@ async def joint_deployment(
 
 
 def images_of(approved: JointPlan, environment: str) -> tuple[str, ...]:
-    """Return what an approved plan deploys; raises BadInputError for one of another environment, or that is blocked."""
+    """Return the images of an approved plan.
+
+    Raise BadInputError when it is blocked or belongs to another environment.
+    """
     for plan in approved.plans:
         check_belongs(plan, environment, plan.service)
     return tuple(plan.image for plan in approved.plans)
@@ -76,9 +80,11 @@ def images_of(approved: JointPlan, environment: str) -> tuple[str, ...]:
 class JointDeployment:
     """A joint release that can be planned and run.
 
-    - graph: the services of the repository, of which others may be left as they are. environments, digests: of those of the release.
-    - approved: the plan that was approved, or None; no other change is made.
-    - reason: why a service may go back without a certificate; empty where one is needed. older: whether newer images may be replaced.
+    - graph: all services of the repository, including those without an image in the release.
+    - environments, digests: those of the release's services.
+    - approved: the approved plan, whose changes are the only ones made; None without an approval.
+    - reason: why a service may go back without a certificate; empty when a certificate is needed.
+    - older: whether newer images may be replaced.
     """
 
     environment: str
@@ -95,25 +101,25 @@ class JointDeployment:
 
     @cached_property
     def release(self) -> JointRelease:
-        """The name of the release, which depends on its images only, so that the same command finds what an earlier run has done."""
+        """The release's name, computed from environment and images, so that the same command finds the records of an earlier run."""
         images = tuple(f"{name}@{self.digests[name]}" for name in self.order)
         return JointRelease(hashlib.sha256("\n".join((self.environment, *images)).encode()).hexdigest()[:12], images)
 
     @property
     def back(self) -> tuple[str, ...]:
-        """The services that go back when a later one fails, in that order."""
+        """The services that go back when a later one fails, in the order in which they do."""
         may = (name for name in self.order if self.graph.services[name].when_a_later_fails is WhenALaterFails.BACK)
         return tuple(reversed(tuple(may)))
 
     async def plan(self) -> JointPlan:
-        """Return what the release would change; an address that is not known yet is a note."""
+        """Return the changes of the release. An unknown address of a callee becomes a note."""
         plans = [plan async for _, plan, _ in self.planned()]
         return JointPlan(
             environment=self.environment, id=self.release.id, order=self.order, plans=tuple(plans), back=self.back
         )
 
     async def run(self, tell: Tell) -> JointOutcome:
-        """Deploy all services and return what is live; raises SlipwayError when nothing was changed."""
+        """Deploy all services and return the outcome. Raise SlipwayError when nothing was changed."""
         return await _Run(deployment=self, tell=tell).outcome()
 
     async def planned(self) -> AsyncIterator[tuple[str, Plan, ServiceEnvironment]]:
@@ -132,7 +138,7 @@ class JointDeployment:
 
 @dataclass(kw_only=True)
 class _Run:
-    """One run of a joint release: `parts` are the services whose fate is known."""
+    """One run of a joint release. `parts` are the services whose fate is known."""
 
     deployment: JointDeployment
     tell: Tell
@@ -158,7 +164,7 @@ class _Run:
         )
 
     async def _check(self) -> None:
-        """Run every preflight before the first change; raises RefusedError with all that was found."""
+        """Run every preflight before the first change. Raise RefusedError with all obstacles."""
         obstacles = Obstacles()
         async for name, plan, environment in self.deployment.planned():
             with obstacles.noted():
@@ -181,7 +187,7 @@ class _Run:
             raise RefusedError(first.what, "; ".join([first.next_step, *map(str, others)]))
 
     async def _forward(self) -> None:
-        """Deploy one after the other until one does not end well."""
+        """Deploy the services in order, until one fails."""
         for name in self.deployment.order:
             self.tell(Event(f"{name}: {self.deployment.digests[name]}"))
             part = await self._deployed(name)
@@ -201,12 +207,12 @@ class _Run:
             fate = Fate.UNKNOWN if outcome.status is Status.UNKNOWN else Fate.FAILED
             return _part(name, fate, digest, outcome)
         is_ours = outcome.status is not Status.NOOP
-        with suppress(SlipwayError):  # a ledger that cannot be read does not alter what is live
+        with suppress(SlipwayError):  # an unreadable ledger does not change which release is live
             is_ours = is_ours or await self._brought(name)
         return _part(name, Fate.LIVE if is_ours else Fate.UNCHANGED, digest, outcome)
 
     async def _back(self) -> None:
-        """Take back what this release has brought, the last first."""
+        """Roll back the services that this release deployed, the last one first."""
         for name in reversed(self.deployment.order):
             try:
                 must = await self._brought(name) or self._goes_back(await self._newest(name))
@@ -238,18 +244,21 @@ class _Run:
         return self._still_failed(name) or _part(name, Fate.WENT_BACK, digest, outcome)
 
     def _of_error(self, name: str, fate: Fate, error: SlipwayError) -> JointPart:
-        """Return the part of a service whose command ended with an error; its fate is unknown if the outcome is."""
+        """Return the part of a service whose command raised an error. Its fate is unknown when the outcome is."""
         fate = Fate.UNKNOWN if isinstance(error, UnknownOutcomeError) else fate
         digest = self.deployment.digests[name]
         return JointPart(service=name, fate=fate, requested=digest, why=error.what, remedy=error.next_step)
 
     def _still_failed(self, name: str) -> JointPart | None:
-        """Return the part of a service that failed by itself, such as one that went live and does not answer."""
+        """Return the part of a service that failed itself, for example because it is live and does not answer."""
         part = self.parts.get(name)
         return part if part and part.fate is Fate.FAILED else None
 
     async def _seen(self, name: str) -> JointPart:
-        """Return a part with the digest that is live now; one that another deployment has replaced has failed."""
+        """Return a service's part with its live digest.
+
+        The part has failed when another deployment replaced the image.
+        """
         digest = self.deployment.digests[name]
         part = self.parts.get(name) or JointPart(service=name, fate=Fate.NOT_TRIED, requested=digest)
         try:
@@ -266,7 +275,10 @@ class _Run:
         return replace(part, live=live)
 
     async def _has_failed(self) -> bool:
-        """Return whether an earlier run of this release failed and has not finished its way back; notes what failed."""
+        """Return whether an earlier run of this release failed without finishing its way back.
+
+        Note the failed services.
+        """
         newest = {name: await self._newest(name) for name in self.deployment.order}
         ours = {name: record for name, record in newest.items() if self._is_ours(record)}
         failed = {name: record for name, record in ours.items() if _has_failed(record)}
@@ -282,7 +294,7 @@ class _Run:
                 why=record.cause or record.status.value,
                 remedy=f"look at it with `slipway diagnose --environment {self.deployment.environment}`",
             )
-        if not failed:  # its failure was not recorded, or is hidden by its own way back
+        if not failed:  # the failure was not recorded, or the record of the service's own way back hides it
             name = self.deployment.order[-1]
             failure = RefusedError(
                 "an earlier run of this release failed", "run the same command again to deploy it anew"
@@ -303,7 +315,7 @@ class _Run:
         return False
 
     async def _newest(self, name: str) -> Release | Intent | None:
-        """Return the newest record of a service's ledger, of its end if there is one."""
+        """Return the newest record in a service's ledger: its end, otherwise its intent."""
         records = await self._records(name)
         return records[-1] if records else None
 
@@ -316,7 +328,10 @@ class _Run:
         return (joint.id if isinstance(joint, JointRelease) else joint) == self.deployment.release.id
 
     async def _brought(self, name: str) -> bool:
-        """Return whether this release brought what is live; a refused deployment or rollback since then has changed nothing."""
+        """Return whether this release deployed the live image.
+
+        Refused deployments and rollbacks after it have changed nothing.
+        """
         for record in reversed(await self._records(name)):
             if isinstance(record, Release) and record.status is Status.REFUSED:
                 continue
@@ -331,7 +346,7 @@ class _Run:
         return self.deployment.environments[name].within(self.deployment.release)
 
     async def _reaching(self, name: str) -> ServiceEnvironment:
-        """Return the environment with the addresses that are known now."""
+        """Return the environment of a service with the addresses that are known now."""
         environment = self._environment(name)
         addresses = await addresses_of(environment, self.deployment.graph)
         return environment.with_addresses({variable: address for variable, address in addresses.items() if address})
@@ -357,7 +372,7 @@ def _part(name: str, fate: Fate, requested: str, outcome: Outcome) -> JointPart:
 
 
 async def joint_status(folders: Mapping[str, Settings], environment: str, open_environment: Open) -> JointSituation:
-    """Return the situation of every service that is in an environment; one that cannot be read does not stop the others."""
+    """Return the situation of every service in an environment. An unreadable service does not stop the others."""
     graph = graph_of(folders)
     found = []
     for name in graph.order:

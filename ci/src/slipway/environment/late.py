@@ -1,4 +1,4 @@
-"""The end of a deployment without a ledger: recorded now, or saved in a file and recorded later."""
+"""The end of a deployment without a ledger: it is recorded at once, or saved in a file and recorded later."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -17,9 +17,10 @@ _PATIENCE_SECONDS: Final = 30.0
 
 
 async def record_late(environment: ObservedEnvironment, tell: Tell) -> str:
-    """Record the deployments that the ledger has refused until now; while it still does, write them into a file of this folder.
+    """Record the deployments that the ledger has refused so far.
 
-    Return what is left to do for a person, otherwise an empty text.
+    If it still refuses, write them to a file in this folder.
+    Return the task that is left for a person, otherwise an empty text.
     """
     store = environment.ledger.store
     assert isinstance(store, LateStore)
@@ -41,11 +42,11 @@ async def record_late(environment: ObservedEnvironment, tell: Tell) -> str:
 
 
 def file_of(environment: ObservedEnvironment) -> anyio.Path:
-    """Return the file in this folder with deployments that the ledger lacks."""
+    """Return the path of the file, in this folder, with deployments that the ledger lacks."""
     return anyio.Path(f"slipway-ledger-{environment.service}.json")
 
 
 async def record_all(environment: ObservedEnvironment, records: Mapping[str, str]) -> str:
-    """Record deployments under the next free numbers, and name these; raises SlipwayError."""
+    """Record deployments under the next free numbers, and return these. Raise SlipwayError when the ledger refuses."""
     numbers = await record(Ledger(environment.store, environment.name), records)
     return f"deployment {' and '.join(map(str, numbers))}"

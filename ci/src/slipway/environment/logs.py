@@ -1,4 +1,4 @@
-"""The log of a service and its platform: recent lines, new lines as they come, or those of one deployment."""
+"""The logs of a service and its platform: recent lines, new lines as they arrive, or the lines of one deployment."""
 
 import math
 import re
@@ -16,21 +16,22 @@ from slipway.release.engine.target import Operation
 from slipway.release.failures import PlatformWords
 
 POLL_SECONDS: Final = 3.0
-_LATE: Final = timedelta(minutes=1)  # a line may reach CloudWatch so long after it was written
+_LATE: Final = timedelta(minutes=1)  # a line may arrive in CloudWatch this long after it was written
 _ERROR: Final = re.compile(
-    r"\b(?:ERROR|CRITICAL|FATAL)\b|^Traceback \(most recent"  # loggers
-    r"|\"(?:level|levelname|severity)\": ?\"(?i:error|critical|fatal)\""  # and those that write JSON
-    r"|\" 5\d\d\b"  # access logs
+    r"\b(?:ERROR|CRITICAL|FATAL)\b|^Traceback \(most recent"  # written by loggers
+    r"|\"(?:level|levelname|severity)\": ?\"(?i:error|critical|fatal)\""  # written by loggers as JSON
+    r"|\" 5\d\d\b"  # written to access logs
 )
 _TRACEBACK: Final = "Traceback (most recent"
-_OWN: Final = re.compile(r' +File "(?!.*/(?:site-packages|lib/python3)[./\d]*/)')  # a frame outside of the libraries
-_MOST_LINES: Final = 3  # of errors without a traceback
+# a frame of the service's code, not of a library
+_OWN: Final = re.compile(r' +File "(?!.*/(?:site-packages|lib/python3)[./\d]*/)')
+_MOST_LINES: Final = 3  # shown of errors without a traceback
 _LATELY: Final = timedelta(minutes=10)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def span(text: str) -> timedelta:
-    """Read a span such as 10m; raises BadInputError."""
+    """Read a span such as 10m. Raise BadInputError for another text."""
     match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
     if match is None:
         raise BadInputError(f"{text!r:.40} is no span of time", "pass a number with s, m, h or d, such as 10m")
@@ -38,7 +39,7 @@ def span(text: str) -> timedelta:
 
 
 async def recent(environment: ObservedEnvironment, since: timedelta) -> Log:
-    """Return the lines of the service in that span; raises RefusedError if there is no service."""
+    """Return the service's lines in the last `since`. Raise RefusedError when there is no service."""
     return await _since(environment, (await existing(environment)).arn or "", since)
 
 
@@ -48,14 +49,17 @@ async def _since(environment: ObservedEnvironment, arn: str, since: timedelta) -
 
 
 async def of_deployment(environment: ObservedEnvironment, number: int) -> Log:
-    """Return the lines of a recorded deployment, from its beginning to its end; raises BadInputError if it started no operation."""
+    """Return the lines of a recorded deployment, from start to end.
+
+    Raise BadInputError when it started no operation.
+    """
     operation = await operation_of(environment, number)
     lines = await environment.platform.log_of_operation(environment.aws, operation)
     return Log(environment=environment.name, lines=tuple(_shown(environment, lines)), deployment=number)
 
 
 async def operation_of(environment: ObservedEnvironment, number: int) -> Operation:
-    """Return the platform's operation for deployment `number`; raises BadInputError if it has none."""
+    """Return the platform's operation of deployment `number`. Raise BadInputError when it has none."""
     accepted = await environment.ledger.accepted(number)
     if accepted is None:
         if await environment.ledger.intent(number) is None:
@@ -68,7 +72,7 @@ async def operation_of(environment: ObservedEnvironment, number: int) -> Operati
 
 
 async def elsewhere(environment: ObservedEnvironment, number: int | None, *, errors: bool) -> str:
-    """Return a hint for an empty log: look after the end of the deployment, or further back."""
+    """Return a hint for an empty log: look at the time after the deployment, or at an earlier time."""
     kind, only = ("line that looks like an error", " --errors") if errors else ("line", "")
     if number is None:
         return f"no {kind} in this span; `slipway logs --since 1d{only}` reads the last day"
@@ -81,7 +85,7 @@ async def elsewhere(environment: ObservedEnvironment, number: int | None, *, err
 
 
 async def follow(environment: ObservedEnvironment, since: timedelta) -> AsyncIterator[LogLine]:
-    """Yield the lines of that span, and then each new one, until the caller stops."""
+    """Yield the lines in the last `since`, and then each new line until the caller stops."""
     arn = (await existing(environment)).arn or ""
     reader = LogReader(environment, arn, environment.time.now() - since)
     while True:
@@ -91,7 +95,10 @@ async def follow(environment: ObservedEnvironment, since: timedelta) -> AsyncIte
 
 
 class LogReader:
-    """The lines of a service since `start`, each returned once; a line that arrives late is still found for a minute."""
+    """The lines of a service since `start`, each returned once.
+
+    A line that arrives up to a minute late is still found.
+    """
 
     def __init__(self, environment: ObservedEnvironment, arn: str, start: datetime) -> None:
         self._environment = environment
@@ -100,7 +107,7 @@ class LogReader:
         self._seen: dict[str, datetime] = {}
 
     async def new(self) -> tuple[LogLine, ...]:
-        """Return the lines that were not returned before."""
+        """Return the lines that earlier calls did not return."""
         environment = self._environment
         read = await environment.platform.log_since(environment.aws, self._arn, self._start)
         new = {source: tuple(line for line in lines if line.id not in self._seen) for source, lines in read.items()}
@@ -111,16 +118,19 @@ class LogReader:
 
 
 def is_error(line: LogLine, words: PlatformWords) -> bool:
-    """Whether a line looks like an error of the application, or is the platform's about an unhealthy one."""
+    """Return whether a line looks like an error of the application, or is the platform's line about an unhealthy instance."""
     return bool(_ERROR.search(line.text)) or (line.source is LogSource.PLATFORM and words.unhealthy in line.text)
 
 
 class ErrorLines:
-    """A filter of lines in their order: those that look like errors, and the rest of their tracebacks."""
+    """A filter that keeps lines that look like errors, with the rest of their tracebacks.
+
+    The lines must be in order.
+    """
 
     def __init__(self, words: PlatformWords) -> None:
         self._words = words
-        self._open: dict[str, bool] = {}  # by stream: whether a traceback, or only an indented text, may continue
+        self._open: dict[str, bool] = {}  # by stream: whether a traceback, or only indented text, may continue
 
     def __call__(self, line: LogLine) -> bool:
         if is_error(line, self._words):
@@ -130,11 +140,14 @@ class ErrorLines:
             return False
         if line.text[:1].isspace() or not line.text:
             return True
-        return self._open.pop(line.stream)  # the line of the exception ends its traceback
+        return self._open.pop(line.stream)  # the line with the exception ends its traceback
 
 
 async def newest_error(environment: ObservedEnvironment, arn: str) -> tuple[str, ...]:
-    """Return the newest error that the application has logged lately; nothing when there is none, or the log cannot be read."""
+    """Return the newest error that the application has logged lately.
+
+    Return nothing when there is none, or when the log cannot be read.
+    """
     try:
         lines = (await _since(environment, arn, _LATELY)).lines
     except SlipwayError:
@@ -143,7 +156,10 @@ async def newest_error(environment: ObservedEnvironment, arn: str) -> tuple[str,
 
 
 def error_in(lines: Iterable[LogLine], words: PlatformWords) -> tuple[str, ...]:
-    """Return the newest error: the exception of the last traceback, with the line of the service that led to it; otherwise the last lines."""
+    """Return the newest error: the last traceback's exception, and the line of the service that led to it.
+
+    Without a traceback, return the last lines.
+    """
     kept = [
         (line.stream, text)
         for line in filter(ErrorLines(words), lines)
@@ -161,7 +177,10 @@ def error_in(lines: Iterable[LogLine], words: PlatformWords) -> tuple[str, ...]:
 
 
 def _shown(environment: ObservedEnvironment, read: Lines) -> Iterator[LogLine]:
-    """Yield lines in the order of their time, without the secrets that the settings reveal; an event of several lines becomes several."""
+    """Yield lines in order of time, without secrets that the settings contain.
+
+    An event with several lines becomes several lines.
+    """
     secrets = secrets_in(environment.own_settings.variables)
     events = [(line, source) for source, lines in read.items() for line in lines]
     for line, source in sorted(events, key=lambda event: event[0].at):

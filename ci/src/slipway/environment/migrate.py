@@ -1,4 +1,4 @@
-"""Migrate an environment's database to the head of a release, from the release's own artifact, one runner at a time."""
+"""The migration of an environment's database to a release's head, with the release's own code and one runner at a time."""
 
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -27,12 +27,15 @@ T = TypeVar("T")
 
 
 async def migrate(release: Unpacked, migrations: Migrations, url: str) -> Migration:
-    """Run the revisions that the database behind `url` lacks; raises RefusedError naming the one that failed."""
+    """Run the revisions that the database at `url` lacks.
+
+    Raise RefusedError, which names the revision, when one fails.
+    """
     return await _run(Migration, release, migrations, Database(url, migrations.database_variables(url)))
 
 
 def in_transactions(proven: str) -> tuple[str, ...]:
-    """Return the options of a migration that must use these transactions, if they are known."""
+    """Return the options with which a migration must use these transactions; none when they are unknown."""
     return (f"--transactions={proven}",) if proven else ()
 
 
@@ -49,10 +52,13 @@ def runner_of(
     database_url_from: str | None = None,
     transactions: str = "",
 ) -> Runner:
-    """Return the runner that the settings choose, which migrates to the digest's head; raises SettingsError if they say too little.
+    """Return the runner that the settings choose, which migrates to the digest's head.
 
-    `deployment` identifies the deployment. `database_url_from` names a variable of this process that holds the database's URL; with it
-    this machine migrates, whatever the settings say. `transactions` are those of the certificate, if they are known.
+    Raise SettingsError when settings are missing.
+    - deployment: the deployment's name.
+    - database_url_from: a variable of this process with the database's URL. With it, this machine migrates, whatever
+      the settings say.
+    - transactions: the certificate's transactions, if they are known.
     """
     migration = environment.own_settings.migration
     if database_url_from is None and (migration is None or migration.runner is RunnerKind.ECS_TASK):
@@ -69,7 +75,8 @@ def runner_of(
 class DirectRunner:
     """A runner on this machine, with the release's own files and Python.
 
-    The database's URL is a secret of the environment, or the value of the variable `url_variable`. Other `transactions` are refused.
+    The database's URL comes from a secret of the environment, or from the variable `url_variable`. The runner refuses
+    other `transactions`.
     """
 
     environment: ObservedEnvironment
@@ -109,13 +116,13 @@ class DirectRunner:
 
 
 async def backend_of(aws: Aws, repository: str) -> HostBackend:
-    """Return the backend that runs the releases in a repository of the account on this machine."""
+    """Return the backend that runs releases from a repository of the account on this machine."""
     place = await place_of(aws, repository)
     return HostBackend(url=place.url, login=place.login, cache=cache())
 
 
 async def database_url(environment: ObservedEnvironment, url_variable: str | None, process: Mapping[str, str]) -> str:
-    """Return the URL of an environment's database; raises BadInputError, which never repeats the value read."""
+    """Return the URL of an environment's database. Raise BadInputError, whose text never contains the URL."""
     if url_variable is not None:
         if not process.get(url_variable):
             raise BadInputError(f"the variable {url_variable} is not set here", "set it to the database's URL")
@@ -132,7 +139,7 @@ async def database_url(environment: ObservedEnvironment, url_variable: str | Non
 
 
 def service_variables(environment: ObservedEnvironment, url: str) -> dict[str, str]:
-    """Return the variables that the service's env.py sees: the URL, plain values, and stand-ins for other secrets."""
+    """Return the variables for the service's env.py: the URL, plain values, and stand-ins for other secrets."""
     migrations = environment.settings.migrations
     return (
         migrations.database_variables(url)
@@ -146,7 +153,7 @@ def _checked(url: str, where: str) -> str:
         raise BadInputError(f"{where} holds JSON", "name its key at the end of the ARN, as ARN:url:: does")
     try:
         is_url = url.startswith("postgres") and "://" in url and bool(parts_of(url))
-    except ValueError:  # a port that is not a number may be part of a password
+    except ValueError:  # the part after a colon may belong to a password instead of being a port
         is_url = False
     if not is_url:
         raise BadInputError(

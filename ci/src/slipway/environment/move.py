@@ -1,7 +1,7 @@
-"""The move of an environment from App Runner to ECS Express Mode: the new service beside the old one, then the traffic by weight.
+"""The move of an environment from App Runner to ECS Express Mode: first a new service, then the traffic, step by step.
 
-Each call resumes what an earlier one has begun. The live state decides what remains to be done: the service on ECS, and the weights in
-Route 53. The ledger says who shifts the traffic: the newest shift does, so `--back` stops one that goes forward.
+Each call resumes an earlier one. The service on ECS and the weights in Route 53 show what remains to be done. In the
+ledger, the newest shift controls the traffic, so `--back` stops a shift that goes forward.
 """
 
 import socket
@@ -31,12 +31,12 @@ from slipway.settings.app_runner import Left
 
 _AWAIT_SECONDS = 30 * 60.0
 _AWAIT_POLL_SECONDS = 15.0
-_LISTENER_SECONDS = 30.0  # until a load balancer knows a certificate or a rule; usually some seconds
+_LISTENER_SECONDS = 30.0  # until a load balancer applies a certificate or a rule; usually some seconds
 _AGAIN = "run the same command again"
 
 
 async def addresses(name: str) -> frozenset[str]:
-    """Return the addresses of a name in DNS; none when it has none."""
+    """Return the IP addresses of a name in DNS; none when the name has none."""
     try:
         found = await anyio.getaddrinfo(name, 443, type=socket.SOCK_STREAM)
     except OSError:
@@ -45,9 +45,9 @@ async def addresses(name: str) -> frozenset[str]:
 
 
 def moving(environment: ServiceEnvironment, *, has_moved: bool = False) -> "Move":
-    """Return the move of an environment; raises SettingsError when its settings name no destination.
+    """Return the move of an environment. Raise SettingsError when its settings name no destination.
 
-    One that `has_moved` may have the settings of ECS already.
+    With `has_moved`, the environment's settings may be those of ECS already.
     """
     settings, name, old, new = environment.settings, environment.name, environment, environment
     if has_moved and not isinstance(environment.own_settings, AppRunnerEnvironment):
@@ -59,27 +59,27 @@ def moving(environment: ServiceEnvironment, *, has_moved: bool = False) -> "Move
 
 @dataclass(frozen=True, kw_only=True)
 class Move(Sides):
-    """The commands of a move; each raises SlipwayError when nothing could be tried."""
+    """The commands of a move. Each raises SlipwayError when it could not try anything."""
 
     async def forward(self, tell: Tell) -> Outcome:
-        """Make the new service, compare both, shift the traffic, and print the settings that the environment needs then."""
+        """Create the new service, compare both, shift the traffic, and print the settings that the environment needs afterwards."""
         between = await or_unknown(self.observed())
         if found := await or_unknown(obstacles_of(self, between)):
             raise _not_movable(self.old.name, found)
         goal = replace(self.new.live(str(between.live.digest), Verb.MOVE), may_be_older=True)
-        made = await self.new.release(goal, self.new.engine(tell))  # one that is live already is left alone
+        made = await self.new.release(goal, self.new.engine(tell))  # changes nothing when this service is already live
         outcome = made if made.status.exit_code else await self._shifted(made, tell)
         if not outcome.status.exit_code:
             self._say_settings(tell)
         return outcome
 
     async def back(self, tell: Tell, confirmed: str) -> Outcome:
-        """Give the old service all of the traffic again; with its name `confirmed`, delete the new one."""
+        """Give all of the traffic back to the old service. If its name is `confirmed`, delete the new service."""
         check_name(self, confirmed)
         between = await or_unknown(self.observed())
         if refused := nothing_to_go_back_to(self, between.live):
             raise refused
-        if between.live.state is not State.LIVE:  # paused, or being resumed
+        if between.live.state is not State.LIVE:  # the service is paused, or being resumed
             spec = self.old.spec_of_live(between.live)
             resumed = await self.old.reach(self.old.engine(tell), Resumed(self.old.name, self.old.service, spec))
             if resumed.status.exit_code:
@@ -94,7 +94,7 @@ class Move(Sides):
         return await self.new.reach(self.new.engine(tell), Deleted(self.new.name, self.new.service))
 
     async def finish(self, tell: Tell, confirmed: str) -> Outcome:
-        """Pause the old service, which has no traffic any more; with its name `confirmed`, delete it."""
+        """Pause the old service, which no longer has traffic. If its name is `confirmed`, delete it instead."""
         check_name(self, confirmed)
         between = await or_unknown(self.observed())
         if refused := await or_unknown(too_early(self, between)):
@@ -110,7 +110,7 @@ class Move(Sides):
         return await self.old.reach(engine, Deleted(*names))
 
     async def _shifted(self, made: Outcome, tell: Tell) -> Outcome:
-        """Compare both sides, and give the new one, which was `made`, the traffic."""
+        """Compare both sides, and give the traffic to the new service, whose deployment `made` has ended."""
         between = await or_unknown(self.observed())
         names, way, own = between.own.names, between.way, self.old.own_settings
         bodies = not (isinstance(own, AppRunnerEnvironment) and own.move and Left.SAME_ANSWERS in own.move.without)
@@ -123,7 +123,7 @@ class Move(Sides):
         has_shifted = min(between.shares, default=0) == WHOLE and await self._has_shifted()
         if problem and (has_shifted or not max(between.shares, default=0)):
             raise _different(self.old.name, problem, "ECS" if has_shifted else "App Runner")
-        if problem:  # an interrupted shift checks as well, and takes the traffic back
+        if problem:  # an interrupted shift runs this check, too, and returns the traffic
             tell(Event(problem))
         if not names:
             tell(Event(f"{between.live.url} is the service's only address: its clients must use {made.url} now"))
@@ -135,7 +135,7 @@ class Move(Sides):
         return await self._shifting(between, tell).run(Verb.SHIFT, made)
 
     async def _named_difference(self, between: Between, *, bodies: bool) -> str:
-        """Return how the new side's answers under the service's own names differ from the old side's, once its certificates and rules are in force."""
+        """Return how the sides' answers differ under the service's own names, after the new side's certificates and rules have come into force."""
         problem = ""
         for name in between.own.names:
             for pause in (0.0, *PAUSES, _LISTENER_SECONDS):
@@ -161,7 +161,7 @@ class Move(Sides):
         )
 
     async def _has_shifted(self) -> bool:
-        """Return whether the last shift is over and left the traffic on the new side."""
+        """Return whether the last shift has ended with the traffic on the new side."""
         last = await last_shift(self.old)
         return isinstance(last, Release) and last.verb is Verb.SHIFT and last.status is Status.SUCCEEDED
 
@@ -186,7 +186,7 @@ class Move(Sides):
         return await self._shifting(between, tell).run(Verb.SHIFT_BACK, outcome)
 
     async def _awaited(self, made: Outcome, between: Between, side: Destination, tell: Tell) -> Outcome:
-        """Print the records that another DNS service must have, and wait until it has them."""
+        """Print the records that another DNS service needs, and wait until it has them."""
         names = between.own.names
         for name in names:
             tell(Event(f"set this record: {name.name} CNAME {side.dns}"))
@@ -201,13 +201,13 @@ class Move(Sides):
         return replace(made, status=Status.UNKNOWN, diagnosis=why)
 
     async def _settle(self, between: Between, side: Destination, tell: Tell) -> None:
-        """Leave one simple record where there were two weighted ones."""
+        """Replace two weighted DNS records by one simple record."""
         if changed := await self.domains(between).settle(side):
             tell(Event(f"{', '.join(changed)} leads to {side.dns} alone"))
 
     @property
     def _has_own_settings(self) -> bool:
-        """Whether the settings are still those of App Runner."""
+        """Whether the settings are still App Runner's."""
         own = self.old.own_settings
         return isinstance(own, AppRunnerEnvironment) and own.move is not None
 

@@ -1,4 +1,4 @@
-"""The plan of each command of a move, and why it would be refused. Nothing here changes anything."""
+"""The plan of each command of a move, and the reasons to refuse it. This module changes nothing."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from slipway.release.move.shift import STEPS, WATCH_SECONDS
 
 
 async def plan_forward(sides: Sides) -> Plan:
-    """Return what a move would change, or every obstacle."""
+    """Return the changes of a move, or every obstacle."""
     between = await sides.observed()
     found = await obstacles_of(sides, between)
     if found or between.live.digest is None:
@@ -32,7 +32,7 @@ async def plan_forward(sides: Sides) -> Plan:
 
 
 async def plan_back(sides: Sides, confirmed: str) -> Plan:
-    """Return what going back would change."""
+    """Return the changes of the way back."""
     check_name(sides, confirmed)
     between = await sides.observed()
     live, share = between.live, max(between.shares, default=0)
@@ -50,7 +50,7 @@ async def plan_back(sides: Sides, confirmed: str) -> Plan:
 
 
 async def plan_finish(sides: Sides, confirmed: str) -> Plan:
-    """Return what the end of the move would change, or why it is too early."""
+    """Return the changes at the end of a move, or why it is too early."""
     check_name(sides, confirmed)
     between = await sides.observed()
     goal = (Deleted if confirmed else Paused)(sides.old.name, sides.old.service)
@@ -68,7 +68,7 @@ async def obstacles_of(sides: Sides, between: Between) -> tuple[str, ...]:
 
 
 def nothing_to_go_back_to(sides: Sides, live: Observed) -> RefusedError | None:
-    """Return the refusal to go back to a service that no longer exists, otherwise None."""
+    """Return the refusal to go back to a service that no longer exists; otherwise None."""
     if live.state in (State.LIVE, State.PAUSED, State.BUSY):
         return None
     return RefusedError(
@@ -78,7 +78,10 @@ def nothing_to_go_back_to(sides: Sides, live: Observed) -> RefusedError | None:
 
 
 async def too_early(sides: Sides, between: Between) -> RefusedError | None:
-    """Return why a move cannot be finished: the new service does not have all of the traffic, or does not answer."""
+    """Return why a move cannot be finished: the new service lacks a part of the traffic, or does not answer.
+
+    Otherwise return None.
+    """
     there, move = between.there, "finish the move first with `slipway move`"
     if there.state is not State.LIVE or there.digest is None:
         return RefusedError(f"{sides.new.service} on ECS is {there.status or 'absent'}", move)
@@ -98,7 +101,10 @@ async def too_early(sides: Sides, between: Between) -> RefusedError | None:
 
 
 async def no_better(sides: Sides, between: Between) -> RefusedError | None:
-    """Return why going back would make it worse: the new side answers under a name, and the old one does not."""
+    """Return why going back would be worse: the new side answers under a name and the old side does not.
+
+    Otherwise return None.
+    """
     for name in between.own.names:
         problem = await sides.old_way(between, name).failure(PAUSES)
         if problem and between.gateway and not await sides.new_way(between, name).failure(()):
@@ -110,7 +116,7 @@ async def no_better(sides: Sides, between: Between) -> RefusedError | None:
 
 
 def check_name(sides: Sides, confirmed: str) -> None:
-    """Raise BadInputError for a name that does not confirm the deletion; none deletes nothing."""
+    """Raise BadInputError when a name does not confirm the deletion. An empty name means that nothing is deleted."""
     if confirmed:
         check_confirmed(sides.old, confirmed)
 
@@ -128,7 +134,7 @@ def _blocked(environment: ServiceEnvironment, live: Observed, reason: str) -> Pl
 
 
 def _steps(between: Between) -> tuple[str, ...]:
-    """Return the steps of a move after the new service is created."""
+    """Return the steps of a move that follow the creation of the new service."""
     both, names = "both services answer the smoke paths, and the answers are compared", between.own.names
     if not names:
         return both, f"{between.live.url} is the only address: no traffic is shifted, its clients must use the new one"

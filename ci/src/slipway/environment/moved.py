@@ -1,4 +1,4 @@
-"""Which side has the traffic after a move, as the ledger records it; a deployment to the other side is refused."""
+"""Refuse deployments to App Runner after a move. The ledger records which side has the traffic."""
 
 from slipway.environment.observed import NEWEST, ObservedEnvironment
 from slipway.errors import RefusedError
@@ -8,7 +8,10 @@ from slipway.settings import AppRunnerEnvironment
 
 
 async def gone(environment: ObservedEnvironment) -> RefusedError | None:
-    """Return the refusal of a release on App Runner whose traffic has moved, or is being moved, to ECS Express Mode; otherwise None."""
+    """Return the refusal of a release on App Runner whose traffic has moved, or is moving, to ECS Express Mode.
+
+    Otherwise return None.
+    """
     env, name = environment.own_settings, environment.name
     if not isinstance(env, AppRunnerEnvironment) or env.move is None:
         return None
@@ -27,7 +30,7 @@ async def gone(environment: ObservedEnvironment) -> RefusedError | None:
 
 
 async def last_shift(environment: ObservedEnvironment) -> Release | Intent | None:
-    """Return the newest deployment that shifted traffic, or was to shift it; None when there is none among the newest."""
+    """Return the newest deployment that shifted traffic or began to; None when the newest records have none."""
     contents = await environment.ledger.contents()
     records = await environment.ledger.newest_records(contents, NEWEST)
     return next((each for each in reversed(records) if each.verb in (Verb.SHIFT, Verb.SHIFT_BACK)), None)

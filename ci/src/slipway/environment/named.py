@@ -1,4 +1,4 @@
-"""The names of a service's own at its load balancer on ECS Express Mode, each asked as a client does."""
+"""The service's own domain names at its load balancer on ECS Express Mode, each requested as a client does."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,12 @@ from slipway.settings import ExpressEnvironment
 
 @dataclass(frozen=True, kw_only=True)
 class NamesAnswer:
-    """The names that answer. `problem` is why one does not, `way_out` what to do about it; `unread` why the names could not be read."""
+    """The service's own names that answer.
+
+    - problem: why a name does not answer.
+    - way_out: what to do about the problem.
+    - unread: why the names could not be read.
+    """
 
     names: tuple[str, ...] = ()
     problem: str = ""
@@ -22,7 +27,10 @@ class NamesAnswer:
 
 
 async def ask_names(environment: ObservedEnvironment, observed: Observed) -> NamesAnswer:
-    """Request the smoke paths under each of the service's own names, at the load balancer without DNS; a private service and App Runner have no such names."""
+    """Request the smoke paths under each of the service's own names, at the load balancer, without DNS.
+
+    Private services and services on App Runner have no such names.
+    """
     is_asked = observed.main_digest and observed.arn and observed.url and not observed.private
     if not isinstance(environment.own_settings, ExpressEnvironment) or not is_asked:
         return NamesAnswer()

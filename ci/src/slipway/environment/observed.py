@@ -1,4 +1,4 @@
-"""One environment of a service, to be read: its platform, its ledger, and the answers of the live release."""
+"""One environment of a service, for reading: its platform, its ledger, and the answers of the live release."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -31,13 +31,13 @@ from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings
 
 NO_DIGEST = f"sha256:{0:064}"
-NEWEST = 100  # deployments, which ECR returns in one call
+NEWEST = 100  # deployments that ECR returns in one call
 _TIMEOUT_SECONDS = 10
-PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts to reach a release that the platform calls healthy
+PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts to reach a release that the platform considers healthy
 
 
 class UnansweredError(RefusedError):
-    """A path without an answer, or with an error, whose body is kept."""
+    """A path without an answer, or with an error status. The exception has the answer's body."""
 
     body = ""
 
@@ -46,10 +46,12 @@ class UnansweredError(RefusedError):
 class ObservedEnvironment:
     """An environment that is only read.
 
-    - endpoint_url: of an AWS emulator; None for AWS itself. time: the platform's clock. keys: AWS credentials; None for those that boto3 finds.
-    - note: receives a line about each longer wait for AWS.
-    - addresses: of the services that it calls, by variable.
-    - connection, records: those of an environment that was open before; None to open them.
+    - endpoint_url: the URL of an AWS emulator; None for AWS itself.
+    - time: the platform's clock.
+    - keys: AWS credentials; None for those that boto3 finds.
+    - note: is called with a line about each longer wait for AWS.
+    - addresses: the addresses of the called services, by variable.
+    - connection, records: those of an environment that is already open; None to open new ones.
     """
 
     settings: Settings
@@ -78,16 +80,17 @@ class ObservedEnvironment:
 
     @property
     def resolved(self) -> Settings:
-        """The settings whose variables include the addresses of the services that it calls."""
+        """The settings with the called services' addresses among their variables."""
         if not self.addresses:
             return self.settings
-        env = self.settings.environments[self.name]  # without a managed database's secret, which differs for migrations
+        # without the secret of a managed database, because migrations use another one
+        env = self.settings.environments[self.name]
         made = replace(env, variables={**env.variables, **self.addresses})
         return replace(self.settings, calls=(), environments={**self.settings.environments, self.name: made})
 
     @property
     def smoke_paths(self) -> tuple[str, ...]:
-        """The paths that show whether the service answers; without any, its health path."""
+        """The paths that show whether the service answers: the smoke paths, otherwise the health path."""
         return self.settings.smoke_paths or tuple(filter(None, [self.settings.health_path]))
 
     @property
@@ -111,34 +114,40 @@ class ObservedEnvironment:
         return self.records or Ledger(self.store, self.name)
 
     def with_settings(self, settings: Settings) -> Self:
-        """Return the same environment with other settings; the connection, and what is known of the ledger, are kept."""
+        """Return the same environment with other settings. It keeps the connection and the ledger's records."""
         return self._with(settings=settings)
 
     def impatient(self) -> Self:
-        """Return the same environment with a time limit of some twenty seconds for reads; records that the ledger has not returned by then count as absent."""
+        """Return the same environment with a limit of some twenty seconds for reads.
+
+        Records that the ledger has not returned by then count as absent.
+        """
         made = replace(self, connection=self.aws.impatient(), records=None)
         return replace(made, records=Ledger(LateStore(made.store), self.name))
 
     def with_addresses(self, addresses: Mapping[str, str]) -> Self:
-        """Return the same environment with the addresses of the services that it calls, by variable."""
+        """Return the same environment with the addresses of the called services, by variable."""
         return self._with(addresses=addresses)
 
     def _with(self, **parts: Any) -> Self:
         return replace(self, **{"connection": self.aws, "records": self.ledger, **parts})
 
     def spec(self, digest: str) -> ServiceSpec:
-        """Return the service as it should be with this digest; raises SettingsError."""
+        """Return the desired service with this digest. Raise SettingsError when the settings do not fit."""
         return self.platform.spec(self.resolved, self.name, digest)
 
     def digest_of(self, image: str) -> str:
-        """Return the digest of an image; raises BadInputError if this environment deploys from another repository."""
+        """Return the digest of an image.
+
+        Raise BadInputError when the image is in another repository than this environment's.
+        """
         reference = Reference.parse(image)
         ours = Reference(self.settings.repository(self.name), reference.digest)
         check_repository(reference, ours, simulated=self.endpoint_url is not None)
         return reference.digest
 
     def spec_of_live(self, observed: Observed) -> ServiceSpec | None:
-        """Return the spec of the live release; None if its image is not named by digest."""
+        """Return the spec of the live release; None when its image is not named by digest."""
         try:
             return self.spec(Reference.parse(observed.fields.get("image", "")).digest)
         except BadInputError:
@@ -149,7 +158,7 @@ class ObservedEnvironment:
         return await self.ledger.history(most)
 
     async def settled(self, history: History) -> History:
-        """Return a history with the ends that only the platform recorded."""
+        """Return a history with the ends that only the platform has recorded."""
         return await with_ends(history, self.ledger, self.target, self.time.now())
 
     async def status(self) -> Observed:
@@ -157,24 +166,27 @@ class ObservedEnvironment:
         return await self.target.observe()
 
     async def smoke(self) -> tuple[str, ...]:
-        """GET every smoke path and return the paths; raises RefusedError at the first status of 400 or more."""
+        """GET every smoke path and return the paths. Raise RefusedError at the first status of 400 or more."""
         observed = await self.status()
         for path in self.smoke_paths:
             await self.ask(observed, path)
         return self.smoke_paths
 
     async def smoke_failure(self, observed: Observed) -> str:
-        """Return why a service with these settings does not answer, after several attempts; empty if it does."""
+        """Return why the service did not answer in several attempts, with the current settings' smoke paths; empty when it did."""
         return (await self.answer(observed, self.settings.smoke_paths)).problem
 
     async def problem_of(self, observed: Observed) -> str:
-        """Ask the live release once, and return why it does not answer; empty when it does."""
+        """Request the live release once. Return why it did not answer; empty when it did."""
         return (await self.answer_of(observed, pauses=())).problem
 
     async def answer_of(
         self, observed: Observed, requested: str | None = None, pauses: Sequence[float] = PAUSES
     ) -> Answer:
-        """Ask the live release: with these settings if it has the `requested` digest, otherwise with the settings recorded for it."""
+        """Request the live release's paths.
+
+        They are the current settings' when it has the `requested` digest, otherwise those recorded for the release.
+        """
         if requested is not None and observed.digest == requested:
             return await self.answer(observed, self.settings.smoke_paths, pauses)
         live = None
@@ -183,12 +195,12 @@ class ObservedEnvironment:
         return await self.answer(observed, await self.paths_of(live), pauses)
 
     async def paths_of(self, live: Release | None) -> tuple[str, ...]:
-        """Return the smoke paths with which a release was deployed; those of these settings when that is unknown."""
+        """Return the smoke paths with which a release was deployed; the current settings' when these are unknown."""
         recorded = await self.recorded_of(live)
         return recorded.settings.smoke_paths if recorded else self.settings.smoke_paths
 
     async def recorded_of(self, live: Release | None) -> Self | None:
-        """Return this environment with the settings of a release; None when they were not recorded, or cannot be read."""
+        """Return this environment with the recorded settings of a release; None when there are none, or when they cannot be read."""
         with suppress(SlipwayError):
             intent = await self.ledger.intent(live.number) if live else None
             if intent and intent.specification:
@@ -197,9 +209,12 @@ class ObservedEnvironment:
         return None
 
     def differs(self, observed: Observed) -> tuple[str, ...]:
-        """Return the fields in which a live service is not as these settings say, besides variables whose values are not known here."""
+        """Return the fields in which a live service differs from the settings.
+
+        Variables with unknown values are left out.
+        """
         changes: tuple[FieldChange, ...] = ()
-        with suppress(SlipwayError):  # settings of another platform, before a move
+        with suppress(SlipwayError):  # before a move the settings are for another platform
             if observed.state is State.LIVE and (spec := self.spec_of_live(observed)):
                 changes = plan(spec, observed).changes
         return tuple(each.name for each in changes if each.after is not None)
@@ -207,9 +222,10 @@ class ObservedEnvironment:
     async def answer(
         self, observed: Observed, smoke_paths: tuple[str, ...], pauses: Sequence[float] = PAUSES
     ) -> Answer:
-        """Ask the live release for these paths and for the one that the platform checks; a new address is not known everywhere at once.
+        """Request these paths and the health path of the live release.
 
-        Each of the pauses is followed by another attempt after a failure.
+        After a failure, each of the pauses is followed by another attempt, because a new address is not known
+        everywhere at once.
         """
         if observed.main_digest is None or observed.url is None or observed.private:
             return Answer()
@@ -248,7 +264,7 @@ class ObservedEnvironment:
         return answer
 
     async def readiness(self, observed: Observed) -> Readiness | None:
-        """Return the readiness answer of the live release; None if it gives none."""
+        """Return the live release's statement at its health path; None when it makes none."""
         path = checked_path(observed.fields)
         if path is None or observed.url is None or observed.private:
             return None
@@ -258,7 +274,7 @@ class ObservedEnvironment:
             return None
 
     async def known_heads(self, observed: Observed) -> Readiness:
-        """Return the revisions of the live release and of its database: from its readiness answer, or from the ledger."""
+        """Return the revisions of the live release and its database, from its health path or from the ledger."""
         return await self._known_heads(observed, await self.readiness(observed))
 
     async def _known_heads(self, observed: Observed, readiness: Readiness | None) -> Readiness:
@@ -267,14 +283,14 @@ class ObservedEnvironment:
         releases = (await self.history()).releases
         newest = next((release for release in releases if release.database is not None), None)
         database = newest.database if newest else None
-        # A run that was killed, or could not read its own outcome, has migrated nevertheless.
+        # A run that was killed, or could not read its own outcome, may have migrated.
         if (last := await self.ledger.last_migration()) and (newest is None or last[0] > newest.number):
             database = last[1].known_after
         live = live_with(releases, observed.main_digest)
         return Readiness(live.heads if live else None, database, live.commit if live else None)
 
     async def ask(self, observed: Observed, path: str) -> str:
-        """GET one path of the public address and return the body; raises RefusedError on a status of 400 or more."""
+        """GET one path of the public address and return the body. Raise RefusedError for a status of 400 or more."""
         answer = await self.get(str(observed.url), path)
         if answer.status_code >= httpx.codes.BAD_REQUEST:
             refused = UnansweredError(
@@ -285,9 +301,10 @@ class ObservedEnvironment:
         return answer.text
 
     async def get(self, host: str, path: str, name: str = "") -> httpx.Response:
-        """GET a path of a host; `name` is another host name to request, also in TLS, so that the certificate must have it.
+        """GET a path of a host. `name` is another host name to request; the certificate must be valid for it.
 
-        Raises UnansweredError. The simulator serves the names of its account as a proxy. No other proxy is used for a name, since httpx would send it the host instead.
+        Raise UnansweredError when there is no answer. For the names in its account, the simulator is the proxy. No
+        other proxy is used with `name`, because httpx would send it the host instead.
         """
         url = f"{self.address_of(host)}{path}"
         named: dict[str, Any] = {"headers": {"host": name}, "extensions": {"sni_hostname": name}} if name else {}
@@ -302,12 +319,12 @@ class ObservedEnvironment:
             raise UnansweredError(f"{self.name} does not answer {path}", str(error) or type(error).__name__) from error
 
     def address_of(self, host: str | None) -> str:
-        """Return the URL of a host: a platform reports no more, and always serves TLS."""
+        """Return the URL of a host. Platforms report the host only, and always use HTTPS."""
         return f"{'http' if self.endpoint_url else 'https'}://{host}"
 
 
 async def existing(environment: ObservedEnvironment) -> Observed:
-    """Return the service as the platform reports it; raises RefusedError when there is none."""
+    """Return the service as the platform reports it. Raise RefusedError when there is none."""
     observed = await environment.status()
     if observed.arn is None:
         raise RefusedError(
@@ -318,12 +335,12 @@ async def existing(environment: ObservedEnvironment) -> Observed:
 
 
 async def live_digest(environment: ObservedEnvironment) -> str:
-    """Return the digest that serves; raises RefusedError when there is none."""
+    """Return the serving digest. Raise RefusedError when there is none."""
     return digest_in(environment, await existing(environment))
 
 
 def digest_in(environment: ObservedEnvironment, observed: Observed) -> str:
-    """Return the digest of a service that was observed; raises RefusedError when it has none."""
+    """Return the digest of an observed service. Raise RefusedError when it has none."""
     if observed.digest is None:
         raise RefusedError(f"no image is live in {environment.name}", "`slipway status` shows its state")
     return observed.digest

@@ -1,4 +1,4 @@
-"""A command, run once from the live image of an environment, in the VPC, by the task that migrates its database."""
+"""Run a command once, from an environment's live image, in the VPC, with the task that migrates its database."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,11 +17,12 @@ from slipway.untrusted import printable
 async def run(
     environment: ObservedEnvironment, command: Sequence[str], tell: Tell, heard: Callable[[str], None]
 ) -> CommandRun:
-    """Run a command to its end and pass on each line that it prints; raises SlipwayError.
+    """Run a command and pass on each line that it prints. Raise SlipwayError when the task does not start.
 
-    A task that does not start, or that ends without an exit code (UnknownOutcomeError), is an error; the exit code of the command is not.
+    Raise UnknownOutcomeError when the task ends without an exit code. A command that fails raises nothing: its exit
+    code is returned.
     """
-    if not any(command):  # on Dagger a list may be empty, and a task without a command is the service
+    if not any(command):  # Dagger allows an empty list; without a command the task would start the service
         raise BadInputError("there is no command to run", "pass a program and its arguments")
     migration = environment.own_settings.migration
     if migration is None or migration.runner is not RunnerKind.ECS_TASK:

@@ -1,4 +1,4 @@
-"""Preflight: check everything before the platform is changed, and start the exact digest under the platform's health check."""
+"""The preflight: check everything before the platform is changed, and start the digest under the platform's health check."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -31,10 +31,10 @@ from slipway.workload.workload import Backend, HealthCheck, HealthResult, Launch
 
 _MOST_SECONDS = 60.0  # on a free machine
 _POLL_SECONDS = 0.1
-_FINAL_ANSWERS, _FINAL_SECONDS = 5, 3.0  # in a row, and for so long
-_ERROR_SECONDS = 15.0  # of 500, which a service may answer while it warms up
+_FINAL_ANSWERS, _FINAL_SECONDS = 5, 3.0  # answers in a row, over this time, that count as final
+_ERROR_SECONDS = 15.0  # for answers of 500, which a service may give while it warms up
 _STAND_IN = "stand-in"
-# Rules about a server that does not answer. On this machine no security group is in the way.
+# Rules about a server that does not answer. This machine has no security group that could block it.
 _SERVERS: Final = ("unknown-host", "unreachable")
 _START_SERVER: Final = (
     "start it on this machine, and name it in variables of [tool.slipway.migrations]; slipway starts only Postgres"
@@ -43,7 +43,10 @@ _ADDRESS = not_covered("address", "whether it listens beyond 127.0.0.1: a proces
 
 
 class StartConditions(Protocol):
-    """The health check under which a release starts, and the words about one that does not; a TargetDescription is one."""
+    """The health check of a started release, and the platform's words for an unhealthy one.
+
+    A TargetDescription has both.
+    """
 
     @property
     def words(self) -> PlatformWords: ...
@@ -58,13 +61,16 @@ async def preflight(
     backend: HostBackend | None = None,
     live: Mapping[str, str] | None = None,
 ) -> Preflight:
-    """Check everything, and start the release if this machine can run it; raises SlipwayError if AWS cannot be reached.
+    """Check everything, and start the release when this machine can run it.
 
-    `backend` is given by a rehearsal. `live` are the fields of the live service: remedies name those that the deployment changes.
+    Raise SlipwayError when AWS cannot be reached.
+    - backend: passed by a rehearsal.
+    - live: the fields of the live service. Remedies name the fields that the deployment changes.
     """
     target = target_of(settings, spec.environment)
     boot = partial(_on_this_machine, aws, spec, settings, backend)
-    task = {} if backend else checking.migration_checkers(settings, spec.environment)  # a stage migrates by itself
+    # a stage of the rehearsal migrates by itself
+    task = {} if backend else checking.migration_checkers(settings, spec.environment)
     report = await checking.preflight(aws, spec, {**target.checkers, **quota.CHECKERS, **task}, boot)
     report = checking.naming_changes(report, spec, live or {})
     return report if settings.environment(spec.environment).migration else checking.unmigrated(report)
@@ -99,7 +105,10 @@ async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, back
 
 
 def _migrates(settings: Settings, environment: str, tree: Tree) -> bool:
-    """Return whether the release has a history, or the environment a database; otherwise the release's Python may lack alembic."""
+    """Return whether the release has a history, or the environment a database.
+
+    Otherwise the release may lack alembic.
+    """
     own, migrations = settings.environment(environment), settings.migrations
     has_database = own.database is not None or migrations.database_variable in {**own.variables, **own.secrets}
     return has_database or bool(migrations.scripts or migrations.app) or any(alembic(tree))
@@ -112,7 +121,10 @@ async def booted(
     database: Mapping[str, str],
     platform: StartConditions,
 ) -> Checks:
-    """Migrate an empty database to the release's head, unless there is nothing to migrate, then start the release with the `database` variables."""
+    """Migrate an empty database to the release's head, if there is a history.
+
+    Then start the release with the `database` variables.
+    """
     if migrated is None:
         return (ok("migrations", "it has none, and no database"), await tried(backend, spec, database, platform))
     try:
@@ -143,9 +155,9 @@ def _unset(names: Sequence[str]) -> Checks:
 
 
 async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str], platform: StartConditions) -> Check:
-    """Start the release with stand-ins for its secrets, and check its health as the platform will."""
+    """Start the release with stand-ins for its secrets, and check its health as the platform does."""
     variables = dict.fromkeys(spec.secrets, _STAND_IN) | dict(spec.variables) | dict(database)
-    variables["PORT"] = str(spec.port)  # as platforms set it
+    variables["PORT"] = str(spec.port)  # platforms set this variable, too
     on_line: list[str] = []
     launch = LaunchSpec(
         repository=spec.image.repository.partition("/")[2],
@@ -190,9 +202,9 @@ def _seconds_to_start(check: HealthCheck) -> float:
 async def _until_healthy(
     workload: Workload, check: HealthCheck, words: PlatformWords, limit: float
 ) -> tuple[str | None, HealthResult]:
-    """Return the last answer, with None once healthy, or the line that the platform would log.
+    """Return None once healthy, otherwise the line that the platform would log; in both cases with the last answer.
 
-    Until the first healthy answer it polls more often than the platform does.
+    Before the first healthy answer, poll more often than the platform.
     """
     deadline = time.monotonic() + min(longer(_seconds_to_start(check)), limit)
     answer, healthy, final = HealthResult(False, ""), 0, list[float]()  # in a row: a number, and times

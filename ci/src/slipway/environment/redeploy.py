@@ -1,7 +1,9 @@
-"""Deploy again: a digest that is live in another environment (promote), or was live here before (rollback). Nothing is built.
+"""Deploy a known digest again: one that is live in another environment (promote), or was live here (rollback).
 
-Both need a certificate, or a recorded reason to do without. A promotion needs it for the release live in the target, on the schema that the new
-release brings; a rollback, which does not migrate the database, for the release that it goes back to, on the live schema.
+Nothing is built.
+Both need a certificate, or a recorded reason to do without one. For a promotion the certificate must show that the
+target's live release works on the new release's schema. A rollback does not migrate, so its certificate must show that
+the earlier release works on the live schema.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -44,7 +46,10 @@ Judge = Callable[[Readiness, Readiness, Iterable[Certificate]], str | None]
 
 
 def _unproven(what: str, risk: str, instead: str, older: str | None, newer: str | None) -> RefusedError:
-    """Return why a release is refused on a schema: it is unproven there, or proven to fail. Names the commits of both if they are known."""
+    """Return the refusal of a release on a schema on which it is unproven or proven to fail.
+
+    The text names both commits, if known.
+    """
     if isinstance(risk, Disproof):
         return RefusedError(f"{what} fails: {risk}", instead)
     place = f"in a checkout of {newer[:SHORT]}" if newer else "in a checkout of the newer release"
@@ -59,7 +64,10 @@ def _unproven(what: str, risk: str, instead: str, older: str | None, newer: str 
 
 @dataclass(frozen=True)
 class CompatibilityEvidence:
-    """A certificate passed by the caller, besides those in the ledger; or the caller's reason to do without, which is recorded."""
+    """A certificate that the caller passes in addition to the ledger's, or the caller's reason to do without one.
+
+    The ledger records the reason.
+    """
 
     certificate: Certificate | None = None
     reason: str = ""
@@ -67,7 +75,10 @@ class CompatibilityEvidence:
     async def risk(
         self, judge: Judge, wanted: Readiness, live: Readiness, *environments: ObservedEnvironment
     ) -> str | None:
-        """Return why a release may fail by the certificates passed and kept; old ones are only read when the newer ones prove nothing."""
+        """Return why a release may fail, judged by passed and recorded certificates; None when one proves that it works.
+
+        Old certificates are read only when the newer ones prove nothing.
+        """
         if (risk := judge(wanted, live, ())) is None or wanted.image is None or live.database is None:
             return risk
         passed = (self.certificate,) if self.certificate else ()
@@ -80,9 +91,10 @@ class CompatibilityEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Redeployment:
-    """A known digest, to be deployed in an environment.
+    """A known digest that will be deployed in an environment.
 
-    - notes: facts that a reader should weigh. risk_of: returns the refusal of a change that may break the observed service; None if it is proven to work.
+    - notes: facts that a reviewer should consider.
+    - risk_of: returns the refusal of a deployment that may break the observed service; None when it is proven to work.
     """
 
     environment: ServiceEnvironment
@@ -93,7 +105,7 @@ class Redeployment:
     notes: tuple[str, ...] = ()
 
     async def plan(self) -> Plan:
-        """Return what a run would change, or why it would be refused; changes nothing."""
+        """Return the changes of a run, or why it would be refused. Change nothing."""
         observed = await self.environment.status()
         risk = await self.risk_of(observed)
         plan = await self.environment.plan(self.digest, self.verb, observed)
@@ -103,7 +115,7 @@ class Redeployment:
         return replace(plan, action=Action.BLOCKED, reason=str(risk))
 
     async def run(self, tell: Tell) -> Outcome:
-        """Deploy; a risk without a reason is refused, and each risk is reported once per run."""
+        """Deploy the digest. Refuse a risk without a reason, and report each risk once."""
         reported = set[str]()
 
         async def permit(observed: Observed) -> str | None:
@@ -126,14 +138,14 @@ class Redeployment:
 async def plan_promotion(
     source: ServiceEnvironment, target: ServiceEnvironment, evidence: CompatibilityEvidence | None = None
 ) -> Plan:
-    """Return what the promotion would change, or why it would be refused; changes nothing."""
+    """Return the changes of a promotion, or why it would be refused. Change nothing."""
     return await (await _promotion(source, target, evidence)).plan()
 
 
 async def promote(
     source: ServiceEnvironment, target: ServiceEnvironment, tell: Tell, evidence: CompatibilityEvidence | None = None
 ) -> Outcome:
-    """Promote and return the outcome; raises SlipwayError if the run cannot start."""
+    """Promote and return the outcome. Raise SlipwayError when the run cannot start."""
     return await (await or_unknown(_promotion(source, target, evidence))).run(tell)
 
 
@@ -148,7 +160,7 @@ async def _promotion(
     heads = await source.known_heads(promoted)
 
     async def risk_of(observed: Observed) -> RefusedError | None:
-        if observed.digest is None:  # no live release that a new schema could break
+        if observed.digest is None:  # there is no live release that a new schema could break
             return None
         live = await target.known_heads(observed)
         if (risk := await evidence.risk(forward_risk, heads, live, source, target)) is None:
@@ -162,7 +174,7 @@ async def _promotion(
 
 
 async def _commit(environment: ObservedEnvironment, digest: str | None, known: Readiness) -> str | None:
-    """Return a release's commit: as it reported it, otherwise as its image names it; None when neither is known."""
+    """Return a release's commit, from its own report or from its image; None when both lack it."""
     if known.commit or digest is None:
         return known.commit
     with suppress(SlipwayError):
@@ -172,7 +184,7 @@ async def _commit(environment: ObservedEnvironment, digest: str | None, known: R
 
 
 async def live_in(environment: ObservedEnvironment) -> Observed:
-    """Return the live and healthy release; raises RefusedError if there is none to promote."""
+    """Return the live, healthy release of an environment. Raise RefusedError when there is none to promote."""
     observed = await environment.status()
     if observed.state is not State.LIVE or observed.digest is None:
         raise RefusedError(
@@ -193,7 +205,7 @@ async def plan_rollback(
     *,
     image_only: bool = False,
 ) -> Plan:
-    """Return what the rollback would change, or why it would be refused; changes nothing."""
+    """Return the changes of a rollback, or why it would be refused. Change nothing."""
     number = await _in_flight(environment) if to is None else None
     note = _taken_back(number, image_only=image_only) if number else ""
     back = await destination(environment, to)
@@ -211,9 +223,10 @@ async def rollback(
     *,
     image_only: bool = False,
 ) -> Outcome:
-    """Roll back and return the outcome; raises SlipwayError if the run cannot start.
+    """Roll back and return the outcome. Raise SlipwayError when the run cannot start.
 
-    The release gets the settings with which it was deployed; with `image_only` it gets those of the environment.
+    The release gets the settings with which it was deployed. With `image_only` it gets the environment's current
+    settings.
     """
     if to is None and (number := await or_unknown(_in_flight(environment))):
         tell(Event(_taken_back(number, image_only=image_only)))
@@ -224,7 +237,10 @@ async def rollback(
 
 
 def _taken_back(number: int, *, image_only: bool) -> str:
-    """Return how a deployment in flight is rolled back; raises BadInputError for --image-only, which the platform cannot do."""
+    """Return how a deployment in flight is rolled back.
+
+    Raise BadInputError for --image-only, which the platform cannot do then.
+    """
     if image_only:
         raise BadInputError(
             f"deployment {number} is in flight, and the platform takes back its settings with its image",
@@ -234,7 +250,10 @@ def _taken_back(number: int, *, image_only: bool) -> str:
 
 
 async def _in_flight(environment: ServiceEnvironment) -> int | None:
-    """Return the number of a deployment in flight that the platform can take back; None when there is none, as while a rollback runs."""
+    """Return the number of a deployment in flight that the platform can roll back.
+
+    Return None without one, or while a rollback runs.
+    """
     if Verb.ABORT in environment.target.impossible:
         return None
     history = await environment.history()
@@ -248,17 +267,23 @@ async def _in_flight(environment: ServiceEnvironment) -> int | None:
 
 
 async def take_back(environment: ServiceEnvironment, tell: Tell, evidence: CompatibilityEvidence) -> Outcome:
-    """Roll the newest deployment back, which has just replaced the release before; raises SlipwayError if the run cannot start."""
+    """Roll back the newest deployment, which has just replaced the previous release.
+
+    Raise SlipwayError when the run cannot start.
+    """
     return await (await or_unknown(_taking_back(environment, evidence))).run(tell)
 
 
 async def plan_take_back(environment: ServiceEnvironment, evidence: CompatibilityEvidence) -> Plan:
-    """Return what rolling back the newest deployment would change, or why it would be refused; changes nothing."""
+    """Return the changes of rolling back the newest deployment, or why that would be refused. Change nothing."""
     return await (await _taking_back(environment, evidence)).plan()
 
 
 async def _taking_back(environment: ServiceEnvironment, evidence: CompatibilityEvidence) -> Redeployment:
-    """Return the rollback of the newest deployment; one that has not migrated needs no certificate, as the release before ran on this schema."""
+    """Return the rollback of the newest deployment.
+
+    Without a migration it needs no certificate, because the previous release ran on this schema.
+    """
     ledger = environment.ledger
     back = await destination(environment, None)
     redeployment = _rollback(environment, back, evidence, image_only=False)
@@ -272,9 +297,10 @@ async def _taking_back(environment: ServiceEnvironment, evidence: CompatibilityE
 
 @dataclass(frozen=True)
 class RollbackDestination:
-    """A recorded release to go back to.
+    """A recorded release to which a rollback leads.
 
-    - number: None if the run that began the rollback was killed and only its digest is known. specification: None if it was not recorded.
+    - number: None when only the digest is known, because the run that began the rollback was killed.
+    - specification: the recorded settings, or None.
     """
 
     digest: str
@@ -288,7 +314,10 @@ class RollbackDestination:
 
 
 async def destination(environment: ServiceEnvironment, to: int | None) -> RollbackDestination:
-    """Return release `to`, or the one that was live before; raises SlipwayError if there is none, UnknownOutcomeError if the ledger fails."""
+    """Return release `to`, or the previously live one.
+
+    Raise SlipwayError when there is none, UnknownOutcomeError when the ledger fails.
+    """
     try:
         found = await _recorded(environment, to)
     except (BadInputError, RefusedError) as error:
@@ -299,7 +328,7 @@ async def destination(environment: ServiceEnvironment, to: int | None) -> Rollba
 
 
 def _check_ledger_was_read(environment: ServiceEnvironment, error: SlipwayError | None = None) -> None:
-    """Raise UnknownOutcomeError when a run without the ledger could not read it: no other place has the release and its settings."""
+    """Raise UnknownOutcomeError when a run without the ledger could not read it: no other place has the release's settings."""
     store = environment.ledger.store
     if not (isinstance(store, LateStore) and store.failure):
         return
@@ -367,9 +396,13 @@ def _rollback(
 
 
 def _as_it_was(environment: ServiceEnvironment, specification: Specification, release: str) -> ServiceEnvironment:
-    """Return the environment with the settings of a release; raises RefusedError when it ran elsewhere: that would make a second service."""
+    """Return the environment with the settings of a release.
+
+    Raise RefusedError when the release ran elsewhere, where a second service would be created.
+    """
     settings = restored(specification, environment.name, release, environment.own_settings.variables)
-    if settings.environment(environment.name).target is not environment.own_settings.target:  # from before a move
+    # the release is from before a move
+    if settings.environment(environment.name).target is not environment.own_settings.target:
         settings = carried(settings, environment.settings, environment.name)
     addresses = {variable: environment.addresses.get(variable) for variable in map(variable_of, settings.calls)}
     known = {variable: address or specification.addresses.get(variable, "") for variable, address in addresses.items()}
@@ -386,7 +419,7 @@ def _as_it_was(environment: ServiceEnvironment, specification: Specification, re
 
 
 async def _changed_secrets(environment: ServiceEnvironment, back: RollbackDestination) -> tuple[str, ...]:
-    """Return a note for each secret that has another version now: the service reads the current one."""
+    """Return a note for each secret that has another version now. The service will read the current version."""
     if back.specification is None or not back.specification.versions:
         return ()
     now = versions_in(await checks_of_secrets(environment.aws, environment.spec(back.digest)))

@@ -1,4 +1,7 @@
-"""The secrets of an environment: which exist, and a new value for one. Values are never read, returned or recorded."""
+"""The secrets of an environment: which of them exist, and new values for them.
+
+Values are never read, returned or recorded.
+"""
 
 import re
 from typing import Final
@@ -15,19 +18,22 @@ _MOST_BYTES: Final = 65536  # [M]
 
 
 async def secrets(environment: ObservedEnvironment) -> SecretList:
-    """Return whether each secret of the settings exists."""
+    """Return whether each secret in the settings exists."""
     checks = await checks_of_secrets(environment.aws, environment.spec(NO_DIGEST))
     return SecretList(environment=environment.name, checks=checks)
 
 
 def check_name(name: str) -> None:
-    """Raise BadInputError unless the name is one of a variable; the error does not repeat it, since a value may have been typed with it."""
+    """Raise BadInputError when the name is not a variable's.
+
+    The error does not repeat the name, because it may contain a value.
+    """
     if not _VARIABLE.fullmatch(name):
         raise BadInputError("the secret's name is no name of a variable", "pass it alone; its value is asked for")
 
 
 async def set_secret(environment: ObservedEnvironment, name: str, value: str) -> SecretVersion:
-    """Store a new version of the secret behind a variable; without an existing one create SERVICE/VARIABLE."""
+    """Store a new version of the secret for a variable. When there is no secret, create SERVICE/VARIABLE."""
     check_name(name)
     if not value or len(value.encode()) > _MOST_BYTES:
         raise BadInputError(f"the value of {name} is empty or larger than {_MOST_BYTES} bytes", "pass another value")
@@ -46,7 +52,10 @@ async def set_secret(environment: ObservedEnvironment, name: str, value: str) ->
 
 
 def _arn(environment: ObservedEnvironment, name: str) -> str | None:
-    """Return the ARN of the secret that the settings name for a variable; raises RefusedError for a parameter of SSM and for one key of a secret."""
+    """Return the ARN of the secret for a variable in the settings; None without one.
+
+    Raise RefusedError for an SSM parameter, and for a single key of a secret.
+    """
     reference = environment.own_settings.secrets.get(name)
     if reference is None:
         return None

@@ -1,4 +1,7 @@
-"""A shift of traffic under a number of the ledger: a newer shift ends an older one, and a killed one is resumed under its own number."""
+"""A shift of traffic as a numbered deployment of the ledger.
+
+A newer shift ends an older one, and a killed shift is resumed under its number.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,9 +29,10 @@ _BALANCING = "AWS/ApplicationELB"
 
 @dataclass(frozen=True, kw_only=True)
 class Shifting:
-    """One shift between two services; `live` and `there` are the old and the new one as they were observed. Forward both run the same image, and there is a gateway.
+    """One shift between two observed services, the old `live` and the new `there`.
 
-    `ways` are those of clients to the new side under the service's own names.
+    Forward, both run the same image, and there is a gateway.
+    `ways` are the clients' ways to the new side under the service's own names.
     """
 
     old: ServiceEnvironment
@@ -41,7 +45,7 @@ class Shifting:
     tell: Tell
 
     async def run(self, verb: Verb, made: Outcome) -> Outcome:
-        """Shift forward or back, and return the outcome `made` with the status, number and duration of the shift."""
+        """Shift forward or back. Return the outcome `made` with the shift's status, number and duration."""
         began = self.old.time.seconds()
         before = await or_unknown(self._counted_before()) if verb is Verb.SHIFT else NOTHING
         number = await self._claimed(verb)
@@ -77,7 +81,7 @@ class Shifting:
         return self.old.engine(self.tell).holder
 
     async def _claimed(self, verb: Verb) -> int:
-        """Return the number of this shift: that of a killed run of the same, or the next one."""
+        """Return the number of this shift: that of a killed run of the same shift, or the next number."""
         ledger = self.old.ledger
         contents = await ledger.contents()
         wanted = hashed(f"{verb.value} {self.old.service} {self.live.digest}")
@@ -97,13 +101,13 @@ class Shifting:
         return (await ledger.claim(intent, contents.newest)).number
 
     async def _is_newest(self, number: int) -> bool:
-        """Return whether no later number is a shift."""
+        """Return whether this is the newest shift in the ledger."""
         newest = (await self.old.ledger.contents()).newest
         later = [await self.old.ledger.intent(each) for each in range(number + 1, newest + 1)]
         return not any(intent and intent.verb in SHIFTS for intent in later)
 
     async def _record(self, outcome: Outcome) -> None:
-        """Record the end; an unknown one has not ended."""
+        """Record the end of the shift, unless its outcome is unknown."""
         if outcome.status is Status.UNKNOWN or outcome.number is None:
             return
         release = Release(
@@ -125,9 +129,9 @@ class Shifting:
             self.tell(Event(f"the ledger lacks the end of this shift: {error}"))
 
     def _counters(self) -> dict[str, Counter]:
-        """Return where each side's requests are counted."""
+        """Return the metrics that count each side's requests."""
         name, identity = self.domains.service.split("/")[-2:]
-        assert self.gateway is not None  # nothing is watched on the way back
+        assert self.gateway is not None  # the way back is not watched
         balancer = {"LoadBalancer": self.gateway.balancer.partition(":loadbalancer/")[2]}
         groups = [{"TargetGroup": group.rpartition(":")[2]} for group in self.gateway.groups]
         return {
@@ -153,9 +157,10 @@ class Shifting:
         }
 
     async def _counted_before(self) -> Counted:
-        """Return the load balancer's errors in a time as long as one step, before the first one.
+        """Return the load balancer's errors before the first step, over a time as long as one step.
 
-        Reading them also shows that a step can be watched. A resumed shift has none, because errors of the move may be among them.
+        Reading them also shows whether the steps can be watched. A resumed shift returns none, because the move itself
+        may have caused errors.
         """
         now = self.old.time.now().timestamp()
         found = await counted(self.old.aws, self._counters(), now - WATCH_SECONDS, now)
@@ -166,7 +171,10 @@ class Shifting:
         return worse(found["old"], found["new"], found["balancer"], before)
 
     async def _problem(self, before: Counted, since: float) -> str:
-        """Return what is wrong with the new side: a smoke path, also under the service's own names, or errors that clients got."""
+        """Return a problem of the new side: a smoke path, also under the service's own names, or clients' errors.
+
+        Otherwise return an empty text.
+        """
         return await self._failure() or await self._errors(before, since)
 
     async def _failure(self) -> str:
@@ -178,7 +186,10 @@ class Shifting:
         return ""
 
     async def _parted(self) -> str:
-        """Return why the next step is not allowed: the sides do not run the image that is moved, or the new one does not answer."""
+        """Return why the next step is not allowed: a side runs another image, or the new side does not answer.
+
+        Otherwise return an empty text.
+        """
         images = [(each.digest or each.status) for each in (await self.old.status(), await self.new.status())]
         if set(images) != {self.live.digest}:
             return f"the sides no longer run the same image: {' and '.join(map(str, images))}"

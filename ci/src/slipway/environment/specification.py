@@ -1,4 +1,4 @@
-"""The settings of a release in the ledger: recorded when it is deployed, restored when it is deployed again. Pure."""
+"""A release's settings in the ledger: recorded when it is deployed, restored when it is deployed again. Pure."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ _KEPT: Final = (
     "health-path",
     "smoke-paths",
     "calls",
-)  # of [tool.slipway], besides the environment
+)  # settings of the service, besides those of the environment
 _SECRET_NAME: Final = re.compile(SENSITIVE_NAME)
 _SECRET_VALUE: Final = re.compile(
     r"(?s).*://[^/\s@]*:[^/\s@]+@.*"  # a URL with a password
@@ -37,7 +37,10 @@ _CHECKOUT: Final = f"run it in a checkout whose settings have them, or {_IMAGE_O
 def specification_of(
     settings: Settings, environment: str, addresses: Mapping[str, str] = MappingProxyType({})
 ) -> Specification:
-    """Return what the ledger keeps of the settings: variables by value, unless they are secret or look like it, and secrets by ARN."""
+    """Return the settings for the ledger.
+
+    Secrets are recorded by ARN; variables by value, unless they are secret or look like it.
+    """
     own = settings.environment(environment)
     salt = nonce()
     hidden = {
@@ -58,14 +61,14 @@ def specification_of(
 
 
 def _marked(salt: str, value: str) -> str:
-    """Return a slow hash of a value that is not recorded, so that a short one is not found by trying all."""
+    """Return a slow hash of an unrecorded value, so that short values cannot be found by trying all."""
     return hashlib.pbkdf2_hmac("sha256", value.encode(), salt.encode(), _ROUNDS).hex()[:32]
 
 
 def restored(specification: Specification, environment: str, release: str, present: Mapping[str, str]) -> Settings:
-    """Return the settings of a release; `present` are variables whose values may be those that were not recorded.
+    """Return a release's recorded settings. `present` are current variables, which may have the unrecorded values.
 
-    Raises RefusedError when a value is missing, or the settings are of a version of slipway that this one cannot read.
+    Raise RefusedError when a value is missing, or when this version of slipway cannot read the settings.
     """
     settings = settings_of(specification, environment, release)
     same = {
@@ -83,7 +86,7 @@ def restored(specification: Specification, environment: str, release: str, prese
 
 
 def settings_of(specification: Specification, environment: str, release: str) -> Settings:
-    """Return the settings of a release without the values that were not recorded; raises RefusedError."""
+    """Return a release's settings without unrecorded values. Raise RefusedError when this version cannot read them."""
     try:
         settings = read(Settings, json.loads(specification.settings), "", kebab)
         settings.environment(environment)
@@ -96,7 +99,7 @@ def settings_of(specification: Specification, environment: str, release: str) ->
 
 
 def _filled(value: object) -> object:
-    """Leave out what is None, so that an older version of slipway can read settings that do not use newer ones."""
+    """Remove keys with None, so that an older version of slipway can read settings without newer keys."""
     if isinstance(value, dict):
         return {key: _filled(item) for key, item in value.items() if item is not None}
     return value

@@ -21,12 +21,15 @@ from slipway.release.engine.recorded import digest_of, is_of_another_schema, las
 from slipway.release.engine.target import Operation
 from slipway.release.errors import LostAnswerError, PlatformRefusedError, UnreachableError
 
-UNREAD = (LostAnswerError, UnreachableError, PlatformRefusedError)  # errors of a platform that cannot be read
+UNREAD = (LostAnswerError, UnreachableError, PlatformRefusedError)  # errors when the platform cannot be read
 _POLL_SECONDS = 5.0
 
 
 async def with_unfinished(environment: ObservedEnvironment, history: History) -> History:
-    """Return a history with the facts about its unfinished deployments; the commits only where the images can be read."""
+    """Return a history with facts about its unfinished deployments.
+
+    Their commits are missing when the images cannot be read.
+    """
     if not history.unfinished:
         return history
     begun = await environment.ledger.begun(history.unfinished)
@@ -50,9 +53,10 @@ async def _open(environment: ObservedEnvironment, intent: Intent, operation: Ope
 
 
 async def status(environment: ObservedEnvironment) -> Situation:
-    """Read the platform, the ledger and the release, each without the others; the situation says why one could not be read.
+    """Read platform, ledger and live release independently.
 
-    Without the platform, the address that the ledger recorded is asked. Raises SlipwayError when nothing of AWS has answered.
+    The situation contains the reason when one cannot be read.
+    When the platform cannot be read, request the address in the ledger. Raise SlipwayError when no AWS service answers.
     """
     environment = environment.impatient()
     observed, failure = await _observed(environment)
@@ -104,7 +108,10 @@ async def _observed(environment: ObservedEnvironment) -> tuple[Observed, Slipway
 
 
 def way_out_by_ledger(environment: str, answer: Answer, releases: Sequence[Release], live: str | None) -> str:
-    """Return what to do about a problem of the live release; empty without a problem. Without `releases` no rollback is named."""
+    """Return what to do about a problem of the live release; empty without a problem.
+
+    Without `releases`, a rollback is not suggested.
+    """
     back = way_back(environment, releases, live)
     return way_out(environment, answer, back, migrated=is_of_another_schema(releases, live))
 
@@ -112,7 +119,10 @@ def way_out_by_ledger(environment: str, answer: Answer, releases: Sequence[Relea
 async def asked_from_memory(
     environment: ObservedEnvironment, releases: tuple[Release, ...], last: Release
 ) -> tuple[Observed, Answer]:
-    """Ask the address that a deployment recorded, while the platform cannot be read: its digest may not be live any more."""
+    """Request the recorded address of a deployment while the platform cannot be read.
+
+    Its digest may not be live any more.
+    """
     now = Observed(state=State.UNKNOWN, url=last.url)
     recorded = await environment.recorded_of(live_with(releases, last.live)) or environment
     service = replace(now, digest=last.live, fields={"health check": health_check(recorded.settings.health_path)})
@@ -120,14 +130,17 @@ async def asked_from_memory(
 
 
 async def _instances(environment: ObservedEnvironment, observed: Observed) -> str:
-    """Return how many instances run; empty when that cannot be read, which is no reason to hide the rest."""
+    """Return how many instances run, in words.
+
+    Return an empty text when this cannot be read, because the other facts still matter.
+    """
     with suppress(SlipwayError):
         return await environment.platform.count(environment.aws, observed.arn) if observed.arn else ""
     return ""
 
 
 async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:
-    """Yield the situation again and again; ends with an operation that was in progress."""
+    """Yield the situation again and again. Stop when an operation in progress has ended."""
     was_busy = False
     while True:
         situation = await status(environment)
@@ -140,7 +153,10 @@ async def watch(environment: ObservedEnvironment) -> AsyncIterator[Situation]:
 
 
 async def ledger_of(environment: ObservedEnvironment, *, is_settled: bool) -> tuple[History, str]:
-    """Return the ledger's history, with the ends that the platform recorded if it can be read, and why there is none."""
+    """Return the ledger's history and, when it is incomplete, the reason.
+
+    With `is_settled`, add ends that only the platform recorded.
+    """
     try:
         history = await environment.history()
         history = await environment.settled(history) if is_settled else history

@@ -1,4 +1,4 @@
-"""The watch over a release after its deployment: whether it answers and stays live, and which errors it logs."""
+"""The watch over a release after its deployment: whether it stays live and answers, and the errors that it logs."""
 
 from datetime import timedelta
 from typing import Final
@@ -13,11 +13,14 @@ from slipway.records.plan import State
 from slipway.records.progress import Event, Tell
 
 _POLL_SECONDS: Final = 15.0
-_MOST_SHOWN: Final = 3  # lines of one look
+_MOST_SHOWN: Final = 3  # lines shown at one time
 
 
 async def watched(environment: ObservedEnvironment, span: timedelta, tell: Tell) -> ReleaseWatch:
-    """Check the live release until the span is over, or until it no longer answers; raises SlipwayError when it cannot be read."""
+    """Check the live release until the span has passed or the release no longer answers.
+
+    Raise SlipwayError when it cannot be read.
+    """
     observed = await existing(environment)
     digest = digest_in(environment, observed)
     time, began, count = environment.time, environment.time.now(), 0
@@ -42,7 +45,7 @@ async def watched(environment: ObservedEnvironment, span: timedelta, tell: Tell)
 
 
 async def _seen(environment: ObservedEnvironment, digest: str) -> tuple[Status, str]:
-    """Return whether the release is live and answers, and why not."""
+    """Return SUCCEEDED while the release is live and answers, otherwise another status and the reason."""
     observed = await environment.status()
     if observed.state is State.BUSY:
         return Status.SUCCEEDED, ""

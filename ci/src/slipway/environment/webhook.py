@@ -1,4 +1,4 @@
-"""The webhook that is called at the end of a deployment; the result of the call does not change the outcome."""
+"""The webhook that is called at the end of a deployment. Its failure does not change the outcome."""
 
 import re
 from typing import Final
@@ -18,7 +18,7 @@ _URL: Final = re.compile(r"https://\S+|http://(?:127\.0\.0\.1|localhost)[:/]\S*"
 
 
 async def announce(environment: ObservedEnvironment, outcome: Outcome, tell: Tell, holder: str) -> None:
-    """Post an outcome to the environment's webhook, if it has one; a failure is an event, which does not repeat the URL."""
+    """Post an outcome to the environment's webhook, if it has one. Report a failure as an event, without the URL."""
     reference = environment.own_settings.webhook
     if reference is None or outcome.status is Status.NOOP:
         return
