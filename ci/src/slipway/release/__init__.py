@@ -1,1 +1,1 @@
-"""From a digest to the truth: observe, plan, apply, follow, settle, and say why. boto3 for AWS, anyio for waiting."""
+"""From a digest to a release: observe the service, plan, apply, follow the platform, and diagnose failures. boto3 calls AWS, anyio waits."""

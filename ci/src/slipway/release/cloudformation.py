@@ -1,4 +1,7 @@
-"""Resources of a CloudFormation template, and the policies of roles in it, as plain data; every resource says why it exists."""
+"""Resources of a CloudFormation template, and the policies of roles in it, as plain data.
+
+Every resource states its purpose.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +11,8 @@ from slipway.release.permissions import allow, document, secrets_of
 
 Resource = dict[str, Any]
 
-# As AWS's managed policies for pulling (AmazonECSTaskExecutionRolePolicy and the like), on one repository instead of all.
+# These actions are those of AWS's managed policies for pulling (such as AmazonECSTaskExecutionRolePolicy). Here they
+# are limited to one repository.
 _PULL = (
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
@@ -37,14 +41,14 @@ def retained(kind: str, why: str, properties: Mapping[str, Any]) -> Resource:
 def role(
     name: str, why: str, trust: Mapping[str, Any], policy: Mapping[str, Any] | None, managed: Sequence[str] = ()
 ) -> Resource:
-    """Return a role with a policy of its own, and the ARNs of managed ones."""
+    """Return a role with its own policy, and with the managed policies at these ARNs."""
     policies: dict[str, Any] = {"Policies": [{"PolicyName": "slipway", "PolicyDocument": policy}]} if policy else {}
     policies |= {"ManagedPolicyArns": list(managed)} if managed else {}
     return resource("AWS::IAM::Role", why, {"RoleName": name, "AssumeRolePolicyDocument": trust, **policies})
 
 
 def output(where: str, value: Any) -> dict[str, Any]:
-    """Return an output; `where` is the place that its value is written to."""
+    """Return an output. `where` is the place into which a person writes its value."""
     return {"Description": where, "Value": value}
 
 
@@ -53,18 +57,18 @@ def trusts_service(principal: str) -> dict[str, Any]:
 
 
 def pull(repository: str) -> dict[str, Any]:
-    """Return a policy to pull images from one repository, by its ARN."""
+    """Return a policy for pulling images from one repository, which is named by its ARN."""
     return document(_pulling(repository))
 
 
 def read_secrets(secrets: Iterable[str]) -> dict[str, Any] | None:
-    """Return a policy to read exactly these secrets; None when there are none."""
+    """Return a policy for reading exactly these secrets; None when there are none."""
     statements = _reading(secrets)
     return document(statements) if statements else None
 
 
 def start_task(repository: str, secrets: Iterable[str], log_group: str) -> dict[str, Any]:
-    """Return a policy of what ECS does for a task: pull the image, read the task's secrets, write its log."""
+    """Return a policy for ECS's work on a task: pull the image, read the task's secrets, write its log."""
     write = allow("Log", ("logs:CreateLogStream", "logs:PutLogEvents"), (f"{log_group}:*",))
     return document([*_pulling(repository), *_reading(secrets), write])
 

@@ -1,7 +1,7 @@
-"""Why a release failed: the first rule that its logs fit, and the lines behind the cause.
+"""Why a release failed: the first rule that matches its logs, and the lines behind the cause.
 
-The first failure wins over the last line: the last line of a rollback is often wrong ("check your configured port number"), and of two
-exceptions the first one caused the second. The rules are data: see failures.py.
+An earlier failure is preferred to the last line. The last line of a rollback is often misleading ("check your
+configured port number"), and of two exceptions the first caused the second. The rules are data in failures.py.
 """
 
 import json
@@ -16,28 +16,29 @@ from slipway.release.engine.plan import ServiceSpec
 from slipway.release.failures import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule, PlatformWords
 from slipway.untrusted import one_line, printable, strings_in
 
-_CONTEXT = 120  # characters
+_CONTEXT = 120  # characters around a match
 _MOST_LINES = 3
-_NAMES = ("name", "module", "loopback", "code", "place", "other")  # groups of names and numbers
-_TOKEN = re.compile(r"[A-Z0-9]{16,}")  # the key that a dictionary lacks may be one of AWS
-_SHORTEST_SECRET = 6  # of a variable's value: a shorter one is a word like `info`, which appears everywhere
-# How libraries write values: a password in a URL, and the settings that pydantic validated.
+_NAMES = ("name", "module", "loopback", "code", "place", "other")  # groups of a rule that contain names or numbers
+_TOKEN = re.compile(r"[A-Z0-9]{16,}")  # a missing key of a dictionary may be an AWS key
+_SHORTEST_SECRET = 6  # characters of a variable's value; shorter values are words like `info`, which appear everywhere
+# Forms in which libraries print values: a password in a URL, and the settings that pydantic validated.
 _VALUES = (
     (re.compile(r"(://[^/@:\s]*:)[^/@\s]+(?=@)"), r"\1…"),
     (re.compile(r"input_value=.*?(?=, input_type=|$)", re.MULTILINE), "input_value=…"),
 )
-_STARTED_UP = "Application startup complete."  # of starlette and uvicorn
+_STARTED_UP = "Application startup complete."  # printed by starlette and uvicorn
 _MINOR = re.compile(r"\b(?:WARN|WARNING|INFO|DEBUG|NOTICE)\b")
-_WARNING = re.compile(r"\b(?:WARN|WARNING|DEBUG)\b")  # of the line before a traceback; one of INFO may be of anything
+# in the line before a traceback; a line with INFO may be about anything
+_WARNING = re.compile(r"\b(?:WARN|WARNING|DEBUG)\b")
 _TRACEBACK_BEGINS = "Traceback (most recent call last)"
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\).*\n(?:[ \t].*\n|\n)*.*\Z")
 _CHAINED = ("another exception occurred:", "the direct cause of the following exception:")
 _LEVELS = ("level", "levelname", "severity", "log.level")
-# A line of code that rich quotes in a traceback: what is written there was not printed.
+# A line of source code that rich quotes in a traceback. The application did not print such a line.
 _QUOTED = re.compile(r"\s*│ +(?:❱ +)?\d+ │")
 UNKNOWN: Final = "unknown"
 _LISTEN: Final = "listens on 0.0.0.0 and the port {port}, and answers {check}"
-# Known without a rule, by whether the application has written anything and whether its health check failed.
+# Diagnoses without a rule, by whether the application wrote anything and whether its health check failed.
 UNNAMED: Final = {
     (False, True): (
         "the health check failed, and the application had written nothing: no container started, or it is silent",
@@ -54,9 +55,9 @@ UNNAMED: Final = {
 
 @dataclass(frozen=True)
 class DeploymentLogs:
-    """The lines of the platform and of the application, in order; `application` is None when there are none.
+    """The lines of the platform and of the application, in order. `application` is None when there are none.
 
-    A container that never started has no log, and neither has one that writes nothing.
+    A container that never started has no log. Neither has one that writes nothing.
     """
 
     platform: tuple[str, ...]
@@ -64,10 +65,11 @@ class DeploymentLogs:
 
     @classmethod
     def until_failure(cls, platform: Sequence[Line], application: Sequence[Line], words: PlatformWords) -> Self:
-        """Leave out lines after the first failure that the platform reports: they cannot have caused it.
+        """Return logs without the lines after the first failure that the platform reports, because these lines cannot have caused it.
 
-        A release writes such lines when it starts too late, is being stopped, or replaces the failed one. The last lines of a container
-        that ended by itself may have a later time than its end: the clocks of two log agents differ.
+        A release writes such lines when it starts too late, when it is stopped, or when it replaces the failed one. The
+        last lines of a container that ended by itself may have a later time than its end, because the clocks of two log
+        agents differ.
         """
         reports = tuple(filter(None, (words.exited, words.unhealthy, words.rolled_back)))
         failure = next((line for line in platform if any(report in line.message for report in reports)), None)
@@ -77,7 +79,7 @@ class DeploymentLogs:
         if words.exited in failure.message:
             begun = {line.stream for line in until}
             return cls(_messages(platform), _messages(line for line in application if line.stream in begun) or None)
-        # A container that the platform stops because of its health check ends with an exit code too.
+        # When the platform stops a container because of its health check, the container has an exit code, too.
         reasons = [line for line in platform if line.at <= failure.at or words.exited not in line.message]
         return cls(_messages(reasons), _messages(until) or None)
 
@@ -91,7 +93,7 @@ class RuleMatch:
 
     @property
     def span(self) -> tuple[int, int]:
-        """Start and end of the group `error` where there is one, otherwise of the whole match."""
+        """The start and end of the group `error`; of the whole match when the rule has no such group."""
         named = (name for name, value in self.match.groupdict().items() if value and name.startswith("error"))
         return self.match.span(next(named, 0))
 
@@ -118,7 +120,7 @@ def _messages(lines: Iterable[Line]) -> tuple[str, ...]:
 
 
 def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> Diagnosis:
-    """Return the cause that the best rule names, with the lines behind it."""
+    """Return the cause that the best rule names, and the lines that show it."""
     platform, application = _text(logs.platform, spec), _text(logs.application or (), spec)
     spec = _as_checked(platform, spec, words)
     read = _Reading({"platform": platform, "application": application}, spec, words)
@@ -150,7 +152,10 @@ def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> D
 
 
 def _as_checked(platform: str, spec: ServiceSpec, words: PlatformWords) -> ServiceSpec:
-    """Return the spec with port and path of the platform's health check, as its log names them: another tool may have set others."""
+    """Return the spec with the port and path that the platform really checks, according to its log.
+
+    Another tool may have changed them.
+    """
     match = re.search(words.checked, platform)
     if match is None:
         return spec
@@ -158,14 +163,17 @@ def _as_checked(platform: str, spec: ServiceSpec, words: PlatformWords) -> Servi
 
 
 def _may_be_secret(name: str, text: str, rule: FailureRule) -> bool:
-    """Return whether a text may be a secret value that the application printed; words of the platform, numbers and names are not."""
+    """Return whether a text from the application's log may be a secret value.
+
+    The platform's words, numbers and names are not.
+    """
     is_harmless = name in _NAMES and re.fullmatch(r"[\w.]+", text) and not _TOKEN.fullmatch(text)
     return not is_harmless and (rule.log == "application" or name == "last")
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """Both logs as texts, for the rules to look at."""
+    """Both logs as texts, in which the rules search."""
 
     texts: Mapping[str, str]
     spec: ServiceSpec
@@ -183,7 +191,10 @@ class _Reading:
                 yield match
 
     def _filled(self, pattern: str) -> str:
-        """Fill the words of platform and settings in. A service that is checked over TCP has no health path, so nothing matches it."""
+        """Fill the words of platform and settings into a pattern.
+
+        A service with a TCP check has no health path, so a pattern with the path matches nothing.
+        """
         gaps = {
             "health_path": re.escape(self.spec.health_path) if self.spec.health_path else "(?!)",
             "port": str(self.spec.port),
@@ -197,7 +208,7 @@ class _Reading:
 
 
 def _is_handled(text: str, start: int) -> bool:
-    """Return whether the application went on after what it writes there: it logs it below an error, or starts up afterwards."""
+    """Return whether the application handled an error that it printed: it continued to log, or completed its startup."""
     if _STARTED_UP in text[start:]:
         return True
     before = text[:start]
@@ -213,7 +224,10 @@ def _is_handled(text: str, start: int) -> bool:
 
 
 def _text(lines: Iterable[str], spec: ServiceSpec) -> str:
-    """Join a log to one text, without quoted code, terminal commands and values that may be secret; JSON lines are unfolded."""
+    """Join the lines of a log, without quoted code, terminal commands and values that may be secret.
+
+    Lines in JSON are unfolded.
+    """
     text = "\n".join(printable(unfolded(line)) for line in lines if not _QUOTED.match(line))
     for name, value in sorted(spec.variables.items(), key=lambda item: -len(item[1])):
         if len(value) >= _SHORTEST_SECRET:
@@ -222,14 +236,14 @@ def _text(lines: Iterable[str], spec: ServiceSpec) -> str:
 
 
 def without_values(text: str) -> str:
-    """Remove what libraries quote: passwords in URLs, and the values of settings."""
+    """Remove values that libraries print: passwords in URLs, and the values of settings."""
     for pattern, instead in _VALUES:
         text = pattern.sub(instead, text)
     return text
 
 
 def unfolded(line: str) -> str:
-    """Return the texts in a line of JSON, one per line: a traceback in it has its lines again."""
+    """Return the texts in a line of JSON, one per line. A traceback then has its original lines."""
     if not line.startswith("{"):
         return line
     try:
@@ -243,20 +257,20 @@ def unfolded(line: str) -> str:
 
 
 def _around(line: str, start: int, end: int) -> str:
-    """Return the part of a long line around the match."""
+    """Return a long line's part around the match."""
     first, last = max(0, start - _CONTEXT), max(0, min(end, len(line)) + _CONTEXT)
     part = one_line(line[first:last], 4 * _CONTEXT)
     return ("…" if first else "") + part + ("…" if last < len(line) else "")
 
 
 def variables_of(environment: str) -> str:
-    """Return where the settings name a variable of an environment, or of a start without one."""
+    """Return the table of the settings for an environment's variables, or for those of a start without an environment."""
     table = f"[tool.slipway.environments.{environment}]"
     return f"variables or secrets of {table}" if environment else "variables of [tool.slipway.migrations]"
 
 
 def _facts(spec: ServiceSpec, words: PlatformWords) -> dict[str, str]:
-    """Return the facts of the settings that cause and remedy may name."""
+    """Return facts from the settings for the texts of cause and remedy."""
     table = f"[tool.slipway.environments.{spec.environment or 'NAME'}]"
     return {
         "environment": spec.environment or "the smoke test",
@@ -272,7 +286,7 @@ def _facts(spec: ServiceSpec, words: PlatformWords) -> dict[str, str]:
 
 
 def _words(match: RuleMatch, application: str) -> dict[str, str]:
-    """Return the groups of a match by name, and the `last` line; the texts are untrusted. `code2` counts as `code`."""
+    """Return the groups of a match by name, and the `last` line. All are untrusted texts. `code2` counts as `code`."""
     last = next((line for line in reversed(application.split("\n")) if line.strip()), "nothing")
     groups = match.match.groupdict().items()
     named = {name.rstrip("23456789"): one_line(value, 200) for name, value in groups if value is not None}

@@ -1,7 +1,7 @@
-"""AWS through boto3, in worker threads, with errors of one sentence; and the credentials that a caller passes as text.
+"""AWS calls through boto3 in worker threads, with errors of one sentence, and credentials that a caller passes as text.
 
-Idempotent calls are retried when no answer arrives; the others raise LostAnswerError, because most changes have no idempotency token.
-An endpoint override receives made-up credentials only: it is an emulator, and must never see real keys.
+Idempotent calls are retried when no answer arrives. Other calls raise LostAnswerError, because most changes have no
+idempotency token. An overridden endpoint is an emulator, and receives made-up credentials only.
 """
 
 import os
@@ -31,7 +31,7 @@ from slipway.structure import nearest
 from slipway.untrusted import json_object, one_line
 
 _LINE = re.compile(r"^(?:export )?(AWS_[A-Z_]+)=(['\"]?)(.*)\2$", re.MULTILINE)
-# Names of environment variables, and the same in the JSON of credential_process.
+# Names of environment variables, and the corresponding names in the JSON of credential_process.
 _NAMES = {
     "AWS_ACCESS_KEY_ID": "AccessKeyId",
     "AWS_SECRET_ACCESS_KEY": "SecretAccessKey",
@@ -39,18 +39,19 @@ _NAMES = {
     "AWS_CREDENTIAL_EXPIRATION": "Expiration",
 }
 _SERVER_ERROR = 500
-_ANSWER_SECONDS = 60.0  # that AWS has for an answer
-_BRIEFLY = (10.0, 15.0)  # the same for a reader who waits, and how long such a read is begun again
-# These calls are idempotent. So is every call to ECR: a put names its content.
+_ANSWER_SECONDS = 60.0  # AWS's time to answer
+# for a caller who waits: AWS's time to answer, and the time after which a read is not tried again
+_BRIEFLY = (10.0, 15.0)
+# Calls with these prefixes are idempotent. So is every call to ECR, because a put contains the digest of its content.
 _READS = ("describe_", "list_", "get_", "filter_", "batch_get_")
-# The member of a page that names the next one, and that of a request for it.
+# For each field of a response that names the next page, the field of a request for that page.
 _FOLLOWING = {"nextToken": "nextToken", "NextToken": "NextToken", "Marker": "Marker", "NextMarker": "Marker"}
 _COMMAND = "give them as `aws configure export-credentials` prints them, when `aws sts get-caller-identity` answers"
 
 
 @dataclass(frozen=True)
 class Keys:
-    """Credentials that were passed instead of found by boto3; never shown."""
+    """Credentials that the caller passed; boto3 did not find them itself. They are never shown."""
 
     access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)
@@ -58,7 +59,7 @@ class Keys:
 
 
 def keys_from(text: str, now: datetime) -> Keys:
-    """Read credentials that are valid `now`; raises BadInputError."""
+    """Read credentials that are valid at the time `now`. Raise BadInputError when the text has none."""
     values = _lines(text) or {name: value for name, value in json_object(text).items() if isinstance(value, str)}
     key, secret = values.get("AccessKeyId"), values.get("SecretAccessKey")
     if not key or not secret:
@@ -81,7 +82,7 @@ def _moment(text: str) -> datetime:
 
 
 _TRUSTED = "SLIPWAY_TRUSTED_ENDPOINTS"
-# The domains of the partitions, and of their dual-stack endpoints (botocore's endpoints.json).
+# The domains of AWS's partitions, and of their dual-stack endpoints (botocore's endpoints.json).
 _OF_AWS = (
     *(".amazonaws.com", ".api.aws", ".amazonaws.com.cn", ".api.amazonwebservices.com.cn", ".amazonaws.eu"),
     *(".api.amazonwebservices.eu", ".c2s.ic.gov", ".sc2s.sgov.gov", ".cloud.adc-e.uk", ".csp.hci.ic.gov"),
@@ -90,12 +91,15 @@ _STAND_IN = Keys("simulated", "simulated")
 
 
 def keys_for(endpoint_url: str | None, keys: Keys | None = None) -> Keys:
-    """Return the keys for AWS, by default those that boto3 finds; an emulator must never see them."""
+    """Return the keys for AWS, by default those that boto3 finds. For an emulator, return stand-ins."""
     return _STAND_IN if endpoint_url else keys or Keys("", "")
 
 
 class Aws:
-    """One region of one account. `endpoint_url` names a simulator in place of AWS; `sleep` follows the platform's clock."""
+    """One region of one account.
+
+    `endpoint_url` names an emulator that replaces AWS; `sleep` uses the platform's clock.
+    """
 
     def __init__(
         self,
@@ -109,31 +113,35 @@ class Aws:
         self._keys = keys_for(endpoint_url, keys)
         self._answer_seconds = _ANSWER_SECONDS
         self._clients: dict[str, Any] = {}
-        self._session: Any = None  # boto3's
+        self._session: Any = None  # boto3's session
         self.patience = Patience(sleep=sleep, unreached=UnreachableError)
         self._making = threading.Lock()  # a boto3 session is not thread-safe
 
     def impatient(self) -> Self:
-        """Return the same account for a reader who waits: an answer has ten seconds, and a read ends after some twenty."""
+        """Return the same account for a caller who waits: AWS has ten seconds to answer, and a read ends after some twenty."""
         made = copy(self)
         made._clients, (made._answer_seconds, most) = {}, _BRIEFLY  # noqa: SLF001 -- our own
         made.patience = replace(self.patience, most=most)
         return made
 
     async def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Call `operation` (in boto3's spelling), with retries; raises SlipwayError. Cancelling the wait does not undo the call."""
+        """Call `operation` (in boto3's spelling), with retries.
+
+        Raise SlipwayError when it fails. Cancelling the wait does not undo the call.
+        """
         idempotent = service == "ecr" or operation.startswith(_READS)
         return await self._retried(service, operation, parameters, idempotent=idempotent)
 
     async def call_idempotent(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Call `operation` and retry it after a lost answer too: with these parameters it has no effect twice."""
+        """Call `operation` and retry it even after a lost answer, because with these parameters a repetition has no effect."""
         return await self._retried(service, operation, parameters, idempotent=True)
 
     async def _retried(
         self, service: str, operation: str, parameters: Mapping[str, Any], *, idempotent: bool
     ) -> dict[str, Any]:
         def is_temporary(error: SlipwayError) -> bool:
-            is_throttled = isinstance(error, AwsRefusedError) and error.code in THROTTLED  # it was not carried out
+            # a throttled call was not executed
+            is_throttled = isinstance(error, AwsRefusedError) and error.code in THROTTLED
             is_lost = isinstance(error, LostAnswerError) and idempotent
             return isinstance(error, UnreachableError) or is_throttled or is_lost
 
@@ -150,24 +158,25 @@ class Aws:
             parameters |= following
 
     async def items(self, service: str, operation: str, member: str, /, **parameters: Any) -> AsyncIterator[Any]:
-        """Yield the items of a list, which each of its pages has in `member`."""
+        """Yield the items of a list. Each page contains some of them in its field `member`."""
         async for page in self.pages(service, operation, **parameters):
             for item in page[member]:
                 yield item
 
     async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call once, without retries."""
-        from botocore import exceptions  # 0.2 s that `--help` must not pay
+        from botocore import exceptions  # the import takes 0.2 s, which `--help` must avoid
         from botocore.parsers import ResponseParserError
 
-        # An engine's tunnel to a port where nothing listens accepts the connection and closes it.
+        # A Dagger engine's tunnel to a port without a server accepts the connection and closes it.
         silent = bool(self.endpoint_url) and not self.patience.answered
         try:
             response = await self.send(service, operation, parameters)
         except exceptions.ClientError as error:
             refused = AwsRefusedError(service, operation, dict(error.response.get("Error", {})))
             is_fault = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR
-            if silent and not is_fault and refused.code.isdecimal():  # HTTP's status: AWS names its errors
+            # the code is an HTTP status; AWS's own errors have names
+            if silent and not is_fault and refused.code.isdecimal():
                 raise _no_aws(error.response) from error
             self.patience.answered = True
             if is_fault:
@@ -183,7 +192,7 @@ class Aws:
             exceptions.HTTPClientError,
             exceptions.SSLError,
             ResponseParserError,
-        ) as error:  # ended too early, or timed out
+        ) as error:  # the answer ended too early, or timed out
             what = (
                 f"{'the endpoint' if silent else 'AWS'} did not answer {service} {operation} ({one_line(str(error))})"
             )
@@ -194,7 +203,7 @@ class Aws:
         return response
 
     async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Send one request with boto3, and report one that is not answered for a while; raises boto3's errors."""
+        """Send one request with boto3; report when its answer is late. Raise boto3's errors."""
         with self.patience.reporting(f"AWS has not answered {service} {operation}", self._answer_seconds):
             return await anyio.to_thread.run_sync(self._send, service, operation, parameters)
 
@@ -224,7 +233,10 @@ class Aws:
 
 
 def session_of(keys: Keys, region: str | None) -> Any:
-    """Return a boto3 session; those of one process load each service model once. Raises BadInputError, such as for an unknown profile."""
+    """Return a boto3 session.
+
+    All sessions of a process share the service models. Raise BadInputError, for example for an unknown profile.
+    """
     from botocore.exceptions import BotoCoreError
 
     try:
@@ -249,7 +261,7 @@ def _session_of(keys: Keys, region: str | None) -> Any:
 
 
 def _check_known(region: str, data: Mapping[str, Any]) -> None:
-    """Raise BadInputError for a region that boto3's data does not name: boto3 would call a host that does not exist."""
+    """Raise BadInputError for a region that boto3's data lacks: boto3 would call a host that does not exist."""
     known = [name for partition in data["partitions"] for name in partition["regions"]]
     if region not in known:
         near = nearest(region, known)
@@ -258,7 +270,7 @@ def _check_known(region: str, data: Mapping[str, Any]) -> None:
 
 
 def _check_lenders(core: Any, region: str | None) -> None:
-    """Check the endpoints to which boto3 itself sends the keys or the token of a profile to get credentials."""
+    """Check the endpoints to which boto3 sends a profile's keys or token to get credentials."""
     if not any(name.startswith("AWS_ENDPOINT_URL") for name in os.environ) and "endpoint_url" not in str(
         core.full_config
     ):
@@ -269,7 +281,7 @@ def _check_lenders(core: Any, region: str | None) -> None:
 
 
 def check_endpoint(client: Any) -> None:
-    """Raise BadInputError when AWS_ENDPOINT_URL or a profile leads boto3 to a host that is neither the service's nor trusted by the caller."""
+    """Raise BadInputError when AWS_ENDPOINT_URL or a profile names a host that is neither AWS's own nor trusted by the caller."""
     url, service = urlsplit(client.meta.endpoint_url), client.meta.service_model.endpoint_prefix
     host = url.hostname or ""
     trusted = os.environ.get(_TRUSTED, "").replace(",", " ").split()
@@ -281,7 +293,10 @@ def check_endpoint(client: Any) -> None:
 
 
 def check_region(service: str, region: str) -> None:
-    """Raise BadInputError for a region of AWS in which boto3's data has no such service; a region that it does not know passes."""
+    """Raise BadInputError for a region in which, by boto3's data, AWS does not offer the service.
+
+    Accept unknown regions.
+    """
     session = session_of(Keys("", ""), None)
 
     def regions(name: str) -> set[str]:
@@ -293,8 +308,12 @@ def check_region(service: str, region: str) -> None:
 
 
 def _is_of_aws(host: str, service: str) -> bool:
-    """Return whether a host is AWS's own for a service. Machines, load balancers and buckets of other accounts are below amazonaws.com too."""
-    names = "|".join(map(re.escape, {service, service.removeprefix("api.")}))  # ECR's has no api. in some partitions
+    """Return whether a host is AWS's own for a service.
+
+    Hosts of other accounts, such as load balancers, are below amazonaws.com, too.
+    """
+    # ECR's host has no `api.` in some partitions
+    names = "|".join(map(re.escape, {service, service.removeprefix("api.")}))
     own = rf"(vpce-[\w-]+\.)?({names})(-fips)?(\.[a-z]{{2}}(-[a-z]+)+(-\d)?)?(\.vpce)?"
     return any(re.fullmatch(own, host.removesuffix(domain)) for domain in _OF_AWS if host.endswith(domain))
 
@@ -307,19 +326,22 @@ def _loader(data_path: str | None) -> Any:
 
 
 def _is_cut_off(client: Any, operation: str, response: dict[str, Any]) -> bool:
-    """Return whether a response lacks all of its members: botocore reads half a response, which is no JSON, as an empty one."""
+    """Return whether a response has none of its fields: botocore reads a cut-off response, which is no JSON, as an empty one."""
     model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation])
     return bool(model.output_shape and model.output_shape.members) and not set(response) - {"ResponseMetadata"}
 
 
 def _is_foreign(response: dict[str, Any]) -> bool:
-    """Return whether a response that botocore reads as an empty one is another server's: AWS numbers its own, and gives them a type."""
+    """Return whether another server sent a response that botocore reads as an empty one.
+
+    AWS's own have a request id or a type.
+    """
     headers = response["ResponseMetadata"]["HTTPHeaders"]
     return "x-amzn-requestid" not in headers and not re.search("json|xml|cbor", headers.get("content-type", ""))
 
 
 def _no_aws(response: dict[str, Any]) -> BadInputError:
-    """Return the error for an endpoint that answers, but not as AWS does."""
+    """Return the error for an endpoint that answers differently from AWS."""
     answer = response["ResponseMetadata"]
     kind = one_line(answer["HTTPHeaders"].get("content-type", "no content type"))
     return BadInputError(
@@ -328,7 +350,10 @@ def _no_aws(response: dict[str, Any]) -> BadInputError:
 
 
 def _unusable(error: Exception, *, answered: bool) -> SlipwayError:
-    """Return the error of a request that boto3 did not send. `answered`: an earlier request was sent, so the run may have changed something."""
+    """Return the error for a request that boto3 did not send.
+
+    `answered`: an earlier request was sent and may have changed something.
+    """
     kind = type(error).__name__
     if kind == "ParamValidationError":
         return BadInputError("boto3 does not send this request", one_line(str(error)))

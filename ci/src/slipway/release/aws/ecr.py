@@ -1,8 +1,8 @@
-"""ECR repositories: how to sign in, which one an environment deploys from, and a ledger's store in one of them.
+"""ECR repositories: the login, the repository from which an environment deploys, and the ledger's store in a repository of its own.
 
-A record of the ledger is a small OCI artifact under an immutable tag, which can be put once. Its text is an annotation of its manifest, so
-that one call reads a hundred records and one call writes one. Ages are differences of ECR's own times: when a manifest was pushed, and the
-Date header of the response that reports it.
+A record of the ledger is a small OCI artifact under an immutable tag, which can be written only once. Its text is an
+annotation of its manifest, so one call reads a hundred records and one call writes one. A record's age is computed from
+ECR's own times: when the manifest was pushed, and the Date header of the response that reports this.
 """
 
 import base64
@@ -33,7 +33,7 @@ _HOST = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:
 
 @dataclass(frozen=True)
 class Place:
-    """A repository: its registry's URL, a login, and the URI by which services name it."""
+    """A repository: its registry's URL, a login, and the repository's URI."""
 
     url: str
     login: Login
@@ -49,7 +49,8 @@ def region_of(host: str) -> str | None:
 def check_repository(image: Reference, wanted: Reference, *, simulated: bool = False) -> None:
     """Raise BadInputError for an image outside of the repository from which the environment deploys.
 
-    In a `simulated` account an image may have the registry's address on this machine instead of ECR's; then only its name must match.
+    In a `simulated` account an image may have the registry's address on this machine. Only the image's name must match
+    then.
     """
     name = wanted.repository.partition("/")[2]
     host, _, pushed = image.repository.partition("/")
@@ -70,7 +71,7 @@ async def sign_in(aws: Aws) -> tuple[str, Login]:
 
 
 async def revision_of(aws: Aws, repository: str, digest: str) -> str | None:
-    """Return the git commit that an image's manifest names; None when it names none."""
+    """Return the git commit in an image's manifest; None when the manifest has none."""
     wanted = [{"imageDigest": digest}]
     answer = await aws.call("ecr", "batch_get_image", repositoryName=repository, imageIds=wanted)
     manifests = (json_object(image["imageManifest"]) for image in answer["images"])
@@ -80,21 +81,24 @@ async def revision_of(aws: Aws, repository: str, digest: str) -> str | None:
 
 
 async def place_of(aws: Aws, repository: str) -> Place:
-    """Return a repository; raises SlipwayError when it does not exist."""
+    """Return a repository. Raise SlipwayError when it does not exist."""
     response = await aws.call("ecr", "describe_repositories", repositoryNames=[repository])
     url, login = await sign_in(aws)
     return Place(url, login, response["repositories"][0]["repositoryUri"])
 
 
 class EcrStore:
-    """A ledger.Store; `repository` is its name."""
+    """The store of a ledger in the ECR repository `repository`."""
 
     def __init__(self, aws: Aws, repository: str) -> None:
         self._aws = aws
         self._repository = repository
 
     async def check(self) -> None:
-        """Raise RefusedError without a repository, or when tags can be overwritten: the ledger could then not exclude concurrent deployments."""
+        """Raise RefusedError when there is no repository, or when tags can be overwritten.
+
+        Only immutable tags exclude concurrent deployments.
+        """
         call = self._aws.call("ecr", "describe_repositories", repositoryNames=[self._repository])
         answer = await or_absent(call, "RepositoryNotFoundException")
         if answer is None:
@@ -117,7 +121,8 @@ class EcrStore:
             match error.code:
                 case "ImageTagAlreadyExistsException":
                     return False
-                case "ImageAlreadyExistsException":  # the same text under the same name: the answer to our put was lost
+                # ECR already has this text under this name: the answer to our own put was lost
+                case "ImageAlreadyExistsException":
                     return True
                 case "LayersNotFoundException":
                     await self._upload_empty()
@@ -158,7 +163,7 @@ class EcrStore:
             await self._ask("batch_delete_image", imageIds=tags)
 
     async def _upload_empty(self) -> None:
-        """Push the two bytes that every artifact refers to; needed once per repository."""
+        """Push the two bytes to which every artifact refers. Each repository needs them once."""
         upload = (await self._ask("initiate_layer_upload"))["uploadId"]
         part = {"partFirstByte": 0, "partLastByte": len(EMPTY.content) - 1, "layerPartBlob": EMPTY.content}
         await self._ask("upload_layer_part", uploadId=upload, **part)
@@ -178,7 +183,7 @@ def manifest_of(text: str) -> Blob:
 
 
 def _immutable(repository: Mapping[str, Any]) -> bool:
-    """Return whether the ledger's tags are immutable; exclusions may cover other tags."""
+    """Return whether the ledger's tags are immutable. Exclusions from this rule may cover other tags."""
     filters = [exclusion["filter"] for exclusion in repository.get("imageTagMutabilityExclusionFilters", [])]
     ours = any(fnmatchcase(f"{PREFIX}production.lock", pattern) for pattern in filters)
     match repository["imageTagMutability"]:

@@ -11,7 +11,7 @@ from slipway.release.errors import AwsRefusedError, or_absent
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One event; `message` is untrusted text, `stream` is the log stream's name, `id` is unique."""
+    """One event of a log. `message` is untrusted text, `stream` is the log stream's name, `id` is unique."""
 
     message: str
     stream: str
@@ -25,7 +25,7 @@ Lines = Mapping[LogSource, tuple[Line, ...]]
 async def read(
     aws: Aws, group: str, *, since: datetime | None = None, until: datetime | None = None, prefix: str | None = None
 ) -> tuple[Line, ...]:
-    """Return the lines of a log group, both times included; none when it does not exist."""
+    """Return the lines of a log group between two times, both included; none when the group does not exist."""
     request: dict[str, object] = {"logGroupName": group}
     request |= {key: _milliseconds(time) for key, time in (("startTime", since), ("endTime", until)) if time}
     if prefix:
@@ -34,7 +34,10 @@ async def read(
 
 
 async def of_new_streams(aws: Aws, group: str, since: datetime, until: datetime | None = None) -> tuple[Line, ...]:
-    """Return the lines of streams that began after `since`: those of older instances, which keep writing, are left out."""
+    """Return the lines of streams that began after `since`.
+
+    Streams of older instances, which still write, are left out.
+    """
     lines = await read(aws, group, since=since, until=until)
     new = set()
     for stream in {line.stream for line in lines}:
@@ -58,7 +61,7 @@ async def _events(aws: Aws, request: dict[str, object]) -> tuple[Line, ...]:
 
 
 async def began(aws: Aws, group: str, stream: str) -> datetime | None:
-    """Return when a log stream was created; None when that cannot be read."""
+    """Return when a log stream was created; None when this cannot be read."""
     try:
         answer = await aws.call("logs", "describe_log_streams", logGroupName=group, logStreamNamePrefix=stream)
     except AwsRefusedError:
@@ -72,6 +75,6 @@ def _milliseconds(time: datetime) -> int:
 
 
 def creation_of(group: str, environment: str) -> str:
-    """Return how to create the log group of a task in an environment, in words."""
+    """Return a sentence on how to create the log group of a task in an environment."""
     by_hand = f"aws logs create-log-group --log-group-name {group}"
     return f"create it with `slipway bootstrap --environment {environment} --apply`, or without bootstrap by {by_hand}"

@@ -1,1 +1,1 @@
-"""Bootstrap: the roles and resources that an account needs before the first deployment, by CloudFormation."""
+"""Bootstrap: the roles and resources that an account needs before the first deployment, created by CloudFormation."""

@@ -1,7 +1,7 @@
-"""The roles and the database of a service on the server that bootstrap made, read or made by a task in the VPC.
+"""A task in the VPC that reads or creates the roles and the database of a service on bootstrap's server.
 
-The server is reached from there only. The task runs the service's own image, because an isolated subnet reaches no other registry, and that
-image has a driver for Postgres.
+Only the VPC can reach the server. The task runs the service's own image, which contains a driver for Postgres: an
+isolated subnet cannot reach another registry.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,8 @@ from slipway.release.runners.access import AccessOrder, access_log
 from slipway.release.runners.ecs_task import EcsTask
 from slipway.settings import ManagedNetwork, MigrationRunner, RunnerKind, Settings
 
-# The variables that `slipway.migration.access` reads, by the secret in a template and the key of its JSON. A test compares both.
+# The variables that `slipway.migration.access` reads, by a secret in the template and the key in its JSON. A test
+# compares both modules.
 _SECRETS = {
     "SLIPWAY_MAIN_PASSWORD": ("MainUser", "password"),
     "SLIPWAY_OWNER_URL": ("OwnerUrl", ""),
@@ -31,7 +32,10 @@ _SECRETS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """The task for one environment; `ids` are those of the resources in its stacks, by their names in the templates."""
+    """The task for one environment.
+
+    `ids` has the ids of the resources in its stacks, by their names in the templates.
+    """
 
     aws: Aws
     time: Time
@@ -46,7 +50,7 @@ class Access:
         return tuple(name for name in needed if name not in self.ids)
 
     async def run(self, digest: str, tell: Tell, *, makes: bool) -> ServerAccess:
-        """Return the differences on the server, and remove them if `makes`; raises SlipwayError."""
+        """Return the differences on the server; with `makes`, remove them. Raise SlipwayError when the task fails."""
         return await EcsTask(aws=self.aws, time=self.time, order=self._order(digest, only_reads=not makes)).access(tell)
 
     @property
@@ -95,7 +99,7 @@ class Access:
 
 
 async def ids_of(aws: Aws, stack: str) -> dict[str, str]:
-    """Return the ids of a stack's resources; nothing for a stack that does not exist."""
+    """Return the ids of a stack's resources, by their names in the template; none when the stack does not exist."""
     held = await or_no_stack(resources_of(aws, stack)) or ()
     ids = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in held}
     return {name: identifier for name, identifier in ids.items() if identifier}

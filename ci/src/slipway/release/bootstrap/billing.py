@@ -1,6 +1,7 @@
-"""The parts of an environment that are billed by the hour, and those that outlive its stacks, as the account reports them.
+"""The resources of an environment that are billed by the hour or outlive its stacks, as the account reports them.
 
-They are found by slipway's tags and names, not through the stacks, so that they are found after the stacks are deleted, too.
+They are found by slipway's tags and names instead of through the stacks, so they are also found after the stacks are
+deleted.
 """
 
 import re
@@ -32,14 +33,14 @@ NOT_COVERED: Final = (
     "load balancers in a network that slipway did not make (ECS deletes its own with the last service), traffic, "
     "and what was made by hand"
 )
-_GONE = ("deleted", "deleting", "failed")  # states in which AWS still lists what it bills no more
+_GONE = ("deleted", "deleting", "failed")  # states in which AWS still lists a resource without billing it
 _SECRET, _LOG_GROUP = "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"
 Line = TypeVar("Line")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """The parts of one environment that the account reports; `stacks` are those that its settings ask for."""
+    """The resources of one environment that the account reports. `stacks` are those that its settings describe."""
 
     aws: Aws
     settings: Settings
@@ -51,7 +52,7 @@ class Inventory:
         return prices_of(self.settings.environment(self.environment).region)
 
     async def billed(self) -> tuple[list[CostLine], list[str]]:
-        """Return what is billed by the hour beside the service, with the price of a month, and what could not be read."""
+        """Return the resources besides the service that are billed by the hour, with their monthly prices, and those that could not be read."""
         networks, unread = await _read([self._networks])
         gateways, endpoints, balancers = (
             partial(read, networks) for read in (self._gateways, self._endpoints, self._balancers)
@@ -75,7 +76,8 @@ class Inventory:
             is_billed = each.get("VpcEndpointType") == "Interface" and str(each.get("State")).lower() not in _GONE
             if is_billed and each.get("VpcId") in networks:
                 what = f"interface endpoint {each['VpcEndpointId']} of {each.get('ServiceName')}"
-                yield endpoint_line(self._prices, what, len(each.get("SubnetIds", ())))  # one subnet for each zone
+                # there is one subnet in each zone
+                yield endpoint_line(self._prices, what, len(each.get("SubnetIds", ())))
 
     async def _addresses(self) -> AsyncIterator[CostLine]:
         async for each in self.aws.items("ec2", "describe_addresses", "Addresses"):
@@ -106,7 +108,7 @@ class Inventory:
     async def _snapshots(self) -> AsyncIterator[str]:
         name = server_name(self.environment)
         async for each in self.aws.items("rds", "describe_db_snapshots", "DBSnapshots", DBInstanceIdentifier=name):
-            if each.get("SnapshotType") != "automated":  # AWS deletes these with the database
+            if each.get("SnapshotType") != "automated":  # AWS deletes automated snapshots with the database
                 yield f"snapshot {each['DBSnapshotIdentifier']} of the database {name}"
 
     async def _log_groups(self) -> AsyncIterator[str]:
@@ -122,7 +124,7 @@ class Inventory:
                     yield f"log group {each['logGroupName']}"
 
     async def _secrets(self) -> AsyncIterator[str]:
-        """Secrets that no stack made, and those of the stacks that can still be restored."""
+        """Yield secrets that no stack made, and deleted secrets of the stacks that can still be restored."""
         made = self._made(_SECRET, "Name")
         named = [parts_of_secret(each)[0] for each in self.settings.environment(self.environment).secrets.values()]
         own = [each for each in named if ":secretsmanager:" in each]
@@ -144,19 +146,19 @@ class Inventory:
                 yield f"repository {each} with {counted(len([image async for image in images]), 'image')}"
 
     def _made(self, kind: str, name: str, *, is_retained: bool = False) -> list[str]:
-        """Return the names of one kind of resource in the templates; with `is_retained` of those that outlive their stack."""
+        """Return the names of one kind of resource in the templates; with `is_retained`, only of those that outlive their stack."""
         every = [each for stack in self.stacks for each in stack.template["Resources"].values()]
         found = [each for each in every if not is_retained or each.get("DeletionPolicy") == "Retain"]
         return [each["Properties"][name] for each in found if each["Type"] == kind]
 
     def _is_ours(self, description: Mapping[str, Any]) -> bool:
-        """Return whether a resource has the tag of the environment, which CloudFormation passes on from its stack."""
+        """Return whether a resource has the environment's tag, which CloudFormation copies from the stack."""
         tags = {each["Key"]: each["Value"] for each in description.get("Tags") or ()}
         return tags.get("slipway:environment") == self.environment
 
 
 async def _read(reads: Iterable[Callable[[], AsyncIterator[Line]]]) -> tuple[list[Line], list[str]]:
-    """Return all lines, and the error of each read that AWS refused."""
+    """Return all lines, and an error for each read that AWS refused."""
     lines: list[Line] = []
     unread: list[str] = []
     for read in reads:
@@ -168,4 +170,4 @@ async def _read(reads: Iterable[Callable[[], AsyncIterator[Line]]]) -> tuple[lis
 
 
 def _not_found(kind: str) -> tuple[str, str]:
-    return f"{kind}NotFound", f"{kind}NotFoundFault"  # AWS's code, and that of its service model
+    return f"{kind}NotFound", f"{kind}NotFoundFault"  # AWS's error code, and the one in its service model

@@ -1,6 +1,7 @@
-"""The change set of one stack: shown and deleted again, or executed and followed to its end.
+"""The change set of one stack. It is either shown and deleted again, or executed and followed to its end.
 
-A change set that is not executed is deleted, whatever happens, and so is the empty stack that CloudFormation makes for the first one.
+A change set that is not executed is always deleted. So is the empty stack that CloudFormation makes for a new stack's
+change set.
 """
 
 import json
@@ -24,21 +25,26 @@ from slipway.untrusted import one_line
 T = TypeVar("T")
 
 _POLL_SECONDS = 3.0
-_TIMEOUT_SECONDS = 60 * 60.0  # RDS takes long to make a server in two zones, or to upgrade one
-_CLEANING_SECONDS = 60.0  # for deleting a change set that was only shown, also after Ctrl-C
+_TIMEOUT_SECONDS = 60 * 60.0  # RDS takes long to create a server in two zones, or to upgrade a server
+_CLEANING_SECONDS = 60.0  # for deleting a change set that was only shown, even after Ctrl-C
 OURS = "slipway:"  # the prefix of our tags
-REVIEWED = "REVIEW_IN_PROGRESS"  # a stack without resources, left by a change set that was only shown
+REVIEWED = "REVIEW_IN_PROGRESS"  # the status of a stack without resources, left by a change set that was only shown
 _UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 _WELL = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
-_UNCHANGED = ("didn't contain changes", "No updates are to be performed")  # users report either
-# AWS's schemas call these conditional, and its reference says that a change interrupts the database or not even that, but never replaces it.
+# CloudFormation uses either text, as users report
+_UNCHANGED = ("didn't contain changes", "No updates are to be performed")
+# AWS's schemas say that these changes may replace the resource. AWS's reference says that a change may interrupt the
+# database, but never replaces it.
 _IN_PLACE = {"AWS::RDS::DBInstance": {"AutoMinorVersionUpgrade", "BackupRetentionPeriod", "MultiAZ"}}
-_LONGEST_VALUE = 60  # that a line of the report has room for
-_FOLLOWS = "cancelled"  # the reason of every other resource when one has failed
+_LONGEST_VALUE = 60  # characters that fit into a line of the report
+_FOLLOWS = "cancelled"  # the reason that CloudFormation gives for all other resources after a failure
 
 
 class StackChangeSet:
-    """The change set of one stack; `tell` receives its events. With `restores` it also takes back what was changed by hand."""
+    """The change set of one stack.
+
+    `tell` receives its events. With `restores` it also undoes changes that a person made.
+    """
 
     def __init__(
         self, aws: Aws, stack: StackTemplate, time: Time, tell: Callable[[Event], None], *, restores: bool = False
@@ -53,7 +59,7 @@ class StackChangeSet:
 
     @asynccontextmanager
     async def proposed(self) -> AsyncIterator[StackChange]:
-        """Create the change set for the duration of the block and yield what would change; raises SlipwayError."""
+        """Create the change set for the block, and yield its changes. Raise SlipwayError when it cannot be created."""
         before = await describe_stack(self._aws, self._stack.name)
         self._check(before)
         try:
@@ -63,9 +69,9 @@ class StackChangeSet:
                 await self._delete(with_stack=before is None)
 
     async def execute(self, proposal: StackChange) -> StackChange:
-        """Execute the change set, follow it to its end, and return the change with its result."""
+        """Execute the change set, follow it to its end, and return the changes with the result."""
         known = {event["EventId"] for event in await self._events()}
-        self._executed = True  # from now on there is nothing to delete, unless CloudFormation refuses
+        self._executed = True  # after this, the change set is not deleted, unless CloudFormation refuses it
         try:
             await self._ask("execute_change_set", ChangeSetName=self._name, ClientRequestToken=self._name)
         except RefusedError:
@@ -83,11 +89,11 @@ class StackChangeSet:
         return replace(proposal, result=Result.FAILED, failures=tuple(failed))
 
     def _named(self, resource: str) -> str:
-        """Return the name that the template gives to a resource, such as a secret."""
+        """Return the name that the template gives a resource, such as a secret."""
         return str(self._stack.template["Resources"].get(resource, {}).get("Properties", {}).get("Name", ""))
 
     def _check(self, stack: Mapping[str, Any] | None) -> None:
-        """Raise RefusedError for a stack that cannot be changed now, or was not made by slipway."""
+        """Raise RefusedError for a stack that cannot be changed now, or that slipway did not make."""
         if stack is None:
             return
         name, status = self._stack.name, stack["StackStatus"]
@@ -117,7 +123,8 @@ class StackChangeSet:
             TemplateBody=self._stack.text,
             Capabilities=["CAPABILITY_NAMED_IAM"],
             Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-            ImportExistingResources=True,  # those that outlived an earlier stack: repositories, log groups
+            # adopt resources that outlived an earlier stack, such as repositories and log groups
+            ImportExistingResources=True,
             **({"DeploymentMode": "REVERT_DRIFT"} if self._restores and not is_new else {}),
         )
         created = await self._created()
@@ -154,7 +161,10 @@ class StackChangeSet:
         return [_change(change["ResourceChange"]) for change in changes if "ResourceChange" in change]
 
     async def _followed(self, known: set[str]) -> str:
-        """Return the final status. The stack's own status may be an earlier one, so only an event with our token counts."""
+        """Return the final status.
+
+        The stack's status may belong to an earlier change, so wait for an event with our token.
+        """
         began, shown = self._time.seconds(), set(known)
         while True:
             for event in unseen(await self._events(), shown):
@@ -165,7 +175,7 @@ class StackChangeSet:
             await self._time.sleep(_POLL_SECONDS)
 
     def _ended(self, event: Mapping[str, Any]) -> str | None:
-        """Return the status of the stack itself when this execution is over."""
+        """Return the stack's status when this execution has ended, otherwise None."""
         status: str = event["ResourceStatus"]
         is_ours = event.get("ClientRequestToken") == self._name and event.get("PhysicalResourceId") == event["StackId"]
         return status if is_ours and not status.endswith("_IN_PROGRESS") else None
@@ -178,14 +188,17 @@ class StackChangeSet:
             )
 
     async def _delete(self, *, with_stack: bool) -> None:
-        """Delete the change set, also while this run is being cancelled. A leftover is harmless; the next run works around it."""
+        """Delete the change set, even while this run is being cancelled.
+
+        One that remains is harmless: the next run is not disturbed by it.
+        """
         with anyio.move_on_after(_CLEANING_SECONDS, shield=True), suppress(SlipwayError):
             await self._ask("delete_change_set", ChangeSetName=self._name)
             if with_stack:
                 await self._ask("delete_stack")
 
     async def _events(self) -> list[Mapping[str, Any]]:
-        """Return the events, newest first; one page has a hundred, more than these stacks have in one change."""
+        """Return the events, newest first. One page has a hundred, more than one change of these stacks produces."""
         return list((await self._ask("describe_stack_events"))["StackEvents"])
 
     async def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -193,22 +206,23 @@ class StackChangeSet:
             return await ask(self._aws, operation, self._stack.name, **parameters)
         except AwsRefusedError as error:
             if error.code in ("ValidationError", "ChangeSetNotFound") and "does not exist" in error.message:
-                # A run that only shows the first change set deletes the empty stack.
+                # A run that only shows a new stack's change set deletes the empty stack afterwards.
                 what = f"another run shows or makes the stack {self._stack.name}, and this one lost its change set"
                 raise RefusedError(what, "run it again") from error
             raise
 
 
 async def describe_stack(aws: Aws, stack: str) -> Mapping[str, Any] | None:
-    """Return a stack by its name or id; None if it does not exist."""
+    """Return a stack by its name or id; None when it does not exist."""
     found = await or_no_stack(ask(aws, "describe_stacks", stack))
     return dict(found["Stacks"][0]) if found else None
 
 
 async def template_of(aws: Aws, stack: str) -> Mapping[str, Any]:
-    """Return the template as applied; the settings may have changed since."""
+    """Return the applied template. The settings may have changed since."""
     body = (await ask(aws, "get_template", stack))["TemplateBody"]
-    return (json.loads(body) if body else {}) if isinstance(body, str) else body  # boto3 has read JSON already
+    # boto3 has already parsed a JSON template
+    return (json.loads(body) if body else {}) if isinstance(body, str) else body
 
 
 async def resources_of(aws: Aws, stack: str) -> list[dict[str, Any]]:
@@ -218,7 +232,7 @@ async def resources_of(aws: Aws, stack: str) -> list[dict[str, Any]]:
 
 
 async def or_no_stack(answer: Awaitable[T]) -> T | None:
-    """Return an answer about a stack; None if it does not exist, which CloudFormation reports as a validation error."""
+    """Return an answer about a stack; None when the stack does not exist, which CloudFormation reports as a validation error."""
     try:
         return await answer
     except AwsRefusedError as error:
@@ -228,7 +242,7 @@ async def or_no_stack(answer: Awaitable[T]) -> T | None:
 
 
 async def ask(aws: Aws, operation: str, stack: str, **parameters: Any) -> dict[str, Any]:
-    """Call an operation on a stack; raises SlipwayError."""
+    """Call an operation on a stack. Raise SlipwayError when it fails."""
     try:
         return await aws.call("cloudformation", operation, StackName=stack, **parameters)
     except AwsRefusedError as error:
@@ -260,7 +274,7 @@ def _change(change: Mapping[str, Any]) -> ResourceChange:
 
 
 def _values(detail: Mapping[str, Any]) -> Iterator[ValueChange]:
-    """Yield the change of a property that the template changes; a part of one without its values."""
+    """Yield the property that a change of the template modifies. For a part of a property, leave out the values."""
     target = detail.get("Target", {})
     if not target.get("Name") or detail.get("ChangeSource") != "DirectModification":
         return
@@ -278,7 +292,7 @@ def _values(detail: Mapping[str, Any]) -> Iterator[ValueChange]:
 
 
 def tags_of(stack: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return the tags of a stack whose keys have a prefix."""
+    """Return the tags of a stack whose keys begin with `prefix`."""
     return {tag["Key"]: tag["Value"] for tag in stack.get("Tags", []) if tag["Key"].startswith(prefix)}
 
 
@@ -297,7 +311,7 @@ def unseen(newest_first: Sequence[Mapping[str, Any]], shown: set[str]) -> Iterat
 
 
 def failures(events: list[Mapping[str, Any]]) -> list[ResourceFailure]:
-    """Return the failures in order, without those that only followed from another."""
+    """Return the failures in order, without those that another failure caused."""
     failed = [
         ResourceFailure(
             event["LogicalResourceId"], event["ResourceType"], one_line(event.get("ResourceStatusReason", ""))
@@ -309,5 +323,5 @@ def failures(events: list[Mapping[str, Any]]) -> list[ResourceFailure]:
 
 
 def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
-    """Return the outputs by the place that each value is written to."""
+    """Return the outputs, by the place into which a person writes each value."""
     return {one_line(output["Description"]): one_line(output["OutputValue"]) for output in stack.get("Outputs", [])}

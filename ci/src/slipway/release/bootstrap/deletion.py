@@ -1,6 +1,6 @@
-"""The deletion of one stack: its obstacles, and its end.
+"""The deletion of one stack, and the obstacles to it.
 
-AWS accepts the deletion of a stack whose exports are in use, and changes only the reason of its status.
+AWS accepts the deletion of a stack whose exports are in use. Only the reason of the stack's status changes then.
 """
 
 from collections.abc import Collection, Mapping
@@ -30,15 +30,15 @@ from slipway.release.errors import AwsRefusedError
 from slipway.untrusted import one_line
 
 _POLL_SECONDS = 15.0
-_START_SECONDS = 60.0  # until a deletion that AWS accepted has begun
-_TIMEOUT_SECONDS = 60 * 60.0  # a large database takes long to leave its final snapshot
+_START_SECONDS = 60.0  # until an accepted deletion begins
+_TIMEOUT_SECONDS = 60 * 60.0  # a large database takes long to write its final snapshot
 DATABASE = "AWS::RDS::DBInstance"
 _DELETING, _DELETED, _DELETE_FAILED = "DELETE_IN_PROGRESS", "DELETE_COMPLETE", "DELETE_FAILED"
 
 
 @dataclass(frozen=True)
 class StackDeletion:
-    """The deletion of one stack; `tell` receives its events."""
+    """The deletion of one stack. `tell` receives the events."""
 
     aws: Aws
     stack: StackTemplate
@@ -46,7 +46,7 @@ class StackDeletion:
     tell: Tell
 
     async def proposed(self) -> StackRemoval:
-        """Return what would be deleted with the stack."""
+        """Return the resources that would be deleted with the stack."""
         removal = StackRemoval(stack=self.stack.name, region=self.stack.region, removal=Removal.PROPOSED)
         if await describe_stack(self.aws, self.stack.name) is None:
             return with_values(removal, removal=Removal.ABSENT)
@@ -55,7 +55,7 @@ class StackDeletion:
         return with_values(removal, resources=tuple(_named(*each) for each in held if each[1] != "Retain"))
 
     async def imports(self) -> dict[str, list[str]]:
-        """Return the stacks that import each export of this one."""
+        """Return the stacks that import from this one, by export."""
         stack, found = await describe_stack(self.aws, self.stack.name) or {}, dict[str, list[str]]()
         for export in [each["ExportName"] for each in stack.get("Outputs", ()) if each.get("ExportName")]:
             try:
@@ -67,7 +67,7 @@ class StackDeletion:
         return found
 
     async def users(self, ours: Collection[str] = ()) -> tuple[str, ...]:
-        """Return the importing stacks, without ours: those of other services."""
+        """Return the importing stacks of other services: all except `ours`."""
         importers = {name for names in (await self.imports()).values() for name in names}
         return tuple(sorted(importers.difference(ours)))
 
@@ -104,7 +104,7 @@ class StackDeletion:
         return f"`slipway bootstrap --environment {self.stack.tags['slipway:environment']} --apply` before"
 
     async def protection(self, database: str) -> RefusedError | None:
-        """Return why AWS would not delete a database; None for one without protection."""
+        """Return the refusal when AWS would not delete a protected database; None for one without protection."""
         if not await self._is_protected(database):
             return None
         table = f"[tool.slipway.environments.{self.stack.tags['slipway:environment']}.database]"
@@ -114,7 +114,7 @@ class StackDeletion:
         )
 
     async def run(self, proposal: StackRemoval) -> StackRemoval:
-        """Delete the stack and follow the deletion to its end; raises SlipwayError."""
+        """Delete the stack and follow the deletion to its end. Raise SlipwayError when it fails."""
         stack = await describe_stack(self.aws, self.stack.name)
         if stack is None:
             return with_values(proposal, removal=Removal.ABSENT)
@@ -132,7 +132,7 @@ class StackDeletion:
         return with_values(proposal, removal=Removal.FAILED, reason=reason)
 
     async def _followed(self, identifier: str, shown: set[str]) -> Mapping[str, Any]:
-        """Return the stack once its deletion has ended, or has not begun after a while."""
+        """Return the stack when its deletion has ended, or when the deletion has not begun for a while."""
         began = self.time.seconds()
         while True:
             for event in unseen(await self._events(identifier), shown):
@@ -150,7 +150,7 @@ class StackDeletion:
             await self.time.sleep(_POLL_SECONDS)
 
     async def _events(self, identifier: str) -> list[Mapping[str, Any]]:
-        """Return the events, newest first; one page has a hundred, more than a deletion makes between two polls."""
+        """Return the events, newest first. One page has a hundred, more than a deletion produces between two polls."""
         return list((await ask(self.aws, "describe_stack_events", identifier))["StackEvents"])
 
     async def _is_protected(self, identifier: str) -> bool:
@@ -163,7 +163,7 @@ class StackDeletion:
         return any(each.get("DeletionProtection") for each in found["DBInstances"])
 
     async def _policies(self) -> Mapping[str, str]:
-        """Return the deletion policies in the template as applied."""
+        """Return the deletion policies of the applied template, by resource."""
         template = await template_of(self.aws, self.stack.name)
         return {name: each.get("DeletionPolicy", "") for name, each in template.get("Resources", {}).items()}
 

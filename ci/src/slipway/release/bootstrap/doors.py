@@ -1,7 +1,8 @@
-"""The load balancers that ECS makes for an environment's private services, and the callers that they admit.
+"""The load balancers ("doors") that ECS creates for an environment's private services, and the callers that they admit.
 
-Up to 25 private services share one, and ECS opens its security group to every address [F], which is everything in the VPC. Rules changed
-directly stay [G]. A group is let in to the load balancer, not to a single service: a caller of one service reaches all of them.
+Up to 25 private services share one load balancer, and ECS opens its security group to every address [F], that is, to
+the whole VPC. Rules that are changed directly stay as they are [G]. A rule admits a security group to the load
+balancer, so a caller of one service reaches all services behind it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,10 +13,11 @@ from slipway.records.bootstrap import DoorChange, Result
 from slipway.release.aws.client import Aws
 from slipway.release.bootstrap.isolation import ports_of, with_kind
 
-CALLS_TAG: Final = "slipway:calls"  # of the security group of a service that calls others
-_NAMES: Final = "ecs-express-gateway-alb-"  # [F]
+# the tag, on a service's security group, with the names of the services that it calls
+CALLS_TAG: Final = "slipway:calls"
+_NAMES: Final = "ecs-express-gateway-alb-"  # the beginning of the load balancers' names [F]
 _HTTPS: Final = 443
-_MADE: Final = "a service that calls a private one"  # the description of the rules that slipway adds
+_MADE: Final = "a service that calls a private one"  # the description of rules that slipway adds
 _SOURCES: Final = {
     "IpRanges": "CidrIp",
     "Ipv6Ranges": "CidrIpv6",
@@ -26,7 +28,7 @@ _SOURCES: Final = {
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that admits one source; `permission` is the API's, and `note` its description."""
+    """A rule that admits one source. `permission` is in the API's form, and `note` is the rule's description."""
 
     source: str
     ports: str
@@ -40,9 +42,9 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Door:
-    """A load balancer of private services, its security group with the rules of it, and the groups of the services that call others.
+    """A load balancer of private services, with its security group and rules, and the security groups of their callers.
 
-    - names: those of the VPC's security groups, by id.
+    - names: the names of the VPC's security groups, by id.
     """
 
     balancer: str
@@ -53,24 +55,24 @@ class Door:
 
     @property
     def strangers(self) -> tuple[Rule, ...]:
-        """The rules that admit sources which call none of the services."""
+        """The rules for sources that call none of the services."""
         return tuple(rule for rule in self.rules if rule.text not in map(_caller, self.callers))
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The security groups of callers that have no rule yet."""
+        """The security groups of callers without a rule."""
         there = {rule.text for rule in self.rules}
         return tuple(group for group in self.callers if _caller(group) not in there)
 
     def breaches(self) -> Iterator[str]:
-        """Yield a sentence for each service that is let in or kept out against its settings."""
+        """Yield a sentence for each source that is admitted, and each caller that is not, contrary to the settings."""
         for rule in self.strangers:
             yield f"the load balancer {self.balancer} of the private services lets in {self._shown(rule.text)}, which is no caller's security group"
         for group in self.missing:
             yield f"the load balancer {self.balancer} of the private services does not let in {self._shown(group)}, whose service calls one of them"
 
     def _shown(self, text: str) -> str:
-        """Return a source with its kind, and its name where it has one."""
+        """Return a source with its kind and, if it has one, its name."""
         source, on, ports = text.partition(" on ")
         name = f" ({self.names[source]})" if self.names.get(source) else ""
         return f"{with_kind(source)}{name}{on}{ports}"
@@ -86,7 +88,7 @@ class Door:
 
 
 async def doors_of(aws: Aws, vpc: str) -> list[Door]:
-    """Return the doors of a VPC; raises SlipwayError."""
+    """Return the load balancers for private services in a VPC. Raise SlipwayError when they cannot be read."""
     private = [
         each
         async for each in aws.items("elbv2", "describe_load_balancers", "LoadBalancers")
@@ -112,7 +114,10 @@ async def doors_of(aws: Aws, vpc: str) -> list[Door]:
 
 
 async def close(aws: Aws, door: Door) -> None:
-    """Let only the callers in: their rules are added before others are removed, so that no caller is locked out meanwhile."""
+    """Admit the callers only.
+
+    Their rules are added before others are removed, so that no caller loses access meanwhile.
+    """
     for group in door.missing:
         permission = {"IpProtocol": "tcp", "FromPort": _HTTPS, "ToPort": _HTTPS}
         pairs = {"UserIdGroupPairs": [{"GroupId": group, "Description": _MADE}]}
@@ -124,14 +129,14 @@ async def close(aws: Aws, door: Door) -> None:
 
 
 async def withdraw(aws: Aws, door: Door, group: str) -> None:
-    """Take back the rule that `close` added for a group: AWS deletes no group that a rule names."""
+    """Remove the rule that `close` added for a security group: AWS does not delete a group that a rule names."""
     for rule in door.rules:
         if (rule.text, rule.note) == (_caller(group), _MADE):
             await aws.call("ec2", "revoke_security_group_ingress", GroupId=door.group, IpPermissions=[rule.permission])
 
 
 async def callers_of(aws: Aws, vpc: str, callee: str) -> tuple[str, ...]:
-    """Return the services in a VPC that call this one, as the tags of their security groups say."""
+    """Return the services in a VPC that call this service, by the tags of their security groups."""
     groups = (await _groups(aws, vpc)).items()
     return tuple(sorted(_tag(each, "Name") or name for name, each in groups if callee in _tag(each, CALLS_TAG).split()))
 
@@ -151,7 +156,7 @@ def _caller(group: str) -> str:
 
 
 def rules_of(permissions: Sequence[Mapping[str, Any]]) -> Iterator[Rule]:
-    """Yield a rule for each source of a security group's permissions."""
+    """Yield a rule for each source in a security group's permissions."""
     for each in permissions:
         ports = {key: each[key] for key in ("IpProtocol", "FromPort", "ToPort") if key in each}
         text = ports_of(each)

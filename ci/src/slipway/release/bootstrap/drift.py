@@ -1,4 +1,4 @@
-"""Drift detection of one stack: the differences between its resources and its template."""
+"""Drift detection of one stack: the differences between its resources and the applied template."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,8 @@ from slipway.untrusted import one_line
 _POLL_SECONDS = 3.0
 _TIMEOUT_SECONDS = 10 * 60.0
 _IN_PROGRESS, _FAILED = "DETECTION_IN_PROGRESS", "DETECTION_FAILED"
-# CloudFormation compares only the properties that a template sets; enclosure.py and doors.py read the rest that decides who gets in.
+# CloudFormation compares only the properties in a template. enclosure.py and doors.py check other properties that admit
+# traffic.
 NOT_COVERED = (
     "other properties that no template sets, routes to networks that were joined by peering, VPN or a transit gateway, "
     "and what a person attached to the services' security groups"
@@ -23,7 +24,7 @@ NOT_COVERED = (
 
 
 async def detect(aws: Aws, stack: StackTemplate, time: Time) -> StackDrift:
-    """Compare a stack's resources with its template; raises SlipwayError."""
+    """Compare a stack's resources with its template. Raise SlipwayError when AWS cannot."""
     detection = await or_no_stack(aws.call("cloudformation", "detect_stack_drift", StackName=stack.name))
     if detection is None:
         return StackDrift(stack=stack.name, region=stack.region, is_missing=True)
@@ -45,7 +46,7 @@ async def detect(aws: Aws, stack: StackTemplate, time: Time) -> StackDrift:
 
 
 async def _finished(aws: Aws, stack: StackTemplate, time: Time, detection: str) -> None:
-    """Wait for a detection; raises RefusedError when it failed."""
+    """Wait for a detection. Raise RefusedError when it failed."""
     began = time.seconds()
     while True:
         status = await aws.call(

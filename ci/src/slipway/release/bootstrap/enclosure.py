@@ -1,4 +1,4 @@
-"""The database, the services' security groups and the private subnets as the account has them, and the removal of what a person opened.
+"""The rules and routes around the database, the services' security groups and the private subnets, and the removal of those that a person added.
 
 Drift detection compares only what a template sets, so it overlooks an added rule or route.
 """
@@ -14,26 +14,30 @@ from slipway.release.bootstrap.template import CALLER, INGRESS
 from slipway.release.errors import or_absent
 from slipway.release.placement import DATABASE_GROUP, PRIVATE_SUBNETS, VPC
 
-_DATABASE, _ROUTES, _NAT = "Database", "PrivateRoutes", "NatGateway"  # in the template
+_DATABASE, _ROUTES, _NAT = "Database", "PrivateRoutes", "NatGateway"  # names in the template
 _GATEWAY: Final = "igw-"
-_SOURCES: Final = {  # of a permission, as a template names them
+_SOURCES: Final = {  # the names of a permission's sources in the API, and in a template
     "IpRanges": "CidrIp",
     "Ipv6Ranges": "CidrIpv6",
     "PrefixListIds": "SourcePrefixListId",
     "UserIdGroupPairs": "SourceSecurityGroupId",
 }
-# Ways to the internet beside an internet gateway. Peering, VPN and transit gateways lead to networks that a team may want to join.
+# Ways to the internet other than an internet gateway. Peering, VPN and transit gateways lead to networks that a team
+# may want to join.
 _EXITS: Final = ("EgressOnlyInternetGatewayId", "NatGatewayId", "InstanceId", "NetworkInterfaceId")
 _DESTINATIONS: Final = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Enclosure:
-    """The surroundings of a database: `ids` are those of the environment's stack, by their names in its template.
+    """The rules and routes around a database.
 
-    - callers: the security groups that a service's stack lets in. owners: the stack of each service's group, which lets in nothing.
-    - rules: those of each of the database's security groups, and of the services'. routes: those of each route table of the VPC.
-    - resources: all of it in the form of templates.
+    - ids: the ids of the resources in the environment's stack, by their names in the template.
+    - callers: the security groups that a service's stack admits to the database.
+    - owners: for each service's security group, which must admit nothing, the stack that made it.
+    - rules: the rules of the security groups of database and services.
+    - routes: the routes of each route table in the VPC.
+    - resources: all of these in the form of templates.
     """
 
     ids: Mapping[str, str]
@@ -44,12 +48,15 @@ class Enclosure:
     resources: Resources = field(default_factory=dict)
 
     def breaches(self, *, private: bool) -> tuple[str, ...]:
-        """Return a sentence for each way in; with `private`, tasks are in the private subnets too."""
+        """Return a sentence for each way in.
+
+        With `private`, check the private subnets, where the tasks then run, too.
+        """
         subnets = [self.ids[name] for name in PRIVATE_SUBNETS if private and name in self.ids]
         return (*breaches(self.resources, self.callers, subnets), *self._additions())
 
     def _additions(self) -> Iterator[str]:
-        """Yield a sentence for each rule and route that no template has, beside those of the database and to internet gateways."""
+        """Yield a sentence for each added rule or route, except those that `breaches` of isolation.py finds."""
         for group, stack in self.owners.items():
             for rule in self.rules.get(group, ()):
                 yield f"the security group {group} of {stack} accepts {with_kind(rule.text)}, and no template lets that in"
@@ -67,7 +74,7 @@ class Enclosure:
 
     @property
     def ways_out(self) -> Iterator[tuple[Mapping[str, str], str]]:
-        """The routes to the internet in the private route table that no template has, as the API names them, each with its target."""
+        """The routes to the internet in the private route table that no template has, in the API's form, each with its target."""
         table = self.ids.get(_ROUTES, "")
         for route in self.routes.get(table, ()):
             gateway = str(route.get("GatewayId", ""))
@@ -77,7 +84,11 @@ class Enclosure:
 
 
 async def enclosure_of(aws: Aws, ids: Mapping[str, str], services: Mapping[str, Mapping[str, str]]) -> Enclosure:
-    """Read the surroundings of the database of an environment's stack; `services` has the ids of its services' stacks. Raises SlipwayError."""
+    """Read the rules and routes around the database of an environment's stack.
+
+    Raise SlipwayError when they cannot be read.
+    `services` has the ids of resources in the services' stacks.
+    """
     if VPC not in ids:
         return Enclosure(ids=ids)
     callers = frozenset(each[CALLER] for each in services.values() if CALLER in each and INGRESS in each)
@@ -106,7 +117,7 @@ async def enclosure_of(aws: Aws, ids: Mapping[str, str], services: Mapping[str, 
 
 
 async def enclose(aws: Aws, enclosure: Enclosure) -> list[str]:
-    """Remove the rules and routes that no template has, and return what was removed, a sentence each."""
+    """Remove the rules and routes that no template has. Return a sentence for each."""
     done = []
     for group, rule in enclosure.strangers:
         await aws.call("ec2", "revoke_security_group_ingress", GroupId=group, IpPermissions=[rule.permission])

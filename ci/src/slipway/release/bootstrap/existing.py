@@ -1,4 +1,7 @@
-"""Roles that exist outside of the stack that would make them: CloudFormation reports only the first, when half of the stack is made."""
+"""Check that no role exists before its stack creates it.
+
+CloudFormation would report only one such role, after creating half of the stack.
+"""
 
 from collections.abc import Mapping
 
@@ -20,9 +23,10 @@ def roles_added_by(stack: StackTemplate, proposal: StackChange) -> list[str]:
 
 
 async def check_new(aws: Aws, roles: Mapping[str, StackTemplate]) -> None:
-    """Raise RefusedError with every one of these roles that exists already; each has the stack that would make it.
+    """Raise RefusedError with every role that already exists. `roles` maps each to the stack that would create it.
 
-    Roles belong to an account, stacks to a region: a role with the tags of its stack was made by that stack in another region.
+    Roles belong to an account, stacks to a region. A role with its stack's tags was therefore created by that stack in
+    another region.
     """
     if not roles:
         return
@@ -30,7 +34,7 @@ async def check_new(aws: Aws, roles: Mapping[str, StackTemplate]) -> None:
         present = {role["RoleName"] async for role in aws.items("iam", "list_roles", "Roles")}
         taken = [role for role in roles if role in present]
         tags = (await aws.call("iam", "get_role", RoleName=taken[0]))["Role"] if taken else {}
-    except AwsRefusedError:  # these credentials may not read them; CloudFormation names the first one later
+    except AwsRefusedError:  # these credentials may not read roles; CloudFormation will report the first existing one
         return
     if taken:
         stack = roles[taken[0]]

@@ -1,7 +1,7 @@
-"""The stack that the services of an environment share: its network, and the Postgres server in it.
+"""The stack that all services of an environment share: the network, and the Postgres server in it.
 
-It is apart from the stacks of the services, because a second service joins the network instead of making its own. Neither its name nor
-its contents depend on a service.
+It is separate from the services' stacks, so that a second service joins the network instead of creating its own.
+Neither its name nor its contents depend on a service.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,10 @@ from slipway.settings import AppRunnerEnvironment, ManagedNetwork, Settings, Set
 
 
 def foundation(settings: Settings, environment: str) -> list[Part]:
-    """Return the parts of the stack; none for a network of the team's own. Raises SettingsError, or ObstaclesError for several."""
+    """Return the parts of the stack; none when the team has its own network.
+
+    Raise SettingsError, or ObstaclesError for several.
+    """
     obstacles = Obstacles()
     obstacles.found += _obstacles(settings, environment)
     obstacles.refuse()

@@ -1,7 +1,7 @@
-"""Isolation of a database, computed from resources in the form of CloudFormation's schemas: those of templates, or those that an account has.
+"""The isolation of a database, computed from resources in the form of CloudFormation's schemas, of templates or of an account.
 
-References are compared by name: `Ref` and `Fn::GetAtt` by the resource, `Fn::ImportValue` by the resource behind the export, anything else
-by its own text, such as an id in the account.
+References are compared by name: `Ref` and `Fn::GetAtt` by their resource, `Fn::ImportValue` by the exported resource.
+Other values, such as an id in the account, are compared as text.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +30,7 @@ def breaches(resources: Resources, callers: Iterable[str], private: Iterable[str
 
 
 class _Network:
-    """Resources by name, with their references resolved to names."""
+    """Resources by name, whose references are replaced by names."""
 
     def __init__(self, resources: Resources) -> None:
         self._kinds = {name: str(each["Type"]) for name, each in resources.items()}
@@ -47,7 +47,10 @@ class _Network:
         return target.startswith("igw-") or self._kinds.get(target) == _GATEWAY
 
     def routes(self, subnet: str) -> list[Mapping[str, Any]] | None:
-        """Return the routes of a subnet; None when no route table of its own is known, so that the VPC's main table decides."""
+        """Return the routes of a subnet.
+
+        Return None when it has no known route table, because the VPC's main table then decides.
+        """
         associations = self.of("AWS::EC2::SubnetRouteTableAssociation")
         tables = [each["RouteTableId"] for _, each in associations if each["SubnetId"] == subnet]
         if not tables:
@@ -55,7 +58,7 @@ class _Network:
         return [route for _, route in self.of("AWS::EC2::Route") if route["RouteTableId"] in tables]
 
     def ingress(self, group: str) -> list[Mapping[str, Any]] | None:
-        """Return the rules that let others into a security group; None for one that is not known."""
+        """Return the rules that admit sources to a security group; None for an unknown group."""
         own = self.properties(group)
         if own is None:
             return None
@@ -108,13 +111,13 @@ _KINDS = {
 
 
 def with_kind(identifier: str) -> str:
-    """Return an id of AWS with the kind of its resource, and any other text as it is."""
+    """Return an AWS id with the kind of its resource. Return any other text unchanged."""
     kind = _KINDS.get(identifier.partition("-")[0]) if "-" in identifier else None
     return f"the {kind} {identifier}" if kind else identifier
 
 
 def ports_of(rule: Mapping[str, Any]) -> str:
-    """Return the ports that a rule of a security group opens, as text."""
+    """Return the ports that a security group's rule opens, as text."""
     first, last = rule.get("FromPort"), rule.get("ToPort")
     text = "every port" if first is None else str(first) if first == last else f"{first}-{last}"
     protocol = rule.get("IpProtocol", "-1")
@@ -122,7 +125,7 @@ def ports_of(rule: Mapping[str, Any]) -> str:
 
 
 def named(value: Any) -> Any:
-    """Replace the references in a value of a template by the names of the resources."""
+    """Replace the references in a template's value by the names of the resources."""
     match value:
         case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
             return name

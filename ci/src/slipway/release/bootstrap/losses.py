@@ -1,4 +1,4 @@
-"""Losses from a change of stacks: contents of resources, and what other services use in a shared stack."""
+"""Losses through a change of stacks: contents of resources, and resources of a shared stack that other services use."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,9 @@ _SAME = "write the same network, database and migrations.postgres as those servi
 class SharedChange:
     """The change of a shared stack.
 
-    - named: the resources, and properties as RESOURCE.PROPERTY, that may be lost or changed.
-    - imports: the stacks that import each export. ours: the exports that each stack of this service will import.
+    - named: the resources, and properties as RESOURCE.PROPERTY, that the caller allows to be lost or changed.
+    - imports: the stacks that import from this stack, by export.
+    - ours: the exports that each stack of this service will import.
     - agreed: stacks of services whose settings describe the same network and database.
     """
 
@@ -29,7 +30,7 @@ class SharedChange:
     agreed: Collection[str]
 
     def check(self) -> None:
-        """Raise RefusedError when other services use what would be lost or changed, and for what AWS refuses."""
+        """Raise RefusedError for losses or changes that affect other services, and for changes that AWS refuses."""
         for change in self.proposal.changes:
             if change.lowered:
                 raise self._lowered(change, change.lowered)
@@ -52,19 +53,22 @@ class SharedChange:
 
     @property
     def given_up(self) -> set[tuple[str, str]]:
-        """The exports that the stack loses, or gives another value, each with a stack that imports it."""
+        """The exports that disappear or get another value, each with a stack that imports it."""
         replaced = {change.name for change in self.proposal.changes if change.replacement == "True"}
         kept = {export for export, name in exports(self.stack).items() if name not in replaced}
         return {(export, user) for export, users in self.imports.items() if export not in kept for user in users}
 
     @property
     def _users(self) -> list[str]:
-        """The stacks of other services."""
+        """The importing stacks of other services."""
         return sorted({user for users in self.imports.values() for user in users} - self.ours.keys())
 
     @property
     def _changed(self) -> dict[str, str]:
-        """The properties that the settings change in place, as RESOURCE.PROPERTY, with both values; none of those that are named."""
+        """The properties that the settings change in place, as RESOURCE.PROPERTY, with both values.
+
+        Properties in `named` are left out.
+        """
         found = {
             f"{change.name}.{value.name}": f"{change.name} {value.told}"
             for change in self.proposal.changes
@@ -95,13 +99,13 @@ class SharedChange:
 
 
 def exports(stack: StackTemplate) -> dict[str, str]:
-    """Return the resource behind each export of a template."""
+    """Return the resource of each export in a template."""
     outputs = stack.template.get("Outputs", {}).values()
     return {each["Export"]["Name"]: resource_of(each["Value"]) for each in outputs if "Export" in each}
 
 
 def check_losses(changes: Iterable[StackChange], named: Sequence[str]) -> None:
-    """Raise an error with every resource that a change would destroy and that is not named."""
+    """Raise an error with every resource that a change would destroy, except those in `named`."""
     refused = [
         RefusedError(f"the change of {stack.stack} {change.loss} {change.name} ({change.physical})", change.remedy)
         for stack in changes

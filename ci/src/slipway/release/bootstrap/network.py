@@ -9,12 +9,13 @@ from slipway.settings import Environment, ManagedNetwork, Nat
 _PUBLIC = ("PublicSubnetA", "PublicSubnetB")
 _ANYWHERE = "0.0.0.0/0"
 _HTTPS = 443
-# A task needs its image, its secrets and its log at its start. Layers of images come from S3, by a gateway that costs nothing.
+# A starting task needs its image, its secrets and its log. Layers of images come from S3, by a gateway that costs
+# nothing.
 _ENDPOINTS = {"EcrApi": "ecr.api", "EcrImages": "ecr.dkr", "Logs": "logs", "Secrets": "secretsmanager"}
 
 
 def network(environment: str, env: Environment, made: ManagedNetwork) -> list[Part]:
-    """Return the parts of an environment's stack that are its network."""
+    """Return the parts of an environment's stack that make up its network."""
     parts = [_vpc(environment, made), _public(environment, made), _private(environment, made)]
     parts.append(Part({"ImagesGateway": _images_gateway(env)}))
     if made.nat is Nat.ONE:
@@ -25,13 +26,16 @@ def network(environment: str, env: Environment, made: ManagedNetwork) -> list[Pa
 
 
 def _where(names: tuple[str, str]) -> dict[str, Any]:
-    """Return the output for the settings; both are in every template, because the services that share the network need not agree."""
+    """Return the output for the settings.
+
+    Every template has both outputs, because services in the network may have different settings.
+    """
     place = tasks_place(private=names == PRIVATE_SUBNETS)
     return output(place, {"Fn::Join": [", ", [{"Ref": name} for name in names]]})
 
 
 def tasks_place(*, private: bool) -> str:
-    """Return where the subnets of tasks belong."""
+    """Return the settings to which the subnets of tasks belong."""
     return f"subnets and migration.subnets of settings {'with private = true' if private else 'without private'}"
 
 

@@ -1,7 +1,8 @@
-"""The IAM policy of bootstrap itself: its own calls, and those that CloudFormation makes with the caller's permissions.
+"""The IAM policy for bootstrap itself: its own calls, and those that CloudFormation makes with the caller's permissions.
 
-CloudFormation calls the handlers of the templates' resources; which actions a handler may need is in AWS's provider schemas. Resources are
-narrowed where the templates name them and a value is at stake: roles, secrets, repositories. AWS chooses the ids of most others.
+CloudFormation calls the handlers of the templates' resources. AWS's provider schemas list the actions that a handler
+may need. The policy is limited to the resources that templates name and that are valuable: roles, secrets,
+repositories. AWS chooses the ids of most others.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,8 +15,8 @@ from slipway.release.runners.access import access_log
 from slipway.resource_kinds import permissions
 from slipway.settings import Settings
 
-# Bootstrap in every form with `destroy --everything`; and `--drift` without the database's roles, which only a task can read that
-# gets the main user's password.
+# CHANGES is for bootstrap in every form and for `destroy --everything`. READS is for `--drift` without the database's
+# roles: these can be read only by a task that gets the main user's password.
 COMMANDS = CHANGES, READS = "bootstrap", "bootstrap-drift"
 _READ_STACKS: Final = (
     *("DescribeStackResourceDrifts", "DescribeStacks", "DetectStackDrift", "GetTemplate", "ListStackResources"),
@@ -34,13 +35,13 @@ _CHANGE_ANY: Final = (
     *("iam:ListRoles", "logs:DescribeLogGroups", "rds:DescribeDBSnapshots", "secretsmanager:DescribeSecret"),
     *("ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteRoute", "ec2:RevokeSecurityGroupIngress"),
 )
-# The kinds whose resources the templates name: the property with the name, and the ARN.
+# The kinds of resources that the templates name: the property with the name, and the ARN.
 _NAMED: Final[Mapping[str, tuple[str, str]]] = {
     "AWS::ECR::Repository": ("RepositoryName", "arn:{partition}:ecr:{region}:{account}:repository/{name}"),
     "AWS::IAM::Role": ("RoleName", "arn:{partition}:iam::{account}:role/{name}"),
     "AWS::SecretsManager::Secret": ("Name", "arn:{partition}:secretsmanager:{region}:{account}:secret:{name}-??????"),
 }
-# `destroy` lists them as kept, with the number of their images.
+# `destroy` lists these resources as kept, with their number of images.
 _KEPT: Final = {REPOSITORY: ("ecr:DescribeImages",), TRIAL: ("ecr:DescribeImages",)}
 _ECS: Final = "arn:{partition}:ecs:{region}:{account}"
 _FAMILIES: Final = tuple(f"{_ECS}:task-definition/{{service}}-access{suffix}:*" for suffix in ("", "-check"))
@@ -53,12 +54,12 @@ _ACCESS: Final = {
 }
 _WITHOUT_RESOURCE: Final = {"iam:ListRoles", "secretsmanager:GetRandomPassword", "secretsmanager:ListSecrets"}
 _LINKED: Final = "iam:CreateServiceLinkedRole"
-_UNUSED: Final = {"iam:PassRole"}  # the handler of a database may pass roles, and no resource of ours names one
+_UNUSED: Final = {"iam:PassRole"}  # the handler of a database may pass roles, but our databases have none
 _HANDLERS: Final = {CHANGES: ("create", "read", "update", "delete"), READS: ("read",)}
 
 
 def own_policy(settings: Settings, environment: str, command: str) -> Policy:
-    """Return the policy of CHANGES or READS in one environment; raises SettingsError."""
+    """Return the policy for CHANGES or READS in one environment. Raise SettingsError when the settings do not fit."""
     scope, templates = scope_of(settings, environment), stacks(settings, environment)
     resources = [each for stack in templates for each in stack.template["Resources"].values()]
     permissions = PERMISSIONS["destroy"] if command == CHANGES else (Permission.OBSERVE,)
@@ -76,14 +77,14 @@ def own_policy(settings: Settings, environment: str, command: str) -> Policy:
 def _stacks(scope: Scope, templates: Iterable[StackTemplate], command: str) -> Iterator[dict[str, Any]]:
     arn = f"arn:{scope.env.partition}:cloudformation:{scope.env.region}:{scope.env.account}:stack"
     reads = [f"cloudformation:{name}" for name in _READ_STACKS]
-    yield allow("ReadStacks", reads, [f"{arn}/slipway-*"])  # also those of other services in the environment
+    yield allow("ReadStacks", reads, [f"{arn}/slipway-*"])  # includes the stacks of other services in the environment
     if command == CHANGES:
         changes = [f"cloudformation:{name}" for name in _CHANGE_STACKS]
         yield allow("ChangeStacks", changes, [f"{arn}/{each.name}/*" for each in templates])
 
 
 def _made(scope: Scope, resources: Sequence[Mapping[str, Any]], command: str) -> Iterator[dict[str, Any]]:
-    """Yield what the handlers of the templates' resources need: on the named ones, and on any."""
+    """Yield the statements for the handlers of the templates' resources: on named resources, and on all others."""
     handlers, names = _HANDLERS[command], dict.fromkeys(str(each["Type"]) for each in resources)
     anywhere = {*_READ_ANY, *(_CHANGE_ANY if command == CHANGES else ())}
     for kind in names:
@@ -108,7 +109,7 @@ def _made(scope: Scope, resources: Sequence[Mapping[str, Any]], command: str) ->
 
 
 def _access(scope: Scope) -> Iterator[dict[str, Any]]:
-    """Yield what the task needs that reads and makes the roles in the database."""
+    """Yield the statements for the task that reads and creates the roles in the database."""
     names = scope.names | {
         "cluster": scope.task.cluster if scope.task else "default",
         "log": access_log(scope.names["service"]),

@@ -1,6 +1,6 @@
-"""The roles that bootstrap makes and the settings name: who may assume them, and what they may do.
+"""The roles that bootstrap creates and the settings name: who may assume them, and their policies.
 
-The policies of all roles are made from the table of permissions, and a test plays every verb under exactly its policy.
+All policies are made from the table of permissions. A test runs every command with exactly its policy.
 """
 
 import json
@@ -70,12 +70,13 @@ PERMISSIONS: Mapping[str, tuple[Permission, ...]] = {
         *(Permission.DELETE_SERVICE, Permission.MOVE, Permission.FIND_CALLED),
     ),
 }
-# The permissions of `move` on the other platform.
+# The permissions of `move` on the platform to which it moves.
 MOVED = (
     *(Permission.OBSERVE, Permission.READ_OWNER, Permission.FOLLOW, Permission.READ_LOGS, Permission.INSPECT),
     *(Permission.CREATE_SERVICE, Permission.UPDATE_SERVICE, Permission.DELETE_SERVICE),
 )
-# The role of jobs without a GitHub environment: they publish, and plan. Ledgers have values of variables, which they need not read.
+# The role of jobs without a GitHub environment, which publish and plan. They may not read ledgers, which contain values
+# of variables.
 IMAGE_ROLE = ("publish", "plan-without-ledger")
 # The role of jobs in a GitHub environment. Only a person deletes or moves a service, sets a secret, or runs a command.
 DEPLOY_ROLE = tuple(
@@ -84,13 +85,16 @@ DEPLOY_ROLE = tuple(
 
 
 def permissions_on(command: str, kind: TargetKind) -> tuple[Permission, ...]:
-    """Return the permissions of a command on a platform: a move makes its service on the second one."""
+    """Return the permissions of a command on a platform. `move` has other ones on the platform to which it moves."""
     is_second = command == "move" and kind is not TargetKind.APP_RUNNER
     return MOVED if is_second else PERMISSIONS[command]
 
 
 def roles_of(settings: Settings, environment: str) -> dict[str, str]:
-    """Return the names of an environment's roles by the keys of the settings; raises SettingsError."""
+    """Return the names of an environment's roles, by their keys in the settings.
+
+    Raise SettingsError when a role does not fit.
+    """
     account = settings.environment(environment).account
     return {
         key: _role_name(arn, account, f"{key} of {environment}") for key, arn in _arns(settings, environment).items()
@@ -98,7 +102,7 @@ def roles_of(settings: Settings, environment: str) -> dict[str, str]:
 
 
 def check_own(settings: Settings, environment: str) -> None:
-    """Raise SettingsError when a role is named twice: each belongs to one stack and has one purpose."""
+    """Raise SettingsError when two settings name the same role: each role belongs to one stack and has one purpose."""
     own = _arns(settings, environment)
     if moved := moved_scope(scope_of(settings, environment)):
         own |= {f"move.{key}": arn for key, arn in moved.env.roles.items() if arn}
@@ -116,7 +120,7 @@ def deploy_role(settings: Settings, environment: str) -> str:
 
 
 def access_role(settings: Settings, environment: str) -> str:
-    """Return the name of the role that starts the task that makes the roles of the database."""
+    """Return the name of the role that starts the task for the database's roles."""
     return _checked(f"{settings.service_name(environment)}-database")
 
 
@@ -125,7 +129,10 @@ def image_role(settings: Settings) -> str:
 
 
 def _role_name(arn: str, account: str, at: str) -> str:
-    """Return the name of a role that bootstrap can make in an account; `at` is the setting. Raises SettingsError."""
+    """Return the name of a role that bootstrap can create.
+
+    `at` is the setting with its ARN. Raise SettingsError when it cannot.
+    """
     role = _ROLE.fullmatch(arn)
     if role is None:
         raise SettingsError(f"{at} is not the ARN of a role: {arn!r}", "name one like arn:aws:iam::ACCOUNT:role/NAME")
@@ -164,7 +171,10 @@ def _checked(name: str) -> str:
 
 
 def oidc_provider(env: Environment) -> Resource:
-    """Return the account's provider for GitHub; it outlives its stack, because other services of the account may use it."""
+    """Return the account's OIDC provider for GitHub.
+
+    It outlives its stack, because other services of the account may use it.
+    """
     why = "GitHub tells AWS where a job runs, so no AWS key is stored in GitHub"
     return retained("AWS::IAM::OIDCProvider", why, {"Url": f"https://{_ISSUER}", "ClientIdList": [_audience(env)]})
 
@@ -175,9 +185,10 @@ def _audience(env: Environment) -> str:
 
 
 def trusts_jobs(github: Github, env: Environment, environment: str | None) -> dict[str, Any]:
-    """Return the trust policy for the jobs of a GitHub `environment`, or with None for those of the branch that name no environment."""
+    """Return the trust policy for jobs of the GitHub environment `environment`; with None, for the branch's jobs without an environment."""
     where = f"environment:{environment}" if environment else f"ref:refs/heads/{github.branch}"
-    made = f"arn:{env.partition}:iam::{env.account}:oidc-provider/{_ISSUER}"  # the same wherever it was made
+    # the ARN is the same, whichever stack created the provider
+    made = f"arn:{env.partition}:iam::{env.account}:oidc-provider/{_ISSUER}"
     provider = github.oidc_provider or made
     subjects = [f"repo:{repository}:{where}" for repository in _repositories(github)]
     statement = {
@@ -190,7 +201,7 @@ def trusts_jobs(github: Github, env: Environment, environment: str | None) -> di
 
 
 def _repositories(github: Github) -> list[str]:
-    """Return the trusted forms of the repository's name. GitHub never reuses a number; a name can be."""
+    """Return the trusted forms of the repository's name. GitHub never reuses a number, but may reuse a name."""
     owner, _, name = github.repository.partition("/")
     bare = f"{owner.partition('@')[0]}/{name.partition('@')[0]}"
     if github.subjects is Subjects.NUMBERS:
@@ -199,14 +210,17 @@ def _repositories(github: Github) -> list[str]:
 
 
 def scope_of(settings: Settings, environment: str) -> Scope:
-    """Return the environment that permissions are narrowed to; raises SettingsError."""
+    """Return the environment to which permissions are limited. Raise SettingsError when its settings do not fit."""
     scope = Scope(settings, environment, target_of(settings, environment).grants)
     settings.service_name(environment)
     return scope
 
 
 def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
-    """Return the smallest IAM policy that allows these commands in one environment; raises BadInputError for an unknown verb."""
+    """Return the smallest IAM policy that allows these commands in one environment.
+
+    Raise BadInputError for an unknown command.
+    """
     wanted = tuple(verbs)
     if unknown := [verb for verb in wanted if verb not in PERMISSIONS]:
         raise BadInputError(
@@ -222,14 +236,14 @@ def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
 
 
 def moved_scope(scope: Scope) -> Scope | None:
-    """Return the same environment on the platform that it is to move to; None when its settings name none."""
+    """Return the same environment on the platform to which it will move; None when its settings name none."""
     if not isinstance(scope.env, AppRunnerEnvironment) or scope.env.move is None:
         return None
     return scope_of(counterpart(scope.settings, scope.environment), scope.environment)
 
 
 def joined(policies: Iterable[Policy]) -> Policy:
-    """Join policies into one: statements that differ only in their resources become one; their ids stay unique."""
+    """Join policies. Statements that differ only in their resources become one, and statement ids stay unique."""
     statements: dict[str, dict[str, Any]] = {}
     for statement in (statement for each in policies for statement in each["Statement"]):
         key = json.dumps([statement["Sid"], statement["Action"], statement.get("Condition")])

@@ -1,7 +1,8 @@
-"""The Postgres server of an environment, without a public address, and the passwords on it.
+"""The Postgres server of an environment, without a public address, and its passwords.
 
-A password is generated into a secret of its own and composed into URLs by dynamic references, which CloudFormation resolves only when it
-changes the resource that has them: nothing rotates under a running task, which reads its secrets at its start only.
+A password is generated in a secret of its own. URLs contain it by dynamic references, which CloudFormation resolves
+only when it changes the resource with the reference. Running tasks read their secrets only at the start, so no password
+changes below them.
 """
 
 import re
@@ -30,14 +31,14 @@ from slipway.release.placement import (
 from slipway.settings import Environment, ManagedDatabase
 
 MAIN_USER = "slipway"
-# Names in the template of a service.
+# Names in a service's template.
 ACCESS_ROLE, ACCESS_LOG = "DatabaseAccessRole", "DatabaseAccessLog"
 _LOG_DAYS = 90
 _WITH_STACK = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
 
 
 def server(environment: str, made: ManagedDatabase, major: int) -> Part:
-    """Return the part of an environment's stack that is its Postgres server, of a major version."""
+    """Return the part of an environment's stack with its Postgres server. `major` is the server's major version."""
     name = server_name(environment)
     group = {
         "GroupDescription": "The database; each service adds a rule for itself",
@@ -85,10 +86,10 @@ def server(environment: str, made: ManagedDatabase, major: int) -> Part:
 
 def _instance(name: str, environment: str, made: ManagedDatabase, major: int) -> dict[str, Any]:
     return {
-        "DBInstanceIdentifier": name,  # with a name AWS refuses to replace it
+        "DBInstanceIdentifier": name,  # AWS refuses to replace a server that has a name
         "Engine": "postgres",
         "EngineVersion": str(major),
-        "AllowMajorVersionUpgrade": True,  # without it RDS refuses a higher major of the settings
+        "AllowMajorVersionUpgrade": True,  # without this flag RDS refuses a higher major
         "DBInstanceClass": made.class_,
         "AllocatedStorage": str(made.storage),
         "StorageType": "gp3",
@@ -109,12 +110,15 @@ def _instance(name: str, environment: str, made: ManagedDatabase, major: int) ->
 
 
 def server_name(environment: str) -> str:
-    """Return the identifier of the server: at most 63 small letters, digits and single dashes."""
+    """Return the server's identifier: at most 63 lower-case letters, digits and single dashes."""
     return stack_name(environment).lower().strip("-")[:63]
 
 
 def service_secrets(service: str, environment: str, names: Mapping[str, str], driver: str) -> Part:
-    """Return the passwords of a service's two roles, and the URLs with them, for a driver; `names` has the secrets' names by role."""
+    """Return the passwords of a service's two database roles, and URLs with them.
+
+    `names` has the secrets' names by role.
+    """
     database = database_name(service)
     resources: dict[str, Any] = {}
     place = {"Host": imported(environment, DATABASE_HOST), "Port": imported(environment, DATABASE_PORT)}
@@ -133,7 +137,10 @@ def service_secrets(service: str, environment: str, names: Mapping[str, str], dr
 
 
 def access_part(name: str, repository: str, secrets: Iterable[str], log_group: str, env: Environment) -> Part:
-    """Return what the task needs that makes the roles on the server; only a person who bootstraps may start it."""
+    """Return the resources for the task that creates the roles on the server.
+
+    Only a person who runs bootstrap may start the task.
+    """
     arn = f"arn:{env.partition}:logs:{env.region}:{env.account}:log-group:{log_group}"
     trust = trusts_service("ecs-tasks.amazonaws.com")
     why = "ECS starts with it the task that makes the database's roles, and only that task gets the main user's secret"
@@ -147,7 +154,7 @@ def access_part(name: str, repository: str, secrets: Iterable[str], log_group: s
 
 
 def _generated(name: str, user: str, why: str) -> Resource:
-    """Return a secret with a user and a generated password, without letters that a URL would have to escape."""
+    """Return a secret with a user and a generated password, without characters that a URL would have to escape."""
     generated = {
         "SecretStringTemplate": f'{{"username": "{user}"}}',
         "GenerateStringKey": "password",
@@ -158,22 +165,25 @@ def _generated(name: str, user: str, why: str) -> Resource:
 
 
 def _secret(name: str, why: str, value: Mapping[str, Any]) -> Resource:
-    """Return a secret that is deleted with its stack: a restored database gets new passwords."""
+    """Return a secret that is deleted with its stack. A restored database gets new passwords."""
     return resource("AWS::SecretsManager::Secret", why, {"Name": name, **value}, **_WITH_STACK)
 
 
 def _password_in(secret: str) -> str:
-    """Return the dynamic reference to the password in a secret of the same template, for Fn::Sub."""
+    """Return the dynamic reference to the password in a secret of the same template.
+
+    Fn::Sub resolves the secret's name.
+    """
     return f"{{{{resolve:secretsmanager:${{{secret}}}:SecretString:password}}}}"
 
 
 def database_name(service: str) -> str:
-    """Return the name of a service's database, and of its role: at most 50 small letters, digits and _."""
+    """Return the name of a service's database and of its role: at most 50 lower-case letters, digits and _."""
     return re.sub(r"[^a-z0-9]+", "_", service.lower())[:50].strip("_")
 
 
 def owner_name(service: str) -> str:
-    """Return the name of the role that owns the tables of a service."""
+    """Return the name of the role that owns a service's tables."""
     return f"{database_name(service)}_owner"
 
 

@@ -1,10 +1,10 @@
-"""Templates from the settings.
+"""The CloudFormation templates for the settings.
 
-One stack is for all services of an environment, one for all environments of a service, one for a service in one environment. Several
-instead of one with conditions, because each resource has one owner: staging's stack can be changed and deleted without production's,
-whichever came first. A service's stack imports the network that its environment's exports; otherwise they refer to each other by name only,
-so their change sets can be shown before any is executed.
-Templates are JSON, which CloudFormation accepts: slipway writes no YAML, and policies are read as JSON everywhere.
+One stack is for all services of an environment, one for all environments of a service, and one for a service in one
+environment. There are several stacks instead of one with conditions, so that each resource has one owner: staging's
+stack can be changed and deleted independently of production's. A service's stack imports the network from its
+environment's stack. All other references are by name, so that all change sets can be shown before any is executed.
+Templates are JSON, which CloudFormation accepts; slipway writes no YAML.
 """
 
 import hashlib
@@ -43,11 +43,11 @@ from slipway.settings import Environment, MigrationRunner, Settings, SettingsErr
 _LOG_DAYS = 90
 _SHARED = "shared"
 _TRIAL_DAYS = 14
-CALLER, INGRESS = "SecurityGroup", "DatabaseIngress"  # of a service, in its template
+CALLER, INGRESS = "SecurityGroup", "DatabaseIngress"  # names in a service's template
 
 
 class StackKind(Enum):
-    """The owner of a stack: all services of an environment, all environments of a service, or one service in one environment."""
+    """The kind of a stack: for all services of an environment, for all environments of a service, or for one service in one environment."""
 
     FOUNDATION = "foundation"
     SHARED = "shared"
@@ -74,7 +74,10 @@ class StackTemplate:
 
 
 def stacks(settings: Settings, environment: str) -> tuple[StackTemplate, ...]:
-    """Return the stacks that an environment needs, in the order of their creation; raises SettingsError."""
+    """Return the stacks that an environment needs, in the order of their creation.
+
+    Raise SettingsError when the settings do not fit.
+    """
     if environment == _SHARED:
         raise SettingsError(f"an environment called {_SHARED} has the name of the shared stack", "give it another name")
     check_own(settings, environment)
@@ -83,7 +86,7 @@ def stacks(settings: Settings, environment: str) -> tuple[StackTemplate, ...]:
 
 
 def _foundation(settings: Settings, environment: str) -> tuple[StackTemplate, ...]:
-    """Return the stack that the environment's services share; none where the network is the team's own."""
+    """Return the stack that the environment's services share; none when the team has its own network."""
     parts, name = foundation(settings, environment), stack_name(environment)
     if not parts:
         return ()
@@ -100,7 +103,7 @@ def _foundation(settings: Settings, environment: str) -> tuple[StackTemplate, ..
 
 
 def check_same_foundation(services: Iterable[Settings], environment: str) -> None:
-    """Raise SettingsError unless the services of a repository describe one network and database for their environment, whose stack they share."""
+    """Raise SettingsError when the repository's services describe different networks or databases for an environment whose stack they share."""
     sharing = [each for each in services if environment in each.environments]
     stated: dict[str, list[str]] = {}
     for each in sorted(sharing, key=lambda settings: settings.name):
@@ -117,7 +120,10 @@ def check_same_foundation(services: Iterable[Settings], environment: str) -> Non
 
 
 def shared(settings: Settings, environment: str) -> StackTemplate:
-    """Return the stack with the repositories and, in one region of the account, GitHub's provider and the role that publishes."""
+    """Return the stack with the repositories.
+
+    In one region of the account it also has GitHub's provider and the publishing role.
+    """
     env = settings.environment(environment)
     beside = [
         name for name, each in settings.environments.items() if (each.account, each.region) == (env.account, env.region)
@@ -150,7 +156,7 @@ def shared(settings: Settings, environment: str) -> StackTemplate:
 
 
 def own(settings: Settings, environment: str) -> StackTemplate:
-    """Return the stack with the roles of one environment, and its way to the database."""
+    """Return the stack with the roles of one environment, and with the rule that admits the service to the database."""
     env, scope = settings.environment(environment), scope_of(settings, environment)
     roles, (repository,) = roles_of(settings, environment), REPOSITORY.within(scope)
     parts = target_of(settings, environment).parts(settings, environment, roles, repository)
@@ -179,7 +185,7 @@ def own(settings: Settings, environment: str) -> StackTemplate:
 
 
 def _repository(name: str, why: str, **properties: Any) -> Resource:
-    """Return a repository; it outlives its stack, because of what it holds."""
+    """Return a repository, which outlives its stack because of its contents."""
     kept = {
         "RepositoryName": name,
         "ImageTagMutability": "IMMUTABLE",
@@ -194,15 +200,15 @@ def _ledger(settings: Settings, environment: str) -> Resource:
 
 
 def _ledger_resource(environment: str) -> str:
-    """Return the name of a ledger in the template, which has letters and digits only."""
+    """Return a ledger's name in the template, which consists of letters and digits."""
     return "Ledger" + "".join(part.capitalize() for part in re.split("[^A-Za-z0-9]+", environment))
 
 
 def _trial_repository(name: str) -> Resource:
     """Return the only repository whose images expire.
 
-    A lifecycle policy knows ages, numbers and tags, but not which digest is live, and a role that may push may also tag: any rule in the
-    repository from which environments deploy could expire the digest in production.
+    A lifecycle policy considers ages, numbers and tags, but not which digest is live. Roles that may push may also set
+    tags. In a repository from which environments deploy, any such rule could therefore expire the digest in production.
     """
     selection = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": _TRIAL_DAYS}
     why = f"images that are only tried expire after {_TRIAL_DAYS} days; no environment deploys from here"
@@ -227,18 +233,18 @@ def _role_arn(env: Environment, name: str) -> str:
 
 
 def _image_policy(settings: Settings, account: str) -> Policy:
-    """Return the policy of jobs that publish to the account's repositories and plan its environments."""
+    """Return the policy of jobs that publish to the account's repositories and plan changes of its environments."""
     here = [name for name, env in settings.environments.items() if env.account == account]
     return joined([policy(scope_of(settings, name), IMAGE_ROLE) for name in here])
 
 
 def _home_region(settings: Settings, account: str) -> str:
-    """Return the region of resources that an account has once: that of its first environment."""
+    """Return the region for resources that an account has only once: that of its first environment."""
     return next(env.region for env in settings.environments.values() if env.account == account)
 
 
 def _deploying(scope: Scope) -> list[Part]:
-    """Return the role of jobs in the GitHub environment of the same name."""
+    """Return the role of jobs in the GitHub environment with this environment's name."""
     github, environment = scope.settings.github, scope.environment
     if github is None:
         return []
@@ -249,7 +255,10 @@ def _deploying(scope: Scope) -> list[Part]:
 
 
 def _reach(service: str, placement: Placement, calls: Sequence[str]) -> Part:
-    """Return the service's security group, whose tag names the services that it calls, and its way into that of the database."""
+    """Return the service's security group, and the rule that admits it to the database's.
+
+    A tag names the services that it calls.
+    """
     calling = [{"Key": CALLS_TAG, "Value": " ".join(calls)}] if calls else []
     group = {
         "GroupDescription": f"{service} reaches its database",
@@ -286,14 +295,17 @@ def _migration(scope: Scope, task: MigrationRunner, roles: Mapping[str, str]) ->
     }
     if "migration.task-role" in roles:
         resources["TaskRole"] = role(roles["migration.task-role"], "the migration's own", trust, None)
-    if task.cluster != "default":  # every account has one of that name, or makes it at the first task
+    if task.cluster != "default":  # the default cluster exists in every account, or is created with the first task
         cluster = {"ClusterName": task.cluster}
         resources["Cluster"] = resource("AWS::ECS::Cluster", "where the task that migrates runs", cluster)
     return Part(resources)
 
 
 def _access(scope: Scope, repository: str, names: Iterable[str]) -> Part:
-    """Return what the task needs that makes the service's roles and database; it reads these secrets, and those of their users."""
+    """Return the resources for the task that creates the service's roles and database.
+
+    It may read these secrets and those of their users.
+    """
     env = scope.env
     secrets = [
         f"arn:{env.partition}:secretsmanager:{env.region}:{env.account}:secret:{name}{user}"

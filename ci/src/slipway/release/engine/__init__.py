@@ -1,1 +1,1 @@
-"""The engine: any goal of a service, reached by one way. It knows the protocols Target and Ledger only."""
+"""The engine, which brings a service to any goal by the same steps. It knows only the protocols Target and Ledger."""

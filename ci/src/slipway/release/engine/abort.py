@@ -1,7 +1,7 @@
-"""Abort: the operation in flight is rolled back, and followed until the truth about it is known.
+"""Abort: roll back the operation in flight, and follow it until its end is known.
 
-It takes no number and no lock: the run that started the operation may hold both, follows it too, and records its end. When that run was
-killed, abort records it.
+An abort takes no deployment number and no lock. The run that started the operation may hold both; it follows the
+operation, too, and records the end. If that run was killed, the abort records it.
 """
 
 from contextlib import suppress
@@ -15,9 +15,9 @@ from slipway.release.engine.overtaken import ends_of
 from slipway.release.engine.target import Operation, OperationStatus
 from slipway.release.errors import leaving_unknown, or_unknown
 
-_READS, _PAUSE_SECONDS = 3, 2.0  # a run that is alive records its end in that time
+_READS, _PAUSE_SECONDS = 3, 2.0  # a run that is alive records its end within this time
 _AGAIN = "look at it with `slipway status`"
-# How an operation that was asked to go back has ended, and what that means to the person who asked.
+# For each end of an operation after the request to roll back: the outcome, and its meaning for the person who asked.
 _ENDS = {
     OperationStatus.ABORTED: (Status.SUCCEEDED, "", ""),
     OperationStatus.ROLLED_BACK: (Status.SUCCEEDED, "", ""),
@@ -38,7 +38,10 @@ _ENDS = {
 
 
 async def abort(engine: Engine, environment: str, service: str) -> Outcome:
-    """Take back the operation in flight and return the outcome; raises SlipwayError when there is none, or nothing could be asked."""
+    """Roll back the operation in flight and return the outcome.
+
+    Raise SlipwayError when there is none, or when the platform could not be asked.
+    """
     if instead := engine.target.impossible.get(Verb.ABORT):
         raise BadInputError(f"a deployment of {service} cannot be aborted on its platform", instead)
     began = engine.time.seconds()
@@ -65,8 +68,8 @@ async def abort(engine: Engine, environment: str, service: str) -> Outcome:
 
 
 async def _record(engine: Engine, operation: Operation) -> None:
-    """Record the end of the operation's deployment if its own run was killed and does not, so that the next one need not resume it."""
-    with suppress(SlipwayError):  # without a ledger, or the right to write it, the next run records it
+    """Record the end of the operation's deployment if its own run was killed, so that the next run need not resume it."""
+    with suppress(SlipwayError):  # without the ledger, or without permission to write, the next run records it
         number = (await engine.ledger.contents()).newest
         accepted = await engine.ledger.accepted(number)
         if accepted is None or accepted.id != operation.id:
@@ -80,12 +83,12 @@ async def _record(engine: Engine, operation: Operation) -> None:
 
 
 def in_flight_unknown(service: str) -> str:
-    """Return what remains unknown when the platform cannot be read before an abort."""
+    """Return the unknown fact when the platform cannot be read before an abort."""
     return f"whether a deployment of {service} is in flight is unknown, and one that is continues"
 
 
 async def _in_flight(engine: Engine, service: str) -> Operation:
-    """Return the newest operation; raises RefusedError when it has ended, or there is none."""
+    """Return the newest operation. Raise RefusedError when it has ended, or when there is none."""
     with leaving_unknown(in_flight_unknown(service)):
         operation = await or_unknown(engine.target.newest())
         ending = await or_unknown(engine.target.ending(operation)) if operation else None
@@ -97,7 +100,7 @@ async def _in_flight(engine: Engine, service: str) -> Operation:
 
 
 async def _followed(engine: Engine, operation: Operation) -> tuple[Status, Diagnosis | None, Observed]:
-    """Return how an operation ended after the request to roll it back, why if it was not rolled back, and the live state."""
+    """Return how an operation ended after the request to roll it back, the diagnosis if it was not rolled back, and the live state."""
     try:
         async for event in engine.target.follow(operation):
             if not event.is_shared:

@@ -1,7 +1,7 @@
-"""Old records of a ledger: packed into blocks of a hundred deployments.
+"""Old records of a ledger, packed into blocks of a hundred deployments.
 
-A block is stored before its records are discarded, so a run that is killed in between loses nothing. Of each hundred the last intent stays
-by itself, because the newest number is found by those.
+A block is stored before its single records are discarded, so a run that is killed in between loses nothing. The last
+intent of each hundred remains a record of its own, because the newest number is searched by these.
 """
 
 import json
@@ -11,12 +11,15 @@ from slipway.records.form import to_json
 from slipway.records.ledger import LedgerBlock
 from slipway.release.engine.ledger import HUNDRED, KINDS, Ledger, block_of
 
-_MOST_BYTES = 3_000_000  # of a part of a block; ECR accepts manifests of 4 MiB [M]
-_TOGETHER = 3  # the most hundreds that one run packs
+_MOST_BYTES = 3_000_000  # of one part of a block; ECR accepts manifests of 4 MiB [M]
+_TOGETHER = 3  # how many hundreds one run packs at most
 
 
 async def pack(ledger: Ledger) -> None:
-    """Pack the oldest hundreds whose records are stored one by one, except the newest two hundred deployments."""
+    """Pack the oldest hundreds that are still stored as single records.
+
+    Leave the newest two hundred deployments unpacked.
+    """
     newest = (await ledger.contents()).newest
     last = range(HUNDRED, newest - 2 * HUNDRED + 1, HUNDRED)
     single = ledger.numbered(await ledger.store.get([ledger.name(number - 1, "intent") for number in last]))
@@ -33,7 +36,10 @@ async def _pack(ledger: Ledger, block: int) -> None:
 
 
 async def _store(ledger: Ledger, block: int, texts: Mapping[str, str]) -> bool:
-    """Store records in parts of a block, each under the first free name; return False when there are too few names."""
+    """Store records as parts of a block, each under the first free name.
+
+    Return False when there are not enough names.
+    """
     names = iter(ledger.block_names(block))
     for part in _parts(texts):
         text = to_json(LedgerBlock(ledger.environment, part), indent=None)
@@ -45,7 +51,7 @@ async def _store(ledger: Ledger, block: int, texts: Mapping[str, str]) -> bool:
 
 
 def _parts(texts: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Divide records into parts that ECR accepts, in their order."""
+    """Divide records, in their order, into parts of a size that ECR accepts."""
     part: dict[str, str] = {}
     size = 0
     for name, text in texts.items():

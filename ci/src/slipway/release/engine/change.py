@@ -1,4 +1,4 @@
-"""The change of a service: the database first, then, under the deploy lock, the one request to the platform."""
+"""The change of a service: first the database, then, with the deploy lock, the only changing request to the platform."""
 
 from collections.abc import Awaitable
 from contextlib import suppress
@@ -21,15 +21,19 @@ _LOOK_SECONDS = 5.0
 
 
 async def migrate(run: Run, observed: Observed) -> None:
-    """Migrate the database once per run, outside of the deploy lock: it takes longer than that lock lasts, and has a lock of its own."""
+    """Migrate the database, once per run.
+
+    This happens without the deploy lock: it takes longer than that lock lasts, and has a lock of its own.
+    """
     if run.engine.migrate is None or run.migration:
         return
-    if (await or_unknown(run.ledger.contents())).newest > run.number:  # the newer deployment decides on the schema
+    if (await or_unknown(run.ledger.contents())).newest > run.number:  # the newer deployment decides about the schema
         raise BusyError("a newer deployment has come", RESUME)
     run.enter(Phase.MIGRATE)
     try:
         run.migration = await run.engine.migrate(run.number, run.engine.tell)
-    except MigrationFailedError as error:  # recorded with the end: a run that resumes this one may migrate further
+    # recorded with the end of the run; a run that resumes this one may migrate further
+    except MigrationFailedError as error:
         run.migration = error.migration
         raise
     except PlatformRefusedError as error:
@@ -46,14 +50,17 @@ async def migrate(run: Run, observed: Observed) -> None:
 
 
 async def recall_migration(run: Run) -> None:
-    """Note what this number's earlier, killed run did to the database."""
+    """Read the record of a migration by an earlier, killed run of this deployment."""
     if run.engine.migrate is not None and run.migration is None:
         with suppress(SlipwayError):
             run.migration = await run.ledger.migration(run.number)
 
 
 async def change(run: Run, lock: DeployLock) -> Operation | Outcome:
-    """Read the service again, under the lock, because another run may have come in between; then start the change and record it."""
+    """Read the service again with the lock, because another run may have changed it.
+
+    Then start the change and record it.
+    """
     contents = await or_unknown(run.ledger.contents())
     if contents.newest > run.number or run.number in contents.accepted:
         raise BusyError("another run has taken over this deployment", RESUME)
@@ -81,7 +88,7 @@ async def change(run: Run, lock: DeployLock) -> Operation | Outcome:
 
 
 async def _started(run: Run, lock: DeployLock, plan: Plan, observed: Observed) -> Operation | None:
-    """Send the change. A lost answer, or one that names no operation, does not mean that none has started."""
+    """Send the change. A lost answer, or one without an operation, does not mean that no operation has started."""
     await lock.check()
     try:
         operation = await run.engine.target.apply(plan, observed, run.goal.spec)
@@ -103,7 +110,7 @@ async def _found_or_sent_again(run: Run, lock: DeployLock, plan: Plan, observed:
 
 
 async def _or_keep(run: Run, lock: DeployLock, read: Awaitable[T]) -> T:
-    """Return the result of a read; if it fails, the lock is kept, so that the next run checks for an operation."""
+    """Return the result of a read. If it fails, keep the lock, so that the next run checks for an operation."""
     try:
         return await read
     except SlipwayError as error:

@@ -1,7 +1,9 @@
-"""Whether a release works on a schema: its readiness answer, certificates, and the way out when it does not answer. Pure.
+"""Whether a release works on a schema, by its health path and by certificates, and what to do when it does not answer.
 
-Two pairs can be wrong. When the database will be migrated, the live release must work on the new schema; when it stays, as in a rollback,
-the wanted release must work on the current one. Certificates are not transitive: a → b and b → c prove nothing about a on c.
+Pure.
+Two pairs matter. If the database will be migrated, the live release must work on the new schema. If not, as in a
+rollback, the wanted release must work on the current schema. Certificates are not transitive: a → b and b → c prove
+nothing about a on c.
 """
 
 import re
@@ -13,21 +15,21 @@ from slipway.records.ledger import Release
 from slipway.records.migration import Heads, Migration, Readiness
 from slipway.untrusted import json_object, one_line
 
-_REVISION = re.compile(r"\w{1,64}")  # alembic's generated and hand-written ids; git's
+_REVISION = re.compile(r"\w{1,64}")  # alembic's ids, generated or written by hand, and git's
 _MOST_HEADS = 32
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-SHORT = 12  # digits of a commit, which git accepts for it
-BROKEN = "the live release does not work since the migration"  # how such a cause begins
+SHORT = 12  # digits of a commit that identify it for git
+BROKEN = "the live release does not work since the migration"  # the beginning of such a cause
 
 
 class Disproof(str):
-    """A risk that a certificate has proven: the release does not work on the schema."""
+    """A proven incompatibility: by a certificate, the release does not work on the schema."""
 
     __slots__ = ()
 
 
 def readiness_from(text: str) -> Readiness | None:
-    """Read the body that a health path answered; None when it says nothing about revisions or the database."""
+    """Read the answer of a health path; return None when it has nothing about revisions or the database."""
     body = json_object(text)
     unreachable = body.get("database") == "unreachable"
     database = None if unreachable else _heads(body, "database_head")
@@ -36,7 +38,7 @@ def readiness_from(text: str) -> Readiness | None:
 
 
 def _heads(body: Mapping[str, object], key: str) -> Heads | None:
-    """Read one head, several, or null: a database before its first revision."""
+    """Read one head, several, or null, which means a database before its first revision."""
     if key not in body:
         return None
     value = body[key]
@@ -51,14 +53,15 @@ def _commit(value: object) -> str | None:
 
 
 def rollback_risk(wanted: Readiness, live: Readiness, certificates: Iterable[Certificate]) -> str | None:
-    """Return why a release may fail on the current schema; None when it is proven to work, or nothing has moved."""
+    """Return why a release may fail on the current schema; None when it is proven to work, or when the schema is the release's own."""
     return _risk(wanted, wanted.image, live.database, certificates, "the wanted release")
 
 
 def forward_risk(wanted: Readiness, live: Readiness, certificates: Iterable[Certificate]) -> str | None:
-    """Return why the live release may fail on the wanted schema; None when it is proven to work, or nothing will move.
+    """Return why the live release may fail on the wanted schema; None when it is proven to work, or when the schema stays the same.
 
-    A database that is already ahead of the wanted release is not migrated: as in a rollback, the wanted release must work on it.
+    A database that is ahead of the wanted release is not migrated. As in a rollback, the wanted release must then work
+    on it.
     """
     known = tuple(certificates)
     if _certified(wanted.image, live.database, known):
@@ -85,7 +88,7 @@ def _risk(
 def _certified(
     before: Heads | None, after: Heads | None, certificates: Iterable[Certificate]
 ) -> tuple[Certificate, ...]:
-    """Return the certificates of exactly this pair, newest last."""
+    """Return the certificates for exactly this pair, the newest last."""
     if before is None or after is None:
         return ()
     pair = set(before), set(after)
@@ -108,9 +111,9 @@ def _objection(certificate: Certificate, release: Readiness, whose: str) -> str 
 
 
 def is_behind(known: Readiness, releases: Sequence[Release], last: tuple[int, Migration] | None) -> Ternary:
-    """Return whether a database lacks migrations of its release: the ledger has seen its heads before those of the release.
+    """Return whether a database lacks migrations of its release: the ledger recorded the database's heads before the release's.
 
-    `releases` newest first; `last` is the newest migration, whose run may have been killed.
+    `releases` are newest first. `last` is the newest migration, whose run may have been killed.
     """
     if not known.database:
         return Ternary.UNKNOWN if known.database is None else Ternary.YES
@@ -127,14 +130,15 @@ def is_behind(known: Readiness, releases: Sequence[Release], last: tuple[int, Mi
 
 
 def heads_as_text(heads: Heads) -> str:
-    """Format heads for a sentence, escaped: they are untrusted text."""
+    """Return heads as escaped text for a sentence, because they are untrusted."""
     return ", ".join(one_line(head, 40) for head in heads) or "an empty database"
 
 
 def way_out(environment: str, answer: Answer, back: str, *, migrated: bool = False) -> str:
-    """Return what to do about a problem of the live release; empty without a problem. `migrated`: the release before it knows another schema.
+    """Return what to do about a problem of the live release; empty without a problem.
 
-    `back` is the command that goes back, or empty. A rollback does not mend a database, and does not migrate one back.
+    `back` is the command for a rollback, or empty. `migrated`: the previous release has another schema. A rollback
+    neither repairs a database nor undoes migrations.
     """
     if not answer.problem:
         return ""
@@ -150,7 +154,7 @@ def way_out(environment: str, answer: Answer, back: str, *, migrated: bool = Fal
 
 
 def _way_out_of_schema(environment: str, answer: Answer, knows: str, at: str, back: str) -> str:
-    """Return what to do about a live release that knows other revisions than those of its database."""
+    """Return what to do about a live release whose revisions differ from those of its database."""
     found = f"the live release knows revision {knows}, and the database is at {at}"
     migrate = f"slipway migrate --environment {environment} --image {answer.image}"
     if answer.is_behind is Ternary.YES:
@@ -166,7 +170,7 @@ def _way_out_of_schema(environment: str, answer: Answer, knows: str, at: str, ba
 
 
 def broken_by_migration(answer: Answer) -> str:
-    """Return that the live release fails on a schema that it does not know; empty when its schema is no reason for its problem."""
+    """Return the sentence that the live release fails because of a schema that it does not know; empty for another cause."""
     heads = _moved(answer)
     if answer.is_without_database or not answer.problem or heads is None or answer.is_behind is Ternary.YES:
         return ""
@@ -174,7 +178,7 @@ def broken_by_migration(answer: Answer) -> str:
 
 
 def _moved(answer: Answer) -> tuple[str, str] | None:
-    """Return the revisions that the live release knows, and those of its database, as text; None when they agree or are unknown."""
+    """Return the revisions of the live release and those of its database, as text; None when they agree or are unknown."""
     known = answer.known
     if known is None or known.image is None or known.database is None or set(known.image) == set(known.database):
         return None

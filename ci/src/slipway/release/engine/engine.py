@@ -1,4 +1,4 @@
-"""The engine's ports (a target, a ledger, a lock, a clock, the steps before a change), and one run with them."""
+"""The parts that the engine uses (a target, a ledger, a lock, a clock, the steps before a change), and the state of one run."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -22,39 +22,43 @@ RESUME = "run the same command again; it finds and resumes what this run started
 
 
 async def no_op(*_: object) -> None:
-    """Do nothing: the default of a step that is not needed."""
+    """Do nothing. This is the default of a step that is not needed."""
 
 
 async def no_answer(*_: object) -> Answer:
-    """Ask nothing: the default of an engine without a public address."""
+    """Return an empty answer. This is the default of an engine for a service without a public address."""
     return Answer()
 
 
 async def no_problem(_observed: Observed) -> str:
-    """Ask nothing."""
+    """Return no problem, without a request."""
     return ""
 
 
 async def no_sample() -> str:
-    """Request nothing."""
+    """Return an empty text, without a request."""
     return ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """Everything that a run works with. A step that raises SlipwayError leaves the service unchanged.
+    """Everything that a run uses. A step that raises SlipwayError leaves the service unchanged.
 
-    - holder: who runs, shown to everyone who waits.
-    - prepare: runs once on the observed state, before a number is claimed and anything is written; returns the versions of the release's secrets, if it
-      read them.
-    - permit: judges the observed state, before the migration and again right before the change; returns why a needed proof is waived.
-    - migrate: brings the database to the release's head for a numbered deployment; None when slipway does not migrate it.
-    - answer: asks the release that is live, which may be the requested digest or the one before.
-    - problem: asks the live release once, and returns why it does not answer, or an empty text.
-    - sample: requests the paths of the service while two releases share its traffic; returns a line for people, or an empty text.
-    - certificate, risk: the certificate of the release on the schema, which is recorded, and the caller's reason for going without one.
-    - joint: the joint release that a run is a part of, or None.
-    - without_ledger: the caller's reason for a run whose ledger may fail. lock: makes the deploy lock.
+    - holder: the person or job that runs, shown to others who wait.
+    - prepare: a step that runs once on the observed state, before a number is claimed or anything is written. It
+      returns the versions of the release's secrets, if it read them.
+    - permit: judges the observed state, before the migration and again before the change. It returns why a needed proof
+      is waived.
+    - migrate: brings the database to the release's head for a numbered deployment; None when slipway does not migrate.
+    - answer: requests the live release, which may be the requested or the previous one.
+    - problem: requests the live release once, and returns why it does not answer, or an empty text.
+    - sample: requests the service's paths while two releases share its traffic, and returns a line for people, or an
+      empty text.
+    - certificate: the certificate of the release on the schema, which is recorded.
+    - risk: the caller's reason for continuing without a certificate.
+    - joint: the joint release to which a run belongs, or None.
+    - without_ledger: the caller's reason for a run whose ledger may fail.
+    - lock: makes the deploy lock.
     """
 
     target: Target
@@ -77,13 +81,15 @@ class Engine:
 
 @dataclass(kw_only=True)
 class Run:
-    """One goal on its way.
+    """The state of one run on the way to its goal.
 
-    - number: the deployment's in the ledger, set once it is claimed; 0 before.
-    - migration: what this deployment did to the database, set once it did.
-    - answer: of the release that was live at the end, once it was asked.
-    - broken: why the release before failed on the migrated database, otherwise empty.
-    - changes: of the live service, as its last plan says. risk: why a needed proof was waived, otherwise empty. A resumed run has its caller's reason: whether the killed run needed it is unknown.
+    - number: the deployment's number in the ledger; 0 before it is claimed.
+    - migration: the migration that this deployment ran, or None.
+    - answer: the answer of the release that was live at the end; None before it was requested.
+    - broken: why the previous release failed on the migrated database, otherwise empty.
+    - changes: the changes of the live service in its last plan.
+    - risk: why a needed proof was waived, otherwise empty. A resumed run has its own caller's reason, because the
+      killed run's need is unknown.
     """
 
     engine: Engine
@@ -111,7 +117,10 @@ class Run:
         return self.engine.time.seconds() - self.began
 
     async def observe(self) -> Observed:
-        """Return the live state; raises UnknownOutcomeError for an unknown status: it may be what is wanted, or not."""
+        """Return the live state.
+
+        Raise UnknownOutcomeError for an unknown status, which may or may not be the wanted one.
+        """
         observed = await or_unknown(self.engine.target.observe())
         if observed.state is State.UNKNOWN:
             raise UnknownOutcomeError(
