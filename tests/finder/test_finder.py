@@ -5,6 +5,7 @@ import base64
 import pytest
 
 from slipway.finder.database import created_by_migrations
+from slipway.finder.requirements import requirements_of_parts
 from slipway.finder.survey import find
 from slipway.finder.tree import Tree, tree_at
 from slipway.records.survey import Subject
@@ -577,6 +578,19 @@ def test_a_history_whose_first_revision_changes_a_table_may_need_a_baseline(firs
     fact = surveyed(ALEMBIC | files).fact(Subject.BASELINE)
     assert (fact and fact.place) == place
     assert fact is None or (fact.value, bool(fact.guessed)) == ("migrations/baseline.sql", True)
+
+
+def test_extras_and_groups_are_those_that_the_settings_name_and_a_compiled_lock_gets_the_missing_ones():
+    extras = (
+        '[project.optional-dependencies]\npg = ["psycopg2>=2.9"]\nx = ["idna"]\n[dependency-groups]\ndb = ["asyncpg"]\n'
+    )
+    project = {"pyproject.toml": f"[project]\ndependencies = ['alembic']\n{extras}"}
+    tree = Tree.of(ALEMBIC | project | {"requirements.txt": "alembic==1.16.2\n"})
+    assert requirements_of_parts(tree) == ["asyncpg"]
+    assert requirements_of_parts(Tree.of(ALEMBIC | project | {"requirements.txt": "alembic==1\npsycopg==3\n"})) == []
+    own = {"slipway.toml": '[tool.slipway.migrations]\nextras = ["x", "computed"]\n'}
+    survey = surveyed(ALEMBIC | project | own)
+    assert (survey.values(Subject.EXTRA), survey.values(Subject.GROUP)) == (("x", "computed"), ())
 
 
 def test_a_command_for_development_is_a_guess():

@@ -105,6 +105,19 @@ def test_a_package_that_does_not_build_is_refused_with_the_last_line_of_its_buil
         prepare(tree, tmp_path / "cache")
 
 
+def test_every_package_that_does_not_build_is_named_with_its_cause(tree, tmp_path):
+    for name in "ab":
+        (tree / name).mkdir()
+        (tree / name / "pyproject.toml").write_text(PROJECT.replace("empty", name) + BACKEND)
+        (tree / name / "backend.py").write_text(f"def build_wheel(*_):\n    raise OSError('no gcc for {name}')\n")
+    (tree / "uv.lock").unlink()
+    (tree / "requirements.txt").write_text(f"a @ {(tree / 'a').as_uri()}\nb @ {(tree / 'b').as_uri()}\n")
+    with pytest.raises(BadInputError, match="install what their builds need") as caught:
+        prepare(tree, tmp_path / "cache")
+    for name in "ab":
+        assert f"the package {name} does not build on this machine: OSError: no gcc for {name}" in caught.value.what
+
+
 def test_a_package_whose_build_needs_the_pkg_resources_of_older_setuptools_gets_it(tree, tmp_path, monkeypatch):
     (tree / "uv.lock").unlink()
     (tree / "requirements.txt").write_text("old\n")

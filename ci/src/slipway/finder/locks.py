@@ -137,12 +137,24 @@ def needed(tree: Tree) -> frozenset[str]:
 
 
 def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
-    """Yield the parts that a Dockerfile installs, and those with alembic or the database's driver when the dependencies lack these."""
+    """Yield the parts that the settings name, otherwise those that a Dockerfile installs or that have alembic, the driver or what env.py needs.
+
+    A package that the dependencies have already needs no part.
+    """
+    stated = tree.table(tree.settings_file(), "tool", "slipway", "migrations")
+    if {"extras", "groups"} & stated.keys():
+        keys = {Subject.EXTRA: "extras", Subject.GROUP: "groups"}
+        named = [(subject, name) for subject, key in keys.items() for name in texts_in(stated.get(key))]
+        known_parts = {(part.subject, part.name): part for part in _parts(tree)}
+        yield from ((known_parts.get(each, Part(*each, frozenset())), "") for each in named)
+        return
     installed = _installed(tree)
     everything = any(_ALL_EXTRAS.search(each.rest) for each in instructions(tree) if each.word == "RUN")
     chosen = [part for part in _parts(tree) if part.name in installed or (everything and part.subject is Subject.EXTRA)]
     yield from ((part, "") for part in chosen)
-    known = dependencies(tree).union(*(part.packages for part in chosen))
+    pinned = lock(tree)
+    compiled = tree.read(pinned.value) if pinned and pinned.value.endswith(".txt") else ""
+    known = dependencies(tree).union(_names(compiled.splitlines()), *(part.packages for part in chosen))
     others = sorted((part for part in _parts(tree) if part not in chosen), key=lambda part: part.order)
     for wanted in (ALEMBIC, DRIVERS):
         having = [part for part in others if wanted & part.packages]

@@ -19,24 +19,34 @@ FOREIGN: Final = ("poetry.lock", "pdm.lock", "Pipfile.lock")
 
 def requirements(tree: Tree) -> list[str]:
     """Return the project's dependencies, together with the groups and extras that its migrations need."""
-    project, poetry = tree.table(_PYPROJECT, "project"), tree.table(_PYPROJECT, "tool", "poetry")
-    chosen = {(fact.subject, fact.value) for fact in parts(tree)}
-    declared, tables = texts_in(project.get("dependencies")), [table_in(poetry, "dependencies")]
+    poetry = tree.table(_PYPROJECT, "tool", "poetry")
+    declared = texts_in(tree.table(_PYPROJECT, "project").get("dependencies")) + requirements_of_parts(tree)
+    tables = [table_in(poetry, "dependencies")]
     of_extras: set[str] = set()  # the optional dependencies that poetry's chosen extras name
-    for subject, name in chosen:
-        if subject is Subject.EXTRA:
-            declared += texts_in(table_in(project, "optional-dependencies").get(name))
-            of_extras.update(map(normal, texts_in(table_in(poetry, "extras").get(name))))
-            continue
-        declared += flat(name, tree.table(_PYPROJECT, "dependency-groups"))
-        declared += texts_in(tree.table(_PYPROJECT, "tool", "pdm", "dev-dependencies").get(name))
-        tables.append(table_in(poetry, "group", name, "dependencies"))
+    for fact in parts(tree):
+        if fact.subject is Subject.EXTRA:
+            of_extras.update(map(normal, texts_in(table_in(poetry, "extras").get(fact.value))))
+        else:
+            tables.append(table_in(poetry, "group", fact.value, "dependencies"))
     known = {"python", *(normal(re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0]) for text in declared)}
     for table in (*tables, tree.table("Pipfile", "packages")):
         for name, spec in table.items():
             if normal(name) not in known:
                 chosen_extra = normal(name) in of_extras and isinstance(spec, dict)
                 declared += translated(name, {**spec, "optional": False} if chosen_extra else spec)
+    return declared
+
+
+def requirements_of_parts(tree: Tree) -> list[str]:
+    """Return what the groups and extras that the migrations need add to the project's dependencies; not those of poetry."""
+    extras = tree.table(_PYPROJECT, "project", "optional-dependencies")
+    declared: list[str] = []
+    for fact in parts(tree):
+        if fact.subject is Subject.EXTRA:
+            declared += texts_in(extras.get(fact.value))
+        else:
+            declared += flat(fact.value, tree.table(_PYPROJECT, "dependency-groups"))
+            declared += texts_in(tree.table(_PYPROJECT, "tool", "pdm", "dev-dependencies").get(fact.value))
     return declared
 
 

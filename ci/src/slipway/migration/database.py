@@ -91,7 +91,8 @@ def with_driver(url: URL) -> URL:
             translated = for_driver(url, name)
             create_engine(translated)  # imports the driver, without a connection
             return translated
-    raise BadInputError("the service has no driver for Postgres", f"add one of {', '.join(DRIVERS)} to its lock")
+    step = f"add one of {', '.join(DRIVERS)} to its lock, or name the extra that has one in extras of [tool.slipway.migrations]"
+    raise BadInputError("the service has no driver for Postgres", step)
 
 
 def asynchronous(url: URL) -> URL:

@@ -78,6 +78,8 @@ class Migrations(Constrained):
     - variables: further variables without which the service cannot be imported, with stand-in values instead of secrets. The gate, the checks and the rehearsal set them.
       {url}, {host}, {port}, {user}, {password} and {database} are replaced by parts of the database's URL. With {host} and without {port}, the service also gets PGPORT.
       A deployed service gets none of them, except that those with the value {url} contain the URL of a managed database.
+    - extras, groups: those of the service's project that the environment of its migrations has; by default those that its Dockerfile installs, or that have
+      alembic, the driver or what env.py imports.
     - samples: values for columns whose conditions the gate cannot satisfy, such as {"orders.code" = ["A-1", "B-2"]}; different rows get different values.
     """
 
@@ -98,6 +100,8 @@ class Migrations(Constrained):
     driver: Annotated[str, Pattern(r"postgresql.*", "postgresql or postgresql+DRIVER")] = "postgresql"
     timeout: Annotated[int, Range(1)] = 120
     variables: Mapping[str, str] = field(default_factory=dict)
+    extras: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
     samples: Mapping[str, Annotated[tuple[str, ...], Filled("one value or more")]] = field(default_factory=dict)
 
     @property

@@ -23,7 +23,7 @@ from slipway import toml
 from slipway.errors import BadInputError
 from slipway.finder.interpreter import bounds, versions
 from slipway.finder.locks import declaration, lock, normal, parts
-from slipway.finder.requirements import FOREIGN, constraints, requirements
+from slipway.finder.requirements import FOREIGN, constraints, requirements, requirements_of_parts
 from slipway.finder.tree import Tree, table_in, tree_at, without_password
 from slipway.records.progress import SILENT, repeated
 from slipway.records.survey import Subject
@@ -83,12 +83,16 @@ _NO_LOGIN = re.compile(r"\b40[13]\b|[Cc]redentials|[Aa]uthenticat")
 
 
 class UnbuiltError(BadInputError):
-    """A package that does not build on this machine."""
+    """Packages that do not build on this machine, each with its cause."""
 
-    def __init__(self, package: str, cause: str) -> None:
-        remedy = "install what its build needs, or, for gate and rehearse, pass the service's own virtual environment with --python DIR"
-        super().__init__(f"the package {package} does not build on this machine: {cause}", remedy)
-        self.package = package
+    def __init__(self, causes: Mapping[str, str]) -> None:
+        what = "; ".join(
+            f"the package {name} does not build on this machine: {cause}" for name, cause in causes.items()
+        )
+        need = "their builds need" if len(causes) > 1 else "its build needs"
+        remedy = f"install what {need}, or, for gate and rehearse, pass the service's own virtual environment with --python DIR"
+        super().__init__(what, remedy)
+        self.causes, self.package = causes, next(iter(causes))
 
 
 class MissingPythonError(BadInputError):
@@ -138,6 +142,7 @@ class _Plan:
     linked: bool
     package: bool
     everything: bool
+    without: tuple[str, ...] = ()  # packages that do not build
 
     @property
     def pinned_for_uv(self) -> bool:
@@ -256,6 +261,7 @@ def _key(plan: _Plan) -> str:
     else:
         for file in _included(lock):
             total.update(_OWN_VERSION.sub(b"", file.read_bytes()))
+        total.update(repr(requirements_of_parts(plan.view)).encode())
     if (tree / ".python-version").is_file():
         total.update((tree / ".python-version").read_bytes())
     if lock.name != "requirements.txt":
@@ -337,8 +343,27 @@ def _make(plan: _Plan, folder: Path, tell: Callable[[str], None]) -> str:
                 with suppress(UnbuiltError):
                     _install(plan, folder, ["--python", version])
                     return f"the revisions ran on Python {version}: {error.package} does not build for {first}"
-        raise
+        raise UnbuiltError(_all_unbuilt(plan, folder, error.causes)) from error
     return ""
+
+
+def _all_unbuilt(plan: _Plan, folder: Path, causes: Mapping[str, str]) -> Mapping[str, str]:
+    """Return every package that does not build, with its cause: uv stops at the first, so each is left out of a further try."""
+    shutil.rmtree(folder, ignore_errors=True)
+    without = tuple(_first_name(package) for package in causes)
+    try:
+        _install(replace(plan, without=without), folder, _oldest_here(plan.python))
+    except UnbuiltError as error:
+        if not error.causes.keys() <= causes.keys():
+            return _all_unbuilt(plan, folder, {**causes, **error.causes})
+    except BadInputError:
+        pass
+    return causes
+
+
+def _first_name(requirement: str) -> str:
+    """Return the name at the beginning of a requirement such as `old==1`."""
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
 
 
 def _nearest(plan: _Plan) -> str:
@@ -429,6 +454,7 @@ def _install(plan: _Plan, folder: Path, python: list[str]) -> None:
                 *python,
                 *plan.parts,
                 *copied,
+                *(f"--no-install-package={name}" for name in plan.without),
             ],
             tree,
             folder,
@@ -486,12 +512,19 @@ def _pythons_here(wanted: list[str]) -> list[str]:
 
 def _sources(plan: _Plan, folder: Path) -> list[str]:
     """Return the arguments that name the requirements; what uv cannot read is written as requirements and constraints."""
-    if not _is_translated(plan):
-        extras = plan.parts if plan.lock.name in ("setup.cfg", "setup.py") else []
-        return ["--requirement", str(plan.lock), *extras]
-    for name, lines in zip(("requirements.txt", "constraints.txt"), _translated(plan), strict=True):
+    omitted = [f"{name} ; python_version < '3'" for name in plan.without]
+    if _is_translated(plan):
+        required, constrained = _translated(plan)
+        files = {"requirement": required, "constraint": constrained, "override": omitted}
+        own: list[str] = []
+    else:
+        of_setup = plan.lock.name in ("setup.cfg", "setup.py")
+        files = {"requirement": [] if of_setup else requirements_of_parts(plan.view), "override": omitted}
+        own = ["--requirement", str(plan.lock), *(plan.parts if of_setup else [])]
+    for name, lines in files.items():
         (folder / name).write_text("\n".join(lines), encoding="utf-8")
-    return ["--requirement", str(folder / "requirements.txt"), "--constraint", str(folder / "constraints.txt")]
+    passed = [name for name, lines in files.items() if lines or (name == "requirement" and not own)]
+    return [*own, *(word for name in passed for word in (f"--{name}", str(folder / name)))]
 
 
 def _is_translated(plan: _Plan) -> bool:
@@ -562,7 +595,7 @@ def _refusal(arguments: Sequence[str], stderr: str, code: int) -> BadInputError:
     if "Git operation failed" in stderr and (fetched := _FROM_GIT.search(stderr) or _UNREACHED.search(stderr)):
         return UnfetchedError([fetched[1]], one_line(causes[-1]))
     if built := _BUILT.search(stderr):
-        return UnbuiltError(built[1].partition(" @ ")[0], one_line(_last(causes)))
+        return UnbuiltError({built[1].partition(" @ ")[0]: one_line(_last(causes))})
     reasons = dict.fromkeys((*causes[:1], _last(causes)))
     withheld = f"; name the variables that hold its credentials in {PASSED}" if _NO_LOGIN.search(stderr) else ""
     return BadInputError(f"uv {arguments[0]} failed", ("; ".join(reasons) or f"exit code {code}") + withheld)
