@@ -1,4 +1,4 @@
-"""Errors of the release engine: how a platform or AWS can fail to do what a run asked."""
+"""Errors of the release engine: the ways in which a platform or AWS can fail."""
 
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ _MESSAGE = "see the message"
 THROTTLED = frozenset(
     {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException"}
 )
-# While AWS fails, no command can do more.
+# AWS itself fails: no other command would help.
 _LATER = (
     "run the same command again when https://health.aws.amazon.com shows no outage; "
     "it reads the state before it changes anything"
@@ -24,7 +24,7 @@ _WHILE_ECR_FAILS = (
 _WITHOUT_ECR = f"{_LATER}; {_WHILE_ECR_FAILS}"
 _FULL = f"ask AWS for a higher quota, or delete images that no environment uses; {_WHILE_ECR_FAILS}"
 EMULATOR = "start `slipway simulator` there, or correct the endpoint"
-_UNUSABLE = {  # the credentials: no call can be made at all
+_UNUSABLE = {  # The credentials are unusable: no call at all is possible.
     "ExpiredToken": _SIGN_IN,
     "ExpiredTokenException": _SIGN_IN,
     "IncompleteSignature": _MESSAGE,
@@ -51,11 +51,11 @@ class BusyError(RefusedError):
 
 
 class NotReadyError(RefusedError):
-    """A change that the platform did not start because something it needs, a new role, is not visible everywhere yet."""
+    """A change that the platform did not start because a resource that it needs, such as a new role, is not visible everywhere yet."""
 
 
 class UnreachableError(UnknownOutcomeError):
-    """A request that was not sent, for lack of a connection."""
+    """A request that was not sent, because there was no connection."""
 
     def __init__(self, why: str, *, emulator: bool = False) -> None:
         if emulator:
@@ -68,7 +68,7 @@ class UnreachableError(UnknownOutcomeError):
 
 
 class LostAnswerError(UnknownOutcomeError):
-    """A request whose answer was lost; it may have been carried out."""
+    """A request whose answer was lost. The platform may have executed it."""
 
     def __init__(self, what: str, service: str = "", *, emulator: bool = False) -> None:
         is_ecr = service == "ecr" and not emulator
@@ -77,22 +77,25 @@ class LostAnswerError(UnknownOutcomeError):
 
 
 class PlatformRefusedError(RefusedError):
-    """A request that the platform refused and did not carry out."""
+    """A request that the platform refused and did not execute."""
 
     @property
     def is_unusable(self) -> bool:
-        """Whether the platform does not accept the credentials, whatever is asked."""
+        """Whether the platform rejects the credentials for every request."""
         return False
 
 
 def refusal(error: PlatformRefusedError, what: str) -> SlipwayError:
-    """Return the status of a run whose change was refused; without usable credentials it has not ended, and is resumed."""
+    """Return the error of a run whose change was refused.
+
+    Without usable credentials the outcome is unknown, and the run can be resumed.
+    """
     kind = UnknownOutcomeError if error.is_unusable else RefusedError
     return kind(what, error.next_step)
 
 
 class AwsRefusedError(PlatformRefusedError):
-    """An error with which AWS answered. `code` is its name, `message` its text in one line."""
+    """An error in AWS's answer. `code` is its name, `message` its text in one line."""
 
     def __init__(self, service: str, operation: str, error: dict[str, Any]) -> None:
         self.code = str(error.get("Code", "Unknown"))
@@ -117,7 +120,7 @@ class AwsRefusedError(PlatformRefusedError):
 
 
 async def or_absent(call: Awaitable[T], *codes: str) -> T | None:
-    """Return what a call to AWS returns; None when AWS refuses it with one of these codes."""
+    """Return the result of a call to AWS; None when AWS refuses it with one of these codes."""
     try:
         return await call
     except AwsRefusedError as error:
@@ -127,7 +130,10 @@ async def or_absent(call: Awaitable[T], *codes: str) -> T | None:
 
 
 async def or_unknown(read: Awaitable[T]) -> T:
-    """Return what a read returns; raises UnknownOutcomeError when the platform refuses it, because then the live state is unknown."""
+    """Return the result of a read.
+
+    Raise UnknownOutcomeError when the platform refuses it, because the live state is then unknown.
+    """
     try:
         return await read
     except PlatformRefusedError as error:
@@ -136,7 +142,7 @@ async def or_unknown(read: Awaitable[T]) -> T:
 
 @contextmanager
 def leaving_unknown(what: str) -> Iterator[None]:
-    """Prefix the message of each UnknownOutcomeError in the block with `what`, which names the unknown thing."""
+    """Prefix the message of each UnknownOutcomeError in the block with `what`, which names the unknown fact."""
     try:
         yield
     except UnknownOutcomeError as error:

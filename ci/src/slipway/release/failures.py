@@ -1,8 +1,8 @@
-"""Known failures of a release, in the order in which a diagnosis asks for them.
+"""Known failures of a release, in the order in which a diagnosis tries them.
 
-A rule of NEVER_RAN ends the search. Of CAUSES the one whose line comes first wins. Then come ENDS, and SILENCES last: those blame the
-port, so every other cause must be excluded before. Without a match the cause is unknown. Each rule has a recorded log in
-tests/release/logs; tests/release/labelled.toml measures all of them together.
+A match in NEVER_RAN ends the search. Of the matches in CAUSES, the one with the earliest line is chosen. ENDS are tried
+next, and SILENCES last: they blame the port, so all other causes must be excluded first. Without a match the cause is
+unknown. Each rule has a recorded log in tests/release/logs; tests/release/labelled.toml tests all rules together.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,13 @@ class PlatformWords:
     """The words of a platform about a release that does not start.
 
     - unpulled, unreadable: patterns with a group, `reason` and `arn`.
-    - exited: the text before the exit code of a container.
-    - unhealthy: the text about a failed health check. checked: a pattern with the groups `path` and `port` of that check.
-    - rolled_back: the text about a rollback that begins; empty where none is written.
-    - failed: a pattern with the `reason` that the platform gives for a failure, besides those above.
-    - network: what connects the service to a private one.
-    - first, last: the platform's own rules: before every cause in the application's log, and after them.
+    - exited: the text before a container's exit code.
+    - unhealthy: the text about a failed health check.
+    - checked: a pattern with the groups `path` and `port` of that check.
+    - rolled_back: the text at the start of a rollback; empty when the platform writes none.
+    - failed: a pattern with the `reason` of any other failure.
+    - network: what connects the service to a private network.
+    - first, last: rules for this platform only, which are tried before and after all causes in the application's log.
     """
 
     unpulled: str
@@ -38,12 +39,16 @@ NO_PLATFORM = PlatformWords(unpulled="(?!)", unreadable="(?!)", exited="exit cod
 
 @dataclass(frozen=True, kw_only=True)
 class FailureRule:
-    """A known failure. Groups of the pattern (`name2` counts as `name`) and fields of the spec fill cause and remedy.
+    """A known failure.
 
-    - log: "platform" or "application". words: describe the evidence in the reference.
-    - pattern: in that log, line ends included. `{exited}` and the like are replaced by a platform's words, `{health_path}` and `{port}` by
-      settings. beside: a text that the platform's log must have too. absent: a pattern that the rule's log must not have.
-    - any_level: whether a line counts whatever its level is, and whatever comes after it, such as one of an access log.
+    Groups of the pattern (`name2` counts as `name`) and fields of the spec fill cause and remedy.
+    - log: "platform" or "application".
+    - words: describe the evidence on the reference page.
+    - pattern: searched in that log, across lines. `{exited}` and the like are replaced by a platform's words,
+      `{health_path}` and `{port}` by settings.
+    - beside: a text that the platform's log must have, too.
+    - absent: a pattern that the rule's log must not have.
+    - any_level: whether a line counts at every level and whatever follows it, such as the line of an access log.
     """
 
     id: str
@@ -61,12 +66,14 @@ _LISTENS = r"(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://"
 _LOOPBACK = r"127\.0\.0\.1|localhost|\[::1\]"
 _NAME = r"[A-Z][A-Z0-9_]{2,}"
 _EXITED, _UNHEALTHY = "{exited}", "{unhealthy}"
-# Of settings, by the frame that made them or by the name of their class: another model, such as that of a server's answer, names no variable.
+# Identify errors of settings by the frame that made them or the name of their class. Errors of other models, such as a
+# server's answer, name no variable.
 _OF_SETTINGS = (
     r"(?:pydantic_settings/main\.py\".*\n(?:[ \t].*\n)*.*validation errors? for \w+"
     r"|validation errors? for \w*(?:[Ss]etting|[Cc]onf|[Ee]nv)\w*)\n(?:\S+\n(?:[ \t].*\n)+)*?"
 )
-# Innermost errors of a chain name no address; clients add it in the exceptions that they raise from it.
+# The innermost errors of a chain contain no address. Clients add it in the exceptions that they raise from these
+# errors.
 _CHAIN = r"(?:(?:[ \t|+].*|(?:Traceback|The above exception) .*|During handling .*|(?:\w+\.)*[A-Z]\w*: .*|)\n)*?"
 _UNRESOLVED = r"(?:Name or service not known|Temporary failure in name resolution|nodename nor servname provided)"
 _HOST = r"(?:\(the value of \w+\)|[\w.-]+)(?::\d+)?"

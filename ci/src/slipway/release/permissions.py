@@ -1,7 +1,8 @@
-"""Permissions that verbs need, and the IAM actions behind those that no target owns: ECR, secrets, roles, the task that migrates.
+"""The permissions that commands need, and their IAM actions on resources of every target: ECR, secrets, roles, the migrating task.
 
-A target adds the actions of its own platform (targets/*/account.py). Which resource an action accepts is in the service authorization
-reference of each service (docs.aws.amazon.com/service-authorization, "list_ecr", "list_logs", "list_ecs", "list_iam", …).
+A target adds the actions on its own platform (targets/*/account.py). The service authorization reference of each
+service lists the resources that an action accepts (docs.aws.amazon.com/service-authorization, "list_ecr", "list_logs",
+"list_ecs", "list_iam", …).
 """
 
 import re
@@ -52,7 +53,7 @@ class Permission(Enum):
 
 @dataclass(frozen=True)
 class Scope:
-    """One environment, to whose resources permissions are narrowed; `grants` are the actions of its target."""
+    """One environment, to whose resources permissions are limited. `grants` are its target's actions."""
 
     settings: Settings
     environment: str
@@ -64,13 +65,13 @@ class Scope:
 
     @property
     def task(self) -> MigrationRunner | None:
-        """The task that migrates the database, where there is one."""
+        """The task that migrates the database, or None."""
         migration = self.env.migration
         return migration if migration and migration.runner is RunnerKind.ECS_TASK else None
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """The words that patterns of ARNs are filled with."""
+        """The words that fill the patterns of ARNs."""
         return {
             "partition": self.env.partition,
             "region": self.env.region,
@@ -88,9 +89,10 @@ Arns = Callable[[Scope], Sequence[str | None]]
 
 @dataclass(frozen=True)
 class Resource:
-    """The resource of a policy statement: `sid` names the statement, `what` describes the resource in the reference.
+    """The resource of a policy statement.
 
-    `condition` is a key and its allowed values. An environment without such a resource has no such statement.
+    `sid` is the statement's name; `what` describes the resource on the reference page.
+    `condition` is a condition key with its allowed values. An environment without the resource gets no such statement.
     """
 
     sid: str
@@ -99,7 +101,7 @@ class Resource:
     condition: tuple[str, tuple[str, ...]] | None = None
 
     def within(self, scope: Scope) -> tuple[str, ...]:
-        """Return the ARNs in an environment, with wildcards where AWS adds to a name."""
+        """Return the ARNs of the resource in an environment, with wildcards where AWS adds characters to a name."""
         return tuple(arn for arn in self.arns(scope) if arn)
 
 
@@ -108,17 +110,20 @@ Grants = Mapping[Permission, Actions]
 
 
 def patterns(*texts: str) -> Arns:
-    """Return ARNs that follow from the environment's names."""
+    """Return a function that fills these patterns with an environment's names."""
     return lambda scope: [text.format(**scope.names) for text in texts]
 
 
 def of_task(*texts: str) -> Arns:
-    """Return the ARNs for an environment whose database a task migrates; none for any other."""
+    """Return a function like that of `patterns`, with no ARNs for environments whose database is not migrated by a task."""
     return lambda scope: patterns(*texts)(scope) if scope.task else ()
 
 
 def of_database(service: str) -> Arns:
-    """Return the ARN of the secret with the database's URL, only where slipway itself connects to the database."""
+    """Return a function for the ARN of the secret with the database's URL.
+
+    It has no ARNs unless slipway connects to the database itself.
+    """
 
     def arns(scope: Scope) -> tuple[str, ...]:
         migration = scope.env.migration
@@ -133,9 +138,9 @@ _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
 
 
 def secrets_of(service: str, references: Iterable[str]) -> tuple[str, ...]:
-    """Return the ARNs of the secrets of one AWS service, secretsmanager or ssm; each once, without the JSON key that a reference may add.
+    """Return the ARNs of one AWS service's secrets (secretsmanager or ssm), each once, without JSON keys.
 
-    AWS adds six letters to the name of a secret. A reference may lack them, a policy needs a pattern for them.
+    AWS adds six letters to a secret's name. A reference may lack them, so the policy then has a pattern for them.
     """
     arns = {parts_of_secret(reference)[0] for reference in references}
     arns = {f"{arn}-??????" if ":secretsmanager:" in arn and not _SUFFIX.search(arn) else arn for arn in arns}
@@ -241,7 +246,7 @@ SHARED: Grants = {
     Permission.READ_LEDGER: {LEDGER: ("ecr:BatchGetImage",)},
     Permission.SEARCH_LEDGER: {LEDGER: ("ecr:ListImages",)},
     Permission.RECORD_END: {LEDGER: ("ecr:PutImage",)},
-    # The first record of a repository needs a blob to refer to.
+    # A repository's first record needs an uploaded blob to refer to.
     Permission.WRITE_LEDGER: {LEDGER: (*_WRITE_RECORD, *_UPLOAD)},
     Permission.INSPECT: {
         ANY: ("ssm:DescribeParameters",),
@@ -276,7 +281,7 @@ SHARED: Grants = {
 
 
 def merged(parts: Iterable[Actions]) -> Actions:
-    """Join actions by resource, each once, in the order of their statements' names."""
+    """Join actions by resource, without duplicates, in the order of their statements' names."""
     actions: dict[Resource, set[str]] = {}
     for part in parts:
         for resource, names in part.items():
@@ -285,12 +290,12 @@ def merged(parts: Iterable[Actions]) -> Actions:
 
 
 def granted(permissions: Iterable[Permission], grants: Grants) -> Actions:
-    """Return the IAM actions of permissions: those needed on every target, and those on one target, `grants`."""
+    """Return the IAM actions for permissions: those needed on every target, and those in one target's `grants`."""
     return merged(source.get(permission, {}) for permission in permissions for source in (SHARED, grants))
 
 
 def narrowed(actions: Actions, scope: Scope) -> Policy:
-    """Return a policy of one statement for each kind of resource that the environment has."""
+    """Return a policy with one statement for each kind of resource that the environment has."""
     statements = []
     for resource, names in actions.items():
         if arns := resource.within(scope):

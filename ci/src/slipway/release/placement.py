@@ -1,4 +1,4 @@
-"""Where the resources of a service are placed: in the team's own network, by id, or in the one that the environment's stack exports."""
+"""The network of a service's resources: the team's own, by id, or the one that the environment's stack exports."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,8 @@ from typing import Any
 
 from slipway.settings import Environment, Network
 
-# Exports of an environment's stack, which the stacks of its services import. AWS deletes no stack whose exports are in use.
+# Exports of an environment's stack, which its services' stacks import. AWS does not delete a stack while its exports
+# are in use.
 VPC, PRIVATE_SUBNETS, DATABASE_GROUP, DATABASE_HOST, DATABASE_PORT = (
     "Vpc",
     ("PrivateSubnetA", "PrivateSubnetB"),
@@ -20,7 +21,10 @@ POSTGRES_PORT = 5432
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """The network of a service, as values of a template; `database_group` is None where the database is not in it."""
+    """The network of a service, as values in a template.
+
+    `database_group` is None when the database is not in this network.
+    """
 
     vpc: Any
     subnets: tuple[Any, ...]
@@ -50,17 +54,17 @@ def imported(environment: str, name: str) -> dict[str, str]:
 
 
 def exported(environment: str, name: str) -> str:
-    """Return the name of an export, which an account has once in each region."""
+    """Return the name of an export, which is unique for an account and region."""
     return f"{stack_name(environment)}-{name}"
 
 
 def stack_name(*parts: str) -> str:
-    """Return the name of a stack, which has letters, digits and dashes only."""
+    """Return the name of a stack, which consists of letters, digits and dashes."""
     return re.sub(r"[^A-Za-z0-9]+", "-", "-".join(("slipway", *parts)))[:128]
 
 
 def imports_of(template: Mapping[str, Any]) -> frozenset[str]:
-    """Return the exports that a template needs."""
+    """Return the exports that a template imports."""
     return frozenset(_imports(template))
 
 

@@ -1,6 +1,7 @@
-"""The cost of an environment in a month, and the sizes of RDS, from tables with a date and a source.
+"""The monthly cost of an environment, and the sizes of RDS, from tables with a date and a source.
 
-Prices are on demand, without tax and free tiers. A region that the table lacks gets those of us-east-1, and differs by some tens of percent.
+Prices are on demand, without tax and free tiers. A region that is not in the table gets the prices of us-east-1, which
+differ by some tens of percent.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,22 +22,25 @@ from slipway.settings import (
 )
 from slipway.settings.ecs_express import Architecture
 
-_HOURS: Final = 730  # of a month, as in AWS's calculator
+_HOURS: Final = 730  # in a month, as in AWS's calculator
 _ZONES = 2
 _ENDPOINTS = 4
 _SECRETS_OF_SERVICE = 4
-_SECRET = 0.40  # a month, in every region
+_SECRET = 0.40  # for a month, in every region
 _ADDRESS_HOUR = 0.005  # in every region
 _SOURCE: Final = "aws.amazon.com/rds/postgresql/pricing, /vpc/pricing, /fargate/pricing, /elasticloadbalancing/pricing, /secrets-manager/pricing"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """The prices of one region, in dollars for an hour; None for one that no source names.
+    """The prices of one region in dollars for an hour; None when no source has the price.
 
-    - dated: when they were compared with what public copies of AWS's pages, its price list and bills of 2026 quote.
-    - fargate: of a vCPU and a GB. idle: of a GB on App Runner, where requests add vCPUs. endpoint: in each zone.
-    - storage: of a GB of a database (gp3) for a month. databases: of the classes that teams of this size begin with.
+    - dated: the date on which they were compared with public copies of AWS's pages and price list, and bills of 2026.
+    - fargate: for a vCPU and for a GB.
+    - idle: for a GB on App Runner, where requests add vCPUs.
+    - endpoint: for each zone.
+    - storage: for a GB of a database (gp3) and a month.
+    - databases: for classes with which small teams begin.
     """
 
     region: str
@@ -86,7 +90,7 @@ _FRANKFURT: Final = Prices(
         "db.t4g.micro": 0.019,
         "db.t4g.small": 0.037,
         "db.t4g.medium": 0.0745,
-    },  # the last is half of two in two zones
+    },  # the last price is half of the price for two zones
 )
 _TABLE: Final = {each.region: each for each in (_VIRGINIA, _IRELAND, _FRANKFURT)}
 NOT_COVERED: Final = "traffic, requests to the load balancer beyond its first unit, logs, snapshots beyond the storage"
@@ -102,16 +106,16 @@ _SIZES: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("m7i", "r7i", "m8g", "r8g"), _TO_48),
 }
 CLASSES: Final = tuple(f"db.{family}.{size}" for family, sizes in _SIZES.items() for size in sizes)
-MAJORS: Final = (14, 15, 16, 17, 18)  # of RDS for PostgreSQL in standard support, that the gate knows too
+MAJORS: Final = (14, 15, 16, 17, 18)  # majors of RDS for PostgreSQL in standard support that the gate knows, too
 
 
 def prices_of(region: str) -> Prices:
-    """Return the prices of a region; those of us-east-1 for one that the table lacks."""
+    """Return the prices of a region; those of us-east-1 when the table lacks it."""
     return _TABLE.get(region, _VIRGINIA)
 
 
 def cost_of(settings: Settings, environment: str, others: Iterable[Settings] = ()) -> Cost:
-    """Return the monthly cost of an idle environment, with that of `others`, its further services."""
+    """Return the monthly cost of an idle environment, including its further services `others`."""
     env = settings.environment(environment)
     prices = prices_of(env.region)
     is_express = env.target is TargetKind.ECS_EXPRESS
@@ -127,7 +131,7 @@ def cost_of(settings: Settings, environment: str, others: Iterable[Settings] = (
 
 
 def _own(env: Environment) -> list[CostLine]:
-    """Return what a service costs, without what it shares."""
+    """Return the cost of a service without shared resources."""
     return [service_line(env), *([_secrets("of the service", _SECRETS_OF_SERVICE)] if env.database else [])]
 
 
@@ -137,7 +141,7 @@ def _sum(lines: Iterable[CostLine]) -> float | None:
 
 
 def cost(lines: Iterable[CostLine], region: str) -> Cost:
-    """Return the sum of lines in a region, with the region, the date and the source of their prices."""
+    """Return the cost of these lines in a region, with the date and source of the prices."""
     prices = prices_of(region)
     return Cost(
         lines=tuple(lines),
@@ -150,7 +154,7 @@ def cost(lines: Iterable[CostLine], region: str) -> Cost:
 
 
 def service_line(env: Environment) -> CostLine:
-    """Return the price of the service with its fewest tasks or instances."""
+    """Return the price of the service with its smallest number of tasks or instances."""
     prices, memory = prices_of(env.region), env.memory / 1024
     if isinstance(env, ExpressEnvironment):
         least = env.scaling.least
@@ -176,7 +180,7 @@ def gateway_line(prices: Prices, what: str) -> CostLine:
 
 
 def endpoint_line(prices: Prices, what: str, zones: int) -> CostLine:
-    """Return the price of an interface endpoint in some zones."""
+    """Return the price of an interface endpoint in `zones` zones."""
     return _line(what, prices.endpoint * zones)
 
 
@@ -186,7 +190,7 @@ def address_line(what: str) -> CostLine:
 
 
 def _is_public(env: Environment) -> bool:
-    """Return whether tasks and load balancer have public addresses; a network of the team's own is taken for a public one."""
+    """Return whether tasks and load balancer have public addresses. A team's own network counts as public."""
     return not (isinstance(env.network, ManagedNetwork) and env.network.private)
 
 
@@ -212,12 +216,12 @@ def _secrets(whose: str, number: int) -> CostLine:
 
 
 def database_line(prices: Prices, what: str, class_: str, storage: int, *, has_standby: bool) -> CostLine:
-    """Return the price of a server with its storage; None for a class that the table lacks."""
+    """Return the price of a server with its storage. The price is None for a class that the table lacks."""
     servers, hour = 2 if has_standby else 1, prices.databases.get(class_)
     dollars = None if hour is None else round(servers * (hour * _HOURS + storage * prices.storage), 2)
     return CostLine(f"{what}, {'2 x ' if has_standby else ''}{class_} with {storage} GB", dollars)
 
 
 def _line(what: str, hour: float | None) -> CostLine:
-    """Return the price of a month by that of an hour."""
+    """Return a line with the price of a month, computed from that of an hour."""
     return CostLine(what, None if hour is None else round(hour * _HOURS, 2))

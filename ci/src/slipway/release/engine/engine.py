@@ -142,12 +142,13 @@ class Run:
     async def permit(self, observed: Observed) -> None:
         """Raise RefusedError when the observed state must not be changed.
 
-        A run asks before and after the migration. The reason for waiving a proof stays recorded, even if no proof is needed afterwards.
+        A run calls this before and after the migration. Once a proof was waived, the reason stays recorded, even if no
+        proof is needed afterwards.
         """
         self.risk = await self.engine.permit(observed) or self.risk
 
     def lock(self, newest: Operation | None) -> DeployLock:
-        """Make the deploy lock; `newest` is the service's newest operation, read just now."""
+        """Make the deploy lock. `newest` is the service's newest operation, which was just read."""
         lock = Lock(
             environment=self.goal.environment,
             number=self.number,

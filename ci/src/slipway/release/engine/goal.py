@@ -1,7 +1,8 @@
-"""The goals of a run: a release is live, a service is paused, resumed, or deleted. Pure.
+"""The goals of a run: a release is live, or a service is paused, resumed or deleted. Pure.
 
-A goal makes the plan from the observed state, and settles the outcome from the state observed afterwards; the engine treats all goals alike.
-A service that runs proves nothing: after an automatic rollback platforms report a healthy service, with the old image.
+A goal makes the plan from the observed state, and derives the outcome from the state observed afterwards. The engine
+treats all goals alike. A running service is no evidence: after an automatic rollback, platforms report a healthy
+service with the old image.
 """
 
 from dataclasses import dataclass
@@ -29,10 +30,11 @@ DONE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
-    """The goal that a release becomes live and healthy: a new one (deploy), one that is live elsewhere (promote), or a recorded one (rollback).
+    """The goal that a release is live and healthy: a new one (deploy), one from another environment (promote), or a recorded one (rollback).
 
-    `migrates` is whether slipway migrates the database before the first release, `may_be_older` whether a newer release may be replaced.
-    The ledger gets `specification`, from which the release can be deployed again.
+    - migrates: whether slipway migrates the database before the first release.
+    - may_be_older: whether a newer release may be replaced.
+    - specification: the settings for the ledger, from which the release can be deployed again.
     """
 
     spec: ServiceSpec
@@ -65,9 +67,11 @@ class Live:
 
 @dataclass(frozen=True)
 class _StateGoal:
-    """A state of a service, whatever its release. `spec` is the release that it has, for the diagnosis.
+    """The goal that a service is in some state, with any release. `spec` is its current release, for the diagnosis.
 
-    - action: leads to the state, from any of `origins`; `limit` says so in an error.
+    - action: the action that leads to the state.
+    - origins: the states from which the action is possible.
+    - limit: these states in the words of an error.
     """
 
     environment: str
@@ -115,21 +119,21 @@ class _StateGoal:
 
 
 class Paused(_StateGoal):
-    """Nothing runs and nothing is billed; configuration and address stay."""
+    """The goal that nothing runs and nothing is billed. Configuration and address stay."""
 
     verb, state, action = Verb.PAUSE, State.PAUSED, Action.PAUSE
     origins, limit = (State.LIVE,), "a service can be paused while it is live"
 
 
 class Resumed(_StateGoal):
-    """A paused service runs again."""
+    """The goal that a paused service runs again."""
 
     verb, state, action = Verb.RESUME, State.LIVE, Action.RESUME
     origins, limit = (State.PAUSED,), "only a paused service can be resumed"
 
 
 class Deleted(_StateGoal):
-    """The service and its address do not exist; images and ledger stay in the repository."""
+    """The goal that the service and its address do not exist. Images and ledger stay in their repositories."""
 
     verb, state, action = Verb.DESTROY, State.ABSENT, Action.DELETE
 
@@ -138,13 +142,13 @@ Goal = Live | Paused | Resumed | Deleted
 
 
 def check_sensible(goal: Goal, target: Target) -> None:
-    """Raise BadInputError for a verb that the platform does not have, without a request to it."""
+    """Raise BadInputError for a command that the platform does not support, before any request."""
     if instead := target.impossible.get(goal.verb):
         raise BadInputError(f"{goal.service} cannot be {DONE[goal.verb]} where it runs", instead)
 
 
 def settle(ending: OperationStatus, *, creating: bool, live: str | None, desired: str) -> Status:  # noqa: PLR0911 -- one return a status
-    """Return the truth about a release, from its operation's status and the live digest."""
+    """Return the outcome of a release, from its operation's status and the live digest."""
     match ending:
         case OperationStatus.SUCCEEDED:
             return Status.SUCCEEDED if live == desired else Status.SUPERSEDED
@@ -165,7 +169,7 @@ def settle(ending: OperationStatus, *, creating: bool, live: str | None, desired
 
 
 def settle_state(ending: OperationStatus, *, reached: bool) -> Status:
-    """Return the truth about a pause, a resumption or a deletion, from its operation's status and the service's state."""
+    """Return the outcome of a pause, a resumption or a deletion, from its operation's status and the service's state."""
     match ending:
         case OperationStatus.SUCCEEDED | OperationStatus.STOPPED | OperationStatus.GONE:
             return Status.SUCCEEDED if reached else Status.SUPERSEDED

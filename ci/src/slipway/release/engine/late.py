@@ -1,6 +1,7 @@
-"""A deployment without its ledger, for an emergency in which the store refuses or does not answer; recorded as soon as the store accepts it.
+"""A deployment without its ledger, for an emergency in which the store fails.
 
-Without the store nothing excludes another run but the platform itself, which refuses a second change while one is in progress.
+It is recorded as soon as the store accepts it.
+Without the store only the platform prevents concurrent runs: it refuses a second change while one is in progress.
 """
 
 import json
@@ -14,14 +15,15 @@ from slipway.errors import SlipwayError, UnknownOutcomeError
 from slipway.release.engine.ledger import KINDS, Ledger, Store, Stored
 
 T = TypeVar("T")
-_PATIENCE_SECONDS = 10.0  # for a store that does not answer; it is not asked again by the same run
+_PATIENCE_SECONDS = 10.0  # limit for a store that does not answer; the same run does not try it again
 
 
 @dataclass
 class LateStore:
-    """A ledger.Store in front of another one. It keeps the records that the other refuses; records that the other cannot return are absent.
+    """A store in front of the ledger's store.
 
-    `failure` is why the other one has failed, or None.
+    It keeps records that the other store refuses. Records that the other store cannot return count as absent.
+    `failure` is why the other store failed, or None.
     """
 
     store: Store
@@ -73,15 +75,15 @@ class LateStore:
 
 
 async def record(ledger: Ledger, kept: Mapping[str, str]) -> tuple[int, ...]:
-    """Store records that were kept, and return the numbers of their deployments; raises SlipwayError.
+    """Store kept records, and return the numbers of their deployments. Raise SlipwayError when the ledger refuses.
 
-    A deployment that claimed its number in the ledger, so that its intent is there, keeps it; others get the next free ones.
+    A deployment keeps its number when its intent is already in the ledger. Others get the next free numbers.
     """
     numbers = []
     for was in sorted({number for number, _ in ledger.numbered(kept)}):
         texts = {kind: kept[ledger.name(was, kind)] for kind in KINDS if ledger.name(was, kind) in kept}
         number = was if "intent" not in texts else (await ledger.contents()).newest + 1
-        for kind, text in texts.items():  # the intent first, which claims the number
+        for kind, text in texts.items():  # the intent comes first, because it claims the number
             while not await ledger.store.put(ledger.name(number, kind), _numbered(text, number)) and kind == "intent":
                 number += 1
         numbers.append(number)
@@ -89,6 +91,6 @@ async def record(ledger: Ledger, kept: Mapping[str, str]) -> tuple[int, ...]:
 
 
 def _numbered(text: str, number: int) -> str:
-    """Return a record with another number, if it has one."""
+    """Return a record with another number, if it has a number."""
     data = json.loads(text)
     return json.dumps(data | ({"number": number} if "number" in data else {}), indent=2) + "\n"

@@ -1,7 +1,8 @@
-"""The ledger of one environment: a queue, a lock and a history, in any store that accepts each name once.
+"""The ledger of one environment: a queue, a lock and a history, in any store that accepts each name only once.
 
-A name is never overwritten, so the first put wins; deployments need no other agreement. Numbers have no gaps, and old records are packed
-into blocks of a hundred (archive.py), so that a few calls find the newest number among thousands.
+A name is never overwritten, so the first put succeeds and later ones fail; runs need no other coordination. Numbers
+have no gaps. Old records are packed into blocks of a hundred deployments (archive.py), so that a few calls find the
+newest number among thousands.
 """
 
 import secrets
@@ -18,20 +19,20 @@ from slipway.release.engine.target import Operation
 T = TypeVar("T")
 
 PREFIX = "slipway."
-# The deployments of a block, whose last intent is never packed; also the names that ECR returns in one call.
+# The number of deployments in a block, whose last intent is never packed. ECR also returns this many names in one call.
 HUNDRED = 100
 KINDS = ("intent", "migrated", "accepted", "certificate", "release")
 _LOCK = "lock"
-_RECENT, _NEXT = 17, 3  # the newest numbers and those that may follow, whose records the store returns in one call
+_RECENT, _NEXT = 17, 3  # the newest numbers, and those that may follow; the store returns their records in one call
 _BLOCKS = 5  # read in one call
-_PARTS = 9  # of a block, whose records are too large for one
-# Where to look first, up to two million deployments.
+_PARTS = 9  # parts of a block whose records are too large for one record
+# The first numbers to look for, up to two million deployments.
 _HUNDREDS = tuple(dict.fromkeys(round(1.6**power) for power in range(22)))
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A stored text. `key` identifies its content, `age` is in seconds by the store's own clock."""
+    """A stored text. `key` identifies its content. `age` is in seconds, by the store's own clock."""
 
     key: str
     age: float
@@ -44,7 +45,7 @@ class Store(Protocol):
         """Store a text; return False when the name has another text. Putting the same text again returns True."""
 
     async def names(self) -> Collection[str]:
-        """Return all names that begin with PREFIX."""
+        """Return all names with the prefix PREFIX."""
 
     async def get(self, names: Sequence[str]) -> Mapping[str, str]:
         """Return the texts by name; absent names are left out."""
@@ -53,15 +54,15 @@ class Store(Protocol):
         """Return a name's key and age; None when it is absent."""
 
     async def remove(self, key: str) -> None:
-        """Remove exactly this content; does nothing when it is gone already."""
+        """Remove exactly this content. Do nothing when it no longer exists."""
 
     async def discard(self, names: Sequence[str]) -> None:
-        """Remove these names; absent ones are ignored."""
+        """Remove these names. Absent names are ignored."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The deployment numbers in an environment's ledger, by kind of record; only the newest ones."""
+    """The newest deployment numbers in an environment's ledger, by kind of record."""
 
     intents: frozenset[int]
     accepted: frozenset[int]
@@ -76,8 +77,8 @@ class Contents:
 class Ledger:
     """The records of one environment in a store.
 
-    A ledger searches its newest number once. Afterwards it asks only for what can have come since: records of the newest numbers without
-    an end, and of the next numbers.
+    A ledger searches its newest number only once. Later it reads only records that may be new: those of the newest
+    numbers without an end, and those of the next numbers.
     """
 
     def __init__(self, store: Store, environment: str) -> None:
@@ -85,8 +86,8 @@ class Ledger:
         self.environment = environment
         self._known: set[tuple[int, str]] | None = None  # number and kind of the newest records
         self._searched: tuple[int, bool | None] | None = None
-        self._packed = HUNDRED**4  # numbers above this one are in no block
-        self._blocks: dict[int, Mapping[str, str]] = {}  # those that were read, by number
+        self._packed = HUNDRED**4  # no block has numbers above this one
+        self._blocks: dict[int, Mapping[str, str]] = {}  # the blocks that were read, by number
 
     async def contents(self) -> Contents:
         """Return the kinds of records that exist for the newest numbers."""
@@ -97,7 +98,10 @@ class Ledger:
         return Contents(frozenset(numbers["intent"]), frozenset(numbers["accepted"]), frozenset(numbers["release"]))
 
     async def is_settled(self) -> bool:
-        """Return whether the newest deployment has ended, or there is none; with up to 38 deployments this takes one call."""
+        """Return whether the newest deployment has ended, or there is none.
+
+        For ledgers with up to 38 deployments this takes one call.
+        """
         if self._known is None:
             newest, is_ended = await self._search()
             if is_ended or not newest:
@@ -124,7 +128,7 @@ class Ledger:
         await self._put("accepted", accepted)
 
     async def end(self, release: Release) -> None:
-        """Record how a deployment ended; of several runs that followed it, the first wins."""
+        """Record how a deployment ended. When several runs followed it, only the first record is kept."""
         await self._put("release", release)
 
     async def certify(self, number: int, certificate: Certificate) -> None:
@@ -132,21 +136,24 @@ class Ledger:
         await self.store.put(self.name(number, "certificate"), to_json(certificate))
 
     async def migrated(self, number: int, migration: Migration) -> None:
-        """Record what a deployment's migration did to the database, whatever becomes of the deployment."""
+        """Record the migration of a deployment, however the deployment ends."""
         await self.store.put(self.name(number, "migrated"), to_json(migration))
 
     async def migration(self, number: int) -> Migration | None:
         return await self._one(Migration, number, "migrated")
 
     async def last_migration(self) -> tuple[int, Migration] | None:
-        """Return the newest deployment that has migrated, ended or not, and what its migration did."""
+        """Return the number of the newest deployment that migrated, and its migration."""
         texts = await self._newest("migrated") or await self._every("migrated")
         newest = max((number for number, _ in self.numbered(texts)), default=0)
         migration = self._parsed(Migration, newest, "migrated", texts)
         return (newest, migration) if migration else None
 
     async def certificates(self, *, every: bool) -> tuple[Certificate, ...]:
-        """Return the certificates of the newest hundred deployments; with `every`, of all of them, which takes more calls."""
+        """Return the certificates of the newest hundred deployments.
+
+        With `every`, return all certificates, which takes more calls.
+        """
         texts = await (self._every if every else self._newest)("certificate")
         return tuple(from_json(Certificate, text, name) for name, text in texts.items())
 
@@ -162,17 +169,17 @@ class Ledger:
         return self._operation(number, await self.texts([self.name(number, "accepted")]))
 
     async def begun(self, numbers: Collection[int]) -> tuple[tuple[Intent, Operation | None], ...]:
-        """Return the intents of these numbers, each with the accepted operation if there is one, with one call."""
+        """Return the intents of these numbers, each with its accepted operation or None. This takes one call."""
         texts = await self.texts(self.name(number, kind) for number in numbers for kind in ("intent", "accepted"))
         intents = (self._parsed(Intent, number, "intent", texts) for number in numbers)
         return tuple((intent, self._operation(intent.number, texts)) for intent in intents if intent)
 
     async def releases(self, numbers: Collection[int]) -> tuple[Release, ...]:
-        """Return the ended deployments of these numbers, newest first."""
+        """Return the releases among these numbers, newest first."""
         return await self._all(Release, "release", sorted(numbers, reverse=True))
 
     async def newest_records(self, contents: Contents, most: int) -> tuple[Release | Intent, ...]:
-        """Return the newest deployments, oldest first: how each ended, or what it intends."""
+        """Return the newest deployments, oldest first: the release of each, otherwise its intent."""
         numbers = range(max(contents.newest - most, 0) + 1, contents.newest + 1)
         ended = {release.number: release for release in await self.releases(numbers)}
         intents = await self._all(Intent, "intent", [number for number in numbers if number not in ended])
@@ -192,26 +199,32 @@ class Ledger:
         )
 
     async def acquire_lock(self, lock: Lock) -> bool:
-        """Take the lock; return whether it was free."""
+        """Acquire the lock, and return whether it was free."""
         return await self.store.put(self.lock_name, to_json(lock))
 
     async def lock(self) -> tuple[Lock, Stored] | None:
-        """Return the lock that is held, and how it is stored; None when it is free."""
+        """Return the held lock and how it is stored; None when the lock is free."""
         stored = await self.store.stored(self.lock_name)
         lock = await self._held() if stored else None
         return (lock, stored) if lock and stored else None
 
     async def locked_by(self) -> int | None:
-        """Return the number that holds the lock; None when it is free. This needs no more than permission to read the ledger."""
+        """Return the number of the deployment that holds the lock; None when it is free.
+
+        This needs only permission to read the ledger.
+        """
         lock = await self._held()
         return lock.number if lock else None
 
     async def release_lock(self, key: str) -> None:
-        """Release the lock with this key, which `lock` returned; a lock that another process has taken meanwhile stays."""
+        """Release the lock with this key, which `lock` returned.
+
+        A lock that another process has acquired meanwhile stays.
+        """
         await self.store.remove(key)
 
     async def texts(self, names: Iterable[str]) -> Mapping[str, str]:
-        """Return the texts of numbered records by name, also of those in blocks; absent ones are left out."""
+        """Return the texts of numbered records by name, including those in blocks. Absent names are left out."""
         wanted = list(names)
         texts = dict(await self.store.get(wanted)) if wanted else {}
         absent = [name for name in wanted if name not in texts]
@@ -223,18 +236,18 @@ class Ledger:
         return f"{PREFIX}{self.environment}.{number}.{kind}"
 
     def block_names(self, block: int) -> tuple[str, ...]:
-        """Return the names under which the parts of a block may be stored."""
+        """Return the possible names of a block's parts."""
         name = f"{PREFIX}{self.environment}.block.{block}"
         return (name, *(f"{name}.{part}" for part in range(2, _PARTS + 1)))
 
     def numbered(self, names: Iterable[str]) -> set[tuple[int, str]]:
-        """Return number and kind of the names of this environment's records."""
+        """Return number and kind of the records with these names, if they belong to this environment."""
         beginning = f"{PREFIX}{self.environment}."
         parts = [name.removeprefix(beginning).partition(".") for name in names if name.startswith(beginning)]
         return {(int(number), kind) for number, _, kind in parts if number.isdecimal()}
 
     async def _recent(self) -> Collection[tuple[int, str]]:
-        """Return number and kind of the records of the newest numbers."""
+        """Return number and kind of the newest numbers' records."""
         if self._known is None:
             newest, _ = await self._search()
             self._known, asked = set(), [*range(max(newest - _RECENT, 0) + 1, newest + _NEXT + 1)]
@@ -248,10 +261,10 @@ class Ledger:
             asked = _unended(self._known)
 
     async def _search(self) -> tuple[int, bool | None]:
-        """Return the newest number and whether it has ended; None when these calls did not read that.
+        """Return the newest number and whether its deployment has ended; None when the calls did not show that.
 
-        It is searched by every hundredth, whose intents are never packed, then among those that follow the last of them. The first numbers
-        and their ends fit into the same call, so that a young ledger takes no other.
+        First look for every hundredth number, whose intents are never packed, then for those after the last one found.
+        The same first call also looks for the lowest numbers and their ends, so a young ledger needs no second call.
         """
         if self._searched is None:
             hundreds = [HUNDRED * each for each in _HUNDREDS]
@@ -270,7 +283,10 @@ class Ledger:
     async def _claimed(
         self, before: tuple[int, bool | None], numbers: Sequence[int], ends: Sequence[int]
     ) -> tuple[int, bool | None]:
-        """Return the newest of some numbers that is claimed, and whether it has ended if it is in `ends`; `before` when none is claimed."""
+        """Return the newest claimed number in `numbers`, and whether it has ended if it is in `ends`.
+
+        Return `before` when none is claimed.
+        """
         names = [self.name(number, "intent") for number in numbers] + [self.name(number, "release") for number in ends]
         records = self.numbered(await self.store.get(names)) if names else set()
         newest = max((number for number, kind in records if kind == "intent"), default=0)
@@ -294,7 +310,7 @@ class Ledger:
         return {name: text for name, text in packed.items() if name.endswith(f".{kind}")} | dict(found)
 
     async def _unpacked(self, blocks: Collection[int]) -> Mapping[str, str]:
-        """Return the texts in these blocks by name, a few blocks a call: one may have a megabyte."""
+        """Return the texts in these blocks by name. Read a few blocks per call, because one may have a megabyte."""
         unread = sorted(block for block in blocks if block not in self._blocks)
         for first in range(0, len(unread), _BLOCKS):
             names = {block: self.block_names(block) for block in unread[first : first + _BLOCKS]}
@@ -320,7 +336,7 @@ class Ledger:
         return next(iter(await self._all(kind, name, [number])), None)
 
     async def _all(self, kind: type[T], name: str, numbers: Iterable[int]) -> tuple[T, ...]:
-        """Return the records of a kind of these numbers, in their order; absent ones are left out."""
+        """Return the records of a kind for these numbers, in their order. Absent records are left out."""
         names = [self.name(number, name) for number in numbers]
         texts = await self.texts(names)
         return tuple(from_json(kind, texts[each], each) for each in names if each in texts)
@@ -335,12 +351,12 @@ class Ledger:
 
 
 def block_of(number: int) -> int:
-    """Return the block that a number is packed into."""
+    """Return the number of the block into which a deployment's records are packed."""
     return (number - 1) // HUNDRED + 1
 
 
 def _unended(records: Collection[tuple[int, str]]) -> list[int]:
-    """Return the numbers that may get further records: the newest without an end, and those that come next."""
+    """Return the numbers that may get further records: the newest numbers without an end, and the next numbers."""
     ended = {number for number, kind in records if kind == "release"}
     newest = max((number for number, _ in records), default=0)
     open_numbers = sorted({number for number, _ in records} - ended)[-_RECENT:]
@@ -348,5 +364,5 @@ def _unended(records: Collection[tuple[int, str]]) -> list[int]:
 
 
 def nonce() -> str:
-    """Return a random text that makes a record unique, so that another run's equal record is not taken for this run's."""
+    """Return a random text that makes a record unique, so that a run can tell its own record from an equal one."""
     return secrets.token_hex(8)

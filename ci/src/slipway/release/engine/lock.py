@@ -1,9 +1,10 @@
-"""The deploy lock: held in the ledger from the last reading of the service until the platform's answer is recorded.
+"""The deploy lock in the ledger.
 
-A run that dies leaves its lock behind. The run that finds it expired first looks for an operation that the dead run started, records it for
-that run, and then releases the lock by its digest, so that two waiting runs cannot release each other's locks. A lock without fencing cannot
-promise everything: a run that is suspended between `check` and its request until the lock has expired (45 s are enough
-when it was 75 s old) could still send a change.
+A run holds it from its last reading of the service until the platform's answer is recorded.
+A run that dies leaves its lock behind. The run that finds the lock expired first looks for an operation that the dead
+run started, and records it for that run. Then it releases the lock by its digest, so that two waiting runs cannot
+release each other's locks. Without fencing, one gap remains: a run that is suspended between `check` and its request
+until the lock has expired could still send a change. For a lock that was 75 s old, a suspension of 45 s is enough.
 """
 
 from contextlib import suppress
@@ -17,8 +18,8 @@ from slipway.release.engine.target import Operation, Target, Time
 from slipway.release.errors import BusyError
 from slipway.untrusted import one_line
 
-LIFE_SECONDS = 120.0  # after this another run may take it over
-_GOOD_SECONDS = 75.0  # the holder relies on it this long: a request takes a minute at most
+LIFE_SECONDS = 120.0  # after this time another run may release the lock
+_GOOD_SECONDS = 75.0  # as long as the holder relies on the lock; a request takes a minute at most
 _WAIT = "wait, or run the same command again"
 _AGAIN = "run the same command again"
 
@@ -26,8 +27,8 @@ _AGAIN = "run the same command again"
 class DeployLock:
     """The deploy lock of one run. `lock.newest` is the newest operation before the lock was made, or None.
 
-    The block releases the lock when it ends or raises an Exception, unless `keep` was called. A cancellation or a kill leaves the lock:
-    what the run had started by then is unknown.
+    The block releases the lock at its end or after an Exception, unless `keep` was called. After a cancellation or a
+    kill the lock stays, because it is unknown what the run had started.
     """
 
     def __init__(self, target: Target, ledger: Ledger, time: Time, lock: Lock) -> None:
@@ -49,7 +50,10 @@ class DeployLock:
             await self.release()
 
     async def acquire(self) -> None:
-        """Take the lock; raises BusyError when another run holds it, or held it until it expired: then it is free at the next attempt."""
+        """Acquire the lock.
+
+        Raise BusyError when another run holds it, or when an expired lock was found and released for the next attempt.
+        """
         self._since = self._time.seconds()
         if await self._ledger.acquire_lock(self._lock):
             return
@@ -66,14 +70,14 @@ class DeployLock:
         raise BusyError(f"the lock of {holder} {why} and has been released", _AGAIN)
 
     async def check(self) -> None:
-        """Raise BusyError unless this run still holds the lock, and for long enough to send a request."""
+        """Raise BusyError unless this run still holds the lock, for long enough to send a request."""
         held = await self._ledger.lock()
         age = self._time.seconds() - self._since
         if held is None or held[0] != self._lock or age > _GOOD_SECONDS:
             raise BusyError("this deployment no longer holds its lock", _WAIT)
 
     async def started(self) -> Operation | None:
-        """Return the operation that has started since the lock was made."""
+        """Return the operation that started after the lock was made, or None."""
         newest = await self._target.newest()
         return newest if newest and newest.id != self._lock.newest else None
 
@@ -82,10 +86,13 @@ class DeployLock:
         self._is_kept = True
 
     async def release(self) -> None:
-        """Release the lock if this run still holds it; by its digest, in case another run has taken over."""
+        """Release the lock if this run still holds it.
+
+        The release is by digest, because another run may have acquired the lock meanwhile.
+        """
         if self._is_kept:
             return
-        with suppress(SlipwayError):  # a lock that stays is taken over; the outcome of the change matters more
+        with suppress(SlipwayError):  # a lock that stays expires; the outcome of the change matters more
             held = await self._ledger.lock()
             if held and held[0] == self._lock:
                 await self._ledger.release_lock(held[1].key)

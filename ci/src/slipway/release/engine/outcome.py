@@ -1,4 +1,4 @@
-"""The end of a run: an accepted operation is followed, the truth about it settled, and recorded in the ledger."""
+"""The end of a run: follow the accepted operation, determine the outcome, and record it in the ledger."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -17,13 +17,15 @@ from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, namin
 from slipway.release.engine.recorded import RELEASES, expected_seconds, way_back, way_back_again
 from slipway.release.engine.target import Operation
 
-_REMEMBERED = 20  # deployments
-_PACKED_EVERY = 10  # deployments
-_SERVING = (State.LIVE, State.BUSY, State.UNKNOWN)  # in these states a service without a digest may serve
-_ANSWERING = (*RELEASES, Verb.RESUME)  # after these the service must answer
+_REMEMBERED = 20  # earlier deployments that a run reads
+_PACKED_EVERY = 10  # every so many deployments, a run packs old records
+# a service in these states may serve even when its digest is unknown
+_SERVING = (State.LIVE, State.BUSY, State.UNKNOWN)
+_ANSWERING = (*RELEASES, Verb.RESUME)  # after these commands the service must answer
 _LIVE = (Status.SUCCEEDED, Status.NOOP)
-_ALARM_RULES = ("alarm", "alarm-5xx", "alarm-4xx")  # of a platform that counts the errors of both releases
-_SCHEMA_RULES = ("schema",)  # the rules of a diagnosis that point at a database without the release's schema
+# rules for an alarm of a platform that counts the errors of both releases
+_ALARM_RULES = ("alarm", "alarm-5xx", "alarm-4xx")
+_SCHEMA_RULES = ("schema",)  # rules for a database that lacks the release's schema
 _AHEAD = (
     "the database is ahead of this release, and a rollback does not migrate it: deploy a fix that works on its schema"
 )
@@ -33,7 +35,7 @@ _HAVE_RUN = "the release's migrations have run: add a revision that makes what i
 def outcome_of(
     run: Run, status: Status, observed: Observed | None, *, operation: str | None = None, why: Diagnosis | None = None
 ) -> Outcome:
-    """Return the outcome of a run; `observed` is None when the live state could not be read."""
+    """Return the outcome of a run. `observed` is None when the live state could not be read."""
     live = observed or Observed(state=State.UNKNOWN)
     failed = run.answer if status not in (Status.UNANSWERED, *_LIVE) else None
     out = way_out(run.goal.environment, failed, way_back_again(run.goal.environment)) if failed else ""
@@ -60,14 +62,17 @@ def outcome_of(
 
 
 async def unchanged(run: Run, live: Observed, status: Status = Status.NOOP) -> Outcome:
-    """Return the outcome of a run that had nothing to follow: NOOP, or SUCCEEDED after a change that is done with its request."""
+    """Return the outcome of a run without an operation: NOOP, or SUCCEEDED after a change that was complete with its request."""
     status = status if run.goal.is_true(live) else Status.UNKNOWN
     status, why = await _answered(run, status, live)
     return outcome_of(run, status, live, why=why)
 
 
 async def _answered(run: Run, status: Status, live: Observed) -> tuple[Status, Diagnosis | None]:
-    """Ask the release that is live, and return UNANSWERED with the reason for a success that does not answer; the status itself otherwise."""
+    """Request the live release.
+
+    Return UNANSWERED and the reason for a success that does not answer, otherwise the status itself.
+    """
     if run.goal.verb not in _ANSWERING or status is Status.UNKNOWN:
         return status, None
     if live.private and not status.exit_code:
@@ -86,13 +91,16 @@ async def _answered(run: Run, status: Status, live: Observed) -> tuple[Status, D
 
 
 async def ended_badly(run: Run, status: Status, live: Observed, why: Diagnosis | None) -> Outcome:
-    """Record a run that failed, and whether the release that is live answers: its database may have been changed under it."""
+    """Record a failed run, and whether the live release answers: the migration may have broken it."""
     await _answered(run, status, live)
     return await end(run, outcome_of(run, status, live, why=why))
 
 
 async def end(run: Run, outcome: Outcome) -> Outcome:
-    """Record the outcome, with what the live release reports of itself; an unknown outcome has not ended and is not recorded."""
+    """Record the outcome, with the live release's own statement.
+
+    An unknown outcome is not recorded, because the run has not ended.
+    """
     if outcome.status is Status.UNKNOWN:
         return outcome
     reported = run.answer.readiness if run.answer and outcome.live == outcome.requested else None
@@ -125,13 +133,16 @@ async def end(run: Run, outcome: Outcome) -> Outcome:
         if run.engine.certificate:
             await run.ledger.certify(run.number, run.engine.certificate)
         await run.ledger.end(release)
-    except SlipwayError as error:  # a ledger that cannot be written does not alter the outcome
+    except SlipwayError as error:  # a ledger that cannot be written does not change the outcome
         run.say(f"the ledger lacks this deployment's end: {error}")
     return outcome
 
 
 async def follow(run: Run, operation: Operation) -> Outcome:
-    """Follow an operation, settle what it came to, and record that; raises UnknownOutcomeError."""
+    """Follow an operation, determine the outcome, and record it.
+
+    Raise UnknownOutcomeError when the outcome is unknown.
+    """
     target, past = run.engine.target, await _past(run)
     run.enter(Phase.CHANGE, _expected(run, past))
     try:
@@ -154,13 +165,16 @@ async def follow(run: Run, operation: Operation) -> Outcome:
     outcome = await end(run, outcome_of(run, status, live, operation=operation.id, why=why or unanswered))
     await _end_older(run, past)
     if run.number % _PACKED_EVERY == 0:
-        with suppress(SlipwayError):  # a later run packs them
+        with suppress(SlipwayError):  # a later run will pack the records
             await pack(run.ledger)
     return outcome
 
 
 def _or_live(run: Run, why: Diagnosis) -> Diagnosis:
-    """Return the diagnosis; if the live release fails on the migrated schema, that set off the alarm, and is the cause."""
+    """Return the diagnosis.
+
+    If the live release fails on the migrated schema, return this as the cause, because it triggered the alarm.
+    """
     if why.rule not in _ALARM_RULES or not run.answer or not (cause := broken_by_migration(run.answer)):
         return why
     environment = run.goal.environment
@@ -168,7 +182,7 @@ def _or_live(run: Run, why: Diagnosis) -> Diagnosis:
 
 
 def _values(run: Run, status: Status, live: Observed) -> str:
-    """Return words about the variables and secrets that a failed release changes, or that the first one sets."""
+    """Return words about the variables and secrets that a failed release changes, or that a first release sets."""
     if status is Status.ROLLED_BACK:
         return naming_values(change.name for change in run.goal.plan(live).changes)
     if status is Status.CREATE_FAILED and run.goal.spec:
@@ -185,21 +199,24 @@ async def _past(run: Run) -> History:
 
 
 async def _end_older(run: Run, past: History) -> None:
-    """Record the end of older deployments whose runs did not; this run's own operation came after theirs."""
+    """Record the end of older deployments whose runs did not.
+
+    They have ended, because this run's operation came after theirs.
+    """
     older = [number for number in past.unfinished if number < run.number]
-    with suppress(SlipwayError):  # the next run, or `status`, finds them again
+    with suppress(SlipwayError):  # the next run, or `status`, finds these deployments again
         for release in await ends_of(older, run.number, run.ledger, run.engine.target, run.engine.time.now()):
             await run.ledger.end(release)
 
 
 def _expected(run: Run, past: History) -> float | None:
-    """Return how many seconds earlier deployments of the kind took; None when the ledger does not say."""
+    """Return how many seconds earlier deployments of the same kind took; None when the ledger has too few."""
     is_release = run.goal.verb in RELEASES
     return expected_seconds([release for release in past.releases if (release.verb in RELEASES) == is_release])
 
 
 async def _evidence(run: Run, operation: Operation) -> Diagnosis | None:
-    """Return why it failed. Logs that cannot be read do not hide that it failed."""
+    """Return why the operation failed. Unreadable logs become part of the diagnosis."""
     if run.goal.spec is None:
         return None
     try:

@@ -1,4 +1,7 @@
-"""Unfinished deployments: their run was killed, cancelled or cut off before it could record their end. The platform's own record ends them."""
+"""Unfinished deployments, whose runs were killed, cancelled or cut off before recording an end.
+
+The end is read from the platform's record.
+"""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,13 +16,13 @@ from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.recorded import RELEASES, digest_of
 from slipway.release.engine.target import Operation, OperationStatus, Target
 
-_MOST = 20  # unfinished deployments, of which each costs two requests
+_MOST = 20  # unfinished deployments that are examined; each takes two requests
 
 
 async def with_ends(history: History, ledger: Ledger, target: Target, now: datetime) -> History:
-    """Return a history in which deployments that ended without their run have an end; writes nothing.
+    """Return a history in which deployments that ended without their run have an end. Write nothing.
 
-    Without access to the platform's record they stay unfinished.
+    When the platform's record cannot be read, they stay unfinished.
     """
     ends: tuple[Release, ...] = ()
     with suppress(SlipwayError):
@@ -33,10 +36,10 @@ async def with_ends(history: History, ledger: Ledger, target: Target, now: datet
 async def ends_of(
     unfinished: Sequence[int], newest: int, ledger: Ledger, target: Target, now: datetime
 ) -> tuple[Release, ...]:
-    """Return how unfinished deployments have ended, without those that may still be in progress.
+    """Return the ends of unfinished deployments, without those that may still be in progress.
 
-    A run records its operation before it releases the lock, and starts none when a newer number exists. So a number that has neither,
-    read in this order, started nothing.
+    A run records its operation before it releases the lock, and starts none when a newer number exists. So a number
+    without lock and operation, read in this order, has started nothing.
     """
     if not unfinished:
         return ()

@@ -1,4 +1,4 @@
-"""The desired service of an environment, and the plan to reach it: a comparison field by field. Pure."""
+"""The desired service of an environment, and the plan that leads to it: a comparison field by field. Pure."""
 
 import hashlib
 import json
@@ -17,15 +17,15 @@ ABSENT = "none"
 PLATFORM = "linux/amd64"
 NOT_MIGRATED = "slipway does not migrate this environment's database"
 NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate` before a deployment, or name a runner in [tool.slipway.environments.ENVIRONMENT.migration]"
-_ROUNDS: Final = 5_000  # two milliseconds
+_ROUNDS: Final = 5_000  # takes two milliseconds
 _NEW_PLAN = "make a new plan and have it approved"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSpec:
-    """A desired service; a target adds the fields of its own. cpu in units (1024 is one vCPU), memory in MB.
+    """A desired service. Each target adds its own fields. cpu is in units (1024 is one vCPU), memory in MB.
 
-    `fixed` are fields that no update changes.
+    `fixed` are fields that no update can change.
     """
 
     fixed: ClassVar[tuple[str, ...]] = ()
@@ -48,7 +48,7 @@ class ServiceSpec:
         return ()
 
     def notes_over(self, live: Observed) -> tuple[str, ...]:  # noqa: ARG002 -- for targets whose service may be private
-        """Return notes for a plan that changes the live service, or leaves it unchanged."""
+        """Return notes for a plan that changes the live service or leaves it as it is."""
         return ()
 
     @property
@@ -57,7 +57,7 @@ class ServiceSpec:
         return PLATFORM
 
     def plain(self) -> dict[str, str]:
-        """Return the fields besides variables and secrets, by their names in a plan."""
+        """Return the fields except variables and secrets, by their names in a plan."""
         return {
             "image": str(self.image),
             "port": str(self.port),
@@ -73,27 +73,27 @@ class ServiceSpec:
         return self.plain() | values_of(self.variables, self.secrets)
 
     def over(self, live: Mapping[str, str]) -> Self:  # noqa: ARG002 -- for targets whose settings may leave a field open
-        """Fill what the settings leave open with the fields of the live service."""
+        """Return the spec with the live service's fields where the settings have none."""
         return self
 
     @property
     def hash(self) -> str:
-        """The service's identity: it changes with any field or value."""
+        """A hash of all fields and values, which identifies the desired service."""
         return hashed(json.dumps(self.fields(), sort_keys=True))
 
 
 def health_check(path: str | None) -> str:
-    """Return a health check as a plan names it."""
+    """Return a health check in the words of a plan."""
     return f"HTTP {path}" if path else "TCP"
 
 
 def health_pace(interval: object, timeout: object, healthy: object, unhealthy: object) -> str:
-    """Return interval, timeout and the two thresholds of a health check as a plan names them."""
+    """Return interval, timeout and both thresholds of a health check in the words of a plan."""
     return f"every {interval} s, {timeout} s long, {healthy} up, {unhealthy} down"
 
 
 def checked_path(fields: Mapping[str, str]) -> str | None:
-    """Return the path that the platform checks, from an observed service; None for a TCP connection."""
+    """Return the path that the platform checks, from an observed service's fields; None when it checks a TCP connection."""
     return fields.get("health check", "").partition(" ")[2] or None
 
 
@@ -108,16 +108,19 @@ def values_of(variables: Mapping[str, str], secrets: Mapping[str, str]) -> dict[
 
 @cache
 def _marked(name: str, value: str) -> str:
-    """Return a hash of a variable's value, salted with its name and slow, so that a short value is not found by trying all.
+    """Return a slow hash of a variable's value, salted with the variable's name, so that short values cannot be found by trying all.
 
-    The salt is no random one: the plan of one job is compared with that of another.
+    The salt is not random, because the plans of different jobs are compared.
     """
     salt = f"slipway variable {name}".encode()
     return f"{HASHED}{hashlib.pbkdf2_hmac('sha256', value.encode(), salt, _ROUNDS).hex()[:12]}"
 
 
 def naming_values(fields: Iterable[str], does: str = "changes") -> str:
-    """Return words to append to a message: the names of the changed variables and secrets, never their values; empty without any."""
+    """Return words for the end of a message: the names of changed variables and secrets, without values.
+
+    Return an empty text without any.
+    """
     names = [one_line(name) for name in fields if name.startswith(("variable ", "secret "))]
     return f"; this deployment {does} {', '.join(names)}" if names else ""
 
@@ -127,7 +130,7 @@ def hashed(value: str) -> str:
 
 
 def plan(spec: ServiceSpec, observed: Observed, *, migrates: bool = True) -> Plan:
-    """Return what has to change so that `spec` runs; `migrates` is whether slipway migrates the database before."""
+    """Return the changes after which `spec` runs. `migrates` is whether slipway migrates the database before."""
     current = {} if observed.state is State.ABSENT else observed.fields
     desired = spec.over(current).fields()
     changes = tuple(
@@ -157,7 +160,7 @@ def plan(spec: ServiceSpec, observed: Observed, *, migrates: bool = True) -> Pla
 
 
 def _kept(spec: ServiceSpec, current: Mapping[str, str]) -> tuple[str, ...]:
-    """Note the live fields that the settings leave open, and that a new service would not have."""
+    """Return a note about live fields that the settings leave open and that differ from those of a new service."""
     said, usual = spec.fields(), spec.over({}).fields()
     kept = [
         f"{name} {one_line(current[name])}"
@@ -168,7 +171,7 @@ def _kept(spec: ServiceSpec, current: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _obstacle(spec: ServiceSpec, observed: Observed, changes: tuple[FieldChange, ...]) -> str:
-    """Return why an update is blocked that cannot change or remove a field: sending it would promise a change that is never made."""
+    """Return why an update is blocked: it cannot change or remove one of these fields, so the change would never be made."""
     if fixed := [change for change in changes if change.name in spec.fixed]:
         names = " and ".join(f"the {change.name} {one_line(change.before or ABSENT)}" for change in fixed)
         keep = (
@@ -185,9 +188,9 @@ def _obstacle(spec: ServiceSpec, observed: Observed, changes: tuple[FieldChange,
 
 
 def fingerprint(observed: Observed) -> str:
-    """Return a hash of the observed state; a plan applies only to the state it was made from.
+    """Return a hash of the observed state. A plan is valid only for the state from which it was made.
 
-    A deleted service counts as absent, whether the platform still lists it or not.
+    A deleted service counts as absent, even if the platform still lists it.
     """
     state = Observed() if observed.state is State.ABSENT else observed
     kept = {name: value for name, value in write(state).items() if name != "shares"}
@@ -215,7 +218,7 @@ def _action(observed: Observed, changes: tuple[FieldChange, ...]) -> tuple[Actio
 
 
 def check_belongs(approved: Plan, environment: str, service: str) -> None:
-    """Raise BadInputError for a plan of another environment or service, and for one that is blocked."""
+    """Raise BadInputError when a plan is blocked, or belongs to another environment or service."""
     if (approved.environment, approved.service) != (environment, service):
         raise BadInputError(
             f"the plan is for {one_line(approved.service)} in {one_line(approved.environment)}, not for {service} in {environment}",
@@ -226,7 +229,7 @@ def check_belongs(approved: Plan, environment: str, service: str) -> None:
 
 
 def check_still_true(approved: Plan, made: Plan, observed: Observed) -> None:
-    """Raise RefusedError unless `made`, the plan of this moment, makes the approved changes, or they have been made."""
+    """Raise RefusedError unless the current plan `made` has the approved changes, or these are already made."""
     if _is_done(approved, made, observed):
         return
     if made.fingerprint != approved.fingerprint:
@@ -243,7 +246,7 @@ def check_still_true(approved: Plan, made: Plan, observed: Observed) -> None:
 
 
 def _is_done(approved: Plan, made: Plan, observed: Observed) -> bool:
-    """Return whether a job that runs again finds its own result: another state than before, and nothing left to change."""
+    """Return whether a repeated job finds its own result: the approved changes are live, and nothing is left to change."""
     return made.action is Action.NOOP and all(
         observed.fields.get(change.name) == change.after for change in approved.changes
     )

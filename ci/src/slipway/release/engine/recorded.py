@@ -1,6 +1,6 @@
-"""Recorded deployments: which were live, which image is older, and where a rollback leads.
+"""Conclusions from recorded deployments: which were live, which image is older, and where a rollback leads.
 
-Releases are passed newest first, as `slipway history` lists them.
+All functions take releases newest first, as `slipway history` lists them.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,16 +15,18 @@ from slipway.records.outcome import Status, Verb
 
 RELEASES = (Verb.DEPLOY, Verb.PROMOTE, Verb.ROLLBACK, Verb.MOVE)
 _NAME_IT = "name one with --to; `slipway history` lists them"
-_NEWEST = 10  # durations of older deployments are another service's
-_LEAST = 2  # one duration predicts nothing
+_NEWEST = 10  # durations of older deployments are no longer typical
+_LEAST = 2  # one duration alone predicts nothing
 
 
 @dataclass(frozen=True, kw_only=True)
 class OlderImage:
-    """An image that was deployed before the current one; the fields are numbers of deployments.
+    """An image that was deployed before the current one. The fields are numbers of deployments.
 
-    - first: the first to deploy the image, which may have failed. live: the newest that brought it live; None if none did.
-    - now: the one that brought the current image; if it `is_open`, it has not ended.
+    - first: the first deployment of the image, which may have failed.
+    - live: the newest deployment that made the image live; None when none did.
+    - now: the deployment of the current image.
+    - is_open: whether `now` has not ended yet.
     """
 
     first: int
@@ -39,15 +41,15 @@ class OlderImage:
         return f"deployment {self.first} {tried}, and deployment {self.now} {newer}"
 
     def remedy(self, environment: str) -> str:
-        """Return the next step; a rollback is a part of it only if the image was live before."""
+        """Return the next step. It suggests a rollback only when the image was live before."""
         back = f"go back with `slipway rollback --environment {environment} --to {self.live}`, " if self.live else ""
         return f"deploy the newest commit, {back}or pass --older"
 
 
 def newer_than(image: str, records: Sequence[Release | Intent]) -> OlderImage | None:
-    """Return how old an image is, if a newer one was deployed after it; None otherwise.
+    """Return the age of an image if a newer image was deployed after it, otherwise None.
 
-    Images are as old as their first deployment, so a rollback makes none newer. `records` oldest first.
+    An image's age counts from its first deployment, so a rollback does not make it newer. `records` are oldest first.
     """
     deployed = [record for record in records if record.verb in RELEASES]
     first: dict[str, int] = {}
@@ -63,7 +65,7 @@ def newer_than(image: str, records: Sequence[Release | Intent]) -> OlderImage | 
 
 
 def named_release(releases: Sequence[Release], number: int) -> Release:
-    """Return the release of this number, also one that did not answer; raises BadInputError when it was never live."""
+    """Return the release with this number, even if it did not answer. Raise BadInputError when it was never live."""
     release = next((release for release in releases if release.number == number), None)
     if release is None:
         raise BadInputError(f"the ledger has no deployment {number} that has ended", _NAME_IT)
@@ -73,10 +75,10 @@ def named_release(releases: Sequence[Release], number: int) -> Release:
 
 
 def release_before(releases: Sequence[Release], live: str | None) -> Release:
-    """Return the newest release that was live and differs from the `live` digest's in image or settings.
+    """Return the newest earlier release whose image or settings differ from those of the `live` digest.
 
-    Raises RefusedError when there is none, and after a rollback, also the platform's own: it must not go back twice unless its user names
-    a release.
+    Raise RefusedError when there is none. Also raise it after a rollback, even one by the platform: to go back twice,
+    the user must name a release.
     """
     newest = _newest_change(releases)
     if newest and newest.verb is Verb.ROLLBACK:
@@ -94,7 +96,7 @@ def release_before(releases: Sequence[Release], live: str | None) -> Release:
 
 
 def way_back(environment: str, releases: Sequence[Release], live: str | None) -> str:
-    """Return the command that goes back from a live release; empty when there is nothing to go back to."""
+    """Return the command for a rollback from a live release; empty when there is no earlier release."""
     newest = _newest_change(releases)
     if newest and (newest.verb is Verb.ROLLBACK or _went_back(newest)):
         return way_back_again(environment)
@@ -105,7 +107,10 @@ def way_back(environment: str, releases: Sequence[Release], live: str | None) ->
 
 
 def is_of_another_schema(releases: Sequence[Release], live: str | None) -> bool:
-    """Return whether the release before has other revisions than the live one: then a rollback needs a certificate."""
+    """Return whether the previous release has other revisions than the live one.
+
+    A rollback then needs a certificate.
+    """
     with suppress(RefusedError):
         before, now = release_before(releases, live), live_with(releases, live)
         return bool(now and now.heads is not None and before.heads is not None and set(now.heads) != set(before.heads))
@@ -113,27 +118,30 @@ def is_of_another_schema(releases: Sequence[Release], live: str | None) -> bool:
 
 
 def way_back_again(environment: str) -> str:
-    """Return the command that goes back after a rollback, which takes a number."""
+    """Return the command for another rollback after a rollback, which needs a number."""
     where = f"--environment {environment}"
     return f"`slipway rollback {where} --to NUMBER` goes to another release, and `slipway history {where}` lists them"
 
 
 def _newest_change(releases: Sequence[Release]) -> Release | None:
-    """Return the newest release that went live or was taken back; a rollback that was taken back is like none."""
+    """Return the newest release that went live or was rolled back.
+
+    Leave out rollbacks that were themselves rolled back.
+    """
     tried = (release for release in releases if release.verb is not Verb.ROLLBACK or not _went_back(release))
     return next((release for release in tried if was_brought(release) or _went_back(release)), None)
 
 
 def _differs(release: Release, live: str | None, now: Release | None) -> bool:
-    """Return whether a release has another digest than `live`, or other settings than the newest one of that digest, if both are known."""
+    """Return whether a release differs from the live one in its digest, or in its settings if both are known."""
     if digest_of(release) != live:
         return True
-    is_moved = now is not None and now.verb is Verb.MOVE  # the same release on another platform
+    is_moved = now is not None and now.verb is Verb.MOVE  # a move brings the same release to another platform
     return bool(now and not is_moved and now.wanted and release.wanted and release.wanted != now.wanted)
 
 
 def is_rollback(intent: Intent | None) -> bool:
-    """Return whether the newest, unfinished intent is a rollback: the next run resumes it, with its own destination."""
+    """Return whether the newest, unfinished intent is a rollback. The next run resumes it, with its own destination."""
     return intent is not None and intent.verb is Verb.ROLLBACK
 
 
@@ -142,7 +150,7 @@ def _went_back(release: Release) -> bool:
 
 
 def was_brought(release: Release) -> bool:
-    """Return whether a release went live, also one whose address did not answer."""
+    """Return whether a release went live, even if its address did not answer."""
     return was_live(release) or (release.verb in RELEASES and release.status is Status.UNANSWERED)
 
 
@@ -151,19 +159,19 @@ def was_live(release: Release) -> bool:
 
 
 def live_with(releases: Sequence[Release], digest: str | None) -> Release | None:
-    """Return the newest release that went live with this digest; None if there is none."""
+    """Return the newest release that went live with this digest; None when there is none."""
     return next((release for release in releases if was_brought(release) and digest_of(release) == digest), None)
 
 
 def last_asked(releases: Sequence[Release]) -> Release | None:
-    """Return the newest deployment that recorded the service's address; None when the service was paused or deleted since."""
+    """Return the newest deployment that recorded the service's address; None when the service was paused or deleted later."""
     silent = (each for each in releases if each.verb in (Verb.PAUSE, Verb.DESTROY) and not each.status.exit_code)
     since = max((each.number for each in silent), default=0)
     return next((each for each in releases if each.url and each.number > since), None)
 
 
 def digest_of(record: Release | Intent) -> str:
-    """Return the digest that a record names; raises BadInputError for the record of a verb without a release."""
+    """Return the digest in a record. Raise BadInputError for the record of a command without an image."""
     return Reference.parse(record.image).digest
 
 

@@ -1,7 +1,8 @@
-"""A run: from a goal to the truth about it. Observe, plan, claim a number, wait for the lock, migrate, change, follow, record.
+"""A run, from a goal to its outcome: observe, plan, claim a number, wait for the lock, migrate, change, follow, record.
 
-Everything that another run must know is in the ledger before it happens, so a run that finds an unfinished one of the same goal resumes it.
-The lock is held from the last reading of the service to the platform's answer; from then on every run sees that the service is busy.
+The ledger has everything that another run must know before it happens, so a run can resume an unfinished one with the
+same goal. The lock is held from the last reading of the service to the platform's answer. After that, every run can see
+that the service is busy.
 """
 
 from contextlib import suppress
@@ -22,14 +23,17 @@ from slipway.release.engine.recorded import newer_than
 from slipway.release.engine.target import Operation
 from slipway.release.errors import BusyError, NotReadyError, PlatformRefusedError, or_unknown
 
-_OTHERS_SECONDS = 30 * 60.0  # until other runs and operations have ended and released the deploy lock
-_NOT_READY_SECONDS = 3 * 60.0  # a new role is usable everywhere after a minute and a half at most, as users report
+_OTHERS_SECONDS = 30 * 60.0  # until other runs and operations have ended and the deploy lock is free
+_NOT_READY_SECONDS = 3 * 60.0  # a new role is usable everywhere after a minute and a half, as users report
 _WAIT_SECONDS = 5.0
-_REMEMBERED = 100  # deployments, which ECR returns in one call
+_REMEMBERED = 100  # deployments that ECR returns in one call
 
 
 async def reach(engine: Engine, goal: Goal, approved: Plan | None = None) -> Outcome:
-    """Make `goal` true and return the outcome; raises SlipwayError when nothing could be tried, or not as `approved`."""
+    """Reach `goal` and return the outcome.
+
+    Raise SlipwayError when nothing could be tried, or when the plan is no longer the `approved` one.
+    """
     check_sensible(goal, engine.target)
     run = Run(engine=engine, goal=goal, approved=approved, began=engine.time.seconds())
     run.enter(Phase.LOOK)
@@ -47,7 +51,10 @@ async def reach(engine: Engine, goal: Goal, approved: Plan | None = None) -> Out
 
 
 async def _already_true(run: Run, plan: Plan, observed: Observed) -> Outcome:
-    """End the goal's own unfinished deployment, if there is one, and change nothing; an unreadable ledger changes no outcome."""
+    """End this goal's own unfinished deployment, if any, and change nothing.
+
+    An unreadable ledger does not change the outcome.
+    """
     run.check_approved(plan, observed)
     with suppress(SlipwayError):
         if not await run.ledger.is_settled():
@@ -56,17 +63,17 @@ async def _already_true(run: Run, plan: Plan, observed: Observed) -> Outcome:
 
 
 async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
-    """Take over this goal's unfinished deployment, or claim the next number; nothing is written anywhere before that."""
+    """Resume this goal's unfinished deployment, or claim the next number. Nothing is written before that."""
     contents = await run.ledger.contents()
     if unfinished := await _resumed(run, contents):
         run.say(f"resuming deployment {unfinished.number}, which {unfinished.holder} started")
         return
     run.check_approved(plan, observed)
     run.enter(Phase.CHECK)
-    # Other settings of the live image are no older release.
+    # The live image with other settings is not an older release.
     if observed.digest is None or observed.digest not in run.image:
         await _check_newer(run, contents)
-    if observed.state is not State.BUSY:  # which release will be live then is unknown
+    if observed.state is not State.BUSY:  # while another operation runs, the next live release is unknown
         await run.permit(observed)
     versions = await run.engine.prepare(observed)
     specification = run.goal.specification if isinstance(run.goal, Live) else None
@@ -87,7 +94,7 @@ async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
 
 
 async def _check_newer(run: Run, contents: Contents) -> None:
-    """Raise RefusedError for a release that was deployed before the current one, as by a job of an old commit that ran again."""
+    """Raise RefusedError for a release that is older than the current one, as when the job of an old commit runs again."""
     goal = run.goal
     if not isinstance(goal, Live) or goal.verb is not Verb.DEPLOY or goal.may_be_older or run.approved:
         return
@@ -96,7 +103,10 @@ async def _check_newer(run: Run, contents: Contents) -> None:
 
 
 async def _resumed(run: Run, contents: Contents) -> Intent | None:
-    """Resume the newest intent if it has not ended, has the same goal, and started from the approved state; None otherwise."""
+    """Resume the newest intent if it has no end, has the same goal, and started from the approved state.
+
+    Otherwise return None.
+    """
     newest = contents.newest
     intent = await run.ledger.intent(newest) if newest and newest not in contents.releases else None
     if intent is None or not _is_same(run, intent):
@@ -112,9 +122,9 @@ def _is_same(run: Run, intent: Intent) -> bool:
 
 
 async def _adopted(run: Run, contents: Contents) -> bool:
-    """Continue as the newest deployment if it has the same goal, such as that of another job of one commit."""
+    """Continue as the newest deployment if that has the same goal, for example from another job of the same commit."""
     newest = contents.newest
-    if newest in contents.releases and newest not in contents.accepted:  # it ended without a change
+    if newest in contents.releases and newest not in contents.accepted:  # this deployment ended without a change
         return False
     intent = await or_unknown(run.ledger.intent(newest))
     if intent is None or not _is_same(run, intent):
@@ -125,18 +135,21 @@ async def _adopted(run: Run, contents: Contents) -> bool:
 
 
 async def _finished(run: Run) -> Outcome:
-    """Bring a numbered run to an outcome, which the ledger has too unless it is unknown."""
+    """Bring a numbered run to an outcome. Record the outcome unless it is unknown."""
     try:
         operation = await _operation(run)
         return operation if isinstance(operation, Outcome) else await follow(run, operation)
-    except (UnknownOutcomeError, PlatformRefusedError) as error:  # a refused read leaves open what has started
+    except (UnknownOutcomeError, PlatformRefusedError) as error:  # after a refused read it is unknown what has started
         return _unknown(run, error)
     except SlipwayError as error:
         return await _refused(run, error)
 
 
 async def _operation(run: Run) -> Operation | Outcome:
-    """Return the operation of this number, already accepted or started now; waits as long as other runs take."""
+    """Return the operation of this number, which was accepted earlier or starts now.
+
+    Wait until other runs have ended.
+    """
     deadline, not_ready_until, last_reason = run.seconds + _OTHERS_SECONDS, 0.0, ""
     while True:
         contents = await or_unknown(run.ledger.contents())
@@ -169,7 +182,7 @@ async def _operation(run: Run) -> Operation | Outcome:
 
 
 async def _attempt(run: Run) -> Operation | Outcome:
-    """Migrate and change if the service is free; raises BusyError when it is not, and nothing has been changed."""
+    """Migrate and change if the service is free. Otherwise raise BusyError; nothing has been changed then."""
     observed = await run.observe()
     plan = run.goal.plan(observed)
     if observed.state is State.BUSY:
@@ -197,7 +210,10 @@ def _unknown(run: Run, error: SlipwayError) -> Outcome:
 
 
 async def _refused(run: Run, error: SlipwayError) -> Outcome:
-    """Record that this run has changed nothing of the service. A state that cannot be read may be the wanted one."""
+    """Record that this run has not changed the service.
+
+    When the state cannot be read, the outcome is unknown instead.
+    """
     try:
         live = await run.observe()
     except UnknownOutcomeError:

@@ -1,1 +1,1 @@
-"""The move of a service from App Runner to ECS Express Mode: what corresponds, what has no counterpart, and the traffic between both."""
+"""The move of a service from App Runner to ECS Express Mode: the corresponding settings, those without a counterpart, and the shift of traffic."""

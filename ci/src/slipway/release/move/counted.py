@@ -1,4 +1,4 @@
-"""The errors that clients got since a time, as CloudWatch counts them: of each side, and of the load balancer before the new one."""
+"""Errors that clients got since a time, from CloudWatch: the errors of each side, and those of the new side's load balancer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,19 +8,19 @@ from typing import Any
 from slipway.release.aws.client import Aws
 
 _MINUTE = 60
-_WORSE = 0.01  # the share of errors that the new side may have beyond that of the old side, as Express Mode's own alarm
+_WORSE = 0.01  # the new side's share of errors may exceed the old side's by this much, as in Express Mode's own alarm
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counter:
-    """Where something is counted: a namespace, its metrics by the fields of Counted, and the dimensions of each counted part."""
+    """The place of some counts in CloudWatch: a namespace, its metrics by the fields of Counted, and the dimensions of each counted part."""
 
     namespace: str
     metrics: Mapping[str, str]
     parts: Sequence[Mapping[str, str]] = field(default_factory=tuple)
 
     def queries(self, of: str) -> list[dict[str, Any]]:
-        """Return the queries, whose ids begin with what is counted."""
+        """Return the queries. Their ids begin with `of`, the name of the counted side."""
         return [
             self._query(f"{of}_{kind}_{index}", metric, part)
             for index, part in enumerate(self.parts)
@@ -35,7 +35,7 @@ class Counter:
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """Counts of requests: all, with 5xx, failed handshakes, for a host without a rule."""
+    """Counts of requests: all, those with 5xx, failed handshakes, and those for a host without a rule."""
 
     requests: float = 0.0
     errors: float = 0.0
@@ -48,7 +48,7 @@ class Counted:
 
     @property
     def lost(self) -> float:
-        """The requests that no service got."""
+        """The requests that reached no service."""
         return self.handshakes + self.unknown
 
 
@@ -56,10 +56,10 @@ NOTHING = Counted()
 
 
 def worse(old: Counted, new: Counted, balancer: Counted, before: Counted) -> str:
-    """Return why the new side's errors are too many, otherwise nothing.
+    """Return why the new side has too many errors, otherwise an empty text.
 
-    All services of a load balancer are counted together, and scanners too: its own errors count beyond those of as long a time `before` the move, and lost
-    requests only when they are more than those that arrived.
+    The load balancer counts the requests of all its services and of scanners. Only its errors beyond those in an
+    equally long time `before` the move are counted, and lost requests only when they exceed those that arrived.
     """
     own = max(0.0, balancer.errors - before.errors)
     all_new = Counted(requests=new.requests + own, errors=new.errors + own)
@@ -75,7 +75,7 @@ def worse(old: Counted, new: Counted, balancer: Counted, before: Counted) -> str
 
 
 async def counted(aws: Aws, counters: Mapping[str, Counter], since: float, until: float) -> dict[str, Counted]:
-    """Return what was counted in the minutes between two times, by the keys of the counters."""
+    """Return the counts in the minutes between two times, by the keys of the counters."""
     begin = datetime.fromtimestamp(since // _MINUTE * _MINUTE, UTC)
     end = datetime.fromtimestamp(until, UTC) + timedelta(seconds=_MINUTE)
     queries = [query for of, counter in counters.items() for query in counter.queries(of)]

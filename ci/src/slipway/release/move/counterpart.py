@@ -1,4 +1,7 @@
-"""The service on ECS Express Mode that corresponds to one on App Runner, and what has no counterpart there. Pure."""
+"""The settings on ECS Express Mode that correspond to a service on App Runner, and settings without a counterpart.
+
+Pure.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +18,10 @@ from slipway.untrusted import one_line
 
 
 def counterpart(settings: Settings, environment: str) -> Settings:
-    """Return the same settings with the environment on ECS Express Mode; raises SettingsError when they do not say how."""
+    """Return the same settings with the environment on ECS Express Mode.
+
+    Raise SettingsError when the table `move` is missing or incomplete.
+    """
     env = settings.environment(environment)
     table = f"[tool.slipway.environments.{environment}.move]"
     if not isinstance(env, AppRunnerEnvironment):
@@ -42,14 +48,14 @@ def counterpart(settings: Settings, environment: str) -> Settings:
 
 
 def predecessor(settings: Settings, environment: str) -> Settings:
-    """Return the settings with the environment on App Runner again, enough to observe, pause, resume or delete its service."""
+    """Return the settings with the environment on App Runner again, with enough fields to observe, pause, resume or delete its service."""
     env = settings.environment(environment)
     own = {name: getattr(env, name) for name in ("region", "account", "access_role", "service", "webhook")}
     before = AppRunnerEnvironment(target=TargetKind.APP_RUNNER, **own)
     return replace(settings, environments={**settings.environments, environment: before})
 
 
-# The keys of both targets. Fargate accepts every pair of cpu and memory that App Runner has.
+# The settings that both targets have. Fargate accepts every pair of cpu and memory that App Runner has.
 _SHARED = (
     *("region", "account", "service", "cpu", "memory", "variables", "secrets", "unrecorded", "webhook"),
     *("network", "migration"),
@@ -57,7 +63,7 @@ _SHARED = (
 
 
 def _scaling(env: AppRunnerEnvironment) -> TaskScaling:
-    """Return how many tasks run: as many as instances did."""
+    """Return the number of tasks: by default as many as App Runner has instances."""
     assert env.move is not None
     if env.move.scaling or env.scaling is None:
         return env.move.scaling or TaskScaling()
@@ -65,7 +71,10 @@ def _scaling(env: AppRunnerEnvironment) -> TaskScaling:
 
 
 def obstacles(settings: Settings, environment: str, live: Observed, heads: Readiness | None) -> tuple[str, ...]:
-    """List why a live service cannot be moved; `heads` are those of its image and its database, None when it does not report them."""
+    """Return why a live service cannot be moved.
+
+    `heads` are those of its image and its database; None when it does not report them.
+    """
     if live.state is not State.LIVE or live.digest is None:
         found = live.status or "absent"
         return (f"the service is {found}, and what is moved is the image of a live one that was deployed by digest",)
@@ -109,7 +118,7 @@ def _without_counterpart(settings: Settings, environment: str, live: Observed) -
 
 
 def _optional(env: AppRunnerEnvironment, found: Mapping[str, str]) -> dict[Left, str]:
-    """Return the parts that a service may leave behind, as they are live."""
+    """Return the live values of the parts that a service may leave behind."""
     return {
         Left.TRACING: found.get("tracing", ABSENT),
         Left.KMS_KEY: found.get("KMS key", ABSENT),
@@ -118,7 +127,7 @@ def _optional(env: AppRunnerEnvironment, found: Mapping[str, str]) -> dict[Left,
 
 
 def keys_after(moved: Settings, environment: str) -> str:
-    """Return the lines that the environment's table gets once the service has moved; those of `move` and of App Runner go."""
+    """Return the lines for the environment's table after the move. They replace those of `move` and of App Runner."""
     env = moved.environment(environment)
     usual = {each.name: each.default for each in fields(ExpressEnvironment)}
     own = {name: value for name, value in vars(env).items() if name not in _SHARED and value != usual[name]}
@@ -133,7 +142,7 @@ def _toml(value: object) -> str:
 
 
 def carried(then: Settings, now: Settings, environment: str) -> Settings:
-    """Return the settings of this side with the variables and secrets of a release from the other side of a move."""
+    """Return the settings `now` of this side with the variables and secrets of a release `then` from the other side of a move."""
     before, present = then.environment(environment), now.environment(environment)
     own = {name: getattr(before, name) for name in ("variables", "secrets", "unrecorded")}
     try:

@@ -1,4 +1,4 @@
-"""The names of a service's own: their records in Route 53, and their certificates, which the load balancer of the new side needs."""
+"""The service's own domain names: their records in Route 53, and the certificates that the new side's load balancer needs."""
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
@@ -14,7 +14,7 @@ from slipway.release.errors import AwsRefusedError, BusyError
 from slipway.release.move.records import Destination, NameRecords, Record, batch
 from slipway.release.targets.ecs_express.api import ExpressApi
 
-_KNOWN_SECONDS = 300.0  # until all resolvers of Route 53 know a change; usually a minute
+_KNOWN_SECONDS = 300.0  # until all resolvers of Route 53 have a change; usually a minute
 _ISSUED_SECONDS = 30 * 60.0
 _POLL_SECONDS = 5.0
 _SLOW_POLL_SECONDS = 15.0
@@ -26,12 +26,12 @@ _KEYS = (
     "RSA_4096",
     "EC_prime256v1",
     "EC_secp384r1",
-)  # ListCertificates leaves most of them out
+)  # by default, ListCertificates leaves out most of these key types
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gateway:
-    """The new side's share of its load balancer: balancer, listener, rule and target groups by ARN, and its place in DNS."""
+    """The way to the service at the new side's load balancer: balancer, listener, rule and target groups by ARN, and its destination in DNS."""
 
     balancer: str
     listener: str
@@ -42,9 +42,11 @@ class Gateway:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnNames:
-    """The names of a service's own on App Runner, by default none.
+    """The own domain names of a service on App Runner; none by default.
 
-    - destination: the service in DNS. names: with their records as they were read. waiting: why some of them cannot be moved.
+    - destination: the service's destination in DNS.
+    - names: the names with their records.
+    - waiting: why some of the names cannot be moved.
     """
 
     destination: Destination = _NOWHERE
@@ -53,7 +55,7 @@ class OwnNames:
 
     @property
     def foreign(self) -> tuple[NameRecords, ...]:
-        """The names that Route 53 of this account does not have."""
+        """The names that this account's Route 53 does not have."""
         return tuple(name for name in self.names if name.zone is None)
 
 
@@ -68,7 +70,7 @@ async def names_of(aws: Aws, service: str) -> OwnNames:
     )
     hosts = [host for each in domains for host in _hosts(each["DomainName"], www=each["EnableWWWSubdomain"])]
     found = [await _records(aws, host) for host in hosts]
-    # Of www, App Runner may know a name that no record uses.
+    # App Runner may list a www name that no record uses.
     names = tuple(each for each in found if not _is_unused(each))
     return OwnNames(destination=Destination(dns=pages[0]["DNSTarget"]), names=names, waiting=waiting)
 
@@ -91,7 +93,7 @@ async def _records(aws: Aws, host: str) -> NameRecords:
 
 
 async def _zone(aws: Aws, host: str) -> str | None:
-    """Return the id of the public zone that has a name, the most specific one; None when this account has none."""
+    """Return the id of the most specific public zone for a name; None when this account has none."""
     labels = host.split(".")
     for first in range(len(labels) - 1):
         domain = f"{'.'.join(labels[first:])}."
@@ -103,7 +105,7 @@ async def _zone(aws: Aws, host: str) -> str | None:
 
 
 async def gateway_of(api: ExpressApi) -> Gateway | None:
-    """Return the way to a service on ECS Express Mode; None when it has none yet."""
+    """Return the way to a service on ECS Express Mode; None before it has one."""
     service = await api.service()
     active = service.get("activeConfigurations", ()) if service else ()
     for each in active:
@@ -125,20 +127,26 @@ async def gateway_of(api: ExpressApi) -> Gateway | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Domains:
-    """The names of a service between both sides: traffic that is shifted by weight. Without a new side it can go to the old one only."""
+    """The names of a service, whose weighted records distribute the traffic between both sides.
+
+    When `new` is None, all traffic goes to the old side.
+    """
 
     aws: Aws
     time: Time
-    service: str  # on App Runner, by ARN
+    service: str  # the ARN of the service on App Runner
     old: Destination
     new: Destination | None
 
     async def percent(self) -> int:
-        """Return the share of the new side, of several names the smallest; raises RefusedError for records of another kind."""
+        """Return the new side's share, for several names the smallest.
+
+        Raise RefusedError for records that are not ours.
+        """
         return min([self._percent(name) for name in await self._names()], default=0)
 
     async def put(self, percent: int) -> None:
-        """Give the new side a share of every name; raises BusyError when a record was changed meanwhile."""
+        """Give the new side a share of every name's traffic. Raise BusyError when a record has changed meanwhile."""
         new = self.new
         if new is None:
             await self.settle(self.old)
@@ -146,7 +154,7 @@ class Domains:
             await self._write([(name, name.weighed(percent, self.old, new)) for name in await self._names()])
 
     async def settle(self, side: Destination) -> list[str]:
-        """Replace the weighted records by simple ones for one side, and return the names that had weighted ones."""
+        """Replace the weighted records by simple records for one side. Return the names that had weighted records."""
         weighed = [name for name in await self._names() if name.is_weighed]
         await self._write([(name, name.simple(side)) for name in weighed])
         return [name.name for name in weighed]
@@ -175,7 +183,10 @@ class Domains:
                 await self.time.sleep(_POLL_SECONDS)
 
     async def _changed(self, name: NameRecords, after: Sequence[Record]) -> str:
-        """Send a batch, which AWS refuses when a record is no longer as it was read, and return the change's id."""
+        """Send a batch and return the change's id.
+
+        AWS refuses the batch when a record has changed since it was read.
+        """
         wanted = {"Comment": "slipway move", "Changes": batch(name.leading, after)}
         try:
             answer = await self.aws.call_idempotent(
@@ -192,7 +203,7 @@ class Domains:
 
 @dataclass(frozen=True, kw_only=True)
 class Certified:
-    """The certificates of the names, and the new side's load balancer that answers for them."""
+    """The certificates for the service's own names, and the new side's load balancer, which serves them."""
 
     aws: Aws
     time: Time
@@ -200,7 +211,7 @@ class Certified:
     gateway: Gateway
 
     async def answer_for(self, names: Sequence[NameRecords]) -> None:
-        """Add certificates and hosts for these names to the load balancer; it keeps those it has."""
+        """Add certificates and hosts for these names to the load balancer, and keep its other ones."""
         attached = await _attached(self.aws, self.gateway)
         for name in names:
             if not attached & {arn async for arn in _issued_for(self.aws, name.name)}:
@@ -224,7 +235,7 @@ class Certified:
             )
 
     async def _issued(self, name: NameRecords) -> str:
-        """Return the ARN of a certificate for a name, once it is issued."""
+        """Return the ARN of a certificate for a name. Wait until it is issued."""
         async for arn in _issued_for(self.aws, name.name):
             return arn
         arn = await self._requested(name)
@@ -249,11 +260,11 @@ class Certified:
             await self.time.sleep(_SLOW_POLL_SECONDS)
 
     async def _requested(self, name: NameRecords) -> str:
-        """Return the certificate that waits for its proof already, or request one."""
+        """Return a certificate that is already waiting for its proof, otherwise request one."""
         async for arn, _ in _certificates(self.aws, name.name):
             return arn
         self.tell(Event(f"requesting a certificate for {name.name}"))
-        # The same request within an hour makes no second one.
+        # With this token, repeating the request within an hour creates no second certificate.
         token = hashlib.sha256(name.name.encode()).hexdigest()[:32]
         answer = await self.aws.call_idempotent(
             "acm", "request_certificate", DomainName=name.name, ValidationMethod="DNS", IdempotencyToken=token
@@ -261,7 +272,10 @@ class Certified:
         return str(answer["CertificateArn"])
 
     async def _prove(self, name: NameRecords, record: Record) -> None:
-        """Put the record that proves a name into its zone, or print it where another DNS service has the zone."""
+        """Put the record that proves ownership of a name into its zone.
+
+        Print the record when another DNS service has the zone.
+        """
         shown = f"{record['Name']} {record['Type']} {record['Value']}"
         if name.zone is None:
             self.tell(Event(f"set this record, which proves that {name.name} is yours: {shown}"))
@@ -280,7 +294,7 @@ class Certified:
 
 
 async def lacking(aws: Aws, gateway: Gateway | None, names: Sequence[NameRecords]) -> list[FieldChange]:
-    """Return the certificates and rules that the load balancer does not have for these names; without one it lacks all."""
+    """Return the certificates and rules for these names that the load balancer lacks; all of them without a load balancer."""
     attached = await _attached(aws, gateway) if gateway else set()
     hosts = await hosts_at(aws, gateway) if gateway else []
     changes = []
@@ -296,7 +310,7 @@ async def lacking(aws: Aws, gateway: Gateway | None, names: Sequence[NameRecords
 
 
 async def hosts_at(aws: Aws, gateway: Gateway) -> list[str]:
-    """Return the hosts that the load balancer's rule forwards to the service, its own address among them."""
+    """Return the hosts that the load balancer's rule forwards to the service, including its own address."""
     return _hosts_of(await _conditions(aws, gateway))
 
 
@@ -316,7 +330,7 @@ def _hosts_of(conditions: Sequence[Record]) -> list[str]:
 
 
 async def _certificates(aws: Aws, host: str) -> AsyncIterator[tuple[str, str]]:
-    """Yield the certificates of the region that cover a host, issued or waiting for their proof."""
+    """Yield the region's certificates that cover a host and are issued or waiting for their proof."""
     asked = {"CertificateStatuses": ["ISSUED", "PENDING_VALIDATION"], "Includes": {"keyTypes": [*_KEYS]}}
     async for each in aws.items("acm", "list_certificates", "CertificateSummaryList", MaxItems=100, **asked):
         names = each.get("SubjectAlternativeNameSummaries", ()) if each["Status"] == "ISSUED" else ()
@@ -335,7 +349,7 @@ def _covers(pattern: str, host: str) -> bool:
 
 
 def _sent(condition: Record) -> dict[str, Any]:
-    """Return a condition as ModifyRule accepts it: in only one of the two forms that a description has."""
+    """Return a rule's condition in the form for ModifyRule, which accepts only one of the two forms in a description."""
     return {
         key: value for key, value in condition.items() if key != "Values" or len(condition) == len(("Field", "Values"))
     }

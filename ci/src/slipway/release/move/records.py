@@ -1,7 +1,7 @@
-"""The records of one name in DNS: the share of its traffic that each side gets, and the batch that changes it. Pure.
+"""The DNS records of one name: each side's share of the traffic, and the batch that changes it. Pure.
 
-A weighted pair replaces the simple record; its set identifiers say whose it is. Each batch deletes the records as they were read and creates
-the wanted ones, so Route 53 refuses it when another client was faster.
+A weighted pair of records replaces the simple one. Their set identifiers mark them as slipway's. Each batch deletes the
+records as they were read and creates new ones, so Route 53 refuses it when another client changed them first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,16 @@ from typing import Any
 OLD, NEW = "slipway app-runner", "slipway ecs-express"  # set identifiers
 WHOLE = 100
 TTL_SECONDS = 60
-_LEADING = ("A", "AAAA", "CNAME")  # the types that lead a client to an address
+_LEADING = ("A", "AAAA", "CNAME")  # the record types that give a client an address
 Record = Mapping[str, Any]  # Route 53's ResourceRecordSet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """A side in DNS: its name, and the hosted zone for an alias record, empty if only the present record has it."""
+    """The destination of a side's records: its DNS name, and the hosted zone for alias records.
+
+    The zone is empty when only the present record has it.
+    """
 
     dns: str
     zone: str = ""
@@ -25,7 +28,10 @@ class Destination:
 
 @dataclass(frozen=True, kw_only=True)
 class NameRecords:
-    """A name of the service's own and its records as they were read; `zone` is None when Route 53 of this account does not have it."""
+    """One of the service's own names, and its records as they were read.
+
+    `zone` is None when this account's Route 53 does not have the name.
+    """
 
     name: str
     zone: str | None
@@ -33,7 +39,7 @@ class NameRecords:
 
     @property
     def leading(self) -> list[Record]:
-        """The records that lead to the service."""
+        """The records that give clients the service's address."""
         return [record for record in self.records if record["Type"] in _LEADING]
 
     @property
@@ -41,14 +47,14 @@ class NameRecords:
         return any("SetIdentifier" in record for record in self.leading)
 
     def problem(self, old: Destination, new: Destination | None) -> str:
-        """Return why these records cannot be weighed, otherwise nothing."""
+        """Return why these records cannot have weights, otherwise an empty text."""
         if self.zone is None or self.percent(old, new) is not None:
             return ""
         shown = ", ".join(f"{record['Type']} {_target(record)}" for record in self.leading) or "none"
         return f"the records of {self.name} are neither one that leads to {old.dns} nor those of a move: {shown}"
 
     def percent(self, old: Destination, new: Destination | None) -> int | None:
-        """Return the share of the new side; None when the records are not ours to weigh."""
+        """Return the new side's share; None when the records are not slipway's."""
         found = self.leading
         pair = {record.get("SetIdentifier"): record for record in found}
         if len(found) == len(pair) == 2 and set(pair) == {OLD, NEW}:
@@ -71,7 +77,10 @@ class NameRecords:
         return [self._leading_to(side)]
 
     def _leading_to(self, side: Destination) -> dict[str, Any]:
-        """Return a record of the present kind that leads to a side; that side's own record if it has one, as only that has its zone."""
+        """Return a record for a side, of the same kind as the present one.
+
+        If the side already has a record, use it, because only that one has the zone.
+        """
         kept = next((record for record in self.leading if _target(record) == _plain(side.dns)), None)
         example = kept or self.leading[0]
         made: dict[str, Any] = {"Name": example["Name"], "Type": example["Type"]}
@@ -82,7 +91,7 @@ class NameRecords:
 
 
 def batch(before: Sequence[Record], after: Sequence[Record]) -> list[dict[str, Any]]:
-    """Return the changes from the records as they were read to the wanted ones."""
+    """Return the changes that replace the records as they were read."""
     return [
         *({"Action": "DELETE", "ResourceRecordSet": record} for record in before),
         *({"Action": "CREATE", "ResourceRecordSet": record} for record in after),
@@ -96,5 +105,5 @@ def _target(record: Record) -> str:
 
 
 def _plain(dns: str) -> str:
-    """Return a name without the prefix that the console adds to a load balancer's."""
+    """Return a DNS name without the prefix that the console adds for load balancers."""
     return dns.lower().rstrip(".").removeprefix("dualstack.")

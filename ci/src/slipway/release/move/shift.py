@@ -1,4 +1,7 @@
-"""The shift of traffic from one side to the other in steps, each watched for errors; after errors the old side gets the traffic again. Knows no platform."""
+"""The shift of traffic between two sides in steps, each watched for errors.
+
+After errors the old side gets all traffic back. Knows no platform.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,8 +13,8 @@ from slipway.records.progress import Event, Tell
 from slipway.release.engine.target import Time
 from slipway.release.errors import BusyError
 
-STEPS = (0, 10, 50, 100)  # percent of the new side
-WATCH_SECONDS = 180.0  # of each step: CloudWatch shows a minute when it is over
+STEPS = (0, 10, 50, 100)  # the new side's shares, in percent
+WATCH_SECONDS = 180.0  # for each step; CloudWatch shows a minute only after its end
 _CHECK_SECONDS = 30.0
 _ATTEMPTS = 5
 
@@ -20,15 +23,18 @@ class Weights(Protocol):
     """The weights of both sides."""
 
     async def percent(self) -> int:
-        """Return the share of the new side."""
+        """Return the new side's share."""
 
     async def put(self, percent: int) -> None:
-        """Give the new side a share, and return when resolvers know it; raises BusyError when the weights were changed meanwhile."""
+        """Give the new side a share, and return when resolvers know it.
+
+        Raise BusyError when the weights have changed meanwhile.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShiftEnd:
-    """How a shift ended, and why if it was not as wanted."""
+    """How a shift ended, with the cause and remedy when it failed."""
 
     status: Status
     cause: str = ""
@@ -40,8 +46,8 @@ class Shift:
     """One shift.
 
     - is_newest: whether no later command has begun to shift the traffic.
-    - parted: why a step may not be made, otherwise nothing.
-    - problem: what is wrong with the new side since a time of the platform in seconds, otherwise nothing.
+    - parted: returns why the next step is not allowed, otherwise an empty text.
+    - problem: returns the new side's problem since a time (seconds on the platform's clock), otherwise an empty text.
     """
 
     traffic: Weights
@@ -52,7 +58,7 @@ class Shift:
     problem: Callable[[float], Awaitable[str]]
 
     async def forward(self) -> ShiftEnd:
-        """Give the new side all of the traffic, step by step; after an error give it none."""
+        """Give the new side all traffic, step by step. After an error give all of it back."""
         try:
             percent = await self.traffic.percent()
             for step in [step for step in STEPS if step >= percent]:
@@ -67,7 +73,7 @@ class Shift:
             return await self._taken_back(f"the step could not be finished: {error.what}")
 
     async def back(self) -> ShiftEnd:
-        """Give the old side all of the traffic again."""
+        """Give all traffic back to the old side."""
         try:
             done = await self._put(0)
         except SlipwayError as error:
@@ -75,7 +81,7 @@ class Shift:
         return ShiftEnd(status=Status.SUCCEEDED) if done else _SUPERSEDED
 
     async def _put(self, percent: int) -> bool:
-        """Put the weights; return False when a newer command decides on them."""
+        """Set the weights. Return False when a newer command controls them."""
         for remaining in reversed(range(_ATTEMPTS)):
             if not await self.is_newest():
                 return False
@@ -91,7 +97,7 @@ class Shift:
         return True
 
     async def _watched(self, step: int) -> str:
-        """Check the new side for a while, and return its problem."""
+        """Watch the new side for a while, and return its problem, otherwise an empty text."""
         began = self.time.now().timestamp()
         while (passed := self.time.now().timestamp() - began) < WATCH_SECONDS:
             await self.time.sleep(min(_CHECK_SECONDS, WATCH_SECONDS - passed))

@@ -1,1 +1,1 @@
-"""Preflight: what is known to fail is refused before the platform is changed, within seconds, by reads only."""
+"""The preflight: within seconds and by reads only, refuse a deployment that would fail, before the platform is changed."""

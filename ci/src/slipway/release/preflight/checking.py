@@ -1,4 +1,4 @@
-"""A preflight: every reading check at once, then the start of the release, which takes longest."""
+"""A preflight: all reading checks at once, then the start of the release, which takes longest."""
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -22,7 +22,7 @@ Boot = Callable[[], Awaitable[Checks]]
 Checker = Callable[[Aws, ServiceSpec], Awaitable[Checks]]
 
 NETWORK, QUOTAS = "network", "quotas"
-_STARTED = ("migrations", "release")  # the subjects of checks that run the release
+_STARTED = ("migrations", "release")  # the subjects of checks that run the release's code
 _CHECKERS: Mapping[str, Checker] = {
     "account": checks_of_account,
     "image": image.checks_of_image,
@@ -33,10 +33,11 @@ _CHECKERS: Mapping[str, Checker] = {
 async def preflight(
     aws: Aws, spec: ServiceSpec, checkers: Mapping[str, Checker], boot: Boot | None = None
 ) -> Preflight:
-    """Check everything that a deployment of `spec` needs; nothing is changed.
+    """Check everything that a deployment of `spec` needs. Change nothing.
 
-    `checkers` are those of the target. `boot` starts the release, unless a check has refused it already. Raises SlipwayError when no call
-    to AWS can be made: no credentials, a wrong clock.
+    - checkers: the target's own checks.
+    - boot: starts the release, unless another check has refused it already.
+    Raise SlipwayError when no call to AWS is possible, for example without credentials or with a wrong clock.
     """
     began = time.monotonic()
     branches = [
@@ -60,7 +61,10 @@ def migration_checkers(settings: Settings, environment: str) -> Mapping[str, Che
 
 
 def naming_changes(result: Preflight, spec: ServiceSpec, live: Mapping[str, str]) -> Preflight:
-    """Name the changed variables and secrets in the remedy of a release that does not start; `live` are the fields of the live one."""
+    """Add the changed variables and secrets to the remedy of a release that does not start.
+
+    `live` are the live service's fields.
+    """
     wanted = spec.fields()
     named = naming_values(name for name in {**live, **wanted} if live and live.get(name) != wanted.get(name))
 
@@ -73,7 +77,7 @@ def naming_changes(result: Preflight, spec: ServiceSpec, live: Mapping[str, str]
 
 
 def refuse(result: Preflight) -> None:
-    """Raise RefusedError for the first refusal, with the number of further ones."""
+    """Raise RefusedError for the first refusal, with the number of the others."""
     if not result.refusals:
         return
     first, *others = result.refusals
@@ -83,7 +87,7 @@ def refuse(result: Preflight) -> None:
 
 
 def events(result: Preflight) -> tuple[Event, ...]:
-    """Return what a run reports: the log lines behind refusals, and what was not covered."""
+    """Return the events for a run: the log lines behind refusals, and the facts that were not covered."""
     lines = [Event(f"log: {one_line(line)}") for check in result.refusals for line in check.lines]
     return (
         *lines,
@@ -115,12 +119,12 @@ async def _booted(boot: Boot | None, seen: Preflight) -> Checks:
 
 
 def versions(result: Preflight) -> dict[str, str]:
-    """Return the version in use of each secret that was read, by variable."""
+    """Return the current version of each secret that was read, by variable."""
     return versions_in(check for branch in result.branches for check in branch.checks)
 
 
 def _beyond(spec: ServiceSpec, checkers: Collection[str]) -> Checks:
-    """Return what cannot be checked from outside the platform."""
+    """Return the facts that cannot be checked from outside the platform."""
     checks = [
         not_covered("permissions", "the permissions of the roles: only their trust policies were read"),
         not_covered("size", f"whether {spec.memory} MB are enough: a start here is not limited to them"),
@@ -135,13 +139,13 @@ def _beyond(spec: ServiceSpec, checkers: Collection[str]) -> Checks:
 
 
 def going_back(found: Preflight) -> Preflight:
-    """Return the preflight of a rollback."""
+    """Return a preflight with remedies for a rollback."""
     branches = (Branch(branch.part, tuple(map(image.going_back, branch.checks))) for branch in found.branches)
     return replace(found, branches=tuple(branches))
 
 
 def unmigrated(found: Preflight) -> Preflight:
-    """Add to the preflight of a first deployment that slipway does not migrate its database."""
+    """Add a note to the preflight of a first deployment: slipway does not migrate its database."""
     if any(branch.part == "service" for branch in found.branches):
         return found
     check = not_covered("database", f"{NOT_MIGRATED}: {NOT_MIGRATED_REMEDY}")

@@ -1,4 +1,4 @@
-"""Checks: the three verdicts, how errors of AWS become one of them, and the account that they are about."""
+"""Constructors for checks with the three verdicts, the conversion of AWS's errors to checks, and the check of the account."""
 
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from slipway.untrusted import one_line
 Checks = tuple[Check, ...]
 
 _TIMEOUT_SECONDS = 20.0
-_PARTS = 6  # of an ARN
+_PARTS = 6  # of an ARN, separated by colons
 
 
 def ok(subject: str, found: str, version: str = "") -> Check:
@@ -35,7 +35,10 @@ def not_covered(subject: str, why: str) -> Check:
 
 
 async def covered(subject: str, reading: Awaitable[Checks]) -> Checks:
-    """Return checks that read AWS, or "not covered" when access is denied or no answer comes in time; raises for unusable credentials."""
+    """Return checks that read AWS; "not covered" when access is denied or no answer arrives in time.
+
+    Raise an error for unusable credentials.
+    """
     try:
         with anyio.fail_after(_TIMEOUT_SECONDS):
             return await reading
@@ -49,7 +52,7 @@ async def covered(subject: str, reading: Awaitable[Checks]) -> Checks:
 
 @dataclass(frozen=True)
 class Arn:
-    """An Amazon resource name. `resource` is everything after the account; an ARN of IAM has no region."""
+    """An Amazon resource name. `resource` is everything after the account. An ARN of IAM has no region."""
 
     service: str
     region: str
@@ -58,7 +61,7 @@ class Arn:
 
     @classmethod
     def parse(cls, text: str) -> "Arn | None":
-        """Return the ARN in a text; None when the text is not one."""
+        """Return the ARN in a text; None when the text is no ARN."""
         parts = text.split(":", _PARTS - 1)
         if len(parts) < _PARTS or parts[0] != "arn" or not parts[5]:
             return None
@@ -66,18 +69,18 @@ class Arn:
 
 
 def account_of(spec: ServiceSpec) -> str:
-    """Return the account in the host of ECR: ACCOUNT.dkr.ecr.REGION.amazonaws.com."""
+    """Return the account in the host name of an ECR registry, ACCOUNT.dkr.ecr.REGION.amazonaws.com."""
     return spec.image.repository.partition(".")[0]
 
 
 async def checks_of_account(aws: Aws, spec: ServiceSpec) -> Checks:
-    """Check that the credentials belong to the environment's account. STS answers this whatever the credentials allow."""
+    """Check that the credentials belong to the environment's account. STS answers this without any permission."""
     account = str((await aws.call("sts", "get_caller_identity"))["Account"])
     return (judge_account(spec, account, real=aws.endpoint_url is None),)
 
 
 def judge_account(spec: ServiceSpec, account: str, *, real: bool) -> Check:
-    """Compare the account of the credentials with the environment's; a simulated account may have another number."""
+    """Compare the credentials' account with the environment's. A simulated account may have another number."""
     wanted = account_of(spec)
     if account == wanted:
         return ok("account", f"the credentials are of {wanted}")

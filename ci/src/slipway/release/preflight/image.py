@@ -1,4 +1,4 @@
-"""The image: it exists by digest, is one manifest for the platform of the service, and its repository has immutable tags."""
+"""The image: it exists by digest, is one manifest for the service's platform, and its repository has immutable tags."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,27 +29,27 @@ _DELETED = (
     "its image was deleted: go back to another one with `slipway rollback --to NUMBER`, or build its commit again and deploy that; "
     "`slipway history` has the numbers and the commits"
 )
-_MOST_BYTES = 4 * 1024 * 1024  # of a config
+_MOST_BYTES = 4 * 1024 * 1024  # of an image's config
 _TIMEOUT_SECONDS = 10.0
 
 
 async def checks_of_image(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the image and its repository."""
     judged = await _judged(aws, spec)
-    if len(judged) == 1:  # there is no image
+    if len(judged) == 1:  # the only check says that there is no image
         return judged
     name = spec.image.repository.partition("/")[2]
     return *judged, *await covered("tags", _tags(aws, name, spec.environment))
 
 
 async def refusal_of(aws: Aws, spec: ServiceSpec) -> Check | None:
-    """Return why the image cannot be deployed; None if it can, or could not be read."""
+    """Return the check that refuses the image; None when it can be deployed, or could not be read."""
     checks = await covered("image", _judged(aws, spec))
     return next((check for check in checks if check.verdict is PreflightResult.REFUSED), None)
 
 
 def going_back(check: Check) -> Check:
-    """Return a check of a release that has been live: nothing has to be pushed for it, so a missing image was deleted."""
+    """Return a check with the remedy for a release that was live before: a missing image was deleted, so pushing is no remedy."""
     return replace(check, remedy=_DELETED) if check.remedy == _ABSENT else check
 
 
@@ -64,7 +64,7 @@ async def _judged(aws: Aws, spec: ServiceSpec) -> Checks:
 
 
 async def _manifest(aws: Aws, name: str, image: Reference) -> Mapping[str, Any] | Check:
-    """Return the manifest behind the digest; a check when there is none."""
+    """Return the manifest of the image; a check when there is none."""
     wanted = [{"imageDigest": image.digest}]
     call = aws.call("ecr", "batch_get_image", repositoryName=name, imageIds=wanted, acceptedMediaTypes=[*_MEDIA_TYPES])
     answer = await or_absent(call, "RepositoryNotFoundException")
@@ -84,7 +84,7 @@ async def _manifest(aws: Aws, name: str, image: Reference) -> Mapping[str, Any] 
 
 
 async def _platform(aws: Aws, name: str, spec: ServiceSpec, manifest: Mapping[str, Any]) -> Checks:
-    """Check for which operating system and architecture the image was built."""
+    """Check the operating system and architecture of the image."""
     if isinstance(entries := manifest.get("manifests"), list):
         return (judge_index(spec.image, entries, spec.platform),)
     if manifest.get("artifactType") == TREE:
@@ -105,7 +105,7 @@ async def _platform(aws: Aws, name: str, spec: ServiceSpec, manifest: Mapping[st
 
 
 def judge_index(image: Reference, entries: Sequence[Any], wanted: str = PLATFORM) -> Check:
-    """Judge an image index: refused, with the one manifest in it that fits."""
+    """Refuse an image index, and name the one manifest in it that fits."""
     fitting = [
         one_line(str(entry["digest"]))
         for entry in entries
@@ -118,7 +118,7 @@ def judge_index(image: Reference, entries: Sequence[Any], wanted: str = PLATFORM
 
 
 def judge_tree(*, real: bool) -> Check:
-    """Judge a source tree, which a machine without a container engine builds; `real`: the account is AWS's own."""
+    """Judge a source tree, which a machine without a container engine builds. `real`: the account is AWS's own."""
     if real:
         return no("platform", "it is a source tree, not an image", "build an image: dagger call publish")
     return not_covered("platform", "it is a source tree, which has none and runs in a simulated account only")
@@ -136,14 +136,14 @@ def judge_config(config: Mapping[str, Any], wanted: str = PLATFORM) -> Check:
 
 
 def _machine(description: Any) -> str:
-    """Return `os/architecture`; empty when neither is named."""
+    """Return `os/architecture`; empty when the description has neither."""
     if not isinstance(description, Mapping):
         return ""
     return f"{description.get('os', '')}/{description.get('architecture', '')}".strip("/")
 
 
 async def _downloaded(url: str, digest: str) -> bytes:
-    """Download a small blob from the URL that ECR has signed; raises httpx.HTTPError, RefusedError."""
+    """Download a small blob from the URL that ECR has signed. Raise httpx.HTTPError or RefusedError when this fails."""
     content = b""
     async with (
         httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, verify=certificates()) as client,

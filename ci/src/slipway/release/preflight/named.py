@@ -1,6 +1,6 @@
-"""The roles and secrets that the settings name: whether they exist, and whether the platform may assume the roles.
+"""The roles and secrets in the settings: whether they exist, and whether the platform may assume the roles.
 
-Of roles only the trust policies are read, of secrets only descriptions, never values.
+Only trust policies of roles and descriptions of secrets are read, never values.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,11 +22,11 @@ _NAME = "name the ARN of a secret in Secrets Manager or of a parameter in SSM"
 _ASSUME = "sts:assumerole"
 OWNER_TAG = "slipway:environment"
 _MOST = 50  # names in one filter [M]
-_YOUNG_SECONDS = 90  # until then a platform may not know a role [F]
+_YOUNG_SECONDS = 90  # a younger role may not be known to the platform yet [F]
 
 
 async def checks_of_roles(aws: Aws, spec: ServiceSpec, trusts: Mapping[str, tuple[str | None, str]]) -> Checks:
-    """Check roles, given by subject: the ARN, where there is one, and the service that assumes it."""
+    """Check roles. `trusts` has, by subject, the role's ARN or None, and the service that assumes the role."""
     checks: Checks = ()
     for subject, (arn, principal) in trusts.items():
         if arn:
@@ -58,7 +58,10 @@ async def _role(aws: Aws, spec: ServiceSpec, subject: str, trust: tuple[str, str
 
 
 def judge_role(subject: str, arn: str, principal: str, role: Mapping[str, Any], now: datetime) -> Check:
-    """Judge whether the trust policy lets `principal` assume the role. A new role passes: the deployment waits until the platform knows it."""
+    """Judge whether the trust policy allows `principal` to assume the role.
+
+    A new role passes, because the deployment waits until the platform knows it.
+    """
     allowing: list[Mapping[str, Any]] = []
     denying: list[Mapping[str, Any]] = []
     for statement in _statements(role.get("AssumeRolePolicyDocument")):
@@ -81,13 +84,16 @@ def judge_role(subject: str, arn: str, principal: str, role: Mapping[str, Any], 
 
 
 def _statements(policy: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the statements of a policy that boto3 has decoded; anything else has none."""
+    """Yield the statements of a policy that boto3 has decoded; none for any other value."""
     statements = policy.get("Statement", []) if isinstance(policy, Mapping) else []
     yield from (statement for statement in _listed(statements) if isinstance(statement, Mapping))
 
 
 def _fits(statement: Mapping[str, Any], principal: str) -> bool:
-    """Whether the statement applies to this principal and sts:AssumeRole; actions may have wildcards and any case [G]."""
+    """Return whether the statement applies to this principal and to sts:AssumeRole.
+
+    Actions may have wildcards and any case [G].
+    """
     named = statement.get("Principal", {})
     services = _listed(named.get("Service", [])) if isinstance(named, Mapping) else [named]
     actions = [str(action).lower() for action in _listed(statement.get("Action", []))]
@@ -101,7 +107,10 @@ def _listed(value: Any) -> list[Any]:
 
 
 def judge_owner(service: str, environment: str, owner: str | None, adopt: str) -> Check:
-    """Judge a service by slipway's tag, None when it has none; a person adopts a service by setting the tag."""
+    """Judge a service's owner by slipway's tag, None without a tag.
+
+    A person can let slipway adopt a service by setting the tag.
+    """
     if owner == environment:
         return ok("owner", f"{service} was made for {environment}")
     if owner is None:
@@ -111,7 +120,7 @@ def judge_owner(service: str, environment: str, owner: str | None, adopt: str) -
 
 
 async def checks_of_log(group: str, aws: Aws, spec: ServiceSpec) -> Checks:
-    """Check that the log group of the task that migrates exists: ECS starts no task without it."""
+    """Check that the log group of the migrating task exists, because ECS starts no task without it."""
     call = aws.call("logs", "describe_log_streams", logGroupName=group, limit=1)
     if await or_absent(call, "ResourceNotFoundException") is not None:
         return (ok("migration", f"its log group {group} is there"),)
@@ -120,7 +129,7 @@ async def checks_of_log(group: str, aws: Aws, spec: ServiceSpec) -> Checks:
 
 
 async def checks_of_secrets(aws: Aws, spec: ServiceSpec) -> Checks:
-    """Check every secret, by its variable."""
+    """Check every secret of the service."""
     checks: list[Check] = []
     parameters: dict[str, str] = {}
     for variable, reference in spec.secrets.items():
@@ -139,7 +148,10 @@ async def checks_of_secrets(aws: Aws, spec: ServiceSpec) -> Checks:
 
 
 def _elsewhere(variable: str, reference: str, name: Arn, aws: Aws, spec: ServiceSpec) -> Check | None:
-    """Return the check of a secret in another account or region, None for one of ours; parameters of another account are not supported [M]."""
+    """Return a check for a secret in another account or region; None for one in ours.
+
+    Parameters in another account are not supported [M].
+    """
     is_ours = name.account == account_of(spec)
     if not is_ours and name.service == "ssm":
         problem = f"{reference} is in another account, and the platform reads parameters of its own account only"
@@ -161,7 +173,7 @@ async def _secret(aws: Aws, variable: str, reference: str) -> Checks:
 
 
 def judge_secret(variable: str, arn: str, key: str, description: Mapping[str, Any]) -> Checks:
-    """Judge a secret that exists: one that is scheduled for deletion is refused."""
+    """Judge an existing secret. Refuse one that is scheduled for deletion."""
     if gone := description.get("DeletedDate"):
         problem = f"the secret {arn} is scheduled for deletion on {gone:%Y-%m-%d}"
         return (no(variable, problem, f"aws secretsmanager restore-secret --secret-id {arn}"),)
@@ -174,7 +186,7 @@ def judge_secret(variable: str, arn: str, key: str, description: Mapping[str, An
 
 
 async def _parameters(aws: Aws, wanted: Mapping[str, str]) -> Checks:
-    """Check all parameters, 50 per call."""
+    """Check all parameters, in calls of 50 names."""
     names = [name for reference in wanted.values() for name in names_of(reference)]
     versions: dict[str, str] = {}
     for first in range(0, len(names), _MOST):

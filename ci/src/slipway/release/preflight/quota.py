@@ -1,6 +1,6 @@
-"""ECR's quota of images in a repository: a full one accepts neither an image nor a record of the ledger.
+"""ECR's quota of images in a repository. A full repository accepts neither images nor records of the ledger.
 
-Counting takes a call for each thousand images, so a rollback does without it.
+Counting takes a call for each thousand images, so a rollback leaves it out.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from slipway.release.preflight.checking import Checker
 from slipway.release.preflight.checks import Checks, covered, not_covered, ok
 from slipway.settings.service import ledger_repository
 
-MOST = 100_000  # images in a repository: the default, which an account can have raised [G]
+MOST = 100_000  # images in a repository; the default, which AWS can raise for an account [G]
 _NEARLY = 0.9
 _RAISE = "aws service-quotas request-service-quota-increase --service-code ecr --quota-code L-03A36CE1 --desired-value"
 
@@ -31,13 +31,13 @@ async def _counted(aws: Aws, subject: str, repository: str) -> Checks:
 
 
 async def _images(aws: Aws, repository: str) -> int:
-    """Return the number of images; one with several tags is listed once for each."""
+    """Return the number of images. ECR lists an image once for each of its tags."""
     images = aws.items("ecr", "list_images", "imageIds", repositoryName=repository, maxResults=1000)
     return len({image["imageDigest"] async for image in images})
 
 
 def _judged(subject: str, repository: str, number: int) -> Check:
-    """Warn above nine tenths of the default quota. It is no refusal, because the account may have a higher one."""
+    """Warn above nine tenths of the default quota. Do not refuse, because the account may have a higher quota."""
     found = f"images in {repository}: {number}, and ECR's default quota is {MOST}"
     if number <= _NEARLY * MOST:
         return ok(subject, found)

@@ -1,6 +1,6 @@
-"""The migration of an environment's database before a release, from the release's own image.
+"""The migration of an environment's database before a release, with the release's own image.
 
-The runner on this machine is in `environment/migrate.py`, because it reads the environment's secrets.
+The runner for this machine is in `environment/migrate.py`, because it reads the environment's secrets.
 """
 
 from typing import Protocol
@@ -14,10 +14,13 @@ class Runner(Protocol):
 
     @property
     def how(self) -> str:
-        """A description for reports: "a Fargate task", "this machine"."""
+        """A description for reports, such as "a Fargate task" or "this machine"."""
 
     async def migrate(self, tell: Tell) -> Migration:
-        """Apply the missing revisions; `tell` receives lines meanwhile. Raises RefusedError on failure, UnknownOutcomeError on an unknown outcome."""
+        """Apply the missing revisions.
+
+        `tell` receives progress lines. Raise RefusedError on failure, UnknownOutcomeError when the outcome is unknown.
+        """
 
     async def standing(self) -> Standing:
-        """Return the database's revision and the release's, without changing anything."""
+        """Return the revisions of the database and of the release, without changing anything."""

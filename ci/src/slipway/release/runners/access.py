@@ -1,4 +1,4 @@
-"""The order for a task that reads or makes the roles and the database of a service, on the server that bootstrap made."""
+"""The order for a task that reads or creates a service's roles and database on bootstrap's server."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from slipway.release.runners.definition import TaskOrder, portable_command
 from slipway.settings import MigrationRunner
 
-_CONNECT_SECONDS = "10"  # for drivers that are made of libpq; otherwise a closed port keeps a task for minutes
+_CONNECT_SECONDS = "10"  # for drivers based on libpq; otherwise a closed port blocks a task for minutes
 
 
 @dataclass(frozen=True)
 class AccessOrder(TaskOrder):
-    """The order for such a task; with `only_reads` it makes nothing.
+    """The order for a task that reads or creates a service's roles and database.
 
-    - task: where and with which role it runs. secret_names: those of its variables, by variable. arguments: those of the program.
+    With `only_reads` it creates nothing.
+    - task: where the task runs, and with which role.
+    - secret_names: the names of the secrets, by variable.
+    - arguments: the program's arguments.
     """
 
     task: MigrationRunner = field(kw_only=True)
@@ -21,7 +24,7 @@ class AccessOrder(TaskOrder):
     arguments: tuple[str, ...] = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        """Replace the checks of a migration, which needs settings of its own."""
+        """Skip the checks of a migration, which needs settings of its own."""
 
     @property
     def secrets(self) -> dict[str, str]:

@@ -1,7 +1,9 @@
-"""The requests to ECS for the task that migrates: pure, from the settings and a digest. Secrets are in them by ARN only.
+"""The requests to ECS for the migrating task, made from the settings and a digest.
 
-The container runs slipway's migration without slipway: its modules as an argument of `python`, and a few lines that import them. It needs a
-folder for temporary files, but no shell. The same version of slipway makes the same bytes.
+They contain secrets by ARN only. Pure.
+The container runs slipway's migration without an installed slipway: an argument of `python` contains the modules and a
+few lines that import them. It needs a folder for temporary files, but no shell. The same version of slipway makes the
+same bytes.
 """
 
 import ast
@@ -30,12 +32,13 @@ _MOST_BYTES = 64 * 1024  # of a task definition [G]
 
 @dataclass(frozen=True, kw_only=True)
 class TaskOrder:
-    """The order for a task in an environment of the settings; raises SettingsError.
+    """The order for a migrating task in an environment. Raise SettingsError when the settings do not fit.
 
-    - only_reads: whether it only reads the database's revisions. transactions: those of the certificate; others are refused.
+    - only_reads: whether the task only reads the database's revisions.
+    - transactions: those of the certificate; the task refuses others.
     """
 
-    settings: Settings = field(repr=False)  # values of variables are in it
+    settings: Settings = field(repr=False)  # not shown, because it contains values of variables
     environment: str
     digest: str
     only_reads: bool = False
@@ -60,7 +63,7 @@ class TaskOrder:
 
     @property
     def secrets(self) -> dict[str, str]:
-        """The service's secrets; where bootstrap made the database, with the URL of the role that owns its tables."""
+        """The service's secrets. A managed database's URL is that of the role that owns the tables."""
         return {**self.env.secrets, **self.settings.database_secrets(self.environment, owner=True)}
 
     @property
@@ -84,7 +87,7 @@ class TaskOrder:
 
     @property
     def noun(self) -> str:
-        """The work of the task, in sentences."""
+        """The name of the task's work, for sentences."""
         return "migration"
 
     @property
@@ -93,12 +96,15 @@ class TaskOrder:
 
     @property
     def family(self) -> str:
-        """The family of the definition, one per kind of task, so that an unchanged definition is reused."""
+        """The family of the definition, one for each kind of task, so that an unchanged definition is reused."""
         return f"{self.settings.service_name(self.environment)}-migration{'-status' if self.only_reads else ''}"
 
     @property
     def started_by(self) -> str:
-        """The mark by which a run finds a task that another run started for the same digest. ECS allows letters, digits, - _ / only."""
+        """The mark by which a run finds a task that another run started for the same digest.
+
+        ECS allows only letters, digits, - _ and /.
+        """
         return f"{PREFIX}/{self.family}/{self.digest.rpartition(':')[2][:40]}"
 
     @property
@@ -107,16 +113,19 @@ class TaskOrder:
 
     @property
     def again(self) -> str:
-        """The command that resumes it."""
+        """The command that resumes the task."""
         status = " --status" if self.only_reads else ""
         return f"slipway migrate --environment {self.environment} --image {self.image}{status}"
 
 
 def definition(order: TaskOrder) -> dict[str, Any]:
-    """Return the request of RegisterTaskDefinition, labelled with a hash of itself; raises BadInputError when it is too large."""
+    """Return the request of RegisterTaskDefinition, labelled with a hash of itself.
+
+    Raise BadInputError when it is too large.
+    """
     bare = _definition(order, {})
     content = json.dumps(bare, sort_keys=True, separators=(",", ":"))
-    if len(content) > _MOST_BYTES - 200:  # for the label, with a margin
+    if len(content) > _MOST_BYTES - 200:  # leave room for the label, with a margin
         raise BadInputError(
             f"the task definition of the {order.noun} has {len(content)} bytes, and ECS accepts {_MOST_BYTES}",
             f"shorten the variables of {order.environment}, or turn them into secrets",
@@ -151,7 +160,7 @@ def _container(order: TaskOrder, labels: Mapping[str, str]) -> dict[str, Any]:
         "name": CONTAINER,
         "image": str(order.image),
         "essential": True,
-        "entryPoint": ["python"],  # instead of the image's own
+        "entryPoint": ["python"],  # replaces the image's entry point
         "command": list(order.command),
         "environment": [{"name": name, "value": value} for name, value in sorted(order.variables.items())],
         "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(order.secrets.items())],
@@ -198,9 +207,9 @@ def request(order: TaskOrder, definition_arn: str, token: str) -> dict[str, Any]
 
 
 def overrides(order: TaskOrder, command: Sequence[str], token: str) -> dict[str, Any]:
-    """Return the members of RunTask by which the task runs a command instead, under a mark that no migration looks for."""
+    """Return the fields of RunTask that replace the migration by a command, with a mark that no migration looks for."""
     program = _bare(files("slipway.release.runners").joinpath("masked.py").read_text(encoding="utf-8"))
-    arguments = ["-c", program, ",".join(sorted(order.secrets)), *command]  # after the definition's python
+    arguments = ["-c", program, ",".join(sorted(order.secrets)), *command]  # follows `python` in the definition
     container = {"name": CONTAINER, "command": arguments}
     return {"overrides": {"containerOverrides": [container]}, "startedBy": f"{PREFIX}/run/{token[:16]}"}
 
@@ -219,9 +228,10 @@ with tempfile.TemporaryDirectory() as home:
 
 
 def portable_command(arguments: Sequence[str], program: str = "__main__") -> tuple[str, ...]:
-    """Return the arguments of `python` that do the same as `-m slipway.migration.PROGRAM ARGUMENTS…` with slipway installed.
+    """Return the arguments of `python` that work like `-m slipway.migration.PROGRAM ARGUMENTS…` without an installed slipway.
 
-    They carry the modules in base85, which is shorter than base64: ECS refuses a task definition of more than 64 KiB.
+    They contain the modules in base85, which is shorter than base64, because ECS refuses a task definition of more than
+    64 KiB.
     """
     bootstrap = _BOOTSTRAP.replace("{program}", program)
     return ("-c", bootstrap, base64.b85encode(archive(program)).decode(), *arguments)
@@ -229,7 +239,10 @@ def portable_command(arguments: Sequence[str], program: str = "__main__") -> tup
 
 @functools.cache
 def archive(program: str = "__main__") -> bytes:
-    """Return a program and the modules that it imports, by file, without docstrings and comments, as compressed JSON: a third less than a zip."""
+    """Return a program and its imported modules as compressed JSON, by file, without docstrings and comments.
+
+    A zip would be half as large again.
+    """
     texts, wanted = dict[str, str](), [f"slipway.migration.{program}"]
     while wanted:
         name = wanted.pop()
@@ -250,14 +263,17 @@ def _module(name: str) -> tuple[str, str]:
 
 
 def _imported(source: str) -> Iterator[str]:
-    """Yield the names that a module imports at its top; imports within functions are for programs that no task runs."""
+    """Yield the names that a module imports at its top level.
+
+    Imports in functions are needed only by programs that no task runs.
+    """
     for node in ast.parse(source).body:
         if isinstance(node, ast.ImportFrom):
             yield from (f"{node.module}", *(f"{node.module}.{each.name}" for each in node.names))
 
 
 def _bare(source: str) -> str:
-    """Return a module without its docstrings and comments; tracebacks keep their line numbers."""
+    """Return a module without docstrings and comments. Line numbers stay the same, for tracebacks."""
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:

@@ -1,7 +1,7 @@
 """A one-off Fargate task in the VPC, with the release's own image, for a database without a public address.
 
-When a run dies, its task continues; the next run for the same digest finds it by its mark and follows it. Two tasks at once are harmless:
-the migration itself takes a lock in the database.
+When a run dies, its task continues. The next run for the same digest finds the task by its mark and follows it. Two
+tasks at once are harmless, because the migration acquires a lock in the database.
 """
 
 import hashlib
@@ -27,13 +27,13 @@ from slipway.release.runners.ending import Ended, answer_of, migration_of, stand
 from slipway.untrusted import one_line
 
 POLL_SECONDS = 3.0
-_LAST_LINES_SECONDS = 15.0  # of a command, which has no answer that ends its log
+_LAST_LINES_SECONDS = 15.0  # for the last lines of a command; its log has no answer that would mark the end
 _ANSWER_SECONDS = 60.0  # lines reach CloudWatch seconds after they were written, sometimes later
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A task that exists; `created` is AWS's time."""
+    """An existing task. `created` is in AWS's time."""
 
     arn: str
     created: datetime
@@ -49,7 +49,10 @@ class _Task:
 
 @dataclass(frozen=True, kw_only=True)
 class EcsTask:
-    """A migration by an ECS task. `deployment` identifies the deployment it belongs to, so that a second run finds its task even when it has ended."""
+    """A migration by an ECS task.
+
+    `deployment` identifies its deployment, so that a second run finds the task even after its end.
+    """
 
     aws: Aws
     time: Time
@@ -66,11 +69,14 @@ class EcsTask:
         return standing_of(await self._run(order, lambda _: None).ended(None), order)
 
     async def access(self, tell: Tell) -> ServerAccess:
-        """Read or make what an AccessOrder names; raises SlipwayError."""
+        """Read or create the roles and database of an AccessOrder. Raise SlipwayError when the task fails."""
         return answer_of(ServerAccess, await self._run(self.order, tell).ended(None), self.order)
 
     async def execute(self, command: Sequence[str], tell: Tell, heard: Callable[[str], None]) -> CommandRun:
-        """Run a command once in the task that migrates, and pass on each line that it prints; raises SlipwayError when it does not start."""
+        """Run a command once in a task like the migrating one, and pass on each line that it prints.
+
+        Raise SlipwayError when it does not start.
+        """
         return await self._run(self.order, tell, heard).executed(command)
 
     def _run(self, order: TaskOrder, tell: Tell, heard: Callable[[str], None] | None = None) -> "_Run":
@@ -79,7 +85,11 @@ class EcsTask:
 
 @dataclass(kw_only=True)
 class _Run:
-    """One task from its definition to its end. `lines` are its log, None when that is `unreadable`; `heard` gets them instead of `tell`."""
+    """One task, from its definition to its end.
+
+    - lines: the task's log; None when it is `unreadable`.
+    - heard: receives the lines instead of `tell`.
+    """
 
     aws: Aws
     time: Time
@@ -90,7 +100,7 @@ class _Run:
     heard: Callable[[str], None] | None = None
 
     async def executed(self, command: Sequence[str]) -> CommandRun:
-        """Start a task for a command, follow it to its end, however long it takes, and return its exit code."""
+        """Start a task for a command, follow it to its end without a time limit, and return the exit code."""
         arn = await self._registered(definition(self.order))
         token = secrets.token_hex(32)
         task = _task(await self._started_once(request(self.order, arn, token) | overrides(self.order, command, token)))
@@ -128,7 +138,7 @@ class _Run:
             ) from error
 
     async def _running(self) -> _Task | None:
-        """Return a running task for this digest, if there is one."""
+        """Return a running task for this digest, or None."""
         listed = await self._call("list_tasks", cluster=self.order.runner.cluster, startedBy=self.order.started_by)
         for description in await self._described(listed["taskArns"]):
             if description["lastStatus"] != "STOPPED":
@@ -138,21 +148,25 @@ class _Run:
         return None
 
     async def _registered(self, wanted: Mapping[str, Any]) -> str:
-        """Return the newest definition when it is unchanged, and register a new one otherwise."""
+        """Return the newest definition if it is unchanged. Otherwise register a new one."""
         call = self._call("describe_task_definition", taskDefinition=self.order.family)
-        newest = await or_absent(call, "ClientException")  # the answer when there is none [F]
+        newest = await or_absent(call, "ClientException")  # ECS's answer when there is no definition [F]
         if newest and label_of(newest["taskDefinition"]) == label_of(wanted):
             return str(newest["taskDefinition"]["taskDefinitionArn"])
         answer = await self._explained(self.aws.call_idempotent("ecs", "register_task_definition", **wanted))
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
     async def _started(self, definition_arn: str, deployment: str | None) -> _Task:
-        """Start the task. For a token that it knows ECS returns the task that it started, even when that has stopped since."""
+        """Start the task.
+
+        For a known token, ECS returns the task that it started earlier, even one that has stopped.
+        """
         token = deployment and hashlib.sha256(f"{self.order.started_by} {deployment}".encode()).hexdigest()
         try:
             description = await self._run_task(definition_arn, token)
         except AwsRefusedError as error:
-            if error.code != "ConflictException":  # the settings have changed since this deployment started it
+            # this deployment started a task earlier, and the settings have changed since
+            if error.code != "ConflictException":
                 raise
             description = await self._run_task(definition_arn)
         if description["lastStatus"] == "STOPPED" and _exit_code(description) != 0:
@@ -195,7 +209,7 @@ class _Run:
                 await self.time.sleep(POLL_SECONDS)
 
     async def _ended(self, description: Mapping[str, Any], task: _Task, patience: float = _ANSWER_SECONDS) -> Ended:
-        """Return the end of the task with its log, waiting so many seconds for the last lines."""
+        """Return the end of the task with its log. Wait `patience` seconds for the last lines."""
         ended = Ended(
             exit_code=_exit_code(description),
             stop_code=str(description.get("stopCode", "")),
@@ -213,7 +227,7 @@ class _Run:
         return ended
 
     async def _listen(self, task: _Task) -> None:
-        """Report new lines of the log; the end of the task is known without it."""
+        """Report new lines of the log. When it cannot be read, continue without it."""
         if self.lines is None:
             return
         try:
@@ -239,9 +253,12 @@ class _Run:
         )
 
     async def _tidy(self, ours: str) -> None:
-        """Deregister older revisions of the family; running tasks are not affected [M]. A newer one belongs to another run."""
+        """Deregister older revisions of the definition; running tasks are not affected [M].
+
+        A newer revision belongs to another run.
+        """
         family, _, number = ours.rpartition(":")
-        with suppress(SlipwayError):  # leftovers are harmless
+        with suppress(SlipwayError):  # revisions that remain are harmless
             listed = await self._call("list_task_definitions", familyPrefix=self.order.family, status="ACTIVE")
             for arn in listed["taskDefinitionArns"]:
                 its, _, revision = arn.rpartition(":")

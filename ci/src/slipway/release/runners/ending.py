@@ -1,6 +1,6 @@
-"""The outcome of a stopped task: its record in the log, or why there is none, in one sentence with a remedy. Pure.
+"""The outcome of a stopped task: its record in the log, or an error with the reason why there is none. Pure.
 
-Reasons of AWS are untrusted text, and so are all lines of a log.
+AWS's reasons and all lines of a log are untrusted text.
 """
 
 import re
@@ -24,7 +24,11 @@ _AGAIN = "run the same command again; what was applied stays, and nothing is app
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A stopped task. `lines` are its log, or None when it cannot be read, with the reason in `unreadable`; `why` is the reason of its container."""
+    """A stopped task.
+
+    - lines: its log; None when the log cannot be read, for the reason in `unreadable`.
+    - why: the reason that AWS reports for the container.
+    """
 
     exit_code: int | None
     stop_code: str
@@ -35,7 +39,7 @@ class Ended:
 
     @property
     def answer(self) -> str | None:
-        """The last line with the mark."""
+        """The last line with the mark of an answer, without the mark; None without such a line."""
         marked = [line.removeprefix(MARK) for line in self.lines or () if line.startswith(MARK)]
         return marked[-1] if marked else None
 
@@ -45,7 +49,7 @@ _NETWORK = (
     "or public-ip = true in public subnets"
 )
 _TIMEOUT = r"time(?:d )?out|deadline exceeded|connection issue|RequestCanceled|no such host"
-# Why a container never ran: the words of AWS as users quote them [F], the cause, the remedy. The first match wins.
+# Why a container never ran: AWS's words as users quote them [F], the cause, and the remedy. The first match is used.
 _RULES = (
     (r"log group does not exist", "there is no log group {group}", "{create}"),
     (r"log stream|logger args|logging driver", "the log {group} cannot be written ({reason})", "allow the execution role logs:CreateLogStream and logs:PutLogEvents there"),
@@ -62,7 +66,10 @@ _RULES = (
 
 
 def migration_of(ended: Ended, order: TaskOrder) -> Migration:
-    """Return what the task did; raises SlipwayError when it failed. A task that succeeded without a readable record has reached the head."""
+    """Return the migration that the task ran.
+
+    Raise SlipwayError when it failed. A successful task without a readable record has reached the head.
+    """
     if ended.exit_code != 0:
         raise why(ended, order)
     record = _read(Migration, ended)
@@ -91,7 +98,7 @@ def _escaped(record: Migration) -> Migration:
 
 
 def answer_of(kind: type[T], ended: Ended, order: TaskOrder) -> T:
-    """Return the record that the task wrote, with untrusted texts; raises SlipwayError."""
+    """Return the record that the task wrote; its texts are untrusted. Raise SlipwayError when the task failed."""
     if ended.exit_code != 0:
         raise why(ended, order)
     record = _read(kind, ended)
@@ -103,7 +110,7 @@ def answer_of(kind: type[T], ended: Ended, order: TaskOrder) -> T:
 
 
 def standing_of(ended: Ended, order: TaskOrder) -> Standing:
-    """Return the revisions that the task read; raises SlipwayError."""
+    """Return the revisions that the task read. Raise SlipwayError when it failed."""
     record = answer_of(Standing, ended, order)
     names = (record.database, record.image, record.unknown, record.missing)
     return Standing(*(tuple(map(one_line, each)) for each in names))

@@ -1,6 +1,6 @@
-"""A program that runs a command in the service's container and removes values of secrets from its output; only the container has them.
+"""A program that runs a command in the service's container and removes secret values from its output, because only the container knows them.
 
-Its source is an argument of the container's python, so it imports nothing of slipway.
+Its source is an argument of the container's python, so it imports nothing from slipway.
 """
 
 import os
@@ -13,8 +13,8 @@ from urllib.parse import unquote
 
 HIDDEN = b"***"
 _PASSWORD = re.compile(r"://([^:/@\s]*):([^@\s]+)@")
-_SHORTEST = 4  # a shorter value would be a part of many words
-_NOT_FOUND, _NOT_EXECUTABLE, _SIGNALLED = 127, 126, 128  # exit codes, as of a shell
+_SHORTEST = 4  # shorter values are parts of many words
+_NOT_FOUND, _NOT_EXECUTABLE, _SIGNALLED = 127, 126, 128  # exit codes, as in a shell
 
 
 def values(variables: Mapping[str, str], secrets: Sequence[str]) -> Iterator[str]:

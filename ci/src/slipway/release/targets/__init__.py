@@ -1,1 +1,1 @@
-"""The places where a service can run."""
+"""The platforms on which a service can run."""

@@ -1,4 +1,4 @@
-"""The targets, by the user's choice in the settings, and everything that slipway knows of each."""
+"""The targets by their names in the settings, with everything that slipway knows about each of them."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -33,21 +33,22 @@ from slipway.workload.workload import HealthCheck
 class TargetDescription:
     """Everything that differs between targets.
 
-    - api: the platform's service, as boto3 calls it.
+    - api: the platform's service in boto3.
     - connect: makes the Target of an environment's service.
-    - impossible: the commands that the platform does not have, each with the reason and the alternative.
-    - spec: the desired service of an environment, by the digest of an image; raises SettingsError.
-    - private_host: the host at which the network of an environment's service reaches it; None without a service. Raises RefusedError
-      for one that only the internet reaches.
-    - health: how the platform will check an instance.
-    - owned: whether slipway made an environment's service; None when there is none.
-    - checkers: the functions that make a preflight's checks besides those of image, secrets and account, by branch.
+    - impossible: the commands that the platform does not support, each with the reason and the alternative.
+    - spec: returns the desired service of an environment for an image's digest; raises SettingsError.
+    - private_host: returns the host at which the environment's network reaches the service; None without a service. It
+      raises RefusedError for a service that only the internet reaches.
+    - health: returns the health check that the platform will use for an instance.
+    - owned: checks whether slipway created an environment's service; None without a service.
+    - checkers: the preflight's checks, by branch, in addition to those of image, secrets and account.
     - grants: the IAM actions of each permission.
-    - parts: the resources that bootstrap makes in the account, from the names of roles and the ARN of the repository.
-    - count: how many instances of the service of an ARN run, for people; empty where the platform does not say.
-    - words: the lines that the platform writes when a release does not start.
-    - log_since: what the service of an ARN and its platform have written since a time, by source, each in order of time.
-    - log_of_operation: the same about one operation and the instances that it started, until it ended.
+    - parts: returns the resources that bootstrap creates in the account, for the names of roles and the ARN of the
+      repository.
+    - count: returns how many instances run, for people; empty when the platform does not report it.
+    - words: the platform's log lines about a release that does not start.
+    - log_since: returns the lines of the service and its platform since a time, by source, each in order of time.
+    - log_of_operation: returns the lines about one operation and of the instances that it started, until its end.
     """
 
     api: str
@@ -70,7 +71,7 @@ class TargetDescription:
         return frozenset(verb.value for verb in self.impossible)
 
 
-# A called service is on ECS Express Mode, wherever its caller is.
+# A called service is always on ECS Express Mode, whatever its caller's target is.
 _CALLING: Grants = {Permission.FIND_CALLED: express_account.FIND_CALLED}
 TARGETS: Mapping[TargetKind, TargetDescription] = {
     TargetKind.APP_RUNNER: TargetDescription(
@@ -109,5 +110,5 @@ TARGETS: Mapping[TargetKind, TargetDescription] = {
 
 
 def target_of(settings: Settings, environment: str) -> TargetDescription:
-    """Return the target of an environment; raises SettingsError when there is none of that name."""
+    """Return the target of an environment. Raise SettingsError when there is no such environment."""
     return TARGETS[settings.environment(environment).target]

@@ -1,4 +1,4 @@
-"""App Runner in an account: the IAM actions of each permission, and the resources that bootstrap makes for an environment.
+"""App Runner in an account: the IAM actions of each permission, and the resources that bootstrap creates for an environment.
 
 The service authorization reference ("list_apprunner") lists the resources that an action accepts.
 """
@@ -14,9 +14,10 @@ from slipway.release.targets.app_runner.spec import environment_of
 from slipway.settings import Scaling, Settings, SettingsError
 from slipway.settings.app_runner import NONE
 
-# The services to which a role may be passed. AWS's documents disagree: bullet.amazonaws.com (service authorization reference) and
-# apprunner.amazonaws.com (its policy AWSAppRunnerFullAccess) [G]; users report that only tasks.apprunner.amazonaws.com works [F]. The
-# policy names the roles one by one, and they trust App Runner only, so all of these services are allowed.
+# The services to which a role may be passed. AWS's documents disagree: the service authorization reference has
+# bullet.amazonaws.com, its policy AWSAppRunnerFullAccess has apprunner.amazonaws.com [G], and users report that only
+# tasks.apprunner.amazonaws.com works [F]. The policy names the roles one by one, and these trust App Runner only, so
+# all of the services are allowed.
 _APP_RUNNER = ("apprunner.amazonaws.com", BUILD, "bullet.amazonaws.com", TASKS)
 _SCALING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,31}")  # [M]
 _SERVICES = patterns("arn:{partition}:apprunner:{region}:{account}:service/{service}/*")
@@ -31,7 +32,7 @@ def _connectors(scope: Scope) -> tuple[str | None, ...]:
 
 
 def _scalings(scope: Scope) -> tuple[str | None, ...]:
-    """Return the configuration in use, and every revision of the one that bootstrap makes."""
+    """Return the configuration in use, and every revision of the one that bootstrap creates."""
     env = environment_of(scope.settings, scope.environment)
     own = patterns("arn:{partition}:apprunner:{region}:{account}:autoscalingconfiguration/{service}/*")
     return (*(own(scope) if env.scaling else ()), env.scaling_arn)
@@ -97,9 +98,9 @@ GRANTS: Grants = {
         SERVICE: ("apprunner:DescribeService", "apprunner:ListOperations"),
     },
     Permission.READ_OWNER: {SERVICE: ("apprunner:ListTagsForResource",)},
-    Permission.FIND_NAMES: {},  # it has no load balancer of the account
+    Permission.FIND_NAMES: {},  # App Runner uses no load balancer of the account
     Permission.LOOK_AT_NETWORK: {},  # nor subnets
-    Permission.COUNT: {},  # it says nothing of its instances
+    Permission.COUNT: {},  # App Runner does not report the number of instances
     Permission.FOLLOW: {SERVICE_LOGS: ("logs:FilterLogEvents",)},
     Permission.READ_LOGS: {SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents")},
     Permission.INSPECT: {
@@ -110,8 +111,8 @@ GRANTS: Grants = {
         TRACING: ("apprunner:DescribeObservabilityConfiguration",),
     },
     Permission.UPDATE_SERVICE: {SERVICE_AND_PARTS: ("apprunner:UpdateService",), PASSED_ROLES: ("iam:PassRole",)},
-    # A service is created with a tag. At an account's first service App Runner makes a role of its own (developer guide, "Using
-    # service-linked roles") [G].
+    # A service is created with a tag. With an account's first service, App Runner creates a role of its own (developer
+    # guide, "Using service-linked roles") [G].
     Permission.CREATE_SERVICE: {
         SERVICE_LINKED_ROLE: ("iam:CreateServiceLinkedRole",),
         SERVICE_AND_PARTS: ("apprunner:CreateService",),
@@ -119,7 +120,8 @@ GRANTS: Grants = {
     },
     Permission.PAUSE_SERVICE: {SERVICE: ("apprunner:PauseService",)},
     Permission.RESUME_SERVICE: {SERVICE: ("apprunner:ResumeService",)},
-    # Names are found by zone, whose id the settings do not have; a certificate is requested when there is none.
+    # Names are searched by their zone, whose id the settings do not have. A certificate is requested when there is
+    # none.
     Permission.MOVE: {
         ANY: (
             *("acm:ListCertificates", "acm:RequestCertificate", "cloudwatch:GetMetricData"),
@@ -134,13 +136,16 @@ GRANTS: Grants = {
         LISTENER_RULES: ("elasticloadbalancing:ModifyRule",),
     },
     Permission.ABORT: {},  # App Runner cannot abort an operation
-    # DeleteService also asks for permission to remove the service's custom domains.
+    # DeleteService also requires the permission to remove the service's custom domains.
     Permission.DELETE_SERVICE: {SERVICE: ("apprunner:DeleteService", "apprunner:DisassociateCustomDomain")},
 }
 
 
 def parts(settings: Settings, environment: str, roles: Mapping[str, str], repository: str) -> list[Part]:
-    """Return the parts of an environment's template; `repository` is an ARN. Raises SettingsError."""
+    """Return the parts of an environment's template.
+
+    `repository` is an ARN. Raise SettingsError when the settings do not fit.
+    """
     env, name = environment_of(settings, environment), settings.service_name(environment)
     made = [_roles(settings, environment, roles, repository)]
     if placement := placement_of(env, environment):
@@ -166,7 +171,7 @@ def _roles(settings: Settings, environment: str, roles: Mapping[str, str], repos
 
 
 def _connector(service: str, placement: Placement) -> Part:
-    group = {"Fn::GetAtt": ["SecurityGroup", "GroupId"]}  # bootstrap makes it for every target
+    group = {"Fn::GetAtt": ["SecurityGroup", "GroupId"]}  # bootstrap creates this group for every target
     connector = {"VpcConnectorName": service, "Subnets": list(placement.subnets), "SecurityGroups": [group]}
     arn = {"Fn::GetAtt": ["VpcConnector", "VpcConnectorArn"]}
     made = resource("AWS::AppRunner::VpcConnector", "the service's way into the VPC", connector)
@@ -186,7 +191,7 @@ def _scaling(name: str, scaling: Scaling) -> Part:
 
 
 def _checked(name: str, environment: str) -> str:
-    """Return the name of an auto scaling configuration; raises SettingsError when App Runner does not accept it."""
+    """Return the name of an auto scaling configuration. Raise SettingsError when App Runner does not accept it."""
     if not _SCALING_NAME.fullmatch(name):
         raise SettingsError(
             f"App Runner accepts no auto scaling configuration called {name!r}",

@@ -1,4 +1,4 @@
-"""The log groups of a service on App Runner: one of its instances, one of the platform, which has a stream for each operation."""
+"""The log groups of a service on App Runner: one of its instances, and one of the platform with a stream for each operation."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,19 +12,19 @@ from slipway.release.engine.target import Operation
 
 
 def group_of(arn: str, source: LogSource) -> str:
-    """Return /aws/apprunner/NAME/ID/application, or …/service, for arn:…:service/NAME/ID."""
+    """Return the name of a log group, such as /aws/apprunner/NAME/ID/application, for a service's ARN."""
     _, name, identity = arn.rsplit("/", 2)
     return f"/aws/apprunner/{name}/{identity}/{'application' if source is LogSource.APPLICATION else 'service'}"
 
 
 async def since(aws: Aws, arn: str, time: datetime) -> Lines:
-    """Return the lines that a service has written since a time."""
+    """Return the lines that a service and its platform have written since a time."""
     application, platform = [await logs.read(aws, group_of(arn, source), since=time) for source in LogSource]
     return {LogSource.APPLICATION: application, LogSource.PLATFORM: _once(platform)}
 
 
 def _once(lines: Iterable[Line]) -> tuple[Line, ...]:
-    """Drop duplicates within a second: App Runner writes the lines of a deployment into its own stream and into `events`."""
+    """Remove equal lines within a second: App Runner writes a deployment's lines into its own stream and into `events`."""
     return tuple({name: replace(line, id=name) for line in lines for name in [f"{line.at:%c} {line.message}"]}.values())
 
 
@@ -34,7 +34,7 @@ async def platform_lines(aws: Aws, operation: Operation) -> tuple[Line, ...]:
 
 
 async def of_operation(aws: Aws, operation: Operation) -> Lines:
-    """Return the platform's lines about an operation, and those that the instances it started wrote before it ended."""
+    """Return the platform's lines about an operation, and the lines of the instances that it started, up to its end."""
     platform = await platform_lines(aws, operation)
     if not platform:
         return {}

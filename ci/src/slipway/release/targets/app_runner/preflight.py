@@ -1,4 +1,4 @@
-"""The checks of App Runner's own: the service's owner, roles, VPC connector and auto scaling configuration."""
+"""Checks for App Runner only: the service's owner, roles, VPC connector and auto scaling configuration."""
 
 from collections.abc import Mapping
 
@@ -38,11 +38,11 @@ async def _checks_of_roles(aws: Aws, spec: ServiceSpec) -> Checks:
 
 
 async def checks_of_parts(aws: Aws, spec: ServiceSpec) -> Checks:
-    """Check the VPC connector and the auto scaling configuration that the settings name."""
+    """Check the VPC connector and the auto scaling configuration in the settings."""
     chosen, checks = own(spec).open, tuple[Check, ...]()
     for subject, name, part in _PARTS:
         arn = chosen.get(name, "")
-        # Every account has the default one.
+        # Every account has the default configuration.
         if arn.startswith("arn:") and arn != default_scaling(aws.region, account_of(spec)):
             checks += await covered(subject, _part(aws, subject, arn, part))
             if part == "vpc_connector":
@@ -61,7 +61,10 @@ async def checks_of_parts(aws: Aws, spec: ServiceSpec) -> Checks:
 
 
 def ingress_command(service: str, arn: str | None) -> str:
-    """Return the command that makes the VPC ingress connection of a service, whose ARN is known after its first deployment."""
+    """Return the command that creates the VPC ingress connection of a service.
+
+    The service's ARN is unknown before its first deployment.
+    """
     return (
         f"aws apprunner create-vpc-ingress-connection --service-arn {arn or 'ARN'} --vpc-ingress-connection-name {service} "
         "--ingress-vpc-configuration VpcId=VPC,VpcEndpointId=ENDPOINT"
@@ -69,7 +72,10 @@ def ingress_command(service: str, arn: str | None) -> str:
 
 
 async def _part(aws: Aws, subject: str, arn: str, part: str) -> Checks:
-    """Check that a part exists in this region and is ACTIVE: a deleted one is still described as INACTIVE [M]."""
+    """Check that a part exists in this region and is ACTIVE.
+
+    App Runner still describes deleted parts, as INACTIVE [M].
+    """
     name = Arn.parse(arn)
     if name is None or name.service != "apprunner":
         return (no(subject, f"{arn!r} is not the ARN of a {subject} of App Runner", "correct it in the settings"),)
@@ -87,7 +93,7 @@ async def _part(aws: Aws, subject: str, arn: str, part: str) -> Checks:
 
 
 async def checks_of_owner(aws: Aws, spec: ServiceSpec) -> Checks:
-    """Check the owner of the service, when there is a service of that name."""
+    """Check the owner of the service, if there is a service of that name."""
     check = await _owned(aws, spec.name, spec.environment)
     return () if check is None else (check,)
 

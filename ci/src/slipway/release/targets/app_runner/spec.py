@@ -1,4 +1,7 @@
-"""A service on App Runner: as it is desired, as the request that creates or updates it, and as App Runner describes it. Pure."""
+"""A service on App Runner: the desired one, the requests that create or update it, and App Runner's description of it.
+
+Pure.
+"""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +15,7 @@ from slipway.settings import AppRunnerEnvironment, HealthPace, Settings, Setting
 from slipway.settings.app_runner import Ingress, IpAddresses, default_scaling
 from slipway.workload.workload import HealthCheck
 
-_USUAL_PACE = HealthPace()  # App Runner's own [M], which it may leave out of a description
+_USUAL_PACE = HealthPace()  # App Runner's defaults [M], which its descriptions may leave out
 _PACE = "Interval", "Timeout", "HealthyThreshold", "UnhealthyThreshold"
 _IP_TYPES = {IpAddresses.IPV4.value: "IPV4", IpAddresses.DUAL_STACK.value: "DUAL_STACK"}
 INTERNET = "internet"
@@ -24,16 +27,17 @@ _STATES = {
     "DELETED": State.ABSENT,
     "DELETE_FAILED": State.DELETE_FAILED,
 }
-_ANSWERING = (State.LIVE, State.BUSY)  # in any other state the service does not answer
-# UpdateService keeps a field that it is not sent, and refuses these two empty.
+_ANSWERING = (State.LIVE, State.BUSY)  # the service answers only in these states
+# UpdateService keeps fields that are not sent, and refuses empty values for these two.
 _INHERITED = ("start command", "instance role")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AppRunnerSpec(ServiceSpec):
-    """The service with the fields that only App Runner has.
+    """The desired service, with the fields that only App Runner has.
 
-    - open: those that the settings may leave open, by their names in a plan: what is missing stays as it is.
+    - open: the values of fields that the settings may leave open, by their names in a plan. A missing field keeps its
+      live value.
     - tags: set when the service is created.
     """
 
@@ -48,7 +52,7 @@ class AppRunnerSpec(ServiceSpec):
         return super().plain() | own | dict(self.open)
 
     def over(self, live: Mapping[str, str]) -> "AppRunnerSpec":
-        """Fill what the settings leave open: as it is live, and as App Runner creates a service otherwise."""
+        """Return the spec with the fields that the settings leave open: live values, or those that App Runner gives a new service."""
         account, _, _, region, *_ = self.image.repository.split(".")
         usual = {
             "health pace": health_pace(*astuple(_USUAL_PACE)),
@@ -64,20 +68,20 @@ class AppRunnerSpec(ServiceSpec):
 
     @property
     def pace(self) -> HealthPace:
-        """How often the service is checked; App Runner's own pace while that is open."""
+        """The pace of health checks; App Runner's default while the settings leave it open."""
         numbers = map(int, re.findall(r"\d+", self.open.get("health pace", "")))
         return replace(_USUAL_PACE, **dict(zip(vars(_USUAL_PACE), numbers, strict=False)))
 
 
 def environment_of(settings: Settings, environment: str) -> AppRunnerEnvironment:
-    """Return an environment whose target is App Runner; raises SettingsError when there is none of that name."""
+    """Return an environment on App Runner. Raise SettingsError when there is none of that name."""
     env = settings.environment(environment)
     assert isinstance(env, AppRunnerEnvironment)
     return env
 
 
 def spec_of(settings: Settings, environment: str, digest: str) -> AppRunnerSpec:
-    """Return the desired service of an environment; raises SettingsError when the settings do not have it."""
+    """Return the desired service of an environment. Raise SettingsError when the settings do not fit."""
     env = environment_of(settings, environment)
     if env.database and not env.migration:
         table = f"[tool.slipway.environments.{environment}.migration]"
@@ -116,18 +120,18 @@ def _chosen(env: AppRunnerEnvironment) -> dict[str, str | None]:
 
 
 def own(spec: ServiceSpec | None) -> AppRunnerSpec:
-    """Return a spec that is known to be App Runner's."""
+    """Return the spec as an AppRunnerSpec."""
     assert isinstance(spec, AppRunnerSpec)
     return spec
 
 
 def health_of(spec: ServiceSpec) -> HealthCheck:
-    """Return how App Runner will check an instance."""
+    """Return the health check that App Runner will use for an instance."""
     return HealthCheck(path=spec.health_path, **vars(own(spec).pace))
 
 
 def request_of(spec: AppRunnerSpec) -> dict[str, Any]:
-    """Return the part that CreateService and UpdateService share, of a spec with nothing open."""
+    """Return the common part of CreateService and UpdateService, for a spec without open fields."""
     protocol = {"Protocol": "HTTP", "Path": spec.health_path} if spec.health_path else {"Protocol": "TCP"}
     connector, tracing = spec.open["egress"], spec.open["tracing"]
     to_vpc = {"EgressType": "VPC", "VpcConnectorArn": connector}
@@ -161,14 +165,17 @@ def request_of(spec: AppRunnerSpec) -> dict[str, Any]:
 
 
 def creation_of(spec: AppRunnerSpec) -> dict[str, Any]:
-    """Return the request that creates a service, without its owner's tag."""
+    """Return the request that creates a service, without the owner's tag."""
     wanted = spec.over({})
     key = wanted.open["KMS key"]
     return request_of(wanted) | ({} if key == ABSENT else {"EncryptionConfiguration": {"KmsKey": key}})
 
 
 def update_of(spec: AppRunnerSpec, live: Mapping[str, str]) -> dict[str, Any]:
-    """Return the request that updates a live service. A part that is left open is not sent: the deploy role may not use one of another's."""
+    """Return the request that updates a live service.
+
+    Open parts are not sent, because the deploy role may lack permission for their resources.
+    """
     parts = {
         "AutoScalingConfigurationArn": ("auto scaling",),
         "NetworkConfiguration": ("egress", "ingress", "IP addresses"),

@@ -1,6 +1,7 @@
-"""AWS App Runner. Every field is sent, because an update inherits the ones it leaves out; images are sent by digest only.
+"""AWS App Runner as a target.
 
-App Runner accepts no new customers since 2026-04-30; existing ones can still create services.
+Every field is sent, because an update keeps the fields that it leaves out. Images are sent by digest only.
+App Runner accepts no new customers since 2026-04-30. Existing customers can still create services.
 """
 
 import re
@@ -39,7 +40,7 @@ WORDS = PlatformWords(
 NO_ABORT = "App Runner takes no deployment back before its end; wait for that with `slipway status --watch`, then use `slipway rollback`"
 IMPOSSIBLE = {Verb.ABORT: NO_ABORT}
 POLL_SECONDS = 3.25
-_LATE_SECONDS = 1.5  # by which the last lines come after the end of their operation
+_LATE_SECONDS = 1.5  # the last lines arrive this long after the end of their operation
 _OVER = re.compile(r"Service status is set to (?!OPERATION_IN_PROGRESS)")
 _PAGE = 20  # operations
 _OPERATION_SECONDS = 30 * 60.0
@@ -54,17 +55,17 @@ _STEPS = {Action.PAUSE: "pause_service", Action.RESUME: "resume_service", Action
 
 
 def connect(settings: Settings, environment: str, aws: Aws, time: Time) -> "AppRunnerTarget":
-    """Return an environment's service; raises SettingsError."""
+    """Return the target for an environment's service. Raise SettingsError when the settings do not fit."""
     return AppRunnerTarget(aws, settings.service_name(environment), time)
 
 
 async def private_host(_settings: Settings, _environment: str, _aws: Aws) -> str | None:
-    """Return None: a service has a private address only with a VPC ingress connection, which slipway does not make."""
+    """Return None: a private address needs a VPC ingress connection, which slipway does not create."""
     return None
 
 
 class AppRunnerTarget:
-    """One service, by its name."""
+    """One service on App Runner, identified by its name."""
 
     def __init__(self, aws: Aws, service: str, time: Time) -> None:
         self._aws = aws
@@ -80,7 +81,7 @@ class AppRunnerTarget:
         raise BadInputError(f"the operation {operation.id} cannot be aborted", NO_ABORT)
 
     async def observe(self) -> Observed:
-        """Observe the service, and while it is busy the operation in flight."""
+        """Observe the service, including the operation in flight."""
         service = await self._describe()
         if service is None:
             return Observed()
@@ -96,12 +97,12 @@ class AppRunnerTarget:
         return Operation(arn, operations[0]["Id"], operations[0]["Type"] == "CREATE_SERVICE")
 
     async def apply(self, plan: Plan, observed: Observed, spec: ServiceSpec | None) -> Operation | None:
-        """Send the plan's change; a rebuild updates the service that a failed creation left."""
+        """Send the plan's change. A rebuild updates the service that remained after a failed creation."""
         try:
             answer = await self._send(plan, observed, spec)
         except AwsRefusedError as error:
             raise _not_begun(error) from error
-        if not answer.get("OperationId"):  # an update that changes nothing has none, contrary to the model
+        if not answer.get("OperationId"):  # contrary to the model, an update without changes has no operation
             return None
         self._arn = answer["Service"]["ServiceArn"]
         creating = plan.action in (Action.CREATE, Action.REBUILD)
@@ -119,10 +120,11 @@ class AppRunnerTarget:
         return await self._aws.call("apprunner", "create_service", ServiceName=wanted.name, Tags=tags, **request)
 
     async def follow(self, operation: Operation) -> AsyncIterator[Event]:
-        """Yield the platform's lines until the operation has ended; raises UnknownOutcomeError after _OPERATION_SECONDS.
+        """Yield the platform's lines until the operation has ended.
 
-        The log and the operation are polled in turn, one call every POLL_SECONDS; once the log names the end, the operation is asked at once.
-        A log that cannot be read is left alone: the end of the operation is known without it.
+        Raise UnknownOutcomeError after _OPERATION_SECONDS.
+        Read the log and the operation in turn, one call every POLL_SECONDS. Once the log reports the end, read the
+        operation at once. When the log cannot be read, continue without it.
         """
         began, shown, is_over, is_readable = self._time.seconds(), 0, False, True
         while True:
@@ -150,7 +152,7 @@ class AppRunnerTarget:
                 await self._time.sleep(POLL_SECONDS)
 
     async def ending(self, operation: Operation) -> OperationStatus:
-        """Return the operation's status; a status that is not in the model is UNKNOWN."""
+        """Return the operation's status. A status that is not in the API model is UNKNOWN."""
         try:
             summary = await self._summary(operation)
         except AwsRefusedError as error:
@@ -164,7 +166,7 @@ class AppRunnerTarget:
         return summary.get("EndedAt") if summary else None
 
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
-        """Diagnose from the lines of this deployment and of its own instances."""
+        """Return the diagnosis from the lines of this deployment and of its own instances."""
         platform = await platform_lines(self._aws, operation)
         summary = await self._summary(operation)
         since, until = (summary["StartedAt"], summary.get("EndedAt")) if summary else (self._time.now(), None)
@@ -173,7 +175,7 @@ class AppRunnerTarget:
         return diagnose(DeploymentLogs.until_failure(platform, application, WORDS), spec, WORDS)
 
     async def _describe(self) -> Mapping[str, Any] | None:
-        """Describe the service; if it was deleted, look its name up again: a new service may have taken it."""
+        """Describe the service. If it was deleted, look its name up again, because a new service may have the name."""
         if self._arn:
             service = await self._described(self._arn)
             if service and service["Status"] != "DELETED":
@@ -197,7 +199,7 @@ class AppRunnerTarget:
         return list(answer["OperationSummaryList"])
 
     async def _summary(self, operation: Operation) -> Mapping[str, Any] | None:
-        """Return the summary of an operation, however many have followed it."""
+        """Return the summary of an operation, even when many later ones exist."""
         asked = {"ServiceArn": operation.arn, "MaxResults": _PAGE}
         async for summary in self._aws.items("apprunner", "list_operations", "OperationSummaryList", **asked):
             if summary["Id"] == operation.id:
@@ -209,12 +211,15 @@ class AppRunnerTarget:
 
 
 async def count(_aws: Aws, _arn: str) -> str:
-    """Return nothing: App Runner does not say how many instances run."""
+    """Return an empty text: App Runner does not report the number of instances."""
     return ""
 
 
 async def find(aws: Aws, service: str) -> str | None:
-    """Return a service's ARN by its name. A deleted service is listed for a while, beside a new one of its name."""
+    """Return a service's ARN by its name.
+
+    App Runner lists a deleted service for a while, beside a new one with its name.
+    """
     async for summary in aws.items("apprunner", "list_services", "ServiceSummaryList"):
         if summary["ServiceName"] == service and summary.get("Status") != "DELETED":
             return str(summary["ServiceArn"])

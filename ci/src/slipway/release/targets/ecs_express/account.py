@@ -1,7 +1,7 @@
-"""ECS Express Mode in an account: the IAM actions of each permission, and the resources that bootstrap makes for an environment.
+"""ECS Express Mode in an account: the IAM actions of each permission, and the resources that bootstrap creates for an environment.
 
-The actions are those of the service authorization reference ("list_amazonelasticcontainerservice"), and those that AWS's own CloudFormation
-handlers for an Express Gateway Service name.
+The actions are those in the service authorization reference ("list_amazonelasticcontainerservice"), and those that
+AWS's own CloudFormation handlers for an Express Gateway Service use.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from slipway.settings import Settings
 
 
 def _patterns(*texts: str) -> Arns:
-    """Return ARNs that follow from the environment's names, its cluster included."""
+    """Return a function that fills these patterns with an environment's names, including its cluster."""
 
     def arns(scope: Scope) -> list[str]:
         names = {**scope.names, "cluster": environment_of(scope.settings, scope.environment).cluster}
@@ -133,7 +133,7 @@ GRANTS: Grants = {
         SERVICE: ("ecs:DescribeExpressGatewayService",),
     },
     Permission.UPDATE_SERVICE: {SERVICE: ("ecs:UpdateExpressGatewayService",), **_CHANGE},
-    # A service is created with a tag; the first one of an account makes its cluster and a role of ECS's own.
+    # A service is created with a tag. With an account's first service, ECS creates the cluster and a role of its own.
     Permission.CREATE_SERVICE: {
         SERVICE: ("ecs:CreateExpressGatewayService", "ecs:TagResource"),
         CLUSTER: ("ecs:CreateCluster",),
@@ -141,18 +141,19 @@ GRANTS: Grants = {
         SERVICE_LINKED_ROLE: ("iam:CreateServiceLinkedRole",),
         **_CHANGE,
     },
-    Permission.PAUSE_SERVICE: {},  # there is no pause
+    Permission.PAUSE_SERVICE: {},  # ECS Express Mode has no pause
     Permission.RESUME_SERVICE: {},
-    Permission.MOVE: {},  # nothing leads further
+    Permission.MOVE: {},  # no platform follows this one
     Permission.ABORT: {HISTORY: ("ecs:StopServiceDeployment",)},
     Permission.DELETE_SERVICE: {SERVICE: ("ecs:DeleteExpressGatewayService",)},
 }
 
 
 def parts(settings: Settings, environment: str, roles: Mapping[str, str], repository: str) -> list[Part]:
-    """Return the parts of an environment's template; `repository` is an ARN. Raises SettingsError.
+    """Return the parts of an environment's template.
 
-    The names of the resources are not App Runner's: while a service moves, its stack has the roles of both.
+    `repository` is an ARN. Raise SettingsError when the settings do not fit.
+    The resources have other names than those for App Runner, because during a move the stack has the roles of both.
     """
     env = environment_of(settings, environment)
     log = (

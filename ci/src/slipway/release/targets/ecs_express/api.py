@@ -1,6 +1,6 @@
-"""The reads of a service on ECS Express Mode: itself, its deployments, service revisions, target groups, events and stopped tasks.
+"""Reads of a service on ECS Express Mode: the service, its deployments, service revisions, target groups, events and stopped tasks.
 
-Its one write is the pace of health checks: Express Mode does not let one set it, and keeps what a target group has [G].
+The only write is the pace of health checks. Express Mode has no setting for it, and keeps the target group's [G].
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ _MOST_TASKS = 20
 
 @dataclass(frozen=True)
 class ExpressApi:
-    """One service, by its ARN: arn:…:service/CLUSTER/NAME."""
+    """One service, identified by its ARN, arn:…:service/CLUSTER/NAME."""
 
     aws: Aws
     arn: str
@@ -40,7 +40,7 @@ class ExpressApi:
         try:
             call = self.aws.call("ecs", "describe_express_gateway_service", serviceArn=self.arn, include=[*include])
             answer = await or_absent(call, *ABSENT)
-        except AwsRefusedError as error:  # users see either error for a service that does not exist
+        except AwsRefusedError as error:  # users report both errors for a service that does not exist
             if error.code == "InvalidParameterException" and "not found" in error.message.lower():
                 return None
             raise
@@ -51,7 +51,7 @@ class ExpressApi:
         return service is not None and service["status"]["statusCode"] != "INACTIVE"
 
     async def deployments(self) -> list[Deployment]:
-        """List the deployments of 90 days, newest first."""
+        """List the deployments of the last 90 days, newest first."""
         asked = {"service": self.arn, "cluster": self.cluster, "maxResults": _PAGE}
         briefs = self.aws.items("ecs", "list_service_deployments", "serviceDeployments", **asked)
         found = [Deployment.listed(brief) async for brief in briefs]
@@ -63,12 +63,12 @@ class ExpressApi:
         return next((Deployment.parse(each) for each in answer["serviceDeployments"]), None)
 
     async def revision(self, arn: str) -> Mapping[str, Any]:
-        """Describe a service revision, with the resources that ECS made for it; empty when it is not shown."""
+        """Describe a service revision with the resources that ECS created for it; empty when it is not shown."""
         answer = await self.aws.call("ecs", "describe_service_revisions", serviceRevisionArns=[arn])
         return next(iter(answer["serviceRevisions"]), {})
 
     async def target_groups(self, revision: Mapping[str, Any]) -> Sequence[CheckedGroup]:
-        """Describe the target groups of a service revision; empty while ECS has made none."""
+        """Describe the target groups of a service revision; empty before ECS has created any."""
         managed = {
             group["arn"]: group.get("healthCheckPath")
             for path in _managed(revision, "ingressPaths")
@@ -80,12 +80,12 @@ class ExpressApi:
         return [CheckedGroup(group, managed.get(group["TargetGroupArn"])) for group in answer["TargetGroups"]]
 
     async def as_ecs(self) -> Mapping[str, Any]:
-        """Describe the service as ECS has it, with its events; empty when it is not shown."""
+        """Describe the service as an ordinary ECS service, with its events; empty when it is not shown."""
         answer = await self.aws.call("ecs", "describe_services", cluster=self.cluster, services=[self.arn])
         return next(iter(answer["services"]), {})
 
     async def stopped_tasks(self, since: datetime) -> list[Mapping[str, Any]]:
-        """Return the tasks that were created since then and have stopped, oldest first; ECS remembers them for about an hour."""
+        """Return the stopped tasks that were created since a time, oldest first. ECS lists them for about an hour."""
         answer = await self.aws.call(
             "ecs",
             "list_tasks",
@@ -101,12 +101,15 @@ class ExpressApi:
         return sorted(tasks, key=lambda task: task["createdAt"])
 
     async def log_groups(self, revisions: Iterable[str]) -> list[str]:
-        """Return the log groups of service revisions, each once; their names cannot be derived."""
+        """Return the log groups of service revisions, each once. Their names cannot be derived."""
         found = [group for arn in revisions for group in log_groups_of(await self.revision(arn))]
         return list(dict.fromkeys(found))
 
     async def tune(self, pace: TargetGroupPace, revision: str) -> bool:
-        """Give the target groups of a service revision a pace, where they have another; return whether there are any yet."""
+        """Set the pace of a service revision's target groups, if it differs.
+
+        Return whether there are target groups yet.
+        """
         groups = await self.target_groups(await self.revision(revision))
         for group in groups:
             if group.check != health_pace(*astuple(pace)):
@@ -115,7 +118,7 @@ class ExpressApi:
 
 
 def events_of(service: Mapping[str, Any], since: datetime) -> list[tuple[datetime, str]]:
-    """Return what ECS has reported of a service since a time, oldest first; it keeps the last 100."""
+    """Return the service's events since a time, oldest first. ECS keeps the last 100."""
     return sorted(
         (each["createdAt"], each["message"]) for each in service.get("events", ()) if each["createdAt"] >= since
     )
@@ -126,7 +129,7 @@ def log_groups_of(revision: Mapping[str, Any]) -> list[str]:
 
 
 def managed_security_groups(revision: Mapping[str, Any]) -> frozenset[str]:
-    """Return the ids of the security groups that ECS made for the tasks."""
+    """Return the ids of the security groups that ECS created for the tasks."""
     return frozenset(group["arn"].rpartition("/")[2] for group in _managed(revision, "serviceSecurityGroups"))
 
 

@@ -1,7 +1,7 @@
-"""A deployment of ECS Express Mode: its states and stages as data, and what they say about the service. Pure.
+"""A deployment of ECS Express Mode: its states and stages as data, and their meaning for the service. Pure.
 
-There is no state for a failure: a deployment that fails is rolled back, and a rollback makes no new revision. SUCCESSFUL is not yet a
-success, because two revisions may still be active.
+ECS has no state for a failure: a failed deployment is rolled back, and a rollback makes no new service revision.
+SUCCESSFUL is not yet a success, because two service revisions may still be active.
 """
 
 import re
@@ -17,24 +17,25 @@ from slipway.untrusted import one_line
 
 @dataclass(frozen=True)
 class DeploymentState:
-    """A state of an ECS deployment: the OperationStatus that it means, and the states that may follow."""
+    """A state of an ECS deployment: the corresponding OperationStatus, and the states that may follow."""
 
     status: OperationStatus
     following: tuple[str, ...] = ()
 
 
-# The developer guide, "View service history using Amazon ECS service deployments"; the names are those of the service model.
+# From the developer guide, "View service history using Amazon ECS service deployments". The names are those of the API
+# model.
 STATES: Mapping[str, DeploymentState] = {
     "PENDING": DeploymentState(
         OperationStatus.IN_FLIGHT, ("IN_PROGRESS", "ROLLBACK_REQUESTED", "STOP_REQUESTED", "STOPPED")
     ),
-    "IN_PROGRESS": DeploymentState(  # an alarm and the circuit breaker lead to ROLLBACK_IN_PROGRESS directly
+    "IN_PROGRESS": DeploymentState(  # an alarm and the circuit breaker lead directly to ROLLBACK_IN_PROGRESS
         OperationStatus.IN_FLIGHT,
         ("SUCCESSFUL", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "STOPPED"),
     ),
-    # A newer deployment came, or this one failed and may not be rolled back.
+    # A newer deployment has started, or this one failed and may not be rolled back.
     "STOP_REQUESTED": DeploymentState(OperationStatus.IN_FLIGHT, ("STOPPED",)),
-    # By a person or the API only; SUCCESSFUL when the request came too late.
+    # Requested by a person or the API only; ends in SUCCESSFUL when the request came too late.
     "ROLLBACK_REQUESTED": DeploymentState(OperationStatus.IN_FLIGHT, ("SUCCESSFUL", "ROLLBACK_IN_PROGRESS", "STOPPED")),
     "ROLLBACK_IN_PROGRESS": DeploymentState(OperationStatus.IN_FLIGHT, ("ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")),
     "SUCCESSFUL": DeploymentState(OperationStatus.SUCCEEDED),
@@ -42,21 +43,25 @@ STATES: Mapping[str, DeploymentState] = {
     "ROLLBACK_SUCCESSFUL": DeploymentState(OperationStatus.ROLLED_BACK),
     "ROLLBACK_FAILED": DeploymentState(OperationStatus.ROLLBACK_FAILED),
 }
-# The words of a rollback that a person asked for: they are not documented, those of alarm and circuit breaker are.
+# ECS's words for a rollback that a person requested. They are undocumented; those for alarm and circuit breaker are
+# documented.
 BY_A_PERSON = r"(?i:^service deployment (?![^\n]*(?:alarm|circuit|health))[^\n]*\b(?:user|person|request))"
 _BY_A_PERSON = re.compile(BY_A_PERSON)
 _UNKNOWN = DeploymentState(OperationStatus.UNKNOWN)
 _NOT_ENDED = {OperationStatus.IN_FLIGHT: State.BUSY, OperationStatus.UNKNOWN: State.UNKNOWN}
-_SETTLING = timedelta(minutes=10)  # until a deployment that has ended is shown everywhere, and both clocks are there
+# until an ended deployment is shown everywhere, with some tolerance between both clocks
+_SETTLING = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
     """A deployment as AWS describes or lists it.
 
-    - target: the ARN of its revision. creating: whether there is no revision to go back to; None when it is only listed.
-    - turned: when it began to roll back.
-    - weight: the percentage of the production traffic that the target gets. running, requested: tasks of the target.
+    - target: the ARN of its service revision.
+    - creating: whether there is no earlier service revision to go back to; None when AWS only listed the deployment.
+    - turned: when its rollback began.
+    - weight: the target's percentage of the production traffic.
+    - running, requested: the numbers of the target's tasks.
     """
 
     arn: str
@@ -102,12 +107,12 @@ class Deployment:
 
     @property
     def state(self) -> DeploymentState:
-        """The state; a word that the service model lacks is UNKNOWN."""
+        """The deployment's state; UNKNOWN for a word that the API model lacks."""
         return STATES.get(self.word, _UNKNOWN)
 
     @property
     def status(self) -> OperationStatus:
-        """How it ended, or that it is in flight; a creation has nothing to go back to, so it fails."""
+        """The status of the operation. A failed creation cannot be rolled back, so it counts as FAILED."""
         status = self.state.status
         if status is OperationStatus.ROLLED_BACK and any(map(_BY_A_PERSON.search, self.reasons)):
             return OperationStatus.ABORTED
@@ -119,10 +124,11 @@ class Deployment:
 
     @property
     def line(self) -> str:
-        """Where it is: state, stage, the new release's share of the traffic, and its tasks."""
+        """The progress in one line: state, stage, the new release's share of the traffic, and its tasks."""
         if self.state.status is not OperationStatus.IN_FLIGHT:
             return one_line(self.word)
-        goes_on = self.stage and not self.word.startswith("ROLLBACK_")  # which keep the stage that was interrupted
+        # during a rollback, ECS still reports the stage that was interrupted
+        goes_on = self.stage and not self.word.startswith("ROLLBACK_")
         stage = f" {one_line(self.stage)}" if goes_on else ""
         return (
             f"{one_line(self.word)}{stage}: {self.weight:g} % of the traffic, {self.running} of {self.requested} tasks"
@@ -130,7 +136,7 @@ class Deployment:
 
 
 def _reasons(whole: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return everything that AWS says about the cause of an end, in the words of its fields."""
+    """Return all reasons that AWS reports for an end, from several fields."""
     alarms, breaker = whole.get("alarms", {}), whole.get("deploymentCircuitBreaker", {})
     said = [whole.get("statusReason", ""), whole.get("rollback", {}).get("reason", "")]
     said += [f"alarm {name}" for name in alarms.get("triggeredAlarmNames", ())]
@@ -142,7 +148,7 @@ def _reasons(whole: Mapping[str, Any]) -> tuple[str, ...]:
 def state_of(word: str, active: Sequence[str], newest: Deployment | None, now: datetime) -> State:
     """Return a service's state from its status, its active service revisions and its newest deployment.
 
-    ACTIVE proves nothing: a service that was never live is ACTIVE too. Deployments are remembered for 90 days.
+    ACTIVE is no evidence, because a service that was never live is ACTIVE, too. AWS lists deployments for 90 days.
     """
     if word != "ACTIVE":
         return {"INACTIVE": State.ABSENT, "DRAINING": State.BUSY}.get(word, State.UNKNOWN)
@@ -153,7 +159,10 @@ def state_of(word: str, active: Sequence[str], newest: Deployment | None, now: d
 
 
 def _after(newest: Deployment, alone: str | None, now: datetime) -> State:
-    """Return the state after a deployment that has ended; while active service revisions disagree with it, that is a delay at first."""
+    """Return the state after an ended deployment.
+
+    While the active service revisions do not match its end, assume at first a delay.
+    """
     is_success = newest.state.status is OperationStatus.SUCCEEDED
     if alone == newest.target if is_success else alone not in (None, newest.target):
         return State.LIVE

@@ -1,4 +1,4 @@
-"""Why a deployment was rolled back: the words of ECS, its rules, and the evidence that they need."""
+"""Why a deployment was rolled back: ECS's words, rules for them, and the evidence."""
 
 from slipway.records.logs import LogSource
 from slipway.records.outcome import Diagnosis
@@ -60,7 +60,7 @@ WORDS = PlatformWords(
     network="the subnets and security groups",
     unhealthy="health checks",
     rolled_back="rolled back because",
-    # The circuit breaker's count follows from failures, and is no reason for them.
+    # The circuit breaker's count results from failures, so it is no cause.
     failed=r"^(?P<reason>Service deployment (?:rolled back|stopped) because (?!the circuit).*)",
     first=FIRST,
     last=LAST,
@@ -68,7 +68,7 @@ WORDS = PlatformWords(
 
 
 async def evidence_of(api: ExpressApi, operation: Operation, spec: ServiceSpec) -> Diagnosis:
-    """Diagnose from what ECS reports of a deployment, and from the lines of its own tasks."""
+    """Return the diagnosis from ECS's reports on a deployment and the lines of its own tasks."""
     lines = await logs.of_operation(api.aws, operation)
     platform, application = (lines.get(source, ()) for source in (LogSource.PLATFORM, LogSource.APPLICATION))
     return diagnose(DeploymentLogs.until_failure(platform, application, WORDS), spec, WORDS)

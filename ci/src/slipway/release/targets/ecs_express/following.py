@@ -1,4 +1,4 @@
-"""Progress of an operation, until it has ended and the service shows its result."""
+"""The progress of an operation, until it has ended and the service shows its result."""
 
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -17,17 +17,20 @@ from slipway.untrusted import one_line
 POLL_SECONDS = 3.25  # between two calls
 _MOST_SECONDS = 40 * 60.0
 _UNPLACED = re.compile(r"unable to place a task\b[. ]*(?:Reason: )?(?P<reason>.*)")
-_UNPLACED_SECONDS = 3 * 60.0  # without another running task; ECS itself keeps trying until it is stopped
-_SETTLING_SECONDS = 120.0  # in which an ended deployment must leave one active revision
+_UNPLACED_SECONDS = 3 * 60.0  # without another running task; ECS would continue to try
+_SETTLING_SECONDS = 120.0  # within this time an ended deployment must leave one active service revision
 _DELETION = "deletion"
-# Each task has one of both; `logs` has them.
+# Each task causes one of both lines; `slipway logs` shows them.
 _ROUTINE = re.compile(r"\bregistered \d+ targets in |\bderegistered \d+ targets in ")
 _WHOLE = 100  # percent of the traffic
 T = TypeVar("T")
 
 
 def deletion_of(service: Mapping[str, Any]) -> Operation:
-    """Return the deletion of this service, with an id of our own that has its time of creation: a later service of that name has another."""
+    """Return the operation of deleting this service.
+
+    ECS has no id for it, so the id contains the service's creation time, which no later service shares.
+    """
     made = f"{_DELETION} {service['serviceName']} {service['createdAt'].isoformat()}"
     return Operation(service["serviceArn"], made, creating=False)
 
@@ -37,7 +40,7 @@ def is_deletion(operation: Operation) -> bool:
 
 
 class Following:
-    """One operation; makes about one call every POLL_SECONDS."""
+    """One operation that is followed, with about one call every POLL_SECONDS."""
 
     def __init__(self, api: ExpressApi, time: Time, pace: TargetGroupPace, operation: Operation) -> None:
         self._api = api
@@ -52,7 +55,7 @@ class Following:
         self._running, self._running_since = 0, self._began
 
     async def deletion(self) -> AsyncIterator[str]:
-        """Yield one line, and wait until the service is gone."""
+        """Yield one line, and wait until the service no longer exists."""
         yield "DRAINING"
         while (service := await self._api.service()) and deletion_of(service).id == self._operation.id:
             if service["status"]["statusCode"] == "INACTIVE":
@@ -60,9 +63,10 @@ class Following:
             await self._wait()
 
     async def deployment(self) -> AsyncIterator[str]:
-        """Yield state, stage, traffic and events as they change, and an empty line each time that two releases share the traffic.
+        """Yield changes of state, stage and traffic, and new events.
 
-        On the way the target groups get the pace of the settings.
+        Yield an empty line each time that two releases share the traffic.
+        During the deployment, set the pace of the target groups.
         """
         for look in cycle((self._where, self._tuning, self._where, self._events)):
             for line in await look():
@@ -86,14 +90,14 @@ class Following:
         return self._deployment is not None and self._deployment.status is not OperationStatus.IN_FLIGHT
 
     async def _is_gone(self) -> bool:
-        """Return whether the deployment is not shown because its service is being deleted, or does not exist."""
+        """Return whether the deployment is not shown because its service is being deleted or no longer exists."""
         if self._deployment is not None:
             return False
         service = await self._api.service()
         return service is None or service["status"]["statusCode"] != "ACTIVE"
 
     async def _wait(self) -> None:
-        """Wait until the next call; raises UnknownOutcomeError after _MOST_SECONDS."""
+        """Wait until the next call. Raise UnknownOutcomeError after _MOST_SECONDS."""
         if self._time.seconds() - self._began > _MOST_SECONDS:
             raise UnknownOutcomeError(
                 f"{self._api.name} is still being changed after {_MOST_SECONDS / 60:.0f} minutes",
@@ -102,7 +106,7 @@ class Following:
         await self._time.sleep(POLL_SECONDS)
 
     def _check_placed(self) -> None:
-        """Raise UnknownOutcomeError when ECS places no more tasks: no circuit breaker counts that, and no stage would end."""
+        """Raise UnknownOutcomeError when ECS places no more tasks: no circuit breaker counts this, so the stage would never end."""
         if self._deployment is None or not self._unplaced or not self._deployment.can_be_taken_back:
             return
         if self._deployment.running != self._running:
@@ -119,12 +123,12 @@ class Following:
         return self._new([self._deployment.line] if self._deployment else [])
 
     async def _events(self) -> list[str]:
-        """Return the new events, and where the deployment is when ECS does not name it as the current one any more."""
+        """Return the new events, and the deployment's progress when ECS no longer names it as the current one."""
         if self._deployment is None:
             return []
         try:
             service = await self._api.as_ecs()
-        except AwsRefusedError as error:  # the end of the deployment is known without them
+        except AwsRefusedError as error:  # the end of the deployment is visible without events
             return self._new([f"the events cannot be read: {error.what}"])
         new = self._new(events_of(service, self._deployment.created))
         unplaced = [found["reason"] for _, message in new if (found := _UNPLACED.search(message))]
@@ -134,24 +138,27 @@ class Following:
         return lines + (await self._where() if is_over else [])
 
     async def _tuning(self) -> list[str]:
-        """Set the pace once the target groups are there; afterwards look where the deployment is."""
+        """Set the pace once the target groups exist. After that, return the deployment's progress."""
         if self._is_tuned or self._deployment is None:
             return await self._where()
         try:
             self._is_tuned = await self._api.tune(self._pace, self._deployment.target)
-        except AwsRefusedError as error:  # the deployment takes longer then; the next plan shows the difference
+        except AwsRefusedError as error:  # the deployment only takes longer, and the next plan shows the difference
             self._is_tuned = True
             return [f"the load balancer's check stays as it is: {error.what}"]
         return []
 
     def _new(self, found: list[T]) -> list[T]:
-        """Return those that are new."""
+        """Return the items that were not returned before."""
         new = [each for each in found if each not in self._shown]
         self._shown |= set(new)
         return new
 
     async def _settled(self) -> None:
-        """Wait until the service shows the result; raises UnknownOutcomeError when a success leaves more than one active service revision."""
+        """Wait until the service shows the result.
+
+        Raise UnknownOutcomeError when more than one service revision stays active after a success.
+        """
         if self._deployment is None:
             return
         until = self._time.seconds() + _SETTLING_SECONDS
@@ -164,7 +171,7 @@ class Following:
             await self._time.sleep(POLL_SECONDS)
 
     async def _is_settling(self, deployment: Deployment) -> bool:
-        """Return whether the active service revisions do not yet agree with how the deployment ended."""
+        """Return whether the active service revisions do not match the deployment's end yet."""
         service = await self._api.service()
         if (
             service is None

@@ -1,4 +1,4 @@
-"""The log of a service on ECS Express Mode: what its tasks wrote, and what ECS reports of deployments and tasks."""
+"""The logs of a service on ECS Express Mode: the lines of its tasks, and ECS's reports on deployments and tasks."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -16,7 +16,7 @@ from slipway.release.targets.ecs_express.following import is_deletion
 
 
 async def since(aws: Aws, arn: str, time: datetime) -> Lines:
-    """Return the lines that the service has written since a time."""
+    """Return the lines that the service and ECS have written since a time."""
     api = ExpressApi(aws, arn)
     service = await api.service() or {}
     groups = await api.log_groups(each["serviceRevisionArn"] for each in service.get("activeConfigurations", ()))
@@ -25,14 +25,17 @@ async def since(aws: Aws, arn: str, time: datetime) -> Lines:
 
 
 async def of_operation(aws: Aws, operation: Operation) -> Lines:
-    """Return what ECS reported of a deployment until it ended, and what the tasks that it started wrote."""
+    """Return ECS's reports on a deployment until its end, and the lines of the tasks that it started."""
     api = ExpressApi(aws, operation.arn)
     deployment = None if is_deletion(operation) else await or_absent(api.deployment(operation.id), *ABSENT)
     return await of_deployment(api, deployment) if deployment else {}
 
 
 async def of_deployment(api: ExpressApi, deployment: Deployment) -> Lines:
-    """Return the lines of a deployment, and of its own tasks. ECS does not wait for the last lines of a container."""
+    """Return the reports on a deployment and the lines of its own tasks.
+
+    ECS does not wait for a container's last lines.
+    """
     begin, end = deployment.created, deployment.finished
     application: tuple[Line, ...] = ()
     for group in await api.log_groups([deployment.target]):
@@ -46,14 +49,14 @@ async def of_deployment(api: ExpressApi, deployment: Deployment) -> Lines:
 
 
 async def _reported(api: ExpressApi, time: datetime) -> tuple[Line, ...]:
-    """Return the events of the service and the ends of its tasks, in order of time."""
+    """Return the service's events and the ends of its tasks, in order of time."""
     lines = [_line(at, message, "event") for at, message in events_of(await api.as_ecs(), time)]
     lines += [line for task in await api.stopped_tasks(time) for line in _end_of(task)]
     return tuple(sorted(lines, key=lambda line: line.at))
 
 
 def _end_of(task: Mapping[str, Any]) -> Iterator[Line]:
-    """Yield how a task and its containers ended; the exit code of a container that ECS stopped is the signal's."""
+    """Yield how a task and its containers ended. A container that ECS stopped has the signal's exit code."""
     at, name = task.get("stoppedAt") or task["createdAt"], task["taskArn"].rpartition("/")[2]
     yield _line(at, f"task {name} stopped: {task.get('stoppedReason', 'no reason is given')}", name)
     is_own = task.get("stopCode") == "EssentialContainerExited"

@@ -1,4 +1,4 @@
-"""The checks of ECS Express Mode's own: the service's owner, roles, subnets, quotas, and the price of a first service."""
+"""Checks for ECS Express Mode only: the service's owner, roles, subnets and quotas, and the price of a first service."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,8 +17,8 @@ from slipway.settings import Settings
 
 ECS, TASKS = "ecs.amazonaws.com", "ecs-tasks.amazonaws.com"  # the services that assume the roles [G]
 MANAGED_POLICY = "service-role/AmazonECSInfrastructureRoleforExpressGatewayServices"
-_BALANCER = "ecs-express-gateway-alb-"  # the beginning of the name of a shared load balancer [F]
-_LEAST_ZONES, _LEAST_ADDRESSES = 2, 8  # of the shared load balancer [G]
+_BALANCER = "ecs-express-gateway-alb-"  # the beginning of a shared load balancer's name [F]
+_LEAST_ZONES, _LEAST_ADDRESSES = 2, 8  # needed by the shared load balancer [G]
 
 
 async def _checks_of_roles(aws: Aws, spec: ServiceSpec) -> Checks:
@@ -31,7 +31,7 @@ async def _checks_of_roles(aws: Aws, spec: ServiceSpec) -> Checks:
 
 
 async def checks_of_subnets(aws: Aws, spec: ServiceSpec) -> Checks:
-    """Check zones and free addresses of the subnets, and whether they are all public or all private."""
+    """Check the subnets' zones and free addresses, and whether all are public or all private."""
     wanted = own(spec).subnets
     asked = {"SubnetIds": [*wanted]} if wanted else {"Filters": [{"Name": "default-for-az", "Values": ["true"]}]}
     answer = await or_absent(aws.call("ec2", "describe_subnets", **asked), "InvalidSubnetID.NotFound")
@@ -52,7 +52,10 @@ async def checks_of_subnets(aws: Aws, spec: ServiceSpec) -> Checks:
 async def _checks_of_balancers(
     aws: Aws, spec: ServiceSpec, subnets: Sequence[Mapping[str, Any]], tables: Sequence[Mapping[str, Any]]
 ) -> Checks:
-    """Check the zones of the load balancer that the services of a VPC share: the first of them fixes these [G]."""
+    """Check the zones of the load balancer that a VPC's services share.
+
+    The first of these services determines the zones [G].
+    """
     scheme = "internet-facing" if _is_public(subnets[0]["SubnetId"], tables) else "internal"
     every = [each async for each in aws.items("elbv2", "describe_load_balancers", "LoadBalancers")]
     shared = [
@@ -66,7 +69,7 @@ async def _checks_of_balancers(
 
 
 def judge_balancers(spec: ServiceSpec, zones: set[str], balancers: Sequence[Mapping[str, Any]]) -> Checks:
-    """Judge whether a shared load balancer reaches the zones of the subnets; without one, the service makes it."""
+    """Judge whether a shared load balancer covers the subnets' zones. Without one, the service will create it."""
     reached = [{zone["ZoneName"] for zone in balancer["AvailabilityZones"]} for balancer in balancers]
     if not reached or any(zones <= each for each in reached):
         return ()
@@ -80,7 +83,7 @@ def judge_balancers(spec: ServiceSpec, zones: set[str], balancers: Sequence[Mapp
 def judge_subnets(
     spec: ServiceSpec, subnets: Sequence[Mapping[str, Any]], tables: Sequence[Mapping[str, Any]]
 ) -> Checks:
-    """Judge the subnets of one VPC by its route tables: a public one has a route to an internet gateway."""
+    """Judge the subnets of one VPC by its route tables. A public subnet has a route to an internet gateway."""
     zones = sorted({subnet["AvailabilityZone"] for subnet in subnets})
     few = [subnet["SubnetId"] for subnet in subnets if subnet["AvailableIpAddressCount"] < _LEAST_ADDRESSES]
     public = {subnet["SubnetId"] for subnet in subnets if _is_public(subnet["SubnetId"], tables)}
@@ -102,7 +105,7 @@ def judge_subnets(
 
 
 def _contrary(spec: ServiceSpec, subnets: Sequence[Mapping[str, Any]]) -> Check:
-    """Refuse subnets that are the opposite of what the network's `private` says."""
+    """Refuse subnets that contradict the network's setting `private`."""
     named = ", ".join(sorted(subnet["SubnetId"] for subnet in subnets))
     setting, kind = ("private = true", "private") if own(spec).private else ("no private = true", "public")
     found = "private" if kind == "public" else "public: they have a route to an internet gateway"
@@ -115,7 +118,7 @@ def _contrary(spec: ServiceSpec, subnets: Sequence[Mapping[str, Any]]) -> Check:
 
 
 def _is_public(subnet: str, tables: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether the subnet's own route table, otherwise the VPC's main one, leads to an internet gateway."""
+    """Return whether the subnet's route table, otherwise the VPC's main one, leads to an internet gateway."""
 
     def of(key: str, value: object) -> Mapping[str, Any] | None:
         return next((table for table in tables if any(each.get(key) == value for each in table["Associations"])), None)
@@ -129,7 +132,7 @@ def _correct(spec: ServiceSpec) -> str:
 
 
 async def checks_of_service(aws: Aws, spec: ServiceSpec) -> Checks:
-    """Check the owner of the service, when there is one of that name."""
+    """Check the owner of the service, if there is a service of that name."""
     wanted = own(spec)
     check = await _owned(aws, wanted.arn, wanted.environment)
     return () if check is None else (check,)

@@ -1,4 +1,4 @@
-"""The account's quotas that a service on ECS Express Mode needs: services of a cluster, processors of Fargate, load balancers."""
+"""The account's quotas for a service on ECS Express Mode: services in a cluster, processors of Fargate, load balancers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from slipway.release.preflight.checks import Checks, covered, no, not_covered, o
 from slipway.release.targets.ecs_express.api import ExpressApi
 from slipway.release.targets.ecs_express.spec import ExpressSpec, own
 
-SHARING = 25  # services of one load balancer, which no request raises [G]
+SHARING = 25  # services of one load balancer; AWS does not raise this limit [G]
 
 
 @dataclass(frozen=True)
 class Quota:
-    """A quota by the codes of Service Quotas; its subject in a preflight is `name`."""
+    """A quota, by its codes in Service Quotas. `name` is its subject in a preflight."""
 
     name: str
     service: str
     code: str
 
     async def value(self, aws: Aws) -> float:
-        """Return the value that the account has."""
+        """Return the account's value of the quota."""
         answer = await aws.call("service-quotas", "get_service_quota", ServiceCode=self.service, QuotaCode=self.code)
         return float(answer["Quota"]["Value"])
 
     def more(self, value: float) -> str:
-        """Return the command that asks AWS for a higher value."""
+        """Return the command that requests a higher value from AWS."""
         return (
             f"aws service-quotas request-service-quota-increase --service-code {self.service} --quota-code {self.code}"
             f" --desired-value {ceil(value)}"
@@ -42,7 +42,7 @@ BALANCERS = Quota("load balancers", "elasticloadbalancing", "L-53DA6B97")
 
 
 async def checks_of_quotas(aws: Aws, spec: ServiceSpec) -> Checks:
-    """Check the processors for all tasks of a deployment and, before the first one, the services of the cluster."""
+    """Check the processors for all tasks of a deployment; before the first deployment, also the number of services in the cluster."""
     wanted, is_new = own(spec), not await ExpressApi(aws, own(spec).arn).exists()
     checks = await covered(PROCESSORS.name, _processors(aws, wanted, is_new=is_new))
     return (*checks, *await covered(SERVICES.name, _services(aws, wanted))) if is_new else checks
@@ -53,7 +53,7 @@ async def _processors(aws: Aws, spec: ExpressSpec, *, is_new: bool) -> Checks:
 
 
 def judge_processors(spec: ExpressSpec, quota: float, *, is_new: bool) -> Check:
-    """Judge the quota of processors; an update runs each task twice, and other services may use some of it."""
+    """Judge the quota of processors. An update runs each task twice, and other services may use a part of the quota."""
     times = 1 if is_new else 2
     least, most = (times * tasks * spec.cpu / 1024 for tasks in (spec.scaling.least, spec.scaling.most))
     found = f"the account may run {quota:g} vCPUs on Fargate in this region, and a deployment needs"
@@ -79,10 +79,10 @@ async def _services(aws: Aws, spec: ExpressSpec) -> Checks:
 async def checks_of_balancers(
     aws: Aws, spec: ExpressSpec, shared: Sequence[Mapping[str, Any]], every: Sequence[Mapping[str, Any]]
 ) -> Checks:
-    """Check whether the account may have another load balancer, where the service needs one: the `shared` ones are full, or there is none."""
+    """Check whether the account may have another load balancer, if the service needs one because the `shared` ones are full or absent."""
     for balancer in shared:
         answer = await aws.call("elbv2", "describe_target_groups", LoadBalancerArn=balancer["LoadBalancerArn"])
-        if len(answer["TargetGroups"]) < 2 * SHARING:  # each service has two
+        if len(answer["TargetGroups"]) < 2 * SHARING:  # each service has two target groups
             return ()
     if shared and await ExpressApi(aws, spec.arn).exists():
         return ()

@@ -1,7 +1,8 @@
-"""A service on ECS Express Mode: as it is desired, as the request that creates or updates it, and as AWS describes it. Pure.
+"""A service on ECS Express Mode: the desired one, the requests that create or update it, and AWS's description of it.
 
-AWS documents three sets of defaults (service model, developer guide, CloudFormation), so every field is sent. AWS returns lists sorted,
-and with a security group of its own: they are compared as sets, without that group.
+Pure.
+AWS documents three sets of defaults (API model, developer guide, CloudFormation), so every field is sent. AWS returns
+lists sorted, and adds a security group of its own. They are therefore compared as sets, without that group.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from slipway.settings import ExpressEnvironment, ManagedNetwork, Settings, Setti
 from slipway.settings.ecs_express import Architecture, ScalingMetric, TargetGroupPace, TaskScaling
 from slipway.workload.workload import HealthCheck
 
-_GRACE_SECONDS = 300  # in which a failed health check does not count [G]
+_GRACE_SECONDS = 300  # during this time a failed health check does not count [G]
 _METRICS = {
     ScalingMetric.CPU: "AVERAGE_CPU",
     ScalingMetric.MEMORY: "AVERAGE_MEMORY",
@@ -24,20 +25,21 @@ _METRICS = {
 }
 _SUBNETS, _LOG_GROUP = "subnets", "log group"
 CHECK, INFRASTRUCTURE_ROLE = "load balancer's check", "infrastructure role"
-# ECS chooses these when a request lacks them; an update then sends what the service has.
+# ECS chooses these when a request lacks them. An update therefore sends the service's values.
 _OPEN = {_SUBNETS: "those of the default VPC", _LOG_GROUP: "one that ECS makes"}
-LOG_PREFIX = "ecs"  # ECS's own [G]
+LOG_PREFIX = "ecs"  # ECS's own prefix [G]
 HEALTHY = "200"  # the code of a healthy answer [F]
-# An update that leaves them out may keep them.
+# An update without these fields may keep them.
 INHERITED = ("command", "instance role")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExpressSpec(ServiceSpec):
-    """The service with the fields that only ECS Express Mode has; `subnets` and `log_group` are open when empty.
+    """The desired service, with the fields that only ECS Express Mode has.
 
-    - private: whether the network that slipway made is to have it in the private subnets; None without such a network.
-    - price: what the environment costs in a month, as text.
+    Empty `subnets` and `log_group` are left open.
+    - private: whether the network that slipway created requires private subnets; None without such a network.
+    - price: the monthly cost of the environment, as text.
     """
 
     fixed: ClassVar[tuple[str, ...]] = (INFRASTRUCTURE_ROLE,)
@@ -75,7 +77,7 @@ class ExpressSpec(ServiceSpec):
         return (self.price,)
 
     def notes_over(self, live: Observed) -> tuple[str, ...]:
-        """Say when the service becomes public, or private, or stays the opposite of what its network's `private` says."""
+        """Return a note when the service becomes public or private, or when it contradicts its network's setting `private`."""
         if self.private in (None, live.private):
             return ()
         setting, now = ("private = true", "public") if self.private else ("no private = true", "private")
@@ -87,27 +89,27 @@ class ExpressSpec(ServiceSpec):
         return (f"the network has {setting}, and the service stays {now}, because its subnets are {now}; {remedy}",)
 
     def over(self, live: Mapping[str, str]) -> Self:
-        """Fill the fields that the settings leave open with those of the live service."""
+        """Return the spec with the live service's fields where the settings leave them open."""
         kept = {name: live[name] for name, usual in _OPEN.items() if live.get(name, usual) != usual}
         subnets = tuple(kept[_SUBNETS].split(", ")) if _SUBNETS in kept else ()
         return replace(self, subnets=self.subnets or subnets, log_group=self.log_group or kept.get(_LOG_GROUP, ""))
 
 
 def environment_of(settings: Settings, environment: str) -> ExpressEnvironment:
-    """Return an environment whose target is ECS Express Mode; raises SettingsError when there is none of that name."""
+    """Return an environment on ECS Express Mode. Raise SettingsError when there is none of that name."""
     env = settings.environment(environment)
     assert isinstance(env, ExpressEnvironment)
     return env
 
 
 def arn_of(settings: Settings, environment: str) -> str:
-    """Return the ARN of a service, which follows from its name; raises SettingsError."""
+    """Return the ARN of a service, which is determined by its name. Raise SettingsError when the name does not fit."""
     env, name = environment_of(settings, environment), settings.service_name(environment)
     return f"arn:{env.partition}:ecs:{env.region}:{env.account}:service/{env.cluster}/{name}"
 
 
 def spec_of(settings: Settings, environment: str, digest: str) -> ExpressSpec:
-    """Return the desired service of an environment; raises SettingsError when the settings do not have it."""
+    """Return the desired service of an environment. Raise SettingsError when the settings do not fit."""
     env = environment_of(settings, environment)
     if settings.health_path is None:
         raise SettingsError(
@@ -129,7 +131,7 @@ def spec_of(settings: Settings, environment: str, digest: str) -> ExpressSpec:
         memory=env.memory,
         access_role=env.access_role,
         instance_role=env.instance_role,
-        variables={**env.variables, "PORT": str(settings.port)},  # which ECS does not set
+        variables={**env.variables, "PORT": str(settings.port)},  # ECS does not set this variable
         secrets=env.secrets,
         arn=arn_of(settings, environment),
         infrastructure_role=env.infrastructure_role,
@@ -156,20 +158,23 @@ def _price(settings: Settings, environment: str) -> str:
 
 
 def own(spec: ServiceSpec | None) -> ExpressSpec:
-    """Return a spec that is known to be ECS Express Mode's."""
+    """Return the spec as an ExpressSpec."""
     assert isinstance(spec, ExpressSpec)
     return spec
 
 
 def health_of(spec: ServiceSpec) -> HealthCheck:
-    """Return how the load balancer will check a task; failures count after the grace period only."""
+    """Return the health check that the load balancer will use for a task.
+
+    Failures count only after the grace period.
+    """
     pace = own(spec).pace
     tries = _GRACE_SECONDS // pace.interval + pace.unhealthy_threshold
     return HealthCheck(path=spec.health_path, **{**vars(pace), "unhealthy_threshold": tries})
 
 
 def named(values: Sequence[str]) -> str:
-    """Return a set of names as a plan names it."""
+    """Return a set of names in the words of a plan."""
     return ", ".join(sorted(set(values))) or ABSENT
 
 
@@ -190,14 +195,14 @@ def _scaled(target: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class CheckedGroup:
-    """A target group as AWS describes it, and the `path` at which ECS let it be checked; None when ECS does not say that."""
+    """A target group as AWS describes it, with the `path` of the health check that ECS set; None when ECS does not report it."""
 
     description: Mapping[str, Any]
     path: str | None = None
 
     @property
     def check(self) -> str:
-        """The health check in the words of a plan; path and codes only if they differ from those that ECS sets."""
+        """The health check in the words of a plan. Path and codes appear only when they differ from ECS's."""
         found = self.description
         parts = [health_pace(*(found.get(key, "?") for key in tuning_of(TargetGroupPace())))]
         if (path := found.get("HealthCheckPath", self.path)) != self.path:
@@ -207,7 +212,7 @@ class CheckedGroup:
         return ", ".join(parts)
 
     def tuned(self, pace: TargetGroupPace) -> dict[str, Any]:
-        """Return the request that gives it a pace, at its own path."""
+        """Return the request that sets a pace and keeps the path that ECS set."""
         path = {"HealthCheckPath": self.path} if self.path else {}
         return {
             "TargetGroupArn": self.description["TargetGroupArn"],
@@ -218,7 +223,7 @@ class CheckedGroup:
 
 
 def tuning_of(pace: TargetGroupPace) -> dict[str, int]:
-    """Return a pace as a target group has it."""
+    """Return a pace as fields of a target group."""
     return {
         "HealthCheckIntervalSeconds": pace.interval,
         "HealthCheckTimeoutSeconds": pace.timeout,
@@ -228,7 +233,7 @@ def tuning_of(pace: TargetGroupPace) -> dict[str, int]:
 
 
 def request_of(spec: ExpressSpec) -> dict[str, Any]:
-    """Return the part that a creation and an update share."""
+    """Return the common part of a creation and an update."""
     container: dict[str, Any] = {
         "image": str(spec.image),
         "containerPort": spec.port,
@@ -259,7 +264,10 @@ def fields_of(
     managed: frozenset[str] = frozenset(),
     groups: Sequence[CheckedGroup] = (),
 ) -> dict[str, str]:
-    """Convert an active configuration to the fields of a plan; `managed` are the ids of security groups that ECS made, `groups` target groups."""
+    """Convert an active configuration to the fields of a plan.
+
+    `managed` are the ids of the security groups that ECS created, `groups` the service's target groups.
+    """
     container, network = configuration["primaryContainer"], configuration.get("networkConfiguration", {})
     fields = {
         "image": container["image"],
@@ -284,5 +292,5 @@ def fields_of(
 
 
 def digest_of(image: Mapping[str, Any]) -> str | None:
-    """Return the digest of a service revision's image: as ECS reports it, otherwise the one in the image's reference."""
+    """Return the digest of a service revision's image, from ECS's report, otherwise from the image's reference."""
     return image.get("imageDigest") or Reference.digest_in(image.get("image", ""))

@@ -1,7 +1,9 @@
-"""AWS ECS Express Mode, the platform that AWS names as App Runner's successor. Every field is sent; images are sent by digest only.
+"""AWS ECS Express Mode as a target, which AWS names as App Runner's successor.
 
-The platform accepts a change during another one, takes a canary back by itself, has no state for a failure and shows changes late. So a
-change counts as accepted once its deployment is shown, and a release as live once it alone is active.
+Every field is sent, and images by digest only.
+The platform accepts a change during another one, rolls a canary back by itself, has no state for a failure, and shows
+changes late. Therefore a change counts as accepted once its deployment is shown, and a release as live once only its
+service revision is active.
 """
 
 import re
@@ -37,20 +39,23 @@ from slipway.settings import Settings, TargetGroupPace
 
 NO_PAUSE = "ECS Express Mode has no pause: let it run with scaling.least = 1, or delete it with `slipway destroy`; a deployment creates it again"
 _ALL = 100.0  # per cent
-_SHARING = 2  # revisions, while a deployment shifts the traffic
+_SHARING = 2  # service revisions while a deployment shifts the traffic
 IMPOSSIBLE = {Verb.PAUSE: NO_PAUSE, Verb.RESUME: NO_PAUSE}
-_SHOWN_SECONDS = 60.0  # in which an accepted change must be shown
+_SHOWN_SECONDS = 60.0  # within this time ECS must show an accepted change
 _TOO_YOUNG = re.compile(r"assume role|sts:AssumeRole|not able to validate the provided access credentials")
 _CHANGED_MEANWHILE = re.compile(r"already exists|not idempotent|(?i:draining)|INACTIVE")
 
 
 def connect(settings: Settings, environment: str, aws: Aws, time: Time) -> "ExpressTarget":
-    """Return an environment's service; raises SettingsError."""
+    """Return the target for an environment's service. Raise SettingsError when the settings do not fit."""
     return ExpressTarget(aws, arn_of(settings, environment), time, environment_of(settings, environment).health_check)
 
 
 async def private_host(settings: Settings, environment: str, aws: Aws) -> str | None:
-    """Return the private host of an environment's service; None without a service. Raises RefusedError for a public one."""
+    """Return the private host of an environment's service; None without a service.
+
+    Raise RefusedError when the service is public.
+    """
     service = await ExpressApi(aws, arn_of(settings, environment)).service()
     active = service.get("activeConfigurations", ()) if service and _word(service) == "ACTIVE" else ()
     shown = next(iter(active), None)
@@ -63,7 +68,7 @@ async def private_host(settings: Settings, environment: str, aws: Aws) -> str | 
 
 
 class ExpressTarget:
-    """One service, by its ARN; `pace` is how often the load balancer shall check its tasks."""
+    """One service, identified by its ARN. `pace` is the pace of the load balancer's health checks."""
 
     def __init__(self, aws: Aws, arn: str, time: Time, pace: TargetGroupPace) -> None:
         self._aws = aws
@@ -76,7 +81,7 @@ class ExpressTarget:
         return IMPOSSIBLE
 
     async def observe(self) -> Observed:
-        """Ask for the service, its deployments, the active service revision and its target groups."""
+        """Read the service, its deployments, the active service revision and its target groups."""
         service = await self._api.service()
         word = _word(service)
         if service is None or word == "INACTIVE":
@@ -93,7 +98,7 @@ class ExpressTarget:
         state = state_of(_word(service), tuple(active), newest, self._time.now())
         current = service.get("currentDeployment")
         if state is State.LIVE and current and current not in [each.arn for each in deployments]:
-            state = State.BUSY  # it is not listed yet
+            state = State.BUSY  # the deployment is not listed yet
         shown = max(active.values(), key=lambda each: each["createdAt"], default=None)
         return Observed(
             arn=self._api.arn,
@@ -110,7 +115,7 @@ class ExpressTarget:
     async def _serving(
         self, service: Mapping[str, Any], shown: Mapping[str, Any] | None, *, is_alone: bool
     ) -> dict[str, Any]:
-        """Return what only the service revision knows: its digest, and its configuration without what ECS added."""
+        """Return the facts that only the service revision has: the digest, and the configuration without ECS's additions."""
         if shown is None:
             return {"fields": {INFRASTRUCTURE_ROLE: service["infrastructureRoleArn"]}}
         revision = await self._api.revision(shown["serviceRevisionArn"])
@@ -124,9 +129,9 @@ class ExpressTarget:
         return {"fields": fields, "digest": digest_of(images[0]) if is_alone and len(images) == 1 else None}
 
     async def _shares(self, active: Iterable[str], newest: Deployment | None) -> Mapping[str, float]:
-        """Return the percentage of the traffic of each digest while a deployment shifts it, and while ECS stops the tasks of the one before.
+        """Return each digest's percentage of the traffic while a deployment shifts it, and while ECS stops the previous release's tasks.
 
-        Empty while the release before alone has all, and before the first release.
+        Return nothing while the previous release alone gets all traffic, and before the first release.
         """
         whole = await self._api.deployment(newest.arn) if newest else None
         if whole is None or whole.target not in (revisions := set(active)) or len(revisions) > _SHARING:
@@ -160,13 +165,16 @@ class ExpressTarget:
         return Operation(self._api.arn, deployment, creating=bool(whole.creating)) if whole else None
 
     async def apply(self, plan: Plan, observed: Observed, spec: ServiceSpec | None) -> Operation | None:
-        """Send the plan's change, and wait until its deployment is shown: until then another run would take the service for idle."""
+        """Send the plan's change, and wait until its deployment is shown.
+
+        Before that, another run would consider the service idle.
+        """
         try:
             if plan.action is Action.DELETE:
                 answer = await self._aws.call("ecs", "delete_express_gateway_service", serviceArn=self._api.arn)
                 return await self._shown(lambda: self._begun_deletion(answer["service"]))
             if CHECK in [change.name for change in plan.changes] and plan.action is Action.UPDATE:
-                await self._tune()  # the canary of the new release begins the sooner
+                await self._tune()  # the new release's canary begins earlier with this pace
                 if len(plan.changes) == 1:
                     return None
             revision = await self._send(plan, own(spec).over(observed.fields))
@@ -187,7 +195,7 @@ class ExpressTarget:
             answer = await self._aws.call("ecs", "update_express_gateway_service", serviceArn=self._api.arn, **request)
             return str(answer["service"]["targetConfiguration"]["serviceRevisionArn"])
         if not any(request["networkConfiguration"].values()):
-            del request["networkConfiguration"]  # then ECS takes the default VPC's subnets [M]
+            del request["networkConfiguration"]  # without this field ECS uses the default VPC's subnets [M]
         answer = await self._aws.call(
             "ecs",
             "create_express_gateway_service",
@@ -200,7 +208,10 @@ class ExpressTarget:
         return str(answer["service"]["activeConfigurations"][0]["serviceRevisionArn"])
 
     async def _shown(self, begun: Callable[[], Awaitable[Operation | None]]) -> Operation:
-        """Return the operation once it is shown; raises LostAnswerError, as the change was accepted."""
+        """Return the operation once it is shown.
+
+        Raise LostAnswerError when it is not, because ECS has accepted the change.
+        """
         until = self._time.seconds() + _SHOWN_SECONDS
         while self._time.seconds() <= until:
             try:
@@ -214,7 +225,7 @@ class ExpressTarget:
         raise LostAnswerError(f"ECS has accepted a change of {self._api.name}, and does not show it")
 
     async def _begun(self, revision: str) -> Operation | None:
-        """Return the deployment of a service revision: another client's may be newer."""
+        """Return the deployment of a service revision, because the newest deployment may be another client's."""
         service = await self._api.service()
         if _word(service) != "ACTIVE":
             return None
@@ -227,7 +238,7 @@ class ExpressTarget:
         return deletion_of(deleted) if service is None or _word(service) != "ACTIVE" else None
 
     async def take_back(self, operation: Operation) -> None:
-        """Ask for the rollback of a deployment; raises RefusedError when it has ended, or is being stopped already."""
+        """Request the rollback of a deployment. Raise RefusedError when it has ended or is already being stopped."""
         if is_deletion(operation):
             raise RefusedError(
                 f"{self._api.name} is being deleted, which cannot be undone",
@@ -252,7 +263,10 @@ class ExpressTarget:
             yield Event(line, is_shared=not line)
 
     async def ending(self, operation: Operation) -> OperationStatus:
-        """Return the operation's status; a deletion has no deployment, and has ended when its service has."""
+        """Return the operation's status.
+
+        A deletion has no deployment; it has ended when its service no longer exists.
+        """
         if is_deletion(operation):
             service = await self._api.service()
             is_over = service is None or deletion_of(service).id != operation.id or _word(service) == "INACTIVE"
@@ -271,7 +285,7 @@ class ExpressTarget:
 
 
 async def count(aws: Aws, arn: str) -> str:
-    """Return how many tasks run and shall run; during a deployment both releases have theirs."""
+    """Return how many tasks run and how many are desired. During a deployment, both releases' tasks are counted."""
     found = await ExpressApi(aws, arn).as_ecs()
     return f"{found['runningCount']} running, {found['desiredCount']} desired" if found else ""
 
@@ -281,19 +295,19 @@ def _word(service: Mapping[str, Any] | None) -> str:
 
 
 def _host(shown: Mapping[str, Any] | None) -> str | None:
-    """Return the host of a configuration's address."""
+    """Return the host name in a configuration's address."""
     paths = shown.get("ingressPaths", ()) if shown else ()
     return str(paths[0]["endpoint"]).removeprefix("https://").rstrip("/") if paths else None
 
 
 def _is_private(shown: Mapping[str, Any] | None) -> bool:
-    """Return whether only its VPC reaches the service, because its subnets are private."""
+    """Return whether only the VPC can reach the service, because its subnets are private."""
     paths = shown.get("ingressPaths", ()) if shown else ()
     return bool(paths) and all(path["accessType"] == "PRIVATE" for path in paths)
 
 
 def _may_answer(shown: Mapping[str, Any] | None, state: State, newest: Deployment | None) -> bool:
-    """Return whether an active service revision serves: the target of a deployment in flight may not yet."""
+    """Return whether an active service revision serves. The target of a deployment in flight may not serve yet."""
     is_coming = newest is not None and shown is not None and newest.target == shown["serviceRevisionArn"]
     return state is State.LIVE or (state is State.BUSY and not is_coming)
 
